@@ -1,0 +1,29 @@
+"""Judge a medical AI model on a hospital's own patients; only vetted aggregates leave."""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Client": "healthval.client",
+    "Plan": "healthval.plan",
+    "evaluate": "healthval.evaluation",
+    "load_plan": "healthval.plan",
+}
+_ROOMS = ("aggregate", "cohort", "deid", "disclosure", "metrics", "report")
+
+__all__ = ["Client", "Plan", "__version__", "aggregate", "cohort", "deid", "disclosure", "evaluate", "load_plan", "metrics", "report"]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Load a room when it is first used: `import healthval` stays light (PEP 562)."""
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    if name in _ROOMS:
+        return importlib.import_module(f"healthval.{name}")
+    raise AttributeError(f"module 'healthval' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

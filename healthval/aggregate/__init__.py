@@ -1,0 +1,1 @@
+"""Pooling and heterogeneity over sites, pure."""

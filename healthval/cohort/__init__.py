@@ -1,0 +1,1 @@
+"""The site's patients as cases, with counts at every step."""

@@ -1,0 +1,1 @@
+"""Wire shapes: pydantic at the wall, closed and strict."""

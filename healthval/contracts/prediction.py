@@ -1,0 +1,57 @@
+"""Predictions: de-identified cases in, one score or one reason per case out."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from healthval.contracts.base import CaseId, Column, Name, Probability, Sha256, Version, Wire
+
+Value = float | int | Column | None
+PredictionId = Annotated[str, Field(pattern=r"^prediction-[a-f0-9]{32}$")]
+UploadId = Annotated[str, Field(pattern=r"^upload-[a-f0-9]{32}$")]
+MAX_CASES = 10_000
+MAX_INLINE_BYTES = 3 * 1024 * 1024
+
+
+class TableInstances(Wire):
+    """Rows of a table model: `columns` named by the input contract, one row a case."""
+
+    kind: Literal["table"] = "table"
+    columns: Annotated[tuple[Column, ...], Field(max_length=512)]
+    rows: Annotated[
+        tuple[Annotated[tuple[Value, ...], Field(max_length=512)], ...], Field(max_length=MAX_CASES)
+    ]
+
+
+class DicomInstances(Wire):
+    """Uploads of de-identified DICOM files, one a case."""
+
+    kind: Literal["dicom"] = "dicom"
+    uploads: Annotated[tuple[UploadId, ...], Field(max_length=MAX_CASES)]
+
+
+class PredictionRequest(Wire):
+    """One batch; row i belongs to `cases[i]`."""
+
+    model: Name
+    version: Version
+    plan_hash: Sha256
+    cases: Annotated[tuple[CaseId, ...], Field(min_length=1, max_length=MAX_CASES)]
+    instances: Annotated[TableInstances | DicomInstances, Field(discriminator="kind")]
+
+
+class Prediction(Wire):
+    """The model's answer for one case; no score means indeterminate, with a reason."""
+
+    case: CaseId
+    score: Probability | None = None
+    reason: Literal["none", "model_declined", "input_out_of_range", "model_failed"] = "none"
+
+
+class PredictionAnswer(Wire):
+    """202 while pending, 200 when done; the client polls."""
+
+    id: PredictionId
+    status: Literal["pending", "done", "failed"]
+    model_digest: Sha256 | None = None
+    predictions: Annotated[tuple[Prediction, ...], Field(max_length=MAX_CASES)] = ()

@@ -1,0 +1,191 @@
+"""The one message with results that leaves a hospital; built only by `healthval.disclosure`.
+
+Closed by shape: no string without a pattern, no list without a maximum, nothing per patient.
+A count below the floor is the word ``suppressed`` and stays so through pooling.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from healthval.contracts.base import Column, Name, Probability, Sha256, Version, Wire
+
+SUPPRESSED: Literal["suppressed"] = "suppressed"
+Cell = Annotated[int, Field(ge=0, le=10**12)] | Literal["suppressed"]
+Method = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9 ._()/-]{0,63}$")]
+
+
+class ReleasedEstimate(Wire):
+    """A rounded estimate; `value` None when withheld, and `withheld` says why."""
+
+    value: float | None = None
+    lo: float | None = None
+    hi: float | None = None
+    se: float | None = None
+    level: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    method: Method = "none"
+    n: Cell = SUPPRESSED
+    n_events: Cell = SUPPRESSED
+    withheld: Literal["none", "suppressed", "not_estimable"] = "none"
+
+
+class ReleasedConfusion(Wire):
+    """Cases by reference standard and prediction."""
+
+    tp: Cell
+    fp: Cell
+    fn: Cell
+    tn: Cell
+
+
+class ReleasedThreshold(Wire):
+    """Everything at one threshold; only pre-specified thresholds are pooled."""
+
+    threshold: Probability
+    origin: Literal["pre-specified", "data-derived"]
+    confusion: ReleasedConfusion
+    sensitivity: ReleasedEstimate
+    specificity: ReleasedEstimate
+    ppv: ReleasedEstimate
+    npv: ReleasedEstimate
+    net_benefit: ReleasedEstimate
+
+
+class RocPoint(Wire):
+    """Sensitivity at a false-positive rate of the fixed grid, pointwise interval."""
+
+    fpr: Probability
+    tpr: Probability
+    lo: Probability
+    hi: Probability
+
+
+class CurvePoint(Wire):
+    """Observed event rate at a predicted probability of the fixed grid, pointwise interval."""
+
+    predicted: Probability
+    observed: Probability
+    lo: Probability
+    hi: Probability
+
+
+class ReleasedCalibration(Wire):
+    """Calibration; `observed` and `expected` are sums of events and of scores."""
+
+    observed: Cell
+    expected: float | None
+    oe: ReleasedEstimate
+    citl: ReleasedEstimate
+    intercept: ReleasedEstimate
+    slope: ReleasedEstimate
+    brier: ReleasedEstimate
+    scaled_brier: ReleasedEstimate
+    ici_rcs5: ReleasedEstimate
+    e50: ReleasedEstimate
+    e90: ReleasedEstimate
+    curve: Annotated[tuple[CurvePoint, ...], Field(max_length=20)] = ()
+
+
+class DecisionPoint(Wire):
+    """Net benefit of the model and of treating all, at one threshold."""
+
+    threshold: Probability
+    model: ReleasedEstimate
+    treat_all: float | None
+
+
+class ReleasedBin(Wire):
+    """Scores in [low, high): cases with and without the condition; bins below the floor are merged."""
+
+    low: Probability
+    high: Probability
+    events: Cell
+    non_events: Cell
+    score_sum: float | None = None
+
+
+class ReleasedSubgroup(Wire):
+    """One level of one subgroup variable."""
+
+    variable: Column
+    level: Column
+    n: Cell
+    n_events: Cell
+    auroc: ReleasedEstimate
+    oe: ReleasedEstimate
+    sensitivity: ReleasedEstimate
+    specificity: ReleasedEstimate
+
+
+class FlowCount(Wire):
+    """Cases left after one step from the hospital's list to the analysis."""
+
+    step: Column
+    n: Cell
+
+
+class TableOneRow(Wire):
+    """A level's counts, or a number's mean and SD, by reference standard."""
+
+    variable: Column
+    level: Column
+    overall: Cell | None = None
+    events: Cell | None = None
+    non_events: Cell | None = None
+    mean: float | None = None
+    sd: float | None = None
+
+
+class AttackPassed(Wire):
+    """An attack that the gate ran on this very payload without success."""
+
+    name: Name
+    checked: Annotated[int, Field(ge=0)]
+
+
+class Certificate(Wire):
+    """The policy applied and the attacks the payload withstood."""
+
+    policy: Name
+    policy_version: Annotated[int, Field(ge=1)]
+    minimum_cell: Annotated[int, Field(ge=1, le=1000)]
+    attacks: Annotated[tuple[AttackPassed, ...], Field(max_length=32)] = ()
+
+
+class Submission(Wire):
+    """One site's released result for one model version under one plan."""
+
+    schema_version: Literal[1] = 1
+    model: Name
+    version: Version
+    model_digest: Sha256
+    plan_hash: Sha256
+    plan_amended: bool = False
+    healthval_version: Version
+    dates: Literal["removed", "shifted", "kept", "none"]
+    pixel_sign_off: bool = False
+    canary: Literal["unchanged", "changed", "not_run"] = "not_run"
+    n: Cell
+    n_events: Cell
+    n_indeterminate: Cell = 0
+    n_missing_reference: Cell = 0
+    flow: Annotated[tuple[FlowCount, ...], Field(max_length=32)] = ()
+    auroc: ReleasedEstimate
+    average_precision: ReleasedEstimate | None = None
+    roc: Annotated[tuple[RocPoint, ...], Field(max_length=20)] = ()
+    thresholds: Annotated[tuple[ReleasedThreshold, ...], Field(max_length=20)] = ()
+    calibration: ReleasedCalibration | None = None
+    decision_curve: Annotated[tuple[DecisionPoint, ...], Field(max_length=20)] = ()
+    histogram: Annotated[tuple[ReleasedBin, ...], Field(max_length=20)] = ()
+    subgroups: Annotated[tuple[ReleasedSubgroup, ...], Field(max_length=64)] = ()
+    table_one: Annotated[tuple[TableOneRow, ...], Field(max_length=100)] = ()
+    certificate: Certificate
+
+
+class Receipt(Wire):
+    """Proof that the hub holds a site's result."""
+
+    site: Annotated[str, Field(pattern=r"^site-[a-z0-9]{8}$")]
+    submission_sha256: Sha256
+    supersedes: Sha256 | None = None
+    repeated: bool = False

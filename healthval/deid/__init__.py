@@ -1,0 +1,1 @@
+"""De-identification: the only maker of what may be sent for prediction."""

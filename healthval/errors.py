@@ -1,0 +1,144 @@
+"""Every error a user can meet, one exit code each; no message ever quotes a value.
+
+::
+
+    HealthvalError (1)
+    ├── UsageError (2)              a parameter, option or path is not usable
+    ├── PlanError (10)              the plan is missing, malformed or was amended
+    ├── CohortError (11)            local data do not have the shape the plan needs
+    │   └── ViewError (18)          a ViewDefinition is invalid
+    ├── DeidentificationError (12)  something could not be de-identified
+    │   └── LeakFound (19)          the audit met a source value in the output: nothing was sent
+    ├── PredictionError (13)        the model's answers are missing or unusable
+    ├── MetricError (14)            a statistic is asked of data that cannot give it
+    ├── DisclosureRefused (15)      the gate kept a result at home
+    ├── LedgerError (16)            the egress ledger is broken or busy
+    ├── SubmissionError (17)        the person or the hub declined a submission
+    ├── HubError (20)               the hub answered with a refusal
+    │   ├── HubUnavailable (21)     nobody answered
+    │   └── AccessDenied (22)       the key is unknown, not approved or revoked
+    ├── RunFailed (23)              a notebook stopped; its copy stays with the identifiable files
+    ├── ReportError (24)            a report cannot be made
+    ├── IntegrityError (25)         a signature or hash does not fit
+    └── HostingError (26)           the model server does not start or answer
+"""
+
+from typing import ClassVar
+
+
+class HealthvalError(Exception):
+    """Base of all errors that are meant for the user; shown without a traceback."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(HealthvalError):
+    """A parameter, option or path is not usable."""
+
+    exit_code = 2
+
+
+class PlanError(HealthvalError):
+    """The plan is missing, malformed or was amended."""
+
+    exit_code = 10
+
+
+class CohortError(HealthvalError):
+    """Local data do not have the shape the plan needs."""
+
+    exit_code = 11
+
+
+class ViewError(CohortError):
+    """A ViewDefinition is invalid."""
+
+    exit_code = 18
+
+
+class DeidentificationError(HealthvalError):
+    """Something could not be de-identified."""
+
+    exit_code = 12
+
+
+class LeakFound(DeidentificationError):  # noqa: N818 - a finding, named as the audit names it
+    """The audit met a source value in the output; the whole batch stops."""
+
+    exit_code = 19
+
+
+class PredictionError(HealthvalError):
+    """The model's answers are missing or unusable."""
+
+    exit_code = 13
+
+
+class MetricError(HealthvalError):
+    """A statistic is asked of data that cannot give it."""
+
+    exit_code = 14
+
+
+class DisclosureRefused(HealthvalError):  # noqa: N818 - public name of design.md
+    """The gate kept a result at home; says which field, why, and what to change."""
+
+    exit_code = 15
+
+    def __init__(self, field: str, reason: str, remedy: str) -> None:
+        super().__init__(f"{field}: {reason}; {remedy}")
+        self.field, self.reason, self.remedy = field, reason, remedy
+
+
+class LedgerError(HealthvalError):
+    """The egress ledger is broken or busy; nothing may be sent."""
+
+    exit_code = 16
+
+
+class SubmissionError(HealthvalError):
+    """The person or the hub declined a submission."""
+
+    exit_code = 17
+
+
+class HubError(HealthvalError):
+    """The hub answered with a refusal."""
+
+    exit_code = 20
+
+
+class HubUnavailable(HubError):
+    """Nobody answered at the hub's address."""
+
+    exit_code = 21
+
+
+class AccessDenied(HubError):
+    """The key is unknown to the hub, not yet approved, or revoked."""
+
+    exit_code = 22
+
+
+class RunFailed(HealthvalError):  # noqa: N818 - a state of a run, not a kind of error
+    """A notebook stopped; its copy stays in the folder marked as identifiable."""
+
+    exit_code = 23
+
+
+class ReportError(HealthvalError):
+    """A report cannot be made from what was released."""
+
+    exit_code = 24
+
+
+class IntegrityError(HealthvalError):
+    """A signature or a hash does not fit what it is said to cover."""
+
+    exit_code = 25
+
+
+class HostingError(HealthvalError):
+    """The model server does not start or does not answer."""
+
+    exit_code = 26

@@ -1,0 +1,1 @@
+"""The model container's server: GET /ping, POST /invocations."""

@@ -1,0 +1,1 @@
+"""The platform: receives aggregates and de-identified cases only."""

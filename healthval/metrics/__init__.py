@@ -1,0 +1,1 @@
+"""Pure statistics: every number with an interval."""

@@ -1,0 +1,100 @@
+"""What was measured at one site, complete and unrounded: never leaves as it is."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from healthval.metrics.calibration import Calibration
+from healthval.metrics.confusion import Confusion
+from healthval.metrics.estimate import Estimate
+from healthval.metrics.utility import DecisionCurve
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdResult:
+    """Everything at one threshold; positive means score >= threshold."""
+
+    threshold: float
+    origin: Literal["pre-specified", "data-derived"]
+    confusion: Confusion
+    sensitivity: Estimate
+    specificity: Estimate
+    ppv: Estimate
+    npv: Estimate
+    net_benefit: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreHistogram:
+    """Cases per fixed score bin [edge, next edge), last bin closed, by reference standard."""
+
+    edges: tuple[float, ...]
+    events: tuple[int, ...]
+    non_events: tuple[int, ...]
+    score_sums: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SubgroupResult:
+    """One level of one subgroup variable."""
+
+    variable: str
+    level: str
+    n: int
+    n_events: int
+    auroc: Estimate
+    oe: Estimate
+    sensitivity: Estimate
+    specificity: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class TableOne:
+    """A level's counts, or a number's mean and SD, overall and by reference standard."""
+
+    variable: str
+    level: str
+    overall: int | None = None
+    events: int | None = None
+    non_events: int | None = None
+    mean: float | None = None
+    sd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A model's performance on one set of cases; what `metrics.evaluate` returns."""
+
+    n: int
+    n_events: int
+    auroc: Estimate
+    average_precision: Estimate
+    roc: tuple[tuple[float, Estimate], ...]
+    thresholds: tuple[ThresholdResult, ...]
+    calibration: Calibration
+    decision_curve: DecisionCurve
+    histogram: ScoreHistogram
+    subgroups: tuple[SubgroupResult, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SiteResult:
+    """One site's evaluation with what identifies model, plan and cohort.
+
+    `cohort` holds keyed digests of the cases; it stays in the site's ledger, where the gate
+    compares overlapping releases, and is never part of a payload.
+    """
+
+    model: str
+    version: str
+    model_digest: str
+    plan_hash: str
+    evaluation: Evaluation
+    flow: tuple[tuple[str, int], ...]
+    dates: Literal["removed", "shifted", "kept", "none"]
+    cohort: frozenset[str] = field(repr=False)
+    table_one: tuple[TableOne, ...] = ()
+    n_indeterminate: int = 0
+    n_missing_reference: int = 0
+    plan_amended: bool = False
+    pixel_sign_off: bool = False
+    canary: Literal["unchanged", "changed", "not_run"] = "not_run"

@@ -1,0 +1,1 @@
+"""Sends de-identified cases, pairs the answers."""

@@ -1,0 +1,1 @@
+"""Runs notebooks by papermill with typed parameters."""
