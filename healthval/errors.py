@@ -62,7 +62,7 @@ class DeidentificationError(HealthvalError):
     exit_code = 12
 
 
-class LeakFound(DeidentificationError):  # noqa: N818 - a finding, named as the audit names it
+class LeakFound(DeidentificationError):
     """The audit met a source value in the output; the whole batch stops."""
 
     exit_code = 19
@@ -80,7 +80,7 @@ class MetricError(HealthvalError):
     exit_code = 14
 
 
-class DisclosureRefused(HealthvalError):  # noqa: N818 - public name of design.md
+class DisclosureRefused(HealthvalError):
     """The gate kept a result at home; says which field, why, and what to change."""
 
     exit_code = 15
@@ -120,7 +120,7 @@ class AccessDenied(HubError):
     exit_code = 22
 
 
-class RunFailed(HealthvalError):  # noqa: N818 - a state of a run, not a kind of error
+class RunFailed(HealthvalError):
     """A notebook stopped; its copy stays in the folder marked as identifiable."""
 
     exit_code = 23
