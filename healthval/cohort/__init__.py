@@ -1,1 +1,7 @@
 """The site's patients as cases, with counts at every step."""
+
+from healthval.cohort.cohort import Cohort
+from healthval.cohort.tables import read_table
+from healthval.contracts.table import TableSchema
+
+__all__ = ["Cohort", "TableSchema", "read_table"]
