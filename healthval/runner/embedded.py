@@ -53,7 +53,9 @@ def embedded_hub(data: Path, operator: Path) -> Iterator[str]:
         "--die-with-parent",
     ]
     with (data / "hub.log").open("ab") as log:
-        hub = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+        hub = subprocess.Popen(  # noqa: S603 - our own module, arguments as a list
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+        )
     try:
         yield _address(hub)
     finally:
