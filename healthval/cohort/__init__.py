@@ -2,6 +2,7 @@
 
 from healthval.cohort.cohort import Cohort
 from healthval.cohort.tables import read_table
+from healthval.cohort.views import run_view
 from healthval.contracts.table import TableSchema
 
-__all__ = ["Cohort", "TableSchema", "read_table"]
+__all__ = ["Cohort", "TableSchema", "read_table", "run_view"]

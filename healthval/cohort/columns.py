@@ -55,10 +55,15 @@ def read_column(name: str, column: ColumnSchema, values: pd.Series) -> pd.Series
     CohortError
         If a value does not fit; says column, count, first row and remedy.
     """
-    return _READERS[column.kind](name, column, values.reset_index(drop=True))
+    values = values.reset_index(drop=True)
+    if values.dtype == object:
+        nested = values.map(lambda v: isinstance(v, (dict, list, tuple, set, bytes))).astype(bool)
+        refuse_rows(nested, name, "are not single values", "give one number or one text a cell")
+    converted: pd.Series = _READERS[column.kind](name, column, values)
+    return converted
 
 
-def as_text(values: pd.Series, keep: frozenset[str] = frozenset()) -> pd.Series:
+def as_text(values: pd.Series[Any], keep: frozenset[str] = frozenset()) -> pd.Series[Any]:
     """Trimmed text of a column, missing where the cell is empty or says so."""
     import pandas as pd
 
@@ -67,7 +72,7 @@ def as_text(values: pd.Series, keep: frozenset[str] = frozenset()) -> pd.Series:
     text = {value: plain_token(value) if isinstance(value, float) else str(value).strip()
             for value in values.dropna().unique()}  # fmt: skip
     gone = {v for v, t in text.items() if t.lower() in MISSING and t not in keep}
-    known: pd.Series = values.map({v: t for v, t in text.items() if v not in gone})
+    known: pd.Series[Any] = values.map({v: t for v, t in text.items() if v not in gone})
     return known.astype(object)
 
 
