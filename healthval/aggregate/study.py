@@ -148,7 +148,7 @@ class BivariateResult:
     cov: tuple[Pair, Pair]
     tau: Pair
     rho: float | None
-    loglik: float
+    loglik: float | None
     k: int
     method: str
     nodes: int
