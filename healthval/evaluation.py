@@ -13,9 +13,9 @@ from healthval.client import Client, Credential
 from healthval.cohort import Cohort
 from healthval.contracts.submission import Receipt
 from healthval.deid import Policy, Secret, deidentify_cases
-from healthval.disclosure import Ledger, Release, load_policy
+from healthval.disclosure import Ledger, Release, load_policy, releases
 from healthval.disclosure import Policy as DisclosurePolicy
-from healthval.errors import CohortError, PlanError
+from healthval.errors import CohortError, PlanError, SubmissionError
 from healthval.metrics import SiteResult
 from healthval.metrics import evaluate as evaluate_scores
 from healthval.plan import Plan
@@ -68,6 +68,16 @@ def _open_secret(path: Path) -> Secret:
 def gate_policy(plan: Plan) -> DisclosurePolicy:
     """The disclosure policy that the plan names; a site's minimum cell can only be stricter."""
     return load_policy(plan.disclosure.preset, minimum_cell=plan.disclosure.minimum_cell)
+
+
+def newest_release(site: Site) -> Release:
+    """The last message that the gate let pass at this site, from its ledger."""
+    found = releases(site.ledger)
+    if not found:
+        raise SubmissionError(
+            "the gate has let nothing pass at this site yet; run the evaluation first"
+        )
+    return found[-1]
 
 
 def submit_if(send: bool, release: Release, client: Client, site: Site) -> Receipt | None:
