@@ -67,10 +67,8 @@ class _Compiler:
 
     def compile(self, node: Node) -> Path:
         match node:
-            case Literal(value=Quantity()):
-                raise _OutsideSubset
             case Literal(value=value):
-                constant: Items = [] if value is None else [value]
+                constant: Items = [] if value is None else [_json(value)]
                 return lambda _this, _env: constant
             case Variable():
                 return self._variable(node.name)
@@ -191,6 +189,16 @@ class _Compiler:
             case Member(name=name) if name in DATE_ELEMENTS:
                 return "date"
         return self._kind
+
+
+def _json(value: Any) -> Any:
+    """Spell a quantity literal as FHIR does; calendar durations are the library's."""
+    if not isinstance(value, Quantity):
+        return value
+    number, _, unit = value.partition(" ")
+    if not unit.startswith("'"):
+        raise _OutsideSubset
+    return {"value": float(number), "code": unit.strip("'")}
 
 
 def _this(this: Items, _env: Env) -> Items:

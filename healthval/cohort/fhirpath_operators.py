@@ -18,6 +18,18 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def _quantities(a: Any, b: Any) -> tuple[float, float] | None:
+    """Values of two quantities in the same unit; units are not converted."""
+    if not (isinstance(a, dict) and isinstance(b, dict)):
+        return None
+    units = [q.get("code") or q.get("unit") for q in (a, b)]
+    x: Any = a.get("value")
+    y: Any = b.get("value")
+    if units[0] != units[1] or not (_is_number(x) and _is_number(y)):
+        return None
+    return float(x), float(y)
+
+
 def singleton(items: Items) -> Any:
     """Return the only item, or None for empty.
 
@@ -48,7 +60,8 @@ def same(a: Any, b: Any) -> bool | None:
         return None if order is None else order == 0
     if _is_number(a) != _is_number(b):
         return False
-    return bool(a == b)
+    quantities = _quantities(a, b)
+    return bool(a == b if quantities is None else quantities[0] == quantities[1])
 
 
 def _equal(a: Items, b: Items) -> Items:
@@ -84,6 +97,10 @@ def _ordered(test: Callable[[int], bool]) -> Callable[[Items, Items], Items]:
         if isinstance(x, Moment) or isinstance(y, Moment):
             order = compare_moments(str(x), str(y))
             return [] if order is None else [test(order)]
+        if isinstance(x, dict) and isinstance(y, dict):
+            if (quantities := _quantities(x, y)) is None:
+                return []
+            x, y = quantities
         if (_is_number(x) and _is_number(y)) or (isinstance(x, str) and isinstance(y, str)):
             return [test((x > y) - (x < y))]
         raise ViewError("a path compares values of different types; convert one of them")

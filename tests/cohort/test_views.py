@@ -217,9 +217,22 @@ def test_paths_mean_what_fhirpath_says(path, expected):
     assert evaluate(path) == expected
 
 
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("value.ofType(Quantity) > 1 'mmol/L'", [True]),
+        ("value > 1.5 'mmol/L'", [False]),
+        ("value = 1.5 'mmol/L'", [True]),
+        ("value > 1 'mg/dL'", []),
+    ],
+)
+def test_quantities_compare_in_one_unit_only(path, expected):
+    assert evaluate(path, GLUCOSE) == expected
+
+
 def test_what_lies_outside_the_subset_is_left_to_the_library():
     pytest.importorskip("fhirpathpy")
-    assert evaluate("(Observation.value as Quantity) > 1 'mmol/L'", GLUCOSE) == [True]
+    assert evaluate("birthDate + 2 years") == ["1982-06"]
     assert evaluate("name.given.aggregate($total + 1, 0)") == [3]
     assert evaluate("telecom.rank.aggregate($total + %start, 0)", start=10) == [20]
 
