@@ -189,9 +189,11 @@ def access_list(hub_url: str, key: Path) -> None:
 )
 def access_decide(hub_url: str, key: Path, site: str, status: str, days: int) -> None:
     """Approve, reject or revoke a site's requests, as the operator."""
-    from healthval.runner.operator import decide
+    from typing import cast
 
-    for grant in decide(hub_url, key, site, status=status, days=days):
+    from healthval.runner.operator import Status, decide
+
+    for grant in decide(hub_url, key, site, status=cast(Status, status), days=days):
         click.echo(f"{grant.site}  {grant.status}  {grant.model} {grant.version}")
 
 

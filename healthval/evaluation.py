@@ -58,8 +58,8 @@ def _open_secret(path: Path) -> Secret:
     if not path.exists():
         draft = path.with_name(f"{path.name}.{os.getpid()}")
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(secrets.token_bytes(32))
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(32))
             os.fsync(file.fileno())
         draft.replace(path)
     return Secret.from_file(path)

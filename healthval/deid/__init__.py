@@ -11,7 +11,12 @@ from healthval.deid.secret import Secret, case_id, date_offset, normalise_patien
 
 __all__ = ["Deidentified", "Explanation", "Flag", "Option", "PixelPolicy", "Policy", "Reason", "Refused", "RegionRule", "Secret", "case_id", "date_offset", "deidentify", "explain", "normalise_patient_id", "pseudonym", "uid"]  # fmt: skip
 
-_LATER = {"deidentify_resource": "fhir", "deidentify_table": "tables"}
+_LATER = {
+    "DeidentifiedCases": "tables",
+    "deidentify_cases": "tables",
+    "deidentify_resource": "fhir",
+    "deidentify_table": "tables",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -15,13 +15,15 @@ from healthval.plan import Plan
 from healthval.report import Criterion, PlanFacts, Report, seal, verify, write
 from healthval.submit import submit
 
+Status = Literal["approved", "rejected", "revoked"]
+
 
 def decide(
     hub_url: str,
     key: Path,
     site: str,
     *,
-    status: Literal["approved", "rejected", "revoked"],
+    status: Status,
     days: int,
 ) -> list[AccessGrant]:
     """Decide all of a site's requests that can take this decision."""
