@@ -142,7 +142,7 @@ def _with_identifiers(
             "birth_date": born.strftime("%Y-%m-%d"),
             "exam_date": examined.strftime("%Y-%m-%d"),
             **{name: frame[name].round(6).to_numpy() for name in FEATURES},
-            "lesion_size": np.where(frame["mean_radius"] >= 13.5, "large", "small"),
+            "outline": np.where(frame["mean_fractal_dimension"] >= 0.0615, "intricate", "plain"),
             "histology": np.where(malignant, "malignant", "benign"),
             "remark": [f"seen {name.split('^')[1]}" for name in names],
         }
