@@ -135,6 +135,11 @@ class Credential:
             raise UsageError("the file holds no Ed25519 private key; create a new one")
         return cls(key)
 
+    @property
+    def private_key(self) -> Ed25519PrivateKey:
+        """The key itself, for signing a report; it stays in this process."""
+        return self._key
+
     def sign(self, method: str, origin: str, target: str, body: bytes) -> str:
         """Make a token for one request, good for a minute."""
         now = int(time.time())

@@ -1,8 +1,9 @@
 """What was measured at one site, complete and unrounded: never leaves as it is."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+from healthval.metrics import display
 from healthval.metrics.calibration import Calibration
 from healthval.metrics.confusion import Confusion
 from healthval.metrics.estimate import Estimate
@@ -74,6 +75,21 @@ class Evaluation:
     decision_curve: DecisionCurve
     histogram: ScoreHistogram
     subgroups: tuple[SubgroupResult, ...] = ()
+
+    def to_json(self) -> str:
+        """Every number exact; aggregates only, yet unrounded: stays at the site."""
+        return display.to_json(self)
+
+    def plot_roc(self, ax: Any = None) -> Any:
+        """Draw sensitivity on a fixed grid of false-positive rates; gives the axes back."""
+        return display.plot_roc(self, ax)
+
+    def plot_calibration(self, ax: Any = None) -> Any:
+        """Draw observed against predicted probability on a fixed grid; gives the axes back."""
+        return display.plot_calibration(self, ax)
+
+    def _repr_html_(self) -> str:
+        return display.to_html(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,152 @@
+"""Exact sums of counts over sites; a suppressed cell never becomes zero."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from healthval.aggregate.study import Excluded, Pair, PooledCounts, Rate, Total
+from healthval.contracts.submission import SUPPRESSED, Cell
+from healthval.errors import MetricError
+
+CELLS = ("tp", "fp", "fn", "tn")
+Cells: TypeAlias = tuple[Cell, Cell, Cell, Cell]
+Bounds: TypeAlias = tuple[int, int | None]
+
+
+def total(cells: Iterable[Cell], bounds: Iterable[Bounds] | None = None) -> Total:
+    """Sum cells; a suppressed one adds its bounds, by default from 0 to unknown.
+
+    >>> total([12, "suppressed", 30], [(12, 12), (0, 40), (30, 30)])
+    Total(lower=42, upper=82, n_sites=2, n_suppressed=1)
+    """
+    cells = list(cells)
+    given = [c for c in cells if c != SUPPRESSED]
+    lows_highs = list(bounds) if bounds is not None else [_own_bounds(c) for c in cells]
+    highs = [high for _, high in lows_highs]
+    return Total(
+        lower=sum(low for low, _ in lows_highs),
+        upper=None if None in highs else sum(high for high in highs if high is not None),
+        n_sites=len(given),
+        n_suppressed=len(cells) - len(given),
+    )
+
+
+def _own_bounds(cell: Cell) -> Bounds:
+    return (0, None) if cell == SUPPRESSED else (int(cell), int(cell))
+
+
+def cells_of(counts: Any, row: int) -> Cells:
+    """Read (tp, fp, fn, tn) from an object or mapping with these names, or four in this order."""
+    if isinstance(counts, Mapping):
+        found = [counts.get(name) for name in CELLS]
+    elif all(hasattr(counts, name) for name in CELLS):
+        found = [getattr(counts, name) for name in CELLS]
+    else:
+        found = list(counts) if isinstance(counts, Sequence | np.ndarray) else []
+    if len(found) != 4 or not all(_is_cell(cell) for cell in found):
+        raise MetricError(
+            f"counts at row {row}: need tp, fp, fn, tn, each a whole number from 0 or 'suppressed'"
+        )
+    tp, fp, fn, tn = (_cell(c) for c in found)
+    return tp, fp, fn, tn
+
+
+def _cell(cell: Any) -> Cell:
+    return SUPPRESSED if isinstance(cell, str) else int(cell)
+
+
+def _is_cell(cell: Any) -> bool:
+    if isinstance(cell, str):
+        return cell == SUPPRESSED
+    return isinstance(cell, int | np.integer) and not isinstance(cell, bool) and bool(cell >= 0)
+
+
+def wilson(successes: int, n: int, level: float = 0.95) -> Pair | None:
+    """Score interval of a proportion (Wilson 1927); None without cases."""
+    from scipy.stats import norm
+
+    if not n:
+        return None
+    z = float(norm.ppf((1 + level) / 2))
+    p, z2 = successes / n, z * z
+    middle, half = p + z2 / (2 * n), z * np.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
+    low, high = (middle - half) / (1 + z2 / n), (middle + half) / (1 + z2 / n)
+    return (0.0 if successes == 0 else float(low)), (1.0 if successes == n else float(high))
+
+
+def rate(successes: int, n: int, level: float = 0.95) -> Rate:
+    """Proportion with its Wilson interval; no value without cases."""
+    return Rate(successes / n if n else None, wilson(successes, n, level), successes, n, "wilson")
+
+
+def pool_counts(
+    counts: Sequence[Any],
+    *,
+    sites: Sequence[str] | None = None,
+    margins: Sequence[tuple[Cell, Cell]] | None = None,
+    level: float = 0.95,
+) -> PooledCounts:
+    """Sum confusion counts over the sites that released all four cells.
+
+    Parameters
+    ----------
+    counts : per site an object or mapping with tp, fp, fn, tn, or four cells in this order;
+        a cell is a whole number or ``"suppressed"``.
+    sites : labels, by default ``row 0``, ``row 1`` ...
+    margins : per site (n, n_events) where known; they bound suppressed cells in `totals`.
+
+    Examples
+    --------
+    >>> pooled = pool_counts([(30, 5, 10, 55), (20, "suppressed", "suppressed", 70)])
+    >>> pooled.tp, pooled.k, pooled.totals[0].lower, pooled.excluded[0].reason
+    (30, 1, 50, 'suppressed cells')
+    """
+    rows = [cells_of(c, i) for i, c in enumerate(counts)]
+    labels = list(sites) if sites is not None else [f"row {i}" for i in range(len(rows))]
+    if len(labels) != len(rows):
+        raise MetricError(f"{len(rows)} tables of counts but {len(labels)} site labels")
+    known = list(margins) if margins is not None else [(SUPPRESSED, SUPPRESSED)] * len(rows)
+    used = [i for i, row in enumerate(rows) if SUPPRESSED not in row]
+    tp, fp, fn, tn = (sum(int(rows[i][cell]) for i in used) for cell in range(4))
+    bounds = [_cell_bounds(row, *margin) for row, margin in zip(rows, known, strict=True)]
+    by_cell = [total((row[c] for row in rows), (b[c] for b in bounds)) for c in range(4)]
+    return PooledCounts(
+        tp, fp, fn, tn, len(used), tuple(labels[i] for i in used),
+        tuple(Excluded(labels[i], "suppressed cells") for i in range(len(rows)) if i not in used),
+        (by_cell[0], by_cell[1], by_cell[2], by_cell[3]),
+        rate(tp, tp + fn, level), rate(tn, tn + fp, level), rate(tp, tp + fp, level),
+        rate(tn, tn + fn, level), rate(tp + fn, tp + fp + fn + tn, level),
+    )  # fmt: skip
+
+
+def _cell_bounds(row: Cells, n: Cell, n_events: Cell) -> list[Bounds]:
+    """Bound a suppressed cell by its margin alone; other cells are not subtracted to undo it."""
+    non_events: Cell = SUPPRESSED
+    if not isinstance(n, str) and not isinstance(n_events, str):
+        non_events = n - n_events
+    bounds: list[Bounds] = []
+    for value, margin in zip(row, (n_events, non_events, n_events, non_events), strict=True):
+        widest = n if isinstance(margin, str) else margin
+        upper = None if isinstance(widest, str) else widest
+        bounds.append((0, upper) if isinstance(value, str) else (value, value))
+    return bounds
+
+
+def net_benefit(counts: PooledCounts, threshold: float, level: float = 0.95) -> Rate | None:
+    """Net benefit of all cases together, TP/n - FP/n * t/(1 - t), with its multinomial interval.
+
+    References
+    ----------
+    Vickers & Elkin 2006, Med Decis Making 26:565; variance: Marsh, Janes & Pepe 2020, Biometrics 76:843.
+    """
+    from scipy.stats import norm
+
+    n = counts.tp + counts.fp + counts.fn + counts.tn
+    if not n or threshold >= 1:
+        return None
+    odds, tp, fp = threshold / (1 - threshold), counts.tp / n, counts.fp / n
+    value = tp - odds * fp
+    variance = max(0.0, tp + odds**2 * fp - value**2) / n
+    half = float(norm.ppf((1 + level) / 2) * np.sqrt(variance))
+    return Rate(value, (value - half, value + half), None, n, "multinomial")

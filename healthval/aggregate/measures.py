@@ -1,0 +1,209 @@
+"""Random effects over site estimates: transform, pool, transform back, leave one out."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from healthval.aggregate import tau
+from healthval.aggregate.meta import MIN_SITES_POOLED, Choice, MetaResult, Pair, meta_analysis
+from healthval.aggregate.study import (
+    Excluded,
+    FunnelPoint,
+    LeftOut,
+    PooledMeasure,
+    Scale,
+    SiteValue,
+)
+from healthval.aggregate.tau import Array
+from healthval.contracts.submission import SUPPRESSED, Cell, ReleasedEstimate
+
+Named: TypeAlias = tuple[str, ReleasedEstimate | None]
+
+MIN_EVENTS = 11  # events and non-events a site needs to enter a pooled subgroup
+_DEFAULT = Choice("REML", "hk-truncated", 0.95)
+_EXACT_UP_TO = 50  # sites; above, leave-one-out starts from the estimate with all sites
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """Scale on which site estimates are close to normal, and the way back."""
+
+    scale: Scale
+    forward: Callable[[float], float]
+    back: Callable[[float], float]
+    slope: Callable[[float], float]
+    low: float
+    high: float
+
+
+def _logit(p: float) -> float:
+    return float(np.log(p / (1 - p)))
+
+
+def _expit(x: float) -> float:
+    return float(1 / (1 + np.exp(-x)) if x >= 0 else np.exp(x) / (1 + np.exp(x)))
+
+
+IDENTITY = Transform("identity", float, float, lambda _: 1.0, -np.inf, np.inf)
+LOG = Transform("log", lambda x: float(np.log(x)), lambda x: float(np.exp(x)), lambda x: 1 / x, 0.0, np.inf)  # fmt: skip
+LOGIT = Transform("logit", _logit, _expit, lambda p: 1 / (p * (1 - p)), 0.0, 1.0)
+
+
+def effect_of(estimate: ReleasedEstimate | None, transform: Transform) -> tuple[float, float] | str:
+    """Effect and standard error on the scale of analysis, or the reason there is none.
+
+    The standard error goes through the delta method; where it was not released, the interval is
+    transformed and its width taken.
+    """
+    if estimate is None:
+        return "not submitted"
+    if estimate.value is None:
+        return "suppressed" if estimate.withheld == "suppressed" else "not estimable"
+    if not transform.low < estimate.value < transform.high:
+        return f"at the edge of the {transform.scale} scale"
+    effect = transform.forward(estimate.value)
+    if estimate.se is not None:
+        se = estimate.se * transform.slope(estimate.value)
+        return (effect, se) if se > 0 else "standard error rounded to zero"
+    return _from_interval(effect, estimate, transform)
+
+
+def _from_interval(
+    effect: float, estimate: ReleasedEstimate, transform: Transform
+) -> tuple[float, float] | str:
+    lo, hi = estimate.lo, estimate.hi
+    if lo is None or hi is None or not transform.low < lo < hi < transform.high:
+        return "no standard error"
+    from scipy.stats import norm
+
+    z = float(norm.ppf((1 + estimate.level) / 2))
+    return effect, (transform.forward(hi) - transform.forward(lo)) / (2 * z)
+
+
+def pool_measure(
+    measure: str, named: Sequence[Named], transform: Transform, *, leave_out: bool = False
+) -> PooledMeasure:
+    """Pool one measure over sites by REML and truncated Hartung-Knapp.
+
+    Every site keeps its released value; sites without a usable one are named in `excluded`.
+    `leave_out` adds the pooled mean without each site in turn.
+    """
+    found = [(site, effect_of(estimate, transform)) for site, estimate in named]
+    used = [(site, e) for site, e in found if not isinstance(e, str)]
+    excluded = tuple(Excluded(site, e) for site, e in found if isinstance(e, str))
+    funnel = tuple(FunnelPoint(site, e[0], e[1]) for site, e in used)
+    k = len(used)
+    reason: str | None = f"{k} of at least {MIN_SITES_POOLED} sites: not pooled"
+    meta: MetaResult | None = None
+    left_out: tuple[LeftOut, ...] = ()
+    if k >= MIN_SITES_POOLED:
+        effects, variances = [p.effect for p in funnel], [p.se**2 for p in funnel]
+        meta = meta_analysis(effects, variances)
+        reason = meta.reason
+        left_out = _leave_one_out(funnel, meta, transform) if leave_out else ()
+    weights = dict(zip((p.site for p in funnel), meta.weights, strict=True)) if meta else {}
+    return PooledMeasure(
+        measure, transform.scale,
+        tuple(_site_value(site, e, weights.get(site)) for site, e in named if e is not None),
+        excluded, k,
+        transform.back(meta.mu) if meta else None,
+        _back(meta.ci, transform) if meta else None,
+        _back(meta.prediction, transform) if meta else None,
+        meta, left_out, funnel, reason,
+    )  # fmt: skip
+
+
+def _back(pair: Pair | None, transform: Transform) -> Pair | None:
+    return None if pair is None else (transform.back(pair[0]), transform.back(pair[1]))
+
+
+def count(cell: Cell | None) -> int | None:
+    """Give a released count, None where it was suppressed."""
+    return None if cell is None or cell == SUPPRESSED else int(cell)
+
+
+def _site_value(site: str, e: ReleasedEstimate, weight: float | None) -> SiteValue:
+    return SiteValue(
+        site, e.value, e.lo, e.hi, e.se, count(e.n), count(e.n_events), e.method, weight
+    )
+
+
+def enough_events(named: Iterable[Named]) -> list[Named]:
+    """Keep the sites with at least 11 events and 11 non-events; the others become not submitted."""
+    return [(site, e if e is not None and _enough(e) else None) for site, e in named]
+
+
+def _enough(e: ReleasedEstimate) -> bool:
+    n, events = count(e.n), count(e.n_events)
+    return n is not None and events is not None and min(events, n - events) >= MIN_EVENTS
+
+
+def _leave_one_out(
+    funnel: Sequence[FunnelPoint], meta: MetaResult, transform: Transform
+) -> tuple[LeftOut, ...]:
+    """Pool again without each site in turn; needs three sites to remain."""
+    if len(funnel) <= MIN_SITES_POOLED:
+        return ()
+    y = np.array([p.effect for p in funnel])
+    v = np.array([p.se**2 for p in funnel])
+    without = leave_one_out(y, v, meta.tau2)
+    return tuple(
+        LeftOut(
+            point.site, transform.back(mu), transform.back(mu - half), transform.back(mu + half),
+            tau2, i2,
+        )
+        for point, (mu, half, tau2, i2) in zip(funnel, without, strict=True)
+    )  # fmt: skip
+
+
+def leave_one_out(y: Array, v: Array, start: float) -> list[tuple[float, float, float, float]]:
+    """Mean, half width, tau2 and I2 without each site: as `meta_analysis` of the others.
+
+    `start` is tau2 with all sites; with many sites REML starts from there, a block at a time.
+    """
+    k = len(y)
+    tau2 = np.full(k, np.nan)
+    if k > _EXACT_UP_TO:
+        for first in range(0, k, 256):
+            rows = np.arange(first, min(first + 256, k))
+            tau2[rows] = _reml_without(rows, y, v, start)
+    quantile, out = _DEFAULT.quantile(k - 2), []
+    for j in range(k):
+        keep = np.arange(k) != j
+        t2 = float(tau2[j])
+        if np.isnan(t2):
+            t2 = tau.between_site_variance("REML", y[keep], v[keep], np.ones((k - 1, 1)))
+        out.append(_summary(y[keep], v[keep], t2, quantile))
+    return out
+
+
+def _summary(y: Array, v: Array, tau2: float, quantile: float) -> tuple[float, float, float, float]:
+    """Mean, half width of the truncated Hartung-Knapp interval, tau2 and I2."""
+    k, w = len(y), 1.0 / (v + tau2)
+    mu = float(np.sum(w * y) / np.sum(w))
+    factor = max(1.0, float(np.sum(w * (y - mu) ** 2)) / (k - 1))
+    half = quantile * np.sqrt(factor / np.sum(w))
+    typical = (k - 1) / (np.sum(1 / v) - np.sum(1 / v**2) / np.sum(1 / v))
+    return mu, float(half), tau2, float(100 * tau2 / (tau2 + typical))
+
+
+def _reml_without(rows: np.ndarray, y: Array, v: Array, start: float) -> Array:
+    """Fisher scoring of tau2 for several left-out sites at once; NaN where it does not settle."""
+    keep = np.ones((len(rows), len(y)))
+    keep[np.arange(len(rows)), rows] = 0.0
+    t2, settled = np.full(len(rows), start), np.zeros(len(rows), bool)
+    for _ in range(50):
+        w = keep / (v + t2[:, None])
+        w2 = w * w
+        s1, s2, s3 = w.sum(1), w2.sum(1), (w2 * w).sum(1)
+        r = y - ((w @ y) / s1)[:, None]
+        trace_pp = s2 - 2 * s3 / s1 + (s2 / s1) ** 2
+        step = (np.sum(w2 * r * r, axis=1) - (s1 - s2 / s1)) / trace_pp
+        new = np.maximum(0.0, t2 + step)
+        settled = np.abs(new - t2) <= 1e-12 * np.maximum(new, 1e-300)
+        t2 = new
+        if settled.all():
+            break
+    return np.where(settled, t2, np.nan)

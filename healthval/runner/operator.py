@@ -1,0 +1,86 @@
+"""What an operator or a site does from the command line or a notebook, one call each."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from healthval.client import Client, Credential
+from healthval.contracts.access import AccessDecision, AccessGrant
+from healthval.contracts.report import ReportRecord
+from healthval.contracts.submission import Receipt
+from healthval.errors import IntegrityError, SubmissionError, UsageError
+from healthval.evaluation import Site, newest_release
+from healthval.plan import Plan
+from healthval.report import Criterion, PlanFacts, Report, seal, verify, write
+from healthval.submit import submit
+
+Status = Literal["approved", "rejected", "revoked"]
+
+
+def decide(
+    hub_url: str,
+    key: Path,
+    site: str,
+    *,
+    status: Status,
+    days: int,
+) -> list[AccessGrant]:
+    """Decide all of a site's requests that can take this decision."""
+    client = Client(hub_url, Credential.load(key))
+    takes = {"approved": {"requested"}, "rejected": {"requested"}, "revoked": {"approved"}}[status]
+    waiting = [g for g in client.access_requests() if g.site == site and g.status in takes]
+    if not waiting:
+        raise UsageError(f"that site has nothing to be {status}; see `healthval access list`")
+    return [
+        client.decide_access(g, AccessDecision(status=status, valid_days=days)) for g in waiting
+    ]
+
+
+def send_release(
+    hub_url: str, folder: Path, *, confirm: Callable[[str], bool], agreed: str | None
+) -> Receipt:
+    """Send the site's newest release; `agreed` is its hash, given instead of an answer."""
+    site = Site.open(folder)
+    message = newest_release(site)
+    if agreed is not None and agreed != message.sha256:
+        raise SubmissionError(
+            "--yes names another hash than the newest release has; run `healthval release` again"
+        )
+    asked = confirm if agreed is None else lambda _: True
+    return submit(message, Client(hub_url, site.credential), site.ledger, confirm=asked)
+
+
+def plan_facts(plan: Plan) -> PlanFacts:
+    """What the report tells of the plan."""
+    return PlanFacts(
+        title=plan.title,
+        target_condition=plan.target_condition,
+        reference_standard=plan.reference_standard,
+        thresholds=plan.thresholds,
+        criteria=tuple(
+            Criterion(c.metric, at_least=c.low, at_most=c.high, threshold=c.threshold)
+            for c in plan.acceptance
+        ),
+        plan_hash=plan.hash,
+    )
+
+
+def publish(report: Report, plan: Plan, folder: Path, client: Client, key: Path) -> ReportRecord:
+    """Write the report, sign it, store its files and index them.
+
+    An attestation that already fits the same bytes is kept, so that publishing again changes nothing.
+    """
+    write(report, folder)
+    credential = Credential.load(key)
+    try:
+        names = verify(folder, credential.private_key.public_key())
+    except IntegrityError:
+        seal(report, folder, credential.private_key)
+        names = verify(folder, credential.private_key.public_key())
+    files = {name: (folder / name).read_bytes() for name in (*names, "attestation.dsse.json")}
+    record = client.publish_report(**plan.subject, n_sites=report.n_sites, files=files)
+    for name, data in files.items():
+        if record.files[name] != hashlib.sha256(data).hexdigest():
+            raise IntegrityError(f"the hub stored other bytes for {name}; publish again")
+    return record
