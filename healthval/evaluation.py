@@ -67,7 +67,9 @@ def _open_secret(path: Path) -> Secret:
 
 def gate_policy(plan: Plan) -> DisclosurePolicy:
     """The disclosure policy that the plan names; a site's minimum cell can only be stricter."""
-    return load_policy(plan.disclosure.preset, minimum_cell=plan.disclosure.minimum_cell)
+    policy = load_policy(plan.disclosure.preset)
+    floor = plan.disclosure.minimum_cell
+    return policy if floor is None else policy.stricter(minimum_cell=floor)
 
 
 def newest_release(site: Site) -> Release:
