@@ -59,9 +59,9 @@ class DemoSite:
 
 
 SITES = (
-    DemoSite("north", "North (referral centre)", 78, 112),
-    DemoSite("harbour", "Harbour (screening unit)", 44, 106),
-    DemoSite("valley", "Valley (small hospital)", 24, 44),
+    DemoSite("north", "North (referral centre)", 70, 104),
+    DemoSite("harbour", "Harbour (screening unit)", 54, 104),
+    DemoSite("valley", "Valley (small hospital)", 24, 50),
 )
 
 

@@ -1,12 +1,16 @@
 """What an operator or a site does from the command line or a notebook, one call each."""
 
+import base64
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from healthval.client import Client, Credential
-from healthval.contracts.access import AccessDecision, AccessGrant
+from healthval.contracts.access import AccessDecision, AccessGrant, PublicKey
+from healthval.contracts.base import read_wire
 from healthval.contracts.report import ReportRecord
 from healthval.contracts.submission import Receipt
 from healthval.errors import IntegrityError, SubmissionError, UsageError
@@ -84,3 +88,20 @@ def publish(report: Report, plan: Plan, folder: Path, client: Client, key: Path)
         if record.files[name] != hashlib.sha256(data).hexdigest():
             raise IntegrityError(f"the hub stored other bytes for {name}; publish again")
     return record
+
+
+def verify_report(place: Path, key: Path | None) -> list[str]:
+    """Check a report against the platform's public key.
+
+    Without `key`, the demo's own operator key beside the report is taken.
+    """
+    folder = place if place.is_dir() else place.parent
+    public = key or folder / "operator" / "operator.key.pub"
+    try:
+        jwk = read_wire(PublicKey, public.read_bytes())
+    except (OSError, ValueError):
+        raise UsageError(
+            "give the platform's public key: healthval verify REPORT --key operator.key.pub"
+        ) from None
+    raw = base64.urlsafe_b64decode(jwk.x + "=")
+    return verify(place, Ed25519PublicKey.from_public_bytes(raw))
