@@ -28,8 +28,9 @@ from healthval.contracts.model import (
 )
 from healthval.contracts.prediction import PredictionRequest, TableInstances
 from healthval.contracts.submission import Certificate, ReleasedEstimate, Submission
+from healthval.disclosure import load_policy
 from healthval.hosting.artefact import pack, unpack
-from healthval.hub.app import create_app
+from healthval.hub.app import Settings, create_app
 from healthval.hub.aws import DynamoIndex, S3Objects, SageMakerHost
 from healthval.hub.ports import Backend, HostedModel
 from healthval.hub.registry import hosted
@@ -144,12 +145,13 @@ class HubThread:
     def __init__(self, backend: Backend, operator: Path) -> None:
         listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        app = create_app(
-            backend,
+        settings = Settings(
             operator=read_wire(PublicKey, operator.read_bytes()),
             audiences=(self.url,),
             upload_secret=b"s" * 32,
+            policy=load_policy(),
         )
+        app = create_app(backend, settings)
         self._server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         self._thread = threading.Thread(target=self._server.run, args=([listening],))
         self._thread.start()
