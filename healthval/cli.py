@@ -158,9 +158,8 @@ def access_request(hub_url: str, site: Path, plan_file: Path, label: str) -> Non
     from healthval.plan import load_plan
 
     home = Site.open(site)
-    grant = Client(hub_url, home.credential).request_access(
-        label=label, **load_plan(plan_file).subject
-    )
+    with Client(hub_url, home.credential) as client:
+        grant = client.request_access(label=label, **load_plan(plan_file).subject)
     click.echo(f"{grant.site}: {grant.status}")
 
 
@@ -171,7 +170,9 @@ def access_list(hub_url: str, key: Path) -> None:
     """List requests and grants: all for the operator, the own ones for a site."""
     from healthval.client import Client, Credential
 
-    for grant in Client(hub_url, Credential.load(key)).access_requests():
+    with Client(hub_url, Credential.load(key)) as client:
+        grants = client.access_requests()
+    for grant in grants:
         click.echo(f"{grant.site}  {grant.status:<9}  {grant.model} {grant.version}  {grant.label}")
 
 

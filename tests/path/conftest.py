@@ -29,11 +29,11 @@ class Stage:
     def approved_site(self, folder):
         """A new site that the operator has let in."""
         site = Site.open(folder)
-        client = Client(self.url, site.credential)
-        grant = client.request_access(label="Test site", **self.plan.subject)
+        with Client(self.url, site.credential) as client:
+            grant = client.request_access(label="Test site", **self.plan.subject)
         if grant.status == "requested":
             self.operator.decide_access(grant, AccessDecision(status="approved"))
-        return site, client
+        return site
 
     def parameters(self, folder, **changes):
         """Parameters of the evaluation notebook for the demo's northern site."""
