@@ -99,7 +99,9 @@ def publish(report: Report, plan: Plan, folder: Path, client: Client, key: Path)
         seal(report, folder, credential.private_key)
         names = verify(folder, credential.private_key.public_key())
     files = {name: (folder / name).read_bytes() for name in (*names, "attestation.dsse.json")}
-    record = client.publish_report(**plan.subject, n_sites=report.numbers["study"]["k"], files=files)
+    record = client.publish_report(
+        **plan.subject, n_sites=report.numbers["study"]["k"], files=files
+    )
     for name, data in files.items():
         if record.files[name] != hashlib.sha256(data).hexdigest():
             raise IntegrityError(f"the hub stored other bytes for {name}; publish again")
