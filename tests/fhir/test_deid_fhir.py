@@ -279,7 +279,21 @@ JSON = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["value", "unit", "display", "text", "start", "end", "reference", "line", "city", "id", "url"]),
+            st.sampled_from(
+                [
+                    "value",
+                    "unit",
+                    "display",
+                    "text",
+                    "start",
+                    "end",
+                    "reference",
+                    "line",
+                    "city",
+                    "id",
+                    "url",
+                ]
+            ),
             inner,
             max_size=3,
         )
