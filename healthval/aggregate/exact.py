@@ -8,7 +8,8 @@ from healthval.aggregate.measures import count
 from healthval.aggregate.roc import (
     calibration_bins,
     expected_calibration_error,
-    pooled_roc,
+    roc_of,
+    together,
 )
 from healthval.aggregate.selection import Sites
 from healthval.aggregate.study import (
@@ -183,11 +184,10 @@ def display(sites: Sites) -> PooledDisplay:
             excluded.append(Excluded(site, "suppressed cells"))
         else:
             used.append(s.histogram)
-    events = sum(int(b.events) for h in used for b in h)
-    non_events = sum(int(b.non_events) for h in used for b in h)
-    if not events or not non_events:
+    table = together(used) if used else None
+    if table is None or not table.events.any() or not table.non_events.any():
         reason = "no histogram with events and non-events"
         return PooledDisplay(None, None, (), (), None, len(used), tuple(excluded), reason)
-    bins = calibration_bins(used)
+    bins = calibration_bins(table)
     ece = expected_calibration_error(bins)
-    return PooledDisplay(*pooled_roc(used), bins, ece, len(used), tuple(excluded), None)
+    return PooledDisplay(*roc_of(table), bins, ece, len(used), tuple(excluded), None)
