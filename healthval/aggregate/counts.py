@@ -74,9 +74,15 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Pair | None:
     return (0.0 if successes == 0 else float(low)), (1.0 if successes == n else float(high))
 
 
-def rate(successes: int, n: int, level: float = 0.95) -> Rate:
-    """Proportion with its Wilson interval; no value without cases."""
-    return Rate(successes / n if n else None, wilson(successes, n, level), successes, n, "wilson")
+def _rate(rows: Sequence[Cells], yes: int, no: int, level: float) -> Rate:
+    """Proportion with its Wilson interval over the sites that released both cells."""
+    pairs = [
+        (a, b)
+        for row in rows
+        if not isinstance(a := row[yes], str) and not isinstance(b := row[no], str)
+    ]
+    hits, n = sum(a for a, _ in pairs), sum(a + b for a, b in pairs)
+    return Rate(hits / n if n else None, wilson(hits, n, level), hits, n, "wilson", len(pairs))
 
 
 def pool_counts(
@@ -86,7 +92,7 @@ def pool_counts(
     margins: Sequence[tuple[Cell, Cell]] | None = None,
     level: float = 0.95,
 ) -> PooledCounts:
-    """Sum confusion counts over the sites that released all four cells.
+    """Sum confusion counts over the sites that released them.
 
     Parameters
     ----------
@@ -106,15 +112,23 @@ def pool_counts(
     if len(labels) != len(rows):
         raise MetricError(f"{len(rows)} tables of counts but {len(labels)} site labels")
     known = list(margins) if margins is not None else [(SUPPRESSED, SUPPRESSED)] * len(rows)
-    used = [i for i, row in enumerate(rows) if SUPPRESSED not in row]
-    tp, fp, fn, tn = (sum(int(rows[i][cell]) for i in used) for cell in range(4))
+    complete = [row for row in rows if SUPPRESSED not in row]
+    tp, fp, fn, tn = (sum(int(row[cell]) for row in complete) for cell in range(4))
     by_cell = [_cell_total(c, rows, known) for c in range(4)]
+    n, k = tp + fp + fn + tn, len(complete)
+    cases = wilson(tp + fn, n, level)
     return PooledCounts(
-        tp, fp, fn, tn, len(used), tuple(labels[i] for i in used),
-        tuple(Excluded(labels[i], "suppressed cells") for i, row in enumerate(rows) if SUPPRESSED in row),
+        tp, fp, fn, tn, k,
+        tuple(label for label, row in zip(labels, rows, strict=True) if SUPPRESSED not in row),
+        tuple(
+            Excluded(label, "suppressed cells")
+            for label, row in zip(labels, rows, strict=True)
+            if SUPPRESSED in row
+        ),
         (by_cell[0], by_cell[1], by_cell[2], by_cell[3]),
-        rate(tp, tp + fn, level), rate(tn, tn + fp, level), rate(tp, tp + fp, level),
-        rate(tn, tn + fn, level), rate(tp + fn, tp + fp + fn + tn, level),
+        _rate(rows, 0, 2, level), _rate(rows, 3, 1, level),
+        _rate(complete, 0, 1, level), _rate(complete, 3, 2, level),
+        Rate((tp + fn) / n if n else None, cases, tp + fn, n, "wilson", k),
     )  # fmt: skip
 
 
@@ -160,4 +174,4 @@ def net_benefit(counts: PooledCounts, threshold: float, level: float = 0.95) -> 
     value = tp - odds * fp
     variance = max(0.0, tp + odds**2 * fp - value**2) / n
     half = float(norm.ppf((1 + level) / 2) * np.sqrt(variance))
-    return Rate(value, (value - half, value + half), None, n, "multinomial")
+    return Rate(value, (value - half, value + half), None, n, "multinomial", counts.k)

@@ -1,7 +1,7 @@
 """Random effects over site estimates: transform, pool, transform back, leave one out."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -21,7 +21,6 @@ from healthval.contracts.submission import SUPPRESSED, Cell, ReleasedEstimate
 
 Named: TypeAlias = tuple[str, ReleasedEstimate | None]
 
-MIN_EVENTS = 11  # events and non-events a site needs to enter a pooled subgroup
 _DEFAULT = Choice("REML", "hk-truncated", 0.95)
 _BLOCK = 256  # left-out sites at a time
 _EXACT_UP_TO = 50  # sites; above, leave-one-out starts from the estimate with all sites
@@ -50,6 +49,8 @@ def _expit(x: float) -> float:
 IDENTITY = Transform("identity", float, float, lambda _: 1.0, -np.inf, np.inf)
 LOG = Transform("log", lambda x: float(np.log(x)), lambda x: float(np.exp(x)), lambda x: 1 / x, 0.0, np.inf)  # fmt: skip
 LOGIT = Transform("logit", _logit, _expit, lambda p: 1 / (p * (1 - p)), 0.0, 1.0)
+# A proportion of 0 or 1 has counts behind it: one half is added to each (Haldane 1956).
+PROPORTION = replace(LOGIT)
 
 
 def effect_of(estimate: ReleasedEstimate | None, transform: Transform) -> tuple[float, float] | str:
@@ -63,6 +64,10 @@ def effect_of(estimate: ReleasedEstimate | None, transform: Transform) -> tuple[
     if estimate.value is None:
         return "suppressed" if estimate.withheld == "suppressed" else "not estimable"
     if not transform.low < estimate.value < transform.high:
+        n = count(estimate.n)
+        if transform is PROPORTION and n and estimate.value in (0, 1):
+            a, b = n * estimate.value + 0.5, n * (1 - estimate.value) + 0.5
+            return float(np.log(a / b)), float(np.sqrt(1 / a + 1 / b))
         return f"at the edge of the {transform.scale} scale"
     effect = transform.forward(estimate.value)
     if estimate.se is not None:
@@ -84,14 +89,20 @@ def _from_interval(
 
 
 def pool_measure(
-    measure: str, named: Sequence[Named], transform: Transform, *, leave_out: bool = False
+    measure: str,
+    named: Sequence[Named],
+    transform: Transform,
+    *,
+    leave_out: bool = False,
+    unfit: Mapping[str, str] | None = None,
 ) -> PooledMeasure:
     """Pool one measure over sites by REML and truncated Hartung-Knapp.
 
-    Every site keeps its released value; sites without a usable one are named in `excluded`.
-    `leave_out` adds the pooled mean without each site in turn.
+    Every site keeps its released value; sites without a usable one are named in `excluded`, and so
+    are those that `unfit` gives a reason for. `leave_out` adds the mean without each site in turn.
     """
-    found = [(site, effect_of(estimate, transform)) for site, estimate in named]
+    reasons = unfit or {}
+    found = [(site, reasons.get(site) or effect_of(e, transform)) for site, e in named]
     used = [(site, e) for site, e in found if not isinstance(e, str)]
     excluded = tuple(Excluded(site, e) for site, e in found if isinstance(e, str))
     funnel = tuple(FunnelPoint(site, e[0], e[1]) for site, e in used)
@@ -129,16 +140,6 @@ def _site_value(site: str, e: ReleasedEstimate, weight: float | None) -> SiteVal
     return SiteValue(
         site, e.value, e.lo, e.hi, e.se, count(e.n), count(e.n_events), e.method, weight
     )
-
-
-def enough_events(named: Iterable[Named]) -> list[Named]:
-    """Keep the sites with at least 11 events and 11 non-events; the others become not submitted."""
-    return [(site, e if e is not None and _enough(e) else None) for site, e in named]
-
-
-def _enough(e: ReleasedEstimate) -> bool:
-    n, events = count(e.n), count(e.n_events)
-    return n is not None and events is not None and min(events, n - events) >= MIN_EVENTS
 
 
 def _leave_one_out(
