@@ -5,40 +5,24 @@ Every request carries a token of its own, bound to method, path and body. The ca
 repeat: the hub answers a repetition with what it answered before.
 """
 
-import base64
 import hashlib
 import ipaddress
-import os
 import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from random import SystemRandom
 from typing import Self
 from urllib.parse import urlencode
 
 import httpx
-import jwt
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-)
 
 from healthval.contracts.access import (
     AccessDecision,
     AccessGrant,
     AccessList,
     AccessRequest,
-    PublicKey,
     VendorKey,
-    request_claims,
-    site_id,
 )
 from healthval.contracts.base import Problem, Shape, Wire, canonical_json, read_wire
 from healthval.contracts.model import ModelList, ModelRecord, ModelRegistration
@@ -56,6 +40,7 @@ from healthval.contracts.report import (
     report_record,
 )
 from healthval.contracts.submission import Receipt, Submission
+from healthval.credential import Credential
 from healthval.errors import (
     AccessDenied,
     HubError,
@@ -66,88 +51,13 @@ from healthval.errors import (
     UsageError,
 )
 
+__all__ = ["Client", "Credential", "SiteSubmission", "wire_bytes"]
+
 ATTEMPTS = 6
 FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 8.0
 RETRYABLE = frozenset({429, 502, 503, 504})
 TIMEOUT = httpx.Timeout(65.0, connect=5.0)
-
-
-class Credential:
-    """A site's, operator's or vendor's Ed25519 key, held in one file that only its owner reads."""
-
-    def __init__(self, key: Ed25519PrivateKey) -> None:
-        raw = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-        self._key = key
-        self.public_key = PublicKey(x=base64.urlsafe_b64encode(raw).decode().rstrip("="))
-        self.id = site_id(self.public_key)
-
-    def __repr__(self) -> str:
-        return f"Credential({self.id})"
-
-    def __reduce__(self) -> str:
-        raise TypeError("a credential stays in its process; pass the path of its file")
-
-    @classmethod
-    def create(cls, path: Path) -> Self:
-        """Make a key, write it to `path` (mode 0600) and its public half to ``path + '.pub'``.
-
-        Raises
-        ------
-        UsageError
-            If the file exists: a key is never overwritten.
-        """
-        credential = cls(Ed25519PrivateKey.generate())
-        pem = credential._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            raise UsageError("there is a key at this path; load it, or choose another") from None
-        with os.fdopen(handle, "wb") as file:
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())
-        public = canonical_json(credential.public_key.model_dump())
-        path.with_name(path.name + ".pub").write_bytes(public)
-        return credential
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read a key that `create` wrote.
-
-        Raises
-        ------
-        UsageError
-            If there is none, it is no Ed25519 key, or others may read it.
-        """
-        try:
-            mode, pem = path.stat().st_mode, path.read_bytes()
-        except OSError:
-            raise UsageError("there is no key at this path; create one") from None
-        if os.name == "posix" and mode & 0o077:
-            raise UsageError("others can read the key file; run chmod 600 on it")
-        try:
-            key = load_pem_private_key(pem, None)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
-            key = None
-        if not isinstance(key, Ed25519PrivateKey):
-            raise UsageError("the file holds no Ed25519 private key; create a new one")
-        return cls(key)
-
-    def sign(self, method: str, origin: str, target: str, body: bytes) -> str:
-        """Make a token for one request, good for a minute."""
-        now = int(time.time())
-        claims = {
-            "iss": self.id,
-            "sub": self.id,
-            "aud": origin,
-            "iat": now,
-            "exp": now + 60,
-            "jti": secrets.token_urlsafe(24),
-            **request_claims(method, target, body),
-        }
-        return jwt.encode(claims, self._key, algorithm="EdDSA")
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +167,10 @@ class Client:
         PredictionError
             If the model failed on the batch or gave no answer in time.
         """
-        answer = self._post("/v1/predictions", request, PredictionAnswer)
+        # The key makes repetitions of this call one batch, and another call another batch: the
+        # same rows asked twice are scored twice, which is how a changed model is noticed.
+        sent, key = wire_bytes(request), secrets.token_urlsafe(24)
+        answer = self._read(PredictionAnswer, self._send("POST", "/v1/predictions", sent, key=key))
         end = time.monotonic() + seconds
         wait = 0.1
         while answer.status == "pending":
@@ -399,10 +312,18 @@ class Client:
         except ValueError as misfit:
             raise HubError(f"the hub's answer is not as the contract says: {misfit}") from None
 
-    def _send(self, method: str, target: str, body: bytes = b"", *, signed: bool = True) -> bytes:
+    def _send(
+        self, method: str, target: str, body: bytes = b"", *, signed: bool = True, key: str = ""
+    ) -> bytes:
         """Send one request, again while that may help; each time with a fresh token."""
+        headers = {"Content-Type": "application/json"} if method == "POST" else {}
+        if key:
+            headers["Idempotency-Key"] = key
         for attempt in range(ATTEMPTS):
-            response = self._once(method, target, body, signed=signed)
+            if signed:
+                token = self._credential.sign(method, self._origin, target, body)
+                headers["Authorization"] = f"Bearer {token}"
+            response = self._once(method, target, body, headers)
             if response is not None and response.status_code not in RETRYABLE:
                 return _answer(response)
             if attempt < ATTEMPTS - 1:
@@ -412,12 +333,8 @@ class Client:
         raise HubUnavailable(f"the hub stays out of service ({_title(response)}); try again later")
 
     def _once(
-        self, method: str, target: str, body: bytes, *, signed: bool
+        self, method: str, target: str, body: bytes, headers: dict[str, str]
     ) -> httpx.Response | None:
-        headers = {"Content-Type": "application/json"} if method == "POST" else {}
-        if signed:
-            token = self._credential.sign(method, self._origin, target, body)
-            headers["Authorization"] = f"Bearer {token}"
         try:
             return self._http.request(method, target, content=body, headers=headers)
         except (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ConnectTimeout):

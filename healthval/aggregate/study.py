@@ -148,7 +148,7 @@ class BivariateResult:
     cov: tuple[Pair, Pair]
     tau: Pair
     rho: float | None
-    loglik: float
+    loglik: float | None
     k: int
     method: str
     nodes: int
@@ -176,9 +176,12 @@ class ThresholdPool:
 
 @dataclass(frozen=True, slots=True)
 class RocBound:
-    """The pooled ROC at one threshold; bounds are exact, values their middles."""
+    """The pooled ROC at one threshold; bounds are exact, values their middles.
 
-    threshold: float
+    `threshold` is None for the first point, above every score.
+    """
+
+    threshold: float | None
     fpr: float
     fpr_bounds: Pair
     tpr: float

@@ -1,18 +1,21 @@
 """Pre-specified thresholds over sites: summed counts, net benefit, bivariate model."""
 
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
-from healthval.aggregate.counts import net_benefit, pool_counts
+from healthval.aggregate.accuracy import bivariate
+from healthval.aggregate.counts import cells_of, net_benefit, pool_counts
 from healthval.aggregate.measures import IDENTITY, pool_measure
 from healthval.aggregate.selection import Sites
-from healthval.aggregate.study import Excluded, PooledCounts, ThresholdPool
-from healthval.contracts.submission import ReleasedThreshold, Submission
+from healthval.aggregate.study import BivariateResult, Excluded, PooledCounts, ThresholdPool
+from healthval.contracts.submission import SUPPRESSED, ReleasedThreshold, Submission
+from healthval.errors import MetricError
 
 Bivariate: TypeAlias = Literal["binomial", "normal", "none"]
 Row: TypeAlias = tuple[str, Submission, ReleasedThreshold]
 
 
-def pool_thresholds(sites: Sites, bivariate: Bivariate) -> tuple[ThresholdPool, ...]:
+def pool_thresholds(sites: Sites, which: Bivariate) -> tuple[ThresholdPool, ...]:
     """Pool each pre-specified threshold that any site has, lowest first."""
     by_site = [
         (site, s, {t.threshold: t for t in s.thresholds if t.origin == "pre-specified"})
@@ -26,14 +29,14 @@ def pool_thresholds(sites: Sites, bivariate: Bivariate) -> tuple[ThresholdPool, 
             tuple(
                 Excluded(x, "threshold not submitted") for x, _, f in by_site if threshold not in f
             ),
-            bivariate,
+            which,
         )
         for threshold in thresholds
     )
 
 
 def _at_threshold(
-    threshold: float, rows: list[Row], absent: tuple[Excluded, ...], bivariate: Bivariate
+    threshold: float, rows: list[Row], absent: tuple[Excluded, ...], which: Bivariate
 ) -> ThresholdPool:
     counts = pool_counts(
         [t.confusion for _, _, t in rows],
@@ -42,15 +45,26 @@ def _at_threshold(
     )
     sites_nb = pool_measure("net_benefit", [(site, t.net_benefit) for site, _, t in rows], IDENTITY)
     return ThresholdPool(
-        threshold, _with_absent(counts, absent), net_benefit(counts, threshold),
-        _treat_all(counts, threshold), sites_nb, None, None, None,
+        threshold, replace(counts, excluded=counts.excluded + absent),
+        net_benefit(counts, threshold), _treat_all(counts, threshold), sites_nb,
+        *_bivariate([t for _, _, t in rows], which),
     )  # fmt: skip
 
 
-def _with_absent(counts: PooledCounts, absent: tuple[Excluded, ...]) -> PooledCounts:
-    from dataclasses import replace
-
-    return replace(counts, excluded=counts.excluded + absent)
+def _bivariate(
+    rows: list[ReleasedThreshold], which: Bivariate
+) -> tuple[BivariateResult | None, BivariateResult | None, str | None]:
+    """Headline and cross-check over the sites that released all four cells, or the reason."""
+    if which == "none":
+        return None, None, "not asked for"
+    tables = [cells_of(t.confusion, i) for i, t in enumerate(rows)]
+    complete = [c for c in tables if SUPPRESSED not in c]
+    usable = [c for c in complete if int(c[0]) + int(c[2]) and int(c[1]) + int(c[3])]
+    try:
+        normal = bivariate(usable, "normal")
+        return (bivariate(usable) if which == "binomial" else None), normal, None
+    except MetricError as refused:
+        return None, None, str(refused)
 
 
 def _treat_all(counts: PooledCounts, threshold: float) -> float | None:

@@ -20,6 +20,13 @@ from healthval.hosting.artefact import Predict
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_SECONDS = 60.0
+# What the SageMaker runtime calls these, so that boto3 raises the same error as on AWS.
+_ERROR_TYPES = {
+    429: "ThrottlingException",
+    503: "ServiceUnavailable",
+    500: "ModelError",
+    504: "ModelError",
+}
 _RUNTIME_PATH = re.compile(r"/endpoints/[A-Za-z0-9-]{1,63}/invocations")
 
 
@@ -163,6 +170,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, status: int, body: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
+        if status != 200:
+            self.send_header("x-amzn-errortype", _ERROR_TYPES.get(status, "ValidationError"))
         self.send_header("Content-Length", str(len(body)))
         if self.close_connection:
             self.send_header("Connection", "close")

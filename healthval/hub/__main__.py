@@ -14,8 +14,9 @@ import uvicorn
 
 from healthval.contracts.access import PublicKey
 from healthval.contracts.base import read_wire
+from healthval.disclosure import load_policy
 from healthval.errors import HealthvalError, UsageError
-from healthval.hub.app import create_app
+from healthval.hub.app import Settings, create_app
 from healthval.hub.local import FolderObjects, ProcessHost, SqliteIndex
 from healthval.hub.ports import Backend
 
@@ -53,13 +54,13 @@ def serve(
         models.close()
         index.close()
 
-    app = create_app(
-        Backend(objects, index, models, time.time),
+    settings = Settings(
         operator=operator,
         audiences=(f"http://{LOOPBACK}:{port}", f"http://localhost:{port}"),
         upload_secret=_own_secret(data / "upload.secret"),
-        on_close=close,
+        policy=load_policy(),
     )
+    app = create_app(Backend(objects, index, models, time.time), settings, on_close=close)
     config = uvicorn.Config(
         app,
         log_level="warning",

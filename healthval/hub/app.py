@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from healthval.contracts.access import PublicKey
 from healthval.contracts.base import Problem
 from healthval.contracts.prediction import MAX_INLINE_BYTES, MAX_UPLOAD_BYTES
+from healthval.disclosure import Policy
 from healthval.hub.auth import Gatekeeper
 from healthval.hub.ports import Backend, Refusal, StoreUnavailable
 from healthval.hub.predictions import Predictions, Uploads
@@ -102,24 +104,29 @@ def problem(status: int, title: str, detail: str = "", *, retryable: bool = Fals
     return Response(body, status, headers, media_type="application/problem+json")
 
 
-def create_app(
-    backend: Backend,
-    *,
-    operator: PublicKey,
-    audiences: tuple[str, ...],
-    upload_secret: bytes,
-    on_close: Callable[[], None] = lambda: None,
-) -> FastAPI:
-    """Build the hub over its ports.
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What one hub is told at its start.
 
-    Parameters
+    Attributes
     ----------
     operator : the key whose holder registers, approves and publishes
     audiences : origins under which callers reach this hub; their tokens name one of them
     upload_secret : signs upload addresses
-    on_close : called when the app has stopped
+    policy : the laxest disclosure policy under which a submission is taken
     """
-    uploads = Uploads(backend, upload_secret)
+
+    operator: PublicKey
+    audiences: tuple[str, ...]
+    upload_secret: bytes = field(repr=False)
+    policy: Policy
+
+
+def create_app(
+    backend: Backend, settings: Settings, *, on_close: Callable[[], None] = lambda: None
+) -> FastAPI:
+    """Build the hub over its ports; `on_close` is called when the app has stopped."""
+    uploads = Uploads(backend, settings.upload_secret)
     predictions = Predictions(backend, uploads)
 
     @asynccontextmanager
@@ -141,7 +148,8 @@ def create_app(
     app.add_middleware(Wall)
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _parameter_problem)
-    app.include_router(routes(Gatekeeper(backend, operator, audiences), predictions))
+    gate = Gatekeeper(backend, settings.operator, settings.audiences)
+    app.include_router(routes(gate, predictions, settings.policy))
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     return app
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from healthval.contracts.base import canonical_json
+from healthval.contracts.base import canonical_json, digest
 
 Clock = Callable[[], float]
 
@@ -113,8 +113,8 @@ class HostedModel:
 
     @property
     def endpoint(self) -> str:
-        """Name of the model endpoint, as SageMaker allows it."""
-        return f"healthval-{self.name}-{self.version.replace('.', '-')}"[:63]
+        """Name of the model endpoint: at most 63 letters, digits and hyphens for SageMaker."""
+        return f"healthval-{self.name[:40].rstrip('-')}-{digest([self.name, self.version])[:8]}"
 
 
 class ModelHost(Protocol):

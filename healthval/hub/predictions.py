@@ -119,13 +119,13 @@ class Predictions:
 
         Parameters
         ----------
-        name : the caller's Idempotency-Key; without one the batch is named by its bytes
+        name : the caller's Idempotency-Key: what comes under it again is the same batch
         """
         request = read_request(body)
         access.require(self.backend, site, _subject(request))
         model = registry.serving(self.backend, request.model, request.version)
         check_instances(model.registration.inputs, request)
-        batch = "prediction-" + digest([site, name or hashlib.sha256(body).hexdigest()])[:32]
+        batch = "prediction-" + digest([site, name or secrets.token_hex(16)])[:32]
         if self._accept(site, batch, request):
             self.backend.objects.put_if_absent(_request_key(site, batch), body)
         return self.poll(site, batch, QUICK_SECONDS)

@@ -15,6 +15,7 @@ from healthval.contracts.report import (
     report_id,
 )
 from healthval.contracts.submission import Receipt, Submission
+from healthval.disclosure import DisclosureRefused, Policy, check_arrival
 from healthval.hub import access
 from healthval.hub.access import Subject
 from healthval.hub.auth import Caller, record
@@ -144,13 +145,13 @@ def _model(value: object) -> ModelRecord:
     return ModelRecord.model_validate(value, strict=False)
 
 
-def submit(backend: Backend, site: str, payload: bytes) -> Receipt:
-    """Hold a site's released result. The same bytes again get the same receipt.
+def submit(backend: Backend, policy: Policy, site: str, payload: bytes) -> Receipt:
+    """Hold a site's released result, checked again. The same bytes again get the same receipt.
 
     Another payload for the same model version and plan takes the place of the one before, whose
     bytes stay in the store.
     """
-    submission = _check_arrival(payload)
+    submission = _check(payload, policy)
     subject = Subject(submission.model, submission.version, submission.plan_hash)
     access.require(backend, site, subject)
     if model(backend, subject.model, subject.version).digest != submission.model_digest:
@@ -228,11 +229,14 @@ def _may_read(caller: Caller, report: ReportRecord) -> bool:
     return caller.role == "operator" or (caller.role == "vendor" and report.model in caller.models)
 
 
-def _check_arrival(payload: bytes) -> Submission:
+def _check(payload: bytes, policy: Policy) -> Submission:
+    """Trust neither the site's shape nor its gate."""
     try:
-        return read_wire(Submission, payload)
+        return check_arrival(read_wire(Submission, payload), policy)
     except ValueError as misfit:
         raise Refusal(422, "The submission is not as the contract says", str(misfit)) from None
+    except DisclosureRefused as refused:
+        raise Refusal(422, "The submission says too much", str(refused)) from None
 
 
 def _receipt(site: str, sha256: str, supersedes: str | None, *, repeated: bool) -> Receipt:

@@ -26,6 +26,7 @@ from healthval.contracts.prediction import (
 )
 from healthval.contracts.report import ReportId, ReportList, ReportRecord, SubmissionList
 from healthval.contracts.submission import Receipt, Submission
+from healthval.disclosure import Policy
 from healthval.hub import access, registry
 from healthval.hub.access import Subject
 from healthval.hub.auth import Caller, Gatekeeper, Incoming, Role, entries
@@ -120,7 +121,7 @@ _OCTETS = {"application/octet-stream": {"schema": {"type": "string", "format": "
 _BYTES = {"requestBody": {"required": True, "content": _OCTETS}}
 
 
-def routes(gate: Gatekeeper, predictions: Predictions) -> APIRouter:
+def routes(gate: Gatekeeper, predictions: Predictions, policy: Policy) -> APIRouter:
     """All routes over one backend."""
     refused = {"default": {"model": Problem, "description": "Problem details (RFC 9457)"}}
     router = APIRouter(prefix="/v1", responses=refused)  # type: ignore[arg-type]
@@ -129,7 +130,7 @@ def routes(gate: Gatekeeper, predictions: Predictions) -> APIRouter:
     _access_routes(router, gate, by)
     _model_routes(router, gate, by)
     _prediction_routes(router, predictions, by)
-    _submission_routes(router, gate, by)
+    _submission_routes(router, gate, policy, by)
     _report_routes(router, gate, by)
     return router
 
@@ -268,13 +269,15 @@ def _prediction_routes(router: APIRouter, predictions: Predictions, by: Callable
         return Response(status_code=204)
 
 
-def _submission_routes(router: APIRouter, gate: Gatekeeper, by: Callable[..., Any]) -> None:
+def _submission_routes(
+    router: APIRouter, gate: Gatekeeper, policy: Policy, by: Callable[..., Any]
+) -> None:
     backend = gate.backend
 
     @router.post("/submissions", response_model=Receipt, openapi_extra=_taking(Submission))
     def submit(call: Annotated[Call, by("site")]) -> Response:
         """Hand in a released result; the same bytes again get the same receipt."""
-        receipt = registry.submit(backend, call.caller.id, call.body)
+        receipt = registry.submit(backend, policy, call.caller.id, call.body)
         return _told(receipt, 200 if receipt.repeated else 201)
 
     @router.get("/submissions", response_model=SubmissionList, openapi_extra=_SIGNED)

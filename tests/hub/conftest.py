@@ -1,19 +1,39 @@
 import hashlib
+import itertools
 import json
+import socket
 import subprocess
 import sys
+import threading
+import time
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
+import boto3
 import pytest
+import uvicorn
+from botocore.config import Config
+from moto import mock_aws
 
 from healthval.client import Client, Credential
-from healthval.contracts.access import AccessDecision
-from healthval.contracts.base import canonical_json
-from healthval.contracts.model import InputContract, InputField, ModelCard, ModelRegistration
+from healthval.contracts.access import AccessDecision, PublicKey
+from healthval.contracts.base import canonical_json, read_wire
+from healthval.contracts.model import (
+    InputContract,
+    InputField,
+    ModelCard,
+    ModelRecord,
+    ModelRegistration,
+)
 from healthval.contracts.prediction import PredictionRequest, TableInstances
 from healthval.contracts.submission import Certificate, ReleasedEstimate, Submission
-from healthval.hosting.artefact import pack
+from healthval.disclosure import load_policy
+from healthval.hosting.artefact import pack, unpack
+from healthval.hub.app import Settings, create_app
+from healthval.hub.aws import DynamoIndex, S3Objects, SageMakerHost
+from healthval.hub.ports import Backend, HostedModel
+from healthval.hub.registry import hosted
 
 PLAN = "a" * 64
 SUBJECT = {"model": "tumour", "version": "1.0", "plan_hash": PLAN}
@@ -70,12 +90,110 @@ def operator_key(tmp_path_factory):
     return path
 
 
+class Aws:
+    """S3, DynamoDB and the SageMaker control plane as boto3 sees them, inside this process."""
+
+    def __init__(self) -> None:
+        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+        self._session = boto3.Session(region_name="us-east-1", **keys)
+        self.s3, self.dynamo = self._session.client("s3"), self._session.client("dynamodb")
+        self.sagemaker = self._session.client("sagemaker")
+        self._made = itertools.count()
+
+    def runtime(self, url: str):
+        return self._session.client(
+            "sagemaker-runtime", endpoint_url=url, config=Config(retries={"total_max_attempts": 1})
+        )
+
+    def bucket(self) -> S3Objects:
+        name = f"bucket-{next(self._made)}"
+        self.s3.create_bucket(Bucket=name)
+        return S3Objects(self.s3, name)
+
+    def table(self, clock) -> DynamoIndex:
+        name, keys = f"table-{next(self._made)}", {"pk": "HASH", "sk": "RANGE"}
+        self.dynamo.create_table(
+            TableName=name,
+            KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in keys.items()],
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        return DynamoIndex(self.dynamo, name, clock)
+
+    def deploy(self, model: HostedModel) -> None:
+        name = model.endpoint
+        role = "arn:aws:iam::123456789012:role/model"
+        container = {"Image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/healthval:1"}
+        self.sagemaker.create_model(
+            ModelName=name, PrimaryContainer=container, ExecutionRoleArn=role
+        )
+        serverless = {"MemorySizeInMB": model.memory_mb, "MaxConcurrency": model.max_concurrency}
+        variant = {"VariantName": "all", "ModelName": name, "ServerlessConfig": serverless}
+        self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+        self.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+
+
 @pytest.fixture(scope="session")
-def hub(tmp_path_factory, operator_key):
+def aws():
+    with mock_aws():
+        yield Aws()
+
+
+class HubThread:
+    """The same app over S3, DynamoDB and SageMaker, served from this process."""
+
+    def __init__(self, backend: Backend, operator: Path) -> None:
+        listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        settings = Settings(
+            operator=read_wire(PublicKey, operator.read_bytes()),
+            audiences=(self.url,),
+            upload_secret=b"s" * 32,
+            policy=load_policy(),
+        )
+        app = create_app(backend, settings)
+        self._server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+        self._thread = threading.Thread(target=self._server.run, args=([listening],))
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(20)
+
+
+@contextmanager
+def model_container(folder: Path):
+    """The container's server, as it runs on AWS, for the SageMaker runtime to call."""
+    command = [sys.executable, "-m", "healthval.hosting", "serve", "--die-with-parent"]
+    with subprocess.Popen(
+        [*command, "--port", "0", "--model", str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        yield json.loads(process.stdout.readline())["ready"]
+        process.stdin.close()
+
+
+@pytest.fixture(scope="session", params=["embedded", "aws"])
+def hub(request, tmp_path_factory, operator_key):
     folder = tmp_path_factory.mktemp("hub")
-    running = HubProcess(folder / "data", Path(f"{operator_key}.pub")).start()
-    yield running
-    running.stop()
+    public = Path(f"{operator_key}.pub")
+    if request.param == "embedded":
+        running = HubProcess(folder / "data", public).start()
+        yield running
+        running.stop()
+        return
+    cloud, artefact = request.getfixturevalue("aws"), request.getfixturevalue("artefact")
+    registration = registration_of(artefact)
+    unpack(artefact, folder)
+    with model_container(folder) as port:
+        host = SageMakerHost(cloud.sagemaker, cloud.runtime(f"http://127.0.0.1:{port}"))
+        record = ModelRecord(registration=registration, digest="0" * 64, status="registered")
+        cloud.deploy(hosted(record))
+        backend = Backend(cloud.bucket(), cloud.table(time.time), host, time.time)
+        running = HubThread(backend, public)
+        yield running
+        running.stop()
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,13 @@
 """The whole path over real HTTP: request access, approve, predict, submit, publish, read."""
 
+import json
+
 import pytest
 
+from healthval.client import wire_bytes
 from healthval.contracts.access import AccessDecision, VendorKey
-from healthval.errors import AccessDenied
+from healthval.contracts.base import canonical_json
+from healthval.errors import AccessDenied, HubError, SubmissionError
 
 
 def test_a_site_goes_from_request_to_receipt(kit, operator, model, new_site):
@@ -74,8 +78,41 @@ def _vendor(client, model):
 def test_the_limit_of_cases_holds_and_a_repetition_is_not_counted(kit, operator, model, new_site):
     site = new_site()
     kit.approve(operator, site, max_cases=3)
-    site.predict(kit.batch(1.0, 2.0))
-    site.predict(kit.batch(1.0, 2.0))
+    body = wire_bytes(kit.batch(1.0, 2.0))
+    answers = {site._send("POST", "/v1/predictions", body, key="k" * 16) for _ in range(3)}
+    assert len(answers) == 1
     with pytest.raises(AccessDenied, match="1 are left for 2 asked"):
         site.predict(kit.batch(1.0, 3.0))
     site.predict(kit.batch(4.0))
+    with pytest.raises(AccessDenied, match="0 are left for 1 asked"):
+        site.predict(kit.batch(4.0))
+
+
+def test_an_idempotency_key_holds_to_its_first_request(kit, site):
+    def ask(body, key):
+        return site._send("POST", "/v1/predictions", wire_bytes(body), key=key)
+
+    ask(kit.batch(1.0), "k" * 16)
+    with pytest.raises(HubError, match="came before with another request"):
+        ask(kit.batch(2.0), "k" * 16)
+    for bad in ("k" * 15, "k" * 65, "k" * 15 + "."):
+        with pytest.raises(HubError, match="Idempotency-Key is 16 to 64"):
+            ask(kit.batch(1.0), bad)
+
+
+def test_a_submission_that_says_too_much_is_declined_by_the_hub_itself(kit, site, model):
+    for change, place in (
+        ({"n": 12, "n_events": 5}, "n_events"),
+        (
+            {"certificate": {"policy": "none", "policy_version": 1, "minimum_cell": 3}},
+            "certificate",
+        ),
+    ):
+        payload = {**json.loads(kit.payload(model.digest)), **change}
+        with pytest.raises(SubmissionError, match=place):
+            site.submit(canonical_json(payload))
+
+
+def test_a_result_about_another_build_of_the_model_is_declined(kit, site):
+    with pytest.raises(SubmissionError, match="another build"):
+        site.submit(kit.payload("0" * 64))
