@@ -1,5 +1,6 @@
 """Predictions: de-identified cases in, one score or one reason per case out."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -55,3 +56,24 @@ class PredictionAnswer(Wire):
     status: Literal["pending", "done", "failed"]
     model_digest: Sha256 | None = None
     predictions: Annotated[tuple[Prediction, ...], Field(max_length=MAX_CASES)] = ()
+
+
+MAX_UPLOAD_BYTES = 64 * 1024 * 1024
+
+
+class UploadRequest(Wire):
+    """Asks for a place to put one de-identified file."""
+
+    model: Name
+    version: Version
+    plan_hash: Sha256
+    sha256: Sha256
+    size: Annotated[int, Field(ge=1, le=MAX_UPLOAD_BYTES)]
+
+
+class UploadTicket(Wire):
+    """Where to PUT the bytes: a URL that is signed, short-lived and good for this file only."""
+
+    id: UploadId
+    url: Annotated[str, Field(pattern=r"^[!-~]{1,4000}$")]
+    not_after: datetime

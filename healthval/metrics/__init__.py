@@ -1,5 +1,6 @@
 """Pure statistics: every number with an interval."""
 
+from healthval.errors import MissingPredictionError, SingleClassError
 from healthval.metrics.binned import HosmerLemeshow, expected_calibration_error, hosmer_lemeshow
 from healthval.metrics.calibration import Calibration, calibration
 from healthval.metrics.comparison import (
@@ -28,12 +29,7 @@ from healthval.metrics.fairness import (
     holm,
     subgroups,
 )
-from healthval.metrics.inputs import (
-    DirectionWarning,
-    MissingPredictionError,
-    SingleClassError,
-    reference_standard,
-)
+from healthval.metrics.inputs import DirectionWarning, reference_standard
 from healthval.metrics.intervals import Bootstrap, proportion
 from healthval.metrics.missing import Bounds, MissingBounds, missing_bounds
 from healthval.metrics.multiclass import Multiclass, multiclass

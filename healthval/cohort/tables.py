@@ -1,0 +1,131 @@
+"""Read a site's table: only declared columns, every value checked, none of them quoted."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from healthval.cohort.cohort import Cohort
+from healthval.cohort.columns import as_text, read_column, refuse_rows
+from healthval.contracts.table import NumberColumn, TableSchema, plain_token
+from healthval.errors import CohortError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read_table(source: str | Path | pd.DataFrame, schema: TableSchema) -> Cohort:
+    """Read a CSV file, a Parquet file or a data frame as a cohort, one row a case.
+
+    Raises
+    ------
+    CohortError
+        If a declared column is absent, a value does not fit its declaration, a case occurs twice or
+        there is no row. Columns that the schema does not name are dropped and listed in `dropped`.
+    """
+    frame = read_source(source)
+    checked = check_frame(frame, schema)
+    key = _case_key(schema)
+    refuse_rows(
+        checked[key].duplicated(keep="first"), key, "repeat an earlier case", _remedy(schema)
+    )
+    dropped = tuple(str(c) for c in frame.columns if c not in schema.columns)
+    return Cohort(checked, schema, (("rows_read", len(checked)),), dropped)
+
+
+def read_source(source: str | Path | pd.DataFrame) -> pd.DataFrame:
+    """Load the raw table; text files are read as text, so that no identifier loses a leading zero."""
+    import pandas as pd
+
+    if isinstance(source, pd.DataFrame):
+        return source
+    path = Path(source)
+    if not path.is_file():
+        raise CohortError("the table's file does not exist; check the path")
+    if path.suffix.lower() not in {".parquet", ".pq"}:
+        return _read_csv(path)
+    try:
+        return pd.read_parquet(path)
+    except Exception:  # the parser may quote the file
+        raise CohortError("the table cannot be read as Parquet; export it again") from None
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    opener = gzip.open if path.suffix.lower() == ".gz" else open
+    try:
+        with opener(path, "rt", encoding="utf-8-sig", newline="") as lines:
+            header, *rows = csv.reader(lines, strict=True)
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error, ValueError):
+        raise CohortError(
+            "the table cannot be read as CSV (UTF-8, comma separated, one header line); export it again"
+        ) from None
+    rows = [row for row in rows if row]
+    ragged = [i for i, row in enumerate(rows) if len(row) != len(header)]
+    if ragged:
+        raise CohortError(
+            f"{len(ragged)} of {len(rows)} rows do not have as many fields as the header line "
+            f"(first at row {ragged[0]}); quote fields that contain a comma or a line break"
+        )
+    return pd.DataFrame(rows, columns=header, dtype=object)
+
+
+def check_frame(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
+    """Convert the declared columns; see `read_column` for the types.
+
+    Raises
+    ------
+    CohortError
+        If a column is absent or occurs twice, the table is empty, or a value does not fit.
+    """
+    import pandas as pd
+
+    wanted = [name for name, column in schema.columns.items() if column.kind != "drop"]
+    units = {n: c.unit_column for n, c in schema.columns.items() if isinstance(c, NumberColumn)}
+    needed = [*wanted, *(unit for unit in units.values() if unit)]
+    missing = [name for name in needed if name not in frame.columns]
+    if missing:
+        raise CohortError(
+            f"{len(missing)} declared columns are not in the table ({', '.join(missing)}); "
+            "correct the plan's names or the table's header line"
+        )
+    twice = [name for name in needed if list(frame.columns).count(name) > 1]
+    if twice:
+        raise CohortError(f"columns occur twice in the table ({', '.join(twice)}); keep one each")
+    if not len(frame):
+        raise CohortError("the table has no rows; nothing can be evaluated")
+    for name, unit_column in units.items():
+        if unit_column:
+            _check_units(frame, name, unit_column, schema)
+    return pd.DataFrame(
+        {name: read_column(name, schema.columns[name], frame[name]) for name in wanted}
+    )
+
+
+def _check_units(frame: pd.DataFrame, name: str, unit_column: str, schema: TableSchema) -> None:
+    column = schema.columns[name]
+    assert isinstance(column, NumberColumn)  # noqa: S101 (narrows the type for mypy)
+    unit = as_text(frame[unit_column]).reset_index(drop=True)
+    given = as_text(frame[name]).reset_index(drop=True).notna()
+    refuse_rows(
+        given & (unit.map(plain_token, na_action="ignore") != column.unit),
+        name,
+        f"are not in the declared unit ({column.unit})",
+        "convert them, or correct the plan's unit",
+    )
+
+
+def _case_key(schema: TableSchema) -> str:
+    ids = schema.of_kind("id")
+    if not ids:
+        raise CohortError("the schema declares no 'id'; name the column that identifies a case")
+    return ids[0]
+
+
+def _remedy(schema: TableSchema) -> str:
+    if schema.of_kind("cluster"):
+        return "keep one row for each scored case"
+    return "declare it 'cluster' if it names the patient, and give each case an 'id' of its own"

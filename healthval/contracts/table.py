@@ -1,0 +1,182 @@
+"""The columns of a site's table as the plan declares them: a closed list, nothing else is read."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from healthval.contracts.base import Column, Wire
+
+SourceColumn = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f<>]{1,128}$")]
+Finite = Annotated[float, Field(strict=True)]
+Unit = Annotated[str, Field(pattern=r"^[A-Za-z0-9%/.*^ ()\[\]{}-]{0,32}$")]
+LabelValue = Annotated[str, Field(min_length=1, max_length=64)] | bool | int | float
+LabelValues = Annotated[tuple[LabelValue, ...], Field(max_length=32)]
+Levels = (
+    Annotated[tuple[Column, ...], Field(min_length=1, max_length=64)]
+    | Annotated[
+        dict[Annotated[str, Field(min_length=1, max_length=128)], Column],
+        Field(min_length=1, max_length=64),
+    ]
+)
+
+
+class Declared(Wire):
+    """Base of the plan's declarations: closed and silent like the wire, but YAML lists are lists."""
+
+    model_config = ConfigDict(strict=False)
+
+
+class IdColumn(Declared):
+    """Names a case; the first one declared is the case's key. Leaves only as a keyed pseudonym."""
+
+    kind: Literal["id"]
+
+
+class ClusterColumn(Declared):
+    """Names the patient who owns the case."""
+
+    kind: Literal["cluster"]
+
+
+class DateColumn(Declared):
+    """A date or a time, written as ISO 8601."""
+
+    kind: Literal["date"]
+
+
+class AgeColumn(Declared):
+    """Age in completed or decimal years; above 89 it leaves as 90."""
+
+    kind: Literal["age"]
+
+
+class ZipColumn(Declared):
+    """A United States ZIP code."""
+
+    kind: Literal["zip"]
+
+
+class CategoryColumn(Declared):
+    """One of the listed levels; a mapping renames what the source writes to a level."""
+
+    kind: Literal["category"]
+    levels: Levels
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What the source writes, and the level it stands for."""
+        if isinstance(self.levels, dict):
+            return dict(self.levels)
+        return {level: level for level in self.levels}
+
+
+class NumberColumn(Declared):
+    """A number within limits; `unit_column` names the column with each value's unit, if there is one."""
+
+    kind: Literal["number"]
+    low: Finite | None = None
+    high: Finite | None = None
+    unit: Unit = ""
+    unit_column: SourceColumn | None = None
+
+    @model_validator(mode="after")
+    def _limits_are_ordered(self) -> Self:
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError("'low' must be below 'high'")
+        if self.unit_column is not None and not self.unit:
+            raise ValueError("'unit_column' needs the expected 'unit'")
+        return self
+
+
+class LabelColumn(Declared):
+    """The reference standard, or one reader's verdict; an empty cell is a missing one."""
+
+    kind: Literal["label"]
+    positive: Annotated[LabelValues, Field(min_length=1)]
+    negative: Annotated[LabelValues, Field(min_length=1)]
+    indeterminate: LabelValues = ()
+
+    @model_validator(mode="after")
+    def _values_are_disjoint(self) -> Self:
+        tokens = [label_token(v) for v in (*self.positive, *self.negative, *self.indeterminate)]
+        if len(set(tokens)) != len(tokens):
+            raise ValueError("a label value stands for one verdict only")
+        return self
+
+
+class DropColumn(Declared):
+    """Known and not wanted."""
+
+    kind: Literal["drop"]
+
+
+ColumnSchema = Annotated[
+    IdColumn
+    | ClusterColumn
+    | DateColumn
+    | AgeColumn
+    | ZipColumn
+    | CategoryColumn
+    | NumberColumn
+    | LabelColumn
+    | DropColumn,
+    Field(discriminator="kind"),
+]
+
+
+class TableSchema(Declared):
+    """Every column that may be read; a column that is not declared is dropped and reported.
+
+    `readers` says how several `label` columns, one a reader, become the reference standard.
+
+    Examples
+    --------
+    >>> schema = TableSchema.model_validate({"columns": {
+    ...     "mrn": {"kind": "id"}, "age": {"kind": "age"},
+    ...     "sepsis": {"kind": "label", "positive": [1], "negative": [0]}}})
+    >>> schema.of_kind("label")
+    ('sepsis',)
+    """
+
+    columns: Annotated[dict[SourceColumn, ColumnSchema], Field(min_length=1, max_length=512)]
+    readers: Literal["single", "majority", "unanimous"] = "single"
+
+    @model_validator(mode="after")
+    def _has_one_of_each(self) -> Self:
+        if len(self.of_kind("cluster")) > 1:
+            raise ValueError("only one column can be the cluster")
+        if (len(self.of_kind("label")) > 1) != (self.readers != "single"):
+            raise ValueError(
+                "several 'label' columns need 'readers: majority' or 'readers: unanimous', "
+                "and only they do"
+            )
+        return self
+
+    def of_kind(self, *kinds: str) -> tuple[str, ...]:
+        """Names of the columns declared as one of `kinds`, in the plan's order."""
+        return tuple(name for name, column in self.columns.items() if column.kind in kinds)
+
+
+def label_token(value: object) -> str:
+    """One spelling for 1, 1.0, "1", True and "true", so that files and plans agree.
+
+    >>> label_token(True) == label_token(1.0) == label_token(" TRUE ") == "1"
+    True
+    """
+    text = plain_token(value)
+    return {"true": "1", "false": "0"}.get(text.lower(), text)
+
+
+def plain_token(value: object) -> str:
+    """Text without surrounding space; a whole number without its decimal point.
+
+    >>> plain_token(7.0), plain_token(" a "), plain_token("1.0")
+    ('7', 'a', '1')
+    """
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    text = str(value).strip()
+    head, point, tail = text.partition(".")
+    if point and tail and not tail.strip("0") and head.lstrip("-").isdigit():
+        return head
+    return text

@@ -1,0 +1,116 @@
+"""Pixels: which images may carry burned-in text, and how regions of them are blanked."""
+
+import re
+from typing import Final
+
+from pydicom.dataset import Dataset
+from pydicom.pixels.utils import get_expected_length
+
+from healthval.deid import values
+from healthval.deid.policy import PixelPolicy
+from healthval.deid.refuse import Reason, Refused
+
+_PIXELS: Final = (0x7FE00010, 0x7FE00008, 0x7FE00009)
+_STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
+_RISKY_CLASSES: Final = {
+    "6.1": Reason.ULTRASOUND,
+    "6.2": Reason.ULTRASOUND,
+    "6.3": Reason.ULTRASOUND,
+    "6": Reason.ULTRASOUND,
+    "3": Reason.ULTRASOUND,
+    "3.1": Reason.ULTRASOUND,
+    "7": Reason.CAPTURE,
+    "7.1": Reason.CAPTURE,
+    "7.2": Reason.CAPTURE,
+    "7.3": Reason.CAPTURE,
+    "7.4": Reason.CAPTURE,
+    "12.1": Reason.FLUOROSCOPY,
+    "12.1.1": Reason.FLUOROSCOPY,
+    "12.2": Reason.FLUOROSCOPY,
+    "12.2.1": Reason.FLUOROSCOPY,
+    "12.3": Reason.FLUOROSCOPY,
+    "77.1.1": Reason.ENDOSCOPY,
+    "77.1.1.1": Reason.ENDOSCOPY,
+    "77.1.2.1": Reason.ENDOSCOPY,
+    "77.1.4": Reason.ENDOSCOPY,
+    "77.1.4.1": Reason.ENDOSCOPY,
+}
+_RISKY_MODALITIES: Final = {
+    "US": Reason.ULTRASOUND,
+    "IVUS": Reason.ULTRASOUND,
+    "SC": Reason.CAPTURE,
+    "XA": Reason.FLUOROSCOPY,
+    "RF": Reason.FLUOROSCOPY,
+    "ES": Reason.ENDOSCOPY,
+    "XC": Reason.ENDOSCOPY,
+    "OT": Reason.OTHER,
+}
+_SCREEN: Final = re.compile(r"SCREEN ?SAVE|SCREENSHOT|SCREEN ?CAPTURE")
+_DOSE: Final = re.compile(r"DOSE ?(REPORT|INFO|SUMMARY|RECORD)|CT_SOM\d PROT|PATIENT PROTOCOL")
+
+
+def has_pixels(dataset: Dataset) -> bool:
+    """Whether an object has pixels; a header read without them still tells their size."""
+    return any(tag in dataset for tag in (*_PIXELS, 0x00280010))
+
+
+def risk(dataset: Dataset) -> Reason | None:
+    """Why the pixels of an object may carry text, None when nothing says so.
+
+    BurnedInAnnotation = NO or its absence is a weak signal and never lifts a risk.
+    """
+    if not has_pixels(dataset):
+        return None
+    if _text(dataset, 0x00280301).upper() == "YES":
+        return Reason.BURNED_IN
+    sop_class = _text(dataset, 0x00080016)
+    found = _RISKY_CLASSES.get(sop_class.removeprefix(_STORAGE))
+    return found or _RISKY_MODALITIES.get(_text(dataset, 0x00080060)) or _described_risk(dataset)
+
+
+def _described_risk(dataset: Dataset) -> Reason | None:
+    image_type = _text(dataset, 0x00080008).upper()
+    words = f"{image_type}\\{_text(dataset, 0x0008103E).upper()}"
+    if _SCREEN.search(words):
+        return Reason.SCREEN
+    if _DOSE.search(words):
+        return Reason.DOSE
+    if {"LABEL", "OVERVIEW"} & set(image_type.split("\\")):
+        return Reason.SLIDE_LABEL
+    return None
+
+
+def check_pixels(dataset: Dataset, policy: PixelPolicy) -> bool:
+    """Refuse a risky image that nothing covers; True when a person's sign-off let it pass."""
+    reason = risk(dataset)
+    if reason is None:
+        return False
+    if policy.sign_off is None:
+        raise Refused(reason)
+    return True
+
+
+def must_decode(dataset: Dataset, policy: PixelPolicy) -> bool:
+    """Whether the policy needs the pixel values of this image."""
+    return False
+
+
+def clean_pixels(dataset: Dataset, output: Dataset, policy: PixelPolicy) -> bool:
+    """Blank regions of `output`; True when pixels changed."""
+    return False
+
+
+def native_length(dataset: Dataset) -> int | None:
+    """Bytes that uncompressed pixels need; None where the data set does not say."""
+    try:
+        whole_bytes = dataset.BitsAllocated in (1, 8, 16, 32, 64)
+        # Some writers say YBR_FULL_422 and store full resolution all the same.
+        full = dataset.PhotometricInterpretation != "YBR_FULL_422"
+        needed = get_expected_length(dataset) if whole_bytes and full else 0
+        return max(needed, 0) or None
+    except (AttributeError, KeyError, TypeError, ValueError):  # the data set does not say
+        return None
+
+
+def _text(dataset: Dataset, tag: int) -> str:
+    return values.ascii_text(dataset.get_item(tag)) if tag in dataset else ""

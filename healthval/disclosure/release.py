@@ -1,0 +1,53 @@
+"""`Release`: the only thing that `submit` sends; nobody but the gate can make one."""
+
+import hashlib
+from dataclasses import InitVar, dataclass, field
+
+from healthval.contracts.base import canonical_json
+from healthval.contracts.submission import Submission
+from healthval.disclosure.ledger import Ledger
+
+_MADE_BY_GATE = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """A field that the gate left out, and why; for the site's eyes, it is not sent."""
+
+    field: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A submission that withstood the attacks and stands in the ledger.
+
+    Attributes
+    ----------
+    payload : the canonical JSON that is sent, byte for byte
+    sha256 : its hash, which a person confirms before sending
+    withheld : what the gate left out of the result
+    """
+
+    submission: Submission
+    payload: bytes = field(repr=False)
+    sha256: str
+    withheld: tuple[Withheld, ...] = field(repr=False)
+    made_by: InitVar[object] = None
+
+    def __post_init__(self, made_by: object) -> None:
+        if made_by is not _MADE_BY_GATE:
+            raise TypeError("a Release is made by healthval.disclosure.release only")
+
+
+def seal(submission: Submission, withheld: tuple[Withheld, ...]) -> Release:
+    """Make the release of a submission; the gate calls this after its attacks failed."""
+    payload = canonical_json(submission.model_dump(mode="json"))
+    mark = hashlib.sha256(payload).hexdigest()
+    return Release(submission, payload, mark, withheld, made_by=_MADE_BY_GATE)
+
+
+def releases(ledger: Ledger) -> list[Release]:
+    """All that the gate let pass at this site, oldest first, byte for byte as it was."""
+    payloads = (canonical_json(e.body["payload"]) for e in ledger.entries() if e.kind == "release")
+    return [seal(Submission.model_validate_json(payload), ()) for payload in payloads]
