@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING
 
 from healthval.cohort.cohort import Cohort
 from healthval.cohort.columns import as_text, read_column, refuse_rows
+from healthval.cohort.sql import Query, read_query
 from healthval.contracts.table import NumberColumn, TableSchema, plain_token
 from healthval.errors import CohortError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    Source = str | Path | pd.DataFrame | Query
 
-def read_table(source: str | Path | pd.DataFrame, schema: TableSchema) -> Cohort:
-    """Read a CSV file, a Parquet file or a data frame as a cohort, one row a case.
+
+def read_table(source: Source, schema: TableSchema) -> Cohort:
+    """Read a CSV or Parquet file, a data frame or a database query as a cohort, one row a case.
 
     Raises
     ------
@@ -35,12 +38,14 @@ def read_table(source: str | Path | pd.DataFrame, schema: TableSchema) -> Cohort
     return Cohort(checked, schema, (("rows_read", len(checked)),), dropped)
 
 
-def read_source(source: str | Path | pd.DataFrame) -> pd.DataFrame:
+def read_source(source: Source) -> pd.DataFrame:
     """Load the raw table; text files are read as text, so that no identifier loses a leading zero."""
     import pandas as pd
 
     if isinstance(source, pd.DataFrame):
         return source
+    if isinstance(source, Query):
+        return read_query(source)
     path = Path(source)
     if not path.is_file():
         raise CohortError("the table's file does not exist; check the path")

@@ -1,6 +1,8 @@
 """Pure statistics: every number with an interval."""
 
+from healthval.metrics.agreement import kappa
 from healthval.metrics.calibration import Calibration, calibration
+from healthval.metrics.characteristics import table_one
 from healthval.metrics.confusion import (
     Confusion,
     LikelihoodRatios,
@@ -51,9 +53,11 @@ __all__ = [
     "confusion_at",
     "data_derived_threshold",
     "evaluate",
+    "kappa",
     "likelihood_ratios",
     "net_benefit",
     "predictive_values",
     "proportion",
     "reference_standard",
+    "table_one",
 ]
