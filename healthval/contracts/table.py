@@ -58,10 +58,15 @@ class DateColumn(Declared):
 
 
 class AgeColumn(Declared):
-    """Age in completed or decimal years; above 89 it leaves as 90."""
+    """Age in years; above 89 it leaves as 90.
+
+    With `at`, the source holds birth dates, and the age is that in completed years at the date in
+    column `at` (FHIR has no ages).
+    """
 
     kind: Literal["age"]
     bands: Bands = ()
+    at: SourceColumn | None = None
 
 
 class ZipColumn(Declared):
@@ -161,6 +166,15 @@ class TableSchema(Declared):
     columns: Annotated[dict[SourceColumn, ColumnSchema], Field(min_length=1, max_length=512)]
     readers: Literal["single", "majority", "unanimous"] = "single"
     verification: Literal["complete", "partial"] = "complete"
+
+    @model_validator(mode="after")
+    def _ages_have_dates(self) -> Self:
+        dates = self.of_kind("date")
+        if any(
+            isinstance(c, AgeColumn) and c.at and c.at not in dates for c in self.columns.values()
+        ):
+            raise ValueError("'at' of an age names a column that is not declared 'date'")
+        return self
 
     @model_validator(mode="after")
     def _has_one_of_each(self) -> Self:
