@@ -43,9 +43,12 @@ class Reader:
         self.data, self.leaves = data, list[Leaf]()
         self.pixels: tuple[int, int] | None = None
         self.stopped: int | None = None
-        end = self._elements(start, len(data), (), implicit)
-        if self.stopped is None and self.pixels is None:
-            self.stopped = end if end != len(data) else None
+        self._all(start, implicit)
+
+    def _all(self, start: int, implicit: bool) -> None:
+        end = self._elements(start, len(self.data), (), implicit)
+        if self.stopped is None and self.pixels is None and end != len(self.data):
+            self.stopped = end
 
     def _elements(self, at: int, end: int, path: tuple[int, ...], implicit: bool) -> int:
         while at + 8 <= end and self.stopped is None:

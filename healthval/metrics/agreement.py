@@ -1,4 +1,4 @@
-"""Agreement of readers beyond chance: Cohen's kappa for two, Fleiss' for more."""
+"""Agreement of readers of the reference standard: Cohen's kappa for two, Fleiss' for more."""
 
 from typing import Any
 
@@ -6,11 +6,12 @@ import numpy as np
 from scipy.stats import norm
 
 from healthval.errors import MetricError
+from healthval.metrics.comparison import cohen_kappa
 from healthval.metrics.estimate import Estimate, not_estimable
 from healthval.metrics.inputs import Floats, is_missing
 
 
-def kappa(ratings: Any, *, level: float = 0.95) -> Estimate:
+def reader_agreement(ratings: Any, *, level: float = 0.95) -> Estimate:
     """Estimate kappa with a large-sample interval; cases that a reader has not rated are left out.
 
     Parameters
@@ -20,8 +21,8 @@ def kappa(ratings: Any, *, level: float = 0.95) -> Estimate:
 
     Returns
     -------
-    Estimate with `n` the cases that all readers rated and `n_events` those they agree on. Not
-    estimable when all agree on one category, for then chance explains everything.
+    Estimate with `n` the cases that all readers rated. Not estimable when all agree on one
+    category, for then chance explains everything.
 
     Raises
     ------
@@ -30,15 +31,14 @@ def kappa(ratings: Any, *, level: float = 0.95) -> Estimate:
 
     References
     ----------
-    Cohen 1960, Educ Psychol Meas 20:37; Fleiss, Cohen and Everitt 1969, Psychol Bull 72:323 (the
-    interval for two readers); Fleiss 1971, Psychol Bull 76:378. The interval for more readers is
-    the same delta method applied to Fleiss' kappa.
+    `cohen_kappa` for two readers; Fleiss 1971, Psychol Bull 76:378, for more. The interval for more
+    readers is the delta method (each case's influence), as it is for two.
 
     Examples
     --------
     >>> a = ["yes"] * 25 + ["no"] * 25
     >>> b = ["yes"] * 20 + ["no"] * 5 + ["yes"] * 10 + ["no"] * 15
-    >>> round(kappa(np.array([a, b]).T).value, 3)
+    >>> round(reader_agreement(np.array([a, b]).T).value, 3)
     0.4
     """
     table = np.asarray(ratings, dtype=object)
@@ -49,38 +49,27 @@ def kappa(ratings: Any, *, level: float = 0.95) -> Estimate:
     n, n_readers = table.shape
     if n < 2:
         raise MetricError(f"kappa needs at least two cases that all readers rated, there are {n}")
-    method = "cohen kappa, delta" if n_readers == 2 else "fleiss kappa, delta"
+    categories, codes = np.unique(table, return_inverse=True)
     agreed = int((table == table[:, :1]).all(axis=1).sum())
-    categories = np.unique(table)
     if categories.size == 1:
         reason = "all readers gave all cases the same category"
-        return not_estimable(reason, method=method, n=n, n_events=agreed, level=level)
-    chosen = np.array([table == c for c in categories], dtype=float)  # category, case, reader
-    value, influence = _cohen(chosen) if n_readers == 2 else _fleiss(chosen)
+        return not_estimable(reason, method="kappa", n=n, n_events=agreed, level=level)
+    if n_readers == 2:
+        return cohen_kappa(*codes.reshape(table.shape).T, level=level)
+    counts = np.array([(table == c).sum(axis=1) for c in categories], dtype=float)
+    value, influence = _fleiss(counts, n_readers)
     se = float(np.sqrt(np.sum(influence**2)) / n)
     half = float(norm.ppf((1 + level) / 2)) * se
     lo, hi = max(-1.0, value - half), min(1.0, value + half)
-    return Estimate(value, lo, hi, se, level, method, n, agreed)
+    return Estimate(value, lo, hi, se, level, "fleiss kappa, delta", n, agreed)
 
 
-def _cohen(chosen: Floats) -> tuple[float, Floats]:
-    first, second = chosen[:, :, 0], chosen[:, :, 1]
-    p, q = first.mean(axis=1), second.mean(axis=1)
-    chance_of_case = q @ first + p @ second - 2 * float(p @ q)
-    return _kappa((first * second).sum(axis=0), float(p @ q), chance_of_case)
-
-
-def _fleiss(chosen: Floats) -> tuple[float, Floats]:
-    r = chosen.shape[2]
-    counts = chosen.sum(axis=2)
+def _fleiss(counts: Floats, r: int) -> tuple[float, Floats]:
+    """Kappa, and each case's influence on it; `counts` has shape (n_categories, n_cases)."""
     share = counts.mean(axis=1) / r
     chance = float(share @ share)
+    chance_of_case = 2 * (share @ counts / r - chance)
     agreement = ((counts**2).sum(axis=0) - r) / (r * (r - 1))
-    return _kappa(agreement, chance, 2 * (share @ counts / r - chance))
-
-
-def _kappa(agreement: Floats, chance: float, chance_of_case: Floats) -> tuple[float, Floats]:
-    """Kappa, and each case's influence on it."""
     observed = float(agreement.mean())
     slope = (agreement - observed) * (1 - chance) - (1 - observed) * chance_of_case
     return (observed - chance) / (1 - chance), slope / (1 - chance) ** 2
