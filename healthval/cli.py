@@ -158,9 +158,8 @@ def access_request(hub_url: str, site: Path, plan_file: Path, label: str) -> Non
     from healthval.plan import load_plan
 
     home = Site.open(site)
-    grant = Client(hub_url, home.credential).request_access(
-        label=label, **load_plan(plan_file).subject
-    )
+    with Client(hub_url, home.credential) as client:
+        grant = client.request_access(label=label, **load_plan(plan_file).subject)
     click.echo(f"{grant.site}: {grant.status}")
 
 
@@ -171,7 +170,9 @@ def access_list(hub_url: str, key: Path) -> None:
     """List requests and grants: all for the operator, the own ones for a site."""
     from healthval.client import Client, Credential
 
-    for grant in Client(hub_url, Credential.load(key)).access_requests():
+    with Client(hub_url, Credential.load(key)) as client:
+        grants = client.access_requests()
+    for grant in grants:
         click.echo(f"{grant.site}  {grant.status:<9}  {grant.model} {grant.version}  {grant.label}")
 
 
@@ -255,3 +256,56 @@ def ledger_verify(site: Path) -> None:
 
     state = Site.open(site).ledger.verify()
     click.echo(f"unbroken: {state.n_entries} entries, head {state.head[:16]}")
+
+
+@cli.command()
+@click.argument("report", type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--key",
+    type=FILE,
+    help="The platform's public key (.pub); obtain it on another way than the report.",
+)
+def verify(report: Path, key: Path | None) -> None:
+    """Check a report's signature and every file it covers, offline."""
+    from healthval.runner.operator import verify_report
+
+    for name in verify_report(report, key):
+        click.echo(f"as signed: {name}")
+
+
+@cli.command()
+@click.option(
+    "--cases", type=click.IntRange(0), default=1000, show_default=True, help="Cases to predict."
+)
+@click.option(
+    "--mb", type=float, default=0.01, show_default=True, help="Megabytes a case, in and out."
+)
+@click.option(
+    "--seconds", type=float, default=0.05, show_default=True, help="Seconds in the model, a case."
+)
+@click.option(
+    "--memory",
+    type=click.Choice(["1024", "2048", "3072", "4096", "5120", "6144"]),
+    default="2048",
+    show_default=True,
+    help="MB of the endpoint.",
+)
+def cost(cases: int, mb: float, seconds: float, memory: str) -> None:
+    """Print what AWS would charge for one evaluation, and for a month without any."""
+    from healthval.costs.model import estimate, idle, overhead
+    from healthval.costs.prices import load_prices
+
+    prices = load_prices()
+    bill = estimate(
+        cases, memory_mb=int(memory), seconds=seconds, megabytes=mb, prices=prices
+    ) + overhead(prices)
+    for title, part in (
+        (f"{cases} cases, one evaluation", bill),
+        ("a month with none", idle(prices)),
+    ):
+        click.echo(f"{title}: ${part.usd:.4f}")
+        for line in part.lines:
+            click.echo(f"  {line.what:<32} {line.usd:>10.4f}")
+    click.echo(
+        f"{prices.source}; {len(prices.unconfirmed)} unit prices are list prices to be confirmed in an account"
+    )

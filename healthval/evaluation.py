@@ -16,7 +16,7 @@ from healthval.deid import Policy, Secret, deidentify_cases
 from healthval.disclosure import Ledger, Release, load_policy, releases
 from healthval.disclosure import Policy as DisclosurePolicy
 from healthval.errors import CohortError, PlanError, SubmissionError
-from healthval.metrics import SiteResult
+from healthval.metrics import SingleClassError, SiteResult
 from healthval.metrics import evaluate as evaluate_scores
 from healthval.plan import Plan
 from healthval.predict import AnswerCache, Predictions, predict
@@ -67,7 +67,9 @@ def _open_secret(path: Path) -> Secret:
 
 def gate_policy(plan: Plan) -> DisclosurePolicy:
     """The disclosure policy that the plan names; a site's minimum cell can only be stricter."""
-    return load_policy(plan.disclosure.preset, minimum_cell=plan.disclosure.minimum_cell)
+    policy = load_policy(plan.disclosure.preset)
+    floor = plan.disclosure.minimum_cell
+    return policy if floor is None else policy.stricter(minimum_cell=floor)
 
 
 def newest_release(site: Site) -> Release:
@@ -124,6 +126,12 @@ def compare(plan: Plan, cohort: Cohort, judged: Cohort, predictions: Predictions
             f"none of {len(scored)} cases has a score; see the model's input contract"
         )
     reference = judged.reference.to_numpy(dtype=bool)[scored]
+    n_events = int(reference.sum())
+    if n_events in {0, reference.size}:
+        raise SingleClassError(
+            f"AUROC and calibration need cases with and without the target condition; of"
+            f" {reference.size} scored cases {n_events} are positive; widen the cohort"
+        )
     clusters = judged.clusters
     evaluation = evaluate_scores(
         reference,

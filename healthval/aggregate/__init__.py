@@ -2,6 +2,7 @@
 
 from healthval.aggregate.accuracy import bivariate
 from healthval.aggregate.counts import pool_counts
+from healthval.aggregate.imported import Imported, pool_imported, read_medperf, read_nvflare
 from healthval.aggregate.meta import MetaResult, meta_analysis
 from healthval.aggregate.pooling import pool
 from healthval.aggregate.regression import MetaRegression, meta_regression, regress_on
@@ -11,6 +12,7 @@ from healthval.aggregate.study import BivariateResult, StudyResult
 
 __all__ = [
     "BivariateResult",
+    "Imported",
     "MetaRegression",
     "MetaResult",
     "PooledRoc",
@@ -21,6 +23,9 @@ __all__ = [
     "meta_regression",
     "pool",
     "pool_counts",
+    "pool_imported",
     "pooled_roc",
+    "read_medperf",
+    "read_nvflare",
     "regress_on",
 ]

@@ -63,7 +63,12 @@ def _checked(columns: list[tuple[Any, ...]], row: int) -> Bins:
         raise MetricError(f"histogram at row {row}: no bins; leave this site out")
     if any(c == SUPPRESSED for column in columns for c in column[2:4]):
         raise MetricError(f"histogram at row {row}: suppressed cells; leave this site out")
-    table = np.array([[np.nan if x is None else x for x in column] for column in columns], float)
+    try:
+        table = np.array(
+            [[np.nan if x is None else x for x in column] for column in columns], float
+        )
+    except (TypeError, ValueError):
+        raise MetricError(f"histogram at row {row}: not a number in a bin") from None
     bins = Bins(*table[np.argsort(table[:, 0])].T)
     ordered = np.all(bins.low < bins.high) and np.all(bins.high[:-1] <= bins.low[1:])
     counts = np.concatenate([bins.events, bins.non_events])
@@ -105,7 +110,11 @@ def pooled_roc(histograms: Sequence[Histogram]) -> PooledRoc:
     MetricError
         If a histogram is malformed, or there is no event or no non-event.
     """
-    bins = together(histograms)
+    return roc_of(together(histograms))
+
+
+def roc_of(bins: Bins) -> PooledRoc:
+    """As `pooled_roc`, from one table of all sites' bins."""
     m, n = float(bins.events.sum()), float(bins.non_events.sum())
     if not m or not n:
         raise MetricError("pooled ROC needs events and non-events; got none of one kind")
@@ -131,28 +140,23 @@ def _mass_from(at: Array, low: Array, mass: Array) -> Array:
 
 
 def _curve(bins: Bins) -> tuple[RocBound, ...]:
-    """One point an edge, from the highest threshold (0, 0) down to (1, 1)."""
+    """One point an edge, from above every score (0, 0) down to the lowest edge (1, 1)."""
     edges = np.unique(np.concatenate([bins.low, bins.high]))[::-1]
-    rates = []
+    columns = []
     for mass in (bins.non_events, bins.events):
-        sure = _mass_from(edges, bins.low, mass) / mass.sum()
-        possible = 1 - _mass_before(edges, bins.high, mass) / mass.sum()
-        rates.append((sure, possible))
-    (f_low, f_high), (t_low, t_high) = rates
+        whole = mass.sum()
+        columns.append(_mass_from(edges, bins.low, mass) / whole)
+        columns.append((whole - _mass_before(edges, bins.high, mass)) / whole)
+    rows = np.column_stack(columns).tolist()
     return tuple(
-        RocBound(
-            float(edge), float(f0 + f1) / 2, (float(f0), float(f1)),
-            float(t0 + t1) / 2, (float(t0), float(t1)),
-        )
-        for edge, f0, f1, t0, t1 in zip(edges, f_low, f_high, t_low, t_high, strict=True)
-    )  # fmt: skip
+        # The highest bin is closed: no case is positive only above its edge.
+        RocBound(None if i == 0 else edge, (f0 + f1) / 2, (f0, f1), (t0 + t1) / 2, (t0, t1))
+        for i, (edge, (f0, f1, t0, t1)) in enumerate(zip(edges.tolist(), rows, strict=True))
+    )
 
 
-def calibration_bins(
-    histograms: Sequence[Histogram], level: float = 0.95
-) -> tuple[CalibrationBin, ...]:
+def calibration_bins(bins: Bins, level: float = 0.95) -> tuple[CalibrationBin, ...]:
     """Sum cases, events and scores between the edges that all sites share; exact."""
-    bins = together(histograms)
     edges = np.unique(np.concatenate([bins.low, bins.high]))
     begun = np.searchsorted(np.sort(bins.low), edges, side="left")
     ended = np.searchsorted(np.sort(bins.high), edges, side="right")

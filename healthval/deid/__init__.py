@@ -3,13 +3,16 @@
 import importlib
 from typing import Any
 
+from healthval.deid.audit import Leak, audit
+from healthval.deid.batch import deidentify_files
 from healthval.deid.engine import Deidentified, Flag, deidentify
+from healthval.deid.manifest import Manifest, Record
 from healthval.deid.policy import Option, PixelPolicy, Policy, RegionRule
 from healthval.deid.profile import Explanation, explain
 from healthval.deid.refuse import Reason, Refused
 from healthval.deid.secret import Secret, case_id, date_offset, normalise_patient_id, pseudonym, uid
 
-__all__ = ["Deidentified", "Explanation", "Flag", "Option", "PixelPolicy", "Policy", "Reason", "Refused", "RegionRule", "Secret", "case_id", "date_offset", "deidentify", "explain", "normalise_patient_id", "pseudonym", "uid"]  # fmt: skip
+__all__ = ["Deidentified", "Explanation", "Flag", "Leak", "Manifest", "Option", "PixelPolicy", "Policy", "Reason", "Record", "Refused", "RegionRule", "Secret", "audit", "case_id", "date_offset", "deidentify", "deidentify_files", "explain", "normalise_patient_id", "pseudonym", "uid"]  # fmt: skip
 
 _LATER = {
     "DeidentifiedCases": "tables",

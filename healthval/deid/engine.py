@@ -166,7 +166,7 @@ class _Walk:
         self.actions: Counter[str] = Counter()
         implicit, little = marks.encoding_of(dataset)
         self.encoding = (implicit, little)
-        self.sop_class = _text_of(dataset, 0x00080016)
+        self.sop_class = marks.text_of(dataset, 0x00080016)
         self._days: int | None = None
         self._words: frozenset[str] | None = None
         self._cleaning: list[Option] = []
@@ -371,11 +371,6 @@ class _Walk:
     def _curve(self, source: Dataset, tag: int, element: Element) -> Element | None:
         cleaned = Option.CLEAN_GRAPHICS in self.policy.options
         return element if cleaned and keeps_curve(source, tag) else None
-
-
-def _text_of(dataset: Dataset, tag: int) -> str:
-    element = dataset.get_item(tag) if tag in dataset else None
-    return values.ascii_text(element) if element is not None else ""
 
 
 def _encodings(dataset: Dataset) -> list[str]:

@@ -1,6 +1,7 @@
 """What the output says about itself: that identity was removed, how, and by which codes."""
 
 import re
+import struct
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Final
@@ -8,7 +9,7 @@ from typing import Final
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.uid import UID
 
 from healthval import __version__
 from healthval.deid import values
@@ -37,6 +38,7 @@ METHOD_CODES: Final = {
     Option.RETAIN_INSTITUTION_IDENTITY: ("113112", "Retain Institution Identity Option"),
 }
 IMPLEMENTATION_CLASS: Final = "2.25.231814790462375211283049530211738125073"
+_IMPLEMENTATION_VERSION: Final = "HEALTHVAL"
 _DATES: Final = {"remove": "REMOVED", "shift": "MODIFIED", "keep": "UNMODIFIED"}
 _STANDARD_SCHEMES: Final = frozenset(
     {"DCM", "SCT", "SRT", "SNM3", "99SDM", "LN", "RADLEX", "UCUM", "FMA", "NCIt", "UMLS", "MDC"}
@@ -91,23 +93,57 @@ def file_meta(output: Dataset, source: Dataset) -> FileMetaDataset:
     """Build the file meta anew; nothing of the source's but the transfer syntax is copied."""
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\0\1"
-    meta.MediaStorageSOPClassUID = UID(_uid(output, 0x00080016))
-    meta.MediaStorageSOPInstanceUID = UID(_uid(output, 0x00080018))
-    meta.TransferSyntaxUID = source.file_meta.get("TransferSyntaxUID", ExplicitVRLittleEndian)
+    meta.MediaStorageSOPClassUID = UID(text_of(output, 0x00080016))
+    meta.MediaStorageSOPInstanceUID = UID(text_of(output, 0x00080018))
+    meta.TransferSyntaxUID = UID(syntax_of(source))
     meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS)
-    meta.ImplementationVersionName = "HEALTHVAL"
+    meta.ImplementationVersionName = _IMPLEMENTATION_VERSION
     return meta
 
 
-def _uid(dataset: Dataset, tag: int) -> str:
+def syntax_of(dataset: Dataset) -> str:
+    """Transfer syntax of a data set; where it names none, the one its bytes are in."""
+    named = getattr(dataset, "file_meta", Dataset()).get("TransferSyntaxUID")
+    if named:
+        return str(named)
+    implicit, little = encoding_of(dataset)
+    if implicit:
+        return "1.2.840.10008.1.2"
+    return "1.2.840.10008.1.2.1" if little else "1.2.840.10008.1.2.2"
+
+
+def meta_bytes(output: Dataset, syntax: str) -> bytes:
+    """Encode preamble and file meta; nothing of the source's but the transfer syntax is in it."""
+    body = b"\2\0\1\0OB\0\0\2\0\0\0\0\1" + b"".join(
+        _meta_element(element, vr, value)
+        for element, vr, value in (
+            (0x02, b"UI", text_of(output, 0x00080016)),
+            (0x03, b"UI", text_of(output, 0x00080018)),
+            (0x10, b"UI", syntax),
+            (0x12, b"UI", IMPLEMENTATION_CLASS),
+            (0x13, b"SH", _IMPLEMENTATION_VERSION),
+        )
+    )
+    length = b"\2\0\0\0UL\4\0" + struct.pack("<L", len(body))
+    return bytes(128) + b"DICM" + length + body
+
+
+def _meta_element(element: int, vr: bytes, text: str) -> bytes:
+    value = text.encode("ascii", "replace")
+    value += (b" " if vr == b"SH" else b"\0") * (len(value) % 2)
+    return struct.pack("<HH2sH", 2, element, vr, len(value)) + value
+
+
+def text_of(dataset: Dataset, tag: int) -> str:
+    """Return the plain text of an attribute at the root, "" where it is absent."""
     return values.ascii_text(dataset.get_item(tag)) if tag in dataset else ""
 
 
 def shows_face(dataset: Dataset) -> bool:
     """Whether a CT, MR or PET volume of the head could be rendered as a face."""
-    if _uid(dataset, 0x00080060) not in ("CT", "MR", "PT") or _ROWS not in dataset:
+    if text_of(dataset, 0x00080060) not in ("CT", "MR", "PT") or _ROWS not in dataset:
         return False
-    return any(_HEAD.search(_uid(dataset, tag)) for tag in _REGION_TAGS)
+    return any(_HEAD.search(text_of(dataset, tag)) for tag in _REGION_TAGS)
 
 
 def clean_codes(items: Iterable[Dataset], clean: Callable[[str], str]) -> None:

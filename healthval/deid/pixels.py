@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from pydicom.dataset import Dataset
+from pydicom.pixels.utils import get_expected_length
 
 from healthval.deid import values
 from healthval.deid.policy import PixelPolicy
@@ -89,9 +90,26 @@ def check_pixels(dataset: Dataset, policy: PixelPolicy) -> bool:
     return True
 
 
+def must_decode(dataset: Dataset, policy: PixelPolicy) -> bool:
+    """Whether the policy needs the pixel values of this image."""
+    return False
+
+
 def clean_pixels(dataset: Dataset, output: Dataset, policy: PixelPolicy) -> bool:
     """Blank regions of `output`; True when pixels changed."""
     return False
+
+
+def native_length(dataset: Dataset) -> int | None:
+    """Bytes that uncompressed pixels need; None where the data set does not say."""
+    try:
+        whole_bytes = dataset.BitsAllocated in (1, 8, 16, 32, 64)
+        # Some writers say YBR_FULL_422 and store full resolution all the same.
+        full = dataset.PhotometricInterpretation != "YBR_FULL_422"
+        needed = get_expected_length(dataset) if whole_bytes and full else 0
+        return max(needed, 0) or None
+    except (AttributeError, KeyError, TypeError, ValueError):  # the data set does not say
+        return None
 
 
 def _text(dataset: Dataset, tag: int) -> str:

@@ -29,6 +29,7 @@ class Reason(StrEnum):
     VOICE = "voice recording"
     DICOMDIR = "DICOMDIR"
     SIGNED = "digital signature"
+    UNREADABLE = "file cannot be opened"
     UNPARSEABLE = "not a readable DICOM file"
     NO_PATIENT_ID = "no PatientID: its dates cannot be shifted consistently"
     MIXED_STUDY = "several patients in one study"
@@ -42,6 +43,7 @@ _REMEDY: Final = {
     Reason.DICOMDIR: "give the images themselves, the index is not needed",
     Reason.SIGNED: "a signature does not survive de-identification; remove it at the source",
     Reason.NO_DECODER: "install the extra healthval[decoders]",
+    Reason.UNREADABLE: "check its rights",
     Reason.UNPARSEABLE: "repair or leave out the file",
     Reason.CONFLICT: "keep one of the files",
     Reason.MIXED_STUDY: "correct the study at the source",

@@ -3,7 +3,7 @@
 from healthval.disclosure.gate import check_arrival, release
 from healthval.disclosure.ledger import Entry, Ledger, LedgerState
 from healthval.disclosure.policy import Policy, check_not_laxer, load_policy
-from healthval.disclosure.release import Release, Withheld
+from healthval.disclosure.release import Release, Withheld, releases
 from healthval.errors import DisclosureRefused
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "check_not_laxer",
     "load_policy",
     "release",
+    "releases",
 ]

@@ -5,6 +5,7 @@ from dataclasses import InitVar, dataclass, field
 
 from healthval.contracts.base import canonical_json
 from healthval.contracts.submission import Submission
+from healthval.disclosure.ledger import Ledger
 
 _MADE_BY_GATE = object()
 
@@ -44,3 +45,9 @@ def seal(submission: Submission, withheld: tuple[Withheld, ...]) -> Release:
     payload = canonical_json(submission.model_dump(mode="json"))
     mark = hashlib.sha256(payload).hexdigest()
     return Release(submission, payload, mark, withheld, made_by=_MADE_BY_GATE)
+
+
+def releases(ledger: Ledger) -> list[Release]:
+    """All that the gate let pass at this site, oldest first, byte for byte as it was."""
+    payloads = (canonical_json(e.body["payload"]) for e in ledger.entries() if e.kind == "release")
+    return [seal(Submission.model_validate_json(payload), ()) for payload in payloads]

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 
 from healthval.metrics.inputs import Bools, Floats, Ints
 from healthval.metrics.ranktable import RankTable
@@ -101,6 +100,8 @@ def newcombe_interval(auc: float, m: float, n: float, z: float) -> tuple[float, 
     ----------
     Newcombe 2006 Stat Med 25:559.
     """
+    from scipy.optimize import brentq
+
     half = (m + n) / 2 - 1
 
     def excess(theta: float) -> float:

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from healthval.errors import MetricError
+from healthval.errors import MetricError, SingleClassError
 from healthval.metrics.delong import (
     auc_and_variance,
     newcombe_interval,
@@ -15,14 +15,7 @@ from healthval.metrics.delong import (
     placements,
 )
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import (
-    Cases,
-    DirectionWarning,
-    Floats,
-    Ints,
-    SingleClassError,
-    read_cases,
-)
+from healthval.metrics.inputs import Cases, DirectionWarning, Floats, Ints, read_cases
 from healthval.metrics.intervals import Bootstrap, Sample, percentile, wilson
 from healthval.metrics.ranktable import RankTable
 from healthval.metrics.resampling import resampled_aucs, resampled_tables

@@ -1,12 +1,10 @@
 """`healthval demo`: the seven steps over real HTTP, on this machine, with real patients."""
 
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tqdm.auto import tqdm
 
@@ -122,20 +120,11 @@ def _approving(stage: Stage, plan: Plan) -> Iterator[None]:
 
 def _approve(stage: Stage, plan: Plan, done: threading.Event) -> None:
     labels = {site.label for site in SITES}
-    client = Client(stage.hub_url, Credential.load(stage.operator_key))
-    while not done.wait(0.2):
-        try:
-            for grant in client.access_requests("requested"):
-                if (
-                    grant.status == "requested"
-                    and grant.label in labels
-                    and grant.plan_hash == plan.hash
-                ):
-                    client.decide_access(grant, AccessDecision(status="approved"))
-        except HealthvalError:
-            continue  # the hub may just be starting a model; the next look will tell
-
-
-def read_metrics(folder: Path) -> dict[str, Any]:
-    """The report's numbers as they were published."""
-    return dict(json.loads((folder / "metrics.json").read_text(encoding="utf-8")))
+    with Client(stage.hub_url, Credential.load(stage.operator_key)) as client:
+        while not done.wait(0.2):
+            try:
+                for grant in client.access_requests("requested"):
+                    if grant.label in labels and grant.plan_hash == plan.hash:
+                        client.decide_access(grant, AccessDecision(status="approved"))
+            except HealthvalError:
+                continue  # the hub may just be busy; the next look will tell

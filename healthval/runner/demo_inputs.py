@@ -59,9 +59,9 @@ class DemoSite:
 
 
 SITES = (
-    DemoSite("north", "North (referral centre)", 78, 112),
-    DemoSite("harbour", "Harbour (screening unit)", 44, 106),
-    DemoSite("valley", "Valley (small hospital)", 24, 44),
+    DemoSite("north", "North (referral centre)", 70, 104),
+    DemoSite("harbour", "Harbour (screening unit)", 54, 104),
+    DemoSite("valley", "Valley (small hospital)", 24, 50),
 )
 
 
@@ -142,7 +142,7 @@ def _with_identifiers(
             "birth_date": born.strftime("%Y-%m-%d"),
             "exam_date": examined.strftime("%Y-%m-%d"),
             **{name: frame[name].round(6).to_numpy() for name in FEATURES},
-            "lesion_size": np.where(frame["mean_radius"] >= 13.5, "large", "small"),
+            "outline": np.where(frame["mean_fractal_dimension"] >= 0.0615, "intricate", "plain"),
             "histology": np.where(malignant, "malignant", "benign"),
             "remark": [f"seen {name.split('^')[1]}" for name in names],
         }

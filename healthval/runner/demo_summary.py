@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from healthval.costs import estimate, idle
+from healthval.costs.model import estimate, idle, overhead
+from healthval.costs.prices import load_prices
 from healthval.disclosure import Ledger
 from healthval.plan import load_plan
 from healthval.runner.demo_inputs import SITES
@@ -26,7 +27,7 @@ def summary(folder: Path) -> list[str]:
         "Real patients (Wisconsin breast cancer, 569); the three sites are a split of them, names and dates invented.",
         *_numbers(study, plan.thresholds),
         *_sent(sent),
-        _cost(study),
+        _cost(study, len(SITES)),
         *_products(folder),
         f"next         healthval verify {folder}   healthval ledger show {folder}/sites/north   healthval doctor",
     ]
@@ -57,9 +58,14 @@ def _sent(entries: list[Any]) -> Iterator[str]:
     )
 
 
-def _cost(study: Numbers) -> str:
-    used = estimate(n_inferences=study["n"]["lower"], memory_mb=1024, seconds=0.05, megabytes=0.001)
-    return f"on AWS       ${used:.4f} for this study; idle ${idle():.2f} a month"
+def _cost(study: Numbers, n_sites: int) -> str:
+    prices = load_prices()
+    # Rows travel in batches; counting each case as a call of its own is the upper bound.
+    used = estimate(
+        study["n"]["lower"], memory_mb=1024, seconds=0.05, megabytes=0.001, prices=prices
+    )
+    used += overhead(prices) * n_sites
+    return f"on AWS       at most ${used.usd:.4f} for this study; ${idle(prices).usd:.2f} a month while nobody evaluates"
 
 
 def _products(folder: Path) -> Iterator[str]:

@@ -64,7 +64,7 @@ class ProvisionParameters(NotebookParameters):
 
     notebook = "provision"
     hub_url: HubUrl = Field(description="address of the hub")
-    operator_key: Path = Field(description="file with the operator's private key")
+    operator_key: Path = Field(description="file with the private key of the operator")
     registration: Path = Field(
         description="YAML with the model card, the input contract and the serving needs"
     )
@@ -92,7 +92,7 @@ class ReportParameters(NotebookParameters):
 
     notebook = "report"
     hub_url: HubUrl = Field(description="address of the hub")
-    operator_key: Path = Field(description="file with the operator's private key")
+    operator_key: Path = Field(description="file with the private key of the operator")
     plan: Path = Field(description="the study's plan (YAML)")
     out: Path = Field(description="folder for report.html, report.pdf and metrics.json")
 
