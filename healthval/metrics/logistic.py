@@ -1,11 +1,14 @@
 """Logistic regression by Newton steps, restricted cubic splines, robust covariance."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from healthval.metrics.inputs import Bools, Floats, Ints
+from healthval.metrics.inputs import Floats, Ints
 
+Counts = tuple[Floats, Floats]  # events and cases of each group
 MAX_STEPS = 50
 TOO_STEEP = 1e3
 
@@ -25,35 +28,53 @@ class LogisticFit:
 
 
 def fit_logistic(
-    design: Floats, event: Bools, *, start: Floats, offset: Floats | float = 0.0
+    design: Floats, counts: Counts, *, start: Floats, offset: Floats | None = None
 ) -> LogisticFit:
     """Maximum likelihood by Newton-Raphson with step-halving.
 
     Parameters
     ----------
-    design : array, shape (n_terms, n_cases), with its constant row
-    event : bool array, shape (n_cases,)
+    design : array, shape (n_terms, n_groups), with its constant row
+    counts : events and cases of each group of cases that share their terms
     start : array, shape (n_terms,)
+    offset : array, shape (n_groups,)
 
     Raises
     ------
     NotEstimable
         If the classes are separated or the design is singular.
     """
-    beta, y = start.astype(np.float64), event.astype(np.float64)
-    eta = predictor(design, beta) + offset
-    deviance = deviance_of(eta, y)
+    events, cases = counts
+    beta = start.astype(np.float64)
+    fixed = np.zeros(1) if offset is None else offset
+    eta = predictor(design, beta) + fixed
+    fitted, deviance = _likelihood(eta, counts)
     for _ in range(MAX_STEPS):
-        fitted = sigmoid(eta)
-        covariance = _inverse(information(design, fitted * (1 - fitted)))
-        residual = y - fitted
+        covariance = _inverse(information(design, cases * fitted * (1 - fitted)))
+        residual = events - cases * fitted
         step = covariance @ np.array([dot(row, residual) for row in design])
         if np.max(np.abs(step)) <= 1e-10 * (1 + np.max(np.abs(beta))):
             return LogisticFit(beta + step, covariance, fitted, deviance)
-        beta, eta, deviance = _halved(design, y, (beta, step, deviance), offset)
+        for _ in range(30):  # the step, or the longest half, quarter ... that fits no worse
+            eta = predictor(design, beta + step) + fixed
+            fitted, after = _likelihood(eta, counts)
+            if after <= deviance + 1e-9 * (1 + abs(deviance)):
+                break
+            step = step / 2
+        beta, deviance = beta + step, after
         if np.max(np.abs(beta)) > TOO_STEEP:
             break
     raise NotEstimable("the score separates the classes completely, or nearly so")
+
+
+def _likelihood(eta: Floats, counts: Counts) -> tuple[Floats, float]:
+    """Fitted probabilities and deviance from one exponential; no overflow."""
+    events, cases = counts
+    small = np.exp(-np.abs(eta))
+    larger = 1.0 / (1.0 + small)
+    fitted = np.where(eta >= 0, larger, small * larger)
+    softplus = np.maximum(eta, 0) - np.log(larger)
+    return fitted, 2 * (dot(cases, softplus) - dot(events, eta))
 
 
 def predictor(design: Floats, beta: Floats) -> Floats:
@@ -80,20 +101,6 @@ def information(design: Floats, weight: Floats) -> Floats:
     return matrix
 
 
-def _halved(
-    design: Floats, y: Floats, state: tuple[Floats, Floats, float], offset: Floats | float
-) -> tuple[Floats, Floats, float]:
-    """Take the step, or the longest half, quarter ... of it that does not worsen the fit."""
-    beta, step, before = state
-    for _ in range(30):
-        eta = predictor(design, beta + step) + offset
-        deviance = deviance_of(eta, y)
-        if deviance <= before + 1e-9 * (1 + abs(before)):
-            break
-        step = step / 2
-    return beta + step, eta, deviance
-
-
 def _inverse(information: Floats) -> Floats:
     try:
         inverse = np.linalg.inv(information)
@@ -117,10 +124,9 @@ def logit(p: Floats) -> Floats:
     return odds
 
 
-def deviance_of(eta: Floats, y: Floats) -> float:
-    """Minus twice the log likelihood."""
-    softplus = np.maximum(eta, 0) + np.log(1 + np.exp(-np.abs(eta)))
-    return 2 * (float(softplus.sum()) - dot(y, eta))
+def deviance_of(eta: Floats, counts: Counts) -> float:
+    """Minus twice the log likelihood of events per group."""
+    return _likelihood(eta, counts)[1]
 
 
 def per_cluster(values: Floats, cluster: Ints) -> Floats:
@@ -136,12 +142,16 @@ def robust_covariance(design: Floats, residual: Floats, bread: Floats, cluster: 
     return np.asarray(meat * (groups / max(groups - 1, 1)), np.float64)
 
 
-def spline_knots(x: Floats, count: int = 5) -> Floats:
+def spline_knots(values: Floats, cases: Ints, count: int = 5) -> Floats:
     """Place knots of a restricted cubic spline where R's Hmisc places them.
 
     Quantiles (type 7) .05, .275, .5, .725, .95 for five; the fifth smallest and fifth largest
     value outside when there are fewer than 100 cases; a tied extreme (at least 5 % of cases, and
     no such tie inside) is set aside first; few distinct values become the knots themselves.
+
+    Parameters
+    ----------
+    values : distinct, ascending; `cases` : how often each occurs
 
     Raises
     ------
@@ -152,21 +162,20 @@ def spline_knots(x: Floats, count: int = 5) -> Floats:
     ----------
     Harrell 2015 Regression Modeling Strategies, 2nd ed., 2.4.6.
     """
-    ordered = np.sort(x)
-    values, counts = np.unique(ordered, return_counts=True)
-    if ordered.size < 6 or values.size < 5:
+    if cases.sum() < 6 or values.size < 5:
         raise NotEstimable("too few distinct scores for a spline")
     if values.size - 2 <= count:
         return values[1:-1]
-    inner, ends = _without_tied_ends(ordered, values, counts / ordered.size)
+    inner, ends = _without_tied_ends(values, cases)
     wanted = count - sum(end is not None for end in ends)
     at = np.linspace(0.05, 0.95, wanted) if wanted > 2 else np.linspace(0.5, 0.95, wanted)
-    knots = np.quantile(inner, at)
+    knots = grouped_quantile(*inner, at)
     if np.unique(knots).size < min(wanted, 3):
-        knots = np.quantile(inner, np.linspace(0.05, 0.95, 2 * wanted))
-    if inner.size < 100:
-        knots[0] = inner[4] if ends[0] is None else knots[0]
-        knots[wanted - 1] = inner[-5] if ends[1] is None else knots[wanted - 1]
+        knots = grouped_quantile(*inner, np.linspace(0.05, 0.95, 2 * wanted))
+    if (left := int(inner[1].sum())) < 100:
+        fifth = order_statistics(*inner, np.array([4, left - 5]))
+        knots[0] = fifth[0] if ends[0] is None else knots[0]
+        knots[wanted - 1] = fifth[1] if ends[1] is None else knots[wanted - 1]
     knots = np.unique(np.append(knots, [end for end in ends if end is not None]))
     if knots.size < 3:
         raise NotEstimable("too few distinct scores for a spline")
@@ -174,17 +183,30 @@ def spline_knots(x: Floats, count: int = 5) -> Floats:
 
 
 def _without_tied_ends(
-    ordered: Floats, values: Floats, share: Floats
-) -> tuple[Floats, tuple[float | None, float | None]]:
-    first = last = None
+    values: Floats, cases: Ints
+) -> tuple[tuple[Floats, Ints], tuple[float | None, float | None]]:
+    first, last, share = None, None, cases / cases.sum()
+    keep = np.ones(values.size, np.bool_)
     if share[1:-1].max() < 0.05:
         if share[0] >= 0.05:
-            first = float(values[1])
-            ordered = ordered[ordered > first]
+            first, keep[:2] = float(values[1]), False
         if share[-1] >= 0.05:
-            last = float(ordered[ordered < ordered[-1]][-1])
-            ordered = ordered[ordered < last]
-    return ordered, (first, last)
+            last, keep[-2:] = float(values[-2]), False
+    return (values[keep], cases[keep]), (first, last)
+
+
+def order_statistics(values: Floats, cases: Ints, position: NDArray[Any]) -> Floats:
+    """Give the values at these places (from 0) of the cases in ascending order."""
+    return values[np.searchsorted(np.cumsum(cases), position, side="right")]
+
+
+def grouped_quantile(values: Floats, cases: Ints, q: Floats) -> Floats:
+    """Quantiles of type 7 from distinct ascending values and how often each occurs."""
+    at = (int(cases.sum()) - 1) * np.asarray(q)
+    below = np.floor(at).astype(np.int64)
+    lower = order_statistics(values, cases, below)
+    upper = order_statistics(values, cases, np.ceil(at).astype(np.int64))
+    return lower + (at - below) * (upper - lower)
 
 
 def spline_basis(x: Floats, knots: Floats) -> Floats:
@@ -200,10 +222,15 @@ def spline_basis(x: Floats, knots: Floats) -> Floats:
     """
     last, before = knots[-1], knots[-2]
     scale = (last - knots[0]) ** 2
-    tail, inner = np.maximum(x - last, 0) ** 3, np.maximum(x - before, 0) ** 3
+    tail, inner = _cubed(x - last), _cubed(x - before)
     rows = [x]
     for knot in knots[:-2]:
-        cubic = np.maximum(x - knot, 0) ** 3
         bend = (last - knot) * inner - (before - knot) * tail
-        rows.append((cubic - bend / (last - before)) / scale)
+        rows.append((_cubed(x - knot) - bend / (last - before)) / scale)
     return np.array(rows)
+
+
+def _cubed(x: Floats) -> Floats:
+    """Cube of the positive part; a product, for powers cost ten times as much."""
+    positive = np.maximum(x, 0.0)
+    return positive * positive * positive

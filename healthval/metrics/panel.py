@@ -86,7 +86,7 @@ def evaluate(  # noqa: PLR0913  # the six things a plan fixes
         ),
         roc=_roc(cases, table),
         thresholds=tuple(threshold_result(cases, t) for t in fixed),
-        calibration=calibration_of(cases),
+        calibration=calibration_of(cases, table=table),
         decision_curve=net_benefit_of(cases, _decision_grid(fixed), Bootstrap(1000, seed)),
         histogram=histogram(cases),
         subgroups=by_level(cases, read_groups(groups, cases.n), fixed[0]),
