@@ -12,19 +12,15 @@ MAX_CELLS = 1024
 EXACT_UP_TO = 20_000
 
 
-def resampled_tables(
-    cases: Cases, plan: Bootstrap, *, cells: int | None = None
-) -> Iterator[tuple[Ints, Ints]]:
+def resampled_tables(cases: Cases, plan: Bootstrap) -> Iterator[tuple[Ints, Ints]]:
     """Cumulative counts per score, ascending, of each replicate.
 
     Without clusters cases are drawn within their class; with clusters whole patients are drawn,
-    and a replicate with one class is drawn again. Scores are first gathered in at most `cells` cells
-    of equal size (by default 1024 when there are more than 20 000 cases, else not at all).
+    and a replicate with one class is drawn again. Above 20 000 cases scores are first gathered in
+    at most 1024 cells of equal size.
     """
     if cases.cluster is None:
-        yield from _stratified(
-            cases, plan, cells or (MAX_CELLS if cases.n > EXACT_UP_TO else cases.n)
-        )
+        yield from _stratified(cases, plan)
     else:
         yield from _by_patient(cases, plan)
 
@@ -39,8 +35,10 @@ def resampled_aucs(cases: Cases, plan: Bootstrap) -> Floats:
     return aucs
 
 
-def _stratified(cases: Cases, plan: Bootstrap, most: int) -> Iterator[tuple[Ints, Ints]]:
-    table = _gathered(RankTable.from_scores(cases.reference, cases.score), most)
+def _stratified(cases: Cases, plan: Bootstrap) -> Iterator[tuple[Ints, Ints]]:
+    table = RankTable.from_scores(cases.reference, cases.score)
+    if cases.n > EXACT_UP_TO:
+        table = _gathered(table, MAX_CELLS)
     rng, cells = plan.rng(), table.score.size
     classes = (table.pos, table.neg)
     if cases.n > 4 * cells:  # drawing counts costs less than drawing cases
