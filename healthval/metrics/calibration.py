@@ -221,7 +221,7 @@ class _Logits:
         fit = fit_logistic(design, self.counts, start=start, offset=offset)
         if self.row is None or cases.cluster is None:
             return fit
-        residual = cases.reference - fit.fitted[self.row]
+        residual = cases.reference - fit.fitted(design, offset)[self.row]
         robust = robust_covariance(design[:, self.row], residual, fit.covariance, cases.cluster)
         return replace(fit, covariance=robust)
 

@@ -94,13 +94,13 @@ def flexible_calibration(cases: Cases, table: RankTable, sample: Sample) -> Flex
     spline, design = _Spline.over(table.score, totals)
     counts = (table.pos.astype(np.float64), totals.astype(np.float64))
     fit = fit_logistic(design, counts, start=spline.identity())
-    covariance = fit.covariance
+    fitted, covariance = fit.fitted(design), fit.covariance
     if cases.cluster is not None:
         row = np.searchsorted(table.score, cases.score)
-        residual = cases.reference - fit.fitted[row]
+        residual = cases.reference - fitted[row]
         covariance = robust_covariance(design[:, row], residual, covariance, cases.cluster)
     model = (spline, fit, covariance)
-    distance = np.repeat(np.abs(fit.fitted - table.score), totals)
+    distance = np.repeat(np.abs(fitted - table.score), totals)
     values = np.append(distance.mean(), np.quantile(distance, [0.5, 0.9]))
     replicates = _simulated(table, totals, model)
     method = "rcs5 simulation bc" if spline.on_logit else "rcs5 on p simulation bc"

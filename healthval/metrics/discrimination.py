@@ -17,6 +17,7 @@ from healthval.metrics.delong import (
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Cases, DirectionWarning, Floats, Ints, read_cases
 from healthval.metrics.intervals import Bootstrap, Sample, percentile, wilson
+from healthval.metrics.logistic import dot
 from healthval.metrics.ranktable import RankTable
 from healthval.metrics.resampling import resampled_aucs, resampled_tables
 
@@ -210,11 +211,18 @@ def average_precision_of(
 
 def _ap(cum_pos: Ints, cum_neg: Ints) -> float:
     """Sum of recall gained times precision, from the highest score down."""
-    pos = np.diff(cum_pos, prepend=0)
-    tp = cum_pos[-1] - cum_pos + pos
-    fp = cum_neg[-1] - cum_neg + np.diff(cum_neg, prepend=0)
-    flagged = np.maximum(tp + fp, 1)
-    return float(np.einsum("i,i->", pos, tp / flagged)) / float(cum_pos[-1])
+    m = float(cum_pos[-1])
+    found, flagged = np.empty(cum_pos.size), np.empty(cum_pos.size)
+    found[0], flagged[0] = m, m + float(cum_neg[-1])
+    found[1:] = cum_pos[:-1]
+    flagged[1:] = cum_neg[:-1]
+    flagged[1:] += found[1:]
+    np.subtract(flagged[0], flagged[1:], out=flagged[1:])
+    np.subtract(m, found[1:], out=found[1:])
+    gained = found.copy()
+    gained[:-1] -= found[1:]
+    np.divide(found, flagged, out=found, where=flagged > 0)
+    return dot(gained, found) / m
 
 
 def roc_points(

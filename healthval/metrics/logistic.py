@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from healthval.metrics.inputs import Floats, Ints
 
 Counts = tuple[Floats, Floats]  # events and cases of each group
+BLOCK = 8192
 MAX_STEPS = 50
 TOO_STEEP = 1e3
 
@@ -19,12 +20,16 @@ class NotEstimable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LogisticFit:
-    """Coefficients, their model-based covariance, fitted probabilities and deviance."""
+    """Coefficients, their covariance and the deviance."""
 
     beta: Floats
     covariance: Floats
-    fitted: Floats
     deviance: float
+
+    def fitted(self, design: Floats, offset: Floats | None = None) -> Floats:
+        """Probabilities at rows of terms."""
+        eta = predictor(design, self.beta)
+        return sigmoid(eta if offset is None else eta + offset)
 
 
 def fit_logistic(
@@ -34,7 +39,7 @@ def fit_logistic(
 
     Parameters
     ----------
-    design : array, shape (n_terms, n_groups), with its constant row
+    design : array, shape (n_terms, n_groups), with its constant row; neighbours alike
     counts : events and cases of each group of cases that share their terms
     start : array, shape (n_terms,)
     offset : array, shape (n_groups,)
@@ -44,37 +49,56 @@ def fit_logistic(
     NotEstimable
         If the classes are separated or the design is singular.
     """
-    events, cases = counts
     beta = start.astype(np.float64)
-    fixed = np.zeros(1) if offset is None else offset
-    eta = predictor(design, beta) + fixed
-    fitted, deviance = _likelihood(eta, counts)
+    if design.shape[1] > 4 * BLOCK:
+        beta = _coarse(design, counts, beta, offset)
+    deviance, gradient, curvature = _pass(design, counts, beta, offset)
     for _ in range(MAX_STEPS):
-        covariance = _inverse(information(design, cases * fitted * (1 - fitted)))
-        residual = events - cases * fitted
-        step = covariance @ np.array([dot(row, residual) for row in design])
+        covariance = _inverse(curvature)
+        step = covariance @ gradient
         if np.max(np.abs(step)) <= 1e-10 * (1 + np.max(np.abs(beta))):
-            return LogisticFit(beta + step, covariance, fitted, deviance)
+            return LogisticFit(beta + step, covariance, deviance)
+        before = deviance
         for _ in range(30):  # the step, or the longest half, quarter ... that fits no worse
-            eta = predictor(design, beta + step) + fixed
-            fitted, after = _likelihood(eta, counts)
-            if after <= deviance + 1e-9 * (1 + abs(deviance)):
+            deviance, gradient, curvature = _pass(design, counts, beta + step, offset)
+            if deviance <= before + 1e-9 * (1 + abs(before)):
                 break
             step = step / 2
-        beta, deviance = beta + step, after
+        beta = beta + step
         if np.max(np.abs(beta)) > TOO_STEEP:
             break
     raise NotEstimable("the score separates the classes completely, or nearly so")
 
 
-def _likelihood(eta: Floats, counts: Counts) -> tuple[Floats, float]:
-    """Fitted probabilities and deviance from one exponential; no overflow."""
+def _coarse(design: Floats, counts: Counts, start: Floats, offset: Floats | None) -> Floats:
+    """Coefficients over 1000 cells of neighbours: a start that saves half of the passes."""
     events, cases = counts
-    small = np.exp(-np.abs(eta))
-    larger = 1.0 / (1.0 + small)
-    fitted = np.where(eta >= 0, larger, small * larger)
-    softplus = np.maximum(eta, 0) - np.log(larger)
-    return fitted, 2 * (dot(cases, softplus) - dot(events, eta))
+    starts = np.arange(0, cases.size, cases.size // 1000)
+    size = np.add.reduceat(cases, starts)
+    means = [np.add.reduceat(row * cases, starts) / size for row in design]
+    fixed = None if offset is None else np.add.reduceat(offset * cases, starts) / size
+    total = (np.add.reduceat(events, starts), size)
+    return fit_logistic(np.array(means), total, start=start, offset=fixed).beta
+
+
+def _pass(
+    design: Floats, counts: Counts, beta: Floats, offset: Floats | None
+) -> tuple[float, Floats, Floats]:
+    """Deviance, its gradient and curvature, block by block: what fits the cache costs half."""
+    terms = len(design)
+    deviance, gradient, curvature = 0.0, np.zeros(terms), np.zeros((terms, terms))
+    for start in range(0, design.shape[1], BLOCK):
+        here = slice(start, start + BLOCK)
+        rows, events, cases = design[:, here], counts[0][here], counts[1][here]
+        eta = predictor(rows, beta)
+        if offset is not None:
+            eta += offset[here]
+        fitted, part = _likelihood(eta, (events, cases))
+        deviance += part
+        expected = cases * fitted
+        gradient += [dot(row, events - expected) for row in rows]
+        curvature += information(rows, expected * (1 - fitted))
+    return deviance, gradient, curvature
 
 
 def predictor(design: Floats, beta: Floats) -> Floats:
@@ -99,6 +123,16 @@ def information(design: Floats, weight: Floats) -> Floats:
         for j in range(i, terms):
             matrix[i, j] = matrix[j, i] = dot(weighted, design[j])
     return matrix
+
+
+def _likelihood(eta: Floats, counts: Counts) -> tuple[Floats, float]:
+    """Fitted probabilities and deviance from one exponential; no overflow."""
+    events, cases = counts
+    small = np.exp(-np.abs(eta))
+    larger = 1.0 / (1.0 + small)
+    fitted = np.where(eta >= 0, larger, small * larger)
+    softplus = np.maximum(eta, 0) - np.log(larger)
+    return fitted, 2 * (dot(cases, softplus) - dot(events, eta))
 
 
 def _inverse(information: Floats) -> Floats:
@@ -126,7 +160,8 @@ def logit(p: Floats) -> Floats:
 
 def deviance_of(eta: Floats, counts: Counts) -> float:
     """Minus twice the log likelihood of events per group."""
-    return _likelihood(eta, counts)[1]
+    blocks = (slice(start, start + BLOCK) for start in range(0, eta.size, BLOCK))
+    return sum(_likelihood(eta[b], (counts[0][b], counts[1][b]))[1] for b in blocks)
 
 
 def per_cluster(values: Floats, cluster: Ints) -> Floats:

@@ -27,12 +27,33 @@ def resampled_tables(cases: Cases, plan: Bootstrap) -> Iterator[tuple[Ints, Ints
 
 def resampled_aucs(cases: Cases, plan: Bootstrap) -> Floats:
     """AUROC of each replicate."""
+    if cases.cluster is None and cases.n <= EXACT_UP_TO:
+        return _aucs_of_drawn_cases(cases, plan)
     aucs = np.empty(plan.reps)
     for rep, (cum_pos, cum_neg) in enumerate(resampled_tables(cases, plan)):
         pos = np.diff(cum_pos, prepend=0)
         below = 2 * cum_neg - np.diff(cum_neg, prepend=0)
         aucs[rep] = float(pos @ below) / (2.0 * float(cum_pos[-1]) * float(cum_neg[-1]))
     return aucs
+
+
+def _aucs_of_drawn_cases(cases: Cases, plan: Bootstrap) -> Floats:
+    """Cases drawn within their class; a drawn positive looks up how many drawn negatives lie below."""
+    negatives, positives = np.sort(cases.score[~cases.reference]), cases.score[cases.reference]
+    lower, upper = (np.searchsorted(negatives, positives, side) for side in ("left", "right"))
+    rng, m, n = plan.rng(), positives.size, negatives.size
+    aucs, cumulative = np.empty(plan.reps), np.zeros(n + 1, np.int64)
+    for rep in range(plan.reps):
+        np.cumsum(np.bincount(_drawn(rng, n), minlength=n), out=cumulative[1:])
+        row = _drawn(rng, m)
+        below = cumulative[lower[row]].sum() + cumulative[upper[row]].sum()
+        aucs[rep] = below / (2.0 * m * n)
+    return aucs
+
+
+def _drawn(rng: np.random.Generator, n: int) -> Ints:
+    """N of n with replacement; uneven by 1e-12 at most, and a third faster than `integers`."""
+    return (rng.random(n) * n).astype(np.int64)
 
 
 def _stratified(cases: Cases, plan: Bootstrap) -> Iterator[tuple[Ints, Ints]]:

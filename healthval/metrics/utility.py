@@ -135,7 +135,7 @@ def net_benefit_of(
     counts = _cells(table, thresholds)
     value = _from_cells(counts[None, :], cells, odds)[0]
     replicates = _from_cells(_drawn(cases, thresholds, counts, plan), cells, odds)
-    lo, hi = np.quantile(replicates, [0.025, 0.975], axis=0)
+    lo, hi = np.quantile(np.ascontiguousarray(replicates.T), [0.025, 0.975], axis=1)
     prevalence = cases.n_events / cases.n
     arrays = (
         thresholds, value, np.minimum(lo, value), np.maximum(hi, value), replicates.std(axis=0, ddof=1),
