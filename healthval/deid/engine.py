@@ -108,6 +108,8 @@ def apply(dataset: Dataset, policy: Policy, secret: Secret) -> Deidentified:
         raise Refused(Reason.UNPARSEABLE) from None
     for mark in marks.marks_of(policy, walk.encoding, blanked=blanked):
         output[mark.tag] = mark
+    if blanked:
+        output.SOPInstanceUID = uid(secret, values.text_of(dataset, 0x00080018))
     flags = _flags(dataset, policy, signed_off=signed_off, blanked=blanked)
     return Deidentified(output, walk.actions, flags, seal=_SEAL)
 
