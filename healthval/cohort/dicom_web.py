@@ -81,10 +81,12 @@ class WebPacs:
             yield from self._streamed(number, study, target)
 
     def _streamed(self, number: int, study: str, folder: Path) -> Iterator[Instance]:
-        stream = self._client.iter_study(study, media_types=_AS_STORED)
+        stream: Iterator[Any] | None = None
         while True:
             try:
                 with silenced():
+                    if stream is None:
+                        stream = iter(self._client.iter_study(study, media_types=_AS_STORED))
                     dataset = next(stream, None)
                     found = None if dataset is None else _kept(dataset, folder)
             except Exception:
