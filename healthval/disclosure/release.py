@@ -1,10 +1,11 @@
 """`Release`: the only thing that `submit` sends; nobody but the gate can make one."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field
 
 from healthval.contracts.base import canonical_json
-from healthval.contracts.submission import Submission
+from healthval.contracts.submission import AttackPassed, Submission
 
 _MADE_BY_GATE = object()
 
@@ -39,8 +40,12 @@ class Release:
             raise TypeError("a Release is made by healthval.disclosure.release only")
 
 
-def seal(submission: Submission, withheld: tuple[Withheld, ...]) -> Release:
-    """Make the release of a submission; the gate calls this after its attacks failed."""
-    payload = canonical_json(submission.model_dump(mode="json"))
+def seal(
+    submission: Submission, attacks: Sequence[AttackPassed], withheld: tuple[Withheld, ...]
+) -> Release:
+    """Certify a submission and make its release; the gate calls this after its attacks failed."""
+    certificate = submission.certificate.model_copy(update={"attacks": tuple(attacks)})
+    certified = submission.model_copy(update={"certificate": certificate})
+    payload = canonical_json(certified.model_dump(mode="json"))
     mark = hashlib.sha256(payload).hexdigest()
-    return Release(submission, payload, mark, withheld, made_by=_MADE_BY_GATE)
+    return Release(certified, payload, mark, withheld, made_by=_MADE_BY_GATE)
