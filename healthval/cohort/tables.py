@@ -28,14 +28,18 @@ def read_table(source: Source, schema: TableSchema) -> Cohort:
         If a declared column is absent, a value does not fit its declaration, a case occurs twice or
         there is no row. Columns that the schema does not name are dropped and listed in `dropped`.
     """
-    frame = read_source(source)
+    return as_cohort(read_source(source), schema)
+
+
+def as_cohort(frame: pd.DataFrame, schema: TableSchema, step: str = "rows_read") -> Cohort:
+    """Check a raw table and make it a cohort; see `read_table`."""
     checked = check_frame(frame, schema)
     key = _case_key(schema)
     refuse_rows(
         checked[key].duplicated(keep="first"), key, "repeat an earlier case", _remedy(schema)
     )
     dropped = tuple(str(c) for c in frame.columns if c not in schema.columns)
-    return Cohort(checked, schema, (("rows_read", len(checked)),), dropped)
+    return Cohort(checked, schema, ((step, len(checked)),), dropped)
 
 
 def read_source(source: Source) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
 
 from healthval.contracts.base import Column, Wire
 
@@ -250,14 +250,25 @@ class Link(Declared):
         return self
 
 
+class FhirInputs(Declared):
+    """SQL-on-FHIR ViewDefinitions by name, and the column that all of them give to join on.
+
+    Where a table gives the cases, `on` names its column too; otherwise the rows of the first view
+    are the cases.
+    """
+
+    on: Column
+    views: Annotated[dict[Column, dict[str, JsonValue]], Field(min_length=1, max_length=32)]
+
+
 def label_token(value: object) -> str:
-    """One spelling for 1, 1.0, "1", True and "true", so that files and plans agree.
+    """One spelling for 1, 1.0, "1", True and "true", in any case, so that files and plans agree.
 
     >>> label_token(True) == label_token(1.0) == label_token(" TRUE ") == "1"
     True
     """
-    text = plain_token(value)
-    return {"true": "1", "false": "0"}.get(text.lower(), text)
+    text = plain_token(value).casefold()
+    return {"true": "1", "false": "0"}.get(text, text)
 
 
 def plain_token(value: object) -> str:
