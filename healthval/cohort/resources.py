@@ -18,7 +18,10 @@ from healthval.errors import CohortError
 MAX_RESOURCE_BYTES = 16 * 1024 * 1024
 _CHUNK = 1 << 16
 _SUFFIXES = (".ndjson", ".ndjson.gz", ".json", ".json.gz")
-# Resource types and elements that only R5 has: the shapes that would be read wrongly as R4.
+# Resource types and elements that R4 has not: the shapes that would be read wrongly as R4.
+_OLD_TYPES = frozenset(
+    ["BodySite", "DeviceUseRequest", "DiagnosticOrder", "MedicationOrder", "ProcedureRequest", "ReferralRequest", "ProcessRequest", "Sequence", "ExpansionProfile", "DataElement"]
+)
 _R5_TYPES = frozenset(
     [
         "ActorDefinition",
@@ -50,7 +53,13 @@ _R5_ELEMENTS = {
         "admission",
         "virtualService",
     ),
-    "Observation": ("triggeredBy", "instantiatesReference", "bodyStructure"),
+    "Observation": (
+        "triggeredBy",
+        "instantiatesReference",
+        "bodyStructure",
+        "valueAttachment",
+        "valueReference",
+    ),
     "Condition": ("participant",),
     "Procedure": ("occurrenceDateTime", "occurrencePeriod", "recorded", "reportedBoolean"),
     "MedicationRequest": ("medication", "reason", "device", "effectiveDosePeriod"),
@@ -276,6 +285,8 @@ def check_r4(resource: Any, place: str) -> dict[str, Any]:
     wrong = kind in _R5_TYPES or any(name in resource for name in _R5_ELEMENTS.get(kind, ()))
     if wrong or (kind == "Encounter" and isinstance(resource.get("class"), list)):
         raise CohortError(f"{place}: a resource has the shape of FHIR R5; export as R4 (4.0.1)")
+    if kind in _OLD_TYPES or isinstance(resource.get("clinicalStatus"), str):
+        raise CohortError(f"{place}: a resource is older than FHIR R4; export as R4 (4.0.1)")
     if resource.get("contained"):
         _check_contained(resource, place)
     return resource
