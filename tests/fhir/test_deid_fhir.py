@@ -267,9 +267,10 @@ def test_shifting_without_a_patient_is_refused():
     assert "effectiveDateTime" not in clean(orphan)
 
 
-def test_a_resource_that_contains_itself_is_refused():
+@pytest.mark.parametrize("name", ["contained", "extension", "component"])
+def test_a_resource_that_contains_itself_is_refused(name):
     cyclic = dict(PATIENT)
-    cyclic["contained"] = [cyclic]
+    cyclic[name] = [cyclic]
     with pytest.raises(DeidentificationError, match="contains itself"):
         clean(cyclic)
 
