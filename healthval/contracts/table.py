@@ -33,6 +33,9 @@ Levels = (
 Bands = Annotated[tuple[Finite, ...], Field(max_length=32), AfterValidator(_ascending)]
 
 
+_YAML_BOOLEANS = {"true": "1", "yes": "1", "on": "1", "false": "0", "no": "0", "off": "0"}
+
+
 class Declared(Wire):
     """Base of the plan's declarations: closed and silent like the wire, but YAML lists are lists."""
 
@@ -122,8 +125,9 @@ class LabelColumn(Declared):
 
     @model_validator(mode="after")
     def _values_are_disjoint(self) -> Self:
-        tokens = [label_token(v) for v in (*self.positive, *self.negative, *self.indeterminate)]
-        if len(set(tokens)) != len(tokens):
+        groups = [{label_token(v) for v in group} for group in
+                  (self.positive, self.negative, self.indeterminate)]  # fmt: skip
+        if len(set().union(*groups)) != sum(map(len, groups)):
             raise ValueError("a label value stands for one verdict only")
         return self
 
@@ -262,13 +266,15 @@ class FhirInputs(Declared):
 
 
 def label_token(value: object) -> str:
-    """One spelling for 1, 1.0, "1", True and "true", in any case, so that files and plans agree.
+    """One spelling for 1, 1.0, "1", True, "true" and "yes", in any case, so that all files agree.
+
+    YAML reads an unquoted ``yes`` as true, and nobody expects it to.
 
     >>> label_token(True) == label_token(1.0) == label_token(" TRUE ") == "1"
     True
     """
     text = plain_token(value).casefold()
-    return {"true": "1", "false": "0"}.get(text, text)
+    return _YAML_BOOLEANS.get(text, text)
 
 
 def plain_token(value: object) -> str:
