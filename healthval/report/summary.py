@@ -91,7 +91,7 @@ def _verdict_table(found: tuple[Verdict, ...], plan: PlanFacts) -> Markup:
     when = "amended after it was registered" if plan.amended else "fixed before data were seen"
     return table(
         f"Acceptance criteria of the plan ({when})",
-        ["Criterion", "Target", "Result (95% CI)", "Result is", "Verdict"],
+        ["Criterion", "Target", "Result (95% CI)", "Basis", "Verdict"],
         rows,
         kind="words",
         note="Met: the whole interval reaches the target. Not met: none of it does. Inconclusive: "
