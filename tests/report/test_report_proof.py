@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healthval.aggregate import pool
@@ -19,11 +19,6 @@ KEY = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
 OTHER = Ed25519PrivateKey.from_private_bytes(b"\x08" * 32)
 NOW = datetime(2031, 3, 14, 15, 9, 26, tzinfo=UTC)
 DIGEST = "ab" * 32
-
-
-@pytest.fixture(scope="module")
-def report(study, released, card, plan):
-    return build(study, released, card, plan)
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +151,7 @@ def test_one_good_signature_among_others_is_enough(tmp_path, folder):
         verify(folder, KEY.public_key())
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_as_an_envelope_are_refused_as_such(tmp_path_factory, junk):
     folder = tmp_path_factory.mktemp("junk")
@@ -164,6 +160,7 @@ def test_any_bytes_as_an_envelope_are_refused_as_such(tmp_path_factory, junk):
         verify(folder, KEY.public_key())
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=5),
