@@ -19,7 +19,9 @@ from healthval.contracts.base import (
 from healthval.contracts.table import TableSchema
 from healthval.errors import PlanError
 
-Metric = Literal["auroc", "sensitivity", "specificity", "ppv", "npv", "calibration_slope", "oe"]
+Metric = Literal[
+    "auroc", "oe", "citl", "slope", "brier", "sensitivity", "specificity", "ppv", "npv", "net_benefit"
+]  # fmt: skip
 
 
 class ModelChoice(Wire):

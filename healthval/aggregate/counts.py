@@ -38,28 +38,27 @@ def _own_bounds(cell: Cell) -> Bounds:
 
 def cells_of(counts: Any, row: int) -> Cells:
     """Read (tp, fp, fn, tn) from an object or mapping with these names, or four in this order."""
-    if isinstance(counts, Mapping):
+    if hasattr(counts, "tp"):
+        found = [getattr(counts, name, None) for name in CELLS]
+    elif isinstance(counts, Mapping):
         found = [counts.get(name) for name in CELLS]
-    elif all(hasattr(counts, name) for name in CELLS):
-        found = [getattr(counts, name) for name in CELLS]
     else:
         found = list(counts) if isinstance(counts, Sequence | np.ndarray) else []
-    if len(found) != 4 or not all(_is_cell(cell) for cell in found):
+    cells = [_cell(cell) for cell in found]
+    if len(cells) != 4 or None in cells:
         raise MetricError(
             f"counts at row {row}: need tp, fp, fn, tn, each a whole number from 0 or 'suppressed'"
         )
-    tp, fp, fn, tn = (_cell(c) for c in found)
+    tp, fp, fn, tn = (cell for cell in cells if cell is not None)
     return tp, fp, fn, tn
 
 
-def _cell(cell: Any) -> Cell:
-    return SUPPRESSED if isinstance(cell, str) else int(cell)
-
-
-def _is_cell(cell: Any) -> bool:
+def _cell(cell: Any) -> Cell | None:
+    """Give a checked cell; None for anything that is not one."""
     if isinstance(cell, str):
-        return cell == SUPPRESSED
-    return isinstance(cell, int | np.integer) and not isinstance(cell, bool) and bool(cell >= 0)
+        return SUPPRESSED if cell == SUPPRESSED else None
+    whole = isinstance(cell, int | np.integer) and not isinstance(cell, bool)
+    return int(cell) if whole and cell >= 0 else None
 
 
 def wilson(successes: int, n: int, level: float = 0.95) -> Pair | None:
@@ -75,9 +74,15 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Pair | None:
     return (0.0 if successes == 0 else float(low)), (1.0 if successes == n else float(high))
 
 
-def rate(successes: int, n: int, level: float = 0.95) -> Rate:
-    """Proportion with its Wilson interval; no value without cases."""
-    return Rate(successes / n if n else None, wilson(successes, n, level), successes, n, "wilson")
+def _rate(rows: Sequence[Cells], yes: int, no: int, level: float) -> Rate:
+    """Proportion with its Wilson interval over the sites that released both cells."""
+    pairs = [
+        (a, b)
+        for row in rows
+        if not isinstance(a := row[yes], str) and not isinstance(b := row[no], str)
+    ]
+    hits, n = sum(a for a, _ in pairs), sum(a + b for a, b in pairs)
+    return Rate(hits / n if n else None, wilson(hits, n, level), hits, n, "wilson", len(pairs))
 
 
 def pool_counts(
@@ -87,7 +92,7 @@ def pool_counts(
     margins: Sequence[tuple[Cell, Cell]] | None = None,
     level: float = 0.95,
 ) -> PooledCounts:
-    """Sum confusion counts over the sites that released all four cells.
+    """Sum confusion counts over the sites that released them.
 
     Parameters
     ----------
@@ -107,30 +112,50 @@ def pool_counts(
     if len(labels) != len(rows):
         raise MetricError(f"{len(rows)} tables of counts but {len(labels)} site labels")
     known = list(margins) if margins is not None else [(SUPPRESSED, SUPPRESSED)] * len(rows)
-    used = [i for i, row in enumerate(rows) if SUPPRESSED not in row]
-    tp, fp, fn, tn = (sum(int(rows[i][cell]) for i in used) for cell in range(4))
-    bounds = [_cell_bounds(row, *margin) for row, margin in zip(rows, known, strict=True)]
-    by_cell = [total((row[c] for row in rows), (b[c] for b in bounds)) for c in range(4)]
+    complete = [row for row in rows if SUPPRESSED not in row]
+    tp, fp, fn, tn = (sum(int(row[cell]) for row in complete) for cell in range(4))
+    by_cell = [_cell_total(c, rows, known) for c in range(4)]
+    n, k = tp + fp + fn + tn, len(complete)
+    cases = wilson(tp + fn, n, level)
     return PooledCounts(
-        tp, fp, fn, tn, len(used), tuple(labels[i] for i in used),
-        tuple(Excluded(labels[i], "suppressed cells") for i in range(len(rows)) if i not in used),
+        tp, fp, fn, tn, k,
+        tuple(label for label, row in zip(labels, rows, strict=True) if SUPPRESSED not in row),
+        tuple(
+            Excluded(label, "suppressed cells")
+            for label, row in zip(labels, rows, strict=True)
+            if SUPPRESSED in row
+        ),
         (by_cell[0], by_cell[1], by_cell[2], by_cell[3]),
-        rate(tp, tp + fn, level), rate(tn, tn + fp, level), rate(tp, tp + fp, level),
-        rate(tn, tn + fn, level), rate(tp + fn, tp + fp + fn + tn, level),
+        _rate(rows, 0, 2, level), _rate(rows, 3, 1, level),
+        _rate(complete, 0, 1, level), _rate(complete, 3, 2, level),
+        Rate((tp + fn) / n if n else None, cases, tp + fn, n, "wilson", k),
     )  # fmt: skip
 
 
-def _cell_bounds(row: Cells, n: Cell, n_events: Cell) -> list[Bounds]:
-    """Bound a suppressed cell by its margin alone; other cells are not subtracted to undo it."""
-    non_events: Cell = SUPPRESSED
-    if not isinstance(n, str) and not isinstance(n_events, str):
-        non_events = n - n_events
-    bounds: list[Bounds] = []
-    for value, margin in zip(row, (n_events, non_events, n_events, non_events), strict=True):
-        widest = n if isinstance(margin, str) else margin
-        upper = None if isinstance(widest, str) else widest
-        bounds.append((0, upper) if isinstance(value, str) else (value, value))
-    return bounds
+def _cell_total(cell: int, rows: Sequence[Cells], margins: Sequence[tuple[Cell, Cell]]) -> Total:
+    """Sum one cell over sites; a suppressed one lies between 0 and its margin.
+
+    The other cells of its site are not subtracted from the margin: that would undo what the site
+    suppressed.
+    """
+    given = sum(c for row in rows if not isinstance(c := row[cell], str))
+    hidden = [
+        _margin(cell, *margin)
+        for row, margin in zip(rows, margins, strict=True)
+        if isinstance(row[cell], str)
+    ]
+    known = [upper for upper in hidden if upper is not None]
+    upper = given + sum(known) if len(known) == len(hidden) else None
+    return Total(given, upper, len(rows) - len(hidden), len(hidden))
+
+
+def _margin(cell: int, n: Cell, n_events: Cell) -> int | None:
+    """Events for tp and fn, non-events for fp and tn; else all cases, where released."""
+    if isinstance(n, str):
+        return None if isinstance(n_events, str) or cell in (1, 3) else n_events
+    if isinstance(n_events, str):
+        return n
+    return n_events if cell in (0, 2) else n - n_events
 
 
 def net_benefit(counts: PooledCounts, threshold: float, level: float = 0.95) -> Rate | None:
@@ -149,4 +174,4 @@ def net_benefit(counts: PooledCounts, threshold: float, level: float = 0.95) -> 
     value = tp - odds * fp
     variance = max(0.0, tp + odds**2 * fp - value**2) / n
     half = float(norm.ppf((1 + level) / 2) * np.sqrt(variance))
-    return Rate(value, (value - half, value + half), None, n, "multinomial")
+    return Rate(value, (value - half, value + half), None, n, "multinomial", counts.k)

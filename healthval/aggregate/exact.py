@@ -1,14 +1,15 @@
 """What is exact over sites: totals, flow, Table 1, O:E and Brier sums, shared-grid displays."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from healthval.aggregate.counts import Bounds, total
 from healthval.aggregate.measures import count
 from healthval.aggregate.roc import (
     calibration_bins,
     expected_calibration_error,
-    pooled_roc,
+    roc_of,
+    together,
 )
 from healthval.aggregate.selection import Sites
 from healthval.aggregate.study import (
@@ -140,12 +141,12 @@ def exact_calibration(sites: Sites, level: float = 0.95) -> ExactCalibration:
     oe_ci = None if oe is None or half is None else (oe * math.exp(-half), oe * math.exp(half))
     return ExactCalibration(
         o if sums else None, e if sums else None, oe, oe_ci, len(sums),
-        *_weighted(briers, level), len(briers), tuple(missing),
+        *weighted(briers, level), len(briers), tuple(missing),
     )  # fmt: skip
 
 
-def _weighted(
-    rows: list[tuple[int, float, float | None]], level: float
+def weighted(
+    rows: Sequence[tuple[int, float, float | None]], level: float
 ) -> tuple[float | None, Pair | None]:
     """Mean weighted by size, with the interval for these very sites."""
     n = sum(size for size, _, _ in rows)
@@ -167,9 +168,11 @@ def within_site(sites: Sites, level: float = 0.95) -> tuple[Rate | None, int]:
         n, events = count(s.n), count(s.n_events)
         if s.auroc.value is not None and n is not None and events is not None:
             rows.append((events * (n - events), s.auroc.value, s.auroc.se))
-    value, ci = _weighted(rows, level)
+    value, ci = weighted(rows, level)
+    if value is None:
+        return None, 0
     pairs = sum(size for size, _, _ in rows)
-    return (None if value is None else Rate(value, ci, None, pairs, "pair-weighted")), len(rows)
+    return Rate(value, ci, None, pairs, "pair-weighted", len(rows)), len(rows)
 
 
 def display(sites: Sites) -> PooledDisplay:
@@ -183,11 +186,10 @@ def display(sites: Sites) -> PooledDisplay:
             excluded.append(Excluded(site, "suppressed cells"))
         else:
             used.append(s.histogram)
-    events = sum(int(b.events) for h in used for b in h)
-    non_events = sum(int(b.non_events) for h in used for b in h)
-    if not events or not non_events:
+    table = together(used) if used else None
+    if table is None or not table.events.any() or not table.non_events.any():
         reason = "no histogram with events and non-events"
         return PooledDisplay(None, None, (), (), None, len(used), tuple(excluded), reason)
-    bins = calibration_bins(used)
+    bins = calibration_bins(table)
     ece = expected_calibration_error(bins)
-    return PooledDisplay(*pooled_roc(used), bins, ece, len(used), tuple(excluded), None)
+    return PooledDisplay(*roc_of(table), bins, ece, len(used), tuple(excluded), None)

@@ -1,7 +1,7 @@
 """Random effects over site estimates: transform, pool, transform back, leave one out."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -21,8 +21,8 @@ from healthval.contracts.submission import SUPPRESSED, Cell, ReleasedEstimate
 
 Named: TypeAlias = tuple[str, ReleasedEstimate | None]
 
-MIN_EVENTS = 11  # events and non-events a site needs to enter a pooled subgroup
 _DEFAULT = Choice("REML", "hk-truncated", 0.95)
+_BLOCK = 256  # left-out sites at a time
 _EXACT_UP_TO = 50  # sites; above, leave-one-out starts from the estimate with all sites
 
 
@@ -49,6 +49,8 @@ def _expit(x: float) -> float:
 IDENTITY = Transform("identity", float, float, lambda _: 1.0, -np.inf, np.inf)
 LOG = Transform("log", lambda x: float(np.log(x)), lambda x: float(np.exp(x)), lambda x: 1 / x, 0.0, np.inf)  # fmt: skip
 LOGIT = Transform("logit", _logit, _expit, lambda p: 1 / (p * (1 - p)), 0.0, 1.0)
+# A proportion of 0 or 1 has counts behind it: one half is added to each (Haldane 1956).
+PROPORTION = replace(LOGIT)
 
 
 def effect_of(estimate: ReleasedEstimate | None, transform: Transform) -> tuple[float, float] | str:
@@ -62,6 +64,10 @@ def effect_of(estimate: ReleasedEstimate | None, transform: Transform) -> tuple[
     if estimate.value is None:
         return "suppressed" if estimate.withheld == "suppressed" else "not estimable"
     if not transform.low < estimate.value < transform.high:
+        n = count(estimate.n)
+        if transform is PROPORTION and n and estimate.value in (0, 1):
+            a, b = n * estimate.value + 0.5, n * (1 - estimate.value) + 0.5
+            return float(np.log(a / b)), float(np.sqrt(1 / a + 1 / b))
         return f"at the edge of the {transform.scale} scale"
     effect = transform.forward(estimate.value)
     if estimate.se is not None:
@@ -83,14 +89,20 @@ def _from_interval(
 
 
 def pool_measure(
-    measure: str, named: Sequence[Named], transform: Transform, *, leave_out: bool = False
+    measure: str,
+    named: Sequence[Named],
+    transform: Transform,
+    *,
+    leave_out: bool = False,
+    unfit: Mapping[str, str] | None = None,
 ) -> PooledMeasure:
     """Pool one measure over sites by REML and truncated Hartung-Knapp.
 
-    Every site keeps its released value; sites without a usable one are named in `excluded`.
-    `leave_out` adds the pooled mean without each site in turn.
+    Every site keeps its released value; sites without a usable one are named in `excluded`, and so
+    are those that `unfit` gives a reason for. `leave_out` adds the mean without each site in turn.
     """
-    found = [(site, effect_of(estimate, transform)) for site, estimate in named]
+    reasons = unfit or {}
+    found = [(site, reasons.get(site) or effect_of(e, transform)) for site, e in named]
     used = [(site, e) for site, e in found if not isinstance(e, str)]
     excluded = tuple(Excluded(site, e) for site, e in found if isinstance(e, str))
     funnel = tuple(FunnelPoint(site, e[0], e[1]) for site, e in used)
@@ -130,16 +142,6 @@ def _site_value(site: str, e: ReleasedEstimate, weight: float | None) -> SiteVal
     )
 
 
-def enough_events(named: Iterable[Named]) -> list[Named]:
-    """Keep the sites with at least 11 events and 11 non-events; the others become not submitted."""
-    return [(site, e if e is not None and _enough(e) else None) for site, e in named]
-
-
-def _enough(e: ReleasedEstimate) -> bool:
-    n, events = count(e.n), count(e.n_events)
-    return n is not None and events is not None and min(events, n - events) >= MIN_EVENTS
-
-
 def _leave_one_out(
     funnel: Sequence[FunnelPoint], meta: MetaResult, transform: Transform
 ) -> tuple[LeftOut, ...]:
@@ -163,36 +165,45 @@ def leave_one_out(y: Array, v: Array, start: float) -> list[tuple[float, float, 
 
     `start` is tau2 with all sites; with many sites REML starts from there, a block at a time.
     """
-    k = len(y)
-    tau2 = np.full(k, np.nan)
-    if k > _EXACT_UP_TO:
-        for first in range(0, k, 256):
-            rows = np.arange(first, min(first + 256, k))
-            tau2[rows] = _reml_without(rows, y, v, start)
-    quantile, out = _DEFAULT.quantile(k - 2), []
-    for j in range(k):
-        keep = np.arange(k) != j
-        t2 = float(tau2[j])
-        if np.isnan(t2):
-            t2 = tau.between_site_variance("REML", y[keep], v[keep], np.ones((k - 1, 1)))
-        out.append(_summary(y[keep], v[keep], t2, quantile))
+    k, out = len(y), []
+    quantile = _DEFAULT.quantile(k - 2)
+    for first in range(0, k, _BLOCK):
+        rows = np.arange(first, min(first + _BLOCK, k))
+        tau2 = _reml_without(rows, y, v, start) if k > _EXACT_UP_TO else np.full(len(rows), np.nan)
+        for i in np.flatnonzero(np.isnan(tau2)):
+            others = np.arange(k) != rows[i]
+            one = np.ones((k - 1, 1))
+            tau2[i] = tau.between_site_variance("REML", y[others], v[others], one)
+        out += _summaries(rows, y, v, tau2, quantile)
     return out
 
 
-def _summary(y: Array, v: Array, tau2: float, quantile: float) -> tuple[float, float, float, float]:
-    """Mean, half width of the truncated Hartung-Knapp interval, tau2 and I2."""
-    k, w = len(y), 1.0 / (v + tau2)
-    mu = float(np.sum(w * y) / np.sum(w))
-    factor = max(1.0, float(np.sum(w * (y - mu) ** 2)) / (k - 1))
-    half = quantile * np.sqrt(factor / np.sum(w))
-    typical = (k - 1) / (np.sum(1 / v) - np.sum(1 / v**2) / np.sum(1 / v))
-    return mu, float(half), tau2, float(100 * tau2 / (tau2 + typical))
+def _without(rows: np.ndarray, k: int) -> Array:
+    """Ones (len(rows), k) with a zero at each row's own site."""
+    keep = np.ones((len(rows), k))
+    keep[np.arange(len(rows)), rows] = 0.0
+    return keep
+
+
+def _summaries(
+    rows: np.ndarray, y: Array, v: Array, tau2: Array, quantile: float
+) -> list[tuple[float, float, float, float]]:
+    """Mean, half width of the truncated Hartung-Knapp interval, tau2 and I2, a row a left-out site."""
+    k = len(y) - 1
+    keep = _without(rows, len(y))
+    w = keep / (v + tau2[:, None])
+    s1 = w.sum(axis=1)
+    mu = (w @ y) / s1
+    factor = np.maximum(1.0, np.sum(w * (y - mu[:, None]) ** 2, axis=1) / (k - 1))
+    f1, f2 = keep @ (1 / v), keep @ (1 / v**2)
+    i2 = 100 * tau2 / (tau2 + (k - 1) / (f1 - f2 / f1))
+    columns = (mu, quantile * np.sqrt(factor / s1), tau2, i2)
+    return list(zip(*(c.tolist() for c in columns), strict=True))
 
 
 def _reml_without(rows: np.ndarray, y: Array, v: Array, start: float) -> Array:
     """Fisher scoring of tau2 for several left-out sites at once; NaN where it does not settle."""
-    keep = np.ones((len(rows), len(y)))
-    keep[np.arange(len(rows)), rows] = 0.0
+    keep = _without(rows, len(y))
     t2, settled = np.full(len(rows), start), np.zeros(len(rows), bool)
     for _ in range(50):
         w = keep / (v + t2[:, None])

@@ -13,10 +13,10 @@ from healthval.aggregate.measures import (
     IDENTITY,
     LOG,
     LOGIT,
+    PROPORTION,
     Named,
     Transform,
     count,
-    enough_events,
     pool_measure,
 )
 from healthval.aggregate.selection import Sites, check_one_study, notes
@@ -28,9 +28,11 @@ from healthval.aggregate.study import (
     StudyResult,
     SubgroupPool,
 )
-from healthval.aggregate.thresholds import Bivariate, pool_thresholds
+from healthval.aggregate.thresholds import Bivariate, decision_curve, pool_thresholds
 from healthval.contracts.base import digest
 from healthval.contracts.submission import ReleasedSubgroup, Submission
+
+MIN_EVENTS = 11  # and non-events, that a site needs to enter a pooled subgroup
 
 
 def pool(sites: Sites, *, bivariate: Bivariate = "binomial") -> StudyResult:
@@ -66,7 +68,7 @@ def pool(sites: Sites, *, bivariate: Bivariate = "binomial") -> StudyResult:
         auroc, oe, citl, slope,
         Estimands(shown.auc, shown.bound, *within_site(sites), auroc.value),
         exact_calibration(sites), shown,
-        pool_thresholds(sites, bivariate), _subgroups(sites),
+        pool_thresholds(sites, bivariate), decision_curve(sites), _subgroups(sites),
         _new_site(auroc, oe, slope, citl), notes(sites, hashes),
     )  # fmt: skip
 
@@ -100,16 +102,26 @@ def _subgroups(sites: Sites) -> tuple[SubgroupPool, ...]:
 def _subgroup(
     key: tuple[str, str], groups: list[tuple[str, ReleasedSubgroup | None]]
 ) -> SubgroupPool:
+    unfit = {site: reason for site, g in groups if g and (reason := _too_small(g))}
+
     def pooled(measure: str, transform: Transform) -> PooledMeasure:
         named = [(site, getattr(g, measure, None)) for site, g in groups]
-        return pool_measure(measure, enough_events(named), transform)
+        return pool_measure(measure, named, transform, unfit=unfit)
 
     present = [g for _, g in groups if g is not None]
     return SubgroupPool(
         *key, total(g.n for g in present), total(g.n_events for g in present),
         pooled("auroc", LOGIT), pooled("oe", LOG),
-        pooled("sensitivity", LOGIT), pooled("specificity", LOGIT),
+        pooled("sensitivity", PROPORTION), pooled("specificity", PROPORTION),
     )  # fmt: skip
+
+
+def _too_small(group: ReleasedSubgroup) -> str | None:
+    n, events = count(group.n), count(group.n_events)
+    if n is None or events is None:
+        return "number of events not released"
+    few = min(events, n - events) < MIN_EVENTS
+    return f"fewer than {MIN_EVENTS} events or non-events" if few else None
 
 
 def _new_site(

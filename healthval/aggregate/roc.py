@@ -110,7 +110,11 @@ def pooled_roc(histograms: Sequence[Histogram]) -> PooledRoc:
     MetricError
         If a histogram is malformed, or there is no event or no non-event.
     """
-    bins = together(histograms)
+    return roc_of(together(histograms))
+
+
+def roc_of(bins: Bins) -> PooledRoc:
+    """As `pooled_roc`, from one table of all sites' bins."""
     m, n = float(bins.events.sum()), float(bins.non_events.sum())
     if not m or not n:
         raise MetricError("pooled ROC needs events and non-events; got none of one kind")
@@ -151,11 +155,8 @@ def _curve(bins: Bins) -> tuple[RocBound, ...]:
     )
 
 
-def calibration_bins(
-    histograms: Sequence[Histogram], level: float = 0.95
-) -> tuple[CalibrationBin, ...]:
+def calibration_bins(bins: Bins, level: float = 0.95) -> tuple[CalibrationBin, ...]:
     """Sum cases, events and scores between the edges that all sites share; exact."""
-    bins = together(histograms)
     edges = np.unique(np.concatenate([bins.low, bins.high]))
     begun = np.searchsorted(np.sort(bins.low), edges, side="left")
     ended = np.searchsorted(np.sort(bins.high), edges, side="right")

@@ -99,20 +99,26 @@ class PooledMeasure:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A proportion or difference of proportions from summed counts; counts None where not one."""
+    """A proportion, or a weighted difference of two, over the cases of `k` sites together.
+
+    `numerator` is None where the value is not one count over another.
+    """
 
     value: float | None
     ci: Pair | None
     numerator: int | None
     denominator: int
     method: str
+    k: int
 
 
 @dataclass(frozen=True, slots=True)
 class PooledCounts:
-    """Confusion counts summed over the sites that released all four; `excluded` names the rest.
+    """Confusion counts summed over the `k` sites that released all four; `excluded` are the rest.
 
-    `totals` are bounds of (tp, fp, fn, tn) over all sites, suppressed cells included.
+    `totals` are bounds of (tp, fp, fn, tn) over all sites, suppressed cells included. Sensitivity
+    takes every site that released tp and fn, specificity every site with fp and tn; their `k` says
+    how many. Small cells are often few errors, so leaving their sites out makes a rate look worse.
     """
 
     tp: int
@@ -172,6 +178,15 @@ class ThresholdPool:
     bivariate: BivariateResult | None
     bivariate_normal: BivariateResult | None
     bivariate_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionTotal:
+    """Net benefit of the model and of treating all, all cases of `net_benefit.k` sites as one."""
+
+    threshold: float
+    net_benefit: Rate
+    treat_all: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +363,7 @@ class StudyResult:
     calibration: ExactCalibration
     display: PooledDisplay
     thresholds: tuple[ThresholdPool, ...]
+    decision_curve: tuple[DecisionTotal, ...]
     subgroups: tuple[SubgroupPool, ...]
     new_site: NewSite
     notes: tuple[str, ...]

@@ -5,9 +5,17 @@ from typing import Literal, TypeAlias
 
 from healthval.aggregate.accuracy import bivariate
 from healthval.aggregate.counts import cells_of, net_benefit, pool_counts
-from healthval.aggregate.measures import IDENTITY, pool_measure
+from healthval.aggregate.exact import weighted
+from healthval.aggregate.measures import IDENTITY, count, pool_measure
 from healthval.aggregate.selection import Sites
-from healthval.aggregate.study import BivariateResult, Excluded, PooledCounts, ThresholdPool
+from healthval.aggregate.study import (
+    BivariateResult,
+    DecisionTotal,
+    Excluded,
+    PooledCounts,
+    Rate,
+    ThresholdPool,
+)
 from healthval.contracts.submission import SUPPRESSED, ReleasedThreshold, Submission
 from healthval.errors import MetricError
 
@@ -73,3 +81,24 @@ def _treat_all(counts: PooledCounts, threshold: float) -> float | None:
     if prevalence is None or threshold >= 1:
         return None
     return prevalence - (1 - prevalence) * threshold / (1 - threshold)
+
+
+def decision_curve(sites: Sites, level: float = 0.95) -> tuple[DecisionTotal, ...]:
+    """Net benefit of all cases as one at each threshold of any site's curve, weighted by cases."""
+    points = [
+        (p, n)
+        for _, s in sites
+        if (n := count(s.n))
+        for p in s.decision_curve
+        if p.model.value is not None
+    ]
+    out = []
+    for at in sorted({p.threshold for p, _ in points}):
+        here = [(p, n) for p, n in points if p.threshold == at]
+        model = [(n, p.model.value, p.model.se) for p, n in here if p.model.value is not None]
+        everyone = [(n, p.treat_all, None) for p, n in here if p.treat_all is not None]
+        value, ci = weighted(model, level)
+        cases = sum(n for n, _, _ in model)
+        total = Rate(value, ci, None, cases, "case-weighted", len(model))
+        out.append(DecisionTotal(at, total, weighted(everyone, level)[0]))
+    return tuple(out)

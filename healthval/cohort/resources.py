@@ -20,7 +20,27 @@ _CHUNK = 1 << 16
 _SUFFIXES = (".ndjson", ".ndjson.gz", ".json", ".json.gz")
 # Resource types and elements that only R5 has: the shapes that would be read wrongly as R4.
 _R5_TYPES = frozenset(
-    ["ActorDefinition", "ArtifactAssessment", "BiologicallyDerivedProductDispense", "ConditionDefinition", "DeviceAssociation", "DeviceDispense", "DeviceUsage", "EncounterHistory", "FormularyItem", "GenomicStudy", "ImagingSelection", "InventoryItem", "InventoryReport", "NutritionIntake", "Permission", "Requirements", "SubscriptionTopic", "TestPlan", "Transport"]
+    [
+        "ActorDefinition",
+        "ArtifactAssessment",
+        "BiologicallyDerivedProductDispense",
+        "ConditionDefinition",
+        "DeviceAssociation",
+        "DeviceDispense",
+        "DeviceUsage",
+        "EncounterHistory",
+        "FormularyItem",
+        "GenomicStudy",
+        "ImagingSelection",
+        "InventoryItem",
+        "InventoryReport",
+        "NutritionIntake",
+        "Permission",
+        "Requirements",
+        "SubscriptionTopic",
+        "TestPlan",
+        "Transport",
+    ]
 )
 _R5_ELEMENTS = {
     "Encounter": (

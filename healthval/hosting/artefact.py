@@ -7,11 +7,14 @@ declines) per instance. An instance is a dict of named inputs, or the bytes of a
 
 import importlib.util
 import io
+import lzma
 import math
 import sys
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -19,6 +22,9 @@ from healthval.errors import HostingError
 
 MAX_UNPACKED_BYTES = 5 * 1024**3
 ENTRY = "inference.py"
+# What damaged, encrypted or unknown compression raises.
+_CODEC_ERRORS = (zlib.error, lzma.LZMAError, RuntimeError, NotImplementedError)
+_Entry = tuple[str, int, Callable[[], bytes]]
 Predict = Callable[[Sequence[Any]], list[float | None]]
 
 
@@ -51,41 +57,45 @@ def unpack(data: bytes, folder: Path) -> None:
     HostingError
         If it is neither, is too large, or holds links or paths that lead elsewhere.
     """
-    held = 0
-    for name, content in _entries(data):
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or "\\" in name:
-            raise HostingError("the artefact holds a path that leads outside it; pack it anew")
-        held += len(content)
-        if held > MAX_UNPACKED_BYTES:
-            raise HostingError("the artefact unpacks to more than 5 GiB")
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
+    try:
+        _unpack_entries(_entries(data), folder)
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, *_CODEC_ERRORS):
+        raise HostingError("the artefact is damaged, or neither a ZIP nor a tar file") from None
     if not (folder / ENTRY).is_file():
         raise HostingError(f"the artefact has no {ENTRY} at its top")
 
 
-def _entries(data: bytes) -> Iterator[tuple[str, bytes]]:
+def _unpack_entries(entries: Iterator[_Entry], folder: Path) -> None:
+    held = 0
+    for name, size, read in entries:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or "\\" in name:
+            raise HostingError("the artefact holds a path that leads outside it; pack it anew")
+        held += size
+        if held > MAX_UNPACKED_BYTES:
+            raise HostingError("the artefact unpacks to more than 5 GiB")
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(read())
+
+
+def _entries(data: bytes) -> Iterator[_Entry]:
     stream = io.BytesIO(data)
     if zipfile.is_zipfile(stream):
         with zipfile.ZipFile(stream) as archive:
             for info in archive.infolist():
                 if not info.is_dir():
-                    yield info.filename, archive.read(info)
+                    yield info.filename, info.file_size, partial(archive.read, info)
         return
     stream.seek(0)
-    try:
-        with tarfile.open(fileobj=stream) as archive:
-            for member in archive:
-                if member.isdir():
-                    continue
-                file = archive.extractfile(member) if member.isreg() else None
-                if file is None:
-                    raise HostingError("the artefact holds links or devices; pack plain files")
-                yield member.name, file.read()
-    except tarfile.TarError:
-        raise HostingError("the artefact is neither a ZIP nor a tar file") from None
+    with tarfile.open(fileobj=stream) as bundle:
+        for member in bundle:
+            if member.isdir():
+                continue
+            file = bundle.extractfile(member) if member.isreg() else None
+            if file is None:
+                raise HostingError("the artefact holds links or devices; pack plain files")
+            yield member.name, member.size, file.read
 
 
 def load(folder: Path) -> Predict:

@@ -29,6 +29,7 @@ from healthval.hub.ports import (
     Item,
     ModelFailed,
     ObjectStore,
+    Offer,
     StoreUnavailable,
     Write,
     check_object_key,
@@ -95,6 +96,14 @@ class FolderObjects:
         return sorted(
             name for name in names if name.startswith(prefix) and not name.startswith(".")
         )
+
+    def address(self, key: str) -> str:
+        """Return the file's address."""
+        return self._path(key).resolve().as_uri()
+
+    def offer(self, key: str, size: int, sha256: str, seconds: int) -> Offer | None:
+        """Leave it to the hub."""
+        return None
 
     def _path(self, key: str) -> Path:
         check_object_key(key)
@@ -253,6 +262,7 @@ class ProcessHost:
         start_seconds: float = 60,
     ) -> None:
         self._objects, self._folder = objects, folder
+        self._inputs = objects.address("uploads/any.dcm").removesuffix("any.dcm")
         self._idle_seconds, self._start_seconds = idle_seconds, start_seconds
         self._children: dict[str, _Child] = {}
         self._lock = threading.Lock()
@@ -308,7 +318,7 @@ class ProcessHost:
                 *(sys.executable, "-m", "healthval.hosting", "serve", "--port", "0"),
                 *("--model", str(self._unpacked(model)), "--memory-mb", str(model.memory_mb)),
                 *("--max-concurrency", str(model.max_concurrency), "--die-with-parent"),
-                *("--idle-seconds", str(self._idle_seconds)),
+                *("--idle-seconds", str(self._idle_seconds), "--inputs", self._inputs),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

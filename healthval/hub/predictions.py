@@ -21,6 +21,7 @@ from typing import Any
 from healthval.contracts.base import canonical_json, digest, read_wire
 from healthval.contracts.model import InputContract, InputField, ModelRecord
 from healthval.contracts.prediction import (
+    MAX_INLINE_BYTES,
     DicomInstances,
     Prediction,
     PredictionAnswer,
@@ -38,6 +39,7 @@ from healthval.hub.ports import (
     HostUnavailable,
     Item,
     ModelFailed,
+    Offer,
     Refusal,
     Write,
 )
@@ -63,9 +65,15 @@ class Uploads:
         access.require(self.backend, site, Subject(asked.model, asked.version, asked.plan_hash))
         end = self.backend.now + TICKET_SECONDS
         upload = f"upload-{secrets.token_hex(16)}"
+        forget = self.backend.now + KEEP_SECONDS
+        self.backend.index.commit([Write("uploads", f"{site}#{upload}", {}, expires=forget)])
         terms = f"{site}.{asked.size}.{asked.sha256}.{end}"
-        url = f"/v1/uploads/{upload}?terms={terms}&signature={self._sign(upload, terms)}"
-        return UploadTicket(id=upload, url=url, not_after=datetime.fromtimestamp(end, UTC))
+        own = f"/v1/uploads/{upload}?terms={terms}&signature={self._sign(upload, terms)}"
+        offer = self.backend.objects.offer(
+            _upload_key(site, upload), asked.size, asked.sha256, TICKET_SECONDS
+        ) or Offer(own, {})
+        until = datetime.fromtimestamp(end, UTC)
+        return UploadTicket(id=upload, url=offer.url, headers=dict(offer.headers), not_after=until)
 
     def take(self, upload: str, terms: str, signature: str, data: bytes) -> None:
         """Keep the file that a ticket was made for, and no other."""
@@ -76,16 +84,17 @@ class Uploads:
             raise Refusal(403, "The upload address has expired", "ask for a new one")
         if len(data) != int(size) or hashlib.sha256(data).hexdigest() != sha256:
             raise Refusal(422, "The file is not the one the address was made for", "ask again")
-        if data[128:132] != b"DICM":
-            raise Refusal(422, "The file is not DICOM", "write it with its preamble and 'DICM'")
-        note = Write("uploads", f"{site}#{upload}", {}, expires=self.backend.now + KEEP_SECONDS)
-        with suppress(Conflict):
-            self.backend.index.commit([note])
         self.backend.objects.put_if_absent(_upload_key(site, upload), data)
 
-    def read(self, site: str, upload: str) -> bytes:
-        """Return an uploaded file of this site."""
-        return self.backend.objects.get(_upload_key(site, upload))
+    def instance(self, site: str, upload: str) -> dict[str, Any]:
+        """Hand a file to the model host: in the call when it fits, else by its address."""
+        key = _upload_key(site, upload)
+        data = self.backend.objects.get(key)
+        if data[128:132] != b"DICM":
+            raise ModelFailed("the file is not DICOM")
+        if len(data) > MAX_INLINE_BYTES - 1024:
+            return {"addresses": [self.backend.objects.address(key)]}
+        return {"files": [base64.b64encode(data).decode()]}
 
     def check_held(self, site: str, uploads: Iterable[str]) -> None:
         """Refuse uploads that this site has not made."""
@@ -244,8 +253,7 @@ class Predictions:
 
     def _score_file(self, site: str, model: ModelRecord, case: str, upload: str) -> Prediction:
         try:
-            file = base64.b64encode(self.uploads.read(site, upload)).decode()
-            return _prediction(case, self._invoke(model, {"files": [file]})[0])
+            return _prediction(case, self._invoke(model, self.uploads.instance(site, upload))[0])
         except (ModelFailed, KeyError, IndexError):
             return Prediction(case=case, reason="model_failed")
 

@@ -14,7 +14,7 @@ from healthval.contracts.access import (
     AccessRequest,
     VendorKey,
 )
-from healthval.contracts.base import Name, Problem, Sha256, Shape, SiteId, Version, read_wire
+from healthval.contracts.base import Name, Sha256, Shape, SiteId, Version, read_wire
 from healthval.contracts.model import ModelList, ModelRecord, ModelRegistration
 from healthval.contracts.prediction import (
     PredictionAnswer,
@@ -118,13 +118,16 @@ def _taking(shape: type[BaseModel]) -> dict[str, Any]:
 
 _SIGNED: dict[str, Any] = {"security": [{"signed": []}]}
 _OCTETS = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_PROBLEM = {
+    "description": "Problem details (RFC 9457)",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
 _BYTES = {"requestBody": {"required": True, "content": _OCTETS}}
 
 
 def routes(gate: Gatekeeper, predictions: Predictions, policy: Policy) -> APIRouter:
     """All routes over one backend."""
-    refused = {"default": {"model": Problem, "description": "Problem details (RFC 9457)"}}
-    router = APIRouter(prefix="/v1", responses=refused)  # type: ignore[arg-type]
+    router = APIRouter(prefix="/v1", responses={"default": _PROBLEM})
     by = _callers(gate)
     _health_routes(router, gate, by)
     _access_routes(router, gate, by)

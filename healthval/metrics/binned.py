@@ -113,7 +113,7 @@ def hosmer_lemeshow(reference: ArrayLike, score: ArrayLike, *, groups: int = 10)
     cases = read_probability_cases(reference, score)
     if groups < 2 or cases.n < groups:
         raise MetricError("Hosmer-Lemeshow needs 2 or more groups and at least a case in each")
-    cuts = np.unique(np.quantile(cases.score, np.arange(1, groups) / groups))
+    cuts = np.unique(np.quantile(cases.score, np.arange(groups + 1) / groups))[1:-1]
     code = np.unique(np.searchsorted(cuts, cases.score, side="left"), return_inverse=True)[1]
     size = np.bincount(code)
     observed = np.bincount(code, weights=cases.reference)

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from healthval.errors import MetricError
+from healthval.errors import MetricError, SingleClassError
 from healthval.metrics.delong import (
     auc_and_variance,
     newcombe_interval,
@@ -15,14 +15,7 @@ from healthval.metrics.delong import (
     placements,
 )
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import (
-    Cases,
-    DirectionWarning,
-    Floats,
-    Ints,
-    SingleClassError,
-    read_cases,
-)
+from healthval.metrics.inputs import Cases, DirectionWarning, Floats, Ints, read_cases
 from healthval.metrics.intervals import Bootstrap, Sample, percentile, wilson
 from healthval.metrics.ranktable import RankTable
 from healthval.metrics.resampling import resampled_aucs, resampled_tables
@@ -155,7 +148,7 @@ def _analytic(
         return sample.given(
             auc, (max(wald.lo or 0.0, 0.0), min(wald.hi or 0.0, 1.0)), se, wald.method
         )
-    small = min(sample.n_events, sample.n - sample.n_events) < SMALL_CLASS
+    small = min(m, n) < SMALL_CLASS
     if ci == "newcombe" or se is None or small or not 0 < auc < 1:
         bounds = newcombe_interval(auc, m, n, sample.z)
         return sample.given(auc, bounds, se, f"newcombe-5{suffix}")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from healthval.errors import MetricError
+from healthval.errors import MetricError, SingleClassError
 from healthval.metrics.comparison import kappa_of
 from healthval.metrics.delong import placements
 from healthval.metrics.discrimination import auroc_of
@@ -18,7 +18,6 @@ from healthval.metrics.inputs import (
     Cases,
     Floats,
     Ints,
-    SingleClassError,
     check_probabilities,
     read_cluster,
     read_scores,

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from healthval.errors import MetricError
+from healthval.errors import MetricError, SingleClassError
 from healthval.metrics.calibration import calibration_of
 from healthval.metrics.confusion import check_threshold, count_cells
 from healthval.metrics.discrimination import (
@@ -16,7 +16,7 @@ from healthval.metrics.discrimination import (
     warn_if_inverted,
 )
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Cases, SingleClassError, read_probability_cases
+from healthval.metrics.inputs import Cases, read_probability_cases
 from healthval.metrics.intervals import Bootstrap, Sample, clustered_proportion, proportion
 from healthval.metrics.ranktable import RankTable
 from healthval.metrics.result import Evaluation, ScoreHistogram, ThresholdResult

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import bdtr
 
 from healthval.errors import MetricError
@@ -125,6 +124,7 @@ def _information_per_case(lp_mean: float, lp_sd: float) -> float:
 
 def _for_c(prevalence: float, c: float, width: float) -> float:
     """Newcombe's standard error of the c-statistic, solved for n."""
+    from scipy.optimize import brentq
 
     def excess(n: float) -> float:
         half = n / 2 - 1

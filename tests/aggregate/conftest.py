@@ -8,6 +8,7 @@ import pytest
 
 from healthval.contracts.submission import (
     Certificate,
+    DecisionPoint,
     FlowCount,
     ReleasedBin,
     ReleasedConfusion,
@@ -111,6 +112,13 @@ def submission(
             "brier": estimate(brier, 0.1 / np.sqrt(n), n, m), "scaled_brier": blank,
             "ici_rcs5": blank, "e50": blank, "e90": blank,
         },
+        "decision_curve": tuple(
+            DecisionPoint(
+                threshold=t.threshold, model=t.net_benefit,
+                treat_all=m / n - (1 - m / n) * t.threshold / (1 - t.threshold),
+            )
+            for t in (threshold(h, at) for at in (0.1, 0.2, 0.3))
+        ),
         "histogram": bins(h, np.linspace(0, 1, 11)),
         "subgroups": tuple(
             ReleasedSubgroup(

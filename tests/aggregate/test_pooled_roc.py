@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healthval.aggregate import pooled_roc
-from healthval.aggregate.roc import calibration_bins, expected_calibration_error
+from healthval.aggregate.roc import calibration_bins, expected_calibration_error, together
 from healthval.errors import MetricError
 
 GRID = np.linspace(0, 1, 21)
@@ -108,7 +108,7 @@ def test_two_copies_of_a_network_have_its_roc(network):
 def test_calibration_bins_hold_the_cases_between_shared_edges(network):
     reference = np.concatenate([r for r, _, _ in network])
     score = np.concatenate([s for _, s, _ in network])
-    bins = calibration_bins([histogram(*site) for site in network])
+    bins = calibration_bins(together([histogram(*site) for site in network]))
     shared = set.intersection(*(set(edges) for _, _, edges in network))
     assert {b.low for b in bins} | {1.0} == shared
     for b in bins:
