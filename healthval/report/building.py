@@ -1,7 +1,7 @@
 """From findings to the report: the sections in their order, and the numbers beside them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from healthval import __version__
@@ -42,7 +42,8 @@ def build(
     """
     given = submissions.values() if isinstance(submissions, Mapping) else submissions
     _check_belong(study, card, plan)
-    findings = Findings(study, match(study, given), card, plan)
+    amended = plan.amended or any(site.plan_amended for site in study.sites)
+    findings = Findings(study, match(study, given), card, replace(plan, amended=amended))
     sections = [
         summary(findings),
         conduct.cohort(findings),

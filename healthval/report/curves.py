@@ -84,7 +84,7 @@ def calibration_plot(sites: Sequence[Curve], bins: Sequence[Bin]) -> str:
     return drawn.svg
 
 
-def decision_plot(model: Sequence[Curve], treat_all: Sequence[Curve]) -> str:
+def decision_plot(together: Curve | None, each: Sequence[Curve], treat_all: Sequence[Curve]) -> str:
     """Draw net benefit against threshold probability: the model, treat all and treat none."""
     with board() as drawn:
         axes = drawn.figure.add_subplot()
@@ -93,10 +93,13 @@ def decision_plot(model: Sequence[Curve], treat_all: Sequence[Curve]) -> str:
         axes.axhline(0, color=INK, lw=0.9, ls=":", label="Treat none")
         for i, curve in enumerate(treat_all):
             x, y = [p[0] for p in curve.points], [p[1] for p in curve.points]
-            label = "Treat all, at each site" if i == 0 else None
-            axes.plot(x, y, color=GREY, lw=0.9, ls="--", label=label, zorder=1)
-        _draw(axes, model, bands=len(model) <= 3)
-        highest = [hi if hi is not None else y for c in model for _, y, _, hi in c.points]
+            label = curve.label if i == 0 else None
+            axes.plot(x, y, color=VERMILION, lw=1.1, ls="--", label=label, zorder=2)
+        _draw(axes, each, bands=len(each) <= 3, thin=together is not None)
+        if together is not None:
+            _one(axes, together, BLUE, "-", band=True)
+        drawn_curves = [*([together] if together else []), *each]
+        highest = [y if hi is None else hi for c in drawn_curves for _, y, _, hi in c.points]
         top = 1.05 * max([0.02, *highest, *(y for c in treat_all for _, y, *_ in c.points)])
         axes.set_ylim(-0.12 * top, top)
         axes.margins(x=0.02)

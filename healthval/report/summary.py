@@ -153,7 +153,7 @@ def limitations(findings: Findings) -> list[Markup]:
     """Collect what a reader must keep in mind, from the results themselves and from the card."""
     study, card = findings.study, findings.card
     found = [*_of_size(findings), *_of_conduct(findings), *study.notes]
-    if findings.plan.amended or any(site.plan_amended for site in study.sites):
+    if findings.plan.amended:
         found.insert(0, "The plan was amended after it was registered.")
     items = [Markup(show(text)) for text in dict.fromkeys(found)]
     if card.limitations:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from healthval.aggregate import pool
 from healthval.errors import ReportError
-from healthval.report import Criterion, Figure, build, conduct, differences
+from healthval.report import Criterion, Figure, build, conduct, deciding, differences
 from healthval.report.checklist import ITEMS, coverage
 from healthval.report.criteria import judge
 from healthval.report.findings import Findings, match
@@ -374,3 +374,30 @@ def test_a_printed_number_reads_back(value, digits):
 def test_any_words_in_a_table_stay_words(words):
     html = table(words, [words], [[words]], note=words).html
     assert html.count("<") == table("", [""], [[""]], note=words and "x").html.count("<")
+
+
+def test_the_decision_curve_of_all_cases_is_drawn_only_where_every_site_is_in_it(
+    findings, released, card, plan
+):
+    whole = text_of(deciding.utility(findings))
+    assert "and of all cases together" in whole
+    first, *others = released
+    bare = {first: released[first].model_copy(update={"decision_curve": ()})}
+    bare |= {site: released[site] for site in others}
+    part = text_of(deciding.utility(findings_of(bare, card, plan)))
+    assert "Decision curves of 2 sites;" in part
+
+
+def test_rates_say_of_how_many_sites_they_are(findings):
+    text = text_of(deciding.thresholds(findings))
+    counts = findings.study.thresholds[0].counts
+    shown = f"{counts.sensitivity.value:.3f} ({counts.sensitivity.ci[0]:.3f} to {counts.sensitivity.ci[1]:.3f})"
+    assert f"Sensitivity {shown} {counts.sensitivity.k} " in text
+
+
+def test_a_plan_amended_at_a_site_is_called_amended(simulated, study, released, card, plan):
+    amended = {k: r.model_copy(update={"plan_amended": True}) for k, r in released.items()}
+    report = build(pool(tuple(amended.items())), amended, card, plan)
+    page = text_of(report.section("summary"))
+    assert "fixed before data were seen" not in page
+    assert "The plan was amended" in page
