@@ -181,7 +181,8 @@ def _of_size(findings: Findings) -> list[str]:
         if left:
             found.append(
                 f"Counts at threshold {at.threshold:g} leave out {len(left)} of {study.k} sites "
-                "because of small cells."
+                "because of small cells; these are often few errors, so the rates may look worse "
+                "than they are."
             )
     return found
 

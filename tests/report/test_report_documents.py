@@ -208,7 +208,7 @@ def test_the_numbers_hold_what_the_report_shows(folder, study):
 
 
 def test_a_notebook_shows_the_report_and_its_sections(report):
-    assert report._repr_html_().count("<section>") == len(report.sections)
+    assert report._repr_html_().count("<section id=") == len(report.sections)
     assert "<h2>Calibration</h2>" in report.section("calibration")._repr_html_()
     with pytest.raises(ReportError, match="summary, cohort"):
         report.section("nowhere")
