@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import json
+import logging
 import secrets
 import threading
 import time
@@ -41,8 +42,11 @@ from healthval.hub.ports import (
     ModelFailed,
     Offer,
     Refusal,
+    StoreUnavailable,
     Write,
 )
+
+log = logging.getLogger("healthval.hub")
 
 LEASE_SECONDS = 10
 KEEP_SECONDS = 86_400
@@ -217,7 +221,10 @@ class Predictions:
             data = answer.model_dump_json().encode()
             self.backend.objects.put_if_absent(_answer_key(site, batch), data)
             self._finish(site, batch, "done")
-        except ModelFailed:
+        except StoreUnavailable:
+            raise  # the batch stays pending, and the next poll takes it up
+        except Exception as error:
+            _note(error)
             self._finish(site, batch, "failed")
         self.backend.objects.delete(_request_key(site, batch))
         if isinstance(request.instances, DicomInstances):
@@ -265,6 +272,12 @@ class Predictions:
                 return _scores(answer)
             time.sleep(0.1 * 2**attempt)
         raise ModelFailed("the model host is out of reach")
+
+
+def _note(error: Exception) -> None:
+    """Log a failure of our own by kind: its words may hold what was sent."""
+    if not isinstance(error, ModelFailed):
+        log.error("a batch failed inside the hub: %s", type(error).__name__)
 
 
 def _scores(answer: bytes) -> list[float | None]:
