@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING
 
 from healthval.cohort.cohort import Cohort
 from healthval.cohort.columns import as_text, read_column, refuse_rows
-from healthval.contracts.table import NumberColumn, TableSchema, plain_token
+from healthval.cohort.sql import Query, read_query
+from healthval.contracts.table import AgeColumn, DateColumn, NumberColumn, TableSchema, plain_token
 from healthval.errors import CohortError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    Source = str | Path | pd.DataFrame | Query
 
-def read_table(source: str | Path | pd.DataFrame, schema: TableSchema) -> Cohort:
-    """Read a CSV file, a Parquet file or a data frame as a cohort, one row a case.
+
+def read_table(source: Source, schema: TableSchema) -> Cohort:
+    """Read a CSV or Parquet file, a data frame or a database query as a cohort, one row a case.
 
     Raises
     ------
@@ -35,12 +38,14 @@ def read_table(source: str | Path | pd.DataFrame, schema: TableSchema) -> Cohort
     return Cohort(checked, schema, (("rows_read", len(checked)),), dropped)
 
 
-def read_source(source: str | Path | pd.DataFrame) -> pd.DataFrame:
+def read_source(source: Source) -> pd.DataFrame:
     """Load the raw table; text files are read as text, so that no identifier loses a leading zero."""
     import pandas as pd
 
     if isinstance(source, pd.DataFrame):
         return source
+    if isinstance(source, Query):
+        return read_query(source)
     path = Path(source)
     if not path.is_file():
         raise CohortError("the table's file does not exist; check the path")
@@ -100,9 +105,28 @@ def check_frame(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
     for name, unit_column in units.items():
         if unit_column:
             _check_units(frame, name, unit_column, schema)
-    return pd.DataFrame(
-        {name: read_column(name, schema.columns[name], frame[name]) for name in wanted}
+    checked = {}
+    for name in wanted:
+        column = schema.columns[name]
+        values = frame[name]
+        if isinstance(column, AgeColumn) and column.at:
+            values = _ages_at(
+                name, values, read_column(column.at, schema.columns[column.at], frame[column.at])
+            )
+        checked[name] = read_column(name, column, values)
+    return pd.DataFrame(checked)
+
+
+def _ages_at(name: str, births: pd.Series, at: pd.Series) -> pd.Series:
+    """Completed years from a date of birth, as in the calendar."""
+    born = read_column(name, DateColumn(kind="date"), births)
+    had_birthday = (at.dt.month * 100 + at.dt.day) >= (born.dt.month * 100 + born.dt.day)
+    years = at.dt.year - born.dt.year - (~had_birthday).astype(int)
+    refuse_rows(
+        at.dt.normalize() < born.dt.normalize(), name, "lie after the date of the age", "check both"
     )
+    ages: pd.Series = years.astype(float).where(born.notna() & at.notna())
+    return ages
 
 
 def _check_units(frame: pd.DataFrame, name: str, unit_column: str, schema: TableSchema) -> None:

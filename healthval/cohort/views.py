@@ -66,17 +66,30 @@ def run_view(view: Mapping[str, Any], resources: Iterable[Mapping[str, Any]]) ->
     >>> run_view(view, [{"resourceType": "Patient", "id": "p1"}]).to_dict("records")
     [{'id': 'p1'}]
     """
+    return run_views({"view": view}, resources)["view"]
+
+
+def run_views(
+    views: Mapping[str, Mapping[str, Any]], resources: Iterable[Mapping[str, Any]]
+) -> dict[str, pd.DataFrame]:
+    """Run several views, by name, in one pass over the resources; see `run_view`."""
+    compiled = {name: compile_view(view) for name, view in views.items()}
+    rows: dict[str, list[Row]] = {name: [] for name in compiled}
+    todo = [(view.rows, rows[name].extend) for name, view in compiled.items()]
+    for resource in resources:
+        for flatten, keep in todo:
+            keep(flatten(resource))
+    return {name: _frame(view.columns, rows[name]) for name, view in compiled.items()}
+
+
+def _frame(names: tuple[str, ...], rows: list[Row]) -> pd.DataFrame:
     import pandas as pd
 
-    compiled = compile_view(view)
-    rows: list[Row] = []
-    for resource in resources:
-        rows += compiled.rows(resource)
-    columns = list(zip(*rows, strict=True)) or [()] * len(compiled.columns)
+    columns = list(zip(*rows, strict=True)) or [()] * len(names)
     return pd.DataFrame(
         {
             name: pd.Series(list(values), dtype=object)
-            for name, values in zip(compiled.columns, columns, strict=True)
+            for name, values in zip(names, columns, strict=True)
         }
     )
 

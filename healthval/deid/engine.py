@@ -89,18 +89,26 @@ def deidentify(dataset: Dataset, policy: Policy, secret: Secret) -> Deidentified
     DICOM PS3.15, Annex E.
     """
     with quiet():
-        try:
-            check_object(dataset, policy)
-            signed_off = check_pixels(dataset, policy.pixels)
-            walk = _Walk(dataset, policy, secret)
-            output = walk.run()
-            blanked = clean_pixels(dataset, output, policy.pixels)
-            marks.write(output, dataset, policy, blanked=blanked)
-        except Refused:
-            raise
-        except RecursionError:
-            raise Refused(Reason.UNPARSEABLE) from None
-        flags = _flags(dataset, policy, signed_off=signed_off, blanked=blanked)
+        made = apply(dataset, policy, secret)
+        if getattr(dataset, "file_meta", None) is not None:
+            made.dataset.file_meta = marks.file_meta(made.dataset, dataset)
+            made.dataset.preamble = bytes(128)
+    return made
+
+
+def apply(dataset: Dataset, policy: Policy, secret: Secret) -> Deidentified:
+    """Do what `deidentify` does, without a file meta; a batch writes its own."""
+    try:
+        check_object(dataset, policy)
+        signed_off = check_pixels(dataset, policy.pixels)
+        walk = _Walk(dataset, policy, secret)
+        output = walk.run()
+        blanked = clean_pixels(dataset, output, policy.pixels)
+    except RecursionError:
+        raise Refused(Reason.UNPARSEABLE) from None
+    for mark in marks.marks_of(policy, walk.encoding, blanked=blanked):
+        output[mark.tag] = mark
+    flags = _flags(dataset, policy, signed_off=signed_off, blanked=blanked)
     return Deidentified(output, walk.actions, flags, seal=_SEAL)
 
 
@@ -166,7 +174,7 @@ class _Walk:
         self.actions: Counter[str] = Counter()
         implicit, little = marks.encoding_of(dataset)
         self.encoding = (implicit, little)
-        self.sop_class = marks.text_of(dataset, 0x00080016)
+        self.sop_class = values.text_of(dataset, 0x00080016)
         self._days: int | None = None
         self._words: frozenset[str] | None = None
         self._cleaning: list[Option] = []

@@ -105,9 +105,13 @@ def newcombe_interval(auc: float, m: float, n: float, z: float) -> tuple[float, 
     half = (m + n) / 2 - 1
 
     def excess(theta: float) -> float:
-        spread = 1 + half * ((1 - theta) / (2 - theta) + theta / (1 + theta))
-        return (auc - theta) ** 2 - z**2 * theta * (1 - theta) * spread / (m * n)
+        spread = z**2 * (1 + half * ((1 - theta) / (2 - theta) + theta / (1 + theta))) / (m * n)
+        if auc == 1:  # one factor 1 - theta taken out: 1 itself is not the bound
+            return 1 - theta - theta * spread
+        return (auc - theta) ** 2 - theta * (1 - theta) * spread
 
-    lo = 0.0 if auc <= 0 else float(brentq(excess, 0.0, auc, xtol=1e-15))
-    hi = 1.0 if auc >= 1 else float(brentq(excess, auc, 1.0, xtol=1e-15))
-    return lo, hi
+    if auc < 0.5:
+        lo, hi = newcombe_interval(1 - auc, n, m, z)
+        return 1 - hi, 1 - lo
+    lo = float(brentq(excess, 0.0, auc, xtol=1e-15))
+    return lo, 1.0 if auc == 1 else float(brentq(excess, auc, 1.0, xtol=1e-15))

@@ -148,7 +148,7 @@ def _analytic(
         return sample.given(
             auc, (max(wald.lo or 0.0, 0.0), min(wald.hi or 0.0, 1.0)), se, wald.method
         )
-    small = min(sample.n_events, sample.n - sample.n_events) < SMALL_CLASS
+    small = min(m, n) < SMALL_CLASS
     if ci == "newcombe" or se is None or small or not 0 < auc < 1:
         bounds = newcombe_interval(auc, m, n, sample.z)
         return sample.given(auc, bounds, se, f"newcombe-5{suffix}")

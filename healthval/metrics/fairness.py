@@ -123,8 +123,8 @@ def subgroups(  # noqa: PLR0913  # what a plan fixes for its subgroup analysis
     variables = read_groups(groups, cases.n)
     if intersections:
         variables |= _pairs(variables, cases.n)
-    if not variables:
-        raise MetricError("name at least one subgroup variable")
+    if not variables or cases.n == 0:
+        raise MetricError("name at least one subgroup variable, of at least one case")
     heterogeneity = tuple(
         _heterogeneity(cases, name, levels, (metric, threshold))
         for name, levels in variables.items()

@@ -93,7 +93,8 @@ def _surfaces(a: Bools, b: Bools, sizes: Floats, tolerance: float) -> tuple[floa
         agree = not a.any() and not b.any()
         return (0.0 if agree else None), float(agree)
     to_b, to_a = _distances(a, b, sizes), _distances(b, a, sizes)
-    near = np.count_nonzero(to_b <= tolerance) + np.count_nonzero(to_a <= tolerance)
+    within = tolerance * (1 + 1e-9)  # one voxel away is within a tolerance of one spacing
+    near = np.count_nonzero(to_b <= within) + np.count_nonzero(to_a <= within)
     hd95 = max(float(np.quantile(to_b, 0.95)), float(np.quantile(to_a, 0.95)))
     return hd95, near / (to_a.size + to_b.size)
 

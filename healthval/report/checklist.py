@@ -48,7 +48,7 @@ ITEMS = (
     Item("9a", "Choice of predictors", DEVELOPER),
     Item("9b", "Definition of predictors", DEVELOPER),
     Item("9c", "Qualification of predictor assessors", SITE),
-    Item("10", "Sample size and its justification", SITE),
+    Item("10", "Sample size and its justification", SITE, "cohort", lambda f: bool(f.plan.planned_cases or f.plan.sample_size_rationale)),
     Item("11", "Missing data", SITE, "cohort"),
     Item("12a", "How data were used; fixed before they were seen", SITE, "provenance"),
     Item("12d", "Heterogeneity between sites", SITE, "discrimination", lambda f: f.study.k > 1),

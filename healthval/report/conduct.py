@@ -39,11 +39,19 @@ def cohort(findings: Findings) -> Section:
         blocks.insert(0, _flow(findings))
     if study.table_one:
         blocks.append(_table_one(study.table_one))
+    blocks += _sample_size(findings)
     if findings.card.population:
         blocks.append(
             box("Population the developer names", paragraphs(findings.card.population), "box")
         )
     return Section("cohort", "Cohort and patients", tuple(blocks))
+
+
+def _sample_size(findings: Findings) -> list[Block]:
+    plan = findings.plan
+    planned = "" if plan.planned_cases is None else f"Planned: {plan.planned_cases} cases."
+    said = [text for text in (planned, plan.sample_size_rationale) if text]
+    return [box("Sample size", paragraphs(*said))] if said else []
 
 
 def _flow(findings: Findings) -> Markup:
@@ -102,7 +110,7 @@ def _table_one(rows: tuple[TableOneTotal, ...]) -> Markup:
         "Table 1: patients over all sites",
         ["Characteristic", "All", "With condition", "Without", "Sites"],
         lines,
-        note="≥ or a range: some sites withheld a small count. Means are weighted by site size.",
+        note="≥: some sites withheld a small count. Means are weighted by site size.",
     )
 
 

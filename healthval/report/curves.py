@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from healthval.report.drawing import BLUE, COLOURS, GREY, INK, LINES, PALE, VERMILION, board
+from healthval.report.forest import shortened
 from healthval.report.markup import Shown
 
 NAMED = 6  # more curves than line styles are drawn thin and grey, without names
@@ -98,7 +99,7 @@ def decision_plot(model: Sequence[Curve], treat_all: Sequence[Curve]) -> str:
         axes.set_ylim(-0.12 * top, top)
         axes.margins(x=0.02)
         _harm_to_benefit(axes)
-        _legend(axes, loc="upper right")
+        _legend(axes, loc="best")
     return drawn.svg
 
 
@@ -131,7 +132,7 @@ def predictive_plot(values: Sequence[Curve], here: float | None) -> str:
             _one(axes, curve, colour, line, band=True)
         if here is not None:
             axes.axvline(here, color=INK, lw=0.9, ls=":", label="Prevalence in this study")
-        _legend(axes, loc="lower center")
+        _legend(axes, loc="best")
     return drawn.svg
 
 
@@ -171,7 +172,7 @@ def _draw(axes: Any, curves: Sequence[Curve], *, bands: bool, thin: bool = False
 
 def _one(axes: Any, curve: Curve, colour: str, line: Any, *, band: bool) -> None:
     x, y = [p[0] for p in curve.points], [p[1] for p in curve.points]
-    axes.plot(x, y, color=colour, ls=line, label=curve.label, zorder=3)
+    axes.plot(x, y, color=colour, ls=line, label=shortened(curve.label), zorder=3)
     limits = [(p[0], p[2], p[3]) for p in curve.points if p[2] is not None and p[3] is not None]
     if band and limits:
         across, lo, hi = zip(*limits, strict=True)

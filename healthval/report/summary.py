@@ -3,7 +3,18 @@
 from healthval.report.criteria import PlanFacts, Verdict, judge
 from healthval.report.document import Section
 from healthval.report.findings import Findings, total
-from healthval.report.markup import Markup, box, bullets, facts, number, show, sites, table, tiles
+from healthval.report.markup import (
+    Markup,
+    box,
+    bullets,
+    facts,
+    number,
+    show,
+    sites,
+    table,
+    tiles,
+    unbroken,
+)
 
 FEW_EVENTS = 100  # Collins, Ogundimu & Altman 2016, Stat Med 35:214: fewer mislead
 _SHAPES = {"met": ("met", "●"), "not met": ("unmet", "■"), "inconclusive": ("open", "▲")}
@@ -74,7 +85,7 @@ def _verdict_table(found: tuple[Verdict, ...], plan: PlanFacts) -> Markup:
             ),
         )
     rows = [
-        [v.criterion.name(), v.criterion.target(), v.shown, v.basis, badge(v.outcome)]
+        [v.criterion.name(), unbroken(v.criterion.target()), v.shown, v.basis, badge(v.outcome)]
         for v in found
     ]
     when = "amended after it was registered" if plan.amended else "fixed before data were seen"

@@ -276,3 +276,25 @@ def test_readers_become_one_reference_by_the_declared_rule(rule, verdicts):
     )
     declared = TableSchema.model_validate({"columns": COLUMNS | READERS, "readers": rule})
     assert read_table(frame, declared).verdicts.tolist() == verdicts
+
+
+def ages(births, seen="2024-03-01"):
+    age = {"kind": "age", "at": "seen"}
+    return read_table(table(seen=seen, age=births), schema(age=age))
+
+
+def test_an_age_is_counted_in_completed_years_at_a_date():
+    births = ["2000-03-01", "2000-03-02", "2000-02-29", "1934-01-01", "", "2024-03-01"]
+    found = ages(births).frame["age"]
+    assert found.tolist()[:4] == [24, 23, 24, 90]
+    assert np.isnan(found[4])
+    assert found[5] == 0
+
+
+def test_a_birth_after_the_date_is_refused():
+    with pytest.raises(CohortError, match=r"column 'age': 1 of 6 values lie after .* row 5"):
+        ages(["2000-01-01"] * 5 + ["2024-03-02"])
+    with pytest.raises(CohortError, match=r"column 'age': 1 of 6 values are not ISO 8601"):
+        ages(["2000-01-01"] * 5 + [CANARY])
+    with pytest.raises(ValidationError):
+        schema(age={"kind": "age", "at": "nope"})
