@@ -270,7 +270,19 @@ def test_a_study_without_curves_groups_thresholds_and_criteria_still_gives_a_rep
 
 
 COUNTS = frozenset(
-    ["n", "n_events", "n_indeterminate", "n_missing_reference", "tp", "fp", "fn", "tn", "overall", "events", "non_events"]
+    [
+        "n",
+        "n_events",
+        "n_indeterminate",
+        "n_missing_reference",
+        "tp",
+        "fp",
+        "fn",
+        "tn",
+        "overall",
+        "events",
+        "non_events",
+    ]
 )
 
 
