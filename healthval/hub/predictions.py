@@ -58,6 +58,15 @@ KEPT = {"requests": "predictions", "answers": "predictions", "uploads": "uploads
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where one file of known size and hash may be put."""
+
+    key: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Uploads:
     """Hands out signed, short-lived places for one file each; `secret` never leaves the hub."""
 
@@ -79,16 +88,20 @@ class Uploads:
         until = datetime.fromtimestamp(end, UTC)
         return UploadTicket(id=upload, url=offer.url, headers=dict(offer.headers), not_after=until)
 
-    def take(self, upload: str, terms: str, signature: str, data: bytes) -> None:
-        """Keep the file that a ticket was made for, and no other."""
+    def place(self, upload: str, terms: str, signature: str) -> Place:
+        """Read an address, before any byte of the file: ours, and not too old."""
         if not hmac.compare_digest(self._sign(upload, terms).encode(), signature.encode()):
             raise Refusal(403, "The upload address is not one this hub signed")
         site, size, sha256, end = terms.split(".")
         if int(end) <= self.backend.now:
             raise Refusal(403, "The upload address has expired", "ask for a new one")
-        if len(data) != int(size) or hashlib.sha256(data).hexdigest() != sha256:
+        return Place(_upload_key(site, upload), int(size), sha256)
+
+    def take(self, place: Place, data: bytes) -> None:
+        """Keep the file that an address was made for, and no other."""
+        if len(data) != place.size or hashlib.sha256(data).hexdigest() != place.sha256:
             raise Refusal(422, "The file is not the one the address was made for", "ask again")
-        self.backend.objects.put_if_absent(_upload_key(site, upload), data)
+        self.backend.objects.put_if_absent(place.key, data)
 
     def instance(self, site: str, upload: str) -> dict[str, Any]:
         """Hand a file to the model host: in the call when it fits, else by its address."""
