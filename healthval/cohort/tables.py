@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import gzip
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
 
 from healthval.cohort.cohort import Cohort
 from healthval.cohort.columns import as_text, read_column, refuse_rows
@@ -19,8 +22,10 @@ if TYPE_CHECKING:
     Source = str | Path | pd.DataFrame | Query
 
 
-def read_table(source: Source, schema: TableSchema) -> Cohort:
+def read_table(source: Source, schema: TableSchema | Mapping[str, Any]) -> Cohort:
     """Read a CSV or Parquet file, a data frame or a database query as a cohort, one row a case.
+
+    The schema may be the plan's, or its text as a mapping; see `as_schema`.
 
     Raises
     ------
@@ -28,14 +33,47 @@ def read_table(source: Source, schema: TableSchema) -> Cohort:
         If a declared column is absent, a value does not fit its declaration, a case occurs twice or
         there is no row. Columns that the schema does not name are dropped and listed in `dropped`.
     """
-    frame = read_source(source)
+    return as_cohort(read_source(source), as_schema(schema))
+
+
+def as_schema(schema: TableSchema | Mapping[str, Any]) -> TableSchema:
+    """Read a schema that is still a mapping: the plan's ``table``, or its columns alone.
+
+    A column may be its kind alone, where the kind needs nothing else.
+
+    Raises
+    ------
+    CohortError
+        If it does not fit; names the places.
+
+    Examples
+    --------
+    >>> as_schema({"mrn": "id", "age": {"kind": "age", "bands": [65]}}).of_kind("id")
+    ('mrn',)
+    """
+    if isinstance(schema, TableSchema):
+        return schema
+    table = schema if isinstance(schema.get("columns"), Mapping) else {"columns": schema}
+    columns = {n: {"kind": c} if isinstance(c, str) else c for n, c in table["columns"].items()}
+    try:
+        return TableSchema.model_validate({**table, "columns": columns})
+    except ValidationError as error:
+        places = sorted({".".join(map(str, e["loc"][:2])) or "table" for e in error.errors()})
+        raise CohortError(
+            f"{len(places)} places of the schema do not fit ({', '.join(places)}); "
+            "see docs/cohort.md for the kinds and what they need"
+        ) from None
+
+
+def as_cohort(frame: pd.DataFrame, schema: TableSchema, step: str = "rows_read") -> Cohort:
+    """Check a raw table and make it a cohort; see `read_table`."""
     checked = check_frame(frame, schema)
     key = _case_key(schema)
     refuse_rows(
         checked[key].duplicated(keep="first"), key, "repeat an earlier case", _remedy(schema)
     )
     dropped = tuple(str(c) for c in frame.columns if c not in schema.columns)
-    return Cohort(checked, schema, (("rows_read", len(checked)),), dropped)
+    return Cohort(checked, schema, ((step, len(checked)),), dropped)
 
 
 def read_source(source: Source) -> pd.DataFrame:
@@ -63,19 +101,31 @@ def _read_csv(path: Path) -> pd.DataFrame:
     opener = gzip.open if path.suffix.lower() == ".gz" else open
     try:
         with opener(path, "rt", encoding="utf-8-sig", newline="") as lines:
-            header, *rows = csv.reader(lines, strict=True)
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error, ValueError):
+            header, n_rows, ragged = _shape(csv.reader(lines, strict=True))
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error, StopIteration):
         raise CohortError(
             "the table cannot be read as CSV (UTF-8, comma separated, one header line); export it again"
         ) from None
-    rows = [row for row in rows if row]
-    ragged = [i for i, row in enumerate(rows) if len(row) != len(header)]
     if ragged:
         raise CohortError(
-            f"{len(ragged)} of {len(rows)} rows do not have as many fields as the header line "
+            f"{len(ragged)} of {n_rows} rows do not have as many fields as the header line "
             f"(first at row {ragged[0]}); quote fields that contain a comma or a line break"
         )
-    return pd.DataFrame(rows, columns=header, dtype=object)
+    frame = pd.read_csv(
+        path, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig"
+    )
+    frame.columns = pd.Index(header)  # as written: pandas would rename a repeated column
+    return frame
+
+
+def _shape(lines: Iterator[list[str]]) -> tuple[list[str], int, list[int]]:
+    """Header, number of rows, and the rows that do not have the header's number of fields."""
+    header = next(lines)
+    row, ragged = -1, []
+    for row, fields in enumerate(line for line in lines if line):
+        if len(fields) != len(header):
+            ragged.append(row)
+    return header, row + 1, ragged
 
 
 def check_frame(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from healthval.cohort.fhirpath import compile_path
 from healthval.cohort.fhirpath_functions import Env, Path
 from healthval.cohort.fhirpath_operators import Items
-from healthval.cohort.fhirpath_syntax import Moment, Variable, parse
+from healthval.cohort.fhirpath_syntax import Integer64, Moment, Variable, parse
 from healthval.errors import ViewError
 
 if TYPE_CHECKING:
@@ -147,8 +147,18 @@ def _constants(view: Mapping[str, Any]) -> dict[str, Any]:
         value = constant[values[0]]
         if isinstance(value, (dict, list)) or value is None:
             raise ViewError("a constant's value is not a primitive; correct the view")
-        constants[name] = Moment(value) if values[0] in _MOMENTS else value
+        constants[name] = _typed(values[0], value)
     return constants
+
+
+def _typed(key: str, value: Any) -> Any:
+    if key in _MOMENTS:
+        return Moment(value)
+    if key == "valueInteger64":
+        if not re.fullmatch(r"-?\d+", str(value)):
+            raise ViewError("a constant of type integer64 is not a whole number; correct the view")
+        return Integer64(value)
+    return value
 
 
 def _holds(verdict: Items) -> bool:

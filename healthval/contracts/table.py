@@ -3,7 +3,7 @@
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
 
 from healthval.contracts.base import Column, Wire
 
@@ -31,6 +31,9 @@ Levels = (
 
 
 Bands = Annotated[tuple[Finite, ...], Field(max_length=32), AfterValidator(_ascending)]
+
+
+_YAML_BOOLEANS = {"true": "1", "yes": "1", "on": "1", "false": "0", "no": "0", "off": "0"}
 
 
 class Declared(Wire):
@@ -122,8 +125,9 @@ class LabelColumn(Declared):
 
     @model_validator(mode="after")
     def _values_are_disjoint(self) -> Self:
-        tokens = [label_token(v) for v in (*self.positive, *self.negative, *self.indeterminate)]
-        if len(set(tokens)) != len(tokens):
+        groups = [{label_token(v) for v in group} for group in
+                  (self.positive, self.negative, self.indeterminate)]  # fmt: skip
+        if len(set().union(*groups)) != sum(map(len, groups)):
             raise ValueError("a label value stands for one verdict only")
         return self
 
@@ -250,14 +254,27 @@ class Link(Declared):
         return self
 
 
+class FhirInputs(Declared):
+    """SQL-on-FHIR ViewDefinitions by name, and the column that all of them give to join on.
+
+    Where a table gives the cases, `on` names its column too; otherwise the rows of the first view
+    are the cases.
+    """
+
+    on: Column
+    views: Annotated[dict[Column, dict[str, JsonValue]], Field(min_length=1, max_length=32)]
+
+
 def label_token(value: object) -> str:
-    """One spelling for 1, 1.0, "1", True and "true", so that files and plans agree.
+    """One spelling for 1, 1.0, "1", True, "true" and "yes", in any case, so that all files agree.
+
+    YAML reads an unquoted ``yes`` as true, and nobody expects it to.
 
     >>> label_token(True) == label_token(1.0) == label_token(" TRUE ") == "1"
     True
     """
-    text = plain_token(value)
-    return {"true": "1", "false": "0"}.get(text.lower(), text)
+    text = plain_token(value).casefold()
+    return _YAML_BOOLEANS.get(text, text)
 
 
 def plain_token(value: object) -> str:
