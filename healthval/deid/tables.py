@@ -83,6 +83,10 @@ def deidentify_cases(
 ) -> DeidentifiedCases:
     """Make the model's inputs fit to leave: only `columns`, only numbers, ages and categories.
 
+    Categories keep their level, however rare: the plan's levels are a closed list that was fixed
+    before data were seen, and a level put in its place would change the model's answer without a
+    word, or break its input contract.
+
     Raises
     ------
     DeidentificationError
@@ -91,7 +95,11 @@ def deidentify_cases(
     """
     names = tuple(columns)
     _check_inputs(names, cohort)
-    frame, actions = _deidentified(cohort.frame, cohort.schema, policy, secret)
+    given = cohort.frame
+    frame, actions = _deidentified(given, cohort.schema, policy, secret)
+    categories = cohort.schema.of_kind("category")
+    frame[list(categories)] = given[list(categories)]
+    del actions["level_merged"]
     rows = zip(*(_cells(frame[name]) for name in names), strict=True)
     return DeidentifiedCases(
         tuple(case_id(secret, str(key)) for key in cohort.cases),
