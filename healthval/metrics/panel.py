@@ -88,9 +88,9 @@ def evaluate(  # noqa: PLR0913  # the six things a plan fixes
         thresholds=tuple(threshold_result(cases, t) for t in fixed),
         calibration=calibration_of(cases, table=table),
         decision_curve=net_benefit_of(
-            cases, _decision_grid(fixed), Bootstrap(1000, seed), table=table
+            cases, _decision_grid(fixed), Bootstrap(500, seed), table=table
         ),
-        histogram=histogram(cases),
+        histogram=histogram(table),
         subgroups=by_level(cases, read_groups(groups, cases.n), fixed[0]),
     )
 
@@ -216,16 +216,15 @@ def rate(cases: Cases, hit: np.ndarray, among: np.ndarray) -> Estimate:
     return clustered_proportion(hit[among], cases.cluster[among])
 
 
-def histogram(cases: Cases) -> ScoreHistogram:
+def histogram(table: RankTable) -> ScoreHistogram:
     """Cases and summed scores per 0.05 of score, by reference standard."""
     edges = np.arange(BINS + 1) / BINS
-    code = np.clip(np.searchsorted(edges, cases.score, side="right") - 1, 0, BINS - 1)
-    events = np.bincount(code[cases.reference], minlength=BINS)
-    every = np.bincount(code, minlength=BINS)
-    sums = np.bincount(code, weights=cases.score, minlength=BINS)
+    tp, fp = table.counts_at(edges[:-1])
+    first = np.searchsorted(table.score, edges[:-1], side="left")
+    sums = np.append(0.0, np.cumsum(table.score * (table.pos + table.neg)))
     return ScoreHistogram(
         tuple(edges.tolist()),
-        tuple(events.tolist()),
-        tuple((every - events).tolist()),
-        tuple(sums.tolist()),
+        tuple((-np.diff(tp, append=0)).tolist()),
+        tuple((-np.diff(fp, append=0)).tolist()),
+        tuple(np.diff(sums[first], append=sums[-1]).tolist()),
     )
