@@ -216,14 +216,14 @@ def spline_knots(values: Floats, cases: Ints, count: int = 5) -> Floats:
 def _without_tied_ends(
     values: Floats, cases: Ints
 ) -> tuple[tuple[Floats, Ints], tuple[float | None, float | None]]:
-    first, last, share = None, None, cases / cases.sum()
-    keep = np.ones(values.size, np.bool_)
-    if share[1:-1].max() < 0.05:
-        if share[0] >= 0.05:
-            first, keep[:2] = float(values[1]), False
-        if share[-1] >= 0.05:
-            last, keep[-2:] = float(values[-2]), False
-    return (values[keep], cases[keep]), (first, last)
+    first = last = None
+    many = 0.05 * cases.sum()
+    if cases[1:-1].max() < many:
+        inner = slice(2 if cases[0] >= many else 0, -2 if cases[-1] >= many else None)
+        first = float(values[1]) if cases[0] >= many else None
+        last = float(values[-2]) if cases[-1] >= many else None
+        values, cases = values[inner], cases[inner]
+    return (values, cases), (first, last)
 
 
 def order_statistics(values: Floats, cases: Ints, position: NDArray[Any]) -> Floats:

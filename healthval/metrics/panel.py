@@ -1,6 +1,7 @@
 """Everything a report needs about one binary score, from one sort: `evaluate`."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ from healthval.metrics.discrimination import (
     warn_if_inverted,
 )
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Cases, read_probability_cases
+from healthval.metrics.inputs import Cases, read_cases, read_probability_cases
 from healthval.metrics.intervals import Bootstrap, Sample, clustered_proportion, proportion
 from healthval.metrics.ranktable import RankTable
 from healthval.metrics.result import Evaluation, ScoreHistogram, ThresholdResult
@@ -91,7 +92,7 @@ def evaluate(  # noqa: PLR0913  # the six things a plan fixes
             cases, _decision_grid(fixed), Bootstrap(500, seed), table=table
         ),
         histogram=histogram(table),
-        subgroups=by_level(cases, read_groups(groups, cases.n), fixed[0]),
+        subgroups=by_level(cases, read_groups(groups, cases.n, reference), fixed[0]),
     )
 
 
@@ -162,7 +163,7 @@ def data_derived_threshold(reference: ArrayLike, score: ArrayLike) -> ThresholdR
     """Find the largest Youden index on these very data: optimistic, and marked so.
 
     It lies midway between neighbouring scores, so it must stay at the site; a data-derived
-    threshold never enters a headline or a pooled result.
+    threshold never enters a headline or a pooled result. Any finite score will do.
 
     Raises
     ------
@@ -178,14 +179,18 @@ def data_derived_threshold(reference: ArrayLike, score: ArrayLike) -> ThresholdR
     >>> data_derived_threshold([0, 0, 1, 1], [0.1, 0.2, 0.6, 0.8]).origin
     'data-derived'
     """
-    cases = read_probability_cases(reference, score)
+    cases = read_cases(reference, score)
     if cases.n_events in (0, cases.n):
         raise SingleClassError(f"Youden's index needs both classes; n is {cases.n}")
     table = RankTable.from_scores(cases.reference, cases.score)
     specificity, missed = table.cum_neg / table.n_neg, table.cum_pos / table.n_pos
     best = int(np.argmax((specificity - missed)[:-1])) if table.score.size > 1 else 0
     upper = table.score[min(best + 1, table.score.size - 1)]
-    return threshold_result(cases, float((table.score[best] + upper) / 2), origin="data-derived")
+    found = threshold_result(cases, float((table.score[best] + upper) / 2), origin="data-derived")
+    if table.score[0] >= 0 and table.score[-1] <= 1:
+        return found
+    none = Sample(cases.n, cases.n_events).none("the score is not a probability", "wald")
+    return replace(found, net_benefit=none)
 
 
 def threshold_result(
