@@ -169,8 +169,11 @@ class Client:
         """
         # The key makes repetitions of this call one batch, and another call another batch: the
         # same rows asked twice are scored twice, which is how a changed model is noticed.
-        sent, key = wire_bytes(request), secrets.token_urlsafe(24)
-        answer = self._read(PredictionAnswer, self._send("POST", "/v1/predictions", sent, key=key))
+        key = {"Idempotency-Key": secrets.token_urlsafe(24)}
+        answer = self._read(
+            PredictionAnswer,
+            self._send("POST", "/v1/predictions", wire_bytes(request), headers=key),
+        )
         end = time.monotonic() + seconds
         wait = 0.1
         while answer.status == "pending":
@@ -200,7 +203,10 @@ class Client:
             size=len(data),
         )
         ticket = self._post("/v1/uploads", asked, UploadTicket)
-        self._send("PUT", ticket.url, data, signed=ticket.url.startswith("/"))
+        if not ticket.url.startswith("/"):
+            parsed = httpx.URL(ticket.url)
+            _checked_origin(f"{parsed.scheme}://{parsed.netloc.decode('ascii')}")
+        self._send("PUT", ticket.url, data, headers=ticket.headers, signed=False)
         return ticket.id
 
     def submit(self, payload: bytes) -> Receipt:
@@ -313,17 +319,22 @@ class Client:
             raise HubError(f"the hub's answer is not as the contract says: {misfit}") from None
 
     def _send(
-        self, method: str, target: str, body: bytes = b"", *, signed: bool = True, key: str = ""
+        self,
+        method: str,
+        target: str,
+        body: bytes = b"",
+        *,
+        headers: Mapping[str, str] | None = None,
+        signed: bool = True,
     ) -> bytes:
         """Send one request, again while that may help; each time with a fresh token."""
-        headers = {"Content-Type": "application/json"} if method == "POST" else {}
-        if key:
-            headers["Idempotency-Key"] = key
+        sent = {"Content-Type": "application/json"} if method == "POST" else {}
+        sent |= headers or {}
         for attempt in range(ATTEMPTS):
             if signed:
                 token = self._credential.sign(method, self._origin, target, body)
-                headers["Authorization"] = f"Bearer {token}"
-            response = self._once(method, target, body, headers)
+                sent["Authorization"] = f"Bearer {token}"
+            response = self._once(method, target, body, sent)
             if response is not None and response.status_code not in RETRYABLE:
                 return _answer(response)
             if attempt < ATTEMPTS - 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from html import escape
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,6 +54,28 @@ class Cohort:
         """The patient of each case, shape (n,); None when the schema has no `cluster`."""
         names = self.schema.of_kind("cluster")
         return self._frame[names[0]].to_numpy(dtype=object) if names else None
+
+    @property
+    def ratings(self) -> pd.DataFrame:
+        """Each reader's verdict, one `label` column a reader, shape (n, n_readers)."""
+        return self._frame[list(self.schema.of_kind("label"))]
+
+    def levels(self, name: str) -> np.ndarray[Any, np.dtype[Any]]:
+        """Levels of a category, or bands of an age or number, None where missing. Shape (n,).
+
+        Raises
+        ------
+        CohortError
+            If the column has neither levels nor declared bands.
+        """
+        column = self.schema.columns.get(name)
+        if column is None or (column.kind != "category" and not getattr(column, "bands", ())):
+            raise CohortError(
+                f"column '{name}' cannot form groups; declare it 'category', or give it 'bands'"
+            )
+        values = self._frame[name].to_numpy()
+        bands = getattr(column, "bands", ())
+        return _banded(values, bands) if bands else values
 
     @property
     def verdicts(self) -> np.ndarray[Any, np.dtype[Any]]:
@@ -120,6 +143,20 @@ class Cohort:
             f"<table><caption>Cohort</caption>{counts}</table>"
             f"<table><caption>Flow</caption>{steps}</table>"
         )
+
+
+def _banded(values: Any, edges: tuple[float, ...]) -> np.ndarray[Any, np.dtype[Any]]:
+    texts = [f"{edge:g}".replace("-", "minus_") for edge in edges]
+    names = [
+        f"below_{texts[0]}",
+        *(f"from_{a}_to_below_{b}" for a, b in pairwise(texts)),
+        f"from_{texts[-1]}",
+    ]
+    banded: np.ndarray[Any, np.dtype[Any]] = np.array(names, dtype=object)[
+        np.digitize(values, edges)
+    ]
+    banded[np.isnan(values)] = None
+    return banded
 
 
 def combine_readers(

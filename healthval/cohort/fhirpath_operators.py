@@ -7,7 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from healthval.cohort.fhirpath_syntax import Moment
+from healthval.cohort.fhirpath_syntax import Integer64, Moment
 from healthval.cohort.moments import compare_moments
 from healthval.errors import ViewError
 
@@ -55,7 +55,11 @@ def same(a: Any, b: Any) -> bool | None:
     """FHIRPath equality of two items; None where the precision of a date leaves it open."""
     if isinstance(a, bool) or isinstance(b, bool):
         return a is b
+    if isinstance(a, Integer64) or isinstance(b, Integer64):
+        return str(a) == str(b)
     if isinstance(a, Moment) or isinstance(b, Moment):
+        if str(a) == str(b):
+            return True
         order = compare_moments(str(a), str(b))
         return None if order is None else order == 0
     if _is_number(a) != _is_number(b):
@@ -94,6 +98,7 @@ def _ordered(test: Callable[[int], bool]) -> Callable[[Items, Items], Items]:
         x, y = singleton(a), singleton(b)
         if x is None or y is None:
             return []
+        x, y = (int(v) if isinstance(v, Integer64) else v for v in (x, y))
         if isinstance(x, Moment) or isinstance(y, Moment):
             order = compare_moments(str(x), str(y))
             return [] if order is None else [test(order)]

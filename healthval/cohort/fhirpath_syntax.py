@@ -61,6 +61,12 @@ class Moment(str):
     __slots__ = ()
 
 
+class Integer64(str):
+    """A constant of type integer64, which JSON writes as text to keep its digits."""
+
+    __slots__ = ()
+
+
 class Quantity(str):
     """A quantity literal as written."""
 

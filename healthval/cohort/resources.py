@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,23 @@ from healthval.errors import CohortError
 
 MAX_RESOURCE_BYTES = 16 * 1024 * 1024
 _CHUNK = 1 << 16
+_SPACE = re.compile(r"[\ufeff \t\r\n]*")
 _SUFFIXES = (".ndjson", ".ndjson.gz", ".json", ".json.gz")
-# Resource types and elements that only R5 has: the shapes that would be read wrongly as R4.
+# Resource types and elements that R4 has not: the shapes that would be read wrongly as R4.
+_OLD_TYPES = frozenset(
+    [
+        "BodySite",
+        "DeviceUseRequest",
+        "DiagnosticOrder",
+        "MedicationOrder",
+        "ProcedureRequest",
+        "ReferralRequest",
+        "ProcessRequest",
+        "Sequence",
+        "ExpansionProfile",
+        "DataElement",
+    ]
+)
 _R5_TYPES = frozenset(
     [
         "ActorDefinition",
@@ -50,7 +66,13 @@ _R5_ELEMENTS = {
         "admission",
         "virtualService",
     ),
-    "Observation": ("triggeredBy", "instantiatesReference", "bodyStructure"),
+    "Observation": (
+        "triggeredBy",
+        "instantiatesReference",
+        "bodyStructure",
+        "valueAttachment",
+        "valueReference",
+    ),
     "Condition": ("participant",),
     "Procedure": ("occurrenceDateTime", "occurrencePeriod", "recorded", "reportedBoolean"),
     "MedicationRequest": ("medication", "reason", "device", "effectiveDosePeriod"),
@@ -151,7 +173,8 @@ def _document(file: Any, place: str) -> Iterator[dict[str, Any]]:
             and isinstance(checked.get("id"), str)
         ):
             aliases[full] = f"{checked['resourceType']}/{checked['id']}"
-        _resolve(checked, aliases)
+        if aliases:
+            _resolve(checked, aliases)
         yield checked
     if not number and whole.get("resourceType") != "Bundle":
         yield check_r4(whole, place)
@@ -178,6 +201,7 @@ class _Members:
         self._text = (c for c in iter(lambda: file.read(_CHUNK), b""))
         self._place = place
         self._buffer = ""
+        self._at = 0
         self._decode = json.JSONDecoder().raw_decode
         self._utf8 = _decoder()
 
@@ -215,41 +239,43 @@ class _Members:
     def _more(self) -> bool:
         chunk = next(self._text, None)
         try:
-            self._buffer += self._utf8.decode(chunk or b"", final=chunk is None)
+            text = self._utf8.decode(chunk or b"", final=chunk is None)
         except UnicodeDecodeError:
             raise self._broken() from None
+        self._buffer = self._buffer[self._at :] + text
+        self._at = 0
         return chunk is not None
 
     def _next(self) -> str:
-        self._buffer = self._buffer.lstrip("\ufeff \t\r\n")
-        while not self._buffer and self._more():
-            self._buffer = self._buffer.lstrip("\ufeff \t\r\n")
-        return self._buffer[:1]
+        while True:
+            self._at = _SPACE.match(self._buffer, self._at).end()  # type: ignore[union-attr]
+            if self._at < len(self._buffer) or not self._more():
+                return self._buffer[self._at : self._at + 1]
 
     def _take(self, symbol: str) -> None:
         if self._next() != symbol:
             raise self._broken()
-        self._buffer = self._buffer[1:]
+        self._at += 1
 
     def _value(self) -> Any:
         self._next()
-        wanted = len(self._buffer)
+        wanted = 0
         while True:
             # Try again only when the text has doubled, so that a long value is not read n times.
-            while len(self._buffer) < wanted and self._more():
+            while len(self._buffer) - self._at < wanted and self._more():
                 pass
             try:
-                value, end = self._decode(self._buffer)
+                value, end = self._decode(self._buffer, self._at)
             except (ValueError, RecursionError):
-                if len(self._buffer) > MAX_RESOURCE_BYTES:
+                if len(self._buffer) - self._at > MAX_RESOURCE_BYTES:
                     raise CohortError(_too_large(self._place)) from None
+                wanted = 2 * (len(self._buffer) - self._at)
                 if not self._more():
                     raise self._broken() from None
-                wanted = 2 * len(self._buffer)
             else:
                 if end == len(self._buffer) and self._more():  # a number may go on
                     continue
-                self._buffer = self._buffer[end:]
+                self._at = end
                 return value
 
     def _broken(self) -> CohortError:
@@ -276,6 +302,8 @@ def check_r4(resource: Any, place: str) -> dict[str, Any]:
     wrong = kind in _R5_TYPES or any(name in resource for name in _R5_ELEMENTS.get(kind, ()))
     if wrong or (kind == "Encounter" and isinstance(resource.get("class"), list)):
         raise CohortError(f"{place}: a resource has the shape of FHIR R5; export as R4 (4.0.1)")
+    if kind in _OLD_TYPES or isinstance(resource.get("clinicalStatus"), str):
+        raise CohortError(f"{place}: a resource is older than FHIR R4; export as R4 (4.0.1)")
     if resource.get("contained"):
         _check_contained(resource, place)
     return resource

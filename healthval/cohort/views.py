@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from healthval.cohort.fhirpath import compile_path
 from healthval.cohort.fhirpath_functions import Env, Path
 from healthval.cohort.fhirpath_operators import Items
-from healthval.cohort.fhirpath_syntax import Moment, Variable, parse
+from healthval.cohort.fhirpath_syntax import Integer64, Moment, Variable, parse
 from healthval.errors import ViewError
 
 if TYPE_CHECKING:
@@ -66,17 +66,30 @@ def run_view(view: Mapping[str, Any], resources: Iterable[Mapping[str, Any]]) ->
     >>> run_view(view, [{"resourceType": "Patient", "id": "p1"}]).to_dict("records")
     [{'id': 'p1'}]
     """
+    return run_views({"view": view}, resources)["view"]
+
+
+def run_views(
+    views: Mapping[str, Mapping[str, Any]], resources: Iterable[Mapping[str, Any]]
+) -> dict[str, pd.DataFrame]:
+    """Run several views, by name, in one pass over the resources; see `run_view`."""
+    compiled = {name: compile_view(view) for name, view in views.items()}
+    rows: dict[str, list[Row]] = {name: [] for name in compiled}
+    todo = [(view.rows, rows[name].extend) for name, view in compiled.items()]
+    for resource in resources:
+        for flatten, keep in todo:
+            keep(flatten(resource))
+    return {name: _frame(view.columns, rows[name]) for name, view in compiled.items()}
+
+
+def _frame(names: tuple[str, ...], rows: list[Row]) -> pd.DataFrame:
     import pandas as pd
 
-    compiled = compile_view(view)
-    rows: list[Row] = []
-    for resource in resources:
-        rows += compiled.rows(resource)
-    columns = list(zip(*rows, strict=True)) or [()] * len(compiled.columns)
+    columns = list(zip(*rows, strict=True)) or [()] * len(names)
     return pd.DataFrame(
         {
             name: pd.Series(list(values), dtype=object)
-            for name, values in zip(compiled.columns, columns, strict=True)
+            for name, values in zip(names, columns, strict=True)
         }
     )
 
@@ -134,8 +147,18 @@ def _constants(view: Mapping[str, Any]) -> dict[str, Any]:
         value = constant[values[0]]
         if isinstance(value, (dict, list)) or value is None:
             raise ViewError("a constant's value is not a primitive; correct the view")
-        constants[name] = Moment(value) if values[0] in _MOMENTS else value
+        constants[name] = _typed(values[0], value)
     return constants
+
+
+def _typed(key: str, value: Any) -> Any:
+    if key in _MOMENTS:
+        return Moment(value)
+    if key == "valueInteger64":
+        if not re.fullmatch(r"-?\d+", str(value)):
+            raise ViewError("a constant of type integer64 is not a whole number; correct the view")
+        return Integer64(value)
+    return value
 
 
 def _holds(verdict: Items) -> bool:

@@ -72,8 +72,15 @@ class UploadRequest(Wire):
 
 
 class UploadTicket(Wire):
-    """Where to PUT the bytes: a URL that is signed, short-lived and good for this file only."""
+    """Where and with which headers to PUT the bytes: signed, short-lived, for this file only."""
 
     id: UploadId
     url: Annotated[str, Field(pattern=r"^[!-~]{1,4000}$")]
+    headers: Annotated[
+        dict[
+            Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")],
+            Annotated[str, Field(pattern=r"^[ -~]{0,200}$")],
+        ],
+        Field(max_length=8),
+    ] = Field(default_factory=dict)
     not_after: datetime

@@ -118,19 +118,27 @@ class _Pattern:
     numeric: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Hunt:
+    """Patterns of one patient; `at_home` are ids and names too short to look for anywhere else."""
+
+    patterns: tuple[_Pattern, ...]
+    at_home: frozenset[str] = field(repr=False)
+
+
 @lru_cache(maxsize=256)
-def _patterns(found: Identifiers, charsets: tuple[str, ...]) -> tuple[_Pattern, ...]:
+def _hunt(found: Identifiers, charsets: tuple[str, ...]) -> _Hunt:
     made: list[_Pattern] = []
-    for name in found.names:
-        made += _name_patterns("name", name, charsets)
-    for word in found.known:
-        made += _id_patterns("known", word)
-        made += _name_patterns("known", word, charsets)
-    for number in found.ids:
-        made += _id_patterns("id", number)
+    short: set[str] = set()
+    for kind, values in (("name", found.names), ("id", found.ids), ("known", found.known)):
+        for value in values:
+            patterns = [*_id_patterns(kind, value)] if kind != "name" else []
+            patterns += [*_name_patterns(kind, value, charsets)] if kind != "id" else []
+            made += patterns
+            short |= set() if patterns else {value}
     made += [_date_pattern("date", day) for day in found.dates]
     made += [_date_pattern("birth date", day) for day in found.births]
-    return tuple(made)
+    return _Hunt(tuple(made), frozenset(short))
 
 
 def _name_patterns(kind: str, name: str, charsets: tuple[str, ...]) -> Iterator[_Pattern]:
@@ -181,11 +189,12 @@ def _date_pattern(kind: str, day: str) -> _Pattern:
 
 def search(source: Encoded, output: Encoded, found: Identifiers) -> list[Leak]:
     """Search an encoded output for what was found in its source."""
-    patterns = _patterns(found, tuple(source.charsets))
-    dates = _text_at(output, _DATES_MARK)
-    if dates == "UNMODIFIED":
-        patterns = tuple(p for p in patterns if p.kind != "date")
-    leaks = [*_same_place(source, output, found, moved=dates == "MODIFIED")]
+    hunt = _hunt(found, tuple(source.charsets))
+    dates = _text_at(output, _DATES_MARK) if b"MODIFIED" in output.header else "REMOVED"
+    patterns = [p for p in hunt.patterns if p.kind != "date" or dates != "UNMODIFIED"]
+    leaks = [*_short_at_home(output, hunt)]
+    if dates == "MODIFIED":
+        leaks += _unmoved(source, output)
     quick = _hits(output.prefix + b"\xff" + output.header, patterns)
     if quick:
         temporal = () if dates == "MODIFIED" else ("DA", "DT")
@@ -195,7 +204,7 @@ def search(source: Encoded, output: Encoded, found: Identifiers) -> list[Leak]:
     return sorted(set(leaks), key=lambda leak: (leak.place, leak.kind))
 
 
-def _hits(data: bytes, patterns: tuple[_Pattern, ...]) -> list[_Pattern]:
+def _hits(data: bytes, patterns: list[_Pattern]) -> list[_Pattern]:
     low = data.lower()
     squeezed = low.translate(None, _NOT_ALNUM)
     return [p for p in patterns if any(q in (squeezed if p.squeezed else low) for q in p.quick)]
@@ -206,17 +215,20 @@ def _text_at(encoded: Encoded, tag: int) -> str:
     return encoded.text(found[0]).strip(" \0") if found else ""
 
 
-def _same_place(source: Encoded, output: Encoded, found: Identifiers, *, moved: bool) -> Iterator[Leak]:  # fmt: skip
-    before = {leaf.path: leaf for leaf in source.leaves} if moved else {}
+def _short_at_home(output: Encoded, hunt: _Hunt) -> Iterator[Leak]:
+    for leaf in output.leaves if hunt.at_home else ():
+        kind = "id" if leaf.path[-1] in _IDS else "name" if leaf.vr == "PN" else ""
+        if kind and hunt.at_home & set(_parts(output.text(leaf))):
+            yield Leak(kind, _place(leaf))
+
+
+def _unmoved(source: Encoded, output: Encoded) -> Iterator[Leak]:
+    """Dates that stand where they stood; elsewhere a moved date may equal another by chance."""
+    before = {leaf.path: leaf for leaf in source.leaves if leaf.vr in ("DA", "DT")}
     for leaf in output.leaves:
-        tag = leaf.path[-1]
-        if tag in _IDS and found.ids & set(_parts(output.text(leaf))):
-            yield Leak("id", _place(leaf))
-        elif leaf.vr == "PN" and found.names & set(_parts(output.text(leaf))):
-            yield Leak("name", _place(leaf))
-        elif moved and leaf.vr in ("DA", "DT") and leaf.path in before:
-            days = set(_days(output.text(leaf)))
-            if days & set(_days(source.text(before[leaf.path]))):
+        if leaf.path in before:
+            was = set(_days(source.text(before[leaf.path])))
+            if was & set(_days(output.text(leaf))):
                 yield Leak("date", _place(leaf))
 
 
@@ -234,7 +246,7 @@ def _leaks_in_leaves(output: Encoded, patterns: list[_Pattern], temporal: tuple[
             if _is_searched(pattern, leaf, text, temporal) and pattern.exact.search(text):
                 yield Leak(pattern.kind, _place(leaf))
     if output.stopped is not None:
-        rest = output.header[output.stopped :].decode("latin-1")
+        rest = output.rest().decode("latin-1")
         yield from (Leak(p.kind, "unreadable bytes") for p in patterns if p.exact.search(rest))
 
 
@@ -253,9 +265,9 @@ def _is_number(pattern: _Pattern, text: str) -> bool:
     return any(pattern.exact.fullmatch(part) for part in _parts(text))
 
 
-def _leaks_in_pixels(output: Encoded, patterns: tuple[_Pattern, ...]) -> Iterator[Leak]:
+def _leaks_in_pixels(output: Encoded, patterns: list[_Pattern]) -> Iterator[Leak]:
     """Search compressed pixels, which can carry comments; native ones are numbers only."""
-    if not output.compressed:
+    if output.pixels is None:
         return
     data, start, end = output.pixels
     for pattern in patterns:

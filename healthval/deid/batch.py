@@ -1,6 +1,7 @@
 """A folder of DICOM files through engine and audit, on all processors, resumable."""
 
 import filecmp
+import mmap
 import os
 import shutil
 from collections import Counter
@@ -11,10 +12,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
-from healthval.deid import marks
+from healthval.deid import values
 from healthval.deid.audit import Leak, identifiers, search
-from healthval.deid.encoded import encode, of_file
-from healthval.deid.engine import Deidentified, deidentify
+from healthval.deid.encoded import of_file
+from healthval.deid.engine import Deidentified, apply
 from healthval.deid.manifest import Journal, Manifest, Record, conflicts
 from healthval.deid.pixels import must_decode
 from healthval.deid.policy import Policy
@@ -84,7 +85,7 @@ def deidentify_files(  # noqa: PLR0913  the two last are by keyword
     sources = {_key(secret, file): file for file in files}
     todo = [(key, file) for key, file in sources.items() if not _is_done(done.get(key), folder)]
     done |= _run(task, todo, workers, done)
-    manifest = _settled(task, [done[key] for key in sources])
+    manifest = _settled(task, _without_races(task, [done[key] for key in sources], sources))
     shutil.rmtree(folder / _PARTIAL, ignore_errors=True)
     manifest.write()
     return manifest
@@ -164,46 +165,44 @@ def _chunk(files: list[tuple[str, Path]]) -> list[Record]:
 
 def _work(task: _Task, files: list[tuple[str, Path]]) -> list[Record]:
     records = []
-    for key, file in files:
-        try:
-            record = _one(task, key, file)
-        except Refused as refused:
-            record = Record(key, "refused", refused.reason.value)
-        task.journal.add(record)
-        records.append(record)
+    with quiet(), task.journal.appending() as journal:
+        for key, file in files:
+            try:
+                record = _one(task, key, file)
+            except Refused as refused:
+                record = Record(key, "refused", refused.reason.value)
+            journal.add(record)
+            records.append(record)
     return records
 
 
-def _one(task: _Task, key: str, file: Path) -> Record:
-    source = _read(file, task.policy)
-    result = deidentify(source.dataset, task.policy, task.secret)
-    header = encoded(result.dataset, source)
-    leaks = _leaks(source, header, task.known)
-    if leaks:
-        raise LeakFound(_leak_message(leaks))
-    record = _record(key, result)
-    partial = task.out / _PARTIAL / key
-    write_output(partial, header, source)
-    return _published(task.out, partial, record)
-
-
-def _read(file: Path, policy: Policy) -> Source:
+def _one(task: _Task, key: str, path: Path) -> Record:
     try:
-        source = read_source(file)
-        if must_decode(source.dataset, policy.pixels):
-            return read_source(file, whole=True)
+        file = path.open("rb")
     except OSError:
         raise Refused(Reason.UNREADABLE) from None
-    return source
+    with file:
+        source = read_source(file)
+        if must_decode(source.dataset, task.policy.pixels):
+            file.seek(0)
+            source = read_source(file, whole=True)
+        result = apply(source.dataset, task.policy, task.secret)
+        header = encoded(result.dataset, source)
+        leaks = _leaks(source, header, task.known)
+        if leaks:
+            raise LeakFound(_leak_message(leaks))
+        partial = task.out / _PARTIAL / key
+        write_output(partial, header, source)
+    return _published(task.out, partial, _record(key, result))
 
 
 def _leaks(source: Source, header: bytes, known: tuple[str, ...]) -> list[Leak]:
-    with quiet():
-        before, after = encode(source.path), of_file(header)
-        if source.span is not None and before.compressed:
-            after.compressed = True
-            after.pixels = (before.pixels[0], source.span.start, source.span.end)
-        return search(before, after, identifiers(before, known))
+    before, after = of_file(source.head), of_file(header)
+    span = source.span
+    if span is not None and span.is_compressed:
+        whole = mmap.mmap(source.file.fileno(), 0, access=mmap.ACCESS_READ)
+        after.pixels = (whole, span.start, span.end)
+    return search(before, after, identifiers(before, known))
 
 
 def _leak_message(leaks: list[Leak]) -> str:
@@ -216,7 +215,7 @@ def _leak_message(leaks: list[Leak]) -> str:
 
 def _record(key: str, result: Deidentified) -> Record:
     dataset = result.dataset
-    patient, study, instance = (marks.text_of(dataset, t) for t in (0x00100020, 0x0020000D, 0x00080018))  # fmt: skip
+    patient, study, instance = (values.text_of(dataset, t) for t in (0x00100020, 0x0020000D, 0x00080018))  # fmt: skip
     output = f"{study or 'no-study'}/{instance or key}.dcm"
     flags = tuple(flag.value for flag in result.flags)
     return Record(key, "written", "", output, patient, study, instance, dict(result.actions), flags)
@@ -224,19 +223,31 @@ def _record(key: str, result: Deidentified) -> Record:
 
 def _published(out: Path, partial: Path, record: Record) -> Record:
     target = out / record.output
-    try:
-        try:
-            os.link(partial, target)
-        except FileNotFoundError:
-            target.parent.mkdir(exist_ok=True)
-            os.link(partial, target)
-    except FileExistsError:
-        if filecmp.cmp(partial, target, shallow=False):
+    if target.exists():
+        same = filecmp.cmp(partial, target, shallow=False)
+        partial.unlink()
+        if same:
             return replace(record, status="duplicate")
         return replace(record, status="refused", reason=Reason.CONFLICT.value)
-    finally:
-        partial.unlink()
+    try:
+        partial.rename(target)
+    except FileNotFoundError:
+        target.parent.mkdir(exist_ok=True)
+        partial.rename(target)
     return record
+
+
+def _without_races(task: _Task, records: list[Record], sources: dict[str, Path]) -> list[Record]:
+    """Redo, one after the other, files that two workers wrote to one place at the same time."""
+    written = Counter(r.output for r in records if r.status == "written")
+    raced = {r.source for r in records if r.status == "written" and written[r.output] > 1}
+    if not raced:
+        return records
+    for record in records:
+        if record.source in raced:
+            (task.out / record.output).unlink(missing_ok=True)
+    again = {r.source: r for r in _work(task, [(key, sources[key]) for key in sorted(raced)])}
+    return [again.get(record.source, record) for record in records]
 
 
 def _settled(task: _Task, records: list[Record]) -> Manifest:
@@ -248,7 +259,8 @@ def _settled(task: _Task, records: list[Record]) -> Manifest:
             continue
         (task.out / record.output).unlink(missing_ok=True)
         records[position] = replace(record, status="refused", reason=reason.value)
-        task.journal.add(records[position])
+        with task.journal.appending() as journal:
+            journal.add(records[position])
     return Manifest(task.out, tuple(records), described(task.policy))
 
 

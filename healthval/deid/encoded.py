@@ -6,7 +6,7 @@ Shares no code with the engine.
 import io
 import mmap
 import zlib
-from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,30 +19,73 @@ from healthval.deid.wire import Leaf, Reader
 from healthval.errors import UsageError
 
 _CHARSET: Final = 0x00080005
+_PIXEL_GROUP: Final = {True: b"\xe0\x7f", False: b"\x7f\xe0"}
 _SYNTAX: Final = b"\x02\x00\x10\x00UI"
 _IMPLICIT, _BIG, _DEFLATED = b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.2", b"1.2.840.10008.1.2.1.99"
 _GE_BIG = b"1.2.840.113619.5.2"
 
 
-@dataclass(slots=True)
 class Encoded:
-    """Bytes before the data set (preamble, meta), its bytes up to the pixels, and its leaves.
+    """Bytes before the data set (preamble, meta), and those of the data set up to its pixels.
 
-    `stopped` is where the bytes stopped making sense; `pixels` the buffer with the pixel data
-    and where they start and end.
+    `pixels` is the buffer with the pixel data, where they start and where they end, when they
+    are compressed, else None. Values are located when they are first asked for.
     """
 
-    prefix: bytes = field(repr=False)
-    header: bytes = field(repr=False)
-    leaves: list[Leaf] = field(repr=False)
-    charsets: list[str]
-    stopped: int | None
-    pixels: tuple[Any, int, int] = field(repr=False)
-    compressed: bool
+    def __init__(self, prefix: bytes, data: Any, *, implicit: bool, little: bool, start: int = 0) -> None:  # fmt: skip
+        self.prefix = prefix
+        self.pixels: tuple[Any, int, int] | None = None
+        self._data, self._start = data, start
+        self._encoding = (implicit, little)
+
+    @cached_property
+    def _reader(self) -> Reader:
+        implicit, little = self._encoding
+        return Reader(self._data, implicit=implicit, little=little, start=self._start)
+
+    def find_pixels(self) -> None:
+        """Locate compressed pixels behind the header."""
+        if self._reader.pixels is not None:
+            value = self._reader.pixels[1]
+            if bytes(self._data[value - 4 : value]) == b"\xff\xff\xff\xff":
+                self.pixels = (self._data, value, len(self._data))
+
+    @property
+    def leaves(self) -> list[Leaf]:
+        """Every value that is no sequence."""
+        return self._reader.leaves
+
+    @property
+    def stopped(self) -> int | None:
+        """Where the bytes stopped making sense, None when all were read."""
+        return self._reader.stopped
+
+    @cached_property
+    def header(self) -> bytes:
+        """Everything up to the pixels, to search in."""
+        end = len(self._data)
+        if self._data.find(_PIXEL_GROUP[self._encoding[1]]) >= 0 and self._reader.pixels:
+            end = self._reader.pixels[0]
+        return bytes(self._data[self._start : end])
+
+    def rest(self) -> bytes:
+        """Bytes behind the point where they stopped making sense."""
+        return b"" if self.stopped is None else bytes(self._data[self.stopped :])
+
+    @cached_property
+    def charsets(self) -> list[str]:
+        """Python codecs of the file's character sets."""
+        return _charsets(next((self.value(one) for one in self.leaves if one.path == (_CHARSET,)), b""))  # fmt: skip
+
+    def value(self, leaf: Leaf) -> bytes:
+        """Return the bytes of a value."""
+        return bytes(self._data[leaf.start : leaf.end])
 
     def text(self, leaf: Leaf) -> str:
         """Decode a value with the file's character sets; latin-1 where they fail."""
-        value = bytes(self.header[leaf.start : leaf.end])
+        value = self.value(leaf)
+        if value.isascii() and b"\x1b" not in value:
+            return value.decode("ascii")
         try:
             return decode_bytes(value, self.charsets, {0x5E, 0x3D, 0x5C})
         except (LookupError, ValueError):
@@ -55,14 +98,18 @@ def encode(thing: Any) -> Encoded:
     if isinstance(thing, Dataset):
         return _of_dataset(thing)
     if isinstance(thing, (bytes, bytearray, memoryview)):
-        return of_file(bytes(thing))
+        found = of_file(bytes(thing))
+        found.find_pixels()
+        return found
     try:
         with Path(thing).open("rb") as file:
             if not file.seek(0, io.SEEK_END):
                 return of_file(b"")
-            return of_file(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            found = of_file(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except OSError:
         raise UsageError("a file to audit cannot be read") from None
+    found.find_pixels()
+    return found
 
 
 def _of_dataset(dataset: Dataset) -> Encoded:
@@ -72,10 +119,9 @@ def _of_dataset(dataset: Dataset) -> Encoded:
     body = Dataset({tag: element for tag, element in dataset.items() if tag >> 16 > 2})
     body.set_original_encoding(implicit, little, dataset.original_character_set)
     write_dataset(buffer, body)
-    found = of_body(
-        buffer.getvalue(), implicit=buffer.is_implicit_VR, little=buffer.is_little_endian
-    )
-    found.prefix = bytes(getattr(dataset, "preamble", None) or b"") + _meta_of(dataset)
+    prefix = bytes(getattr(dataset, "preamble", None) or b"") + _meta_of(dataset)
+    found = Encoded(prefix, buffer.getvalue(), implicit=buffer.is_implicit_VR, little=buffer.is_little_endian)  # fmt: skip
+    found.find_pixels()
     return found
 
 
@@ -97,23 +143,7 @@ def of_file(data: Any) -> Encoded:
     prefix = bytes(data[:body])
     if syntax == _DEFLATED:
         data, body = _inflated(data[body:]), 0
-    found = of_body(data, implicit=implicit, little=little, start=body)
-    found.prefix = prefix
-    return found
-
-
-def of_body(data: Any, *, implicit: bool, little: bool, start: int = 0) -> Encoded:
-    """Read the bytes of a data set."""
-    reader = Reader(data, implicit=implicit, little=little, start=start)
-    at, value = reader.pixels or (len(data), len(data))
-    header = bytes(data[start:at])
-    leaves = [Leaf(one.path, one.vr, one.start - start, one.end - start) for one in reader.leaves]
-    terms = next((header[one.start : one.end] for one in leaves if one.path == (_CHARSET,)), b"")
-    stopped = None if reader.stopped is None else reader.stopped - start
-    compressed = bytes(data[value - 4 : value]) == b"\xff\xff\xff\xff" and value < len(data)
-    return Encoded(
-        b"", header, leaves, _charsets(terms), stopped, (data, value, len(data)), compressed
-    )
+    return Encoded(prefix, data, implicit=implicit, little=little, start=body)
 
 
 def _charsets(value: bytes) -> list[str]:

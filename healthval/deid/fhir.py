@@ -7,7 +7,7 @@ pseudonym that tables and DICOM give the same text. Source: 45 CFR 164.514(b)(2)
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -19,6 +19,7 @@ from healthval.deid.secret import Secret, date_offset, pseudonym, uid
 from healthval.deid.tables import OLDEST_AGE, RESTRICTED_ZIP3
 from healthval.errors import DeidentificationError
 
+_DEEPEST = 100  # levels of nesting; a Questionnaire of ten nested groups has some thirty
 _OBSERVATION_VALUE = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
 _DATE = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)(T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d))?)?)?"
@@ -51,16 +52,12 @@ def deidentify_resource(
         If the resource's type is not on the list, a modifier extension could change its meaning,
         or dates are to be shifted and no patient is named. Nothing of the resource is quoted.
     """
-    if not isinstance(resource, Mapping):
+    if not isinstance(resource, dict):
         raise DeidentificationError("a resource is not a JSON object; check the source")
-    try:
-        if resource.get("resourceType") == "Bundle":
-            return _bundle(resource, policy, secret, today or date.today())  # noqa: DTZ011 (a local day)
-        return _Resource(resource, policy, secret, today or date.today()).deidentified()  # noqa: DTZ011
-    except RecursionError:
-        raise DeidentificationError(
-            "a resource is nested too deeply, or contains itself; check the source"
-        ) from None
+    day = today or date.today()  # noqa: DTZ011 (the hospital's own day)
+    if resource.get("resourceType") == "Bundle":
+        return _bundle(resource, policy, secret, day)
+    return _Resource(resource, policy, secret, day).deidentified()
 
 
 def _bundle(
@@ -70,8 +67,8 @@ def _bundle(
     entries = bundle.get("entry") or []
     kept = []
     for position, entry in enumerate(entries):
-        inner = entry.get("resource") if isinstance(entry, Mapping) else None
-        if not isinstance(inner, Mapping):
+        inner = entry.get("resource") if isinstance(entry, dict) else None
+        if not isinstance(inner, dict):
             raise DeidentificationError(f"entry {position} of a Bundle has no resource; remove it")
         try:
             clean = _Resource(inner, policy, secret, today).deidentified()
@@ -102,23 +99,23 @@ def _mark(code: str) -> dict[str, str]:
     return {"system": _OBSERVATION_VALUE, "code": code}
 
 
-def _refuse_modifiers(resource: Any) -> None:
-    n = sum(1 for _ in _modifiers(resource))
+def _refuse_modifiers(resource: Mapping[str, Any]) -> None:
+    n = 0
+    todo: list[tuple[Any, int]] = [(resource, 0)]
+    while todo:
+        node, depth = todo.pop()
+        if depth > _DEEPEST:
+            raise DeidentificationError(
+                "a resource is nested too deeply, or contains itself; check the source"
+            )
+        if isinstance(node, dict):
+            n += bool(node.get("modifierExtension") or node.get("_modifierExtension"))
+            node = node.values()
+        todo += [(inner, depth + 1) for inner in node if isinstance(inner, (dict, list))]
     if n:
         raise DeidentificationError(
             f"{n} modifier extensions are unknown and may reverse a meaning; remove the resource"
         )
-
-
-def _modifiers(node: Any) -> Iterator[Any]:
-    if isinstance(node, Mapping):
-        for key, value in node.items():
-            if key in {"modifierExtension", "_modifierExtension"} and value:
-                yield value
-            yield from _modifiers(value)
-    elif isinstance(node, (list, tuple)):
-        for item in node:
-            yield from _modifiers(item)
 
 
 @dataclass
@@ -171,7 +168,7 @@ class _Resource:
 
     def _clean(self, value: Any, rule: str | Elements) -> Any:
         if isinstance(rule, dict):
-            return self._kept(value, rule) if isinstance(value, Mapping) else None
+            return self._kept(value, rule) if isinstance(value, dict) else None
         return _RULES[rule](self, value)
 
     def date(self, value: Any) -> str | None:
@@ -195,7 +192,7 @@ class _Resource:
             return str(self.source["id"])
         for name in ("subject", "patient"):
             owner = self.source.get(name)
-            reference = owner.get("reference") if isinstance(owner, Mapping) else None
+            reference = owner.get("reference") if isinstance(owner, dict) else None
             if isinstance(reference, str):
                 if reference.startswith("urn:uuid:"):
                     return reference.removeprefix("urn:uuid:")
@@ -207,12 +204,12 @@ class _Resource:
         )
 
     def period(self, value: Any) -> dict[str, str]:
-        ends = value if isinstance(value, Mapping) else {}
+        ends = value if isinstance(value, dict) else {}
         moved = {end: self.date(ends.get(end)) for end in ("start", "end")}
         return {end: moment for end, moment in moved.items() if moment}
 
     def reference(self, value: Any) -> dict[str, str] | None:
-        text = value.get("reference") if isinstance(value, Mapping) else None
+        text = value.get("reference") if isinstance(value, dict) else None
         if not isinstance(text, str):
             return None
         if text.startswith("urn:uuid:"):
@@ -223,7 +220,7 @@ class _Resource:
         return {"reference": f"{found[1]}/{self.pseudonym(found[2])}"}
 
     def quantity(self, value: Any) -> dict[str, Any] | None:
-        number = value.get("value") if isinstance(value, Mapping) else None
+        number = value.get("value") if isinstance(value, dict) else None
         if isinstance(number, bool) or not isinstance(number, (int, float)):
             return None
         kept: dict[str, Any] = {"value": number}
@@ -265,11 +262,11 @@ class _Resource:
         return self._pair(value, ("numerator", "denominator"))
 
     def _pair(self, value: Any, names: tuple[str, str]) -> dict[str, Any]:
-        parts = value if isinstance(value, Mapping) else {}
+        parts = value if isinstance(value, dict) else {}
         return {name: q for name in names if (q := self.quantity(parts.get(name)))}
 
     def coding(self, value: Any) -> dict[str, str] | None:
-        code = value.get("code") if isinstance(value, Mapping) else None
+        code = value.get("code") if isinstance(value, dict) else None
         if not isinstance(code, str) or not _CODE.fullmatch(code):
             return None
         system, version = value.get("system"), value.get("version")
@@ -285,13 +282,13 @@ class _Resource:
         return kept
 
     def concept(self, value: Any) -> dict[str, Any]:
-        codings = value.get("coding") if isinstance(value, Mapping) else None
+        codings = value.get("coding") if isinstance(value, dict) else None
         clean = [c for i in codings or [] if (c := self.coding(i))]
         return {"coding": clean} if clean else {}
 
     def address(self, value: Any) -> dict[str, str]:
         """State and ZIP3 inside the United States, the country alone elsewhere."""
-        given = value if isinstance(value, Mapping) else {}
+        given = value if isinstance(value, dict) else {}
         country, state = given.get("country"), given.get("state")
         kept: dict[str, str] = {}
         if isinstance(country, str) and re.fullmatch(r"[A-Z]{2,3}", country):
@@ -315,7 +312,7 @@ class _Resource:
 
     def dicom_uid(self, value: Any) -> dict[str, str] | None:
         """Keep an identifier only if it is the DICOM study UID, mapped as in the images."""
-        if not isinstance(value, Mapping) or value.get("system") != "urn:dicom:uid":
+        if not isinstance(value, dict) or value.get("system") != "urn:dicom:uid":
             return None
         mapped = self.uid(value.get("value"))
         return {"system": "urn:dicom:uid", "value": mapped} if mapped else None

@@ -17,17 +17,16 @@ _CURVE: Final = frozenset({0x05, 0x10, 0x20, 0x103, 0x3000})
 _OVERLAY_TYPE, _CURVE_TYPE = 0x40, 0x20
 
 
-def _text(source: Dataset, tag: int) -> str:
-    return values.ascii_text(source.get_item(tag)) if tag in source else ""
-
-
 def keeps_overlay(source: Dataset, tag: int) -> bool:
     """Whether an element of group 60xx belongs to a region of interest and holds no words."""
     plane = tag & 0xFFFF0000
-    return tag & 0xFFFF in _PLANE and _text(source, plane | _OVERLAY_TYPE) == "R"
+    return tag & 0xFFFF in _PLANE and values.text_of(source, plane | _OVERLAY_TYPE) == "R"
 
 
 def keeps_curve(source: Dataset, tag: int) -> bool:
     """Whether an element of group 50xx is a number of a curve that is no sound."""
     curve = tag & 0xFFFF0000
-    return tag & 0xFFFF in _CURVE and _text(source, curve | _CURVE_TYPE) not in ("", "AUDIO")
+    return tag & 0xFFFF in _CURVE and values.text_of(source, curve | _CURVE_TYPE) not in (
+        "",
+        "AUDIO",
+    )

@@ -7,10 +7,11 @@ run resumes without losing or redoing a file. Lines hold keyed digests in place 
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from healthval.deid.refuse import Reason
 from healthval.errors import UsageError
@@ -101,11 +102,14 @@ class Manifest:
         partial.replace(self.folder / SUMMARY)
 
 
+_FIELDS: Final = tuple(f.name for f in fields(Record))
+
+
 class Journal:
     """The lines of a running batch."""
 
     def __init__(self, folder: Path, batch: str) -> None:
-        self.path, self.batch = folder / JOURNAL, batch
+        self.path, self.batch, self._number = folder / JOURNAL, batch, -1
 
     def open(self) -> dict[str, Record]:
         """Start the journal, or read what an earlier run of the same batch finished.
@@ -118,28 +122,35 @@ class Journal:
         if not self.path.exists():
             if any(self.path.parent.glob("*/*.dcm")):
                 raise UsageError("the output folder holds other DICOM files; give an empty one")
-            self._append({"batch": self.batch})
+            with self.appending():
+                self._append({"batch": self.batch})
             return {}
         lines = [_parsed(line) for line in self.path.read_bytes().split(b"\n")]
         if not lines or lines[0] is None or lines[0].get("batch") != self.batch:
             raise UsageError(
                 "the output folder holds a batch made with another policy or secret; give an empty one"
             )
-        self._append(None)  # a line that a kill cut short ends here
+        with self.appending():
+            self._append(None)  # a line that a kill cut short ends here
         records = (_record(line) for line in lines[1:] if line is not None)
         return {record.source: record for record in records if record is not None}
 
+    @contextmanager
+    def appending(self) -> Iterator[Self]:
+        """Hold the journal open while a worker appends to it."""
+        self._number = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            yield self
+        finally:
+            os.close(self._number)
+
     def add(self, record: Record) -> None:
         """Append one line, in one write."""
-        self._append(asdict(record))
+        self._append({name: getattr(record, name) for name in _FIELDS})
 
     def _append(self, line: dict[str, Any] | None) -> None:
         text = "" if line is None else json.dumps(line, separators=(",", ":"))
-        number = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            os.write(number, (text + "\n").encode("ascii"))
-        finally:
-            os.close(number)
+        os.write(self._number, (text + "\n").encode("ascii"))
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:

@@ -6,16 +6,18 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Final
 
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from healthval import __version__
 from healthval.deid import values
 from healthval.deid.policy import Option, Policy
 from healthval.deid.profile import EDITION
+from healthval.deid.writer import encode_dataset
 
+Marks = tuple[RawDataElement, ...]
 # PS3.16 CID 7050
 METHOD_CODES: Final = {
     None: ("113100", "Basic Application Confidentiality Profile"),
@@ -60,42 +62,48 @@ def encoding_of(dataset: Dataset) -> tuple[bool, bool]:
     return False, True
 
 
-def write(output: Dataset, source: Dataset, policy: Policy, *, blanked: bool) -> None:
-    """Put the marks into `output`, and a new file meta where the source has one."""
+def marks_of(policy: Policy, encoding: tuple[bool, bool], *, blanked: bool) -> Marks:
+    """Elements that say what was done, encoded once per policy."""
     options = policy.options if blanked else policy.options - {Option.CLEAN_PIXEL_DATA}
-    for element in _marks(options, policy.dates):
-        output[element.tag] = element
-    method = DataElement(0x00120064, "SQ", Sequence(_code(*METHOD_CODES[o]) for o in METHOD_CODES if o is None or o in options))  # fmt: skip
-    output[0x00120064] = method
-    if blanked:
-        output.BurnedInAnnotation = "NO"
-    if getattr(source, "file_meta", None) is not None:
-        output.file_meta = file_meta(output, source)
-        output.preamble = bytes(128)
+    return _marks(options, policy.dates, encoding, blanked)
 
 
 @lru_cache(maxsize=32)
-def _marks(options: frozenset[Option], dates: str) -> tuple[DataElement, ...]:
-    return (
-        DataElement(0x00120062, "CS", "YES"),
-        DataElement(0x00120063, "LO", f"healthval {__version__}, PS3.15 {EDITION}"),
-        DataElement(0x00280303, "CS", _DATES[dates]),
-    )
+def _marks(options: frozenset[Option], dates: str, encoding: tuple[bool, bool], blanked: bool) -> Marks:  # fmt: skip
+    values_of = {
+        0x00120062: ("CS", "YES"),
+        0x00120063: ("LO", f"healthval {__version__}, PS3.15 {EDITION}"),
+        0x00280303: ("CS", _DATES[dates]),
+    }
+    if blanked:
+        values_of[0x00280301] = ("CS", "NO")
+    made = {tag: _raw(tag, vr, text.encode("ascii"), encoding) for tag, (vr, text) in values_of.items()}  # fmt: skip
+    codes = [METHOD_CODES[o] for o in METHOD_CODES if o is None or o in options]
+    made[0x00120064] = _raw(0x00120064, "SQ", b"".join(_code(*c, encoding) for c in codes), encoding)  # fmt: skip
+    return tuple(made.values())
 
 
-def _code(value: str, meaning: str) -> Dataset:
-    item = Dataset()
-    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "DCM", meaning
-    return item
+def _raw(tag: int, vr: str, value: bytes, encoding: tuple[bool, bool]) -> RawDataElement:
+    value += b" " * (len(value) % 2)
+    return RawDataElement(BaseTag(tag), vr, len(value), value, 0, *encoding)
+
+
+def _code(code: str, meaning: str, encoding: tuple[bool, bool]) -> bytes:
+    implicit, little = encoding
+    parts = {0x00080100: ("SH", code), 0x00080102: ("SH", "DCM"), 0x00080104: ("LO", meaning)}
+    item = Dataset({BaseTag(t): _raw(t, vr, v.encode("ascii"), encoding) for t, (vr, v) in parts.items()})  # fmt: skip
+    body = encode_dataset(item, implicit=implicit, little=little)
+    return struct.pack("<HHL" if little else ">HHL", 0xFFFE, 0xE000, len(body)) + body
 
 
 def file_meta(output: Dataset, source: Dataset) -> FileMetaDataset:
     """Build the file meta anew; nothing of the source's but the transfer syntax is copied."""
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\0\1"
-    meta.MediaStorageSOPClassUID = UID(text_of(output, 0x00080016))
-    meta.MediaStorageSOPInstanceUID = UID(text_of(output, 0x00080018))
-    meta.TransferSyntaxUID = UID(syntax_of(source))
+    meta.MediaStorageSOPClassUID = UID(values.text_of(output, 0x00080016))
+    meta.MediaStorageSOPInstanceUID = UID(values.text_of(output, 0x00080018))
+    changed = getattr(output, "file_meta", None) is not None
+    meta.TransferSyntaxUID = UID(syntax_of(output if changed else source))
     meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS)
     meta.ImplementationVersionName = _IMPLEMENTATION_VERSION
     return meta
@@ -117,8 +125,8 @@ def meta_bytes(output: Dataset, syntax: str) -> bytes:
     body = b"\2\0\1\0OB\0\0\2\0\0\0\0\1" + b"".join(
         _meta_element(element, vr, value)
         for element, vr, value in (
-            (0x02, b"UI", text_of(output, 0x00080016)),
-            (0x03, b"UI", text_of(output, 0x00080018)),
+            (0x02, b"UI", values.text_of(output, 0x00080016)),
+            (0x03, b"UI", values.text_of(output, 0x00080018)),
             (0x10, b"UI", syntax),
             (0x12, b"UI", IMPLEMENTATION_CLASS),
             (0x13, b"SH", _IMPLEMENTATION_VERSION),
@@ -134,16 +142,11 @@ def _meta_element(element: int, vr: bytes, text: str) -> bytes:
     return struct.pack("<HH2sH", 2, element, vr, len(value)) + value
 
 
-def text_of(dataset: Dataset, tag: int) -> str:
-    """Return the plain text of an attribute at the root, "" where it is absent."""
-    return values.ascii_text(dataset.get_item(tag)) if tag in dataset else ""
-
-
 def shows_face(dataset: Dataset) -> bool:
     """Whether a CT, MR or PET volume of the head could be rendered as a face."""
-    if text_of(dataset, 0x00080060) not in ("CT", "MR", "PT") or _ROWS not in dataset:
+    if values.text_of(dataset, 0x00080060) not in ("CT", "MR", "PT") or _ROWS not in dataset:
         return False
-    return any(_HEAD.search(text_of(dataset, tag)) for tag in _REGION_TAGS)
+    return any(_HEAD.search(values.text_of(dataset, tag)) for tag in _REGION_TAGS)
 
 
 def clean_codes(items: Iterable[Dataset], clean: Callable[[str], str]) -> None:

@@ -1,16 +1,19 @@
 """Pixels: which images may carry burned-in text, and how regions of them are blanked."""
 
+import math
 import re
 from typing import Final
 
 from pydicom.dataset import Dataset
-from pydicom.pixels.utils import get_expected_length
 
 from healthval.deid import values
 from healthval.deid.policy import PixelPolicy
 from healthval.deid.refuse import Reason, Refused
+from healthval.deid.regions import matching
 
 _PIXELS: Final = (0x7FE00010, 0x7FE00008, 0x7FE00009)
+# Rows, Columns, Samples per Pixel, Bits Allocated
+_SIZES: Final = (0x00280010, 0x00280011, 0x00280002, 0x00280100)
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
 _RISKY_CLASSES: Final = {
     "6.1": Reason.ULTRASOUND,
@@ -61,16 +64,20 @@ def risk(dataset: Dataset) -> Reason | None:
     """
     if not has_pixels(dataset):
         return None
-    if _text(dataset, 0x00280301).upper() == "YES":
+    if values.text_of(dataset, 0x00280301).upper() == "YES":
         return Reason.BURNED_IN
-    sop_class = _text(dataset, 0x00080016)
+    sop_class = values.text_of(dataset, 0x00080016)
     found = _RISKY_CLASSES.get(sop_class.removeprefix(_STORAGE))
-    return found or _RISKY_MODALITIES.get(_text(dataset, 0x00080060)) or _described_risk(dataset)
+    return (
+        found
+        or _RISKY_MODALITIES.get(values.text_of(dataset, 0x00080060))
+        or _described_risk(dataset)
+    )
 
 
 def _described_risk(dataset: Dataset) -> Reason | None:
-    image_type = _text(dataset, 0x00080008).upper()
-    words = f"{image_type}\\{_text(dataset, 0x0008103E).upper()}"
+    image_type = values.text_of(dataset, 0x00080008).upper()
+    words = f"{image_type}\\{values.text_of(dataset, 0x0008103E).upper()}"
     if _SCREEN.search(words):
         return Reason.SCREEN
     if _DOSE.search(words):
@@ -82,35 +89,50 @@ def _described_risk(dataset: Dataset) -> Reason | None:
 
 def check_pixels(dataset: Dataset, policy: PixelPolicy) -> bool:
     """Refuse a risky image that nothing covers; True when a person's sign-off let it pass."""
+    if has_pixels(dataset) and _has_embedded_overlay(dataset):
+        raise Refused(Reason.EMBEDDED_OVERLAY)
     reason = risk(dataset)
-    if reason is None:
+    if reason is None or matching(dataset, policy.rules) is not None:
         return False
     if policy.sign_off is None:
         raise Refused(reason)
     return True
 
 
+def _has_embedded_overlay(dataset: Dataset) -> bool:
+    """Whether unused bits of the pixel values hold an overlay (retired in 2004).
+
+    Those bits can be drawn text; to clear them would change every pixel.
+    """
+    planes = (0x60000000 | plane << 16 for plane in range(0, 32, 2))
+    return any(
+        values.number_of(dataset, plane | 0x0102) > 0 and plane | 0x3000 not in dataset
+        for plane in planes
+        if plane | 0x0102 in dataset
+    )
+
+
 def must_decode(dataset: Dataset, policy: PixelPolicy) -> bool:
     """Whether the policy needs the pixel values of this image."""
-    return False
+    wanted = policy.text != "ignore" or matching(dataset, policy.rules) is not None
+    return wanted and has_pixels(dataset)
 
 
 def clean_pixels(dataset: Dataset, output: Dataset, policy: PixelPolicy) -> bool:
     """Blank regions of `output`; True when pixels changed."""
-    return False
+    if not must_decode(dataset, policy):
+        return False
+    from healthval.deid.blank import clean
+
+    return clean(dataset, output, policy, matching(dataset, policy.rules))
 
 
 def native_length(dataset: Dataset) -> int | None:
     """Bytes that uncompressed pixels need; None where the data set does not say."""
-    try:
-        whole_bytes = dataset.BitsAllocated in (1, 8, 16, 32, 64)
-        # Some writers say YBR_FULL_422 and store full resolution all the same.
-        full = dataset.PhotometricInterpretation != "YBR_FULL_422"
-        needed = get_expected_length(dataset) if whole_bytes and full else 0
-        return max(needed, 0) or None
-    except (AttributeError, KeyError, TypeError, ValueError):  # the data set does not say
+    sizes = [values.number_of(dataset, tag) for tag in _SIZES]
+    # Some writers say YBR_FULL_422 and store full resolution all the same.
+    subsampled = "422" in values.text_of(dataset, 0x00280004)
+    if 0 in sizes or sizes[-1] not in (1, 8, 16, 32, 64) or subsampled:
         return None
-
-
-def _text(dataset: Dataset, tag: int) -> str:
-    return values.ascii_text(dataset.get_item(tag)) if tag in dataset else ""
+    frames = values.number_of(dataset, 0x00280008) if 0x00280008 in dataset else 1
+    return (math.prod(sizes) * max(frames, 1) + 7) // 8

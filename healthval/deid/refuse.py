@@ -5,6 +5,7 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
+from healthval.deid import values
 from healthval.deid.policy import Option, Policy
 from healthval.errors import DeidentificationError
 
@@ -71,9 +72,10 @@ class Refused(DeidentificationError):
 
 def check_object(dataset: Dataset, policy: Policy) -> None:
     """Refuse kinds of objects that no policy, or not this policy, makes safe."""
-    sop_class = str(dataset.get("SOPClassUID", None) or "")
-    stored = str(getattr(getattr(dataset, "file_meta", None), "MediaStorageSOPClassUID", ""))
-    classes = {sop_class, stored}
+    meta = getattr(dataset, "file_meta", None)
+    classes = {values.text_of(dataset, 0x00080016)}
+    if meta is not None:
+        classes.add(values.text_of(meta, 0x00020002))
     if _DIRECTORY in classes or _DIRECTORY_RECORDS in dataset:
         raise Refused(Reason.DICOMDIR)
     if any(c.startswith(_DOCUMENTS) for c in classes):

@@ -4,9 +4,11 @@ The pixels never enter Python memory unless a region of them is blanked, so a fi
 costs constant memory.
 """
 
+import io
 import os
 import struct
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -15,13 +17,14 @@ from pydicom import dcmread
 from pydicom.datadict import dictionary_has_tag
 from pydicom.dataset import Dataset
 
-from healthval.deid import marks
+from healthval.deid import marks, values
 from healthval.deid.pixels import native_length
-from healthval.deid.quiet import quiet
 from healthval.deid.refuse import Reason, Refused
 from healthval.deid.writer import encode_dataset
 
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
+# Enough for the header of nearly every image; what is longer is read from the file.
+_HEAD: Final = 1 << 16
 _UNDEFINED: Final = 0xFFFFFFFF
 
 
@@ -35,6 +38,11 @@ class Span:
     tail: bytes = b""
 
     @property
+    def is_compressed(self) -> bool:
+        """Whether the pixels are encapsulated frames."""
+        return self.header[-4:] == b"\xff\xff\xff\xff"
+
+    @property
     def end(self) -> int:
         """Where the pixel bytes end."""
         return self.start + self.length
@@ -42,14 +50,15 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file read up to its pixels."""
+    """An open file, read up to its pixels; `head` holds the bytes before them."""
 
-    path: Path
+    file: BinaryIO
     dataset: Dataset
+    head: bytes
     span: Span | None
 
 
-def read_source(path: Path, *, whole: bool = False) -> Source:
+def read_source(file: BinaryIO, *, whole: bool = False) -> Source:
     """Read a file's header, or all of it when its pixels must change or are deflated.
 
     Raises
@@ -58,34 +67,48 @@ def read_source(path: Path, *, whole: bool = False) -> Source:
         If it is no DICOM file that can be read.
     """
     try:
-        with quiet(), path.open("rb") as file:
-            dataset = dcmread(file, stop_before_pixels=not whole, force=True)
-            if not whole and _syntax(dataset) == _DEFLATED:
-                file.seek(0)
-                dataset, whole = dcmread(file, force=True), True
-            _check_is_dicom(dataset)
-            return Source(path, dataset, None if whole else _span(file, dataset))
+        dataset, at = _read(file, whole=whole)
+        _check_is_dicom(dataset)
+        file.seek(0)
+        head = file.read(-1 if at is None else at)
+        return Source(file, dataset, head, None if at is None else _span(file, dataset, at))
     except (Refused, OSError):
         raise
     except Exception:
         raise Refused(Reason.UNPARSEABLE) from None
 
 
+def _read(file: BinaryIO, *, whole: bool) -> tuple[Dataset, int | None]:
+    """Return the data set, and where its pixels start unless they were read with it."""
+    if not whole:
+        start = file.read(_HEAD)
+        memory = io.BytesIO(start)
+        with suppress(Exception):  # the header goes on behind these bytes
+            dataset = dcmread(memory, stop_before_pixels=True, force=True)
+            whole = _syntax(dataset) == _DEFLATED
+            if not whole and memory.tell() + 12 < len(start):
+                return dataset, memory.tell()
+    file.seek(0)
+    dataset = dcmread(file, stop_before_pixels=not whole, force=True)
+    return dataset, None if whole else file.tell()
+
+
 def _check_is_dicom(dataset: Dataset) -> None:
     # Without a preamble anything parses as something.
-    known = sum(dictionary_has_tag(tag) for tag, _ in dataset.items())
+    known = (
+        sum(dictionary_has_tag(tag) for tag, _ in dataset.items()) if not dataset.preamble else 0
+    )
     if not len(dataset) or (not dataset.preamble and known <= len(dataset) / 2):
         raise Refused(Reason.UNPARSEABLE)
 
 
 def _syntax(dataset: Dataset) -> str:
-    return str(dataset.file_meta.get("TransferSyntaxUID", ""))
+    return values.text_of(dataset.file_meta, 0x00020010)
 
 
-def _span(file: BinaryIO, dataset: Dataset) -> Span | None:
+def _span(file: BinaryIO, dataset: Dataset, at: int) -> Span | None:
     implicit, little = marks.encoding_of(dataset)
     order = "<" if little else ">"
-    at = file.tell()
     head = file.read(8)
     if len(head) < 8:
         return None
@@ -124,7 +147,8 @@ def encoded(output: Dataset, source: Source) -> bytes:
     """Encode everything that stands before the pixels, in the source's transfer syntax."""
     implicit, little = marks.encoding_of(source.dataset)
     body = encode_dataset(output, implicit=implicit, little=little)
-    syntax = marks.syntax_of(source.dataset)
+    changed = getattr(output, "file_meta", None) is not None
+    syntax = marks.syntax_of(output if changed else source.dataset)
     if syntax == _DEFLATED:
         packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
         body = packer.compress(body) + packer.flush()
@@ -134,18 +158,25 @@ def encoded(output: Dataset, source: Source) -> bytes:
 
 def write_output(target: Path, header: bytes, source: Source) -> None:
     """Write the header and copy the pixel bytes after it."""
-    with target.open("wb", buffering=0) as out:
-        out.write(header if source.span is None else header + source.span.header)
+    number = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        _write_all(number, header if source.span is None else header + source.span.header)
         if source.span is not None:
-            with source.path.open("rb", buffering=0) as file:
-                _copy(file, out, source.span.start, source.span.length)
-            out.write(source.span.tail)
+            _copy(source.file.fileno(), number, source.span)
+            _write_all(number, source.span.tail)
+    finally:
+        os.close(number)
 
 
-def _copy(file: BinaryIO, out: BinaryIO, start: int, length: int) -> None:
+def _write_all(number: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(number, data) :]
+
+
+def _copy(file: int, out: int, span: Span) -> None:
     done = 0
-    while done < length:
-        sent = os.sendfile(out.fileno(), file.fileno(), start + done, length - done)
+    while done < span.length:
+        sent = os.sendfile(out, file, span.start + done, span.length - done)
         if not sent:
             raise Refused(Reason.UNPARSEABLE)
         done += sent

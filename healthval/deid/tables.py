@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from healthval.cohort import Cohort, TableSchema
-from healthval.cohort.tables import check_frame
+from healthval.cohort.tables import as_schema, check_frame
 from healthval.deid.policy import Policy
 from healthval.deid.secret import Secret, case_id, date_offset, pseudonym
 from healthval.errors import DeidentificationError
@@ -56,7 +56,7 @@ class DeidentifiedCases:
 
 
 def deidentify_table(
-    frame: pd.DataFrame, schema: TableSchema, policy: Policy, secret: Secret
+    frame: pd.DataFrame, schema: TableSchema | Mapping[str, Any], policy: Policy, secret: Secret
 ) -> pd.DataFrame:
     """De-identify the declared columns of a table; labels, drops and undeclared columns are gone.
 
@@ -70,6 +70,7 @@ def deidentify_table(
     DeidentificationError
         If dates are to be shifted and no column names the patient.
     """
+    schema = as_schema(schema)
     leaving = {n: c for n, c in schema.columns.items() if c.kind not in {"label", "drop"}}
     if not leaving:
         raise DeidentificationError("the schema declares no column that may leave; declare one")

@@ -7,6 +7,7 @@ from typing import Any, Final
 from pydicom.charset import decode_bytes
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
 REMOVED: Final = b"REMOVED"
@@ -46,6 +47,7 @@ _TEMPORAL: Final = {
 
 # DataElement or RawDataElement; `is_raw` tells them apart, which no type checker can follow.
 Element = Any
+_FRAMES: Final = 0x00280008
 
 
 def dummy(vr: str) -> bytes:
@@ -118,3 +120,20 @@ def is_name(tag: int, element: Element) -> bool:
     if element.VR is None or element.VR == "UN":
         return dictionary_has_tag(tag) and dictionary_VR(tag) == "PN"
     return bool(element.VR == "PN")
+
+
+def text_of(dataset: Dataset, tag: int) -> str:
+    """Return the plain text of an attribute at the root, "" where it is absent."""
+    return ascii_text(dataset.get_item(tag)) if tag in dataset else ""
+
+
+def number_of(dataset: Dataset, tag: int) -> int:
+    """Return a whole number at the root, 0 where there is none or it is malformed."""
+    if tag not in dataset:
+        return 0
+    element: Element = dataset.get_item(tag)
+    value = element.value
+    if element.is_raw and element.VR in ("US", None) and tag != _FRAMES:
+        return int.from_bytes(value or b"", "little" if element.is_little_endian else "big")
+    text = ascii_text(element)
+    return int(text) if text.isdigit() else 0

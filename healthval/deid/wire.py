@@ -4,23 +4,21 @@ It never raises. Where the bytes make no sense it stops and says where.
 """
 
 import struct
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 
 PIXELS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
-_LONG: Final = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})  # fmt: skip
-_SHORT: Final = frozenset({b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"})  # fmt: skip
-_VRS: Final = {vr: vr.decode() for vr in _LONG | _SHORT}
+_LONG: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})  # fmt: skip
+_SHORT: Final = frozenset({"AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN", "SH", "SL", "SS", "ST", "TM", "UI", "UL", "US"})  # fmt: skip
+_VRS: Final = {vr.encode("ascii"): vr for vr in _LONG | _SHORT}
 _UNDEFINED: Final = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _MAX_DEPTH: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(NamedTuple):
     """A value that is no sequence: tags from the root, VR, and where its bytes are."""
 
     path: tuple[int, ...]
@@ -38,21 +36,36 @@ class Reader:
 
     def __init__(self, data: bytes, *, implicit: bool, little: bool, start: int = 0) -> None:
         order = "<" if little else ">"
-        self._tag, self._size = struct.Struct(order + "HH"), struct.Struct(order + "L")
-        self._order, self._item = order, self._tag.pack(0xFFFE, 0xE000)
+        self._explicit = struct.Struct(order + "HH2sH").unpack_from
+        self._plain = struct.Struct(order + "HHL").unpack_from
+        self._size = struct.Struct(order + "L").unpack_from
+        self._item = struct.pack(order + "HH", 0xFFFE, 0xE000)
         self.data, self.leaves = data, list[Leaf]()
         self.pixels: tuple[int, int] | None = None
         self.stopped: int | None = None
         self._all(start, implicit)
 
     def _all(self, start: int, implicit: bool) -> None:
-        end = self._elements(start, len(self.data), (), implicit)
+        try:
+            end = self._elements(start, len(self.data), (), implicit)
+        except struct.error:  # the bytes end within an element
+            end = start
         if self.stopped is None and self.pixels is None and end != len(self.data):
             self.stopped = end
 
     def _elements(self, at: int, end: int, path: tuple[int, ...], implicit: bool) -> int:
+        data, explicit, leaves = self.data, self._explicit, self.leaves
         while at + 8 <= end and self.stopped is None:
-            tag, vr, size, value = self._header(at, implicit)
+            group, element, code, size = explicit(data, at)
+            vr = _VRS.get(code)
+            if vr is None or implicit or group == 0xFFFE:
+                _, _, size = self._plain(data, at)
+                vr, value = vr_of(group << 16 | element), at + 8
+            elif vr in _LONG:
+                size, value = self._size(data, at + 8)[0], at + 12
+            else:
+                value = at + 8
+            tag = group << 16 | element
             if tag == _ITEM_END:
                 return value
             if tag in PIXELS and not path:
@@ -65,28 +78,18 @@ class Reader:
             at = value + size
             if at > end:
                 self.stopped, at = value, end
-            self.leaves.append(Leaf((*path, tag), vr, value, at))
-            if vr == "UN" and self.data[value : value + 4] == self._item:
+            leaves.append(Leaf((*path, tag), vr, value, at))
+            if vr == "UN" and data[value : value + 4] == self._item:
                 self._items(value, at, size, (*path, tag), True)
         return at
-
-    def _header(self, at: int, implicit: bool) -> tuple[int, str, int, int]:
-        group, element = self._tag.unpack_from(self.data, at)
-        tag = group << 16 | element
-        vr = self.data[at + 4 : at + 6]
-        if implicit or group == 0xFFFE or vr not in _VRS:
-            return tag, vr_of(tag), self._size.unpack_from(self.data, at + 4)[0], at + 8
-        if vr in _LONG and at + 12 <= len(self.data):
-            return tag, _VRS[vr], self._size.unpack_from(self.data, at + 8)[0], at + 12
-        size = struct.unpack_from(self._order + "H", self.data, at + 6)[0]
-        return tag, _VRS[vr], size, at + 8
 
     def _items(self, at: int, end: int, size: int, path: tuple[int, ...], implicit: bool) -> int:
         stop = end if size == _UNDEFINED else min(at + size, end)
         if len(path) > _MAX_DEPTH:
             self.stopped = at
         while at + 8 <= stop and self.stopped is None:
-            tag, _, length, value = self._header(at, True)
+            group, element, length = self._plain(self.data, at)
+            tag, value = group << 16 | element, at + 8
             if tag == _SEQUENCE_END:
                 return value
             if tag != _ITEM:

@@ -33,6 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         predict,
         max_concurrency=options.max_concurrency,
         seconds=options.seconds,
+        inputs=options.inputs,
     )
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -57,6 +58,8 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--memory-mb", type=int, default=0)
     parser.add_argument("--max-concurrency", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=MAX_SECONDS)
+    inputs = os.environ.get("HEALTHVAL_INPUTS", "")
+    parser.add_argument("--inputs", default=inputs, help="file:// or s3:// prefix it may read")
     parser.add_argument("--idle-seconds", type=float, default=0, help="stop after so long unused")
     parser.add_argument("--die-with-parent", action="store_true", help="stop when stdin closes")
     return parser.parse_args(argv)

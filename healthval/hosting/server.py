@@ -13,7 +13,9 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as Late
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from healthval.errors import HostingError
 from healthval.hosting.artefact import Predict
@@ -51,9 +53,11 @@ class ModelServer(ThreadingHTTPServer):
         *,
         max_concurrency: int = 4,
         seconds: float = MAX_SECONDS,
+        inputs: str = "",
     ) -> None:
         super().__init__(address, _Handler)
         self.seconds = seconds
+        self._inputs = inputs
         self.stuck = False
         self.last_used = time.monotonic()
         self._predict = predict
@@ -69,7 +73,7 @@ class ModelServer(ThreadingHTTPServer):
 
     def answer(self, body: bytes) -> bytes:
         """Score the instances in an invocation's body."""
-        instances = read_instances(body)
+        instances = read_instances(body, self._inputs)
         if not self._places.acquire(blocking=False):
             raise Refused(429, "all places of this model are taken; try again")
         with self._count:
@@ -106,8 +110,11 @@ class ModelServer(ThreadingHTTPServer):
         """Stay silent where the base class would print a traceback with values in it."""
 
 
-def read_instances(body: bytes) -> list[Any]:
-    """Read instances from JSON: ``columns`` + ``rows``, ``files`` (base64), or ``instances``.
+def read_instances(body: bytes, inputs: str = "") -> list[Any]:
+    """Read instances from JSON.
+
+    ``columns`` and ``rows`` of a table; ``files`` in base64; ``addresses`` of files too large for
+    the call, which must lie below `inputs`; or ``instances`` as they are.
 
     >>> read_instances(b'{"columns": ["age"], "rows": [[61], [null]]}')
     [{'age': 61}, {'age': None}]
@@ -119,11 +126,36 @@ def read_instances(body: bytes) -> list[Any]:
             return [dict(zip(columns, row, strict=True)) for row in sent["rows"]]
         if "files" in sent:
             return [base64.b64decode(text, validate=True) for text in sent["files"]]
+        if "addresses" in sent:
+            return [_fetch(address, inputs) for address in sent["addresses"]]
         return list(sent["instances"])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, binascii.Error):
         raise Refused(
             400, "the body is not JSON with columns and rows, files or instances"
         ) from None
+
+
+def _fetch(address: str, inputs: str) -> bytes:
+    """Read a file that was left for us, and no other."""
+    place = address.removeprefix(inputs)
+    if not inputs or place == address or ".." in place or "%" in place:
+        raise Refused(400, "an address lies outside the inputs this server may read")
+    parts = urlsplit(address)
+    if parts.scheme == "file":
+        try:
+            return Path(unquote(parts.path)).read_bytes()
+        except OSError:
+            raise Refused(400, "there is no file at an address") from None
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        data: bytes = (
+            boto3.client("s3").get_object(Bucket=parts.netloc, Key=parts.path[1:])["Body"].read()
+        )
+    except (BotoCoreError, ClientError):
+        raise Refused(400, "there is no file at an address") from None
+    return data
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -4,6 +4,7 @@ The clients are boto3's and come from outside, so this module reads no region, k
 The table has the keys ``pk`` and ``sk`` (text) and its time-to-live on ``expires``.
 """
 
+import base64
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ from healthval.hub.ports import (
     HostUnavailable,
     Item,
     ModelFailed,
+    Offer,
     StoreUnavailable,
     Write,
     check_object_key,
@@ -52,7 +54,11 @@ def _reaching() -> Iterator[None]:
 
 
 class S3Objects:
-    """Object store in a bucket; `If-None-Match` decides who was first."""
+    """Object store in a bucket; `If-None-Match` decides who was first.
+
+    The client must be made with ``Config(signature_version="s3v4")``: boto3 signs addresses by an
+    older scheme otherwise, which covers neither length nor checksum.
+    """
 
     def __init__(self, client: Any, bucket: str) -> None:
         self._s3, self._bucket = client, bucket
@@ -90,6 +96,30 @@ class S3Objects:
         with _reaching():
             found = pages.paginate(Bucket=self._bucket, Prefix=prefix)
             return sorted(entry["Key"] for page in found for entry in page.get("Contents", ()))
+
+    def address(self, key: str) -> str:
+        """Return the object's address."""
+        check_object_key(key)
+        return f"s3://{self._bucket}/{key}"
+
+    def offer(self, key: str, size: int, sha256: str, seconds: int) -> Offer | None:
+        """Sign a PUT: length and checksum are part of the signature, so S3 takes no other bytes."""
+        check_object_key(key)
+        checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
+        with _reaching():
+            url: str = self._s3.generate_presigned_url(
+                "put_object",
+                Params={
+                    "Bucket": self._bucket,
+                    "Key": key,
+                    "ContentLength": size,
+                    "ChecksumSHA256": checksum,
+                },
+                ExpiresIn=seconds,
+            )
+        if "X-Amz-SignedHeaders" not in url:
+            raise ValueError('the S3 client must have Config(signature_version="s3v4")')
+        return Offer(url, {"x-amz-checksum-sha256": checksum})
 
     def _put(self, key: str, data: bytes) -> str:
         try:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from healthval.hub.ports import (
     Item,
     ModelFailed,
     ObjectStore,
+    Offer,
     StoreUnavailable,
     Write,
     check_object_key,
@@ -95,6 +97,14 @@ class FolderObjects:
         return sorted(
             name for name in names if name.startswith(prefix) and not name.startswith(".")
         )
+
+    def address(self, key: str) -> str:
+        """Return the file's address."""
+        return self._path(key).resolve().as_uri()
+
+    def offer(self, key: str, size: int, sha256: str, seconds: int) -> Offer | None:
+        """Leave it to the hub."""
+        return None
 
     def _path(self, key: str) -> Path:
         check_object_key(key)
@@ -253,9 +263,11 @@ class ProcessHost:
         start_seconds: float = 60,
     ) -> None:
         self._objects, self._folder = objects, folder
+        self._inputs = objects.address("uploads/any.dcm").removesuffix("any.dcm")
         self._idle_seconds, self._start_seconds = idle_seconds, start_seconds
         self._children: dict[str, _Child] = {}
-        self._lock = threading.Lock()
+        # One lock a model: while one is loading, the others answer.
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def start(self, model: HostedModel) -> None:
         """Start the child and wait until it has loaded the model."""
@@ -263,7 +275,7 @@ class ProcessHost:
 
     def stop(self, model: HostedModel) -> None:
         """End the child, letting what it is doing finish."""
-        with self._lock:
+        with self._locks[model.endpoint]:
             child = self._children.pop(model.endpoint, None)
         if child:
             child.end()
@@ -287,13 +299,14 @@ class ProcessHost:
 
     def close(self) -> None:
         """End all children."""
-        with self._lock:
-            children, self._children = list(self._children.values()), {}
-        for child in children:
-            child.end()
+        for endpoint, lock in list(self._locks.items()):
+            with lock:
+                child = self._children.pop(endpoint, None)
+            if child:
+                child.end()
 
     def _running(self, model: HostedModel) -> _Child:
-        with self._lock:
+        with self._locks[model.endpoint]:
             child = self._children.get(model.endpoint)
             if child and child.process.poll() is None:
                 return child
@@ -308,7 +321,7 @@ class ProcessHost:
                 *(sys.executable, "-m", "healthval.hosting", "serve", "--port", "0"),
                 *("--model", str(self._unpacked(model)), "--memory-mb", str(model.memory_mb)),
                 *("--max-concurrency", str(model.max_concurrency), "--die-with-parent"),
-                *("--idle-seconds", str(self._idle_seconds)),
+                *("--idle-seconds", str(self._idle_seconds), "--inputs", self._inputs),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

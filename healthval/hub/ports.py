@@ -69,6 +69,14 @@ class Write:
     expires: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A signed address to PUT to, with the headers that were signed along."""
+
+    url: str
+    headers: Mapping[str, str]
+
+
 class ObjectStore(Protocol):
     """Bytes under a key that are written once. Keys look like ``folder/folder/name.ext``."""
 
@@ -83,6 +91,12 @@ class ObjectStore(Protocol):
 
     def keys(self, prefix: str) -> list[str]:
         """List the keys that begin with `prefix`, sorted."""
+
+    def address(self, key: str) -> str:
+        """Where a model host reads the bytes: a file: or s3: address."""
+
+    def offer(self, key: str, size: int, sha256: str, seconds: int) -> Offer | None:
+        """Sign a place to PUT exactly these bytes; None where the hub takes them itself."""
 
 
 class Index(Protocol):
@@ -194,6 +208,14 @@ class MemoryObjects:
     def keys(self, prefix: str) -> list[str]:
         """List keys by prefix."""
         return sorted(key for key in self.held if key.startswith(prefix))
+
+    def address(self, key: str) -> str:
+        """Name the bytes; no other process can read them."""
+        return f"memory:{key}"
+
+    def offer(self, key: str, size: int, sha256: str, seconds: int) -> Offer | None:
+        """Leave it to the hub."""
+        return None
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import json
+import logging
 import secrets
 import threading
 import time
@@ -21,6 +22,7 @@ from typing import Any
 from healthval.contracts.base import canonical_json, digest, read_wire
 from healthval.contracts.model import InputContract, InputField, ModelRecord
 from healthval.contracts.prediction import (
+    MAX_INLINE_BYTES,
     DicomInstances,
     Prediction,
     PredictionAnswer,
@@ -38,9 +40,13 @@ from healthval.hub.ports import (
     HostUnavailable,
     Item,
     ModelFailed,
+    Offer,
     Refusal,
+    StoreUnavailable,
     Write,
 )
+
+log = logging.getLogger("healthval.hub")
 
 LEASE_SECONDS = 10
 KEEP_SECONDS = 86_400
@@ -49,6 +55,15 @@ QUICK_SECONDS = 2.0
 HOST_ATTEMPTS = 6
 # Folder of the object store -> partition of the index that says how long its objects are kept.
 KEPT = {"requests": "predictions", "answers": "predictions", "uploads": "uploads"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one file of known size and hash may be put."""
+
+    key: str
+    size: int
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,29 +78,40 @@ class Uploads:
         access.require(self.backend, site, Subject(asked.model, asked.version, asked.plan_hash))
         end = self.backend.now + TICKET_SECONDS
         upload = f"upload-{secrets.token_hex(16)}"
+        forget = self.backend.now + KEEP_SECONDS
+        self.backend.index.commit([Write("uploads", f"{site}#{upload}", {}, expires=forget)])
         terms = f"{site}.{asked.size}.{asked.sha256}.{end}"
-        url = f"/v1/uploads/{upload}?terms={terms}&signature={self._sign(upload, terms)}"
-        return UploadTicket(id=upload, url=url, not_after=datetime.fromtimestamp(end, UTC))
+        own = f"/v1/uploads/{upload}?terms={terms}&signature={self._sign(upload, terms)}"
+        offer = self.backend.objects.offer(
+            _upload_key(site, upload), asked.size, asked.sha256, TICKET_SECONDS
+        ) or Offer(own, {})
+        until = datetime.fromtimestamp(end, UTC)
+        return UploadTicket(id=upload, url=offer.url, headers=dict(offer.headers), not_after=until)
 
-    def take(self, upload: str, terms: str, signature: str, data: bytes) -> None:
-        """Keep the file that a ticket was made for, and no other."""
+    def place(self, upload: str, terms: str, signature: str) -> Place:
+        """Read an address, before any byte of the file: ours, and not too old."""
         if not hmac.compare_digest(self._sign(upload, terms).encode(), signature.encode()):
             raise Refusal(403, "The upload address is not one this hub signed")
         site, size, sha256, end = terms.split(".")
         if int(end) <= self.backend.now:
             raise Refusal(403, "The upload address has expired", "ask for a new one")
-        if len(data) != int(size) or hashlib.sha256(data).hexdigest() != sha256:
-            raise Refusal(422, "The file is not the one the address was made for", "ask again")
-        if data[128:132] != b"DICM":
-            raise Refusal(422, "The file is not DICOM", "write it with its preamble and 'DICM'")
-        note = Write("uploads", f"{site}#{upload}", {}, expires=self.backend.now + KEEP_SECONDS)
-        with suppress(Conflict):
-            self.backend.index.commit([note])
-        self.backend.objects.put_if_absent(_upload_key(site, upload), data)
+        return Place(_upload_key(site, upload), int(size), sha256)
 
-    def read(self, site: str, upload: str) -> bytes:
-        """Return an uploaded file of this site."""
-        return self.backend.objects.get(_upload_key(site, upload))
+    def take(self, place: Place, data: bytes) -> None:
+        """Keep the file that an address was made for, and no other."""
+        if len(data) != place.size or hashlib.sha256(data).hexdigest() != place.sha256:
+            raise Refusal(422, "The file is not the one the address was made for", "ask again")
+        self.backend.objects.put_if_absent(place.key, data)
+
+    def instance(self, site: str, upload: str) -> dict[str, Any]:
+        """Hand a file to the model host: in the call when it fits, else by its address."""
+        key = _upload_key(site, upload)
+        data = self.backend.objects.get(key)
+        if data[128:132] != b"DICM":
+            raise ModelFailed("the file is not DICOM")
+        if len(data) > MAX_INLINE_BYTES - 1024:
+            return {"addresses": [self.backend.objects.address(key)]}
+        return {"files": [base64.b64encode(data).decode()]}
 
     def check_held(self, site: str, uploads: Iterable[str]) -> None:
         """Refuse uploads that this site has not made."""
@@ -208,7 +234,10 @@ class Predictions:
             data = answer.model_dump_json().encode()
             self.backend.objects.put_if_absent(_answer_key(site, batch), data)
             self._finish(site, batch, "done")
-        except ModelFailed:
+        except StoreUnavailable:
+            raise  # the batch stays pending, and the next poll takes it up
+        except Exception as error:
+            _note(error)
             self._finish(site, batch, "failed")
         self.backend.objects.delete(_request_key(site, batch))
         if isinstance(request.instances, DicomInstances):
@@ -244,8 +273,7 @@ class Predictions:
 
     def _score_file(self, site: str, model: ModelRecord, case: str, upload: str) -> Prediction:
         try:
-            file = base64.b64encode(self.uploads.read(site, upload)).decode()
-            return _prediction(case, self._invoke(model, {"files": [file]})[0])
+            return _prediction(case, self._invoke(model, self.uploads.instance(site, upload))[0])
         except (ModelFailed, KeyError, IndexError):
             return Prediction(case=case, reason="model_failed")
 
@@ -257,6 +285,12 @@ class Predictions:
                 return _scores(answer)
             time.sleep(0.1 * 2**attempt)
         raise ModelFailed("the model host is out of reach")
+
+
+def _note(error: Exception) -> None:
+    """Log a failure of our own by kind: its words may hold what was sent."""
+    if not isinstance(error, ModelFailed):
+        log.error("a batch failed inside the hub: %s", type(error).__name__)
 
 
 def _scores(answer: bytes) -> list[float | None]:

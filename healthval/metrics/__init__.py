@@ -1,8 +1,10 @@
 """Pure statistics: every number with an interval."""
 
 from healthval.errors import MissingPredictionError, SingleClassError
+from healthval.metrics.agreement import reader_agreement
 from healthval.metrics.binned import HosmerLemeshow, expected_calibration_error, hosmer_lemeshow
 from healthval.metrics.calibration import Calibration, calibration
+from healthval.metrics.characteristics import table_one
 from healthval.metrics.comparison import (
     Comparison,
     PairedAccuracy,
@@ -122,6 +124,7 @@ __all__ = [
     "partial_auroc",
     "predictive_values",
     "proportion",
+    "reader_agreement",
     "recalibrate",
     "reference_standard",
     "required_sample_size",
@@ -129,4 +132,5 @@ __all__ = [
     "segmentation",
     "subgroups",
     "survival",
+    "table_one",
 ]

@@ -9,12 +9,12 @@ from healthval.contracts.model import ModelCard
 from healthval.contracts.submission import ReleasedEstimate, Submission
 from healthval.errors import ReportError
 from healthval.report.criteria import PlanFacts
-from healthval.report.markup import WITHHELD, Shown, number
+from healthval.report.markup import WITHHELD, Shown, count, sites
 
 POOLED = "random-effects mean over sites"
 COUNTS = "all cases together"
 ONE_SITE = "the one site"
-NO_COUNTS = "no site released all four counts"
+NO_COUNTS = "no site released its counts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Findings:
             if measure == "brier":
                 exact = self.study.calibration
                 return _pair(exact.brier, exact.brier_ci, "no site released it"), COUNTS
-            return pooled(getattr(self.study, measure))
+            return pooled(getattr(self.study, measure.removeprefix("calibration_")))
         at = self.at(threshold)
         if at is None:
             return Shown(None, why="not a pre-specified threshold of the study"), "none"
@@ -51,9 +51,10 @@ def _at_threshold(at: ThresholdPool, measure: str) -> tuple[Shown, str]:
     if at.bivariate is not None and measure in {"sensitivity", "specificity"}:
         value, ci = getattr(at.bivariate, measure), getattr(at.bivariate, f"{measure}_ci")
         return _pair(value, ci, ""), "bivariate random-effects mean over sites"
-    if measure == "net_benefit":
-        return rate(at.net_benefit, NO_COUNTS), COUNTS
-    return rate(getattr(at.counts, measure) if at.counts.k else None, NO_COUNTS), COUNTS
+    found = at.net_benefit if measure == "net_benefit" else getattr(at.counts, measure)
+    if found is None or not found.k:
+        return Shown(None, why=NO_COUNTS), "none"
+    return rate(found, NO_COUNTS), f"all cases of {sites(found.k)} together"
 
 
 def pooled(measure: PooledMeasure) -> tuple[Shown, str]:
@@ -88,18 +89,16 @@ def estimate(released: ReleasedEstimate | None) -> Shown:
 
 
 def total(cells: Total) -> str:
-    """Print a sum over sites; where a site withheld its count, what is known of it.
+    """Print a sum over sites; where a site withheld its count, only the least it can be.
 
-    >>> total(Total(420, None, 2, 1)), total(Total(420, 425, 2, 1)), total(Total(420, 420, 3, 0))
-    ('≥420', '420 to 425', '420')
+    No upper bound is printed: together with the other sites it would close in on the withheld one.
+
+    >>> total(Total(420, 425, 2, 1)), total(Total(420, 420, 3, 0)), total(Total(0, 9, 0, 2))
+    ('≥420', '420', 'withheld')
     """
     if not cells.n_sites:
         return WITHHELD
-    if cells.exact is not None:
-        return number(cells.exact, 0)
-    if cells.upper is None:
-        return f"≥{cells.lower}"
-    return f"{cells.lower} to {cells.upper}"
+    return f"≥{count(cells.lower)}" if cells.n_suppressed else count(cells.lower)
 
 
 def match(study: StudyResult, submissions: Iterable[Submission]) -> dict[str, Submission]:

@@ -11,6 +11,7 @@ from healthval.report.markup import Shown, number
 
 Scale = Literal["linear", "log", "logit"]
 ROWS_PER_FIGURE = 36
+LABEL_LENGTH = 30  # characters
 
 # Inches: a full text column wide, one line per row.
 _WIDTH, _LINE, _TOP, _BOTTOM, _LABEL = 6.9, 0.215, 0.34, 0.5, 0.03
@@ -85,6 +86,11 @@ def forest(
     return drawn.svg
 
 
+def shortened(label: str) -> str:
+    """Fit a label into its column; the table behind the figure has it whole."""
+    return label if len(label) <= LABEL_LENGTH else f"{label[: LABEL_LENGTH - 1].rstrip()}…"
+
+
 def _lines(pooled: Pooled) -> float:
     return 1.3 + bool(pooled.prediction) + bool(pooled.heterogeneity)
 
@@ -103,7 +109,7 @@ class _Plot:
     def __init__(self, figure: Any, axis: Axis, lines: float, n_columns: int) -> None:
         from matplotlib.transforms import blended_transform_factory
 
-        left = 1.85 + 0.58 * n_columns
+        left = 2.0 + 0.58 * n_columns
         right = _WIDTH - 1.6
         width, height = figure.get_size_inches()
         place = (left / width, _BOTTOM / height, (right - left) / width, lines * _LINE / height)
@@ -113,7 +119,7 @@ class _Plot:
         self.low, self.high = _BOUNDS[axis.scale]
         # x in inches from the left edge of the figure, y in lines of the plot
         self.beside = blended_transform_factory(figure.dpi_scale_trans, self.axes.transData)
-        self.columns = [1.7 + 0.58 * i for i in range(1, n_columns + 1)]
+        self.columns = [1.85 + 0.58 * i for i in range(1, n_columns + 1)]
 
     def limits(self, rows: Sequence[Row], pooled: Pooled | None) -> None:
         ends: list[float] = [] if self.axis.reference is None else [self.axis.reference]
@@ -140,10 +146,11 @@ class _Plot:
         self.words(_WIDTH - 0.03, -1.0, "Estimate (95% CI)", ha="right", fontweight="bold")
 
     def row(self, y: float, row: Row) -> None:
+        label = shortened(row.label)
         if row.shown is None:
-            self.words(_LABEL, y, row.label, ha="left", fontweight="bold")
+            self.words(_LABEL, y, label, ha="left", fontweight="bold")
             return
-        self.words(_LABEL, y, row.label, ha="left")
+        self.words(_LABEL, y, label, ha="left")
         self.beside_words(y, row.columns, row.shown)
         if row.shown.value is None:
             return

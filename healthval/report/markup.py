@@ -112,13 +112,18 @@ def words(column: str) -> str:
 def show(value: Any) -> str:
     """Escape a word unless it is markup already; an estimate stays on one line."""
     if isinstance(value, Shown):
-        return f'<span class="estimate">{escape(value.text())}</span>'
+        return unbroken(value.text()).html
     return value.html if isinstance(value, Markup) else escape(str(value))
 
 
 def hashed(digest: str) -> Markup:
     """Set a digest in its own type."""
     return Markup(f'<span class="hash">{escape(digest)}</span>')
+
+
+def unbroken(text: str) -> Markup:
+    """Keep a short text on one line."""
+    return Markup(f'<span class="unbroken">{escape(text)}</span>')
 
 
 def table(

@@ -3,7 +3,18 @@
 from healthval.report.criteria import PlanFacts, Verdict, judge
 from healthval.report.document import Section
 from healthval.report.findings import Findings, total
-from healthval.report.markup import Markup, box, bullets, facts, number, show, sites, table, tiles
+from healthval.report.markup import (
+    Markup,
+    box,
+    bullets,
+    facts,
+    number,
+    show,
+    sites,
+    table,
+    tiles,
+    unbroken,
+)
 
 FEW_EVENTS = 100  # Collins, Ogundimu & Altman 2016, Stat Med 35:214: fewer mislead
 _SHAPES = {"met": ("met", "●"), "not met": ("unmet", "■"), "inconclusive": ("open", "▲")}
@@ -74,13 +85,13 @@ def _verdict_table(found: tuple[Verdict, ...], plan: PlanFacts) -> Markup:
             ),
         )
     rows = [
-        [v.criterion.name(), v.criterion.target(), v.shown, v.basis, badge(v.outcome)]
+        [v.criterion.name(), unbroken(v.criterion.target()), v.shown, v.basis, badge(v.outcome)]
         for v in found
     ]
     when = "amended after it was registered" if plan.amended else "fixed before data were seen"
     return table(
         f"Acceptance criteria of the plan ({when})",
-        ["Criterion", "Target", "Result (95% CI)", "Result is", "Verdict"],
+        ["Criterion", "Target", "Result (95% CI)", "Basis", "Verdict"],
         rows,
         kind="words",
         note="Met: the whole interval reaches the target. Not met: none of it does. Inconclusive: "
@@ -142,7 +153,7 @@ def limitations(findings: Findings) -> list[Markup]:
     """Collect what a reader must keep in mind, from the results themselves and from the card."""
     study, card = findings.study, findings.card
     found = [*_of_size(findings), *_of_conduct(findings), *study.notes]
-    if findings.plan.amended or any(site.plan_amended for site in study.sites):
+    if findings.plan.amended:
         found.insert(0, "The plan was amended after it was registered.")
     items = [Markup(show(text)) for text in dict.fromkeys(found)]
     if card.limitations:
@@ -170,7 +181,8 @@ def _of_size(findings: Findings) -> list[str]:
         if left:
             found.append(
                 f"Counts at threshold {at.threshold:g} leave out {len(left)} of {study.k} sites "
-                "because of small cells."
+                "because of small cells; these are often few errors, so the rates may look worse "
+                "than they are."
             )
     return found
 

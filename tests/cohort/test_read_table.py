@@ -6,6 +6,7 @@ import traceback
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -91,6 +92,15 @@ def test_a_label_means_the_same_in_every_spelling(values):
         True,
         False,
     ]
+
+
+def test_yes_and_no_mean_the_same_quoted_or_not():
+    plan = yaml.safe_load(
+        "{kind: label, positive: [yes, 1], negative: [no], indeterminate: [unclear]}"
+    )
+    frame = table().assign(sepsis=["Yes", "no", "unclear", "", "true", "0"])
+    cohort = read_table(frame, schema(sepsis=plan))
+    assert cohort.reference.tolist() == [True, False, pd.NA, pd.NA, True, False]
 
 
 def test_boolean_labels_are_understood():
@@ -217,6 +227,19 @@ def test_a_declaration_that_makes_no_sense_is_refused(changes):
         schema(**changes)
 
 
+def test_a_schema_may_still_be_a_mapping():
+    short = {"mrn": "id", "patient": {"kind": "cluster"}, "age": "age"}
+    assert read_table(table(), short).schema == read_table(table(), {"columns": short}).schema
+    with pytest.raises(CohortError, match=r"2 places .* \(columns.age, columns.sex\)"):
+        read_table(table(), short | {"sex": "category", "age": "years"})
+
+
+def test_a_missing_value_needs_no_unit():
+    lactate = COLUMNS["lactate"] | {"unit_column": "unit"}
+    frame = table().assign(lactate=[1.5, None] * 3, unit=["mmol/L", None] * 3)
+    assert read_table(frame, schema(lactate=lactate)).frame["lactate"].notna().sum() == 3
+
+
 def test_a_cohort_shows_counts_only():
     cohort = read_table(table().assign(mrn=[f"{CANARY}{i}" for i in range(6)]), schema())
     for shown in (repr(cohort), str(cohort), cohort._repr_html_()):
@@ -276,3 +299,39 @@ def test_readers_become_one_reference_by_the_declared_rule(rule, verdicts):
     )
     declared = TableSchema.model_validate({"columns": COLUMNS | READERS, "readers": rule})
     assert read_table(frame, declared).verdicts.tolist() == verdicts
+
+
+def ages(births, seen="2024-03-01"):
+    age = {"kind": "age", "at": "seen"}
+    return read_table(table(seen=seen, age=births), schema(age=age))
+
+
+def test_an_age_is_counted_in_completed_years_at_a_date():
+    births = ["2000-03-01", "2000-03-02", "2000-02-29", "1934-01-01", "", "2024-03-01"]
+    found = ages(births).frame["age"]
+    assert found.tolist()[:4] == [24, 23, 24, 90]
+    assert np.isnan(found[4])
+    assert found[5] == 0
+
+
+def test_a_birth_after_the_date_is_refused():
+    with pytest.raises(CohortError, match=r"column 'age': 1 of 6 values lie after .* row 5"):
+        ages(["2000-01-01"] * 5 + ["2024-03-02"])
+    with pytest.raises(CohortError, match=r"column 'age': 1 of 6 values are not ISO 8601"):
+        ages(["2000-01-01"] * 5 + [CANARY])
+    with pytest.raises(ValidationError):
+        schema(age={"kind": "age", "at": "nope"})
+
+
+def test_a_csv_file_keeps_quoted_line_breaks_and_notices_repeated_columns(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('"mrn",patient,"seen\nat","note"\n001,p,2024-01-01,"a\nb, c"\n\n002,p,,\n')
+    declared = {"mrn": {"kind": "id"}, "patient": {"kind": "cluster"}}
+    cohort = read_table(path, TableSchema.model_validate({"columns": declared}))
+    assert cohort.cases.tolist() == ["001", "002"]
+    path.write_text("mrn,patient,mrn\n1,2,3\n")
+    with pytest.raises(CohortError, match=r"occur twice in the table \(mrn\)"):
+        read_table(path, TableSchema.model_validate({"columns": declared}))
+    path.write_text("mrn,patient\n")
+    with pytest.raises(CohortError, match="no rows"):
+        read_table(path, TableSchema.model_validate({"columns": declared}))

@@ -136,6 +136,11 @@ BROKEN = {
         "line 2: a resource has the shape of FHIR R5",
     ),
     "r5type.ndjson": (ndjson([{"resourceType": "GenomicStudy"}]), "FHIR R5"),
+    "old.ndjson": (ndjson([{"resourceType": "MedicationOrder"}]), "older than FHIR R4"),
+    "stu3.ndjson": (
+        ndjson([{"resourceType": "Condition", "clinicalStatus": CANARY}]),
+        "older than FHIR R4",
+    ),
     "circle.ndjson": (
         ndjson(
             [

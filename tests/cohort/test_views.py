@@ -250,6 +250,7 @@ def test_what_lies_outside_the_subset_is_left_to_the_library():
         ("valueInstant", "2024-03-01T09:30:00.000Z", "@2024-03-01T09:30:00Z = %c"),
         ("valueInteger", 2, "telecom[1].rank = %c"),
         ("valueInteger64", "2", "%c = '2'"),
+        ("valueInteger64", "2", "%c = telecom[1].rank and %c > 1"),
         ("valueOid", "urn:oid:1.2.3", "%c = 'urn:oid:1.2.3'"),
         ("valueString", "Berg", "name.family = %c"),
         ("valuePositiveInt", 1, "telecom.first().rank = %c"),
@@ -284,6 +285,7 @@ INVALID = {
         {"unionAll": [columns(a="id", b="id"), columns(b="id", a="id")]}
     ),
     "undefined constant": view(columns(id="%nope")),
+    "integer64 of words": view(columns(v="%c"), constant=[{"name": "c", "valueInteger64": "x"}]),
     "constant without value": view(columns(id="id"), constant=[{"name": "c"}]),
     "unknown function": view(columns(id="id.frobnicate()")),
     "where not boolean": view(columns(id="id"), where=[{"path": "name.family"}]),

@@ -126,6 +126,15 @@ def test_ids_and_references_of_all_spellings_are_one_pseudonym():
     assert clean(PATIENT)["generalPractitioner"] == [{"reference": f"Practitioner/{alias('dr-1')}"}]
 
 
+@pytest.mark.parametrize(
+    "name", ["Zyxwolf/4711", "http://x/Zyxwolf/4711", "Patient?id=4711", "#4711", "4711"]
+)
+def test_what_is_no_reference_to_a_known_type_is_removed(name):
+    assert "subject" not in clean(LACTATE | {"subject": {"reference": name}})
+    bundle = {"resourceType": "Bundle", "entry": [{"fullUrl": name, "resource": LACTATE}]}
+    assert "fullUrl" not in clean(bundle)["entry"][0]
+
+
 def test_addresses_keep_state_and_zip3_at_most():
     assert clean(PATIENT)["address"] == [
         {"country": "US", "state": "MA", "postalCode": "021"},
@@ -267,9 +276,10 @@ def test_shifting_without_a_patient_is_refused():
     assert "effectiveDateTime" not in clean(orphan)
 
 
-def test_a_resource_that_contains_itself_is_refused():
+@pytest.mark.parametrize("name", ["contained", "extension", "component"])
+def test_a_resource_that_contains_itself_is_refused(name):
     cyclic = dict(PATIENT)
-    cyclic["contained"] = [cyclic]
+    cyclic[name] = [cyclic]
     with pytest.raises(DeidentificationError, match="contains itself"):
         clean(cyclic)
 

@@ -122,6 +122,11 @@ def test_a_table_without_the_label_can_be_deidentified():
     assert len(out) == 40
 
 
+def test_the_schema_may_be_a_mapping():
+    out = deidentify_table(table(), {"mrn": "id", "age": "age", "note": "drop"}, Policy(), SECRET)
+    assert list(out) == ["mrn", "age"]
+
+
 def test_cases_fit_the_wire_and_keep_their_order():
     sent = cases(lactate=[None, *[1.5] * 39])
     assert sent.columns == ("age", "sex", "lactate")

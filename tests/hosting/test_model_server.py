@@ -303,3 +303,36 @@ def test_it_listens_on_loopback_only(served):
     port = f":{served.word['ready']:04X} "
     listening = [line for line in sockets.splitlines() if port in line and " 0A " in line]
     assert all("0100007F" in line for line in listening)
+
+
+def test_only_files_below_the_inputs_are_read(folder, tmp_path):
+    inputs = tmp_path / "in puts"
+    inputs.mkdir()
+    (inputs / "one.dcm").write_bytes(b"pixels")
+    (tmp_path / "secret.dcm").write_bytes(b"secret")
+    running = Served(folder, "--inputs", f"{inputs.as_uri()}/")
+
+    def ask(address):
+        return running.http.post("/invocations", json={"addresses": [address]})
+
+    assert ask(f"{inputs.as_uri()}/one.dcm").json() == {"scores": [0.25]}
+    root = inputs.as_uri()
+    for address in (
+        f"{root}/none.dcm",
+        f"{root}/../secret.dcm",
+        f"{root}/%2e%2e/secret.dcm",
+        (tmp_path / "secret.dcm").as_uri(),
+        "/etc/passwd",
+        "s3://bucket/one.dcm",
+        "http://127.0.0.1/",
+        "",
+        7,
+    ):
+        assert ask(address).status_code == 400, address
+    running.end()
+
+
+def test_without_inputs_no_address_is_read(served, folder):
+    address = (folder / "inference.py").as_uri()
+    response = served.http.post("/invocations", json={"addresses": [address]})
+    assert response.status_code == 400

@@ -96,7 +96,8 @@ class Aws:
     def __init__(self) -> None:
         keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
         self._session = boto3.Session(region_name="us-east-1", **keys)
-        self.s3, self.dynamo = self._session.client("s3"), self._session.client("dynamodb")
+        self.s3 = self._session.client("s3", config=Config(signature_version="s3v4"))
+        self.dynamo = self._session.client("dynamodb")
         self.sagemaker = self._session.client("sagemaker")
         self._made = itertools.count()
 

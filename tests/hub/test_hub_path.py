@@ -9,6 +9,8 @@ from healthval.contracts.access import AccessDecision, VendorKey
 from healthval.contracts.base import canonical_json
 from healthval.errors import AccessDenied, HubError, SubmissionError
 
+KEY = {"Idempotency-Key": "k" * 16}
+
 
 def test_a_site_goes_from_request_to_receipt(kit, operator, model, new_site):
     site = new_site()
@@ -79,7 +81,7 @@ def test_the_limit_of_cases_holds_and_a_repetition_is_not_counted(kit, operator,
     site = new_site()
     kit.approve(operator, site, max_cases=3)
     body = wire_bytes(kit.batch(1.0, 2.0))
-    answers = {site._send("POST", "/v1/predictions", body, key="k" * 16) for _ in range(3)}
+    answers = {site._send("POST", "/v1/predictions", body, headers=KEY) for _ in range(3)}
     assert len(answers) == 1
     with pytest.raises(AccessDenied, match="1 are left for 2 asked"):
         site.predict(kit.batch(1.0, 3.0))
@@ -90,7 +92,9 @@ def test_the_limit_of_cases_holds_and_a_repetition_is_not_counted(kit, operator,
 
 def test_an_idempotency_key_holds_to_its_first_request(kit, site):
     def ask(body, key):
-        return site._send("POST", "/v1/predictions", wire_bytes(body), key=key)
+        return site._send(
+            "POST", "/v1/predictions", wire_bytes(body), headers={"Idempotency-Key": key}
+        )
 
     ask(kit.batch(1.0), "k" * 16)
     with pytest.raises(HubError, match="came before with another request"):

@@ -26,7 +26,7 @@ from healthval.contracts.submission import (
     Submission,
     TableOneRow,
 )
-from healthval.report import Criterion, PlanFacts
+from healthval.report import Criterion, PlanFacts, build
 
 FLOOR = 11
 PLAN_HASH = hashlib.sha256(b"plan").hexdigest()
@@ -239,7 +239,7 @@ PLAN = PlanFacts(
         Criterion("auroc", at_least=0.85),
         Criterion("sensitivity", at_least=0.9, threshold=0.5),
         Criterion("specificity", at_least=0.8, threshold=0.5),
-        Criterion("slope", at_least=0.8, at_most=1.2),
+        Criterion("calibration_slope", at_least=0.8, at_most=1.2),
     ),
     plan_hash=PLAN_HASH,
 )
@@ -272,6 +272,11 @@ def card():
 @pytest.fixture(scope="session")
 def plan():
     return PLAN
+
+
+@pytest.fixture(scope="session")
+def report(study, released, card, plan):
+    return build(study, released, card, plan)
 
 
 @pytest.fixture
