@@ -41,7 +41,7 @@ class Site:
             evaluation=evaluation,
             flow=(("listed", n + 60), ("eligible", n + 20), ("scored", n)),
             dates="removed",
-            cohort=frozenset(self.ids[rows]),
+            cohort=frozenset(np.array(self.ids)[rows].tolist()),
         )
         return replace(found, **changes)
 
