@@ -138,10 +138,14 @@ def _release_after(
 def _audited(
     result: SiteResult, policy: Policy, context: Context
 ) -> tuple[Submission, tuple[Withheld, ...]]:
-    """Hide further rows of subgroups until the auditor can bound no hidden count."""
+    """Hide further rows of subgroups until the auditor can bound no hidden count.
+
+    What earlier releases of the same cases told, under a laxer policy, cannot be taken back.
+    """
+    told = {e.field for e in bound(context.same, policy)} if context.same else set()
     for _ in range(MOST_ROUNDS):
         submission, withheld = _build(result, policy, context)
-        exposed = bound([*context.same, submission], policy)
+        exposed = [e for e in bound([*context.same, submission], policy) if e.field not in told]
         if not exposed:
             return submission, withheld
         more = dict(context.more)
