@@ -32,13 +32,15 @@ from healthval.deid.text import clean_text, own_words
 from healthval.deid.values import Element
 
 KEEP, DROP, RETAIN, SEQUENCE, PATIENT = "keep", "X", "K", "sequence", "patient"
-OVERLAY, CURVE, PRIVATE = "overlay", "curve", "private"
+OVERLAY, CURVE, PRIVATE, NUMBER = "overlay", "curve", "private", "number"
 _PLAIN: Final = frozenset(
     {None, "AE", "AS", "AT", "CS", "DS", "FD", "FL", "IS", "LO", "OB", "OD", "OF", "OL", "OV"}
     | {"OW", "SH", "SL", "SS", "SV", "UI", "UL", "US", "UV", "DA", "TM", "DT"}
 )
 _FREE_TEXT: Final = frozenset({"LT", "ST", "UC", "UR", "UT"})
 _TEXT: Final = _FREE_TEXT | {"LO", "SH"}
+_DIGITS: Final = b"0123456789+-.eE\\ \0"
+_STRAY: Final = 2
 _LENGTH_TO_END = 0x00080001
 _ITEM = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _SEAL = object()
@@ -158,9 +160,7 @@ class _Steps(dict[int, str]):
         if not (dictionary_has_tag(tag) or repeater_has_tag(tag)):
             return KEEP if tag in self.policy.public_allowlist else DROP
         vr = dictionary_VR(tag)
-        if vr == "SQ":
-            return SEQUENCE
-        return KEEP
+        return SEQUENCE if vr == "SQ" else NUMBER if vr in ("DS", "IS") else KEEP
 
 
 @lru_cache(maxsize=8)
@@ -192,6 +192,11 @@ class _Walk:
             if step == KEEP and element.VR in _PLAIN and element.is_raw:
                 kept[tag] = element
                 n_kept += 1
+            elif step == NUMBER and element.is_raw and element.VR in _PLAIN:
+                if len((element.value or b"").translate(None, _DIGITS)) > _STRAY:
+                    continue  # words where a number should be
+                kept[tag] = element
+                n_kept += 1
             elif step != DROP:
                 done = self._element(source, tag, element, step, within)
                 if done is not None:
@@ -211,7 +216,7 @@ class _Walk:
     def _element(
         self, source: Dataset, tag: int, element: Element, step: str, within: str
     ) -> Element | None:
-        if step == KEEP:
+        if step in (KEEP, NUMBER):
             return self._keep(element)
         if step in (SEQUENCE, "X/Z/U*"):
             return self._sequence(element)
@@ -385,7 +390,10 @@ class _Walk:
 
 
 def _encodings(dataset: Dataset) -> list[str]:
-    found = dataset._character_set
+    try:
+        found = dataset._character_set
+    except (LookupError, ValueError):  # a character set that nobody knows
+        return ["iso8859"]
     return [found] if isinstance(found, str) else list(found)
 
 
@@ -408,5 +416,8 @@ def _items(element: Element, source: Dataset) -> list[Dataset] | None:
             return None
         implicit = element.is_implicit_VR or element.VR == "UN"
         as_sequence = element._replace(VR="SQ", is_implicit_VR=implicit)
-        element = convert_raw_data_element(as_sequence, encoding=source._character_set, ds=source)
+        try:
+            element = convert_raw_data_element(as_sequence, encoding=_encodings(source), ds=source)
+        except Exception:
+            raise Refused(Reason.UNPARSEABLE) from None
     return list(element.value) if element.VR == "SQ" else None

@@ -72,10 +72,11 @@ def read_source(file: BinaryIO, *, whole: bool = False) -> Source:
         file.seek(0)
         head = file.read(-1 if at is None else at)
         return Source(file, dataset, head, None if at is None else _span(file, dataset, at))
-    except (Refused, OSError):
+    except Refused:
         raise
-    except Exception:
-        raise Refused(Reason.UNPARSEABLE) from None
+    except Exception as broken:
+        is_disk = isinstance(broken, OSError) and broken.errno is not None
+        raise Refused(Reason.UNREADABLE if is_disk else Reason.UNPARSEABLE) from None
 
 
 def _read(file: BinaryIO, *, whole: bool) -> tuple[Dataset, int | None]:

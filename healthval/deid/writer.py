@@ -13,6 +13,7 @@ from pydicom.filewriter import write_data_element
 from healthval.deid.values import Element
 
 _LONG: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})  # fmt: skip
+_KNOWN: Final = _LONG | {"AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN", "SH", "SL", "SS", "ST", "TM", "UI", "UL", "US"}  # fmt: skip
 _UNDEFINED: Final = 0xFFFFFFFF
 _Head = Callable[[int, str, int], bytes]
 
@@ -33,12 +34,12 @@ def _body(dataset: Dataset, head: _Head, encoding: tuple[bool, bool], charsets: 
             continue
         value = element.value or b""
         if element.length == _UNDEFINED:
-            parts += (head(tag, element.VR or "OB", _UNDEFINED), value, _end(encoding[1]))
+            parts += (head(tag, "OB", _UNDEFINED), value, _end(encoding[1]))
             continue
         size = len(value)
         if size % 2:
             value, size = value + b"\0", size + 1
-        parts += (head(tag, element.VR or _vr_of(tag), size), value)
+        parts += (head(tag, element.VR if element.VR in _KNOWN else _vr_of(tag), size), value)
     return b"".join(parts)
 
 
