@@ -151,6 +151,7 @@ def compare(plan: Plan, cohort: Cohort, judged: Cohort, predictions: Predictions
         cohort=frozenset(
             case for case, kept in zip(predictions.cases, scored, strict=True) if kept
         ),
+        scores=tuple(predictions.score[scored].tolist()),
         n_indeterminate=cohort.n_indeterminate + predictions.n_indeterminate,
         n_missing_reference=cohort.n_missing_reference,
         canary=predictions.canary,

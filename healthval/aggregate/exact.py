@@ -4,12 +4,13 @@ import math
 from collections.abc import Iterable, Sequence
 
 from healthval.aggregate.counts import Bounds, total
-from healthval.aggregate.measures import count
+from healthval.aggregate.measures import LARGEST, count
 from healthval.aggregate.roc import (
+    bins_of,
     calibration_bins,
     expected_calibration_error,
     roc_of,
-    together,
+    summed,
 )
 from healthval.aggregate.selection import Sites
 from healthval.aggregate.study import (
@@ -23,6 +24,7 @@ from healthval.aggregate.study import (
     Total,
 )
 from healthval.contracts.submission import SUPPRESSED, Cell, FlowCount, Submission, TableOneRow
+from healthval.errors import MetricError
 
 
 def _z(level: float) -> float:
@@ -91,7 +93,9 @@ def _table_one(key: tuple[str, str], rows: list[tuple[TableOneRow, Submission]])
     moments = [
         (n, r.mean, r.sd)
         for r, s in rows
-        if r.mean is not None and (n := count(s.n if r.overall is None else r.overall)) is not None
+        if r.mean is not None
+        and max(abs(r.mean), abs(r.sd or 0)) <= LARGEST**2
+        and (n := count(s.n if r.overall is None else r.overall)) is not None
     ]
     return TableOneTotal(
         *key,
@@ -130,6 +134,8 @@ def exact_calibration(sites: Sites, level: float = 0.95) -> ExactCalibration:
         observed = None if c is None else count(c.observed)
         if c is None or n is None or observed is None or c.expected is None:
             missing.append(Excluded(site, "observed or expected events not released"))
+        elif not (observed <= n and 1 / LARGEST <= c.expected <= n):
+            missing.append(Excluded(site, "observed or expected events exceed the cases"))
         else:
             sums.append((n, observed, c.expected))
         if c is not None and n is not None and c.brier.value is not None:
@@ -148,16 +154,16 @@ def exact_calibration(sites: Sites, level: float = 0.95) -> ExactCalibration:
 def weighted(
     rows: Sequence[tuple[int, float, float | None]], level: float
 ) -> tuple[float | None, Pair | None]:
-    """Mean weighted by size, with the interval for these very sites."""
+    """Mean weighted by size, with the interval for these very sites; absurd values stay out."""
+    rows = [row for row in rows if abs(row[1]) <= LARGEST]
     n = sum(size for size, _, _ in rows)
     if not n:
         return None, None
     mean = sum(size * value for size, value, _ in rows) / n
-    if any(se is None for _, _, se in rows):
+    spreads = [size * se for size, _, se in rows if se is not None and 0 <= se <= LARGEST]
+    if len(spreads) < len(rows):
         return mean, None
-    half = (
-        _z(level) * math.sqrt(sum((size * se) ** 2 for size, _, se in rows if se is not None)) / n
-    )
+    half = _z(level) * math.hypot(*spreads) / n
     return mean, (mean - half, mean + half)
 
 
@@ -166,7 +172,7 @@ def within_site(sites: Sites, level: float = 0.95) -> tuple[Rate | None, int]:
     rows = []
     for _, s in sites:
         n, events = count(s.n), count(s.n_events)
-        if s.auroc.value is not None and n is not None and events is not None:
+        if s.auroc.value is not None and n is not None and events is not None and events < n:
             rows.append((events * (n - events), s.auroc.value, s.auroc.se))
     value, ci = weighted(rows, level)
     if value is None:
@@ -179,14 +185,13 @@ def display(sites: Sites) -> PooledDisplay:
     """Pooled ROC and calibration bins from the sites whose histogram is complete."""
     used, excluded = [], []
     for site, s in sites:
-        cells = [c for b in s.histogram for c in (b.events, b.non_events)]
-        if not cells:
-            excluded.append(Excluded(site, "no histogram"))
-        elif SUPPRESSED in cells:
-            excluded.append(Excluded(site, "suppressed cells"))
-        else:
-            used.append(s.histogram)
-    table = together(used) if used else None
+        try:
+            used.append(bins_of(s.histogram))
+        except MetricError:
+            cells = [c for b in s.histogram for c in (b.events, b.non_events)]
+            malformed = "suppressed cells" if SUPPRESSED in cells else "bins do not follow"
+            excluded.append(Excluded(site, malformed if cells else "no histogram"))
+    table = summed(used) if used else None
     if table is None or not table.events.any() or not table.non_events.any():
         reason = "no histogram with events and non-events"
         return PooledDisplay(None, None, (), (), None, len(used), tuple(excluded), reason)

@@ -21,6 +21,7 @@ from healthval.contracts.submission import SUPPRESSED, Cell, ReleasedEstimate
 
 Named: TypeAlias = tuple[str, ReleasedEstimate | None]
 
+LARGEST = 1e6  # of an effect or standard error; beyond it a client is broken or forged
 _DEFAULT = Choice("REML", "hk-truncated", 0.95)
 _BLOCK = 256  # left-out sites at a time
 _EXACT_UP_TO = 50  # sites; above, leave-one-out starts from the estimate with all sites
@@ -43,11 +44,12 @@ def _logit(p: float) -> float:
 
 
 def _expit(x: float) -> float:
-    return float(1 / (1 + np.exp(-x)) if x >= 0 else np.exp(x) / (1 + np.exp(x)))
+    tail = float(np.exp(-min(abs(x), 700.0)))
+    return 1 / (1 + tail) if x >= 0 else tail / (1 + tail)
 
 
 IDENTITY = Transform("identity", float, float, lambda _: 1.0, -np.inf, np.inf)
-LOG = Transform("log", lambda x: float(np.log(x)), lambda x: float(np.exp(x)), lambda x: 1 / x, 0.0, np.inf)  # fmt: skip
+LOG = Transform("log", lambda x: float(np.log(x)), lambda x: float(np.exp(np.clip(x, -700, 700))), lambda x: 1 / x, 0.0, np.inf)  # fmt: skip
 LOGIT = Transform("logit", _logit, _expit, lambda p: 1 / (p * (1 - p)), 0.0, 1.0)
 # A proportion of 0 or 1 has counts behind it: one half is added to each (Haldane 1956).
 PROPORTION = replace(LOGIT)
@@ -59,6 +61,13 @@ def effect_of(estimate: ReleasedEstimate | None, transform: Transform) -> tuple[
     The standard error goes through the delta method; where it was not released, the interval is
     transformed and its width taken.
     """
+    found = _effect(estimate, transform)
+    if isinstance(found, str) or (abs(found[0]) <= LARGEST and 1 / LARGEST <= found[1] <= LARGEST):
+        return found
+    return "out of range"
+
+
+def _effect(estimate: ReleasedEstimate | None, transform: Transform) -> tuple[float, float] | str:
     if estimate is None:
         return "not submitted"
     if estimate.value is None:
@@ -213,7 +222,7 @@ def _reml_without(rows: np.ndarray, y: Array, v: Array, start: float) -> Array:
         trace_pp = s2 - 2 * s3 / s1 + (s2 / s1) ** 2
         step = (np.sum(w2 * r * r, axis=1) - (s1 - s2 / s1)) / trace_pp
         new = np.maximum(0.0, t2 + step)
-        settled = np.abs(new - t2) <= 1e-12 * np.maximum(new, 1e-300)
+        settled = np.abs(new - t2) <= 1e-11 * np.maximum(new, 1e-300)
         t2 = new
         if settled.all():
             break

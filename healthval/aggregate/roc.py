@@ -80,10 +80,14 @@ def _checked(columns: list[tuple[Any, ...]], row: int) -> Bins:
 
 
 def together(histograms: Sequence[Histogram]) -> Bins:
-    """Put the bins of all sites in one table; equal bins are summed."""
-    parts = [bins_of(h, i) for i, h in enumerate(histograms)]
-    if not parts:
+    """Put the histograms of all sites in one table of bins."""
+    if not len(histograms):
         raise MetricError("no histogram to pool; give at least one site's bins")
+    return summed([bins_of(h, i) for i, h in enumerate(histograms)])
+
+
+def summed(parts: Sequence[Bins]) -> Bins:
+    """Sum equal bins of several tables."""
     low, high, *sums = (np.concatenate(column) for column in zip(*parts, strict=True))
     edges, where = np.unique(np.column_stack([low, high]), axis=0, return_inverse=True)
     where = where.ravel()
@@ -172,7 +176,7 @@ def _bin(low: float, high: float, bins: Bins, here: np.ndarray, level: float) ->
     events = int(bins.events[here].sum())
     n = events + int(bins.non_events[here].sum())
     score = float(bins.score_sum[here].sum())
-    mean = score / n if n and np.isfinite(score) else None
+    mean = score / n if n and 0 <= score <= n else None  # a sum not released, or absurd
     return CalibrationBin(
         low, high, n, events, mean, events / n if n else None, wilson(events, n, level)
     )

@@ -10,9 +10,10 @@ from healthval.deid.manifest import Manifest, Record
 from healthval.deid.policy import Option, PixelPolicy, Policy, RegionRule
 from healthval.deid.profile import Explanation, explain
 from healthval.deid.refuse import Reason, Refused
+from healthval.deid.regions import read_region_rules
 from healthval.deid.secret import Secret, case_id, date_offset, normalise_patient_id, pseudonym, uid
 
-__all__ = ["Deidentified", "Explanation", "Flag", "Leak", "Manifest", "Option", "PixelPolicy", "Policy", "Reason", "Record", "Refused", "RegionRule", "Secret", "audit", "case_id", "date_offset", "deidentify", "deidentify_files", "explain", "normalise_patient_id", "pseudonym", "uid"]  # fmt: skip
+__all__ = ["Deidentified", "Explanation", "Flag", "Leak", "Manifest", "Option", "PixelPolicy", "Policy", "Reason", "Record", "Refused", "RegionRule", "Secret", "audit", "case_id", "date_offset", "deidentify", "deidentify_files", "explain", "normalise_patient_id", "pseudonym", "read_region_rules", "uid"]  # fmt: skip
 
 _LATER = {
     "DeidentifiedCases": "tables",

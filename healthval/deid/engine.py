@@ -31,7 +31,8 @@ from healthval.deid.secret import Secret, date_offset, pseudonym, uid
 from healthval.deid.text import clean_text, own_words
 from healthval.deid.values import Element
 
-KEEP, DROP, SEQUENCE, PATIENT, OVERLAY, CURVE = "K", "X", "S", "P", "overlay", "curve"
+KEEP, DROP, RETAIN, SEQUENCE, PATIENT = "keep", "X", "K", "sequence", "patient"
+OVERLAY, CURVE, PRIVATE = "overlay", "curve", "private"
 _PLAIN: Final = frozenset(
     {None, "AE", "AS", "AT", "CS", "DS", "FD", "FL", "IS", "LO", "OB", "OD", "OF", "OL", "OV"}
     | {"OW", "SH", "SL", "SS", "SV", "UI", "UL", "US", "UV", "DA", "TM", "DT"}
@@ -108,6 +109,8 @@ def apply(dataset: Dataset, policy: Policy, secret: Secret) -> Deidentified:
         raise Refused(Reason.UNPARSEABLE) from None
     for mark in marks.marks_of(policy, walk.encoding, blanked=blanked):
         output[mark.tag] = mark
+    if blanked:
+        output.SOPInstanceUID = uid(secret, values.text_of(dataset, 0x00080018))
     flags = _flags(dataset, policy, signed_off=signed_off, blanked=blanked)
     return Deidentified(output, walk.actions, flags, seal=_SEAL)
 
@@ -144,7 +147,7 @@ class _Steps(dict[int, str]):
         if rule is not None:
             return PATIENT if rule.keyword == "PatientID" else resolve(rule, self.policy)[0]
         if group % 2:
-            return "private"
+            return PRIVATE
         if group >> 8 == 0x50:
             return CURVE
         if group >> 8 == 0x60:
@@ -212,7 +215,7 @@ class _Walk:
             return self._keep(element)
         if step in (SEQUENCE, "X/Z/U*"):
             return self._sequence(element)
-        if step == "private":
+        if step == PRIVATE:
             return self._private(source, tag, element)
         if step == OVERLAY:
             return self._overlay(source, tag, element)
@@ -226,7 +229,7 @@ class _Walk:
             return self._uids(element)
         if step == PATIENT:
             return self._patient_id(element)
-        if step == KEEP:
+        if step == RETAIN:
             done = self._retain(element, rule, vr)
         elif step == "C":
             done = self._clean(element, rule, vr)

@@ -102,7 +102,8 @@ def file_meta(output: Dataset, source: Dataset) -> FileMetaDataset:
     meta.FileMetaInformationVersion = b"\0\1"
     meta.MediaStorageSOPClassUID = UID(values.text_of(output, 0x00080016))
     meta.MediaStorageSOPInstanceUID = UID(values.text_of(output, 0x00080018))
-    meta.TransferSyntaxUID = UID(syntax_of(source))
+    changed = getattr(output, "file_meta", None) is not None
+    meta.TransferSyntaxUID = UID(syntax_of(output if changed else source))
     meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS)
     meta.ImplementationVersionName = _IMPLEMENTATION_VERSION
     return meta

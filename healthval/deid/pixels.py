@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 from healthval.deid import values
 from healthval.deid.policy import PixelPolicy
 from healthval.deid.refuse import Reason, Refused
+from healthval.deid.regions import matching
 
 _PIXELS: Final = (0x7FE00010, 0x7FE00008, 0x7FE00009)
 # Rows, Columns, Samples per Pixel, Bits Allocated
@@ -88,22 +89,42 @@ def _described_risk(dataset: Dataset) -> Reason | None:
 
 def check_pixels(dataset: Dataset, policy: PixelPolicy) -> bool:
     """Refuse a risky image that nothing covers; True when a person's sign-off let it pass."""
+    if has_pixels(dataset) and _has_embedded_overlay(dataset):
+        raise Refused(Reason.EMBEDDED_OVERLAY)
     reason = risk(dataset)
-    if reason is None:
+    if reason is None or matching(dataset, policy.rules) is not None:
         return False
     if policy.sign_off is None:
         raise Refused(reason)
     return True
 
 
+def _has_embedded_overlay(dataset: Dataset) -> bool:
+    """Whether unused bits of the pixel values hold an overlay (retired in 2004).
+
+    Those bits can be drawn text; to clear them would change every pixel.
+    """
+    planes = (0x60000000 | plane << 16 for plane in range(0, 32, 2))
+    return any(
+        values.number_of(dataset, plane | 0x0102) > 0 and plane | 0x3000 not in dataset
+        for plane in planes
+        if plane | 0x0102 in dataset
+    )
+
+
 def must_decode(dataset: Dataset, policy: PixelPolicy) -> bool:
     """Whether the policy needs the pixel values of this image."""
-    return False
+    wanted = policy.text != "ignore" or matching(dataset, policy.rules) is not None
+    return wanted and has_pixels(dataset)
 
 
 def clean_pixels(dataset: Dataset, output: Dataset, policy: PixelPolicy) -> bool:
     """Blank regions of `output`; True when pixels changed."""
-    return False
+    if not must_decode(dataset, policy):
+        return False
+    from healthval.deid.blank import clean
+
+    return clean(dataset, output, policy, matching(dataset, policy.rules))
 
 
 def native_length(dataset: Dataset) -> int | None:

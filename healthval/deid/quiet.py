@@ -12,11 +12,11 @@ from pydicom.config import disable_value_validation
 def quiet() -> Iterator[None]:
     """Keep pydicom from printing what it reads."""
     log = logging.getLogger("pydicom")
-    was = log.disabled
-    log.disabled = True
+    was = log.level
+    log.setLevel(logging.CRITICAL + 1)  # unlike `disabled`, children inherit it
     try:
         with warnings.catch_warnings(), disable_value_validation():
             warnings.simplefilter("ignore")
             yield
     finally:
-        log.disabled = was
+        log.setLevel(was)

@@ -8,6 +8,7 @@ import io
 import os
 import struct
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -82,10 +83,11 @@ def _read(file: BinaryIO, *, whole: bool) -> tuple[Dataset, int | None]:
     if not whole:
         start = file.read(_HEAD)
         memory = io.BytesIO(start)
-        dataset = dcmread(memory, stop_before_pixels=True, force=True)
-        whole = _syntax(dataset) == _DEFLATED
-        if not whole and memory.tell() + 12 < len(start):
-            return dataset, memory.tell()
+        with suppress(Exception):  # the header goes on behind these bytes
+            dataset = dcmread(memory, stop_before_pixels=True, force=True)
+            whole = _syntax(dataset) == _DEFLATED
+            if not whole and memory.tell() + 12 < len(start):
+                return dataset, memory.tell()
     file.seek(0)
     dataset = dcmread(file, stop_before_pixels=not whole, force=True)
     return dataset, None if whole else file.tell()
@@ -145,7 +147,8 @@ def encoded(output: Dataset, source: Source) -> bytes:
     """Encode everything that stands before the pixels, in the source's transfer syntax."""
     implicit, little = marks.encoding_of(source.dataset)
     body = encode_dataset(output, implicit=implicit, little=little)
-    syntax = marks.syntax_of(source.dataset)
+    changed = getattr(output, "file_meta", None) is not None
+    syntax = marks.syntax_of(output if changed else source.dataset)
     if syntax == _DEFLATED:
         packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
         body = packer.compress(body) + packer.flush()

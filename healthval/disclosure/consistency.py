@@ -201,7 +201,7 @@ def check_cuts(submission: Submission, policy: Policy) -> int:
     if not isinstance(m, int) or not isinstance(n, int):
         return 0
     known = {"true": {0.0: m, math.inf: 0}, "false": {0.0: n - m, math.inf: 0}}
-    for name, at, count in _shown_cuts(submission):
+    for name, at, count in shown_cuts(submission):
         if known[name].setdefault(at, count) != count:
             raise refused("histogram", "contradicts a threshold", AGAIN)
     for name, cuts in known.items():
@@ -215,7 +215,8 @@ def check_cuts(submission: Submission, policy: Policy) -> int:
     return sum(map(len, known.values()))
 
 
-def _shown_cuts(submission: Submission) -> Iterator[tuple[str, float, int]]:
+def shown_cuts(submission: Submission) -> Iterator[tuple[str, float, int]]:
+    """Every cut that is shown, class by class: ("true" or "false", at, positives)."""
     for t in submission.thresholds:
         if isinstance(t.confusion.tp, int):
             yield "true", t.threshold, t.confusion.tp

@@ -1,11 +1,11 @@
 """One release in the making: rounding, cells, and notes of what was left out (pure)."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from healthval.contracts.submission import SUPPRESSED, Cell, ReleasedEstimate
+from healthval.contracts.submission import SUPPRESSED, Cell, ReleasedEstimate, Submission
 from healthval.disclosure.policy import Policy
 from healthval.disclosure.release import Withheld
 from healthval.metrics.estimate import Estimate
@@ -15,13 +15,31 @@ GRID_DECIMALS = 4  # thresholds, grid points and bin edges are protocol, not dat
 WITHHELD = ReleasedEstimate(withheld="suppressed")
 
 
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What else decides about a release than the result and the policy.
+
+    Attributes
+    ----------
+    same, nested : earlier releases about the same cases, and about fewer or more of them
+    more : rows of a subgroup variable to hide beyond the rules, by variable and what is hidden
+    few_levels : whether the score takes so few values that statistics give its whole table away
+    """
+
+    same: tuple[Submission, ...] = ()
+    nested: tuple[Submission, ...] = ()
+    more: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    few_levels: bool = False
+
+
 @dataclass(slots=True)
 class Draft:
-    """One release in the making: what is known of the classes, and what has been shown."""
+    """One release in the making."""
 
     policy: Policy
     n: int
     n_events: int
+    context: Context = Context()
     notes: list[Withheld] = field(default_factory=list)
 
     @property

@@ -87,27 +87,17 @@ class Ledger:
         with self._locked() as file:
             return self._append(file, "payload", body)
 
-    def record_release(
-        self, payload: bytes, *, cohort: frozenset[str], check: Callable[[list[Entry]], None]
-    ) -> Entry:
-        """Write a release whole, with the keyed digests of its cases, which stay here.
+    def record_release(self, make: Callable[[tuple[Entry, ...]], Entry | dict[str, Any]]) -> Entry:
+        """Write a release whole; nobody else can write between the decision and the entry.
 
-        `check` sees the entries so far while no other process can add one, and raises to refuse.
-        A payload that is already in the ledger for the same cases is not written again.
+        Parameters
+        ----------
+        make : sees the entries so far and gives the body of the new one, or the earlier entry that
+            is being repeated, or raises to refuse; then nothing is written
         """
-        body = {
-            "sha256": hashlib.sha256(payload).hexdigest(),
-            "n_bytes": len(payload),
-            "payload": json.loads(payload),
-            "cohort": sorted(cohort),
-        }
         with self._locked() as file:
-            entries = self._read(file)
-            for entry in entries:
-                if entry.kind == "release" and entry.body == body:
-                    return entry
-            check(entries)
-            return self._append(file, "release", body)
+            made = make(tuple(self._read(file)))
+            return made if isinstance(made, Entry) else self._append(file, "release", made)
 
     def entries(self) -> tuple[Entry, ...]:
         """Read all entries in order, after checking the chain."""

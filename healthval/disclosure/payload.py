@@ -1,5 +1,6 @@
 """What may be said of a `SiteResult`: suppressed, merged, rounded, field by named field (pure)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from healthval import __version__
@@ -12,16 +13,17 @@ from healthval.contracts.submission import (
     ReleasedThreshold,
     Submission,
 )
+from healthval.disclosure.consistency import shown_cuts
 from healthval.disclosure.curves import (
     released_curve,
     released_decision_curve,
     released_histogram,
     released_roc,
 )
-from healthval.disclosure.draft import GRID_DECIMALS, WITHHELD, Draft, is_on_grid, rounded
+from healthval.disclosure.draft import GRID_DECIMALS, WITHHELD, Context, Draft, is_on_grid, rounded
 from healthval.disclosure.policy import Policy
 from healthval.disclosure.release import Withheld
-from healthval.disclosure.suppression import Cut, Shown
+from healthval.disclosure.suppression import Cut, Earlier, Shown
 from healthval.disclosure.tables import (
     levels_of,
     released_flow,
@@ -32,11 +34,34 @@ from healthval.errors import DisclosureRefused
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.result import Evaluation, SiteResult, ThresholdResult
 
+ALONE = Context()
 
-def build(result: SiteResult, policy: Policy) -> tuple[Submission, tuple[Withheld, ...]]:
+
+FEW_LEVELS = 4
+
+
+def has_few_levels(result: SiteResult, scores: Sequence[float], policy: Policy) -> bool:
+    """Whether a score has so few values, and so few cases at one, that all is given away.
+
+    With two values the AUROC is a mean of sensitivity and specificity, and the Brier score counts
+    errors: every statistic is then an equation about the table of values by classes.
+    """
+    levels = len(set(scores))
+    hard = result.evaluation.calibration.n_boundary == result.evaluation.n
+    if not (hard or 0 < levels <= FEW_LEVELS):
+        return False
+    h = result.evaluation.histogram
+    cells = [*zip(h.events, h.non_events, strict=True)]
+    apart = sum(1 for cell in cells if any(cell)) >= levels  # each value in a bin of its own
+    return not apart or not all(policy.shows(count) for cell in cells for count in cell)
+
+
+def build(
+    result: SiteResult, policy: Policy, context: Context = ALONE
+) -> tuple[Submission, tuple[Withheld, ...]]:
     """Build the submission of a result from its named fields, with what was left out and why."""
     evaluation = result.evaluation
-    draft = Draft(policy, evaluation.n, evaluation.n_events)
+    draft = Draft(policy, evaluation.n, evaluation.n_events, context)
     if evaluation.n < policy.minimum_cell:
         raise DisclosureRefused(
             "n", f"fewer than {policy.minimum_cell} cases", "collect more cases before release"
@@ -79,16 +104,19 @@ def _measures(draft: Draft, evaluation: Evaluation) -> dict[str, Any]:
                 _threshold(draft, t, False, False) for t in _on_grid(draft, evaluation)
             ),
         }
-    shown = Shown.of_classes(draft.policy, draft.n_events, draft.n_non_events)
+    shown = _shown_before(draft)
     counts = (draft.n, draft.n_events)
     m = draft.smaller_class
     out: dict[str, Any] = {
         "thresholds": _thresholds(draft, evaluation, shown),
-        "calibration": _calibration(draft, evaluation),
         "auroc": WITHHELD,
     }
     out["histogram"] = released_histogram(draft, evaluation, shown)
     out["decision_curve"] = released_decision_curve(draft, evaluation, shown)
+    if draft.context.few_levels:
+        draft.note("auroc", "the score takes so few values that statistics give small cells away")
+        return out
+    out["calibration"] = _calibration(draft, evaluation)
     if draft.discriminates:
         out["auroc"] = draft.estimate(evaluation.auroc, m, counts=counts)
         out["average_precision"] = draft.estimate(evaluation.average_precision, m, counts=counts)
@@ -96,6 +124,25 @@ def _measures(draft: Draft, evaluation: Evaluation) -> dict[str, Any]:
     else:
         draft.note("auroc", f"fewer than {draft.policy.minimum_class} events or non-events")
     return out
+
+
+def _shown_before(draft: Draft) -> Shown:
+    """Start with the cuts that earlier releases showed of the same, of fewer or of more cases."""
+    shown = Shown.of_classes(draft.policy, draft.n_events, draft.n_non_events)
+    for s in draft.context.same:
+        for kind, at, count in shown_cuts(s):
+            (shown.tp if kind == "true" else shown.fp).setdefault(at, count)
+    shown.earlier = tuple(_earlier(s) for s in draft.context.nested)
+    return shown
+
+
+def _earlier(s: Submission) -> Earlier:
+    cuts = list(shown_cuts(s))
+    events = s.n_events if isinstance(s.n_events, int) else 0
+    others = s.n - events if isinstance(s.n, int) else 0
+    tp = {at: count for kind, at, count in cuts if kind == "true"}
+    fp = {at: count for kind, at, count in cuts if kind == "false"}
+    return Earlier(events, others, tp, fp)
 
 
 def _on_grid(draft: Draft, evaluation: Evaluation) -> list[ThresholdResult]:
@@ -130,11 +177,8 @@ def _thresholds(
     out = []
     for cut, t in zip(cuts, found, strict=True):
         events = cut.key in whole or shown.fits_events(cut)
-        if events:
-            shown.tp[cut.at] = cut.tp
         non_events = cut.key in whole or shown.fits_non_events(cut)
-        if non_events:
-            shown.fp[cut.at] = cut.fp
+        shown.show(cut, events, non_events)
         out.append(_threshold(draft, t, events, non_events))
     return tuple(out)
 

@@ -1,10 +1,11 @@
 """`Release`: the only thing that `submit` sends; nobody but the gate can make one."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field
 
 from healthval.contracts.base import canonical_json
-from healthval.contracts.submission import Submission
+from healthval.contracts.submission import AttackPassed, Submission
 from healthval.disclosure.ledger import Ledger
 
 _MADE_BY_GATE = object()
@@ -40,14 +41,19 @@ class Release:
             raise TypeError("a Release is made by healthval.disclosure.release only")
 
 
-def seal(submission: Submission, withheld: tuple[Withheld, ...]) -> Release:
-    """Make the release of a submission; the gate calls this after its attacks failed."""
-    payload = canonical_json(submission.model_dump(mode="json"))
+def seal(
+    submission: Submission, attacks: Sequence[AttackPassed], withheld: tuple[Withheld, ...]
+) -> Release:
+    """Certify a submission and make its release; the gate calls this after its attacks failed."""
+    certificate = submission.certificate.model_copy(update={"attacks": tuple(attacks)})
+    certified = submission.model_copy(update={"certificate": certificate})
+    payload = canonical_json(certified.model_dump(mode="json"))
     mark = hashlib.sha256(payload).hexdigest()
-    return Release(submission, payload, mark, withheld, made_by=_MADE_BY_GATE)
+    return Release(certified, payload, mark, withheld, made_by=_MADE_BY_GATE)
 
 
 def releases(ledger: Ledger) -> list[Release]:
     """All that the gate let pass at this site, oldest first, byte for byte as it was."""
     payloads = (canonical_json(e.body["payload"]) for e in ledger.entries() if e.kind == "release")
-    return [seal(Submission.model_validate_json(payload), ()) for payload in payloads]
+    held = (Submission.model_validate_json(payload) for payload in payloads)
+    return [seal(submission, submission.certificate.attacks, ()) for submission in held]

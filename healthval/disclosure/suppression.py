@@ -7,7 +7,7 @@ shown points lie no cases or at least `minimum_cell`. *Tables*: rows that add up
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from healthval.disclosure.policy import Policy
 
@@ -25,43 +25,79 @@ class Cut:
     weight: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """Cuts that an earlier release showed of fewer or more cases than this one's."""
+
+    n_events: int
+    n_non_events: int
+    tp: Mapping[float, int]
+    fp: Mapping[float, int]
+
+
 @dataclass(slots=True)
 class Shown:
     """True and false positives that are known by now; every count that is added fits the others."""
 
     policy: Policy
+    n_events: int
+    n_non_events: int
     tp: dict[float, int]
     fp: dict[float, int]
+    earlier: tuple[Earlier, ...] = ()
+    here: set[float] = field(default_factory=lambda: {0.0, math.inf})
 
     @classmethod
     def of_classes(cls, policy: Policy, n_events: int, n_non_events: int) -> "Shown":
         """Start with what the sizes of the classes say: all lie at or above 0, none above 1."""
-        return cls(policy, {0.0: n_events, math.inf: 0}, {0.0: n_non_events, math.inf: 0})
+        tp, fp = {0.0: n_events, math.inf: 0}, {0.0: n_non_events, math.inf: 0}
+        return cls(policy, n_events, n_non_events, tp, fp)
 
     def fits_events(self, cut: Cut) -> bool:
         """Whether showing this number of true positives leaves no small gap."""
-        return _fits(self.tp, cut.at, cut.tp, self.policy)
+        before = [(e.n_events, e.tp) for e in self.earlier]
+        return self._fits((cut.at, cut.tp), self.tp, self.n_events, before)
 
     def fits_non_events(self, cut: Cut) -> bool:
         """Whether showing this number of false positives leaves no small gap."""
-        return _fits(self.fp, cut.at, cut.fp, self.policy)
+        before = [(e.n_non_events, e.fp) for e in self.earlier]
+        return self._fits((cut.at, cut.fp), self.fp, self.n_non_events, before)
+
+    def _fits(
+        self,
+        cut: tuple[float, int],
+        known: Mapping[float, int],
+        size: int,
+        earlier: Sequence[tuple[int, Mapping[float, int]]],
+    ) -> bool:
+        at, count = cut
+        gaps = [count - k for other, k in known.items() if other != at]
+        for size_then, then in earlier:
+            if at in then:
+                gaps += [count - then[at], size - count - (size_then - then[at])]
+        return all(self.policy.shows(abs(gap)) for gap in gaps)
 
     def admit(self, cuts: Sequence[Cut]) -> list[int]:
         """Show the heaviest set of these cuts that fits what is shown already; give their keys."""
         fitting = [cut for cut in cuts if self.fits_events(cut) and self.fits_non_events(cut)]
         chosen = longest_chain(fitting, self.policy)
-        self.tp.update((cut.at, cut.tp) for cut in chosen)
-        self.fp.update((cut.at, cut.fp) for cut in chosen)
+        for cut in chosen:
+            self.show(cut, True, True)
         return sorted(cut.key for cut in chosen)
+
+    def show(self, cut: Cut, events: bool, non_events: bool) -> None:
+        """Show one class of a cut, or both."""
+        if events:
+            self.tp[cut.at] = cut.tp
+        if non_events:
+            self.fp[cut.at] = cut.fp
+        if events and non_events:
+            self.here.add(cut.at)
 
     @property
     def whole(self) -> list[tuple[float, int, int]]:
-        """Cuts known in both classes, in growing order: (at, tp, fp)."""
-        return [(at, self.tp[at], self.fp[at]) for at in sorted(self.tp.keys() & self.fp.keys())]
-
-
-def _fits(known: Mapping[float, int], at: float, count: int, policy: Policy) -> bool:
-    return all(policy.shows(abs(count - k)) for cut, k in known.items() if cut != at)
+        """Cuts that this release shows in both classes, in growing order: (at, tp, fp)."""
+        return [(at, self.tp[at], self.fp[at]) for at in sorted(self.here)]
 
 
 def longest_chain(cuts: Sequence[Cut], policy: Policy) -> list[Cut]:
@@ -102,6 +138,8 @@ def rows_to_hide(
     totals: Row | None,
     policy: Policy,
     hidden: frozenset[str] = frozenset(),
+    *,
+    more: int = 0,
 ) -> frozenset[str]:
     """Find the rows of a table that must not be shown.
 
@@ -114,6 +152,7 @@ def rows_to_hide(
     rows : counts of each row; the columns split the row's cases
     totals : the same counts over all cases, None where they are not known
     hidden : rows hidden already for another reason
+    more : rows to hide beyond that, because the auditor could still bound one
 
     Examples
     --------
@@ -123,14 +162,13 @@ def rows_to_hide(
     ['a', 'b']
     """
     out = {name for name, row in rows.items() if not all(policy.shows(x) for x in row)} | hidden
-    if totals is None:
-        return frozenset(out)
     by_size = sorted(rows, key=lambda name: (min(rows[name]), sum(rows[name]), name))
     for name in by_size:
-        if _is_covered(rows, totals, out, policy):
+        if totals is None or _is_covered(rows, totals, out, policy):
             break
         out.add(name)
-    return frozenset(out)
+    still_shown = [name for name in by_size if name not in out]
+    return frozenset(out | set(still_shown[:more]))
 
 
 def _is_covered(rows: Mapping[str, Row], totals: Row, out: set[str], policy: Policy) -> bool:
@@ -138,5 +176,9 @@ def _is_covered(rows: Mapping[str, Row], totals: Row, out: set[str], policy: Pol
     rest = [total - sum(row[i] for row in shown) for i, total in enumerate(totals)]
     if not all(policy.shows(abs(count)) for count in rest):
         return False
-    small = [sum(rows[name]) for name in out if not all(policy.shows(x) for x in rows[name])]
+    small = [
+        sum(rows[name])
+        for name in out & rows.keys()
+        if not all(policy.shows(x) for x in rows[name])
+    ]
     return all(sum(rest) - size >= policy.minimum_cell for size in small)

@@ -4,12 +4,14 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from healthval.contracts.submission import (
     SUPPRESSED,
     Cell,
     FlowCount,
     ReleasedSubgroup,
+    Submission,
     TableOneRow,
 )
 from healthval.disclosure.draft import WITHHELD, Draft, rounded
@@ -20,11 +22,14 @@ from healthval.metrics.result import Evaluation, SiteResult, SubgroupResult, Tab
 OTHERS = "suppressed"  # stands for levels whose very name would tell about few patients
 
 
+Counts: TypeAlias = Mapping[str, tuple[int, int | None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Levels:
     """The counts of a variable's levels, and which of them must not be known."""
 
-    counts: Mapping[str, tuple[int, int | None]]
+    counts: Counts
     without_count: frozenset[str]
     without_events: frozenset[str]
 
@@ -51,7 +56,7 @@ def levels_of(
     for row in rows:
         if row.mean is None and row.overall is not None:
             _add(counts, row.variable, row.level, (row.overall, row.events))
-    return {variable: _decide(draft, levels) for variable, levels in counts.items()}
+    return {variable: _decide(draft, variable, levels) for variable, levels in counts.items()}
 
 
 def _add(
@@ -71,16 +76,74 @@ def _add(
     levels[level] = found if before[1] is None else before
 
 
-def _decide(draft: Draft, counts: Mapping[str, tuple[int, int | None]]) -> Levels:
+def _decide(draft: Draft, variable: str, counts: Counts) -> Levels:
     total = max(draft.n, sum(n for n, _ in counts.values()))
     sizes: dict[str, Row] = {level: (n,) for level, (n, _) in counts.items()}
-    without_count = rows_to_hide(sizes, (total,), draft.policy)
+    told = _told_before(draft, variable, counts)
+    more = draft.context.more
+    without_count = rows_to_hide(
+        sizes, (total,), draft.policy, told[0], more=more.get((variable, "n"), 0)
+    )
     if not draft.classes_shown or any(e is None for _, e in counts.values()):
         return Levels(counts, without_count, frozenset(counts))
     split = {level: (e, n - e) for level, (n, e) in counts.items() if e is not None}
     totals = (draft.n_events, draft.n_non_events) if total == draft.n else None
-    without_events = rows_to_hide(split, totals, draft.policy, without_count)
+    without_events = rows_to_hide(
+        split,
+        totals,
+        draft.policy,
+        without_count | told[1],
+        more=more.get((variable, "events"), 0),
+    )
     return Levels(counts, without_count, without_events)
+
+
+def _told_before(
+    draft: Draft, variable: str, counts: Counts
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Levels whose count, or whose events, an earlier release would turn into a few patients'."""
+    no_count: set[str] = set()
+    no_events: set[str] = set()
+    for s in draft.context.same:
+        before = levels_shown(s).get(variable, {})
+        named = before.keys() - {OTHERS}
+        if named and OTHERS not in before and {name_of(level) for level in counts} != named:
+            # Other levels of the same cases: where two groupings overlap lies a smaller group.
+            no_count |= counts.keys()
+        if OTHERS in before and any(name_of(level) not in before for level in counts):
+            no_count |= {level for level in counts if name_of(level) not in before}
+    for s in draft.context.same + draft.context.nested:
+        before = levels_shown(s).get(variable, {})
+        for level, (n, e) in counts.items():
+            n_then, e_then = before.get(name_of(level), (None, None))
+            if n_then is not None and not draft.policy.shows(abs(n - n_then)):
+                no_count.add(level)
+            if n_then is None or e is None or e_then is None:
+                continue
+            apart = (abs(e - e_then), abs(n - e - (n_then - e_then)))
+            if not all(draft.policy.shows(x) for x in apart):
+                no_events.add(level)
+    return frozenset(no_count), frozenset(no_events)
+
+
+def levels_shown(s: Submission) -> dict[str, dict[str, tuple[int | None, int | None]]]:
+    """Collect the counts of cases and of events that a submission shows, by variable and level."""
+    out: dict[str, dict[str, tuple[int | None, int | None]]] = {}
+    for g in s.subgroups:
+        out.setdefault(g.variable, {})[g.level] = (_int(g.n), _int(g.n_events))
+    for r in s.table_one:
+        if r.mean is None:
+            before = out.setdefault(r.variable, {}).get(r.level, (None, None))
+            n, e = _int(r.overall), _int(r.events)
+            out[r.variable][r.level] = (
+                before[0] if n is None else n,
+                before[1] if e is None else e,
+            )
+    return out
+
+
+def _int(cell: Cell | None) -> int | None:
+    return cell if isinstance(cell, int) else None
 
 
 def released_subgroups(
@@ -174,22 +237,18 @@ def _rate_rows(
     *,
     events: bool,
 ) -> frozenset[str]:
-    """Levels whose sensitivity (or specificity) stays in, whichever threshold it belongs to."""
-    rows = {s.level: _hits(s, events=events) for s in found}
-    sums = (sum(row[0] for row in rows.values()), sum(row[1] for row in rows.values()))
-    size = draft.n_events if events else draft.n_non_events
-    out = decided.without_events
-    for t in evaluation.thresholds:
-        c = t.confusion
+    """Levels whose sensitivity (or specificity) stays in; subgroups are judged at the first threshold."""
+    name = "sensitivity" if events else "specificity"
+    unknown = {s.level for s in found if getattr(s, name).value is None}
+    rows = {s.level: _hits(s, events=events) for s in found if s.level not in unknown}
+    totals = None
+    if evaluation.thresholds:
+        c = evaluation.thresholds[0].confusion
         totals = (c.tp, c.fn) if events else (c.tn, c.fp)
-        fits = (
-            totals == sums
-            if sum(sums) == size
-            else all(a >= b for a, b in zip(totals, sums, strict=True))
-        )
-        if fits:
-            out |= rows_to_hide(rows, totals, draft.policy, decided.without_events)
-    return out | rows_to_hide(rows, None, draft.policy, decided.without_events)
+    if totals and any(totals[i] < sum(row[i] for row in rows.values()) for i in (0, 1)):
+        totals = None  # judged at another threshold, so nothing can be subtracted
+    more = draft.context.more.get((found[0].variable, name), 0)
+    return rows_to_hide(rows, totals, draft.policy, decided.without_events, more=more)
 
 
 def released_rows(

@@ -10,7 +10,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 import jwt
@@ -24,7 +24,8 @@ from healthval.hub.ports import Backend, Conflict, Refusal, StoreUnavailable, Wr
 
 CLOCK_SKEW_SECONDS = 60
 _TOKEN_ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
-_REQUIRED = ["iss", "sub", "aud", "iat", "exp", "jti", "htm", "htu", "body_sha256"]
+_TEXTS = ("iss", "sub", "jti", "htm", "htu", "body_sha256")
+_REQUIRED = [*_TEXTS, "aud", "iat", "exp"]
 
 AUDIT = "audit"
 CHAIN_START = "0" * 64
@@ -34,13 +35,12 @@ Role = Literal["site", "operator", "vendor"]
 
 
 @dataclass(frozen=True, slots=True)
-class Incoming:
-    """A request as it arrived; `target` is path and query."""
+class Head:
+    """A request as it arrives, before its body is read; `target` is path and query."""
 
     method: str
     target: str
-    body: bytes
-    token: str
+    token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,50 +53,50 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """A caller whose token fits the request's head; what it says of the body is still to check."""
+
+    caller: Caller
+    claims: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Gatekeeper:
-    """Checks tokens against the keys that the hub knows."""
+    """Checks tokens against the keys that the hub knows; every failure is the same 401.
+
+    In two steps, so that nobody unknown can make the hub read a large body.
+    """
 
     backend: Backend
     operator: PublicKey
     audiences: tuple[str, ...]
 
-    def admit(self, incoming: Incoming) -> Caller:
-        """Recognise the caller by the issuer's key on file; every failure is the same 401."""
-        issuer = _unverified_issuer(incoming.token)
+    def recognise(self, head: Head) -> Known:
+        """Recognise the caller by the issuer's key on file."""
+        issuer = _unverified_issuer(head.token)
         if issuer == site_id(self.operator):
-            self.verify(incoming, self.operator)
-            return Caller(issuer, "operator")
+            return Known(Caller(issuer, "operator"), self._check(head, self.operator))
         item = self.backend.index.get("keys", issuer)
         if item is None:
             raise _unknown()
-        self.verify(incoming, PublicKey(x=item.value["x"]))
-        return Caller(issuer, item.value["role"], tuple(item.value.get("models", ())))
+        claims = self._check(head, PublicKey(x=item.value["x"]))
+        models = tuple(item.value.get("models", ()))
+        return Known(Caller(issuer, item.value["role"], models), claims)
 
-    def verify(self, incoming: Incoming, key: PublicKey) -> None:
-        """Check signature, times, addressee, request binding, and that the token is fresh."""
-        claims = self._claims(incoming.token, key)
-        now = self.backend.now
-        issued, expires = claims["iat"], claims["exp"]
-        if type(issued) is not int or type(expires) is not int:
-            raise _unknown()
-        if not issued - CLOCK_SKEW_SECONDS <= now < expires + CLOCK_SKEW_SECONDS:
-            raise Refusal(401, "The token has expired or is not valid yet", "check this clock")
-        bound = request_claims(incoming.method, incoming.target, incoming.body)
-        is_bound = all(
-            isinstance(claims[name], str)
-            and hmac.compare_digest(claims[name].encode(), value.encode())
-            for name, value in bound.items()
-        )
-        names = {claims["iss"], claims["sub"], site_id(key)} if _are_text(claims) else set()
-        if not is_bound or len(names) != 1 or not 0 < expires - issued <= TOKEN_SECONDS:
-            raise _unknown()
-        self._use_once(claims["iss"], claims["jti"], expires + CLOCK_SKEW_SECONDS + 1)
+    def admit(self, known: Known, body: bytes) -> Caller:
+        """Check that the body is the one signed, and that the token is fresh."""
+        self._check_body(known.claims, body)
+        return known.caller
 
-    def remember(self, caller: Caller, name: str, incoming: Incoming) -> None:
+    def admit_self_signed(self, head: Head, body: bytes, key: PublicKey) -> None:
+        """Check a request by the key that it carries."""
+        self._check_body(self._check(head, key), body)
+
+    def remember(self, caller: Caller, name: str, head: Head, body: bytes) -> None:
         """Hold an Idempotency-Key to the request it came with first, for a day."""
         if not _TOKEN_ID.fullmatch(name):
             raise Refusal(400, "An Idempotency-Key is 16 to 64 letters, digits, - or _")
-        bound = request_claims(incoming.method, incoming.target, incoming.body)
+        bound = request_claims(head.method, head.target, body)
         place = (f"idempotency#{caller.id}", name)
         try:
             forget = self.backend.now + 86_400
@@ -106,6 +106,29 @@ class Gatekeeper:
             if held is not None and dict(held.value) != bound:
                 title = "The Idempotency-Key came before with another request"
                 raise Refusal(409, title, "use a new key") from None
+
+    def _check(self, head: Head, key: PublicKey) -> Mapping[str, Any]:
+        """Check signature, times, addressee, issuer, method and target."""
+        claims = self._claims(head.token, key)
+        now = self.backend.now
+        issued, expires = claims["iat"], claims["exp"]
+        if type(issued) is not int or type(expires) is not int:
+            raise _unknown()
+        if not issued - CLOCK_SKEW_SECONDS <= now < expires + CLOCK_SKEW_SECONDS:
+            raise Refusal(401, "The token has expired or is not valid yet", "check this clock")
+        if not all(isinstance(claims[name], str) for name in _TEXTS):
+            raise _unknown()
+        named = {claims["iss"], claims["sub"], site_id(key)}
+        is_bound = (claims["htm"], claims["htu"]) == (head.method, head.target)
+        if not is_bound or len(named) != 1 or not 0 < expires - issued <= TOKEN_SECONDS:
+            raise _unknown()
+        return claims
+
+    def _check_body(self, claims: Mapping[str, Any], body: bytes) -> None:
+        bound = request_claims(claims["htm"], claims["htu"], body)["body_sha256"]
+        if not hmac.compare_digest(claims["body_sha256"].encode(), bound.encode()):
+            raise _unknown()
+        self._use_once(claims["iss"], claims["jti"], claims["exp"] + CLOCK_SKEW_SECONDS + 1)
 
     def _claims(self, token: str, key: PublicKey) -> dict[str, Any]:
         raw = base64.urlsafe_b64decode(key.x + "=")
@@ -132,10 +155,6 @@ class Gatekeeper:
             self.backend.index.commit([Write(f"tokens#{issuer}", token_id, {}, expires=forget)])
         except Conflict:
             raise Refusal(401, "The token was used before", "sign each request anew") from None
-
-
-def _are_text(claims: dict[str, Any]) -> bool:
-    return all(isinstance(claims[name], str) for name in ("iss", "sub", "jti"))
 
 
 def _unverified_issuer(token: str) -> str:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -265,7 +266,8 @@ class ProcessHost:
         self._inputs = objects.address("uploads/any.dcm").removesuffix("any.dcm")
         self._idle_seconds, self._start_seconds = idle_seconds, start_seconds
         self._children: dict[str, _Child] = {}
-        self._lock = threading.Lock()
+        # One lock a model: while one is loading, the others answer.
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def start(self, model: HostedModel) -> None:
         """Start the child and wait until it has loaded the model."""
@@ -273,7 +275,7 @@ class ProcessHost:
 
     def stop(self, model: HostedModel) -> None:
         """End the child, letting what it is doing finish."""
-        with self._lock:
+        with self._locks[model.endpoint]:
             child = self._children.pop(model.endpoint, None)
         if child:
             child.end()
@@ -297,13 +299,14 @@ class ProcessHost:
 
     def close(self) -> None:
         """End all children."""
-        with self._lock:
-            children, self._children = list(self._children.values()), {}
-        for child in children:
-            child.end()
+        for endpoint, lock in list(self._locks.items()):
+            with lock:
+                child = self._children.pop(endpoint, None)
+            if child:
+                child.end()
 
     def _running(self, model: HostedModel) -> _Child:
-        with self._lock:
+        with self._locks[model.endpoint]:
             child = self._children.get(model.endpoint)
             if child and child.process.poll() is None:
                 return child

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import json
+import logging
 import secrets
 import threading
 import time
@@ -41,8 +42,11 @@ from healthval.hub.ports import (
     ModelFailed,
     Offer,
     Refusal,
+    StoreUnavailable,
     Write,
 )
+
+log = logging.getLogger("healthval.hub")
 
 LEASE_SECONDS = 10
 KEEP_SECONDS = 86_400
@@ -51,6 +55,15 @@ QUICK_SECONDS = 2.0
 HOST_ATTEMPTS = 6
 # Folder of the object store -> partition of the index that says how long its objects are kept.
 KEPT = {"requests": "predictions", "answers": "predictions", "uploads": "uploads"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one file of known size and hash may be put."""
+
+    key: str
+    size: int
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +88,20 @@ class Uploads:
         until = datetime.fromtimestamp(end, UTC)
         return UploadTicket(id=upload, url=offer.url, headers=dict(offer.headers), not_after=until)
 
-    def take(self, upload: str, terms: str, signature: str, data: bytes) -> None:
-        """Keep the file that a ticket was made for, and no other."""
+    def place(self, upload: str, terms: str, signature: str) -> Place:
+        """Read an address, before any byte of the file: ours, and not too old."""
         if not hmac.compare_digest(self._sign(upload, terms).encode(), signature.encode()):
             raise Refusal(403, "The upload address is not one this hub signed")
         site, size, sha256, end = terms.split(".")
         if int(end) <= self.backend.now:
             raise Refusal(403, "The upload address has expired", "ask for a new one")
-        if len(data) != int(size) or hashlib.sha256(data).hexdigest() != sha256:
+        return Place(_upload_key(site, upload), int(size), sha256)
+
+    def take(self, place: Place, data: bytes) -> None:
+        """Keep the file that an address was made for, and no other."""
+        if len(data) != place.size or hashlib.sha256(data).hexdigest() != place.sha256:
             raise Refusal(422, "The file is not the one the address was made for", "ask again")
-        self.backend.objects.put_if_absent(_upload_key(site, upload), data)
+        self.backend.objects.put_if_absent(place.key, data)
 
     def instance(self, site: str, upload: str) -> dict[str, Any]:
         """Hand a file to the model host: in the call when it fits, else by its address."""
@@ -217,7 +234,10 @@ class Predictions:
             data = answer.model_dump_json().encode()
             self.backend.objects.put_if_absent(_answer_key(site, batch), data)
             self._finish(site, batch, "done")
-        except ModelFailed:
+        except StoreUnavailable:
+            raise  # the batch stays pending, and the next poll takes it up
+        except Exception as error:
+            _note(error)
             self._finish(site, batch, "failed")
         self.backend.objects.delete(_request_key(site, batch))
         if isinstance(request.instances, DicomInstances):
@@ -265,6 +285,12 @@ class Predictions:
                 return _scores(answer)
             time.sleep(0.1 * 2**attempt)
         raise ModelFailed("the model host is out of reach")
+
+
+def _note(error: Exception) -> None:
+    """Log a failure of our own by kind: its words may hold what was sent."""
+    if not isinstance(error, ModelFailed):
+        log.error("a batch failed inside the hub: %s", type(error).__name__)
 
 
 def _scores(answer: bytes) -> list[float | None]:

@@ -29,9 +29,9 @@ from healthval.contracts.submission import Receipt, Submission
 from healthval.disclosure import Policy
 from healthval.hub import access, registry
 from healthval.hub.access import Subject
-from healthval.hub.auth import Caller, Gatekeeper, Incoming, Role, entries
+from healthval.hub.auth import Caller, Gatekeeper, Head, Known, Role, entries
 from healthval.hub.ports import Refusal
-from healthval.hub.predictions import Predictions
+from healthval.hub.predictions import Place, Predictions
 
 BODIES: tuple[type[BaseModel], ...] = (
     *(AccessRequest, AccessDecision, VendorKey, ModelRegistration, PredictionRequest),
@@ -60,31 +60,45 @@ def read_body(shape: type[Shape], body: bytes) -> Shape:
         raise Refusal(422, "The request is not as the contract says", str(misfit)) from None
 
 
-async def _incoming(request: Request) -> Incoming:
+def _head(request: Request) -> Head:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     path = request.scope["raw_path"].decode("ascii", "replace")
     query = request.scope["query_string"].decode("ascii", "replace")
     target = f"{path}?{query}" if query else path
-    body = await request.body()
-    return Incoming(request.method, target, body, token if scheme.lower() == "bearer" else "")
+    return Head(request.method, target, token if scheme.lower() == "bearer" else "")
 
 
-Arrived = Annotated[Incoming, Depends(_incoming)]
+async def _body(request: Request) -> bytes:
+    return await request.body()
+
+
+Arriving = Annotated[Head, Depends(_head)]
+Body = Annotated[bytes, Depends(_body)]
 
 
 def _callers(gate: Gatekeeper) -> Callable[..., Any]:
-    """Make the dependency that admits callers of some roles; it runs in a worker thread."""
+    """Make the dependency that admits callers of some roles; it runs in a worker thread.
+
+    Dependencies are solved in order: who calls is known before the body is read.
+    """
 
     def by(*roles: Role) -> Any:
+        def recognise(head: Arriving) -> Known:
+            known = gate.recognise(head)
+            if known.caller.role not in roles:
+                raise Refusal(403, f"This is not for the {known.caller.role}'s key")
+            return known
+
         def admit(
-            incoming: Arrived, idempotency_key: Annotated[str | None, Header()] = None
+            head: Arriving,
+            known: Annotated[Known, Depends(recognise)],
+            body: Body,
+            idempotency_key: Annotated[str | None, Header()] = None,
         ) -> Call:
-            caller = gate.admit(incoming)
-            if caller.role not in roles:
-                raise Refusal(403, f"This is not for the {caller.role}'s key")
+            caller = gate.admit(known, body)
             if idempotency_key is not None:
-                gate.remember(caller, idempotency_key, incoming)
-            return Call(caller, incoming.body, idempotency_key)
+                gate.remember(caller, idempotency_key, head, body)
+            return Call(caller, body, idempotency_key)
 
         return Depends(admit)
 
@@ -158,10 +172,10 @@ def _access_routes(router: APIRouter, gate: Gatekeeper, by: Callable[..., Any]) 
     @router.post(
         "/access-requests", response_model=AccessGrant, openapi_extra=_taking(AccessRequest)
     )
-    def ask(incoming: Arrived) -> Response:
+    def ask(head: Arriving, body: Body) -> Response:
         """Ask for access; signed by the key inside."""
-        asked = read_body(AccessRequest, incoming.body)
-        gate.verify(incoming, asked.public_key)
+        asked = read_body(AccessRequest, body)
+        gate.admit_self_signed(head, body, asked.public_key)
         registry.model(backend, asked.model, asked.version)
         return _told(access.request(backend, gate.operator, asked), 201)
 
@@ -260,15 +274,17 @@ def _prediction_routes(router: APIRouter, predictions: Predictions, by: Callable
         """Sign a place for one de-identified file."""
         return _told(predictions.uploads.offer(call.caller.id, call.read(UploadRequest)), 201)
 
-    @router.put("/uploads/{upload}", status_code=204, openapi_extra=_BYTES)
-    def take(
+    def place(
         upload: UploadId,
         terms: Annotated[str, Query(max_length=200)],
         signature: Annotated[str, Query(max_length=64)],
-        incoming: Arrived,
-    ) -> Response:
+    ) -> Place:
+        return predictions.uploads.place(upload, terms, signature)
+
+    @router.put("/uploads/{upload}", status_code=204, openapi_extra=_BYTES)
+    def take(place: Annotated[Place, Depends(place)], body: Body) -> Response:
         """Put the file where its ticket says."""
-        predictions.uploads.take(upload, terms, signature, incoming.body)
+        predictions.uploads.take(place, body)
         return Response(status_code=204)
 
 

@@ -139,7 +139,7 @@ def subgroups(  # noqa: PLR0913  # what a plan fixes for its subgroup analysis
     gaps = tuple(
         gap
         for name, levels in variables.items()
-        for gap in _gaps(cases, (name, levels), threshold, bootstrap or Bootstrap())
+        for gap in rate_gaps(cases, (name, levels), threshold, bootstrap or Bootstrap())
     )
     if confirmatory:
         heterogeneity, differences = _adjusted(heterogeneity, differences)
@@ -315,7 +315,7 @@ def _contributions(
     return rate, part
 
 
-def _gaps(
+def rate_gaps(
     cases: Cases, variable: tuple[str, np.ndarray], threshold: float, plan: Bootstrap
 ) -> tuple[Gap, ...]:
     """Range over levels of the true- and of the false-positive rate, by exact bootstrap of cells."""

@@ -86,8 +86,10 @@ def evaluate(  # noqa: PLR0913  # the six things a plan fixes
         ),
         roc=_roc(cases, table),
         thresholds=tuple(threshold_result(cases, t) for t in fixed),
-        calibration=calibration_of(cases),
-        decision_curve=net_benefit_of(cases, _decision_grid(fixed), Bootstrap(1000, seed)),
+        calibration=calibration_of(cases, table=table),
+        decision_curve=net_benefit_of(
+            cases, _decision_grid(fixed), Bootstrap(1000, seed), table=table
+        ),
         histogram=histogram(cases),
         subgroups=by_level(cases, read_groups(groups, cases.n), fixed[0]),
     )

@@ -112,10 +112,11 @@ def _fit(reference: Bools, score: Floats, method: Method) -> Fitted:
     if method == "isotonic":
         return None, None, _isotonic(reference, score)
     lp, ones = logit(score), np.ones(score.size)
+    counts = (reference.astype(np.float64), ones)
     if method == "in-the-large":
-        large = fit_logistic(ones[None], reference, start=np.zeros(1), offset=lp)
+        large = fit_logistic(ones[None], counts, start=np.zeros(1), offset=lp)
         return float(large.beta[0]), 1.0, ()
-    both = fit_logistic(np.array([ones, lp]), reference, start=np.array([0.0, 1.0]))
+    both = fit_logistic(np.array([ones, lp]), counts, start=np.array([0.0, 1.0]))
     return float(both.beta[0]), float(both.beta[1]), ()
 
 

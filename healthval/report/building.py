@@ -1,7 +1,7 @@
 """From findings to the report: the sections in their order, and the numbers beside them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from healthval import __version__
@@ -42,7 +42,8 @@ def build(
     """
     given = submissions.values() if isinstance(submissions, Mapping) else submissions
     _check_belong(study, card, plan)
-    findings = Findings(study, match(study, given), card, plan)
+    amended = plan.amended or any(site.plan_amended for site in study.sites)
+    findings = Findings(study, match(study, given), card, replace(plan, amended=amended))
     sections = [
         summary(findings),
         conduct.cohort(findings),
@@ -59,8 +60,8 @@ def build(
     last = provenance(findings)
     headings = {section.id: section.heading for section in [*sections, last]}
     return Report(
-        title=f"{card.title}: validation at {study.k} hospital{'s' if study.k != 1 else ''}",
-        subtitle=f"Version {card.version} by {card.developer}. {plan.title}.",
+        title=f"{card.title}: external validation at {study.k} hospital{'s' if study.k != 1 else ''}",
+        subtitle=f"Version {card.version} by {card.developer}, for: {plan.target_condition}",
         sections=(*sections, checklist(findings, headings), last),
         numbers=numbers(findings),
     )
@@ -83,14 +84,10 @@ def provenance(findings: Findings) -> Section:
     """Show by hash what the numbers come from, and how to check it."""
     study = findings.study
     rows = [
-        ["Model", f"{study.model} {study.version}", hashed(study.model_digest)],
-        ["Plan", findings.plan.title, hashed(study.plan_hash)],
+        [f"Model {study.model} {study.version}", hashed(study.model_digest)],
+        [f"Plan: {findings.plan.title}", hashed(study.plan_hash)],
         *(
-            [
-                f"Release of {s.site}",
-                f"healthval {s.healthval_version}",
-                hashed(s.submission_sha256),
-            ]
+            [f"Release of {s.site}, healthval {s.healthval_version}", hashed(s.submission_sha256)]
             for s in study.sites
         ),
     ]
@@ -100,8 +97,11 @@ def provenance(findings: Findings) -> Section:
         "attestation.dsse.json, which holds the SHA-256 of report.html, report.pdf, metrics.json "
         "and ro-crate-metadata.json under the platform's Ed25519 signature."
     )
-    check = Markup("<p>To check a copy: <code>healthval verify report.html</code></p>")
-    sheet = table("What this report is made of", ["", "Version", "SHA-256"], rows, kind="words")
+    check = Markup(
+        "<p>To check a copy: <code>healthval verify report.html --key PLATFORM.pub</code>, with "
+        "the platform's public key, obtained on another way than the report.</p>"
+    )
+    sheet = table("What this report is made of", ["", "SHA-256"], rows, kind="words")
     return Section("provenance", "Provenance", (sheet, how, check))
 
 

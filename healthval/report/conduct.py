@@ -41,9 +41,7 @@ def cohort(findings: Findings) -> Section:
         blocks.append(_table_one(study.table_one))
     blocks += _sample_size(findings)
     if findings.card.population:
-        blocks.append(
-            box("Population the developer names", paragraphs(findings.card.population), "box")
-        )
+        blocks.append(box("Population the developer names", paragraphs(findings.card.population)))
     return Section("cohort", "Cohort and patients", tuple(blocks))
 
 
@@ -205,23 +203,28 @@ def _attacks(findings: Findings) -> Markup:
     items = [
         f"{words(name).replace('-', ' ')}: {checked} checks" for name, checked in kinds.items()
     ]
-    return box("Attacks that the releases withstood", bullets(items))
+    return box("Attacks that the releases withstood", bullets(items), "box columns")
 
 
 def claim(findings: Findings) -> Section:
-    """Set the developer's claim beside the result."""
+    """Set the developer's claim beside the result, which is that of the model as it was registered."""
     shown, basis = findings.result("auroc")
     claimed = findings.card.claimed_auroc
     if claimed is None:
         said = paragraphs("The developer registered no claim about performance.")
-        return Section("claim", "Comparison with the developer's claim", (said, _card(findings)))
-    sheet = table(
-        "Claimed and found",
-        ["Measure", "Claimed", "Found (95% CI)", "Basis", "In words"],
-        [["AUROC", number(claimed), shown, basis, _compare(claimed, shown)]],
-        kind="words",
+    else:
+        said = table(
+            "Claimed and found",
+            ["Measure", "Claimed", "Found (95% CI)", "Basis", "In words"],
+            [["AUROC", number(claimed), shown, basis, _compare(claimed, shown)]],
+            kind="words",
+        )
+    as_it_is = paragraphs(
+        "The model was judged as registered: it was not updated or recalibrated, before or after, "
+        "and all sites used the same artefact."
     )
-    return Section("claim", "Comparison with the developer's claim", (sheet, _card(findings)))
+    blocks = (said, as_it_is, _card(findings))
+    return Section("claim", "Comparison with the developer's claim", blocks)
 
 
 def _compare(claimed: float, shown: Shown) -> str:

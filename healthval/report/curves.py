@@ -8,6 +8,7 @@ from healthval.report.drawing import BLUE, COLOURS, GREY, INK, LINES, PALE, VERM
 from healthval.report.forest import shortened
 from healthval.report.markup import Shown
 
+FEW_POINTS = 3  # a curve of so few points shows them
 NAMED = 6  # more curves than line styles are drawn thin and grey, without names
 
 
@@ -83,7 +84,7 @@ def calibration_plot(sites: Sequence[Curve], bins: Sequence[Bin]) -> str:
     return drawn.svg
 
 
-def decision_plot(model: Sequence[Curve], treat_all: Sequence[Curve]) -> str:
+def decision_plot(together: Curve | None, each: Sequence[Curve], treat_all: Sequence[Curve]) -> str:
     """Draw net benefit against threshold probability: the model, treat all and treat none."""
     with board() as drawn:
         axes = drawn.figure.add_subplot()
@@ -92,10 +93,14 @@ def decision_plot(model: Sequence[Curve], treat_all: Sequence[Curve]) -> str:
         axes.axhline(0, color=INK, lw=0.9, ls=":", label="Treat none")
         for i, curve in enumerate(treat_all):
             x, y = [p[0] for p in curve.points], [p[1] for p in curve.points]
-            label = "Treat all, at each site" if i == 0 else None
-            axes.plot(x, y, color=GREY, lw=0.9, ls="--", label=label, zorder=1)
-        _draw(axes, model, bands=len(model) <= 3)
-        top = 1.08 * max([0.02, *(y for c in (*model, *treat_all) for _, y, *_ in c.points)])
+            label = curve.label if i == 0 else None
+            axes.plot(x, y, color=VERMILION, lw=1.1, ls="--", label=label, zorder=2)
+        _draw(axes, each, bands=len(each) <= 3, thin=together is not None)
+        if together is not None:
+            _one(axes, together, BLUE, "-", band=True)
+        drawn_curves = [*([together] if together else []), *each]
+        highest = [y if hi is None else hi for c in drawn_curves for _, y, _, hi in c.points]
+        top = 1.05 * max([0.02, *highest, *(y for c in treat_all for _, y, *_ in c.points)])
         axes.set_ylim(-0.12 * top, top)
         axes.margins(x=0.02)
         _harm_to_benefit(axes)
@@ -172,7 +177,9 @@ def _draw(axes: Any, curves: Sequence[Curve], *, bands: bool, thin: bool = False
 
 def _one(axes: Any, curve: Curve, colour: str, line: Any, *, band: bool) -> None:
     x, y = [p[0] for p in curve.points], [p[1] for p in curve.points]
-    axes.plot(x, y, color=colour, ls=line, label=shortened(curve.label), zorder=3)
+    marker = "o" if len(x) <= FEW_POINTS else ""
+    label = shortened(curve.label)
+    axes.plot(x, y, color=colour, ls=line, marker=marker, ms=4, label=label, zorder=3)
     limits = [(p[0], p[2], p[3]) for p in curve.points if p[2] is not None and p[3] is not None]
     if band and limits:
         across, lo, hi = zip(*limits, strict=True)

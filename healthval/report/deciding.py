@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from healthval.aggregate.study import PooledCounts, ThresholdPool
+from healthval.aggregate.study import PooledCounts, Rate, ThresholdPool
 from healthval.contracts.submission import ReleasedThreshold, Submission
-from healthval.report.curves import Curve, decision_plot, predictive_plot
+from healthval.report.curves import Curve, Point, decision_plot, predictive_plot
 from healthval.report.document import Block, Figure, Section
 from healthval.report.findings import NO_COUNTS, Findings, estimate, pooled, rate
 from healthval.report.markup import (
@@ -64,22 +64,22 @@ def _matrix(counts: PooledCounts, name: str) -> Markup:
 
 def _rates(at: ThresholdPool, name: str) -> Markup:
     names = ("Sensitivity", "Specificity", "Positive predictive value", "Negative predictive value")
-    rows: list[Sequence[str]] = []
+    rows: list[list[object]] = []
     for label, key in zip(names, RATES, strict=True):
         over_sites = Shown(None, why="–")
         if at.bivariate is not None and key in {"sensitivity", "specificity"}:
-            ci = getattr(at.bivariate, f"{key}_ci")
-            over_sites = Shown(getattr(at.bivariate, key), *ci)
-        rows.append([label, rate(getattr(at.counts, key)).text(), over_sites.text()])
-    note = "All cases together: Wilson intervals. Mean over sites: bivariate random effects."
+            over_sites = Shown(getattr(at.bivariate, key), *getattr(at.bivariate, f"{key}_ci"))
+        together: Rate = getattr(at.counts, key)
+        rows.append([label, rate(together, NO_COUNTS), together.k, over_sites])
+    note = (
+        "All cases together: Wilson intervals, from the sites that released the two counts of the "
+        "rate. Small cells are often few errors, so that leaving their sites out makes a rate look "
+        "worse than it is. Mean over sites: bivariate random effects."
+    )
     if at.bivariate is None and at.bivariate_reason:
         note += f" The latter was not fitted: {at.bivariate_reason}."
-    return table(
-        f"Rates at {name}",
-        ["Measure", "All cases together (95% CI)", "Mean over sites (95% CI)"],
-        rows,
-        note=note,
-    )
+    columns = ["Measure", "All cases together (95% CI)", "Sites", "Mean over sites (95% CI)"]
+    return table(f"Rates at {name}", columns, rows, note=note)
 
 
 def _per_thousand(counts: PooledCounts, name: str) -> Markup:
@@ -184,32 +184,60 @@ def utility(findings: Findings) -> Section:
 
 
 def _decision_figure(findings: Findings, curves: Sequence[Curve]) -> Figure:
+    together, everyone = _together(findings)
     rows = [
         [curve.label, number(t, 2), Shown(y, lo, hi).text()]
-        for curve in curves
+        for curve in [*([together] if together else []), *curves]
         for t, y, lo, hi in curve.points
     ]
     caption = (
         "Net benefit: true positives gained per case, less false positives weighted by the odds of "
         "the threshold. Above both other lines, deciding by the model is the better choice."
     )
+    if together:
+        caption += " All cases together at the thresholds that every site released, with 95% CI."
+    elif len(curves) <= 3:
+        caption += " Bands are pointwise 95% CI."
+    heights = [y for c in ([together] if together else curves) for _, y, *_ in c.points]
     return Figure(
-        decision_plot(curves, _treat_all(findings)),
-        f"Decision curves of {sites(len(curves))} over {len({t for c in curves for t, *_ in c.points})} "
-        f"thresholds; net benefit from {number(min(y for c in curves for _, y, *_ in c.points))} to "
-        f"{number(max(y for c in curves for _, y, *_ in c.points))}.",
+        decision_plot(together, curves, [everyone] if everyone else _treat_all(findings)),
+        f"Decision curves of {sites(len(curves))}"
+        f"{' and of all cases together' if together else ''}; net benefit of the model from "
+        f"{number(min(heights))} to {number(max(heights))}.",
         caption,
-        table("Decision curves", ["Site", "Threshold", "Net benefit (95% CI)"], rows),
+        table("Decision curves", ["Curve", "Threshold", "Net benefit (95% CI)"], rows),
     )
+
+
+def _together(findings: Findings) -> tuple[Curve | None, Curve | None]:
+    """All cases as one, at the thresholds that every site released.
+
+    Where sites come and go from threshold to threshold, a line would show who is missing rather
+    than what the model does.
+    """
+    every = findings.study.k
+    chosen = [t for t in findings.study.decision_curve if t.net_benefit.k == every]
+    if every < 2 or len(chosen) < 2:
+        return None, None
+    model: list[Point] = []
+    everyone: list[Point] = []
+    for at in chosen:
+        shown = rate(at.net_benefit)
+        if shown.value is not None:
+            model.append((at.threshold, shown.value, shown.lo, shown.hi))
+        if at.treat_all is not None:
+            everyone.append((at.threshold, at.treat_all, None, None))
+    label = f"Model, all cases of {sites(every)}"
+    return Curve(label, tuple(model)), Curve("Treat all", tuple(everyone))
 
 
 def _treat_all(findings: Findings) -> list[Curve]:
     return [
-        Curve(site, tuple(
+        Curve("Treat all, at each site", tuple(
             (p.threshold, p.treat_all, None, None)
             for p in release.decision_curve if p.treat_all is not None
         ))
-        for site, release in findings.released.items()
+        for release in findings.released.values()
     ]  # fmt: skip
 
 

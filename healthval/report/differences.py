@@ -31,7 +31,7 @@ def subgroups(findings: Findings) -> Section:
     )
     parts = [rows[i : i + ROWS_PER_FIGURE] for i in range(0, len(rows), ROWS_PER_FIGURE)]
     figures = [forest_figure(part, axis, "AUROC by subgroup", caption=caption) for part in parts]
-    return Section("subgroups", "Subgroups", (*figures, _subgroup_table(groups)))
+    return Section("subgroups", "Subgroups", (*figures, _subgroup_table(findings, groups)))
 
 
 def _subgroup_rows(findings: Findings, groups: Sequence[SubgroupPool]) -> list[Row]:
@@ -41,7 +41,7 @@ def _subgroup_rows(findings: Findings, groups: Sequence[SubgroupPool]) -> list[R
             rows.append(Row(words(group.variable)))
         shown = _pooled(group.auroc)
         columns = (total(group.n), total(group.n_events))
-        rows.append(Row(f"   {words(group.level)}", shown, columns))
+        rows.append(Row(f"  {words(group.level)}", shown, columns))
         if shown.value is None:
             rows += _own_rows(findings, group)
     return rows
@@ -58,8 +58,18 @@ def _own_rows(findings: Findings, group: SubgroupPool) -> list[Row]:
         own = _level(release.subgroups, group)
         if own is not None and own.auroc.value is not None:
             columns = (count(own.n), count(own.n_events))
-            rows.append(Row(f"      {site}", estimate(own.auroc), columns))
+            rows.append(Row(f"    {site}", estimate(own.auroc), columns))
     return rows
+
+
+def _own_lines(findings: Findings, group: SubgroupPool) -> list[list[str]]:
+    lines = []
+    for site, release in findings.released.items():
+        own = _level(release.subgroups, group)
+        shown = [estimate(e) for e in (own.oe, own.sensitivity, own.specificity)] if own else []
+        if any(s.value is not None for s in shown):
+            lines.append([f"\N{EM SPACE}{site}", *(s.text(2) for s in shown)])
+    return lines
 
 
 def _level(released: Sequence[ReleasedSubgroup], group: SubgroupPool) -> ReleasedSubgroup | None:
@@ -67,19 +77,19 @@ def _level(released: Sequence[ReleasedSubgroup], group: SubgroupPool) -> Release
     return next((g for g in released if (g.variable, g.level) == wanted), None)
 
 
-def _subgroup_table(groups: Sequence[SubgroupPool]) -> Markup:
-    rows = [
-        [
-            f"{words(g.variable)}: {words(g.level)}",
-            *(f"{_pooled(m).text(2)}" for m in (g.oe, g.sensitivity, g.specificity)),
-        ]
-        for g in groups
-    ]
+def _subgroup_table(findings: Findings, groups: Sequence[SubgroupPool]) -> Markup:
+    rows: list[list[str]] = []
+    for group in groups:
+        shown = [_pooled(m) for m in (group.oe, group.sensitivity, group.specificity)]
+        name = f"{words(group.variable)}: {words(group.level)}"
+        rows.append([name, *(s.text(2) for s in shown)])
+        if all(s.value is None for s in shown):
+            rows += _own_lines(findings, group)
     return table(
-        "Other measures by subgroup, means over sites",
+        "Other measures by subgroup",
         ["Subgroup", "O:E (95% CI)", "Sensitivity (95% CI)", "Specificity (95% CI)"],
         rows,
-        note="Not pooled: fewer than three sites released the measure for this level.",
+        note="Means over sites; not pooled: fewer than three sites released the measure for this level.",
     )
 
 

@@ -40,7 +40,7 @@ class Section:
 
     def _repr_html_(self) -> str:
         inside = "".join(_as_html(block) for block in self.blocks)
-        return f"<section><h2>{escape(self.heading)}</h2>{inside}</section>"
+        return f'<section id="{self.id}"><h2>{escape(self.heading)}</h2>{inside}</section>'
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ from healthval.contracts.model import ModelCard
 from healthval.contracts.submission import ReleasedEstimate, Submission
 from healthval.errors import ReportError
 from healthval.report.criteria import PlanFacts
-from healthval.report.markup import WITHHELD, Shown, count
+from healthval.report.markup import WITHHELD, Shown, count, sites
 
 POOLED = "random-effects mean over sites"
 COUNTS = "all cases together"
 ONE_SITE = "the one site"
-NO_COUNTS = "no site released all four counts"
+NO_COUNTS = "no site released its counts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,10 @@ def _at_threshold(at: ThresholdPool, measure: str) -> tuple[Shown, str]:
     if at.bivariate is not None and measure in {"sensitivity", "specificity"}:
         value, ci = getattr(at.bivariate, measure), getattr(at.bivariate, f"{measure}_ci")
         return _pair(value, ci, ""), "bivariate random-effects mean over sites"
-    if measure == "net_benefit":
-        return rate(at.net_benefit, NO_COUNTS), COUNTS
-    return rate(getattr(at.counts, measure) if at.counts.k else None, NO_COUNTS), COUNTS
+    found = at.net_benefit if measure == "net_benefit" else getattr(at.counts, measure)
+    if found is None or not found.k:
+        return Shown(None, why=NO_COUNTS), "none"
+    return rate(found, NO_COUNTS), f"all cases of {sites(found.k)} together"
 
 
 def pooled(measure: PooledMeasure) -> tuple[Shown, str]:

@@ -11,7 +11,7 @@ from healthval.report.markup import Shown, number
 
 Scale = Literal["linear", "log", "logit"]
 ROWS_PER_FIGURE = 36
-LABEL_LENGTH = 27  # characters
+LABEL_LENGTH = 30  # characters
 
 # Inches: a full text column wide, one line per row.
 _WIDTH, _LINE, _TOP, _BOTTOM, _LABEL = 6.9, 0.215, 0.34, 0.5, 0.03
@@ -109,7 +109,7 @@ class _Plot:
     def __init__(self, figure: Any, axis: Axis, lines: float, n_columns: int) -> None:
         from matplotlib.transforms import blended_transform_factory
 
-        left = 1.85 + 0.58 * n_columns
+        left = 2.0 + 0.58 * n_columns
         right = _WIDTH - 1.6
         width, height = figure.get_size_inches()
         place = (left / width, _BOTTOM / height, (right - left) / width, lines * _LINE / height)
@@ -119,7 +119,7 @@ class _Plot:
         self.low, self.high = _BOUNDS[axis.scale]
         # x in inches from the left edge of the figure, y in lines of the plot
         self.beside = blended_transform_factory(figure.dpi_scale_trans, self.axes.transData)
-        self.columns = [1.7 + 0.58 * i for i in range(1, n_columns + 1)]
+        self.columns = [1.85 + 0.58 * i for i in range(1, n_columns + 1)]
 
     def limits(self, rows: Sequence[Row], pooled: Pooled | None) -> None:
         ends: list[float] = [] if self.axis.reference is None else [self.axis.reference]

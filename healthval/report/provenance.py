@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from healthval import __version__
 from healthval.errors import ReportError
@@ -124,7 +125,12 @@ def _inputs(report: Report) -> list[dict[str, Any]]:
     known = {"model": study["model_digest"], "plan": study["plan_hash"]}
     known |= {f"release-{site['site']}": site["submission_sha256"] for site in study["sites"]}
     return [
-        {"@id": f"#{name}", "@type": "PropertyValue", "name": name, "value": f"sha256:{digest}"}
+        {
+            "@id": f"#{quote(name)}",
+            "@type": "PropertyValue",
+            "name": name,
+            "value": f"sha256:{digest}",
+        }
         for name, digest in known.items()
     ]
 

@@ -91,7 +91,7 @@ def _verdict_table(found: tuple[Verdict, ...], plan: PlanFacts) -> Markup:
     when = "amended after it was registered" if plan.amended else "fixed before data were seen"
     return table(
         f"Acceptance criteria of the plan ({when})",
-        ["Criterion", "Target", "Result (95% CI)", "Result is", "Verdict"],
+        ["Criterion", "Target", "Result (95% CI)", "Basis", "Verdict"],
         rows,
         kind="words",
         note="Met: the whole interval reaches the target. Not met: none of it does. Inconclusive: "
@@ -153,7 +153,7 @@ def limitations(findings: Findings) -> list[Markup]:
     """Collect what a reader must keep in mind, from the results themselves and from the card."""
     study, card = findings.study, findings.card
     found = [*_of_size(findings), *_of_conduct(findings), *study.notes]
-    if findings.plan.amended or any(site.plan_amended for site in study.sites):
+    if findings.plan.amended:
         found.insert(0, "The plan was amended after it was registered.")
     items = [Markup(show(text)) for text in dict.fromkeys(found)]
     if card.limitations:
@@ -181,7 +181,8 @@ def _of_size(findings: Findings) -> list[str]:
         if left:
             found.append(
                 f"Counts at threshold {at.threshold:g} leave out {len(left)} of {study.k} sites "
-                "because of small cells."
+                "because of small cells; these are often few errors, so the rates may look worse "
+                "than they are."
             )
     return found
 

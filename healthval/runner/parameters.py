@@ -65,9 +65,7 @@ class ProvisionParameters(NotebookParameters):
     notebook = "provision"
     hub_url: HubUrl = Field(description="address of the hub")
     operator_key: Path = Field(description="file with the private key of the operator")
-    registration: Path = Field(
-        description="YAML with the model card, the input contract and the serving needs"
-    )
+    registration: Path = Field(description="YAML: model card, input contract, serving needs")
     artefact: Path = Field(description="folder with inference.py and the model's files")
 
 

@@ -124,7 +124,7 @@ def test_two_processes_write_one_chain(ledger):
 
 def test_a_killed_writer_loses_nothing_that_was_acknowledged(ledger):
     context = multiprocessing.get_context("fork")
-    for round_ in range(5):
+    for round_ in range(3):
         writer = context.Process(target=_append_many, args=(ledger.path, round_ * 10_000, 10_000))
         writer.start()
         time.sleep(0.05)

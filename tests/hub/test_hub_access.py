@@ -101,6 +101,14 @@ TestAccess = AccessMachine.TestCase
 TestAccess.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
 
 
+def test_the_table_itself():
+    revoked_is_final = {step for step in TRANSITIONS if step[0] == "revoked"} == set()
+    assert revoked_is_final
+    assert {start for start, end in TRANSITIONS if end == "revoked"} == {"approved"}
+    assert {start for start, end in TRANSITIONS if end == "rejected"} == {"requested"}
+    assert "requested" not in {end for _, end in TRANSITIONS}
+
+
 @pytest.mark.parametrize("offset", [-1, 0, 1])
 def test_access_ends_at_its_end(offset):
     backend, clock = memory()

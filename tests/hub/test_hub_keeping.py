@@ -1,13 +1,18 @@
 """How long places and files are kept, and what S3 is made to sign."""
 
+import asyncio
 import base64
 import hashlib
+import time
 import urllib.parse
 from types import SimpleNamespace
 
 import pytest
 import requests
 
+from healthval.client import Credential
+from healthval.disclosure import load_policy
+from healthval.hub.app import Settings, create_app
 from healthval.hub.ports import Backend, MemoryIndex, MemoryObjects, Refusal, Write
 from healthval.hub.predictions import KEEP_SECONDS, TICKET_SECONDS, Predictions, Uploads
 
@@ -25,10 +30,10 @@ def test_a_place_expires():
     for now, taken in ((end - 1, True), (end, False), (end + 1, False)):
         clock.now = now
         if taken:
-            uploads.take(upload, terms, signature, data)
+            uploads.take(uploads.place(upload, terms, signature), data)
         else:
             with pytest.raises(Refusal, match="expired"):
-                uploads.take(upload, terms, signature, data)
+                uploads.take(uploads.place(upload, terms, signature), data)
 
 
 def test_what_nobody_asked_about_is_swept_after_a_day():
@@ -75,3 +80,37 @@ def test_a_client_that_would_sign_by_the_old_scheme_is_refused(aws):
     store = S3Objects(boto3.client("s3", region_name="us-east-1", **keys), "bucket")
     with pytest.raises(ValueError, match="s3v4"):
         store.offer("uploads/site-aaaaaaaa/one.dcm", 1, "0" * 64, 300)
+
+
+def test_nobody_unknown_can_make_the_hub_read_a_body(tmp_path):
+    operator, stranger = (Credential.create(tmp_path / name) for name in ("boss", "stranger"))
+    index = MemoryIndex(time.time)
+    backend = Backend(MemoryObjects(), index, None, time.time)
+    origin = "https://hub.example.org"
+    app = create_app(backend, Settings(operator.public_key, (origin,), b"s", load_policy()))
+    stored, uploaded = f"/v1/objects/{'0' * 64}", f"/v1/uploads/upload-{'0' * 32}"
+
+    def put(path, word, query=b""):
+        read, sent = [], []
+
+        async def receive():
+            read.append(1)
+            return {"type": "http.request", "body": b"x", "more_body": False}
+
+        async def send(message):
+            sent.append(message)
+
+        scope = {
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "PUT",
+            "scheme": "https", "path": path, "raw_path": path.encode(), "query_string": query,
+            "headers": [(b"authorization", b"Bearer " + word.encode())],
+            "server": ("hub.example.org", 443), "client": ("127.0.0.1", 1), "root_path": "",
+        }  # fmt: skip
+        asyncio.run(app(scope, receive, send))
+        return sent[0]["status"], bool(read)
+
+    assert put(stored, "x") == (401, False)
+    assert put(stored, stranger.sign("PUT", origin, stored, b"x")) == (401, False)
+    assert put(stored, operator.sign("PUT", origin, "/v1/other", b"x")) == (401, False)
+    assert put(stored, operator.sign("PUT", origin, stored, b"y")) == (401, True)
+    assert put(uploaded, "x", b"terms=x&signature=y") == (403, False)

@@ -26,7 +26,7 @@ from healthval.contracts.submission import (
     Submission,
     TableOneRow,
 )
-from healthval.report import Criterion, PlanFacts
+from healthval.report import Criterion, PlanFacts, build
 
 FLOOR = 11
 PLAN_HASH = hashlib.sha256(b"plan").hexdigest()
@@ -272,6 +272,11 @@ def card():
 @pytest.fixture(scope="session")
 def plan():
     return PLAN
+
+
+@pytest.fixture(scope="session")
+def report(study, released, card, plan):
+    return build(study, released, card, plan)
 
 
 @pytest.fixture

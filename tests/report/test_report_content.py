@@ -6,16 +6,17 @@ from dataclasses import replace
 from html import unescape
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healthval.aggregate import pool
 from healthval.errors import ReportError
-from healthval.report import Criterion, Figure, build
+from healthval.report import Criterion, Figure, build, conduct, deciding, differences
 from healthval.report.checklist import ITEMS, coverage
 from healthval.report.criteria import judge
 from healthval.report.findings import Findings, match
 from healthval.report.markup import Markup, Shown, number, table
+from healthval.report.performance import AUROC, discrimination, site_forest
 from healthval.report.summary import limitations, plain_words, verdicts
 
 
@@ -28,11 +29,6 @@ def text_of(section):
         )
         parts.append(unescape(re.sub(r"<[^>]+>", " ", html or str(block))))
     return re.sub(r"\s+", " ", " ".join(parts))
-
-
-@pytest.fixture(scope="module")
-def report(study, released, card, plan):
-    return build(study, released, card, plan)
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +66,7 @@ def test_a_verdict_turns_exactly_at_the_target(criterion, lo, hi, outcome):
     assert judge(criterion, Shown((lo + hi) / 2, lo, hi)) == outcome
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
 def test_a_wider_interval_never_turns_met_into_not_met(lo, hi, wider):
     lo, hi = min(lo, hi), max(lo, hi)
@@ -124,9 +121,8 @@ def test_two_sites_are_shown_but_not_pooled(simulated, site_of, card, plan):
     assert {v.outcome for v in verdicts(found) if v.criterion.measure == "auroc"} == {
         "inconclusive"
     }
-    report = build(found.study, found.released, card, plan)
     for release in found.released.values():
-        assert number(release.auroc.value) in text_of(report.section("discrimination"))
+        assert number(release.auroc.value) in text_of(discrimination(found))
 
 
 def test_a_threshold_nobody_pooled_is_inconclusive(findings, plan):
@@ -187,8 +183,8 @@ def test_a_partly_withheld_sum_is_only_bounded_from_below(simulated, site_of, ca
     sites = simulated([site_of(900), site_of(260), site_of(180)])
     n_known = [r.n_missing_reference for r in sites.values()]
     assert n_known == [36, "suppressed", "suppressed"]
-    report = build(pool(tuple(sites.items())), sites, card, plan)
-    assert re.search(r"All sites 1\W340 \d+ \S+ ≥36 ", text_of(report.section("cohort")))
+    cohort = conduct.cohort(findings_of(sites, card, plan))
+    assert re.search(r"All sites 1\W340 \d+ \S+ ≥36 ", text_of(cohort))
 
 
 def test_a_site_with_withheld_cells_enters_no_sum_of_counts(findings, released):
@@ -207,7 +203,7 @@ def test_subgroups_keep_their_order_and_show_the_small_ones(report):
     assert places == sorted(places)
 
 
-def test_the_claim_is_compared_by_the_interval(study, released, card, plan):
+def test_the_claim_is_compared_by_the_interval(findings, study, card):
     words = {
         0.5: "higher than claimed",
         round(study.auroc.value, 3): "compatible",
@@ -215,7 +211,7 @@ def test_the_claim_is_compared_by_the_interval(study, released, card, plan):
     }
     for claimed, expected in words.items():
         told = card.model_copy(update={"claimed_auroc": claimed})
-        assert expected in text_of(build(study, released, told, plan).section("claim"))
+        assert expected in text_of(conduct.claim(replace(findings, card=told)))
 
 
 def test_the_checklist_counts_what_this_report_holds(findings, released, card, plan):
@@ -355,19 +351,17 @@ def test_many_sites_are_split_over_figures_and_only_the_influential_listed(
     simulated, site_of, card, plan
 ):
     sites = simulated([site_of(130 + i) for i in range(40)])
-    report = build(pool(tuple(sites.items()), bivariate="none"), sites, card, plan)
-    forests = [
-        b
-        for b in report.section("discrimination").blocks
-        if isinstance(b, Figure) and "Forest" in b.alt
-    ]
+    study = pool(tuple(sites.items()), bivariate="none")
+    found = Findings(study, match(study, sites.values()), card, plan)
+    forests = site_forest(found, study.auroc, AUROC, "AUROC")
     assert len(forests) == 2
     assert "random-effects mean" in forests[1].alt
-    differences = text_of(report.section("heterogeneity"))
-    assert "The 12 sites of 40 that change the mean most" in differences
-    assert "Funnel plot of the AUROC of 40 sites" in differences
+    text = text_of(differences.heterogeneity(found))
+    assert "The 12 sites of 40 that change the mean most" in text
+    assert "Funnel plot of the AUROC of 40 sites" in text
 
 
+@settings(deadline=None)
 @given(st.floats(-1e6, 1e6), st.integers(0, 4))
 def test_a_printed_number_reads_back(value, digits):
     text = number(value, digits).replace("−", "-")
@@ -375,7 +369,35 @@ def test_a_printed_number_reads_back(value, digits):
     assert text not in {"-0", "-0.0", "-0.00", "-0.000", "-0.0000"}
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_any_words_in_a_table_stay_words(words):
     html = table(words, [words], [[words]], note=words).html
     assert html.count("<") == table("", [""], [[""]], note=words and "x").html.count("<")
+
+
+def test_the_decision_curve_of_all_cases_is_drawn_only_where_every_site_is_in_it(
+    findings, released, card, plan
+):
+    whole = text_of(deciding.utility(findings))
+    assert "and of all cases together" in whole
+    first, *others = released
+    bare = {first: released[first].model_copy(update={"decision_curve": ()})}
+    bare |= {site: released[site] for site in others}
+    part = text_of(deciding.utility(findings_of(bare, card, plan)))
+    assert "Decision curves of 2 sites;" in part
+
+
+def test_rates_say_of_how_many_sites_they_are(findings):
+    text = text_of(deciding.thresholds(findings))
+    counts = findings.study.thresholds[0].counts
+    shown = f"{counts.sensitivity.value:.3f} ({counts.sensitivity.ci[0]:.3f} to {counts.sensitivity.ci[1]:.3f})"
+    assert f"Sensitivity {shown} {counts.sensitivity.k} " in text
+
+
+def test_a_plan_amended_at_a_site_is_called_amended(simulated, study, released, card, plan):
+    amended = {k: r.model_copy(update={"plan_amended": True}) for k, r in released.items()}
+    report = build(pool(tuple(amended.items())), amended, card, plan)
+    page = text_of(report.section("summary"))
+    assert "fixed before data were seen" not in page
+    assert "The plan was amended" in page
