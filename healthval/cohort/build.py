@@ -139,7 +139,10 @@ def link_rows(
     right = rows.rename(columns=dict(zip(link.on.values(), keys, strict=True)))
     pairs = candidates.merge(right, on=keys, how="inner", sort=False)
     best = _best(pairs, link, step).set_index("_case")[new]
-    joined = pd.concat([frame, best.reindex(range(len(frame)))], axis=1)
+    added = best.reindex(range(len(frame)))
+    for name in added.select_dtypes(object).columns:
+        added[name] = added[name].where(added[name].notna(), None)
+    joined = pd.concat([frame, added], axis=1)
     linked = np.isin(np.arange(len(frame)), best.index)
     merged = replace(cohort, _frame=joined, schema=_merged(cohort.schema, schema, new, step))
     return merged.keep(step, linked) if link.required else merged

@@ -179,6 +179,31 @@ def test_an_optional_link_keeps_everyone_and_is_no_step():
     assert linked.flow == cohort().flow
 
 
+def test_the_reference_standard_may_come_from_a_linked_table():
+    inputs = {n: c for n, c in SCHEMA.columns.items() if n != "sepsis"}
+    bare = read_table(cohort().frame, TableSchema(columns=inputs))
+    with pytest.raises(CohortError, match="no 'label'"):
+        _ = bare.reference
+    verdicts = TableSchema.model_validate(
+        {
+            "columns": {
+                "case": {"kind": "id"},
+                "a": {"kind": "label", "positive": [1], "negative": [0]},
+                "b": {"kind": "label", "positive": [1], "negative": [0]},
+            },
+            "readers": "unanimous",
+        }
+    )
+    rows = check_frame(
+        pd.DataFrame({"case": ["v1", "v2", "v3"], "a": [1, 1, None], "b": [1, 0, 0]}), verdicts
+    )
+    linked = link_rows(
+        bare, rows, verdicts, Link(on={"visit": "case"}, required=False), step="read"
+    )
+    assert linked.verdicts.tolist() == ["positive", "indeterminate", "negative", None, None]
+    assert linked.n_missing_reference == 2
+
+
 def test_ambiguous_rows_are_counted_and_refused():
     with pytest.raises(CohortError, match="2 cases have several rows"):
         link_rows(cohort(), labs(), LABS, Link(on={"mrn": "patient"}), step="with_lactate")
