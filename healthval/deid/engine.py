@@ -149,7 +149,7 @@ class _Steps(dict[int, str]):
         if rule is not None:
             return PATIENT if rule.keyword == "PatientID" else resolve(rule, self.policy)[0]
         if group % 2:
-            return PRIVATE
+            return PRIVATE if Option.RETAIN_SAFE_PRIVATE in self.policy.options else DROP
         if group >> 8 == 0x50:
             return CURVE
         if group >> 8 == 0x60:
@@ -188,7 +188,7 @@ class _Walk:
     def _dataset(self, source: Dataset, within: str) -> Dataset:
         steps, kept, n_kept = self.steps, {}, 0
         for tag, element in source.items():
-            step = steps[tag]
+            step = steps[int(tag)]  # comparing BaseTag with BaseTag costs more than all the rest
             if step == KEEP and element.VR in _PLAIN and element.is_raw:
                 kept[tag] = element
                 n_kept += 1
@@ -208,9 +208,14 @@ class _Walk:
     def _like(self, source: Dataset, elements: dict[Any, Any]) -> Dataset:
         output = Dataset(elements)
         implicit, little = source.original_encoding
-        output.set_original_encoding(implicit, little, source.original_character_set)
-        output._parent_encoding = source._parent_encoding
-        output.is_undefined_length_sequence_item = source.is_undefined_length_sequence_item
+        # Straight into the attributes: Dataset.__setattr__ looks every name up in the dictionary.
+        vars(output).update(
+            _read_implicit=implicit,
+            _read_little=little,
+            _read_charset=source.original_character_set,
+            _parent_encoding=source._parent_encoding,
+            is_undefined_length_sequence_item=source.is_undefined_length_sequence_item,
+        )
         return output
 
     def _element(
@@ -376,8 +381,6 @@ class _Walk:
         return done
 
     def _private(self, source: Dataset, tag: int, element: Element) -> Element | None:
-        if Option.RETAIN_SAFE_PRIVATE not in self.policy.options:
-            return None
         return element if kept_private(source, tag, element, self.policy) else None
 
     def _overlay(self, source: Dataset, tag: int, element: Element) -> Element | None:

@@ -11,7 +11,7 @@ from healthval.deid.policy import PixelPolicy
 from healthval.deid.refuse import Reason, Refused
 from healthval.deid.regions import matching
 
-_PIXELS: Final = (0x7FE00010, 0x7FE00008, 0x7FE00009)
+PIXELS: Final = frozenset({0x7FE00010, 0x7FE00008, 0x7FE00009})
 # Rows, Columns, Samples per Pixel, Bits Allocated
 _SIZES: Final = (0x00280010, 0x00280011, 0x00280002, 0x00280100)
 _FRAMES: Final = 0x00280008
@@ -55,7 +55,7 @@ _DOSE: Final = re.compile(r"DOSE ?(REPORT|INFO|SUMMARY|RECORD)|CT_SOM\d PROT|PAT
 
 def has_pixels(dataset: Dataset) -> bool:
     """Whether an object has pixels; a header read without them still tells their size."""
-    return any(tag in dataset for tag in (*_PIXELS, 0x00280010))
+    return any(tag in dataset for tag in (*PIXELS, 0x00280010))
 
 
 def risk(dataset: Dataset) -> Reason | None:

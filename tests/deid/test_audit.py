@@ -4,12 +4,13 @@ from contextlib import suppress
 
 import pydicom
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 
 from healthval.deid import Leak, Policy, Secret, audit, deidentify
+from healthval.deid.audit import _ORDINARY
 from healthval.errors import HealthvalError
 
 SECRET = Secret(bytes(range(32)))
@@ -181,6 +182,7 @@ def test_the_audit_does_not_import_the_engine():
 @settings(max_examples=60, deadline=None)
 @given(st.text("abcdefghijklmnopqrstuvwxyzäöüé", min_size=5, max_size=12), st.sampled_from(["{}", "x {} y", "A,{}", "{}^B"]))  # fmt: skip
 def test_any_name_is_found_in_any_surrounding(name, around):
+    assume(name not in _ORDINARY)  # words of the standard name nobody on their own
     before = source(f"{name}^Given")
     after = with_text(before, around.format(name.upper() if name.isascii() else name))
     assert "name" in kinds(before, after)
