@@ -170,7 +170,7 @@ def combine_readers(
     rule : "majority" needs more than half of the readers who gave a verdict, "unanimous" needs all;
         otherwise the case is indeterminate. A case that nobody read is missing.
     """
-    read = np.not_equal(verdicts, None).astype(bool)
+    read = np.isin(verdicts, ("positive", "negative", "indeterminate"))
     n_read = read.sum(axis=1)
     needed = n_read if rule in {"unanimous", "single"} else n_read // 2 + 1
     combined = np.full(len(verdicts), None, dtype=object)

@@ -17,7 +17,7 @@ COUNTS = frozenset({"n", "n_events", "n_indeterminate", "n_missing_reference", "
 GRIDS = {"threshold": GRID_DECIMALS, "predicted": GRID_DECIMALS, "fpr": 2, "low": GRID_DECIMALS, "high": GRID_DECIMALS}  # fmt: skip
 LEVELS = (0.8, 0.9, 0.95, 0.99)
 LARGEST = 1e6
-METHOD_WORDS = frozenset({"none", "logit", "delong", "newcombe", "obuchowski", "boyd", "wilson", "clopper", "pearson", "exact", "ratio", "estimator", "log", "wald", "cluster", "robust", "logistic", "clip", "delta", "bootstrap", "percentile", "pointwise", "patient", "bc", "rcs5", "on", "p"})  # fmt: skip
+METHOD_WORDS = frozenset({"none", "logit", "delong", "newcombe", "obuchowski", "boyd", "wilson", "clopper", "pearson", "exact", "ratio", "estimator", "log", "wald", "cluster", "robust", "logistic", "clip", "delta", "bootstrap", "simulation", "percentile", "pointwise", "patient", "bc", "rcs5", "on", "p"})  # fmt: skip
 # Record numbers, dates and UIDs: four digits or more in a row, or digits between dots.
 IDENTIFIER = re.compile(r"\d{4}|\d+\.\d+\.\d+|[0-9a-f]{12}", re.IGNORECASE)
 

@@ -235,11 +235,11 @@ def roc_points(
     """
     check_both_classes(cases, "the ROC curve")
     values = _sensitivity_at(table.cum_pos, table.cum_neg, grid)
-    plan = Bootstrap(1000)
+    plan = Bootstrap(500)
     if cases.cluster is None:
         reps = _resampled_sensitivity(table, grid, plan)
     else:
-        drawn = resampled_tables(cases, Bootstrap(500))
+        drawn = resampled_tables(cases, plan)
         reps = np.array([_sensitivity_at(pos, neg, grid) for pos, neg in drawn])
     sample, m = Sample(cases.n, cases.n_events, level), cases.n_events
     points = []
