@@ -13,9 +13,6 @@ from healthval.cohort import (
     check_verification,
     link_rows,
     read_cohort,
-    read_resources,
-    refuse_conflicts,
-    run_view,
     select_cases,
 )
 from healthval.cohort.tables import check_frame, read_source
@@ -28,7 +25,7 @@ from healthval.disclosure import Release, load_policy, releases
 from healthval.errors import CohortError, PlanError, SubmissionError
 from healthval.metrics import SingleClassError, SiteResult, table_one
 from healthval.metrics import evaluate as evaluate_scores
-from healthval.plan import Linked, Plan
+from healthval.plan import Plan
 from healthval.predict import (
     Predictions,
     deidentify_images,
@@ -107,24 +104,14 @@ def cohort_of(plan: Plan, sources: Sources) -> Cohort:
         resources=sources.resources if plan.fhir else None,
         fhir=plan.fhir,
     )
-    for linked in plan.linkage:
-        rows = check_frame(_rows_of(linked, sources), linked.table)
-        cohort = link_rows(cohort, rows, linked.table, linked.link, step=linked.name)
-    return select_cases(cohort, plan.eligibility)
-
-
-def _rows_of(linked: Linked, sources: Sources) -> Any:
-    if linked.view is None:
-        if linked.name not in sources.linked:
+    for other in plan.linkage:
+        if other.name not in sources.linked:
             raise CohortError(
-                f"linkage '{linked.name}': its table was not given; name its file under 'linked'"
+                f"linkage '{other.name}': its table was not given; name its file under 'linked'"
             )
-        return read_source(sources.linked[linked.name])
-    if sources.resources is None:
-        raise CohortError(
-            f"linkage '{linked.name}': its view needs FHIR resources; give their folder"
-        )
-    return run_view(linked.view, refuse_conflicts(read_resources(sources.resources)))
+        rows = check_frame(read_source(sources.linked[other.name]), other.table)
+        cohort = link_rows(cohort, rows, other.table, other.link, step=other.name)
+    return select_cases(cohort, plan.eligibility)
 
 
 def evaluate(

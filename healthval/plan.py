@@ -1,12 +1,13 @@
 """The plan: what is judged, on whom and against what, fixed and hashed before data are seen."""
 
 import json
+import re
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, JsonValue, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from healthval.contracts.base import (
     Column,
@@ -65,16 +66,14 @@ class SampleSize(Wire):
 
 
 class Linked(Declared):
-    """Rows from elsewhere that belong to a case, one at most: a second table, or a FHIR view.
+    """A second table, of which one row at most belongs to a case; a step of the flow.
 
-    `name` is the step in the flow. Without `view`, it is also the name under which the table's file
-    is given to the evaluation.
+    Its file is given to the evaluation by its `name`. FHIR views are linked under ``fhir: links``.
     """
 
     name: Column
     table: TableSchema
     link: Link
-    view: dict[str, JsonValue] | None = None
 
 
 class PixelChoice(Declared):
@@ -207,11 +206,14 @@ def load_plan(path: str | Path) -> Plan:
         raise PlanError(f"the plan does not fit: {explain(error)}") from None
 
 
+_YAML_1_1 = {"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool"}
+
+
 class _Loader(yaml.SafeLoader):
-    """Reads dates as the text they are, and takes no field twice."""
+    """Reads YAML as editors do (1.2: dates, on, yes are text), and takes no field twice."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - the base class declares it so
-        first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
+        first: [(tag, pattern) for tag, pattern in found if tag not in _YAML_1_1]
         for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
@@ -223,6 +225,11 @@ class _Loader(yaml.SafeLoader):
                 problem="a field is written twice", problem_mark=node.start_mark
             )
         return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 
 
 def plan_schema() -> dict[str, Any]:
