@@ -155,6 +155,7 @@ def _merged(ours: TableSchema, theirs: TableSchema, new: list[str], step: str) -
             f"step '{step}': {len(undeclared)} columns of the rows are not declared "
             f"({', '.join(undeclared)}); declare or remove them"
         )
+    theirs = theirs.settled()
     readers = ours if ours.of_kind("label") else theirs
     try:
         return TableSchema(

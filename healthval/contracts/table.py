@@ -191,9 +191,27 @@ class TableSchema(Declared):
             )
         return self
 
+    def settled(self) -> "TableSchema":
+        """Describe the table once it is read: levels renamed, ages counted, labels put in words."""
+        columns = {n: _after_reading(c) for n, c in self.columns.items()}
+        return self.model_copy(update={"columns": columns})
+
     def of_kind(self, *kinds: str) -> tuple[str, ...]:
         """Names of the columns declared as one of `kinds`, in the plan's order."""
         return tuple(name for name, column in self.columns.items() if column.kind in kinds)
+
+
+def _after_reading(column: ColumnSchema) -> ColumnSchema:
+    if isinstance(column, CategoryColumn):
+        return column.model_copy(update={"levels": tuple(dict.fromkeys(column.names.values()))})
+    if isinstance(column, NumberColumn):
+        return column.model_copy(update={"unit_column": None})
+    if isinstance(column, AgeColumn):
+        return column.model_copy(update={"at": None})
+    if isinstance(column, LabelColumn):
+        words = {w: (w,) for w in ("positive", "negative", "indeterminate")}
+        return column.model_copy(update=words)
+    return column
 
 
 class Within(Declared):
