@@ -276,11 +276,19 @@ class FhirInputs(Declared):
     """SQL-on-FHIR ViewDefinitions by name, and the column that all of them give to join on.
 
     Where a table gives the cases, `on` names its column too; otherwise the rows of the first view
-    are the cases.
+    are the cases. A view that gives several rows a patient, such as a laboratory's, needs an entry
+    in `links` that says which of them counts.
     """
 
     on: Column
     views: Annotated[dict[Column, dict[str, JsonValue]], Field(min_length=1, max_length=32)]
+    links: Annotated[dict[Column, Link], Field(max_length=32, default_factory=dict)]
+
+    @model_validator(mode="after")
+    def _links_name_views(self) -> Self:
+        if not self.links.keys() <= self.views.keys() - {next(iter(self.views))}:
+            raise ValueError("'links' names a view that is not there, or the first one")
+        return self
 
 
 def label_token(value: object) -> str:
