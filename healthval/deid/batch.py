@@ -24,7 +24,7 @@ from healthval.deid.quiet import quiet
 from healthval.deid.refuse import Reason, Refused
 from healthval.deid.secret import Secret, pseudonym
 from healthval.deid.splice import Source, encoded, read_source, write_output
-from healthval.errors import LeakFound, UsageError
+from healthval.errors import HealthvalError, LeakFound, UsageError
 
 _CHUNK: Final = 50
 _PARTIAL: Final = ".partial"
@@ -186,14 +186,23 @@ def _one(task: _Task, key: str, path: Path) -> Record:
         if must_decode(source.dataset, task.policy.pixels):
             file.seek(0)
             source = read_source(file, whole=True)
-        result = apply(source.dataset, task.policy, task.secret)
-        header = encoded(result.dataset, source)
+        result, header = _transformed(source, task)
         leaks = _leaks(source, header, task.known)
         if leaks:
             raise LeakFound(_leak_message(leaks))
         partial = task.out / _PARTIAL / key
         write_output(partial, header, source)
     return _published(task.out, partial, _record(key, result))
+
+
+def _transformed(source: Source, task: _Task) -> tuple[Deidentified, bytes]:
+    try:
+        result = apply(source.dataset, task.policy, task.secret)
+        return result, encoded(result.dataset, source)
+    except HealthvalError:
+        raise
+    except Exception:
+        raise Refused(Reason.STRUCTURE) from None
 
 
 def _leaks(source: Source, header: bytes, known: tuple[str, ...]) -> list[Leak]:
@@ -252,6 +261,7 @@ def _without_races(task: _Task, records: list[Record], sources: dict[str, Path])
 
 def _settled(task: _Task, records: list[Record]) -> Manifest:
     """Withdraw what contradicts itself, now that every file is known."""
+    _adopt(task, records)
     withdrawn = conflicts(records)
     for position, record in enumerate(records):
         reason = withdrawn.get(record.source)
@@ -262,6 +272,17 @@ def _settled(task: _Task, records: list[Record]) -> Manifest:
         with task.journal.appending() as journal:
             journal.add(records[position])
     return Manifest(task.out, tuple(records), described(task.policy))
+
+
+def _adopt(task: _Task, records: list[Record]) -> None:
+    """Count an output as written that a killed run had moved into place but not yet recorded."""
+    written = {r.output for r in records if r.status == "written"}
+    for position, record in enumerate(records):
+        if record.status == "duplicate" and record.output not in written:
+            written.add(record.output)
+            records[position] = replace(record, status="written")
+            with task.journal.appending() as journal:
+                journal.add(records[position])
 
 
 def _withdraw_all(out: Path) -> None:

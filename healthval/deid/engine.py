@@ -32,13 +32,15 @@ from healthval.deid.text import clean_text, own_words
 from healthval.deid.values import Element
 
 KEEP, DROP, RETAIN, SEQUENCE, PATIENT = "keep", "X", "K", "sequence", "patient"
-OVERLAY, CURVE, PRIVATE = "overlay", "curve", "private"
+OVERLAY, CURVE, PRIVATE, NUMBER = "overlay", "curve", "private", "number"
 _PLAIN: Final = frozenset(
     {None, "AE", "AS", "AT", "CS", "DS", "FD", "FL", "IS", "LO", "OB", "OD", "OF", "OL", "OV"}
     | {"OW", "SH", "SL", "SS", "SV", "UI", "UL", "US", "UV", "DA", "TM", "DT"}
 )
 _FREE_TEXT: Final = frozenset({"LT", "ST", "UC", "UR", "UT"})
 _TEXT: Final = _FREE_TEXT | {"LO", "SH"}
+_DIGITS: Final = b"0123456789+-.eE\\ \0"
+_STRAY: Final = 2
 _LENGTH_TO_END = 0x00080001
 _ITEM = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _SEAL = object()
@@ -147,7 +149,7 @@ class _Steps(dict[int, str]):
         if rule is not None:
             return PATIENT if rule.keyword == "PatientID" else resolve(rule, self.policy)[0]
         if group % 2:
-            return PRIVATE
+            return PRIVATE if Option.RETAIN_SAFE_PRIVATE in self.policy.options else DROP
         if group >> 8 == 0x50:
             return CURVE
         if group >> 8 == 0x60:
@@ -158,9 +160,7 @@ class _Steps(dict[int, str]):
         if not (dictionary_has_tag(tag) or repeater_has_tag(tag)):
             return KEEP if tag in self.policy.public_allowlist else DROP
         vr = dictionary_VR(tag)
-        if vr == "SQ":
-            return SEQUENCE
-        return KEEP
+        return SEQUENCE if vr == "SQ" else NUMBER if vr in ("DS", "IS") else KEEP
 
 
 @lru_cache(maxsize=8)
@@ -188,8 +188,13 @@ class _Walk:
     def _dataset(self, source: Dataset, within: str) -> Dataset:
         steps, kept, n_kept = self.steps, {}, 0
         for tag, element in source.items():
-            step = steps[tag]
+            step = steps[int(tag)]  # comparing BaseTag with BaseTag costs more than all the rest
             if step == KEEP and element.VR in _PLAIN and element.is_raw:
+                kept[tag] = element
+                n_kept += 1
+            elif step == NUMBER and element.is_raw and element.VR in _PLAIN:
+                if len((element.value or b"").translate(None, _DIGITS)) > _STRAY:
+                    continue  # words where a number should be
                 kept[tag] = element
                 n_kept += 1
             elif step != DROP:
@@ -203,15 +208,20 @@ class _Walk:
     def _like(self, source: Dataset, elements: dict[Any, Any]) -> Dataset:
         output = Dataset(elements)
         implicit, little = source.original_encoding
-        output.set_original_encoding(implicit, little, source.original_character_set)
-        output._parent_encoding = source._parent_encoding
-        output.is_undefined_length_sequence_item = source.is_undefined_length_sequence_item
+        # Straight into the attributes: Dataset.__setattr__ looks every name up in the dictionary.
+        vars(output).update(
+            _read_implicit=implicit,
+            _read_little=little,
+            _read_charset=source.original_character_set,
+            _parent_encoding=source._parent_encoding,
+            is_undefined_length_sequence_item=source.is_undefined_length_sequence_item,
+        )
         return output
 
     def _element(
         self, source: Dataset, tag: int, element: Element, step: str, within: str
     ) -> Element | None:
-        if step == KEEP:
+        if step in (KEEP, NUMBER):
             return self._keep(element)
         if step in (SEQUENCE, "X/Z/U*"):
             return self._sequence(element)
@@ -371,8 +381,6 @@ class _Walk:
         return done
 
     def _private(self, source: Dataset, tag: int, element: Element) -> Element | None:
-        if Option.RETAIN_SAFE_PRIVATE not in self.policy.options:
-            return None
         return element if kept_private(source, tag, element, self.policy) else None
 
     def _overlay(self, source: Dataset, tag: int, element: Element) -> Element | None:
@@ -385,7 +393,10 @@ class _Walk:
 
 
 def _encodings(dataset: Dataset) -> list[str]:
-    found = dataset._character_set
+    try:
+        found = dataset._character_set
+    except (LookupError, ValueError):  # a character set that nobody knows
+        return ["iso8859"]
     return [found] if isinstance(found, str) else list(found)
 
 
@@ -408,5 +419,8 @@ def _items(element: Element, source: Dataset) -> list[Dataset] | None:
             return None
         implicit = element.is_implicit_VR or element.VR == "UN"
         as_sequence = element._replace(VR="SQ", is_implicit_VR=implicit)
-        element = convert_raw_data_element(as_sequence, encoding=source._character_set, ds=source)
+        try:
+            element = convert_raw_data_element(as_sequence, encoding=_encodings(source), ds=source)
+        except Exception:
+            raise Refused(Reason.UNPARSEABLE) from None
     return list(element.value) if element.VR == "SQ" else None

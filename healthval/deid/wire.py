@@ -5,7 +5,7 @@ It never raises. Where the bytes make no sense it stops and says where.
 
 import struct
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 
@@ -34,7 +34,7 @@ class Reader:
     stopped making sense, or None.
     """
 
-    def __init__(self, data: bytes, *, implicit: bool, little: bool, start: int = 0) -> None:
+    def __init__(self, data: Any, *, implicit: bool, little: bool, start: int = 0) -> None:
         order = "<" if little else ">"
         self._explicit = struct.Struct(order + "HH2sH").unpack_from
         self._plain = struct.Struct(order + "HHL").unpack_from

@@ -16,6 +16,7 @@ from healthval.disclosure.draft import Context
 from healthval.disclosure.history import Past, check_overlap, past_releases, relate
 from healthval.disclosure.intervals import check_intervals
 from healthval.disclosure.ledger import Entry, Ledger
+from healthval.disclosure.noise import check_noise, noisy_display
 from healthval.disclosure.payload import build, has_few_levels
 from healthval.disclosure.policy import Policy
 from healthval.disclosure.reconstruct import check_reconstruction
@@ -41,6 +42,7 @@ CHECKS: dict[str, Check] = {
     "neighbouring-cuts": consistency.check_cuts,
     "table-complements": consistency.check_tables,
     "exclusions": consistency.check_flow,
+    "histogram-noise": check_noise,
 }
 
 FIELDS = frozenset(
@@ -92,13 +94,15 @@ def release(
         asked = {"request": request, "cohort": sorted(result.cohort)}
         again = next((e for e in entries if asked.items() <= e.body.items()), None)
         past = past_releases(entries if again is None else entries[: again.seq], result.model)
-        made.append(_release_after(past, result, policy, known))
+        display, epsilon = noisy_display(result, policy, entries)
+        made.append(_release_after(past, result, (policy, display), known))
         if again is not None and again.body["sha256"] == made[0].sha256:
             return again
         payload = made[0].payload
         return asked | {
             "sha256": made[0].sha256,
             "n_bytes": len(payload),
+            "epsilon": epsilon,
             "payload": json.loads(payload),
         }
 
@@ -107,13 +111,18 @@ def release(
 
 
 def _release_after(
-    past: list[Past], result: SiteResult, policy: Policy, scores: tuple[float, ...]
+    past: list[Past],
+    result: SiteResult,
+    how: tuple[Policy, dict[str, Any]],
+    scores: tuple[float, ...],
 ) -> Release:
     """Build and attack a release, given the earlier ones about the same model."""
+    policy, display = how
     check_overlap(result.cohort, past, policy)
     few = has_few_levels(result, scores, policy)
     context = replace(relate(result, past, policy), few_levels=few)
     submission, withheld = _audited(result, policy, context)
+    submission = submission.model_copy(update=display)
     attacks = [
         *run_checks(submission, policy),
         AttackPassed(name="ledger-differencing", checked=len(past)),
@@ -129,10 +138,14 @@ def _release_after(
 def _audited(
     result: SiteResult, policy: Policy, context: Context
 ) -> tuple[Submission, tuple[Withheld, ...]]:
-    """Hide further rows of subgroups until the auditor can bound no hidden count."""
+    """Hide further rows of subgroups until the auditor can bound no hidden count.
+
+    What earlier releases of the same cases told, under a laxer policy, cannot be taken back.
+    """
+    told = {e.field for e in bound(context.same, policy)} if context.same else set()
     for _ in range(MOST_ROUNDS):
         submission, withheld = _build(result, policy, context)
-        exposed = bound([*context.same, submission], policy)
+        exposed = [e for e in bound([*context.same, submission], policy) if e.field not in told]
         if not exposed:
             return submission, withheld
         more = dict(context.more)

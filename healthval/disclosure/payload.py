@@ -111,7 +111,8 @@ def _measures(draft: Draft, evaluation: Evaluation) -> dict[str, Any]:
         "thresholds": _thresholds(draft, evaluation, shown),
         "auroc": WITHHELD,
     }
-    out["histogram"] = released_histogram(draft, evaluation, shown)
+    if draft.policy.histogram_epsilon is None:  # else the noisy histogram takes its place
+        out["histogram"] = released_histogram(draft, evaluation, shown)
     out["decision_curve"] = released_decision_curve(draft, evaluation, shown)
     if draft.context.few_levels:
         draft.note("auroc", "the score takes so few values that statistics give small cells away")

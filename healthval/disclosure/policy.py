@@ -106,7 +106,7 @@ def check_not_laxer(site: Policy, hub: Policy) -> None:
     at_most = ("max_points", "max_decimals", "epsilon_budget")
     laxer = [name for name in at_least if getattr(site, name) < getattr(hub, name)]
     laxer += [name for name in at_most if getattr(site, name) > getattr(hub, name)]
-    if (site.histogram_epsilon or 0) > (hub.histogram_epsilon or math.inf):
+    if (site.histogram_epsilon or 0) > (hub.histogram_epsilon or 0):
         laxer.append("histogram_epsilon")
     if laxer:
         raise UsageError(

@@ -137,7 +137,7 @@ def _packed(data: bytes, values: NDArray[np.generic], run: int) -> int:
     for offset in range(min(size, len(data))):
         whole = (len(data) - offset) // size
         words = np.frombuffer(data, dtype=f"u{size}", count=whole, offset=offset)
-        hit = np.isin(words, wanted)
+        hit = wanted[np.searchsorted(wanted, words) % wanted.size] == words
         if run == 2:
             hit = hit[1:] & hit[:-1]
         count += int(hit.sum())

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 
 from healthval.disclosure import Ledger, load_policy
-from healthval.metrics import SiteResult, evaluate
+from healthval.metrics import Bootstrap, SiteResult, curve, evaluate
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -29,9 +30,10 @@ class Site:
 
     def result(self, rows=slice(None), *, thresholds=(0.5,), **changes):
         groups = {name: levels[rows] for name, levels in self.groups.items()}
-        evaluation = evaluate(
-            self.outcome[rows], self.score[rows], thresholds=thresholds, groups=groups
-        )
+        with patch.object(curve, "PLAN", Bootstrap(reps=40)):  # the width of bands is not at stake
+            evaluation = evaluate(
+                self.outcome[rows], self.score[rows], thresholds=thresholds, groups=groups
+            )
         n = evaluation.n
         found = SiteResult(
             model="chest-reader",
@@ -41,7 +43,7 @@ class Site:
             evaluation=evaluation,
             flow=(("listed", n + 60), ("eligible", n + 20), ("scored", n)),
             dates="removed",
-            cohort=frozenset(self.ids[rows]),
+            cohort=frozenset(np.array(self.ids)[rows].tolist()),
         )
         return replace(found, **changes)
 

@@ -225,15 +225,16 @@ def put(payload, path, value):
     payload[last] = value
 
 
-def test_ten_thousand_random_payloads_with_scores_in_them_never_pass(make_site, policy, ledger):
+@pytest.mark.parametrize("count", [1_500, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_random_payloads_with_scores_in_them_never_pass(make_site, policy, ledger, count):
     """One to many scores, whole or rounded, in place of leaves, lists or keys: none passes."""
-    rng = random.Random(0)
+    rng = random.Random(count)
     site = make_site(150, seed=3)
     text = release(site.result(), policy, ledger).payload
     leaves = numbers_of(json.loads(text))
     scores = [s for s in site.score.tolist() if round(s, 4) != round(s, 6)]
     passed = 0
-    for _ in range(10_000):
+    for _ in range(count):
         payload = json.loads(text)
         for path in rng.sample(leaves, rng.choice([1, 1, 2, 8, 40])):
             score = rng.choice(scores)
@@ -259,7 +260,7 @@ def test_rounded_scores_in_single_fields_hardly_ever_pass(honest, site):
         if p[0] in ("thresholds", "roc", "histogram", "decision_curve")
     ]
     passed = 0
-    for _ in range(500):
+    for _ in range(200):
         payload = json.loads(canonical_json(honest))
         for path in rng.sample(leaves, 3):
             put(payload, path, round(rng.choice(site.score.tolist()), 3))
@@ -268,4 +269,4 @@ def test_rounded_scores_in_single_fields_hardly_ever_pass(honest, site):
         except DisclosureRefused:
             continue
         passed += 1
-    assert passed <= 5
+    assert passed <= 2
