@@ -85,7 +85,8 @@ def demo(folder: Path, track: str) -> None:
     """Run the whole path once, on this machine: on real patients, or on invented ones."""
     from typing import cast
 
-    from healthval.runner.demo import Track, run_demo
+    from healthval.runner.demo import run_demo
+    from healthval.runner.demo_tracks import Track
 
     for line in run_demo(folder, cast(Track, track)):
         click.echo(line)

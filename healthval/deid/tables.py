@@ -95,10 +95,14 @@ def deidentify_cases(
     """
     names = tuple(columns)
     _check_inputs(names, cohort)
-    given = cohort.frame
-    frame, actions = _deidentified(given, cohort.schema, policy, secret)
-    categories = cohort.schema.of_kind("category")
-    frame[list(categories)] = given[list(categories)]
+    given = cohort.frame[list(names)]
+    sent = cohort.schema.model_copy(
+        update={"columns": {name: cohort.schema.columns[name] for name in names}}
+    )
+    frame, actions = _deidentified(given, sent, policy, secret)
+    actions["pseudonym"] += len(cohort)
+    categories = list(sent.of_kind("category"))
+    frame[categories] = given[categories]
     del actions["level_merged"]
     rows = zip(*(_cells(frame[name]) for name in names), strict=True)
     return DeidentifiedCases(

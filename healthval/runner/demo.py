@@ -42,7 +42,7 @@ class Stage:
 
     def site(self, site: Any) -> Path:
         """A site's own folder, with its ledger."""
-        return self.folder / "sites" / site.folder
+        return self.folder / "sites" / str(site.folder)
 
 
 def run_demo(folder: Path, track: Track = "table") -> list[str]:

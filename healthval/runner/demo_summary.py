@@ -39,12 +39,18 @@ def _numbers(study: Numbers, condition: str) -> Iterator[str]:
     yield f"AUROC        {_measure(study['auroc'])}; at the sites {values}"
     yield f"calibration  O:E {_measure(study['oe'])}, slope {_measure(study['slope'])}"
     for threshold in study["thresholds"]:
-        counts = threshold["counts"]
-        if counts:
-            rates = ", ".join(
-                f"{name} {counts[name]['value']:.2f}" for name in ("sensitivity", "specificity")
-            )
-            yield f"at {threshold['threshold']:<10g}{rates}, summed over {counts['k']} of {study['k']} sites (small cells stay at home)"
+        yield from _rates(threshold, study["k"])
+
+
+def _rates(threshold: Numbers, k: int) -> Iterator[str]:
+    counts = threshold["counts"]
+    names = [n for n in ("sensitivity", "specificity") if counts and counts[n]["value"] is not None]
+    if names:
+        rates = ", ".join(f"{name} {counts[name]['value']:.2f}" for name in names)
+        over = f"{counts['k']} of {k} sites" if counts["k"] else "the sites that show them"
+        yield f"at {threshold['threshold']:<10g}{rates}, summed over {over} (small cells stay at home)"
+    else:
+        yield f"at {threshold['threshold']:<10g}small cells of every site stay at home"
 
 
 def _sent(entries: list[Any]) -> Iterator[str]:

@@ -36,8 +36,8 @@ class InventedSite:
 
 
 INVENTED = (
-    InventedSite("north", "North (referral centre)", 180, 0.45),
-    InventedSite("harbour", "Harbour (emergency unit)", 160, 0.35),
+    InventedSite("north", "North (referral centre)", 240, 0.45),
+    InventedSite("harbour", "Harbour (emergency unit)", 180, 0.4),
     InventedSite("valley", "Valley (small hospital)", 80, 0.4),
 )
 
@@ -53,7 +53,7 @@ class Scene:
     memory_mb: int = 1024
     megabytes: float = 0.001  # a case, there and back
 
-    def sources(self, inputs: Path, site: Any) -> dict[str, Path]:
+    def sources(self, inputs: Path, site: Any) -> dict[str, Any]:
         """Files of one site, by the evaluation notebook's parameters."""
         home = inputs / site.folder
         parts = {
@@ -84,9 +84,7 @@ def _record(folder: Path, track: str) -> None:
         return
     draft = folder.with_name(folder.name + ".draft")
     shutil.rmtree(draft, ignore_errors=True)
-    shutil.copytree(
-        shared("examples") / track, draft, ignore=shutil.ignore_patterns("__pycache__")
-    )
+    shutil.copytree(shared("examples") / track, draft, ignore=shutil.ignore_patterns("__pycache__"))
     plan = load_plan(draft / "plan.yaml")
     for number, site in enumerate(INVENTED):
         home = draft / site.folder
@@ -150,9 +148,7 @@ _SCENES: dict[Track, Scene] = {
         "Real patients (Wisconsin breast cancer, 569); the three sites are a split of them, names and dates invented.",
         "malignant",
     ),
-    "fhir": Scene(
-        INVENTED, _record_fhir, f"{_INVENTED} Inputs come from FHIR.", "with pneumonia"
-    ),
+    "fhir": Scene(INVENTED, _record_fhir, f"{_INVENTED} Inputs come from FHIR.", "with pneumonia"),
     "imaging": Scene(
         INVENTED,
         _record_imaging,

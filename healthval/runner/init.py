@@ -11,7 +11,14 @@ import yaml
 from pydantic import ValidationError
 
 from healthval import __version__
-from healthval.cohort import Proposal, TableSchema, propose_table, propose_views, read_resources
+from healthval.cohort import (
+    FhirInputs,
+    Proposal,
+    TableSchema,
+    propose_table,
+    propose_views,
+    read_resources,
+)
 from healthval.cohort.tables import read_source
 from healthval.errors import UsageError
 from healthval.plan import plan_schema_text
@@ -130,7 +137,7 @@ def plan_text(study: str, proposal: Proposal) -> str:
         *(f"    {_flow(name)}: {_flow(column)}\n" for name, column in table.items()),
         "" if has_label else _NO_LABEL,
         _COHORT,
-        _fhir(proposal.views),
+        _fhir(proposal.fhir),
         _ELIGIBILITY,
         "" if inputs else "# CONFIRM: No column looks like an input; name them, or add 'images'.\n",
         _listed("inputs", inputs),
@@ -148,11 +155,18 @@ def _listed(name: str, values: Iterable[str]) -> str:
     return f"{_COMMENTS[name]}{name}: {_flow(list(values))}\n"
 
 
-def _fhir(views: Mapping[str, Any] | None) -> str:
-    if views is None:
+def _fhir(proposed: FhirInputs | None) -> str:
+    if proposed is None:
         return _NO_VIEWS
-    lines = [_VIEWS, "fhir:\n  on: patient\n  views:\n"]
-    return "".join(lines + [f"    {_flow(name)}: {_flow(view)}\n" for name, view in views.items()])
+    lines = [_VIEWS, f"fhir:\n  on: {_flow(proposed.on)}\n  views:\n"]
+    lines += [f"    {_flow(name)}: {_flow(view)}\n" for name, view in proposed.views.items()]
+    if proposed.links:
+        links = {
+            name: link.model_dump(mode="json", exclude_unset=True)
+            for name, link in proposed.links.items()
+        }
+        lines += ["  links:\n", *(f"    {_flow(name)}: {_flow(v)}\n" for name, v in links.items())]
+    return "".join(lines)
 
 
 def _flow(value: Any) -> str:
