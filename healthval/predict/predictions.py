@@ -2,7 +2,9 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -31,6 +33,7 @@ from healthval.predict.images import ImageCases
 
 BATCH = 500
 IMAGE_BATCH = 20
+UPLOADS_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -85,13 +88,16 @@ class Desk:
             )
         return _pair(cases, answer.predictions)
 
-    def upload(self, data: bytes, model: ModelRecord) -> str:
-        """Send one de-identified file and return the id to predict it by."""
-        self._record(data, model, 1)
+    def upload(self, files: Sequence[bytes], model: ModelRecord) -> list[str]:
+        """Send de-identified files and return the ids to predict them by, in their order."""
+        for data in files:
+            self._record(data, model, 1)
         card = model.registration.card
-        return self.client.upload(
-            data, model=card.name, version=card.version, plan_hash=self.plan_hash
+        send = partial(
+            self.client.upload, model=card.name, version=card.version, plan_hash=self.plan_hash
         )
+        with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
+            return list(pool.map(send, files))
 
     def _record(self, payload: bytes, model: ModelRecord, n_cases: int) -> None:
         card = model.registration.card
@@ -174,9 +180,9 @@ def _instances(
     rows = tuple(cases.rows[i] for i in batch)
     if not isinstance(cases, ImageCases):
         return TableInstances(columns=cases.columns, rows=rows)
-    uploads = tuple(
-        tuple(desk.upload(file.read_bytes(), model) for file in cases.files[i]) for i in batch
-    )
+    files = [file.read_bytes() for i in batch for file in cases.files[i]]
+    held = iter(desk.upload(files, model))
+    uploads = tuple(tuple(next(held) for _ in cases.files[i]) for i in batch)
     if model.registration.inputs.kind == "dicom":
         return DicomInstances(uploads=tuple(files[0] for files in uploads))
     return CombinedInstances(columns=cases.columns, rows=rows, uploads=uploads)

@@ -36,9 +36,9 @@ class InventedSite:
 
 
 INVENTED = (
-    InventedSite("north", "North (referral centre)", 240, 0.45),
-    InventedSite("harbour", "Harbour (emergency unit)", 180, 0.4),
-    InventedSite("valley", "Valley (small hospital)", 80, 0.4),
+    InventedSite("north", "North (referral centre)", 200, 0.45),
+    InventedSite("harbour", "Harbour (emergency unit)", 150, 0.4),
+    InventedSite("valley", "Valley (small hospital)", 70, 0.4),
 )
 
 

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +158,7 @@ def _listed(name: str, values: Iterable[str]) -> str:
 def _fhir(proposed: FhirInputs | None) -> str:
     if proposed is None:
         return _NO_VIEWS
-    lines = [_VIEWS, f"fhir:\n  on: {_flow(proposed.on)}\n  views:\n"]
+    lines = [_VIEWS, f'fhir:\n  "on": {_flow(proposed.on)}\n  views:\n']
     lines += [f"    {_flow(name)}: {_flow(view)}\n" for name, view in proposed.views.items()]
     if proposed.links:
         links = {
@@ -213,7 +213,7 @@ _NO_VIEWS = """\
 # Columns from FHIR: SQL-on-FHIR views by name, which all give the column 'on'. Without a table the
 # rows of the first view are the cases. See docs/fhir.md.
 # fhir:
-#   on: patient
+#   "on": patient
 #   views: {patients: {resource: Patient, select: [{column: [{name: patient, path: getResourceKey()}]}]}}
 
 """
@@ -227,7 +227,7 @@ _ELIGIBILITY = """
 # linkage:
 #   - name: lactate_at_admission
 #     table: {columns: {patient: {kind: id}, drawn: {kind: date}, lactate: {kind: number, low: 0, high: 30}}}
-#     link: {on: {patient: patient}, anchor: admitted, date: drawn, days_before: 1, choose: nearest}
+#     link: {"on": {patient: patient}, anchor: admitted, date: drawn, days_before: 1, choose: nearest}
 
 # Who is judged: steps of the flow diagram, in this order, each counted.
 # eligibility:
@@ -238,7 +238,7 @@ _IMAGES = """
 # Images: column 'on' names them by accession, study, series, instance or patient; one case is one
 # study, series or image. Images that may carry burned-in text are refused unless 'pixels' says
 # otherwise. See docs/plan.md.
-# images: {modalities: [CT], case: study, on: accession, by: accession}
+# images: {modalities: [CT], case: study, "on": accession, by: accession}
 
 """
 _COMMENTS = {

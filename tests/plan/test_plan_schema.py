@@ -28,7 +28,6 @@ def test_every_example_names_the_schema_and_fits_it(path):
     first = path.read_text().splitlines()[0]
     named = first.removeprefix("# yaml-language-server: $schema=")
     assert (path.parent / named).resolve() == ROOT / "schemas" / "plan.schema.json"
-    # An editor reads YAML 1.2, where `on` and `yes` are words: quote-free files must still fit.
     jsonschema.validate(load_plan(path).model_dump(mode="json", exclude_defaults=True), SCHEMA)
 
 
