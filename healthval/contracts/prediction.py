@@ -1,5 +1,6 @@
 """Predictions: de-identified cases in, one score or one reason per case out."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -55,3 +56,31 @@ class PredictionAnswer(Wire):
     status: Literal["pending", "done", "failed"]
     model_digest: Sha256 | None = None
     predictions: Annotated[tuple[Prediction, ...], Field(max_length=MAX_CASES)] = ()
+
+
+MAX_UPLOAD_BYTES = 64 * 1024 * 1024
+
+
+class UploadRequest(Wire):
+    """Asks for a place to put one de-identified file."""
+
+    model: Name
+    version: Version
+    plan_hash: Sha256
+    sha256: Sha256
+    size: Annotated[int, Field(ge=1, le=MAX_UPLOAD_BYTES)]
+
+
+class UploadTicket(Wire):
+    """Where and with which headers to PUT the bytes: signed, short-lived, for this file only."""
+
+    id: UploadId
+    url: Annotated[str, Field(pattern=r"^[!-~]{1,4000}$")]
+    headers: Annotated[
+        dict[
+            Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")],
+            Annotated[str, Field(pattern=r"^[ -~]{0,200}$")],
+        ],
+        Field(max_length=8),
+    ] = Field(default_factory=dict)
+    not_after: datetime

@@ -1,1 +1,30 @@
 """De-identification: the only maker of what may be sent for prediction."""
+
+import importlib
+from typing import Any
+
+from healthval.deid.audit import Leak, audit
+from healthval.deid.batch import deidentify_files
+from healthval.deid.engine import Deidentified, Flag, deidentify
+from healthval.deid.manifest import Manifest, Record
+from healthval.deid.policy import Option, PixelPolicy, Policy, RegionRule
+from healthval.deid.profile import Explanation, explain
+from healthval.deid.refuse import Reason, Refused
+from healthval.deid.regions import read_region_rules
+from healthval.deid.secret import Secret, case_id, date_offset, normalise_patient_id, pseudonym, uid
+
+__all__ = ["Deidentified", "Explanation", "Flag", "Leak", "Manifest", "Option", "PixelPolicy", "Policy", "Reason", "Record", "Refused", "RegionRule", "Secret", "audit", "case_id", "date_offset", "deidentify", "deidentify_files", "explain", "normalise_patient_id", "pseudonym", "read_region_rules", "uid"]  # fmt: skip
+
+_LATER = {
+    "DeidentifiedCases": "tables",
+    "deidentify_cases": "tables",
+    "deidentify_resource": "fhir",
+    "deidentify_table": "tables",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load FHIR and tables when they are used: neither needs pydicom, nor DICOM them."""
+    if name in _LATER:
+        return getattr(importlib.import_module(f"healthval.deid.{_LATER[name]}"), name)
+    raise AttributeError(f"module 'healthval.deid' has no attribute {name!r}")

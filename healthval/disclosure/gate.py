@@ -76,7 +76,7 @@ def release(
     result : SiteResult
     policy : Policy
     ledger : Ledger of this site
-    scores : the cases' scores, searched for in every byte; with them, a score of few values is seen
+    scores : the cases' scores if the result does not hold them; searched for in every byte
 
     Raises
     ------
@@ -85,7 +85,7 @@ def release(
     LedgerError
         If the ledger is broken or busy: then nothing is released.
     """
-    known = tuple(scores)
+    known = tuple(scores) or result.scores
     few = has_few_levels(result, known, policy)
     request = digest(_build(result, policy, Context(few_levels=few))[0])
     made: list[Release] = []

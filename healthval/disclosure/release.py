@@ -6,6 +6,7 @@ from dataclasses import InitVar, dataclass, field
 
 from healthval.contracts.base import canonical_json
 from healthval.contracts.submission import AttackPassed, Submission
+from healthval.disclosure.ledger import Ledger
 
 _MADE_BY_GATE = object()
 
@@ -49,3 +50,10 @@ def seal(
     payload = canonical_json(certified.model_dump(mode="json"))
     mark = hashlib.sha256(payload).hexdigest()
     return Release(certified, payload, mark, withheld, made_by=_MADE_BY_GATE)
+
+
+def releases(ledger: Ledger) -> list[Release]:
+    """All that the gate let pass at this site, oldest first, byte for byte as it was."""
+    payloads = (canonical_json(e.body["payload"]) for e in ledger.entries() if e.kind == "release")
+    held = (Submission.model_validate_json(payload) for payload in payloads)
+    return [seal(submission, submission.certificate.attacks, ()) for submission in held]

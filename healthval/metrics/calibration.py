@@ -10,9 +10,11 @@ from numpy.typing import ArrayLike
 from healthval.errors import MetricError
 from healthval.metrics.curve import Curve, FlexibleCalibration, flexible_calibration
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Cases, Floats, read_probability_cases
+from healthval.metrics.inputs import Cases, Floats, Ints, read_probability_cases
 from healthval.metrics.intervals import Sample, two_sided_p
 from healthval.metrics.logistic import (
+    Counts,
+    LogisticFit,
     NotEstimable,
     deviance_of,
     dot,
@@ -21,6 +23,7 @@ from healthval.metrics.logistic import (
     per_cluster,
     robust_covariance,
 )
+from healthval.metrics.ranktable import RankTable
 
 Method = Literal["rcs5"]
 
@@ -63,8 +66,7 @@ def calibration(
 ) -> Calibration:
     """Calibration in the large, intercept and slope, flexible curve and overall accuracy.
 
-    With clusters, intervals of smooth statistics are cluster-robust and those of the curve come
-    from a patient-level bootstrap. Scores of exactly 0 or 1 have no logit: intercept, slope and
+    With clusters, every interval is cluster-robust (sums over patients). Scores of exactly 0 or 1 have no logit: intercept, slope and
     calibration in the large are then not estimable unless `clip` moves such scores to `clip` and
     1 - `clip`, which the method of each estimate records; the curve is fitted on the probability
     scale instead.
@@ -102,13 +104,18 @@ def calibration(
 
 
 def calibration_of(
-    cases: Cases, *, curve: Method | None = "rcs5", clip: float | None = None
+    cases: Cases,
+    *,
+    curve: Method | None = "rcs5",
+    clip: float | None = None,
+    table: RankTable | None = None,
 ) -> Calibration:
-    """`calibration` of checked cases."""
+    """`calibration` of checked cases; a rank table already at hand saves the sort."""
     sample = Sample(cases.n, cases.n_events)
+    table = table or RankTable.from_scores(cases.reference, cases.score)
     boundary = int(np.count_nonzero((cases.score == 0) | (cases.score == 1)))
-    citl, intercept, slope, joint = _recalibration(cases, sample, (boundary, clip))
-    flexible = _flexible(cases, sample, curve)
+    citl, intercept, slope, joint = _recalibration(cases, table, sample, (boundary, clip))
+    flexible = _flexible(cases, table, sample, curve)
     y = cases.reference
     return Calibration(
         oe=observed_to_expected(cases),
@@ -199,74 +206,92 @@ def _spiegelhalter(cases: Cases, sample: Sample) -> Estimate:
     return replace(sample.bare(z, "spiegelhalter z", se=1.0), p=two_sided_p(z))
 
 
+@dataclass(frozen=True, slots=True)
+class _Logits:
+    """Distinct scores on the logit scale, with what occurred there."""
+
+    lp: Floats
+    counts: Counts
+    row: Ints | None  # of each case, where patients must be summed
+
+    def fit(
+        self, cases: Cases, design: Floats, *, start: Floats, offset: Floats | None
+    ) -> LogisticFit:
+        """Fit, with the covariance of patients where cases are clustered."""
+        fit = fit_logistic(design, self.counts, start=start, offset=offset)
+        if self.row is None or cases.cluster is None:
+            return fit
+        residual = cases.reference - fit.fitted(design, offset)[self.row]
+        robust = robust_covariance(design[:, self.row], residual, fit.covariance, cases.cluster)
+        return replace(fit, covariance=robust)
+
+
 def _recalibration(
-    cases: Cases, sample: Sample, edge: tuple[int, float | None]
+    cases: Cases, table: RankTable, sample: Sample, edge: tuple[int, float | None]
 ) -> tuple[Estimate, Estimate, Estimate, Estimate]:
     """Calibration in the large, intercept, slope, and the joint test of 0 and 1."""
     boundary, clip = edge
     method = "logistic wald" if clip is None else f"logistic wald (clip {clip:g})"
-    score = cases.score if clip is None else np.clip(cases.score, clip, 1 - clip)
+    score = table.score if clip is None else np.clip(table.score, clip, 1 - clip)
+    reason = "all cases belong to one class"
     if boundary and clip is None:
         reason = f"{boundary} scores are exactly 0 or 1, where the logit is infinite; pass clip="
+    if (boundary and clip is None) or cases.n_events in (0, cases.n):
         none = sample.none(reason, method)
         return none, none, none, none
-    try:
-        return _fits(cases, sample, logit(score), _with_cluster(method, cases))
-    except NotEstimable as reason:
-        none = sample.none(str(reason), method)
-        return none, none, none, none
+    pos = table.pos
+    row = None if cases.cluster is None else np.searchsorted(table.score, cases.score)
+    counts = (pos.astype(np.float64), (pos + table.neg).astype(np.float64))
+    logits = _Logits(logit(score), counts, row)
+    method = _with_cluster(method, cases)
+    return _in_the_large(cases, logits, sample, method), *_intercept_and_slope(
+        cases, logits, sample, method
+    )
 
 
-def _fits(
-    cases: Cases, sample: Sample, lp: Floats, method: str
-) -> tuple[Estimate, Estimate, Estimate, Estimate]:
-    if cases.n_events in (0, cases.n):
-        raise NotEstimable("all cases belong to one class")
-    ones, y = np.ones((1, cases.n)), cases.reference
-    large = fit_logistic(ones, y, start=np.zeros(1), offset=lp)
-    citl_variance = large.covariance
-    if cases.cluster is not None:
-        citl_variance = robust_covariance(ones, y - large.fitted, citl_variance, cases.cluster)
-    citl = sample.wald(float(large.beta[0]), math.sqrt(citl_variance[0, 0]), method)
+def _in_the_large(cases: Cases, logits: _Logits, sample: Sample, method: str) -> Estimate:
     try:
-        intercept, slope, joint = _intercept_and_slope(cases, sample, lp, method)
+        ones = np.ones((1, logits.lp.size))
+        fit = logits.fit(cases, ones, start=np.zeros(1), offset=logits.lp)
     except NotEstimable as reason:
-        intercept = slope = joint = sample.none(str(reason), method)
-    return citl, intercept, slope, joint
+        return sample.none(str(reason), method)
+    return sample.wald(float(fit.beta[0]), math.sqrt(fit.covariance[0, 0]), method)
 
 
 def _intercept_and_slope(
-    cases: Cases, sample: Sample, lp: Floats, method: str
+    cases: Cases, logits: _Logits, sample: Sample, method: str
 ) -> tuple[Estimate, Estimate, Estimate]:
-    design, y = np.array([np.ones(cases.n), lp]), cases.reference
-    fit = fit_logistic(design, y, start=np.array([0.0, 1.0]))
-    covariance = fit.covariance
-    if cases.cluster is not None:
-        covariance = robust_covariance(design, y - fit.fitted, covariance, cases.cluster)
+    try:
+        design = np.array([np.ones(logits.lp.size), logits.lp])
+        fit = logits.fit(cases, design, start=np.array([0.0, 1.0]), offset=None)
+    except NotEstimable as reason:
+        none = sample.none(str(reason), method)
+        return none, none, none
     intercept, slope = (
-        sample.wald(float(fit.beta[i]), math.sqrt(covariance[i, i]), method) for i in (0, 1)
+        sample.wald(float(fit.beta[i]), math.sqrt(fit.covariance[i, i]), method) for i in (0, 1)
     )
-    return intercept, slope, _joint(cases, sample, (fit.beta, covariance, fit.deviance), lp)
+    return intercept, slope, _joint(cases, logits, fit, sample)
 
 
-def _joint(cases: Cases, sample: Sample, fit: tuple[Floats, Floats, float], lp: Floats) -> Estimate:
+def _joint(cases: Cases, logits: _Logits, fit: LogisticFit, sample: Sample) -> Estimate:
     """Likelihood ratio; with clusters, where likelihoods do not compare, a robust Wald test."""
-    beta, covariance, deviance = fit
     if cases.cluster is None:
-        statistic = max(deviance_of(lp, cases.reference.astype(np.float64)) - deviance, 0.0)
+        statistic = max(deviance_of(logits.lp, logits.counts) - fit.deviance, 0.0)
         method = "likelihood ratio chi2 (2 df)"
     else:
-        apart = beta - np.array([0.0, 1.0])
-        statistic = float(apart @ np.linalg.solve(covariance, apart))
+        apart = fit.beta - np.array([0.0, 1.0])
+        statistic = float(apart @ np.linalg.solve(fit.covariance, apart))
         method = "robust wald chi2 (2 df)"
     return replace(sample.bare(statistic, method), p=math.exp(-statistic / 2))
 
 
-def _flexible(cases: Cases, sample: Sample, curve: Method | None) -> FlexibleCalibration:
+def _flexible(
+    cases: Cases, table: RankTable, sample: Sample, curve: Method | None
+) -> FlexibleCalibration:
     reason = "not asked for"
     if curve is not None:
         try:
-            return flexible_calibration(cases, sample)
+            return flexible_calibration(cases, table, sample)
         except NotEstimable as obstacle:
             reason = str(obstacle)
     none = sample.none(reason, "rcs5")

@@ -1,16 +1,18 @@
 """The flexible calibration curve (restricted cubic spline) and the distances it measures."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Cases, Floats
+from healthval.metrics.inputs import Cases, Floats, Ints
 from healthval.metrics.intervals import Bootstrap, Sample, bias_corrected
 from healthval.metrics.logistic import (
     LogisticFit,
     NotEstimable,
     fit_logistic,
+    grouped_quantile,
     information,
     logit,
     predictor,
@@ -19,7 +21,7 @@ from healthval.metrics.logistic import (
     spline_basis,
     spline_knots,
 )
-from healthval.metrics.resampling import patient_weights
+from healthval.metrics.ranktable import RankTable
 
 Curve = tuple[tuple[float, Estimate], ...]
 GRID = (0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)  # fmt: skip
@@ -47,27 +49,38 @@ class _Spline:
     on_logit: bool
 
     @classmethod
-    def over(cls, score: Floats) -> "_Spline":
-        on_logit = bool(score.min() > 0 and score.max() < 1)
+    def over(cls, score: Floats, cases: Ints) -> "tuple[_Spline, Floats]":
+        """Build the spline and its design over distinct ascending scores."""
+        on_logit = bool(score[0] > 0 and score[-1] < 1)
         x = logit(score) if on_logit else score
-        basis = spline_basis(x, knots := spline_knots(x))
-        centre = basis.mean(axis=1)
+        basis = spline_basis(x, knots := spline_knots(x, cases))
+        share = cases / cases.sum()
+        centre = np.einsum("ij,j->i", basis, share)
         basis -= centre[:, None]
         try:
-            whiten = np.linalg.inv(
-                np.linalg.cholesky(information(basis, np.full(score.size, 1 / score.size)))
-            )
+            whiten = np.linalg.inv(np.linalg.cholesky(information(basis, share)))
         except np.linalg.LinAlgError:
             raise NotEstimable("too few distinct scores for a spline") from None
-        return cls(knots, centre, whiten, on_logit)
+        spline = cls(knots, centre, whiten, on_logit)
+        return spline, spline._whitened(basis)
 
     def design(self, score: Floats) -> Floats:
         x = logit(score) if self.on_logit else score
-        basis = spline_basis(x, self.knots) - self.centre[:, None]
-        return np.array([np.ones(score.size), *(predictor(basis, row) for row in self.whiten)])
+        return self._whitened(spline_basis(x, self.knots) - self.centre[:, None])
+
+    def _whitened(self, basis: Floats) -> Floats:
+        return np.array([np.ones(basis.shape[1]), *(predictor(basis, row) for row in self.whiten)])
+
+    def identity(self) -> Floats:
+        """Coefficients that give every score back: where the fit starts."""
+        if not self.on_logit:
+            return np.zeros(len(self.whiten) + 1)
+        return np.append(
+            self.centre[0], np.linalg.solve(self.whiten.T, np.eye(len(self.whiten))[0])
+        )
 
 
-def flexible_calibration(cases: Cases, sample: Sample) -> FlexibleCalibration:
+def flexible_calibration(cases: Cases, table: RankTable, sample: Sample) -> FlexibleCalibration:
     """Fit the curve and measure how far it lies from the scores.
 
     Raises
@@ -77,110 +90,74 @@ def flexible_calibration(cases: Cases, sample: Sample) -> FlexibleCalibration:
     """
     if cases.n_events in (0, cases.n):
         raise NotEstimable("all cases belong to one class")
-    spline = _Spline.over(cases.score)
-    design = spline.design(cases.score)
-    fit = fit_logistic(design, cases.reference, start=np.zeros(len(design)))
-    distance = np.abs(fit.fitted - cases.score)
-    values = np.append(distance.mean(), np.quantile(distance, [0.5, 0.9]))
-    method = "rcs5 bootstrap bc" if spline.on_logit else "rcs5 on p bootstrap bc"
-    ici, e50, e90 = (
-        sample.given(
-            float(value),
-            bias_corrected(column, float(value), sample.level),
-            float(column.std(ddof=1)),
-            method,
-        )
-        for value, column in zip(values, _replicates(cases, spline, fit.beta).T, strict=True)
-    )
-    covariance = fit.covariance
+    totals = table.pos + table.neg
+    spline, design = _Spline.over(table.score, totals)
+    counts = (table.pos.astype(np.float64), totals.astype(np.float64))
+    fit = fit_logistic(design, counts, start=spline.identity())
+    fitted, covariance = fit.fitted(design), fit.covariance
     if cases.cluster is not None:
-        residual = cases.reference - fit.fitted
-        covariance = robust_covariance(design, residual, covariance, cases.cluster)
-    return FlexibleCalibration(ici, e50, e90, _on_grid(cases, sample, spline, (fit, covariance)))
+        row = np.searchsorted(table.score, cases.score)
+        residual = cases.reference - fitted[row]
+        covariance = robust_covariance(design[:, row], residual, covariance, cases.cluster)
+    model = (spline, fit, covariance)
+    distance = np.repeat(np.abs(fitted - table.score), totals)
+    values = np.append(distance.mean(), np.quantile(distance, [0.5, 0.9]))
+    replicates = _simulated(table, totals, model)
+    method = "rcs5 simulation bc" if spline.on_logit else "rcs5 on p simulation bc"
+    ici, e50, e90 = (
+        sample.given(v, bias_corrected(column, v, sample.level), column.std(ddof=1), method)
+        for v, column in zip(values.tolist(), replicates.T, strict=True)
+    )
+    return FlexibleCalibration(ici, e50, e90, _on_grid(table, totals, sample, model))
 
 
-def _on_grid(
-    cases: Cases, sample: Sample, spline: _Spline, model: tuple[LogisticFit, Floats]
-) -> Curve:
+_Model = tuple[_Spline, LogisticFit, Floats]
+
+
+def _on_grid(table: RankTable, totals: Ints, sample: Sample, model: _Model) -> Curve:
     """Grid points within the inner 98 % of the scores: outside there is nothing to see."""
-    lo, hi = np.quantile(cases.score, [0.01, 0.99])
+    lo, hi = grouped_quantile(table.score, totals, np.array([0.01, 0.99]))
     grid = np.array([p for p in GRID if lo <= p <= hi])
     if not grid.size:
         return ()
-    fit, covariance = model
+    spline, fit, covariance = model
     design = spline.design(grid).T
     eta = design @ fit.beta
     half = sample.z * np.sqrt(np.einsum("ij,jk,ik->i", design, covariance, design))
-    fitted, lo_hi = sigmoid(eta), (sigmoid(eta - half), sigmoid(eta + half))
+    observed, lower, upper = sigmoid(eta), sigmoid(eta - half), sigmoid(eta + half)
+    se = half / sample.z * observed * (1 - observed)
     return tuple(
-        (
-            float(p),
-            sample.given(
-                y, (lo_hi[0][i], lo_hi[1][i]), half[i] / sample.z * y * (1 - y), "rcs5 pointwise"
-            ),
-        )
-        for i, (p, y) in enumerate(zip(grid, fitted, strict=True))
+        (float(p), sample.given(y, (a, b), s, "rcs5 pointwise"))
+        for p, y, a, b, s in zip(grid, observed, lower, upper, se, strict=True)
     )
 
 
-def _replicates(cases: Cases, spline: _Spline, beta: Floats) -> Floats:
-    """ICI, E50 and E90 of each bootstrap replicate, refitted on cells of neighbouring scores."""
-    order = np.argsort(cases.score, kind="stable")
-    cells = min(CELLS, cases.n)
-    cell = np.empty(cases.n, np.int64)
-    cell[order] = np.arange(cases.n) * cells // cases.n
-    score = np.bincount(cell, weights=cases.score) / np.bincount(cell)
-    events, totals = _drawn(cases, cell, cells)
-    fitted = _refit(spline.design(score), events, totals, beta)
-    return _distances(np.abs(fitted - score), totals)
+def _simulated(table: RankTable, totals: Ints, model: _Model) -> Floats:
+    """ICI, E50 and E90 of curves drawn from the sampling distribution of the coefficients.
+
+    Judged on at most 200 cells of neighbouring scores, so that the cost does not grow with n.
+    """
+    spline, fit, covariance = model
+    total = int(totals.sum())
+    cell = (np.cumsum(totals) - 1) * min(CELLS, total) // total
+    starts = np.flatnonzero(np.append(True, cell[1:] != cell[:-1]))
+    size = np.add.reduceat(totals, starts)
+    score = np.add.reduceat(totals * table.score, starts) / size
+    root = np.linalg.cholesky(covariance)
+    draws = PLAN.rng().standard_normal((PLAN.reps, fit.beta.size)) @ root.T + fit.beta
+    curves = sigmoid(draws @ spline.design(score))
+    return _distances(np.abs(curves - score), size)
 
 
-def _drawn(cases: Cases, cell: np.ndarray, cells: int) -> tuple[Floats, Floats]:
-    """Events and cases per cell and replicate, shape (reps, cells)."""
-    rng, reps = PLAN.rng(), PLAN.reps
-    slot = cell + cells * cases.reference
-    if cases.cluster is None:
-        share = np.bincount(slot, minlength=2 * cells) / cases.n
-        counts = rng.multinomial(cases.n, share, size=reps).astype(np.float64)
-    else:
-        patients = int(cases.cluster.max()) + 1
-        counts = np.array(
-            [
-                np.bincount(slot, patient_weights(rng, patients)[cases.cluster], 2 * cells)
-                for _ in range(reps)
-            ]
+def _distances(distance: Floats, totals: Ints) -> Floats:
+    """Mean, median and 90th percentile (type 7) of each row, values occurring `totals` times."""
+    order, n = np.argsort(distance, axis=1), int(totals.sum())
+    ranked, counted = np.take_along_axis(distance, order, axis=1), np.cumsum(totals[order], axis=1)
+    columns = [(distance * totals).sum(axis=1) / n]
+    for at in ((n - 1) * 0.5, (n - 1) * 0.9):
+        low, high = (
+            np.take_along_axis(ranked, np.argmax(counted > place, axis=1)[:, None], axis=1)[:, 0]
+            for place in (math.floor(at), math.ceil(at))
         )
-    events = counts[:, cells:]
-    return events, counts[:, :cells] + events
-
-
-def _refit(design: Floats, events: Floats, totals: Floats, beta: Floats) -> Floats:
-    """All replicates at once: Newton steps from the fit to all cases, none moving any logit far."""
-    terms = len(design)
-    pairs = (design[:, None, :] * design[None, :, :]).reshape(-1, design.shape[1]).T
-    ridge = 1e-9 * totals.sum(axis=1)[:, None, None] * np.eye(terms)
-    eta = np.tile(beta @ design, (events.shape[0], 1))
-    for _ in range(25):
-        fitted = sigmoid(eta)
-        weight = totals * fitted * (1 - fitted)
-        bend = (weight @ pairs).reshape(-1, terms, terms) + ridge
-        gradient = (events - totals * fitted) @ design.T
-        change = np.linalg.solve(bend, gradient[:, :, None])[:, :, 0] @ design
-        furthest = np.max(np.abs(change), axis=1, keepdims=True)
-        eta = np.clip(eta + change * np.minimum(1, 3 / np.maximum(furthest, 1e-300)), -30, 30)
-        if np.max(furthest) < 1e-3:
-            break
-    return sigmoid(eta)
-
-
-def _distances(distance: Floats, totals: Floats) -> Floats:
-    order = np.argsort(distance, axis=1)
-    ranked = np.take_along_axis(distance, order, axis=1)
-    share = np.cumsum(np.take_along_axis(totals, order, axis=1), axis=1)
-    share /= share[:, -1:]
-    quantiles = [
-        np.take_along_axis(ranked, np.argmax(share >= q, axis=1)[:, None], axis=1)[:, 0]
-        for q in (0.5, 0.9)
-    ]
-    mean = (distance * totals).sum(axis=1) / totals.sum(axis=1)
-    return np.column_stack([mean, *quantiles])
+        columns.append(low + (at - math.floor(at)) * (high - low))
+    return np.column_stack(columns)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 
 from healthval.metrics.inputs import Bools, Floats, Ints
+from healthval.metrics.logistic import dot
 from healthval.metrics.ranktable import RankTable
 
 
@@ -28,17 +28,38 @@ def auc_and_variance(table: RankTable) -> tuple[float, float | None]:
     DeLong 1988 Biometrics 44:837; Sun and Xu 2014 IEEE Signal Process Lett 21:1389.
     """
     m, n = table.n_pos, table.n_neg
-    pos, neg = table.pos, table.neg
-    v10 = (table.cum_neg - 0.5 * neg) / n
-    auc = float(np.einsum("i,i->", pos, v10)) / m
-    v01 = (m - table.cum_pos + 0.5 * pos) / m
+    pos, below = _steps(table.cum_pos), _twice_mid(table.cum_neg)
+    auc = dot(pos, below) / (2.0 * m * n)
     if min(m, n) < 2:
         return auc, None
-    v10 -= auc
-    v01 -= auc
-    s10 = float(np.einsum("i,i,i->", pos, v10, v10)) / (m - 1)
-    s01 = float(np.einsum("i,i,i->", neg, v01, v01)) / (n - 1)
-    return auc, s10 / m + s01 / n
+    s10 = _spread(pos, below, (2.0 * n, auc))
+    neg, above = _steps(table.cum_neg), _twice_mid(table.cum_pos)
+    # Twice the positives above is 2 m - above: the same distance from the mean, turned round.
+    s01 = _spread(neg, above, (2.0 * m, 1 - auc))
+    return auc, s10 / (m - 1) / m + s01 / (n - 1) / n
+
+
+def _steps(cumulative: Ints) -> Floats:
+    """Cases of a class at each score."""
+    steps = cumulative.astype(np.float64)
+    steps[1:] -= cumulative[:-1]
+    return steps
+
+
+def _twice_mid(cumulative: Ints) -> Floats:
+    """Twice the cases below each score, with half of those at it."""
+    mid = cumulative.astype(np.float64)
+    mid[1:] += cumulative[:-1]
+    return mid
+
+
+def _spread(weight: Floats, values: Floats, scale: tuple[float, float]) -> float:
+    """Weighted sum of squares of values / unit about the mean; `values` is used up."""
+    unit, mean = scale
+    values /= unit
+    values -= mean
+    values *= values
+    return dot(weight, values)
 
 
 def placements(reference: Bools, score: Floats) -> Placements:
@@ -101,12 +122,18 @@ def newcombe_interval(auc: float, m: float, n: float, z: float) -> tuple[float, 
     ----------
     Newcombe 2006 Stat Med 25:559.
     """
+    from scipy.optimize import brentq
+
     half = (m + n) / 2 - 1
 
     def excess(theta: float) -> float:
-        spread = 1 + half * ((1 - theta) / (2 - theta) + theta / (1 + theta))
-        return (auc - theta) ** 2 - z**2 * theta * (1 - theta) * spread / (m * n)
+        spread = z**2 * (1 + half * ((1 - theta) / (2 - theta) + theta / (1 + theta))) / (m * n)
+        if auc == 1:  # one factor 1 - theta taken out: 1 itself is not the bound
+            return 1 - theta - theta * spread
+        return (auc - theta) ** 2 - theta * (1 - theta) * spread
 
-    lo = 0.0 if auc <= 0 else float(brentq(excess, 0.0, auc, xtol=1e-15))
-    hi = 1.0 if auc >= 1 else float(brentq(excess, auc, 1.0, xtol=1e-15))
-    return lo, hi
+    if auc < 0.5:
+        lo, hi = newcombe_interval(1 - auc, n, m, z)
+        return 1 - hi, 1 - lo
+    lo = float(brentq(excess, 0.0, auc, xtol=1e-15))
+    return lo, 1.0 if auc == 1 else float(brentq(excess, auc, 1.0, xtol=1e-15))

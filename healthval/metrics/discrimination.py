@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from healthval.errors import MetricError
+from healthval.errors import MetricError, SingleClassError
 from healthval.metrics.delong import (
     auc_and_variance,
     newcombe_interval,
@@ -15,15 +15,9 @@ from healthval.metrics.delong import (
     placements,
 )
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import (
-    Cases,
-    DirectionWarning,
-    Floats,
-    Ints,
-    SingleClassError,
-    read_cases,
-)
+from healthval.metrics.inputs import Cases, DirectionWarning, Floats, Ints, read_cases
 from healthval.metrics.intervals import Bootstrap, Sample, percentile, wilson
+from healthval.metrics.logistic import dot
 from healthval.metrics.ranktable import RankTable
 from healthval.metrics.resampling import resampled_aucs, resampled_tables
 
@@ -155,7 +149,7 @@ def _analytic(
         return sample.given(
             auc, (max(wald.lo or 0.0, 0.0), min(wald.hi or 0.0, 1.0)), se, wald.method
         )
-    small = min(sample.n_events, sample.n - sample.n_events) < SMALL_CLASS
+    small = min(m, n) < SMALL_CLASS
     if ci == "newcombe" or se is None or small or not 0 < auc < 1:
         bounds = newcombe_interval(auc, m, n, sample.z)
         return sample.given(auc, bounds, se, f"newcombe-5{suffix}")
@@ -217,11 +211,18 @@ def average_precision_of(
 
 def _ap(cum_pos: Ints, cum_neg: Ints) -> float:
     """Sum of recall gained times precision, from the highest score down."""
-    pos = np.diff(cum_pos, prepend=0)
-    tp = cum_pos[-1] - cum_pos + pos
-    fp = cum_neg[-1] - cum_neg + np.diff(cum_neg, prepend=0)
-    flagged = np.maximum(tp + fp, 1)
-    return float(np.einsum("i,i->", pos, tp / flagged)) / float(cum_pos[-1])
+    m = float(cum_pos[-1])
+    found, flagged = np.empty(cum_pos.size), np.empty(cum_pos.size)
+    found[0], flagged[0] = m, m + float(cum_neg[-1])
+    found[1:] = cum_pos[:-1]
+    flagged[1:] = cum_neg[:-1]
+    flagged[1:] += found[1:]
+    np.subtract(flagged[0], flagged[1:], out=flagged[1:])
+    np.subtract(m, found[1:], out=found[1:])
+    gained = found.copy()
+    gained[:-1] -= found[1:]
+    np.divide(found, flagged, out=found, where=flagged > 0)
+    return dot(gained, found) / m
 
 
 def roc_points(
@@ -230,28 +231,42 @@ def roc_points(
     """Sensitivity at fixed false-positive rates, linear between empirical points, pointwise.
 
     Never the empirical vertices: these are individual scores. The interval is a stratified
-    bootstrap (patient-level with clusters), Wilson where every replicate agrees.
+    bootstrap, of whole patients with clusters, and Wilson's where every replicate agrees.
     """
     check_both_classes(cases, "the ROC curve")
     values = _sensitivity_at(table.cum_pos, table.cum_neg, grid)
-    reps = np.array(
-        [
-            _sensitivity_at(pos, neg, grid)
-            for pos, neg in resampled_tables(cases, Bootstrap(500), cells=256)
-        ]
-    )
+    plan = Bootstrap(1000)
+    if cases.cluster is None:
+        reps = _resampled_sensitivity(table, grid, plan)
+    else:
+        drawn = resampled_tables(cases, Bootstrap(500))
+        reps = np.array([_sensitivity_at(pos, neg, grid) for pos, neg in drawn])
     sample, m = Sample(cases.n, cases.n_events, level), cases.n_events
     points = []
-    for fpr, value, column in zip(grid, values, reps.T, strict=True):
+    for fpr, value, column in zip(grid, values.tolist(), reps.T, strict=True):
         se = float(column.std(ddof=1))
         lo, hi = percentile(column, level) if se > 0 else wilson(value * m, m, sample.z)
         bounds = (min(lo, value), max(hi, value))
         method = "bootstrap percentile pointwise" if se > 0 else "wilson pointwise"
-        points.append((fpr, sample.given(float(value), bounds, se or None, method)))
+        points.append((fpr, sample.given(value, bounds, se or None, method)))
     return tuple(points)
 
 
-def _sensitivity_at(cum_pos: Ints, cum_neg: Ints, grid: tuple[float, ...]) -> Floats:
+def _resampled_sensitivity(table: RankTable, grid: tuple[float, ...], plan: Bootstrap) -> Floats:
+    """Replicates of the sensitivity at each rate without resampling a case, shape (reps, rates).
+
+    In a replicate of the n negatives the threshold is an order statistic, which falls on the share
+    Beta(rate n, (1 - rate) n + 1) of the original ones; above it the positives are binomial.
+    """
+    rng, n, m = plan.rng(), table.n_neg, table.n_pos
+    rate = np.array(grid)
+    at = rng.beta(rate * n, (1 - rate) * n + 1, size=(plan.reps, rate.size))
+    kept = _sensitivity_at(table.cum_pos, table.cum_neg, at.ravel())
+    drawn: Floats = rng.binomial(m, np.clip(kept, 0, 1)).reshape(at.shape) / m
+    return drawn
+
+
+def _sensitivity_at(cum_pos: Ints, cum_neg: Ints, grid: tuple[float, ...] | Floats) -> Floats:
     # np.interp takes the last of equal abscissae: the highest sensitivity at that rate.
     fpr = (cum_neg[-1] - np.append(cum_neg[::-1], 0)) / cum_neg[-1]
     tpr = (cum_pos[-1] - np.append(cum_pos[::-1], 0)) / cum_pos[-1]

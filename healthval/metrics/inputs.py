@@ -6,19 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from healthval.errors import MetricError
+from healthval.errors import MetricError, MissingPredictionError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-
-
-class SingleClassError(MetricError):
-    """The statistic needs cases with and without the target condition."""
-
-
-class MissingPredictionError(MetricError):
-    """Some cases have no usable score."""
 
 
 class DirectionWarning(UserWarning):

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from healthval.errors import MetricError
+from healthval.errors import MetricError, SingleClassError
 from healthval.metrics.calibration import calibration_of
 from healthval.metrics.confusion import check_threshold, count_cells
 from healthval.metrics.discrimination import (
@@ -16,7 +16,7 @@ from healthval.metrics.discrimination import (
     warn_if_inverted,
 )
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Cases, SingleClassError, read_probability_cases
+from healthval.metrics.inputs import Cases, read_probability_cases
 from healthval.metrics.intervals import Bootstrap, Sample, clustered_proportion, proportion
 from healthval.metrics.ranktable import RankTable
 from healthval.metrics.result import Evaluation, ScoreHistogram, ThresholdResult
@@ -86,8 +86,10 @@ def evaluate(  # noqa: PLR0913  # the six things a plan fixes
         ),
         roc=_roc(cases, table),
         thresholds=tuple(threshold_result(cases, t) for t in fixed),
-        calibration=calibration_of(cases),
-        decision_curve=net_benefit_of(cases, _decision_grid(fixed), Bootstrap(1000, seed)),
+        calibration=calibration_of(cases, table=table),
+        decision_curve=net_benefit_of(
+            cases, _decision_grid(fixed), Bootstrap(1000, seed), table=table
+        ),
         histogram=histogram(cases),
         subgroups=by_level(cases, read_groups(groups, cases.n), fixed[0]),
     )

@@ -78,13 +78,19 @@ def _packed(reference: Bools, score: Floats) -> np.ndarray[tuple[int], np.dtype[
 
 
 def _from_keys(keys: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> RankTable:
-    ends = np.append(np.flatnonzero((keys[1:] ^ keys[:-1]) > _ONE), keys.size - 1)
-    cum_pos = np.cumsum((keys & _ONE).view(np.int64))
-    if ends.size == keys.size:  # no ties: nothing to gather
-        return _from_ends((keys >> _ONE).view(np.float64), cum_pos, ends)
-    cum_pos = cum_pos[ends]
-    return _from_ends((keys[ends] >> _ONE).view(np.float64), cum_pos, ends)
+    """Unpack in place: new memory costs as much as arithmetic on it."""
+    last = np.append((keys[1:] ^ keys[:-1]) > _ONE, True)
+    label = (keys & _ONE).view(np.int64)
+    cum_pos = np.cumsum(label, out=label)
+    keys >>= _ONE
+    score = keys.view(np.float64)
+    if last.all():  # no ties: nothing to gather
+        return RankTable(score, cum_pos, np.arange(1, keys.size + 1) - cum_pos)
+    ends = np.flatnonzero(last)
+    return _from_ends(score[ends], cum_pos[ends], ends)
 
 
 def _from_ends(score: Floats, cum_pos: Ints, ends: Ints) -> RankTable:
-    return RankTable(score, cum_pos, ends + 1 - cum_pos)
+    ends += 1
+    ends -= cum_pos
+    return RankTable(score, cum_pos, ends)

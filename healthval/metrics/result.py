@@ -97,7 +97,8 @@ class SiteResult:
     """One site's evaluation with what identifies model, plan and cohort.
 
     `cohort` holds keyed digests of the cases; it stays in the site's ledger, where the gate
-    compares overlapping releases, and is never part of a payload.
+    compares overlapping releases. `scores` are what the gate searches for in every byte of the
+    payload. Neither is ever part of one.
     """
 
     model: str
@@ -108,6 +109,7 @@ class SiteResult:
     flow: tuple[tuple[str, int], ...]
     dates: Literal["removed", "shifted", "kept", "none"]
     cohort: frozenset[str] = field(repr=False)
+    scores: tuple[float, ...] = field(default=(), repr=False)
     table_one: tuple[TableOne, ...] = ()
     n_indeterminate: int = 0
     n_missing_reference: int = 0

@@ -2,15 +2,17 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from healthval.errors import MetricError
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Cases, Floats, read_probability_cases
+from healthval.metrics.inputs import Cases, Floats, Ints, read_probability_cases
 from healthval.metrics.intervals import Bootstrap, Sample
 from healthval.metrics.logistic import dot, per_cluster
+from healthval.metrics.ranktable import RankTable
 from healthval.metrics.resampling import patient_weights
 
 
@@ -122,17 +124,18 @@ def read_thresholds(thresholds: ArrayLike) -> Floats:
     return values
 
 
-def net_benefit_of(cases: Cases, thresholds: Floats, plan: Bootstrap) -> DecisionCurve:
-    """`net_benefit` of checked cases."""
+def net_benefit_of(
+    cases: Cases, thresholds: Floats, plan: Bootstrap, *, table: RankTable | None = None
+) -> DecisionCurve:
+    """`net_benefit` of checked cases; a rank table already at hand saves the sort."""
     if cases.n == 0:
         raise MetricError("net benefit needs at least one case")
-    odds = thresholds / (1 - thresholds)
-    zone = np.searchsorted(thresholds, cases.score, side="right")
-    cells = thresholds.size + 1
-    counts = np.bincount(zone + cells * cases.reference, minlength=2 * cells)
+    table = table or RankTable.from_scores(cases.reference, cases.score)
+    odds, cells = thresholds / (1 - thresholds), thresholds.size + 1
+    counts = _cells(table, thresholds)
     value = _from_cells(counts[None, :], cells, odds)[0]
-    replicates = _from_cells(_drawn(cases, zone, counts, plan), cells, odds)
-    lo, hi = np.quantile(replicates, [0.025, 0.975], axis=0)
+    replicates = _from_cells(_drawn(cases, thresholds, counts, plan), cells, odds)
+    lo, hi = np.quantile(np.ascontiguousarray(replicates.T), [0.025, 0.975], axis=1)
     prevalence = cases.n_events / cases.n
     arrays = (
         thresholds, value, np.minimum(lo, value), np.maximum(hi, value), replicates.std(axis=0, ddof=1),
@@ -143,7 +146,18 @@ def net_benefit_of(cases: Cases, thresholds: Floats, plan: Bootstrap) -> Decisio
     return DecisionCurve(*arrays, n=cases.n, n_events=cases.n_events)
 
 
-def _from_cells(counts: np.ndarray, cells: int, odds: Floats) -> Floats:
+def _cells(table: RankTable, thresholds: Floats) -> Ints:
+    """Non-events, then events, in the zones between thresholds, ascending."""
+    tp, fp = table.counts_at(thresholds)
+    return np.concatenate(
+        [
+            -np.diff(flagged, prepend=total, append=0)
+            for flagged, total in ((fp, table.n_neg), (tp, table.n_pos))
+        ]
+    )
+
+
+def _from_cells(counts: NDArray[Any], cells: int, odds: Floats) -> Floats:
     """Turn counts per class and zone, shape (reps, 2 * cells), to net benefit, shape (reps, cells - 1)."""
     total = counts.sum(axis=1)[:, None]
     fp, tp = (
@@ -153,10 +167,11 @@ def _from_cells(counts: np.ndarray, cells: int, odds: Floats) -> Floats:
     return np.asarray(tp / total - fp / total * odds)
 
 
-def _drawn(cases: Cases, zone: np.ndarray, counts: np.ndarray, plan: Bootstrap) -> np.ndarray:
+def _drawn(cases: Cases, thresholds: Floats, counts: Ints, plan: Bootstrap) -> NDArray[Any]:
     rng = plan.rng()
     if cases.cluster is None:
         return rng.multinomial(cases.n, counts / cases.n, size=plan.reps)
+    zone = np.searchsorted(thresholds, cases.score, side="right")
     slot = zone + counts.size // 2 * cases.reference
     patients = int(cases.cluster.max()) + 1
     return np.array(

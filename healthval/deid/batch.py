@@ -1,0 +1,281 @@
+"""A folder of DICOM files through engine and audit, on all processors, resumable."""
+
+import filecmp
+import mmap
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Final
+
+from healthval.deid import values
+from healthval.deid.audit import Leak, identifiers, search
+from healthval.deid.encoded import of_file
+from healthval.deid.engine import Deidentified, apply
+from healthval.deid.manifest import Journal, Manifest, Record, conflicts
+from healthval.deid.pixels import must_decode
+from healthval.deid.policy import Policy
+from healthval.deid.profile import EDITION
+from healthval.deid.quiet import quiet
+from healthval.deid.refuse import Reason, Refused
+from healthval.deid.secret import Secret, pseudonym
+from healthval.deid.splice import Source, encoded, read_source, write_output
+from healthval.errors import LeakFound, UsageError
+
+_CHUNK: Final = 50
+_PARTIAL: Final = ".partial"
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What every worker needs; the secret crosses by fork, never in a message."""
+
+    out: Path
+    policy: Policy
+    secret: Secret
+    known: tuple[str, ...]
+    journal: Journal
+
+
+_task: _Task | None = None
+
+
+def deidentify_files(  # noqa: PLR0913  the two last are by keyword
+    paths: str | Path | Iterable[str | Path],
+    out: str | Path,
+    policy: Policy,
+    secret: Secret,
+    *,
+    workers: int = 1,
+    known: Iterable[str] = (),
+) -> Manifest:
+    """De-identify and audit files into `out`; run again after an interruption to finish.
+
+    Parameters
+    ----------
+    paths : files and folders
+    out : a new or empty folder outside the input, or the one of an interrupted run
+    workers : processes
+    known : further identifiers that the audit looks for
+
+    Returns
+    -------
+    Manifest, also written to `out` as manifest.json
+
+    Raises
+    ------
+    UsageError
+        If a path is missing, `out` and the input overlap, or `out` holds another batch.
+    LeakFound
+        If the audit found a source's identifier in an output. The batch is withdrawn.
+    """
+    folder = Path(out)
+    files = _files([paths] if isinstance(paths, (str, Path)) else list(paths), folder)
+    if workers < 1:
+        raise UsageError("workers must be at least 1")
+    batch = pseudonym(secret, "batch", _canonical(policy))
+    task = _Task(folder, policy, secret, tuple(known), Journal(folder, batch))
+    shutil.rmtree(folder / _PARTIAL, ignore_errors=True)
+    (folder / _PARTIAL).mkdir(parents=True)
+    done = task.journal.open()
+    sources = {_key(secret, file): file for file in files}
+    todo = [(key, file) for key, file in sources.items() if not _is_done(done.get(key), folder)]
+    done |= _run(task, todo, workers, done)
+    manifest = _settled(task, _without_races(task, [done[key] for key in sources], sources))
+    shutil.rmtree(folder / _PARTIAL, ignore_errors=True)
+    manifest.write()
+    return manifest
+
+
+def _files(given: list[str | Path], out: Path) -> list[Path]:
+    inputs = [Path(path) for path in given]
+    missing = [position for position, path in enumerate(inputs) if not path.exists()]
+    if missing:
+        raise UsageError(
+            f"{len(missing)} of {len(inputs)} inputs do not exist (first at position {missing[0]})"
+        )
+    target = out.resolve()
+    for path in (p.resolve() for p in inputs):
+        if path == target or path in target.parents or target in path.parents:
+            raise UsageError("the output folder and the input overlap; choose one outside")
+    return sorted({file for path in inputs for file in _below(path)})
+
+
+def _below(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+    for folder, _, names in os.walk(path):
+        yield from (Path(folder, name) for name in names)
+
+
+def _key(secret: Secret, file: Path) -> str:
+    stat = file.stat()
+    return pseudonym(secret, "file", f"{os.path.abspath(file)}|{stat.st_size}|{stat.st_mtime_ns}")  # noqa: PTH100  resolving would follow links
+
+
+def _canonical(policy: Policy) -> str:
+    return "|".join(
+        (
+            ",".join(sorted(policy.options)),
+            repr(sorted(policy.private_allowlist)),
+            repr(sorted(policy.public_allowlist)),
+            repr(policy.pixels),
+        )
+    )
+
+
+def _is_done(record: Record | None, folder: Path) -> bool:
+    return record is not None and (record.status != "written" or (folder / record.output).exists())
+
+
+def _run(task: _Task, todo: list[tuple[str, Path]], workers: int, done: dict[str, Record]) -> dict[str, Record]:  # fmt: skip
+    try:
+        records = _in_pool(task, todo, workers) if workers > 1 else _work(task, todo)
+    except LeakFound:
+        _withdraw_all(task.out)
+        raise
+    return {record.source: record for record in records}
+
+
+def _in_pool(task: _Task, todo: list[tuple[str, Path]], workers: int) -> list[Record]:
+    with ProcessPoolExecutor(workers, get_context("fork"), _start, (task,)) as pool:
+        chunks = [todo[i : i + _CHUNK] for i in range(0, len(todo), _CHUNK)]
+        futures = [pool.submit(_chunk, chunk) for chunk in chunks]
+        finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        failed = [f for f in finished if f.exception() is not None]
+        if failed:
+            pool.shutdown(wait=True, cancel_futures=True)
+            failed[0].result()
+        return [record for future in futures for record in future.result()]
+
+
+def _start(task: _Task) -> None:
+    global _task  # noqa: PLW0603  set once in each worker process, before its first chunk
+    _task = task
+
+
+def _chunk(files: list[tuple[str, Path]]) -> list[Record]:
+    assert _task is not None  # noqa: S101
+    return _work(_task, files)
+
+
+def _work(task: _Task, files: list[tuple[str, Path]]) -> list[Record]:
+    records = []
+    with quiet(), task.journal.appending() as journal:
+        for key, file in files:
+            try:
+                record = _one(task, key, file)
+            except Refused as refused:
+                record = Record(key, "refused", refused.reason.value)
+            journal.add(record)
+            records.append(record)
+    return records
+
+
+def _one(task: _Task, key: str, path: Path) -> Record:
+    try:
+        file = path.open("rb")
+    except OSError:
+        raise Refused(Reason.UNREADABLE) from None
+    with file:
+        source = read_source(file)
+        if must_decode(source.dataset, task.policy.pixels):
+            file.seek(0)
+            source = read_source(file, whole=True)
+        result = apply(source.dataset, task.policy, task.secret)
+        header = encoded(result.dataset, source)
+        leaks = _leaks(source, header, task.known)
+        if leaks:
+            raise LeakFound(_leak_message(leaks))
+        partial = task.out / _PARTIAL / key
+        write_output(partial, header, source)
+    return _published(task.out, partial, _record(key, result))
+
+
+def _leaks(source: Source, header: bytes, known: tuple[str, ...]) -> list[Leak]:
+    before, after = of_file(source.head), of_file(header)
+    span = source.span
+    if span is not None and span.is_compressed:
+        whole = mmap.mmap(source.file.fileno(), 0, access=mmap.ACCESS_READ)
+        after.pixels = (whole, span.start, span.end)
+    return search(before, after, identifiers(before, known))
+
+
+def _leak_message(leaks: list[Leak]) -> str:
+    places = Counter(f"{leak.kind} in {leak.place}" for leak in leaks)
+    return (
+        f"the audit found {len(leaks)} identifiers of a source in its output ({', '.join(places)}); "
+        "the batch was withdrawn, nothing may be sent; remove the attribute or tighten the policy"
+    )
+
+
+def _record(key: str, result: Deidentified) -> Record:
+    dataset = result.dataset
+    patient, study, instance = (values.text_of(dataset, t) for t in (0x00100020, 0x0020000D, 0x00080018))  # fmt: skip
+    output = f"{study or 'no-study'}/{instance or key}.dcm"
+    flags = tuple(flag.value for flag in result.flags)
+    return Record(key, "written", "", output, patient, study, instance, dict(result.actions), flags)
+
+
+def _published(out: Path, partial: Path, record: Record) -> Record:
+    target = out / record.output
+    if target.exists():
+        same = filecmp.cmp(partial, target, shallow=False)
+        partial.unlink()
+        if same:
+            return replace(record, status="duplicate")
+        return replace(record, status="refused", reason=Reason.CONFLICT.value)
+    try:
+        partial.rename(target)
+    except FileNotFoundError:
+        target.parent.mkdir(exist_ok=True)
+        partial.rename(target)
+    return record
+
+
+def _without_races(task: _Task, records: list[Record], sources: dict[str, Path]) -> list[Record]:
+    """Redo, one after the other, files that two workers wrote to one place at the same time."""
+    written = Counter(r.output for r in records if r.status == "written")
+    raced = {r.source for r in records if r.status == "written" and written[r.output] > 1}
+    if not raced:
+        return records
+    for record in records:
+        if record.source in raced:
+            (task.out / record.output).unlink(missing_ok=True)
+    again = {r.source: r for r in _work(task, [(key, sources[key]) for key in sorted(raced)])}
+    return [again.get(record.source, record) for record in records]
+
+
+def _settled(task: _Task, records: list[Record]) -> Manifest:
+    """Withdraw what contradicts itself, now that every file is known."""
+    withdrawn = conflicts(records)
+    for position, record in enumerate(records):
+        reason = withdrawn.get(record.source)
+        if reason is None or record.status == "refused":
+            continue
+        (task.out / record.output).unlink(missing_ok=True)
+        records[position] = replace(record, status="refused", reason=reason.value)
+        with task.journal.appending() as journal:
+            journal.add(records[position])
+    return Manifest(task.out, tuple(records), described(task.policy))
+
+
+def _withdraw_all(out: Path) -> None:
+    for file in (*out.glob("*/*.dcm"), *out.glob("manifest.json*")):
+        file.unlink()
+
+
+def described(policy: Policy) -> dict[str, Any]:
+    """Say the policy's choices, as the manifest and the report state them."""
+    return {
+        "table": f"DICOM PS3.15 E.1-1, {EDITION}",
+        "options": sorted(policy.options),
+        "dates": policy.dates,
+        "region_rules": [rule.name for rule in policy.pixels.rules],
+        "text_detection": policy.pixels.text,
+        "sign_off": policy.pixels.sign_off,
+    }

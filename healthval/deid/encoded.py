@@ -1,0 +1,181 @@
+"""What the audit reads: a file, its bytes or a data set, as encoded bytes with their leaves.
+
+Shares no code with the engine.
+"""
+
+import io
+import mmap
+import zlib
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+
+from healthval.deid.wire import Leaf, Reader
+from healthval.errors import UsageError
+
+_CHARSET: Final = 0x00080005
+_PIXEL_GROUP: Final = {True: b"\xe0\x7f", False: b"\x7f\xe0"}
+_SYNTAX: Final = b"\x02\x00\x10\x00UI"
+_IMPLICIT, _BIG, _DEFLATED = b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.2", b"1.2.840.10008.1.2.1.99"
+_GE_BIG = b"1.2.840.113619.5.2"
+
+
+class Encoded:
+    """Bytes before the data set (preamble, meta), and those of the data set up to its pixels.
+
+    `pixels` is the buffer with the pixel data, where they start and where they end, when they
+    are compressed, else None. Values are located when they are first asked for.
+    """
+
+    def __init__(self, prefix: bytes, data: Any, *, implicit: bool, little: bool, start: int = 0) -> None:  # fmt: skip
+        self.prefix = prefix
+        self.pixels: tuple[Any, int, int] | None = None
+        self._data, self._start = data, start
+        self._encoding = (implicit, little)
+
+    @cached_property
+    def _reader(self) -> Reader:
+        implicit, little = self._encoding
+        return Reader(self._data, implicit=implicit, little=little, start=self._start)
+
+    def find_pixels(self) -> None:
+        """Locate compressed pixels behind the header."""
+        if self._reader.pixels is not None:
+            value = self._reader.pixels[1]
+            if bytes(self._data[value - 4 : value]) == b"\xff\xff\xff\xff":
+                self.pixels = (self._data, value, len(self._data))
+
+    @property
+    def leaves(self) -> list[Leaf]:
+        """Every value that is no sequence."""
+        return self._reader.leaves
+
+    @property
+    def stopped(self) -> int | None:
+        """Where the bytes stopped making sense, None when all were read."""
+        return self._reader.stopped
+
+    @cached_property
+    def header(self) -> bytes:
+        """Everything up to the pixels, to search in."""
+        end = len(self._data)
+        if self._data.find(_PIXEL_GROUP[self._encoding[1]]) >= 0 and self._reader.pixels:
+            end = self._reader.pixels[0]
+        return bytes(self._data[self._start : end])
+
+    def rest(self) -> bytes:
+        """Bytes behind the point where they stopped making sense."""
+        return b"" if self.stopped is None else bytes(self._data[self.stopped :])
+
+    @cached_property
+    def charsets(self) -> list[str]:
+        """Python codecs of the file's character sets."""
+        return _charsets(next((self.value(one) for one in self.leaves if one.path == (_CHARSET,)), b""))  # fmt: skip
+
+    def value(self, leaf: Leaf) -> bytes:
+        """Return the bytes of a value."""
+        return bytes(self._data[leaf.start : leaf.end])
+
+    def text(self, leaf: Leaf) -> str:
+        """Decode a value with the file's character sets; latin-1 where they fail."""
+        value = self.value(leaf)
+        if value.isascii() and b"\x1b" not in value:
+            return value.decode("ascii")
+        try:
+            return decode_bytes(value, self.charsets, {0x5E, 0x3D, 0x5C})
+        except (LookupError, ValueError):
+            return value.decode("latin-1")
+
+
+def encode(thing: Any) -> Encoded:
+    """Bring a path, bytes, a data set or an object with `.dataset` into encoded form."""
+    thing = getattr(thing, "dataset", thing)
+    if isinstance(thing, Dataset):
+        return _of_dataset(thing)
+    if isinstance(thing, (bytes, bytearray, memoryview)):
+        found = of_file(bytes(thing))
+        found.find_pixels()
+        return found
+    try:
+        with Path(thing).open("rb") as file:
+            if not file.seek(0, io.SEEK_END):
+                return of_file(b"")
+            found = of_file(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except OSError:
+        raise UsageError("a file to audit cannot be read") from None
+    found.find_pixels()
+    return found
+
+
+def _of_dataset(dataset: Dataset) -> Encoded:
+    implicit, little = dataset.original_encoding
+    buffer = DicomBytesIO()
+    buffer.is_implicit_VR, buffer.is_little_endian = bool(implicit), little is not False
+    body = Dataset({tag: element for tag, element in dataset.items() if tag >> 16 > 2})
+    body.set_original_encoding(implicit, little, dataset.original_character_set)
+    write_dataset(buffer, body)
+    prefix = bytes(getattr(dataset, "preamble", None) or b"") + _meta_of(dataset)
+    found = Encoded(prefix, buffer.getvalue(), implicit=buffer.is_implicit_VR, little=buffer.is_little_endian)  # fmt: skip
+    found.find_pixels()
+    return found
+
+
+def _meta_of(dataset: Dataset) -> bytes:
+    meta = getattr(dataset, "file_meta", None)
+    if meta is None:
+        return b""
+    buffer = DicomBytesIO()
+    buffer.is_implicit_VR, buffer.is_little_endian = False, True
+    write_dataset(buffer, meta)
+    return buffer.getvalue()
+
+
+def of_file(data: Any) -> Encoded:
+    """Read an encoded file, with or without preamble and meta, in any transfer syntax."""
+    start = 132 if data[128:132] == b"DICM" else 0
+    body, syntax = _after_meta(data, start)
+    implicit, little = _encoding(data, body, syntax)
+    prefix = bytes(data[:body])
+    if syntax == _DEFLATED:
+        data, body = _inflated(data[body:]), 0
+    return Encoded(prefix, data, implicit=implicit, little=little, start=body)
+
+
+def _charsets(value: bytes) -> list[str]:
+    terms = [term.strip(" \0") for term in value.decode("latin-1").split("\\")]
+    try:
+        return convert_encodings(terms) if any(terms) else ["iso8859"]
+    except (LookupError, ValueError):
+        return ["iso8859"]
+
+
+def _after_meta(data: Any, at: int) -> tuple[int, bytes]:
+    syntax = b""
+    while data[at : at + 2] == b"\2\0" and at + 8 <= len(data):
+        long = data[at + 4 : at + 6] in (b"OB", b"UN", b"UT", b"OW", b"SQ")
+        size = int.from_bytes(data[at + 8 : at + 12] if long else data[at + 6 : at + 8], "little")
+        value = at + (12 if long else 8)
+        if data[at : at + 6] == _SYNTAX:
+            syntax = bytes(data[value : value + size]).strip(b" \0")
+        at = value + size
+    return min(at, len(data)), syntax
+
+
+def _encoding(data: Any, at: int, syntax: bytes) -> tuple[bool, bool]:
+    if syntax:
+        return syntax in (_IMPLICIT, _GE_BIG), syntax != _BIG
+    vr = bytes(data[at + 4 : at + 6])
+    explicit = vr.isalpha() and vr.isupper()
+    return not explicit, not (explicit and int.from_bytes(data[at : at + 2], "little") >= 1024)
+
+
+def _inflated(data: bytes) -> bytes:
+    try:
+        return zlib.decompress(data, -zlib.MAX_WBITS)
+    except zlib.error:
+        return b""

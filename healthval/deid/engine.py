@@ -1,0 +1,412 @@
+"""The engine: applies a policy to a data set, at every depth, without editing its input.
+
+Elements that stay are passed on as the bytes they are; only what the policy touches is decoded.
+"""
+
+from collections import Counter
+from dataclasses import InitVar, dataclass, field
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, Final
+
+from pydicom.datadict import (
+    dictionary_has_tag,
+    dictionary_keyword,
+    dictionary_VR,
+    repeater_has_tag,
+)
+from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from healthval.deid import marks, values
+from healthval.deid.graphics import keeps_curve, keeps_overlay
+from healthval.deid.pixels import check_pixels, clean_pixels
+from healthval.deid.policy import Option, Policy
+from healthval.deid.private import kept_private
+from healthval.deid.profile import Rule, attribute_type, choose, resolve, rules, rules_by_tag
+from healthval.deid.quiet import quiet
+from healthval.deid.refuse import Reason, Refused, check_object
+from healthval.deid.secret import Secret, date_offset, pseudonym, uid
+from healthval.deid.text import clean_text, own_words
+from healthval.deid.values import Element
+
+KEEP, DROP, RETAIN, SEQUENCE, PATIENT = "keep", "X", "K", "sequence", "patient"
+OVERLAY, CURVE, PRIVATE = "overlay", "curve", "private"
+_PLAIN: Final = frozenset(
+    {None, "AE", "AS", "AT", "CS", "DS", "FD", "FL", "IS", "LO", "OB", "OD", "OF", "OL", "OV"}
+    | {"OW", "SH", "SL", "SS", "SV", "UI", "UL", "US", "UV", "DA", "TM", "DT"}
+)
+_FREE_TEXT: Final = frozenset({"LT", "ST", "UC", "UR", "UT"})
+_TEXT: Final = _FREE_TEXT | {"LO", "SH"}
+_LENGTH_TO_END = 0x00080001
+_ITEM = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
+_SEAL = object()
+
+
+class Flag(StrEnum):
+    """What a person should know about an object that was let through."""
+
+    FACE = "head CT or MR: a face can be rendered"
+    SHIFTED = "dates are shifted, not removed: not HIPAA Safe Harbor"
+    KEPT_DATES = "dates are kept: not HIPAA Safe Harbor"
+    SIGNED_OFF = "a person signed off the pixels"
+    BLANKED = "regions of the pixels were blanked"
+    RETAINED_UIDS = "original UIDs are kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Deidentified:
+    """A data set that may leave; only this room can make one.
+
+    `actions` counts what was done, `flags` says what a person should know.
+    """
+
+    dataset: Dataset = field(repr=False)
+    actions: Counter[str]
+    flags: tuple[Flag, ...]
+    seal: InitVar[object]
+
+    def __post_init__(self, seal: object) -> None:
+        if seal is not _SEAL:
+            raise TypeError("only healthval.deid.deidentify makes a Deidentified")
+
+
+def deidentify(dataset: Dataset, policy: Policy, secret: Secret) -> Deidentified:
+    """Apply `policy` to a data set; the input is left as it is.
+
+    Parameters
+    ----------
+    dataset : as read by pydicom or built in memory
+    policy, secret : what to do, and the key for UIDs, pseudonyms and date offsets
+
+    Raises
+    ------
+    DeidentificationError
+        If the object cannot be de-identified safely; `.reason` says why.
+
+    References
+    ----------
+    DICOM PS3.15, Annex E.
+    """
+    with quiet():
+        made = apply(dataset, policy, secret)
+        if getattr(dataset, "file_meta", None) is not None:
+            made.dataset.file_meta = marks.file_meta(made.dataset, dataset)
+            made.dataset.preamble = bytes(128)
+    return made
+
+
+def apply(dataset: Dataset, policy: Policy, secret: Secret) -> Deidentified:
+    """Do what `deidentify` does, without a file meta; a batch writes its own."""
+    try:
+        check_object(dataset, policy)
+        signed_off = check_pixels(dataset, policy.pixels)
+        walk = _Walk(dataset, policy, secret)
+        output = walk.run()
+        blanked = clean_pixels(dataset, output, policy.pixels)
+    except RecursionError:
+        raise Refused(Reason.UNPARSEABLE) from None
+    for mark in marks.marks_of(policy, walk.encoding, blanked=blanked):
+        output[mark.tag] = mark
+    if blanked:
+        output.SOPInstanceUID = uid(secret, values.text_of(dataset, 0x00080018))
+    flags = _flags(dataset, policy, signed_off=signed_off, blanked=blanked)
+    return Deidentified(output, walk.actions, flags, seal=_SEAL)
+
+
+def _flags(dataset: Dataset, policy: Policy, *, signed_off: bool, blanked: bool) -> tuple[Flag, ...]:  # fmt: skip
+    raised = {
+        Flag.FACE: marks.shows_face(dataset),
+        Flag.SHIFTED: policy.dates == "shift",
+        Flag.KEPT_DATES: policy.dates == "keep",
+        Flag.SIGNED_OFF: signed_off,
+        Flag.BLANKED: blanked,
+        Flag.RETAINED_UIDS: Option.RETAIN_UIDS in policy.options,
+    }
+    return tuple(flag for flag, is_raised in raised.items() if is_raised)
+
+
+class _Steps(dict[int, str]):
+    """What to do with each tag under one policy; unknown tags are settled when first met."""
+
+    def __init__(self, policy: Policy) -> None:
+        super().__init__()
+        self.policy = policy
+        self.masks = {r.tag[:2]: resolve(r, policy)[0] for r in rules() if "x" in r.tag}
+
+    def __missing__(self, tag: int) -> str:
+        step = self[tag] = self._settle(tag)
+        return step
+
+    def _settle(self, tag: int) -> str:
+        group, element = tag >> 16, tag & 0xFFFF
+        if element == 0 or group in (0x0000, 0x0002, 0xFFFE) or tag == _LENGTH_TO_END:
+            return DROP
+        rule = rules_by_tag().get(tag)
+        if rule is not None:
+            return PATIENT if rule.keyword == "PatientID" else resolve(rule, self.policy)[0]
+        if group % 2:
+            return PRIVATE
+        if group >> 8 == 0x50:
+            return CURVE
+        if group >> 8 == 0x60:
+            return OVERLAY
+        return self._unlisted(tag)
+
+    def _unlisted(self, tag: int) -> str:
+        if not (dictionary_has_tag(tag) or repeater_has_tag(tag)):
+            return KEEP if tag in self.policy.public_allowlist else DROP
+        vr = dictionary_VR(tag)
+        if vr == "SQ":
+            return SEQUENCE
+        return KEEP
+
+
+@lru_cache(maxsize=8)
+def _steps(policy: Policy) -> _Steps:
+    return _Steps(policy)
+
+
+class _Walk:
+    """One pass over one object."""
+
+    def __init__(self, dataset: Dataset, policy: Policy, secret: Secret) -> None:
+        self.source, self.policy, self.secret = dataset, policy, secret
+        self.steps = _steps(policy)
+        self.actions: Counter[str] = Counter()
+        implicit, little = marks.encoding_of(dataset)
+        self.encoding = (implicit, little)
+        self.sop_class = values.text_of(dataset, 0x00080016)
+        self._days: int | None = None
+        self._words: frozenset[str] | None = None
+        self._cleaning: list[Option] = []
+
+    def run(self) -> Dataset:
+        return self._dataset(self.source, "")
+
+    def _dataset(self, source: Dataset, within: str) -> Dataset:
+        steps, kept, n_kept = self.steps, {}, 0
+        for tag, element in source.items():
+            step = steps[tag]
+            if step == KEEP and element.VR in _PLAIN and element.is_raw:
+                kept[tag] = element
+                n_kept += 1
+            elif step != DROP:
+                done = self._element(source, tag, element, step, within)
+                if done is not None:
+                    kept[tag] = done
+        self.actions["kept"] += n_kept
+        self.actions["removed"] += len(source) - len(kept)
+        return self._like(source, kept)
+
+    def _like(self, source: Dataset, elements: dict[Any, Any]) -> Dataset:
+        output = Dataset(elements)
+        implicit, little = source.original_encoding
+        output.set_original_encoding(implicit, little, source.original_character_set)
+        output._parent_encoding = source._parent_encoding
+        output.is_undefined_length_sequence_item = source.is_undefined_length_sequence_item
+        return output
+
+    def _element(
+        self, source: Dataset, tag: int, element: Element, step: str, within: str
+    ) -> Element | None:
+        if step == KEEP:
+            return self._keep(element)
+        if step in (SEQUENCE, "X/Z/U*"):
+            return self._sequence(element)
+        if step == PRIVATE:
+            return self._private(source, tag, element)
+        if step == OVERLAY:
+            return self._overlay(source, tag, element)
+        if step == CURVE:
+            return self._curve(source, tag, element)
+        return self._ruled(element, rules_by_tag()[tag], step, within)
+
+    def _ruled(self, element: Element, rule: Rule, step: str, within: str) -> Element | None:
+        vr = rule.vr or (element.VR if element.VR not in (None, "UN") else "LO")
+        if step == "U":
+            return self._uids(element)
+        if step == PATIENT:
+            return self._patient_id(element)
+        if step == RETAIN:
+            done = self._retain(element, rule, vr)
+        elif step == "C":
+            done = self._clean(element, rule, vr)
+        else:
+            return self._basic(element, rule, vr, step, within)
+        return self._basic(element, rule, vr, rule.action, within) if done is None else done
+
+    def _basic(
+        self, element: Element, rule: Rule, vr: str, action: str, within: str
+    ) -> Element | None:
+        if "/" in action:
+            action = choose(action, attribute_type(rule.keyword, within, self.sop_class))
+        if action == "X":
+            return None
+        if action == "U":
+            return self._uids(element)
+        if action == "X/Z/U*":
+            return self._sequence(element)
+        self.actions["emptied" if action == "Z" else "replaced"] += 1
+        if vr == "SQ":
+            return self._dummy_sequence(element, rule, action)
+        if vr == "UI" and action == "D":
+            return self._uids(element)
+        return self._raw(element, vr, b"" if action == "Z" else values.dummy(vr))
+
+    def _raw(self, element: Element, vr: str, value: bytes) -> RawDataElement:
+        return values.raw(element, vr, value, self.encoding)
+
+    def _dummy_sequence(self, element: Element, rule: Rule, action: str) -> Element | None:
+        if action == "Z":
+            return DataElement(element.tag, "SQ", Sequence())
+        if rule.keyword.startswith("Referenced"):
+            return self._sequence(element)
+        item = Dataset()
+        if rule.keyword.endswith("CodeSequence"):
+            item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = "0", "99REMOVED", "REMOVED"  # fmt: skip
+        return DataElement(element.tag, "SQ", Sequence([item]))
+
+    def _uids(self, element: Element) -> Element:
+        self.actions["uids replaced"] += 1
+        text = values.ascii_text(element)
+        mapped = "\\".join(uid(self.secret, v) if v.strip(" \0") else "" for v in text.split("\\"))
+        return self._raw(element, "UI", mapped.encode("ascii"))
+
+    def _patient_id(self, element: Element) -> Element:
+        self.actions["pseudonyms"] += 1
+        patient = self._decoded(element)
+        name = pseudonym(self.secret, "patient", patient) if patient.strip(" \0") else ""
+        return self._raw(element, "LO", name.encode("ascii"))
+
+    def _decoded(self, element: Element) -> str:
+        return values.decoded_text(element, _encodings(self.source))
+
+    @property
+    def days(self) -> int:
+        """Offset of this patient; an object without a patient id cannot be shifted."""
+        if self._days is None:
+            found = 0x00100020 in self.source
+            text = self._decoded(self.source.get_item(0x00100020)) if found else ""
+            if not text.strip(" \0"):
+                raise Refused(Reason.NO_PATIENT_ID)
+            self._days = date_offset(self.secret, text)
+        return self._days
+
+    def _retain(self, element: Element, rule: Rule, vr: str) -> Element | None:
+        if vr == "SQ":
+            return self._sequence(element)
+        if vr in ("DA", "TM", "DT") and not values.is_temporal(values.ascii_text(element), vr):
+            return None
+        if rule.keyword == "PatientAge" and _is_over_89(values.ascii_text(element)):
+            return self._raw(element, "AS", b"090Y")
+        return self._keep(element)
+
+    def _clean(self, element: Element, rule: Rule, vr: str) -> Element | None:
+        if Option.RETAIN_MODIFIED_DATES in self.policy.options and _is_longitudinal(rule):
+            return self._shift(element, vr)
+        if vr == "SQ":
+            return self._clean_sequence(element, rule)
+        if vr not in _TEXT and vr not in ("AE", "CS"):
+            return None
+        cleaned = clean_text(self._decoded(element), self.words)
+        if not cleaned:
+            return None
+        self.actions["cleaned"] += 1
+        return self._raw(element, vr, cleaned.encode("ascii"))
+
+    def _shift(self, element: Element, vr: str) -> Element | None:
+        text = values.ascii_text(element)
+        moved = values.shifted(text, vr, self.days) if text else ""
+        if moved is None:
+            return None
+        self.actions["shifted"] += 1
+        return self._raw(element, vr, moved.encode("ascii"))
+
+    @property
+    def words(self) -> frozenset[str]:
+        """Words that name this patient or a person around them; never kept in a text."""
+        if self._words is None:
+            self._words = own_words(self.source, _encodings(self.source))
+        return self._words
+
+    def _keep(self, element: Element) -> Element | None:
+        vr = element.VR
+        if vr in ("SQ", "UN") or vr == "PN":
+            return self._odd_keep(element)
+        if vr in _FREE_TEXT and not _is_text(element.tag):
+            return None  # an attribute that should hold a number or a code holds prose
+        self.actions["kept"] += 1
+        if element.is_raw:
+            return element
+        return DataElement(element.tag, vr, element.value, is_undefined_length=element.is_undefined_length, already_converted=True)  # fmt: skip
+
+    def _odd_keep(self, element: Element) -> Element | None:
+        if element.VR == "PN":
+            return None  # a person's name, whatever the attribute
+        if element.VR == "SQ" or (element.value or b"")[:4] in _ITEM:
+            return self._sequence(element)
+        self.actions["kept"] += 1
+        return element
+
+    def _sequence(self, element: Element) -> Element | None:
+        items = _items(element, self.source)
+        if items is None:
+            return None
+        within = dictionary_keyword(element.tag) if dictionary_has_tag(element.tag) else "?"
+        done = Sequence([self._dataset(item, within) for item in items])
+        self.actions["kept"] += 1
+        undefined = not element.is_raw and element.is_undefined_length
+        return DataElement(element.tag, "SQ", done, is_undefined_length=undefined)
+
+    def _clean_sequence(self, element: Element, rule: Rule) -> Element | None:
+        done = self._sequence(element)
+        if done is not None:
+            marks.clean_codes(done.value, lambda text: clean_text(text, self.words))
+            if rule.keyword == "GraphicAnnotationSequence":
+                for item in done.value:
+                    item.pop(0x00700008, None)
+            self.actions["cleaned"] += 1
+        return done
+
+    def _private(self, source: Dataset, tag: int, element: Element) -> Element | None:
+        if Option.RETAIN_SAFE_PRIVATE not in self.policy.options:
+            return None
+        return element if kept_private(source, tag, element, self.policy) else None
+
+    def _overlay(self, source: Dataset, tag: int, element: Element) -> Element | None:
+        cleaned = Option.CLEAN_GRAPHICS in self.policy.options
+        return element if cleaned and keeps_overlay(source, tag) else None
+
+    def _curve(self, source: Dataset, tag: int, element: Element) -> Element | None:
+        cleaned = Option.CLEAN_GRAPHICS in self.policy.options
+        return element if cleaned and keeps_curve(source, tag) else None
+
+
+def _encodings(dataset: Dataset) -> list[str]:
+    found = dataset._character_set
+    return [found] if isinstance(found, str) else list(found)
+
+
+def _is_over_89(age: str) -> bool:
+    return age[3:4].upper() == "Y" and age[:3].isdigit() and int(age[:3]) > 89
+
+
+def _is_longitudinal(rule: Rule) -> bool:
+    return any(option is Option.RETAIN_MODIFIED_DATES for option, _ in rule.options)
+
+
+def _is_text(tag: int) -> bool:
+    return not dictionary_has_tag(tag) or dictionary_VR(tag) in _TEXT
+
+
+def _items(element: Element, source: Dataset) -> list[Dataset] | None:
+    """Items of a sequence in whatever form it stands; None when it is none."""
+    if element.is_raw:
+        if element.VR not in ("SQ", "UN", None):
+            return None
+        implicit = element.is_implicit_VR or element.VR == "UN"
+        as_sequence = element._replace(VR="SQ", is_implicit_VR=implicit)
+        element = convert_raw_data_element(as_sequence, encoding=source._character_set, ds=source)
+    return list(element.value) if element.VR == "SQ" else None

@@ -1,0 +1,161 @@
+"""What the output says about itself: that identity was removed, how, and by which codes."""
+
+import re
+import struct
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Final
+
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.tag import BaseTag
+from pydicom.uid import UID
+
+from healthval import __version__
+from healthval.deid import values
+from healthval.deid.policy import Option, Policy
+from healthval.deid.profile import EDITION
+from healthval.deid.writer import encode_dataset
+
+Marks = tuple[RawDataElement, ...]
+# PS3.16 CID 7050
+METHOD_CODES: Final = {
+    None: ("113100", "Basic Application Confidentiality Profile"),
+    Option.CLEAN_PIXEL_DATA: ("113101", "Clean Pixel Data Option"),
+    Option.CLEAN_GRAPHICS: ("113103", "Clean Graphics Option"),
+    Option.CLEAN_STRUCTURED_CONTENT: ("113104", "Clean Structured Content Option"),
+    Option.CLEAN_DESCRIPTORS: ("113105", "Clean Descriptors Option"),
+    Option.RETAIN_FULL_DATES: (
+        "113106",
+        "Retain Longitudinal Temporal Information Full Dates Option",
+    ),
+    Option.RETAIN_MODIFIED_DATES: (
+        "113107",
+        "Retain Longitudinal Temporal Information Modified Dates Option",
+    ),
+    Option.RETAIN_PATIENT_CHARACTERISTICS: ("113108", "Retain Patient Characteristics Option"),
+    Option.RETAIN_DEVICE_IDENTITY: ("113109", "Retain Device Identity Option"),
+    Option.RETAIN_UIDS: ("113110", "Retain UIDs Option"),
+    Option.RETAIN_SAFE_PRIVATE: ("113111", "Retain Safe Private Option"),
+    Option.RETAIN_INSTITUTION_IDENTITY: ("113112", "Retain Institution Identity Option"),
+}
+IMPLEMENTATION_CLASS: Final = "2.25.231814790462375211283049530211738125073"
+_IMPLEMENTATION_VERSION: Final = "HEALTHVAL"
+_DATES: Final = {"remove": "REMOVED", "shift": "MODIFIED", "keep": "UNMODIFIED"}
+_STANDARD_SCHEMES: Final = frozenset(
+    {"DCM", "SCT", "SRT", "SNM3", "99SDM", "LN", "RADLEX", "UCUM", "FMA", "NCIt", "UMLS", "MDC"}
+    | {"ICD9", "I9C", "I10", "ICD10", "ICD-10", "C4", "CD2", "RXNORM", "ATC", "NEU", "BI", "ISO3166_1"}
+)  # fmt: skip
+_HEAD: Final = re.compile(r"HEAD|BRAIN|SKULL|FACE|SINUS|ORBIT|CEREBR|CRANI|NECK|TEMPORAL|KOPF|SCHAEDEL|TETE|WHOLE ?BODY", re.IGNORECASE)  # fmt: skip
+_REGION_TAGS: Final = (0x00180015, 0x00081030, 0x0008103E, 0x00181030)
+_ROWS: Final = 0x00280010
+
+
+def encoding_of(dataset: Dataset) -> tuple[bool, bool]:
+    """(implicit VR, little endian) of a data set; explicit little endian where it says nothing."""
+    implicit, little = dataset.original_encoding
+    if implicit is not None and little is not None:
+        return implicit, little
+    syntax = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
+    if syntax is not None and UID(syntax).is_transfer_syntax and not UID(syntax).is_private:
+        return UID(syntax).is_implicit_VR, UID(syntax).is_little_endian
+    return False, True
+
+
+def marks_of(policy: Policy, encoding: tuple[bool, bool], *, blanked: bool) -> Marks:
+    """Elements that say what was done, encoded once per policy."""
+    options = policy.options if blanked else policy.options - {Option.CLEAN_PIXEL_DATA}
+    return _marks(options, policy.dates, encoding, blanked)
+
+
+@lru_cache(maxsize=32)
+def _marks(options: frozenset[Option], dates: str, encoding: tuple[bool, bool], blanked: bool) -> Marks:  # fmt: skip
+    values_of = {
+        0x00120062: ("CS", "YES"),
+        0x00120063: ("LO", f"healthval {__version__}, PS3.15 {EDITION}"),
+        0x00280303: ("CS", _DATES[dates]),
+    }
+    if blanked:
+        values_of[0x00280301] = ("CS", "NO")
+    made = {tag: _raw(tag, vr, text.encode("ascii"), encoding) for tag, (vr, text) in values_of.items()}  # fmt: skip
+    codes = [METHOD_CODES[o] for o in METHOD_CODES if o is None or o in options]
+    made[0x00120064] = _raw(0x00120064, "SQ", b"".join(_code(*c, encoding) for c in codes), encoding)  # fmt: skip
+    return tuple(made.values())
+
+
+def _raw(tag: int, vr: str, value: bytes, encoding: tuple[bool, bool]) -> RawDataElement:
+    value += b" " * (len(value) % 2)
+    return RawDataElement(BaseTag(tag), vr, len(value), value, 0, *encoding)
+
+
+def _code(code: str, meaning: str, encoding: tuple[bool, bool]) -> bytes:
+    implicit, little = encoding
+    parts = {0x00080100: ("SH", code), 0x00080102: ("SH", "DCM"), 0x00080104: ("LO", meaning)}
+    item = Dataset({BaseTag(t): _raw(t, vr, v.encode("ascii"), encoding) for t, (vr, v) in parts.items()})  # fmt: skip
+    body = encode_dataset(item, implicit=implicit, little=little)
+    return struct.pack("<HHL" if little else ">HHL", 0xFFFE, 0xE000, len(body)) + body
+
+
+def file_meta(output: Dataset, source: Dataset) -> FileMetaDataset:
+    """Build the file meta anew; nothing of the source's but the transfer syntax is copied."""
+    meta = FileMetaDataset()
+    meta.FileMetaInformationVersion = b"\0\1"
+    meta.MediaStorageSOPClassUID = UID(values.text_of(output, 0x00080016))
+    meta.MediaStorageSOPInstanceUID = UID(values.text_of(output, 0x00080018))
+    changed = getattr(output, "file_meta", None) is not None
+    meta.TransferSyntaxUID = UID(syntax_of(output if changed else source))
+    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS)
+    meta.ImplementationVersionName = _IMPLEMENTATION_VERSION
+    return meta
+
+
+def syntax_of(dataset: Dataset) -> str:
+    """Transfer syntax of a data set; where it names none, the one its bytes are in."""
+    named = getattr(dataset, "file_meta", Dataset()).get("TransferSyntaxUID")
+    if named:
+        return str(named)
+    implicit, little = encoding_of(dataset)
+    if implicit:
+        return "1.2.840.10008.1.2"
+    return "1.2.840.10008.1.2.1" if little else "1.2.840.10008.1.2.2"
+
+
+def meta_bytes(output: Dataset, syntax: str) -> bytes:
+    """Encode preamble and file meta; nothing of the source's but the transfer syntax is in it."""
+    body = b"\2\0\1\0OB\0\0\2\0\0\0\0\1" + b"".join(
+        _meta_element(element, vr, value)
+        for element, vr, value in (
+            (0x02, b"UI", values.text_of(output, 0x00080016)),
+            (0x03, b"UI", values.text_of(output, 0x00080018)),
+            (0x10, b"UI", syntax),
+            (0x12, b"UI", IMPLEMENTATION_CLASS),
+            (0x13, b"SH", _IMPLEMENTATION_VERSION),
+        )
+    )
+    length = b"\2\0\0\0UL\4\0" + struct.pack("<L", len(body))
+    return bytes(128) + b"DICM" + length + body
+
+
+def _meta_element(element: int, vr: bytes, text: str) -> bytes:
+    value = text.encode("ascii", "replace")
+    value += (b" " if vr == b"SH" else b"\0") * (len(value) % 2)
+    return struct.pack("<HH2sH", 2, element, vr, len(value)) + value
+
+
+def shows_face(dataset: Dataset) -> bool:
+    """Whether a CT, MR or PET volume of the head could be rendered as a face."""
+    if values.text_of(dataset, 0x00080060) not in ("CT", "MR", "PT") or _ROWS not in dataset:
+        return False
+    return any(_HEAD.search(values.text_of(dataset, tag)) for tag in _REGION_TAGS)
+
+
+def clean_codes(items: Iterable[Dataset], clean: Callable[[str], str]) -> None:
+    """Clean the meanings of codes, at every depth; a local scheme names its hospital and goes."""
+    for item in items:
+        if "CodingSchemeDesignator" in item and item.CodingSchemeDesignator not in _STANDARD_SCHEMES:  # fmt: skip
+            item.clear()
+        for element in item:
+            if element.VR == "SQ":
+                clean_codes(element.value, clean)
+            elif element.keyword == "CodeMeaning":
+                element.value = clean(str(element.value or "")) or "REMOVED"

@@ -1,0 +1,138 @@
+"""Pixels: which images may carry burned-in text, and how regions of them are blanked."""
+
+import math
+import re
+from typing import Final
+
+from pydicom.dataset import Dataset
+
+from healthval.deid import values
+from healthval.deid.policy import PixelPolicy
+from healthval.deid.refuse import Reason, Refused
+from healthval.deid.regions import matching
+
+_PIXELS: Final = (0x7FE00010, 0x7FE00008, 0x7FE00009)
+# Rows, Columns, Samples per Pixel, Bits Allocated
+_SIZES: Final = (0x00280010, 0x00280011, 0x00280002, 0x00280100)
+_STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
+_RISKY_CLASSES: Final = {
+    "6.1": Reason.ULTRASOUND,
+    "6.2": Reason.ULTRASOUND,
+    "6.3": Reason.ULTRASOUND,
+    "6": Reason.ULTRASOUND,
+    "3": Reason.ULTRASOUND,
+    "3.1": Reason.ULTRASOUND,
+    "7": Reason.CAPTURE,
+    "7.1": Reason.CAPTURE,
+    "7.2": Reason.CAPTURE,
+    "7.3": Reason.CAPTURE,
+    "7.4": Reason.CAPTURE,
+    "12.1": Reason.FLUOROSCOPY,
+    "12.1.1": Reason.FLUOROSCOPY,
+    "12.2": Reason.FLUOROSCOPY,
+    "12.2.1": Reason.FLUOROSCOPY,
+    "12.3": Reason.FLUOROSCOPY,
+    "77.1.1": Reason.ENDOSCOPY,
+    "77.1.1.1": Reason.ENDOSCOPY,
+    "77.1.2.1": Reason.ENDOSCOPY,
+    "77.1.4": Reason.ENDOSCOPY,
+    "77.1.4.1": Reason.ENDOSCOPY,
+}
+_RISKY_MODALITIES: Final = {
+    "US": Reason.ULTRASOUND,
+    "IVUS": Reason.ULTRASOUND,
+    "SC": Reason.CAPTURE,
+    "XA": Reason.FLUOROSCOPY,
+    "RF": Reason.FLUOROSCOPY,
+    "ES": Reason.ENDOSCOPY,
+    "XC": Reason.ENDOSCOPY,
+    "OT": Reason.OTHER,
+}
+_SCREEN: Final = re.compile(r"SCREEN ?SAVE|SCREENSHOT|SCREEN ?CAPTURE")
+_DOSE: Final = re.compile(r"DOSE ?(REPORT|INFO|SUMMARY|RECORD)|CT_SOM\d PROT|PATIENT PROTOCOL")
+
+
+def has_pixels(dataset: Dataset) -> bool:
+    """Whether an object has pixels; a header read without them still tells their size."""
+    return any(tag in dataset for tag in (*_PIXELS, 0x00280010))
+
+
+def risk(dataset: Dataset) -> Reason | None:
+    """Why the pixels of an object may carry text, None when nothing says so.
+
+    BurnedInAnnotation = NO or its absence is a weak signal and never lifts a risk.
+    """
+    if not has_pixels(dataset):
+        return None
+    if values.text_of(dataset, 0x00280301).upper() == "YES":
+        return Reason.BURNED_IN
+    sop_class = values.text_of(dataset, 0x00080016)
+    found = _RISKY_CLASSES.get(sop_class.removeprefix(_STORAGE))
+    return (
+        found
+        or _RISKY_MODALITIES.get(values.text_of(dataset, 0x00080060))
+        or _described_risk(dataset)
+    )
+
+
+def _described_risk(dataset: Dataset) -> Reason | None:
+    image_type = values.text_of(dataset, 0x00080008).upper()
+    words = f"{image_type}\\{values.text_of(dataset, 0x0008103E).upper()}"
+    if _SCREEN.search(words):
+        return Reason.SCREEN
+    if _DOSE.search(words):
+        return Reason.DOSE
+    if {"LABEL", "OVERVIEW"} & set(image_type.split("\\")):
+        return Reason.SLIDE_LABEL
+    return None
+
+
+def check_pixels(dataset: Dataset, policy: PixelPolicy) -> bool:
+    """Refuse a risky image that nothing covers; True when a person's sign-off let it pass."""
+    if has_pixels(dataset) and _has_embedded_overlay(dataset):
+        raise Refused(Reason.EMBEDDED_OVERLAY)
+    reason = risk(dataset)
+    if reason is None or matching(dataset, policy.rules) is not None:
+        return False
+    if policy.sign_off is None:
+        raise Refused(reason)
+    return True
+
+
+def _has_embedded_overlay(dataset: Dataset) -> bool:
+    """Whether unused bits of the pixel values hold an overlay (retired in 2004).
+
+    Those bits can be drawn text; to clear them would change every pixel.
+    """
+    planes = (0x60000000 | plane << 16 for plane in range(0, 32, 2))
+    return any(
+        values.number_of(dataset, plane | 0x0102) > 0 and plane | 0x3000 not in dataset
+        for plane in planes
+        if plane | 0x0102 in dataset
+    )
+
+
+def must_decode(dataset: Dataset, policy: PixelPolicy) -> bool:
+    """Whether the policy needs the pixel values of this image."""
+    wanted = policy.text != "ignore" or matching(dataset, policy.rules) is not None
+    return wanted and has_pixels(dataset)
+
+
+def clean_pixels(dataset: Dataset, output: Dataset, policy: PixelPolicy) -> bool:
+    """Blank regions of `output`; True when pixels changed."""
+    if not must_decode(dataset, policy):
+        return False
+    from healthval.deid.blank import clean
+
+    return clean(dataset, output, policy, matching(dataset, policy.rules))
+
+
+def native_length(dataset: Dataset) -> int | None:
+    """Bytes that uncompressed pixels need; None where the data set does not say."""
+    sizes = [values.number_of(dataset, tag) for tag in _SIZES]
+    # Some writers say YBR_FULL_422 and store full resolution all the same.
+    subsampled = "422" in values.text_of(dataset, 0x00280004)
+    if 0 in sizes or sizes[-1] not in (1, 8, 16, 32, 64) or subsampled:
+        return None
+    frames = values.number_of(dataset, 0x00280008) if 0x00280008 in dataset else 1
+    return (math.prod(sizes) * max(frames, 1) + 7) // 8

@@ -1,0 +1,144 @@
+"""`Policy`: which confidentiality profile and options are applied.
+
+The default is the Basic Application Level Confidentiality Profile with dates removed; every
+option is an explicit choice that the output and the report state (DICOM PS3.15 Annex E).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from healthval.errors import UsageError
+
+Dates = Literal["remove", "shift", "keep"]
+
+
+class Option(StrEnum):
+    """Options of the profile (PS3.15 E.3); each has a code in PS3.16 CID 7050."""
+
+    CLEAN_PIXEL_DATA = "clean-pixel-data"
+    CLEAN_GRAPHICS = "clean-graphics"
+    CLEAN_STRUCTURED_CONTENT = "clean-structured-content"
+    CLEAN_DESCRIPTORS = "clean-descriptors"
+    RETAIN_FULL_DATES = "retain-full-dates"
+    RETAIN_MODIFIED_DATES = "retain-modified-dates"
+    RETAIN_PATIENT_CHARACTERISTICS = "retain-patient-characteristics"
+    RETAIN_DEVICE_IDENTITY = "retain-device-identity"
+    RETAIN_UIDS = "retain-uids"
+    RETAIN_SAFE_PRIVATE = "retain-safe-private"
+    RETAIN_INSTITUTION_IDENTITY = "retain-institution-identity"
+
+
+_DATE_OPTION: dict[Dates, Option] = {
+    "keep": Option.RETAIN_FULL_DATES,
+    "shift": Option.RETAIN_MODIFIED_DATES,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PixelPolicy:
+    """What happens to images that may carry burned-in text.
+
+    Without any of the three, risky images are refused. `rules` blank regions of known devices,
+    `text` lets a detector refuse or blank what it finds, `sign_off` names the person who
+    inspected the images; the report states that name.
+    """
+
+    rules: tuple["RegionRule", ...] = ()
+    text: Literal["ignore", "refuse", "blank"] = "ignore"
+    sign_off: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.sign_off is not None and not self.sign_off.strip():
+            raise UsageError("pixels.sign_off is empty; name the person who inspected the images")
+        if self.text not in ("ignore", "refuse", "blank"):
+            raise UsageError("pixels.text must be 'ignore', 'refuse' or 'blank'")
+
+
+@dataclass(frozen=True, slots=True)
+class RegionRule:
+    """Rectangles of one kind of image; every `when` predicate must hold.
+
+    `when` pairs a keyword with the value it must have (compared without case). Rectangles are
+    (left, top, right, bottom) in pixels, right and bottom excluded. `keep` blanks everything
+    outside; `ultrasound_regions` keeps what SequenceOfUltrasoundRegions declares.
+    """
+
+    name: str
+    when: tuple[tuple[str, str], ...]
+    blank: tuple[tuple[int, int, int, int], ...] = ()
+    keep: tuple[int, int, int, int] | None = None
+    ultrasound_regions: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Basic profile, dates removed, unless options say otherwise.
+
+    Parameters
+    ----------
+    options : options of the profile, as `Option` or as its text
+    dates : "remove", "shift" (one keyed offset per patient) or "keep"; the same choice as the two
+        longitudinal options. Shifted dates are not HIPAA Safe Harbor.
+    pixels : what happens to images that may carry burned-in text
+    private_allowlist : (creator, group, element within the block) of private attributes that
+        hold no identity; only with the Safe Private option
+    public_allowlist : tags of standard attributes younger than our dictionary that may stay
+
+    Raises
+    ------
+    UsageError
+        If an option is unknown or two contradict each other.
+
+    Examples
+    --------
+    >>> Policy().dates
+    'remove'
+    >>> sorted(Policy(dates="shift").options)
+    [<Option.RETAIN_MODIFIED_DATES: 'retain-modified-dates'>]
+    """
+
+    options: frozenset[Option] = frozenset()
+    dates: Dates = "remove"
+    pixels: PixelPolicy = field(default_factory=PixelPolicy)
+    private_allowlist: frozenset[tuple[str, int, int]] = frozenset()
+    public_allowlist: frozenset[int] = frozenset()
+
+    def __post_init__(self) -> None:
+        options = _checked_options(self.options)
+        if self.dates not in ("remove", "shift", "keep"):
+            raise UsageError("dates must be 'remove', 'shift' or 'keep'")
+        if self.dates != "remove":
+            options |= {_DATE_OPTION[self.dates]}
+        if self.pixels.rules or self.pixels.text == "blank":
+            options |= {Option.CLEAN_PIXEL_DATA}
+        _check_contradictions(options, self)
+        given = [dates for dates, option in _DATE_OPTION.items() if option in options]
+        object.__setattr__(self, "options", options)
+        object.__setattr__(self, "dates", given[0] if given else "remove")
+        object.__setattr__(self, "private_allowlist", frozenset(self.private_allowlist))
+        object.__setattr__(self, "public_allowlist", frozenset(self.public_allowlist))
+
+
+def _checked_options(given: Iterable[Option | str]) -> frozenset[Option]:
+    if isinstance(given, str):
+        raise UsageError("options must be a list of option names, not one text")
+    names = {option.value for option in Option}
+    unknown = [position for position, option in enumerate(given) if option not in names]
+    if unknown:
+        raise UsageError(
+            f"{len(unknown)} de-identification options are unknown (first at position "
+            f"{unknown[0]}); the options are: {', '.join(sorted(names))}"
+        )
+    return frozenset(Option(option) for option in given)
+
+
+def _check_contradictions(options: frozenset[Option], policy: Policy) -> None:
+    if {Option.RETAIN_FULL_DATES, Option.RETAIN_MODIFIED_DATES} <= options:
+        raise UsageError("dates cannot be both kept and shifted; choose one of the two")
+    pixels = policy.pixels
+    if Option.CLEAN_PIXEL_DATA in options and not (pixels.rules or pixels.text == "blank"):
+        raise UsageError("clean-pixel-data needs region rules or pixels.text='blank'")
+    if policy.private_allowlist and Option.RETAIN_SAFE_PRIVATE not in options:
+        raise UsageError("private_allowlist has no effect without the retain-safe-private option")

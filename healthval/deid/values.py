@@ -1,0 +1,139 @@
+"""Values in the byte domain: dummies, moved dates, plain text of elements."""
+
+import re
+from datetime import date, timedelta
+from typing import Any, Final
+
+from pydicom.charset import decode_bytes
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
+
+REMOVED: Final = b"REMOVED"
+_DUMMY: Final = {
+    "DA": b"19000101",
+    "TM": b"000000",
+    "DT": b"19000101000000",
+    "AS": b"000Y",
+    "DS": b"0",
+    "IS": b"0",
+    "UR": b"about:blank",
+    "FL": bytes(4),
+    "FD": bytes(8),
+    "US": bytes(2),
+    "SS": bytes(2),
+    "UL": bytes(4),
+    "SL": bytes(4),
+    "UV": bytes(8),
+    "SV": bytes(8),
+    "AT": bytes(4),
+    "OB": bytes(2),
+    "OW": bytes(2),
+    "OF": bytes(4),
+    "OD": bytes(8),
+    "OL": bytes(4),
+    "OV": bytes(8),
+    "UN": bytes(2),
+}
+_PADDED_WITH_NUL: Final = frozenset({"UI", "OB", "UN"})
+_DATE: Final = re.compile(r"(\d{4})(\d{2})(\d{2})")
+_TEMPORAL: Final = {
+    "DA": re.compile(r"\d{8}|\d{4}\.\d{2}\.\d{2}"),
+    "TM": re.compile(r"\d{2}(:?\d{2}(:?\d{2}(\.\d{1,6})?)?)?"),
+    "DT": re.compile(r"\d{4,14}(\.\d{1,6})?([+-]\d{4})?"),
+    "SH": re.compile(r"[+-]?\d{4}"),  # TimezoneOffsetFromUTC
+}
+
+# DataElement or RawDataElement; `is_raw` tells them apart, which no type checker can follow.
+Element = Any
+_FRAMES: Final = 0x00280008
+
+
+def dummy(vr: str) -> bytes:
+    """Return a value of the right form that says nothing."""
+    return _DUMMY.get(vr, REMOVED)
+
+
+def raw(like: Element, vr: str, value: bytes, encoding: tuple[bool, bool]) -> RawDataElement:
+    """Build an element of known VR in the encoding (implicit, little endian) of its data set."""
+    if len(value) % 2:
+        value += b"\0" if vr in _PADDED_WITH_NUL else b" "
+    return RawDataElement(BaseTag(like.tag), vr, len(value), value, 0, *encoding)
+
+
+def ascii_text(element: Element) -> str:
+    """Return the value of an element with plain characters, without its padding."""
+    value = element.value
+    if element.is_raw:
+        return (value or b"").decode("latin-1").strip(" \0")
+    return "\\".join(map(str, value)) if _is_multiple(value) else str(value or "")
+
+
+def decoded_text(element: Element, encodings: list[str]) -> str:
+    """Return the value of a text element, decoded with the file's character sets."""
+    value = element.value
+    if element.is_raw:
+        return decode_bytes(value or b"", encodings, set()).strip(" \0")
+    return "\\".join(map(str, value)) if _is_multiple(value) else str(value or "")
+
+
+def _is_multiple(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) or type(value).__name__ == "MultiValue"
+
+
+def is_temporal(text: str, vr: str) -> bool:
+    """Whether every value has the form that its VR demands."""
+    pattern = _TEMPORAL.get(vr)
+    return pattern is not None and all(pattern.fullmatch(v.strip(" \0")) for v in text.split("\\"))
+
+
+def shifted(text: str, vr: str, days: int) -> str | None:
+    """Move every date by whole days; None when a value is no complete date.
+
+    Examples
+    --------
+    >>> shifted("20240228", "DA", 2), shifted("20240228101500.5+0100", "DT", -59)
+    ('20240301', '20231231101500.5+0100')
+    """
+    if not is_temporal(text, vr):
+        return None
+    if vr in ("TM", "SH"):
+        return text  # whole days leave the time of day as it is
+    moved = [_moved(value.strip(" \0").replace(".", "", 2 if vr == "DA" else 0), days) for value in text.split("\\")]  # fmt: skip
+    return None if None in moved else "\\".join(m for m in moved if m is not None)
+
+
+def _moved(value: str, days: int) -> str | None:
+    found = _DATE.match(value)
+    if found is None:
+        return None
+    try:
+        day = date(*map(int, found.groups())) + timedelta(days)
+    except (ValueError, OverflowError):
+        return None
+    return f"{day:%Y%m%d}".zfill(8) + value[8:]
+
+
+def is_name(tag: int, element: Element) -> bool:
+    """Whether an element holds the name of a person."""
+    if element.VR is None or element.VR == "UN":
+        return dictionary_has_tag(tag) and dictionary_VR(tag) == "PN"
+    return bool(element.VR == "PN")
+
+
+def text_of(dataset: Dataset, tag: int) -> str:
+    """Return the plain text of an attribute at the root, "" where it is absent."""
+    return ascii_text(dataset.get_item(tag)) if tag in dataset else ""
+
+
+def number_of(dataset: Dataset, tag: int) -> int:
+    """Return a whole number at the root, 0 where there is none or it is malformed."""
+    if tag not in dataset:
+        return 0
+    element: Element = dataset.get_item(tag)
+    value = element.value
+    if element.is_raw and element.VR in ("US", None) and tag != _FRAMES:
+        return int.from_bytes(value or b"", "little" if element.is_little_endian else "big")
+    text = ascii_text(element)
+    return int(text) if text.isdigit() else 0

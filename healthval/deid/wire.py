@@ -1,0 +1,108 @@
+"""A tolerant reader of encoded data sets, for the audit alone: it shares no code with the engine.
+
+It never raises. Where the bytes make no sense it stops and says where.
+"""
+
+import struct
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
+
+PIXELS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+_LONG: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})  # fmt: skip
+_SHORT: Final = frozenset({"AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN", "SH", "SL", "SS", "ST", "TM", "UI", "UL", "US"})  # fmt: skip
+_VRS: Final = {vr.encode("ascii"): vr for vr in _LONG | _SHORT}
+_UNDEFINED: Final = 0xFFFFFFFF
+_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_MAX_DEPTH: Final = 200
+
+
+class Leaf(NamedTuple):
+    """A value that is no sequence: tags from the root, VR, and where its bytes are."""
+
+    path: tuple[int, ...]
+    vr: str
+    start: int
+    end: int
+
+
+class Reader:
+    """Reads one encoded data set; afterwards `leaves`, `pixels` and `stopped` tell the result.
+
+    `pixels` is (start of the element, start of its value), or None. `stopped` is where the bytes
+    stopped making sense, or None.
+    """
+
+    def __init__(self, data: bytes, *, implicit: bool, little: bool, start: int = 0) -> None:
+        order = "<" if little else ">"
+        self._explicit = struct.Struct(order + "HH2sH").unpack_from
+        self._plain = struct.Struct(order + "HHL").unpack_from
+        self._size = struct.Struct(order + "L").unpack_from
+        self._item = struct.pack(order + "HH", 0xFFFE, 0xE000)
+        self.data, self.leaves = data, list[Leaf]()
+        self.pixels: tuple[int, int] | None = None
+        self.stopped: int | None = None
+        self._all(start, implicit)
+
+    def _all(self, start: int, implicit: bool) -> None:
+        try:
+            end = self._elements(start, len(self.data), (), implicit)
+        except struct.error:  # the bytes end within an element
+            end = start
+        if self.stopped is None and self.pixels is None and end != len(self.data):
+            self.stopped = end
+
+    def _elements(self, at: int, end: int, path: tuple[int, ...], implicit: bool) -> int:
+        data, explicit, leaves = self.data, self._explicit, self.leaves
+        while at + 8 <= end and self.stopped is None:
+            group, element, code, size = explicit(data, at)
+            vr = _VRS.get(code)
+            if vr is None or implicit or group == 0xFFFE:
+                _, _, size = self._plain(data, at)
+                vr, value = vr_of(group << 16 | element), at + 8
+            elif vr in _LONG:
+                size, value = self._size(data, at + 8)[0], at + 12
+            else:
+                value = at + 8
+            tag = group << 16 | element
+            if tag == _ITEM_END:
+                return value
+            if tag in PIXELS and not path:
+                self.pixels = (at, value)
+                return at
+            if vr == "SQ" or size == _UNDEFINED:
+                # A UN of undefined length is an implicit VR sequence (PS3.5, 6.2.2).
+                at = self._items(value, end, size, (*path, tag), implicit or vr == "UN")
+                continue
+            at = value + size
+            if at > end:
+                self.stopped, at = value, end
+            leaves.append(Leaf((*path, tag), vr, value, at))
+            if vr == "UN" and data[value : value + 4] == self._item:
+                self._items(value, at, size, (*path, tag), True)
+        return at
+
+    def _items(self, at: int, end: int, size: int, path: tuple[int, ...], implicit: bool) -> int:
+        stop = end if size == _UNDEFINED else min(at + size, end)
+        if len(path) > _MAX_DEPTH:
+            self.stopped = at
+        while at + 8 <= stop and self.stopped is None:
+            group, element, length = self._plain(self.data, at)
+            tag, value = group << 16 | element, at + 8
+            if tag == _SEQUENCE_END:
+                return value
+            if tag != _ITEM:
+                self.stopped = at
+            elif length == _UNDEFINED:
+                at = self._elements(value, stop, path, implicit)
+            else:
+                self._elements(value, min(value + length, stop), path, implicit)
+                at = value + length
+        return at if size == _UNDEFINED else stop
+
+
+@lru_cache(maxsize=4096)
+def vr_of(tag: int) -> str:
+    """VR in the dictionary; UN where it has none."""
+    return dictionary_VR(tag)[:2] if dictionary_has_tag(tag) else "UN"

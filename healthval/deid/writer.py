@@ -1,0 +1,91 @@
+"""Encodes a cleaned data set: elements that stayed raw are written as the bytes they were."""
+
+import struct
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
+
+from pydicom.datadict import dictionary_has_tag, dictionary_VR, repeater_has_tag
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_data_element
+
+from healthval.deid.values import Element
+
+_LONG: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})  # fmt: skip
+_UNDEFINED: Final = 0xFFFFFFFF
+_Head = Callable[[int, str, int], bytes]
+
+
+def encode_dataset(dataset: Dataset, *, implicit: bool, little: bool) -> bytes:
+    """Encode a data set; sequences get defined lengths."""
+    head = _head(implicit, little)
+    encodings = dataset._character_set
+    return _body(dataset, head, (implicit, little), [encodings] if isinstance(encodings, str) else encodings)  # fmt: skip
+
+
+def _body(dataset: Dataset, head: _Head, encoding: tuple[bool, bool], charsets: list[str]) -> bytes:
+    parts: list[bytes] = []
+    element: Element
+    for tag, element in sorted(dataset.items(), key=_by_tag):
+        if not element.is_raw:
+            parts.append(_converted(element, head, encoding, charsets))
+            continue
+        value = element.value or b""
+        if element.length == _UNDEFINED:
+            parts += (head(tag, element.VR or "OB", _UNDEFINED), value, _end(encoding[1]))
+            continue
+        size = len(value)
+        if size % 2:
+            value, size = value + b"\0", size + 1
+        parts += (head(tag, element.VR or _vr_of(tag), size), value)
+    return b"".join(parts)
+
+
+def _by_tag(item: tuple[int, Element]) -> int:
+    return item[0]
+
+
+def _converted(element: Element, head: _Head, encoding: tuple[bool, bool], charsets: list[str]) -> bytes:  # fmt: skip
+    if element.VR != "SQ":
+        buffer = DicomBytesIO()
+        buffer.is_implicit_VR, buffer.is_little_endian = encoding
+        write_data_element(buffer, element, charsets)
+        return bytes(buffer.getvalue())
+    item_head = struct.Struct("<HHL" if encoding[1] else ">HHL")
+    parts: list[bytes] = []
+    for item in element.value:
+        body = _body(item, head, encoding, charsets)
+        parts += (item_head.pack(0xFFFE, 0xE000, len(body)), body)
+    body = b"".join(parts)
+    return head(element.tag, "SQ", len(body)) + body
+
+
+def _end(little: bool) -> bytes:
+    return struct.pack("<HHL" if little else ">HHL", 0xFFFE, 0xE0DD, 0)
+
+
+@lru_cache(maxsize=4)
+def _head(implicit: bool, little: bool) -> _Head:
+    order = "<" if little else ">"
+    short, long, plain = (struct.Struct(order + f) for f in ("HH2sH", "HH2sHL", "HHL"))
+
+    def explicit_head(tag: int, vr: str, size: int) -> bytes:
+        if vr in _LONG:
+            return long.pack(tag >> 16, tag & 0xFFFF, vr.encode("ascii"), 0, size)
+        if size > 0xFFFF:  # PS3.5, 6.2.2
+            return long.pack(tag >> 16, tag & 0xFFFF, b"UN", 0, size)
+        return short.pack(tag >> 16, tag & 0xFFFF, vr.encode("ascii"), size)
+
+    def implicit_head(tag: int, vr: str, size: int) -> bytes:
+        return plain.pack(tag >> 16, tag & 0xFFFF, size)
+
+    return implicit_head if implicit else explicit_head
+
+
+@lru_cache(maxsize=4096)
+def _vr_of(tag: int) -> str:
+    if not (dictionary_has_tag(tag) or repeater_has_tag(tag)):
+        return "UN"
+    vr = dictionary_VR(tag)
+    return vr if len(vr) == 2 else "OW" if "OW" in vr else "US"

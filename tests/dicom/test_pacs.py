@@ -1,0 +1,47 @@
+"""A real PACS: what it stored comes back through both doors, bit for bit, and without names."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).with_name("pacs_round_trip.py")
+N_FILES = 5
+
+
+def namespace():
+    """Command that gives a child its own network and process namespace, which ends with it."""
+    flags = ["--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    return ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), *flags]
+
+
+def why_not():
+    for program in ("Orthanc", "unshare", "ip"):
+        if shutil.which(program) is None:
+            return f"{program} is not installed; see tests/dicom/install_orthanc.sh"
+    tried = subprocess.run([*namespace(), "true"], capture_output=True, check=False)
+    return None if tried.returncode == 0 else "no network namespace can be made here"
+
+
+@pytest.mark.pacs
+def test_store_search_retrieve_deidentify_compare():
+    pytest.importorskip("pynetdicom")
+    pytest.importorskip("dicomweb_client")
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    command = [*namespace(), sys.executable, "-W", "ignore", str(SCRIPT)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert "eth0" not in result["interfaces"]
+    assert "lo" in result["interfaces"]
+    assert result["web_studies"] == result["dimse_studies"] > 1
+    assert result["filtered"] == 1
+    assert result["web_got"] == result["dimse_got"] == N_FILES
+    for door in ("web", "dimse"):
+        assert result[door] == {"out": N_FILES, "same_pixel_bytes": N_FILES, "names": 0, "same_arrays": N_FILES}  # fmt: skip
