@@ -24,7 +24,7 @@ class Cohort:
 
     Attributes
     ----------
-    schema : what each column is
+    schema : what each column of the frame is, after reading
     flow : (step, cases left after it), from the source to the analysis
     dropped : names of the source's columns that the schema does not name; local only
     """

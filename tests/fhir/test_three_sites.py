@@ -5,12 +5,20 @@ import math
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 
 from healthval.cohort import Link, link_rows, read_cohort, read_resources, read_table
 from healthval.cohort.tables import check_frame
 from healthval.contracts.table import Eligibility
-from healthval.deid import Policy, Secret, deidentify_resource, pseudonym
-from healthval.deid.tables import deidentify_cases
+from healthval.deid import (
+    Policy,
+    Secret,
+    deidentify,
+    deidentify_cases,
+    deidentify_resource,
+    deidentify_table,
+    pseudonym,
+)
 from healthval.disclosure import Ledger, load_policy, release
 from healthval.errors import CohortError
 from healthval.metrics import SiteResult, evaluate, table_one
@@ -184,3 +192,27 @@ def test_flow_and_table_one_pass_the_gate(site, tmp_path):
     assert shown == [step for step in steps if step in shown]
     assert {row.variable for row in sent.table_one} == {"sex", "age", "lactate"}
     assert any(row.mean is not None for row in sent.table_one)
+
+
+def test_film_resource_and_table_row_of_a_patient_stay_together(site):
+    policy = Policy(dates="shift")
+    bundle = json.loads((site.bundles / "0000.json").read_text())
+    film = dcmread(site.images / "0000.dcm")
+    clean_film = deidentify(film, policy, SECRET).dataset
+    clean = {
+        e["resource"]["resourceType"]: e["resource"]
+        for e in deidentify_resource(bundle, policy, SECRET)["entry"]
+    }
+    cohort = read(site)
+    row = deidentify_table(cohort.frame, cohort.schema, policy, SECRET).iloc[0]
+    assert clean_film.PatientID == clean["Patient"]["id"] == row["mrn"]
+    assert clean["ImagingStudy"]["subject"]["reference"] == f"Patient/{row['mrn']}"
+    study = clean["ImagingStudy"]["identifier"][0]["value"]
+    assert study == f"urn:oid:{clean_film.StudyInstanceUID}"
+    days = {
+        str(clean_film.StudyDate),
+        clean["Encounter"]["period"]["start"][:10].replace("-", ""),
+        row["admitted"].strftime("%Y%m%d"),
+    }
+    assert len(days) == 1
+    assert days != {str(film.StudyDate)}
