@@ -291,7 +291,7 @@ class _Walk:
         return self._raw(element, "LO", name.encode("ascii"))
 
     def _decoded(self, element: Element) -> str:
-        return values.decoded_text(element, _encodings(self.source))
+        return values.decoded_text(element, values.charsets(self.source))
 
     @property
     def days(self) -> int:
@@ -338,7 +338,7 @@ class _Walk:
     def words(self) -> frozenset[str]:
         """Words that name this patient or a person around them; never kept in a text."""
         if self._words is None:
-            self._words = own_words(self.source, _encodings(self.source))
+            self._words = own_words(self.source, values.charsets(self.source))
         return self._words
 
     def _keep(self, element: Element) -> Element | None:
@@ -392,14 +392,6 @@ class _Walk:
         return element if cleaned and keeps_curve(source, tag) else None
 
 
-def _encodings(dataset: Dataset) -> list[str]:
-    try:
-        found = dataset._character_set
-    except (LookupError, ValueError):  # a character set that nobody knows
-        return ["iso8859"]
-    return [found] if isinstance(found, str) else list(found)
-
-
 def _is_over_89(age: str) -> bool:
     return age[3:4].upper() == "Y" and age[:3].isdigit() and int(age[:3]) > 89
 
@@ -420,7 +412,9 @@ def _items(element: Element, source: Dataset) -> list[Dataset] | None:
         implicit = element.is_implicit_VR or element.VR == "UN"
         as_sequence = element._replace(VR="SQ", is_implicit_VR=implicit)
         try:
-            element = convert_raw_data_element(as_sequence, encoding=_encodings(source), ds=source)
+            element = convert_raw_data_element(
+                as_sequence, encoding=values.charsets(source), ds=source
+            )
         except Exception:
             raise Refused(Reason.UNPARSEABLE) from None
     return list(element.value) if element.VR == "SQ" else None
