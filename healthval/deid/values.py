@@ -163,3 +163,8 @@ def _codecs(terms: str) -> tuple[str, ...]:
         return tuple(convert_encodings([term.strip() for term in terms.split("\\")]))
     except (LookupError, ValueError):  # a character set that nobody knows
         return ("iso8859",)
+
+
+def is_over_89(age: str) -> bool:
+    """Whether an age string names an age that HIPAA Safe Harbor puts into one group."""
+    return age[3:4].upper() == "Y" and age[:3].isdigit() and int(age[:3]) > 89
