@@ -1,6 +1,52 @@
-# Two commands for newcomers: `make demo` and `make test`.
-PYTHON ?= python3
-VENV := .venv
-BIN := $(VENV)/bin
+# Two commands for a newcomer: `make demo` and `make test`.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
 
 .PHONY: demo test check bench lock clean
+
+demo: .venv/.demo
+	@sh requirements/system.sh
+	@$(BIN)/healthval demo
+
+test: check
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+check: .venv/.dev
+	@sh requirements/system.sh
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: .venv/.bench
+	@for b in benchmarks/*.py; do echo "== $$b"; .venv-bench/bin/python $$b || exit 1; done
+
+lock:
+	sh requirements/lock.sh
+
+clean:
+	rm -rf .venv .venv-bench demo runs
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "healthval needs Python 3.11 or newer: install python3.11 and run make again"; exit 1; }
+	@sh requirements/venv.sh $(PYTHON) .venv
+
+# The hash-checked lock first, then the project itself without looking anything up.
+.venv/.demo: requirements/demo.txt pyproject.toml | .venv/bin/python
+	@test -f .venv/.dev || { echo "installing from requirements/demo.txt"; \
+		$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements/demo.txt; }
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: requirements/dev.txt pyproject.toml | .venv/bin/python
+	@echo "installing from requirements/dev.txt"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.bench: requirements/bench.txt .venv/.dev
+	@sh requirements/venv.sh $(PYTHON) .venv-bench
+	@.venv-bench/bin/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements/bench.txt
+	@.venv-bench/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

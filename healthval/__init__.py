@@ -11,16 +11,18 @@ _HOME = {
     "evaluate": "healthval.evaluation",
     "load_plan": "healthval.plan",
 }
-_ROOMS = ("aggregate", "cohort", "deid", "disclosure", "metrics", "report")
 
-__all__ = ["Client", "Plan", "__version__", "aggregate", "cohort", "deid", "disclosure", "evaluate", "load_plan", "metrics", "report"]  # fmt: skip
+__all__ = [
+    "Client", "Plan", "__version__", "aggregate", "client", "cohort", "deid", "disclosure", "evaluate",
+    "evaluation", "load_plan", "metrics", "report", "runner",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     """Load a room when it is first used: `import healthval` stays light (PEP 562)."""
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
-    if name in _ROOMS:
+    if name in __all__:
         return importlib.import_module(f"healthval.{name}")
     raise AttributeError(f"module 'healthval' has no attribute {name!r}")
 

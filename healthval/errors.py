@@ -11,6 +11,8 @@
     │   └── LeakFound (19)          the audit met a source value in the output: nothing was sent
     ├── PredictionError (13)        the model's answers are missing or unusable
     ├── MetricError (14)            a statistic is asked of data that cannot give it
+    │   ├── SingleClassError        no case with, or none without, the target condition
+    │   └── MissingPredictionError  cases without a usable score
     ├── DisclosureRefused (15)      the gate kept a result at home
     ├── LedgerError (16)            the egress ledger is broken or busy
     ├── SubmissionError (17)        the person or the hub declined a submission
@@ -78,6 +80,14 @@ class MetricError(HealthvalError):
     """A statistic is asked of data that cannot give it."""
 
     exit_code = 14
+
+
+class SingleClassError(MetricError):
+    """The statistic needs cases with and without the target condition."""
+
+
+class MissingPredictionError(MetricError):
+    """Some cases have no usable score."""
 
 
 class DisclosureRefused(HealthvalError):

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Renew the locks: hashes, no addresses, valid for every platform from Python 3.11 on. Needs uv.
+# The smaller locks are constrained by the largest, so that all agree.
 set -eu
 cd "$(dirname "$0")/.."
 compile() {
@@ -7,6 +8,8 @@ compile() {
     uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
         --no-emit-find-links --no-annotate --no-header --quiet "$@" --output-file "requirements/$out"
 }
-compile core.txt pyproject.toml
-compile demo.txt pyproject.toml --extra demo
-compile dev.txt pyproject.toml --extra demo --extra aws --extra dask --extra dicom --extra decoders --group test --group build
+compile dev.txt pyproject.toml --extra demo --extra aws --extra dask --extra dicom --extra decoders \
+    --group test --group build
+compile demo.txt pyproject.toml --extra demo --group build --constraint requirements/dev.txt
+compile core.txt pyproject.toml --group build --constraint requirements/dev.txt
+compile bench.txt pyproject.toml --extra demo --extra decoders --group build --group bench

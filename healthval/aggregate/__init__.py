@@ -1,1 +1,31 @@
 """Pooling and heterogeneity over sites, pure."""
+
+from healthval.aggregate.accuracy import bivariate
+from healthval.aggregate.counts import pool_counts
+from healthval.aggregate.imported import Imported, pool_imported, read_medperf, read_nvflare
+from healthval.aggregate.meta import MetaResult, meta_analysis
+from healthval.aggregate.pooling import pool
+from healthval.aggregate.regression import MetaRegression, meta_regression, regress_on
+from healthval.aggregate.roc import PooledRoc, pooled_roc
+from healthval.aggregate.selection import active_submissions
+from healthval.aggregate.study import BivariateResult, StudyResult
+
+__all__ = [
+    "BivariateResult",
+    "Imported",
+    "MetaRegression",
+    "MetaResult",
+    "PooledRoc",
+    "StudyResult",
+    "active_submissions",
+    "bivariate",
+    "meta_analysis",
+    "meta_regression",
+    "pool",
+    "pool_counts",
+    "pool_imported",
+    "pooled_roc",
+    "read_medperf",
+    "read_nvflare",
+    "regress_on",
+]

@@ -1,5 +1,7 @@
 """Access: a site asks with its public key, the operator decides, the grant is the credential."""
 
+import base64
+import hashlib
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -14,6 +16,35 @@ class PublicKey(Wire):
     kty: Literal["OKP"] = "OKP"
     crv: Literal["Ed25519"] = "Ed25519"
     x: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]
+
+
+def site_id(key: PublicKey) -> str:
+    """Name a key holder by the key: 40 bits of the SHA-256 of its raw bytes, in base32.
+
+    >>> site_id(PublicKey(x="11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"))
+    'site-eh7ddx5b'
+    """
+    raw = base64.urlsafe_b64decode(key.x + "=")
+    return "site-" + base64.b32encode(hashlib.sha256(raw).digest()).decode().lower()[:8]
+
+
+TOKEN_SECONDS = 300
+
+
+def request_claims(method: str, target: str, body: bytes) -> dict[str, str]:
+    """Bind a token to one request, as DPoP does (RFC 9449), and to the body as well.
+
+    Parameters
+    ----------
+    target : path and query as sent, percent-encoded
+
+    Examples
+    --------
+    >>> request_claims("get", "/v1/reports?model=m", b"")["htm"]
+    'GET'
+    """
+    sha = hashlib.sha256(body).hexdigest()
+    return {"htm": method.upper(), "htu": target, "body_sha256": sha}
 
 
 class AccessRequest(Wire):
@@ -48,3 +79,17 @@ class AccessGrant(Wire):
     status: AccessStatus
     not_after: datetime | None = None
     max_cases: Annotated[int, Field(ge=0, le=10_000_000)] = 0
+
+
+class AccessList(Wire):
+    """Grants, as the operator lists them or as a site sees its own."""
+
+    grants: Annotated[tuple[AccessGrant, ...], Field(max_length=10_000)] = ()
+
+
+class VendorKey(Wire):
+    """The operator's word that a developer's key may read the reports on these models."""
+
+    public_key: PublicKey
+    label: Line
+    models: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)]

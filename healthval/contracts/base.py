@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 
 class Wire(BaseModel):
@@ -48,3 +48,58 @@ def digest(value: Any) -> str:
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json")
     return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+class Problem(BaseModel):
+    """An answer other than success, as problem details (RFC 9457); never quotes what was sent."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    type: str = "about:blank"
+    title: Line
+    status: Annotated[int, Field(ge=400, le=599)]
+    detail: Annotated[str, Field(max_length=1000)] = ""
+    retryable: bool = False
+
+
+Shape = TypeVar("Shape", bound=BaseModel)
+
+
+def read_wire(shape: type[Shape], data: bytes) -> Shape:
+    """Parse JSON into a wire shape; a misfit is told by place, count and kind only.
+
+    Raises
+    ------
+    ValueError
+        In words that hold no part of `data`: names that the shape does not know are not repeated.
+
+    Examples
+    --------
+    >>> read_wire(Problem, b'{"title": "Not found", "status": "Jane"}')
+    Traceback (most recent call last):
+    ValueError: 1 place does not fit Problem (first at 'status': int_parsing)
+    """
+    try:
+        return shape.model_validate_json(data)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+    known = field_names(shape)
+    place = ".".join(
+        str(part) if isinstance(part, int) or part in known else "?" for part in found[0]["loc"]
+    )
+    many = "1 place does" if len(found) == 1 else f"{len(found)} places do"
+    where = f"first at '{place}': {found[0]['type']}" if place else found[0]["type"]
+    raise ValueError(f"{many} not fit {shape.__name__} ({where})") from None
+
+
+def field_names(shape: type[BaseModel]) -> frozenset[str]:
+    """Every field name in a shape and in the shapes inside it."""
+    names: set[str] = set(shape.model_fields)
+    waiting: list[Any] = [field.annotation for field in shape.model_fields.values()]
+    while waiting:
+        kind = waiting.pop()
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            names |= field_names(kind)
+        else:
+            waiting += [part for part in get_args(kind) if part is not kind]
+    return frozenset(names)

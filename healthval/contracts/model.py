@@ -72,3 +72,9 @@ class ModelRecord(Wire):
     registration: ModelRegistration
     digest: Sha256
     status: ModelStatus
+
+
+class ModelList(Wire):
+    """The models that the hub knows."""
+
+    models: Annotated[tuple[ModelRecord, ...], Field(max_length=1000)] = ()

@@ -1,10 +1,12 @@
-"""The published report as it is indexed."""
+"""The released results a report is made from, and the published report as it is indexed."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field
 
-from healthval.contracts.base import Name, Sha256, Version, Wire
+from healthval.contracts.base import Line, Name, Sha256, SiteId, Version, Wire, digest
 
 ReportId = Annotated[str, Field(pattern=r"^report-[a-f0-9]{16}$")]
 
@@ -20,3 +22,45 @@ class ReportRecord(Wire):
     files: Annotated[
         dict[Annotated[str, Field(pattern=r"^[a-z_.-]{1,64}$")], Sha256], Field(max_length=16)
     ]
+
+
+class ReportList(Wire):
+    """Published reports that the caller may read."""
+
+    reports: Annotated[tuple[ReportRecord, ...], Field(max_length=10_000)] = ()
+
+
+def report_record(
+    *, model: str, version: str, plan_hash: str, n_sites: int, files: Mapping[str, str]
+) -> ReportRecord:
+    """Name a report by its content: the same files for the same plan are the same report."""
+    draft = ReportRecord(
+        id="report-" + "0" * 16,
+        model=model,
+        version=version,
+        plan_hash=plan_hash,
+        n_sites=n_sites,
+        files=dict(files),
+    )
+    return draft.model_copy(update={"id": report_id(draft)})
+
+
+def report_id(record: ReportRecord) -> str:
+    """Return the identifier that a record's content gives it."""
+    return f"report-{digest(record.model_dump(mode='json', exclude={'id'}))[:16]}"
+
+
+class SubmissionEntry(Wire):
+    """One site's active submission, as the operator lists it; the bytes lie under their hash."""
+
+    site: SiteId
+    label: Line
+    submission_sha256: Sha256
+    supersedes: Sha256 | None = None
+    received: datetime
+
+
+class SubmissionList(Wire):
+    """The active submissions for one model version under one plan."""
+
+    submissions: Annotated[tuple[SubmissionEntry, ...], Field(max_length=10_000)] = ()

@@ -104,6 +104,13 @@ class ReleasedBin(Wire):
     score_sum: float | None = None
 
 
+class HistogramNoise(Wire):
+    """Differential privacy of the histogram: its cost, and the error that 95 % of cells stay under."""
+
+    epsilon: Annotated[float, Field(gt=0, le=10)]
+    error_95: Annotated[int, Field(ge=0, le=10**6)]
+
+
 class ReleasedSubgroup(Wire):
     """One level of one subgroup variable."""
 
@@ -177,6 +184,7 @@ class Submission(Wire):
     calibration: ReleasedCalibration | None = None
     decision_curve: Annotated[tuple[DecisionPoint, ...], Field(max_length=20)] = ()
     histogram: Annotated[tuple[ReleasedBin, ...], Field(max_length=20)] = ()
+    histogram_noise: HistogramNoise | None = None
     subgroups: Annotated[tuple[ReleasedSubgroup, ...], Field(max_length=64)] = ()
     table_one: Annotated[tuple[TableOneRow, ...], Field(max_length=100)] = ()
     certificate: Certificate

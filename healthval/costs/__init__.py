@@ -1,1 +1,1 @@
-"""What AWS would charge, idle and in use."""
+"""What an evaluation costs on AWS, and what nothing costs: prices from a dated file, pure sums."""

@@ -15,7 +15,12 @@ from healthval.deid.secret import Secret, case_id, date_offset, normalise_patien
 
 __all__ = ["Deidentified", "Explanation", "Flag", "Leak", "Manifest", "Option", "PixelPolicy", "Policy", "Reason", "Record", "Refused", "RegionRule", "Secret", "audit", "case_id", "date_offset", "deidentify", "deidentify_files", "explain", "normalise_patient_id", "pseudonym", "read_region_rules", "uid"]  # fmt: skip
 
-_LATER = {"deidentify_resource": "fhir", "deidentify_table": "tables"}
+_LATER = {
+    "DeidentifiedCases": "tables",
+    "deidentify_cases": "tables",
+    "deidentify_resource": "fhir",
+    "deidentify_table": "tables",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,1 +1,24 @@
 """The gate: the only maker of a Release."""
+
+from healthval.disclosure.gate import check_arrival, release
+from healthval.disclosure.ledger import Entry, Ledger, LedgerState
+from healthval.disclosure.policy import Policy, check_not_laxer, load_policy
+from healthval.disclosure.release import Release, Withheld, releases
+from healthval.disclosure.search import find_scores
+from healthval.errors import DisclosureRefused
+
+__all__ = [
+    "DisclosureRefused",
+    "Entry",
+    "Ledger",
+    "LedgerState",
+    "Policy",
+    "Release",
+    "Withheld",
+    "check_arrival",
+    "check_not_laxer",
+    "find_scores",
+    "load_policy",
+    "release",
+    "releases",
+]

@@ -1,1 +1,1 @@
-"""The model container's server: GET /ping, POST /invocations."""
+"""The model container's server: /ping and /invocations, on AWS and as a child process alike."""

@@ -1,1 +1,1 @@
-"""The platform: receives aggregates and de-identified cases only."""
+"""The platform: access, models, predictions and results behind one API; no patient row is kept."""

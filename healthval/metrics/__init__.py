@@ -1,1 +1,136 @@
 """Pure statistics: every number with an interval."""
+
+from healthval.errors import MissingPredictionError, SingleClassError
+from healthval.metrics.agreement import reader_agreement
+from healthval.metrics.binned import HosmerLemeshow, expected_calibration_error, hosmer_lemeshow
+from healthval.metrics.calibration import Calibration, calibration
+from healthval.metrics.characteristics import table_one
+from healthval.metrics.comparison import (
+    Comparison,
+    PairedAccuracy,
+    cohen_kappa,
+    compare_auroc,
+    compare_auroc_unpaired,
+    mcnemar,
+)
+from healthval.metrics.confusion import (
+    Confusion,
+    LikelihoodRatios,
+    confusion_at,
+    likelihood_ratios,
+    predictive_values,
+)
+from healthval.metrics.continuous import Continuous, continuous
+from healthval.metrics.discrimination import auroc, average_precision
+from healthval.metrics.estimate import Estimate
+from healthval.metrics.fairness import (
+    Difference,
+    Gap,
+    Heterogeneity,
+    SubgroupAnalysis,
+    holm,
+    subgroups,
+)
+from healthval.metrics.inputs import DirectionWarning, reference_standard
+from healthval.metrics.intervals import Bootstrap, proportion
+from healthval.metrics.missing import Bounds, MissingBounds, missing_bounds
+from healthval.metrics.multiclass import Multiclass, multiclass
+from healthval.metrics.panel import at_threshold, data_derived_threshold, evaluate
+from healthval.metrics.partial import partial_auroc
+from healthval.metrics.planning import (
+    Action,
+    Precision,
+    SampleSize,
+    achieved_precision,
+    expected_suppressed_cells,
+    required_sample_size,
+)
+from healthval.metrics.result import (
+    Evaluation,
+    ScoreHistogram,
+    SiteResult,
+    SubgroupResult,
+    TableOne,
+    ThresholdResult,
+)
+from healthval.metrics.segmentation import (
+    Segmentation,
+    SegmentedCase,
+    froc,
+    segment_case,
+    segmentation,
+)
+from healthval.metrics.survival import SurvivalMetrics, concordance, survival
+from healthval.metrics.updating import Update, recalibrate
+from healthval.metrics.utility import DecisionCurve, net_benefit
+
+__all__ = [
+    "Action",
+    "Bootstrap",
+    "Bounds",
+    "Calibration",
+    "Comparison",
+    "Confusion",
+    "Continuous",
+    "DecisionCurve",
+    "Difference",
+    "DirectionWarning",
+    "Estimate",
+    "Evaluation",
+    "Gap",
+    "Heterogeneity",
+    "HosmerLemeshow",
+    "LikelihoodRatios",
+    "MissingBounds",
+    "MissingPredictionError",
+    "Multiclass",
+    "PairedAccuracy",
+    "Precision",
+    "SampleSize",
+    "ScoreHistogram",
+    "Segmentation",
+    "SegmentedCase",
+    "SingleClassError",
+    "SiteResult",
+    "SubgroupAnalysis",
+    "SubgroupResult",
+    "SurvivalMetrics",
+    "TableOne",
+    "ThresholdResult",
+    "Update",
+    "achieved_precision",
+    "at_threshold",
+    "auroc",
+    "average_precision",
+    "calibration",
+    "cohen_kappa",
+    "compare_auroc",
+    "compare_auroc_unpaired",
+    "concordance",
+    "confusion_at",
+    "continuous",
+    "data_derived_threshold",
+    "evaluate",
+    "expected_calibration_error",
+    "expected_suppressed_cells",
+    "froc",
+    "holm",
+    "hosmer_lemeshow",
+    "likelihood_ratios",
+    "mcnemar",
+    "missing_bounds",
+    "multiclass",
+    "net_benefit",
+    "partial_auroc",
+    "predictive_values",
+    "proportion",
+    "reader_agreement",
+    "recalibrate",
+    "reference_standard",
+    "required_sample_size",
+    "segment_case",
+    "segmentation",
+    "subgroups",
+    "survival",
+    "table_one",
+]

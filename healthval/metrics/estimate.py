@@ -9,7 +9,7 @@ class Estimate:
     """A value with its confidence interval; exact in JSON.
 
     `value` is None when the statistic is not estimable, and `reason` then says why. `se` is the
-    standard error on the scale of `value`.
+    standard error on the scale of `value`; `p` is the p-value where the statistic is a test.
 
     Examples
     --------
@@ -27,6 +27,7 @@ class Estimate:
     n: int
     n_events: int
     reason: str | None = None
+    p: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; floats survive JSON bit for bit."""
@@ -35,7 +36,7 @@ class Estimate:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Read back what `to_dict` wrote."""
-        return cls(**{f.name: values[f.name] for f in fields(cls)})
+        return cls(**{f.name: values[f.name] for f in fields(cls) if f.name in values})
 
     def __str__(self) -> str:
         if self.value is None:

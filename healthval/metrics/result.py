@@ -1,8 +1,9 @@
 """What was measured at one site, complete and unrounded: never leaves as it is."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+from healthval.metrics import display
 from healthval.metrics.calibration import Calibration
 from healthval.metrics.confusion import Confusion
 from healthval.metrics.estimate import Estimate
@@ -45,6 +46,10 @@ class SubgroupResult:
     oe: Estimate
     sensitivity: Estimate
     specificity: Estimate
+    ppv: Estimate | None = None
+    npv: Estimate | None = None
+    citl: Estimate | None = None
+    net_benefit: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +80,29 @@ class Evaluation:
     histogram: ScoreHistogram
     subgroups: tuple[SubgroupResult, ...] = ()
 
+    def to_json(self) -> str:
+        """Every number exact; aggregates only, yet unrounded: stays at the site."""
+        return display.to_json(self)
+
+    def plot_roc(self, ax: Any = None) -> Any:
+        """Draw sensitivity on a fixed grid of false-positive rates; gives the axes back."""
+        return display.plot_roc(self, ax)
+
+    def plot_calibration(self, ax: Any = None) -> Any:
+        """Draw observed against predicted probability on a fixed grid; gives the axes back."""
+        return display.plot_calibration(self, ax)
+
+    def _repr_html_(self) -> str:
+        return display.to_html(self)
+
 
 @dataclass(frozen=True, slots=True)
 class SiteResult:
     """One site's evaluation with what identifies model, plan and cohort.
 
     `cohort` holds keyed digests of the cases; it stays in the site's ledger, where the gate
-    compares overlapping releases, and is never part of a payload.
+    compares overlapping releases. `scores` are what the gate searches for in every byte of the
+    payload. Neither is ever part of one.
     """
 
     model: str
@@ -92,6 +113,7 @@ class SiteResult:
     flow: tuple[tuple[str, int], ...]
     dates: Literal["removed", "shifted", "kept", "none"]
     cohort: frozenset[str] = field(repr=False)
+    scores: tuple[float, ...] = field(default=(), repr=False)
     table_one: tuple[TableOne, ...] = ()
     n_indeterminate: int = 0
     n_missing_reference: int = 0

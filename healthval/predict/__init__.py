@@ -1,1 +1,7 @@
-"""Sends de-identified cases, pairs the answers."""
+"""Sends de-identified cases, pairs the answers: the only door for `DeidentifiedCases`."""
+
+from healthval.predict.answers import AnswerCache
+from healthval.predict.canary import canary_cases
+from healthval.predict.predictions import Predictions, predict
+
+__all__ = ["AnswerCache", "Predictions", "canary_cases", "predict"]

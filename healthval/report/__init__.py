@@ -1,1 +1,25 @@
-"""Figures, tables, HTML and PDF from released numbers only."""
+"""The report a hospital, a clinician and a regulator can read: HTML, tagged PDF, numbers, proof."""
+
+from healthval.report.attestation import sign, verify
+from healthval.report.building import build
+from healthval.report.criteria import Criterion, PlanFacts
+from healthval.report.document import Figure, Report, Section
+from healthval.report.provenance import seal
+from healthval.report.render import render_html, render_pdf, why_no_pdf
+from healthval.report.writing import write
+
+__all__ = [
+    "Criterion",
+    "Figure",
+    "PlanFacts",
+    "Report",
+    "Section",
+    "build",
+    "render_html",
+    "render_pdf",
+    "seal",
+    "sign",
+    "verify",
+    "why_no_pdf",
+    "write",
+]

@@ -1,1 +1,18 @@
-"""Runs notebooks by papermill with typed parameters."""
+"""Runs notebooks by papermill with typed parameters, checked before a kernel starts."""
+
+from healthval.runner.parameters import (
+    EvaluateParameters,
+    NotebookParameters,
+    ProvisionParameters,
+    ReportParameters,
+)
+from healthval.runner.provision import pack_artefact, read_registration
+
+__all__ = [
+    "EvaluateParameters",
+    "NotebookParameters",
+    "ProvisionParameters",
+    "ReportParameters",
+    "pack_artefact",
+    "read_registration",
+]

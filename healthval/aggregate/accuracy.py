@@ -1,0 +1,178 @@
+"""Sensitivity and specificity pooled together over sites, at one common threshold."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from healthval.aggregate.counts import cells_of
+from healthval.aggregate.glmm import MixedFit, differences, fit_mixed, maximise, unpack
+from healthval.aggregate.measures import LOGIT
+from healthval.aggregate.meta import (
+    MIN_SITES_POOLED,
+    MIN_SITES_PREDICTION,
+    Choice,
+    Pair,
+    meta_analysis,
+    refuse_rows,
+)
+from healthval.aggregate.study import BivariateResult
+from healthval.aggregate.tau import Array
+from healthval.contracts.submission import SUPPRESSED
+from healthval.errors import MetricError
+
+MIN_SITES_TOGETHER = 4
+_EDGE = 0.99  # a correlation beyond it is not identified
+
+
+def bivariate(
+    counts: Sequence[Any],
+    method: Literal["binomial", "normal"] = "binomial",
+    *,
+    nodes: int = 15,
+    level: float = 0.95,
+) -> BivariateResult:
+    """Pool sensitivity and specificity with their between-site correlation.
+
+    Parameters
+    ----------
+    counts : per site an object or mapping with tp, fp, fn, tn, or four counts in this order.
+    method : ``binomial`` is Chu & Cole's mixed model; ``normal`` Reitsma's REML on logits, with
+        one half added to the cells of the sites that have an empty one.
+    nodes : quadrature nodes per dimension; 1 is Laplace, as ``lme4::glmer``.
+
+    Below four sites, and where the correlation runs to its limit (beyond 0.99), the two are pooled
+    each on its own, and `fallback` says so.
+
+    Raises
+    ------
+    MetricError
+        If a cell is suppressed, a site has no events or no non-events, there are fewer than three
+        sites, or a rate is 0 or 1 at every site.
+
+    References
+    ----------
+    Chu & Cole 2006, J Clin Epidemiol 59:1331; Reitsma 2005, J Clin Epidemiol 58:982.
+    """
+    if method not in ("binomial", "normal"):
+        raise MetricError("method: unknown; use binomial or normal")
+    if not 1 <= nodes <= 51:
+        raise MetricError("nodes: must be a whole number from 1 to 51")
+    Choice("REML", "z", level)  # refuses a level outside 0 to 1
+    yes, n = _checked(counts)
+    fallback = None
+    if len(yes) < MIN_SITES_TOGETHER:
+        fallback = f"{len(yes)} of at least {MIN_SITES_TOGETHER} sites for a correlation"
+    else:
+        fit = fit_mixed(yes, n, nodes) if method == "binomial" else _reitsma(yes, n)
+        rho = _correlation(fit.between)
+        if rho is None or abs(rho) > _EDGE:
+            fallback = "correlation not identified"
+    if fallback:
+        fit, rho = _apart(yes, n, method, nodes), None
+    how = _How(len(yes), method, nodes if method == "binomial" else 0, level)
+    return _result(fit, rho, how, fallback)
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    k: int
+    method: str
+    nodes: int
+    level: float
+
+
+def _checked(counts: Sequence[Any]) -> tuple[Array, Array]:
+    """Give true positives and negatives (k, 2), and the cases they are of."""
+    rows = [cells_of(c, i) for i, c in enumerate(counts)]
+    refuse_rows(
+        np.array([SUPPRESSED in row for row in rows], bool),
+        "sites have suppressed cells",
+        "leave them out, and say so",
+    )
+    if len(rows) < MIN_SITES_POOLED:
+        raise MetricError(f"{len(rows)} of at least {MIN_SITES_POOLED} sites: not pooled")
+    tp, fp, fn, tn = np.array(rows, float).T
+    refuse_rows(tp + fn == 0, "sites have no events", "leave them out")
+    refuse_rows(tn + fp == 0, "sites have no non-events", "leave them out")
+    yes, n = np.column_stack([tp, tn]), np.column_stack([tp + fn, tn + fp])
+    for j, name in enumerate(("sensitivity", "specificity")):
+        if yes[:, j].sum() in (0, n[:, j].sum()):
+            raise MetricError(f"{name}: 0 or 1 at every site; see the summed counts instead")
+    return yes, n
+
+
+def _correlation(between: Array) -> float | None:
+    sd = np.sqrt(np.diag(between))
+    return float(between[0, 1] / (sd[0] * sd[1])) if sd.min() > 1e-3 else None
+
+
+def _logits(yes: Array, n: Array) -> tuple[Array, Array]:
+    """Empirical logits and variances; one half more in each cell of a site with an empty one."""
+    half = 0.5 * np.any((yes == 0) | (yes == n), axis=1, keepdims=True)
+    a, b = yes + half, n - yes + half
+    return np.log(a / b), 1 / a + 1 / b
+
+
+def _reitsma(yes: Array, n: Array) -> MixedFit:
+    y, v = _logits(yes, n)
+
+    def solve(theta: Array) -> tuple[float, Array, Array, Array]:
+        _, L = unpack(np.concatenate([[0.0, 0.0], theta]), 2)
+        between = L @ L.T
+        W = np.linalg.inv(between + np.einsum("kj,ij->kij", v, np.eye(2)))
+        cov = np.linalg.inv(W.sum(axis=0))
+        mu = cov @ np.einsum("kij,kj->i", W, y)
+        q = np.einsum("ki,kij,kj->", y - mu, W, y - mu)
+        logdet = np.linalg.slogdet(W)[1].sum() + np.linalg.slogdet(cov)[1]
+        return 0.5 * float(logdet - q), mu, cov, between
+
+    def climb(theta: Array) -> tuple[float, Array]:
+        return solve(theta)[0], differences(lambda t: solve(t)[0], theta)
+
+    sd = np.sqrt(np.maximum(y.var(axis=0) - v.mean(axis=0), 0.01))
+    best = maximise(climb, np.array([sd[0], 0.0, sd[1]]), 3)
+    loglik, mu, cov, between = solve(best.theta)
+    return MixedFit(mu, cov, between, loglik)
+
+
+def _apart(yes: Array, n: Array, method: str, nodes: int) -> MixedFit:
+    """Pool the two each on its own."""
+    if method == "binomial":
+        fits = [fit_mixed(yes[:, [j]], n[:, [j]], nodes) for j in range(2)]
+        mu, var, tau2 = ([float(x.ravel()[0]) for x in part] for part in zip(*((f.mu, f.cov, f.between) for f in fits), strict=True))  # fmt: skip
+        loglik = sum(f.loglik for f in fits)
+    else:
+        y, v = _logits(yes, n)
+        each = [meta_analysis(list(y[:, j]), list(v[:, j]), test="z") for j in range(2)]
+        mu, var, tau2 = [r.mu for r in each], [r.se**2 for r in each], [r.tau2 for r in each]
+        loglik = float("nan")
+    return MixedFit(np.array(mu), np.diag(var), np.diag(tau2), loglik)
+
+
+def _result(fit: MixedFit, rho: float | None, how: _How, fallback: str | None) -> BivariateResult:
+    (a, b), (c, d) = fit.cov.tolist()
+    mu, tau2 = fit.mu.tolist(), np.diag(fit.between).tolist()
+    known = np.isfinite(fit.loglik)
+    return BivariateResult(
+        *_side(mu[0], a, tau2[0], how), *_side(mu[1], d, tau2[1], how),
+        (mu[0], mu[1]), ((a, b), (c, d)), (float(np.sqrt(tau2[0])), float(np.sqrt(tau2[1]))), rho,
+        float(fit.loglik) if known else None, how.k, how.method, how.nodes, how.level, fallback,
+    )  # fmt: skip
+
+
+def _side(mu: float, var: float, tau2: float, how: _How) -> tuple[float, Pair, Pair | None]:
+    """Rate, its interval (normal) and where a new site's lies (t with k - 2)."""
+    from scipy.stats import norm, t
+
+    tail = (1 + how.level) / 2
+    near = _span(mu, float(norm.ppf(tail)) * math.sqrt(var))
+    if how.k < MIN_SITES_PREDICTION:
+        return LOGIT.back(mu), near, None
+    return LOGIT.back(mu), near, _span(mu, float(t.ppf(tail, how.k - 2)) * math.sqrt(var + tau2))
+
+
+def _span(mu: float, half: float) -> Pair:
+    return LOGIT.back(mu - half), LOGIT.back(mu + half)

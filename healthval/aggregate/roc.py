@@ -1,0 +1,195 @@
+"""ROC and calibration of all cases together, from histograms that sites released.
+
+A site's bins were merged until each met the floor, so sites rarely share all edges. A pair of an
+event and a non-event is decided where their bins do not overlap, and counts one half where they
+do; each such pair scores in [0, 1], hence the exact bound: half the share of undecided pairs. With
+equal bins this is 1/2 sum p_k q_k / (m n).
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from healthval.aggregate.counts import wilson
+from healthval.aggregate.study import CalibrationBin, RocBound
+from healthval.aggregate.tau import Array
+from healthval.contracts.submission import SUPPRESSED
+from healthval.errors import MetricError
+
+
+class PooledRoc(NamedTuple):
+    """The mixture AUC, how far from it the true one can lie, and the curve with its bounds."""
+
+    auc: float
+    bound: float
+    curve: tuple[RocBound, ...]
+
+
+class Bins(NamedTuple):
+    """Bins of one or more sites: edges, counts by reference standard and sums of scores."""
+
+    low: Array
+    high: Array
+    events: Array
+    non_events: Array
+    score_sum: Array
+
+
+Histogram: TypeAlias = Any  # a sequence of ReleasedBin, or an object with edges and counts
+
+
+def bins_of(histogram: Histogram, row: int = 0) -> Bins:
+    """Read a histogram: bins with low, high, events, non_events, or edges with counts.
+
+    Raises
+    ------
+    MetricError
+        If a cell is suppressed, bins overlap, or an edge lies outside 0 to 1.
+    """
+    if hasattr(histogram, "edges"):
+        edges = [float(e) for e in histogram.edges]
+        sums = getattr(histogram, "score_sums", None) or [None] * (len(edges) - 1)
+        columns = list(
+            zip(edges[:-1], edges[1:], histogram.events, histogram.non_events, sums, strict=True)
+        )
+    else:
+        columns = [(b.low, b.high, b.events, b.non_events, b.score_sum) for b in histogram]
+    return _checked(columns, row)
+
+
+def _checked(columns: list[tuple[Any, ...]], row: int) -> Bins:
+    if not columns:
+        raise MetricError(f"histogram at row {row}: no bins; leave this site out")
+    if any(c == SUPPRESSED for column in columns for c in column[2:4]):
+        raise MetricError(f"histogram at row {row}: suppressed cells; leave this site out")
+    try:
+        table = np.array(
+            [[np.nan if x is None else x for x in column] for column in columns], float
+        )
+    except (TypeError, ValueError):
+        raise MetricError(f"histogram at row {row}: not a number in a bin") from None
+    bins = Bins(*table[np.argsort(table[:, 0])].T)
+    ordered = np.all(bins.low < bins.high) and np.all(bins.high[:-1] <= bins.low[1:])
+    counts = np.concatenate([bins.events, bins.non_events])
+    if not ordered or not (bins.low[0] >= 0 and bins.high[-1] <= 1):
+        raise MetricError(f"histogram at row {row}: bins must follow one another within 0 to 1")
+    if not np.all(np.isfinite(counts) & (counts >= 0) & (counts == np.floor(counts))):
+        raise MetricError(f"histogram at row {row}: counts must be whole numbers from 0")
+    return bins
+
+
+def together(histograms: Sequence[Histogram]) -> Bins:
+    """Put the histograms of all sites in one table of bins."""
+    if not len(histograms):
+        raise MetricError("no histogram to pool; give at least one site's bins")
+    return summed([bins_of(h, i) for i, h in enumerate(histograms)])
+
+
+def summed(parts: Sequence[Bins]) -> Bins:
+    """Sum equal bins of several tables."""
+    low, high, *sums = (np.concatenate(column) for column in zip(*parts, strict=True))
+    edges, where = np.unique(np.column_stack([low, high]), axis=0, return_inverse=True)
+    where = where.ravel()
+    totals = [np.bincount(where, weights=s, minlength=len(edges)) for s in sums]
+    return Bins(edges[:, 0], edges[:, 1], *(np.asarray(t, float) for t in totals))
+
+
+def pooled_roc(histograms: Sequence[Histogram]) -> PooledRoc:
+    """Bound the ROC of all sites' cases together.
+
+    Parameters
+    ----------
+    histograms : per site its bins (`low`, `high`, `events`, `non_events`), or an object with
+        `edges`, `events`, `non_events`; bins are [low, high), the last one closed.
+
+    Returns
+    -------
+    (auc, bound, curve)
+        The AUC of the raw scores lies within `bound` of `auc`, whatever they are. The curve has
+        one point at each edge any site has.
+
+    Raises
+    ------
+    MetricError
+        If a histogram is malformed, or there is no event or no non-event.
+    """
+    return roc_of(together(histograms))
+
+
+def roc_of(bins: Bins) -> PooledRoc:
+    """As `pooled_roc`, from one table of all sites' bins."""
+    m, n = float(bins.events.sum()), float(bins.non_events.sum())
+    if not m or not n:
+        raise MetricError("pooled ROC needs events and non-events; got none of one kind")
+    below = _mass_before(bins.low, bins.high, bins.non_events)
+    not_above = n - _mass_from(bins.high, bins.low, bins.non_events)
+    undecided = float(np.sum(bins.events * (not_above - below)))
+    wins = float(np.sum(bins.events * below))
+    return PooledRoc((wins + undecided / 2) / (m * n), undecided / 2 / (m * n), _curve(bins))
+
+
+def _mass_before(at: Array, high: Array, mass: Array) -> Array:
+    """Sum the mass of bins that end at or before each `at`."""
+    order = np.argsort(high)
+    cumulative = np.concatenate([[0.0], np.cumsum(mass[order])])
+    return np.asarray(cumulative[np.searchsorted(high[order], at, side="right")])
+
+
+def _mass_from(at: Array, low: Array, mass: Array) -> Array:
+    """Sum the mass of bins that begin at or after each `at`."""
+    order = np.argsort(low)
+    cumulative = np.concatenate([[0.0], np.cumsum(mass[order])])
+    return np.asarray(cumulative[-1] - cumulative[np.searchsorted(low[order], at, side="left")])
+
+
+def _curve(bins: Bins) -> tuple[RocBound, ...]:
+    """One point an edge, from above every score (0, 0) down to the lowest edge (1, 1)."""
+    edges = np.unique(np.concatenate([bins.low, bins.high]))[::-1]
+    columns = []
+    for mass in (bins.non_events, bins.events):
+        whole = mass.sum()
+        columns.append(_mass_from(edges, bins.low, mass) / whole)
+        columns.append((whole - _mass_before(edges, bins.high, mass)) / whole)
+    rows = np.column_stack(columns).tolist()
+    return tuple(
+        # The highest bin is closed: no case is positive only above its edge.
+        RocBound(None if i == 0 else edge, (f0 + f1) / 2, (f0, f1), (t0 + t1) / 2, (t0, t1))
+        for i, (edge, (f0, f1, t0, t1)) in enumerate(zip(edges.tolist(), rows, strict=True))
+    )
+
+
+def calibration_bins(bins: Bins, level: float = 0.95) -> tuple[CalibrationBin, ...]:
+    """Sum cases, events and scores between the edges that all sites share; exact."""
+    edges = np.unique(np.concatenate([bins.low, bins.high]))
+    begun = np.searchsorted(np.sort(bins.low), edges, side="left")
+    ended = np.searchsorted(np.sort(bins.high), edges, side="right")
+    edges = edges[begun == ended]  # no site's bin lies across these
+    where = np.searchsorted(edges, bins.low, side="right") - 1
+    return tuple(
+        _bin(float(edges[i]), float(edges[i + 1]), bins, where == i, level)
+        for i in range(len(edges) - 1)
+    )
+
+
+def _bin(low: float, high: float, bins: Bins, here: np.ndarray, level: float) -> CalibrationBin:
+    events = int(bins.events[here].sum())
+    n = events + int(bins.non_events[here].sum())
+    score = float(bins.score_sum[here].sum())
+    mean = score / n if n and 0 <= score <= n else None  # a sum not released, or absurd
+    return CalibrationBin(
+        low, high, n, events, mean, events / n if n else None, wilson(events, n, level)
+    )
+
+
+def expected_calibration_error(bins: Sequence[CalibrationBin]) -> float | None:
+    """Mean distance of observed rate and mean score over bins, weighted by cases (Naeini 2015)."""
+    n = sum(b.n for b in bins)
+    if not n or any(b.n and b.mean_score is None for b in bins):
+        return None
+    gaps = (
+        b.n * abs(b.observed - b.mean_score)
+        for b in bins
+        if b.n and b.observed is not None and b.mean_score is not None
+    )
+    return sum(gaps) / n

@@ -1,0 +1,383 @@
+"""What pooling over sites yields: a tree of frozen values, everything a report shows.
+
+Undefined is None, with a `reason` beside it. A suppressed cell stays suppressed: it widens a
+`Total`'s bounds or leaves its site out of an exact sum, and both say so.
+"""
+
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Literal, TypeAlias
+
+from healthval.aggregate.meta import MetaResult
+
+Pair: TypeAlias = tuple[float, float]
+Scale: TypeAlias = Literal["identity", "log", "logit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """A sum of counts over sites; `upper` is None where a suppressed cell has no known bound.
+
+    `n_sites` gave a count, `n_suppressed` withheld it; the bounds hold for all of them together.
+    """
+
+    lower: int
+    upper: int | None
+    n_sites: int
+    n_suppressed: int
+
+    @property
+    def exact(self) -> int | None:
+        """The sum, where nothing was suppressed."""
+        return self.lower if self.lower == self.upper else None
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """A site that a pooled number does not contain, and why."""
+
+    site: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SiteValue:
+    """One site's estimate as it was released; `weight` (percent) is None where not pooled."""
+
+    site: str
+    value: float | None
+    lo: float | None
+    hi: float | None
+    se: float | None
+    n: int | None
+    n_events: int | None
+    method: str
+    weight: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """The pooled mean without one site, on the scale of the report."""
+
+    site: str
+    value: float
+    lo: float | None
+    hi: float | None
+    tau2: float
+    i2: float
+
+
+@dataclass(frozen=True, slots=True)
+class FunnelPoint:
+    """A site's estimate and standard error on the scale of analysis."""
+
+    site: str
+    effect: float
+    se: float
+
+
+@dataclass(frozen=True, slots=True)
+class PooledMeasure:
+    """One measure pooled by random effects over site estimates.
+
+    `value`, `ci`, `prediction` are on the scale of the report, `meta` and `funnel` on the scale of
+    analysis (`scale`). With fewer than three sites everything pooled is None.
+    """
+
+    measure: str
+    scale: Scale
+    sites: tuple[SiteValue, ...]
+    excluded: tuple[Excluded, ...]
+    k: int
+    value: float | None
+    ci: Pair | None
+    prediction: Pair | None
+    meta: MetaResult | None
+    leave_one_out: tuple[LeftOut, ...]
+    funnel: tuple[FunnelPoint, ...]
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A proportion, or a weighted difference of two, over the cases of `k` sites together.
+
+    `numerator` is None where the value is not one count over another.
+    """
+
+    value: float | None
+    ci: Pair | None
+    numerator: int | None
+    denominator: int
+    method: str
+    k: int
+
+
+@dataclass(frozen=True, slots=True)
+class PooledCounts:
+    """Confusion counts summed over the `k` sites that released all four; `excluded` are the rest.
+
+    `totals` are bounds of (tp, fp, fn, tn) over all sites, suppressed cells included. Sensitivity
+    takes every site that released tp and fn, specificity every site with fp and tn; their `k` says
+    how many. Small cells are often few errors, so leaving their sites out makes a rate look worse.
+    """
+
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+    k: int
+    sites: tuple[str, ...]
+    excluded: tuple[Excluded, ...]
+    totals: tuple[Total, Total, Total, Total]
+    sensitivity: Rate
+    specificity: Rate
+    ppv: Rate
+    npv: Rate
+    prevalence: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class BivariateResult:
+    """Sensitivity and specificity pooled together over sites.
+
+    `mu` and `cov` are on the logit scale, sensitivity first; `tau` are between-site SDs and `rho`
+    their correlation (None in the univariate fallback). `prediction_*` are for a new site.
+    """
+
+    sensitivity: float
+    sensitivity_ci: Pair
+    sensitivity_prediction: Pair | None
+    specificity: float
+    specificity_ci: Pair
+    specificity_prediction: Pair | None
+    mu: Pair
+    cov: tuple[Pair, Pair]
+    tau: Pair
+    rho: float | None
+    loglik: float | None
+    k: int
+    method: str
+    nodes: int
+    level: float
+    fallback: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdPool:
+    """Everything at one pre-specified threshold.
+
+    `net_benefit` is exact from summed counts (all patients as one), `net_benefit_sites` the
+    random-effects mean. `bivariate` and `bivariate_normal` are None with `bivariate_reason`.
+    """
+
+    threshold: float
+    counts: PooledCounts
+    net_benefit: Rate | None
+    treat_all: float | None
+    net_benefit_sites: PooledMeasure
+    bivariate: BivariateResult | None
+    bivariate_normal: BivariateResult | None
+    bivariate_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionTotal:
+    """Net benefit of the model and of treating all, all cases of `net_benefit.k` sites as one."""
+
+    threshold: float
+    net_benefit: Rate
+    treat_all: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RocBound:
+    """The pooled ROC at one threshold; bounds are exact, values their middles.
+
+    `threshold` is None for the first point, above every score.
+    """
+
+    threshold: float | None
+    fpr: float
+    fpr_bounds: Pair
+    tpr: float
+    tpr_bounds: Pair
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationBin:
+    """Scores in [low, high) of all sites together: cases, events, mean score, observed rate."""
+
+    low: float
+    high: float
+    n: int
+    events: int
+    mean_score: float | None
+    observed: float | None
+    ci: Pair | None
+
+
+@dataclass(frozen=True, slots=True)
+class PooledDisplay:
+    """ROC and calibration from the sites' histograms on the shared grid.
+
+    The AUC of all cases together lies in `auc` -/+ `bound`, surely. `ece` is for `bins`, and
+    depends on them.
+    """
+
+    auc: float | None
+    bound: float | None
+    curve: tuple[RocBound, ...]
+    bins: tuple[CalibrationBin, ...]
+    ece: float | None
+    k: int
+    excluded: tuple[Excluded, ...]
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimands:
+    """Three answers to "how good is the model over hospitals", each to its own question.
+
+    `mixture`: a random event against a random non-event, hospitals mixed (`mixture_bound` away at
+    most). `within_site`: both from one hospital, weighted by its pairs. `between_sites`: the mean
+    over hospitals, each counted as one of many; the headline.
+    """
+
+    mixture: float | None
+    mixture_bound: float | None
+    within_site: Rate | None
+    within_site_k: int
+    between_sites: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExactCalibration:
+    """Sums over all sites that released them: O:E and the Brier score of all cases together."""
+
+    observed: int | None
+    expected: float | None
+    oe: float | None
+    oe_ci: Pair | None
+    oe_k: int
+    brier: float | None
+    brier_ci: Pair | None
+    brier_k: int
+    excluded: tuple[Excluded, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SubgroupPool:
+    """One level of one subgroup variable, pooled by random effects (>= 11 events a site)."""
+
+    variable: str
+    level: str
+    n: Total
+    n_events: Total
+    auroc: PooledMeasure
+    oe: PooledMeasure
+    sensitivity: PooledMeasure
+    specificity: PooledMeasure
+
+
+@dataclass(frozen=True, slots=True)
+class FlowTotal:
+    """Cases left after one step, over sites."""
+
+    step: str
+    total: Total
+
+
+@dataclass(frozen=True, slots=True)
+class TableOneTotal:
+    """A level's counts, or a number's mean and SD, over sites; means are weighted by site size."""
+
+    variable: str
+    level: str
+    overall: Total | None
+    events: Total | None
+    non_events: Total | None
+    mean: float | None
+    sd: float | None
+    k: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewSite:
+    """What to expect at a hospital that was not among the sites; None below five sites.
+
+    Prediction intervals with t(k - 2) are approximate up to ten sites. `p_slope` is the chance
+    that the calibration slope lies in 0.8 to 1.2 there.
+    """
+
+    auroc: Pair | None
+    oe: Pair | None
+    slope: Pair | None
+    citl: Pair | None
+    p_slope: float | None
+    k: int
+    approximate: bool
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SiteSummary:
+    """One site as it was released, and how."""
+
+    site: str
+    n: int | None
+    n_events: int | None
+    n_indeterminate: int | None
+    n_missing_reference: int | None
+    plan_amended: bool
+    dates: str
+    pixel_sign_off: bool
+    canary: str
+    healthval_version: str
+    policy: str
+    policy_version: int
+    minimum_cell: int
+    submission_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class StudyResult:
+    """A model version judged at several sites under one plan."""
+
+    model: str
+    version: str
+    model_digest: str
+    plan_hash: str
+    k: int
+    sites: tuple[SiteSummary, ...]
+    n: Total
+    n_events: Total
+    n_indeterminate: Total
+    n_missing_reference: Total
+    flow: tuple[FlowTotal, ...]
+    table_one: tuple[TableOneTotal, ...]
+    auroc: PooledMeasure
+    oe: PooledMeasure
+    citl: PooledMeasure
+    slope: PooledMeasure
+    estimands: Estimands
+    calibration: ExactCalibration
+    display: PooledDisplay
+    thresholds: tuple[ThresholdPool, ...]
+    decision_curve: tuple[DecisionTotal, ...]
+    subgroups: tuple[SubgroupPool, ...]
+    new_site: NewSite
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values: equal to what reading back its JSON gives, bit for bit."""
+        plain: dict[str, Any] = as_plain(self)
+        return plain
+
+
+def as_plain(value: Any) -> Any:
+    """Dataclasses as dictionaries and tuples as lists, all the way down."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: as_plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, tuple | list):
+        return [as_plain(item) for item in value]
+    return value

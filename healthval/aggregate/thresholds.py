@@ -1,0 +1,104 @@
+"""Pre-specified thresholds over sites: summed counts, net benefit, bivariate model."""
+
+from dataclasses import replace
+from typing import Literal, TypeAlias
+
+from healthval.aggregate.accuracy import bivariate
+from healthval.aggregate.counts import cells_of, net_benefit, pool_counts
+from healthval.aggregate.exact import weighted
+from healthval.aggregate.measures import IDENTITY, count, pool_measure
+from healthval.aggregate.selection import Sites
+from healthval.aggregate.study import (
+    BivariateResult,
+    DecisionTotal,
+    Excluded,
+    PooledCounts,
+    Rate,
+    ThresholdPool,
+)
+from healthval.contracts.submission import SUPPRESSED, ReleasedThreshold, Submission
+from healthval.errors import MetricError
+
+Bivariate: TypeAlias = Literal["binomial", "normal", "none"]
+Row: TypeAlias = tuple[str, Submission, ReleasedThreshold]
+
+
+def pool_thresholds(sites: Sites, which: Bivariate) -> tuple[ThresholdPool, ...]:
+    """Pool each pre-specified threshold that any site has, lowest first."""
+    by_site = [
+        (site, s, {t.threshold: t for t in s.thresholds if t.origin == "pre-specified"})
+        for site, s in sites
+    ]
+    thresholds = sorted({t for _, _, found in by_site for t in found})
+    return tuple(
+        _at_threshold(
+            threshold,
+            [(site, s, found[threshold]) for site, s, found in by_site if threshold in found],
+            tuple(
+                Excluded(x, "threshold not submitted") for x, _, f in by_site if threshold not in f
+            ),
+            which,
+        )
+        for threshold in thresholds
+    )
+
+
+def _at_threshold(
+    threshold: float, rows: list[Row], absent: tuple[Excluded, ...], which: Bivariate
+) -> ThresholdPool:
+    counts = pool_counts(
+        [t.confusion for _, _, t in rows],
+        sites=[site for site, _, _ in rows],
+        margins=[(s.n, s.n_events) for _, s, _ in rows],
+    )
+    sites_nb = pool_measure("net_benefit", [(site, t.net_benefit) for site, _, t in rows], IDENTITY)
+    return ThresholdPool(
+        threshold, replace(counts, excluded=counts.excluded + absent),
+        net_benefit(counts, threshold), _treat_all(counts, threshold), sites_nb,
+        *_bivariate([t for _, _, t in rows], which),
+    )  # fmt: skip
+
+
+def _bivariate(
+    rows: list[ReleasedThreshold], which: Bivariate
+) -> tuple[BivariateResult | None, BivariateResult | None, str | None]:
+    """Headline and cross-check over the sites that released all four cells, or the reason."""
+    if which == "none":
+        return None, None, "not asked for"
+    tables = [cells_of(t.confusion, i) for i, t in enumerate(rows)]
+    complete = [c for c in tables if SUPPRESSED not in c]
+    usable = [c for c in complete if int(c[0]) + int(c[2]) and int(c[1]) + int(c[3])]
+    try:
+        normal = bivariate(usable, "normal")
+        return (bivariate(usable) if which == "binomial" else None), normal, None
+    except MetricError as refused:
+        return None, None, str(refused)
+
+
+def _treat_all(counts: PooledCounts, threshold: float) -> float | None:
+    """Net benefit of treating everyone: prevalence - (1 - prevalence) * t / (1 - t)."""
+    prevalence = counts.prevalence.value
+    if prevalence is None or threshold >= 1:
+        return None
+    return prevalence - (1 - prevalence) * threshold / (1 - threshold)
+
+
+def decision_curve(sites: Sites, level: float = 0.95) -> tuple[DecisionTotal, ...]:
+    """Net benefit of all cases as one at each threshold of any site's curve, weighted by cases."""
+    points = [
+        (p, n)
+        for _, s in sites
+        if (n := count(s.n))
+        for p in s.decision_curve
+        if p.model.value is not None
+    ]
+    out = []
+    for at in sorted({p.threshold for p, _ in points}):
+        here = [(p, n) for p, n in points if p.threshold == at]
+        model = [(n, p.model.value, p.model.se) for p, n in here if p.model.value is not None]
+        everyone = [(n, p.treat_all, None) for p, n in here if p.treat_all is not None]
+        value, ci = weighted(model, level)
+        cases = sum(n for n, _, _ in model)
+        total = Rate(value, ci, None, cases, "case-weighted", len(model))
+        out.append(DecisionTotal(at, total, weighted(everyone, level)[0]))
+    return tuple(out)

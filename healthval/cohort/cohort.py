@@ -1,0 +1,181 @@
+"""`Cohort`: one row a case, counts at every step, and no value in what it shows of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from html import escape
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from healthval.contracts.table import TableSchema
+from healthval.errors import CohortError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Flow = tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Cohort:
+    """A site's cases with their reference standard; identifiable, so it never leaves.
+
+    Attributes
+    ----------
+    schema : what each column of the frame is, after reading
+    flow : (step, cases left after it), from the source to the analysis
+    dropped : names of the source's columns that the schema does not name; local only
+    """
+
+    _frame: pd.DataFrame = field(repr=False)
+    schema: TableSchema
+    flow: Flow
+    dropped: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not len(self._frame):
+            steps = " > ".join(f"{step} {n}" for step, n in self.flow)
+            raise CohortError(f"the cohort has no cases left ({steps}); loosen the last step")
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """A copy of the declared columns, one row a case."""
+        return self._frame.copy()
+
+    @property
+    def cases(self) -> np.ndarray[Any, np.dtype[Any]]:
+        """Keys of the cases, shape (n,): values of the first `id` column."""
+        return self._frame[self.schema.of_kind("id")[0]].to_numpy(dtype=object)
+
+    @property
+    def clusters(self) -> np.ndarray[Any, np.dtype[Any]] | None:
+        """The patient of each case, shape (n,); None when the schema has no `cluster`."""
+        names = self.schema.of_kind("cluster")
+        return self._frame[names[0]].to_numpy(dtype=object) if names else None
+
+    @property
+    def ratings(self) -> pd.DataFrame:
+        """Each reader's verdict, one `label` column a reader, shape (n, n_readers)."""
+        return self._frame[list(self.schema.of_kind("label"))]
+
+    def levels(self, name: str) -> np.ndarray[Any, np.dtype[Any]]:
+        """Levels of a category, or bands of an age or number, None where missing. Shape (n,).
+
+        Raises
+        ------
+        CohortError
+            If the column has neither levels nor declared bands.
+        """
+        column = self.schema.columns.get(name)
+        if column is None or (column.kind != "category" and not getattr(column, "bands", ())):
+            raise CohortError(
+                f"column '{name}' cannot form groups; declare it 'category', or give it 'bands'"
+            )
+        values = self._frame[name].to_numpy()
+        bands = getattr(column, "bands", ())
+        return _banded(values, bands) if bands else values
+
+    @property
+    def verdicts(self) -> np.ndarray[Any, np.dtype[Any]]:
+        """The reference standard in words, None where missing; readers are combined. Shape (n,)."""
+        labels = self.schema.of_kind("label")
+        if not labels:
+            raise CohortError("the schema declares no 'label'; add the reference standard's column")
+        return combine_readers(
+            self._frame[list(labels)].to_numpy(dtype=object), self.schema.readers
+        )
+
+    @property
+    def reference(self) -> pd.Series:
+        """True, False, or missing where the verdict is indeterminate or absent. Shape (n,)."""
+        import pandas as pd
+
+        words = {"positive": True, "negative": False}
+        return pd.Series([words.get(v) for v in self.verdicts], dtype="boolean", name="reference")
+
+    @property
+    def n_indeterminate(self) -> int:
+        """Cases whose reference standard gave no clear answer."""
+        return int(np.count_nonzero(self.verdicts == "indeterminate"))
+
+    @property
+    def n_missing_reference(self) -> int:
+        """Cases without a reference standard."""
+        return sum(v is None for v in self.verdicts)
+
+    def keep(self, step: str, mask: Any) -> Cohort:
+        """Cases where `mask` is true, with the step and its count added to the flow.
+
+        Raises
+        ------
+        CohortError
+            If no case is left.
+        """
+        chosen = np.asarray(mask, dtype=bool)
+        if chosen.shape != (len(self),):
+            raise CohortError(f"step '{step}': the mask does not have one entry per case")
+        frame = self._frame[chosen].reset_index(drop=True)
+        return replace(self, _frame=frame, flow=(*self.flow, (step, len(frame))))
+
+    def __len__(self) -> int:
+        return len(self._frame)
+
+    def _counts(self) -> dict[str, int]:
+        counts = {"cases": len(self)}
+        if (clusters := self.clusters) is not None:
+            counts["patients"] = len(set(clusters))
+        if self.schema.of_kind("label"):
+            words = list(self.verdicts)
+            counts |= {w: words.count(w) for w in ("positive", "negative", "indeterminate")}
+            counts["without reference"] = words.count(None)
+        return counts | {"columns dropped": len(self.dropped)}
+
+    def __repr__(self) -> str:
+        return f"Cohort({', '.join(f'{n} {name}' for name, n in self._counts().items())})"
+
+    def _repr_html_(self) -> str:
+        """Two small tables of counts for a notebook."""
+        steps = "".join(f"<tr><td>{escape(s)}</td><td>{n}</td></tr>" for s, n in self.flow)
+        counts = "".join(f"<tr><td>{k}</td><td>{n}</td></tr>" for k, n in self._counts().items())
+        return (
+            f"<table><caption>Cohort</caption>{counts}</table>"
+            f"<table><caption>Flow</caption>{steps}</table>"
+        )
+
+
+def _banded(values: Any, edges: tuple[float, ...]) -> np.ndarray[Any, np.dtype[Any]]:
+    texts = [f"{edge:g}".replace("-", "minus_") for edge in edges]
+    names = [
+        f"below_{texts[0]}",
+        *(f"from_{a}_to_below_{b}" for a, b in pairwise(texts)),
+        f"from_{texts[-1]}",
+    ]
+    banded: np.ndarray[Any, np.dtype[Any]] = np.array(names, dtype=object)[
+        np.digitize(values, edges)
+    ]
+    banded[np.isnan(values)] = None
+    return banded
+
+
+def combine_readers(
+    verdicts: np.ndarray[Any, np.dtype[Any]], rule: str
+) -> np.ndarray[Any, np.dtype[Any]]:
+    """Make one verdict a case out of several readers'.
+
+    Parameters
+    ----------
+    verdicts : object array, shape (n, n_readers); "positive", "negative", "indeterminate" or None
+    rule : "majority" needs more than half of the readers who gave a verdict, "unanimous" needs all;
+        otherwise the case is indeterminate. A case that nobody read is missing.
+    """
+    read = np.isin(verdicts, ("positive", "negative", "indeterminate"))
+    n_read = read.sum(axis=1)
+    needed = n_read if rule in {"unanimous", "single"} else n_read // 2 + 1
+    combined = np.full(len(verdicts), None, dtype=object)
+    combined[n_read > 0] = "indeterminate"
+    for word in ("positive", "negative"):
+        votes = (verdicts == word).sum(axis=1)
+        combined[(n_read > 0) & (votes >= needed)] = word
+    return combined

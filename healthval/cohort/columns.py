@@ -1,0 +1,191 @@
+"""Check and convert one declared column; bad rows are found by mask, so no value is ever quoted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from healthval.contracts.table import (
+    CategoryColumn,
+    ColumnSchema,
+    LabelColumn,
+    NumberColumn,
+    label_token,
+    plain_token,
+)
+from healthval.errors import CohortError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# What hospital exports write for "no value". A level or label of that name, once declared, wins.
+MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "nat", "<na>"})
+OLDEST_CREDIBLE_AGE = 130
+
+
+def refuse_rows(bad: Any, column: str, problem: str, remedy: str) -> None:
+    """Raise with column, count, first row and remedy if any row of the mask is set.
+
+    Raises
+    ------
+    CohortError
+        Rows count from 0, as in a data frame; no value is quoted.
+    """
+    rows = np.flatnonzero(np.asarray(bad, dtype=bool))
+    if rows.size:
+        raise CohortError(
+            f"column '{column}': {rows.size} of {len(bad)} values {problem} "
+            f"(first at row {rows[0]}); {remedy}"
+        )
+
+
+def read_column(name: str, column: ColumnSchema, values: pd.Series) -> pd.Series:
+    """Convert a source column to the type its declaration names.
+
+    Returns
+    -------
+    Series of shape (n,): strings for id, cluster, zip and category; datetime64 for date; float for
+    age and number; for a label the words "positive", "negative" and "indeterminate". Missing stays
+    missing.
+
+    Raises
+    ------
+    CohortError
+        If a value does not fit; says column, count, first row and remedy.
+    """
+    values = values.reset_index(drop=True)
+    if values.dtype == object:
+        nested = values.map(lambda v: isinstance(v, (dict, list, tuple, set, bytes))).astype(bool)
+        refuse_rows(nested, name, "are not single values", "give one number or one text a cell")
+    converted: pd.Series = _READERS[column.kind](name, column, values)
+    return converted
+
+
+def as_text(values: pd.Series[Any], keep: frozenset[str] = frozenset()) -> pd.Series[Any]:
+    """Trimmed text of a column, missing where the cell is empty or says so."""
+    import pandas as pd
+
+    if pd.api.types.is_float_dtype(values) or pd.api.types.is_bool_dtype(values):
+        values = values.astype(object)
+    text = {value: plain_token(value) if isinstance(value, float) else str(value).strip()
+            for value in values.dropna().unique()}  # fmt: skip
+    gone = {v for v, t in text.items() if t.lower() in MISSING and t not in keep}
+    known: pd.Series[Any] = values.map({v: t for v, t in text.items() if v not in gone})
+    return known.astype(object)
+
+
+def _read_id(name: str, _: Any, values: pd.Series) -> pd.Series:
+    text = as_text(values)
+    refuse_rows(text.isna(), name, "are missing", "every row needs one; correct or remove the rows")
+    return text
+
+
+def _read_date(name: str, _: Any, values: pd.Series) -> pd.Series:
+    import pandas as pd
+
+    if pd.api.types.is_datetime64_any_dtype(values):
+        dates = values
+    else:
+        text = as_text(values)
+        dates = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
+        refuse_rows(
+            text.notna() & dates.isna(), name, "are not ISO 8601 dates", "write them as YYYY-MM-DD"
+        )
+    return dates.dt.tz_convert(None) if dates.dt.tz is not None else dates
+
+
+def _numbers(name: str, values: pd.Series) -> pd.Series:
+    import pandas as pd
+
+    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+        text = as_text(values)
+        numbers = pd.to_numeric(text, errors="coerce").astype(float)
+        refuse_rows(
+            text.notna() & numbers.isna(),
+            name,
+            "are not numbers",
+            "use a decimal point, or declare the column 'category' or 'drop'",
+        )
+    else:
+        numbers = values.astype(float)
+    refuse_rows(np.isinf(numbers), name, "are infinite", "leave the cell empty where unknown")
+    return numbers
+
+
+def _read_number(name: str, column: NumberColumn, values: pd.Series) -> pd.Series:
+    numbers = _numbers(name, values)
+    low = -np.inf if column.low is None else column.low
+    high = np.inf if column.high is None else column.high
+    refuse_rows(
+        (numbers < low) | (numbers > high),
+        name,
+        "lie outside the declared low and high",
+        f"check the unit{f' ({column.unit})' if column.unit else ''} or widen the limits",
+    )
+    return numbers
+
+
+def _read_age(name: str, _: Any, values: pd.Series) -> pd.Series:
+    ages = _numbers(name, values)
+    refuse_rows(
+        (ages < 0) | (ages > OLDEST_CREDIBLE_AGE),
+        name,
+        f"lie outside 0 to {OLDEST_CREDIBLE_AGE} years",
+        "give ages in years",
+    )
+    return ages
+
+
+def _read_zip(name: str, _: Any, values: pd.Series) -> pd.Series:
+    text = as_text(values)
+    # A spreadsheet that took ZIP codes for numbers has eaten the leading zeros of New England.
+    padded = text.str.replace("-", "", regex=False)
+    padded = padded.where(padded.str.len() != 4, "0" + padded)
+    bad = text.notna() & ~padded.str.fullmatch(r"\d{3}|\d{5}|\d{9}", na=False)
+    refuse_rows(bad, name, "are not ZIP codes", "give five digits, or declare the column 'drop'")
+    return padded
+
+
+def _read_category(name: str, column: CategoryColumn, values: pd.Series) -> pd.Series:
+    names = {plain_token(source): level for source, level in column.names.items()}
+    text = as_text(values, keep=frozenset(names))
+    found = text.map(lambda t: names.get(plain_token(t)), na_action="ignore").astype(object)
+    refuse_rows(
+        text.notna() & found.isna(),
+        name,
+        "are outside the declared levels",
+        "add the level or map it",
+    )
+    return found.where(found.notna(), None)
+
+
+def _read_label(name: str, column: LabelColumn, values: pd.Series) -> pd.Series:
+    verdicts = {
+        label_token(value): verdict
+        for verdict in ("positive", "negative", "indeterminate")
+        for value in getattr(column, verdict)
+    }
+    declared = {str(v).strip() for v in (*column.positive, *column.negative, *column.indeterminate)}
+    text = as_text(values, keep=frozenset(declared))
+    found = text.map(lambda t: verdicts.get(label_token(t)), na_action="ignore").astype(object)
+    refuse_rows(
+        text.notna() & found.isna(),
+        name,
+        "are outside the declared label values",
+        "list them as positive, negative or indeterminate; leave unknown ones empty",
+    )
+    return found.where(found.notna(), None)
+
+
+_READERS: dict[str, Callable[[str, Any, Any], Any]] = {
+    "id": _read_id,
+    "cluster": _read_id,
+    "date": _read_date,
+    "age": _read_age,
+    "zip": _read_zip,
+    "category": _read_category,
+    "number": _read_number,
+    "label": _read_label,
+}

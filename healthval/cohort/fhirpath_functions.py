@@ -1,0 +1,210 @@
+"""FHIRPath functions on lists of JSON values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from healthval.cohort.fhirpath_operators import Items, as_boolean, distinct, exact, same, singleton
+from healthval.errors import ViewError
+
+
+class Env:
+    """What an expression can see besides its context: the resource, row and item numbers."""
+
+    __slots__ = ("index", "resource", "row")
+
+    def __init__(self, resource: Any, row: int = 0) -> None:
+        self.resource = resource
+        self.row = row
+        self.index = 0
+
+
+Path = Callable[[Items, Env], Items]
+
+
+def _where(items: Items, env: Env, criterion: Path) -> Items:
+    outer = env.index
+    found: Items = []
+    for env.index, item in enumerate(items):
+        verdict = criterion([item], env)
+        if verdict and as_boolean(verdict):
+            found.append(item)
+    env.index = outer
+    return found
+
+
+def _exists(items: Items, env: Env, criterion: Path | None = None) -> Items:
+    return [bool(items if criterion is None else _where(items, env, criterion))]
+
+
+def _select(items: Items, env: Env, projection: Path) -> Items:
+    outer = env.index
+    found: Items = []
+    for env.index, item in enumerate(items):
+        found += projection([item], env)
+    env.index = outer
+    return found
+
+
+def _repeat(items: Items, env: Env, projection: Path) -> Items:
+    found: Items = []
+    queue = _select(items, env, projection)
+    while queue:
+        fresh = [q for q in distinct(queue) if not any(same(q, f) for f in found)]
+        found += fresh
+        queue = _select(fresh, env, projection)
+    return found
+
+
+def _iif(items: Items, env: Env, test: Path, then: Path, otherwise: Path | None = None) -> Items:
+    if as_boolean(test(items, env)):
+        return then(items, env)
+    return otherwise(items, env) if otherwise else []
+
+
+def _where_url(items: Items, _env: Env, url: Items) -> Items:
+    wanted = singleton(url)
+    return [i for i in items if isinstance(i, dict) and i.get("url") == wanted]
+
+
+def _extension(items: Items, env: Env, url: Items) -> Items:
+    every = [
+        e for i in items if isinstance(i, dict) for e in (i.get("extension") or []) if e is not None
+    ]
+    return _where_url(every, env, url)
+
+
+def _resource_key(items: Items, _env: Env) -> Items:
+    return [i["id"] for i in items if isinstance(i, dict) and i.get("resourceType") and i.get("id")]
+
+
+def _join(items: Items, _env: Env, separator: Items | None = None) -> Items:
+    if any(not isinstance(i, str) for i in items):
+        raise ViewError("join() met a value that is not text; join strings only")
+    return [str(singleton(separator or []) or "").join(items)]
+
+
+def _count_argument(items: Items) -> int:
+    value = singleton(items)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ViewError("a function needs an integer; correct the path")
+    return value
+
+
+def _on_text(function: Callable[..., Any]) -> Callable[..., Items]:
+    """Lift a function of text to lists; empty in, empty out."""
+
+    def lifted(items: Items, _env: Env, *args: Items) -> Items:
+        values = [singleton(items), *(singleton(a) for a in args)]
+        if any(v is None for v in values):
+            return []
+        if not isinstance(values[0], str):
+            raise ViewError("a text function met a value that is not text; correct the path")
+        answer = function(*values)
+        return [] if answer is None else [answer]
+
+    return lifted
+
+
+def _substring(text: str, start: int, length: int | None = None) -> str | None:
+    if not 0 <= start < len(text):
+        return None
+    return text[start:] if length is None else text[start : start + max(length, 0)]
+
+
+def _to_integer(items: Items, _env: Env) -> Items:
+    value = singleton(items)
+    if isinstance(value, (bool, int)):
+        return [int(value)]
+    return [int(value)] if isinstance(value, str) and re.fullmatch(r"[+-]?\d+", value) else []
+
+
+def _to_decimal(items: Items, _env: Env) -> Items:
+    value = singleton(items)
+    if isinstance(value, (bool, int, float)):
+        return [float(value)]
+    if isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d+)?", value):
+        return [float(value)]
+    return []
+
+
+def _to_string(items: Items, _env: Env) -> Items:
+    value = singleton(items)
+    if isinstance(value, bool):
+        return ["true" if value else "false"]
+    return [str(value)] if isinstance(value, (str, int, float)) else []
+
+
+def _round(items: Items, _env: Env, digits: Items | None = None) -> Items:
+    value = singleton(items)
+    if value is None:
+        return []
+    return [
+        float(Decimal(exact(value)).quantize(Decimal(1).scaleb(-_count_argument(digits or [0]))))
+    ]
+
+
+def _all(items: Items, env: Env, criterion: Path) -> Items:
+    return [len(_where(items, env, criterion)) == len(items)]
+
+
+def _single(items: Items, _env: Env) -> Items:
+    singleton(items)
+    return items
+
+
+def _not(items: Items, _env: Env) -> Items:
+    value = as_boolean(items)
+    return [] if value is None else [not value]
+
+
+# Name: (numbers of arguments allowed, function of the items, the environment and the arguments).
+FUNCTIONS: dict[str, tuple[tuple[int, ...], Callable[..., Items]]] = {
+    "where": ((1,), _where),
+    "exists": ((0, 1), _exists),
+    "all": ((1,), _all),
+    "select": ((1,), _select),
+    "repeat": ((1,), _repeat),
+    "iif": ((2, 3), _iif),
+    "extension": ((1,), _extension),
+    "where_url": ((1,), _where_url),
+    "getResourceKey": ((0,), _resource_key),
+    "join": ((0, 1), _join),
+    "empty": ((0,), lambda i, _: [not i]),
+    "not": ((0,), _not),
+    "first": ((0,), lambda i, _: i[:1]),
+    "last": ((0,), lambda i, _: i[-1:]),
+    "tail": ((0,), lambda i, _: i[1:]),
+    "skip": ((1,), lambda i, _, n: i[max(_count_argument(n), 0) :]),
+    "take": ((1,), lambda i, _, n: i[: max(_count_argument(n), 0)]),
+    "single": ((0,), _single),
+    "count": ((0,), lambda i, _: [len(i)]),
+    "distinct": ((0,), lambda i, _: distinct(i)),
+    "isDistinct": ((0,), lambda i, _: [len(distinct(i)) == len(i)]),
+    "union": ((1,), lambda i, _, other: distinct(i + other)),
+    "combine": ((1,), lambda i, _, other: i + other),
+    "intersect": ((1,), lambda i, _, o: [x for x in distinct(i) if any(same(x, y) for y in o)]),
+    "exclude": ((1,), lambda i, _, o: [x for x in i if not any(same(x, y) for y in o)]),
+    "allTrue": ((0,), lambda i, _: [all(x is True for x in i)]),
+    "anyTrue": ((0,), lambda i, _: [any(x is True for x in i)]),
+    "allFalse": ((0,), lambda i, _: [all(x is False for x in i)]),
+    "anyFalse": ((0,), lambda i, _: [any(x is False for x in i)]),
+    "startsWith": ((1,), _on_text(str.startswith)),
+    "endsWith": ((1,), _on_text(str.endswith)),
+    "contains": ((1,), _on_text(lambda text, part: part in text)),
+    "indexOf": ((1,), _on_text(str.find)),
+    "substring": ((1, 2), _on_text(_substring)),
+    "upper": ((0,), _on_text(str.upper)),
+    "lower": ((0,), _on_text(str.lower)),
+    "trim": ((0,), _on_text(str.strip)),
+    "length": ((0,), _on_text(len)),
+    "replace": ((2,), _on_text(str.replace)),
+    "toInteger": ((0,), _to_integer),
+    "toDecimal": ((0,), _to_decimal),
+    "toString": ((0,), _to_string),
+    "abs": ((0,), lambda i, _: [] if (v := singleton(i)) is None else [abs(v)]),
+    "round": ((0, 1), _round),
+}

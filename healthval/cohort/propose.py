@@ -1,0 +1,251 @@
+"""Propose a plan's table from names and types, for the user to confirm; decides nothing.
+
+A value is written into the proposal only if it is a level that several cases share, for the plan
+travels and a rare level may be a person's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from healthval.cohort.columns import as_text
+from healthval.contracts.table import TableSchema, label_token
+from healthval.errors import CohortError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MIN_SHARED = 5
+MAX_LEVELS = 12
+MAX_VIEWS = 20
+_POSITIVE = frozenset("1 yes y positive pos malignant present case abnormal disease dead".split())  # noqa: SIM905
+_NEGATIVE = frozenset("0 no n negative neg benign absent control normal healthy alive".split())  # noqa: SIM905
+_LABEL = re.compile(
+    r"label|outcome|target|truth|reference|diagnos|histolog|patholog|sepsis|died|death|mortal|"
+    r"malign|cancer|disease|positive|event|^y$"
+)
+_PATIENT = re.compile(r"mrn|patient|subject|person|medical_?record")
+_KEY = re.compile(r"(^|_)(id|uid|key|no|nr|number|accession|visit|encounter|study|case)($|_)|mrn")
+_FREE = re.compile(
+    r"name|address|street|city|phone|fax|mail|ssn|note|remark|comment|text|narrative|report|url|"
+    r"insur|account|licen|plate|serial|device|doctor|physician|(^|_)ip($|_)"
+)
+_DATE = re.compile(r"date|time|dob|birth|born|(^|_)(on|at|day)$")
+_AGE = re.compile(r"(^|_)age($|_)")
+_ZIP = re.compile(r"zip|postal|postcode")
+_LEVEL = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}")
+_INPUT = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}")
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a plan could say; `questions` is what only the user can answer."""
+
+    table: TableSchema
+    inputs: tuple[str, ...]
+    subgroups: tuple[str, ...]
+    questions: tuple[str, ...]
+    views: dict[str, Any] | None = None
+
+    def to_plan(self) -> dict[str, Any]:
+        """Give the part of a plan that was proposed, ready for YAML."""
+        table = self.table.model_dump(mode="json", exclude_defaults=True)
+        return {"table": table, "inputs": list(self.inputs), "subgroups": list(self.subgroups)}
+
+
+def propose_table(frame: pd.DataFrame) -> Proposal:
+    """Propose a kind for every column, from its name first and its values second.
+
+    Raises
+    ------
+    CohortError
+        If the table has no rows or no column that could identify a case.
+    """
+    if not len(frame):
+        raise CohortError("the table has no rows; nothing can be proposed")
+    kinds = {str(name): _kind(str(name), frame[name]) for name in frame.columns}
+    keys = [name for name, k in kinds.items() if k["kind"] == "id"]
+    if not keys:
+        raise CohortError(
+            "no column identifies a case; add one whose values all differ, for example the visit"
+        )
+    questions = ["Is the first column declared 'id' the scored unit, and 'cluster' the patient?"]
+    label = _label(kinds, frame)
+    if label is None:
+        questions.append("Which column holds the reference standard? None looks like one.")
+    else:
+        questions.append(f"Is '{label}' the reference standard, and is its positive value right?")
+    dropped = [name for name, k in kinds.items() if k["kind"] == "drop"]
+    if dropped:
+        questions.append(f"{len(dropped)} columns are proposed to be dropped; is one an input?")
+    # The case's key comes first; the schema takes the first 'id' for it.
+    ordered = dict(sorted(kinds.items(), key=lambda item: item[0] != _best_key(keys, frame)))
+    inputs = [n for n, k in ordered.items() if k["kind"] in {"number", "age", "category"}]
+    return Proposal(
+        TableSchema.model_validate({"columns": ordered}),
+        tuple(n for n in inputs if _INPUT.fullmatch(n)),
+        tuple(n for n in inputs if kinds[n]["kind"] == "category" and _INPUT.fullmatch(n)),
+        tuple(questions),
+    )
+
+
+def _kind(name: str, values: pd.Series) -> dict[str, Any]:
+    import pandas as pd
+
+    lower = re.sub(r"[^a-z0-9]+", "_", name.lower())
+    text = as_text(values.reset_index(drop=True)).dropna()
+    number = pd.to_numeric(text, errors="coerce")
+    numeric = bool(len(text)) and bool(number.notna().all())
+    if _ZIP.search(lower):
+        return {"kind": "zip"}
+    if _AGE.search(lower) and numeric and number.between(0, 130).all():
+        return {"kind": "age"}
+    if _is_key(lower, text, len(values)):
+        return {"kind": "id" if text.is_unique else "cluster"}
+    if _FREE.search(lower):
+        return {"kind": "drop"}
+    if pd.api.types.is_datetime64_any_dtype(values) or (_DATE.search(lower) and _are_dates(text)):
+        return {"kind": "date"}
+    return _measured(text, numeric=numeric)
+
+
+def _measured(text: pd.Series, *, numeric: bool) -> dict[str, Any]:
+    counts = text.value_counts()
+    few = 0 < len(counts) <= MAX_LEVELS
+    shared = few and int(counts.min()) >= MIN_SHARED
+    if numeric and not (few and len(counts) == 2):
+        return {"kind": "number"}
+    if shared:
+        return {"kind": "category", "levels": _levels(sorted(map(str, counts.index)))}
+    return {"kind": "number"} if numeric else {"kind": "drop"}
+
+
+def _levels(found: list[str]) -> list[str] | dict[str, str]:
+    if all(_LEVEL.fullmatch(level) for level in found):
+        return found
+    named = {level: re.sub(r"[^A-Za-z0-9_.]+", "_", level).strip("_") for level in found}
+    return {
+        level: name if _LEVEL.fullmatch(name) else f"level_{name or i}"[:64]
+        for i, (level, name) in enumerate(named.items())
+    }
+
+
+def _is_key(lower: str, text: pd.Series, n: int) -> bool:
+    named = bool(_KEY.search(lower) or _PATIENT.search(lower)) and not _FREE.search(lower)
+    return named and len(text) == n and text.nunique() > min(MAX_LEVELS, n - 1)
+
+
+def _are_dates(text: pd.Series) -> bool:
+    import pandas as pd
+
+    parsed = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
+    return bool(len(text)) and bool(parsed.notna().all())
+
+
+def _best_key(keys: list[str], frame: pd.DataFrame) -> str:
+    """Prefer a visit's or study's key over a patient's, where both are unique."""
+    return min(keys, key=lambda name: bool(_PATIENT.search(name.lower())))
+
+
+def _label(kinds: dict[str, dict[str, Any]], frame: pd.DataFrame) -> str | None:
+    """Turn the most likely two-valued column into the label, in place."""
+    for name in sorted(kinds, key=lambda n: not _LABEL.search(n.lower())):
+        if kinds[name]["kind"] != "category" or not _LABEL.search(name.lower()):
+            continue
+        found = sorted(as_text(frame[name].reset_index(drop=True)).dropna().unique())
+        positive = [v for v in found if label_token(v).lower() in _POSITIVE]
+        negative = [v for v in found if label_token(v).lower() in _NEGATIVE]
+        rest = [v for v in found if v not in positive + negative]
+        if positive and negative:
+            kinds[name] = {"kind": "label", "positive": positive, "negative": negative}
+            if rest:
+                kinds[name]["indeterminate"] = rest
+            _keep_one_cluster(kinds)
+            return name
+    _keep_one_cluster(kinds)
+    return None
+
+
+def _keep_one_cluster(kinds: dict[str, dict[str, Any]]) -> None:
+    clusters = [n for n, k in kinds.items() if k["kind"] == "cluster"]
+    clusters.sort(key=lambda name: not _PATIENT.search(name.lower()))
+    for name in clusters[1:]:
+        kinds[name] = {"kind": "drop"}
+
+
+def propose_views(resources: Iterable[Mapping[str, Any]]) -> Proposal:
+    """Propose views over FHIR resources: the patient, and the commonest coded measurements.
+
+    Only codes become part of the proposal, never a text of the resources.
+
+    Raises
+    ------
+    CohortError
+        If there is no Patient among the resources.
+    """
+    n_patients = 0
+    codes: Counter[tuple[str, str]] = Counter()
+    for resource in resources:
+        n_patients += resource.get("resourceType") == "Patient"
+        if resource.get("resourceType") == "Observation" and "valueQuantity" in resource:
+            codes.update(_codes(resource))
+    if not n_patients:
+        raise CohortError("there is no Patient among the resources; export Patient as well")
+    common = [c for c, n in codes.most_common(MAX_VIEWS) if n >= MIN_SHARED]
+    views = {"patients": _patient_view()} | {_name(*c): _measurement_view(*c) for c in common}
+    columns: dict[str, Any] = {
+        "patient": {"kind": "id"},
+        "sex": {"kind": "category", "levels": ["female", "male", "other", "unknown"]},
+        "birth_date": {"kind": "date"},
+    }
+    columns |= {_name(*c): {"kind": "number"} for c in common}
+    return Proposal(
+        TableSchema.model_validate({"columns": columns}),
+        ("sex", *(_name(*c) for c in common)),
+        ("sex",),
+        (
+            "Which resource, or which table beside the resources, holds the reference standard?",
+            "Which measurement of several counts: the first, the last, the nearest to a date?",
+        ),
+        views,
+    )
+
+
+def _codes(resource: Mapping[str, Any]) -> set[tuple[str, str]]:
+    code = resource.get("code")
+    codings = code.get("coding") if isinstance(code, dict) else None
+    return {
+        ("loinc" if "loinc.org" in str(c.get("system")) else "code", str(c["code"]))
+        for c in codings or []
+        if isinstance(c, dict) and re.fullmatch(r"[A-Za-z0-9-]{1,20}", str(c.get("code", "")))
+    }
+
+
+def _name(system: str, code: str) -> str:
+    return f"{system}_{code.replace('-', '_')}"
+
+
+def _patient_view() -> dict[str, Any]:
+    column = [
+        {"name": "patient", "path": "getResourceKey()", "type": "string"},
+        {"name": "sex", "path": "gender", "type": "code"},
+        {"name": "birth_date", "path": "birthDate", "type": "date"},
+    ]
+    return {"resource": "Patient", "status": "draft", "select": [{"column": column}]}
+
+
+def _measurement_view(system: str, code: str) -> dict[str, Any]:
+    column = [
+        {"name": "patient", "path": "subject.getReferenceKey(Patient)", "type": "string"},
+        {"name": _name(system, code), "path": "value.ofType(Quantity).value", "type": "decimal"},
+    ]
+    return {
+        "resource": "Observation",
+        "status": "draft",
+        "select": [{"column": column}],
+        "where": [{"path": f"code.coding.where(code = '{code}').exists()"}],
+    }

@@ -1,0 +1,194 @@
+"""What runs and what rests, in dollars: pure sums over a price list.
+
+A month costs what rests (`idle`) plus, for each evaluation, its inferences (`estimate`) and the
+calls, index entries and one query around them (`overhead`). Free tiers are never netted off.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from healthval.costs.prices import Prices
+from healthval.errors import UsageError
+
+LAMBDA_GB = 0.5
+LAMBDA_EXTRA_SECONDS = 0.05
+LOG_BYTES_PER_CALL = 2_000
+MEMORY_MB = (1024, 2048, 3072, 4096, 5120, 6144)
+MAX_SECONDS = 60.0
+MAX_MEGABYTES = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """One line of a bill."""
+
+    what: str
+    usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """Lines that add up."""
+
+    lines: tuple[Cost, ...]
+
+    @property
+    def usd(self) -> float:
+        """The sum, in US dollars."""
+        return sum(line.usd for line in self.lines)
+
+    def share(self, what: str) -> float | None:
+        """Part of the sum that one line makes; None for a bill of nothing."""
+        total = self.usd
+        part = sum(line.usd for line in self.lines if line.what == what)
+        return part / total if total else None
+
+    def __add__(self, other: "Bill") -> "Bill":
+        """Add two bills line by line."""
+        return _bill((line.what, line.usd) for line in (*self.lines, *other.lines))
+
+    def __mul__(self, times: float) -> "Bill":
+        """Repeat the bill `times` over."""
+        return Bill(tuple(Cost(line.what, line.usd * times) for line in self.lines))
+
+
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """What is kept while nobody evaluates, in GB."""
+
+    images_gb: float = 3.0
+    objects_gb: float = 5.0
+    versions_gb: float = 1.0
+    logs_gb: float = 1.0
+
+
+def idle(prices: Prices, resting: Resting | None = None) -> Bill:
+    """Return a month in which nobody evaluates: storage, and nothing else.
+
+    The index (on demand, under 25 GB), serverless endpoints, functions, the API and the web
+    application firewall inside CloudFront's flat-rate free plan rest at no charge.
+    """
+    kept = resting or Resting()
+    return _bill(
+        [
+            ("model images (ECR)", kept.images_gb * prices["ecr_gb_month"]),
+            ("objects (S3)", kept.objects_gb * prices["s3_standard_gb_month"]),
+            ("earlier versions (S3)", kept.versions_gb * prices["s3_standard_gb_month"]),
+            ("logs (CloudWatch)", kept.logs_gb * prices["cloudwatch_logs_store_gb_month"]),
+            ("firewall (CloudFront free plan)", prices["cloudfront_flat_free_month"]),
+        ]
+    )
+
+
+def hardened(prices: Prices, *, zones: int = 2, endpoints: int = 3) -> Bill:
+    """Return what the hardened profile adds to `idle` each month.
+
+    Parameters
+    ----------
+    zones, endpoints : availability zones, and interface VPC endpoints in each
+    """
+    hours = prices.held.hours_per_month
+    return _bill(
+        [
+            ("own keys (KMS), 3", 3 * prices["kms_cmk_month"]),
+            (
+                "regional firewall (WAF), 3 rules",
+                prices["waf_webacl_month"] + 3 * prices["waf_rule_month"],
+            ),
+            (
+                "interface endpoints (VPC)",
+                endpoints * zones * hours * prices["vpc_interface_endpoint_az_hour"],
+            ),
+            ("data events (CloudTrail), 1 million", 1e6 * prices["cloudtrail_data_event"]),
+            ("secrets, 2", 2 * prices["secrets_manager_secret_month"]),
+            ("alarms, 5", 5 * prices["cloudwatch_alarm_month"]),
+            ("point-in-time recovery, 1 GB", prices["dynamodb_pitr_gb_month"]),
+            ("configuration items, 50", 50 * prices["config_item"]),
+        ]
+    )
+
+
+def estimate(
+    n_inferences: int, *, memory_mb: int, seconds: float, megabytes: float, prices: Prices
+) -> Bill:
+    """Return the cost of inferences, each its own call to the hub and to the model endpoint.
+
+    Rows of a table that travel in one batch are one call, so for tables this is the upper bound.
+
+    Parameters
+    ----------
+    memory_mb : of the serverless endpoint, 1024 to 6144 in steps of 1024
+    seconds : in the model, per call
+    megabytes : in and out, per call
+
+    Raises
+    ------
+    UsageError
+        If a figure is outside what a serverless endpoint takes.
+
+    References
+    ----------
+    SageMaker Serverless Inference: per second of the chosen memory, and per GB in and out.
+    """
+    _check(n_inferences, memory_mb, seconds, megabytes)
+    lambda_second = LAMBDA_GB * prices["lambda_gb_second_x86"]
+    each = _bill(
+        [
+            ("model (SageMaker)", seconds * prices[f"sagemaker_serverless_second_{memory_mb}_mb"]),
+            ("data (SageMaker)", megabytes / 1000 * prices["sagemaker_serverless_data_gb"]),
+            (
+                "hub (Lambda)",
+                prices["lambda_request"] + lambda_second * (seconds + LAMBDA_EXTRA_SECONDS),
+            ),
+            ("requests (API Gateway)", prices["apigw_http_request"]),
+            ("index (DynamoDB)", prices["dynamodb_wru"]),
+            ("logs (CloudWatch)", LOG_BYTES_PER_CALL / 1e9 * prices["cloudwatch_logs_ingest_gb"]),
+        ]
+    )
+    return each * n_inferences
+
+
+def overhead(prices: Prices) -> Bill:
+    """Return what one evaluation costs beside its inferences: 20 calls, 6 writes, one query."""
+    call_seconds = LAMBDA_GB * 2 * LAMBDA_EXTRA_SECONDS
+    calls, writes, reads, puts = 20, 6, 20, 3
+    scanned_tb = prices.held.athena_minimum_mb / 1e6
+    return _bill(
+        [
+            (
+                "hub (Lambda)",
+                calls * (prices["lambda_request"] + call_seconds * prices["lambda_gb_second_x86"]),
+            ),
+            ("requests (API Gateway)", calls * prices["apigw_http_request"]),
+            (
+                "index (DynamoDB)",
+                writes * prices["dynamodb_wru"] + reads * prices["dynamodb_rru"],
+            ),
+            ("objects (S3)", puts * prices["s3_put"]),
+            ("query (Athena)", scanned_tb * prices["athena_tb_scanned"]),
+        ]
+    )
+
+
+def month(n_evaluations: int, inferences: Bill, prices: Prices) -> Bill:
+    """Return a month with `n_evaluations`, each with the same `inferences` (from `estimate`)."""
+    return idle(prices) + (inferences + overhead(prices)) * n_evaluations
+
+
+def _bill(costs: Iterable[tuple[str, float]]) -> Bill:
+    added: dict[str, float] = {}
+    for what, usd in costs:
+        added[what] = added.get(what, 0.0) + usd
+    return Bill(tuple(Cost(what, usd) for what, usd in added.items()))
+
+
+def _check(n_inferences: int, memory_mb: int, seconds: float, megabytes: float) -> None:
+    rules: tuple[tuple[bool, str], ...] = (
+        (n_inferences >= 0, "the number of inferences must be 0 or more"),
+        (memory_mb in MEMORY_MB, "memory must be 1024 to 6144 MB in steps of 1024"),
+        (0 < seconds <= MAX_SECONDS, "an inference takes more than 0 and up to 60 s"),
+        (0 <= megabytes <= 2 * MAX_MEGABYTES, "a call moves up to 4 MB in and 4 MB out"),
+    )
+    for holds, rule in rules:
+        if not holds:
+            raise UsageError(f"{rule}; a serverless endpoint takes no other")

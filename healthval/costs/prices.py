@@ -1,0 +1,85 @@
+"""The dated price list: every figure with its unit and the mark that says how it was found."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from healthval.contracts.base import Line, Wire, read_wire
+from healthval.errors import UsageError
+
+
+class Price(Wire):
+    """One unit price. `bills_idle`: it is charged while nobody evaluates."""
+
+    usd: Annotated[float, Field(ge=0)]
+    per: Line
+    mark: Literal["list", "public", "api"]
+    bills_idle: bool = False
+    uncertain: bool = False
+
+
+class PriceList(Wire):
+    """The file as it stands."""
+
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
+    currency: Literal["USD"]
+    compiled: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+    hours_per_month: Annotated[int, Field(gt=0)]
+    athena_minimum_mb: Annotated[int, Field(ge=0)]
+    marks: dict[str, Line]
+    prices: dict[str, Price]
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Unit prices by name, in US dollars."""
+
+    held: PriceList
+
+    def __getitem__(self, name: str) -> float:
+        """Return a unit price in US dollars."""
+        return self.held.prices[name].usd
+
+    @property
+    def source(self) -> str:
+        """Where and when: for the line under every sum."""
+        return f"{self.held.region}, prices of {self.held.compiled}"
+
+    @property
+    def unconfirmed(self) -> tuple[str, ...]:
+        """Names of prices that were not read from AWS: refresh them before quoting a sum."""
+        return tuple(name for name, price in self.held.prices.items() if price.mark == "list")
+
+
+def load_prices(path: Path | None = None) -> Prices:
+    """Read a price list; without a path, the one that ships with the package.
+
+    Raises
+    ------
+    UsageError
+        If the file is missing or is no price list.
+    """
+    try:
+        return Prices(read_wire(PriceList, (path or _shipped()).read_bytes()))
+    except OSError:
+        raise UsageError("the price list cannot be read; give the path of a prices.json") from None
+    except ValueError as misfit:
+        raise UsageError(f"the price list is not usable: {misfit}") from None
+
+
+def as_json(prices: Prices) -> str:
+    """Write a price list as it is kept: one line a price, so that a refresh reads as a diff."""
+    held = prices.held.model_dump(mode="json", exclude_defaults=True)
+    rows = ",\n".join(
+        f"    {json.dumps(name)}: {json.dumps(price)}" for name, price in held.pop("prices").items()
+    )
+    return json.dumps(held, indent=2)[:-2] + ',\n  "prices": {\n' + rows + "\n  }\n}\n"
+
+
+def _shipped() -> Path:
+    package = Path(__file__).parents[1]
+    installed = package / "_share" / "infra" / "prices.json"
+    return installed if installed.exists() else package.parent / "infra" / "prices.json"

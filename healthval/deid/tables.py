@@ -1,0 +1,214 @@
+"""De-identify tables by their declared columns; what is not declared does not exist."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import InitVar, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from healthval.cohort import Cohort, TableSchema
+from healthval.cohort.tables import as_schema, check_frame
+from healthval.deid.policy import Policy
+from healthval.deid.secret import Secret, case_id, date_offset, pseudonym
+from healthval.errors import DeidentificationError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OLDEST_AGE = 90  # 45 CFR 164.514(b)(2)(i)(C): all ages over 89 are one category
+MINIMUM_LEVEL = 11  # a level with fewer rows becomes OTHER (CMS cell size policy)
+# ZIP3 areas of 20,000 people or fewer, Census 2010 (HHS Safe Harbor guidance; the list that
+# Microsoft's Tools for Health Data Anonymization ships).
+RESTRICTED_ZIP3 = frozenset(
+    "036 059 102 203 205 369 556 692 821 823 878 879 884 893".split()  # noqa: SIM905
+)
+_MODEL_INPUTS = ("number", "age", "category")
+_LOOKS_LIKE_ID_DIGITS = 6
+_SEAL = object()
+
+
+@dataclass(frozen=True, slots=True)
+class DeidentifiedCases:
+    """Cases of a table model as they may leave; made only by `deidentify_cases`.
+
+    Attributes
+    ----------
+    cases : names of the cases outside the site, "case-" and 16 hexadecimal digits
+    columns, rows : the model's inputs; row i belongs to case i, None where missing
+    actions : how often each de-identifying action changed a value
+    """
+
+    cases: tuple[str, ...]
+    columns: tuple[str, ...]
+    rows: tuple[tuple[float | int | str | None, ...], ...] = field(repr=False)
+    actions: tuple[tuple[str, int], ...]
+    seal: InitVar[object] = None
+
+    def __post_init__(self, seal: object) -> None:
+        if seal is not _SEAL:
+            raise DeidentificationError(
+                "DeidentifiedCases cannot be built by hand; use deidentify_cases"
+            )
+
+    def __repr__(self) -> str:
+        return f"DeidentifiedCases({len(self.cases)} cases, {len(self.columns)} columns)"
+
+
+def deidentify_table(
+    frame: pd.DataFrame, schema: TableSchema | Mapping[str, Any], policy: Policy, secret: Secret
+) -> pd.DataFrame:
+    """De-identify the declared columns of a table; labels, drops and undeclared columns are gone.
+
+    Ids and clusters become keyed pseudonyms, ages above 89 become 90, ZIP codes three digits or
+    000, rare levels OTHER; dates are removed, shifted by the patient's offset, or kept.
+
+    Raises
+    ------
+    CohortError
+        If a value does not fit its declaration.
+    DeidentificationError
+        If dates are to be shifted and no column names the patient.
+    """
+    schema = as_schema(schema)
+    leaving = {n: c for n, c in schema.columns.items() if c.kind not in {"label", "drop"}}
+    if not leaving:
+        raise DeidentificationError("the schema declares no column that may leave; declare one")
+    narrowed = schema.model_copy(update={"columns": leaving, "readers": "single"})
+    return _deidentified(check_frame(frame, narrowed), narrowed, policy, secret)[0]
+
+
+def deidentify_cases(
+    cohort: Cohort, columns: Sequence[str], policy: Policy, secret: Secret
+) -> DeidentifiedCases:
+    """Make the model's inputs fit to leave: only `columns`, only numbers, ages and categories.
+
+    Raises
+    ------
+    DeidentificationError
+        If a column is not declared, is of another kind, repeats, or holds what looks like record
+        numbers or dates.
+    """
+    names = tuple(columns)
+    _check_inputs(names, cohort)
+    sent = cohort.schema.model_copy(
+        update={"columns": {name: cohort.schema.columns[name] for name in names}}
+    )
+    frame, actions = _deidentified(cohort.frame[list(names)], sent, policy, secret)
+    actions["pseudonym"] += len(cohort)
+    rows = zip(*(_cells(frame[name]) for name in names), strict=True)
+    return DeidentifiedCases(
+        tuple(case_id(secret, str(key)) for key in cohort.cases),
+        names,
+        tuple(rows),
+        tuple(sorted(actions.items())),
+        seal=_SEAL,
+    )
+
+
+def _deidentified(
+    frame: pd.DataFrame, schema: TableSchema, policy: Policy, secret: Secret
+) -> tuple[pd.DataFrame, Counter[str]]:
+    import pandas as pd
+
+    actions: Counter[str] = Counter()
+    kept: dict[str, Any] = {}
+    for name, column in schema.columns.items():
+        if column.kind in {"drop", "label"} or (column.kind == "date" and policy.dates == "remove"):
+            actions["column_removed"] += 1
+        elif column.kind == "date":
+            kept[name] = _moved(frame, name, schema, policy, secret)
+            actions[f"date_{policy.dates}"] += int(kept[name].notna().sum())
+        else:
+            action, change = _CHANGES[column.kind]
+            kept[name] = change(frame[name], secret)
+            if action:
+                changed = frame[name].notna() & (kept[name] != frame[name])
+                actions[action] += int(changed.sum())
+    return pd.DataFrame(kept, index=frame.index), actions
+
+
+def _pseudonyms(values: pd.Series, secret: Secret) -> pd.Series:
+    return values.map({v: pseudonym(secret, "patient", str(v)) for v in values.unique()})
+
+
+def _capped_ages(values: pd.Series, _: Secret) -> pd.Series:
+    return values.where(~(values > OLDEST_AGE - 1), float(OLDEST_AGE))
+
+
+def _zip3(values: pd.Series, _: Secret) -> pd.Series:
+    short = values.str[:3]
+    return short.where(~short.isin(RESTRICTED_ZIP3), "000").where(short.notna(), None)
+
+
+def _common_levels(values: pd.Series, _: Secret) -> pd.Series:
+    counts = values.value_counts()
+    rare = counts.index[counts < MINIMUM_LEVEL]
+    return values.where(~values.isin(rare), "OTHER")
+
+
+def _moved(
+    frame: pd.DataFrame, name: str, schema: TableSchema, policy: Policy, secret: Secret
+) -> pd.Series:
+    import pandas as pd
+
+    if policy.dates == "keep":
+        return frame[name]
+    owners = schema.of_kind("cluster") or schema.of_kind("id")
+    if not owners:
+        raise DeidentificationError(
+            f"column '{name}': dates are shifted per patient, and no column names the patient; "
+            "declare one as 'cluster' or 'id'"
+        )
+    patients = frame[owners[0]]
+    days = patients.map({p: date_offset(secret, str(p)) for p in patients.unique()})
+    return frame[name] + pd.to_timedelta(days, unit="D")
+
+
+def _check_inputs(names: tuple[str, ...], cohort: Cohort) -> None:
+    if not names or len(set(names)) != len(names):
+        raise DeidentificationError("the model's inputs are empty or repeat; name each column once")
+    undeclared = [name for name in names if name not in cohort.schema.columns]
+    if undeclared:
+        raise DeidentificationError(
+            f"{len(undeclared)} inputs are not declared in the plan's table "
+            f"({', '.join(undeclared)}); declare or remove them"
+        )
+    for name in names:
+        kind = cohort.schema.columns[name].kind
+        if kind not in _MODEL_INPUTS:
+            raise DeidentificationError(
+                f"column '{name}' is declared '{kind}' and cannot be a model's input; "
+                "only numbers, ages and categories leave"
+            )
+        if kind == "number":
+            _check_not_an_identifier(name, cohort)
+
+
+def _check_not_an_identifier(name: str, cohort: Cohort) -> None:
+    """Refuse record numbers and dates that were declared as numbers without limits."""
+    column = cohort.schema.columns[name]
+    if getattr(column, "low", None) is not None and getattr(column, "high", None) is not None:
+        return
+    values = cohort.frame[name].dropna()
+    long = (values.abs() >= 10 ** (_LOOKS_LIKE_ID_DIGITS - 1)) & (values % 1 == 0)
+    if len(values) > 1 and long.all() and values.is_unique:
+        raise DeidentificationError(
+            f"column '{name}': {len(values)} of {len(cohort)} values are long whole numbers, each "
+            f"different, as record numbers are (first at row {values.index[0]}); "
+            "declare it 'id' or 'drop', or give the number its low and high"
+        )
+
+
+def _cells(values: pd.Series) -> list[float | int | str | None]:
+    return [None if gone else v for v, gone in zip(values.tolist(), values.isna(), strict=True)]
+
+
+_CHANGES: dict[str, tuple[str, Callable[[Any, Secret], Any]]] = {
+    "id": ("pseudonym", _pseudonyms),
+    "cluster": ("pseudonym", _pseudonyms),
+    "age": ("age_capped", _capped_ages),
+    "zip": ("zip_shortened", _zip3),
+    "category": ("level_merged", _common_levels),
+    "number": ("", lambda values, _: values),
+}

@@ -1,0 +1,122 @@
+"""What earlier releases say together with a new one: differencing against the ledger (pure)."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from healthval.contracts.base import canonical_json
+from healthval.contracts.submission import Submission
+from healthval.disclosure.draft import Context
+from healthval.disclosure.ledger import Entry
+from healthval.disclosure.policy import Policy
+from healthval.errors import DisclosureRefused
+from healthval.metrics.result import SiteResult
+
+MOST_COMPARED = 60  # releases whose cohorts are combined; older ones are compared pair by pair
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An earlier release about the same model, and the keyed digests of its cases."""
+
+    cohort: frozenset[str]
+    submission: Submission
+
+
+def past_releases(entries: Iterable[Entry], model: str) -> list[Past]:
+    """Read the releases about a model from the ledger."""
+    out = []
+    for entry in entries:
+        if entry.kind != "release" or entry.body["payload"]["model"] != model:
+            continue
+        payload = canonical_json(entry.body["payload"])
+        out.append(Past(frozenset(entry.body["cohort"]), Submission.model_validate_json(payload)))
+    return out
+
+
+def check_overlap(cohort: frozenset[str], past: Sequence[Past], policy: Policy) -> None:
+    """Refuse a cohort from which, with earlier ones, a few patients can be subtracted.
+
+    Parameters
+    ----------
+    cohort : keyed digests of the cases; ``patient:case`` where a patient may own several
+
+    Raises
+    ------
+    DisclosureRefused
+        If an earlier cohort, or a sum of earlier ones, differs from it by fewer patients than the
+        floor.
+    """
+    touching = [p.cohort for p in past if p.cohort & cohort and p.cohort != cohort]
+    for earlier in touching:
+        apart = (earlier - cohort, cohort - earlier)
+        if all(_patients(part) < policy.minimum_cell for part in apart):
+            raise _too_close(policy)
+    if _is_isolating(cohort, touching[-MOST_COMPARED:], policy):
+        raise _too_close(policy)
+
+
+def _too_close(policy: Policy) -> DisclosureRefused:
+    return DisclosureRefused(
+        "cohort",
+        f"with earlier releases about this model it singles out fewer than {policy.minimum_cell} "
+        "patients",
+        "release the earlier cohort again, or wait until enough patients are new",
+    )
+
+
+def _patients(cases: Iterable[str]) -> int:
+    return len({case.partition(":")[0] for case in cases})
+
+
+def _is_isolating(
+    cohort: frozenset[str], earlier: Sequence[frozenset[str]], policy: Policy
+) -> bool:
+    """Whether sums and differences of the cohorts leave few patients of the new one.
+
+    Patients who belong to the same cohorts form an atom; released counts are sums over atoms. If
+    earlier cohorts can be combined to cancel every large atom, what is left is about small ones.
+    """
+    if not earlier:
+        return False
+    member: dict[str, int] = dict.fromkeys(cohort, 1)
+    for bit, cases in enumerate(earlier, start=1):
+        for case in cases:
+            member[case] = member.get(case, 0) | 1 << bit
+    people = {(case.partition(":")[0], mask) for case, mask in member.items()}
+    sizes = Counter(mask for _, mask in people)
+    atoms = np.array(
+        [[mask >> bit & 1 for mask in sizes] for bit in range(len(earlier) + 1)], float
+    )
+    large = np.array([size >= policy.minimum_cell for size in sizes.values()])
+    weights = np.linalg.lstsq(atoms[1:, large].T, atoms[0, large], rcond=None)[0]
+    left = atoms[0] - weights @ atoms[1:]
+    return bool(np.abs(left[large]).max(initial=0) < 1e-7 and np.abs(left).max(initial=0) > 1e-7)
+
+
+def relate(result: SiteResult, past: Sequence[Past], policy: Policy) -> Context:
+    """Sort earlier releases by relation, and refuse if the sizes of the classes give a few away."""
+    cohort, m = result.cohort, result.evaluation.n_events
+    others = result.evaluation.n - m
+    same, nested = [], []
+    for p in past:
+        if not (p.cohort <= cohort or cohort <= p.cohort):
+            continue
+        s = p.submission
+        if not isinstance(s.n, int) or not isinstance(s.n_events, int):
+            continue
+        apart = (m - s.n_events, others - (s.n - s.n_events))
+        if not all(x == 0 or abs(x) >= policy.minimum_cell for x in apart):
+            raise DisclosureRefused(
+                "n_events",
+                f"with an earlier release it gives the outcome of fewer than {policy.minimum_cell} "
+                "patients",
+                "wait until more cases are new, or release the earlier cohort again",
+            )
+        if p.cohort == cohort and apart == (0, 0) and s.version == result.version:
+            same.append(s)
+        elif s.version == result.version:
+            nested.append(s)
+    return Context(same=tuple(same), nested=tuple(nested))

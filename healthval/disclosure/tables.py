@@ -1,0 +1,339 @@
+"""Subgroups, Table 1 and the flow: tables whose margins are known (pure)."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from healthval.contracts.submission import (
+    SUPPRESSED,
+    Cell,
+    FlowCount,
+    ReleasedSubgroup,
+    Submission,
+    TableOneRow,
+)
+from healthval.disclosure.draft import WITHHELD, Draft, rounded
+from healthval.disclosure.suppression import Row, rows_to_hide
+from healthval.errors import DisclosureRefused
+from healthval.metrics.result import Evaluation, SiteResult, SubgroupResult, TableOne
+
+OTHERS = "suppressed"  # stands for levels whose very name would tell about few patients
+
+
+Counts: TypeAlias = Mapping[str, tuple[int, int | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """The counts of a variable's levels, and which of them must not be known."""
+
+    counts: Counts
+    without_count: frozenset[str]
+    without_events: frozenset[str]
+
+
+def name_of(text: str) -> str:
+    """Make a level's name fit the wire: letters, digits, ``_`` and ``.``.
+
+    Examples
+    --------
+    >>> name_of("18-40"), name_of("female")
+    ('level_18_40', 'female')
+    """
+    name = re.sub(r"[^A-Za-z0-9_.]", "_", text)[:56]
+    return name if name[:1].isalpha() else f"level_{name}"
+
+
+def levels_of(
+    draft: Draft, evaluation: Evaluation, rows: tuple[TableOne, ...]
+) -> dict[str, Levels]:
+    """Decide level by level, over subgroups and Table 1 together: they count the same cases."""
+    counts: dict[str, dict[str, tuple[int, int | None]]] = {}
+    for s in evaluation.subgroups:
+        _add(counts, s.variable, s.level, (s.n, s.n_events))
+    for row in rows:
+        if row.mean is None and row.overall is not None:
+            _add(counts, row.variable, row.level, (row.overall, row.events))
+    return {variable: _decide(draft, variable, levels) for variable, levels in counts.items()}
+
+
+def _add(
+    counts: dict[str, dict[str, tuple[int, int | None]]],
+    variable: str,
+    level: str,
+    found: tuple[int, int | None],
+) -> None:
+    levels = counts.setdefault(variable, {})
+    before = levels.get(level, found)
+    if before[0] != found[0] or (None not in (before[1], found[1]) and before[1] != found[1]):
+        raise DisclosureRefused(
+            f"subgroups[{variable}]",
+            "a level has other counts in Table 1 than among the subgroups",
+            "count both over the cases analysed; their difference would single out a few",
+        )
+    levels[level] = found if before[1] is None else before
+
+
+def _decide(draft: Draft, variable: str, counts: Counts) -> Levels:
+    total = max(draft.n, sum(n for n, _ in counts.values()))
+    sizes: dict[str, Row] = {level: (n,) for level, (n, _) in counts.items()}
+    told = _told_before(draft, variable, counts)
+    more = draft.context.more
+    without_count = rows_to_hide(
+        sizes, (total,), draft.policy, told[0], more=more.get((variable, "n"), 0)
+    )
+    if not draft.classes_shown or any(e is None for _, e in counts.values()):
+        return Levels(counts, without_count, frozenset(counts))
+    split = {level: (e, n - e) for level, (n, e) in counts.items() if e is not None}
+    totals = (draft.n_events, draft.n_non_events) if total == draft.n else None
+    without_events = rows_to_hide(
+        split,
+        totals,
+        draft.policy,
+        without_count | told[1],
+        more=more.get((variable, "events"), 0),
+    )
+    return Levels(counts, without_count, without_events)
+
+
+def _told_before(
+    draft: Draft, variable: str, counts: Counts
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Levels whose count, or whose events, an earlier release would turn into a few patients'."""
+    no_count: set[str] = set()
+    no_events: set[str] = set()
+    for s in draft.context.same:
+        before = levels_shown(s).get(variable, {})
+        named = before.keys() - {OTHERS}
+        if named and OTHERS not in before and {name_of(level) for level in counts} != named:
+            # Other levels of the same cases: where two groupings overlap lies a smaller group.
+            no_count |= counts.keys()
+        if OTHERS in before and any(name_of(level) not in before for level in counts):
+            no_count |= {level for level in counts if name_of(level) not in before}
+    for s in draft.context.same + draft.context.nested:
+        before = levels_shown(s).get(variable, {})
+        for level, (n, e) in counts.items():
+            n_then, e_then = before.get(name_of(level), (None, None))
+            if n_then is not None and not draft.policy.shows(abs(n - n_then)):
+                no_count.add(level)
+            if n_then is None or e is None or e_then is None:
+                continue
+            apart = (abs(e - e_then), abs(n - e - (n_then - e_then)))
+            if not all(draft.policy.shows(x) for x in apart):
+                no_events.add(level)
+    return frozenset(no_count), frozenset(no_events)
+
+
+def levels_shown(s: Submission) -> dict[str, dict[str, tuple[int | None, int | None]]]:
+    """Collect the counts of cases and of events that a submission shows, by variable and level."""
+    out: dict[str, dict[str, tuple[int | None, int | None]]] = {}
+    for g in s.subgroups:
+        out.setdefault(g.variable, {})[g.level] = (_int(g.n), _int(g.n_events))
+    for r in s.table_one:
+        if r.mean is None:
+            before = out.setdefault(r.variable, {}).get(r.level, (None, None))
+            n, e = _int(r.overall), _int(r.events)
+            out[r.variable][r.level] = (
+                before[0] if n is None else n,
+                before[1] if e is None else e,
+            )
+    return out
+
+
+def _int(cell: Cell | None) -> int | None:
+    return cell if isinstance(cell, int) else None
+
+
+def released_subgroups(
+    draft: Draft, evaluation: Evaluation, levels: Mapping[str, Levels]
+) -> tuple[ReleasedSubgroup, ...]:
+    """Levels that may be named; the others become one row without counts per variable."""
+    out: list[ReleasedSubgroup] = []
+    for variable in dict.fromkeys(s.variable for s in evaluation.subgroups):
+        found = [s for s in evaluation.subgroups if s.variable == variable]
+        if len({s.level for s in found}) < len(found):
+            raise DisclosureRefused(
+                f"subgroups[{variable}]", "a level is given twice", "merge these levels"
+            )
+        out += _variable(draft, evaluation, found, levels[variable])
+    return tuple(out[:64])
+
+
+def _variable(
+    draft: Draft, evaluation: Evaluation, found: list[SubgroupResult], decided: Levels
+) -> list[ReleasedSubgroup]:
+    quiet_sensitivity = _rate_rows(draft, evaluation, found, decided, events=True)
+    quiet_specificity = _rate_rows(draft, evaluation, found, decided, events=False)
+    out = []
+    for s in found:
+        if s.level in decided.without_count:
+            draft.note(
+                f"subgroups[{s.variable}]", "a level, or what is left without it, is too small"
+            )
+            continue
+        if s.level in decided.without_events:
+            draft.note(
+                f"subgroups[{s.variable}.{s.level}]", "too few events or non-events in a level"
+            )
+            out.append(_row(s.variable, name_of(s.level), s.n))
+            continue
+        out.append(_level(draft, s, s.level in quiet_sensitivity, s.level in quiet_specificity))
+    if len(out) < len(found):
+        out.append(_row(found[0].variable, OTHERS, SUPPRESSED))
+    return out
+
+
+def _row(variable: str, level: str, n: Cell) -> ReleasedSubgroup:
+    return ReleasedSubgroup(
+        variable=variable,
+        level=level,
+        n=n,
+        n_events=SUPPRESSED,
+        auroc=WITHHELD,
+        oe=WITHHELD,
+        sensitivity=WITHHELD,
+        specificity=WITHHELD,
+    )
+
+
+def _level(
+    draft: Draft, s: SubgroupResult, no_sensitivity: bool, no_specificity: bool
+) -> ReleasedSubgroup:
+    events, others = s.n_events, s.n - s.n_events
+    smaller, counts = min(events, others), (s.n, s.n_events)
+    tp, tn = _hits(s, events=True), _hits(s, events=False)
+    discriminates = smaller >= draft.policy.minimum_class
+    return ReleasedSubgroup(
+        variable=s.variable,
+        level=name_of(s.level),
+        n=s.n,
+        n_events=s.n_events,
+        auroc=draft.estimate(s.auroc, smaller, counts=counts) if discriminates else WITHHELD,
+        oe=draft.estimate(s.oe, smaller, counts=counts),
+        sensitivity=WITHHELD
+        if no_sensitivity
+        else draft.estimate(s.sensitivity, events, counts=(tp[0], events)),
+        specificity=WITHHELD
+        if no_specificity
+        else draft.estimate(s.specificity, others, counts=(tn[0], others)),
+    )
+
+
+def _hits(s: SubgroupResult, *, events: bool) -> Row:
+    """Cases of a class on the right side of the threshold, and on the wrong one."""
+    size = s.n_events if events else s.n - s.n_events
+    rate = (s.sensitivity if events else s.specificity).value
+    right = round((rate or 0.0) * size)
+    return right, size - right
+
+
+def _rate_rows(
+    draft: Draft,
+    evaluation: Evaluation,
+    found: list[SubgroupResult],
+    decided: Levels,
+    *,
+    events: bool,
+) -> frozenset[str]:
+    """Levels whose sensitivity (or specificity) stays in; subgroups are judged at the first threshold."""
+    name = "sensitivity" if events else "specificity"
+    unknown = {s.level for s in found if getattr(s, name).value is None}
+    rows = {s.level: _hits(s, events=events) for s in found if s.level not in unknown}
+    totals = None
+    if evaluation.thresholds:
+        c = evaluation.thresholds[0].confusion
+        totals = (c.tp, c.fn) if events else (c.tn, c.fp)
+    if totals and any(totals[i] < sum(row[i] for row in rows.values()) for i in (0, 1)):
+        totals = None  # judged at another threshold, so nothing can be subtracted
+    more = draft.context.more.get((found[0].variable, name), 0)
+    return rows_to_hide(rows, totals, draft.policy, decided.without_events, more=more)
+
+
+def released_rows(
+    draft: Draft, rows: tuple[TableOne, ...], levels: Mapping[str, Levels]
+) -> tuple[TableOneRow, ...]:
+    """Table 1 without small counts, and numbers' means rounded to what one patient cannot move."""
+    out: list[TableOneRow] = []
+    for row in rows:
+        shown = _number(draft, row) if row.mean is not None else _counts(draft, row, levels)
+        if shown is None:
+            draft.note(
+                f"table_one[{row.variable}]", "a level, or what is left without it, is too small"
+            )
+            shown = TableOneRow(variable=row.variable, level=OTHERS, overall=SUPPRESSED)
+        if shown not in out:
+            out.append(shown)
+    return tuple(out[:100])
+
+
+def _counts(draft: Draft, row: TableOne, levels: Mapping[str, Levels]) -> TableOneRow | None:
+    decided = levels.get(row.variable)
+    if decided is None or row.level in decided.without_count or row.overall is None:
+        return None
+    split = row.level not in decided.without_events and row.events is not None
+    return TableOneRow(
+        variable=row.variable,
+        level=name_of(row.level),
+        overall=row.overall,
+        events=row.events if split else SUPPRESSED,
+        non_events=row.overall - row.events if split and row.events is not None else SUPPRESSED,
+    )
+
+
+def _number(draft: Draft, row: TableOne) -> TableOneRow | None:
+    if row.mean is None or row.sd is None or not draft.classes_shown:
+        return None
+    size = row.overall if row.overall is not None else draft.smaller_class
+    around = (draft.n, draft.n_events, draft.n_non_events)
+    if (
+        size < draft.policy.minimum_cell
+        or not row.sd > 0
+        or _is_binary(draft, (row.mean, row.sd), size)
+    ):
+        return None
+    # One patient four SD away moves the mean by 4 sd / size; the unit is a twentieth of that.
+    unit = max(row.sd / 500, row.sd / (5 * size))
+    d = min(draft.policy.max_decimals, -math.ceil(math.log10(unit)))
+    counted = row.overall is not None and all(draft.policy.shows(abs(size - x)) for x in around)
+    return TableOneRow(
+        variable=row.variable,
+        level=name_of(row.level),
+        overall=row.overall if counted else None,
+        mean=rounded(row.mean, d),
+        sd=rounded(row.sd, d),
+    )
+
+
+def _is_binary(draft: Draft, moments: tuple[float, float], size: int) -> bool:
+    """Whether mean and SD give away a count, as those of a 0/1 variable do, and a small one."""
+    mean, sd = moments
+    share = mean - math.floor(mean)
+    k = share * size
+    if abs(k - round(k)) > 1e-6 or abs(sd**2 - share * (1 - share)) > 1.5 / size:
+        return False
+    return not (draft.policy.shows(round(k)) and draft.policy.shows(size - round(k)))
+
+
+def released_flow(draft: Draft, result: SiteResult) -> tuple[FlowCount, ...]:
+    """Keep steps whose differences to all other known counts may be known; others are left out."""
+    counts = [n for _, n in result.flow]
+    if counts != sorted(counts, reverse=True):
+        raise DisclosureRefused(
+            "flow", "a step has more cases than the step before", "list the steps in their order"
+        )
+    apart = [
+        x
+        for x in (result.n_indeterminate, result.n_missing_reference)
+        if draft.policy.shows(x) and x
+    ]
+    known = {draft.n + sum(part) for part in ((), *((x,) for x in apart), tuple(apart))}
+    kept = []
+    for step, n in reversed(result.flow):
+        if all(draft.policy.shows(abs(n - k)) for k in known):
+            kept.append(FlowCount(step=step, n=n))
+            known |= {n} | {n - x for x in apart} | {n - sum(apart)}
+        else:
+            draft.note(f"flow[{step}]", "few cases were excluded here; steps are merged")
+    return tuple(reversed(kept))

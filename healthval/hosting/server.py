@@ -1,0 +1,220 @@
+"""HTTP for one model, by the SageMaker container contract: GET /ping, POST /invocations.
+
+The limits are those of SageMaker Serverless (4 MB a request, 60 s an answer), so that what works
+here works there. Nothing that was sent is repeated in an answer or a log line.
+"""
+
+import base64
+import binascii
+import json
+import re
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as Late
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from healthval.errors import HostingError
+from healthval.hosting.artefact import Predict
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+MAX_SECONDS = 60.0
+# What the SageMaker runtime calls these, so that boto3 raises the same error as on AWS.
+_ERROR_TYPES = {
+    429: "ThrottlingException",
+    503: "ServiceUnavailable",
+    500: "ModelError",
+    504: "ModelError",
+}
+_RUNTIME_PATH = re.compile(r"/endpoints/[A-Za-z0-9-]{1,63}/invocations")
+
+
+class Refused(Exception):
+    """An answer other than 200: HTTP status and a fixed sentence."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status, self.message = status, message
+
+
+class ModelServer(ThreadingHTTPServer):
+    """Serves one model; more than `max_concurrency` requests at once are turned away with 429."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        predict: Predict,
+        *,
+        max_concurrency: int = 4,
+        seconds: float = MAX_SECONDS,
+        inputs: str = "",
+    ) -> None:
+        super().__init__(address, _Handler)
+        self.seconds = seconds
+        self._inputs = inputs
+        self.stuck = False
+        self.last_used = time.monotonic()
+        self._predict = predict
+        self._pool = ThreadPoolExecutor(max_concurrency)
+        self._places = threading.BoundedSemaphore(max_concurrency)
+        self._count = threading.Lock()
+        self._in_flight = 0
+
+    @property
+    def idle_seconds(self) -> float:
+        """Seconds since the last request ended; 0 while one runs."""
+        return 0.0 if self._in_flight else time.monotonic() - self.last_used
+
+    def answer(self, body: bytes) -> bytes:
+        """Score the instances in an invocation's body."""
+        instances = read_instances(body, self._inputs)
+        if not self._places.acquire(blocking=False):
+            raise Refused(429, "all places of this model are taken; try again")
+        with self._count:
+            self._in_flight += 1
+        work: Future[list[float | None]] = self._pool.submit(self._predict, instances)
+        work.add_done_callback(self._is_done)
+        try:
+            scores = work.result(self.seconds)
+        except Late:
+            # A thread cannot be stopped: this process is given up and a fresh one takes over.
+            self.stuck = True
+            raise Refused(504, f"the model took longer than {self.seconds:g} s") from None
+        except HostingError as error:
+            raise Refused(500, str(error)) from None
+        except MemoryError:
+            raise Refused(500, "the model ran out of its memory") from None
+        except Exception as error:
+            raise Refused(500, f"the model raised {type(error).__name__}") from None
+        return json.dumps({"scores": scores}).encode()
+
+    def _is_done(self, _: object) -> None:
+        with self._count:
+            self._in_flight -= 1
+            self.last_used = time.monotonic()
+        self._places.release()
+
+    def drain(self, seconds: float) -> None:
+        """Wait for requests under way, at most `seconds`."""
+        end = time.monotonic() + seconds
+        while self._in_flight and not self.stuck and time.monotonic() < end:
+            time.sleep(0.01)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Stay silent where the base class would print a traceback with values in it."""
+
+
+def read_instances(body: bytes, inputs: str = "") -> list[Any]:
+    """Read instances from JSON.
+
+    ``columns`` and ``rows`` of a table; ``files`` in base64; ``addresses`` of files too large for
+    the call, which must lie below `inputs`; or ``instances`` as they are.
+
+    >>> read_instances(b'{"columns": ["age"], "rows": [[61], [null]]}')
+    [{'age': 61}, {'age': None}]
+    """
+    try:
+        sent = json.loads(body)
+        if "rows" in sent:
+            columns = sent["columns"]
+            return [dict(zip(columns, row, strict=True)) for row in sent["rows"]]
+        if "files" in sent:
+            return [base64.b64decode(text, validate=True) for text in sent["files"]]
+        if "addresses" in sent:
+            return [_fetch(address, inputs) for address in sent["addresses"]]
+        return list(sent["instances"])
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, binascii.Error):
+        raise Refused(
+            400, "the body is not JSON with columns and rows, files or instances"
+        ) from None
+
+
+def _fetch(address: str, inputs: str) -> bytes:
+    """Read a file that was left for us, and no other."""
+    place = address.removeprefix(inputs)
+    if not inputs or place == address or ".." in place or "%" in place:
+        raise Refused(400, "an address lies outside the inputs this server may read")
+    parts = urlsplit(address)
+    if parts.scheme == "file":
+        try:
+            return Path(unquote(parts.path)).read_bytes()
+        except OSError:
+            raise Refused(400, "there is no file at an address") from None
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        data: bytes = (
+            boto3.client("s3").get_object(Bucket=parts.netloc, Key=parts.path[1:])["Body"].read()
+        )
+    except (BotoCoreError, ClientError):
+        raise Refused(400, "there is no file at an address") from None
+    return data
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: ModelServer
+    protocol_version = "HTTP/1.1"
+    server_version, sys_version = "healthval", ""
+    # Head and body in one segment: apart they cost 44 ms a call (Nagle and delayed ACK).
+    wbufsize = -1
+    disable_nagle_algorithm = True
+    timeout = 65
+
+    def do_GET(self) -> None:
+        if self.path != "/ping":
+            self._send(404, b'{"error": "GET /ping or POST /invocations"}')
+        else:
+            self._send(503 if self.server.stuck else 200, b"{}")
+
+    def do_POST(self) -> None:
+        try:
+            self._send(200, self.server.answer(self._body()))
+        except Refused as refused:
+            self._send(refused.status, json.dumps({"error": refused.message}).encode())
+
+    def _body(self) -> bytes:
+        if self.path != "/invocations" and not _RUNTIME_PATH.fullmatch(self.path):
+            raise self._cut(404, "GET /ping or POST /invocations")
+        length = self.headers.get("Content-Length", "")
+        if not re.fullmatch(r"[0-9]{1,12}", length):
+            raise self._cut(411, "a Content-Length is needed")
+        if int(length) > MAX_BODY_BYTES:
+            raise self._cut(413, "a request holds up to 4 MB")
+        kind = self.headers.get("Content-Type", "application/json").split(";")[0].strip().lower()
+        if kind != "application/json":
+            raise self._cut(415, "the body must be application/json")
+        body = self.rfile.read(int(length))
+        if len(body) != int(length):
+            raise self._cut(400, "the body is shorter than its Content-Length")
+        return body
+
+    def _cut(self, status: int, message: str) -> Refused:
+        self.close_connection = True  # the unread body must not be taken for the next request
+        return Refused(status, message)
+
+    def _send(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        if status != 200:
+            self.send_header("x-amzn-errortype", _ERROR_TYPES.get(status, "ValidationError"))
+        self.send_header("Content-Length", str(len(body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Answer a malformed request without repeating its first line, as the base class does."""
+        self.close_connection = True
+        self.requestline, self.request_version, self.command = "", "HTTP/1.1", ""
+        self._send(code, b'{"error": "not a request this server understands"}')
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - name given by the base
+        """Write no access log: a path or a header may hold what must not be kept."""

@@ -1,0 +1,291 @@
+"""The ports on AWS, pay per request only: S3, one DynamoDB table on demand, SageMaker Serverless.
+
+The clients are boto3's and come from outside, so this module reads no region, key or environment.
+The table has the keys ``pk`` and ``sk`` (text) and its time-to-live on ``expires``.
+"""
+
+import base64
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from healthval.contracts.base import canonical_json
+from healthval.hub.ports import (
+    Clock,
+    Conflict,
+    HostedModel,
+    HostStatus,
+    HostUnavailable,
+    Item,
+    ModelFailed,
+    Offer,
+    StoreUnavailable,
+    Write,
+    check_object_key,
+    check_writes,
+)
+
+_LOST_RACE = {"ConditionalCheckFailed", "TransactionConflict"}
+_ENDPOINT: dict[str, HostStatus] = {
+    "InService": "serving",
+    "Updating": "serving",
+    "SystemUpdating": "serving",
+    "RollingBack": "serving",
+    "Creating": "starting",
+    "Failed": "failed",
+    "OutOfService": "failed",
+    "Deleting": "stopped",
+}
+# The model's own failures. Everything else (throttling, cold start, network) may pass.
+_MODEL_ERRORS = {"ModelError", "ValidationError"}
+
+
+@contextmanager
+def _reaching() -> Iterator[None]:
+    """Turn boto's errors, whose messages hold keys and values, into one that holds none."""
+    try:
+        yield
+    except (ClientError, BotoCoreError):
+        raise StoreUnavailable from None
+
+
+class S3Objects:
+    """Object store in a bucket; `If-None-Match` decides who was first.
+
+    The client must be made with ``Config(signature_version="s3v4")``: boto3 signs addresses by an
+    older scheme otherwise, which covers neither length nor checksum.
+    """
+
+    def __init__(self, client: Any, bucket: str) -> None:
+        self._s3, self._bucket = client, bucket
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        """Write once."""
+        check_object_key(key)
+        for attempt in range(5):
+            with _reaching():
+                status = self._put(key, data)
+            if status != "ConditionalRequestConflict":
+                return status == "written"
+            time.sleep(0.05 * 2**attempt)
+        raise StoreUnavailable
+
+    def get(self, key: str) -> bytes:
+        """Return the bytes."""
+        check_object_key(key)
+        with _reaching():
+            try:
+                data: bytes = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            except self._s3.exceptions.NoSuchKey:
+                raise KeyError(key) from None
+        return data
+
+    def delete(self, key: str) -> None:
+        """Remove the bytes if they are there."""
+        check_object_key(key)
+        with _reaching():
+            self._s3.delete_object(Bucket=self._bucket, Key=key)
+
+    def keys(self, prefix: str) -> list[str]:
+        """List keys by prefix."""
+        pages = self._s3.get_paginator("list_objects_v2")
+        with _reaching():
+            found = pages.paginate(Bucket=self._bucket, Prefix=prefix)
+            return sorted(entry["Key"] for page in found for entry in page.get("Contents", ()))
+
+    def address(self, key: str) -> str:
+        """Return the object's address."""
+        check_object_key(key)
+        return f"s3://{self._bucket}/{key}"
+
+    def offer(self, key: str, size: int, sha256: str, seconds: int) -> Offer | None:
+        """Sign a PUT: length and checksum are part of the signature, so S3 takes no other bytes."""
+        check_object_key(key)
+        checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
+        with _reaching():
+            url: str = self._s3.generate_presigned_url(
+                "put_object",
+                Params={
+                    "Bucket": self._bucket,
+                    "Key": key,
+                    "ContentLength": size,
+                    "ChecksumSHA256": checksum,
+                },
+                ExpiresIn=seconds,
+            )
+        if "X-Amz-SignedHeaders" not in url:
+            raise ValueError('the S3 client must have Config(signature_version="s3v4")')
+        return Offer(url, {"x-amz-checksum-sha256": checksum})
+
+    def _put(self, key: str, data: bytes) -> str:
+        try:
+            self._s3.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=data,
+                IfNoneMatch="*",
+                ChecksumAlgorithm="SHA256",
+                ServerSideEncryption="AES256",
+            )
+        except ClientError as error:
+            code: str = error.response["Error"]["Code"]
+            if code in {"PreconditionFailed", "ConditionalRequestConflict"}:
+                return code
+            raise
+        return "written"
+
+
+class DynamoIndex:
+    """Index in one table.
+
+    Every commit is a transaction, also of one write: only transactions carry a token by which a
+    repeated request (the answer was lost on the way) is not taken for a second writer.
+    """
+
+    def __init__(self, client: Any, table: str, clock: Clock) -> None:
+        self._dynamo, self._table, self._clock = client, table, clock
+
+    def get(self, partition: str, key: str) -> Item | None:
+        """Return the entry unless it has expired: DynamoDB removes late, within days."""
+        with _reaching():
+            answer = self._dynamo.get_item(
+                TableName=self._table, Key=_place(partition, key), ConsistentRead=True
+            )
+        item = _item(answer["Item"]) if "Item" in answer else None
+        return None if item is None or self._is_over(item) else item
+
+    def query(self, partition: str, prefix: str = "") -> list[Item]:
+        """Return a partition's entries by key."""
+        condition, values = "pk = :pk", {":pk": {"S": partition}}
+        if prefix:
+            condition, values = (
+                condition + " AND begins_with(sk, :sk)",
+                values | {":sk": {"S": prefix}},
+            )
+        pages = self._dynamo.get_paginator("query")
+        with _reaching():
+            found = [
+                _item(entry)
+                for page in pages.paginate(
+                    TableName=self._table,
+                    KeyConditionExpression=condition,
+                    ExpressionAttributeValues=values,
+                    ConsistentRead=True,
+                )
+                for entry in page["Items"]
+            ]
+        return [item for item in found if not self._is_over(item)]
+
+    def commit(self, writes: Sequence[Write]) -> None:
+        """Check and write in one transaction."""
+        check_writes(writes)
+        if not writes:
+            return
+        actions = [self._action(write) for write in writes]
+        with _reaching():
+            try:
+                self._dynamo.transact_write_items(TransactItems=actions)
+            except self._dynamo.exceptions.TransactionCanceledException as error:
+                reasons = error.response.get("CancellationReasons", ())
+                if _LOST_RACE.isdisjoint(reason.get("Code") for reason in reasons):
+                    raise
+                raise Conflict from None
+
+    def _action(self, write: Write) -> dict[str, Any]:
+        condition, values = self._condition(write.version)
+        about = {
+            "TableName": self._table,
+            "ConditionExpression": condition,
+            "ExpressionAttributeValues": values,
+        }
+        if write.value is None:
+            return {"Delete": {"Key": _place(write.partition, write.key), **about}}
+        entry = _place(write.partition, write.key) | {
+            "item": {"S": canonical_json(write.value).decode()},
+            "version": {"N": str(write.version + 1)},
+        }
+        if write.expires is not None:
+            entry["expires"] = {"N": str(write.expires)}
+        return {"Put": {"Item": entry, **about}}
+
+    def _condition(self, version: int) -> tuple[str, dict[str, Any]]:
+        now = {":now": {"N": str(int(self._clock()))}}
+        if version == 0:
+            return "attribute_not_exists(pk) OR expires <= :now", now
+        condition = "version = :version AND (attribute_not_exists(expires) OR expires > :now)"
+        # `version` is no reserved word of DynamoDB; `value` and `partition` are
+        return condition, now | {":version": {"N": str(version)}}
+
+    def _is_over(self, item: Item) -> bool:
+        return item.expires is not None and item.expires <= int(self._clock())
+
+
+def _place(partition: str, key: str) -> dict[str, dict[str, str]]:
+    return {"pk": {"S": partition}, "sk": {"S": key}}
+
+
+def _item(entry: dict[str, Any]) -> Item:
+    expires = int(entry["expires"]["N"]) if "expires" in entry else None
+    return Item(
+        entry["pk"]["S"],
+        entry["sk"]["S"],
+        json.loads(entry["item"]["S"]),
+        int(entry["version"]["N"]),
+        expires,
+    )
+
+
+class SageMakerHost:
+    """Model host of serverless endpoints that the model's stack has deployed.
+
+    The hub may only look and invoke. An endpoint nobody asks costs nothing, so there is nothing
+    to take down: a model that is stopped in the registry is just not asked.
+    """
+
+    def __init__(self, control: Any, runtime: Any) -> None:
+        self._control, self._runtime = control, runtime
+
+    def start(self, model: HostedModel) -> None:
+        """Check that the endpoint is in service."""
+        status = self.status(model)
+        if status == "starting":
+            raise HostUnavailable
+        if status != "serving":
+            raise ModelFailed(f"its endpoint is {status}; deploy the model's stack first")
+
+    def stop(self, model: HostedModel) -> None:
+        """Leave the endpoint as it is."""
+
+    def status(self, model: HostedModel) -> HostStatus:
+        """Ask SageMaker how the endpoint is."""
+        try:
+            answer = self._control.describe_endpoint(EndpointName=model.endpoint)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ValidationException":
+                return "stopped"  # this is how SageMaker says that there is none
+            raise HostUnavailable from None
+        except BotoCoreError:
+            raise HostUnavailable from None
+        return _ENDPOINT.get(answer["EndpointStatus"], "failed")
+
+    def invoke(self, model: HostedModel, body: bytes) -> bytes:
+        """Invoke the endpoint."""
+        try:
+            answer = self._runtime.invoke_endpoint(
+                EndpointName=model.endpoint,
+                ContentType="application/json",
+                Accept="application/json",
+                Body=body,
+            )
+            scores: bytes = answer["Body"].read()
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _MODEL_ERRORS:
+                raise ModelFailed("the model endpoint refused or failed") from None
+            raise HostUnavailable from None
+        except BotoCoreError:
+            raise HostUnavailable from None
+        return scores

@@ -1,0 +1,75 @@
+"""Agreement of readers of the reference standard: Cohen's kappa for two, Fleiss' for more."""
+
+from typing import Any
+
+import numpy as np
+from scipy.stats import norm
+
+from healthval.errors import MetricError
+from healthval.metrics.comparison import cohen_kappa
+from healthval.metrics.estimate import Estimate, not_estimable
+from healthval.metrics.inputs import Floats, is_missing
+
+
+def reader_agreement(ratings: Any, *, level: float = 0.95) -> Estimate:
+    """Estimate kappa with a large-sample interval; cases that a reader has not rated are left out.
+
+    Parameters
+    ----------
+    ratings : array or DataFrame, shape (n_cases, n_readers); any labels, missing where not read
+    level : of the interval
+
+    Returns
+    -------
+    Estimate with `n` the cases that all readers rated. Not estimable when all agree on one
+    category, for then chance explains everything.
+
+    Raises
+    ------
+    MetricError
+        If there are fewer than two readers or two cases.
+
+    References
+    ----------
+    `cohen_kappa` for two readers; Fleiss 1971, Psychol Bull 76:378, for more. The interval for more
+    readers is the delta method (each case's influence), as it is for two.
+
+    Examples
+    --------
+    >>> a = ["yes"] * 25 + ["no"] * 25
+    >>> b = ["yes"] * 20 + ["no"] * 5 + ["yes"] * 10 + ["no"] * 15
+    >>> round(reader_agreement(np.array([a, b]).T).value, 3)
+    0.4
+    """
+    table = np.asarray(ratings, dtype=object)
+    if table.ndim != 2 or table.shape[1] < 2:
+        raise MetricError("kappa needs at least two readers, one column each")
+    complete = np.array([not any(is_missing(r) for r in row) for row in table], dtype=bool)
+    table = table[complete].astype(str)
+    n, n_readers = table.shape
+    if n < 2:
+        raise MetricError(f"kappa needs at least two cases that all readers rated, there are {n}")
+    categories, codes = np.unique(table, return_inverse=True)
+    agreed = int((table == table[:, :1]).all(axis=1).sum())
+    if categories.size == 1:
+        reason = "all readers gave all cases the same category"
+        return not_estimable(reason, method="kappa", n=n, n_events=agreed, level=level)
+    if n_readers == 2:
+        return cohen_kappa(*codes.reshape(table.shape).T, level=level)
+    counts = np.array([(table == c).sum(axis=1) for c in categories], dtype=float)
+    value, influence = _fleiss(counts, n_readers)
+    se = float(np.sqrt(np.sum(influence**2)) / n)
+    half = float(norm.ppf((1 + level) / 2)) * se
+    lo, hi = max(-1.0, value - half), min(1.0, value + half)
+    return Estimate(value, lo, hi, se, level, "fleiss kappa, delta", n, agreed)
+
+
+def _fleiss(counts: Floats, r: int) -> tuple[float, Floats]:
+    """Kappa, and each case's influence on it; `counts` has shape (n_categories, n_cases)."""
+    share = counts.mean(axis=1) / r
+    chance = float(share @ share)
+    chance_of_case = 2 * (share @ counts / r - chance)
+    agreement = ((counts**2).sum(axis=0) - r) / (r * (r - 1))
+    observed = float(agreement.mean())
+    slope = (agreement - observed) * (1 - chance) - (1 - observed) * chance_of_case
+    return (observed - chance) / (1 - chance), slope / (1 - chance) ** 2

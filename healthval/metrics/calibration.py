@@ -1,0 +1,302 @@
+"""Whether predicted probabilities agree with what happened."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from healthval.errors import MetricError
+from healthval.metrics.curve import Curve, FlexibleCalibration, flexible_calibration
+from healthval.metrics.estimate import Estimate
+from healthval.metrics.inputs import Cases, Floats, Ints, read_probability_cases
+from healthval.metrics.intervals import Sample, two_sided_p
+from healthval.metrics.logistic import (
+    Counts,
+    LogisticFit,
+    NotEstimable,
+    deviance_of,
+    dot,
+    fit_logistic,
+    logit,
+    per_cluster,
+    robust_covariance,
+)
+from healthval.metrics.ranktable import RankTable
+
+Method = Literal["rcs5"]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Calibration of one set of cases; every statistic an `Estimate`.
+
+    `curve` holds (predicted, observed) on a fixed grid of at most 20 probabilities, pointwise
+    intervals; `observed` and `expected` are the sums of events and of scores. `joint_test` is the
+    likelihood-ratio statistic of intercept 0 and slope 1 together, with its p-value;
+    `spiegelhalter` is a z statistic with its p-value. `n_boundary` counts scores of exactly 0 or 1.
+    """
+
+    oe: Estimate
+    citl: Estimate
+    intercept: Estimate
+    slope: Estimate
+    joint_test: Estimate
+    brier: Estimate
+    scaled_brier: Estimate
+    log_loss: Estimate
+    ici_rcs5: Estimate
+    e50: Estimate
+    e90: Estimate
+    spiegelhalter: Estimate
+    curve: Curve
+    observed: int
+    expected: float
+    n_boundary: int
+
+
+def calibration(
+    reference: ArrayLike,
+    score: ArrayLike,
+    *,
+    curve: Method | None = "rcs5",
+    cluster: ArrayLike | None = None,
+    clip: float | None = None,
+) -> Calibration:
+    """Calibration in the large, intercept and slope, flexible curve and overall accuracy.
+
+    With clusters, every interval is cluster-robust (sums over patients). Scores of exactly 0 or 1 have no logit: intercept, slope and
+    calibration in the large are then not estimable unless `clip` moves such scores to `clip` and
+    1 - `clip`, which the method of each estimate records; the curve is fitted on the probability
+    scale instead.
+
+    Parameters
+    ----------
+    reference : bool or 0/1 array, shape (n_cases,)
+    score : probability array, shape (n_cases,)
+    curve : "rcs5", restricted cubic spline with 5 knots on logit score; None leaves it out
+    cluster : patient of each case, shape (n_cases,)
+    clip : probability strictly between 0 and 1/2
+
+    Raises
+    ------
+    MetricError
+        If the input does not fit; no value is quoted.
+
+    References
+    ----------
+    Cox 1958; Steyerberg 2010 Epidemiology 21:128; Van Calster 2016 J Clin Epidemiol 74:167;
+    Debray 2017 BMJ 356:i6460 (O:E); Austin and Steyerberg 2019 Stat Med 38:4051 (ICI);
+    Spiegelhalter 1986 Stat Med 5:421.
+
+    Examples
+    --------
+    >>> c = calibration([0, 0, 1, 0, 1, 1], [0.1, 0.4, 0.35, 0.2, 0.8, 0.6])
+    >>> print(f"{c.oe.value:.3f} {c.brier.value:.3f}")
+    1.224 0.139
+    """
+    if curve not in ("rcs5", None):
+        raise MetricError("curve must be 'rcs5' or None")
+    if clip is not None and not 0 < clip < 0.5:
+        raise MetricError("clip must lie strictly between 0 and 0.5, for example 1e-6")
+    return calibration_of(read_probability_cases(reference, score, cluster), curve=curve, clip=clip)
+
+
+def calibration_of(
+    cases: Cases,
+    *,
+    curve: Method | None = "rcs5",
+    clip: float | None = None,
+    table: RankTable | None = None,
+) -> Calibration:
+    """`calibration` of checked cases; a rank table already at hand saves the sort."""
+    sample = Sample(cases.n, cases.n_events)
+    table = table or RankTable.from_scores(cases.reference, cases.score)
+    boundary = int(np.count_nonzero((cases.score == 0) | (cases.score == 1)))
+    citl, intercept, slope, joint = _recalibration(cases, table, sample, (boundary, clip))
+    flexible = _flexible(cases, table, sample, curve)
+    y = cases.reference
+    return Calibration(
+        oe=observed_to_expected(cases),
+        citl=citl,
+        intercept=intercept,
+        slope=slope,
+        joint_test=joint,
+        brier=_mean((y - cases.score) ** 2, cases, sample),
+        scaled_brier=_scaled_brier(cases, sample),
+        log_loss=_log_loss(cases, sample),
+        ici_rcs5=flexible.ici,
+        e50=flexible.e50,
+        e90=flexible.e90,
+        spiegelhalter=_spiegelhalter(cases, sample),
+        curve=flexible.curve,
+        observed=cases.n_events,
+        expected=float(cases.score.sum()),
+        n_boundary=boundary,
+    )
+
+
+def observed_to_expected(cases: Cases, *, level: float = 0.95) -> Estimate:
+    """Events observed per event expected, interval on the log scale."""
+    sample = Sample(cases.n, cases.n_events, level)
+    expected = float(cases.score.sum())
+    if cases.n_events == 0 or expected == 0:
+        return sample.none("no event observed or none expected", "log")
+    ratio = cases.n_events / expected
+    if cases.cluster is None:
+        se_log = math.sqrt((1 - cases.n_events / cases.n) / cases.n_events)
+        return sample.log(ratio, se_log, "log")
+    influence = (cases.reference - ratio * cases.score) / cases.n_events
+    return sample.log(ratio, math.sqrt(_total_variance(influence, cases)), "log (cluster-robust)")
+
+
+def _total_variance(influence: Floats, cases: Cases) -> float:
+    """Variance of a sum of contributions that have mean zero."""
+    if cases.cluster is None:
+        return dot(influence, influence)
+    totals = per_cluster(influence, cases.cluster)
+    return dot(totals, totals) * totals.size / max(totals.size - 1, 1)
+
+
+def _mean(values: Floats, cases: Cases, sample: Sample) -> Estimate:
+    if cases.n < 2:
+        return sample.none("fewer than two cases", "wald")
+    mean = float(values.mean())
+    correction = cases.n / (cases.n - 1) if cases.cluster is None else 1.0
+    variance = _total_variance((values - mean) / cases.n, cases) * correction
+    return sample.wald(mean, math.sqrt(variance), _with_cluster("wald", cases))
+
+
+def _with_cluster(method: str, cases: Cases) -> str:
+    return method if cases.cluster is None else f"{method} (cluster-robust)"
+
+
+def _scaled_brier(cases: Cases, sample: Sample) -> Estimate:
+    """1 - Brier / (prevalence (1 - prevalence)); variance by the delta method."""
+    y, prevalence = cases.reference, cases.n_events / max(cases.n, 1)
+    worst = prevalence * (1 - prevalence)
+    if worst == 0:
+        return sample.none("all cases belong to one class", "delta")
+    loss = (y - cases.score) ** 2
+    brier = float(loss.mean())
+    slope = brier * (1 - 2 * prevalence) / worst**2
+    influence = (slope * (y - prevalence) - (loss - brier) / worst) / cases.n
+    se = math.sqrt(_total_variance(influence, cases))
+    return sample.wald(1 - brier / worst, se, _with_cluster("delta", cases))
+
+
+def _log_loss(cases: Cases, sample: Sample) -> Estimate:
+    given = np.where(cases.reference, cases.score, 1 - cases.score)
+    contradicted = int(np.count_nonzero(given == 0))
+    if contradicted:
+        return sample.none(
+            f"infinite: {contradicted} cases contradict a score of exactly 0 or 1", "wald"
+        )
+    return _mean(-np.log(given), cases, sample)
+
+
+def _spiegelhalter(cases: Cases, sample: Sample) -> Estimate:
+    p = cases.score
+    away = 1 - 2 * p
+    variance = float(np.sum(away**2 * p * (1 - p)))
+    if variance == 0:
+        return sample.none("every score is 0, 0.5 or 1", "spiegelhalter z")
+    z = float(np.sum((cases.reference - p) * away)) / math.sqrt(variance)
+    return replace(sample.bare(z, "spiegelhalter z", se=1.0), p=two_sided_p(z))
+
+
+@dataclass(frozen=True, slots=True)
+class _Logits:
+    """Distinct scores on the logit scale below a row of ones, with what occurred there."""
+
+    design: Floats
+    counts: Counts
+    row: Ints | None  # of each case, where patients must be summed
+
+    @property
+    def lp(self) -> Floats:
+        """The logit scores."""
+        return np.asarray(self.design[1])
+
+    def fit(
+        self, cases: Cases, design: Floats, *, start: Floats, offset: Floats | None
+    ) -> LogisticFit:
+        """Fit, with the covariance of patients where cases are clustered."""
+        fit = fit_logistic(design, self.counts, start=start, offset=offset)
+        if self.row is None or cases.cluster is None:
+            return fit
+        residual = cases.reference - fit.fitted(design, offset)[self.row]
+        robust = robust_covariance(design[:, self.row], residual, fit.covariance, cases.cluster)
+        return replace(fit, covariance=robust)
+
+
+def _recalibration(
+    cases: Cases, table: RankTable, sample: Sample, edge: tuple[int, float | None]
+) -> tuple[Estimate, Estimate, Estimate, Estimate]:
+    """Calibration in the large, intercept, slope, and the joint test of 0 and 1."""
+    boundary, clip = edge
+    method = "logistic wald" if clip is None else f"logistic wald (clip {clip:g})"
+    score = table.score if clip is None else np.clip(table.score, clip, 1 - clip)
+    reason = "all cases belong to one class"
+    if boundary and clip is None:
+        reason = f"{boundary} scores are exactly 0 or 1, where the logit is infinite; pass clip="
+    if (boundary and clip is None) or cases.n_events in (0, cases.n):
+        none = sample.none(reason, method)
+        return none, none, none, none
+    row = None if cases.cluster is None else np.searchsorted(table.score, cases.score)
+    events = table.pos.astype(np.float64)
+    design = np.ones((2, score.size))
+    design[1] = logit(score)
+    logits = _Logits(design, (events, events + table.neg), row)
+    method = _with_cluster(method, cases)
+    return _in_the_large(cases, logits, sample, method), *_intercept_and_slope(
+        cases, logits, sample, method
+    )
+
+
+def _in_the_large(cases: Cases, logits: _Logits, sample: Sample, method: str) -> Estimate:
+    try:
+        fit = logits.fit(cases, logits.design[:1], start=np.zeros(1), offset=logits.lp)
+    except NotEstimable as reason:
+        return sample.none(str(reason), method)
+    return sample.wald(float(fit.beta[0]), math.sqrt(fit.covariance[0, 0]), method)
+
+
+def _intercept_and_slope(
+    cases: Cases, logits: _Logits, sample: Sample, method: str
+) -> tuple[Estimate, Estimate, Estimate]:
+    try:
+        fit = logits.fit(cases, logits.design, start=np.array([0.0, 1.0]), offset=None)
+    except NotEstimable as reason:
+        none = sample.none(str(reason), method)
+        return none, none, none
+    intercept, slope = (
+        sample.wald(float(fit.beta[i]), math.sqrt(fit.covariance[i, i]), method) for i in (0, 1)
+    )
+    return intercept, slope, _joint(cases, logits, fit, sample)
+
+
+def _joint(cases: Cases, logits: _Logits, fit: LogisticFit, sample: Sample) -> Estimate:
+    """Likelihood ratio; with clusters, where likelihoods do not compare, a robust Wald test."""
+    if cases.cluster is None:
+        statistic = max(deviance_of(logits.lp, logits.counts) - fit.deviance, 0.0)
+        method = "likelihood ratio chi2 (2 df)"
+    else:
+        apart = fit.beta - np.array([0.0, 1.0])
+        statistic = float(apart @ np.linalg.solve(fit.covariance, apart))
+        method = "robust wald chi2 (2 df)"
+    return replace(sample.bare(statistic, method), p=math.exp(-statistic / 2))
+
+
+def _flexible(
+    cases: Cases, table: RankTable, sample: Sample, curve: Method | None
+) -> FlexibleCalibration:
+    reason = "not asked for"
+    if curve is not None:
+        try:
+            return flexible_calibration(cases, table, sample)
+        except NotEstimable as obstacle:
+            reason = str(obstacle)
+    none = sample.none(reason, "rcs5")
+    return FlexibleCalibration(none, none, none, ())

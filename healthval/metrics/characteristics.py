@@ -1,0 +1,70 @@
+"""Table 1: who the cases are, overall and by reference standard (STARD 2015, items 20 and 21)."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from healthval.errors import MetricError
+from healthval.metrics.inputs import Bools, is_missing
+from healthval.metrics.result import TableOne
+
+
+def table_one(columns: Mapping[str, Any], reference: ArrayLike) -> tuple[TableOne, ...]:
+    """Describe each column: counts of a category's levels, mean and SD of a number.
+
+    Parameters
+    ----------
+    columns : name to array of shape (n_cases,); numbers are described by their mean and SD, all
+        else by its levels
+    reference : bool array, shape (n_cases,)
+
+    Returns
+    -------
+    One row a level or number, and a level "missing" where values are. `overall`, `events` and
+    `non_events` count the cases that have the value.
+
+    Raises
+    ------
+    MetricError
+        If a column has not one value for each case.
+
+    Examples
+    --------
+    >>> table_one({"sex": np.array(["F", "M", "F"])}, [True, False, False])[0]
+    TableOne(variable='sex', level='F', overall=2, events=1, non_events=1, mean=None, sd=None)
+    """
+    events = np.asarray(reference, dtype=bool)
+    rows: list[TableOne] = []
+    for name, column in columns.items():
+        values = np.asarray(column)
+        if values.shape != events.shape:
+            raise MetricError(f"column '{name}' has not one value for each of {events.size} cases")
+        rows += (
+            _number(name, values, events)
+            if values.dtype.kind in "fiu"
+            else _levels(name, values, events)
+        )
+    return tuple(rows)
+
+
+def _number(name: str, values: Any, events: Bools) -> Iterator[TableOne]:
+    known = np.isfinite(values)
+    if known.any():
+        sd = float(np.std(values[known], ddof=1)) if known.sum() > 1 else None
+        counts = _counts(known, events)
+        yield TableOne(name, "mean", *counts, mean=float(np.mean(values[known])), sd=sd)
+    if not known.all():
+        yield TableOne(name, "missing", *_counts(~known, events))
+
+
+def _levels(name: str, values: Any, events: Bools) -> Iterator[TableOne]:
+    text = np.array(["missing" if is_missing(v) else str(v) for v in values.tolist()])
+    for level in np.unique(text):
+        yield TableOne(name, str(level), *_counts(text == level, events))
+
+
+def _counts(chosen: Bools, events: Bools) -> tuple[int, int, int]:
+    both = int(np.count_nonzero(chosen & events))
+    return int(np.count_nonzero(chosen)), both, int(np.count_nonzero(chosen)) - both

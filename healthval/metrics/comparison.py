@@ -1,0 +1,272 @@
+"""Two scores or two readers over the same cases, or one score in two groups of cases."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from healthval.errors import MetricError
+from healthval.metrics.delong import (
+    Placements,
+    delong_covariance,
+    obuchowski_covariance,
+    placements,
+)
+from healthval.metrics.discrimination import auroc_of, check_both_classes
+from healthval.metrics.estimate import Estimate
+from healthval.metrics.inputs import Cases, read_cases, read_reference
+from healthval.metrics.intervals import Sample, two_sided_p
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two AUROCs, their difference a - b, and the test that it is 0.
+
+    `z` is None, `p` 1 and `note` set when the difference has no variance because both scores
+    rank the cases alike. `df` is given where the reference distribution is t, not normal.
+    """
+
+    a: Estimate
+    b: Estimate
+    difference: Estimate
+    z: float | None
+    p: float | None
+    df: float | None = None
+    note: str | None = None
+
+
+def compare_auroc(
+    reference: ArrayLike,
+    score_a: ArrayLike,
+    score_b: ArrayLike,
+    *,
+    cluster: ArrayLike | None = None,
+) -> Comparison:
+    """Compare two scores of the same cases by their AUROC.
+
+    Parameters
+    ----------
+    reference : bool or 0/1 array, shape (n_cases,)
+    score_a, score_b : arrays, shape (n_cases,)
+    cluster : patient of each case; then Obuchowski's covariance
+
+    Raises
+    ------
+    SingleClassError
+        If a class is empty.
+    MetricError
+        If the input does not fit.
+
+    References
+    ----------
+    DeLong 1988 Biometrics 44:837 (pROC::roc.test, paired); Obuchowski 1997 Biometrics 53:567.
+
+    Examples
+    --------
+    >>> same = compare_auroc([0, 1, 0, 1], [0.1, 0.9, 0.4, 0.3], [0.2, 0.8, 0.5, 0.4])
+    >>> same.p, same.note
+    (1.0, 'both scores rank the cases alike')
+    """
+    cases_a = read_cases(reference, score_a, cluster)
+    cases_b = read_cases(reference, score_b, cluster)
+    check_both_classes(cases_a, "AUROC")
+    a, b = (placements(c.reference, c.score) for c in (cases_a, cases_b))
+    apart = Placements(a.auc - b.auc, a.v10 - b.v10, a.v01 - b.v01)
+    sample = Sample(cases_a.n, cases_a.n_events)
+    if cases_a.cluster is None:
+        method, variance = "delong paired", delong_covariance(apart, apart)
+    else:
+        method = "obuchowski paired"
+        variance = obuchowski_covariance(cases_a.reference, cases_a.cluster, apart, apart)
+    parts = (auroc_of(cases_a), auroc_of(cases_b))
+    return _tested(parts, sample, (apart.auc, variance, method))
+
+
+def _tested(
+    parts: tuple[Estimate, Estimate], sample: Sample, found: tuple[float, float | None, str]
+) -> Comparison:
+    difference, variance, method = found
+    if variance is None:
+        return Comparison(*parts, sample.none("a class has a single case", method), None, None)
+    se = math.sqrt(max(variance, 0.0))
+    estimate = sample.wald(difference, se, method)
+    if se == 0 and difference == 0:
+        note = "both scores rank the cases alike"
+        return Comparison(*parts, estimate, None, 1.0, note=note)
+    if se == 0:
+        note = "the difference has no variance in these cases"
+        return Comparison(*parts, sample.bare(difference, method), None, None, note=note)
+    z = difference / se
+    return Comparison(*parts, estimate, z, two_sided_p(z))
+
+
+def compare_auroc_unpaired(
+    reference_a: ArrayLike, score_a: ArrayLike, reference_b: ArrayLike, score_b: ArrayLike
+) -> Comparison:
+    """Compare the AUROC between two separate groups of cases (no patient in both).
+
+    Parameters
+    ----------
+    reference_a, score_a : arrays, shape (n_a,)
+    reference_b, score_b : arrays, shape (n_b,)
+
+    Raises
+    ------
+    SingleClassError
+        If a class of either group is empty.
+
+    References
+    ----------
+    DeLong 1988; t with Welch's degrees of freedom as in pROC::roc.test(paired = FALSE).
+
+    Examples
+    --------
+    >>> y, p = [0, 1, 0, 1, 1], [0.1, 0.9, 0.4, 0.3, 0.6]
+    >>> compare_auroc_unpaired(y, p, y, p).p
+    1.0
+    """
+    return compare_groups(read_cases(reference_a, score_a), read_cases(reference_b, score_b))
+
+
+def compare_groups(a: Cases, b: Cases) -> Comparison:
+    """`compare_auroc_unpaired` of checked cases."""
+    from scipy.special import stdtr
+
+    for cases in (a, b):
+        check_both_classes(cases, "AUROC")
+    first, second = auroc_of(a), auroc_of(b)
+    sample, method = Sample(a.n + b.n, a.n_events + b.n_events), "delong unpaired (welch t)"
+    if first.se is None or second.se is None or first.value is None or second.value is None:
+        reason = "the variance of an AUROC is 0 or unknown"
+        return Comparison(first, second, sample.none(reason, method), None, None)
+    variances = (first.se**2, second.se**2)
+    se, difference = math.sqrt(sum(variances)), first.value - second.value
+    shares = (v**2 / (c.n - 1) for v, c in zip(variances, (a, b), strict=True))
+    df = sum(variances) ** 2 / sum(shares)
+    t = difference / se
+    p = float(2 * stdtr(df, -abs(t)))
+    return Comparison(first, second, sample.wald(difference, se, method), t, p, df)
+
+
+@dataclass(frozen=True, slots=True)
+class PairedAccuracy:
+    """Cases only one of two readers got right, and McNemar's tests.
+
+    `only_a`, `only_b` : cases that only a, only b, classified as the reference standard does.
+    """
+
+    only_a: int
+    only_b: int
+    difference: Estimate
+    chi2: float | None
+    p: float
+    exact_p: float
+
+
+def mcnemar(reference: ArrayLike, positive_a: ArrayLike, positive_b: ArrayLike) -> PairedAccuracy:
+    """Compare the accuracy of two classifications of the same cases.
+
+    Parameters
+    ----------
+    reference, positive_a, positive_b : bool or 0/1 arrays, shape (n_cases,)
+
+    References
+    ----------
+    McNemar 1947 Psychometrika 12:153, without continuity correction; exact: binomial.
+
+    Examples
+    --------
+    >>> mcnemar([1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 0, 0]).exact_p
+    1.0
+    """
+    from scipy.special import bdtr
+
+    y, a, b = (
+        read_reference(x, name)
+        for x, name in ((reference, "reference"), (positive_a, "a"), (positive_b, "b"))
+    )
+    if not y.size == a.size == b.size:
+        raise MetricError("reference and both classifications need one value per case")
+    only_a = int(np.count_nonzero((a == y) & (b != y)))
+    only_b = int(np.count_nonzero((b == y) & (a != y)))
+    sample, split = Sample(y.size, int(y.sum())), only_a + only_b
+    if split == 0:
+        return PairedAccuracy(0, 0, _accuracy_gap(sample, 0, 0), None, 1.0, 1.0)
+    chi2 = (only_a - only_b) ** 2 / split
+    exact = min(1.0, 2 * float(bdtr(min(only_a, only_b), split, 0.5)))
+    p = two_sided_p(math.sqrt(chi2))
+    return PairedAccuracy(only_a, only_b, _accuracy_gap(sample, only_a, only_b), chi2, p, exact)
+
+
+def _accuracy_gap(sample: Sample, only_a: int, only_b: int) -> Estimate:
+    if sample.n == 0:
+        return sample.none("no case", "wald paired")
+    gap = (only_a - only_b) / sample.n
+    se = math.sqrt(((only_a + only_b) / sample.n - gap**2) / sample.n)
+    return sample.wald(gap, se, "wald paired")
+
+
+def cohen_kappa(
+    a: ArrayLike, b: ArrayLike, *, quadratic: bool = False, level: float = 0.95
+) -> Estimate:
+    """Agreement of two classifications beyond chance; quadratic weights for ordered classes.
+
+    Parameters
+    ----------
+    a, b : class codes 0, 1, 2, ..., shape (n_cases,)
+    quadratic : weight disagreement by the squared distance of the codes
+
+    Raises
+    ------
+    MetricError
+        If the codes are not whole numbers from 0, or the lengths differ.
+
+    References
+    ----------
+    Cohen 1960, 1968; standard error of Fleiss, Cohen and Everitt 1969 Psychol Bull 72:323.
+
+    Examples
+    --------
+    >>> print(f"{cohen_kappa([0, 0, 1, 1], [0, 1, 1, 1]).value:.2f}")
+    0.50
+    """
+    table = agreement_table(a, b)
+    return kappa_of(table, quadratic=quadratic, level=level)
+
+
+def agreement_table(a: ArrayLike, b: ArrayLike) -> NDArray[np.int64]:
+    """Cases by class of a (rows) and of b (columns)."""
+    first, second = (np.asarray(x) for x in (a, b))
+    whole = all(x.ndim == 1 and x.dtype.kind in "iub" for x in (first, second))
+    if not whole or first.size != second.size or min(first.size, 1) == 0:
+        raise MetricError("give two equally long lists of class codes 0, 1, 2, ...")
+    if min(first.min(), second.min()) < 0 or max(first.max(), second.max()) > 1000:
+        raise MetricError("class codes must run from 0 and stay below 1000")
+    size = int(max(first.max(), second.max())) + 1
+    codes = first.astype(np.int64) * size + second
+    return np.bincount(codes, minlength=size * size).reshape(size, size)
+
+
+def kappa_of(table: NDArray[np.int64], *, quadratic: bool, level: float = 0.95) -> Estimate:
+    """`cohen_kappa` of a table of counts."""
+    n, size = int(table.sum()), len(table)
+    sample = Sample(n, n, level)
+    apart = np.subtract.outer(np.arange(size), np.arange(size))
+    w = 1 - (apart / max(size - 1, 1)) ** 2 if quadratic else (apart == 0).astype(float)
+    p = table / n
+    rows, columns = p.sum(axis=1), p.sum(axis=0)
+    observed, chance = float((w * p).sum()), float((w * np.outer(rows, columns)).sum())
+    method = "fleiss quadratic" if quadratic else "fleiss"
+    if chance == 1:
+        return sample.none("both readers use a single class", method)
+    kappa = (observed - chance) / (1 - chance)
+    expected = (w @ columns)[:, None] + (rows @ w)[None, :]
+    spread = float((p * (w - expected * (1 - kappa)) ** 2).sum())
+    variance = (spread - (kappa - chance * (1 - kappa)) ** 2) / (n * (1 - chance) ** 2)
+    return _within_one(sample.wald(kappa, math.sqrt(max(variance, 0.0)), method))
+
+
+def _within_one(estimate: Estimate) -> Estimate:
+    lo, hi = estimate.lo or 0.0, estimate.hi or 0.0
+    return replace(estimate, lo=max(lo, -1.0), hi=min(hi, 1.0))

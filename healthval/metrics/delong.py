@@ -1,0 +1,139 @@
+"""Variance of the AUROC: DeLong from a rank table, Obuchowski from placements, Newcombe's method 5."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from healthval.metrics.inputs import Bools, Floats, Ints
+from healthval.metrics.logistic import dot
+from healthval.metrics.ranktable import RankTable
+
+
+@dataclass(frozen=True, slots=True)
+class Placements:
+    """Share of the other class that each case beats (ties half), in the caller's order."""
+
+    auc: float
+    v10: Floats
+    v01: Floats
+
+
+def auc_and_variance(table: RankTable) -> tuple[float, float | None]:
+    """Mann-Whitney AUROC with half credit for ties, and DeLong's variance.
+
+    The variance is None when a class has a single case.
+
+    References
+    ----------
+    DeLong 1988 Biometrics 44:837; Sun and Xu 2014 IEEE Signal Process Lett 21:1389.
+    """
+    m, n = table.n_pos, table.n_neg
+    pos, below = _steps(table.cum_pos), _twice_mid(table.cum_neg)
+    auc = dot(pos, below) / (2.0 * m * n)
+    if min(m, n) < 2:
+        return auc, None
+    s10 = _spread(pos, below, (2.0 * n, auc))
+    neg, above = _steps(table.cum_neg), _twice_mid(table.cum_pos)
+    # Twice the positives above is 2 m - above: the same distance from the mean, turned round.
+    s01 = _spread(neg, above, (2.0 * m, 1 - auc))
+    return auc, s10 / (m - 1) / m + s01 / (n - 1) / n
+
+
+def _steps(cumulative: Ints) -> Floats:
+    """Cases of a class at each score."""
+    steps = cumulative.astype(np.float64)
+    steps[1:] -= cumulative[:-1]
+    return steps
+
+
+def _twice_mid(cumulative: Ints) -> Floats:
+    """Twice the cases below each score, with half of those at it."""
+    mid = cumulative.astype(np.float64)
+    mid[1:] += cumulative[:-1]
+    return mid
+
+
+def _spread(weight: Floats, values: Floats, scale: tuple[float, float]) -> float:
+    """Weighted sum of squares of values / unit about the mean; `values` is used up."""
+    unit, mean = scale
+    values /= unit
+    values -= mean
+    values *= values
+    return dot(weight, values)
+
+
+def placements(reference: Bools, score: Floats) -> Placements:
+    """Placement values per case: `v10` of the positives, `v01` of the negatives."""
+    order = np.argsort(score)
+    ranked, labels = score[order], reference[order]
+    last = np.append(ranked[1:] != ranked[:-1], True)
+    ends = np.flatnonzero(last)
+    cum_pos = np.cumsum(labels, dtype=np.int64)[ends]
+    table = RankTable(ranked[ends], cum_pos, ends + 1 - cum_pos)
+    m, n = table.n_pos, table.n_neg
+    group = np.empty(score.size, np.int64)
+    group[order] = np.cumsum(last) - last
+    v10 = (table.cum_neg - 0.5 * table.neg) / n
+    v01 = (m - table.cum_pos + 0.5 * table.pos) / m
+    auc = dot(_steps(table.cum_pos), _twice_mid(table.cum_neg)) / (2.0 * m * n)
+    return Placements(auc, v10[group[reference]], v01[group[~reference]])
+
+
+def delong_covariance(a: Placements, b: Placements) -> float | None:
+    """Covariance of two AUROCs over the same cases; None when a class has a single case."""
+    m, n = a.v10.size, a.v01.size
+    if min(m, n) < 2:
+        return None
+    s10 = float(np.einsum("i,i->", a.v10 - a.auc, b.v10 - b.auc)) / (m - 1)
+    s01 = float(np.einsum("i,i->", a.v01 - a.auc, b.v01 - b.auc)) / (n - 1)
+    return s10 / m + s01 / n
+
+
+def obuchowski_covariance(
+    reference: Bools, cluster: Ints, a: Placements, b: Placements
+) -> float | None:
+    """Covariance when a patient owns several cases; with singletons it is DeLong's exactly.
+
+    None when either class comes from fewer than two clusters.
+
+    References
+    ----------
+    Obuchowski 1997 Biometrics 53:567.
+    """
+    size = int(cluster.max()) + 1
+    in_pos, in_neg = cluster[reference], cluster[~reference]
+    with_pos, with_neg = (np.bincount(codes, minlength=size) > 0 for codes in (in_pos, in_neg))
+    i10, i01, i = (int(np.count_nonzero(x)) for x in (with_pos, with_neg, with_pos | with_neg))
+    if min(i10, i01) < 2:
+        return None
+    m, n = in_pos.size, in_neg.size
+    pos_a, pos_b = (np.bincount(in_pos, (x.v10 - x.auc) / m, size) for x in (a, b))
+    neg_a, neg_b = (np.bincount(in_neg, (x.v01 - x.auc) / n, size) for x in (a, b))
+    cross = float(pos_a @ neg_b + neg_a @ pos_b) * i / (i - 1)
+    return float(pos_a @ pos_b) * i10 / (i10 - 1) + float(neg_a @ neg_b) * i01 / (i01 - 1) + cross
+
+
+def newcombe_interval(auc: float, m: float, n: float, z: float) -> tuple[float, float]:
+    """Newcombe's method 5: score-type inversion of the Hanley-McNeil variance.
+
+    `m` and `n` may be effective sizes. Conservative, and never degenerate at 0 or 1.
+
+    References
+    ----------
+    Newcombe 2006 Stat Med 25:559.
+    """
+    from scipy.optimize import brentq
+
+    half = (m + n) / 2 - 1
+
+    def excess(theta: float) -> float:
+        spread = z**2 * (1 + half * ((1 - theta) / (2 - theta) + theta / (1 + theta))) / (m * n)
+        if auc == 1:  # one factor 1 - theta taken out: 1 itself is not the bound
+            return 1 - theta - theta * spread
+        return (auc - theta) ** 2 - theta * (1 - theta) * spread
+
+    if auc < 0.5:
+        lo, hi = newcombe_interval(1 - auc, n, m, z)
+        return 1 - hi, 1 - lo
+    lo = float(brentq(excess, 0.0, auc, xtol=1e-15))
+    return lo, 1.0 if auc == 1 else float(brentq(excess, auc, 1.0, xtol=1e-15))

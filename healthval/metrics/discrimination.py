@@ -1,0 +1,274 @@
+"""How well the score separates cases with from cases without the target condition."""
+
+import math
+import warnings
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from healthval.errors import MetricError, SingleClassError
+from healthval.metrics.delong import (
+    auc_and_variance,
+    newcombe_interval,
+    obuchowski_covariance,
+    placements,
+)
+from healthval.metrics.estimate import Estimate
+from healthval.metrics.inputs import Cases, DirectionWarning, Floats, Ints, read_cases
+from healthval.metrics.intervals import Bootstrap, Sample, percentile, wilson
+from healthval.metrics.logistic import dot
+from healthval.metrics.ranktable import RankTable
+from healthval.metrics.resampling import resampled_aucs, resampled_tables
+
+AucInterval = Literal["logit-delong", "delong", "newcombe", "bootstrap"]
+SMALL_CLASS = 30
+
+
+def auroc(
+    reference: ArrayLike,
+    score: ArrayLike,
+    *,
+    cluster: ArrayLike | None = None,
+    ci: AucInterval | Bootstrap = "logit-delong",
+    level: float = 0.95,
+) -> Estimate:
+    """Area under the ROC curve: the chance that a case with the condition scores higher.
+
+    Ties count one half. The default interval is DeLong's variance on the logit scale; when the
+    AUROC is 0 or 1, its variance 0 or a class under 30 cases, Newcombe's method 5 takes its place
+    (with clusters: at class sizes divided by the design effect). The method is in the result.
+
+    Parameters
+    ----------
+    reference : bool or 0/1 array, shape (n_cases,)
+    score : array, shape (n_cases,); any finite number, higher means more likely
+    cluster : patient of each case, shape (n_cases,); then Obuchowski's variance
+    ci : "logit-delong", "delong" (pROC's default), "newcombe", "bootstrap", or a `Bootstrap`
+    level : confidence level
+
+    Raises
+    ------
+    SingleClassError
+        If a class is empty.
+    MissingPredictionError, MetricError
+        If the input does not fit; no value is quoted.
+
+    Warns
+    -----
+    DirectionWarning
+        If the whole interval lies below 1/2. The score is never flipped.
+
+    References
+    ----------
+    DeLong 1988 Biometrics 44:837; Obuchowski 1997 Biometrics 53:567; Newcombe 2006 Stat Med 25:559.
+
+    Examples
+    --------
+    >>> print(auroc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], ci="delong"))
+    0.750 (95% CI 0.057 to 1.000)
+    """
+    estimate = auroc_of(read_cases(reference, score, cluster), ci=ci, level=level)
+    warn_if_inverted(estimate)
+    return estimate
+
+
+def warn_if_inverted(auc: Estimate) -> None:
+    """Tell the user that labels or score direction may be inverted."""
+    if auc.hi is not None and auc.hi < 0.5:
+        warnings.warn(
+            "the AUROC lies below 1/2 with its whole interval: labels or score direction may be "
+            "inverted (nothing was flipped)",
+            DirectionWarning,
+            stacklevel=3,
+        )
+
+
+def auroc_of(
+    cases: Cases,
+    *,
+    ci: AucInterval | Bootstrap = "logit-delong",
+    level: float = 0.95,
+    table: RankTable | None = None,
+) -> Estimate:
+    """`auroc` of checked cases; a rank table already at hand saves the sort."""
+    check_both_classes(cases, "AUROC")
+    if ci not in ("logit-delong", "delong", "newcombe", "bootstrap") and not isinstance(
+        ci, Bootstrap
+    ):
+        raise MetricError("ci must be 'logit-delong', 'delong', 'newcombe' or 'bootstrap'")
+    if table is None and cases.cluster is None:
+        table = RankTable.from_scores(cases.reference, cases.score)
+    auc, variance, effect = _point(cases, table)
+    sample = Sample(cases.n, cases.n_events, level)
+    se = math.sqrt(variance) if variance else None
+    if ci == "bootstrap" or isinstance(ci, Bootstrap):
+        plan = ci if isinstance(ci, Bootstrap) else Bootstrap()
+        replicates = resampled_aucs(cases, plan)
+        return sample.given(
+            auc,
+            percentile(replicates, level),
+            float(replicates.std(ddof=1)),
+            "bootstrap percentile",
+        )
+    return _analytic(sample, auc, se, (ci, effect))
+
+
+def check_both_classes(cases: Cases, what: str) -> None:
+    """Refuse a statistic that compares classes when one is empty."""
+    if 0 < cases.n_events < cases.n:
+        return
+    missing = "positives" if cases.n_events == 0 else "negatives"
+    raise SingleClassError(f"{what} needs both classes; got 0 {missing} of {cases.n}")
+
+
+def _point(cases: Cases, table: RankTable | None) -> tuple[float, float | None, float]:
+    """AUROC, variance, and the design effect by which class sizes shrink."""
+    if cases.cluster is None:
+        table = table or RankTable.from_scores(cases.reference, cases.score)
+        return *auc_and_variance(table), 1.0
+    own = placements(cases.reference, cases.score)
+    variance = obuchowski_covariance(cases.reference, cases.cluster, own, own)
+    cases_as_own = obuchowski_covariance(cases.reference, np.arange(cases.n), own, own)
+    effect = variance / cases_as_own if variance and cases_as_own else _mean_cluster_size(cases)
+    return own.auc, variance, max(1.0, effect)
+
+
+def _mean_cluster_size(cases: Cases) -> float:
+    return cases.n / (int(cases.cluster.max()) + 1) if cases.cluster is not None else 1.0
+
+
+def _analytic(
+    sample: Sample, auc: float, se: float | None, how: tuple[AucInterval, float]
+) -> Estimate:
+    ci, effect = how
+    m, n = sample.n_events / effect, (sample.n - sample.n_events) / effect
+    suffix = "" if effect == 1.0 else " (obuchowski)"
+    if ci == "delong" and se is not None:
+        wald = sample.wald(auc, se, f"delong{suffix}")
+        return sample.given(
+            auc, (max(wald.lo or 0.0, 0.0), min(wald.hi or 0.0, 1.0)), se, wald.method
+        )
+    small = min(m, n) < SMALL_CLASS
+    if ci == "newcombe" or se is None or small or not 0 < auc < 1:
+        bounds = newcombe_interval(auc, m, n, sample.z)
+        return sample.given(auc, bounds, se, f"newcombe-5{suffix}")
+    return sample.logit(auc, se, f"logit-delong{suffix}")
+
+
+def average_precision(
+    reference: ArrayLike,
+    score: ArrayLike,
+    *,
+    cluster: ArrayLike | None = None,
+    level: float = 0.95,
+) -> Estimate:
+    """Average precision: step-wise area under the precision-recall curve, ties as one step.
+
+    Read it beside the prevalence, `n_events / n` of the result, which a useless score attains.
+
+    Parameters
+    ----------
+    reference : bool or 0/1 array, shape (n_cases,)
+    score : array, shape (n_cases,)
+    cluster : patient of each case; then a patient-level bootstrap gives the interval
+
+    Raises
+    ------
+    SingleClassError
+        If a class is empty.
+
+    References
+    ----------
+    Boyd, Eng and Page 2013 ECML PKDD (logit interval).
+
+    Examples
+    --------
+    >>> print(f"{average_precision([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]).value:.4f}")
+    0.8333
+    """
+    return average_precision_of(read_cases(reference, score, cluster), level=level)
+
+
+def average_precision_of(
+    cases: Cases, *, level: float = 0.95, table: RankTable | None = None
+) -> Estimate:
+    """`average_precision` of checked cases."""
+    check_both_classes(cases, "average precision")
+    table = table or RankTable.from_scores(cases.reference, cases.score)
+    ap, m = _ap(table.cum_pos, table.cum_neg), cases.n_events
+    sample = Sample(cases.n, m, level)
+    if cases.cluster is not None:
+        plan = Bootstrap(reps=1000)
+        reps = np.array([_ap(pos, neg) for pos, neg in resampled_tables(cases, plan)])
+        bounds = percentile(reps, level)
+        return sample.given(ap, bounds, float(reps.std(ddof=1)), "patient bootstrap percentile")
+    se = math.sqrt(ap * (1 - ap) / m)
+    if not 0 < ap < 1:
+        return sample.given(ap, wilson(ap * m, m, sample.z), None, "wilson")
+    return sample.logit(ap, se, "boyd logit")
+
+
+def _ap(cum_pos: Ints, cum_neg: Ints) -> float:
+    """Sum of recall gained times precision, from the highest score down."""
+    m = float(cum_pos[-1])
+    found, flagged = np.empty(cum_pos.size), np.empty(cum_pos.size)
+    found[0], flagged[0] = m, m + float(cum_neg[-1])
+    found[1:] = cum_pos[:-1]
+    flagged[1:] = cum_neg[:-1]
+    flagged[1:] += found[1:]
+    np.subtract(flagged[0], flagged[1:], out=flagged[1:])
+    np.subtract(m, found[1:], out=found[1:])
+    gained = found.copy()
+    gained[:-1] -= found[1:]
+    np.divide(found, flagged, out=found, where=flagged > 0)
+    return dot(gained, found) / m
+
+
+def roc_points(
+    cases: Cases, table: RankTable, grid: tuple[float, ...], *, level: float = 0.95
+) -> tuple[tuple[float, Estimate], ...]:
+    """Sensitivity at fixed false-positive rates, linear between empirical points, pointwise.
+
+    Never the empirical vertices: these are individual scores. The interval is a stratified
+    bootstrap, of whole patients with clusters, and Wilson's where every replicate agrees.
+    """
+    check_both_classes(cases, "the ROC curve")
+    values = _sensitivity_at(table.cum_pos, table.cum_neg, grid)
+    plan = Bootstrap(500)
+    if cases.cluster is None:
+        reps = _resampled_sensitivity(table, grid, plan)
+    else:
+        drawn = resampled_tables(cases, plan)
+        reps = np.array([_sensitivity_at(pos, neg, grid) for pos, neg in drawn])
+    sample, m = Sample(cases.n, cases.n_events, level), cases.n_events
+    points = []
+    for fpr, value, column in zip(grid, values.tolist(), reps.T, strict=True):
+        se = float(column.std(ddof=1))
+        lo, hi = percentile(column, level) if se > 0 else wilson(value * m, m, sample.z)
+        bounds = (min(lo, value), max(hi, value))
+        method = "bootstrap percentile pointwise" if se > 0 else "wilson pointwise"
+        points.append((fpr, sample.given(value, bounds, se or None, method)))
+    return tuple(points)
+
+
+def _resampled_sensitivity(table: RankTable, grid: tuple[float, ...], plan: Bootstrap) -> Floats:
+    """Replicates of the sensitivity at each rate without resampling a case, shape (reps, rates).
+
+    In a replicate of the n negatives the threshold is an order statistic, which falls on the share
+    Beta(rate n, (1 - rate) n + 1) of the original ones; above it the positives are binomial.
+    """
+    rng, n, m = plan.rng(), table.n_neg, table.n_pos
+    rate = np.array(grid)
+    at = rng.beta(rate * n, (1 - rate) * n + 1, size=(plan.reps, rate.size))
+    kept = _sensitivity_at(table.cum_pos, table.cum_neg, at.ravel())
+    drawn: Floats = rng.binomial(m, np.clip(kept, 0, 1)).reshape(at.shape) / m
+    return drawn
+
+
+def _sensitivity_at(cum_pos: Ints, cum_neg: Ints, grid: tuple[float, ...] | Floats) -> Floats:
+    # np.interp takes the last of equal abscissae: the highest sensitivity at that rate.
+    fpr = (cum_neg[-1] - np.append(cum_neg[::-1], 0)) / cum_neg[-1]
+    tpr = (cum_pos[-1] - np.append(cum_pos[::-1], 0)) / cum_pos[-1]
+    sensitivity: Floats = np.interp(grid, fpr, tpr)
+    return sensitivity

@@ -1,0 +1,286 @@
+"""Read what a caller hands in; refuse what cannot be judged, without quoting a value."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from healthval.errors import MetricError, MissingPredictionError
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+class DirectionWarning(UserWarning):
+    """The score ranks the classes the wrong way round."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """Reference standard, score and cluster code of each case, checked, in the caller's order."""
+
+    reference: Bools
+    score: Floats
+    cluster: Ints | None
+
+    @property
+    def n(self) -> int:
+        """Cases."""
+        return self.reference.size
+
+    @property
+    def n_events(self) -> int:
+        """Cases with the target condition."""
+        return int(np.count_nonzero(self.reference))
+
+    def take(self, rows: NDArray[Any]) -> "Cases":
+        """Only the given rows (mask or positions); clusters are numbered anew."""
+        cluster = None if self.cluster is None else _codes(self.cluster[rows])
+        return Cases(self.reference[rows], self.score[rows], cluster)
+
+
+def read_cases(reference: ArrayLike, score: ArrayLike, cluster: ArrayLike | None = None) -> Cases:
+    """Check and convert; the score may be any finite number.
+
+    Raises
+    ------
+    MetricError
+        If lengths, row labels, classes or clusters do not fit.
+    MissingPredictionError
+        If a score is missing or infinite.
+    """
+    _check_labels(reference, score, cluster)
+    labels, values = read_reference(reference), read_scores(score)
+    _check_length("score", values.size, labels.size)
+    codes = None if cluster is None else read_cluster(cluster, labels.size)
+    return Cases(labels, values, codes)
+
+
+def read_probability_cases(
+    reference: ArrayLike, score: ArrayLike, cluster: ArrayLike | None = None
+) -> Cases:
+    """As `read_cases`; the score must be a probability.
+
+    Raises
+    ------
+    MetricError
+        Also if a score lies outside 0 to 1.
+    """
+    cases = read_cases(reference, score, cluster)
+    check_probabilities(cases.score)
+    return cases
+
+
+def check_probabilities(score: Floats) -> None:
+    """Refuse scores outside 0 to 1, with a guess at what they are."""
+    if not score.size or (score.min() >= 0 and score.max() <= 1):
+        return
+    bad = np.flatnonzero((score < 0) | (score > 1))
+    raise MetricError(
+        f"{bad.size} of {score.size} scores lie outside 0 to 1 (first at row {bad[0]}); "
+        f"{_scale_hint(score)}"
+    )
+
+
+def _scale_hint(score: Floats) -> str:
+    if score.min() < 0:
+        return "log-odds? apply the inverse logit first"
+    if score.max() <= 100:
+        return "percentages? divide by 100 first"
+    return "give the model's probability"
+
+
+def read_scores(score: ArrayLike) -> Floats:
+    """One finite float64 per case; -0.0 becomes 0.0."""
+    values = _numbers(score, "score")
+    if values.size and not np.isfinite(values.min() + values.max()):
+        bad = np.flatnonzero(~np.isfinite(values))
+        if bad.size:
+            raise MissingPredictionError(
+                f"{bad.size} of {values.size} scores are missing or infinite (first at row "
+                f"{bad[0]}); count them as indeterminate, or bound their effect with missing_bounds"
+            )
+    return values
+
+
+def read_reference(reference: ArrayLike, name: str = "reference") -> Bools:
+    """Bool, or 0 and 1; anything else needs `reference_standard(labels, positive=...)`."""
+    array = _array(reference, name)
+    if array.dtype == np.bool_:
+        return array
+    if array.dtype.kind in "iu":
+        return _zero_one(array, name)
+    if array.dtype.kind == "f" or _is_numbers(array):
+        values = _numbers(array, name)
+        missing = np.flatnonzero(np.isnan(values))
+        if missing.size:
+            raise MetricError(
+                f"{missing.size} of {values.size} {name} values are missing (first at row "
+                f"{missing[0]}); exclude and count them, or bound their effect with missing_bounds"
+            )
+        return _zero_one(values, name)
+    raise MetricError(
+        f"{name} holds labels that are not bool or 0/1 ({array.size} cases); name the positive "
+        "one with reference_standard(labels, positive=...)"
+    )
+
+
+def _zero_one(values: NDArray[Any], name: str) -> Bools:
+    if values.size and (values.min() < 0 or values.max() > 1):
+        bad = np.flatnonzero((values != 0) & (values != 1))
+        raise MetricError(
+            f"{bad.size} of {values.size} {name} values are neither 0 nor 1 (first at row "
+            f"{bad[0]}); name the positive label with reference_standard(labels, positive=...)"
+        )
+    labels = values.astype(np.bool_)
+    if values.dtype.kind == "f" and not np.array_equal(labels, values):
+        bad = np.flatnonzero(labels != values)
+        raise MetricError(
+            f"{bad.size} of {values.size} {name} values are neither 0 nor 1 (first at row "
+            f"{bad[0]}); the reference standard is a class, not a probability"
+        )
+    return labels
+
+
+def reference_standard(labels: ArrayLike, *, positive: Any) -> Bools:
+    """Turn labels into the reference standard by naming the positive one.
+
+    Parameters
+    ----------
+    labels : array of anything comparable, shape (n_cases,)
+    positive : the label that means "has the target condition"
+
+    Returns
+    -------
+    bool array, shape (n_cases,)
+
+    Raises
+    ------
+    MetricError
+        If a label is missing, or none equals `positive`.
+
+    Examples
+    --------
+    >>> reference_standard(["sick", "well", "sick"], positive="sick")
+    array([ True, False,  True])
+    """
+    array = np.asarray(_array(labels, "labels"), dtype=object)
+    missing = [row for row, label in enumerate(array) if is_missing(label)]
+    if missing:
+        raise MetricError(
+            f"{len(missing)} of {array.size} labels are missing (first at row {missing[0]}); "
+            "exclude and count them"
+        )
+    found = np.fromiter((bool(label == positive) for label in array), np.bool_, array.size)
+    if array.size and not found.any():
+        raise MetricError(
+            f"none of {array.size} labels equals the positive label; check its spelling and type"
+        )
+    return found
+
+
+def read_cluster(cluster: ArrayLike, n: int) -> Ints:
+    """Patient (or other cluster) of each case as codes 0, 1, ...; a missing id is refused."""
+    array = _array(cluster, "cluster")
+    _check_length("cluster", array.size, n)
+    if array.dtype.kind in "OfMm":
+        missing = [row for row, item in enumerate(array.tolist()) if is_missing(item)]
+        if missing:
+            raise MetricError(
+                f"{len(missing)} of {n} cluster ids are missing (first at row {missing[0]}); "
+                "every case needs its patient"
+            )
+    return _codes(array)
+
+
+def _codes(array: NDArray[Any]) -> Ints:
+    if array.dtype.kind == "O":
+        array = np.array([f"{type(item).__name__}:{item}" for item in array.tolist()])
+    return np.unique(array, return_inverse=True)[1].astype(np.int64).reshape(-1)
+
+
+def is_missing(item: Any) -> bool:
+    """None, NaN, NaT and pandas.NA."""
+    if item is None or type(item).__name__ in {"NAType", "NaTType"}:
+        return True
+    return isinstance(item, float | np.floating) and bool(np.isnan(item))
+
+
+def _array(values: Any, name: str) -> NDArray[Any]:
+    if isinstance(values, np.ma.MaskedArray):
+        values = [
+            None if hidden else x
+            for x, hidden in zip(values.data.tolist(), np.ma.getmaskarray(values), strict=True)
+        ]
+    array = values.to_numpy() if hasattr(values, "to_numpy") else _plain_array(values, name)
+    if array.ndim != 1:
+        raise MetricError(f"{name} has {array.ndim} dimensions; give one value per case")
+    return np.asarray(array)
+
+
+def _plain_array(values: Any, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError):
+        raise MetricError(f"{name} is not a plain sequence; give one value per case") from None
+
+
+def _is_numbers(array: NDArray[Any]) -> bool:
+    number = bool | int | float | np.bool_ | np.integer | np.floating
+    return array.dtype.kind == "O" and all(
+        isinstance(item, number) or is_missing(item) for item in array
+    )
+
+
+def _numbers(values: Any, name: str) -> Floats:
+    array = _array(values, name)
+    if array.dtype == np.float16:
+        raise MetricError(f"{name} is float16, too coarse to rank by; give float32 or float64")
+    if array.dtype.kind in "iufb":
+        return np.asarray(array, np.float64) + 0.0
+    if not _is_numbers(array):
+        raise MetricError(
+            f"{name} is not numeric ({array.size} cases); convert it before the evaluation"
+        )
+    plain = [0.0 + (np.nan if is_missing(item) else float(item)) for item in array]
+    return np.array(plain, np.float64)
+
+
+def _check_length(name: str, found: int, expected: int) -> None:
+    if found != expected:
+        raise MetricError(
+            f"{name} has {found} cases, the reference standard {expected}; give one per case"
+        )
+
+
+def _check_labels(reference: Any, score: Any, cluster: Any) -> None:
+    """Pandas labels: equal order everywhere, and a repeated label needs a declared cluster."""
+    check_same_rows(reference, score, cluster)
+    indexed = [x.index for x in (reference, score, cluster) if _is_series(x)]
+    if indexed and cluster is None and not indexed[0].is_unique:
+        repeated = int(indexed[0].duplicated().sum())
+        first = int(np.argmax(indexed[0].duplicated()))
+        raise MetricError(
+            f"{repeated} row labels repeat an earlier one (first at row {first}); if they are "
+            "patients declare cluster=..., if they mean nothing use .reset_index(drop=True)"
+        )
+
+
+def check_same_rows(*columns: Any) -> None:
+    """Refuse pandas columns whose row labels differ."""
+    indexed = [x.index for x in columns if _is_series(x)]
+    if any(not indexed[0].equals(other) for other in indexed[1:]):
+        raise MetricError(
+            "reference, score, cluster or groups carry different row labels; align them on the "
+            "case id first (for example with .reindex), or pass plain arrays"
+        )
+
+
+def _is_series(values: Any) -> bool:
+    return (
+        hasattr(values, "to_numpy")
+        and hasattr(values, "index")
+        and hasattr(values.index, "is_unique")
+    )

@@ -1,0 +1,267 @@
+"""Logistic regression by Newton steps, restricted cubic splines, robust covariance."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from healthval.metrics.inputs import Floats, Ints
+
+Counts = tuple[Floats, Floats]  # events and cases of each group
+BLOCK = 8192  # fits the cache, and OpenBLAS keeps such products in one thread
+MAX_STEPS = 50
+TOO_STEEP = 1e3
+
+
+class NotEstimable(Exception):
+    """A fit has no finite answer; the text is the reason a reader gets."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogisticFit:
+    """Coefficients, their covariance and the deviance."""
+
+    beta: Floats
+    covariance: Floats
+    deviance: float
+
+    def fitted(self, design: Floats, offset: Floats | None = None) -> Floats:
+        """Probabilities at rows of terms."""
+        eta = predictor(design, self.beta)
+        return sigmoid(eta if offset is None else eta + offset)
+
+
+def fit_logistic(
+    design: Floats, counts: Counts, *, start: Floats, offset: Floats | None = None
+) -> LogisticFit:
+    """Maximum likelihood by Newton-Raphson with step-halving.
+
+    Parameters
+    ----------
+    design : array, shape (n_terms, n_groups), with its constant row; neighbours alike
+    counts : events and cases of each group of cases that share their terms
+    start : array, shape (n_terms,)
+    offset : array, shape (n_groups,)
+
+    Raises
+    ------
+    NotEstimable
+        If the classes are separated or the design is singular.
+    """
+    beta = start.astype(np.float64)
+    if design.shape[1] > 4 * BLOCK:
+        beta = _coarse(design, counts, beta, offset)
+    deviance, gradient, curvature = _pass(design, counts, beta, offset)
+    for _ in range(MAX_STEPS):
+        covariance = _inverse(curvature)
+        step = covariance @ gradient
+        if np.max(np.abs(step)) <= 1e-10 * (1 + np.max(np.abs(beta))):
+            return LogisticFit(beta + step, covariance, deviance)
+        before = deviance
+        for _ in range(30):  # the step, or the longest half, quarter ... that fits no worse
+            deviance, gradient, curvature = _pass(design, counts, beta + step, offset)
+            if deviance <= before + 1e-9 * (1 + abs(before)):
+                break
+            step = step / 2
+        beta = beta + step
+        if np.max(np.abs(beta)) > TOO_STEEP:
+            break
+    raise NotEstimable("the score separates the classes completely, or nearly so")
+
+
+def _coarse(design: Floats, counts: Counts, start: Floats, offset: Floats | None) -> Floats:
+    """Coefficients over 1000 cells of neighbours: a start that saves half of the passes."""
+    events, cases = counts
+    starts = np.arange(0, cases.size, cases.size // 1000)
+    size = np.add.reduceat(cases, starts)
+    means = [np.add.reduceat(row * cases, starts) / size for row in design]
+    fixed = None if offset is None else np.add.reduceat(offset * cases, starts) / size
+    total = (np.add.reduceat(events, starts), size)
+    return fit_logistic(np.array(means), total, start=start, offset=fixed).beta
+
+
+def _pass(
+    design: Floats, counts: Counts, beta: Floats, offset: Floats | None
+) -> tuple[float, Floats, Floats]:
+    """Deviance, its gradient and curvature, block by block: what fits the cache costs half."""
+    terms = len(design)
+    deviance, gradient, curvature = 0.0, np.zeros(terms), np.zeros((terms, terms))
+    for start in range(0, design.shape[1], BLOCK):
+        here = slice(start, start + BLOCK)
+        rows, events, cases = design[:, here], counts[0][here], counts[1][here]
+        eta = predictor(rows, beta)
+        if offset is not None:
+            eta += offset[here]
+        fitted, part = _likelihood(eta, (events, cases))
+        deviance += part
+        expected = cases * fitted
+        gradient += [dot(row, events - expected) for row in rows]
+        curvature += information(rows, expected * (1 - fitted))
+    return deviance, gradient, curvature
+
+
+def predictor(design: Floats, beta: Floats) -> Floats:
+    """Linear predictor; no BLAS, whose idle threads cost more than they save."""
+    eta: Floats = design[0] * beta[0]
+    for row, coefficient in zip(design[1:], beta[1:], strict=True):
+        eta += row * coefficient
+    return eta
+
+
+def dot(a: Floats, b: Floats) -> float:
+    """Sum of products, in blocks too small for BLAS to divide among threads."""
+    starts = range(0, a.size, BLOCK)
+    return sum(float(np.dot(a[i : i + BLOCK], b[i : i + BLOCK])) for i in starts)
+
+
+def information(design: Floats, weight: Floats) -> Floats:
+    """Weighted cross products of the terms of one block, shape (n_terms, n_terms)."""
+    matrix = (design * weight) @ design.T
+    return np.asarray(matrix + matrix.T) / 2
+
+
+def _likelihood(eta: Floats, counts: Counts) -> tuple[Floats, float]:
+    """Fitted probabilities and deviance from one exponential; no overflow."""
+    events, cases = counts
+    small = np.exp(-np.abs(eta))
+    larger = 1.0 / (1.0 + small)
+    fitted = np.where(eta >= 0, larger, small * larger)
+    softplus = np.maximum(eta, 0) - np.log(larger)
+    return fitted, 2 * (dot(cases, softplus) - dot(events, eta))
+
+
+def _inverse(information: Floats) -> Floats:
+    try:
+        inverse = np.linalg.inv(information)
+    except np.linalg.LinAlgError:
+        raise NotEstimable("the scores vary too little for the model") from None
+    if not np.all(np.isfinite(inverse)) or np.any(np.diag(inverse) <= 0):
+        raise NotEstimable("the scores vary too little for the model")
+    return np.asarray(inverse, np.float64)
+
+
+def sigmoid(eta: Floats) -> Floats:
+    """Inverse logit of an array, without overflow."""
+    clipped: Floats = np.maximum(eta, -700.0)
+    return 1.0 / (1.0 + np.exp(-clipped))
+
+
+def logit(p: Floats) -> Floats:
+    """Log odds; infinite at 0 and 1."""
+    with np.errstate(divide="ignore"):
+        odds: Floats = np.log(p / (1 - p))
+    return odds
+
+
+def deviance_of(eta: Floats, counts: Counts) -> float:
+    """Minus twice the log likelihood of events per group."""
+    blocks = (slice(start, start + BLOCK) for start in range(0, eta.size, BLOCK))
+    return sum(_likelihood(eta[b], (counts[0][b], counts[1][b]))[1] for b in blocks)
+
+
+def per_cluster(values: Floats, cluster: Ints) -> Floats:
+    """Sum of the values in each cluster."""
+    return np.bincount(cluster, weights=values).astype(np.float64)
+
+
+def robust_covariance(design: Floats, residual: Floats, bread: Floats, cluster: Ints) -> Floats:
+    """Cluster-robust (sandwich) covariance of the coefficients (Liang and Zeger 1986)."""
+    scores = np.column_stack([per_cluster(residual * row, cluster) for row in design])
+    groups = scores.shape[0]
+    meat = bread @ (scores.T @ scores) @ bread
+    return np.asarray(meat * (groups / max(groups - 1, 1)), np.float64)
+
+
+def spline_knots(values: Floats, cases: Ints, count: int = 5) -> Floats:
+    """Place knots of a restricted cubic spline where R's Hmisc places them.
+
+    Quantiles (type 7) .05, .275, .5, .725, .95 for five; the fifth smallest and fifth largest
+    value outside when there are fewer than 100 cases; a tied extreme (at least 5 % of cases, and
+    no such tie inside) is set aside first; few distinct values become the knots themselves.
+
+    Parameters
+    ----------
+    values : distinct, ascending; `cases` : how often each occurs
+
+    Raises
+    ------
+    NotEstimable
+        With fewer than 6 cases or 3 knots.
+
+    References
+    ----------
+    Harrell 2015 Regression Modeling Strategies, 2nd ed., 2.4.6.
+    """
+    if cases.sum() < 6 or values.size < 5:
+        raise NotEstimable("too few distinct scores for a spline")
+    if values.size - 2 <= count:
+        return values[1:-1]
+    inner, ends = _without_tied_ends(values, cases)
+    wanted = count - sum(end is not None for end in ends)
+    at = np.linspace(0.05, 0.95, wanted) if wanted > 2 else np.linspace(0.5, 0.95, wanted)
+    knots = grouped_quantile(*inner, at)
+    if np.unique(knots).size < min(wanted, 3):
+        knots = grouped_quantile(*inner, np.linspace(0.05, 0.95, 2 * wanted))
+    if (left := int(inner[1].sum())) < 100:
+        fifth = order_statistics(*inner, np.array([4, left - 5]))
+        knots[0] = fifth[0] if ends[0] is None else knots[0]
+        knots[wanted - 1] = fifth[1] if ends[1] is None else knots[wanted - 1]
+    knots = np.unique(np.append(knots, [end for end in ends if end is not None]))
+    if knots.size < 3:
+        raise NotEstimable("too few distinct scores for a spline")
+    return knots
+
+
+def _without_tied_ends(
+    values: Floats, cases: Ints
+) -> tuple[tuple[Floats, Ints], tuple[float | None, float | None]]:
+    first = last = None
+    many = 0.05 * cases.sum()
+    if cases[1:-1].max() < many:
+        inner = slice(2 if cases[0] >= many else 0, -2 if cases[-1] >= many else None)
+        first = float(values[1]) if cases[0] >= many else None
+        last = float(values[-2]) if cases[-1] >= many else None
+        values, cases = values[inner], cases[inner]
+    return (values, cases), (first, last)
+
+
+def order_statistics(values: Floats, cases: Ints, position: NDArray[Any]) -> Floats:
+    """Give the values at these places (from 0) of the cases in ascending order."""
+    return values[np.searchsorted(np.cumsum(cases), position, side="right")]
+
+
+def grouped_quantile(values: Floats, cases: Ints, q: Floats) -> Floats:
+    """Quantiles of type 7 from distinct ascending values and how often each occurs."""
+    at = (int(cases.sum()) - 1) * np.asarray(q)
+    below = np.floor(at).astype(np.int64)
+    lower = order_statistics(values, cases, below)
+    upper = order_statistics(values, cases, np.ceil(at).astype(np.int64))
+    return lower + (at - below) * (upper - lower)
+
+
+def spline_basis(x: Floats, knots: Floats) -> Floats:
+    """Terms of a restricted cubic spline: x itself and one per inner knot; linear in the tails.
+
+    Returns
+    -------
+    array, shape (n_knots - 1, n_cases)
+
+    References
+    ----------
+    Harrell 2015, equation 2.25, divided by the squared range of the knots.
+    """
+    last, before = knots[-1], knots[-2]
+    scale = (last - knots[0]) ** 2
+    tail, inner = _cubed(x - last), _cubed(x - before)
+    rows = [x]
+    for knot in knots[:-2]:
+        bend = (last - knot) * inner - (before - knot) * tail
+        rows.append((_cubed(x - knot) - bend / (last - before)) / scale)
+    return np.array(rows)
+
+
+def _cubed(x: Floats) -> Floats:
+    """Cube of the positive part; a product, for powers cost ten times as much."""
+    positive = np.maximum(x, 0.0)
+    return positive * positive * positive

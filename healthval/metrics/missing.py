@@ -1,0 +1,144 @@
+"""Cases without a score or without a reference standard: counted, and bounded both ways."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from healthval.errors import MetricError
+from healthval.metrics.confusion import check_threshold
+from healthval.metrics.estimate import Estimate
+from healthval.metrics.inputs import (
+    Bools,
+    Floats,
+    check_probabilities,
+    is_missing,
+    read_reference,
+    read_scores,
+)
+from healthval.metrics.intervals import proportion
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """A rate over complete cases, and with every missing piece at its worst and at its best."""
+
+    worst: Estimate
+    observed: Estimate
+    best: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class MissingBounds:
+    """Where cases went missing, and what they could do to sensitivity and specificity."""
+
+    n: int
+    n_complete: int
+    n_without_score: int
+    n_without_score_events: int
+    n_without_score_non_events: int
+    n_without_reference: int
+    n_without_both: int
+    sensitivity: Bounds
+    specificity: Bounds
+
+
+def missing_bounds(reference: ArrayLike, score: ArrayLike, threshold: float) -> MissingBounds:
+    """Bound sensitivity and specificity over everything that is missing or indeterminate.
+
+    At worst a case without a score is classified wrongly, and a case without a reference standard
+    makes whatever the model said wrong; at best the reverse.
+
+    Parameters
+    ----------
+    reference : bool or 0/1 array, missing values allowed, shape (n_cases,)
+    score : probability array, missing (indeterminate) values allowed, shape (n_cases,)
+    threshold : positive means score >= threshold
+
+    Raises
+    ------
+    MetricError
+        If the input does not fit, or the reference standard is only known for one side of the
+        threshold (partial verification), where neither rate can be observed.
+
+    References
+    ----------
+    STARD 2015, items 15 and 16; TRIPOD+AI 2024 BMJ 385:e078378.
+
+    Examples
+    --------
+    >>> found = missing_bounds([1, 1, 0, 0, None], [0.9, None, 0.2, 0.1, 0.3], 0.5)
+    >>> [e.value for e in (found.sensitivity.worst, found.sensitivity.best)]
+    [0.3333333333333333, 1.0]
+    """
+    check_threshold(threshold)
+    truth, known = _with_gaps(reference)
+    values, scored = _scores_with_gaps(score)
+    if truth.size != values.size:
+        raise MetricError(f"score has {values.size} cases, the reference standard {truth.size}")
+    positive = scored & (values >= threshold)
+    complete = known & scored
+    _check_verified_on_both_sides(known, scored, positive)
+    return MissingBounds(
+        n=truth.size,
+        n_complete=_count(complete),
+        n_without_score=_count(known & ~scored),
+        n_without_score_events=_count(known & ~scored & truth),
+        n_without_score_non_events=_count(known & ~scored & ~truth),
+        n_without_reference=_count(~known & scored),
+        n_without_both=_count(~known & ~scored),
+        sensitivity=_bounds((truth, known, scored), positive),
+        specificity=_bounds((known & ~truth, known, scored), scored & ~positive),
+    )
+
+
+def _bounds(state: tuple[Bools, Bools, Bools], right: Bools) -> Bounds:
+    """For one class: `member` are its known cases, `right` those the model would get right."""
+    member, known, scored = state
+    hits, total = _count(member & right), _count(member & scored)
+    unscored, lost = _count(member & ~scored), _count(~known & ~scored)
+    unknown_right, unknown_wrong = _count(~known & right), _count(~known & scored & ~right)
+    return Bounds(
+        worst=proportion(hits, total + unscored + lost + unknown_wrong),
+        observed=proportion(hits, total),
+        best=proportion(
+            hits + unscored + lost + unknown_right, total + unscored + lost + unknown_right
+        ),
+    )
+
+
+def _check_verified_on_both_sides(known: Bools, scored: Bools, positive: Bools) -> None:
+    for side, name in ((positive, "at or above"), (scored & ~positive, "below")):
+        if side.any() and not (side & known).any() and (known & scored).any():
+            raise MetricError(
+                f"no case {name} the threshold has a reference standard ({_count(side)} cases): "
+                "under partial verification sensitivity and specificity cannot be observed; "
+                "verify a random sample of these cases"
+            )
+
+
+def _count(mask: Bools) -> int:
+    return int(np.count_nonzero(mask))
+
+
+def _gaps(values: Any) -> tuple[NDArray[Any], Bools]:
+    array = np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values, dtype=object)
+    if array.ndim != 1:
+        raise MetricError("give one value per case, missing ones as None or NaN")
+    return array, np.array([not is_missing(item) for item in array], dtype=np.bool_)
+
+
+def _with_gaps(reference: ArrayLike) -> tuple[Bools, Bools]:
+    array, known = _gaps(reference)
+    truth = np.zeros(array.size, np.bool_)
+    truth[known] = read_reference(array[known])
+    return truth, known
+
+
+def _scores_with_gaps(score: ArrayLike) -> tuple[Floats, Bools]:
+    array, scored = _gaps(score)
+    values = np.zeros(array.size)
+    values[scored] = read_scores(array[scored])
+    check_probabilities(values)
+    return values, scored

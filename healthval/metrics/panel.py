@@ -1,0 +1,235 @@
+"""Everything a report needs about one binary score, from one sort: `evaluate`."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from healthval.errors import MetricError, SingleClassError
+from healthval.metrics.calibration import calibration_of
+from healthval.metrics.confusion import check_threshold, count_cells
+from healthval.metrics.discrimination import (
+    auroc_of,
+    average_precision_of,
+    roc_points,
+    warn_if_inverted,
+)
+from healthval.metrics.estimate import Estimate
+from healthval.metrics.inputs import Cases, read_cases, read_probability_cases
+from healthval.metrics.intervals import Bootstrap, Sample, clustered_proportion, proportion
+from healthval.metrics.ranktable import RankTable
+from healthval.metrics.result import Evaluation, ScoreHistogram, ThresholdResult
+from healthval.metrics.subgroup import by_level, read_groups
+from healthval.metrics.utility import net_benefit_at, net_benefit_of
+
+ROC_GRID = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9)
+DECISION_GRID = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9)  # fmt: skip
+MAX_POINTS = 20
+BINS = 20
+
+
+def evaluate(  # noqa: PLR0913  # the six things a plan fixes
+    reference: ArrayLike,
+    score: ArrayLike,
+    *,
+    thresholds: tuple[float, ...] = (0.5,),
+    groups: Any = None,
+    cluster: ArrayLike | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Judge one model's scores against the reference standard.
+
+    What cannot be estimated (a class is empty, a subgroup too small) is marked so with its
+    reason; everything else is still computed.
+
+    Parameters
+    ----------
+    reference : bool or 0/1 array, shape (n_cases,)
+    score : probability array, shape (n_cases,)
+    thresholds : pre-specified decision thresholds; subgroups are judged at the first
+    groups : a Series or array of levels, or a dict or DataFrame of several variables
+    cluster : patient of each case; required where a patient owns several cases
+    seed : of the bootstrap band of the decision curve
+
+    Raises
+    ------
+    MetricError
+        If there is no case, or the input does not fit; no value is quoted.
+
+    References
+    ----------
+    Van Calster et al. 2025 Lancet Digit Health (STRATOS TG6); TRIPOD+AI 2024 BMJ 385:e078378.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> score = rng.uniform(size=400)
+    >>> result = evaluate(rng.uniform(size=400) < score, score, thresholds=(0.3, 0.5))
+    >>> result.n, len(result.thresholds)
+    (400, 2)
+    """
+    cases = read_probability_cases(reference, score, cluster)
+    if cases.n == 0:
+        raise MetricError("there is no case to evaluate; check the cohort's inclusion steps")
+    fixed = read_decision_thresholds(thresholds)
+    table = RankTable.from_scores(cases.reference, cases.score)
+    sample = Sample(cases.n, cases.n_events)
+    auc = _or_reason(lambda: auroc_of(cases, table=table), sample, "logit-delong")
+    warn_if_inverted(auc)
+    return Evaluation(
+        n=cases.n,
+        n_events=cases.n_events,
+        auroc=auc,
+        average_precision=_or_reason(
+            lambda: average_precision_of(cases, table=table), sample, "boyd logit"
+        ),
+        roc=_roc(cases, table),
+        thresholds=tuple(threshold_result(cases, t) for t in fixed),
+        calibration=calibration_of(cases, table=table),
+        decision_curve=net_benefit_of(
+            cases, _decision_grid(fixed), Bootstrap(500, seed), table=table
+        ),
+        histogram=histogram(table),
+        subgroups=by_level(cases, read_groups(groups, cases.n, reference), fixed[0]),
+    )
+
+
+def read_decision_thresholds(thresholds: tuple[float, ...]) -> tuple[float, ...]:
+    """One to 20 distinct probabilities."""
+    fixed = tuple(float(t) for t in thresholds)
+    for threshold in fixed:
+        check_threshold(threshold)
+    if not 1 <= len(fixed) <= MAX_POINTS or len(set(fixed)) < len(fixed):
+        raise MetricError(f"give 1 to {MAX_POINTS} different thresholds; {len(fixed)} were given")
+    return fixed
+
+
+def _decision_grid(fixed: tuple[float, ...]) -> np.ndarray:
+    planned = [t for t in fixed if t < 1]
+    free = [t for t in DECISION_GRID if t not in planned][: MAX_POINTS - len(planned)]
+    return np.array(sorted(planned + free))
+
+
+def _or_reason(compute: Callable[[], Estimate], sample: Sample, method: str) -> Estimate:
+    try:
+        return compute()
+    except SingleClassError as error:
+        return sample.none(str(error), method)
+
+
+def _roc(cases: Cases, table: RankTable) -> tuple[tuple[float, Estimate], ...]:
+    try:
+        return roc_points(cases, table, ROC_GRID)
+    except SingleClassError:
+        return ()
+
+
+def at_threshold(
+    reference: ArrayLike,
+    score: ArrayLike,
+    threshold: float,
+    *,
+    cluster: ArrayLike | None = None,
+) -> ThresholdResult:
+    """Give counts, rates and net benefit at one pre-specified threshold.
+
+    Rates are Wilson's; with clusters the ratio estimator with Wilson's interval at the effective
+    size (Rao and Scott 1992 Biometrics 48:577).
+
+    Parameters
+    ----------
+    reference : bool or 0/1 array, shape (n_cases,)
+    score : probability array, shape (n_cases,)
+    threshold : probability; positive means score >= threshold
+    cluster : patient of each case
+
+    Raises
+    ------
+    MetricError
+        If the input does not fit.
+
+    Examples
+    --------
+    >>> at_threshold([0, 1, 1], [0.2, 0.5, 0.9], 0.5).confusion
+    Confusion(tp=2, fp=0, fn=0, tn=1)
+    """
+    check_threshold(threshold)
+    return threshold_result(read_probability_cases(reference, score, cluster), threshold)
+
+
+def data_derived_threshold(reference: ArrayLike, score: ArrayLike) -> ThresholdResult:
+    """Find the largest Youden index on these very data: optimistic, and marked so.
+
+    It lies midway between neighbouring scores, so it must stay at the site; a data-derived
+    threshold never enters a headline or a pooled result. Any finite score will do.
+
+    Raises
+    ------
+    SingleClassError
+        If a class is empty.
+
+    References
+    ----------
+    Youden 1950 Cancer 3:32.
+
+    Examples
+    --------
+    >>> data_derived_threshold([0, 0, 1, 1], [0.1, 0.2, 0.6, 0.8]).origin
+    'data-derived'
+    """
+    cases = read_cases(reference, score)
+    if cases.n_events in (0, cases.n):
+        raise SingleClassError(f"Youden's index needs both classes; n is {cases.n}")
+    table = RankTable.from_scores(cases.reference, cases.score)
+    specificity, missed = table.cum_neg / table.n_neg, table.cum_pos / table.n_pos
+    best = int(np.argmax((specificity - missed)[:-1])) if table.score.size > 1 else 0
+    upper = table.score[min(best + 1, table.score.size - 1)]
+    found = threshold_result(cases, float((table.score[best] + upper) / 2), origin="data-derived")
+    if table.score[0] >= 0 and table.score[-1] <= 1:
+        return found
+    none = Sample(cases.n, cases.n_events).none("the score is not a probability", "wald")
+    return replace(found, net_benefit=none)
+
+
+def threshold_result(
+    cases: Cases,
+    threshold: float,
+    *,
+    origin: Literal["pre-specified", "data-derived"] = "pre-specified",
+) -> ThresholdResult:
+    """`at_threshold` of checked cases."""
+    positive, y = cases.score >= threshold, cases.reference
+    cells = count_cells(y, positive)
+    return ThresholdResult(
+        threshold=threshold,
+        origin=origin,
+        confusion=cells,
+        sensitivity=rate(cases, positive, y),
+        specificity=rate(cases, ~positive, ~y),
+        ppv=rate(cases, y, positive),
+        npv=rate(cases, ~y, ~positive),
+        net_benefit=net_benefit_at(cases, threshold),
+    )
+
+
+def rate(cases: Cases, hit: np.ndarray, among: np.ndarray) -> Estimate:
+    """Share of the cases `among` which are a `hit`."""
+    if cases.cluster is None:
+        return proportion(int(np.count_nonzero(hit & among)), int(np.count_nonzero(among)))
+    return clustered_proportion(hit[among], cases.cluster[among])
+
+
+def histogram(table: RankTable) -> ScoreHistogram:
+    """Cases and summed scores per 0.05 of score, by reference standard."""
+    edges = np.arange(BINS + 1) / BINS
+    tp, fp = table.counts_at(edges[:-1])
+    first = np.searchsorted(table.score, edges[:-1], side="left")
+    sums = np.append(0.0, np.cumsum(table.score * (table.pos + table.neg)))
+    return ScoreHistogram(
+        tuple(edges.tolist()),
+        tuple((-np.diff(tp, append=0)).tolist()),
+        tuple((-np.diff(fp, append=0)).tolist()),
+        tuple(np.diff(sums[first], append=sums[-1]).tolist()),
+    )

@@ -1,0 +1,204 @@
+"""How many cases a validation study needs, what it reached, and what will be suppressed."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import bdtr
+
+from healthval.errors import MetricError
+from healthval.metrics.estimate import Estimate
+from healthval.metrics.result import Evaluation
+
+Z = 1.96  # as printed in the source, so that published sizes are met
+NODES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """Width of the 95 % interval of each statistic; None where it is not wanted or not known."""
+
+    oe: float | None = 0.2
+    slope: float | None = 0.2
+    c_statistic: float | None = 0.1
+    net_benefit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A decision threshold with the sensitivity and specificity expected there."""
+
+    threshold: float
+    sensitivity: float
+    specificity: float
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSize:
+    """Cases each criterion needs (unrounded), and the smallest whole number that meets all."""
+
+    n: int
+    n_events: int
+    oe: float | None
+    slope: float | None
+    c_statistic: float | None
+    net_benefit: float | None
+
+
+def required_sample_size(  # noqa: PLR0913  # the assumptions of the source
+    prevalence: float,
+    c_statistic: float,
+    *,
+    lp_mean: float,
+    lp_sd: float,
+    precision: Precision | None = None,
+    action: Action | None = None,
+) -> SampleSize:
+    """Cases needed to estimate O:E, slope, c-statistic and net benefit precisely enough.
+
+    Parameters
+    ----------
+    prevalence, c_statistic : expected values
+    lp_mean, lp_sd : the linear predictor (logit score) is taken as normal
+    precision : widths of the 95 % intervals; by default O:E 0.2, slope 0.2, c-statistic 0.1
+    action : needed for a width of the (standardised) net benefit
+
+    Raises
+    ------
+    MetricError
+        If an assumption is outside its range or missing.
+
+    References
+    ----------
+    Riley et al. 2021 Stat Med 40:4230; the slope's information by Gauss-Hermite quadrature where
+    the source simulates.
+
+    Examples
+    --------
+    >>> size = required_sample_size(0.018, 0.8, lp_mean=-5, lp_sd=2.5, precision=Precision(oe=1))
+    >>> round(size.oe, 2), round(size.c_statistic, 1), round(size.slope, 1), size.n
+    (905.06, 4251.4, 4553.9, 4554)
+    """
+    want = precision or Precision()
+    _check(prevalence, c_statistic, lp_sd, want)
+    if want.net_benefit is not None and action is None:
+        raise MetricError("a width for the net benefit needs action=Action(...)")
+    oe = slope = c = benefit = None
+    if want.oe is not None:
+        oe = (1 - prevalence) / prevalence / (math.asinh(want.oe / 2) / Z) ** 2
+    if want.slope is not None:
+        slope = _information_per_case(lp_mean, lp_sd) / (want.slope / (2 * Z)) ** 2
+    if want.c_statistic is not None:
+        c = _for_c(prevalence, c_statistic, want.c_statistic)
+    if want.net_benefit is not None and action is not None:
+        benefit = _for_net_benefit(prevalence, action, want.net_benefit)
+    known = [size for size in (oe, slope, c, benefit) if size is not None]
+    if not known:
+        raise MetricError("name at least one width in precision")
+    n = math.ceil(max(known))
+    return SampleSize(n, math.ceil(n * prevalence), oe, slope, c, benefit)
+
+
+def _check(prevalence: float, c_statistic: float, lp_sd: float, want: Precision) -> None:
+    if not 0 < prevalence < 1:
+        raise MetricError("prevalence must lie strictly between 0 and 1")
+    if not 0.5 < c_statistic < 1:
+        raise MetricError("c_statistic must lie strictly between 0.5 and 1")
+    if not lp_sd > 0:
+        raise MetricError("lp_sd must be positive")
+    widths = (want.oe, want.slope, want.c_statistic, want.net_benefit)
+    if any(width is not None and not width > 0 for width in widths):
+        raise MetricError("every width in precision must be positive")
+
+
+def _information_per_case(lp_mean: float, lp_sd: float) -> float:
+    """Variance of the calibration slope times n, when the model is well calibrated."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
+    lp = lp_mean + lp_sd * nodes
+    p = 1 / (1 + np.exp(-lp))
+    w = weights / weights.sum() * p * (1 - p)
+    a, ab, b = float(w.sum()), float((w * lp).sum()), float((w * lp**2).sum())
+    return a / (a * b - ab**2)
+
+
+def _for_c(prevalence: float, c: float, width: float) -> float:
+    """Newcombe's standard error of the c-statistic, solved for n."""
+    from scipy.optimize import brentq
+
+    def excess(n: float) -> float:
+        half = n / 2 - 1
+        spread = 1 + half * ((1 - c) / (2 - c) + c / (1 + c))
+        variance = c * (1 - c) * spread / (n**2 * prevalence * (1 - prevalence))
+        return variance - (width / (2 * Z)) ** 2
+
+    return float(brentq(excess, 2.0, 1e12, xtol=1e-9, rtol=1e-13))
+
+
+def _for_net_benefit(prevalence: float, action: Action, width: float) -> float:
+    se, sp = action.sensitivity, action.specificity
+    if not (0 < action.threshold < 1 and 0 <= se <= 1 and 0 <= sp <= 1):
+        raise MetricError("threshold, sensitivity and specificity are probabilities")
+    w = (1 - prevalence) / prevalence * action.threshold / (1 - action.threshold)
+    variance = se * (1 - se) / prevalence + w**2 * sp * (1 - sp) / (1 - prevalence)
+    variance += w**2 * (1 - sp) ** 2 / (prevalence * (1 - prevalence))
+    return variance / (width / (2 * Z)) ** 2
+
+
+def achieved_precision(result: Evaluation) -> Precision:
+    """Widths of the intervals an evaluation reached, to set beside those that were planned.
+
+    The net benefit is that at the first threshold, standardised as in `required_sample_size`.
+
+    Examples
+    --------
+    >>> from healthval.metrics.panel import evaluate
+    >>> rng = np.random.default_rng(1)
+    >>> p = rng.uniform(size=500)
+    >>> round(achieved_precision(evaluate(rng.uniform(size=500) < p, p)).c_statistic, 2)
+    0.07
+    """
+    benefit = _width(result.thresholds[0].net_benefit)
+    prevalence = result.n_events / result.n
+    return Precision(
+        oe=_width(result.calibration.oe),
+        slope=_width(result.calibration.slope),
+        c_statistic=_width(result.auroc),
+        net_benefit=None if benefit is None or prevalence == 0 else benefit / prevalence,
+    )
+
+
+def _width(estimate: Estimate) -> float | None:
+    if estimate.lo is None or estimate.hi is None:
+        return None
+    return estimate.hi - estimate.lo
+
+
+def expected_suppressed_cells(
+    n: int, shares: Sequence[float], *, minimum_cell: int = 11, zero_is_sensitive: bool = False
+) -> float:
+    """How many of the planned table cells will be too small to leave the site, on average.
+
+    Parameters
+    ----------
+    n : cases
+    shares : expected share of all cases in each cell, each 0 to 1
+    minimum_cell : counts from 1 to minimum_cell - 1 are suppressed
+    zero_is_sensitive : whether an empty cell is suppressed as well
+
+    Raises
+    ------
+    MetricError
+        If a share is outside 0 to 1 or n is negative.
+
+    Examples
+    --------
+    >>> round(expected_suppressed_cells(200, [0.05, 0.4, 0.01, 0.54]), 2)
+    1.45
+    """
+    p = np.asarray(shares, dtype=np.float64)
+    if n < 0 or minimum_cell < 1 or p.ndim != 1 or not np.all((p >= 0) & (p <= 1)):
+        raise MetricError("n and minimum_cell must be counts, shares lie within 0 to 1")
+    small = bdtr(min(minimum_cell - 1, n), n, p)
+    empty = np.zeros(p.size) if zero_is_sensitive else (1 - p) ** n
+    return float(np.sum(small - empty))

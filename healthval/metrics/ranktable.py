@@ -1,0 +1,102 @@
+"""One sort, and the cumulative counts per tie group that all rank and threshold metrics need."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from healthval.metrics.inputs import Bools, Floats, Ints
+
+_ONE = np.uint64(1)
+
+
+@dataclass(frozen=True, slots=True)
+class RankTable:
+    """Cases per distinct score, ascending.
+
+    Attributes
+    ----------
+    score : float64 array, shape (n_distinct,)
+    cum_pos, cum_neg : int64 arrays, shape (n_distinct,); cases at or below the score
+    """
+
+    score: Floats
+    cum_pos: Ints
+    cum_neg: Ints
+
+    @classmethod
+    def from_scores(cls, reference: Bools, score: Floats) -> "RankTable":
+        """Sort once. Equal scores (bit for bit, with 0.0 = -0.0) form one group."""
+        if not score.size:
+            none = np.empty(0, np.int64)
+            return cls(np.empty(0), none, none)
+        if score.min() >= 0:
+            return _from_keys(_packed(reference, score))
+        order = np.argsort(score, kind="stable")
+        ranked, labels = score[order], reference[order]
+        ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), score.size - 1)
+        return _from_ends(ranked[ends], np.cumsum(labels, dtype=np.int64)[ends], ends)
+
+    @property
+    def pos(self) -> Ints:
+        """Cases with the condition at each score."""
+        return _steps(self.cum_pos)
+
+    @property
+    def neg(self) -> Ints:
+        """Cases without the condition at each score."""
+        return _steps(self.cum_neg)
+
+    @property
+    def n_pos(self) -> int:
+        """Cases with the condition."""
+        return int(self.cum_pos[-1]) if self.cum_pos.size else 0
+
+    @property
+    def n_neg(self) -> int:
+        """Cases without the condition."""
+        return int(self.cum_neg[-1]) if self.cum_neg.size else 0
+
+    def counts_at(self, thresholds: Floats) -> tuple[Ints, Ints]:
+        """Count true and false positives at each threshold; positive means score >= threshold."""
+        below = np.searchsorted(self.score, thresholds, side="left")
+        tp = self.n_pos - np.concatenate([[0], self.cum_pos])[below]
+        fp = self.n_neg - np.concatenate([[0], self.cum_neg])[below]
+        return tp, fp
+
+
+def _steps(cumulative: Ints) -> Ints:
+    steps = cumulative.copy()
+    steps[1:] -= cumulative[:-1]
+    return steps
+
+
+def _packed(reference: Bools, score: Floats) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    """Order of non-negative doubles = order of their bits, which leave the lowest place free.
+
+    The sign bit is 0, so shifting left loses nothing; the label takes the low bit. One in-place
+    integer sort then ranks scores and carries labels along.
+    """
+    keys = (score + 0.0).view(np.uint64)
+    keys <<= _ONE
+    keys |= reference
+    keys.sort()
+    return keys
+
+
+def _from_keys(keys: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> RankTable:
+    """Unpack in place: new memory costs as much as arithmetic on it."""
+    last = np.append((keys[1:] ^ keys[:-1]) > _ONE, True)
+    label = (keys & _ONE).view(np.int64)
+    cum_pos = np.cumsum(label, out=label)
+    keys >>= _ONE
+    score = keys.view(np.float64)
+    if last.all():  # no ties: nothing to gather
+        return RankTable(score, cum_pos, np.arange(1, keys.size + 1) - cum_pos)
+    ends = np.flatnonzero(last)
+    return _from_ends(score[ends], cum_pos[ends], ends)
+
+
+def _from_ends(score: Floats, cum_pos: Ints, ends: Ints) -> RankTable:
+    ends += 1
+    ends -= cum_pos
+    return RankTable(score, cum_pos, ends)

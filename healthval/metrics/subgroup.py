@@ -1,0 +1,126 @@
+"""Performance level by level of a subgroup variable."""
+
+from typing import Any
+
+import numpy as np
+
+from healthval.errors import MetricError
+from healthval.metrics.calibration import calibration_of, observed_to_expected
+from healthval.metrics.discrimination import auroc_of
+from healthval.metrics.estimate import Estimate
+from healthval.metrics.inputs import Bools, Cases, check_same_rows, is_missing
+from healthval.metrics.intervals import Sample, clustered_proportion, proportion
+from healthval.metrics.result import SubgroupResult
+from healthval.metrics.utility import net_benefit_at
+
+FEWEST = 10
+MAX_LEVELS = 64
+Groups = dict[str, np.ndarray]
+
+
+def read_groups(groups: Any, n: int, reference: Any = None) -> Groups:
+    """One variable (array, Series) or several (dict, DataFrame), each a level per case.
+
+    A missing level becomes the level "missing": such cases are shown, not dropped. Where reference
+    and groups carry pandas row labels these must agree.
+
+    Raises
+    ------
+    MetricError
+        If a variable has not one level per case, or more than 64 levels.
+    """
+    if groups is None:
+        return {}
+    if hasattr(groups, "columns") and hasattr(groups, "to_numpy"):
+        groups = {str(name): groups[name] for name in groups.columns}
+    check_same_rows(reference, *(groups.values() if isinstance(groups, dict) else [groups]))
+    if not isinstance(groups, dict):
+        groups = {str(getattr(groups, "name", None) or "group"): groups}
+    return {str(name): _levels(str(name), levels, n) for name, levels in groups.items()}
+
+
+def _levels(name: str, levels: Any, n: int) -> np.ndarray:
+    array = levels.to_numpy() if hasattr(levels, "to_numpy") else np.asarray(levels)
+    if array.ndim != 1 or array.size != n:
+        raise MetricError(f"subgroup variable {name} has not one level for each of {n} cases")
+    if array.dtype.kind in "fO":
+        text = np.array(["missing" if is_missing(x) else str(x) for x in array.tolist()])
+    else:
+        text = array.astype(str)
+    count = np.unique(text).size
+    if count > MAX_LEVELS:
+        raise MetricError(
+            f"subgroup variable {name} has {count} levels; group it into at most {MAX_LEVELS}"
+        )
+    return text
+
+
+def by_level(cases: Cases, groups: Groups, threshold: float) -> tuple[SubgroupResult, ...]:
+    """One result per level, in the order of the variables and of the sorted levels."""
+    return tuple(
+        level_result(cases.take(levels == level), (name, str(level)), threshold)
+        for name, levels in groups.items()
+        for level in np.unique(levels)
+    )
+
+
+def level_result(cases: Cases, name: tuple[str, str], threshold: float) -> SubgroupResult:
+    """Judge one level; where events are too few its statistics say so."""
+    y, positive = cases.reference, cases.score >= threshold
+    return SubgroupResult(
+        variable=name[0],
+        level=name[1],
+        n=cases.n,
+        n_events=cases.n_events,
+        auroc=level_auroc(cases),
+        oe=level_oe(cases),
+        sensitivity=level_rate(cases, positive, y),
+        specificity=level_rate(cases, ~positive, ~y),
+        ppv=level_rate(cases, y, positive),
+        npv=level_rate(cases, ~y, ~positive),
+        citl=level_citl(cases),
+        net_benefit=level_net_benefit(cases, threshold),
+    )
+
+
+def level_auroc(cases: Cases) -> Estimate:
+    """AUROC where both classes have at least 10 cases."""
+    return auroc_of(cases) if _fewest(cases) >= FEWEST else _too_few(cases, "logit-delong")
+
+
+def level_oe(cases: Cases) -> Estimate:
+    """O:E where at least 10 events happened."""
+    return observed_to_expected(cases) if cases.n_events >= FEWEST else _too_few(cases, "log")
+
+
+def level_citl(cases: Cases) -> Estimate:
+    """Calibration in the large where both classes have at least 10 cases."""
+    if _fewest(cases) < FEWEST:
+        return _too_few(cases, "logistic wald")
+    return calibration_of(cases, curve=None).citl
+
+
+def level_net_benefit(cases: Cases, threshold: float) -> Estimate:
+    """Net benefit where both classes have at least 10 cases."""
+    if _fewest(cases) < FEWEST:
+        return _too_few(cases, "wald")
+    return net_benefit_at(cases, threshold)
+
+
+def _fewest(cases: Cases) -> int:
+    return min(cases.n_events, cases.n - cases.n_events)
+
+
+def level_rate(cases: Cases, hit: Bools, among: Bools) -> Estimate:
+    """Share of hits where at least 10 cases can be one."""
+    total = int(np.count_nonzero(among))
+    if total < FEWEST:
+        return _too_few(cases, "wilson")
+    if cases.cluster is None:
+        return proportion(int(np.count_nonzero(hit & among)), total)
+    return clustered_proportion(hit[among], cases.cluster[among])
+
+
+def _too_few(cases: Cases, method: str) -> Estimate:
+    reason = f"fewer than {FEWEST} events or non-events"
+    return Sample(cases.n, cases.n_events).none(reason, method)

@@ -1,0 +1,198 @@
+"""Whether acting on the score beats treating everyone or no one."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from healthval.errors import MetricError
+from healthval.metrics.estimate import Estimate
+from healthval.metrics.inputs import Cases, Floats, Ints, read_probability_cases
+from healthval.metrics.intervals import Bootstrap, Sample
+from healthval.metrics.logistic import dot, per_cluster
+from healthval.metrics.ranktable import RankTable
+from healthval.metrics.resampling import patient_weights
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecisionCurve:
+    """Net benefit over thresholds, per case, with a pointwise bootstrap band.
+
+    Attributes
+    ----------
+    thresholds, net_benefit, lo, hi, se, treat_all, treat_none : float64 arrays, shape (n_thresholds,)
+    n, n_events : cases and events
+    """
+
+    thresholds: Floats
+    net_benefit: Floats
+    lo: Floats
+    hi: Floats
+    se: Floats
+    treat_all: Floats
+    treat_none: Floats
+    n: int
+    n_events: int
+    level: float = 0.95
+    method: str = "bootstrap percentile pointwise"
+
+    @property
+    def standardized(self) -> Floats:
+        """Net benefit as a share of the prevalence, which is the most any model attains."""
+        share: Floats = (
+            self.net_benefit * (self.n / self.n_events) if self.n_events else np.array([])
+        )
+        return share
+
+    @property
+    def estimates(self) -> tuple[Estimate, ...]:
+        """The net benefit at each threshold as an `Estimate`."""
+        sample = Sample(self.n, self.n_events, self.level)
+        rows = zip(self.net_benefit, self.lo, self.hi, self.se, strict=True)
+        return tuple(sample.given(nb, (lo, hi), se, self.method) for nb, lo, hi, se in rows)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, DecisionCurve):
+            return NotImplemented
+        mine, theirs = (
+            (
+                c.n,
+                c.n_events,
+                c.level,
+                c.thresholds.tobytes(),
+                c.net_benefit.tobytes(),
+                c.lo.tobytes(),
+                c.hi.tobytes(),
+            )
+            for c in (self, other)
+        )
+        return mine == theirs
+
+    def __hash__(self) -> int:
+        return hash((self.n, self.n_events, self.thresholds.tobytes(), self.net_benefit.tobytes()))
+
+
+def net_benefit(
+    reference: ArrayLike,
+    score: ArrayLike,
+    thresholds: ArrayLike,
+    *,
+    cluster: ArrayLike | None = None,
+    bootstrap: Bootstrap | None = None,
+) -> DecisionCurve:
+    """Net benefit TP/n - FP/n * t/(1 - t) at each threshold t; positive means score >= t.
+
+    The band is an exact nonparametric bootstrap: between thresholds only counts matter, so
+    replicates are multinomial draws of counts (of whole patients, with clusters).
+
+    Parameters
+    ----------
+    reference : bool or 0/1 array, shape (n_cases,)
+    score : probability array, shape (n_cases,)
+    thresholds : probabilities in [0, 1), ascending; give the clinically plausible range only
+    cluster : patient of each case
+    bootstrap : replicates and seed; 500 from seed 0 by default
+
+    Raises
+    ------
+    MetricError
+        If the input does not fit, or a threshold is outside [0, 1).
+
+    References
+    ----------
+    Vickers and Elkin 2006 Med Decis Making 26:565; Vickers 2008 (interval by bootstrap).
+
+    Examples
+    --------
+    >>> curve = net_benefit([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], [0.2, 0.5])
+    >>> print(curve.net_benefit, curve.treat_all)
+    [0.4375 0.25  ] [0.375 0.   ]
+    """
+    cases = read_probability_cases(reference, score, cluster)
+    return net_benefit_of(cases, read_thresholds(thresholds), bootstrap or Bootstrap(500))
+
+
+def read_thresholds(thresholds: ArrayLike) -> Floats:
+    """Ascending, distinct, within [0, 1)."""
+    values = np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
+    if values.ndim != 1 or not values.size or not np.all((values >= 0) & (values < 1)):
+        raise MetricError("thresholds must be probabilities from 0 to below 1")
+    if np.any(np.diff(values) <= 0):
+        raise MetricError("thresholds must ascend without repeats")
+    return values
+
+
+def net_benefit_of(
+    cases: Cases, thresholds: Floats, plan: Bootstrap, *, table: RankTable | None = None
+) -> DecisionCurve:
+    """`net_benefit` of checked cases; a rank table already at hand saves the sort."""
+    if cases.n == 0:
+        raise MetricError("net benefit needs at least one case")
+    table = table or RankTable.from_scores(cases.reference, cases.score)
+    odds = thresholds / (1 - thresholds)
+    counts = _cells(table, thresholds)
+    value = _from_cells(counts[:, None], odds)[:, 0]
+    replicates = _from_cells(_drawn(cases, thresholds, counts, plan).T, odds)
+    lo, hi = np.quantile(replicates, [0.025, 0.975], axis=1)
+    prevalence = cases.n_events / cases.n
+    arrays = (
+        thresholds, value, np.minimum(lo, value), np.maximum(hi, value), replicates.std(axis=1, ddof=1),
+        prevalence - (1 - prevalence) * odds, np.zeros(thresholds.size),
+    )  # fmt: skip
+    for array in arrays:
+        array.flags.writeable = False
+    return DecisionCurve(*arrays, n=cases.n, n_events=cases.n_events)
+
+
+def _cells(table: RankTable, thresholds: Floats) -> Ints:
+    """Non-events, then events, in the zones between thresholds, ascending."""
+    tp, fp = table.counts_at(thresholds)
+    return np.concatenate(
+        [
+            -np.diff(flagged, prepend=total, append=0)
+            for flagged, total in ((fp, table.n_neg), (tp, table.n_pos))
+        ]
+    )
+
+
+def _from_cells(counts: NDArray[Any], odds: Floats) -> Floats:
+    """Turn counts, shape (2 zones, reps), into net benefit, shape (zones - 1, reps)."""
+    zones = odds.size + 1
+    flagged = np.ascontiguousarray(counts, np.float64)
+    fp, tp = (np.cumsum(part[:0:-1], axis=0)[::-1] for part in (flagged[:zones], flagged[zones:]))
+    fp *= odds[:, None]
+    tp -= fp
+    tp /= flagged.sum(axis=0)
+    return np.asarray(tp)
+
+
+def _drawn(cases: Cases, thresholds: Floats, counts: Ints, plan: Bootstrap) -> NDArray[Any]:
+    rng = plan.rng()
+    if cases.cluster is None:
+        return rng.multinomial(cases.n, counts / cases.n, size=plan.reps)
+    zone = np.searchsorted(thresholds, cases.score, side="right")
+    slot = zone + counts.size // 2 * cases.reference
+    patients = int(cases.cluster.max()) + 1
+    return np.array(
+        [
+            np.bincount(slot, patient_weights(rng, patients)[cases.cluster], counts.size)
+            for _ in range(plan.reps)
+        ]
+    )
+
+
+def net_benefit_at(cases: Cases, threshold: float, *, level: float = 0.95) -> Estimate:
+    """Net benefit at one threshold; the mean of independent contributions, normal interval."""
+    sample = Sample(cases.n, cases.n_events, level)
+    if cases.n < 2 or threshold >= 1:
+        return sample.none("needs two cases and a threshold below 1", "wald")
+    worth = np.where(cases.reference, 1.0, -threshold / (1 - threshold))
+    gain = worth * (cases.score >= threshold)
+    value = float(gain.mean())
+    apart = (gain - value) / cases.n
+    if cases.cluster is not None:
+        apart = per_cluster(apart, cases.cluster)
+    se = math.sqrt(dot(apart, apart) * apart.size / max(apart.size - 1, 1))
+    return sample.wald(value, se, "wald" if cases.cluster is None else "wald (cluster-robust)")

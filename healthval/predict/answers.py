@@ -1,0 +1,48 @@
+"""Answers already paid for: a run that was cut short asks only for what is missing."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from healthval.contracts.base import digest
+from healthval.contracts.prediction import Prediction, Value
+
+
+def input_digest(columns: Sequence[str], row: Sequence[Value]) -> str:
+    """SHA-256 of one de-identified row together with its column names."""
+    return digest([list(columns), list(row)])
+
+
+class AnswerCache:
+    """Scores by model digest and input digest, in one SQLite file readable by its owner only."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.touch(mode=0o600, exist_ok=True)
+        with closing(self._connect()) as db, db:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute(
+                "CREATE TABLE IF NOT EXISTS answer (model TEXT, input TEXT, score REAL, reason TEXT,"
+                " PRIMARY KEY (model, input)) WITHOUT ROWID"
+            )
+
+    def get(self, model: str, inputs: Iterable[str]) -> dict[str, tuple[float | None, str]]:
+        """Return the known answers of a model digest, by input digest."""
+        wanted = set(inputs)
+        with closing(self._connect()) as db:
+            rows = db.execute("SELECT input, score, reason FROM answer WHERE model = ?", (model,))
+            return {key: (score, reason) for key, score, reason in rows if key in wanted}
+
+    def put(self, model: str, answers: dict[str, Prediction]) -> None:
+        """Keep answers; an answer that failed is asked for again, so it is not kept."""
+        rows = [
+            (model, key, a.score, a.reason)
+            for key, a in answers.items()
+            if a.reason != "model_failed"
+        ]
+        with closing(self._connect()) as db, db:
+            db.executemany("INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?)", rows)
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.path, timeout=30)

@@ -1,0 +1,111 @@
+"""What the plan asked for beforehand, and whether the result meets it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from healthval.errors import ReportError
+from healthval.report.markup import Shown, number
+
+Measure = Literal[
+    "auroc", "oe", "citl", "slope", "brier", "sensitivity", "specificity", "ppv", "npv", "net_benefit"
+]  # fmt: skip
+AT_THRESHOLD = frozenset({"sensitivity", "specificity", "ppv", "npv", "net_benefit"})
+NAMES: dict[str, str] = {
+    "auroc": "AUROC",
+    "oe": "Observed to expected events (O:E)",
+    "citl": "Calibration in the large",
+    "slope": "Calibration slope",
+    "brier": "Brier score",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "ppv": "Positive predictive value",
+    "npv": "Negative predictive value",
+    "net_benefit": "Net benefit",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One acceptance criterion: the measure shall be at least, at most, or between.
+
+    Examples
+    --------
+    >>> Criterion("slope", at_least=0.8, at_most=1.2).target()
+    '0.80 to 1.20'
+    """
+
+    measure: Measure
+    at_least: float | None = None
+    at_most: float | None = None
+    threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.measure not in NAMES:
+            raise ReportError(f"a criterion names no known measure; known are {', '.join(NAMES)}")
+        if self.at_least is None and self.at_most is None:
+            raise ReportError(f"the criterion on {self.measure} has no target")
+        if (self.threshold is not None) != (self.measure in AT_THRESHOLD):
+            raise ReportError(
+                f"the criterion on {self.measure} "
+                + ("needs a threshold" if self.measure in AT_THRESHOLD else "takes no threshold")
+            )
+
+    def name(self) -> str:
+        """Name the measure as a reader knows it."""
+        at = "" if self.threshold is None else f" at threshold {self.threshold:g}"
+        return NAMES[self.measure] + at
+
+    def target(self) -> str:
+        """Print the target."""
+        if self.at_least is None:
+            return f"at most {number(self.at_most, 2)}"
+        if self.at_most is None:
+            return f"at least {number(self.at_least, 2)}"
+        return f"{number(self.at_least, 2)} to {number(self.at_most, 2)}"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFacts:
+    """What a report says about the plan that was fixed before data were seen."""
+
+    title: str
+    target_condition: str
+    reference_standard: str
+    thresholds: tuple[float, ...]
+    criteria: tuple[Criterion, ...]
+    plan_hash: str
+    amended: bool = False
+    planned_cases: int | None = None
+    sample_size_rationale: str = ""
+
+
+Outcome = Literal["met", "not met", "inconclusive"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A criterion with the result it is judged by; `basis` says how the result was pooled."""
+
+    criterion: Criterion
+    shown: Shown
+    outcome: Outcome
+    basis: str
+
+
+def judge(criterion: Criterion, shown: Shown) -> Outcome:
+    """Met when the whole interval lies on the good side, not met when none of it does.
+
+    An interval that crosses a target, or a result without an interval, is inconclusive.
+
+    >>> judge(Criterion("auroc", at_least=0.8), Shown(0.85, 0.81, 0.88))
+    'met'
+    >>> judge(Criterion("auroc", at_least=0.8), Shown(0.85, 0.79, 0.88))
+    'inconclusive'
+    """
+    if shown.value is None or shown.lo is None or shown.hi is None:
+        return "inconclusive"
+    low = -float("inf") if criterion.at_least is None else criterion.at_least
+    high = float("inf") if criterion.at_most is None else criterion.at_most
+    if shown.hi < low or shown.lo > high:
+        return "not met"
+    return "met" if low <= shown.lo and shown.hi <= high else "inconclusive"

@@ -1,0 +1,84 @@
+"""The drawing board: one style, the caller's matplotlib settings untouched, equal bytes each time."""
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+# Okabe & Ito (2008); told apart in grey and by colour-blind readers together with the line style.
+BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#D55E00",
+)
+COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
+INK, GREY, PALE = "#1b1f24", "#8c959f", "#d0d7de"
+
+STYLE: dict[str, Any] = {
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.unicode_minus": True,
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9.0,
+    "hatch.linewidth": 0.6,
+    "legend.fontsize": 8.0,
+    "legend.edgecolor": "none",
+    "legend.facecolor": "white",
+    "legend.fancybox": False,
+    "legend.framealpha": 0.85,
+    "lines.linewidth": 1.6,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "healthval",
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.labelsize": 8.0,
+    "ytick.labelsize": 8.0,
+}
+
+
+class Board:
+    """A figure being drawn; `svg` is filled when the drawing is done."""
+
+    def __init__(self, figure: Any) -> None:
+        self.figure = figure
+        self.svg = ""
+
+
+@contextmanager
+def board(
+    width: float = 5.5, height: float = 4.0, layout: Literal["constrained"] | None = "constrained"
+) -> Iterator[Board]:
+    """Open a figure of the given size in inches under the report's style.
+
+    matplotlib's defaults are used below the style, not the user's settings, so that the bytes do
+    not depend on them; both are as before when the drawing is done.
+    """
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        settings: Any = mpl.rcParams  # its keys are typed as literals
+        settings.update(STYLE)
+        figure = Figure(figsize=(width, height), layout=layout)
+        FigureCanvasSVG(figure)
+        drawn = Board(figure)
+        yield drawn
+        drawn.svg = _svg(figure)
+
+
+def _svg(figure: Any) -> str:
+    stream = io.StringIO()
+    figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    text = stream.getvalue()
+    text = text[text.index("<svg") :]  # the prolog names an outside DTD
+    return re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)

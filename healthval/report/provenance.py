@@ -1,0 +1,160 @@
+"""How the report came about, for machines: a Process Run Crate (RO-Crate) and the seal over all.
+
+References
+----------
+RO-Crate 1.3; Workflow Run RO-Crate, Process Run Crate profile 0.6.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from healthval import __version__
+from healthval.errors import ReportError
+from healthval.report.attestation import ATTESTATION, COVERED, sign
+from healthval.report.document import Report
+from healthval.report.writing import replace
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+CRATE = "ro-crate-metadata.json"
+_KINDS = {
+    "metrics.json": ("Results as numbers", "application/json"),
+    "report.html": ("Validation report", "text/html"),
+    "report.pdf": ("Validation report for print", "application/pdf"),
+}
+
+
+def seal(
+    report: Report, folder: Path, key: "Ed25519PrivateKey", *, now: datetime | None = None
+) -> dict[str, str]:
+    """Add the crate and the signed attestation to a folder that `write` filled.
+
+    Parameters
+    ----------
+    now : time of signing; the one part that differs when the same report is sealed again
+
+    Returns
+    -------
+    dict
+        SHA-256 of all files of the report, the attestation included.
+    """
+    now = (now or datetime.now(UTC)).astimezone(UTC)
+    folder = Path(folder)
+    try:
+        here = {name: (folder / name) for name in COVERED if name != CRATE}
+        contents = {name: path.read_bytes() for name, path in here.items() if path.exists()}
+        if "report.html" not in contents or "metrics.json" not in contents:
+            raise ReportError("the folder holds no written report to seal; write it first")
+        contents[CRATE] = crate(report, contents, now)
+        digests = {name: _sha256(content) for name, content in contents.items()}
+        envelope = sign(digests, key, about=_about(report), now=now)
+        replace(folder / CRATE, contents[CRATE])
+        replace(folder / ATTESTATION, envelope)
+    except OSError:
+        raise ReportError(
+            "the report's folder cannot be read or written; give another one or free some space"
+        ) from None
+    return {**digests, ATTESTATION: _sha256(envelope)}
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _about(report: Report) -> dict[str, str]:
+    study = report.numbers["study"]
+    return {name: study[name] for name in ("model", "version", "model_digest", "plan_hash")}
+
+
+def crate(report: Report, files: Mapping[str, bytes], published: datetime) -> bytes:
+    """Describe files, run, software and inputs as JSON-LD, sorted, always the same bytes."""
+    graph = [
+        {
+            "@id": CRATE,
+            "@type": "CreativeWork",
+            "about": {"@id": "./"},
+            "conformsTo": {"@id": "https://w3id.org/ro/crate/1.3"},
+        },
+        _root(report, files, published),
+        {
+            "@id": "https://w3id.org/ro/wfrun/process/0.6",
+            "@type": "CreativeWork",
+            "name": "Process Run Crate",
+            "version": "0.6",
+        },
+        _software(),
+        *_inputs(report),
+        _run(report, files, published),
+        *(_file(name, content) for name, content in sorted(files.items())),
+    ]
+    document = {"@context": "https://w3id.org/ro/crate/1.3/context", "@graph": graph}
+    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+
+
+def _root(report: Report, files: Mapping[str, bytes], published: datetime) -> dict[str, Any]:
+    return {
+        "@id": "./",
+        "@type": "Dataset",
+        "name": report.title,
+        "description": f"{report.subtitle} Aggregates only; no record of a patient.",
+        "datePublished": published.isoformat(timespec="seconds"),
+        "license": "As agreed between the platform, the sites and the developer",
+        "conformsTo": {"@id": "https://w3id.org/ro/wfrun/process/0.6"},
+        "hasPart": [{"@id": name} for name in sorted(files)],
+        "mentions": {"@id": "#run"},
+    }
+
+
+def _software() -> dict[str, Any]:
+    return {
+        "@id": "#healthval",
+        "@type": "SoftwareApplication",
+        "name": "healthval",
+        "softwareVersion": __version__,
+    }
+
+
+def _inputs(report: Report) -> list[dict[str, Any]]:
+    study = report.numbers["study"]
+    known = {"model": study["model_digest"], "plan": study["plan_hash"]}
+    known |= {f"release-{site['site']}": site["submission_sha256"] for site in study["sites"]}
+    return [
+        {
+            "@id": f"#{quote(name)}",
+            "@type": "PropertyValue",
+            "name": name,
+            "value": f"sha256:{digest}",
+        }
+        for name, digest in known.items()
+    ]
+
+
+def _run(report: Report, files: Mapping[str, bytes], published: datetime) -> dict[str, Any]:
+    return {
+        "@id": "#run",
+        "@type": "CreateAction",
+        "name": "Pool the released results and write the report",
+        "instrument": {"@id": "#healthval"},
+        "object": [{"@id": entity["@id"]} for entity in _inputs(report)],
+        "result": [{"@id": name} for name in sorted(files)],
+        "endTime": published.isoformat(timespec="seconds"),
+        "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
+    }
+
+
+def _file(name: str, content: bytes) -> dict[str, Any]:
+    words, kind = _KINDS.get(name, (name, "application/octet-stream"))
+    return {
+        "@id": name,
+        "@type": "File",
+        "name": words,
+        "encodingFormat": kind,
+        "contentSize": str(len(content)),
+        "sha256": _sha256(content),
+    }

@@ -1,0 +1,218 @@
+"""A notebook becomes HTML by our nbconvert template; that HTML becomes a tagged PDF."""
+
+import contextlib
+import importlib.resources
+import io
+import re
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+from healthval.errors import ReportError
+
+PANGO = (
+    "the PDF needs Pango: apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
+    " (Debian, Ubuntu) or brew install pango (macOS); the HTML report does not"
+)
+
+
+def render_html(notebook: Any) -> str:
+    """Render an executed notebook as one self-contained page: nothing is fetched, no script runs.
+
+    Inputs and warnings are left out. Equal notebooks give equal bytes.
+
+    Parameters
+    ----------
+    notebook : NotebookNode, from `Report.notebook` or read by nbformat
+
+    Raises
+    ------
+    ReportError
+        If a cell failed, a picture has no alternative text, or something would be loaded from
+        elsewhere.
+    """
+    _check_cells(notebook)
+    from nbconvert import HTMLExporter
+
+    make: Any = HTMLExporter
+    exporter = make(
+        template_name="healthval",
+        extra_template_basedirs=[str(templates())],
+        exclude_input=True,
+        anchor_link_text="",
+        exclude_anchor_links=True,
+    )
+    html, _ = exporter.from_notebook_node(notebook)
+    _check_self_contained(html)
+    return str(html)
+
+
+@cache
+def templates() -> Path:
+    """Find the folder of nbconvert templates, in the wheel or beside the package in a checkout."""
+    package = Path(str(importlib.resources.files("healthval")))
+    for folder in (package / "_share" / "templates", package.parent / "reports" / "templates"):
+        if (folder / "healthval" / "conf.json").is_file():
+            return folder
+    raise ReportError(
+        "the report template is missing from the installation; install healthval again"
+    )
+
+
+def _check_cells(notebook: Any) -> None:
+    for position, cell in enumerate(notebook.cells):
+        for output in cell.get("outputs", ()):
+            if output.output_type == "error":
+                raise ReportError(
+                    f"cell {position} of the notebook failed; a failed notebook may hold "
+                    "identifiable values and is never rendered: mend it and run it again"
+                )
+            if _lacks_words(cell, output):
+                raise ReportError(
+                    f"a picture of cell {position} has no alternative text; show it with "
+                    'display(figure, metadata={"image/png": {"alt": "what the numbers say"}})'
+                )
+
+
+def _lacks_words(cell: Any, output: Any) -> bool:
+    pictures = [kind for kind in output.get("data", {}) if kind.startswith("image/")]
+    if not pictures or {"text/html", "text/markdown"} & set(output.data):
+        return False
+    words = [output.metadata.get(kind, {}).get("alt") for kind in pictures]
+    return not any([*words, output.metadata.get("alt"), cell.metadata.get("alt")])
+
+
+_LOADING = frozenset({"src", "srcset", "data", "poster", "background"})
+_FRAMES = frozenset({"iframe", "frame", "object", "embed", "base"})
+_STYLE_LOADS = re.compile(r"@import|url\(\s*[\"']?(?!data:|#)", re.IGNORECASE)
+
+
+class _Loads(HTMLParser):
+    """Collects the tags that make a browser fetch something, or show another page, from elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.in_style = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.in_style = tag == "style"
+        given = {name: value or "" for name, value in attrs}
+        refresh = tag == "meta" and given.get("http-equiv", "").lower() == "refresh"
+        if tag in _FRAMES or refresh or any(_loads(tag, *pair) for pair in given.items()):
+            self.found.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        self.in_style = False
+
+    def handle_data(self, data: str) -> None:
+        if self.in_style and _STYLE_LOADS.search(data):
+            self.found.append("style")
+
+
+def _loads(tag: str, name: str, value: str) -> bool:
+    if name == "style":
+        return bool(_STYLE_LOADS.search(value))
+    if name in _LOADING or (name in {"href", "xlink:href"} and tag != "a"):
+        return not value.strip().lower().startswith(("data:", "#"))
+    return False
+
+
+def _check_self_contained(html: str) -> None:
+    parser = _Loads()
+    parser.feed(html)
+    if parser.found:
+        raise ReportError(
+            f"{len(parser.found)} element(s) would be loaded from elsewhere (first: "
+            f"<{parser.found[0]}>); opening a report must not call out: embed them in the notebook"
+        )
+
+
+def render_pdf(html: str) -> bytes:
+    """Print the page as a tagged PDF that aims at PDF/UA-1; equal pages give equal bytes.
+
+    The font is the DejaVu Sans that comes with matplotlib, so the bytes do not depend on the
+    fonts of the machine. Nothing but that font is read and nothing is fetched.
+
+    Raises
+    ------
+    ReportError
+        If WeasyPrint or the Pango library it needs is not installed.
+    """
+    weasyprint = _weasyprint()
+    from weasyprint.text.fonts import FontConfiguration
+
+    fonts = FontConfiguration()
+    fetch = _fetcher()
+    face = weasyprint.CSS(string=_font_css(), font_config=fonts, url_fetcher=fetch)
+    document = weasyprint.HTML(string=html, url_fetcher=fetch, media_type="print")
+    pdf: bytes = document.write_pdf(
+        stylesheets=[face], font_config=fonts, pdf_variant="pdf/ua-1", pdf_tags=True
+    )
+    return pdf
+
+
+def why_no_pdf() -> str | None:
+    """Say in one line what the PDF needs, or None where it can be made."""
+    try:
+        _weasyprint()
+    except ReportError as missing:
+        return str(missing)
+    return None
+
+
+def _weasyprint() -> Any:
+    try:
+        # WeasyPrint prints a long note about missing libraries; one line of ours replaces it.
+        with contextlib.redirect_stdout(io.StringIO()):
+            import weasyprint
+    except ImportError:
+        raise ReportError(
+            "the PDF needs WeasyPrint: pip install 'healthval[pdf]'; the HTML report does not"
+        ) from None
+    except OSError:
+        raise ReportError(PANGO) from None
+    return weasyprint
+
+
+def _font_folder() -> Path:
+    import matplotlib
+
+    return Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+
+
+_FACES = (
+    ("DejaVuSans.ttf", "normal", "normal", "healthval Sans"),
+    ("DejaVuSans-Bold.ttf", "bold", "normal", "healthval Sans"),
+    ("DejaVuSans-Oblique.ttf", "normal", "italic", "healthval Sans"),
+    ("DejaVuSansMono.ttf", "normal", "normal", "healthval Mono"),
+)
+
+
+def _font_css() -> str:
+    faces = "".join(
+        f'@font-face {{ font-family: "{family}"; font-weight: {weight}; font-style: {style};'
+        f' src: url("{(_font_folder() / name).as_uri()}"); }}\n'
+        for name, weight, style, family in _FACES
+    )
+    return faces + (
+        'html, body { font-family: "healthval Sans" !important }\n'
+        'code, pre, .hash { font-family: "healthval Mono" !important }\n'
+    )
+
+
+def _fetcher() -> Any:
+    from weasyprint.urls import URLFetcher
+
+    fonts = {(_font_folder() / name).as_uri() for name, *_ in _FACES}
+
+    class OnlyOwnFonts(URLFetcher):  # type: ignore[misc]
+        """Reads our own font files and data URLs; refuses everything else."""
+
+        def fetch(self, url: str, headers: Any = None) -> Any:
+            if url in fonts or url.startswith("data:"):
+                return super().fetch(url, headers)
+            raise ValueError("a report fetches nothing")
+
+    return OnlyOwnFonts()

@@ -1,0 +1,201 @@
+"""Page one: what was judged, the verdicts, three plain sentences, what limits them."""
+
+from healthval.report.criteria import PlanFacts, Verdict, judge
+from healthval.report.document import Section
+from healthval.report.findings import Findings, total
+from healthval.report.markup import (
+    Markup,
+    box,
+    bullets,
+    facts,
+    number,
+    show,
+    sites,
+    table,
+    tiles,
+    unbroken,
+)
+
+FEW_EVENTS = 100  # Collins, Ogundimu & Altman 2016, Stat Med 35:214: fewer mislead
+_SHAPES = {"met": ("met", "●"), "not met": ("unmet", "■"), "inconclusive": ("open", "▲")}
+
+
+def verdicts(findings: Findings) -> tuple[Verdict, ...]:
+    """Judge each criterion of the plan by the headline result of its measure."""
+    found = []
+    for criterion in findings.plan.criteria:
+        shown, basis = findings.result(criterion.measure, criterion.threshold)
+        found.append(Verdict(criterion, shown, judge(criterion, shown), basis))
+    return tuple(found)
+
+
+def summary(findings: Findings) -> Section:
+    """Build page one."""
+    blocks = (
+        _size(findings),
+        _what(findings),
+        _verdict_table(verdicts(findings), findings.plan),
+        box("In plain words", bullets(plain_words(findings))),
+        box("What limits this result", bullets(limitations(findings))),
+    )
+    return Section("summary", "Summary", blocks)
+
+
+def _size(findings: Findings) -> Markup:
+    study = findings.study
+    shown, _ = findings.result("auroc")
+    return tiles(
+        [
+            ("Hospitals", str(study.k)),
+            ("Cases analysed", total(study.n)),
+            ("With the condition", total(study.n_events)),
+            ("AUROC", number(shown.value) if shown.value is not None else "not pooled"),
+        ]
+    )
+
+
+def _what(findings: Findings) -> Markup:
+    card, plan = findings.card, findings.plan
+    return facts(
+        [
+            ("Model", f"{card.title}, version {card.version}"),
+            ("Developer", card.developer),
+            ("Intended use", card.intended_use),
+            ("Target condition", plan.target_condition),
+            ("Reference standard", plan.reference_standard),
+            ("Plan", plan.title + (" (amended after registration)" if plan.amended else "")),
+        ]
+    )
+
+
+def badge(outcome: str) -> Markup:
+    """Show an outcome by word and shape, and only then by colour."""
+    kind, shape = _SHAPES[outcome]
+    return Markup(
+        f'<span class="verdict {kind}"><span aria-hidden="true">{shape}</span> {outcome}</span>'
+    )
+
+
+def _verdict_table(found: tuple[Verdict, ...], plan: PlanFacts) -> Markup:
+    if not found:
+        return box(
+            "No acceptance criteria",
+            Markup(
+                "<p>The plan names no acceptance criteria, so the results are not judged here.</p>"
+            ),
+        )
+    rows = [
+        [v.criterion.name(), unbroken(v.criterion.target()), v.shown, v.basis, badge(v.outcome)]
+        for v in found
+    ]
+    when = "amended after it was registered" if plan.amended else "fixed before data were seen"
+    return table(
+        f"Acceptance criteria of the plan ({when})",
+        ["Criterion", "Target", "Result (95% CI)", "Basis", "Verdict"],
+        rows,
+        kind="words",
+        note="Met: the whole interval reaches the target. Not met: none of it does. Inconclusive: "
+        "the interval crosses the target, or there is no interval.",
+    )
+
+
+def plain_words(findings: Findings) -> list[str]:
+    """Say in three sentences for clinicians what the numbers mean."""
+    return [_ranking(findings), _deciding(findings), _risks(findings)]
+
+
+def _ranking(findings: Findings) -> str:
+    study = findings.study
+    shown, _ = findings.result("auroc")
+    who = f"{total(study.n)} cases at {study.k} hospital{'s' if study.k != 1 else ''}"
+    if shown.value is None:
+        return f"Among {who}, how well the model ranks patients was not pooled: {shown.why}."
+    words = (
+        f"Among {who}, the model gave the higher score to the patient with the condition in about "
+        f"{number(100 * shown.value, 0)} of 100 pairs of one patient with and one without it"
+    )
+    if shown.lo is None or shown.hi is None:
+        return f"{words}."
+    return f"{words} (95% CI {number(100 * shown.lo, 0)} to {number(100 * shown.hi, 0)})."
+
+
+def _deciding(findings: Findings) -> str:
+    at = next((t for t in findings.study.thresholds if t.counts.k), None)
+    if at is None:
+        return "What happens at the decision threshold cannot be said: no site released all its counts."
+    counts = at.counts
+    n = counts.tp + counts.fp + counts.fn + counts.tn
+    with_it, found, false = (
+        number(1000 * x / n, 0) for x in (counts.tp + counts.fn, counts.tp, counts.fp)
+    )
+    return (
+        f"Of 1000 cases like these, about {with_it} have the condition; at the threshold "
+        f"{at.threshold:g} the model marks {found} of them, and also {false} without it."
+    )
+
+
+def _risks(findings: Findings) -> str:
+    shown, _ = findings.result("oe")
+    if shown.value is None:
+        return f"Whether predicted risks are too high or too low was not pooled: {shown.why}."
+    ratio = f"observed to expected {number(shown.value, 2)}"
+    if shown.lo is None or shown.hi is None:
+        return f"Predicted risks compare with what was observed as follows: {ratio}."
+    ratio += f", 95% CI {number(shown.lo, 2)} to {number(shown.hi, 2)}"
+    if shown.lo > 1:
+        return f"The condition was more frequent than predicted: the risks are too low ({ratio})."
+    if shown.hi < 1:
+        return f"The condition was less frequent than predicted: the risks are too high ({ratio})."
+    return f"Risks were on average neither clearly too high nor clearly too low ({ratio})."
+
+
+def limitations(findings: Findings) -> list[Markup]:
+    """Collect what a reader must keep in mind, from the results themselves and from the card."""
+    study, card = findings.study, findings.card
+    found = [*_of_size(findings), *_of_conduct(findings), *study.notes]
+    if findings.plan.amended:
+        found.insert(0, "The plan was amended after it was registered.")
+    items = [Markup(show(text)) for text in dict.fromkeys(found)]
+    if card.limitations:
+        items.append(Markup(f"<em>The developer says:</em> {show(card.limitations)}"))
+    if card.out_of_scope:
+        items.append(
+            Markup(f"<em>Out of scope, says the developer:</em> {show(card.out_of_scope)}")
+        )
+    return items or [Markup("None was found by the checks of this report.")]
+
+
+def _of_size(findings: Findings) -> list[str]:
+    study, found = findings.study, []
+    if study.k < 5:
+        found.append(
+            f"{sites(study.k)}: too few to say what to expect at a hospital that took no part."
+        )
+    known = study.n_events.upper
+    if known is not None and known < FEW_EVENTS:
+        found.append(f"Fewer than {FEW_EVENTS} cases with the condition: estimates are unsteady.")
+    if study.n.n_suppressed or study.n_events.n_suppressed:
+        found.append("Some sites withheld their number of cases or events as too small to share.")
+    for at in study.thresholds:
+        left = at.counts.excluded
+        if left:
+            found.append(
+                f"Counts at threshold {at.threshold:g} leave out {len(left)} of {study.k} sites "
+                "because of small cells; these are often few errors, so the rates may look worse "
+                "than they are."
+            )
+    return found
+
+
+def _of_conduct(findings: Findings) -> list[str]:
+    found = []
+    canary = [site.canary for site in findings.study.sites]
+    if canary.count("changed"):
+        found.append(
+            f"At {sites(canary.count('changed'))} the model's answers to fixed test inputs changed."
+        )
+    if canary.count("not_run"):
+        found.append(
+            f"At {sites(canary.count('not_run'))} nobody checked that the model's answers stay the same."
+        )
+    return found

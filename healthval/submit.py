@@ -1,0 +1,40 @@
+"""Show, confirm, send: the only door for a `Release`."""
+
+from collections.abc import Callable
+
+from healthval.client import Client
+from healthval.contracts.submission import Receipt
+from healthval.disclosure import Ledger, Release
+from healthval.errors import IntegrityError, SubmissionError
+
+
+def submit(
+    release: Release, client: Client, ledger: Ledger, *, confirm: Callable[[str], bool]
+) -> Receipt:
+    """Send one release after a person has seen the whole message.
+
+    Parameters
+    ----------
+    release : Release
+        What the gate let pass; already written whole into the ledger.
+    confirm : callable
+        Gets the message as indented JSON, answers True to send.
+
+    Raises
+    ------
+    SubmissionError
+        If the person declined; nothing was sent.
+    LedgerError
+        If the ledger's chain is broken.
+    IntegrityError
+        If the hub's receipt is for other bytes.
+    """
+    ledger.verify()
+    if not confirm(release.submission.model_dump_json(indent=2)):
+        raise SubmissionError("not confirmed, so nothing was sent; the release stays in the ledger")
+    receipt = client.submit(release.payload)
+    if receipt.submission_sha256 != release.sha256:
+        raise IntegrityError(
+            "the hub's receipt names other bytes than were sent; tell the operator"
+        )
+    return receipt

@@ -1,0 +1,394 @@
+"""Search and Bulk Data against a strict server of our own on loopback."""
+
+import json
+import logging
+import threading
+import time
+import traceback
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from healthval.cohort.bulk import BulkExport
+from healthval.cohort.fhir_server import BackendServices, FhirServer
+from healthval.errors import CohortError, UsageError
+
+CANARY = "Zyxwolf-Qargh-7719"
+PATIENTS = [{"resourceType": "Patient", "id": f"p{i}"} for i in range(5)]
+OBSERVATIONS = [{"resourceType": "Observation", "id": f"o{i}", "status": "final"} for i in range(3)]
+FHIR = "application/fhir+json"
+
+
+class Protocol(BaseHTTPRequestHandler):
+    """Answers as the specifications say, and 400 to whoever does not ask as they say."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        self.handle_request("GET")
+
+    def do_DELETE(self):
+        self.handle_request("DELETE")
+
+    def do_POST(self):
+        stub = self.server.stub
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        if self.path != "/token" or "x-www-form-urlencoded" not in self.headers["Content-Type"]:
+            return self.answer(400)
+        form = {k: v[0] for k, v in parse_qs(body).items()}
+        return self.answer(*stub.grant(form))
+
+    def handle_request(self, method):
+        stub = self.server.stub
+        url = urlsplit(self.path)
+        stub.asked.append((method, self.path, self.headers.get("Authorization")))
+        if stub.busy:
+            return self.answer(429, {"retry": CANARY}, {"Retry-After": stub.busy.pop(0)})
+        open_file = url.path.startswith("/open/")
+        if open_file and self.headers.get("Authorization"):
+            return self.answer(400)
+        if not open_file and not stub.knows(self.headers.get("Authorization")):
+            return self.answer(401, {"issue": CANARY})
+        return self.answer(*stub.respond(method, url, self.headers), truncate=stub.truncate)
+
+    def answer(self, status, body=None, headers=None, truncate=0):
+        content = body if isinstance(body, bytes) else json.dumps(body).encode() if body else b""
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if truncate and isinstance(body, bytes):
+            self.wfile.write(content[:-truncate])
+            self.close_connection = True
+        else:
+            self.wfile.write(content)
+
+
+class Stub:
+    """State of the server: keys it knows, tokens it gave, faults it is told to have."""
+
+    def __init__(self, url, public_key, algorithm):
+        self.url, self.public_key, self.algorithm = url, public_key, algorithm
+        self.asked, self.busy, self.tokens, self.jtis = [], [], [], set()
+        self.uses, self.polls, self.truncate, self.lifetime = 1000, 2, 0, 300
+        self.version, self.chain, self.page_size = "4.0.1", "good", 2
+        self.manifest, self.cancelled, self.status = {}, False, 200
+        self.files = {
+            "Patient": b"".join(json.dumps(p).encode() + b"\n" for p in PATIENTS),
+            "Observation": b"".join(json.dumps(o).encode() + b"\n" for o in OBSERVATIONS),
+        }
+
+    def grant(self, form):
+        wanted = {
+            "grant_type": "client_credentials",
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "scope": "system/*.rs",
+        }
+        if {k: form.get(k) for k in wanted} != wanted:
+            return 400, {"error": "invalid_request"}
+        try:
+            claims = jwt.decode(
+                form["client_assertion"],
+                self.public_key,
+                algorithms=[self.algorithm],
+                audience=f"{self.url}/token",
+                issuer="site-1",
+                options={"require": ["exp", "jti", "sub"]},
+            )
+        except jwt.PyJWTError:
+            return 401, {"error": "invalid_client", "error_description": CANARY}
+        header = jwt.get_unverified_header(form["client_assertion"])
+        fresh = claims["jti"] not in self.jtis and claims["exp"] <= time.time() + 300
+        if not fresh or claims["sub"] != "site-1" or header.get("kid") != "k1":
+            return 401, {"error": "invalid_client"}
+        self.jtis.add(claims["jti"])
+        self.tokens = [f"token-{len(self.jtis)}"]
+        self.left = self.uses
+        return 200, {
+            "access_token": self.tokens[0],
+            "token_type": "bearer",
+            "expires_in": self.lifetime,
+        }
+
+    def knows(self, header):
+        if header not in [f"Bearer {t}" for t in self.tokens] or self.left == 0:
+            return False
+        self.left -= 1
+        return True
+
+    def respond(self, method, url, headers):
+        if self.status != 200:
+            return self.status, {
+                "resourceType": "OperationOutcome",
+                "issue": [{"diagnostics": CANARY}],
+            }
+        query = {k: v[0] for k, v in parse_qs(url.query).items()}
+        if url.path == "/fhir/metadata":
+            return 200, {"resourceType": "CapabilityStatement", "fhirVersion": self.version}
+        if url.path == "/fhir/Patient":
+            return self.page(query)
+        if url.path in {"/fhir/$export", "/fhir/Group/g1/$export"}:
+            asked_right = (headers["Prefer"], headers["Accept"]) == ("respond-async", FHIR)
+            self.export_query = query
+            location = {"Content-Location": f"{self.url}/fhir/status/1"}
+            return (202, None, location) if asked_right else (400,)
+        if url.path == "/fhir/status/1":
+            if method == "DELETE":
+                self.cancelled = True
+                return (202,)
+            self.polls -= 1
+            if self.polls >= 0:
+                return 202, None, {"Retry-After": "7", "X-Progress": CANARY}
+            return 200, self.manifest or self.whole_manifest()
+        kind = url.path.rpartition("/")[2]
+        if kind in self.files and headers["Accept"] == "application/fhir+ndjson":
+            return 200, self.files[kind]
+        return (404,)
+
+    def whole_manifest(self, base="fhir/files", **more):
+        output = [
+            {"type": t, "url": f"{self.url}/{base}/{t}", "count": c.count(b"\n")}
+            for t, c in self.files.items()
+        ]
+        return {"requiresAccessToken": True, "output": output, "error": [], **more}
+
+    def page(self, query):
+        start = int(query.get("start", 0))
+        found = PATIENTS[start : start + self.page_size]
+        remark = {"resource": {"resourceType": "OperationOutcome"}, "search": {"mode": "outcome"}}
+        entries = [{"resource": p, "search": {"mode": "match"}} for p in found] + [remark]
+        bundle = {"resourceType": "Bundle", "type": "searchset", "entry": entries, "link": []}
+        following = start + self.page_size
+        if following < len(PATIENTS):
+            url = {
+                "good": f"Patient?start={following}",
+                "circle": "Patient?start=0",
+                "elsewhere": f"https://evil.example.org/?{CANARY}",
+                "gone": "nothing/here",
+                "wrong": "metadata",
+            }[self.chain]
+            bundle["link"] = [{"relation": "self", "url": "x"}, {"relation": "next", "url": url}]
+        return 200, bundle
+
+
+KEYS = {
+    "ES384": ec.generate_private_key(ec.SECP384R1()),
+    "RS384": rsa.generate_private_key(public_exponent=65537, key_size=2048),
+}
+
+
+def pem(key):
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+@pytest.fixture(params=["ES384"])
+def stub(request):
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Protocol)
+    http.daemon_threads = True
+    url = f"http://127.0.0.1:{http.server_port}"
+    http.stub = Stub(url, KEYS[request.param].public_key(), request.param)
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield http.stub
+    http.shutdown()
+    http.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def server(stub):
+    auth = BackendServices("site-1", pem(KEYS[stub.algorithm]), f"{stub.url}/token", key_id="k1")
+    with httpx.Client(timeout=10.0) as http:
+        found = FhirServer(f"{stub.url}/fhir", auth, http)
+        found.slept = []
+        found.sleep = found.slept.append
+        yield found
+
+
+def refused(run):
+    with pytest.raises(CohortError) as caught:
+        run()
+    shown = "".join(traceback.format_exception(caught.value))
+    assert CANARY not in shown
+    assert "evil" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("stub", ["ES384", "RS384"], indirect=True)
+def test_a_search_follows_the_pages_with_a_signed_token(stub, server):
+    assert list(server.search("Patient", {"_count": "2"})) == PATIENTS
+    assert len(stub.jtis) == 1
+
+
+def test_a_token_is_renewed_when_it_ends_and_when_it_is_refused(stub, server):
+    stub.uses = 2
+    assert list(server.search("Patient")) == PATIENTS
+    assert len(stub.jtis) == 2
+    list(server.search("Patient"))
+    before, stub.uses, stub.lifetime = len(stub.jtis), 1000, 25
+    server.auth.forget()
+    list(server.search("Patient"))
+    assert len(stub.jtis) == before + 3  # it ends within the reserve, so every page buys one
+
+
+def test_a_busy_server_is_given_the_time_it_asks_for(stub, server):
+    moment = format_datetime(datetime.now(UTC) + timedelta(seconds=40), usegmt=True)
+    stub.busy = ["3", moment, "nonsense", "999999"]
+    assert len(list(server.search("Patient"))) == 5
+    assert server.slept[0] == 3
+    assert 30 < server.slept[1] <= 40
+    assert server.slept[2:] == [4, 300]
+
+
+def test_a_server_that_stays_busy_is_given_up(stub, server):
+    stub.busy = ["0"] * 100
+    assert "answered 429" in refused(lambda: list(server.search("Patient")))
+    assert len(server.slept) == 5
+
+
+@pytest.mark.parametrize(
+    ("chain", "message"),
+    [
+        ("circle", "was there before"),
+        ("elsewhere", "points to another host"),
+        ("gone", "answered 404"),
+        ("wrong", "not a search set"),
+    ],
+)
+def test_a_broken_chain_of_pages_is_refused(stub, server, chain, message):
+    stub.chain = chain
+    assert message in refused(lambda: list(server.search("Patient")))
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 500])
+def test_a_refusal_is_explained_without_its_body(stub, server, status, caplog):
+    stub.status = status
+    caplog.set_level(logging.DEBUG)
+    assert f"answered {status}" in refused(
+        lambda: list(server.search("Patient", {"identifier": CANARY}))
+    )
+    assert CANARY not in caplog.text
+
+
+def test_only_r4_is_spoken(stub, server):
+    server.check_version()
+    stub.version = "5.0.0"
+    assert "does not speak R4" in refused(server.check_version)
+
+
+def test_an_unknown_key_is_refused_and_nothing_shows_it(stub, server):
+    other = ec.generate_private_key(ec.SECP384R1())
+    server.auth = BackendServices("site-1", pem(other), f"{stub.url}/token", key_id="k1")
+    assert "refused the key (401)" in refused(lambda: list(server.search("Patient")))
+    assert "PRIVATE" not in repr(server)
+    for weak in (pem(ec.generate_private_key(ec.SECP256R1())), b"no key"):
+        server.auth = BackendServices("site-1", weak, f"{stub.url}/token")
+        with pytest.raises(UsageError):
+            list(server.search("Patient"))
+
+
+@pytest.mark.parametrize("base", ["http://fhir.example.org/r4", "ftp://127.0.0.1/", "fhir"])
+def test_addresses_without_encryption_are_refused(base):
+    with pytest.raises(UsageError, match="https"):
+        FhirServer(base)
+
+
+def test_nobody_answering_is_said_so():
+    with httpx.Client(timeout=2.0) as http:
+        server = FhirServer("http://127.0.0.1:9", http=http)
+        assert "does not answer" in refused(lambda: list(server.search("Patient")))
+
+
+def test_an_export_is_started_awaited_and_downloaded(stub, server, tmp_path):
+    export = BulkExport(
+        server, tmp_path / "x", types=["Patient", "Observation"], since="2024-01-01"
+    )
+    assert list(export.run()) == PATIENTS + OBSERVATIONS
+    assert server.slept == [7, 7]
+    assert stub.export_query["_type"] == "Patient,Observation"
+    assert (tmp_path / "x").stat().st_mode & 0o077 == 0
+
+
+def test_a_group_can_be_exported(stub, server, tmp_path):
+    assert len(list(BulkExport(server, tmp_path, group="g1").run())) == 8
+
+
+def test_a_broken_download_resumes_where_it_broke(stub, server, tmp_path):
+    export = BulkExport(server, tmp_path)
+    stub.files["Observation"], whole = b"", stub.files["Observation"]
+    stub.manifest = stub.whole_manifest()
+    stub.manifest["output"][1]["count"] = 3
+    assert "holds 0 resources, the manifest says 3" in refused(lambda: list(export.run()))
+    stub.files["Observation"] = whole
+    n_asked = len(stub.asked)
+    again = BulkExport(server, tmp_path)
+    assert list(again.run()) == PATIENTS + OBSERVATIONS
+    assert [path for _, path, _ in stub.asked[n_asked:]] == ["/fhir/files/Observation"]
+
+
+def test_a_truncated_file_is_noticed(stub, server, tmp_path):
+    stub.truncate = 10
+    assert "broke off" in refused(lambda: list(BulkExport(server, tmp_path).run()))
+    assert not list(tmp_path.glob("*.ndjson"))
+
+
+def test_a_token_that_ends_during_the_download_is_renewed(stub, server, tmp_path):
+    stub.uses = 5
+    assert len(list(BulkExport(server, tmp_path).run())) == 8
+    assert len(stub.jtis) == 2
+
+
+def test_files_without_token_are_not_shown_one(stub, server, tmp_path):
+    stub.manifest = stub.whole_manifest(base="open", requiresAccessToken=False)
+    assert len(list(BulkExport(server, tmp_path).run())) == 8
+
+
+@pytest.mark.parametrize(
+    ("manifest", "message"),
+    [
+        ({"output": "x"}, "lists no files"),
+        ({"output": [{"type": CANARY}]}, "lists no files"),
+        ({"output": [], "error": [{"url": CANARY}]}, "1 error files"),
+        ({"output": [{"url": f"https://evil.example.org/{CANARY}"}]}, "another host"),
+        ({"output": [{"url": f"http://evil.example.org/{CANARY}"}], "requiresAccessToken": False}, "another host"),
+    ],
+)  # fmt: skip
+def test_a_manifest_that_cannot_be_trusted_is_refused(stub, server, tmp_path, manifest, message):
+    stub.manifest = manifest
+    assert message in refused(lambda: list(BulkExport(server, tmp_path).run()))
+
+
+def test_a_failed_export_starts_again(stub, server, tmp_path):
+    export = BulkExport(server, tmp_path)
+    stub.manifest = {"resourceType": "OperationOutcome"}
+    refused(lambda: list(export.run()))
+    stub.status = 500
+    assert "answered 500" in refused(lambda: list(BulkExport(server, tmp_path).run()))
+    stub.status, stub.manifest, stub.polls = 200, {}, 0
+    assert len(list(BulkExport(server, tmp_path).run())) == 8
+
+
+def test_a_cancelled_export_is_deleted_at_the_server(stub, server, tmp_path):
+    export = BulkExport(server, tmp_path)
+    export._kick_off()
+    export.cancel()
+    assert stub.cancelled
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "export-state.json").write_text("{")
+    with pytest.raises(CohortError, match="state file is broken"):
+        BulkExport(server, tmp_path)

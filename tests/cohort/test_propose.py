@@ -1,0 +1,109 @@
+"""A proposal names kinds, never a value that only a few cases share."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from healthval.cohort import join_views, propose_table, propose_views, read_table
+from healthval.errors import CohortError
+
+CANARY = "Zyxwolf-Qargh-7719"
+
+
+def table(n=60):
+    rng = np.random.default_rng(1)
+    return pd.DataFrame(
+        {
+            "MRN": [f"M{i // 2}" for i in range(n)],
+            "Visit ID": [f"V{i}" for i in range(n)],
+            "patient_name": [f"{CANARY} {i}" for i in range(n)],
+            "exam_date": ["2024-01-02"] * n,
+            "Age": rng.integers(20, 95, n),
+            "postal_code": ["02139"] * n,
+            "sex": ["F", "M"] * (n // 2),
+            "smoker": ["yes", "no"] * (n // 2),
+            "stage": ["I/II", "III"] * (n // 2),
+            "lactate": rng.normal(2, 1, n),
+            "ward": [CANARY] + ["icu"] * (n - 1),
+            "remark": [CANARY] * n,
+            "phone": ["555"] * n,
+            "histology": ["malignant", "benign"] * (n // 2),
+        }
+    )
+
+
+def test_kinds_follow_from_names_and_types():
+    proposal = propose_table(table())
+    kinds = {name: column.kind for name, column in proposal.table.columns.items()}
+    assert kinds == {
+        "Visit ID": "id", "MRN": "cluster", "patient_name": "drop", "exam_date": "date", "Age": "age",
+        "postal_code": "zip", "sex": "category", "smoker": "category", "stage": "category",
+        "lactate": "number", "ward": "drop", "remark": "drop", "phone": "drop", "histology": "label",
+    }  # fmt: skip
+    assert next(iter(proposal.table.columns)) == "Visit ID"
+    assert proposal.inputs == ("Age", "sex", "smoker", "stage", "lactate")
+    assert proposal.subgroups == ("sex", "smoker", "stage")
+    label = proposal.table.columns["histology"]
+    assert (label.positive, label.negative) == (("malignant",), ("benign",))
+
+
+def test_the_proposal_reads_the_table_it_came_from():
+    proposal = propose_table(table())
+    cohort = read_table(table(), proposal.table)
+    assert len(cohort) == 60
+    assert set(cohort.frame["stage"]) == {"I_II", "III"}
+
+
+def test_no_rare_value_gets_into_the_proposal():
+    proposal = propose_table(table())
+    assert CANARY not in json.dumps(proposal.to_plan())
+    assert CANARY not in repr(proposal)
+
+
+@pytest.mark.parametrize(("n_rare", "kind"), [(4, "drop"), (5, "category"), (6, "category")])
+def test_a_level_is_proposed_only_if_several_cases_share_it(n_rare, kind):
+    ward = ["rare"] * n_rare + ["icu"] * (60 - n_rare)
+    assert propose_table(table().assign(ward=ward)).table.columns["ward"].kind == kind
+
+
+def test_what_cannot_be_proposed_is_asked_or_refused():
+    assert any(
+        "None looks like one" in q
+        for q in propose_table(table().drop(columns="histology")).questions
+    )
+    with pytest.raises(CohortError, match="no rows"):
+        propose_table(table().iloc[:0])
+    with pytest.raises(CohortError, match="no column identifies a case"):
+        propose_table(table()[["lactate", "sex"]])
+
+
+def resources():
+    code = {"coding": [{"system": "http://loinc.org", "code": "2524-7"}], "text": CANARY}
+    for i in range(6):
+        yield {
+            "resourceType": "Patient",
+            "id": f"p{i}",
+            "gender": "female",
+            "birthDate": "1970-01-01",
+        }
+        yield {
+            "resourceType": "Observation",
+            "code": code,
+            "subject": {"reference": f"Patient/p{i}"},
+            "valueQuantity": {"value": i},
+        }
+    rare = {"coding": [{"code": "MRN-4711"}]}
+    yield {"resourceType": "Observation", "code": rare, "valueQuantity": {"value": 1}}
+
+
+def test_views_are_proposed_for_common_codes_and_run():
+    proposal = propose_views(resources())
+    assert list(proposal.views) == ["patients", "loinc_2524_7"]
+    frame = join_views(proposal.views, resources(), on="patient")
+    assert read_table(frame, proposal.table).frame["loinc_2524_7"].tolist() == [0, 1, 2, 3, 4, 5]
+    for hidden in (CANARY, "4711"):
+        assert hidden not in json.dumps([proposal.views, proposal.to_plan()])
+    with pytest.raises(CohortError, match="no Patient"):
+        propose_views([])

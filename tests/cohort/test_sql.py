@@ -1,0 +1,139 @@
+"""A query reads from SQLite and from a real PostgreSQL, changes nothing and shows no password."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import traceback
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from healthval.cohort import Query, TableSchema, read_table
+from healthval.errors import CohortError, UsageError
+
+sqlalchemy = pytest.importorskip("sqlalchemy")
+CANARY = "Zyxwolf-Qargh-7719"
+SCHEMA = TableSchema.model_validate(
+    {
+        "columns": {
+            "mrn": {"kind": "id"},
+            "seen": {"kind": "date"},
+            "lactate": {"kind": "number"},
+            "sepsis": {"kind": "label", "positive": [1], "negative": [0]},
+        }
+    }
+)
+FILL = [
+    "CREATE TABLE visits (mrn VARCHAR(40), seen DATE, lactate NUMERIC(6,2), sepsis INTEGER, note TEXT)",
+    f"INSERT INTO visits VALUES ('001', '2024-01-05', 2.50, 1, '{CANARY}')",
+    f"INSERT INTO visits VALUES ('002', NULL, NULL, 0, '{CANARY}')",
+    "INSERT INTO visits VALUES ('003', '2024-02-01', 1.25, NULL, NULL)",
+]
+
+
+def fill(url):
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.pool.NullPool)
+    with engine.begin() as connection:
+        for statement in FILL:
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+    return url
+
+
+@pytest.fixture(scope="module")
+def sqlite(tmp_path_factory):
+    return fill(f"sqlite:///{tmp_path_factory.mktemp('db')}/visits.db")
+
+
+def postgres_programs():
+    found = shutil.which("initdb")
+    candidates = (
+        [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    )
+    return next((c for c in reversed(candidates) if (c / "initdb").exists()), None)
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    """Run a cluster of its own on a unix socket, owned by an unprivileged user."""
+    programs = postgres_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed")
+    pytest.importorskip("pg8000")
+    user = "nobody" if os.geteuid() == 0 else None
+    # The path of a unix socket is short by law, so pytest's folders will not do.
+    with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp") as folder:
+        home = Path(folder)
+        home.chmod(0o777)
+        data = home / "data"
+
+        def run(program, *arguments):
+            command = [str(programs / program), *arguments]
+            done = subprocess.run(
+                command, user=user, cwd=folder, capture_output=True, timeout=60, check=False,
+                env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "HOME": folder},
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr.decode()
+
+        run("initdb", "-D", str(data), "-U", "site", "--auth=trust", "--no-sync", "-E", "UTF8")
+        options = f"-c listen_addresses='' -k {home} -c fsync=off"
+        run("pg_ctl", "-D", str(data), "-o", options, "-l", str(home / "log"), "-w", "start")
+        try:
+            yield fill(f"postgresql+pg8000://site@/postgres?unix_sock={home}/.s.PGSQL.5432")
+        finally:
+            run("pg_ctl", "-D", str(data), "-m", "immediate", "-w", "stop")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request):
+    return request.getfixturevalue(request.param)
+
+
+def test_a_query_reads_like_a_file(url, tmp_path):
+    cohort = read_table(Query(url, "SELECT * FROM visits ORDER BY mrn"), SCHEMA)
+    frame = pd.DataFrame(
+        {
+            "mrn": ["001", "002", "003"],
+            "seen": ["2024-01-05", None, "2024-02-01"],
+            "lactate": [2.5, None, 1.25],
+            "sepsis": [1, 0, None],
+        }
+    )
+    pd.testing.assert_frame_equal(cohort.frame, read_table(frame, SCHEMA).frame, check_dtype=False)
+    assert cohort.dropped == ("note",)
+
+
+def test_nothing_is_changed_even_by_a_select_that_writes(url):
+    sneaky = "WITH gone AS (DELETE FROM visits RETURNING *) SELECT * FROM gone"
+    with pytest.raises(CohortError):
+        read_table(Query(url, sneaky), SCHEMA)
+    assert len(read_table(Query(url, "SELECT * FROM visits"), SCHEMA)) == 3
+
+
+@pytest.mark.parametrize(
+    "statement", ["DROP TABLE visits", "", "UPDATE visits SET mrn = 1", "/* select */ DELETE"]
+)
+def test_only_a_select_is_a_query(statement):
+    with pytest.raises(UsageError, match="one SELECT"):
+        Query("sqlite://", statement)
+    Query("sqlite://", "-- who\n  /* and */ select 1")
+
+
+def test_a_refusal_of_the_database_quotes_nothing(url):
+    for statement in (f"SELECT {CANARY} FROM visits", "SELECT CAST(note AS INTEGER) / 0 FROM nope"):
+        with pytest.raises(CohortError) as caught:
+            read_table(Query(url, statement), SCHEMA)
+        assert CANARY not in "".join(traceback.format_exception(caught.value))
+
+
+def test_an_address_is_shown_nowhere():
+    secret = f"postgresql+pg8000://site:{CANARY}@127.0.0.1:9/x"
+    query = Query(secret, "SELECT 1")
+    assert CANARY not in repr(query)
+    with pytest.raises(CohortError, match="cannot be reached") as caught:
+        read_table(query, SCHEMA)
+    assert CANARY not in "".join(traceback.format_exception(caught.value))
+    with pytest.raises(UsageError, match="not one of SQLAlchemy's"):
+        read_table(Query(f"nonsense://{CANARY}", "SELECT 1"), SCHEMA)

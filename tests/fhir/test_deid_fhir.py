@@ -1,0 +1,321 @@
+"""Only listed elements of a resource stay; ids, dates and ages follow the policy everywhere."""
+
+import copy
+import json
+import traceback
+from datetime import date
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from healthval.deid import Policy, Secret, date_offset, deidentify_resource, pseudonym, uid
+from healthval.errors import DeidentificationError
+
+SECRET = Secret(b"k" * 32)
+TODAY = date(2026, 1, 1)
+SAFE = Policy()
+CANARY = "Zyxwolf-Qargh-7719"
+
+PATIENT = {
+    "resourceType": "Patient",
+    "id": "mrn-4711",
+    "meta": {"source": CANARY, "lastUpdated": "2024-03-01T10:00:00Z", "tag": [{"display": CANARY}]},
+    "implicitRules": f"http://{CANARY}",
+    "text": {"status": "generated", "div": f"<div>{CANARY}</div>"},
+    "contained": [{"resourceType": "Practitioner", "id": "c1", "name": [{"family": CANARY}]}],
+    "extension": [{"url": "http://e/mothers-maiden-name", "valueString": CANARY}],
+    "identifier": [{"system": f"http://{CANARY}/mrn", "value": CANARY, "assigner": {"display": CANARY}}],
+    "active": True,
+    "name": [{"family": CANARY, "given": [CANARY], "text": CANARY}],
+    "_name": [{"extension": [{"valueString": CANARY}]}],
+    "telecom": [{"system": "phone", "value": CANARY}, {"system": "email", "value": CANARY}],
+    "gender": "female",
+    "_gender": {"extension": [{"url": "x", "valueString": CANARY}]},
+    "birthDate": "1950-04-30",
+    "_birthDate": {"extension": [{"url": "birthTime", "valueDateTime": "1950-04-30T10:00:00Z"}]},
+    "deceasedDateTime": "2024-02-11T03:00:00Z",
+    "address": [
+        {
+            "use": "home", "text": CANARY, "line": [CANARY], "city": CANARY, "district": CANARY,
+            "state": "MA", "postalCode": "02139-4307", "country": "US",
+            "extension": [{"url": "geolocation", "valueDecimal": 42.3}],
+        },
+        {"state": "VT", "postalCode": "03601"},
+        {"state": CANARY, "postalCode": CANARY, "country": CANARY},
+        {"state": "Bavaria", "postalCode": "80331", "country": "DE"},
+    ],
+    "maritalStatus": {"text": CANARY, "coding": [
+        {"system": "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus", "code": "M", "display": CANARY}]},
+    "photo": [{"data": CANARY, "url": CANARY}],
+    "contact": [{"name": {"family": CANARY}, "telecom": [{"value": CANARY}]}],
+    "communication": [{"language": {"coding": [{"system": "urn:ietf:bcp:47", "code": "en"}]}}],
+    "generalPractitioner": [{"reference": "Practitioner/dr-1", "display": CANARY}, {"reference": "#c1"}],
+    "managingOrganization": {"identifier": {"value": CANARY}, "display": CANARY},
+    "link": [{"other": {"reference": "https://ehr.example.org/fhir/Patient/mrn-4712/_history/2"}, "type": "seealso"}],
+}  # fmt: skip
+LACTATE = {
+    "resourceType": "Observation",
+    "id": "o1",
+    "status": "final",
+    "category": [{"coding": [{"system": f"http://{CANARY}/local", "code": "lab"}]}],
+    "code": {"coding": [{"system": "http://loinc.org", "version": "2.74", "code": "2524-7"}], "text": CANARY},
+    "subject": {"reference": "Patient/mrn-4711", "display": CANARY, "identifier": {"value": CANARY}},
+    "effectiveDateTime": "2024-02-10T10:15:00.000+01:00",
+    "effectivePeriod": {"start": "2024-02", "end": "2024"},
+    "issued": "not a date",
+    "valueQuantity": {"value": 2.4, "unit": CANARY, "system": "http://unitsofmeasure.org", "code": "mmol/L"},
+    "valueString": CANARY,
+    "note": [{"text": CANARY}],
+    "performer": [{"display": CANARY}],
+    "component": [{"code": {"text": CANARY}, "valueString": CANARY},
+                  {"code": {"coding": [{"system": "http://loinc.org", "code": "30525-0"}]}, "valueInteger": 93}],
+}  # fmt: skip
+
+
+def clean(resource, policy=SAFE):
+    return deidentify_resource(resource, policy, SECRET, today=TODAY)
+
+
+def alias(value):
+    return pseudonym(SECRET, "patient", value)
+
+
+@pytest.mark.parametrize("resource", [PATIENT, LACTATE], ids=["patient", "observation"])
+@pytest.mark.parametrize("dates", ["remove", "shift", "keep"])
+def test_no_identifier_text_or_unlisted_element_survives(resource, dates):
+    before = copy.deepcopy(resource)
+    text = json.dumps(clean(resource, Policy(dates=dates)))
+    for leaked in (CANARY, "4711", "4712", "dr-1", "ehr.example.org", "02139", "80331", "Bavaria"):
+        assert leaked not in text
+    for removed in (
+        '"text"',
+        "contained",
+        "extension",
+        "identifier",
+        "display",
+        '"_',
+        "note",
+        "photo",
+    ):
+        assert removed not in text
+    assert resource == before
+
+
+def test_what_a_model_needs_stays():
+    out = clean(LACTATE)
+    assert out["code"]["coding"] == [
+        {"system": "http://loinc.org", "code": "2524-7", "version": "2.74"}
+    ]
+    assert out["valueQuantity"] == {
+        "value": 2.4,
+        "system": "http://unitsofmeasure.org",
+        "code": "mmol/L",
+    }
+    assert out["status"] == "final"
+    assert out["category"] == [{"coding": [{"code": "lab"}]}]
+    patient = clean(PATIENT)
+    assert (patient["gender"], patient["active"]) == ("female", True)
+    assert patient["deceasedBoolean"] is True
+
+
+def test_ids_and_references_of_all_spellings_are_one_pseudonym():
+    assert clean(PATIENT)["id"] == alias("mrn-4711")
+    assert clean(LACTATE)["subject"] == {"reference": f"Patient/{alias('mrn-4711')}"}
+    assert clean(PATIENT)["link"][0]["other"] == {"reference": f"Patient/{alias('mrn-4712')}"}
+    assert clean(PATIENT)["generalPractitioner"] == [{"reference": f"Practitioner/{alias('dr-1')}"}]
+
+
+@pytest.mark.parametrize(
+    "name", ["Zyxwolf/4711", "http://x/Zyxwolf/4711", "Patient?id=4711", "#4711", "4711"]
+)
+def test_what_is_no_reference_to_a_known_type_is_removed(name):
+    assert "subject" not in clean(LACTATE | {"subject": {"reference": name}})
+    bundle = {"resourceType": "Bundle", "entry": [{"fullUrl": name, "resource": LACTATE}]}
+    assert "fullUrl" not in clean(bundle)["entry"][0]
+
+
+def test_addresses_keep_state_and_zip3_at_most():
+    assert clean(PATIENT)["address"] == [
+        {"country": "US", "state": "MA", "postalCode": "021"},
+        {"state": "VT", "postalCode": "000"},
+        {"country": "DE"},
+    ]
+
+
+def test_dates_are_removed_by_default():
+    text = json.dumps([clean(PATIENT), clean(LACTATE)])
+    assert "2024" not in text
+    assert "1950" not in text
+
+
+def test_shifted_dates_move_by_the_patients_offset_and_keep_their_precision():
+    days = date_offset(SECRET, "mrn-4711")
+    out = clean(LACTATE, Policy(dates="shift"))
+    moved = date.fromordinal(date(2024, 2, 10).toordinal() + days)
+    assert out["effectiveDateTime"] == f"{moved}T10:15:00.000+01:00"
+    assert [len(out["effectivePeriod"][e]) for e in ("start", "end")] == [7, 4]
+    assert "issued" not in out
+    patient = clean(PATIENT, Policy(dates="shift"))
+    assert patient["birthDate"] == str(date.fromordinal(date(1950, 4, 30).toordinal() + days))
+
+
+@pytest.mark.parametrize(
+    ("born", "stays"), [("1935-01-01", False), ("1936-12-01", True), ("1890", False)]
+)
+def test_a_birth_date_that_means_an_age_above_89_is_removed(born, stays):
+    out = clean(PATIENT | {"birthDate": born}, Policy(dates="keep"))
+    assert ("birthDate" in out) == stays
+
+
+@pytest.mark.parametrize(
+    ("quantity", "value"),
+    [
+        ({"value": 89, "code": "a"}, 89),
+        ({"value": 90, "code": "a"}, 90),
+        ({"value": 97, "code": "a"}, 90),
+        ({"value": 97, "unit": "years"}, 90),
+        ({"value": 97}, 90),
+        ({"value": 1068, "code": "mo"}, 1068),
+        ({"value": 1200, "code": "mo"}, 1080),
+        ({"value": 36000, "code": "d"}, 32873),
+    ],
+)
+def test_ages_above_89_are_90(quantity, value):
+    condition = {"resourceType": "Condition", "onsetAge": quantity}
+    assert clean(condition)["onsetAge"]["value"] == value
+
+
+def test_an_age_given_as_a_plain_count_is_capped_too():
+    assert clean(LACTATE)["component"][-1]["valueInteger"] == 90
+
+
+def test_images_and_resources_share_uids():
+    study = {
+        "resourceType": "ImagingStudy",
+        "id": "s1",
+        "identifier": [
+            {"system": "urn:dicom:uid", "value": "urn:oid:1.2.3.4"},
+            {"type": {"coding": [{"code": "ACSN"}]}, "value": CANARY},
+        ],
+        "subject": {"reference": "Patient/mrn-4711"},
+        "description": CANARY,
+        "series": [
+            {
+                "uid": "1.2.3.4.5",
+                "description": CANARY,
+                "instance": [{"uid": "1.2.3.4.5.6", "title": CANARY}],
+            }
+        ],
+    }
+    out = clean(study)
+    assert out["identifier"] == [
+        {"system": "urn:dicom:uid", "value": "urn:oid:" + uid(SECRET, "1.2.3.4")}
+    ]
+    assert out["series"][0]["uid"] == uid(SECRET, "1.2.3.4.5")
+    assert out["series"][0]["instance"] == [{"uid": uid(SECRET, "1.2.3.4.5.6")}]
+    assert CANARY not in json.dumps(out)
+
+
+def test_a_bundle_is_mapped_consistently():
+    bundle = {
+        "resourceType": "Bundle",
+        "id": CANARY,
+        "type": "transaction",
+        "identifier": {"value": CANARY},
+        "link": [{"relation": "self", "url": f"http://{CANARY}"}],
+        "entry": [
+            {"fullUrl": "urn:uuid:mrn-4711", "resource": PATIENT, "request": {"url": f"Patient?x={CANARY}"}},
+            {"fullUrl": "http://ehr/fhir/Observation/o1", "resource": LACTATE | {"subject": {"reference": "urn:uuid:mrn-4711"}}},
+        ],
+    }  # fmt: skip
+    out = clean(bundle)
+    first, second = out["entry"]
+    assert first["fullUrl"] == second["resource"]["subject"]["reference"]
+    assert second["fullUrl"] == f"https://deidentified.invalid/Observation/{alias('o1')}"
+    assert first["resource"]["id"] == alias("mrn-4711")
+    assert CANARY not in json.dumps(out)
+
+
+def test_the_output_says_what_was_done_in_the_standards_codes():
+    marks = {m["code"] for m in clean(PATIENT)["meta"]["security"]}
+    assert marks == {"PSEUDED", "REDACTED", "ABSTRED"}
+    systems = {m["system"] for m in clean(PATIENT)["meta"]["security"]}
+    assert systems == {"http://terminology.hl7.org/CodeSystem/v3-ObservationValue"}
+    plain = {"resourceType": "Medication", "id": "m", "status": "active"}
+    assert [m["code"] for m in clean(plain)["meta"]["security"]] == ["PSEUDED"]
+
+
+REFUSED = {
+    "type": {"resourceType": "Communication", "payload": [{"contentString": CANARY}]},
+    "no type": {"id": CANARY},
+    "made-up type": {"resourceType": CANARY},
+    "modifier": LACTATE | {"modifierExtension": [{"url": CANARY, "valueBoolean": True}]},
+    "deep modifier": LACTATE | {"component": [{"modifierExtension": [{"url": CANARY}]}]},
+    "contained modifier": PATIENT | {"contained": [{"modifierExtension": [{"url": CANARY}]}]},
+    "bundle in bundle": {
+        "resourceType": "Bundle",
+        "entry": [{"resource": {"resourceType": "Bundle"}}],
+    },
+    "empty entry": {"resourceType": "Bundle", "entry": [{"fullUrl": CANARY}]},
+    "text": CANARY,
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_unknown_is_refused_without_quoting(name):
+    with pytest.raises(DeidentificationError) as caught:
+        clean(REFUSED[name])
+    assert CANARY not in "".join(traceback.format_exception(caught.value))
+
+
+def test_shifting_without_a_patient_is_refused():
+    orphan = {"resourceType": "Observation", "effectiveDateTime": "2024-01-01"}
+    with pytest.raises(DeidentificationError, match="names no patient"):
+        clean(orphan, Policy(dates="shift"))
+    assert "effectiveDateTime" not in clean(orphan)
+
+
+@pytest.mark.parametrize("name", ["contained", "extension", "component"])
+def test_a_resource_that_contains_itself_is_refused(name):
+    cyclic = dict(PATIENT)
+    cyclic[name] = [cyclic]
+    with pytest.raises(DeidentificationError, match="contains itself"):
+        clean(cyclic)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.just(CANARY) | st.just([CANARY]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "value",
+                    "unit",
+                    "display",
+                    "text",
+                    "start",
+                    "end",
+                    "reference",
+                    "line",
+                    "city",
+                    "id",
+                    "url",
+                ]
+            ),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from([PATIENT, LACTATE]), st.data())
+@settings(max_examples=150)
+def test_no_shape_of_a_broken_element_crashes_or_leaks(resource, data):
+    name = data.draw(st.sampled_from(sorted(resource.keys() - {"resourceType"})))
+    broken = resource | {name: data.draw(JSON)}
+    for dates in ("remove", "keep"):
+        assert CANARY not in json.dumps(clean(broken, Policy(dates=dates)))

@@ -1,0 +1,154 @@
+"""Access as a state machine: whatever operator and sites do, only the table's steps happen."""
+
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from healthval.contracts.access import AccessDecision, AccessRequest, PublicKey, VendorKey, site_id
+from healthval.hub import access
+from healthval.hub.access import DAY, TRANSITIONS, Subject
+from healthval.hub.auth import AUDIT, Caller, check_chain, entries
+from healthval.hub.ports import Backend, MemoryIndex, MemoryObjects, Refusal
+
+PLAN = "a" * 64
+OPERATOR = PublicKey(x="o" * 43)
+KEYS = [PublicKey(x=letter * 43) for letter in "AEI"]
+SUBJECTS = [Subject("model", version, PLAN) for version in ("1", "2")]
+
+
+def memory(now: float = 1_700_000_000):
+    clock = SimpleNamespace(now=now)
+    index = MemoryIndex(lambda: clock.now)
+    return Backend(MemoryObjects(), index, None, lambda: clock.now), clock
+
+
+def ask(backend, key, subject, label="Hospital"):
+    about = {"model": subject.model, "version": subject.version, "plan_hash": subject.plan_hash}
+    return access.request(backend, OPERATOR, AccessRequest(public_key=key, label=label, **about))
+
+
+BOSS = Caller(site_id(OPERATOR), "operator")
+
+
+class AccessMachine(RuleBasedStateMachine):
+    def __init__(self):
+        super().__init__()
+        self.backend, self.clock = memory()
+        self.status, self.until, self.limit, self.used = {}, {}, {}, {}
+
+    @rule(key=st.sampled_from(KEYS), subject=st.sampled_from(SUBJECTS))
+    def request(self, key, subject):
+        grant = ask(self.backend, key, subject)
+        assert grant.status == self.status.setdefault((site_id(key), subject), "requested")
+
+    @rule(
+        key=st.sampled_from(KEYS),
+        subject=st.sampled_from(SUBJECTS),
+        to=st.sampled_from(["approved", "rejected", "revoked"]),
+        days=st.integers(1, 3),
+        limit=st.integers(1, 5),
+    )
+    def decide(self, key, subject, to, days, limit):
+        place = site_id(key), subject
+        decision = AccessDecision(status=to, valid_days=days, max_cases=limit)
+        held = self.status.get(place)
+        allowed = held is not None and (
+            (held, to) in TRANSITIONS or (held == to and to != "approved")
+        )
+        if not allowed:
+            with pytest.raises(Refusal):
+                access.decide(self.backend, BOSS, place[0], subject, decision)
+            return
+        access.decide(self.backend, BOSS, place[0], subject, decision)
+        self.status[place] = to
+        if to == "approved":
+            self.until[place] = self.clock.now + days * DAY
+            self.limit[place] = limit
+
+    @rule(key=st.sampled_from(KEYS), subject=st.sampled_from(SUBJECTS), n=st.integers(1, 4))
+    def use(self, key, subject, n):
+        place = site_id(key), subject
+        open_now = self.status.get(place) == "approved" and self.clock.now < self.until[place]
+        fits = open_now and self.used.get(place, 0) + n <= self.limit[place]
+        if fits:
+            held = access.require(self.backend, place[0], subject)
+            self.backend.index.commit([access.count(held, n)])
+            self.used[place] = self.used.get(place, 0) + n
+        else:
+            with pytest.raises(Refusal) as refused:
+                access.count(access.require(self.backend, place[0], subject), n)
+            assert refused.value.status == 403
+
+    @rule(days=st.sampled_from([0.5, 1, 2]))
+    def wait(self, days):
+        self.clock.now += days * DAY
+
+    @invariant()
+    def the_index_says_what_happened_and_the_chain_holds(self):
+        held = {
+            (g.site, Subject(g.model, g.version, g.plan_hash)): g.status
+            for g in access.all_grants(self.backend).grants
+        }
+        assert held == self.status
+        head = self.backend.index.get(AUDIT, "head")
+        check_chain(entries(self.backend), head.value if head else None)
+
+
+TestAccess = AccessMachine.TestCase
+TestAccess.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+
+
+def test_the_table_itself():
+    revoked_is_final = {step for step in TRANSITIONS if step[0] == "revoked"} == set()
+    assert revoked_is_final
+    assert {start for start, end in TRANSITIONS if end == "revoked"} == {"approved"}
+    assert {start for start, end in TRANSITIONS if end == "rejected"} == {"requested"}
+    assert "requested" not in {end for _, end in TRANSITIONS}
+
+
+@pytest.mark.parametrize("offset", [-1, 0, 1])
+def test_access_ends_at_its_end(offset):
+    backend, clock = memory()
+    ask(backend, KEYS[0], SUBJECTS[0])
+    decision = AccessDecision(status="approved", valid_days=1)
+    access.decide(backend, BOSS, site_id(KEYS[0]), SUBJECTS[0], decision)
+    clock.now += DAY + offset
+    if offset < 0:
+        access.require(backend, site_id(KEYS[0]), SUBJECTS[0])
+    else:
+        with pytest.raises(Refusal, match="expired"):
+            access.require(backend, site_id(KEYS[0]), SUBJECTS[0])
+
+
+def test_another_key_with_the_same_name_is_turned_away(monkeypatch):
+    monkeypatch.setattr(access, "site_id", lambda key: "site-aaaaaaaa" if key != OPERATOR else "x")
+    backend, _ = memory()
+    ask(backend, KEYS[0], SUBJECTS[0])
+    ask(backend, KEYS[0], SUBJECTS[1])
+    with pytest.raises(Refusal) as refused:
+        ask(backend, KEYS[1], SUBJECTS[0])
+    assert refused.value.status == 409
+
+
+def test_a_sites_key_is_no_vendors_key_and_the_other_way_round():
+    backend, _ = memory()
+    ask(backend, KEYS[0], SUBJECTS[0])
+    with pytest.raises(Refusal, match="taken by another key or role"):
+        access.enrol_vendor(
+            backend, BOSS, VendorKey(public_key=KEYS[0], label="x", models=("model",))
+        )
+    access.enrol_vendor(backend, BOSS, VendorKey(public_key=KEYS[1], label="x", models=("model",)))
+    with pytest.raises(Refusal, match="taken by another key or role"):
+        ask(backend, KEYS[1], SUBJECTS[0])
+
+
+def test_nobody_decides_on_their_own_request():
+    backend, _ = memory()
+    ask(backend, KEYS[0], SUBJECTS[0])
+    site = site_id(KEYS[0])
+    decision = AccessDecision(status="approved")
+    with pytest.raises(Refusal, match="their own request"):
+        access.decide(backend, Caller(site, "operator"), site, SUBJECTS[0], decision)

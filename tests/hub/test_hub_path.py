@@ -1,0 +1,122 @@
+"""The whole path over real HTTP: request access, approve, predict, submit, publish, read."""
+
+import json
+
+import pytest
+
+from healthval.client import wire_bytes
+from healthval.contracts.access import AccessDecision, VendorKey
+from healthval.contracts.base import canonical_json
+from healthval.errors import AccessDenied, HubError, SubmissionError
+
+KEY = {"Idempotency-Key": "k" * 16}
+
+
+def test_a_site_goes_from_request_to_receipt(kit, operator, model, new_site):
+    site = new_site()
+    grant = site.request_access(label="St. Elsewhere", **kit.SUBJECT)
+    assert (grant.site, grant.status) == (site.site, "requested")
+    operator.decide_access(grant, AccessDecision(status="approved"))
+    assert site.wait_for_access(**kit.SUBJECT).status == "approved"
+
+    answer = site.predict(kit.batch(2.0, None, 400.0, 8.0))
+    assert [(p.case, p.score, p.reason) for p in answer.predictions] == [
+        (kit.case(0), 0.5, "none"),
+        (kit.case(1), None, "model_declined"),
+        (kit.case(2), None, "input_out_of_range"),
+        (kit.case(3), 1.0, "none"),
+    ]
+    assert answer.model_digest == model.digest
+
+    receipt = site.submit(kit.payload(model.digest))
+    assert (receipt.repeated, receipt.supersedes) == (False, None)
+    held = {s.site: s for s in operator.submissions(**kit.SUBJECT)}
+    assert held[site.site].payload == kit.payload(model.digest)
+    assert held[site.site].label == "St. Elsewhere"
+
+
+def test_nobody_is_approved_by_default(kit, operator, model, new_site):
+    site = new_site()
+    site.request_access(label="New", **kit.SUBJECT)
+    with pytest.raises(AccessDenied, match="requested"):
+        site.predict(kit.batch(1.0))
+    with pytest.raises(AccessDenied, match="requested"):
+        site.submit(kit.payload(model.digest))
+
+
+def test_the_same_bytes_get_the_same_receipt_and_others_supersede(kit, operator, site, model):
+    first, second = kit.payload(model.digest, n=100), kit.payload(model.digest, n=101)
+    one = site.submit(first)
+    again = site.submit(first)
+    assert again == one.model_copy(update={"repeated": True})
+    other = site.submit(second)
+    assert other.supersedes == one.submission_sha256
+    active = [s for s in operator.submissions(**kit.SUBJECT) if s.site == site.site]
+    assert [s.payload for s in active] == [second]
+
+
+def test_a_report_is_read_by_operator_and_its_vendor_only(kit, operator, model, new_site, site):
+    files = {"report.html": b"<p>report", "metrics.json": b"{}"}
+    about = {"model": "tumour", "version": "1.0", "plan_hash": kit.PLAN, "n_sites": 1}
+    report = operator.publish_report(**about, files=files)
+    assert operator.publish_report(**about, files=files) == report
+    vendor, other = new_site(), new_site()
+    operator.enrol_vendor(_vendor(vendor, "tumour"))
+    operator.enrol_vendor(_vendor(other, "another"))
+    assert report in vendor.reports()
+    assert vendor.report_file(report, "report.html") == b"<p>report"
+    assert other.reports() == ()
+    with pytest.raises(Exception, match="no such report file"):
+        other.report_file(report, "report.html")
+    with pytest.raises(AccessDenied, match="not for the site's key"):
+        site.reports()
+
+
+def _vendor(client, model):
+    key = client._credential.public_key
+    return VendorKey(public_key=key, label="Vendor", models=(model,))
+
+
+def test_the_limit_of_cases_holds_and_a_repetition_is_not_counted(kit, operator, model, new_site):
+    site = new_site()
+    kit.approve(operator, site, max_cases=3)
+    body = wire_bytes(kit.batch(1.0, 2.0))
+    answers = {site._send("POST", "/v1/predictions", body, headers=KEY) for _ in range(3)}
+    assert len(answers) == 1
+    with pytest.raises(AccessDenied, match="1 are left for 2 asked"):
+        site.predict(kit.batch(1.0, 3.0))
+    site.predict(kit.batch(4.0))
+    with pytest.raises(AccessDenied, match="0 are left for 1 asked"):
+        site.predict(kit.batch(4.0))
+
+
+def test_an_idempotency_key_holds_to_its_first_request(kit, site):
+    def ask(body, key):
+        return site._send(
+            "POST", "/v1/predictions", wire_bytes(body), headers={"Idempotency-Key": key}
+        )
+
+    ask(kit.batch(1.0), "k" * 16)
+    with pytest.raises(HubError, match="came before with another request"):
+        ask(kit.batch(2.0), "k" * 16)
+    for bad in ("k" * 15, "k" * 65, "k" * 15 + "."):
+        with pytest.raises(HubError, match="Idempotency-Key is 16 to 64"):
+            ask(kit.batch(1.0), bad)
+
+
+def test_a_submission_that_says_too_much_is_declined_by_the_hub_itself(kit, site, model):
+    for change, place in (
+        ({"n": 12, "n_events": 5}, "n_events"),
+        (
+            {"certificate": {"policy": "none", "policy_version": 1, "minimum_cell": 3}},
+            "certificate",
+        ),
+    ):
+        payload = {**json.loads(kit.payload(model.digest)), **change}
+        with pytest.raises(SubmissionError, match=place):
+            site.submit(canonical_json(payload))
+
+
+def test_a_result_about_another_build_of_the_model_is_declined(kit, site):
+    with pytest.raises(SubmissionError, match="another build"):
+        site.submit(kit.payload("0" * 64))

@@ -1,0 +1,122 @@
+"""Files: a signed place each, for these bytes only, handed to the model, gone once scored."""
+
+import hashlib
+import json
+import urllib.parse
+
+import httpx
+import pytest
+
+from healthval.client import Client, Credential
+from healthval.contracts.access import AccessDecision
+from healthval.contracts.model import InputContract
+from healthval.contracts.prediction import DicomInstances, PredictionRequest
+from healthval.errors import AccessDenied, HubError
+from healthval.hosting.artefact import pack
+
+pytestmark = pytest.mark.parametrize("hub", ["embedded"], indirect=True, scope="session")
+
+SUBJECT = {"model": "reader", "version": "1.0", "plan_hash": "b" * 64}
+# Scores a file by its length, so that the test sees which bytes the model got.
+READER = """
+def load(model_dir):
+    return None
+
+def predict(model, instances):
+    if instances[0][132:] == b"broken":
+        raise ValueError
+    return [len(file) / 2**26 for file in instances]
+"""
+
+
+def dicom(size: int, content: bytes = b"") -> bytes:
+    return (b"\0" * 128 + b"DICM" + content).ljust(size, b"\1")
+
+
+@pytest.fixture(scope="module")
+def site(kit, hub, operator, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reader")
+    (folder / "inference.py").write_text(READER)
+    artefact = pack(folder)
+    registration = kit.registration_of(artefact, "reader")
+    registration = registration.model_copy(update={"inputs": InputContract(kind="dicom")})
+    operator.register_model(registration, artefact)
+    operator.start_model("reader", "1.0")
+    with Client(hub.url, Credential.create(folder / "site.key")) as client:
+        grant = client.request_access(label="Radiology", **SUBJECT)
+        operator.decide_access(grant, AccessDecision(status="approved"))
+        yield client
+
+
+def request(kit, *uploads: str) -> PredictionRequest:
+    cases = tuple(kit.case(i) for i in range(len(uploads)))
+    return PredictionRequest(**SUBJECT, cases=cases, instances=DicomInstances(uploads=uploads))
+
+
+def held(hub) -> list[str]:
+    return [path.name for path in (hub.data / "objects" / "uploads").rglob("*.dcm")]
+
+
+def test_small_and_large_files_reach_the_model_whole_and_are_deleted(kit, hub, site):
+    sizes = [200, 3 * 2**20 - 1025, 3 * 2**20 - 1024, 3 * 2**20 - 1023, 3 * 2**20, 20 * 2**20]
+    uploads = [site.upload(dicom(size), **SUBJECT) for size in sizes]
+    assert len(held(hub)) == len(sizes)
+    answer = site.predict(request(kit, *uploads))
+    assert [p.score for p in answer.predictions] == [size / 2**26 for size in sizes]
+    assert held(hub) == []
+
+
+def test_a_file_that_the_model_cannot_read_is_one_case_without_a_score(kit, hub, site):
+    uploads = [site.upload(content, **SUBJECT) for content in (dicom(200), dicom(138, b"broken"))]
+    uploads.append(site.upload(b"no DICOM at all", **SUBJECT))
+    answer = site.predict(request(kit, *uploads))
+    assert [p.reason for p in answer.predictions] == ["none", "model_failed", "model_failed"]
+    assert held(hub) == []
+
+
+def test_the_same_file_uploaded_twice_is_two_files(kit, site):
+    first, second = (site.upload(dicom(200), **SUBJECT) for _ in range(2))
+    site.predict(request(kit, first))
+    assert site.predict(request(kit, second)).predictions[0].reason == "none"
+
+
+def test_uploads_of_nobody_or_of_another_site_are_refused(kit, site, new_site, operator):
+    mine = site.upload(dicom(200), **SUBJECT)
+    other = new_site()
+    operator.decide_access(
+        other.request_access(label="Other", **SUBJECT), AccessDecision(status="approved")
+    )
+    with pytest.raises(HubError, match="1 uploads are not held here; first at 0"):
+        other.predict(request(kit, mine))
+    with pytest.raises(HubError, match="2 uploads are not held here; first at 1"):
+        site.predict(request(kit, mine, "upload-" + "0" * 32, "upload-" + "1" * 32))
+
+
+def test_without_access_there_is_no_place_to_upload_to(kit, new_site):
+    with pytest.raises(AccessDenied):
+        new_site().upload(dicom(200), **SUBJECT)
+
+
+def ticket(site, data: bytes) -> dict:
+    asked = {**SUBJECT, "sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+    return json.loads(site._send("POST", "/v1/uploads", json.dumps(asked).encode()))
+
+
+def test_a_place_is_for_one_file_and_no_other(hub, site):
+    data = dicom(200)
+    url = hub.url + ticket(site, data)["url"]
+    terms = urllib.parse.parse_qs(urllib.parse.urlsplit(url).query)["terms"][0]
+    owner, size, sha256, end = terms.split(".")
+    other = ticket(site, data)["id"]
+    for changed in (
+        url.replace(terms, f"{owner}.{size}.{sha256}.{int(end) + 1}"),
+        url.replace(terms, f"site-aaaaaaaa.{size}.{sha256}.{end}"),
+        url.replace(terms, ""),
+        url.replace(url.split("/uploads/")[1].split("?")[0], other),
+        url[:-1] + ("0" if url[-1] != "0" else "1"),
+    ):
+        assert httpx.put(changed, content=data).status_code == 403
+    for content in (data + b"x", data[:-1], dicom(200, b"x"), b""):
+        assert httpx.put(url, content=content).status_code == 422
+    assert httpx.put(url, content=data).status_code == 204
+    assert httpx.put(url, content=data).status_code == 204

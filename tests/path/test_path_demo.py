@@ -1,0 +1,200 @@
+"""`healthval demo`: the whole path, its products, its reproducibility, its survival of kill -9."""
+
+import csv
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from healthval.client import Client, Credential
+from healthval.disclosure import Ledger
+from healthval.plan import load_plan
+from healthval.runner.demo_inputs import SITES
+from healthval.runner.embedded import embedded_hub
+
+PRODUCTS = ("report.html", "report.pdf", "metrics.json")
+
+
+def start(folder):
+    command = [sys.executable, "-m", "healthval", "demo", "--folder", str(folder)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def finish(process):
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err[-2000:]
+    return out
+
+
+def digests(folder):
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in PRODUCTS}
+
+
+def processes_of(folder):
+    """Pids of processes whose command line names the demo's folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                if str(folder).encode() in (entry / "cmdline").read_bytes():
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found
+
+
+def wait_until_gone(folder):
+    for _ in range(100):
+        if not processes_of(folder):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo-run") / "demo"
+    return folder, finish(start(folder))
+
+
+def test_the_demo_says_the_essential_in_at_most_15_lines(demo):
+    _, out = demo
+    assert len(out.splitlines()) <= 15
+    for word in (
+        "real patients",
+        "invented",
+        "AUROC",
+        "95% CI",
+        "slope",
+        "bytes",
+        "AWS",
+        "a month",
+        "report.html",
+        "report.pdf",
+        "next",
+    ):
+        assert word in out.lower() or word in out, word
+
+
+def test_html_pdf_and_metrics_are_in_place(demo):
+    folder, _ = demo
+    assert (folder / "report.html").read_text().startswith("<!DOCTYPE html>")
+    assert (folder / "report.pdf").read_bytes().startswith(b"%PDF-")
+    assert json.loads((folder / "metrics.json").read_text())
+
+
+def test_the_demo_leaves_no_process_behind(demo):
+    assert wait_until_gone(demo[0])
+
+
+def test_nothing_identifiable_reaches_the_hub_or_the_report(demo):
+    """Every name, record number, date and remark of every patient is searched in every byte."""
+    folder, _ = demo
+    needles = set()
+    for site in SITES:
+        with (folder / "inputs" / site.folder / "cohort.csv").open() as handle:
+            for row in csv.DictReader(handle):
+                family, given = row["patient_name"].split("^")
+                needles |= {
+                    row["mrn"],
+                    row["patient_name"],
+                    row["birth_date"],
+                    row["exam_date"],
+                    f"{given} {family}",
+                    row["remark"],
+                }
+    assert len(needles) > 1000
+    received = [p for p in (folder / "hub").rglob("*") if p.is_file()] + [
+        folder / name for name in PRODUCTS
+    ]
+    text = b"\n".join(p.read_bytes() for p in received).decode("latin-1")
+    assert "aspirate-risk" in text
+    pattern = re.compile("|".join(re.escape(n) for n in sorted(needles)))
+    assert pattern.search(text) is None
+
+
+def test_every_ledger_is_unbroken_and_holds_what_left(demo):
+    folder, _ = demo
+    for site in SITES:
+        ledger = Ledger(folder / "sites" / site.folder / "ledger.jsonl")
+        ledger.verify()
+        assert len(ledger.entries()) >= 3
+
+
+def site_table(folder, site):
+    frame = pd.read_csv(folder / "inputs" / site.folder / "cohort.csv")
+    weights = json.loads((folder / "inputs" / "vendor" / "artefact" / "weights.json").read_text())
+    z = (frame[weights["features"]] - weights["mean"]) / weights["sd"]
+    logit = z @ weights["coefficients"] + weights["intercept"]
+    return frame["histology"] == "malignant", 1 / (1 + (-logit).map(__import__("math").exp))
+
+
+def test_the_reports_numbers_equal_scikit_learns(demo):
+    folder, _ = demo
+    values = {
+        v["site"]: v
+        for v in json.loads((folder / "metrics.json").read_text())["study"]["auroc"]["sites"]
+    }
+    for site in SITES:
+        y, p = site_table(folder, site)
+        released = values[site.label]["value"]
+        digits = len(str(released).split(".")[1])
+        assert digits >= 2
+        assert released == pytest.approx(roc_auc_score(y, p), abs=0.51 * 10**-digits)
+
+
+def test_some_cells_of_the_small_site_are_suppressed_and_the_large_ones_shown(demo):
+    folder, _ = demo
+    text = (folder / "metrics.json").read_text()
+    assert "suppressed" in text or "withheld" in text
+
+
+def test_a_second_run_gives_the_same_bytes_and_no_second_submission(demo):
+    folder, _ = demo
+    before = digests(folder)
+    finish(start(folder))
+    assert digests(folder) == before
+
+
+@pytest.mark.slow
+def test_kill_9_at_any_step_and_a_new_run_completes_without_a_duplicate(tmp_path):
+    folder = tmp_path / "demo"
+    for seconds in (1.0, 4.0, 7.0, 10.0, 13.0):
+        process = start(folder)
+        time.sleep(seconds)
+        os.killpg(process.pid, signal.SIGKILL) if seconds % 2 else process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
+        assert wait_until_gone(folder), "a child outlived the demo"
+    finish(start(folder))
+    for site in SITES:
+        entries = Ledger(folder / "sites" / site.folder / "ledger.jsonl").entries()
+        assert len({e.body["sha256"] for e in entries if e.kind == "release"}) == 1
+    held = submissions_at_the_hub(folder)
+    assert sorted(s.label for s in held) == sorted(site.label for site in SITES)
+    assert json.loads((folder / "metrics.json").read_text())["study"]["k"] == len(SITES)
+
+
+def submissions_at_the_hub(folder):
+    """Ask the demo's own hub, started again over its store."""
+    key = folder / "operator" / "operator.key"
+    plan = load_plan(folder / "inputs" / "plan.yaml")
+    with (
+        embedded_hub(folder / "hub", key.with_name("operator.key.pub")) as url,
+        Client(url, Credential.load(key)) as client,
+    ):
+        held = client.submissions(**plan.subject)
+        assert len(client.reports()) == 1
+    return held

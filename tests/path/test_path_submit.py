@@ -1,0 +1,68 @@
+"""Submitting: shown whole, asked, refused without a yes, stopped by a broken ledger."""
+
+import pytest
+from click.testing import CliRunner
+
+from healthval.cli import cli
+from healthval.client import Client
+from healthval.cohort import read_table
+from healthval.disclosure import release
+from healthval.errors import LedgerError, SubmissionError
+from healthval.evaluation import evaluate, gate_policy, newest_release
+
+
+@pytest.fixture
+def home(stage, tmp_path):
+    """A site that has evaluated and released, and sent nothing yet."""
+    site = stage.approved_site(tmp_path / "site")
+    cohort = read_table(stage.inputs / "north" / "cohort.csv", stage.plan.table)
+    with Client(stage.url, site.credential) as client:
+        result = evaluate(stage.plan, cohort, client, site=site)
+    release(result, gate_policy(stage.plan), site.ledger)
+    return site
+
+
+def sent(stage, site):
+    return [
+        s for s in stage.operator.submissions(**stage.plan.subject) if s.site == site.credential.id
+    ]
+
+
+def test_without_a_yes_nothing_is_sent(stage, home):
+    result = CliRunner().invoke(cli, ["submit", str(home.folder), "--hub", stage.url], input="n\n")
+    assert isinstance(result.exception, SubmissionError)
+    assert '"n": 174' in result.output
+    assert not sent(stage, home)
+
+
+def test_a_yes_sends_exactly_what_was_shown(stage, home):
+    result = CliRunner().invoke(cli, ["submit", str(home.folder), "--hub", stage.url], input="y\n")
+    assert result.exit_code == 0, result.output
+    assert [s.payload for s in sent(stage, home)] == [newest_release(home).payload]
+
+
+def test_yes_by_hash_needs_the_hash_that_release_printed(stage, home):
+    wrong = CliRunner().invoke(
+        cli, ["submit", str(home.folder), "--hub", stage.url, "--yes", "0" * 64]
+    )
+    assert isinstance(wrong.exception, SubmissionError)
+    assert not sent(stage, home)
+    shown = CliRunner().invoke(cli, ["release", str(home.folder)])
+    sha256 = shown.stderr.split()[-1]
+    right = CliRunner().invoke(
+        cli, ["submit", str(home.folder), "--hub", stage.url, "--yes", sha256]
+    )
+    assert right.exit_code == 0
+    again = CliRunner().invoke(
+        cli, ["submit", str(home.folder), "--hub", stage.url, "--yes", sha256]
+    )
+    assert "had it already" in again.output
+    assert len(sent(stage, home)) == 1
+
+
+def test_a_changed_ledger_stops_sending(stage, home):
+    path = home.folder / "ledger.jsonl"
+    path.write_text(path.read_text().replace('"n_cases":174', '"n_cases":173', 1))
+    result = CliRunner().invoke(cli, ["submit", str(home.folder), "--hub", stage.url], input="y\n")
+    assert isinstance(result.exception, LedgerError)
+    assert not sent(stage, home)

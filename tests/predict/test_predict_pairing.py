@@ -1,0 +1,165 @@
+"""Answers are paired by case id, paid once, and a model that changes is noticed."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from healthval.cohort import read_table
+from healthval.contracts.model import InputContract, InputField
+from healthval.contracts.prediction import Prediction
+from healthval.deid import Policy, Secret, deidentify_cases
+from healthval.disclosure import Ledger
+from healthval.errors import PredictionError
+from healthval.plan import load_plan
+from healthval.predict import AnswerCache, canary_cases, predict
+from healthval.predict.predictions import Desk, _pair
+from healthval.runner.demo_inputs import record_inputs
+from healthval.runner.provision import read_registration
+
+CASE = st.from_regex(r"case-[0-9a-f]{16}", fullmatch=True)
+
+
+def answer(case, score=0.5):
+    return Prediction(case=case, score=score)
+
+
+@given(st.lists(CASE, min_size=1, max_size=20, unique=True), st.randoms())
+def test_pairing_does_not_depend_on_the_order_of_the_answers(cases, random):
+    answers = [answer(case, i / len(cases)) for i, case in enumerate(cases)]
+    random.shuffle(answers)
+    paired = _pair(cases, answers)
+    assert [paired[case].score for case in cases] == [i / len(cases) for i in range(len(cases))]
+
+
+@given(st.lists(CASE, min_size=2, max_size=20, unique=True))
+def test_a_missing_a_doubled_and_a_foreign_answer_are_refused(cases):
+    whole = [answer(case) for case in cases]
+    for bad in (
+        whole[1:],
+        [*whole, whole[0]],
+        [*whole[1:], answer("case-" + "f" * 16)],
+    ):
+        if {a.case for a in bad} == set(cases) and len(bad) == len(cases):
+            continue
+        with pytest.raises(PredictionError) as caught:
+            _pair(cases, bad)
+        assert not any(case in str(caught.value) for case in cases)
+
+
+def test_a_canary_is_made_of_the_contract_alone_and_stays_within_it():
+    contract = InputContract(
+        fields=(
+            InputField(name="a", low=2, high=3),
+            InputField(name="b", low=0, high=300),
+            InputField(name="c", kind="category", levels=("x", "y")),
+        )
+    )
+    ids, rows = canary_cases(contract)
+    assert (ids, rows) == canary_cases(contract)
+    assert len(set(ids)) == len(ids) == len(rows)
+    assert all(2 <= a <= 3 and 0 <= b <= 300 and c in {"x", "y"} for a, b, c in rows)
+    assert len(set(rows)) > 4
+
+
+class Drifting:
+    """A hub client whose model answers by a rule that the test can change."""
+
+    def __init__(self, digest):
+        self.digest, self.asked, self.shift = digest, [], 0.0
+
+    def predict(self, request):
+        from healthval.contracts.prediction import PredictionAnswer
+
+        self.asked += request.cases
+        scores = [min(1.0, row[0] / 60 + self.shift) for row in request.instances.rows]
+        return PredictionAnswer(
+            id="prediction-" + "0" * 32,
+            status="done",
+            model_digest=self.digest,
+            predictions=tuple(answer(c, s) for c, s in zip(request.cases, scores, strict=True)),
+        )
+
+
+@pytest.fixture
+def bench(tmp_path):
+    """Real cohort, de-identification, ledger and cache; only the far end is the test's own."""
+    from healthval.contracts.model import ModelRecord
+
+    record_inputs(tmp_path / "inputs")
+    plan = load_plan(tmp_path / "inputs" / "plan.yaml")
+    cohort = read_table(tmp_path / "inputs" / "valley" / "cohort.csv", plan.table)
+    vendor = tmp_path / "inputs" / "vendor"
+    digest = "a" * 64
+    model = ModelRecord(
+        registration=read_registration(vendor / "registration.yaml", vendor / "artefact"),
+        digest=digest,
+        status="serving",
+    )
+    columns = [f.name for f in model.registration.inputs.fields]
+    cases = deidentify_cases(cohort, columns, Policy(), Secret(b"k" * 32))
+    client = Drifting(digest)
+    desk = Desk(
+        client,
+        Ledger(tmp_path / "ledger.jsonl"),
+        AnswerCache(tmp_path / "answers.sqlite"),
+        plan.hash,
+    )
+    return cases, model, desk
+
+
+def test_every_payload_is_in_the_ledger_before_it_is_sent(bench):
+    cases, model, desk = bench
+    seen = []
+    ask = desk.client.predict
+
+    def watching(request):
+        from healthval.client import wire_bytes
+
+        seen.append(hashlib.sha256(wire_bytes(request)).hexdigest())
+        assert desk.ledger.entries()[-1].body["sha256"] == seen[-1]
+        return ask(request)
+
+    desk.client.predict = watching
+    predict(cases, model, desk)
+    assert [e.body["sha256"] for e in desk.ledger.entries()] == seen
+
+
+def test_answers_already_paid_for_are_not_asked_again(bench):
+    cases, model, desk = bench
+    first = predict(cases, model, desk)
+    desk.client.asked.clear()
+    again = predict(cases, model, desk)
+    assert np.array_equal(first.score, again.score)
+    assert not set(desk.client.asked) & set(cases.cases)
+
+
+def test_a_model_that_changes_during_the_run_is_noticed(bench):
+    cases, model, desk = bench
+    assert predict(cases, model, desk).canary == "unchanged"
+    calls = []
+    ask = desk.client.predict
+
+    def drifting(request):
+        calls.append(1)
+        desk.client.shift = 0.01 * len(calls)
+        return ask(request)
+
+    desk.client.predict = drifting
+    assert predict(cases, model, desk).canary == "changed"
+
+
+def test_answers_of_another_build_are_refused(bench):
+    cases, model, desk = bench
+    desk.client.digest = "b" * 64
+    with pytest.raises(PredictionError, match="another model version"):
+        predict(cases, model, desk)
+
+
+def test_a_repr_of_predictions_shows_no_case_and_no_score(bench):
+    cases, model, desk = bench
+    shown = repr(predict(cases, model, desk))
+    assert cases.cases[0] not in shown
+    assert "score" not in shown
