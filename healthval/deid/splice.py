@@ -124,7 +124,7 @@ def _read_plain(start: bytes) -> tuple[Dataset, int] | None:
     if at + 12 >= len(start):
         return None
     dataset = Dataset(elements)
-    dataset.set_original_encoding(implicit, little, dataset._character_set)
+    dataset.set_original_encoding(implicit, little, values.charsets(dataset))
     dataset.file_meta, dataset.preamble = FileMetaDataset(meta), start[:128]
     return dataset, at
 
