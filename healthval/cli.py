@@ -29,6 +29,13 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("healthval: stopped; what was finished is kept", err=True)
         sys.exit(130)
+    except ModuleNotFoundError as error:
+        click.echo(
+            f"healthval: this needs the module {error.name}, which a part of healthval brings:"
+            ' pip install "healthval[demo]" has all of them, `healthval doctor` says which are missing',
+            err=True,
+        )
+        sys.exit(2)
     except Exception as error:
         if os.environ.get("HEALTHVAL_DEBUG"):
             raise
