@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from pydicom.datadict import dictionary_has_tag, dictionary_keyword, dictionary_VR
-from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
@@ -36,6 +36,7 @@ from healthval.deid.steps import (
 )
 from healthval.deid.text import clean_text, own_words
 from healthval.deid.values import Element
+from healthval.errors import UsageError
 
 _PLAIN: Final = frozenset(
     {None, "AE", "AS", "AT", "CS", "DS", "FD", "FL", "IS", "LO", "OB", "OD", "OF", "OL", "OV"}
@@ -94,7 +95,10 @@ def deidentify(dataset: Dataset, policy: Policy, secret: Secret) -> Deidentified
     ----------
     DICOM PS3.15, Annex E.
     """
+    if not isinstance(dataset, Dataset):
+        raise UsageError("deidentify takes a pydicom data set; for paths use deidentify_files")
     with quiet():
+        values.load_deferred(dataset)
         made = apply(dataset, policy, secret)
         if getattr(dataset, "file_meta", None) is not None:
             made.dataset.file_meta = marks.file_meta(made.dataset, dataset)
@@ -325,7 +329,10 @@ class _Walk:
         return element
 
     def _sequence(self, element: Element) -> Element | None:
-        items = _items(element, self.source)
+        try:
+            items = values.items_of(element, self.source)
+        except Exception:
+            raise Refused(Reason.UNPARSEABLE) from None
         if items is None:
             return None
         within = dictionary_keyword(element.tag) if dictionary_has_tag(element.tag) else "?"
@@ -362,19 +369,3 @@ def _is_longitudinal(rule: Rule) -> bool:
 
 def _is_text(tag: int) -> bool:
     return not dictionary_has_tag(tag) or dictionary_VR(tag) in _TEXT
-
-
-def _items(element: Element, source: Dataset) -> list[Dataset] | None:
-    """Items of a sequence in whatever form it stands; None when it is none."""
-    if element.is_raw:
-        if element.VR not in ("SQ", "UN", None):
-            return None
-        implicit = element.is_implicit_VR or element.VR == "UN"
-        as_sequence = element._replace(VR="SQ", is_implicit_VR=implicit)
-        try:
-            element = convert_raw_data_element(
-                as_sequence, encoding=values.charsets(source), ds=source
-            )
-        except Exception:
-            raise Refused(Reason.UNPARSEABLE) from None
-    return list(element.value) if element.VR == "SQ" else None
