@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
-from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.charset import convert_encodings, decode_bytes, python_encoding
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import RawDataElement, convert_raw_data_element
 from pydicom.dataset import Dataset
@@ -155,6 +155,11 @@ def charsets(dataset: Dataset) -> list[str]:
         found = dataset._parent_encoding
         return [found] if isinstance(found, str) else list(found)
     return list(_codecs(ascii_text(element)))
+
+
+def are_charsets(terms: str) -> bool:
+    """Whether a text consists of defined terms of Specific Character Set (PS3.3 C.12.1.1.2)."""
+    return all(term.strip() in python_encoding for term in terms.split("\\"))
 
 
 @lru_cache(maxsize=64)
