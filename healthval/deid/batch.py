@@ -16,7 +16,7 @@ from typing import Any, Final
 from healthval.deid import values
 from healthval.deid.audit import IDS, Leak, identifiers, search
 from healthval.deid.encoded import of_file
-from healthval.deid.engine import Deidentified, apply
+from healthval.deid.engine import Deidentified, apply, check_means
 from healthval.deid.manifest import Journal, Manifest, Record, conflicts
 from healthval.deid.pixels import must_decode
 from healthval.deid.policy import Policy
@@ -75,6 +75,7 @@ def deidentify_files(  # noqa: PLR0913  the two last are by keyword
     LeakFound
         If the audit found a source's identifier in an output. The batch is withdrawn.
     """
+    check_means(policy, secret)
     folder = Path(out)
     files = _files([paths] if isinstance(paths, (str, Path)) else list(paths), folder)
     if workers < 1:
@@ -145,7 +146,8 @@ def _run(task: _Task, todo: list[tuple[str, Path]], workers: int, done: dict[str
 
 def _in_pool(task: _Task, todo: list[tuple[str, Path]], workers: int) -> list[Record]:
     with ProcessPoolExecutor(workers, get_context("fork"), _start, (task,)) as pool:
-        chunks = [todo[i : i + _CHUNK] for i in range(0, len(todo), _CHUNK)]
+        size = min(_CHUNK, -(-len(todo) // (4 * workers)) or 1)
+        chunks = [todo[i : i + size] for i in range(0, len(todo), size)]
         futures = [pool.submit(_chunk, chunk) for chunk in chunks]
         finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
         failed = [f for f in finished if f.exception() is not None]
