@@ -10,7 +10,7 @@ demo: .venv/.demo
 	@$(BIN)/healthval demo
 
 test: check
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 check: .venv/.dev
 	@sh requirements/system.sh

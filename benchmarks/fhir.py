@@ -3,7 +3,8 @@
     python benchmarks/fhir.py
 
 Each contender flattens the same resources by the same three-column view. Rounds alternate between
-the contenders and the fastest round of each counts.
+the contenders and the fastest round of each counts. The peer sqlonfhir must be importable; it may
+live in an environment of its own that PYTHONPATH names.
 """
 
 import json
@@ -30,6 +31,14 @@ VIEW = {
 }
 
 
+def part(k: int, rng: random.Random) -> dict:
+    return {
+        "code": {"coding": [{"system": "http://loinc.org", "code": f"85{k:02d}-{k % 10}"}]},
+        "valueQuantity": {"value": rng.randint(1, 99), "unit": "mm", "code": "mm"},
+        "interpretation": [{"coding": [{"code": "N"}]}],
+    }
+
+
 def observation(i: int, rng: random.Random) -> dict:
     return {
         "resourceType": "Observation",
@@ -42,6 +51,8 @@ def observation(i: int, rng: random.Random) -> dict:
         "encounter": {"reference": f"Encounter/e{i}"},
         "effectiveDateTime": f"2024-0{rng.randint(1, 9)}-11T10:00:00Z",
         "issued": "2024-03-11T10:05:00.000Z",
+        # With its parts a resource has some 3 kB, the mean of Synthea's R4 samples.
+        "component": [part(k, rng) for k in range(14)],
         "valueQuantity": {
             "value": round(rng.uniform(0.5, 9), 1),
             "unit": "mmol/L",
@@ -55,7 +66,7 @@ def contenders(resources: list[dict], lines: list[bytes]) -> dict[str, Callable[
     found: dict[str, Callable[[], object]] = {
         "healthval": lambda: run_view(VIEW, resources),
         "healthval, from NDJSON bytes": lambda: run_view(VIEW, map(json.loads, lines)),
-        "json.loads alone": lambda: [json.loads(line) for line in lines],
+        "json.loads alone": lambda: sum(1 for line in lines if json.loads(line)),
     }
     try:
         import fhirpathpy

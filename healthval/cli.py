@@ -6,6 +6,7 @@ Nothing heavy is imported before a command needs it; `healthval --help` stays in
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -248,14 +249,25 @@ def ledger_show(site: Path) -> None:
         click.echo(line)
 
 
+@ledger.command("export")
+@click.argument("site", type=FOLDER)
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def ledger_export(site: Path, file: Path) -> None:
+    """Write the ledger as a page that a privacy officer can read in a browser."""
+    from healthval.disclosure.ledger_view import export
+    from healthval.evaluation import Site
+
+    click.echo(f"written: {export(Site.open(site).ledger, file)}")
+
+
 @ledger.command("verify")
 @click.argument("site", type=FOLDER)
 def ledger_verify(site: Path) -> None:
     """Check that no entry was changed, cut out or added."""
+    from healthval.disclosure.ledger_view import verify as verify_chain
     from healthval.evaluation import Site
 
-    state = Site.open(site).ledger.verify()
-    click.echo(f"unbroken: {state.n_entries} entries, head {state.head[:16]}")
+    click.echo(verify_chain(Site.open(site).ledger))
 
 
 @cli.command()
@@ -309,3 +321,50 @@ def cost(cases: int, mb: float, seconds: float, memory: str) -> None:
     click.echo(
         f"{prices.source}; {len(prices.unconfirmed)} unit prices are list prices to be confirmed in an account"
     )
+
+
+OPTIONS = (
+    "clean-pixel-data", "clean-graphics", "clean-structured-content", "clean-descriptors", "retain-full-dates",
+    "retain-modified-dates", "retain-patient-characteristics", "retain-device-identity", "retain-uids",
+    "retain-safe-private", "retain-institution-identity",
+)  # fmt: skip
+
+
+@cli.command("deid")
+@click.argument("source", type=click.Path(path_type=Path, exists=True), nargs=-1)
+@click.option("-o", "--out", type=FOLDER, help="New folder outside the source.")
+@click.option(
+    "--secret",
+    type=FILE,
+    help="File with the site's secret (32 bytes or more); the site folder's deid.secret.",
+)
+@click.option(
+    "--option",
+    "options",
+    multiple=True,
+    type=click.Choice(OPTIONS),
+    metavar="OPTION",
+    help=f"Option of the confidentiality profile; may be repeated: {', '.join(OPTIONS)}.",
+)
+@click.option("--rules", type=FILE, help="YAML with rectangles to blank, by device.")
+@click.option(
+    "--sign-off",
+    help="Name of the person who inspected images that are refused otherwise; the report states it.",
+)
+@click.option(
+    "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes."
+)
+@click.option("--explain", is_flag=True, help="Print what happens to each attribute, and stop.")
+def deid_command(source: tuple[Path, ...], out: Path | None, **choices: Any) -> None:
+    """De-identify DICOM files and audit every byte of the result; a leak stops the whole batch.
+
+    Dates are removed unless an option retains them. Running it again finishes an interrupted batch.
+    """
+    from healthval.runner.deid import batch, explanation, policy_of
+
+    policy = policy_of(choices["options"], choices["rules"], choices["sign_off"])
+    if choices["explain"]:
+        click.echo("\n".join(explanation(policy)))
+        return
+    for line in batch(source, out, policy, choices["secret"], choices["workers"]):
+        click.echo(line)

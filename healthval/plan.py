@@ -20,7 +20,7 @@ from healthval.contracts.table import TableSchema
 from healthval.errors import PlanError
 
 Metric = Literal[
-    "auroc", "oe", "citl", "calibration_slope", "brier", "sensitivity", "specificity", "ppv", "npv", "net_benefit"
+    "auroc", "oe", "citl", "slope", "brier", "sensitivity", "specificity", "ppv", "npv", "net_benefit"
 ]  # fmt: skip
 
 

@@ -41,8 +41,8 @@ def pool(sites: Sites, *, bivariate: Bivariate = "binomial") -> StudyResult:
     Parameters
     ----------
     sites : pairs of a label and its active submission, one a site; see `active_submissions`.
-    bivariate : model for sensitivity with specificity; ``none`` leaves it out (1,000 sites take
-        minutes otherwise).
+    bivariate : model for sensitivity with specificity; ``none`` leaves it out (1,000 sites
+        take seconds for each threshold).
 
     Raises
     ------

@@ -139,7 +139,10 @@ def link_rows(
     right = rows.rename(columns=dict(zip(link.on.values(), keys, strict=True)))
     pairs = candidates.merge(right, on=keys, how="inner", sort=False)
     best = _best(pairs, link, step).set_index("_case")[new]
-    joined = pd.concat([frame, best.reindex(range(len(frame)))], axis=1)
+    added = best.reindex(range(len(frame)))
+    for name in added.select_dtypes(object).columns:
+        added[name] = added[name].where(added[name].notna(), None)
+    joined = pd.concat([frame, added], axis=1)
     linked = np.isin(np.arange(len(frame)), best.index)
     merged = replace(cohort, _frame=joined, schema=_merged(cohort.schema, schema, new, step))
     return merged.keep(step, linked) if link.required else merged
@@ -152,6 +155,7 @@ def _merged(ours: TableSchema, theirs: TableSchema, new: list[str], step: str) -
             f"step '{step}': {len(undeclared)} columns of the rows are not declared "
             f"({', '.join(undeclared)}); declare or remove them"
         )
+    theirs = theirs.settled()
     readers = ours if ours.of_kind("label") else theirs
     try:
         return TableSchema(
@@ -215,16 +219,21 @@ def join_views(
     ViewError
         If a view is invalid.
     """
-    (first, joined), *others = run_views(views, resources).items()
-    for name, frame in ((first, joined), *others):
+    return join_frames(run_views(views, resources), on=on)
+
+
+def join_frames(frames: Mapping[str, pd.DataFrame], *, on: str) -> pd.DataFrame:
+    """Put what several views gave side by side; see `join_views`."""
+    (_, joined), *others = frames.items()
+    for name, frame in frames.items():
         if on not in frame.columns:
             raise CohortError(f"view '{name}' has no column '{on}' to join on; add it")
     for name, frame in others:
         n_twice = int(frame[on].dropna().duplicated().sum())
         if n_twice:
             raise CohortError(
-                f"view '{name}' gives {n_twice} rows more than keys; narrow its 'where', or link its "
-                "rows by date"
+                f"view '{name}' gives {n_twice} rows more than keys; narrow its 'where', or say in "
+                "'links' which row counts"
             )
         taken = [c for c in frame.columns if c != on and c in joined.columns]
         if taken:

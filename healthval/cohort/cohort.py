@@ -24,7 +24,7 @@ class Cohort:
 
     Attributes
     ----------
-    schema : what each column is
+    schema : what each column of the frame is, after reading
     flow : (step, cases left after it), from the source to the analysis
     dropped : names of the source's columns that the schema does not name; local only
     """
@@ -170,7 +170,7 @@ def combine_readers(
     rule : "majority" needs more than half of the readers who gave a verdict, "unanimous" needs all;
         otherwise the case is indeterminate. A case that nobody read is missing.
     """
-    read = np.array([[v is not None for v in row] for row in verdicts], dtype=bool)
+    read = np.isin(verdicts, ("positive", "negative", "indeterminate"))
     n_read = read.sum(axis=1)
     needed = n_read if rule in {"unanimous", "single"} else n_read // 2 + 1
     combined = np.full(len(verdicts), None, dtype=object)

@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from healthval.cohort.build import join_views, select_cases
+from healthval.cohort.build import join_frames, link_rows, select_cases
 from healthval.cohort.cohort import Cohort
 from healthval.cohort.columns import as_text
 from healthval.cohort.resources import read_resources, refuse_conflicts
-from healthval.cohort.tables import as_cohort, read_source
-from healthval.contracts.table import Eligibility, FhirInputs, TableSchema
+from healthval.cohort.tables import as_cohort, check_frame, read_source
+from healthval.cohort.views import run_views
+from healthval.contracts.table import Eligibility, FhirInputs, IdColumn, Link, TableSchema
 from healthval.errors import CohortError
 
 if TYPE_CHECKING:
@@ -53,10 +54,42 @@ def read_cohort(
             raise CohortError("the cohort has no source; give a table, or FHIR resources and views")
         return select_cases(as_cohort(read_source(table), schema), eligibility)
     stream = read_resources(resources) if isinstance(resources, (str, Path)) else resources
-    flat = join_views(fhir.views, refuse_conflicts(stream), on=fhir.on)  # type: ignore[arg-type]
+    frames = run_views(fhir.views, refuse_conflicts(stream))
+    flat = join_frames({n: f for n, f in frames.items() if n not in fhir.links}, on=fhir.on)
+    linked = {name: frames[name] for name in fhir.links}
+    base = _without(schema, linked, fhir)
     if table is None:
-        return select_cases(as_cohort(flat, schema, "first_view_rows"), eligibility)
-    return select_cases(_joined(read_source(table), flat, fhir.on, schema), eligibility)
+        cohort = as_cohort(flat, base, "first_view_rows")
+    else:
+        cohort = _joined(read_source(table), flat, fhir.on, base)
+    for name, frame in linked.items():
+        cohort = _linked(cohort, name, frame, fhir.links[name], schema)
+    return select_cases(cohort, eligibility)
+
+
+def _without(
+    schema: TableSchema, linked: Mapping[str, pd.DataFrame], fhir: FhirInputs
+) -> TableSchema:
+    """Leave out the columns that linked views bring later."""
+    later = {c for n, f in linked.items() for c in f.columns if c not in fhir.links[n].on.values()}
+    columns = {name: column for name, column in schema.columns.items() if name not in later}
+    return schema.model_copy(update={"columns": columns})
+
+
+def _linked(
+    cohort: Cohort, name: str, frame: pd.DataFrame, link: Link, schema: TableSchema
+) -> Cohort:
+    """Link the rows of one view; rows that name nobody are nobody's."""
+    keys = list(link.on.values())
+    absent = [key for key in keys if key not in frame.columns]
+    if absent:
+        raise CohortError(f"view '{name}' has no column '{absent[0]}' to link on; add it")
+    known = frame[frame[keys].notna().all(axis=1)]
+    if known.empty:
+        raise CohortError(f"view '{name}' gives no row that names a patient; check its 'where'")
+    columns = {c: schema.columns[c] for c in frame.columns if c in schema.columns}
+    ours = schema.model_copy(update={"columns": columns | {k: IdColumn(kind="id") for k in keys}})
+    return link_rows(cohort, check_frame(known, ours), ours, link, step=f"with_{name}")
 
 
 def _joined(table: pd.DataFrame, flat: pd.DataFrame, on: str, schema: TableSchema) -> Cohort:

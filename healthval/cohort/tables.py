@@ -73,7 +73,7 @@ def as_cohort(frame: pd.DataFrame, schema: TableSchema, step: str = "rows_read")
         checked[key].duplicated(keep="first"), key, "repeat an earlier case", _remedy(schema)
     )
     dropped = tuple(str(c) for c in frame.columns if c not in schema.columns)
-    return Cohort(checked, schema, ((step, len(checked)),), dropped)
+    return Cohort(checked, schema.settled(), ((step, len(checked)),), dropped)
 
 
 def read_source(source: Source) -> pd.DataFrame:

@@ -1,11 +1,12 @@
 """Predictions: de-identified cases in, one score or one reason per case out."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from healthval.contracts.base import CaseId, Column, Name, Probability, Sha256, Version, Wire
+from healthval.contracts.model import InputContract, InputField
 
 Value = float | int | Column | None
 PredictionId = Annotated[str, Field(pattern=r"^prediction-[a-f0-9]{32}$")]
@@ -84,3 +85,86 @@ class UploadTicket(Wire):
         Field(max_length=8),
     ] = Field(default_factory=dict)
     not_after: datetime
+
+
+def check_instances(inputs: InputContract, request: PredictionRequest) -> None:
+    """Refuse a batch that the model's input contract does not admit.
+
+    A number outside a field's limits is no misfit: that case is answered with a reason.
+
+    Raises
+    ------
+    ValueError
+        Naming field, count and first row; names that the contract does not know are not repeated.
+    """
+    cases, instances = request.cases, request.instances
+    if len(set(cases)) != len(cases):
+        raise ValueError(f"{len(cases) - len(set(cases))} case ids come more than once")
+    if inputs.kind != instances.kind:
+        raise ValueError(f"this model takes {inputs.kind} instances")
+    held = instances.uploads if isinstance(instances, DicomInstances) else instances.rows
+    if len(held) != len(cases):
+        raise ValueError(f"{len(held)} instances came for {len(cases)} cases")
+    if isinstance(instances, TableInstances):
+        _check_columns(inputs, instances)
+        for wanted in inputs.fields:
+            _check_values(wanted, instances)
+
+
+def _check_columns(inputs: InputContract, table: TableInstances) -> None:
+    wanted = {entry.name for entry in inputs.fields}
+    missing = sorted(wanted - set(table.columns))
+    if missing:
+        raise ValueError(f"{len(missing)} fields are missing, first '{missing[0]}'")
+    unknown = [i for i, name in enumerate(table.columns) if name not in wanted]
+    if unknown:
+        raise ValueError(
+            f"{len(unknown)} columns are unknown to the model (first at column {unknown[0]}); "
+            "send the contract's fields only"
+        )
+    if len(table.columns) != len(wanted):
+        raise ValueError(f"{len(table.columns) - len(wanted)} columns come more than once")
+    ragged = [i for i, row in enumerate(table.rows) if len(row) != len(table.columns)]
+    if ragged:
+        raise ValueError(
+            f"{len(ragged)} rows do not have one value for each column (first at row {ragged[0]})"
+        )
+
+
+def _check_values(wanted: InputField, table: TableInstances) -> None:
+    column = table.columns.index(wanted.name)
+    bad = [i for i, row in enumerate(table.rows) if not _fits(wanted, row[column])]
+    if bad:
+        kind = "not a number" if wanted.kind == "number" else "none of the listed levels"
+        raise ValueError(
+            f"field '{wanted.name}': {len(bad)} of {len(table.rows)} values are {kind} "
+            f"(first at row {bad[0]})"
+        )
+
+
+def out_of_range(inputs: InputContract, table: TableInstances) -> set[int]:
+    """Positions of rows with a number outside the limits that the model was registered with."""
+    limits = [
+        (table.columns.index(entry.name), entry.low, entry.high)
+        for entry in inputs.fields
+        if entry.kind == "number"
+    ]
+    return {
+        i
+        for i, row in enumerate(table.rows)
+        if any(not _within(row[column], low, high) for column, low, high in limits)
+    }
+
+
+def _fits(wanted: InputField, value: object) -> bool:
+    if value is None:
+        return True
+    if wanted.kind == "number":
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, str) and value in wanted.levels
+
+
+def _within(value: Any, low: float | None, high: float | None) -> bool:
+    if value is None:
+        return True
+    return (low is None or value >= low) and (high is None or value <= high)

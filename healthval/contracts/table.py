@@ -191,9 +191,27 @@ class TableSchema(Declared):
             )
         return self
 
+    def settled(self) -> "TableSchema":
+        """Describe the table once it is read: levels renamed, ages counted, labels put in words."""
+        columns = {n: _after_reading(c) for n, c in self.columns.items()}
+        return self.model_copy(update={"columns": columns})
+
     def of_kind(self, *kinds: str) -> tuple[str, ...]:
         """Names of the columns declared as one of `kinds`, in the plan's order."""
         return tuple(name for name, column in self.columns.items() if column.kind in kinds)
+
+
+def _after_reading(column: ColumnSchema) -> ColumnSchema:
+    if isinstance(column, CategoryColumn):
+        return column.model_copy(update={"levels": tuple(dict.fromkeys(column.names.values()))})
+    if isinstance(column, NumberColumn):
+        return column.model_copy(update={"unit_column": None})
+    if isinstance(column, AgeColumn):
+        return column.model_copy(update={"at": None})
+    if isinstance(column, LabelColumn):
+        words = {w: (w,) for w in ("positive", "negative", "indeterminate")}
+        return column.model_copy(update=words)
+    return column
 
 
 class Within(Declared):
@@ -258,11 +276,19 @@ class FhirInputs(Declared):
     """SQL-on-FHIR ViewDefinitions by name, and the column that all of them give to join on.
 
     Where a table gives the cases, `on` names its column too; otherwise the rows of the first view
-    are the cases.
+    are the cases. A view that gives several rows a patient, such as a laboratory's, needs an entry
+    in `links` that says which of them counts.
     """
 
     on: Column
     views: Annotated[dict[Column, dict[str, JsonValue]], Field(min_length=1, max_length=32)]
+    links: Annotated[dict[Column, Link], Field(max_length=32, default_factory=dict)]
+
+    @model_validator(mode="after")
+    def _links_name_views(self) -> Self:
+        if not self.links.keys() <= self.views.keys() - {next(iter(self.views))}:
+            raise ValueError("'links' names a view that is not there, or the first one")
+        return self
 
 
 def label_token(value: object) -> str:

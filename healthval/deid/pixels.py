@@ -11,9 +11,10 @@ from healthval.deid.policy import PixelPolicy
 from healthval.deid.refuse import Reason, Refused
 from healthval.deid.regions import matching
 
-_PIXELS: Final = (0x7FE00010, 0x7FE00008, 0x7FE00009)
+PIXELS: Final = frozenset({0x7FE00010, 0x7FE00008, 0x7FE00009})
 # Rows, Columns, Samples per Pixel, Bits Allocated
 _SIZES: Final = (0x00280010, 0x00280011, 0x00280002, 0x00280100)
+_FRAMES: Final = 0x00280008
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
 _RISKY_CLASSES: Final = {
     "6.1": Reason.ULTRASOUND,
@@ -54,7 +55,7 @@ _DOSE: Final = re.compile(r"DOSE ?(REPORT|INFO|SUMMARY|RECORD)|CT_SOM\d PROT|PAT
 
 def has_pixels(dataset: Dataset) -> bool:
     """Whether an object has pixels; a header read without them still tells their size."""
-    return any(tag in dataset for tag in (*_PIXELS, 0x00280010))
+    return any(tag in dataset for tag in (*PIXELS, 0x00280010))
 
 
 def risk(dataset: Dataset) -> Reason | None:
@@ -134,5 +135,5 @@ def native_length(dataset: Dataset) -> int | None:
     subsampled = "422" in values.text_of(dataset, 0x00280004)
     if 0 in sizes or sizes[-1] not in (1, 8, 16, 32, 64) or subsampled:
         return None
-    frames = values.number_of(dataset, 0x00280008) if 0x00280008 in dataset else 1
-    return (math.prod(sizes) * max(frames, 1) + 7) // 8
+    frames = values.number_of(dataset, _FRAMES) if values.text_of(dataset, _FRAMES) else 1
+    return (math.prod(sizes) * frames + 7) // 8 or None

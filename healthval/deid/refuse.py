@@ -32,6 +32,7 @@ class Reason(StrEnum):
     SIGNED = "digital signature"
     UNREADABLE = "file cannot be opened"
     UNPARSEABLE = "not a readable DICOM file"
+    STRUCTURE = "structure that cannot be de-identified"
     NO_PATIENT_ID = "no PatientID: its dates cannot be shifted consistently"
     MIXED_STUDY = "several patients in one study"
     CONFLICT = "same SOPInstanceUID with other content"
@@ -40,6 +41,7 @@ class Reason(StrEnum):
 
 _REMEDY: Final = {
     Reason.REPORT: "add the clean-structured-content option",
+    Reason.STRUCTURE: "repair or leave out the file",
     Reason.NO_PATIENT_ID: "remove the dates, or fill in PatientID",
     Reason.DICOMDIR: "give the images themselves, the index is not needed",
     Reason.SIGNED: "a signature does not survive de-identification; remove it at the source",

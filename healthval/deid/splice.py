@@ -10,17 +10,22 @@ import struct
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from pydicom import dcmread
 from pydicom.datadict import dictionary_has_tag
-from pydicom.dataset import Dataset
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filereader import data_element_generator
+from pydicom.tag import BaseTag
+from pydicom.uid import UID
 
 from healthval.deid import marks, values
-from healthval.deid.pixels import native_length
+from healthval.deid.pixels import PIXELS, native_length
 from healthval.deid.refuse import Reason, Refused
-from healthval.deid.writer import encode_dataset
+from healthval.deid.writer import LONG_VRS, VRS, encode_dataset
 
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 # Enough for the header of nearly every image; what is longer is read from the file.
@@ -52,13 +57,13 @@ class Span:
 class Source:
     """An open file, read up to its pixels; `head` holds the bytes before them."""
 
-    file: BinaryIO
+    file: FileIO
     dataset: Dataset
     head: bytes
     span: Span | None
 
 
-def read_source(file: BinaryIO, *, whole: bool = False) -> Source:
+def read_source(file: FileIO, *, whole: bool = False) -> Source:
     """Read a file's header, or all of it when its pixels must change or are deflated.
 
     Raises
@@ -69,28 +74,99 @@ def read_source(file: BinaryIO, *, whole: bool = False) -> Source:
     try:
         dataset, at = _read(file, whole=whole)
         _check_is_dicom(dataset)
-        file.seek(0)
-        head = file.read(-1 if at is None else at)
+        length = os.fstat(file.fileno()).st_size if at is None else at
+        head = os.pread(file.fileno(), length, 0)
         return Source(file, dataset, head, None if at is None else _span(file, dataset, at))
-    except (Refused, OSError):
+    except Refused:
         raise
-    except Exception:
-        raise Refused(Reason.UNPARSEABLE) from None
+    except Exception as broken:
+        is_disk = isinstance(broken, OSError) and broken.errno is not None
+        raise Refused(Reason.UNREADABLE if is_disk else Reason.UNPARSEABLE) from None
 
 
-def _read(file: BinaryIO, *, whole: bool) -> tuple[Dataset, int | None]:
+def _read(file: FileIO, *, whole: bool) -> tuple[Dataset, int | None]:
     """Return the data set, and where its pixels start unless they were read with it."""
     if not whole:
-        start = file.read(_HEAD)
-        memory = io.BytesIO(start)
-        with suppress(Exception):  # the header goes on behind these bytes
-            dataset = dcmread(memory, stop_before_pixels=True, force=True)
-            whole = _syntax(dataset) == _DEFLATED
-            if not whole and memory.tell() + 12 < len(start):
-                return dataset, memory.tell()
-    file.seek(0)
-    dataset = dcmread(file, stop_before_pixels=not whole, force=True)
-    return dataset, None if whole else file.tell()
+        with suppress(Exception):  # what is not plain is read again, by pydicom from the start
+            found = _read_plain(os.pread(file.fileno(), _HEAD, 0))
+            if found is not None:
+                return found
+        buffered = _from_start(file)
+        dataset = dcmread(buffered, stop_before_pixels=True, force=True)
+        whole = _syntax(dataset) == _DEFLATED
+        if not whole:
+            return dataset, buffered.tell()
+    return dcmread(_from_start(file), force=True), None
+
+
+def _from_start(file: FileIO) -> BinaryIO:
+    """Give a buffer of its own to a reader, which may close it with the data set."""
+    copy = os.fdopen(os.dup(file.fileno()), "rb")
+    copy.seek(0)
+    return copy
+
+
+def _read_plain(start: bytes) -> tuple[Dataset, int] | None:
+    """Read an image with preamble and meta whose header ends within `start`; None for others."""
+    if start[128:132] != b"DICM":
+        return None
+    memory = io.BytesIO(start)
+    memory.seek(132)
+    meta = {e.tag: e for e in data_element_generator(memory, False, True, _is_behind_meta)}
+    syntax = UID((meta[BaseTag(0x00020010)].value or b"").decode("ascii").rstrip("\0 "))
+    if not syntax.is_transfer_syntax or syntax.is_private or syntax == _DEFLATED:
+        return None
+    implicit, little = syntax.is_implicit_VR, syntax.is_little_endian
+    elements, at = _plain_elements(start, memory.tell(), implicit=implicit, little=little)
+    if not at:
+        elements = {e.tag: e for e in data_element_generator(memory, implicit, little, _is_pixels)}
+        at = memory.tell()
+    if at + 12 >= len(start):
+        return None
+    dataset = Dataset(elements)
+    dataset.set_original_encoding(implicit, little, values.charsets(dataset))
+    dataset.file_meta, dataset.preamble = FileMetaDataset(meta), start[:128]
+    return dataset, at
+
+
+def _plain_elements(data: bytes, at: int, *, implicit: bool, little: bool) -> tuple[dict[BaseTag, Any], int]:  # fmt: skip
+    """Read elements of known VR and defined length, and where the pixels start.
+
+    Anything else gives position 0: pydicom knows what to do. This loop does four times as fast
+    what it does for the usual header.
+    """
+    order = "<" if little else ">"
+    head = struct.Struct(order + ("HHL" if implicit else "HH2sH")).unpack_from
+    extended = struct.Struct(order + "L").unpack_from
+    elements: dict[BaseTag, Any] = {}
+    vr, end, last = None, len(data) - 12, -1
+    while at < end:
+        if implicit:
+            group, element, size = head(data, at)
+        else:
+            group, element, code, size = head(data, at)
+            vr = VRS.get(code)
+            if vr is None:
+                break
+        tag, value = group << 16 | element, at + 8
+        if tag in PIXELS:
+            return elements, at
+        if vr in LONG_VRS:
+            size, value = extended(data, at + 8)[0], at + 12
+        at = value + size
+        if size == _UNDEFINED or tag <= last or at > len(data):
+            break
+        last, key = tag, BaseTag(tag)
+        elements[key] = RawDataElement(key, vr, size, data[value:at], value, implicit, little)
+    return {}, 0
+
+
+def _is_behind_meta(tag: BaseTag, vr: str | None, length: int) -> bool:
+    return tag >> 16 != 2
+
+
+def _is_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
+    return tag in PIXELS
 
 
 def _check_is_dicom(dataset: Dataset) -> None:
@@ -106,16 +182,13 @@ def _syntax(dataset: Dataset) -> str:
     return values.text_of(dataset.file_meta, 0x00020010)
 
 
-def _span(file: BinaryIO, dataset: Dataset, at: int) -> Span | None:
+def _span(file: FileIO, dataset: Dataset, at: int) -> Span | None:
     implicit, little = marks.encoding_of(dataset)
     order = "<" if little else ">"
-    head = file.read(8)
-    if len(head) < 8:
+    head = os.pread(file.fileno(), 8 if implicit else 12, at)
+    if len(head) < (8 if implicit else 12):
         return None
-    size = struct.unpack(order + "L", head[4:])[0]
-    if not implicit:
-        extended = file.read(4)
-        head, size = head + extended, struct.unpack(order + "L", extended)[0]
+    size = struct.unpack(order + "L", head[-4:])[0]
     start, available = at + len(head), os.fstat(file.fileno()).st_size - at - len(head)
     if size == _UNDEFINED:
         return _encapsulated(file, head, start, available)
@@ -129,12 +202,11 @@ def _trimmed(dataset: Dataset, length: int) -> int:
     return length if needed is None else min(length, needed + needed % 2)
 
 
-def _encapsulated(file: BinaryIO, head: bytes, start: int, available: int) -> Span:
+def _encapsulated(file: FileIO, head: bytes, start: int, available: int) -> Span:
     end = start + available
     at = start
     while at + 8 <= end:
-        file.seek(at)
-        tag, size = struct.unpack("<LL", file.read(8))
+        tag, size = struct.unpack("<LL", os.pread(file.fileno(), 8, at))
         if tag == 0xE0DDFFFE:
             return Span(head, start, at + 8 - start)
         if tag != 0xE000FFFE or at + 8 + size > end:

@@ -91,7 +91,11 @@ def deidentify_cases(
     """
     names = tuple(columns)
     _check_inputs(names, cohort)
-    frame, actions = _deidentified(cohort.frame, cohort.schema, policy, secret)
+    sent = cohort.schema.model_copy(
+        update={"columns": {name: cohort.schema.columns[name] for name in names}}
+    )
+    frame, actions = _deidentified(cohort.frame[list(names)], sent, policy, secret)
+    actions["pseudonym"] += len(cohort)
     rows = zip(*(_cells(frame[name]) for name in names), strict=True)
     return DeidentifiedCases(
         tuple(case_id(secret, str(key)) for key in cohort.cases),

@@ -2,13 +2,13 @@
 
 import re
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
-from pydicom.charset import decode_bytes
+from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.tag import BaseTag
 
 REMOVED: Final = b"REMOVED"
 _DUMMY: Final = {
@@ -59,7 +59,7 @@ def raw(like: Element, vr: str, value: bytes, encoding: tuple[bool, bool]) -> Ra
     """Build an element of known VR in the encoding (implicit, little endian) of its data set."""
     if len(value) % 2:
         value += b"\0" if vr in _PADDED_WITH_NUL else b" "
-    return RawDataElement(BaseTag(like.tag), vr, len(value), value, 0, *encoding)
+    return RawDataElement(like.tag, vr, len(value), value, 0, *encoding)
 
 
 def ascii_text(element: Element) -> str:
@@ -122,18 +122,49 @@ def is_name(tag: int, element: Element) -> bool:
     return bool(element.VR == "PN")
 
 
+def find(dataset: Dataset, tag: int) -> Element | None:
+    """Return an element at the root, undecoded; None where it is absent.
+
+    Looks into the dictionary itself: pydicom's own look-ups cost ten times as much.
+    """
+    return dataset._dict.get(tag)  # type: ignore[call-overload]
+
+
 def text_of(dataset: Dataset, tag: int) -> str:
     """Return the plain text of an attribute at the root, "" where it is absent."""
-    return ascii_text(dataset.get_item(tag)) if tag in dataset else ""
+    element = find(dataset, tag)
+    return "" if element is None else ascii_text(element)
 
 
 def number_of(dataset: Dataset, tag: int) -> int:
     """Return a whole number at the root, 0 where there is none or it is malformed."""
-    if tag not in dataset:
+    element = find(dataset, tag)
+    if element is None:
         return 0
-    element: Element = dataset.get_item(tag)
     value = element.value
     if element.is_raw and element.VR in ("US", None) and tag != _FRAMES:
         return int.from_bytes(value or b"", "little" if element.is_little_endian else "big")
     text = ascii_text(element)
     return int(text) if text.isdigit() else 0
+
+
+def charsets(dataset: Dataset) -> list[str]:
+    """Python codecs of a data set's character sets."""
+    element = find(dataset, 0x00080005)
+    if element is None:
+        found = dataset._parent_encoding
+        return [found] if isinstance(found, str) else list(found)
+    return list(_codecs(ascii_text(element)))
+
+
+@lru_cache(maxsize=64)
+def _codecs(terms: str) -> tuple[str, ...]:
+    try:
+        return tuple(convert_encodings([term.strip() for term in terms.split("\\")]))
+    except (LookupError, ValueError):  # a character set that nobody knows
+        return ("iso8859",)
+
+
+def is_over_89(age: str) -> bool:
+    """Whether an age string names an age that HIPAA Safe Harbor puts into one group."""
+    return age[3:4].upper() == "Y" and age[:3].isdigit() and int(age[:3]) > 89

@@ -10,18 +10,21 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_data_element
 
+from healthval.deid import values
 from healthval.deid.values import Element
 
-_LONG: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})  # fmt: skip
+LONG_VRS: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})  # fmt: skip
+_SHORT: Final = frozenset({"AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN", "SH", "SL", "SS", "ST", "TM", "UI", "UL", "US"})  # fmt: skip
+VRS: Final = {vr.encode("ascii"): vr for vr in LONG_VRS | _SHORT}
+_KNOWN: Final = LONG_VRS | _SHORT
 _UNDEFINED: Final = 0xFFFFFFFF
 _Head = Callable[[int, str, int], bytes]
 
 
 def encode_dataset(dataset: Dataset, *, implicit: bool, little: bool) -> bytes:
     """Encode a data set; sequences get defined lengths."""
-    head = _head(implicit, little)
-    encodings = dataset._character_set
-    return _body(dataset, head, (implicit, little), [encodings] if isinstance(encodings, str) else encodings)  # fmt: skip
+    encoding = implicit, little
+    return _body(dataset, _head(implicit, little), encoding, values.charsets(dataset))
 
 
 def _body(dataset: Dataset, head: _Head, encoding: tuple[bool, bool], charsets: list[str]) -> bytes:
@@ -33,17 +36,17 @@ def _body(dataset: Dataset, head: _Head, encoding: tuple[bool, bool], charsets: 
             continue
         value = element.value or b""
         if element.length == _UNDEFINED:
-            parts += (head(tag, element.VR or "OB", _UNDEFINED), value, _end(encoding[1]))
+            parts += (head(tag, "OB", _UNDEFINED), value, _end(encoding[1]))
             continue
         size = len(value)
         if size % 2:
             value, size = value + b"\0", size + 1
-        parts += (head(tag, element.VR or _vr_of(tag), size), value)
+        parts += (head(tag, element.VR if element.VR in _KNOWN else _vr_of(tag), size), value)
     return b"".join(parts)
 
 
 def _by_tag(item: tuple[int, Element]) -> int:
-    return item[0]
+    return int(item[0])  # BaseTag compares in Python
 
 
 def _converted(element: Element, head: _Head, encoding: tuple[bool, bool], charsets: list[str]) -> bytes:  # fmt: skip
@@ -71,7 +74,7 @@ def _head(implicit: bool, little: bool) -> _Head:
     short, long, plain = (struct.Struct(order + f) for f in ("HH2sH", "HH2sHL", "HHL"))
 
     def explicit_head(tag: int, vr: str, size: int) -> bytes:
-        if vr in _LONG:
+        if vr in LONG_VRS:
             return long.pack(tag >> 16, tag & 0xFFFF, vr.encode("ascii"), 0, size)
         if size > 0xFFFF:  # PS3.5, 6.2.2
             return long.pack(tag >> 16, tag & 0xFFFF, b"UN", 0, size)

@@ -20,16 +20,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from healthval.contracts.base import canonical_json, digest, read_wire
-from healthval.contracts.model import InputContract, InputField, ModelRecord
+from healthval.contracts.model import InputContract, ModelRecord
 from healthval.contracts.prediction import (
     MAX_INLINE_BYTES,
     DicomInstances,
     Prediction,
     PredictionAnswer,
     PredictionRequest,
-    TableInstances,
     UploadRequest,
     UploadTicket,
+    check_instances,
+    out_of_range,
 )
 from healthval.hub import access, registry
 from healthval.hub.access import Subject
@@ -150,7 +151,7 @@ class Predictions:
         request = read_request(body)
         access.require(self.backend, site, _subject(request))
         model = registry.serving(self.backend, request.model, request.version)
-        check_instances(model.registration.inputs, request)
+        _check(model.registration.inputs, request)
         batch = "prediction-" + digest([site, name or secrets.token_hex(16)])[:32]
         if self._accept(site, batch, request):
             self.backend.objects.put_if_absent(_request_key(site, batch), body)
@@ -312,77 +313,12 @@ def read_request(body: bytes) -> PredictionRequest:
         raise Refusal(422, "The request is not as the contract says", str(misfit)) from None
 
 
-def check_instances(inputs: InputContract, request: PredictionRequest) -> None:
-    """Refuse a batch that the model's input contract does not admit; say field, count, first row.
-
-    A number outside a field's limits is no misfit: that case is answered with a reason.
-    """
-    cases, instances = request.cases, request.instances
-    if len(set(cases)) != len(cases):
-        raise Refusal(422, f"{len(cases) - len(set(cases))} case ids come more than once")
-    if inputs.kind != instances.kind:
-        raise Refusal(422, f"This model takes {inputs.kind} instances")
-    held = instances.uploads if isinstance(instances, DicomInstances) else instances.rows
-    if len(held) != len(cases):
-        raise Refusal(422, f"{len(held)} instances came for {len(cases)} cases")
-    if isinstance(instances, TableInstances):
-        _check_columns(inputs, instances)
-        for wanted in inputs.fields:
-            _check_values(wanted, instances)
-
-
-def _check_columns(inputs: InputContract, table: TableInstances) -> None:
-    wanted = {entry.name for entry in inputs.fields}
-    missing = sorted(wanted - set(table.columns))
-    if missing:
-        raise Refusal(422, f"{len(missing)} fields are missing", f"first '{missing[0]}'")
-    unknown = [i for i, name in enumerate(table.columns) if name not in wanted]
-    if unknown:
-        title = f"{len(unknown)} columns are unknown to the model"
-        raise Refusal(422, title, f"first at column {unknown[0]}; send the contract's fields only")
-    if len(table.columns) != len(wanted):
-        raise Refusal(422, f"{len(table.columns) - len(wanted)} columns come more than once")
-    ragged = [i for i, row in enumerate(table.rows) if len(row) != len(table.columns)]
-    if ragged:
-        title = f"{len(ragged)} rows do not have one value for each column"
-        raise Refusal(422, title, f"first at row {ragged[0]}")
-
-
-def _check_values(wanted: InputField, table: TableInstances) -> None:
-    column = table.columns.index(wanted.name)
-    bad = [i for i, row in enumerate(table.rows) if not _fits(wanted, row[column])]
-    if bad:
-        kind = "not a number" if wanted.kind == "number" else "none of the listed levels"
-        detail = f"{len(bad)} of {len(table.rows)} values are {kind} (first at row {bad[0]})"
-        raise Refusal(422, f"Field '{wanted.name}' is not as the model's contract says", detail)
-
-
-def out_of_range(inputs: InputContract, table: TableInstances) -> set[int]:
-    """Positions of rows with a number outside the limits that the model was registered with."""
-    limits = [
-        (table.columns.index(entry.name), entry.low, entry.high)
-        for entry in inputs.fields
-        if entry.kind == "number"
-    ]
-    return {
-        i
-        for i, row in enumerate(table.rows)
-        if any(not _within(row[column], low, high) for column, low, high in limits)
-    }
-
-
-def _fits(wanted: InputField, value: object) -> bool:
-    if value is None:
-        return True
-    if wanted.kind == "number":
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(value, str) and value in wanted.levels
-
-
-def _within(value: Any, low: float | None, high: float | None) -> bool:
-    if value is None:
-        return True
-    return (low is None or value >= low) and (high is None or value <= high)
+def _check(inputs: InputContract, request: PredictionRequest) -> None:
+    try:
+        check_instances(inputs, request)
+    except ValueError as misfit:
+        title = "The batch is not as the model's input contract says"
+        raise Refusal(422, title, str(misfit)) from None
 
 
 def _prediction(case: str, score: float | None) -> Prediction:

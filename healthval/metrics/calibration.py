@@ -208,11 +208,16 @@ def _spiegelhalter(cases: Cases, sample: Sample) -> Estimate:
 
 @dataclass(frozen=True, slots=True)
 class _Logits:
-    """Distinct scores on the logit scale, with what occurred there."""
+    """Distinct scores on the logit scale below a row of ones, with what occurred there."""
 
-    lp: Floats
+    design: Floats
     counts: Counts
     row: Ints | None  # of each case, where patients must be summed
+
+    @property
+    def lp(self) -> Floats:
+        """The logit scores."""
+        return np.asarray(self.design[1])
 
     def fit(
         self, cases: Cases, design: Floats, *, start: Floats, offset: Floats | None
@@ -239,10 +244,11 @@ def _recalibration(
     if (boundary and clip is None) or cases.n_events in (0, cases.n):
         none = sample.none(reason, method)
         return none, none, none, none
-    pos = table.pos
     row = None if cases.cluster is None else np.searchsorted(table.score, cases.score)
-    counts = (pos.astype(np.float64), (pos + table.neg).astype(np.float64))
-    logits = _Logits(logit(score), counts, row)
+    events = table.pos.astype(np.float64)
+    design = np.ones((2, score.size))
+    design[1] = logit(score)
+    logits = _Logits(design, (events, events + table.neg), row)
     method = _with_cluster(method, cases)
     return _in_the_large(cases, logits, sample, method), *_intercept_and_slope(
         cases, logits, sample, method
@@ -251,8 +257,7 @@ def _recalibration(
 
 def _in_the_large(cases: Cases, logits: _Logits, sample: Sample, method: str) -> Estimate:
     try:
-        ones = np.ones((1, logits.lp.size))
-        fit = logits.fit(cases, ones, start=np.zeros(1), offset=logits.lp)
+        fit = logits.fit(cases, logits.design[:1], start=np.zeros(1), offset=logits.lp)
     except NotEstimable as reason:
         return sample.none(str(reason), method)
     return sample.wald(float(fit.beta[0]), math.sqrt(fit.covariance[0, 0]), method)
@@ -262,8 +267,7 @@ def _intercept_and_slope(
     cases: Cases, logits: _Logits, sample: Sample, method: str
 ) -> tuple[Estimate, Estimate, Estimate]:
     try:
-        design = np.array([np.ones(logits.lp.size), logits.lp])
-        fit = logits.fit(cases, design, start=np.array([0.0, 1.0]), offset=None)
+        fit = logits.fit(cases, logits.design, start=np.array([0.0, 1.0]), offset=None)
     except NotEstimable as reason:
         none = sample.none(str(reason), method)
         return none, none, none

@@ -9,6 +9,7 @@ from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Cases, Floats, Ints
 from healthval.metrics.intervals import Bootstrap, Sample, bias_corrected
 from healthval.metrics.logistic import (
+    BLOCK,
     LogisticFit,
     NotEstimable,
     fit_logistic,
@@ -26,7 +27,7 @@ from healthval.metrics.ranktable import RankTable
 Curve = tuple[tuple[float, Estimate], ...]
 GRID = (0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)  # fmt: skip
 CELLS = 200
-PLAN = Bootstrap(reps=1000)
+PLAN = Bootstrap(reps=500)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,27 +50,31 @@ class _Spline:
     on_logit: bool
 
     @classmethod
-    def over(cls, score: Floats, cases: Ints) -> "tuple[_Spline, Floats]":
-        """Build the spline and its design over distinct ascending scores."""
+    def over(cls, score: Floats, cases: Ints) -> "_Spline":
+        """Place the knots over distinct ascending scores; a few thousand suffice to whiten."""
         on_logit = bool(score[0] > 0 and score[-1] < 1)
         x = logit(score) if on_logit else score
-        basis = spline_basis(x, knots := spline_knots(x, cases))
-        share = cases / cases.sum()
+        knots = spline_knots(x, cases)
+        thin = slice(None, None, score.size // BLOCK + 1)
+        basis, share = spline_basis(x[thin], knots), cases[thin] / cases[thin].sum()
         centre = np.einsum("ij,j->i", basis, share)
         basis -= centre[:, None]
         try:
             whiten = np.linalg.inv(np.linalg.cholesky(information(basis, share)))
         except np.linalg.LinAlgError:
             raise NotEstimable("too few distinct scores for a spline") from None
-        spline = cls(knots, centre, whiten, on_logit)
-        return spline, spline._whitened(basis)
+        return cls(knots, centre, whiten, on_logit)
 
     def design(self, score: Floats) -> Floats:
-        x = logit(score) if self.on_logit else score
-        return self._whitened(spline_basis(x, self.knots) - self.centre[:, None])
-
-    def _whitened(self, basis: Floats) -> Floats:
-        return np.array([np.ones(basis.shape[1]), *(predictor(basis, row) for row in self.whiten)])
+        """Give the terms at each score, constant first, filled block by block."""
+        terms = np.ones((len(self.whiten) + 1, score.size))
+        for start in range(0, score.size, BLOCK):
+            here = slice(start, start + BLOCK)
+            x = logit(score[here]) if self.on_logit else score[here]
+            basis = spline_basis(x, self.knots) - self.centre[:, None]
+            for i, row in enumerate(self.whiten, start=1):  # lower triangular
+                terms[i, here] = predictor(basis[:i], row[:i])
+        return terms
 
     def identity(self) -> Floats:
         """Coefficients that give every score back: where the fit starts."""
@@ -91,7 +96,8 @@ def flexible_calibration(cases: Cases, table: RankTable, sample: Sample) -> Flex
     if cases.n_events in (0, cases.n):
         raise NotEstimable("all cases belong to one class")
     totals = table.pos + table.neg
-    spline, design = _Spline.over(table.score, totals)
+    spline = _Spline.over(table.score, totals)
+    design = spline.design(table.score)
     counts = (table.pos.astype(np.float64), totals.astype(np.float64))
     fit = fit_logistic(design, counts, start=spline.identity())
     fitted, covariance = fit.fitted(design), fit.covariance
@@ -103,7 +109,7 @@ def flexible_calibration(cases: Cases, table: RankTable, sample: Sample) -> Flex
     distance = np.repeat(np.abs(fitted - table.score), totals)
     values = np.append(distance.mean(), np.quantile(distance, [0.5, 0.9]))
     replicates = _simulated(table, totals, model)
-    method = "rcs5 simulation bc" if spline.on_logit else "rcs5 on p simulation bc"
+    method = "rcs5 bootstrap bc" if spline.on_logit else "rcs5 on p bootstrap bc"
     ici, e50, e90 = (
         sample.given(v, bias_corrected(column, v, sample.level), column.std(ddof=1), method)
         for v, column in zip(values.tolist(), replicates.T, strict=True)
@@ -133,7 +139,7 @@ def _on_grid(table: RankTable, totals: Ints, sample: Sample, model: _Model) -> C
 
 
 def _simulated(table: RankTable, totals: Ints, model: _Model) -> Floats:
-    """ICI, E50 and E90 of curves drawn from the sampling distribution of the coefficients.
+    """ICI, E50 and E90 of a parametric bootstrap: curves from the coefficients' distribution.
 
     Judged on at most 200 cells of neighbouring scores, so that the cost does not grow with n.
     """
@@ -145,7 +151,8 @@ def _simulated(table: RankTable, totals: Ints, model: _Model) -> Floats:
     score = np.add.reduceat(totals * table.score, starts) / size
     root = np.linalg.cholesky(covariance)
     draws = PLAN.rng().standard_normal((PLAN.reps, fit.beta.size)) @ root.T + fit.beta
-    curves = sigmoid(draws @ spline.design(score))
+    # No BLAS: its idle threads would cost more than the sums.
+    curves = sigmoid(np.einsum("ij,jk->ik", draws, spline.design(score)))
     return _distances(np.abs(curves - score), size)
 
 

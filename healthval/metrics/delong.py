@@ -75,7 +75,7 @@ def placements(reference: Bools, score: Floats) -> Placements:
     group[order] = np.cumsum(last) - last
     v10 = (table.cum_neg - 0.5 * table.neg) / n
     v01 = (m - table.cum_pos + 0.5 * table.pos) / m
-    auc = float(np.einsum("i,i->", table.pos, v10)) / m
+    auc = dot(_steps(table.cum_pos), _twice_mid(table.cum_neg)) / (2.0 * m * n)
     return Placements(auc, v10[group[reference]], v01[group[~reference]])
 
 

@@ -111,7 +111,8 @@ def auroc_of(
             float(replicates.std(ddof=1)),
             "bootstrap percentile",
         )
-    return _analytic(sample, auc, se, (ci, effect))
+    suffix = "" if cases.cluster is None else " (obuchowski)"
+    return _analytic(sample, auc, se, (ci, effect, suffix))
 
 
 def check_both_classes(cases: Cases, what: str) -> None:
@@ -139,11 +140,10 @@ def _mean_cluster_size(cases: Cases) -> float:
 
 
 def _analytic(
-    sample: Sample, auc: float, se: float | None, how: tuple[AucInterval, float]
+    sample: Sample, auc: float, se: float | None, how: tuple[AucInterval, float, str]
 ) -> Estimate:
-    ci, effect = how
+    ci, effect, suffix = how
     m, n = sample.n_events / effect, (sample.n - sample.n_events) / effect
-    suffix = "" if effect == 1.0 else " (obuchowski)"
     if ci == "delong" and se is not None:
         wald = sample.wald(auc, se, f"delong{suffix}")
         return sample.given(
@@ -235,11 +235,11 @@ def roc_points(
     """
     check_both_classes(cases, "the ROC curve")
     values = _sensitivity_at(table.cum_pos, table.cum_neg, grid)
-    plan = Bootstrap(1000)
+    plan = Bootstrap(500)
     if cases.cluster is None:
         reps = _resampled_sensitivity(table, grid, plan)
     else:
-        drawn = resampled_tables(cases, Bootstrap(500))
+        drawn = resampled_tables(cases, plan)
         reps = np.array([_sensitivity_at(pos, neg, grid) for pos, neg in drawn])
     sample, m = Sample(cases.n, cases.n_events, level), cases.n_events
     points = []

@@ -120,7 +120,7 @@ def subgroups(  # noqa: PLR0913  # what a plan fixes for its subgroup analysis
     """
     check_threshold(threshold)
     cases = read_probability_cases(reference, score, cluster)
-    variables = read_groups(groups, cases.n)
+    variables = read_groups(groups, cases.n, reference)
     if intersections:
         variables |= _pairs(variables, cases.n)
     if not variables or cases.n == 0:

@@ -51,7 +51,7 @@ def read_cases(reference: ArrayLike, score: ArrayLike, cluster: ArrayLike | None
     MissingPredictionError
         If a score is missing or infinite.
     """
-    _check_same_rows(reference, score, cluster)
+    _check_labels(reference, score, cluster)
     labels, values = read_reference(reference), read_scores(score)
     _check_length("score", values.size, labels.size)
     codes = None if cluster is None else read_cluster(cluster, labels.size)
@@ -255,21 +255,26 @@ def _check_length(name: str, found: int, expected: int) -> None:
         )
 
 
-def _check_same_rows(reference: Any, score: Any, cluster: Any) -> None:
+def _check_labels(reference: Any, score: Any, cluster: Any) -> None:
     """Pandas labels: equal order everywhere, and a repeated label needs a declared cluster."""
+    check_same_rows(reference, score, cluster)
     indexed = [x.index for x in (reference, score, cluster) if _is_series(x)]
-    for other in indexed[1:]:
-        if not indexed[0].equals(other):
-            raise MetricError(
-                "reference, score and cluster carry different row labels; align them on the "
-                "case id first (for example with .reindex), or pass plain arrays"
-            )
     if indexed and cluster is None and not indexed[0].is_unique:
         repeated = int(indexed[0].duplicated().sum())
         first = int(np.argmax(indexed[0].duplicated()))
         raise MetricError(
             f"{repeated} row labels repeat an earlier one (first at row {first}); if they are "
             "patients declare cluster=..., if they mean nothing use .reset_index(drop=True)"
+        )
+
+
+def check_same_rows(*columns: Any) -> None:
+    """Refuse pandas columns whose row labels differ."""
+    indexed = [x.index for x in columns if _is_series(x)]
+    if any(not indexed[0].equals(other) for other in indexed[1:]):
+        raise MetricError(
+            "reference, score, cluster or groups carry different row labels; align them on the "
+            "case id first (for example with .reindex), or pass plain arrays"
         )
 
 

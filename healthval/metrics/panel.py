@@ -1,6 +1,7 @@
 """Everything a report needs about one binary score, from one sort: `evaluate`."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ from healthval.metrics.discrimination import (
     warn_if_inverted,
 )
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Cases, read_probability_cases
+from healthval.metrics.inputs import Cases, read_cases, read_probability_cases
 from healthval.metrics.intervals import Bootstrap, Sample, clustered_proportion, proportion
 from healthval.metrics.ranktable import RankTable
 from healthval.metrics.result import Evaluation, ScoreHistogram, ThresholdResult
@@ -88,10 +89,10 @@ def evaluate(  # noqa: PLR0913  # the six things a plan fixes
         thresholds=tuple(threshold_result(cases, t) for t in fixed),
         calibration=calibration_of(cases, table=table),
         decision_curve=net_benefit_of(
-            cases, _decision_grid(fixed), Bootstrap(1000, seed), table=table
+            cases, _decision_grid(fixed), Bootstrap(500, seed), table=table
         ),
-        histogram=histogram(cases),
-        subgroups=by_level(cases, read_groups(groups, cases.n), fixed[0]),
+        histogram=histogram(table),
+        subgroups=by_level(cases, read_groups(groups, cases.n, reference), fixed[0]),
     )
 
 
@@ -162,7 +163,7 @@ def data_derived_threshold(reference: ArrayLike, score: ArrayLike) -> ThresholdR
     """Find the largest Youden index on these very data: optimistic, and marked so.
 
     It lies midway between neighbouring scores, so it must stay at the site; a data-derived
-    threshold never enters a headline or a pooled result.
+    threshold never enters a headline or a pooled result. Any finite score will do.
 
     Raises
     ------
@@ -178,14 +179,18 @@ def data_derived_threshold(reference: ArrayLike, score: ArrayLike) -> ThresholdR
     >>> data_derived_threshold([0, 0, 1, 1], [0.1, 0.2, 0.6, 0.8]).origin
     'data-derived'
     """
-    cases = read_probability_cases(reference, score)
+    cases = read_cases(reference, score)
     if cases.n_events in (0, cases.n):
         raise SingleClassError(f"Youden's index needs both classes; n is {cases.n}")
     table = RankTable.from_scores(cases.reference, cases.score)
     specificity, missed = table.cum_neg / table.n_neg, table.cum_pos / table.n_pos
     best = int(np.argmax((specificity - missed)[:-1])) if table.score.size > 1 else 0
     upper = table.score[min(best + 1, table.score.size - 1)]
-    return threshold_result(cases, float((table.score[best] + upper) / 2), origin="data-derived")
+    found = threshold_result(cases, float((table.score[best] + upper) / 2), origin="data-derived")
+    if table.score[0] >= 0 and table.score[-1] <= 1:
+        return found
+    none = Sample(cases.n, cases.n_events).none("the score is not a probability", "wald")
+    return replace(found, net_benefit=none)
 
 
 def threshold_result(
@@ -216,16 +221,15 @@ def rate(cases: Cases, hit: np.ndarray, among: np.ndarray) -> Estimate:
     return clustered_proportion(hit[among], cases.cluster[among])
 
 
-def histogram(cases: Cases) -> ScoreHistogram:
+def histogram(table: RankTable) -> ScoreHistogram:
     """Cases and summed scores per 0.05 of score, by reference standard."""
     edges = np.arange(BINS + 1) / BINS
-    code = np.clip(np.searchsorted(edges, cases.score, side="right") - 1, 0, BINS - 1)
-    events = np.bincount(code[cases.reference], minlength=BINS)
-    every = np.bincount(code, minlength=BINS)
-    sums = np.bincount(code, weights=cases.score, minlength=BINS)
+    tp, fp = table.counts_at(edges[:-1])
+    first = np.searchsorted(table.score, edges[:-1], side="left")
+    sums = np.append(0.0, np.cumsum(table.score * (table.pos + table.neg)))
     return ScoreHistogram(
         tuple(edges.tolist()),
-        tuple(events.tolist()),
-        tuple((every - events).tolist()),
-        tuple(sums.tolist()),
+        tuple((-np.diff(tp, append=0)).tolist()),
+        tuple((-np.diff(fp, append=0)).tolist()),
+        tuple(np.diff(sums[first], append=sums[-1]).tolist()),
     )

@@ -39,12 +39,12 @@ class RankTable:
     @property
     def pos(self) -> Ints:
         """Cases with the condition at each score."""
-        return np.diff(self.cum_pos, prepend=0)
+        return _steps(self.cum_pos)
 
     @property
     def neg(self) -> Ints:
         """Cases without the condition at each score."""
-        return np.diff(self.cum_neg, prepend=0)
+        return _steps(self.cum_neg)
 
     @property
     def n_pos(self) -> int:
@@ -62,6 +62,12 @@ class RankTable:
         tp = self.n_pos - np.concatenate([[0], self.cum_pos])[below]
         fp = self.n_neg - np.concatenate([[0], self.cum_neg])[below]
         return tp, fp
+
+
+def _steps(cumulative: Ints) -> Ints:
+    steps = cumulative.copy()
+    steps[1:] -= cumulative[:-1]
+    return steps
 
 
 def _packed(reference: Bools, score: Floats) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:

@@ -46,6 +46,10 @@ class SubgroupResult:
     oe: Estimate
     sensitivity: Estimate
     specificity: Estimate
+    ppv: Estimate | None = None
+    npv: Estimate | None = None
+    citl: Estimate | None = None
+    net_benefit: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)

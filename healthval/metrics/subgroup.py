@@ -5,22 +5,24 @@ from typing import Any
 import numpy as np
 
 from healthval.errors import MetricError
-from healthval.metrics.calibration import observed_to_expected
+from healthval.metrics.calibration import calibration_of, observed_to_expected
 from healthval.metrics.discrimination import auroc_of
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Bools, Cases, is_missing
+from healthval.metrics.inputs import Bools, Cases, check_same_rows, is_missing
 from healthval.metrics.intervals import Sample, clustered_proportion, proportion
 from healthval.metrics.result import SubgroupResult
+from healthval.metrics.utility import net_benefit_at
 
 FEWEST = 10
 MAX_LEVELS = 64
 Groups = dict[str, np.ndarray]
 
 
-def read_groups(groups: Any, n: int) -> Groups:
+def read_groups(groups: Any, n: int, reference: Any = None) -> Groups:
     """One variable (array, Series) or several (dict, DataFrame), each a level per case.
 
-    A missing level becomes the level "missing": such cases are shown, not dropped.
+    A missing level becomes the level "missing": such cases are shown, not dropped. Where reference
+    and groups carry pandas row labels these must agree.
 
     Raises
     ------
@@ -31,6 +33,7 @@ def read_groups(groups: Any, n: int) -> Groups:
         return {}
     if hasattr(groups, "columns") and hasattr(groups, "to_numpy"):
         groups = {str(name): groups[name] for name in groups.columns}
+    check_same_rows(reference, *(groups.values() if isinstance(groups, dict) else [groups]))
     if not isinstance(groups, dict):
         groups = {str(getattr(groups, "name", None) or "group"): groups}
     return {str(name): _levels(str(name), levels, n) for name, levels in groups.items()}
@@ -62,7 +65,7 @@ def by_level(cases: Cases, groups: Groups, threshold: float) -> tuple[SubgroupRe
 
 
 def level_result(cases: Cases, name: tuple[str, str], threshold: float) -> SubgroupResult:
-    """AUROC, O:E, sensitivity and specificity of one level; too few events are shown as such."""
+    """Judge one level; where events are too few its statistics say so."""
     y, positive = cases.reference, cases.score >= threshold
     return SubgroupResult(
         variable=name[0],
@@ -73,18 +76,39 @@ def level_result(cases: Cases, name: tuple[str, str], threshold: float) -> Subgr
         oe=level_oe(cases),
         sensitivity=level_rate(cases, positive, y),
         specificity=level_rate(cases, ~positive, ~y),
+        ppv=level_rate(cases, y, positive),
+        npv=level_rate(cases, ~y, ~positive),
+        citl=level_citl(cases),
+        net_benefit=level_net_benefit(cases, threshold),
     )
 
 
 def level_auroc(cases: Cases) -> Estimate:
     """AUROC where both classes have at least 10 cases."""
-    fewest = min(cases.n_events, cases.n - cases.n_events)
-    return auroc_of(cases) if fewest >= FEWEST else _too_few(cases, "logit-delong")
+    return auroc_of(cases) if _fewest(cases) >= FEWEST else _too_few(cases, "logit-delong")
 
 
 def level_oe(cases: Cases) -> Estimate:
     """O:E where at least 10 events happened."""
     return observed_to_expected(cases) if cases.n_events >= FEWEST else _too_few(cases, "log")
+
+
+def level_citl(cases: Cases) -> Estimate:
+    """Calibration in the large where both classes have at least 10 cases."""
+    if _fewest(cases) < FEWEST:
+        return _too_few(cases, "logistic wald")
+    return calibration_of(cases, curve=None).citl
+
+
+def level_net_benefit(cases: Cases, threshold: float) -> Estimate:
+    """Net benefit where both classes have at least 10 cases."""
+    if _fewest(cases) < FEWEST:
+        return _too_few(cases, "wald")
+    return net_benefit_at(cases, threshold)
+
+
+def _fewest(cases: Cases) -> int:
+    return min(cases.n_events, cases.n - cases.n_events)
 
 
 def level_rate(cases: Cases, hit: Bools, among: Bools) -> Estimate:

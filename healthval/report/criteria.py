@@ -7,14 +7,14 @@ from healthval.errors import ReportError
 from healthval.report.markup import Shown, number
 
 Measure = Literal[
-    "auroc", "oe", "citl", "calibration_slope", "brier", "sensitivity", "specificity", "ppv", "npv", "net_benefit"
+    "auroc", "oe", "citl", "slope", "brier", "sensitivity", "specificity", "ppv", "npv", "net_benefit"
 ]  # fmt: skip
 AT_THRESHOLD = frozenset({"sensitivity", "specificity", "ppv", "npv", "net_benefit"})
 NAMES: dict[str, str] = {
     "auroc": "AUROC",
     "oe": "Observed to expected events (O:E)",
     "citl": "Calibration in the large",
-    "calibration_slope": "Calibration slope",
+    "slope": "Calibration slope",
     "brier": "Brier score",
     "sensitivity": "Sensitivity",
     "specificity": "Specificity",
@@ -30,7 +30,7 @@ class Criterion:
 
     Examples
     --------
-    >>> Criterion("calibration_slope", at_least=0.8, at_most=1.2).target()
+    >>> Criterion("slope", at_least=0.8, at_most=1.2).target()
     '0.80 to 1.20'
     """
 

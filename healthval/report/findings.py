@@ -36,7 +36,7 @@ class Findings:
             if measure == "brier":
                 exact = self.study.calibration
                 return _pair(exact.brier, exact.brier_ci, "no site released it"), COUNTS
-            return pooled(getattr(self.study, measure.removeprefix("calibration_")))
+            return pooled(getattr(self.study, measure))
         at = self.at(threshold)
         if at is None:
             return Shown(None, why="not a pre-specified threshold of the study"), "none"

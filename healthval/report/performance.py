@@ -252,7 +252,7 @@ def _calibration_figure(findings: Findings) -> Figure:
     if len(bins) < FEW_BINS:
         bins = []
     oe, _ = findings.result("oe")
-    slope, _ = findings.result("calibration_slope")
+    slope, _ = findings.result("slope")
     alt = (
         f"Calibration curves of {sites(len(curves))} against the line of perfect agreement; "
         f"O:E {oe.text(2)}, slope {slope.text(2)}."

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, norm, t
 
 from healthval.aggregate import bivariate
 from healthval.aggregate.glmm import fit_mixed
@@ -125,3 +125,12 @@ def test_counts_that_cannot_be_pooled_are_refused_by_row_and_not_quoted(rows, sa
 def test_an_unknown_model_is_refused(choice):
     with pytest.raises(MetricError):
         bivariate([(9, 1, 1, 9)] * 4, **choice)
+
+
+def test_a_new_site_is_predicted_with_t_of_k_less_two():
+    r = bivariate(table("six"))
+    half = t.ppf(0.975, 4) * np.sqrt(r.tau[0] ** 2 + r.cov[0][0])
+    expected = 1 / (1 + np.exp(-np.array([r.mu[0] - half, r.mu[0] + half])))
+    assert r.sensitivity_prediction == pytest.approx(tuple(expected), rel=1e-12)
+    near = 1 / (1 + np.exp(-(r.mu[1] + norm.ppf(0.975) * np.sqrt(r.cov[1][1]))))
+    assert r.specificity_ci[1] == pytest.approx(near, rel=1e-12)

@@ -109,3 +109,18 @@ def test_what_cannot_be_pooled_is_refused_by_place_and_quotes_no_value(estimates
 def test_an_unknown_choice_is_refused(choice):
     with pytest.raises(MetricError):
         meta_analysis([0.1, 0.2, 0.3], [0.1] * 3, **choice)
+
+
+# Networks whose restricted likelihood has two maxima; found by search.
+TWO_MAXIMA = [
+    ([-0.48, 0.16, -1.29, -0.47, 1.38, 0.14], [0.2305, 0.0009, 0.0773, 0.1026, 6.4881, 0.0002], False),
+    ([0.67, 0.06, -0.27, 0.64, -0.35, -0.6], [0.0005, 0.7613, 0.0878, 0.0003, 0.1022, 0.2289], False),
+    ([2.04, -0.81, -0.77, 1.22, 0.79], [0.9886, 0.0021, 0.0005, 6.999, 2.3176], True),
+    ([-1.55, -0.1, -0.29, -0.19, 0.58, 0.82], [0.2433, 0.6348, 0.0007, 0.0156, 4.1363, 0.4614], True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("y", "v", "at_zero"), TWO_MAXIMA)
+def test_of_two_maxima_reml_takes_the_higher(y, v, at_zero):
+    tau2 = meta_analysis(y, v).tau2
+    assert tau2 == 0.0 if at_zero else tau2 > 0.1

@@ -330,3 +330,14 @@ def test_no_message_of_a_refused_study_quotes_a_value_of_a_site(network):
         pool([*network, ("site-z", canary)])
     assert "271828" not in str(caught.value)
     assert "canary" not in str(caught.value)
+
+
+def test_suppressed_events_are_bounded_by_the_cases_and_never_taken_for_none(network, study):
+    site, s = network[0]
+    hidden = s.model_copy(update={"n_events": SUPPRESSED, "n_indeterminate": SUPPRESSED})
+    pooled = pool([(site, hidden), *network[1:]], bivariate="none")
+    others = study.n_events.exact - s.n_events
+    assert (pooled.n_events.lower, pooled.n_events.upper) == (others, others + s.n)
+    assert (pooled.n_indeterminate.lower, pooled.n_indeterminate.upper) == (0, None)
+    assert pooled.sites[0].n_events is None
+    assert pooled.estimands.within_site_k == len(network) - 1

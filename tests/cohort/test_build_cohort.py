@@ -9,12 +9,14 @@ from pydantic import ValidationError
 
 from healthval.cohort import (
     Eligibility,
+    FhirInputs,
     Link,
     TableSchema,
     check_verification,
     join_views,
     link_rows,
     one_case_per,
+    read_cohort,
     read_table,
     select_cases,
 )
@@ -179,6 +181,31 @@ def test_an_optional_link_keeps_everyone_and_is_no_step():
     assert linked.flow == cohort().flow
 
 
+def test_the_reference_standard_may_come_from_a_linked_table():
+    inputs = {n: c for n, c in SCHEMA.columns.items() if n != "sepsis"}
+    bare = read_table(cohort().frame, TableSchema(columns=inputs))
+    with pytest.raises(CohortError, match="no 'label'"):
+        _ = bare.reference
+    verdicts = TableSchema.model_validate(
+        {
+            "columns": {
+                "case": {"kind": "id"},
+                "a": {"kind": "label", "positive": [1], "negative": [0]},
+                "b": {"kind": "label", "positive": [1], "negative": [0]},
+            },
+            "readers": "unanimous",
+        }
+    )
+    rows = check_frame(
+        pd.DataFrame({"case": ["v1", "v2", "v3"], "a": [1, 1, None], "b": [1, 0, 0]}), verdicts
+    )
+    linked = link_rows(
+        bare, rows, verdicts, Link(on={"visit": "case"}, required=False), step="read"
+    )
+    assert linked.verdicts.tolist() == ["positive", "indeterminate", "negative", None, None]
+    assert linked.n_missing_reference == 2
+
+
 def test_ambiguous_rows_are_counted_and_refused():
     with pytest.raises(CohortError, match="2 cases have several rows"):
         link_rows(cohort(), labs(), LABS, Link(on={"mrn": "patient"}), step="with_lactate")
@@ -286,3 +313,94 @@ def test_every_case_has_at_most_one_linked_row_inside_the_window(drawn):
     assert linked["visit"].tolist() == cohort().cases.tolist()
     distance = (linked["drawn"] - linked["seen"]).dt.days.dropna()
     assert (distance.abs() <= 5).all()
+
+
+REPEATED = FhirInputs.model_validate(
+    {
+        "on": "patient",
+        "views": {
+            "patients": PATIENTS,
+            "labs": {
+                "resource": "Observation",
+                "select": [
+                    {
+                        "column": [
+                            {"name": "whose", "path": "subject.getReferenceKey(Patient)"},
+                            {"name": "drawn", "path": "effective.ofType(dateTime)"},
+                            {"name": "lactate", "path": "value.ofType(Quantity).value"},
+                            {"name": "unit", "path": "value.ofType(Quantity).code"},
+                        ]
+                    }
+                ],
+            },
+        },
+        "links": {
+            "labs": {"on": {"patient": "whose"}, "anchor": "seen", "date": "drawn", "days_after": 1, "choose": "first"}
+        },
+    }
+)  # fmt: skip
+LINKED = TableSchema.model_validate(
+    {
+        "columns": {
+            "patient": {"kind": "id"},
+            "seen": {"kind": "date"},
+            "sex": {"kind": "category", "levels": ["male", "female"]},
+            "drawn": {"kind": "date"},
+            "lactate": {"kind": "number", "unit": "mmol/L", "unit_column": "unit"},
+        }
+    }
+)
+
+
+def drawn(patient, when, value, unit="mmol/L"):
+    return {
+        "resourceType": "Observation",
+        "subject": {"reference": f"Patient/{patient}"} if patient else {},
+        "effectiveDateTime": when,
+        "valueQuantity": {"value": value, "code": unit},
+    }
+
+
+def repeated(*more):
+    yield {"resourceType": "Patient", "id": "p1", "gender": "male"}
+    yield {"resourceType": "Patient", "id": "p2", "gender": "female"}
+    yield drawn("p1", "2024-01-04T10:00:00Z", 9)
+    yield drawn("p1", "2024-01-06T10:00:00Z", 2)
+    yield drawn("p1", "2024-01-05T10:00:00Z", 1)
+    yield drawn("p2", "2024-01-09T10:00:00Z", 5)
+    yield drawn(None, "2024-01-05T10:00:00Z", 7)
+    yield from more
+
+
+def read_repeated(*more):
+    table = pd.DataFrame({"patient": ["p1", "p2", "p3"], "seen": ["2024-01-05"] * 3})
+    return read_cohort(LINKED, table=table, resources=repeated(*more), fhir=REPEATED)
+
+
+def test_the_plan_says_which_of_several_measurements_counts():
+    found = read_repeated()
+    assert found.flow == (("rows_read", 3), ("with_resources", 2), ("with_labs", 1))
+    assert found.frame[["patient", "sex", "lactate"]].to_numpy().tolist() == [["p1", "male", 1.0]]
+    assert found.schema.columns["drawn"].kind == "date"
+
+
+def test_a_measurement_in_another_unit_stops_the_linkage():
+    with pytest.raises(CohortError, match=r"column 'lactate': 1 of 5 .* declared unit \(mmol/L\)"):
+        read_repeated(drawn("p2", "2024-01-05T10:00:00Z", 18, "mg/dL"))
+
+
+def test_a_view_without_rows_is_not_passed_over():
+    with pytest.raises(CohortError, match="view 'labs' gives no row that names a patient"):
+        read_cohort(
+            LINKED,
+            table=pd.DataFrame({"patient": ["p1"], "seen": ["2024-01-05"]}),
+            resources=[{"resourceType": "Patient", "id": "p1"}],
+            fhir=REPEATED,
+        )
+
+
+@pytest.mark.parametrize("name", ["nope", "patients"])
+def test_only_later_views_can_be_linked(name):
+    links = {name: {"on": {"patient": "whose"}}}
+    with pytest.raises(ValidationError):
+        FhirInputs.model_validate({"on": "patient", "views": REPEATED.views, "links": links})

@@ -335,3 +335,11 @@ def test_a_csv_file_keeps_quoted_line_breaks_and_notices_repeated_columns(tmp_pa
     path.write_text("mrn,patient\n")
     with pytest.raises(CohortError, match="no rows"):
         read_table(path, TableSchema.model_validate({"columns": declared}))
+
+
+def test_a_cohort_reads_again_as_what_it_is():
+    cohort = read_table(table(), schema())
+    again = read_table(cohort.frame, cohort.schema)
+    pd.testing.assert_frame_equal(again.frame, cohort.frame)
+    assert again.schema == cohort.schema
+    assert again.verdicts.tolist() == cohort.verdicts.tolist()

@@ -103,6 +103,8 @@ def test_nested_iterations_number_their_own_rows():
     inner = {"forEach": "given"} | columns(given="$this", inner="%rowIndex")
     outer = {"forEach": "name", **columns(outer="%rowIndex"), "select": [inner]}
     assert rows(view(outer)) == [(0, "Ada", 0), (0, "B", 1), (1, "Addie", 0)]
+    beside = [{"forEach": "name"} | columns(use="use"), columns(row="%rowIndex")]
+    assert rows(view(*beside)) == [("official", 0), ("nickname", 0)]
 
 
 def test_union_stacks_branches_and_null_rows_cover_them():
@@ -206,6 +208,7 @@ def test_keys_join_a_reference_to_its_resource():
         ("(name.given | name.family).count()", [4]),
         ("name.select(given.count())", [2, 1]),
         ("telecom.all(rank > 0)", [True]),
+        ("name.select(given.where($this != '').count() + $index)", [2, 2]),
         ("name.first().family.upper().substring(1, 2)", ["ER"]),
         ("'it\\'s \\u0041'", ["it's A"]),
         ("`active` // a comment", [True]),

@@ -139,10 +139,8 @@ def test_cases_fit_the_wire_and_keep_their_order():
     )
     assert dict(sent.actions) == {
         "age_capped": 9,
-        "column_removed": 3,
         "level_merged": 1,
-        "pseudonym": 80,
-        "zip_shortened": 40,
+        "pseudonym": 40,
     }
 
 

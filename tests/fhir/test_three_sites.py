@@ -5,14 +5,23 @@ import math
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 
 from healthval.cohort import Link, link_rows, read_cohort, read_resources, read_table
 from healthval.cohort.tables import check_frame
 from healthval.contracts.table import Eligibility
-from healthval.deid import Policy, Secret, deidentify_resource, pseudonym
-from healthval.deid.tables import deidentify_cases
+from healthval.deid import (
+    Policy,
+    Secret,
+    deidentify,
+    deidentify_cases,
+    deidentify_resource,
+    deidentify_table,
+    pseudonym,
+)
+from healthval.disclosure import Ledger, load_policy, release
 from healthval.errors import CohortError
-from healthval.metrics import evaluate, table_one
+from healthval.metrics import SiteResult, evaluate, table_one
 from healthval.runner import synthetic
 
 SECRET = Secret(b"s" * 32)
@@ -151,3 +160,59 @@ def test_a_table_of_other_patients_is_refused(tmp_path):
 def test_the_vendors_weights_are_a_probability():
     assert 0 < vendor_scores([[60, 1.5, 80, 30, 420]])[0] < 1
     assert math.isfinite(vendor_scores([[20, 9, 190, 400, 800]])[0])
+
+
+def judged_result(site):
+    cohort = read(site)
+    judged = cohort.keep("with_reference", cohort.reference.notna())
+    reference = judged.reference.to_numpy(dtype=bool)
+    sent = deidentify_cases(judged, synthetic.FEATURES, Policy(), SECRET)
+    groups = {"sex": judged.frame["sex"].to_numpy(), "age": judged.levels("age")}
+    return SiteResult(
+        model="film-risk",
+        version="1.0",
+        model_digest="a" * 64,
+        plan_hash="b" * 64,
+        evaluation=evaluate(reference, vendor_scores(sent.rows), thresholds=(0.4,), groups=groups),
+        flow=judged.flow,
+        dates="removed",
+        cohort=frozenset(sent.cases),
+        table_one=table_one(groups | {"lactate": judged.frame["lactate"].to_numpy()}, reference),
+        n_indeterminate=cohort.n_indeterminate,
+        n_missing_reference=cohort.n_missing_reference,
+    )
+
+
+def test_flow_and_table_one_pass_the_gate(site, tmp_path):
+    result = judged_result(site)
+    sent = release(result, load_policy("cms"), Ledger(tmp_path / "ledger.jsonl")).submission
+    steps = [step for step, _ in result.flow]
+    shown = [f.step for f in sent.flow]
+    assert shown
+    assert shown == [step for step in steps if step in shown]
+    assert {row.variable for row in sent.table_one} == {"sex", "age", "lactate"}
+    assert any(row.mean is not None for row in sent.table_one)
+
+
+def test_film_resource_and_table_row_of_a_patient_stay_together(site):
+    policy = Policy(dates="shift")
+    bundle = json.loads((site.bundles / "0000.json").read_text())
+    film = dcmread(site.images / "0000.dcm")
+    clean_film = deidentify(film, policy, SECRET).dataset
+    clean = {
+        e["resource"]["resourceType"]: e["resource"]
+        for e in deidentify_resource(bundle, policy, SECRET)["entry"]
+    }
+    cohort = read(site)
+    row = deidentify_table(cohort.frame, cohort.schema, policy, SECRET).iloc[0]
+    assert clean_film.PatientID == clean["Patient"]["id"] == row["mrn"]
+    assert clean["ImagingStudy"]["subject"]["reference"] == f"Patient/{row['mrn']}"
+    study = clean["ImagingStudy"]["identifier"][0]["value"]
+    assert study == f"urn:oid:{clean_film.StudyInstanceUID}"
+    days = {
+        str(clean_film.StudyDate),
+        clean["Encounter"]["period"]["start"][:10].replace("-", ""),
+        row["admitted"].strftime("%Y%m%d"),
+    }
+    assert len(days) == 1
+    assert days != {str(film.StudyDate)}

@@ -27,8 +27,9 @@ from healthval.contracts.model import (
     ModelRegistration,
 )
 from healthval.contracts.prediction import PredictionRequest, TableInstances
-from healthval.contracts.submission import Certificate, ReleasedEstimate, Submission
+from healthval.contracts.submission import AttackPassed, Certificate, ReleasedEstimate, Submission
 from healthval.disclosure import load_policy
+from healthval.disclosure.gate import run_checks
 from healthval.hosting.artefact import pack, unpack
 from healthval.hub.app import Settings, create_app
 from healthval.hub.aws import DynamoIndex, S3Objects, SageMakerHost
@@ -90,6 +91,17 @@ def operator_key(tmp_path_factory):
     return path
 
 
+def _one_at_a_time(client) -> None:
+    """AWS isolates requests from each other; moto's threads share plain dicts."""
+    lock, call = threading.Lock(), client._make_api_call
+
+    def locked(*args):
+        with lock:
+            return call(*args)
+
+    client._make_api_call = locked
+
+
 class Aws:
     """S3, DynamoDB and the SageMaker control plane as boto3 sees them, inside this process."""
 
@@ -99,6 +111,8 @@ class Aws:
         self.s3 = self._session.client("s3", config=Config(signature_version="s3v4"))
         self.dynamo = self._session.client("dynamodb")
         self.sagemaker = self._session.client("sagemaker")
+        for client in (self.s3, self.dynamo):
+            _one_at_a_time(client)
         self._made = itertools.count()
 
     def runtime(self, url: str):
@@ -255,7 +269,12 @@ def payload(digest: str, *, n: int = 120) -> bytes:
         auroc=ReleasedEstimate(value=0.9, lo=0.85, hi=0.94, method="delong", n=n, n_events=40),
         certificate=Certificate(policy="cms", policy_version=1, minimum_cell=11),
     )
-    return canonical_json(submission.model_dump(mode="json"))
+    # What a site's gate writes into the certificate of a first release.
+    past = AttackPassed(name="ledger-differencing", checked=0)
+    attacks = (*run_checks(submission, load_policy()), past)
+    certificate = submission.certificate.model_copy(update={"attacks": attacks})
+    sealed = submission.model_copy(update={"certificate": certificate})
+    return canonical_json(sealed.model_dump(mode="json"))
 
 
 def approve(operator: Client, site: Client, **limits: int) -> None:

@@ -1,6 +1,7 @@
 """Batches against a host that is slow, busy, broken or lying; on the memory backend."""
 
 import json
+import re
 import threading
 from types import SimpleNamespace
 
@@ -11,7 +12,12 @@ from hypothesis import strategies as st
 from healthval.contracts.access import AccessDecision, AccessRequest, PublicKey, site_id
 from healthval.contracts.base import canonical_json
 from healthval.contracts.model import InputContract, InputField
-from healthval.contracts.prediction import PredictionRequest, TableInstances
+from healthval.contracts.prediction import (
+    PredictionRequest,
+    TableInstances,
+    check_instances,
+    out_of_range,
+)
 from healthval.hub import access, auth, predictions, registry
 from healthval.hub.access import Subject
 from healthval.hub.ports import (
@@ -20,10 +26,9 @@ from healthval.hub.ports import (
     MemoryIndex,
     MemoryObjects,
     ModelFailed,
-    Refusal,
     StoreUnavailable,
 )
-from healthval.hub.predictions import Predictions, Uploads, check_instances
+from healthval.hub.predictions import Predictions, Uploads
 
 CANARY = "Zebulon-Quartermaine-1931"
 KEY, BOSS = PublicKey(x="A" * 43), auth.Caller("site-boss2345", "operator")
@@ -208,12 +213,10 @@ ONE = ("case-" + "0" * 16,)
 def test_a_batch_that_the_contract_does_not_admit_is_told_by_field_count_and_row(
     request_, title, detail
 ):
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ValueError, match=re.escape(title)) as refused:
         check_instances(INPUTS, request_)
-    assert refused.value.status == 422
-    assert title in refused.value.title
-    assert detail in refused.value.detail
-    assert "Zebulon" not in refused.value.title + refused.value.detail
+    assert detail in str(refused.value)
+    assert "Zebulon" not in str(refused.value)
 
 
 @given(
@@ -230,6 +233,6 @@ def test_a_batch_that_the_contract_does_not_admit_is_told_by_field_count_and_row
 def test_missing_values_pass_and_numbers_outside_the_limits_are_found(rows):
     request_ = asked(("sex", "age"), *((sex, age) for age, sex in rows))
     check_instances(INPUTS, request_)
-    outside = predictions.out_of_range(INPUTS, request_.instances)
+    outside = out_of_range(INPUTS, request_.instances)
     expected = {i for i, (age, _) in enumerate(rows) if age is not None and not 0 <= age <= 120}
     assert outside == expected

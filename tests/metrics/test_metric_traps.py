@@ -285,3 +285,17 @@ def test_nothing_not_estimable_is_nan_in_json():
     assert "NaN" not in told
     assert "Infinity" not in told
     json.loads(told)
+
+
+def test_groups_must_carry_the_same_row_labels():
+    pd = pytest.importorskip("pandas")
+    y, group = pd.Series(Y), pd.Series(Y.astype(str))[::-1]
+    for groups in (group, pd.DataFrame({"a": group}), {"a": group}):
+        with pytest.raises(MetricError, match="row labels"):
+            hm.evaluate(y, P, groups=groups)
+
+
+def test_a_data_derived_threshold_needs_no_probability():
+    found = hm.data_derived_threshold(Y, 10 * P - 3)
+    np.testing.assert_allclose(found.threshold, 10 * hm.data_derived_threshold(Y, P).threshold - 3)
+    assert found.net_benefit.value is None

@@ -239,7 +239,7 @@ PLAN = PlanFacts(
         Criterion("auroc", at_least=0.85),
         Criterion("sensitivity", at_least=0.9, threshold=0.5),
         Criterion("specificity", at_least=0.8, threshold=0.5),
-        Criterion("calibration_slope", at_least=0.8, at_most=1.2),
+        Criterion("slope", at_least=0.8, at_most=1.2),
     ),
     plan_hash=PLAN_HASH,
 )

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from html import unescape
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from healthval.aggregate import pool
 from healthval.errors import ReportError
 from healthval.report import Criterion, Figure, build, conduct, deciding, differences
 from healthval.report.checklist import ITEMS, coverage
-from healthval.report.criteria import judge
+from healthval.report.criteria import NAMES, judge
 from healthval.report.findings import Findings, match
 from healthval.report.markup import Markup, Shown, number, table
 from healthval.report.performance import AUROC, discrimination, site_forest
@@ -42,7 +43,7 @@ def findings_of(released, card, plan):
 
 
 AT_LEAST = Criterion("auroc", at_least=0.8)
-WITHIN = Criterion("calibration_slope", at_least=0.8, at_most=1.2)
+WITHIN = Criterion("slope", at_least=0.8, at_most=1.2)
 
 
 @pytest.mark.parametrize(
@@ -401,3 +402,9 @@ def test_a_plan_amended_at_a_site_is_called_amended(simulated, study, released, 
     page = text_of(report.section("summary"))
     assert "fixed before data were seen" not in page
     assert "The plan was amended" in page
+
+
+def test_a_plan_and_the_report_name_measures_alike():
+    from healthval.plan import Metric
+
+    assert set(get_args(Metric)) == set(NAMES)

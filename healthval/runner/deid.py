@@ -1,0 +1,49 @@
+"""`healthval deid`: the command's words into a policy, the batch's counts into lines."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from healthval.deid import (
+    Option,
+    PixelPolicy,
+    Policy,
+    Secret,
+    deidentify_files,
+    explain,
+    read_region_rules,
+)
+from healthval.errors import UsageError
+
+
+def policy_of(options: Iterable[str], rules: Path | None, sign_off: str | None) -> Policy:
+    """The policy that the command's options name."""
+    pixels = PixelPolicy(rules=read_region_rules(rules) if rules else (), sign_off=sign_off)
+    return Policy(options=frozenset(map(Option, options)), pixels=pixels)
+
+
+def explanation(policy: Policy) -> list[str]:
+    """One line an attribute: tag, keyword, action, meaning."""
+    return [
+        f"{row.tag:<12} {row.keyword:<48} {row.action:<3} {row.meaning}" for row in explain(policy)
+    ]
+
+
+def batch(
+    source: tuple[Path, ...], out: Path | None, policy: Policy, secret: Path | None, workers: int
+) -> list[str]:
+    """De-identify and audit a batch; tell counts, never a file's content."""
+    if not source or out is None or secret is None:
+        raise UsageError(
+            "name the source, --out and --secret: healthval deid images/ -o deidentified/ --secret site/deid.secret"
+        )
+    manifest = deidentify_files(
+        list(source), out, policy, Secret.from_file(secret), workers=workers
+    )
+    return [
+        f"files in       {manifest.files_in}",
+        f"written        {manifest.files_out} (audited: no identifier of the source found)",
+        f"duplicates     {manifest.duplicates}",
+        *(f"refused        {count} {reason}" for reason, count in sorted(manifest.refused.items())),
+        *(f"look at        {count} {flag}" for flag, count in sorted(manifest.flags.items())),
+        f"manifest       {manifest.folder / 'manifest.json'}",
+    ]

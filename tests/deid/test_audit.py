@@ -1,0 +1,197 @@
+"""The audit finds a source's identifiers in any disguise, and nothing else."""
+
+from contextlib import suppress
+
+import pydicom
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset, FileMetaDataset
+
+from healthval.deid import Leak, Policy, Secret, audit, deidentify
+from healthval.deid.audit import _ORDINARY
+from healthval.errors import HealthvalError
+
+SECRET = Secret(bytes(range(32)))
+SYNTAXES = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99")  # fmt: skip
+
+
+def source(name="Mustermann^Erika", patient="0012345", charset="ISO_IR 100", **more):
+    ds = Dataset()
+    ds.SpecificCharacterSet = charset
+    ds.SOPClassUID, ds.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", "1.2.276.0.1"
+    ds.PatientName, ds.PatientID, ds.PatientBirthDate = name, patient, "19620312"
+    ds.AccessionNumber, ds.StudyDate, ds.Modality = "ACC-778-21", "20190517", "CT"
+    ds.Manufacturer, ds.SoftwareVersions, ds.KVP, ds.SeriesNumber = "ACME", "12", "120", 12
+    for keyword, value in more.items():
+        setattr(ds, keyword, value)
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = SYNTAXES[1]
+    return ds
+
+
+def clean(dataset):
+    return deidentify(dataset, Policy(), SECRET).dataset
+
+
+def kinds(before, after, **more):
+    return {leak.kind for leak in audit(before, after, **more)}
+
+
+def with_text(dataset, text, tag=0x00180022, vr="LT"):
+    after = clean(dataset)
+    after.add(DataElement(tag, vr, text))
+    return after
+
+
+def test_a_clean_output_has_no_leak():
+    assert audit(source(), clean(source())) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Mustermann^Erika", "name"),
+        ("MUSTERMANN", "name"),
+        ("erika", "name"),
+        ("Erika_Mustermann", "name"),
+        ("see erikamustermann.", "name"),
+        ("Fr.Mustermann", "name"),
+        ("0012345", "id"),
+        ("12345", "id"),
+        ("000012345", "id"),
+        ("id:0012-345", "id"),
+        ("ACC 778 21", "id"),
+        ("acc77821", "id"),
+        ("born 12.03.1962", "birth date"),
+        ("1962-03-12", "birth date"),
+        ("19620312", "birth date"),
+        ("03/12/1962", "birth date"),
+        ("scan 2019-05-17", "date"),
+        ("20190517101500", "date"),
+    ],
+)
+def test_every_disguise_is_found(text, kind):
+    assert kind in kinds(source(), with_text(source(), text))
+
+
+@pytest.mark.parametrize("text", ["112345", "1234567", "0.12345678", "1962", "Musterfrau", "ACC"])
+def test_what_only_resembles_is_not(text):
+    assert audit(source(), with_text(source(), text)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "charset", "planted"),
+    [
+        ("Müller^Jörg", "ISO_IR 100", "MÜLLER"),
+        ("Müller^Jörg", "ISO_IR 192", "müller"),
+        ("Люксембург^Роза", "ISO_IR 144", "Люксембург"),
+        ("Διονυσιος", "ISO_IR 126", "Διονυσιος"),
+        ("Wang^XiaoDong=王^小东", "GB18030", "小东"),
+        ("Yamada^Tarou=山田^太郎", ["", "ISO 2022 IR 87"], "山田"),
+        ("Hong^Gildong=洪^吉洞", ["", "ISO 2022 IR 149"], "吉洞"),
+        ("قباني^لنزار", "ISO_IR 127", "قباني"),
+        ("שרון^דבורה", "ISO_IR 138", "דבורה"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_names_are_found_in_the_character_sets_of_the_file(name, charset, planted):
+    before = source(name, charset=charset)
+    assert audit(before, clean(before)) == []
+    assert "name" in kinds(before, with_text(before, f"{planted}"))
+
+
+def test_short_names_and_ids_are_found_where_they_belong():
+    before = source("Li^Wu", "7")
+    assert audit(before, clean(before)) == []
+    after = clean(before)
+    after.PatientID = "7"
+    assert kinds(before, after) == {"id"}
+    assert "name" in kinds(before, with_text(before, "for Wu, Li"))
+
+
+def test_known_identifiers_are_searched():
+    after = with_text(source(), "seen by Nurse Ratched")
+    assert audit(source(), after) == []
+    assert kinds(source(), after, known=["Ratched"]) == {"known"}
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_leaks_are_found_in_every_transfer_syntax_and_place(tmp_path, syntax):
+    before = source()
+    inner = Dataset()
+    inner.add(DataElement(0x00191001, "UN", b"x Mustermann "))
+    after = clean(before)
+    after.add(DataElement(0x00540016, "SQ", [inner]))
+    after.file_meta.TransferSyntaxUID = syntax
+    path = tmp_path / "out.dcm"
+    after.save_as(path, enforce_file_format=True, implicit_vr=syntax == SYNTAXES[0], little_endian=syntax != SYNTAXES[2])  # fmt: skip
+    assert [leak.place for leak in audit(before, path)] == ["(0054,0016)>(0019,1001)"]
+    assert audit(before, path.read_bytes()) == audit(before, pydicom.dcmread(path)) == audit(before, path)  # fmt: skip
+
+
+def test_preamble_meta_and_compressed_pixels_are_searched(tmp_path):
+    before, after = source(), clean(source())
+    after.preamble = b"Mustermann".ljust(128, b"\0")
+    assert [leak.place for leak in audit(before, after)] == ["preamble or file meta"]
+    after = clean(source())
+    after.file_meta.SourceApplicationEntityTitle = "MUSTERMANN"
+    assert [leak.place for leak in audit(before, after)] == ["preamble or file meta"]
+    after = clean(source())
+    after.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.50"
+    after.PixelData = pydicom.encaps.encapsulate([b"\xff\xd8\xff\xfe\0\x10 MUSTERMANN x\xff\xd9"])
+    after["PixelData"].is_undefined_length = True
+    path = tmp_path / "out.dcm"
+    after.save_as(path, enforce_file_format=True)
+    assert [leak.place for leak in audit(before, path)] == ["compressed pixels"]
+
+
+def test_bytes_that_make_no_sense_are_searched_too(tmp_path):
+    path = tmp_path / "out.dcm"
+    clean(source()).save_as(path, enforce_file_format=True)
+    path.write_bytes(path.read_bytes() + b"\x99\x99\x99\x99XXXX\xff\xff\xff\x7f Mustermann")
+    assert "name" in kinds(source(), path)
+
+
+def test_kept_and_shifted_dates_are_judged_by_the_mark():
+    before = source()
+    kept = deidentify(before, Policy(dates="keep"), SECRET).dataset
+    assert kept.StudyDate == "20190517"
+    assert audit(before, kept) == []
+    shifted = deidentify(before, Policy(dates="shift"), SECRET).dataset
+    assert audit(before, shifted) == []
+    shifted.StudyDate = "20190517"
+    assert [leak.place for leak in audit(before, shifted)] == ["(0008,0020)"]
+
+
+def test_a_leak_says_where_and_never_what():
+    leaks = audit(source(), with_text(source(), "Mustermann 12345"))
+    assert leaks == [Leak("id", "(0018,0022)"), Leak("name", "(0018,0022)")]
+    assert "ustermann" not in repr(leaks)
+
+
+def test_the_audit_does_not_import_the_engine():
+    from healthval.deid import audit as function
+
+    module = __import__(function.__module__, fromlist=["x"])
+    names = set(vars(module)) | set(vars(__import__("healthval.deid.encoded", fromlist=["x"])))
+    assert not names & {"engine", "apply", "deidentify", "values", "profile", "rules", "writer"}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text("abcdefghijklmnopqrstuvwxyzäöüé", min_size=5, max_size=12), st.sampled_from(["{}", "x {} y", "A,{}", "{}^B"]))  # fmt: skip
+def test_any_name_is_found_in_any_surrounding(name, around):
+    assume(name not in _ORDINARY)  # words of the standard name nobody on their own
+    before = source(f"{name}^Given")
+    after = with_text(before, around.format(name.upper() if name.isascii() else name))
+    assert "name" in kinds(before, after)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.binary(max_size=300))
+def test_no_bytes_make_the_audit_raise(data):
+    for start in (b"", b"\0" * 128 + b"DICM"):
+        with suppress(HealthvalError):
+            audit(start + data, source())
+            audit(source(), start + data)

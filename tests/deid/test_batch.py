@@ -1,0 +1,256 @@
+"""A batch loses nothing, redoes nothing, contradicts nothing and leaks nothing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import traceback
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+
+from healthval.deid import Policy, Reason, Secret, deidentify_files, uid
+from healthval.deid import batch as batch_room
+from healthval.errors import LeakFound, UsageError
+
+KEY = bytes(range(32))
+SECRET = Secret(KEY)
+CANARY = "Canaryname"
+
+
+def ct(number, *, patient="MRN-77001", study="1.2.276.0.2", name=f"{CANARY}^Max", **more):
+    ds = Dataset()
+    ds.SOPClassUID, ds.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", f"1.2.276.0.1.{number}"
+    ds.StudyInstanceUID, ds.SeriesInstanceUID = study, study + ".1"
+    ds.PatientName, ds.PatientID, ds.Modality = name, patient, "CT"
+    ds.StudyDate = ds.SeriesDate = "20190517"
+    ds.Rows = ds.Columns = 16
+    ds.BitsAllocated = ds.BitsStored = 16
+    ds.HighBit, ds.PixelRepresentation, ds.SamplesPerPixel = 15, 0, 1
+    ds.PhotometricInterpretation, ds.InstanceNumber = "MONOCHROME2", number
+    for keyword, value in more.items():
+        setattr(ds, keyword, value)
+    ds.PixelData = bytes([number % 256]) * 512
+    ds["PixelData"].VR = "OW"
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    return ds
+
+
+def write(folder, *datasets):
+    folder.mkdir(exist_ok=True)
+    for number, dataset in enumerate(datasets):
+        dataset.save_as(folder / f"{number:04d}.dcm", enforce_file_format=True)
+    return folder
+
+
+def test_counts_add_up_and_the_manifest_names_nobody(tmp_path):
+    source = write(tmp_path / "in", *(ct(n) for n in range(5)), ct(9, BurnedInAnnotation="YES"))
+    (source / "notes.txt").write_text("no DICOM")
+    (source / "copy.dcm").write_bytes((source / "0000.dcm").read_bytes())
+    made = deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+    assert (made.files_in, made.files_out, made.duplicates) == (8, 5, 1)
+    assert made.refused == {Reason.BURNED_IN: 1, Reason.UNPARSEABLE: 1}
+    assert made.actions["uids replaced"] >= 15
+    assert len(set(made.outputs)) == 5 == len(list((tmp_path / "out").glob("*/*.dcm")))
+    text = "".join(p.read_text() for p in (tmp_path / "out").glob("manifest*"))
+    assert CANARY not in text + repr(made)
+    assert "77001" not in text
+    assert "1.2.276.0" not in text
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["policy"]["dates"] == "remove"  # fmt: skip
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_any_number_of_processes_gives_the_same_files(tmp_path, workers):
+    source = write(tmp_path / "in", *(ct(n, study=f"1.2.276.0.2.{n % 3}") for n in range(120)))
+    one = deidentify_files(source, tmp_path / "one", Policy(), SECRET)
+    many = deidentify_files(source, tmp_path / "many", Policy(), SECRET, workers=workers)
+    assert [p.relative_to(tmp_path / "one") for p in one.outputs] == [p.relative_to(tmp_path / "many") for p in many.outputs]  # fmt: skip
+    assert all(a.read_bytes() == b.read_bytes() for a, b in zip(one.outputs, many.outputs, strict=True))  # fmt: skip
+
+
+def test_uids_and_pseudonyms_are_the_same_in_another_process(tmp_path):
+    source = write(tmp_path / "in", ct(1))
+    made = deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+    script = f"from healthval.deid import Secret, uid, pseudonym; s = Secret({KEY!r}); print(uid(s, '1.2.276.0.1.1'), pseudonym(s, 'patient', 'MRN-77001'))"  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)  # fmt: skip
+    after = pydicom.dcmread(made.outputs[0])
+    assert [after.SOPInstanceUID, after.PatientID] == done.stdout.split()
+
+
+def test_a_second_run_does_nothing_and_a_new_file_is_added(tmp_path):
+    source = write(tmp_path / "in", *(ct(n) for n in range(4)))
+    first = deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+    times = {p: p.stat().st_mtime_ns for p in first.outputs}
+    ct(8).save_as(source / "later.dcm", enforce_file_format=True)
+    second = deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+    assert second.files_out == 5
+    assert all(path.stat().st_mtime_ns == at for path, at in times.items())
+
+
+def test_a_killed_run_goes_on_where_it_was(tmp_path):
+    source = write(tmp_path / "in", *(ct(n) for n in range(400)))
+    script = textwrap.dedent(f"""
+        from healthval.deid import Policy, Secret, deidentify_files
+        print("go", flush=True)
+        deidentify_files({str(source)!r}, {str(tmp_path / "out")!r}, Policy(), Secret({KEY!r}), workers=2)
+    """)  # fmt: skip
+    child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, start_new_session=True)  # fmt: skip
+    journal = tmp_path / "out" / "manifest.jsonl"
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and (not journal.exists() or journal.read_bytes().count(b"\n") < 60):  # fmt: skip
+        time.sleep(0.005)
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    done_before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").glob("*/*.dcm")}
+    lines = journal.read_bytes().count(b"\n") - 1
+    assert 50 < lines < 400
+    made = deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+    assert (made.files_in, made.files_out, made.duplicates) == (400, 400, 0)
+    assert len(list((tmp_path / "out").glob("*/*.dcm"))) == 400
+    assert all(path.stat().st_mtime_ns == at for path, at in done_before.items())
+    assert not (tmp_path / "out" / ".partial").exists()
+
+
+def test_a_line_cut_short_by_a_kill_is_redone(tmp_path):
+    source = write(tmp_path / "in", *(ct(n) for n in range(3)))
+    deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+    journal = tmp_path / "out" / "manifest.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-40])
+    made = deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+    assert (made.files_out, made.duplicates) == (3, 0)
+
+
+def test_one_uid_with_two_contents_is_refused_in_every_copy(tmp_path):
+    source = write(tmp_path / "in", ct(1), ct(1, KVP="99"), ct(2))
+    made = deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+    assert made.refused == {Reason.CONFLICT: 2}
+    assert [p.stem for p in made.outputs] == [uid(SECRET, "1.2.276.0.1.2")]
+    assert len(list((tmp_path / "out").glob("*/*.dcm"))) == 1
+
+
+def test_several_patients_in_one_study_are_refused(tmp_path):
+    source = write(tmp_path / "in", ct(1), ct(2, patient="MRN-77002"), ct(3, study="1.2.276.0.9"))
+    made = deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+    assert made.refused == {Reason.MIXED_STUDY: 2}
+    assert made.files_out == 1 == len(list((tmp_path / "out").glob("*/*.dcm")))
+    ct(4).save_as(source / "later.dcm", enforce_file_format=True)
+    again = deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+    assert again.refused == {Reason.MIXED_STUDY: 3}
+
+
+def test_a_leak_withdraws_the_whole_batch(tmp_path, caplog):
+    dirty = ct(5, AcquisitionProtocolName=f"as for {CANARY.lower()}")
+    source = write(tmp_path / "in", ct(1), ct(2), dirty, ct(6))
+    for workers in (1, 2):
+        with pytest.raises(LeakFound) as found:
+            deidentify_files(source, tmp_path / "out", Policy(), SECRET, workers=workers)
+        shown = "".join(traceback.format_exception(found.value)) + caplog.text
+        assert CANARY.lower() not in shown.lower()
+        assert "(0018,9423)" in str(found.value)
+        assert not list((tmp_path / "out").rglob("*.dcm"))
+
+
+def test_what_the_operator_knows_is_looked_for(tmp_path):
+    source = write(tmp_path / "in", ct(5, AcquisitionProtocolName="for ward Rosenhof"))
+    deidentify_files(source, tmp_path / "a", Policy(), SECRET)
+    with pytest.raises(LeakFound):
+        deidentify_files(source, tmp_path / "b", Policy(), SECRET, known=["rosenhof"])
+
+
+@pytest.mark.parametrize("where", ["in", "in/below", "."])
+def test_output_and_input_may_not_overlap(tmp_path, where):
+    source = write(tmp_path / "in", ct(1))
+    with pytest.raises(UsageError, match="overlap"):
+        deidentify_files(source, tmp_path / where, Policy(), SECRET)
+
+
+def test_a_folder_of_another_policy_or_secret_is_refused(tmp_path):
+    source = write(tmp_path / "in", ct(1))
+    deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+    with pytest.raises(UsageError, match="another policy or secret"):
+        deidentify_files(source, tmp_path / "out", Policy(dates="shift"), SECRET)
+    with pytest.raises(UsageError, match="another policy or secret"):
+        deidentify_files(source, tmp_path / "out", Policy(), Secret(b"z" * 32))
+
+
+def test_a_missing_input_is_counted_not_named(tmp_path):
+    with pytest.raises(UsageError) as refused:
+        deidentify_files([tmp_path / CANARY], tmp_path / "out", Policy(), SECRET)
+    assert CANARY not in str(refused.value)
+    assert "1 of 1" in str(refused.value)
+
+
+def test_two_workers_on_one_place_are_redone_one_after_the_other(tmp_path, monkeypatch):
+    """The check for an existing file and the move are two steps; what slips between is redone."""
+    source = write(tmp_path / "in", ct(1), ct(1, KVP="99"), ct(2), ct(2))
+    blind = lambda out, partial, record: (  # noqa: E731
+        (out / record.output).parent.mkdir(exist_ok=True),
+        partial.rename(out / record.output),
+        record,
+    )[-1]
+    honest, calls = batch_room._published, []
+
+    def published(out, partial, record):
+        calls.append(record)
+        return blind(out, partial, record) if len(calls) <= 4 else honest(out, partial, record)
+
+    monkeypatch.setattr(batch_room, "_published", published)
+    made = deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+    assert (made.files_out, made.duplicates) == (1, 1)
+    assert made.refused == {Reason.CONFLICT: 2}
+
+
+def big(path, frames=512):
+    """A 1 GB multi-frame file; its pixels are a hole in the file system."""
+    dataset = ct(1, SOPClassUID="1.2.840.10008.5.1.4.1.1.2.1", NumberOfFrames=frames)
+    dataset.Rows = dataset.Columns = 1024
+    dataset.save_as(path, enforce_file_format=True)
+    data = path.read_bytes()
+    at = data.rindex(b"\xe0\x7f\x10\x00OW")
+    size = frames * 1024 * 1024 * 2
+    path.write_bytes(data[: at + 8] + size.to_bytes(4, "little"))
+    os.truncate(path, at + 12 + size)
+    return size
+
+
+@pytest.mark.slow
+def test_a_gigabyte_is_spliced_in_constant_memory(tmp_path):
+    (tmp_path / "in").mkdir()
+    size = big(tmp_path / "in" / "big.dcm")
+    assert size >= 2**30
+    script = textwrap.dedent(f"""
+        import resource
+        from healthval.deid import Policy, Secret, deidentify_files
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        made = deidentify_files({str(tmp_path / "in")!r}, {str(tmp_path / "out")!r}, Policy(), Secret({KEY!r}))
+        print(made.files_out, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    """)  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)  # fmt: skip
+    written, grown = map(int, done.stdout.split())
+    assert written == 1
+    assert grown < 64 * 1024  # kilobytes
+    output = next((tmp_path / "out").glob("*/*.dcm"))
+    assert output.stat().st_size > size
+    output.unlink()
+
+
+def test_an_unreadable_file_is_counted(tmp_path, monkeypatch):
+    source = write(tmp_path / "in", ct(1), ct(2))
+    (source / "gone.dcm").symlink_to(source / "0001.dcm")
+    real = Path.open
+
+    def refuse(self, *args, **kwargs):
+        if self.name == "gone.dcm":
+            raise PermissionError(CANARY)
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    made = deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+    assert made.refused == {Reason.UNREADABLE: 1}
