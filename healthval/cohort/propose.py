@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from healthval.cohort.columns import as_text
-from healthval.contracts.table import TableSchema, label_token
+from healthval.contracts.table import FhirInputs, TableSchema, label_token
 from healthval.errors import CohortError
 
 if TYPE_CHECKING:
@@ -49,12 +49,14 @@ class Proposal:
     inputs: tuple[str, ...]
     subgroups: tuple[str, ...]
     questions: tuple[str, ...]
-    views: dict[str, Any] | None = None
+    fhir: FhirInputs | None = None
 
     def to_plan(self) -> dict[str, Any]:
         """Give the part of a plan that was proposed, ready for YAML."""
-        table = self.table.model_dump(mode="json", exclude_defaults=True)
-        return {"table": table, "inputs": list(self.inputs), "subgroups": list(self.subgroups)}
+        plan: dict[str, Any] = {"table": self.table.model_dump(mode="json", exclude_defaults=True)}
+        if self.fhir is not None:
+            plan["fhir"] = self.fhir.model_dump(mode="json", exclude_defaults=True)
+        return plan | {"inputs": list(self.inputs), "subgroups": list(self.subgroups)}
 
 
 def propose_table(frame: pd.DataFrame) -> Proposal:
@@ -196,23 +198,33 @@ def propose_views(resources: Iterable[Mapping[str, Any]]) -> Proposal:
     if not n_patients:
         raise CohortError("there is no Patient among the resources; export Patient as well")
     common = [c for c, n in codes.most_common(MAX_VIEWS) if n >= MIN_SHARED]
-    views = {"patients": _patient_view()} | {_name(*c): _measurement_view(*c) for c in common}
+    names = [_name(*c) for c in common]
+    fhir = {
+        "on": "patient",
+        "views": {"patients": _patient_view()} | {_name(*c): _measurement_view(*c) for c in common},
+        "links": {name: _last(name) for name in names},
+    }
     columns: dict[str, Any] = {
         "patient": {"kind": "id"},
         "sex": {"kind": "category", "levels": ["female", "male", "other", "unknown"]},
         "birth_date": {"kind": "date"},
     }
-    columns |= {_name(*c): {"kind": "number"} for c in common}
+    for name in names:
+        columns |= {name: {"kind": "number"}, f"{name}_at": {"kind": "date"}}
     return Proposal(
         TableSchema.model_validate({"columns": columns}),
-        ("sex", *(_name(*c) for c in common)),
+        ("sex", *names),
         ("sex",),
         (
             "Which resource, or which table beside the resources, holds the reference standard?",
-            "Which measurement of several counts: the first, the last, the nearest to a date?",
+            "Does the last measurement of several count, or the one nearest to a date ('anchor')?",
         ),
-        views,
+        FhirInputs.model_validate(fhir),
     )
+
+
+def _last(name: str) -> dict[str, Any]:
+    return {"on": {"patient": "patient"}, "date": f"{name}_at", "choose": "last", "required": False}
 
 
 def _codes(resource: Mapping[str, Any]) -> set[tuple[str, str]]:
@@ -242,6 +254,7 @@ def _measurement_view(system: str, code: str) -> dict[str, Any]:
     column = [
         {"name": "patient", "path": "subject.getReferenceKey(Patient)", "type": "string"},
         {"name": _name(system, code), "path": "value.ofType(Quantity).value", "type": "decimal"},
+        {"name": f"{_name(system, code)}_at", "path": "effective.ofType(dateTime)"},
     ]
     return {
         "resource": "Observation",

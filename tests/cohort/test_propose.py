@@ -6,7 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from healthval.cohort import join_views, propose_table, propose_views, read_table
+from healthval.cohort import (
+    FhirInputs,
+    TableSchema,
+    propose_table,
+    propose_views,
+    read_cohort,
+    read_table,
+)
 from healthval.errors import CohortError
 
 CANARY = "Zyxwolf-Qargh-7719"
@@ -92,6 +99,7 @@ def resources():
             "resourceType": "Observation",
             "code": code,
             "subject": {"reference": f"Patient/p{i}"},
+            "effectiveDateTime": "2024-01-02",
             "valueQuantity": {"value": i},
         }
     rare = {"coding": [{"code": "MRN-4711"}]}
@@ -100,10 +108,21 @@ def resources():
 
 def test_views_are_proposed_for_common_codes_and_run():
     proposal = propose_views(resources())
-    assert list(proposal.views) == ["patients", "loinc_2524_7"]
-    frame = join_views(proposal.views, resources(), on="patient")
-    assert read_table(frame, proposal.table).frame["loinc_2524_7"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert list(proposal.fhir.views) == ["patients", "loinc_2524_7"]
+    earlier = {
+        "resourceType": "Observation",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "2524-7"}]},
+        "subject": {"reference": "Patient/p0"},
+        "effectiveDateTime": "2023-01-02",
+        "valueQuantity": {"value": 99},
+    }
+    stream = [*resources(), earlier]
+    cohort = read_cohort(proposal.table, resources=stream, fhir=proposal.fhir)
+    assert cohort.frame["loinc_2524_7"].tolist() == [0, 1, 2, 3, 4, 5]
+    plan = proposal.to_plan()
+    assert FhirInputs.model_validate(plan["fhir"]) == proposal.fhir
+    assert TableSchema.model_validate(plan["table"]) == proposal.table
     for hidden in (CANARY, "4711"):
-        assert hidden not in json.dumps([proposal.views, proposal.to_plan()])
+        assert hidden not in json.dumps(plan)
     with pytest.raises(CohortError, match="no Patient"):
         propose_views([])
