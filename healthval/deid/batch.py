@@ -28,7 +28,7 @@ from healthval.deid.splice import Source, encoded, read_source, write_output
 from healthval.errors import HealthvalError, LeakFound, UsageError
 
 _CHUNK: Final = 50
-_GROUP: Final = 25
+_GROUP: Final = 50
 _PARTIAL: Final = ".partial"
 
 
@@ -105,14 +105,15 @@ def _files(given: list[str | Path], out: Path) -> list[Path]:
     for path in (p.resolve() for p in inputs):
         if path == target or path in target.parents or target in path.parents:
             raise UsageError("the output folder and the input overlap; choose one outside")
-    return sorted({file for path in inputs for file in _below(path)})
+    # Plain texts: paths take four times as long to sort and to tell apart.
+    return [Path(file) for file in sorted({file for path in inputs for file in _below(path)})]
 
 
-def _below(path: Path) -> Iterator[Path]:
+def _below(path: Path) -> Iterator[str]:
     if path.is_file():
-        yield path
+        yield str(path)
     for folder, _, names in os.walk(path):
-        yield from (Path(folder, name) for name in names)
+        yield from (os.path.join(folder, name) for name in names)  # noqa: PTH118
 
 
 def _key(secret: Secret, file: Path) -> str:
