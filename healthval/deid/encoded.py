@@ -32,16 +32,28 @@ class Encoded:
     are compressed, else None. Values are located when they are first asked for.
     """
 
-    def __init__(self, prefix: bytes, data: Any, *, implicit: bool, little: bool, start: int = 0) -> None:  # fmt: skip
+    def __init__(  # noqa: PLR0913  by keyword
+        self,
+        prefix: bytes,
+        data: Any,
+        *,
+        implicit: bool,
+        little: bool,
+        start: int = 0,
+        only: frozenset[int] | None = None,
+    ) -> None:
         self.prefix = prefix
         self.pixels: tuple[Any, int, int] | None = None
         self._data, self._start = data, start
         self._encoding = (implicit, little)
+        self._only = None if only is None else only | {_CHARSET}
 
     @cached_property
     def _reader(self) -> Reader:
         implicit, little = self._encoding
-        return Reader(self._data, implicit=implicit, little=little, start=self._start)
+        return Reader(
+            self._data, implicit=implicit, little=little, start=self._start, only=self._only
+        )
 
     def find_pixels(self) -> None:
         """Locate compressed pixels behind the header."""
@@ -135,15 +147,18 @@ def _meta_of(dataset: Dataset) -> bytes:
     return buffer.getvalue()
 
 
-def of_file(data: Any) -> Encoded:
-    """Read an encoded file, with or without preamble and meta, in any transfer syntax."""
+def of_file(data: Any, only: frozenset[int] | None = None) -> Encoded:
+    """Read an encoded file, with or without preamble and meta, in any transfer syntax.
+
+    With `only`, just names, dates and these tags are located: enough for a source.
+    """
     start = 132 if data[128:132] == b"DICM" else 0
     body, syntax = _after_meta(data, start)
     implicit, little = _encoding(data, body, syntax)
     prefix = bytes(data[:body])
     if syntax == _DEFLATED:
         data, body = _inflated(data[body:]), 0
-    return Encoded(prefix, data, implicit=implicit, little=little, start=body)
+    return Encoded(prefix, data, implicit=implicit, little=little, start=body, only=only)
 
 
 def _charsets(value: bytes) -> list[str]:

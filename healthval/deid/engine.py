@@ -6,15 +6,9 @@ Elements that stay are passed on as the bytes they are; only what the policy tou
 from collections import Counter
 from dataclasses import InitVar, dataclass, field
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any, Final
 
-from pydicom.datadict import (
-    dictionary_has_tag,
-    dictionary_keyword,
-    dictionary_VR,
-    repeater_has_tag,
-)
+from pydicom.datadict import dictionary_has_tag, dictionary_keyword, dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -24,15 +18,25 @@ from healthval.deid.graphics import keeps_curve, keeps_overlay
 from healthval.deid.pixels import check_pixels, clean_pixels
 from healthval.deid.policy import Option, Policy
 from healthval.deid.private import kept_private
-from healthval.deid.profile import Rule, attribute_type, choose, resolve, rules, rules_by_tag
+from healthval.deid.profile import Rule, attribute_type, choose, rules_by_tag
 from healthval.deid.quiet import quiet
 from healthval.deid.refuse import Reason, Refused, check_object
 from healthval.deid.secret import Secret, date_offset, pseudonym, uid
+from healthval.deid.steps import (
+    CURVE,
+    DROP,
+    KEEP,
+    NUMBER,
+    OVERLAY,
+    PATIENT,
+    PRIVATE,
+    RETAIN,
+    SEQUENCE,
+    steps_of,
+)
 from healthval.deid.text import clean_text, own_words
 from healthval.deid.values import Element
 
-KEEP, DROP, RETAIN, SEQUENCE, PATIENT = "keep", "X", "K", "sequence", "patient"
-OVERLAY, CURVE, PRIVATE, NUMBER = "overlay", "curve", "private", "number"
 _PLAIN: Final = frozenset(
     {None, "AE", "AS", "AT", "CS", "DS", "FD", "FL", "IS", "LO", "OB", "OD", "OF", "OL", "OV"}
     | {"OW", "SH", "SL", "SS", "SV", "UI", "UL", "US", "UV", "DA", "TM", "DT"}
@@ -41,7 +45,6 @@ _FREE_TEXT: Final = frozenset({"LT", "ST", "UC", "UR", "UT"})
 _TEXT: Final = _FREE_TEXT | {"LO", "SH"}
 _DIGITS: Final = b"0123456789+-.eE\\ \0"
 _STRAY: Final = 2
-_LENGTH_TO_END = 0x00080001
 _ITEM = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _SEAL = object()
 
@@ -129,51 +132,12 @@ def _flags(dataset: Dataset, policy: Policy, *, signed_off: bool, blanked: bool)
     return tuple(flag for flag, is_raised in raised.items() if is_raised)
 
 
-class _Steps(dict[int, str]):
-    """What to do with each tag under one policy; unknown tags are settled when first met."""
-
-    def __init__(self, policy: Policy) -> None:
-        super().__init__()
-        self.policy = policy
-        self.masks = {r.tag[:2]: resolve(r, policy)[0] for r in rules() if "x" in r.tag}
-
-    def __missing__(self, tag: int) -> str:
-        step = self[tag] = self._settle(tag)
-        return step
-
-    def _settle(self, tag: int) -> str:
-        group, element = tag >> 16, tag & 0xFFFF
-        if element == 0 or group in (0x0000, 0x0002, 0xFFFE) or tag == _LENGTH_TO_END:
-            return DROP
-        rule = rules_by_tag().get(tag)
-        if rule is not None:
-            return PATIENT if rule.keyword == "PatientID" else resolve(rule, self.policy)[0]
-        if group % 2:
-            return PRIVATE if Option.RETAIN_SAFE_PRIVATE in self.policy.options else DROP
-        if group >> 8 == 0x50:
-            return CURVE
-        if group >> 8 == 0x60:
-            return OVERLAY
-        return self._unlisted(tag)
-
-    def _unlisted(self, tag: int) -> str:
-        if not (dictionary_has_tag(tag) or repeater_has_tag(tag)):
-            return KEEP if tag in self.policy.public_allowlist else DROP
-        vr = dictionary_VR(tag)
-        return SEQUENCE if vr == "SQ" else NUMBER if vr in ("DS", "IS") else KEEP
-
-
-@lru_cache(maxsize=8)
-def _steps(policy: Policy) -> _Steps:
-    return _Steps(policy)
-
-
 class _Walk:
     """One pass over one object."""
 
     def __init__(self, dataset: Dataset, policy: Policy, secret: Secret) -> None:
         self.source, self.policy, self.secret = dataset, policy, secret
-        self.steps = _steps(policy)
+        self.steps = steps_of(policy)
         self.actions: Counter[str] = Counter()
         implicit, little = marks.encoding_of(dataset)
         self.encoding = (implicit, little)
@@ -291,7 +255,7 @@ class _Walk:
         return self._raw(element, "LO", name.encode("ascii"))
 
     def _decoded(self, element: Element) -> str:
-        return values.decoded_text(element, _encodings(self.source))
+        return values.decoded_text(element, values.charsets(self.source))
 
     @property
     def days(self) -> int:
@@ -309,7 +273,7 @@ class _Walk:
             return self._sequence(element)
         if vr in ("DA", "TM", "DT") and not values.is_temporal(values.ascii_text(element), vr):
             return None
-        if rule.keyword == "PatientAge" and _is_over_89(values.ascii_text(element)):
+        if rule.keyword == "PatientAge" and values.is_over_89(values.ascii_text(element)):
             return self._raw(element, "AS", b"090Y")
         return self._keep(element)
 
@@ -338,7 +302,7 @@ class _Walk:
     def words(self) -> frozenset[str]:
         """Words that name this patient or a person around them; never kept in a text."""
         if self._words is None:
-            self._words = own_words(self.source, _encodings(self.source))
+            self._words = own_words(self.source, values.charsets(self.source))
         return self._words
 
     def _keep(self, element: Element) -> Element | None:
@@ -392,18 +356,6 @@ class _Walk:
         return element if cleaned and keeps_curve(source, tag) else None
 
 
-def _encodings(dataset: Dataset) -> list[str]:
-    try:
-        found = dataset._character_set
-    except (LookupError, ValueError):  # a character set that nobody knows
-        return ["iso8859"]
-    return [found] if isinstance(found, str) else list(found)
-
-
-def _is_over_89(age: str) -> bool:
-    return age[3:4].upper() == "Y" and age[:3].isdigit() and int(age[:3]) > 89
-
-
 def _is_longitudinal(rule: Rule) -> bool:
     return any(option is Option.RETAIN_MODIFIED_DATES for option, _ in rule.options)
 
@@ -420,7 +372,9 @@ def _items(element: Element, source: Dataset) -> list[Dataset] | None:
         implicit = element.is_implicit_VR or element.VR == "UN"
         as_sequence = element._replace(VR="SQ", is_implicit_VR=implicit)
         try:
-            element = convert_raw_data_element(as_sequence, encoding=_encodings(source), ds=source)
+            element = convert_raw_data_element(
+                as_sequence, encoding=values.charsets(source), ds=source
+            )
         except Exception:
             raise Refused(Reason.UNPARSEABLE) from None
     return list(element.value) if element.VR == "SQ" else None

@@ -10,6 +10,7 @@ import struct
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -56,13 +57,13 @@ class Span:
 class Source:
     """An open file, read up to its pixels; `head` holds the bytes before them."""
 
-    file: BinaryIO
+    file: FileIO
     dataset: Dataset
     head: bytes
     span: Span | None
 
 
-def read_source(file: BinaryIO, *, whole: bool = False) -> Source:
+def read_source(file: FileIO, *, whole: bool = False) -> Source:
     """Read a file's header, or all of it when its pixels must change or are deflated.
 
     Raises
@@ -73,8 +74,8 @@ def read_source(file: BinaryIO, *, whole: bool = False) -> Source:
     try:
         dataset, at = _read(file, whole=whole)
         _check_is_dicom(dataset)
-        file.seek(0)
-        head = file.read(-1 if at is None else at)
+        length = os.fstat(file.fileno()).st_size if at is None else at
+        head = os.pread(file.fileno(), length, 0)
         return Source(file, dataset, head, None if at is None else _span(file, dataset, at))
     except Refused:
         raise
@@ -83,20 +84,26 @@ def read_source(file: BinaryIO, *, whole: bool = False) -> Source:
         raise Refused(Reason.UNREADABLE if is_disk else Reason.UNPARSEABLE) from None
 
 
-def _read(file: BinaryIO, *, whole: bool) -> tuple[Dataset, int | None]:
+def _read(file: FileIO, *, whole: bool) -> tuple[Dataset, int | None]:
     """Return the data set, and where its pixels start unless they were read with it."""
     if not whole:
         with suppress(Exception):  # what is not plain is read again, by pydicom from the start
-            found = _read_plain(file.read(_HEAD))
+            found = _read_plain(os.pread(file.fileno(), _HEAD, 0))
             if found is not None:
                 return found
-        file.seek(0)
-        dataset = dcmread(file, stop_before_pixels=True, force=True)
+        buffered = _from_start(file)
+        dataset = dcmread(buffered, stop_before_pixels=True, force=True)
         whole = _syntax(dataset) == _DEFLATED
         if not whole:
-            return dataset, file.tell()
-    file.seek(0)
-    return dcmread(file, force=True), None
+            return dataset, buffered.tell()
+    return dcmread(_from_start(file), force=True), None
+
+
+def _from_start(file: FileIO) -> BinaryIO:
+    """Give a buffer of its own to a reader, which may close it with the data set."""
+    copy = os.fdopen(os.dup(file.fileno()), "rb")
+    copy.seek(0)
+    return copy
 
 
 def _read_plain(start: bytes) -> tuple[Dataset, int] | None:
@@ -117,7 +124,7 @@ def _read_plain(start: bytes) -> tuple[Dataset, int] | None:
     if at + 12 >= len(start):
         return None
     dataset = Dataset(elements)
-    dataset.set_original_encoding(implicit, little, dataset._character_set)
+    dataset.set_original_encoding(implicit, little, values.charsets(dataset))
     dataset.file_meta, dataset.preamble = FileMetaDataset(meta), start[:128]
     return dataset, at
 
@@ -175,16 +182,13 @@ def _syntax(dataset: Dataset) -> str:
     return values.text_of(dataset.file_meta, 0x00020010)
 
 
-def _span(file: BinaryIO, dataset: Dataset, at: int) -> Span | None:
+def _span(file: FileIO, dataset: Dataset, at: int) -> Span | None:
     implicit, little = marks.encoding_of(dataset)
     order = "<" if little else ">"
-    head = file.read(8)
-    if len(head) < 8:
+    head = os.pread(file.fileno(), 8 if implicit else 12, at)
+    if len(head) < (8 if implicit else 12):
         return None
-    size = struct.unpack(order + "L", head[4:])[0]
-    if not implicit:
-        extended = file.read(4)
-        head, size = head + extended, struct.unpack(order + "L", extended)[0]
+    size = struct.unpack(order + "L", head[-4:])[0]
     start, available = at + len(head), os.fstat(file.fileno()).st_size - at - len(head)
     if size == _UNDEFINED:
         return _encapsulated(file, head, start, available)
@@ -198,12 +202,11 @@ def _trimmed(dataset: Dataset, length: int) -> int:
     return length if needed is None else min(length, needed + needed % 2)
 
 
-def _encapsulated(file: BinaryIO, head: bytes, start: int, available: int) -> Span:
+def _encapsulated(file: FileIO, head: bytes, start: int, available: int) -> Span:
     end = start + available
     at = start
     while at + 8 <= end:
-        file.seek(at)
-        tag, size = struct.unpack("<LL", file.read(8))
+        tag, size = struct.unpack("<LL", os.pread(file.fileno(), 8, at))
         if tag == 0xE0DDFFFE:
             return Span(head, start, at + 8 - start)
         if tag != 0xE000FFFE or at + 8 + size > end:

@@ -2,9 +2,10 @@
 
 import re
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
-from pydicom.charset import decode_bytes
+from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
@@ -145,3 +146,25 @@ def number_of(dataset: Dataset, tag: int) -> int:
         return int.from_bytes(value or b"", "little" if element.is_little_endian else "big")
     text = ascii_text(element)
     return int(text) if text.isdigit() else 0
+
+
+def charsets(dataset: Dataset) -> list[str]:
+    """Python codecs of a data set's character sets."""
+    element = find(dataset, 0x00080005)
+    if element is None:
+        found = dataset._parent_encoding
+        return [found] if isinstance(found, str) else list(found)
+    return list(_codecs(ascii_text(element)))
+
+
+@lru_cache(maxsize=64)
+def _codecs(terms: str) -> tuple[str, ...]:
+    try:
+        return tuple(convert_encodings([term.strip() for term in terms.split("\\")]))
+    except (LookupError, ValueError):  # a character set that nobody knows
+        return ("iso8859",)
+
+
+def is_over_89(age: str) -> bool:
+    """Whether an age string names an age that HIPAA Safe Harbor puts into one group."""
+    return age[3:4].upper() == "Y" and age[:3].isdigit() and int(age[:3]) > 89

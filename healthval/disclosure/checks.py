@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 from healthval.contracts.submission import SUPPRESSED, ReleasedEstimate, Submission
-from healthval.disclosure.draft import GRID_DECIMALS, is_on_grid
+from healthval.disclosure.draft import GRID_DECIMALS, is_method, is_on_grid
 from healthval.disclosure.policy import Policy
 from healthval.errors import DisclosureRefused
 
@@ -17,7 +17,6 @@ COUNTS = frozenset({"n", "n_events", "n_indeterminate", "n_missing_reference", "
 GRIDS = {"threshold": GRID_DECIMALS, "predicted": GRID_DECIMALS, "fpr": 2, "low": GRID_DECIMALS, "high": GRID_DECIMALS}  # fmt: skip
 LEVELS = (0.8, 0.9, 0.95, 0.99)
 LARGEST = 1e6
-METHOD_WORDS = frozenset({"none", "logit", "delong", "newcombe", "obuchowski", "boyd", "wilson", "clopper", "pearson", "exact", "ratio", "estimator", "log", "wald", "cluster", "robust", "logistic", "clip", "delta", "bootstrap", "simulation", "percentile", "pointwise", "patient", "bc", "rcs5", "on", "p"})  # fmt: skip
 # Record numbers, dates and UIDs: four digits or more in a row, or digits between dots.
 IDENTIFIER = re.compile(r"\d{4}|\d+\.\d+\.\d+|[0-9a-f]{12}", re.IGNORECASE)
 
@@ -94,12 +93,8 @@ def check_names(submission: Submission, _policy: Policy) -> int:
                 raise refused(path, "the name looks like an identifier or a date", "rename it")
         elif name == "method":
             seen += 1
-            words = re.findall(r"[a-z]+\d*", re.sub(r"clip [0-9e.-]{1,9}\)", "clip)", value))
-            numbers = re.findall(r"\d+", value)
-            if not set(words) <= METHOD_WORDS or any(len(x) > 2 for x in numbers):
-                raise refused(
-                    path, "not the name of a method this version uses", "update the client"
-                )
+            if not is_method(value):
+                raise refused(path, "not the name of a method", "update the client")
     return seen
 
 
