@@ -29,6 +29,13 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("healthval: stopped; what was finished is kept", err=True)
         sys.exit(130)
+    except ModuleNotFoundError as error:
+        click.echo(
+            f"healthval: this needs the module {error.name}, which a part of healthval brings:"
+            ' pip install "healthval[demo]" has all of them, `healthval doctor` says which are missing',
+            err=True,
+        )
+        sys.exit(2)
     except Exception as error:
         if os.environ.get("HEALTHVAL_DEBUG"):
             raise
@@ -273,10 +280,11 @@ def ledger() -> None:
 @click.argument("site", type=FOLDER)
 def ledger_show(site: Path) -> None:
     """List what left: when, what, how many bytes and cases."""
-    from healthval.disclosure import show_ledger
+    from healthval.disclosure.ledger_view import show
     from healthval.evaluation import Site
 
-    click.echo(show_ledger(Site.open(site).ledger))
+    for line in show(Site.open(site).ledger):
+        click.echo(line)
 
 
 @ledger.command("export")
@@ -284,20 +292,20 @@ def ledger_show(site: Path) -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def ledger_export(site: Path, file: Path) -> None:
     """Write the ledger as a page that a privacy officer can read in a browser."""
-    from healthval.disclosure import export_ledger
+    from healthval.disclosure.ledger_view import export
     from healthval.evaluation import Site
 
-    click.echo(f"written: {export_ledger(Site.open(site).ledger, file)}")
+    click.echo(f"written: {export(Site.open(site).ledger, file)}")
 
 
 @ledger.command("verify")
 @click.argument("site", type=FOLDER)
 def ledger_verify(site: Path) -> None:
     """Check that no entry was changed, cut out or added."""
-    from healthval.disclosure import verify_ledger
+    from healthval.disclosure.ledger_view import verify as verify_chain
     from healthval.evaluation import Site
 
-    click.echo(verify_ledger(Site.open(site).ledger))
+    click.echo(verify_chain(Site.open(site).ledger))
 
 
 @cli.command()

@@ -239,8 +239,8 @@ def _column_name(column: Mapping[str, Any]) -> str:
 def _cell(column: Mapping[str, Any], constants: Mapping[str, Any]) -> Callable[[Items, Env], Any]:
     kind = column.get("type")
     path = compile_path(column.get("path"), constants, kind if isinstance(kind, str) else None)
-    collection = column.get("collection", False)
-    if not isinstance(collection, bool):
+    collection = column.get("collection")
+    if not isinstance(collection, bool | None):
         raise ViewError("'collection' of a column is not true or false; correct the view")
     if collection:
         return path

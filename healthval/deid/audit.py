@@ -18,7 +18,7 @@ from healthval.deid.quiet import quiet
 from healthval.deid.wire import Leaf
 
 # Patient, order, visit, specimen and study ids. Names are found by their VR, dates by theirs.
-_IDS: Final = frozenset(
+IDS: Final = frozenset(
     {0x00100020, 0x00101000, 0x00101040, 0x00101050, 0x00101060, 0x00101090, 0x00102154}
     | {0x00080050, 0x00200010, 0x00380010, 0x00380060, 0x00400009, 0x00400253, 0x00401001}
     | {0x00402016, 0x00402017, 0x00120040, 0x00400512, 0x00400551}
@@ -75,7 +75,7 @@ def audit(source: Any, output: Any, known: Iterable[str] = ()) -> list[Leak]:
     list of Leak, empty when nothing was found
     """
     with quiet():
-        before = encode(source)
+        before = encode(source, only=IDS)
         return search(before, encode(output), identifiers(before, known))
 
 
@@ -86,7 +86,7 @@ def identifiers(source: Encoded, known: Iterable[str] = ()) -> Identifiers:
         tag = leaf.path[-1]
         if leaf.vr == "PN" or (tag >> 16 == 0x0010 and leaf.vr == "UN"):
             names.update(_parts(source.text(leaf)))
-        elif tag in _IDS:
+        elif tag in IDS:
             ids.update(_parts(source.text(leaf)))
         elif leaf.vr in ("DA", "DT"):
             (births if tag == _BIRTH else dates).update(_days(source.text(leaf)))
@@ -217,7 +217,7 @@ def _text_at(encoded: Encoded, tag: int) -> str:
 
 def _short_at_home(output: Encoded, hunt: _Hunt) -> Iterator[Leak]:
     for leaf in output.leaves if hunt.at_home else ():
-        kind = "id" if leaf.path[-1] in _IDS else "name" if leaf.vr == "PN" else ""
+        kind = "id" if leaf.path[-1] in IDS else "name" if leaf.vr == "PN" else ""
         if kind and hunt.at_home & set(_parts(output.text(leaf))):
             yield Leak(kind, _place(leaf))
 

@@ -1,21 +1,24 @@
 """A folder of DICOM files through engine and audit, on all processors, resumable."""
 
 import filecmp
+import gc
 import mmap
 import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
 from healthval.deid import values
-from healthval.deid.audit import Leak, identifiers, search
+from healthval.deid.audit import IDS, Leak, identifiers, search
+from healthval.deid.deidentified import Deidentified
 from healthval.deid.encoded import of_file
-from healthval.deid.engine import Deidentified, apply
+from healthval.deid.engine import apply, check_means
 from healthval.deid.manifest import Journal, Manifest, Record, conflicts
 from healthval.deid.pixels import must_decode
 from healthval.deid.policy import Policy
@@ -27,6 +30,7 @@ from healthval.deid.splice import Source, encoded, read_source, write_output
 from healthval.errors import HealthvalError, LeakFound, UsageError
 
 _CHUNK: Final = 50
+_GROUP: Final = 50
 _PARTIAL: Final = ".partial"
 
 
@@ -73,6 +77,7 @@ def deidentify_files(  # noqa: PLR0913  the two last are by keyword
     LeakFound
         If the audit found a source's identifier in an output. The batch is withdrawn.
     """
+    check_means(policy, secret)
     folder = Path(out)
     files = _files([paths] if isinstance(paths, (str, Path)) else list(paths), folder)
     if workers < 1:
@@ -102,14 +107,15 @@ def _files(given: list[str | Path], out: Path) -> list[Path]:
     for path in (p.resolve() for p in inputs):
         if path == target or path in target.parents or target in path.parents:
             raise UsageError("the output folder and the input overlap; choose one outside")
-    return sorted({file for path in inputs for file in _below(path)})
+    # Plain texts: paths take four times as long to sort and to tell apart.
+    return [Path(file) for file in sorted({file for path in inputs for file in _below(path)})]
 
 
-def _below(path: Path) -> Iterator[Path]:
+def _below(path: Path) -> Iterator[str]:
     if path.is_file():
-        yield path
+        yield str(path)
     for folder, _, names in os.walk(path):
-        yield from (Path(folder, name) for name in names)
+        yield from (os.path.join(folder, name) for name in names)  # noqa: PTH118
 
 
 def _key(secret: Secret, file: Path) -> str:
@@ -143,7 +149,8 @@ def _run(task: _Task, todo: list[tuple[str, Path]], workers: int, done: dict[str
 
 def _in_pool(task: _Task, todo: list[tuple[str, Path]], workers: int) -> list[Record]:
     with ProcessPoolExecutor(workers, get_context("fork"), _start, (task,)) as pool:
-        chunks = [todo[i : i + _CHUNK] for i in range(0, len(todo), _CHUNK)]
+        size = min(_CHUNK, -(-len(todo) // (4 * workers)) or 1)
+        chunks = [todo[i : i + size] for i in range(0, len(todo), size)]
         futures = [pool.submit(_chunk, chunk) for chunk in chunks]
         finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
         failed = [f for f in finished if f.exception() is not None]
@@ -164,35 +171,79 @@ def _chunk(files: list[tuple[str, Path]]) -> list[Record]:
 
 
 def _work(task: _Task, files: list[tuple[str, Path]]) -> list[Record]:
-    records = []
+    records: list[Record] = []
     with quiet(), task.journal.appending() as journal:
-        for key, file in files:
-            try:
-                record = _one(task, key, file)
-            except Refused as refused:
-                record = Record(key, "refused", refused.reason.value)
-            journal.add(record)
-            records.append(record)
+        for start in range(0, len(files), _GROUP):
+            with _uncollected():
+                for record in _group(task, files[start : start + _GROUP]):
+                    journal.add(record)
+                    records.append(record)
     return records
 
 
-def _one(task: _Task, key: str, path: Path) -> Record:
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Look for garbage once per group of files: a tenth of the time went into looking."""
+    was = gc.isenabled()
+    gc.disable()
     try:
-        file = path.open("rb")
+        yield
+    finally:
+        if was:
+            gc.enable()
+        gc.collect(1)
+
+
+def _group(task: _Task, files: list[tuple[str, Path]]) -> Iterator[Record]:
+    """Transform some headers, then copy their pixels: the processor's caches stay warm."""
+    with ExitStack() as opened:
+        ready: list[_Ready] = []
+        for key, path in files:
+            try:
+                one = _prepared(task, key, path, opened)
+            except Refused as refused:
+                yield Record(key, "refused", refused.reason.value)
+                continue
+            if one.source.span is None:  # all of it is in memory: do not hold many of these
+                yield _finished(task, one)
+            else:
+                ready.append(one)
+        for one in ready:
+            yield _finished(task, one)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A file that passed the audit and waits to be written."""
+
+    record: Record
+    header: bytes
+    source: Source
+
+
+def _prepared(task: _Task, key: str, path: Path, opened: ExitStack) -> _Ready:
+    try:
+        file = opened.enter_context(path.open("rb", buffering=0))
     except OSError:
         raise Refused(Reason.UNREADABLE) from None
-    with file:
-        source = read_source(file)
-        if must_decode(source.dataset, task.policy.pixels):
-            file.seek(0)
-            source = read_source(file, whole=True)
-        result, header = _transformed(source, task)
-        leaks = _leaks(source, header, task.known)
-        if leaks:
-            raise LeakFound(_leak_message(leaks))
-        partial = task.out / _PARTIAL / key
-        write_output(partial, header, source)
-    return _published(task.out, partial, _record(key, result))
+    source = read_source(file)
+    if must_decode(source.dataset, task.policy.pixels):
+        source = read_source(file, whole=True)
+    result, header = _transformed(source, task)
+    leaks = _leaks(source, header, task.known)
+    if leaks:
+        raise LeakFound(_leak_message(leaks))
+    return _Ready(_record(key, result), header, source)
+
+
+def _finished(task: _Task, ready: _Ready) -> Record:
+    partial = task.out / _PARTIAL / ready.record.source
+    try:
+        write_output(partial, ready.header, ready.source)
+    except Refused as refused:
+        partial.unlink(missing_ok=True)
+        return Record(ready.record.source, "refused", refused.reason.value)
+    return _published(task.out, partial, ready.record)
 
 
 def _transformed(source: Source, task: _Task) -> tuple[Deidentified, bytes]:
@@ -206,7 +257,7 @@ def _transformed(source: Source, task: _Task) -> tuple[Deidentified, bytes]:
 
 
 def _leaks(source: Source, header: bytes, known: tuple[str, ...]) -> list[Leak]:
-    before, after = of_file(source.head), of_file(header)
+    before, after = of_file(source.head, only=IDS), of_file(header)
     span = source.span
     if span is not None and span.is_compressed:
         whole = mmap.mmap(source.file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -231,17 +282,17 @@ def _record(key: str, result: Deidentified) -> Record:
 
 
 def _published(out: Path, partial: Path, record: Record) -> Record:
-    target = out / record.output
-    if target.exists():
+    target = os.path.join(out, record.output)  # noqa: PTH118  pathlib costs more than the moves
+    if os.path.exists(target):  # noqa: PTH110
         same = filecmp.cmp(partial, target, shallow=False)
         partial.unlink()
         if same:
             return replace(record, status="duplicate")
         return replace(record, status="refused", reason=Reason.CONFLICT.value)
     try:
-        partial.rename(target)
+        os.rename(partial, target)  # noqa: PTH104
     except FileNotFoundError:
-        target.parent.mkdir(exist_ok=True)
+        Path(target).parent.mkdir(exist_ok=True)
         partial.rename(target)
     return record
 

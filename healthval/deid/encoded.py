@@ -32,16 +32,28 @@ class Encoded:
     are compressed, else None. Values are located when they are first asked for.
     """
 
-    def __init__(self, prefix: bytes, data: Any, *, implicit: bool, little: bool, start: int = 0) -> None:  # fmt: skip
+    def __init__(  # noqa: PLR0913  by keyword
+        self,
+        prefix: bytes,
+        data: Any,
+        *,
+        implicit: bool,
+        little: bool,
+        start: int = 0,
+        only: frozenset[int] | None = None,
+    ) -> None:
         self.prefix = prefix
         self.pixels: tuple[Any, int, int] | None = None
         self._data, self._start = data, start
         self._encoding = (implicit, little)
+        self._only = None if only is None else only | {_CHARSET}
 
     @cached_property
     def _reader(self) -> Reader:
         implicit, little = self._encoding
-        return Reader(self._data, implicit=implicit, little=little, start=self._start)
+        return Reader(
+            self._data, implicit=implicit, little=little, start=self._start, only=self._only
+        )
 
     def find_pixels(self) -> None:
         """Locate compressed pixels behind the header."""
@@ -92,20 +104,23 @@ class Encoded:
             return value.decode("latin-1")
 
 
-def encode(thing: Any) -> Encoded:
+def encode(thing: Any, only: frozenset[int] | None = None) -> Encoded:
     """Bring a path, bytes, a data set or an object with `.dataset` into encoded form."""
     thing = getattr(thing, "dataset", thing)
     if isinstance(thing, Dataset):
-        return _of_dataset(thing)
+        try:
+            return _of_dataset(thing)
+        except Exception:
+            raise UsageError("a data set to audit cannot be encoded; write it first") from None
     if isinstance(thing, (bytes, bytearray, memoryview)):
-        found = of_file(bytes(thing))
+        found = of_file(bytes(thing), only)
         found.find_pixels()
         return found
     try:
         with Path(thing).open("rb") as file:
             if not file.seek(0, io.SEEK_END):
                 return of_file(b"")
-            found = of_file(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            found = of_file(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), only)
     except OSError:
         raise UsageError("a file to audit cannot be read") from None
     found.find_pixels()
@@ -135,15 +150,18 @@ def _meta_of(dataset: Dataset) -> bytes:
     return buffer.getvalue()
 
 
-def of_file(data: Any) -> Encoded:
-    """Read an encoded file, with or without preamble and meta, in any transfer syntax."""
+def of_file(data: Any, only: frozenset[int] | None = None) -> Encoded:
+    """Read an encoded file, with or without preamble and meta, in any transfer syntax.
+
+    With `only`, just names, dates and these tags are located: enough for a source.
+    """
     start = 132 if data[128:132] == b"DICM" else 0
     body, syntax = _after_meta(data, start)
     implicit, little = _encoding(data, body, syntax)
     prefix = bytes(data[:body])
     if syntax == _DEFLATED:
         data, body = _inflated(data[body:]), 0
-    return Encoded(prefix, data, implicit=implicit, little=little, start=body)
+    return Encoded(prefix, data, implicit=implicit, little=little, start=body, only=only)
 
 
 def _charsets(value: bytes) -> list[str]:

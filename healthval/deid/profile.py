@@ -139,6 +139,19 @@ def explain(policy: Policy) -> list[Explanation]:
     return rows
 
 
+def markdown() -> str:
+    """Write the table of the documentation: the basic profile, and what each option changes."""
+    head = "| tag | attribute | basic profile | with an option |\n| --- | --- | --- | --- |\n"
+    lines = []
+    for row, rule in zip(explain(Policy()), rules(), strict=True):
+        changes = ", ".join(
+            f"{option}: {_meaning(rule, action)}" for option, action in rule.options
+        )
+        ours = " (ours)" if rule.edition == "healthval" else ""
+        lines.append(f"| {row.tag} | {row.keyword}{ours} | {row.meaning} | {changes} |\n")
+    return head + "".join(lines)
+
+
 def _printed(tag: str) -> str:
     return "(odd,any)" if tag == "odd" else f"({tag[:4]},{tag[4:]})"
 

@@ -13,6 +13,8 @@ PIXELS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _LONG: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})  # fmt: skip
 _SHORT: Final = frozenset({"AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN", "SH", "SL", "SS", "ST", "TM", "UI", "UL", "US"})  # fmt: skip
 _VRS: Final = {vr.encode("ascii"): vr for vr in _LONG | _SHORT}
+# Names, dates, and what may be either
+_TELLING: Final = frozenset({"PN", "DA", "DT", "UN"})
 _UNDEFINED: Final = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _MAX_DEPTH: Final = 200
@@ -30,11 +32,20 @@ class Leaf(NamedTuple):
 class Reader:
     """Reads one encoded data set; afterwards `leaves`, `pixels` and `stopped` tell the result.
 
+    With `only`, of all values those of names, dates, unknown VR and of these tags are located.
     `pixels` is (start of the element, start of its value), or None. `stopped` is where the bytes
     stopped making sense, or None.
     """
 
-    def __init__(self, data: Any, *, implicit: bool, little: bool, start: int = 0) -> None:
+    def __init__(
+        self,
+        data: Any,
+        *,
+        implicit: bool,
+        little: bool,
+        start: int = 0,
+        only: frozenset[int] | None = None,
+    ) -> None:
         order = "<" if little else ">"
         self._explicit = struct.Struct(order + "HH2sH").unpack_from
         self._plain = struct.Struct(order + "HHL").unpack_from
@@ -43,6 +54,7 @@ class Reader:
         self.data, self.leaves = data, list[Leaf]()
         self.pixels: tuple[int, int] | None = None
         self.stopped: int | None = None
+        self._only = only
         self._all(start, implicit)
 
     def _all(self, start: int, implicit: bool) -> None:
@@ -54,7 +66,7 @@ class Reader:
             self.stopped = end
 
     def _elements(self, at: int, end: int, path: tuple[int, ...], implicit: bool) -> int:
-        data, explicit, leaves = self.data, self._explicit, self.leaves
+        data, explicit, leaves, only = self.data, self._explicit, self.leaves, self._only
         while at + 8 <= end and self.stopped is None:
             group, element, code, size = explicit(data, at)
             vr = _VRS.get(code)
@@ -78,7 +90,8 @@ class Reader:
             at = value + size
             if at > end:
                 self.stopped, at = value, end
-            leaves.append(Leaf((*path, tag), vr, value, at))
+            if only is None or vr in _TELLING or tag in only:
+                leaves.append(Leaf((*path, tag), vr, value, at))
             if vr == "UN" and data[value : value + 4] == self._item:
                 self._items(value, at, size, (*path, tag), True)
         return at

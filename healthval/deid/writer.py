@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_data_element
 
+from healthval.deid import values
 from healthval.deid.values import Element
 
 LONG_VRS: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})  # fmt: skip
@@ -22,9 +23,8 @@ _Head = Callable[[int, str, int], bytes]
 
 def encode_dataset(dataset: Dataset, *, implicit: bool, little: bool) -> bytes:
     """Encode a data set; sequences get defined lengths."""
-    head = _head(implicit, little)
-    encodings = dataset._character_set
-    return _body(dataset, head, (implicit, little), [encodings] if isinstance(encodings, str) else encodings)  # fmt: skip
+    encoding = implicit, little
+    return _body(dataset, _head(implicit, little), encoding, values.charsets(dataset))
 
 
 def _body(dataset: Dataset, head: _Head, encoding: tuple[bool, bool], charsets: list[str]) -> bytes:

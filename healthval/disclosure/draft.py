@@ -1,6 +1,7 @@
 """One release in the making: rounding, cells, and notes of what was left out (pure)."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -11,6 +12,8 @@ from healthval.disclosure.release import Withheld
 from healthval.metrics.estimate import Estimate
 
 T = TypeVar("T")
+# A method's name is text, so it is made of these words only; any other name is given as "other".
+METHOD_WORDS = frozenset({"none", "other", "logit", "delong", "newcombe", "obuchowski", "boyd", "wilson", "clopper", "pearson", "exact", "ratio", "estimator", "log", "wald", "cluster", "clustered", "robust", "logistic", "delta", "bootstrap", "simulation", "percentile", "pointwise", "patient", "bc", "rcs5", "on", "p", "score", "normal", "binomial", "jackknife", "effective", "size", "haldane"})  # fmt: skip
 GRID_DECIMALS = 4  # thresholds, grid points and bin edges are protocol, not data
 WITHHELD = ReleasedEstimate(withheld="suppressed")
 
@@ -78,11 +81,12 @@ class Draft:
     ) -> ReleasedEstimate:
         """Round an estimate over `size` cases; its counts are repeated only if public already."""
         public = set(counts)
+        method = estimate.method if is_method(estimate.method) else "other"
         n: Cell = estimate.n if estimate.n in public else SUPPRESSED
         n_events: Cell = estimate.n_events if estimate.n_events in public else SUPPRESSED
         shared: dict[str, Any] = {
             "level": estimate.level,
-            "method": estimate.method,
+            "method": method,
             "n": n,
             "n_events": n_events,
         }
@@ -96,6 +100,29 @@ class Draft:
             hi=rounded(estimate.hi, d),
             se=rounded(estimate.se, d + 1),
         )
+
+
+def mean_decimals(sd: float, size: int, policy: Policy) -> int:
+    """Decimals of a mean that one patient cannot move visibly.
+
+    A patient four SD away moves the mean by 4 sd / size; the unit is at least a twentieth of that,
+    and a 500th of the SD.
+    """
+    unit = max(sd / 500, sd / (5 * max(size, 1)))
+    return min(policy.max_decimals, -math.ceil(math.log10(unit) - 1e-9))
+
+
+def is_method(text: str) -> bool:
+    """Whether a text is the name of a statistical method, and nothing else.
+
+    Examples
+    --------
+    >>> [is_method(x) for x in ("logistic wald (clip 1e-06)", "newcombe-5", "john doe 41 years")]
+    [True, True, False]
+    """
+    text = re.sub(r"\(clip [0-9e.-]{1,9}\)", "", text)
+    words = re.findall(r"[a-z]+\d?", text.lower())
+    return set(words) <= METHOD_WORDS and all(len(x) < 3 for x in re.findall(r"\d+", text))
 
 
 def rounded(value: float | None, decimals: int) -> float | None:

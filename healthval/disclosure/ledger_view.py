@@ -17,22 +17,22 @@ STYLE = (
 HEADINGS = ("No.", "When (UTC)", "What left", "Model", "Cases", "Bytes", "SHA-256")
 
 
-def show_ledger(ledger: Ledger) -> str:
-    """Give the entries as lines of text, after checking the chain."""
+def show(ledger: Ledger) -> list[str]:
+    """Give a line about the chain, which is checked, and one line for each entry."""
     entries = ledger.entries()
     lines = [_summary(ledger.verify(), entries)]
     for entry in entries:
         number, when, what, model, cases, size, mark = _cells(entry)
         lines.append(f"{number:>5}  {when}  {what:<8} {model:<28} {cases:>9} cases {size:>11} bytes  {mark[:16]}")  # fmt: skip
-    return "\n".join(lines)
+    return lines
 
 
-def verify_ledger(ledger: Ledger) -> str:
+def verify(ledger: Ledger) -> str:
     """Check the chain anew and say what was found; raises LedgerError where it is broken."""
     return _summary(ledger.verify(), ledger.entries())
 
 
-def export_ledger(ledger: Ledger, path: Path | str) -> Path:
+def export(ledger: Ledger, path: Path | str) -> Path:
     """Write the whole ledger as one readable HTML file, releases in full, and give its path."""
     target = Path(path)
     target.write_text(ledger_html(ledger), encoding="utf-8")

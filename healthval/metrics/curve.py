@@ -109,7 +109,7 @@ def flexible_calibration(cases: Cases, table: RankTable, sample: Sample) -> Flex
     distance = np.repeat(np.abs(fitted - table.score), totals)
     values = np.append(distance.mean(), np.quantile(distance, [0.5, 0.9]))
     replicates = _simulated(table, totals, model)
-    method = "rcs5 simulation bc" if spline.on_logit else "rcs5 on p simulation bc"
+    method = "rcs5 bootstrap bc" if spline.on_logit else "rcs5 on p bootstrap bc"
     ici, e50, e90 = (
         sample.given(v, bias_corrected(column, v, sample.level), column.std(ddof=1), method)
         for v, column in zip(values.tolist(), replicates.T, strict=True)
@@ -139,7 +139,7 @@ def _on_grid(table: RankTable, totals: Ints, sample: Sample, model: _Model) -> C
 
 
 def _simulated(table: RankTable, totals: Ints, model: _Model) -> Floats:
-    """ICI, E50 and E90 of curves drawn from the sampling distribution of the coefficients.
+    """ICI, E50 and E90 of a parametric bootstrap: curves from the coefficients' distribution.
 
     Judged on at most 200 cells of neighbouring scores, so that the cost does not grow with n.
     """

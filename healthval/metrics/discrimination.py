@@ -111,7 +111,8 @@ def auroc_of(
             float(replicates.std(ddof=1)),
             "bootstrap percentile",
         )
-    return _analytic(sample, auc, se, (ci, effect))
+    suffix = "" if cases.cluster is None else " (obuchowski)"
+    return _analytic(sample, auc, se, (ci, effect, suffix))
 
 
 def check_both_classes(cases: Cases, what: str) -> None:
@@ -139,11 +140,10 @@ def _mean_cluster_size(cases: Cases) -> float:
 
 
 def _analytic(
-    sample: Sample, auc: float, se: float | None, how: tuple[AucInterval, float]
+    sample: Sample, auc: float, se: float | None, how: tuple[AucInterval, float, str]
 ) -> Estimate:
-    ci, effect = how
+    ci, effect, suffix = how
     m, n = sample.n_events / effect, (sample.n - sample.n_events) / effect
-    suffix = "" if effect == 1.0 else " (obuchowski)"
     if ci == "delong" and se is not None:
         wald = sample.wald(auc, se, f"delong{suffix}")
         return sample.given(

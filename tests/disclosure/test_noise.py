@@ -12,8 +12,8 @@ from healthval.disclosure import (
     load_policy,
     noise,
     release,
-    show_ledger,
 )
+from healthval.disclosure.ledger_view import show
 from healthval.disclosure.policy import read_policy
 from healthval.errors import UsageError
 
@@ -51,7 +51,7 @@ def test_bins_get_noise_and_the_error_is_printed(make_site, noisy_policy, ledger
     assert sum(b.events for b in out.histogram) == out.n_events
     assert all(b.score_sum is None for b in out.histogram)
     check_arrival(out, noisy_policy)
-    assert "epsilon 1" in show_ledger(ledger)
+    assert "epsilon 1" in show(ledger)[0]
 
 
 def test_a_hub_that_did_not_ask_for_noise_refuses_it(make_site, noisy_policy, ledger, sampler):

@@ -127,3 +127,20 @@ def test_a_plan_for_other_inputs_than_the_models_is_refused(evaluate, stage, tmp
     code, _, home = evaluate(plan=str(tmp_path / "plan.yaml"), approve=False)
     assert code in {10, 22}
     assert not Site.open(home).ledger.entries()
+
+
+def test_two_runs_at_once_in_one_folder_do_not_meet(stage, tmp_path):
+    """Jupyter numbers the sockets of kernels in the current folder; ours lie apart."""
+    runs = []
+    for name in ("a", "b"):
+        stage.approved_site(tmp_path / name)
+        file = tmp_path / f"{name}.yaml"
+        file.write_text(yaml.safe_dump(stage.parameters(tmp_path / name)))
+        command = [sys.executable, "-m", "healthval", "run", "evaluate", "-f", str(file)]
+        words = [*command, "-o", str(tmp_path / name)]
+        runs.append(
+            subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        )
+    said = [run.communicate(timeout=180) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], said
+    assert not list(tmp_path.glob("kernel-*"))

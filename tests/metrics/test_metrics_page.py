@@ -1,0 +1,22 @@
+"""The page about metrics tells the truth."""
+
+import inspect
+import re
+from pathlib import Path
+
+from healthval import metrics as hm
+
+PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+
+
+def test_its_code_runs():
+    scope = {}
+    for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
+        exec(block, scope)  # our own page
+    assert scope["clustered"].method == "logit-delong (obuchowski)"
+
+
+def test_every_public_metric_of_this_room_is_on_it():
+    elsewhere = {"holm", "proportion", "evaluate", "reader_agreement", "table_one"}
+    public = {n for n in hm.__all__ if inspect.isfunction(getattr(hm, n))}
+    assert not {name for name in public - elsewhere if f"`{name}" not in PAGE}
