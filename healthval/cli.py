@@ -90,12 +90,9 @@ def init(study: Path, source: Path | None) -> None:
 )
 def demo(folder: Path, track: str) -> None:
     """Run the whole path once, on this machine: on real patients, or on invented ones."""
-    from typing import cast
-
     from healthval.runner.demo import run_demo
-    from healthval.runner.demo_tracks import Track
 
-    for line in run_demo(folder, cast(Track, track)):
+    for line in run_demo(folder, track):
         click.echo(line)
 
 

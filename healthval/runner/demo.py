@@ -14,7 +14,7 @@ from healthval.contracts.access import AccessDecision
 from healthval.errors import HealthvalError
 from healthval.evaluation import open_credential
 from healthval.plan import Plan, load_plan
-from healthval.runner.demo_tracks import Scene, Track, scene
+from healthval.runner.demo_tracks import Scene, scene
 from healthval.runner.embedded import embedded_hub, locked
 from healthval.runner.execute import run
 from healthval.runner.parameters import EvaluateParameters, ProvisionParameters, ReportParameters
@@ -45,7 +45,7 @@ class Stage:
         return self.folder / "sites" / str(site.folder)
 
 
-def run_demo(folder: Path, track: Track = "table") -> list[str]:
+def run_demo(folder: Path, track: str = "table") -> list[str]:
     """Run the whole path once; a run that was cut short is completed, not repeated.
 
     Parameters

@@ -12,16 +12,16 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from healthval.errors import UsageError
 from healthval.evaluation import Sources, cohort_of
 from healthval.plan import Plan, load_plan
 from healthval.runner import demo_inputs, synthetic
 from healthval.runner.execute import shared
 
-Track = Literal["table", "fhir", "imaging"]
 N_TRAINING, TRAINING_SEED, TRAINING_PREVALENCE = 300, 99, 0.4
 
 
@@ -65,8 +65,16 @@ class Scene:
         return found or {"table": home / "cohort.csv"}
 
 
-def scene(track: Track) -> Scene:
-    """Return what a track plays."""
+def scene(track: str) -> Scene:
+    """Return what a track plays.
+
+    Raises
+    ------
+    UsageError
+        If there is no such track.
+    """
+    if track not in _SCENES:
+        raise UsageError(f"there is no such track; choose one of {', '.join(_SCENES)}")
     return _SCENES[track]
 
 
@@ -141,7 +149,7 @@ def _opacities(accessions: Any, films: Path, artefact: Path) -> Any:
 
 
 _INVENTED = "Invented patients at three invented hospitals; names, numbers and dates are there to be removed."
-_SCENES: dict[Track, Scene] = {
+_SCENES: dict[str, Scene] = {
     "table": Scene(
         demo_inputs.SITES,
         demo_inputs.record_inputs,
