@@ -341,7 +341,9 @@ def _local_references(node: Any) -> Iterator[str]:
             yield from _local_references(item)
 
 
-def refuse_conflicts(resources: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+def refuse_conflicts(
+    resources: Iterable[Mapping[str, Any]],
+) -> Iterator[Mapping[str, Any]]:
     """Pass each resource once; an exact repetition is skipped. Remembers 32 bytes a resource.
 
     Raises

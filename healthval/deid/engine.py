@@ -4,8 +4,6 @@ Elements that stay are passed on as the bytes they are; only what the policy tou
 """
 
 from collections import Counter
-from dataclasses import InitVar, dataclass, field
-from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final
 
@@ -15,6 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from healthval.deid import marks, values
+from healthval.deid.deidentified import SEAL, Deidentified, flags_of
 from healthval.deid.graphics import keeps_curve, keeps_overlay
 from healthval.deid.pixels import check_pixels, clean_pixels
 from healthval.deid.policy import Option, Policy
@@ -51,36 +50,7 @@ _TEXT: Final = _FREE_TEXT | {"LO", "SH"}
 _DIGITS: Final = b"0123456789+-.eE\\ \0"
 _STRAY: Final = 2
 _ITEM = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
-_SEAL = object()
 _UNSEEN: Final[Any] = object()
-
-
-class Flag(StrEnum):
-    """What a person should know about an object that was let through."""
-
-    FACE = "head CT or MR: a face can be rendered"
-    SHIFTED = "dates are shifted, not removed: not HIPAA Safe Harbor"
-    KEPT_DATES = "dates are kept: not HIPAA Safe Harbor"
-    SIGNED_OFF = "a person signed off the pixels"
-    BLANKED = "regions of the pixels were blanked"
-    RETAINED_UIDS = "original UIDs are kept"
-
-
-@dataclass(frozen=True, slots=True)
-class Deidentified:
-    """A data set that may leave; only this room can make one.
-
-    `actions` counts what was done, `flags` says what a person should know.
-    """
-
-    dataset: Dataset = field(repr=False)
-    actions: Counter[str]
-    flags: tuple[Flag, ...]
-    seal: InitVar[object]
-
-    def __post_init__(self, seal: object) -> None:
-        if seal is not _SEAL:
-            raise TypeError("only healthval.deid.deidentify makes a Deidentified")
 
 
 def deidentify(dataset: Dataset, policy: Policy, secret: Secret) -> Deidentified:
@@ -136,20 +106,8 @@ def apply(dataset: Dataset, policy: Policy, secret: Secret) -> Deidentified:
         output[mark.tag] = mark
     if blanked:
         output.SOPInstanceUID = uid(secret, values.text_of(dataset, 0x00080018))
-    flags = _flags(dataset, policy, signed_off=signed_off, blanked=blanked)
-    return Deidentified(output, walk.actions, flags, seal=_SEAL)
-
-
-def _flags(dataset: Dataset, policy: Policy, *, signed_off: bool, blanked: bool) -> tuple[Flag, ...]:  # fmt: skip
-    raised = {
-        Flag.FACE: marks.shows_face(dataset),
-        Flag.SHIFTED: policy.dates == "shift",
-        Flag.KEPT_DATES: policy.dates == "keep",
-        Flag.SIGNED_OFF: signed_off,
-        Flag.BLANKED: blanked,
-        Flag.RETAINED_UIDS: Option.RETAIN_UIDS in policy.options,
-    }
-    return tuple(flag for flag, is_raised in raised.items() if is_raised)
+    flags = flags_of(dataset, policy, signed_off=signed_off, blanked=blanked)
+    return Deidentified(output, walk.actions, flags, seal=SEAL)
 
 
 class _Walk:

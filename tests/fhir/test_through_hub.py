@@ -1,0 +1,126 @@
+"""Three hospitals, resources and films, one model behind a real hub, one pooled result."""
+
+import json
+import shutil
+
+import pytest
+import yaml
+
+from healthval.aggregate import pool
+from healthval.client import Client, Credential
+from healthval.cohort import Eligibility, read_cohort
+from healthval.cohort.tables import read_source
+from healthval.contracts.access import AccessDecision
+from healthval.disclosure import release
+from healthval.errors import CohortError
+from healthval.evaluation import Site, evaluate, gate_policy, submit_if
+from healthval.plan import load_plan
+from healthval.runner import synthetic
+from healthval.runner.embedded import embedded_hub
+from healthval.runner.execute import shared
+from healthval.runner.provision import pack_artefact, read_registration
+
+TABLE = synthetic.SCHEMA.model_copy(
+    update={"columns": synthetic.SCHEMA.columns | {"opacity": synthetic.OPACITY.columns["opacity"]}}
+)
+ELIGIBILITY = (
+    Eligibility(step="adults", column="age", low=18),
+    Eligibility(step="with_lactate", column="lactate", present=True),
+    Eligibility(step="with_film", column="opacity", present=True),
+)
+PLAN = {
+    "study": "film-test",
+    "title": "Film Risk at three invented hospitals",
+    "target_condition": "pneumonia",
+    "reference_standard": "verdict of a radiologist",
+    "model": {"name": "film-risk", "version": "1.0"},
+    "table": TABLE.model_dump(mode="json", exclude_defaults=True),
+    "inputs": list(synthetic.FEATURES),
+    "thresholds": [0.4],
+    "subgroups": ["sex"],
+}
+REGISTRATION = {
+    "card": {
+        "name": "film-risk",
+        "version": "1.0",
+        "title": "Film Risk",
+        "developer": "Test Vendor",
+        "intended_use": "Shows the path of resources and films into one model.",
+        "target_condition": "pneumonia",
+    },
+    "inputs": {"kind": "table", "fields": [{"name": name} for name in synthetic.FEATURES]},
+}
+SITES = ("north", "harbour", "valley")
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hub")
+    Credential.create(folder / "operator.key")
+    vendor = folder / "vendor"
+    shutil.copytree(shared("examples") / "vendor" / "artefact", vendor / "artefact")
+    (vendor / "artefact" / "weights.json").write_text(json.dumps(synthetic.VENDOR_WEIGHTS))
+    (vendor / "registration.yaml").write_text(yaml.safe_dump(REGISTRATION))
+    (folder / "plan.yaml").write_text(yaml.safe_dump(PLAN))
+    registration = read_registration(vendor / "registration.yaml", vendor / "artefact")
+    with (
+        embedded_hub(folder / "data", folder / "operator.key.pub") as url,
+        Client(url, Credential.load(folder / "operator.key")) as operator,
+    ):
+        operator.register_model(registration, pack_artefact(vendor / "artefact"))
+        operator.start_model("film-risk", "1.0")
+        yield url, operator, load_plan(folder / "plan.yaml")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_resources_and_films_of_three_hospitals_become_one_pooled_result(hub, tmp_path):
+    url, operator, plan = hub
+    submissions, planted = [], set()
+    for seed, label in enumerate(SITES):
+        files = synthetic.write_site(tmp_path / label, n=110, seed=seed, prevalence=0.4)
+        site = Site.open(tmp_path / label / "site")
+        with Client(url, site.credential) as client:
+            grant = client.request_access(label=label, **plan.subject)
+            operator.decide_access(grant, AccessDecision(status="approved"))
+            cohort = read_site(files, plan)
+            assert cohort.flow[0][1] == 112
+            result = evaluate(plan, cohort, client, site=site)
+            sent = release(result, gate_policy(plan), site.ledger)
+            assert submit_if(True, sent, client, site)
+        submissions.append((label, sent.submission))
+        planted |= set(planted_values(files))
+    study = pool(submissions)
+    assert study.auroc.k == 3
+    assert 0.7 < study.auroc.value < 1
+    left = json.dumps([s.model_dump(mode="json") for _, s in submissions])
+    assert not [value for value in planted if value in left]
+
+
+def read_site(files, plan):
+    films = synthetic.read_opacities(files.images)
+    table = read_source(files.labels).merge(
+        films, how="left", left_on="accession", right_on="accession_number"
+    )
+    return read_cohort(
+        plan.table,
+        table=table,
+        resources=files.bundles,
+        fhir=synthetic.VIEWS,
+        eligibility=ELIGIBILITY,
+    )
+
+
+def planted_values(files):
+    for path in sorted(files.bundles.glob("*.json"))[:20]:
+        patient = json.loads(path.read_text())["entry"][0]["resource"]
+        yield from (patient["id"], patient["birthDate"], patient["name"][0]["family"])
+
+
+def test_a_broken_label_table_sends_nothing(hub, tmp_path):
+    plan = hub[2]
+    files = synthetic.write_site(tmp_path / "x", n=30, seed=9)
+    shutil.copy(files.labels_with_errors, files.labels)
+    site = Site.open(tmp_path / "site")
+    with pytest.raises(CohortError, match="first at row"):
+        read_site(files, plan)
+    assert site.ledger.entries() == ()
