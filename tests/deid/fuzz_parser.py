@@ -12,11 +12,15 @@ import struct
 import sys
 import tempfile
 import traceback
+from contextlib import nullcontext
 from pathlib import Path
 
-import atheris
+try:
+    import atheris
+except ImportError:  # collected for doctests where it is not installed
+    atheris = None
 
-with atheris.instrument_imports(include=["healthval", "pydicom"]):
+with atheris.instrument_imports(include=["healthval", "pydicom"]) if atheris else nullcontext():
     from healthval.deid import PixelPolicy, Policy, Secret, audit, deidentify_files
     from healthval.errors import HealthvalError
 
