@@ -165,6 +165,12 @@ def test_kept_and_shifted_dates_are_judged_by_the_mark():
     assert [leak.place for leak in audit(before, shifted)] == ["(0008,0020)"]
 
 
+def test_a_date_of_superscripts_is_no_date():
+    before = source()
+    before["StudyDate"]._value = "2019051²"
+    assert audit(before, clean(before)) == []
+
+
 def test_a_leak_says_where_and_never_what():
     leaks = audit(source(), with_text(source(), "Mustermann 12345"))
     assert leaks == [Leak("id", "(0018,0022)"), Leak("name", "(0018,0022)")]
