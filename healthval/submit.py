@@ -5,7 +5,7 @@ from collections.abc import Callable
 from healthval.client import Client
 from healthval.contracts.submission import Receipt
 from healthval.disclosure import Ledger, Release
-from healthval.errors import IntegrityError, SubmissionError
+from healthval.errors import IntegrityError, LedgerError, SubmissionError
 
 
 def submit(
@@ -25,11 +25,13 @@ def submit(
     SubmissionError
         If the person declined; nothing was sent.
     LedgerError
-        If the ledger's chain is broken.
+        If the ledger's chain is broken or does not hold the release.
     IntegrityError
         If the hub's receipt is for other bytes.
     """
     ledger.verify()
+    if not ledger.holds(release.sha256):
+        raise LedgerError("this release is not in the site's ledger; release it again here")
     if not confirm(release.submission.model_dump_json(indent=2)):
         raise SubmissionError("not confirmed, so nothing was sent; the release stays in the ledger")
     receipt = client.submit(release.payload)

@@ -75,7 +75,7 @@ def audit(source: Any, output: Any, known: Iterable[str] = ()) -> list[Leak]:
     list of Leak, empty when nothing was found
     """
     with quiet():
-        before = encode(source)
+        before = encode(source, only=IDS)
         return search(before, encode(output), identifiers(before, known))
 
 

@@ -1,13 +1,14 @@
 """A folder of DICOM files through engine and audit, on all processors, resumable."""
 
 import filecmp
+import gc
 import mmap
 import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -15,8 +16,9 @@ from typing import Any, Final
 
 from healthval.deid import values
 from healthval.deid.audit import IDS, Leak, identifiers, search
+from healthval.deid.deidentified import Deidentified
 from healthval.deid.encoded import of_file
-from healthval.deid.engine import Deidentified, apply
+from healthval.deid.engine import apply, check_means
 from healthval.deid.manifest import Journal, Manifest, Record, conflicts
 from healthval.deid.pixels import must_decode
 from healthval.deid.policy import Policy
@@ -28,7 +30,7 @@ from healthval.deid.splice import Source, encoded, read_source, write_output
 from healthval.errors import HealthvalError, LeakFound, UsageError
 
 _CHUNK: Final = 50
-_GROUP: Final = 25
+_GROUP: Final = 50
 _PARTIAL: Final = ".partial"
 
 
@@ -75,6 +77,7 @@ def deidentify_files(  # noqa: PLR0913  the two last are by keyword
     LeakFound
         If the audit found a source's identifier in an output. The batch is withdrawn.
     """
+    check_means(policy, secret)
     folder = Path(out)
     files = _files([paths] if isinstance(paths, (str, Path)) else list(paths), folder)
     if workers < 1:
@@ -104,14 +107,15 @@ def _files(given: list[str | Path], out: Path) -> list[Path]:
     for path in (p.resolve() for p in inputs):
         if path == target or path in target.parents or target in path.parents:
             raise UsageError("the output folder and the input overlap; choose one outside")
-    return sorted({file for path in inputs for file in _below(path)})
+    # Plain texts: paths take four times as long to sort and to tell apart.
+    return [Path(file) for file in sorted({file for path in inputs for file in _below(path)})]
 
 
-def _below(path: Path) -> Iterator[Path]:
+def _below(path: Path) -> Iterator[str]:
     if path.is_file():
-        yield path
+        yield str(path)
     for folder, _, names in os.walk(path):
-        yield from (Path(folder, name) for name in names)
+        yield from (os.path.join(folder, name) for name in names)  # noqa: PTH118
 
 
 def _key(secret: Secret, file: Path) -> str:
@@ -145,7 +149,8 @@ def _run(task: _Task, todo: list[tuple[str, Path]], workers: int, done: dict[str
 
 def _in_pool(task: _Task, todo: list[tuple[str, Path]], workers: int) -> list[Record]:
     with ProcessPoolExecutor(workers, get_context("fork"), _start, (task,)) as pool:
-        chunks = [todo[i : i + _CHUNK] for i in range(0, len(todo), _CHUNK)]
+        size = min(_CHUNK, -(-len(todo) // (4 * workers)) or 1)
+        chunks = [todo[i : i + size] for i in range(0, len(todo), size)]
         futures = [pool.submit(_chunk, chunk) for chunk in chunks]
         finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
         failed = [f for f in finished if f.exception() is not None]
@@ -169,10 +174,24 @@ def _work(task: _Task, files: list[tuple[str, Path]]) -> list[Record]:
     records: list[Record] = []
     with quiet(), task.journal.appending() as journal:
         for start in range(0, len(files), _GROUP):
-            for record in _group(task, files[start : start + _GROUP]):
-                journal.add(record)
-                records.append(record)
+            with _uncollected():
+                for record in _group(task, files[start : start + _GROUP]):
+                    journal.add(record)
+                    records.append(record)
     return records
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Look for garbage once per group of files: a tenth of the time went into looking."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+        gc.collect(1)
 
 
 def _group(task: _Task, files: list[tuple[str, Path]]) -> Iterator[Record]:

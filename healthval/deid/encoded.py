@@ -104,20 +104,23 @@ class Encoded:
             return value.decode("latin-1")
 
 
-def encode(thing: Any) -> Encoded:
+def encode(thing: Any, only: frozenset[int] | None = None) -> Encoded:
     """Bring a path, bytes, a data set or an object with `.dataset` into encoded form."""
     thing = getattr(thing, "dataset", thing)
     if isinstance(thing, Dataset):
-        return _of_dataset(thing)
+        try:
+            return _of_dataset(thing)
+        except Exception:
+            raise UsageError("a data set to audit cannot be encoded; write it first") from None
     if isinstance(thing, (bytes, bytearray, memoryview)):
-        found = of_file(bytes(thing))
+        found = of_file(bytes(thing), only)
         found.find_pixels()
         return found
     try:
         with Path(thing).open("rb") as file:
             if not file.seek(0, io.SEEK_END):
                 return of_file(b"")
-            found = of_file(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            found = of_file(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), only)
     except OSError:
         raise UsageError("a file to audit cannot be read") from None
     found.find_pixels()

@@ -4,16 +4,16 @@ Elements that stay are passed on as the bytes they are; only what the policy tou
 """
 
 from collections import Counter
-from dataclasses import InitVar, dataclass, field
-from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from pydicom.datadict import dictionary_has_tag, dictionary_keyword, dictionary_VR
-from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from healthval.deid import marks, values
+from healthval.deid.deidentified import SEAL, Deidentified, flags_of
 from healthval.deid.graphics import keeps_curve, keeps_overlay
 from healthval.deid.pixels import check_pixels, clean_pixels
 from healthval.deid.policy import Option, Policy
@@ -21,10 +21,12 @@ from healthval.deid.private import kept_private
 from healthval.deid.profile import Rule, attribute_type, choose, rules_by_tag
 from healthval.deid.quiet import quiet
 from healthval.deid.refuse import Reason, Refused, check_object
-from healthval.deid.secret import Secret, date_offset, pseudonym, uid
+from healthval.deid.secret import Secret, date_offset, is_registered_uid, pseudonym, uid
 from healthval.deid.steps import (
+    CHARSETS,
     CURVE,
     DROP,
+    FIXED,
     KEEP,
     NUMBER,
     OVERLAY,
@@ -32,10 +34,12 @@ from healthval.deid.steps import (
     PRIVATE,
     RETAIN,
     SEQUENCE,
+    is_fixed,
     steps_of,
 )
 from healthval.deid.text import clean_text, own_words
 from healthval.deid.values import Element
+from healthval.errors import UsageError
 
 _PLAIN: Final = frozenset(
     {None, "AE", "AS", "AT", "CS", "DS", "FD", "FL", "IS", "LO", "OB", "OD", "OF", "OL", "OV"}
@@ -46,35 +50,7 @@ _TEXT: Final = _FREE_TEXT | {"LO", "SH"}
 _DIGITS: Final = b"0123456789+-.eE\\ \0"
 _STRAY: Final = 2
 _ITEM = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
-_SEAL = object()
-
-
-class Flag(StrEnum):
-    """What a person should know about an object that was let through."""
-
-    FACE = "head CT or MR: a face can be rendered"
-    SHIFTED = "dates are shifted, not removed: not HIPAA Safe Harbor"
-    KEPT_DATES = "dates are kept: not HIPAA Safe Harbor"
-    SIGNED_OFF = "a person signed off the pixels"
-    BLANKED = "regions of the pixels were blanked"
-    RETAINED_UIDS = "original UIDs are kept"
-
-
-@dataclass(frozen=True, slots=True)
-class Deidentified:
-    """A data set that may leave; only this room can make one.
-
-    `actions` counts what was done, `flags` says what a person should know.
-    """
-
-    dataset: Dataset = field(repr=False)
-    actions: Counter[str]
-    flags: tuple[Flag, ...]
-    seal: InitVar[object]
-
-    def __post_init__(self, seal: object) -> None:
-        if seal is not _SEAL:
-            raise TypeError("only healthval.deid.deidentify makes a Deidentified")
+_UNSEEN: Final[Any] = object()
 
 
 def deidentify(dataset: Dataset, policy: Policy, secret: Secret) -> Deidentified:
@@ -94,12 +70,26 @@ def deidentify(dataset: Dataset, policy: Policy, secret: Secret) -> Deidentified
     ----------
     DICOM PS3.15, Annex E.
     """
+    if not isinstance(dataset, Dataset):
+        raise UsageError("deidentify takes a pydicom data set; for paths use deidentify_files")
+    check_means(policy, secret)
     with quiet():
+        values.load_deferred(dataset)
         made = apply(dataset, policy, secret)
         if getattr(dataset, "file_meta", None) is not None:
             made.dataset.file_meta = marks.file_meta(made.dataset, dataset)
             made.dataset.preamble = bytes(128)
     return made
+
+
+def check_means(policy: Policy, secret: Secret) -> None:
+    """Refuse anything but a policy and a secret, before a file is touched."""
+    if not isinstance(policy, Policy):
+        raise UsageError("the policy must be a healthval.deid.Policy")
+    if not isinstance(secret, Secret):
+        raise UsageError(
+            "the secret must be a healthval.deid.Secret; read it with Secret.from_file"
+        )
 
 
 def apply(dataset: Dataset, policy: Policy, secret: Secret) -> Deidentified:
@@ -116,20 +106,8 @@ def apply(dataset: Dataset, policy: Policy, secret: Secret) -> Deidentified:
         output[mark.tag] = mark
     if blanked:
         output.SOPInstanceUID = uid(secret, values.text_of(dataset, 0x00080018))
-    flags = _flags(dataset, policy, signed_off=signed_off, blanked=blanked)
-    return Deidentified(output, walk.actions, flags, seal=_SEAL)
-
-
-def _flags(dataset: Dataset, policy: Policy, *, signed_off: bool, blanked: bool) -> tuple[Flag, ...]:  # fmt: skip
-    raised = {
-        Flag.FACE: marks.shows_face(dataset),
-        Flag.SHIFTED: policy.dates == "shift",
-        Flag.KEPT_DATES: policy.dates == "keep",
-        Flag.SIGNED_OFF: signed_off,
-        Flag.BLANKED: blanked,
-        Flag.RETAINED_UIDS: Option.RETAIN_UIDS in policy.options,
-    }
-    return tuple(flag for flag, is_raised in raised.items() if is_raised)
+    flags = flags_of(dataset, policy, signed_off=signed_off, blanked=blanked)
+    return Deidentified(output, walk.actions, flags, seal=SEAL)
 
 
 class _Walk:
@@ -141,7 +119,8 @@ class _Walk:
         self.actions: Counter[str] = Counter()
         implicit, little = marks.encoding_of(dataset)
         self.encoding = (implicit, little)
-        self.sop_class = values.text_of(dataset, 0x00080016)
+        sop_class = values.text_of(dataset, 0x00080016)
+        self.sop_class = sop_class if is_registered_uid(sop_class) else ""
         self._days: int | None = None
         self._words: frozenset[str] | None = None
         self._cleaning: list[Option] = []
@@ -151,6 +130,7 @@ class _Walk:
 
     def _dataset(self, source: Dataset, within: str) -> Dataset:
         steps, kept, n_kept = self.steps, {}, 0
+        same = steps.results[self.sop_class, within, self.encoding]
         for tag, element in source.items():
             step = steps[int(tag)]  # comparing BaseTag with BaseTag costs more than all the rest
             if step == KEEP and element.VR in _PLAIN and element.is_raw:
@@ -162,7 +142,13 @@ class _Walk:
                 kept[tag] = element
                 n_kept += 1
             elif step != DROP:
-                done = self._element(source, tag, element, step, within)
+                done = same.get(int(tag), _UNSEEN) if step in FIXED else _UNSEEN
+                if done is _UNSEEN:
+                    done = self._element(source, tag, element, step, within)
+                    if step in FIXED and is_fixed(tag):
+                        same[int(tag)] = done
+                elif done is not None:
+                    self.actions["replaced" if done.value else "emptied"] += 1
                 if done is not None:
                     kept[tag] = done
         self.actions["kept"] += n_kept
@@ -182,13 +168,15 @@ class _Walk:
         )
         return output
 
-    def _element(
+    def _element(  # noqa: PLR0911  one line per kind of step
         self, source: Dataset, tag: int, element: Element, step: str, within: str
     ) -> Element | None:
         if step in (KEEP, NUMBER):
             return self._keep(element)
         if step in (SEQUENCE, "X/Z/U*"):
             return self._sequence(element)
+        if step == CHARSETS:
+            return element if values.are_charsets(values.ascii_text(element)) else None
         if step == PRIVATE:
             return self._private(source, tag, element)
         if step == OVERLAY:
@@ -234,7 +222,7 @@ class _Walk:
 
     def _dummy_sequence(self, element: Element, rule: Rule, action: str) -> Element | None:
         if action == "Z":
-            return DataElement(element.tag, "SQ", Sequence())
+            return self._raw(element, "SQ", b"")
         if rule.keyword.startswith("Referenced"):
             return self._sequence(element)
         item = Dataset()
@@ -244,9 +232,7 @@ class _Walk:
 
     def _uids(self, element: Element) -> Element:
         self.actions["uids replaced"] += 1
-        text = values.ascii_text(element)
-        mapped = "\\".join(uid(self.secret, v) if v.strip(" \0") else "" for v in text.split("\\"))
-        return self._raw(element, "UI", mapped.encode("ascii"))
+        return self._raw(element, "UI", _mapped(self.secret, values.ascii_text(element)))
 
     def _patient_id(self, element: Element) -> Element:
         self.actions["pseudonyms"] += 1
@@ -325,7 +311,10 @@ class _Walk:
         return element
 
     def _sequence(self, element: Element) -> Element | None:
-        items = _items(element, self.source)
+        try:
+            items = values.items_of(element, self.source)
+        except Exception:
+            raise Refused(Reason.UNPARSEABLE) from None
         if items is None:
             return None
         within = dictionary_keyword(element.tag) if dictionary_has_tag(element.tag) else "?"
@@ -356,25 +345,16 @@ class _Walk:
         return element if cleaned and keeps_curve(source, tag) else None
 
 
+@lru_cache(maxsize=4096)
+def _mapped(secret: Secret, text: str) -> bytes:
+    """Replace every UID of a value; those of study and series come again with each slice."""
+    new = (uid(secret, value) if value.strip(" \0") else "" for value in text.split("\\"))
+    return "\\".join(new).encode("ascii")
+
+
 def _is_longitudinal(rule: Rule) -> bool:
     return any(option is Option.RETAIN_MODIFIED_DATES for option, _ in rule.options)
 
 
 def _is_text(tag: int) -> bool:
     return not dictionary_has_tag(tag) or dictionary_VR(tag) in _TEXT
-
-
-def _items(element: Element, source: Dataset) -> list[Dataset] | None:
-    """Items of a sequence in whatever form it stands; None when it is none."""
-    if element.is_raw:
-        if element.VR not in ("SQ", "UN", None):
-            return None
-        implicit = element.is_implicit_VR or element.VR == "UN"
-        as_sequence = element._replace(VR="SQ", is_implicit_VR=implicit)
-        try:
-            element = convert_raw_data_element(
-                as_sequence, encoding=values.charsets(source), ds=source
-            )
-        except Exception:
-            raise Refused(Reason.UNPARSEABLE) from None
-    return list(element.value) if element.VR == "SQ" else None

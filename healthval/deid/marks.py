@@ -84,7 +84,7 @@ def _marks(options: frozenset[Option], dates: str, encoding: tuple[bool, bool], 
 
 
 def _raw(tag: int, vr: str, value: bytes, encoding: tuple[bool, bool]) -> RawDataElement:
-    value += b" " * (len(value) % 2)
+    value += (b"\0" if vr == "UI" else b" ") * (len(value) % 2)
     return RawDataElement(BaseTag(tag), vr, len(value), value, 0, *encoding)
 
 
@@ -98,15 +98,21 @@ def _code(code: str, meaning: str, encoding: tuple[bool, bool]) -> bytes:
 
 def file_meta(output: Dataset, source: Dataset) -> FileMetaDataset:
     """Build the file meta anew; nothing of the source's but the transfer syntax is copied."""
-    meta = FileMetaDataset()
-    meta.FileMetaInformationVersion = b"\0\1"
-    meta.MediaStorageSOPClassUID = UID(values.text_of(output, 0x00080016))
-    meta.MediaStorageSOPInstanceUID = UID(values.text_of(output, 0x00080018))
     changed = getattr(output, "file_meta", None) is not None
-    meta.TransferSyntaxUID = UID(syntax_of(output if changed else source))
-    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS)
-    meta.ImplementationVersionName = _IMPLEMENTATION_VERSION
-    return meta
+    values_of = _meta_values(output, syntax_of(output if changed else source))
+    return FileMetaDataset({BaseTag(tag): _raw(tag, vr, value, (False, True)) for tag, vr, value in values_of})  # fmt: skip
+
+
+def _meta_values(output: Dataset, syntax: str) -> list[tuple[int, str, bytes]]:
+    texts = (
+        (0x00020002, "UI", values.text_of(output, 0x00080016)),
+        (0x00020003, "UI", values.text_of(output, 0x00080018)),
+        (0x00020010, "UI", syntax),
+        (0x00020012, "UI", IMPLEMENTATION_CLASS),
+        (0x00020013, "SH", _IMPLEMENTATION_VERSION),
+    )
+    encoded = [(tag, vr, text.encode("ascii", "replace")) for tag, vr, text in texts]
+    return [(0x00020001, "OB", b"\0\1"), *encoded]
 
 
 def syntax_of(dataset: Dataset) -> str:
@@ -121,25 +127,10 @@ def syntax_of(dataset: Dataset) -> str:
 
 
 def meta_bytes(output: Dataset, syntax: str) -> bytes:
-    """Encode preamble and file meta; nothing of the source's but the transfer syntax is in it."""
-    body = b"\2\0\1\0OB\0\0\2\0\0\0\0\1" + b"".join(
-        _meta_element(element, vr, value)
-        for element, vr, value in (
-            (0x02, b"UI", values.text_of(output, 0x00080016)),
-            (0x03, b"UI", values.text_of(output, 0x00080018)),
-            (0x10, b"UI", syntax),
-            (0x12, b"UI", IMPLEMENTATION_CLASS),
-            (0x13, b"SH", _IMPLEMENTATION_VERSION),
-        )
-    )
-    length = b"\2\0\0\0UL\4\0" + struct.pack("<L", len(body))
-    return bytes(128) + b"DICM" + length + body
-
-
-def _meta_element(element: int, vr: bytes, text: str) -> bytes:
-    value = text.encode("ascii", "replace")
-    value += (b" " if vr == b"SH" else b"\0") * (len(value) % 2)
-    return struct.pack("<HH2sH", 2, element, vr, len(value)) + value
+    """Encode preamble and file meta."""
+    made = Dataset({BaseTag(t): _raw(t, vr, v, (False, True)) for t, vr, v in _meta_values(output, syntax)})  # fmt: skip
+    body = encode_dataset(made, implicit=False, little=True)
+    return bytes(128) + b"DICM\2\0\0\0UL\4\0" + struct.pack("<L", len(body)) + body
 
 
 def shows_face(dataset: Dataset) -> bool:

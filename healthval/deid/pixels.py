@@ -49,6 +49,8 @@ _RISKY_MODALITIES: Final = {
     "XC": Reason.ENDOSCOPY,
     "OT": Reason.OTHER,
 }
+# Overlay Bit Position of the 16 planes
+_BIT_POSITIONS: Final = tuple(0x60000102 | plane << 16 for plane in range(0, 32, 2))
 _SCREEN: Final = re.compile(r"SCREEN ?SAVE|SCREENSHOT|SCREEN ?CAPTURE")
 _DOSE: Final = re.compile(r"DOSE ?(REPORT|INFO|SUMMARY|RECORD)|CT_SOM\d PROT|PATIENT PROTOCOL")
 
@@ -105,11 +107,11 @@ def _has_embedded_overlay(dataset: Dataset) -> bool:
 
     Those bits can be drawn text; to clear them would change every pixel.
     """
-    planes = (0x60000000 | plane << 16 for plane in range(0, 32, 2))
     return any(
-        values.number_of(dataset, plane | 0x0102) > 0 and plane | 0x3000 not in dataset
-        for plane in planes
-        if plane | 0x0102 in dataset
+        values.find(dataset, plane) is not None
+        and values.number_of(dataset, plane) > 0
+        and values.find(dataset, plane & 0xFFFF0000 | 0x3000) is None
+        for plane in _BIT_POSITIONS
     )
 
 

@@ -4,6 +4,7 @@ The default is the Basic Application Level Confidentiality Profile with dates re
 option is an explicit choice that the output and the report state (DICOM PS3.15 Annex E).
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -125,13 +126,20 @@ def _checked_options(given: Iterable[Option | str]) -> frozenset[Option]:
     if isinstance(given, str):
         raise UsageError("options must be a list of option names, not one text")
     names = {option.value for option in Option}
-    unknown = [position for position, option in enumerate(given) if option not in names]
+    folded = [_folded(str(option)) for option in given]
+    unknown = [position for position, option in enumerate(folded) if option not in names]
     if unknown:
         raise UsageError(
             f"{len(unknown)} de-identification options are unknown (first at position "
             f"{unknown[0]}); the options are: {', '.join(sorted(names))}"
         )
-    return frozenset(Option(option) for option in given)
+    return frozenset(Option(option) for option in folded)
+
+
+def _folded(name: str) -> str:
+    """Accept the standard's own spelling, such as "Retain UIDs Option"."""
+    words = re.findall(r"[a-z]+", name.lower())
+    return "-".join(w for w in words if w not in ("option", "longitudinal", "temporal", "information"))  # fmt: skip
 
 
 def _check_contradictions(options: frozenset[Option], policy: Policy) -> None:

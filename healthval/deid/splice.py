@@ -10,6 +10,7 @@ import struct
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -110,27 +111,36 @@ def _read_plain(start: bytes) -> tuple[Dataset, int] | None:
     """Read an image with preamble and meta whose header ends within `start`; None for others."""
     if start[128:132] != b"DICM":
         return None
-    memory = io.BytesIO(start)
-    memory.seek(132)
-    meta = {e.tag: e for e in data_element_generator(memory, False, True, _is_behind_meta)}
-    syntax = UID((meta[BaseTag(0x00020010)].value or b"").decode("ascii").rstrip("\0 "))
-    if not syntax.is_transfer_syntax or syntax.is_private or syntax == _DEFLATED:
+    meta, at = _plain_elements(start, 132, implicit=False, little=True, meta=True)
+    syntax = _known_syntax(meta[BaseTag(0x00020010)].value)
+    if syntax is None:
         return None
-    implicit, little = syntax.is_implicit_VR, syntax.is_little_endian
-    elements, at = _plain_elements(start, memory.tell(), implicit=implicit, little=little)
-    if not at:
+    implicit, little = syntax
+    elements, pixels = _plain_elements(start, at, implicit=implicit, little=little)
+    if not pixels:
+        memory = io.BytesIO(start)
+        memory.seek(at)
         elements = {e.tag: e for e in data_element_generator(memory, implicit, little, _is_pixels)}
-        at = memory.tell()
-    if at + 12 >= len(start):
+        pixels = memory.tell()
+    if pixels + 12 >= len(start):
         return None
     dataset = Dataset(elements)
     dataset.set_original_encoding(implicit, little, values.charsets(dataset))
     dataset.file_meta, dataset.preamble = FileMetaDataset(meta), start[:128]
-    return dataset, at
+    return dataset, pixels
 
 
-def _plain_elements(data: bytes, at: int, *, implicit: bool, little: bool) -> tuple[dict[BaseTag, Any], int]:  # fmt: skip
-    """Read elements of known VR and defined length, and where the pixels start.
+@lru_cache(maxsize=64)
+def _known_syntax(value: bytes) -> tuple[bool, bool] | None:
+    """(implicit VR, little endian) of a public syntax that is not deflated."""
+    syntax = UID(value.decode("ascii").rstrip("\0 "))
+    if not syntax.is_transfer_syntax or syntax.is_private or syntax == _DEFLATED:
+        return None
+    return syntax.is_implicit_VR, syntax.is_little_endian
+
+
+def _plain_elements(data: bytes, at: int, *, implicit: bool, little: bool, meta: bool = False) -> tuple[dict[BaseTag, Any], int]:  # fmt: skip
+    """Read elements of known VR and defined length, and where the pixels or the data set start.
 
     Anything else gives position 0: pydicom knows what to do. This loop does four times as fast
     what it does for the usual header.
@@ -145,6 +155,8 @@ def _plain_elements(data: bytes, at: int, *, implicit: bool, little: bool) -> tu
             group, element, size = head(data, at)
         else:
             group, element, code, size = head(data, at)
+            if meta and group != 2:
+                return elements, at
             vr = VRS.get(code)
             if vr is None:
                 break
@@ -159,10 +171,6 @@ def _plain_elements(data: bytes, at: int, *, implicit: bool, little: bool) -> tu
         last, key = tag, BaseTag(tag)
         elements[key] = RawDataElement(key, vr, size, data[value:at], value, implicit, little)
     return {}, 0
-
-
-def _is_behind_meta(tag: BaseTag, vr: str | None, length: int) -> bool:
-    return tag >> 16 != 2
 
 
 def _is_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:

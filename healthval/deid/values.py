@@ -5,9 +5,9 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
-from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.charset import convert_encodings, decode_bytes, python_encoding
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import RawDataElement, convert_raw_data_element
 from pydicom.dataset import Dataset
 
 REMOVED: Final = b"REMOVED"
@@ -157,6 +157,11 @@ def charsets(dataset: Dataset) -> list[str]:
     return list(_codecs(ascii_text(element)))
 
 
+def are_charsets(terms: str) -> bool:
+    """Whether a text consists of defined terms of Specific Character Set (PS3.3 C.12.1.1.2)."""
+    return all(term.strip() in python_encoding for term in terms.split("\\"))
+
+
 @lru_cache(maxsize=64)
 def _codecs(terms: str) -> tuple[str, ...]:
     try:
@@ -168,3 +173,25 @@ def _codecs(terms: str) -> tuple[str, ...]:
 def is_over_89(age: str) -> bool:
     """Whether an age string names an age that HIPAA Safe Harbor puts into one group."""
     return age[3:4].upper() == "Y" and age[:3].isdigit() and int(age[:3]) > 89
+
+
+def load_deferred(dataset: Dataset) -> None:
+    """Let pydicom read what it put off (`dcmread(defer_size=...)`)."""
+    element: Element
+    late = []
+    for tag, element in dataset.items():
+        if element.is_raw and element.value is None and element.length:
+            late.append(tag)
+    for tag in late:
+        dataset.get_item(tag)
+
+
+def items_of(element: Element, source: Dataset) -> list[Dataset] | None:
+    """Return the items of a sequence in whatever form it stands; None when it is none."""
+    if element.is_raw:
+        if element.VR not in ("SQ", "UN", None):
+            return None
+        implicit = element.is_implicit_VR or element.VR == "UN"
+        as_sequence = element._replace(VR="SQ", is_implicit_VR=implicit)
+        element = convert_raw_data_element(as_sequence, encoding=charsets(source), ds=source)
+    return list(element.value) if element.VR == "SQ" else None

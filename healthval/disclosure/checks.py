@@ -14,11 +14,15 @@ from healthval.disclosure.policy import Policy
 from healthval.errors import DisclosureRefused
 
 COUNTS = frozenset({"n", "n_events", "n_indeterminate", "n_missing_reference", "tp", "fp", "fn", "tn", "observed", "events", "non_events", "overall"})  # fmt: skip
-GRIDS = {"threshold": GRID_DECIMALS, "predicted": GRID_DECIMALS, "fpr": 2, "low": GRID_DECIMALS, "high": GRID_DECIMALS}  # fmt: skip
+GRIDS = {"threshold": GRID_DECIMALS, "predicted": 3, "fpr": 2, "low": GRID_DECIMALS, "high": GRID_DECIMALS}  # fmt: skip
 LEVELS = (0.8, 0.9, 0.95, 0.99)
 LARGEST = 1e6
-# Record numbers, dates and UIDs: four digits or more in a row, or digits between dots.
-IDENTIFIER = re.compile(r"\d{4}|\d+\.\d+\.\d+|[0-9a-f]{12}", re.IGNORECASE)
+# Record numbers, dates and UIDs: five digits in a row, a day, digits between dots, hexadecimal.
+IDENTIFIER = re.compile(
+    r"\d{5}|(19|20)\d\d[-_.][01]?\d[-_.][0-3]?\d|[0-3]?\d[-_.][01]?\d[-_.](19|20)\d\d"
+    r"|\d+\.\d+\.\d+|[0-9a-f]{12}",
+    re.IGNORECASE,
+)
 
 
 def refused(field: str, reason: str, remedy: str) -> DisclosureRefused:
@@ -101,6 +105,11 @@ def check_names(submission: Submission, _policy: Policy) -> int:
 def check_decimals(submission: Submission, policy: Policy) -> int:
     """No number finer than the most decimals; grids and levels from short lists."""
     seen = 0
+    derived = {
+        f"thresholds[{i}].threshold"
+        for i, t in enumerate(submission.thresholds)
+        if t.origin == "data-derived"
+    }
     for path, name, value in leaves(submission.model_dump()):
         if not isinstance(value, float):
             continue
@@ -110,6 +119,8 @@ def check_decimals(submission: Submission, policy: Policy) -> int:
             raise refused(path, "a number too large to be a statistic", "look at the input")
         if name in ("expected", "score_sum"):
             most = 1
+        if name == "threshold" and path in derived:
+            most = 2
         if not is_on_grid(value, most) or (name == "level" and value not in LEVELS):
             raise refused(path, "more decimals than its sample allows", f"round to {most} decimals")
     return seen

@@ -14,7 +14,7 @@ from healthval.contracts.submission import (
 )
 from healthval.disclosure.checks import estimates, refused
 from healthval.disclosure.curves import net_benefit, roc_through
-from healthval.disclosure.draft import rounded
+from healthval.disclosure.draft import is_on_grid, mean_decimals, rounded
 from healthval.disclosure.policy import Policy
 
 AGAIN = "compute it from the counts that are released"
@@ -164,7 +164,7 @@ def _check_roc(submission: Submission, cuts: dict[float, tuple[int, int]], polic
         raise refused("roc", "not the curve through the cuts that are shown", AGAIN)
 
 
-def check_calibration(submission: Submission, _policy: Policy) -> int:
+def check_calibration(submission: Submission, policy: Policy) -> int:
     """Observed events are the events, O:E follows, and no estimate has counts of its own."""
     c, n, m = submission.calibration, submission.n, submission.n_events
     for path, e in estimates(submission):
@@ -176,12 +176,30 @@ def check_calibration(submission: Submission, _policy: Policy) -> int:
     if c.observed != m:
         raise refused("calibration.observed", "not the number of events", AGAIN)
     _check_expected(c, n, m)
+    _check_score_sums(submission, c.expected)
+    _check_curve(c, policy.decimals(n / 10))
+    return 10 + len(c.curve)
+
+
+def _check_score_sums(submission: Submission, expected: float | None) -> None:
+    sums = [b.score_sum for b in submission.histogram]
+    total = math.fsum(x for x in sums if x is not None)
+    if expected is None or not sums or None in sums:
+        return
+    if abs(total - expected) > 0.05 * (len(sums) + 1) + 1e-6:
+        raise refused("histogram", "its score sums do not add up to the expected", AGAIN)
+
+
+def _check_curve(c: ReleasedCalibration, decimals: int) -> None:
     for i, p in enumerate(c.curve):
         if not p.lo <= p.observed <= p.hi:
             raise refused(
                 f"calibration.curve[{i}]", "value and interval contradict each other", AGAIN
             )
-    return 10 + len(c.curve)
+        if not all(is_on_grid(x, decimals) for x in (p.observed, p.lo, p.hi)):
+            raise refused(
+                f"calibration.curve[{i}]", "more decimals than its cases allow", "round it"
+            )
 
 
 def _check_expected(c: ReleasedCalibration, n: int, m: int) -> None:
@@ -191,7 +209,7 @@ def _check_expected(c: ReleasedCalibration, n: int, m: int) -> None:
         raise refused("calibration.expected", "outside 0 to the number of cases", AGAIN)
     if c.oe.value is not None:
         lo, hi = m / (c.expected + 0.05), m / max(c.expected - 0.05, 1e-9)
-        if not lo - 0.5 <= c.oe.value <= hi + 0.5:
+        if not lo - 0.06 <= c.oe.value <= hi + 0.06:
             raise refused("calibration.oe", "does not follow from its counts", AGAIN)
 
 
@@ -261,6 +279,21 @@ def check_tables(submission: Submission, policy: Policy) -> int:
     return sum(map(len, tables.values()))
 
 
+def check_means(submission: Submission, policy: Policy) -> int:
+    """A mean in Table 1 comes with an SD above 0, is rounded by it, and is no count in disguise."""
+    rows = [r for r in submission.table_one if r.mean is not None or r.sd is not None]
+    n = submission.n if isinstance(submission.n, int) else 0
+    for r in rows:
+        path = f"table_one[{r.variable}]"
+        size = r.overall if isinstance(r.overall, int) else n
+        if r.mean is None or r.sd is None or not r.sd > 0 or r.events is not None:
+            raise refused(path, "a mean needs its SD, above 0, and no other counts", "withhold it")
+        finest = mean_decimals(r.sd, size, policy)
+        if not (is_on_grid(r.mean, finest) and is_on_grid(r.sd, finest)):
+            raise refused(path, "more decimals than its cases allow", "round it")
+    return len(rows)
+
+
 def _check_rates_of_levels(submission: Submission, policy: Policy) -> None:
     for i, s in enumerate(submission.subgroups):
         for name, size in (("sensitivity", s.n_events), ("specificity", _minus(s.n, s.n_events))):
@@ -270,7 +303,7 @@ def _check_rates_of_levels(submission: Submission, policy: Policy) -> None:
             path = f"subgroups[{i}].{name}"
             if not isinstance(size, int):
                 raise refused(path, "gives suppressed cells away", "withhold it with the cells")
-            fits = _counts_of(e.value, size)
+            fits = counts_of(e.value, size)
             if not fits:
                 raise refused(path, "does not follow from its counts", AGAIN)
             if not any(policy.shows(k) and policy.shows(size - k) for k in fits):
@@ -281,7 +314,7 @@ def _check_rates_of_levels(submission: Submission, policy: Policy) -> None:
             raise refused(f"subgroups[{i}].oe", "gives suppressed cells away", "withhold it")
 
 
-def _counts_of(share: float, size: int) -> list[int]:
+def counts_of(share: float, size: int) -> list[int]:
     """Find counts of `size` whose share rounds to the number shown."""
     around = round(share * size)
     span = range(max(0, around - size // 10 - 1), min(size, around + size // 10 + 1) + 1)

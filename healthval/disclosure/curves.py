@@ -24,7 +24,7 @@ def released_curve(draft: Draft, evaluation: Evaluation) -> tuple[CurvePoint, ..
         if not _is_supported(draft, evaluation, predicted):
             continue
         value, lo, hi = (rounded(x, d) for x in (observed.value, observed.lo, observed.hi))
-        if value is None or lo is None or hi is None or not is_on_grid(predicted, GRID_DECIMALS):
+        if value is None or lo is None or hi is None or not is_on_grid(predicted, 3):
             continue
         points.append(
             CurvePoint(predicted=predicted, observed=_unit(value), lo=_unit(lo), hi=_unit(hi))

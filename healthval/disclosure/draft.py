@@ -102,6 +102,16 @@ class Draft:
         )
 
 
+def mean_decimals(sd: float, size: int, policy: Policy) -> int:
+    """Decimals of a mean that one patient cannot move visibly.
+
+    A patient four SD away moves the mean by 4 sd / size; the unit is at least a twentieth of that,
+    and a 500th of the SD.
+    """
+    unit = max(sd / 500, sd / (5 * max(size, 1)))
+    return min(policy.max_decimals, -math.ceil(math.log10(unit) - 1e-9))
+
+
 def is_method(text: str) -> bool:
     """Whether a text is the name of a statistical method, and nothing else.
 

@@ -41,6 +41,7 @@ CHECKS: dict[str, Check] = {
     "calibration-parts": consistency.check_calibration,
     "neighbouring-cuts": consistency.check_cuts,
     "table-complements": consistency.check_tables,
+    "means": consistency.check_means,
     "exclusions": consistency.check_flow,
     "histogram-noise": check_noise,
 }

@@ -14,7 +14,8 @@ from healthval.contracts.submission import (
     Submission,
     TableOneRow,
 )
-from healthval.disclosure.draft import WITHHELD, Draft, rounded
+from healthval.disclosure.consistency import counts_of
+from healthval.disclosure.draft import WITHHELD, Draft, mean_decimals, rounded
 from healthval.disclosure.suppression import Row, rows_to_hide
 from healthval.errors import DisclosureRefused
 from healthval.metrics.result import Evaluation, SiteResult, SubgroupResult, TableOne
@@ -248,7 +249,28 @@ def _rate_rows(
     if totals and any(totals[i] < sum(row[i] for row in rows.values()) for i in (0, 1)):
         totals = None  # judged at another threshold, so nothing can be subtracted
     more = draft.context.more.get((found[0].variable, name), 0)
-    return rows_to_hide(rows, totals, draft.policy, decided.without_events, more=more)
+    hidden = decided.without_events | _rates_told_before(draft, found[0].variable, rows, name)
+    return rows_to_hide(rows, totals, draft.policy, hidden, more=more)
+
+
+def _rates_told_before(
+    draft: Draft, variable: str, rows: Mapping[str, Row], rate: str
+) -> frozenset[str]:
+    """Levels whose rate, beside an earlier one, would tell about a few patients."""
+    out = set()
+    for s in draft.context.same + draft.context.nested:
+        before = {g.level: g for g in s.subgroups if g.variable == variable}
+        for level, (right, wrong) in rows.items():
+            g = before.get(name_of(level))
+            if g is None or not isinstance(g.n, int) or not isinstance(g.n_events, int):
+                continue
+            value = getattr(g, rate).value
+            size = g.n_events if rate == "sensitivity" else g.n - g.n_events
+            for then in counts_of(value, size) if value is not None else ():
+                apart = (abs(right - then), abs(wrong - (size - then)))
+                if not all(draft.policy.shows(x) for x in apart):
+                    out.add(level)
+    return frozenset(out)
 
 
 def released_rows(
@@ -293,9 +315,7 @@ def _number(draft: Draft, row: TableOne) -> TableOneRow | None:
         or _is_binary(draft, (row.mean, row.sd), size)
     ):
         return None
-    # One patient four SD away moves the mean by 4 sd / size; the unit is a twentieth of that.
-    unit = max(row.sd / 500, row.sd / (5 * size))
-    d = min(draft.policy.max_decimals, -math.ceil(math.log10(unit)))
+    d = mean_decimals(row.sd, size, draft.policy)
     counted = row.overall is not None and all(draft.policy.shows(abs(size - x)) for x in around)
     return TableOneRow(
         variable=row.variable,

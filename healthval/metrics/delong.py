@@ -1,12 +1,13 @@
 """Variance of the AUROC: DeLong from a rank table, Obuchowski from placements, Newcombe's method 5."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from healthval.metrics.inputs import Bools, Floats, Ints
 from healthval.metrics.logistic import dot
-from healthval.metrics.ranktable import RankTable
+from healthval.metrics.ranktable import BLOCK, RankTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,38 +29,40 @@ def auc_and_variance(table: RankTable) -> tuple[float, float | None]:
     DeLong 1988 Biometrics 44:837; Sun and Xu 2014 IEEE Signal Process Lett 21:1389.
     """
     m, n = table.n_pos, table.n_neg
-    pos, below = _steps(table.cum_pos), _twice_mid(table.cum_neg)
-    auc = dot(pos, below) / (2.0 * m * n)
+    auc = sum(dot(pos, below) for pos, below in _blocks(table.cum_pos, table.cum_neg)) / (
+        2.0 * m * n
+    )
     if min(m, n) < 2:
         return auc, None
-    s10 = _spread(pos, below, (2.0 * n, auc))
-    neg, above = _steps(table.cum_neg), _twice_mid(table.cum_pos)
-    # Twice the positives above is 2 m - above: the same distance from the mean, turned round.
-    s01 = _spread(neg, above, (2.0 * m, 1 - auc))
+    s10 = _spread(_blocks(table.cum_pos, table.cum_neg), 2.0 * n, auc)
+    # Twice the positives above is 2 m - those below: the same distance from the mean.
+    s01 = _spread(_blocks(table.cum_neg, table.cum_pos), 2.0 * m, 1 - auc)
     return auc, s10 / (m - 1) / m + s01 / (n - 1) / n
 
 
-def _steps(cumulative: Ints) -> Floats:
-    """Cases of a class at each score."""
-    steps = cumulative.astype(np.float64)
-    steps[1:] -= cumulative[:-1]
-    return steps
+def _blocks(own: Ints, other: Ints) -> Iterator[tuple[Floats, Floats]]:
+    """Cases of a class at each score, and twice those of the other below it with half of the ties.
+
+    Block by block: arrays as long as the data would cost more in memory than in sums.
+    """
+    for start in range(0, own.size, BLOCK):
+        here, before = slice(start, start + BLOCK), slice(max(start - 1, 0), start + BLOCK - 1)
+        cases, below = own[here].astype(np.float64), other[here].astype(np.float64)
+        skip = int(start == 0)
+        cases[skip:] -= own[before][: cases.size - skip]
+        below[skip:] += other[before][: below.size - skip]
+        yield cases, below
 
 
-def _twice_mid(cumulative: Ints) -> Floats:
-    """Twice the cases below each score, with half of those at it."""
-    mid = cumulative.astype(np.float64)
-    mid[1:] += cumulative[:-1]
-    return mid
-
-
-def _spread(weight: Floats, values: Floats, scale: tuple[float, float]) -> float:
-    """Weighted sum of squares of values / unit about the mean; `values` is used up."""
-    unit, mean = scale
-    values /= unit
-    values -= mean
-    values *= values
-    return dot(weight, values)
+def _spread(blocks: Iterator[tuple[Floats, Floats]], unit: float, mean: float) -> float:
+    """Weighted sum of squares of values / unit about the mean."""
+    total = 0.0
+    for weight, values in blocks:
+        apart = values / unit
+        apart -= mean
+        apart *= apart
+        total += dot(weight, apart)
+    return total
 
 
 def placements(reference: Bools, score: Floats) -> Placements:
@@ -75,7 +78,9 @@ def placements(reference: Bools, score: Floats) -> Placements:
     group[order] = np.cumsum(last) - last
     v10 = (table.cum_neg - 0.5 * table.neg) / n
     v01 = (m - table.cum_pos + 0.5 * table.pos) / m
-    auc = dot(_steps(table.cum_pos), _twice_mid(table.cum_neg)) / (2.0 * m * n)
+    auc = sum(dot(pos, below) for pos, below in _blocks(table.cum_pos, table.cum_neg)) / (
+        2.0 * m * n
+    )
     return Placements(auc, v10[group[reference]], v01[group[~reference]])
 
 

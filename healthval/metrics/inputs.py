@@ -93,7 +93,7 @@ def _scale_hint(score: Floats) -> str:
 
 
 def read_scores(score: ArrayLike) -> Floats:
-    """One finite float64 per case; -0.0 becomes 0.0."""
+    """One finite float64 per case."""
     values = _numbers(score, "score")
     if values.size and not np.isfinite(values.min() + values.max()):
         bad = np.flatnonzero(~np.isfinite(values))
@@ -239,12 +239,12 @@ def _numbers(values: Any, name: str) -> Floats:
     if array.dtype == np.float16:
         raise MetricError(f"{name} is float16, too coarse to rank by; give float32 or float64")
     if array.dtype.kind in "iufb":
-        return np.asarray(array, np.float64) + 0.0
+        return np.asarray(array, np.float64)
     if not _is_numbers(array):
         raise MetricError(
             f"{name} is not numeric ({array.size} cases); convert it before the evaluation"
         )
-    plain = [0.0 + (np.nan if is_missing(item) else float(item)) for item in array]
+    plain = [np.nan if is_missing(item) else float(item) for item in array]
     return np.array(plain, np.float64)
 
 

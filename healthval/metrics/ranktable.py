@@ -7,6 +7,7 @@ import numpy as np
 from healthval.metrics.inputs import Bools, Floats, Ints
 
 _ONE = np.uint64(1)
+BLOCK = 8192  # fits the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +85,26 @@ def _packed(reference: Bools, score: Floats) -> np.ndarray[tuple[int], np.dtype[
 
 
 def _from_keys(keys: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> RankTable:
-    """Unpack in place: new memory costs as much as arithmetic on it."""
-    last = np.append((keys[1:] ^ keys[:-1]) > _ONE, True)
+    """Unpack in place: fresh memory costs more than arithmetic."""
+    last = _ends_of_ties(keys)
     label = (keys & _ONE).view(np.int64)
     cum_pos = np.cumsum(label, out=label)
     keys >>= _ONE
     score = keys.view(np.float64)
     if last.all():  # no ties: nothing to gather
-        return RankTable(score, cum_pos, np.arange(1, keys.size + 1) - cum_pos)
+        cum_neg = np.arange(1, keys.size + 1)
+        cum_neg -= cum_pos
+        return RankTable(score, cum_pos, cum_neg)
     ends = np.flatnonzero(last)
     return _from_ends(score[ends], cum_pos[ends], ends)
+
+
+def _ends_of_ties(keys: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> Bools:
+    last = np.ones(keys.size, np.bool_)
+    for start in range(0, keys.size - 1, BLOCK):
+        here = keys[start : start + BLOCK + 1]
+        np.greater(here[1:] ^ here[:-1], _ONE, out=last[start : start + here.size - 1])
+    return last
 
 
 def _from_ends(score: Floats, cum_pos: Ints, ends: Ints) -> RankTable:

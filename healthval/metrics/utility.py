@@ -130,9 +130,8 @@ def net_benefit_of(
     """`net_benefit` of checked cases; a rank table already at hand saves the sort."""
     if cases.n == 0:
         raise MetricError("net benefit needs at least one case")
-    table = table or RankTable.from_scores(cases.reference, cases.score)
     odds = thresholds / (1 - thresholds)
-    counts = _cells(table, thresholds)
+    counts = _cells(table, thresholds) if table else _counted(cases, thresholds)
     value = _from_cells(counts[:, None], odds)[:, 0]
     replicates = _from_cells(_drawn(cases, thresholds, counts, plan).T, odds)
     lo, hi = np.quantile(replicates, [0.025, 0.975], axis=1)
@@ -157,6 +156,26 @@ def _cells(table: RankTable, thresholds: Floats) -> Ints:
     )
 
 
+def _counted(cases: Cases, thresholds: Floats) -> Ints:
+    zones = thresholds.size + 1
+    return np.bincount(_slots(cases, thresholds), minlength=2 * zones)
+
+
+def _slots(cases: Cases, thresholds: Floats) -> Ints:
+    """Zone of each case (how many thresholds it reaches), events after non-events.
+
+    A table of the zone at each 1024th spares a search per case; the few thresholds within the
+    same 1024th are then compared with the score itself.
+    """
+    at = np.arange(1025) / 1024
+    zone = np.searchsorted(thresholds, at, side="right")[(cases.score * 1024).astype(np.intp)]
+    bounds = np.append(thresholds, np.inf)
+    while (above := cases.score >= bounds[zone]).any():
+        zone += above
+    zone += (thresholds.size + 1) * cases.reference
+    return zone
+
+
 def _from_cells(counts: NDArray[Any], odds: Floats) -> Floats:
     """Turn counts, shape (2 zones, reps), into net benefit, shape (zones - 1, reps)."""
     zones = odds.size + 1
@@ -172,8 +191,7 @@ def _drawn(cases: Cases, thresholds: Floats, counts: Ints, plan: Bootstrap) -> N
     rng = plan.rng()
     if cases.cluster is None:
         return rng.multinomial(cases.n, counts / cases.n, size=plan.reps)
-    zone = np.searchsorted(thresholds, cases.score, side="right")
-    slot = zone + counts.size // 2 * cases.reference
+    slot = _slots(cases, thresholds)
     patients = int(cases.cluster.max()) + 1
     return np.array(
         [

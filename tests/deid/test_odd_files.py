@@ -26,7 +26,7 @@ from healthval.deid import (
     deidentify_files,
 )
 from healthval.deid.quiet import quiet
-from healthval.errors import HealthvalError, LeakFound
+from healthval.errors import HealthvalError, LeakFound, UsageError
 
 SECRET = Secret(bytes(range(32)))
 NAME = b"Canaryx^Name"
@@ -312,6 +312,28 @@ def test_no_mutation_leaks_or_crashes(tmp_path_factory, data):
         return
     for output in made.outputs:
         assert audit(folder / "in" / "file.dcm", output) == []
+
+
+def test_a_character_set_that_is_none_goes():
+    dataset = Dataset()
+    dataset.add(DataElement(0x00080005, "CS", "CANARYX"))
+    assert 0x00080005 not in deidentify(dataset, Policy(), SECRET).dataset
+    dataset.SpecificCharacterSet = ["", "ISO 2022 IR 87"]
+    after = deidentify(dataset, Policy(), SECRET).dataset
+    assert list(after.SpecificCharacterSet) == ["", "ISO 2022 IR 87"]
+
+
+@pytest.mark.parametrize("secret", [None, b"k" * 32, "k" * 32])
+def test_without_a_secret_nothing_is_touched(tmp_path, secret):
+    with pytest.raises(UsageError):
+        deidentify(Dataset(), Policy(), secret)
+    with pytest.raises(UsageError):
+        deidentify_files(tmp_path, tmp_path / "out", Policy(), secret)
+    with pytest.raises(UsageError):
+        deidentify(Dataset(), None, SECRET)
+    with pytest.raises(UsageError):
+        deidentify(tmp_path, Policy(), SECRET)
+    assert not (tmp_path / "out").exists()
 
 
 def meta(dataset):

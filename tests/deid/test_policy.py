@@ -39,6 +39,22 @@ def test_contradictions_and_unknown_options_are_refused(contradiction):
         Policy(**contradiction)
 
 
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("Retain UIDs Option", Option.RETAIN_UIDS),
+        ("Clean Descriptors", Option.CLEAN_DESCRIPTORS),
+        ("retain_safe_private", Option.RETAIN_SAFE_PRIVATE),
+        (
+            "Retain Longitudinal Temporal Information Full Dates Option",
+            Option.RETAIN_FULL_DATES,
+        ),
+    ],
+)
+def test_options_may_be_spelled_as_in_the_standard(name, option):
+    assert Policy(options=[name]).options == {option}
+
+
 def test_an_unknown_option_is_named_by_position_only():
     with pytest.raises(UsageError) as refused:
         Policy(options=["retain-uids", "Canary^Name"])

@@ -121,6 +121,17 @@ def test_a_growing_cohort_keeps_back_what_few_new_cases_would_show(make_site, po
     assert compared
 
 
+def test_subgroup_rates_of_a_growing_cohort_keep_few_new_cases_back(make_site, policy, ledger):
+    site = make_site(760, seed=6)
+    first = release(site.result(slice(0, 700)), policy, ledger).submission
+    second = release(site.result(), policy, ledger).submission
+    for a, b in zip(first.subgroups, second.subgroups, strict=True):
+        if a.sensitivity.value is None or b.sensitivity.value is None:
+            continue
+        hits = [round(g.sensitivity.value * g.n_events) for g in (a, b)]
+        assert hits[1] - hits[0] == 0 or hits[1] - hits[0] >= 11
+
+
 def test_repeating_an_old_release_gives_it_back_after_others_followed(make_site, policy, ledger):
     site = make_site(300)
     first = release(site.result(thresholds=(0.5,)), policy, ledger)

@@ -157,7 +157,7 @@ def test_flip_a_pixel_as_key_and_value(honest):
 
 
 @pytest.mark.parametrize(
-    "name", ["MRN00412345", "born_1956", "p1.2.840.113619.2", "case_0123456789abcdef"]
+    "name", ["MRN00412345", "born_1956_03_11", "p1.2.840.113619.2", "case_0123456789abcdef"]
 )
 @pytest.mark.parametrize(
     "place", [("subgroups", "level"), ("subgroups", "variable"), ("flow", "step")]
@@ -193,6 +193,46 @@ def test_a_subgroup_whose_complement_is_small(honest):
         payload["subgroups"][0]["n"] = payload["n"] - 5
 
     refuses(planted(honest, shift), "subgroups")
+
+
+def test_a_year_is_no_identifier(honest):
+    def rename(payload):
+        payload["flow"][0]["step"] = "admitted_2021"
+
+    check_arrival(planted(honest, rename), load_policy("cms"))
+
+
+def test_scores_rounded_to_four_decimals_as_means(honest, site):
+    rows = [
+        {"variable": "age", "level": f"x{i}", "mean": round(s, 4), "sd": 0.21,
+         "overall": None, "events": None, "non_events": None}
+        for i, s in enumerate(site.score.tolist()[:50])
+    ]  # fmt: skip
+    refuses(planted(honest, lambda p: p.update(table_one=rows)), "table_one")
+
+
+def test_scores_rounded_to_four_decimals_in_the_calibration_curve(honest, site):
+    def bend(payload):
+        for point, score in zip(payload["calibration"]["curve"], site.score.tolist(), strict=False):
+            point.update(observed=round(score, 4), lo=0.0, hi=1.0)
+
+    refuses(planted(honest, bend), r"calibration\.curve")
+
+
+def test_score_sums_that_do_not_add_up(honest):
+    def move(payload):
+        payload["histogram"][2]["score_sum"] = round(payload["histogram"][2]["score_sum"] + 2, 1)
+
+    refuses(planted(honest, move), "histogram")
+
+
+def test_a_data_derived_threshold_to_four_digits(honest):
+    refuses(
+        planted(
+            honest, lambda p: p["thresholds"][0].update(threshold=0.2173, origin="data-derived")
+        ),
+        "threshold",
+    )
 
 
 def test_a_certificate_that_was_not_earned(honest):

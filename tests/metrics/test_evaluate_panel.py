@@ -120,3 +120,14 @@ def test_every_estimate_lies_in_its_interval_or_says_why_not(result):
         assert (e.value is None) == (e.reason is not None)
         if e.lo is not None:
             assert e.lo <= e.value <= e.hi
+
+
+def test_scores_exactly_on_an_edge_or_threshold_count_upwards():
+    score = np.repeat([0.05, 0.3, 0.5, 0.95, 1.0], 8)
+    reference = np.arange(40) % 2 == 0
+    found = hm.evaluate(reference, score, thresholds=(0.3, 0.5))
+    curve = hm.net_benefit(reference, score, found.decision_curve.thresholds)
+    np.testing.assert_array_equal(found.decision_curve.net_benefit, curve.net_benefit)
+    cases = np.add(found.histogram.events, found.histogram.non_events)
+    assert {k: n for k, n in enumerate(cases) if n} == {1: 8, 6: 8, 10: 8, 19: 16}
+    np.testing.assert_allclose(found.histogram.score_sums[19], 8 * 0.95 + 8)

@@ -483,3 +483,17 @@ def test_the_roc_band_agrees_with_resampling_cases():
         reps.append([np.mean(a > b[int(f * neg.size)]) for f in grid])
     for f, se in zip(grid, np.std(reps, axis=0), strict=True):
         np.testing.assert_allclose(ours[f].se, se, rtol=0.2)
+
+
+@few
+@given(st.integers(0, 10**6), st.integers(1, 30))
+def test_cases_fall_into_the_zones_that_comparison_puts_them_in(seed, count):
+    from healthval.metrics.inputs import Cases
+    from healthval.metrics.utility import _slots
+
+    rng = np.random.default_rng(seed)
+    thresholds = np.unique(rng.choice([0.15, 0.3, 0.5, 0.5001, 0.50011, rng.random()], size=count))
+    score = np.concatenate([rng.random(50), thresholds, np.nextafter(thresholds, 0), [0.0, 1.0]])
+    cases = Cases(np.arange(score.size) % 2 == 0, score, None)
+    expected = (score[:, None] >= thresholds).sum(axis=1) + (thresholds.size + 1) * cases.reference
+    np.testing.assert_array_equal(_slots(cases, thresholds), expected)

@@ -98,3 +98,9 @@ def test_censoring_weights_recover_the_uncensored_answer():
     np.testing.assert_allclose(seen.auc.value, hm.auroc(t <= 1, risk).value, atol=0.01)
     np.testing.assert_allclose(seen.brier.value, whole.brier.value, atol=0.005)
     assert seen.oe.lo <= 1 <= seen.oe.hi
+
+
+def test_the_surface_is_every_voxel_with_a_face_outside():
+    assert _surface(box((1, 6), (1, 6), shape=(7, 7))).sum() == 16
+    assert _surface(box((0, 5), (0, 5), shape=(5, 5))).sum() == 16
+    assert _surface(box((1, 6), (1, 6), (1, 6), shape=(7, 7, 7))).sum() == 125 - 27

@@ -233,3 +233,25 @@ def test_sample_size(close, prevalence, c, lp, oe, n_c, slope, benefit):
     )
     close([size.oe, size.c_statistic, size.slope, size.net_benefit], [oe, n_c, slope, benefit])
     assert size.n == int(np.ceil(max(oe, n_c, slope, benefit)))
+
+
+def test_the_interval_of_o_to_e_is_debrays(breast, close):
+    # Debray 2017 BMJ 356:i6460: var log(O:E) = (1 - O / n) / O
+    y, p = breast["y"], breast["p_lr"]
+    oe, spread = 212 / p.sum(), 1.959963984540054 * np.sqrt((1 - 212 / 569) / 212)
+    ours = hm.calibration(y, p, curve=None).oe
+    close([ours.value, ours.lo, ours.hi], [oe, oe * np.exp(-spread), oe * np.exp(spread)])
+
+
+def test_brier_and_its_scaled_form(breast, close):
+    y, p = breast["y"], breast["p_lr"]
+    loss, prevalence = (y - p) ** 2, y.mean()
+    c = hm.calibration(y, p, curve=None)
+    close([c.brier.value, c.brier.se], [loss.mean(), loss.std(ddof=1) / np.sqrt(569)])
+    close(c.scaled_brier.value, 1 - loss.mean() / (prevalence * (1 - prevalence)))
+    drop = [
+        1 - np.delete(loss, i).mean() / (np.delete(y, i).mean() * (1 - np.delete(y, i).mean()))
+        for i in range(569)
+    ]
+    jackknife = np.sqrt(568 / 569 * np.sum((np.array(drop) - np.mean(drop)) ** 2))
+    close(c.scaled_brier.se, jackknife, rel=5e-3)

@@ -6,9 +6,10 @@ from click.testing import CliRunner
 from healthval.cli import cli
 from healthval.client import Client
 from healthval.cohort import read_table
-from healthval.disclosure import release
+from healthval.disclosure import Ledger, release
 from healthval.errors import LedgerError, SubmissionError
 from healthval.evaluation import evaluate, gate_policy, newest_release
+from healthval.submit import submit
 
 
 @pytest.fixture
@@ -65,4 +66,11 @@ def test_a_changed_ledger_stops_sending(stage, home):
     path.write_text(path.read_text().replace('"n_cases":174', '"n_cases":173', 1))
     result = CliRunner().invoke(cli, ["submit", str(home.folder), "--hub", stage.url], input="y\n")
     assert isinstance(result.exception, LedgerError)
+    assert not sent(stage, home)
+
+
+def test_a_release_that_the_ledger_does_not_hold_is_not_sent(stage, home, tmp_path):
+    message = newest_release(home)
+    with Client(stage.url, home.credential) as client, pytest.raises(LedgerError, match="not in"):
+        submit(message, client, Ledger(tmp_path / "other.jsonl"), confirm=lambda _: True)
     assert not sent(stage, home)
