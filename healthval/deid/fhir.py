@@ -177,12 +177,12 @@ class _Resource:
             return None
         year, month, day, clock = found.groups()
         try:
-            moment = date(int(year), int(month or 1), int(day or 1))
+            moment = original = date(int(year), int(month or 1), int(day or 1))
             if self.policy.dates == "shift":
                 moment += timedelta(days=date_offset(self.secret, self._patient()))
         except (ValueError, OverflowError):
             return None
-        if (self.today - moment).days >= OLDEST_AGE * 365:  # some days early, never late
+        if (self.today - original).days >= OLDEST_AGE * 365:  # some days early, never late
             self.marks.add("ABSTRED")
             return None
         return moment.isoformat()[: 10 if day else 7 if month else 4] + (clock or "")
