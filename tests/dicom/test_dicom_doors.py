@@ -168,7 +168,11 @@ def dimse(originals):
     pacs = DimsePacs("127.0.0.1", server.socket.getsockname()[1], "PACS")
     yield pacs, broken
     server.shutdown()
-    # pynetdicom leaves its handlers' sockets to the garbage collector.
+    let_go(net)
+
+
+def let_go(net):
+    """pynetdicom leaves its handlers' sockets to the garbage collector; collect them in silence."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         for thread in threading.enumerate():
