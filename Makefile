@@ -2,12 +2,14 @@
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+# What the demo's model reads: table, fhir or imaging.
+TRACK ?= table
 
 .PHONY: demo test check bench lock clean
 
 demo: .venv/.demo
 	@sh requirements/system.sh
-	@$(BIN)/healthval demo
+	@$(BIN)/healthval demo --track $(TRACK)
 
 test: check
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile

@@ -58,14 +58,41 @@ def cli() -> None:
 
 
 @cli.command()
+@click.argument("study", type=FOLDER)
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path, exists=True),
+    help="A table (CSV or Parquet), or a file or folder of FHIR resources.",
+)
+def init(study: Path, source: Path | None) -> None:
+    """Start a study: a commented plan and the three notebooks, in a folder named like the study.
+
+    With --from, columns, inputs, label and subgroups are proposed from names and types; confirm or
+    correct them in the plan. Nothing is ever overwritten.
+    """
+    from healthval.runner.init import start_study
+
+    for line in start_study(study, source):
+        click.echo(line)
+
+
+@cli.command()
 @click.option(
     "--folder", type=FOLDER, default=Path("demo"), show_default=True, help="Where its products lie."
 )
-def demo(folder: Path) -> None:
-    """Run the whole path once, on real patients, on this machine."""
+@click.option(
+    "--track",
+    type=click.Choice(["table", "fhir", "imaging"]),
+    default="table",
+    show_default=True,
+    help="What the model reads: a table of real patients, or FHIR resources or images of invented ones.",
+)
+def demo(folder: Path, track: str) -> None:
+    """Run the whole path once, on this machine: on real patients, or on invented ones."""
     from healthval.runner.demo import run_demo
 
-    for line in run_demo(folder):
+    for line in run_demo(folder, track):
         click.echo(line)
 
 
@@ -162,12 +189,13 @@ def access() -> None:
 def access_request(hub_url: str, site: Path, plan_file: Path, label: str) -> None:
     """Ask the operator for access to the plan's model."""
     from healthval.client import Client
-    from healthval.evaluation import Site
+    from healthval.evaluation import Site, request_access
     from healthval.plan import load_plan
 
-    home = Site.open(site)
+    home, plan = Site.open(site), load_plan(plan_file)
+    click.echo(repr(home.register(plan)))
     with Client(hub_url, home.credential) as client:
-        grant = client.request_access(label=label, **load_plan(plan_file).subject)
+        grant = request_access(plan, client, site=home, label=label)
     click.echo(f"{grant.site}: {grant.status}")
 
 

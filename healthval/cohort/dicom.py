@@ -19,8 +19,8 @@ from pydicom.dataset import Dataset
 
 from healthval.errors import CohortError
 
-# SOP Class, SOP Instance, Modality, Patient ID, Study, Series
-_KEYS: Final = (0x00080016, 0x00080018, 0x00080060, 0x00100020, 0x0020000D, 0x0020000E)
+# SOP Class, SOP Instance, Modality, Patient ID, Study, Series, Accession Number
+_KEYS: Final = (0x00080016, 0x00080018, 0x00080060, 0x00100020, 0x0020000D, 0x0020000E, 0x00080050)
 _DIRECTORY: Final = "1.2.840.10008.1.3.10"
 _NEVER: Final = logging.CRITICAL + 1
 _TALKATIVE: Final = ("pydicom", "pynetdicom", "dicomweb_client", "urllib3")
@@ -36,6 +36,7 @@ class Instance:
     series: str = field(repr=False)
     instance: str = field(repr=False)
     modality: str
+    accession: str = field(default="", repr=False)
 
     def read(self) -> Dataset:
         """Read the whole data set."""
@@ -105,8 +106,8 @@ def index_file(path: Path) -> Instance | str | None:
         words = [str(header.get(tag).value or "") if tag in header else "" for tag in _KEYS[1:]]
     except Exception:
         return None
-    instance, modality, patient, study, series = words
-    return Instance(path, patient, study, series, instance, modality)
+    instance, modality, patient, study, series, accession = words
+    return Instance(path, patient, study, series, instance, modality, accession)
 
 
 def staged_path(folder: Path, instance_uid: str) -> Path:

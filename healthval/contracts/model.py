@@ -1,8 +1,8 @@
 """The model as its developer registers it: card, input contract, serving needs."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from healthval.contracts.base import (
     Column,
@@ -28,13 +28,23 @@ class InputField(Wire):
 
 
 class InputContract(Wire):
-    """What the model takes. ``table``: rows of the named fields; ``dicom``: one file a case."""
+    """What the model takes.
 
-    kind: Literal["table", "dicom"] = "table"
+    ``table``: rows of the named fields; ``dicom``: one file a case; ``combined``: the files of a
+    case, and its row.
+    """
+
+    kind: Literal["table", "dicom", "combined"] = "table"
     fields: Annotated[tuple[InputField, ...], Field(max_length=512)] = ()
     modalities: Annotated[
         tuple[Annotated[str, Field(pattern=r"^[A-Z]{2,4}$")], ...], Field(max_length=16)
     ] = ()
+
+    @model_validator(mode="after")
+    def _files_is_no_field(self) -> Self:
+        if self.kind == "combined" and any(entry.name == "files" for entry in self.fields):
+            raise ValueError("a field of a combined model cannot be called 'files'")
+        return self
 
 
 class ModelCard(Wire):

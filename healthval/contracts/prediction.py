@@ -1,5 +1,6 @@
 """Predictions: de-identified cases in, one score or one reason per case out."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,7 @@ Value = float | int | Column | None
 PredictionId = Annotated[str, Field(pattern=r"^prediction-[a-f0-9]{32}$")]
 UploadId = Annotated[str, Field(pattern=r"^upload-[a-f0-9]{32}$")]
 MAX_CASES = 10_000
+MAX_CASE_FILES = 1_000
 MAX_INLINE_BYTES = 3 * 1024 * 1024
 
 
@@ -32,6 +34,23 @@ class DicomInstances(Wire):
     uploads: Annotated[tuple[UploadId, ...], Field(max_length=MAX_CASES)]
 
 
+class CombinedInstances(Wire):
+    """Uploads of each case together with its row: for models that read images and named inputs."""
+
+    kind: Literal["combined"] = "combined"
+    columns: Annotated[tuple[Column, ...], Field(max_length=512)] = ()
+    rows: Annotated[
+        tuple[Annotated[tuple[Value, ...], Field(max_length=512)], ...], Field(max_length=MAX_CASES)
+    ]
+    uploads: Annotated[
+        tuple[Annotated[tuple[UploadId, ...], Field(min_length=1, max_length=MAX_CASE_FILES)], ...],
+        Field(max_length=MAX_CASES),
+    ]
+
+
+Instances = TableInstances | DicomInstances | CombinedInstances
+
+
 class PredictionRequest(Wire):
     """One batch; row i belongs to `cases[i]`."""
 
@@ -39,7 +58,7 @@ class PredictionRequest(Wire):
     version: Version
     plan_hash: Sha256
     cases: Annotated[tuple[CaseId, ...], Field(min_length=1, max_length=MAX_CASES)]
-    instances: Annotated[TableInstances | DicomInstances, Field(discriminator="kind")]
+    instances: Annotated[Instances, Field(discriminator="kind")]
 
 
 class Prediction(Wire):
@@ -102,47 +121,69 @@ def check_instances(inputs: InputContract, request: PredictionRequest) -> None:
         raise ValueError(f"{len(cases) - len(set(cases))} case ids come more than once")
     if inputs.kind != instances.kind:
         raise ValueError(f"this model takes {inputs.kind} instances")
-    held = instances.uploads if isinstance(instances, DicomInstances) else instances.rows
-    if len(held) != len(cases):
-        raise ValueError(f"{len(held)} instances came for {len(cases)} cases")
-    if isinstance(instances, TableInstances):
-        _check_columns(inputs, instances)
-        for wanted in inputs.fields:
-            _check_values(wanted, instances)
+    for held in instance_lists(instances):
+        if len(held) != len(cases):
+            raise ValueError(f"{len(held)} instances came for {len(cases)} cases")
+    if not isinstance(instances, DicomInstances):
+        check_rows(inputs, instances.columns, instances.rows)
 
 
-def _check_columns(inputs: InputContract, table: TableInstances) -> None:
+def instance_lists(instances: Instances) -> tuple[Sequence[Any], ...]:
+    """Everything of which there is one a case."""
+    if isinstance(instances, CombinedInstances):
+        return instances.rows, instances.uploads
+    return (instances.uploads if isinstance(instances, DicomInstances) else instances.rows,)
+
+
+def uploads_of(instances: Instances) -> tuple[str, ...]:
+    """Every upload that a batch names, in order."""
+    if isinstance(instances, CombinedInstances):
+        return tuple(upload for files in instances.uploads for upload in files)
+    return instances.uploads if isinstance(instances, DicomInstances) else ()
+
+
+def check_rows(
+    inputs: InputContract, columns: Sequence[str], rows: Sequence[Sequence[Value]]
+) -> None:
+    """Refuse rows that the contract's fields do not admit; see `check_instances`."""
+    _check_columns(inputs, columns, rows)
+    for wanted in inputs.fields:
+        _check_values(wanted, [row[columns.index(wanted.name)] for row in rows])
+
+
+def _check_columns(
+    inputs: InputContract, columns: Sequence[str], rows: Sequence[Sequence[Value]]
+) -> None:
     wanted = {entry.name for entry in inputs.fields}
-    missing = sorted(wanted - set(table.columns))
+    missing = sorted(wanted - set(columns))
     if missing:
         raise ValueError(f"{len(missing)} fields are missing, first '{missing[0]}'")
-    unknown = [i for i, name in enumerate(table.columns) if name not in wanted]
+    unknown = [i for i, name in enumerate(columns) if name not in wanted]
     if unknown:
         raise ValueError(
             f"{len(unknown)} columns are unknown to the model (first at column {unknown[0]}); "
             "send the contract's fields only"
         )
-    if len(table.columns) != len(wanted):
-        raise ValueError(f"{len(table.columns) - len(wanted)} columns come more than once")
-    ragged = [i for i, row in enumerate(table.rows) if len(row) != len(table.columns)]
+    if len(columns) != len(wanted):
+        raise ValueError(f"{len(columns) - len(wanted)} columns come more than once")
+    ragged = [i for i, row in enumerate(rows) if len(row) != len(columns)]
     if ragged:
         raise ValueError(
             f"{len(ragged)} rows do not have one value for each column (first at row {ragged[0]})"
         )
 
 
-def _check_values(wanted: InputField, table: TableInstances) -> None:
-    column = table.columns.index(wanted.name)
-    bad = [i for i, row in enumerate(table.rows) if not _fits(wanted, row[column])]
+def _check_values(wanted: InputField, values: Sequence[Value]) -> None:
+    bad = [i for i, value in enumerate(values) if not _fits(wanted, value)]
     if bad:
         kind = "not a number" if wanted.kind == "number" else "none of the listed levels"
         raise ValueError(
-            f"field '{wanted.name}': {len(bad)} of {len(table.rows)} values are {kind} "
+            f"field '{wanted.name}': {len(bad)} of {len(values)} values are {kind} "
             f"(first at row {bad[0]})"
         )
 
 
-def out_of_range(inputs: InputContract, table: TableInstances) -> set[int]:
+def out_of_range(inputs: InputContract, table: TableInstances | CombinedInstances) -> set[int]:
     """Positions of rows with a number outside the limits that the model was registered with."""
     limits = [
         (table.columns.index(entry.name), entry.low, entry.high)

@@ -84,6 +84,10 @@ def deidentify_cases(
 ) -> DeidentifiedCases:
     """Make the model's inputs fit to leave: only `columns`, only numbers, ages and categories.
 
+    Categories keep their level, however rare: the plan's levels are a closed list that was fixed
+    before data were seen, and a level put in its place would change the model's answer without a
+    word, or break its input contract.
+
     Raises
     ------
     DeidentificationError
@@ -92,11 +96,15 @@ def deidentify_cases(
     """
     names = tuple(columns)
     _check_inputs(names, cohort)
+    given = cohort.frame[list(names)]
     sent = cohort.schema.model_copy(
         update={"columns": {name: cohort.schema.columns[name] for name in names}}
     )
-    frame, actions = _deidentified(cohort.frame[list(names)], sent, policy, secret)
+    frame, actions = _deidentified(given, sent, policy, secret)
     actions["pseudonym"] += len(cohort)
+    categories = list(sent.of_kind("category"))
+    frame[categories] = given[categories]
+    del actions["level_merged"]
     rows = zip(*(_cells(frame[name]) for name in names), strict=True)
     return DeidentifiedCases(
         tuple(case_id(secret, str(key)) for key in cohort.cases),

@@ -2,7 +2,8 @@
 
 ``inference.py`` exposes ``load(model_dir) -> model`` and
 ``predict(model, instances) -> list[float | None]``: one score (0 to 1) or None (the model
-declines) per instance. An instance is a dict of named inputs, or the bytes of a DICOM file.
+declines) per instance. An instance is a dict of named inputs, or the bytes of a DICOM file; of a
+combined model it is the dict with the files of the case, a list of bytes, under ``files``.
 """
 
 import importlib.util

@@ -114,7 +114,8 @@ def read_instances(body: bytes, inputs: str = "") -> list[Any]:
     """Read instances from JSON.
 
     ``columns`` and ``rows`` of a table; ``files`` in base64; ``addresses`` of files too large for
-    the call, which must lie below `inputs`; or ``instances`` as they are.
+    the call, which must lie below `inputs`; rows with a list of files or addresses each; or
+    ``instances`` as they are.
 
     >>> read_instances(b'{"columns": ["age"], "rows": [[61], [null]]}')
     [{'age': 61}, {'age': None}]
@@ -123,16 +124,30 @@ def read_instances(body: bytes, inputs: str = "") -> list[Any]:
         sent = json.loads(body)
         if "rows" in sent:
             columns = sent["columns"]
-            return [dict(zip(columns, row, strict=True)) for row in sent["rows"]]
-        if "files" in sent:
-            return [base64.b64decode(text, validate=True) for text in sent["files"]]
-        if "addresses" in sent:
-            return [_fetch(address, inputs) for address in sent["addresses"]]
+            rows = [dict(zip(columns, row, strict=True)) for row in sent["rows"]]
+            return _with_files(rows, sent, inputs)
+        if "files" in sent or "addresses" in sent:
+            return _files(sent, inputs)
         return list(sent["instances"])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, binascii.Error):
         raise Refused(
             400, "the body is not JSON with columns and rows, files or instances"
         ) from None
+
+
+def _with_files(rows: list[Any], sent: dict[str, Any], inputs: str) -> list[Any]:
+    """Put the files of each case beside its named inputs, as ``files``."""
+    for kind in ("files", "addresses"):
+        if kind in sent:
+            pairs = zip(rows, sent[kind], strict=True)
+            return [{**row, "files": _files({kind: held}, inputs)} for row, held in pairs]
+    return rows
+
+
+def _files(sent: dict[str, Any], inputs: str) -> list[bytes]:
+    if "files" in sent:
+        return [base64.b64decode(text, validate=True) for text in sent["files"]]
+    return [_fetch(address, inputs) for address in sent["addresses"]]
 
 
 def _fetch(address: str, inputs: str) -> bytes:

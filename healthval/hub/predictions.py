@@ -23,6 +23,7 @@ from healthval.contracts.base import canonical_json, digest, read_wire
 from healthval.contracts.model import InputContract, ModelRecord
 from healthval.contracts.prediction import (
     MAX_INLINE_BYTES,
+    CombinedInstances,
     DicomInstances,
     Prediction,
     PredictionAnswer,
@@ -31,6 +32,7 @@ from healthval.contracts.prediction import (
     UploadTicket,
     check_instances,
     out_of_range,
+    uploads_of,
 )
 from healthval.hub import access, registry
 from healthval.hub.access import Subject
@@ -53,6 +55,7 @@ LEASE_SECONDS = 10
 KEEP_SECONDS = 86_400
 TICKET_SECONDS = 300
 QUICK_SECONDS = 2.0
+ROW_BYTES = 64 * 1024  # left for a case's row beside its files
 HOST_ATTEMPTS = 6
 # Folder of the object store -> partition of the index that says how long its objects are kept.
 KEPT = {"requests": "predictions", "answers": "predictions", "uploads": "uploads"}
@@ -104,15 +107,15 @@ class Uploads:
             raise Refusal(422, "The file is not the one the address was made for", "ask again")
         self.backend.objects.put_if_absent(place.key, data)
 
-    def instance(self, site: str, upload: str) -> dict[str, Any]:
-        """Hand a file to the model host: in the call when it fits, else by its address."""
-        key = _upload_key(site, upload)
-        data = self.backend.objects.get(key)
-        if data[128:132] != b"DICM":
-            raise ModelFailed("the file is not DICOM")
-        if len(data) > MAX_INLINE_BYTES - 1024:
-            return {"addresses": [self.backend.objects.address(key)]}
-        return {"files": [base64.b64encode(data).decode()]}
+    def instance(self, site: str, uploads: Iterable[str]) -> dict[str, Any]:
+        """Hand files to the model host: in the call when they fit, else by their addresses."""
+        keys = [_upload_key(site, upload) for upload in uploads]
+        files = [self.backend.objects.get(key) for key in keys]
+        if any(data[128:132] != b"DICM" for data in files):
+            raise ModelFailed("a file is not DICOM")
+        if sum(len(data) for data in files) > MAX_INLINE_BYTES - ROW_BYTES:
+            return {"addresses": [self.backend.objects.address(key) for key in keys]}
+        return {"files": [base64.b64encode(data).decode() for data in files]}
 
     def check_held(self, site: str, uploads: Iterable[str]) -> None:
         """Refuse uploads that this site has not made."""
@@ -194,8 +197,8 @@ class Predictions:
             held = self.backend.index.get("predictions", key)
             if held is not None and held.value["status"] != "failed":
                 return held.value["status"] == "pending", []
-            if isinstance(request.instances, DicomInstances):
-                self.uploads.check_held(site, request.instances.uploads)
+            if uploads := uploads_of(request.instances):
+                self.uploads.check_held(site, uploads)
             grant = access.require(self.backend, site, _subject(request))
             note = Write(
                 "predictions",
@@ -241,8 +244,7 @@ class Predictions:
             _note(error)
             self._finish(site, batch, "failed")
         self.backend.objects.delete(_request_key(site, batch))
-        if isinstance(request.instances, DicomInstances):
-            self.uploads.remove(site, request.instances.uploads)
+        self.uploads.remove(site, uploads_of(request.instances))
 
     def _finish(self, site: str, batch: str, status: str) -> None:
         def plan() -> tuple[None, list[Write]]:
@@ -255,26 +257,46 @@ class Predictions:
         record(self.backend, "hub", f"prediction.{status}", batch, plan)
 
     def _score(self, site: str, model: ModelRecord, request: PredictionRequest) -> list[Prediction]:
-        if isinstance(request.instances, DicomInstances):
-            pairs = zip(request.cases, request.instances.uploads, strict=True)
-            return [self._score_file(site, model, case, upload) for case, upload in pairs]
-        table = request.instances
-        outside = out_of_range(model.registration.inputs, table)
-        rows = [row for i, row in enumerate(table.rows) if i not in outside]
-        scores = self._invoke(model, {"columns": table.columns, "rows": rows}) if rows else []
-        if len(scores) != len(rows):
-            raise ModelFailed("the host gave another number of scores")
-        left = iter(scores)
+        sent = request.instances
+        if isinstance(sent, DicomInstances):
+            files = zip(request.cases, sent.uploads, strict=True)
+            return [self._score_case(site, model, case, {}, [upload]) for case, upload in files]
+        outside = out_of_range(model.registration.inputs, sent)
+        rows = [i for i in range(len(sent.rows)) if i not in outside]
+        if isinstance(sent, CombinedInstances):
+            scored = [
+                self._score_case(
+                    site,
+                    model,
+                    request.cases[i],
+                    {"columns": sent.columns, "rows": [sent.rows[i]]},
+                    sent.uploads[i],
+                )
+                for i in rows
+            ]
+        else:
+            table = {"columns": sent.columns, "rows": [sent.rows[i] for i in rows]}
+            scores = self._invoke(model, table) if rows else []
+            if len(scores) != len(rows):
+                raise ModelFailed("the host gave another number of scores")
+            scored = [
+                _prediction(request.cases[i], score) for i, score in zip(rows, scores, strict=True)
+            ]
+        left = iter(scored)
         return [
-            Prediction(case=case, reason="input_out_of_range")
-            if i in outside
-            else _prediction(case, next(left))
+            Prediction(case=case, reason="input_out_of_range") if i in outside else next(left)
             for i, case in enumerate(request.cases)
         ]
 
-    def _score_file(self, site: str, model: ModelRecord, case: str, upload: str) -> Prediction:
+    def _score_case(
+        self, site: str, model: ModelRecord, case: str, row: dict[str, Any], uploads: Iterable[str]
+    ) -> Prediction:
+        """Score one case with files; one that fails does not take the batch with it."""
         try:
-            return _prediction(case, self._invoke(model, self.uploads.instance(site, upload))[0])
+            files = self.uploads.instance(site, uploads)
+            if row:  # the files of one case are one instance
+                files = {kind: [held] for kind, held in files.items()}
+            return _prediction(case, self._invoke(model, row | files)[0])
         except (ModelFailed, KeyError, IndexError):
             return Prediction(case=case, reason="model_failed")
 

@@ -2,6 +2,7 @@
 
 from healthval.predict.answers import AnswerCache
 from healthval.predict.canary import canary_cases
+from healthval.predict.images import ImageCases, deidentify_images, find_images, image_cases
 from healthval.predict.predictions import Predictions, predict
 
-__all__ = ["AnswerCache", "Predictions", "canary_cases", "predict"]
+__all__ = ["AnswerCache", "ImageCases", "Predictions", "canary_cases", "deidentify_images", "find_images", "image_cases", "predict"]  # fmt: skip

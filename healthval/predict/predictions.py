@@ -2,7 +2,9 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -11,22 +13,27 @@ from tqdm.auto import tqdm
 
 from healthval.client import Client, wire_bytes
 from healthval.contracts.base import canonical_json, digest
-from healthval.contracts.model import ModelRecord
+from healthval.contracts.model import InputContract, ModelRecord
 from healthval.contracts.prediction import (
     MAX_INLINE_BYTES,
+    CombinedInstances,
+    DicomInstances,
+    Instances,
     Prediction,
     PredictionRequest,
     TableInstances,
-    Value,
+    check_rows,
 )
 from healthval.deid import DeidentifiedCases
 from healthval.disclosure import Ledger
 from healthval.errors import PredictionError
 from healthval.predict.answers import AnswerCache, input_digest
 from healthval.predict.canary import canary_cases
+from healthval.predict.images import ImageCases
 
 BATCH = 500
-Row = tuple[Value, ...]
+IMAGE_BATCH = 20
+UPLOADS_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -58,25 +65,18 @@ class Desk:
     plan_hash: str
 
     def ask(
-        self, model: ModelRecord, cases: Sequence[str], columns: Sequence[str], rows: Sequence[Row]
+        self, model: ModelRecord, cases: Sequence[str], instances: Instances
     ) -> dict[str, Prediction]:
-        """Send one batch of de-identified rows and return the answers by case id."""
+        """Send one batch of de-identified cases and return the answers by case id."""
         card = model.registration.card
         request = PredictionRequest(
             model=card.name,
             version=card.version,
             plan_hash=self.plan_hash,
             cases=tuple(cases),
-            instances=TableInstances(columns=tuple(columns), rows=tuple(rows)),
+            instances=instances,
         )
-        payload = wire_bytes(request)
-        self.ledger.record_payload(
-            sha256=hashlib.sha256(payload).hexdigest(),
-            n_bytes=len(payload),
-            n_cases=len(cases),
-            model=card.name,
-            version=card.version,
-        )
+        self._record(wire_bytes(request), model, len(cases))
         answer = self.client.predict(request)
         if answer.status != "done":
             raise PredictionError(
@@ -88,25 +88,49 @@ class Desk:
             )
         return _pair(cases, answer.predictions)
 
+    def upload(self, files: Sequence[bytes], model: ModelRecord) -> list[str]:
+        """Send de-identified files and return the ids to predict them by, in their order."""
+        for data in files:
+            self._record(data, model, 1)
+        card = model.registration.card
+        send = partial(
+            self.client.upload, model=card.name, version=card.version, plan_hash=self.plan_hash
+        )
+        with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
+            return list(pool.map(send, files))
 
-def predict(cases: DeidentifiedCases, model: ModelRecord, desk: Desk) -> Predictions:
+    def _record(self, payload: bytes, model: ModelRecord, n_cases: int) -> None:
+        card = model.registration.card
+        self.ledger.record_payload(
+            sha256=hashlib.sha256(payload).hexdigest(),
+            n_bytes=len(payload),
+            n_cases=n_cases,
+            model=card.name,
+            version=card.version,
+        )
+
+
+def predict(cases: DeidentifiedCases | ImageCases, model: ModelRecord, desk: Desk) -> Predictions:
     """Ask the model for every case it has not answered yet.
 
-    The canary runs before and after; answers already in the cache are not asked for again.
+    A table model's canary runs before and after; answers already in the cache are not asked for
+    again.
 
     Raises
     ------
     PredictionError
-        If answers are missing, doubled or from another model version.
+        If a case does not fit the model's input contract (nothing is sent then), or answers are
+        missing, doubled or from another model version.
     """
+    _check(cases, model.registration.inputs)
     before = _ask_canary(model, desk)
-    inputs = [input_digest(cases.columns, row) for row in cases.rows]
+    inputs = list(_input_digests(cases))
     known = desk.cache.get(model.digest, inputs)
     todo = [i for i, key in enumerate(inputs) if key not in known]
-    batches = list(_batches(cases.rows, todo))
+    batches = list(_batches(cases, todo))
     for batch in tqdm(batches, desc="predict", unit="batch", disable=len(batches) < 2):
         ids = [cases.cases[i] for i in batch]
-        answers = desk.ask(model, ids, cases.columns, [cases.rows[i] for i in batch])
+        answers = desk.ask(model, ids, _instances(cases, batch, model, desk))
         desk.cache.put(model.digest, {inputs[i]: answers[cases.cases[i]] for i in batch})
         known |= {
             inputs[i]: (answers[cases.cases[i]].score, answers[cases.cases[i]].reason)
@@ -124,12 +148,53 @@ def predict(cases: DeidentifiedCases, model: ModelRecord, desk: Desk) -> Predict
     )
 
 
-def _batches(rows: Sequence[Row], todo: Sequence[int]) -> Iterator[list[int]]:
+def _check(cases: DeidentifiedCases | ImageCases, contract: InputContract) -> None:
+    """Refuse at the site what the hub would refuse, before anything is sent."""
+    try:
+        check_rows(contract, cases.columns, cases.rows)
+    except ValueError as misfit:
+        raise PredictionError(
+            f"the cases do not fit the model's input contract: {misfit}; correct the plan's table"
+        ) from None
+    if contract.kind == "dicom" and isinstance(cases, ImageCases):
+        several = [i for i, files in enumerate(cases.files) if len(files) != 1]
+        if several:
+            raise PredictionError(
+                f"{len(several)} of {len(cases.files)} cases have several images, the model takes"
+                f" one file a case (first at case {several[0]}); narrow 'images' in the plan"
+            )
+
+
+def _input_digests(cases: DeidentifiedCases | ImageCases) -> Iterator[str]:
+    if not isinstance(cases, ImageCases):
+        yield from (input_digest(cases.columns, row) for row in cases.rows)
+        return
+    for files, row in zip(cases.files, cases.rows, strict=True):
+        marks = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+        yield input_digest([*cases.columns, *("file" for _ in marks)], [*row, *marks])
+
+
+def _instances(
+    cases: DeidentifiedCases | ImageCases, batch: Sequence[int], model: ModelRecord, desk: Desk
+) -> Instances:
+    rows = tuple(cases.rows[i] for i in batch)
+    if not isinstance(cases, ImageCases):
+        return TableInstances(columns=cases.columns, rows=rows)
+    files = [file.read_bytes() for i in batch for file in cases.files[i]]
+    held = iter(desk.upload(files, model))
+    uploads = tuple(tuple(next(held) for _ in cases.files[i]) for i in batch)
+    if model.registration.inputs.kind == "dicom":
+        return DicomInstances(uploads=tuple(files[0] for files in uploads))
+    return CombinedInstances(columns=cases.columns, rows=rows, uploads=uploads)
+
+
+def _batches(cases: DeidentifiedCases | ImageCases, todo: Sequence[int]) -> Iterator[list[int]]:
+    largest = IMAGE_BATCH if isinstance(cases, ImageCases) else BATCH
     batch: list[int] = []
     size = 0
     for i in todo:
-        row_size = len(canonical_json(list(rows[i]))) + 32
-        if batch and (len(batch) == BATCH or size + row_size > MAX_INLINE_BYTES // 2):
+        row_size = len(canonical_json(list(cases.rows[i]))) + 32
+        if batch and (len(batch) == largest or size + row_size > MAX_INLINE_BYTES // 2):
             yield batch
             batch, size = [], 0
         batch.append(i)
@@ -155,5 +220,6 @@ def _ask_canary(model: ModelRecord, desk: Desk) -> str | None:
     if contract.kind != "table" or not contract.fields:
         return None
     ids, rows = canary_cases(contract)
-    answers = desk.ask(model, ids, [f.name for f in contract.fields], rows)
+    columns = tuple(f.name for f in contract.fields)
+    answers = desk.ask(model, ids, TableInstances(columns=columns, rows=rows))
     return digest([answers[i].score for i in ids])

@@ -1,10 +1,11 @@
-"""`healthval demo`: the seven steps over real HTTP, on this machine, with real patients."""
+"""`healthval demo`: the seven steps over real HTTP, on this machine, with patients of one track."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tqdm.auto import tqdm
 
@@ -13,7 +14,7 @@ from healthval.contracts.access import AccessDecision
 from healthval.errors import HealthvalError
 from healthval.evaluation import open_credential
 from healthval.plan import Plan, load_plan
-from healthval.runner.demo_inputs import SITES, DemoSite, record_inputs
+from healthval.runner.demo_tracks import Scene, scene
 from healthval.runner.embedded import embedded_hub, locked
 from healthval.runner.execute import run
 from healthval.runner.parameters import EvaluateParameters, ProvisionParameters, ReportParameters
@@ -27,6 +28,7 @@ class Stage:
 
     folder: Path
     hub_url: str
+    scene: Scene
 
     @property
     def inputs(self) -> Path:
@@ -38,38 +40,44 @@ class Stage:
         """The operator's private key."""
         return self.folder / "operator" / "operator.key"
 
-    def site(self, site: DemoSite) -> Path:
+    def site(self, site: Any) -> Path:
         """A site's own folder, with its ledger."""
-        return self.folder / "sites" / site.folder
+        return self.folder / "sites" / str(site.folder)
 
 
-def run_demo(folder: Path) -> list[str]:
+def run_demo(folder: Path, track: str = "table") -> list[str]:
     """Run the whole path once; a run that was cut short is completed, not repeated.
+
+    Parameters
+    ----------
+    folder : the products of a track other than `table` lie in a folder of its name below
 
     Returns
     -------
     At most 15 lines for the newcomer.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    steps = tqdm(total=len(SITES) + 3, desc="healthval demo", unit="step", leave=False)
-    with locked(folder / ".lock"), steps:
-        record_inputs(folder / "inputs")
+    played = scene(track)
+    home = folder if track == "table" else folder / track
+    home.mkdir(parents=True, exist_ok=True)
+    steps = tqdm(total=len(played.sites) + 3, desc="healthval demo", unit="step", leave=False)
+    with locked(home / ".lock"), steps:
+        played.record(home / "inputs")
         steps.update()
-        open_credential(folder / "operator" / "operator.key")
-        with embedded_hub(folder / "hub", folder / "operator" / "operator.key.pub") as hub_url:
-            stage = Stage(folder, hub_url)
+        open_credential(home / "operator" / "operator.key")
+        with embedded_hub(home / "hub", home / "operator" / "operator.key.pub") as hub_url:
+            stage = Stage(home, hub_url, played)
             plan = load_plan(stage.inputs / "plan.yaml")
             _provision(stage)
             steps.update()
             with _approving(stage, plan):
-                for site in SITES:
+                for site in played.sites:
                     _evaluate(stage, site)
                     steps.update()
             _report(stage)
             steps.update()
     from healthval.runner.demo_summary import summary
 
-    return summary(folder)
+    return summary(home, played)
 
 
 def _provision(stage: Stage) -> None:
@@ -82,15 +90,15 @@ def _provision(stage: Stage) -> None:
     run(parameters, stage.folder / "runs")
 
 
-def _evaluate(stage: Stage, site: DemoSite) -> None:
+def _evaluate(stage: Stage, site: Any) -> None:
     parameters = EvaluateParameters(
         hub_url=stage.hub_url,
         site_folder=stage.site(site),
         site_label=site.label,
         plan=stage.inputs / "plan.yaml",
-        table=stage.inputs / site.folder / "cohort.csv",
         wait_seconds=APPROVAL_SECONDS,
         send=True,
+        **stage.scene.sources(stage.inputs, site),
     )
     run(parameters, stage.site(site))
 
@@ -119,7 +127,7 @@ def _approving(stage: Stage, plan: Plan) -> Iterator[None]:
 
 
 def _approve(stage: Stage, plan: Plan, done: threading.Event) -> None:
-    labels = {site.label for site in SITES}
+    labels = {site.label for site in stage.scene.sites}
     with Client(stage.hub_url, Credential.load(stage.operator_key)) as client:
         while not done.wait(0.2):
             try:

@@ -8,45 +8,49 @@ from typing import Any
 from healthval.costs.model import estimate, idle, overhead
 from healthval.costs.prices import load_prices
 from healthval.disclosure import Ledger
-from healthval.plan import load_plan
-from healthval.runner.demo_inputs import SITES
+from healthval.runner.demo_tracks import Scene
 
 Numbers = dict[str, Any]
 
 
-def summary(folder: Path) -> list[str]:
+def summary(folder: Path, scene: Scene) -> list[str]:
     """At most 15 lines: what was judged, what left, what it would have cost, where to look."""
     study: Numbers = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["study"]
-    plan = load_plan(folder / "inputs" / "plan.yaml")
     sent = [
         e
-        for site in SITES
+        for site in scene.sites
         for e in Ledger(folder / "sites" / site.folder / "ledger.jsonl").entries()
     ]
     return [
-        "Real patients (Wisconsin breast cancer, 569); the three sites are a split of them, names and dates invented.",
-        *_numbers(study, plan.thresholds),
+        scene.told,
+        *_numbers(study, scene.condition),
         *_sent(sent),
-        _cost(study, len(SITES)),
+        _cost(study, scene),
         *_products(folder),
         f"next         healthval verify {folder}   healthval ledger show {folder}/sites/north   healthval doctor",
     ]
 
 
-def _numbers(study: Numbers, thresholds: tuple[float, ...]) -> Iterator[str]:
-    yield f"n            {_total(study['n'])} cases, {_total(study['n_events'])} malignant, at {study['k']} sites"
+def _numbers(study: Numbers, condition: str) -> Iterator[str]:
+    yield f"n            {_total(study['n'])} cases, {_total(study['n_events'])} {condition}, at {study['k']} sites"
     values = ", ".join(
         f"{site['value']:.2f}" for site in study["auroc"]["sites"] if site["value"] is not None
     )
     yield f"AUROC        {_measure(study['auroc'])}; at the sites {values}"
     yield f"calibration  O:E {_measure(study['oe'])}, slope {_measure(study['slope'])}"
     for threshold in study["thresholds"]:
-        counts = threshold["counts"]
-        if counts:
-            rates = ", ".join(
-                f"{name} {counts[name]['value']:.2f}" for name in ("sensitivity", "specificity")
-            )
-            yield f"at {threshold['threshold']:<10g}{rates}, summed over {counts['k']} of {study['k']} sites (small cells stay at home)"
+        yield from _rates(threshold, study["k"])
+
+
+def _rates(threshold: Numbers, k: int) -> Iterator[str]:
+    counts = threshold["counts"]
+    names = [n for n in ("sensitivity", "specificity") if counts and counts[n]["value"] is not None]
+    if names:
+        rates = ", ".join(f"{name} {counts[name]['value']:.2f}" for name in names)
+        over = f"{counts['k']} of {k} sites" if counts["k"] else "the sites that show them"
+        yield f"at {threshold['threshold']:<10g}{rates}, summed over {over} (small cells stay at home)"
+    else:
+        yield f"at {threshold['threshold']:<10g}small cells of every site stay at home"
 
 
 def _sent(entries: list[Any]) -> Iterator[str]:
@@ -58,13 +62,17 @@ def _sent(entries: list[Any]) -> Iterator[str]:
     )
 
 
-def _cost(study: Numbers, n_sites: int) -> str:
+def _cost(study: Numbers, scene: Scene) -> str:
     prices = load_prices()
     # Rows travel in batches; counting each case as a call of its own is the upper bound.
     used = estimate(
-        study["n"]["lower"], memory_mb=1024, seconds=0.05, megabytes=0.001, prices=prices
+        study["n"]["lower"],
+        memory_mb=scene.memory_mb,
+        seconds=0.05,
+        megabytes=scene.megabytes,
+        prices=prices,
     )
-    used += overhead(prices) * n_sites
+    used += overhead(prices) * len(scene.sites)
     return f"on AWS       at most ${used.usd:.4f} for this study; ${idle(prices).usd:.2f} a month while nobody evaluates"
 
 

@@ -71,8 +71,8 @@ def by_label(submissions: Iterable[SiteSubmission]) -> dict[str, Submission]:
     return found
 
 
-def plan_facts(plan: Plan) -> PlanFacts:
-    """What the report tells of the plan."""
+def plan_facts(plan: Plan, released: Iterable[Submission] = ()) -> PlanFacts:
+    """What the report tells of the plan; amended where a site had registered another before."""
     return PlanFacts(
         title=plan.title,
         target_condition=plan.target_condition,
@@ -83,6 +83,9 @@ def plan_facts(plan: Plan) -> PlanFacts:
             for c in plan.acceptance
         ),
         plan_hash=plan.hash,
+        amended=any(submission.plan_amended for submission in released),
+        planned_cases=plan.sample_size.planned_cases,
+        sample_size_rationale=plan.sample_size.rationale,
     )
 
 

@@ -7,16 +7,18 @@ needs of that kind is named by the path of a file that only its owner can read.
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from healthval.contracts.base import Line
 from healthval.errors import UsageError
 from healthval.plan import explain
 
+# An empty text is how a notebook's cell says "none".
+MaybePath = Annotated[Path | None, BeforeValidator(lambda value: None if value == "" else value)]
 HubUrl = Annotated[str, Field(pattern=r"^https://[^\s@]+$|^http://127\.0\.0\.1:[0-9]+$")]
 
 
@@ -78,7 +80,10 @@ class EvaluateParameters(NotebookParameters):
     site_folder: Path = Field(description="folder with the site's key, secret, ledger and answers")
     site_label: Line = Field(description="the site's name as the operator shall see it")
     plan: Path = Field(description="the study's plan (YAML)")
-    table: Path = Field(description="the patients: CSV or Parquet")
+    table: MaybePath = Field(description="the patients: CSV or Parquet; empty: the first view")
+    resources: MaybePath = Field(None, description="folder or file with FHIR resources, if any")
+    images: MaybePath = Field(None, description="folder with the patients' DICOM files, if any")
+    linked: dict[str, Path] = Field({}, description="files of the plan's linked tables, by name")
     wait_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
         0, description="how long to wait for the operator's approval"
     )
@@ -136,7 +141,8 @@ def read_parameters(file: Path | None) -> dict[str, Any]:
 
 
 def _type_name(annotation: Any) -> str:
-    return getattr(annotation, "__name__", "str").lower().replace("path", "file")
+    kind = Path if Path in get_args(annotation)[:1] else annotation
+    return getattr(kind, "__name__", "str").lower().replace("path", "file")
 
 
 def _default(field: FieldInfo) -> str:

@@ -146,9 +146,13 @@ def test_cases_fit_the_wire_and_keep_their_order():
     )
     assert dict(sent.actions) == {
         "age_capped": 9,
-        "level_merged": 1,
         "pseudonym": 40,
     }
+
+
+def test_a_models_input_keeps_its_declared_level_however_rare():
+    sent = cases(sex=["X", *["F"] * 39])
+    assert [row[1] for row in sent.rows] == ["X", *["F"] * 39]
 
 
 @pytest.mark.parametrize("name", ["visit", "mrn", "seen", "zip", "sepsis", "note"])

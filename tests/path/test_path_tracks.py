@@ -1,0 +1,519 @@
+"""Images and FHIR resources of the same invented patients go through the whole path.
+
+What is recomputed here is read from the recorded inputs by other code than the project's: json,
+csv, pydicom and scikit-learn.
+"""
+
+import csv
+import hashlib
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pydicom
+import pytest
+import yaml
+from sklearn.metrics import roc_auc_score
+
+from healthval.client import Client, Credential
+from healthval.contracts.access import AccessDecision
+from healthval.contracts.table import Eligibility
+from healthval.deid.audit import Leak
+from healthval.disclosure import Ledger, release, releases
+from healthval.errors import AccessDenied, CohortError, LeakFound, PlanError, PredictionError
+from healthval.evaluation import Site, Sources, cohort_of, evaluate, gate_policy, request_access
+from healthval.plan import load_plan
+from healthval.runner import synthetic
+from healthval.runner.demo_tracks import INVENTED
+from healthval.runner.embedded import embedded_hub
+from healthval.runner.provision import pack_artefact, read_registration
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+TRACKS = ("fhir", "imaging")
+PRODUCTS = ("report.html", "report.pdf", "metrics.json")
+LOINC = {"lactate": "2524-7", "heart_rate": "8867-4", "crp": "1988-5"}
+SPELLED = {"yes": True, "1": True, "no": False, "0": False, "0.0": False}
+
+
+# --- read again, by other means ----------------------------------------------------------------
+
+
+def vendor_weights(track):
+    """The synthetic signal's own weights for the features of a track."""
+    whole = synthetic.VENDOR_WEIGHTS
+    wanted = load_plan(EXAMPLES / track / "plan.yaml").inputs
+    at = [whole["features"].index(name) for name in wanted]
+    weights = {key: [whole[key][i] for i in at] for key in ("mean", "sd", "coefficients")}
+    if track == "imaging":
+        weights = {key: [*values, {"mean": 260, "sd": 150, "coefficients": 1}[key]]
+                   for key, values in weights.items()}  # fmt: skip
+        wanted = (*wanted, "opacity")
+    return weights | {"features": list(wanted), "intercept": -0.5}
+
+
+def age_at(born, day):
+    return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
+
+
+def records(bundles):
+    """Birth date and measurements of each patient, straight from the Bundles."""
+    found = {}
+    for path in bundles.glob("*.json"):
+        resources = [entry["resource"] for entry in json.loads(path.read_text())["entry"]]
+        patient = next(r for r in resources if r["resourceType"] == "Patient")
+        values = {
+            name: r["valueQuantity"]["value"]
+            for r in resources
+            if r["resourceType"] == "Observation"
+            for name, code in LOINC.items()
+            if r["code"]["coding"][0]["code"] == code
+        }
+        found[patient["id"]] = {"born": date.fromisoformat(patient["birthDate"]), **values}
+    return found
+
+
+def opacities(images):
+    found = {}
+    for path in images.glob("*.dcm") if images.exists() else ():
+        film = pydicom.dcmread(path)
+        pixels = film.pixel_array.astype(float)
+        middle = len(pixels) // 2
+        found[film.AccessionNumber] = pixels[middle:].mean() - pixels[:middle].mean()
+    return found
+
+
+def expected(home, weights):
+    """Reference and score of each judged case of a site."""
+    people, films = records(home / "bundles"), opacities(home / "images")
+    truth, scores = [], []
+    for row in csv.DictReader((home / "labels.csv").read_text().splitlines()):
+        verdict = SPELLED.get(row["pneumonia"].strip().lower())
+        if verdict is None or row["mrn"] not in people:
+            continue
+        person = people[row["mrn"]]
+        age = min(90, age_at(person["born"], date.fromisoformat(row["admitted"])))
+        seen = {**person, "age": age, "opacity": films.get(row["accession"])}
+        z = [
+            c * (seen[name] - m) / s
+            for name, m, s, c in zip(
+                weights["features"], weights["mean"], weights["sd"], weights["coefficients"],
+                strict=True,
+            )
+        ]  # fmt: skip
+        truth.append(verdict)
+        scores.append(1 / (1 + math.exp(-weights["intercept"] - sum(z))))
+    return np.array(truth), np.array(scores)
+
+
+def planted(home):
+    """Names, numbers, dates and UIDs of every patient of a site, as they stand in the sources."""
+    found = set()
+    for row in csv.DictReader((home / "labels.csv").read_text().splitlines()):
+        found |= {row["accession"], row["mrn"], row["admitted"], row["comment"]}
+    for path in (home / "bundles").glob("*.json"):
+        patient = json.loads(path.read_text())["entry"][0]["resource"]
+        name = patient["name"][0]
+        found |= {patient["birthDate"], f"{name['given'][0]} {name['family']}"}
+    for path in (home / "images").glob("*.dcm") if (home / "images").exists() else ():
+        film = pydicom.dcmread(path, stop_before_pixels=True)
+        found |= {str(film[k].value) for k in ("PatientName", "PatientID", "PatientBirthDate",
+                  "StudyDate", "SOPInstanceUID", "StudyInstanceUID", "AccessionNumber")}  # fmt: skip
+    return {value for value in found if len(value) > 4}
+
+
+def found_in(needles, data):
+    text = data.decode("latin-1")
+    return [needle for needle in needles if needle in text]
+
+
+# --- one hub for all that is quick -------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    """A hub that serves both tracks' models, and one invented site."""
+    folder = tmp_path_factory.mktemp("tracks")
+    Credential.create(folder / "operator.key")
+    synthetic.write_site(folder / "site", n=60, seed=4)
+    with embedded_hub(folder / "hub", folder / "operator.key.pub") as url:
+        operator = Client(url, Credential.load(folder / "operator.key"))
+        for track in TRACKS:
+            vendor = shutil.copytree(EXAMPLES / track / "vendor", folder / track)
+            weights = vendor / "artefact" / "weights.json"
+            weights.write_text(json.dumps(vendor_weights(track)))
+            registration = read_registration(vendor / "registration.yaml", vendor / "artefact")
+            operator.register_model(registration, pack_artefact(vendor / "artefact"))
+            operator.start_model(registration.card.name, registration.card.version)
+        yield folder, url, operator
+        operator.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def enter(house, tmp_path):
+    """Let a new site in under a plan; gives site and client."""
+    _, url, operator = house
+    opened = []
+
+    def let_in(plan, folder="home"):
+        site = Site.open(tmp_path / folder)
+        client = Client(url, site.credential)
+        opened.append(client)
+        grant = request_access(plan, client, site=site, label="Test site")
+        if grant.status == "requested":
+            operator.decide_access(grant, AccessDecision(status="approved"))
+        return site, client
+
+    yield let_in
+    for client in opened:
+        client.close()
+
+
+def plan_of(track, **changes):
+    return load_plan(EXAMPLES / track / "plan.yaml").model_copy(update=changes)
+
+
+def read(home, plan, labels="labels.csv", bundles="bundles"):
+    return cohort_of(plan, Sources(home / labels, home / bundles))
+
+
+def payloads(site):
+    return [entry.body for entry in site.ledger.entries() if entry.kind == "payload"]
+
+
+@pytest.mark.parametrize("track", TRACKS)
+def test_numbers_equal_scikit_learns_on_the_recorded_inputs(house, enter, track):
+    home = house[0] / "site"
+    plan = plan_of(track)
+    site, client = enter(plan)
+    result = evaluate(plan, read(home, plan), client, site=site, images=home / "images")
+    truth, scores = expected(home, vendor_weights(track))
+    assert result.evaluation.n == len(truth)
+    assert sorted(result.scores) == pytest.approx(sorted(scores))
+    assert result.evaluation.auroc.value == pytest.approx(roc_auc_score(truth, scores))
+    assert result.dates == "removed"
+    assert not result.plan_amended
+    assert dict(result.flow)["scored"] == len(truth)
+
+
+@pytest.mark.parametrize("track", TRACKS)
+def test_nothing_planted_leaves_and_all_that_leaves_is_in_the_ledger_first(
+    house, enter, monkeypatch, track
+):
+    home = house[0] / "site"
+    plan = plan_of(track)
+    site, client = enter(plan)
+    sent = []
+    send = client._send
+
+    def watching(method, target, body=b"", **options):
+        # What carries a patient's data: batches, and the files that are put where a ticket says.
+        if method == "PUT" or target == "/v1/predictions":
+            sent.append(body)
+            known = {body["sha256"] for body in payloads(site)}
+            assert hashlib.sha256(body).hexdigest() in known
+        return send(method, target, body, **options)
+
+    monkeypatch.setattr(client, "_send", watching)
+    result = evaluate(plan, read(home, plan), client, site=site, images=home / "images")
+    monkeypatch.undo()
+    message = release(result, gate_policy(plan), site.ledger)
+    needles = planted(home)
+    assert len(needles) > 200
+    assert len(sent) > (1 if track == "fhir" else result.evaluation.n)
+    hub = [p.read_bytes() for p in (house[0] / "hub").rglob("*") if p.is_file()]
+    for data in (*sent, message.payload, *hub):
+        assert not found_in(needles, data)
+    assert found_in(needles, (home / "labels.csv").read_bytes()), "the search itself works"
+
+
+def test_sources_are_only_read_and_the_hub_keeps_no_image(house, enter):
+    home = house[0] / "site"
+    before = {p: p.read_bytes() for p in home.rglob("*") if p.is_file()}
+    plan = plan_of("imaging")
+    site, client = enter(plan)
+    evaluate(plan, read(home, plan), client, site=site, images=home / "images")
+    assert {p: p.read_bytes() for p in home.rglob("*") if p.is_file()} == before
+    assert not [p for p in (house[0] / "hub").rglob("*.dcm") if p.is_file()]
+    first = len(payloads(site))
+    evaluate(plan, read(home, plan), client, site=site, images=home / "images")
+    assert len(payloads(site)) == first, "answers already paid for are not asked again"
+
+
+def test_table_1_and_subgroups_pass_the_gate(house, enter):
+    home = house[0] / "site"
+    plan = plan_of("fhir")
+    site, client = enter(plan)
+    result = evaluate(plan, read(home, plan), client, site=site)
+    assert {row.variable for row in result.table_one} == {
+        "age",
+        "sex",
+        "lactate",
+        "heart_rate",
+        "crp",
+    }
+    message = release(result, gate_policy(plan), site.ledger).submission
+    assert {row.variable for row in message.table_one} >= {"sex", "age"}
+
+
+# --- what must stop, and stop before anything is sent ------------------------------------------
+
+
+def test_a_leak_stops_the_batch_before_anything_is_sent(house, enter, monkeypatch):
+    home = house[0] / "site"
+    plan = plan_of("imaging")
+    site, client = enter(plan)
+    monkeypatch.setattr("healthval.deid.batch.search", lambda *_: [Leak("id", "(0010,0020)")])
+    with pytest.raises(LeakFound, match="withdrawn"):
+        evaluate(plan, read(home, plan), client, site=site, images=home / "images")
+    assert not payloads(site)
+    assert not list(site.folder.rglob("*.dcm"))
+
+
+def films(house, tmp_path, change, n=None):
+    """A copy of the site's films with some headers changed."""
+    folder = tmp_path / "films"
+    folder.mkdir()
+    for i, path in enumerate(sorted((house[0] / "site" / "images").glob("*.dcm"))):
+        film = pydicom.dcmread(path)
+        if n is None or i < n:
+            change(film)
+        film.save_as(folder / path.name)
+    return folder
+
+
+def put(**values):
+    def change(film):
+        for name, value in values.items():
+            setattr(film, name, value)
+
+    return change
+
+
+def test_films_that_may_carry_burned_in_text_stay_home_and_are_counted(house, enter, tmp_path):
+    plan = plan_of("imaging")
+    site, client = enter(plan)
+    folder = films(house, tmp_path, put(BurnedInAnnotation="YES"), n=5)
+    cohort = read(house[0] / "site", plan)
+    flow = dict(evaluate(plan, cohort, client, site=site, images=folder).flow)
+    assert 0 < flow["with_images"] - flow["images_deidentified"] <= 5
+    assert flow["scored"] == flow["images_deidentified"]
+
+
+REFUSED_FILMS = {
+    "of another patient": (put(PatientID="Zyxwvut-90210"), 3, "belong to another patient"),
+    "two under one number": (put(AccessionNumber="A04000001"), 3, "name more than one image"),
+    "of another modality": (put(Modality="CT"), None, "no image of the plan's modalities"),
+    "all burned in": (put(BurnedInAnnotation="YES"), None, "images that may leave"),
+    "of nobody here": (put(AccessionNumber="Zyxwvut-90210"), None, "with_images"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_FILMS)
+def test_films_that_do_not_fit_are_refused_and_nothing_is_sent(house, enter, tmp_path, name):
+    change, n, place = REFUSED_FILMS[name]
+    plan = plan_of("imaging")
+    site, client = enter(plan)
+    cohort = read(house[0] / "site", plan)
+    with pytest.raises(CohortError, match=place) as caught:
+        evaluate(plan, cohort, client, site=site, images=films(house, tmp_path, change, n))
+    for value in ("Zyxwvut", "A04", *synthetic.FAMILY):
+        assert value not in str(caught.value)
+    assert not payloads(site)
+
+
+def test_a_plan_with_images_needs_their_folder(house, enter):
+    plan = plan_of("imaging")
+    site, client = enter(plan)
+    with pytest.raises(CohortError, match="name their folder"):
+        evaluate(plan, read(house[0] / "site", plan), client, site=site)
+    assert not payloads(site)
+
+
+def test_plan_and_model_must_agree_on_inputs_images_and_modalities(house, enter):
+    home = house[0] / "site"
+    images = plan_of("imaging").images
+    for change, place in (
+        ({"images": None}, "differ in images"),
+        ({"inputs": ("age",)}, "names 1 inputs"),
+        ({"images": images.model_copy(update={"modalities": ("MG",)})}, "1 modalities"),
+    ):
+        plan = plan_of("imaging", **change)
+        site, client = enter(plan)
+        with pytest.raises(PlanError, match=place):
+            evaluate(plan, read(home, plan), client, site=site, images=home / "images")
+        assert not payloads(site)
+
+
+def changed_labels(house, tmp_path, change):
+    frame = pd.read_csv(house[0] / "site" / "labels.csv", dtype=str, keep_default_na=False)
+    change(frame)
+    frame.to_csv(tmp_path / "labels.csv", index=False)
+    return tmp_path / "labels.csv"
+
+
+def cell(column, row, value):
+    def change(frame):
+        frame.loc[row, column] = value
+
+    return change
+
+
+REFUSED_LABELS = {
+    "label outside its levels": (cell("pneumonia", 3, "Zyxwvut"), r"'pneumonia': 1 of .*row 3"),
+    "date that is none": (cell("admitted", 4, "31/12/2024"), r"'admitted': 1 of .*row 4"),
+    "case twice": (cell("accession", 5, "A04000001"), r"'accession': 1 of .*row 5"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_LABELS)
+def test_mistakes_in_the_label_table_are_refused_by_place(house, tmp_path, name):
+    change, place = REFUSED_LABELS[name]
+    labels = changed_labels(house, tmp_path, change)
+    with pytest.raises(CohortError, match=place) as caught:
+        cohort_of(plan_of("fhir"), Sources(labels, house[0] / "site" / "bundles"))
+    for value in ("Zyxwvut", "31/12", "A04"):
+        assert value not in str(caught.value)
+
+
+def test_a_wrong_unit_is_refused(house, tmp_path):
+    bundles = shutil.copytree(house[0] / "site" / "bundles", tmp_path / "bundles")
+    for path in sorted(bundles.glob("*.json"))[:2]:
+        path.write_text(path.read_text().replace("mmol/L", "mg/dL"))
+    with pytest.raises(CohortError, match=r"'lactate': 2 of .*mmol/L") as caught:
+        cohort_of(plan_of("fhir"), Sources(house[0] / "site" / "labels.csv", bundles))
+    assert "mg/dL" not in str(caught.value)
+
+
+def test_a_cohort_that_shrank_to_nothing_shows_its_flow(house):
+    nobody = Eligibility(step="centenarians", column="age", low=129)
+    plan = plan_of("fhir", eligibility=(nobody,))
+    with pytest.raises(CohortError, match="rows_read 62 > with_resources 60 > centenarians 0"):
+        read(house[0] / "site", plan)
+
+
+def test_partial_verification_is_declared_or_refused(house, enter):
+    whole = plan_of("fhir")
+    plan = plan_of("fhir", table=whole.table.model_copy(update={"verification": "complete"}))
+    site, client = enter(plan)
+    with pytest.raises(CohortError, match="verification: partial"):
+        evaluate(plan, read(house[0] / "site", plan), client, site=site)
+    assert not payloads(site)
+
+
+def test_values_the_models_contract_does_not_admit_are_refused_at_the_site(house, enter, tmp_path):
+    """A category where the model takes a number: counted, nothing sent."""
+    values = plan_of("fhir").model_dump(mode="json", exclude_defaults=True)
+    values["table"]["columns"]["heart_rate"] = {"kind": "category", "levels": {"Zyxwvut": "fast"}}
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(values))
+    bundles = shutil.copytree(house[0] / "site" / "bundles", tmp_path / "bundles")
+    for path in bundles.glob("*.json"):
+        bundle = json.loads(path.read_text())
+        for entry in bundle["entry"]:
+            code = entry["resource"].get("code", {}).get("coding", [{}])[0].get("code")
+            if code == LOINC["heart_rate"]:
+                entry["resource"]["valueQuantity"]["value"] = "Zyxwvut"
+        path.write_text(json.dumps(bundle))
+    plan = load_plan(tmp_path / "plan.yaml")
+    site, client = enter(plan)
+    cohort = cohort_of(plan, Sources(house[0] / "site" / "labels.csv", bundles))
+    with pytest.raises(
+        PredictionError, match=r"'heart_rate': \d+ of \d+ values are not a number"
+    ) as caught:
+        evaluate(plan, cohort, client, site=site)
+    assert "Zyxwvut" not in str(caught.value)
+    assert not payloads(site)
+
+
+# --- the plan, registered and amended ----------------------------------------------------------
+
+
+def test_a_plan_that_changed_after_registration_is_evaluated_as_amended(house, enter):
+    home = house[0] / "site"
+    first, changed = plan_of("fhir"), plan_of("fhir", thresholds=(0.3,))
+    enter(first)
+    site = Site.open(enter(first)[0].folder)
+    with Client(house[1], site.credential) as client, pytest.raises(AccessDenied):
+        evaluate(changed, read(home, changed), client, site=site)
+    site, client = enter(changed)
+    result = evaluate(changed, read(home, changed), client, site=site)
+    assert result.plan_amended
+    assert release(result, gate_policy(changed), site.ledger).submission.plan_amended
+    assert "AMENDED" in repr(site.register(changed))
+    assert "is registered" in repr(site.register(first))
+
+
+def test_another_study_is_no_amendment(enter):
+    site, _ = enter(plan_of("fhir"))
+    assert not site.register(plan_of("imaging")).amended
+
+
+def test_a_record_of_plans_that_cannot_be_read_stops_the_site(enter):
+    site, _ = enter(plan_of("fhir"))
+    for text in ("", "[1]", '{"a": []}', '{"a": {}}', "Zyxwvut"):
+        (site.folder / "plans.json").write_text(text)
+        with pytest.raises(PlanError, match=r"plans\.json") as caught:
+            site.register(plan_of("fhir"))
+        assert "Zyxwvut" not in str(caught.value)
+
+
+# --- the demo of both tracks -------------------------------------------------------------------
+
+
+def start(folder, track):
+    command = [sys.executable, "-m", "healthval", "demo", "--track", track, "--folder", str(folder)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def finish(process):
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err[-2000:]
+    return out
+
+
+def digests(home):
+    return {name: hashlib.sha256((home / name).read_bytes()).hexdigest() for name in PRODUCTS}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("track", TRACKS)
+def test_the_demo_of_a_track_survives_kill_9_and_repeats_its_bytes(tmp_path, track):
+    for seconds in (2.5, 9.0):
+        process = start(tmp_path, track)
+        time.sleep(seconds)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    out = finish(start(tmp_path, track))
+    assert len(out.splitlines()) <= 15
+    assert "invented" in out.lower()
+    home = tmp_path / track
+    before = digests(home)
+    finish(start(tmp_path, track))
+    assert digests(home) == before
+    weights = json.loads((home / "inputs/vendor/artefact/weights.json").read_text())
+    study = json.loads((home / "metrics.json").read_text())["study"]
+    values = {v["site"]: v["value"] for v in study["auroc"]["sites"]}
+    received = [p for p in (home / "hub").rglob("*") if p.is_file()]
+    received += [home / name for name in PRODUCTS]
+    data = b"\n".join(path.read_bytes() for path in received)
+    for site in INVENTED:
+        truth, scores = expected(home / "inputs" / site.folder, weights)
+        digits = len(str(values[site.label]).split(".")[1])
+        assert digits >= 2
+        assert values[site.label] == pytest.approx(
+            roc_auc_score(truth, scores), abs=0.51 * 10**-digits
+        )
+        assert not found_in(planted(home / "inputs" / site.folder), data)
+        ledger = Ledger(home / "sites" / site.folder / "ledger.jsonl")
+        assert len({r.sha256 for r in releases(ledger)}) == 1

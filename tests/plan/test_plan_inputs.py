@@ -1,0 +1,109 @@
+"""What a plan may name: columns, FHIR views, linked tables, images; dates and words as written."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from healthval.errors import PlanError
+from healthval.plan import load_plan
+
+EXAMPLE = yaml.safe_load((Path(__file__).parents[2] / "examples" / "plan.yaml").read_text())
+CANARY = "Zyxwvut-90210-Qqq"
+IMAGES = {"modalities": ["CR"], "on": "mrn"}
+VIEW = {
+    "resource": "Patient",
+    "select": [{"column": [{"name": "mrn", "path": "getResourceKey()"}]}],
+}
+LINKED = {
+    "name": "labs",
+    "table": {"columns": {"patient": {"kind": "id"}, "crp": {"kind": "number"}}},
+    "link": {"on": {"mrn": "patient"}},
+}
+
+
+def plan_of(tmp_path, **changes):
+    path = tmp_path / "plan.yaml"
+    values = {k: v for k, v in (EXAMPLE | changes).items() if v is not None}
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
+    return load_plan(path)
+
+
+def text_of(tmp_path, more):
+    path = tmp_path / "plan.yaml"
+    path.write_text(yaml.safe_dump(EXAMPLE) + more)
+    return load_plan(path)
+
+
+def test_a_model_may_read_images_alone_or_with_columns(tmp_path):
+    assert plan_of(tmp_path, inputs=None, images=IMAGES).inputs == ()
+    both = plan_of(tmp_path, images=IMAGES)
+    assert both.inputs
+    assert both.images.case == "study"
+
+
+def test_columns_of_a_linked_table_are_declared_too(tmp_path):
+    plan = plan_of(tmp_path, linkage=[LINKED], inputs=["crp"])
+    assert set(plan.columns) == {*plan.table.columns, "patient", "crp"}
+
+
+def test_dates_and_words_of_yaml_stay_as_written(tmp_path):
+    more = (
+        "eligibility:\n  - {step: recent, column: exam_date, not_before: 2024-02-01}\n"
+        "fhir:\n  on: mrn\n  views: {patients: {resource: Patient}}\n"
+    )
+    plan = text_of(tmp_path, more)
+    assert plan.eligibility[0].not_before == "2024-02-01"
+    assert plan.fhir.on == "mrn"
+
+
+def test_a_field_that_is_written_twice_is_refused(tmp_path):
+    with pytest.raises(PlanError, match="line"):
+        text_of(tmp_path, "thresholds: [0.9]\n")
+
+
+def test_what_the_order_of_columns_and_views_decides_is_hashed(tmp_path):
+    columns = EXAMPLE["table"]["columns"]
+    two = {"visit": {"kind": "id"}, **columns}
+    swapped = {"mrn": two["mrn"], **two}
+    first, second = (plan_of(tmp_path, table={"columns": c}).hash for c in (two, swapped))
+    assert first != second
+    views = {"a": VIEW, "b": VIEW}
+    hashes = {
+        plan_of(tmp_path, fhir={"on": "mrn", "views": v}).hash
+        for v in (views, dict(reversed(views.items())))
+    }
+    assert len(hashes) == 2
+
+
+BAD = {
+    "nothing to read": ({"inputs": None}, "'inputs', 'images' or both"),
+    "images by an unknown column": ({"images": IMAGES | {"on": CANARY}}, "images names 1"),
+    "patient of images unknown": ({"images": IMAGES | {"patient": CANARY}}, "images names 1"),
+    "eligibility on an unknown column": (
+        {"eligibility": [{"step": "adults", "column": CANARY, "low": 18}]},
+        "eligibility names 1",
+    ),
+    "linked by an unknown column": (
+        {"linkage": [LINKED | {"link": {"on": {CANARY: "patient"}}}]},
+        "linkage names 1",
+    ),
+    "two steps of one name": (
+        {"linkage": [LINKED], "eligibility": [{"step": "labs", "column": "mrn", "present": True}]},
+        "same name",
+    ),
+    "a kind that does not exist": (
+        {"table": {"columns": {"mrn": {"kind": CANARY}}}},
+        "none of 'id'",
+    ),
+    "dates that are kept": ({"dates": "kept"}, "dates"),
+    "a modality that is none": ({"images": IMAGES | {"modalities": [CANARY]}}, "modalities"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_plan_that_cannot_be_followed_is_refused_without_a_value(tmp_path, name):
+    change, place = BAD[name]
+    with pytest.raises(PlanError, match=place) as caught:
+        plan_of(tmp_path, **change)
+    assert CANARY not in str(caught.value)

@@ -1,0 +1,168 @@
+"""Images find their case, travel whole and in order, and only through the audited batch."""
+
+import pandas as pd
+import pydicom
+import pytest
+
+from healthval.cohort import read_table
+from healthval.contracts.model import InputContract, InputField
+from healthval.contracts.prediction import Prediction, PredictionAnswer
+from healthval.deid import Policy, Secret, case_id, uid
+from healthval.disclosure import Ledger
+from healthval.errors import CohortError, DeidentificationError, PredictionError
+from healthval.plan import ImageInputs
+from healthval.predict import (
+    AnswerCache,
+    ImageCases,
+    deidentify_images,
+    find_images,
+    image_cases,
+    predict,
+)
+from healthval.predict.predictions import Desk
+from healthval.runner import synthetic
+
+SECRET = Secret(b"k" * 32)
+COLUMNS = {"key": {"kind": "id"}, "who": {"kind": "cluster"}}
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory):
+    """Twelve films; the last two are further series of the first film's study."""
+    folder = tmp_path_factory.mktemp("films")
+    site = synthetic.write_site(folder, n=10, seed=8)
+    first = sorted(site.images.glob("*.dcm"))[0]
+    for number in (2, 3):
+        film = pydicom.dcmread(first)
+        film.SeriesInstanceUID += f".{number}"
+        film.SOPInstanceUID = film.file_meta.MediaStorageSOPInstanceUID = (
+            f"{film.SeriesInstanceUID}.1"
+        )
+        film.save_as(site.images / f"more{number}.dcm")
+    return site.images
+
+
+def headers(films):
+    return [pydicom.dcmread(path, stop_before_pixels=True) for path in sorted(films.glob("0*.dcm"))]
+
+
+def cohort_by(films, keyword):
+    rows = [(str(film[keyword].value), film.PatientID) for film in headers(films)]
+    return read_table(pd.DataFrame(rows, columns=["key", "who"]), {"columns": COLUMNS})
+
+
+def wanted(**changes):
+    values = {"modalities": ["CR"], "on": "key", "case": "study", "by": "accession"}
+    return ImageInputs.model_validate(values | changes)
+
+
+@pytest.mark.parametrize(
+    ("by", "keyword", "case", "n_first"),
+    [
+        ("accession", "AccessionNumber", "study", 3),
+        ("study", "StudyInstanceUID", "study", 3),
+        ("patient", "PatientID", "study", 3),
+        ("series", "SeriesInstanceUID", "series", 1),
+        ("instance", "SOPInstanceUID", "image", 1),
+    ],
+)
+def test_a_case_finds_its_images_by_what_the_plan_names(films, by, keyword, case, n_first):
+    found = find_images(cohort_by(films, keyword), films, wanted(by=by, case=case, patient="who"))
+    assert [len(group) for group in found] == [n_first] + [1] * 9
+
+
+@pytest.mark.parametrize("case", ["series", "image"])
+def test_a_key_that_names_several_units_is_refused_by_count_and_row(films, case):
+    cohort = cohort_by(films, "AccessionNumber")
+    with pytest.raises(CohortError, match=rf"1 of 10 cases name more than one {case} .*row 0"):
+        find_images(cohort, films, wanted(case=case))
+
+
+@pytest.fixture
+def cases(films, tmp_path):
+    cohort = cohort_by(films, "AccessionNumber")
+    groups = find_images(cohort, films, wanted())
+    files = deidentify_images(groups, tmp_path / "out", Policy(), SECRET)
+    return cohort, groups, image_cases(cohort, files, SECRET, None)
+
+
+def test_files_stay_with_their_case_and_in_their_order(cases):
+    cohort, groups, ready = cases
+    assert ready.cases == tuple(case_id(SECRET, key) for key in cohort.cases)
+    for group, files in zip(groups, ready.files, strict=True):
+        assert [uid(SECRET, one.instance) for one in group] == [file.stem for file in files]
+
+
+def test_image_cases_cannot_be_built_by_hand():
+    with pytest.raises(DeidentificationError, match="by hand"):
+        ImageCases((), (), (), ())
+
+
+def test_a_repr_shows_no_case_and_no_path(cases):
+    assert "case-" not in repr(cases[2])
+    assert "dcm" not in repr(cases[2])
+
+
+class Counting:
+    """A hub client that scores a case by its number of uploads."""
+
+    def __init__(self):
+        self.uploaded, self.asked = [], []
+
+    def upload(self, data, **_):
+        self.uploaded.append(data)
+        return f"upload-{len(self.uploaded):032x}"
+
+    def predict(self, request):
+        self.asked.append(request)
+        scores = [len(files) / 10 for files in request.instances.uploads]
+        return PredictionAnswer(
+            id="prediction-" + "0" * 32,
+            status="done",
+            model_digest="a" * 64,
+            predictions=tuple(
+                Prediction(case=c, score=s) for c, s in zip(request.cases, scores, strict=True)
+            ),
+        )
+
+
+@pytest.fixture
+def desk(tmp_path):
+    return Desk(
+        Counting(), Ledger(tmp_path / "ledger.jsonl"), AnswerCache(tmp_path / "a.sqlite"), "b" * 64
+    )
+
+
+def model_of(contract):
+    from healthval.contracts.model import ModelCard, ModelRecord, ModelRegistration
+
+    words = dict.fromkeys(("title", "developer", "intended_use", "target_condition"), "x")
+    registration = ModelRegistration(
+        card=ModelCard(name="reader", version="1.0", **words),
+        inputs=contract,
+        artefact_sha256="c" * 64,
+    )
+    return ModelRecord(registration=registration, digest="a" * 64, status="serving")
+
+
+def test_all_files_of_a_case_reach_the_model_once(cases, desk):
+    *_, ready = cases
+    model = model_of(InputContract(kind="combined"))
+    answers = predict(ready, model, desk)
+    assert answers.score.tolist() == pytest.approx([0.3] + [0.1] * 9)
+    assert sorted(desk.client.uploaded) == sorted(f.read_bytes() for g in ready.files for f in g)
+    predict(ready, model, desk)
+    assert len(desk.client.uploaded) == 12, "answers already paid for are not asked again"
+
+
+def test_a_model_of_one_file_a_case_is_not_sent_a_study_of_three(cases, desk):
+    *_, ready = cases
+    with pytest.raises(PredictionError, match=r"1 of 10 cases have several images.*case 0"):
+        predict(ready, model_of(InputContract(kind="dicom")), desk)
+    assert not desk.client.uploaded
+    assert not desk.ledger.entries()
+
+
+def test_a_field_called_files_would_hide_the_files():
+    with pytest.raises(ValueError, match="'files'"):
+        InputContract(kind="combined", fields=(InputField(name="files"),))
