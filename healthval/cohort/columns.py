@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 # What hospital exports write for "no value". A level or label of that name, once declared, wins.
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "nat", "<na>"})
 OLDEST_CREDIBLE_AGE = 130
+_ISO_DATE = (
+    r"(?:1[5-9]|2\d)\d\d(?:-\d\d-\d\d|\d{4})"
+    r"(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?"
+)
 
 
 def refuse_rows(bad: Any, column: str, problem: str, remedy: str) -> None:
@@ -89,7 +93,9 @@ def _read_date(name: str, _: Any, values: pd.Series) -> pd.Series:
         dates = values
     else:
         text = as_text(values)
-        dates = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
+        # pandas alone takes 45292, 12 and 2024-1-5 for dates too.
+        whole = text.str.fullmatch(_ISO_DATE, na=False)
+        dates = pd.to_datetime(text.where(whole), format="ISO8601", errors="coerce", utc=True)
         refuse_rows(
             text.notna() & dates.isna(), name, "are not ISO 8601 dates", "write them as YYYY-MM-DD"
         )

@@ -236,15 +236,20 @@ class _Members:
         self._take(found if found in {",", end} and found else ",")
         return found == end
 
-    def _more(self) -> bool:
-        chunk = next(self._text, None)
-        try:
-            text = self._utf8.decode(chunk or b"", final=chunk is None)
-        except UnicodeDecodeError:
-            raise self._broken() from None
-        self._buffer = self._buffer[self._at :] + text
-        self._at = 0
-        return chunk is not None
+    def _more(self, size: int = 1) -> bool:
+        """Read on, at least `size` characters unless the file ends; False at its end."""
+        parts = [self._buffer[self._at :]]
+        self._at, added = 0, 0
+        chunk: bytes | None = b""
+        while added < size and chunk is not None:
+            chunk = next(self._text, None)
+            try:
+                parts.append(self._utf8.decode(chunk or b"", final=chunk is None))
+            except UnicodeDecodeError:
+                raise self._broken() from None
+            added += len(parts[-1])
+        self._buffer = "".join(parts)
+        return added > 0
 
     def _next(self) -> str:
         while True:
@@ -259,18 +264,14 @@ class _Members:
 
     def _value(self) -> Any:
         self._next()
-        wanted = 0
         while True:
-            # Try again only when the text has doubled, so that a long value is not read n times.
-            while len(self._buffer) - self._at < wanted and self._more():
-                pass
             try:
                 value, end = self._decode(self._buffer, self._at)
             except (ValueError, RecursionError):
                 if len(self._buffer) - self._at > MAX_RESOURCE_BYTES:
                     raise CohortError(_too_large(self._place)) from None
-                wanted = 2 * (len(self._buffer) - self._at)
-                if not self._more():
+                # Try again only when the text has doubled, so that a long value is not read n times.
+                if not self._more(len(self._buffer) - self._at):
                     raise self._broken() from None
             else:
                 if end == len(self._buffer) and self._more():  # a number may go on

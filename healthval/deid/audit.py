@@ -102,7 +102,12 @@ def _parts(text: str) -> Iterator[str]:
 def _days(text: str) -> Iterator[str]:
     for part in _parts(text):
         digits = part.replace(".", "")[:8]
-        if len(digits) == 8 and digits.isdigit() and digits not in _DUMMY_DATES:
+        if (
+            len(digits) == 8
+            and digits.isascii()
+            and digits.isdigit()
+            and digits not in _DUMMY_DATES
+        ):
             yield digits
 
 

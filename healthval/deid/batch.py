@@ -4,6 +4,7 @@ import filecmp
 import gc
 import mmap
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -31,6 +32,8 @@ from healthval.errors import HealthvalError, LeakFound, UsageError
 
 _CHUNK: Final = 50
 _GROUP: Final = 50
+# A UID becomes a file name; whatever else stands there could climb out of the folder.
+_UID: Final = re.compile(r"(?=.{1,64}$)\d+(\.\d+)*")
 _PARTIAL: Final = ".partial"
 
 
@@ -230,7 +233,7 @@ def _prepared(task: _Task, key: str, path: Path, opened: ExitStack) -> _Ready:
     if must_decode(source.dataset, task.policy.pixels):
         source = read_source(file, whole=True)
     result, header = _transformed(source, task)
-    leaks = _leaks(source, header, task.known)
+    leaks = _audited(source, header, task.known)
     if leaks:
         raise LeakFound(_leak_message(leaks))
     return _Ready(_record(key, result), header, source)
@@ -256,6 +259,14 @@ def _transformed(source: Source, task: _Task) -> tuple[Deidentified, bytes]:
         raise Refused(Reason.STRUCTURE) from None
 
 
+def _audited(source: Source, header: bytes, known: tuple[str, ...]) -> list[Leak]:
+    """Audit an output; what the audit cannot read is not let through."""
+    try:
+        return _leaks(source, header, known)
+    except Exception:
+        raise Refused(Reason.STRUCTURE) from None
+
+
 def _leaks(source: Source, header: bytes, known: tuple[str, ...]) -> list[Leak]:
     before, after = of_file(source.head, only=IDS), of_file(header)
     span = source.span
@@ -276,7 +287,8 @@ def _leak_message(leaks: list[Leak]) -> str:
 def _record(key: str, result: Deidentified) -> Record:
     dataset = result.dataset
     patient, study, instance = (values.text_of(dataset, t) for t in (0x00100020, 0x0020000D, 0x00080018))  # fmt: skip
-    output = f"{study or 'no-study'}/{instance or key}.dcm"
+    folder, name = (u if _UID.fullmatch(u) else "" for u in (study, instance))
+    output = f"{folder or 'no-study'}/{name or key}.dcm"
     flags = tuple(flag.value for flag in result.flags)
     return Record(key, "written", "", output, patient, study, instance, dict(result.actions), flags)
 

@@ -15,7 +15,7 @@ from pydicom.sequence import Sequence
 from healthval.deid import marks, values
 from healthval.deid.deidentified import SEAL, Deidentified, flags_of
 from healthval.deid.graphics import keeps_curve, keeps_overlay
-from healthval.deid.pixels import check_pixels, clean_pixels
+from healthval.deid.pixels import PIXELS, check_pixels, clean_pixels
 from healthval.deid.policy import Option, Policy
 from healthval.deid.private import kept_private
 from healthval.deid.profile import Rule, attribute_type, choose, rules_by_tag
@@ -48,6 +48,7 @@ _PLAIN: Final = frozenset(
 _FREE_TEXT: Final = frozenset({"LT", "ST", "UC", "UR", "UT"})
 _TEXT: Final = _FREE_TEXT | {"LO", "SH"}
 _DIGITS: Final = b"0123456789+-.eE\\ \0"
+_UNDEFINED: Final = 0xFFFFFFFF
 _STRAY: Final = 2
 _ITEM = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _UNSEEN: Final[Any] = object()
@@ -130,10 +131,16 @@ class _Walk:
 
     def _dataset(self, source: Dataset, within: str) -> Dataset:
         steps, kept, n_kept = self.steps, {}, 0
+        element: Element
         same = steps.results[self.sop_class, within, self.encoding]
         for tag, element in source.items():
             step = steps[int(tag)]  # comparing BaseTag with BaseTag costs more than all the rest
-            if step == KEEP and element.VR in _PLAIN and element.is_raw:
+            if (
+                step == KEEP
+                and element.VR in _PLAIN
+                and element.is_raw
+                and element.length != _UNDEFINED
+            ):
                 kept[tag] = element
                 n_kept += 1
             elif step == NUMBER and element.is_raw and element.VR in _PLAIN:
@@ -297,6 +304,9 @@ class _Walk:
             return self._odd_keep(element)
         if vr in _FREE_TEXT and not _is_text(element.tag):
             return None  # an attribute that should hold a number or a code holds prose
+        length = element.length if element.is_raw else element.is_undefined_length and _UNDEFINED
+        if length == _UNDEFINED and element.tag not in PIXELS:
+            return None  # only pixels may be encapsulated
         self.actions["kept"] += 1
         if element.is_raw:
             return element

@@ -11,11 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
-from uuid import UUID
 
 from healthval.deid.fhir_elements import CODE_SYSTEMS, REFERENCED, RESOURCES, STATES, Elements
 from healthval.deid.policy import Policy
-from healthval.deid.secret import Secret, date_offset, pseudonym, uid
+from healthval.deid.secret import Secret, date_offset, pseudonym, pseudonym_uuid, uid
 from healthval.deid.tables import OLDEST_AGE, RESTRICTED_ZIP3
 from healthval.errors import DeidentificationError
 
@@ -86,8 +85,8 @@ def _bundle(
 def _full_url(url: Any, secret: Secret) -> dict[str, str]:
     """Map an entry's address as references to it are mapped; `.invalid` can never resolve."""
     if isinstance(url, str) and url.startswith("urn:uuid:"):
-        mapped = pseudonym(secret, "patient", url.removeprefix("urn:uuid:"))
-        return {"fullUrl": UUID(mapped).urn}
+        mapped = pseudonym_uuid(secret, "patient", url.removeprefix("urn:uuid:"))
+        return {"fullUrl": mapped.urn}
     found = _REFERENCE.fullmatch(url) if isinstance(url, str) else None
     if found is None or found[1] not in REFERENCED:
         return {}
@@ -177,12 +176,12 @@ class _Resource:
             return None
         year, month, day, clock = found.groups()
         try:
-            moment = date(int(year), int(month or 1), int(day or 1))
+            moment = original = date(int(year), int(month or 1), int(day or 1))
             if self.policy.dates == "shift":
                 moment += timedelta(days=date_offset(self.secret, self._patient()))
         except (ValueError, OverflowError):
             return None
-        if (self.today - moment).days >= OLDEST_AGE * 365:  # some days early, never late
+        if (self.today - original).days >= OLDEST_AGE * 365:  # some days early, never late
             self.marks.add("ABSTRED")
             return None
         return moment.isoformat()[: 10 if day else 7 if month else 4] + (clock or "")
@@ -213,7 +212,8 @@ class _Resource:
         if not isinstance(text, str):
             return None
         if text.startswith("urn:uuid:"):
-            return {"reference": UUID(self.pseudonym(text.removeprefix("urn:uuid:"))).urn}
+            mapped = pseudonym_uuid(self.secret, "patient", text.removeprefix("urn:uuid:"))
+            return {"reference": mapped.urn}
         found = _REFERENCE.fullmatch(text)
         if found is None or found[1] not in REFERENCED:
             return None

@@ -10,12 +10,18 @@ import re
 import unicodedata
 from pathlib import Path
 from typing import Any, Self
+from uuid import UUID
 
 from healthval.errors import UsageError
 
 MIN_BYTES = 32
 # Arcs of registered UIDs are short; a long arc could carry a record number.
 _REGISTERED = re.compile(r"1\.2\.840\.10008(\.(0|[1-9]\d{0,3})){1,8}")
+
+
+# Neither vowel nor digit: a pseudonym cannot spell a name or hold a record number by chance, which
+# the audit would have to take for a leak ("ada" stands in one of some hundred hexadecimal ones).
+_SPELLING = str.maketrans("0123456789abcdef", "bcdfghjkmnpqrtvw")
 
 
 class Secret:
@@ -96,10 +102,22 @@ def normalise_patient_id(patient_id: str) -> str:
 
 
 def pseudonym(secret: Secret, kind: str, value: str) -> str:
-    """Stand-in for `value`: 32 hexadecimal digits, the same in every run, unrelated across kinds."""
+    """Stand-in for `value`: 32 consonants, the same in every run, unrelated across kinds.
+
+    A consonant stands for each hexadecimal digit of the first 128 bits.
+    """
+    return _pseudonym_bytes(secret, kind, value).hex().translate(_SPELLING)
+
+
+def pseudonym_uuid(secret: Secret, kind: str, value: str) -> UUID:
+    """The same 128 bits as `pseudonym`, where a UUID has to stand."""
+    return UUID(bytes=_pseudonym_bytes(secret, kind, value))
+
+
+def _pseudonym_bytes(secret: Secret, kind: str, value: str) -> bytes:
     if kind == "patient":
         value = normalise_patient_id(value)
-    return secret.digest(f"pseudonym/{kind}", value)[:16].hex()
+    return secret.digest(f"pseudonym/{kind}", value)[:16]
 
 
 def case_id(secret: Secret, key: str) -> str:

@@ -196,6 +196,9 @@ def _span(file: FileIO, dataset: Dataset, at: int) -> Span | None:
     head = os.pread(file.fileno(), 8 if implicit else 12, at)
     if len(head) < (8 if implicit else 12):
         return None
+    group, element = struct.unpack(order + "HH", head[:4])
+    if group << 16 | element not in PIXELS:
+        return None  # the data set ended early: what follows is no pixels, and is not copied
     size = struct.unpack(order + "L", head[-4:])[0]
     start, available = at + len(head), os.fstat(file.fileno()).st_size - at - len(head)
     if size == _UNDEFINED:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from healthval.cohort import Cohort, TableSchema
@@ -160,8 +161,11 @@ def _moved(
 ) -> pd.Series:
     import pandas as pd
 
+    # A date 90 years ago tells an age above 89; some days early, never late.
+    oldest = pd.Timestamp(date.today()) - pd.Timedelta(days=OLDEST_AGE * 365)  # noqa: DTZ011
+    dates = frame[name].where(frame[name] > oldest)
     if policy.dates == "keep":
-        return frame[name]
+        return dates
     owners = schema.of_kind("cluster") or schema.of_kind("id")
     if not owners:
         raise DeidentificationError(
@@ -170,7 +174,7 @@ def _moved(
         )
     patients = frame[owners[0]]
     days = patients.map({p: date_offset(secret, str(p)) for p in patients.unique()})
-    return frame[name] + pd.to_timedelta(days, unit="D")
+    return dates + pd.to_timedelta(days, unit="D")
 
 
 def _check_inputs(names: tuple[str, ...], cohort: Cohort) -> None:

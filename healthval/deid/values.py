@@ -145,7 +145,7 @@ def number_of(dataset: Dataset, tag: int) -> int:
     if element.is_raw and element.VR in ("US", None) and tag != _FRAMES:
         return int.from_bytes(value or b"", "little" if element.is_little_endian else "big")
     text = ascii_text(element)
-    return int(text) if text.isdigit() else 0
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def charsets(dataset: Dataset) -> list[str]:
@@ -172,7 +172,7 @@ def _codecs(terms: str) -> tuple[str, ...]:
 
 def is_over_89(age: str) -> bool:
     """Whether an age string names an age that HIPAA Safe Harbor puts into one group."""
-    return age[3:4].upper() == "Y" and age[:3].isdigit() and int(age[:3]) > 89
+    return age[3:4].upper() == "Y" and age.isascii() and age[:3].isdigit() and int(age[:3]) > 89
 
 
 def load_deferred(dataset: Dataset) -> None:

@@ -51,6 +51,7 @@ class Reader:
         self._plain = struct.Struct(order + "HHL").unpack_from
         self._size = struct.Struct(order + "L").unpack_from
         self._item = struct.pack(order + "HH", 0xFFFE, 0xE000)
+        self._end = struct.pack(order + "HH", 0xFFFE, 0xE0DD)
         self.data, self.leaves = data, list[Leaf]()
         self.pixels: tuple[int, int] | None = None
         self.stopped: int | None = None
@@ -65,7 +66,7 @@ class Reader:
         if self.stopped is None and self.pixels is None and end != len(self.data):
             self.stopped = end
 
-    def _elements(self, at: int, end: int, path: tuple[int, ...], implicit: bool) -> int:
+    def _elements(self, at: int, end: int, path: tuple[int, ...], implicit: bool) -> int:  # noqa: C901  one loop, run for every file
         data, explicit, leaves, only = self.data, self._explicit, self.leaves, self._only
         while at + 8 <= end and self.stopped is None:
             group, element, code, size = explicit(data, at)
@@ -83,6 +84,12 @@ class Reader:
             if tag in PIXELS and not path:
                 self.pixels = (at, value)
                 return at
+            if size == _UNDEFINED and vr not in ("SQ", "UN"):
+                # Only pixels may be like this; whatever it is, it can be searched.
+                stop = data.find(self._end, value, end)
+                at = end if stop < 0 else stop + 8
+                leaves.append(Leaf((*path, tag), "UN", value, at))
+                continue
             if vr == "SQ" or size == _UNDEFINED:
                 # A UN of undefined length is an implicit VR sequence (PS3.5, 6.2.2).
                 at = self._items(value, end, size, (*path, tag), implicit or vr == "UN")
@@ -94,6 +101,8 @@ class Reader:
                 leaves.append(Leaf((*path, tag), vr, value, at))
             if vr == "UN" and data[value : value + 4] == self._item:
                 self._items(value, at, size, (*path, tag), True)
+        if path and at < end and self.stopped is None:
+            leaves.append(Leaf(path, "UN", at, end))  # too short for an element
         return at
 
     def _items(self, at: int, end: int, size: int, path: tuple[int, ...], implicit: bool) -> int:

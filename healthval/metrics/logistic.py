@@ -166,11 +166,20 @@ def per_cluster(values: Floats, cluster: Ints) -> Floats:
 
 
 def robust_covariance(design: Floats, residual: Floats, bread: Floats, cluster: Ints) -> Floats:
-    """Cluster-robust (sandwich) covariance of the coefficients (Liang and Zeger 1986)."""
+    """Cluster-robust (sandwich) covariance of the coefficients (Liang and Zeger 1986).
+
+    Raises
+    ------
+    NotEstimable
+        If there are too few clusters for the number of coefficients.
+    """
     scores = np.column_stack([per_cluster(residual * row, cluster) for row in design])
     groups = scores.shape[0]
+    spread = np.linalg.eigvalsh(scores.T @ scores)
+    if groups <= len(design) or spread[0] <= 1e-10 * spread[-1]:
+        raise NotEstimable("too few patients for a variance between them")
     meat = bread @ (scores.T @ scores) @ bread
-    return np.asarray(meat * (groups / max(groups - 1, 1)), np.float64)
+    return np.asarray((meat + meat.T) / 2 * (groups / (groups - 1)), np.float64)
 
 
 def spline_knots(values: Floats, cases: Ints, count: int = 5) -> Floats:

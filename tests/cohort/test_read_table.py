@@ -2,6 +2,7 @@
 
 import gzip
 import traceback
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -343,3 +344,42 @@ def test_a_cohort_reads_again_as_what_it_is():
     pd.testing.assert_frame_equal(again.frame, cohort.frame)
     assert again.schema == cohort.schema
     assert again.verdicts.tolist() == cohort.verdicts.tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("2024-03-01", "2024-03-01"),
+        ("20240301", "2024-03-01"),
+        ("2024-03-01T23:30", "2024-03-01"),
+        ("2024-03-01 23:30:00.5+02:00", "2024-03-01"),
+        *((wrong, None) for wrong in ["45292", "12", "2024", "2024-03", "2024-3-1", "2024/03/01",
+                                      "2023-02-29", "0001-01-01", "24-03-01", "2024-03-01T25:00"]),
+    ],
+)  # fmt: skip
+def test_only_whole_dates_are_dates(text, day):
+    if day:
+        found = read_table(table(seen=text), schema()).frame["seen"]
+        assert set(found.dt.strftime("%Y-%m-%d")) == {day}
+    else:
+        with pytest.raises(CohortError, match="6 of 6 values are not ISO 8601 dates"):
+            read_table(table(seen=text), schema())
+
+
+CELLS = st.sampled_from(
+    [CANARY, None, np.nan, pd.NA, pd.NaT, 0, 1, 1.5, True, "1e999", "inf", "-0", "２", "", [CANARY],
+     {CANARY: 1}, CANARY.encode(), pd.Timestamp("2024-01-01"), Decimal("1.5"), 10**30, "2024-01-01"]
+)  # fmt: skip
+
+
+@given(st.sampled_from(sorted(COLUMNS)), st.lists(CELLS, min_size=6, max_size=6))
+@settings(max_examples=150, deadline=None)
+def test_no_cell_crashes_the_reading_or_is_quoted(column, cells):
+    frame = table()
+    frame[column] = pd.Series(cells, dtype=object)
+    said = ""
+    try:
+        read_table(frame, schema())
+    except CohortError as error:
+        said = "".join(traceback.format_exception(error))
+    assert CANARY not in said

@@ -165,6 +165,24 @@ def test_kept_and_shifted_dates_are_judged_by_the_mark():
     assert [leak.place for leak in audit(before, shifted)] == ["(0008,0020)"]
 
 
+def test_an_encapsulated_attribute_and_the_rest_of_an_item_are_searched(tmp_path):
+    path = tmp_path / "out.dcm"
+    clean(source()).save_as(path, enforce_file_format=True)
+    whole = path.read_bytes()
+    lut = b"\x28\0\x01\x12OW\0\0\xff\xff\xff\xffMustermann\xfe\xff\xdd\xe0\0\0\0\0"
+    path.write_bytes(whole + lut)
+    assert [leak.place for leak in audit(source(), path)] == ["(0028,1201)"]
+    item = b"\x54\0\x16\0SQ\0\0\x0e\0\0\0\xfe\xff\0\xe0\x06\0\0\0Erika "
+    path.write_bytes(whole + item)
+    assert [leak.place for leak in audit(source(), path)] == ["(0054,0016)"]
+
+
+def test_a_date_of_superscripts_is_no_date():
+    before = source()
+    before["StudyDate"]._value = "2019051²"
+    assert audit(before, clean(before)) == []
+
+
 def test_a_leak_says_where_and_never_what():
     leaks = audit(source(), with_text(source(), "Mustermann 12345"))
     assert leaks == [Leak("id", "(0018,0022)"), Leak("name", "(0018,0022)")]

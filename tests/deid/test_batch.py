@@ -207,6 +207,23 @@ def test_two_workers_on_one_place_are_redone_one_after_the_other(tmp_path, monke
     assert made.refused == {Reason.CONFLICT: 2}
 
 
+@pytest.mark.parametrize(
+    "study", ["../../escaped", "/tmp/escaped", "..", "1.2\\3.4" * 40, "1." * 50]
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_uid_that_is_none_becomes_no_path(tmp_path, study):
+    source = write(tmp_path / "in", ct(1))
+    dataset = pydicom.dcmread(source / "0000.dcm")
+    dataset["StudyInstanceUID"]._value = study
+    dataset["SOPInstanceUID"]._value = study
+    dataset.save_as(source / "0000.dcm")
+    for policy in (Policy(), Policy(options={"retain-uids"})):
+        out = tmp_path / policy.dates / str(len(policy.options))
+        made = deidentify_files(source, out, policy, SECRET)
+        assert [p.resolve().is_relative_to(out.resolve()) for p in made.outputs] == [True]
+    assert {p.name for p in tmp_path.iterdir()} == {"in", "remove"}
+
+
 def big(path, frames=512):
     """A 1 GB multi-frame file; its pixels are a hole in the file system."""
     dataset = ct(1, SOPClassUID="1.2.840.10008.5.1.4.1.1.2.1", NumberOfFrames=frames)

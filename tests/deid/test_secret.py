@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthval.deid import Secret, case_id, date_offset, pseudonym, uid
-from healthval.deid.secret import is_registered_uid
+from healthval.deid.secret import is_registered_uid, pseudonym_uuid
 from healthval.errors import HealthvalError, UsageError
 
 KEY = bytes(range(32))
@@ -67,7 +67,14 @@ def test_a_missing_reference_is_refused(tmp_path):
 
 def test_a_pseudonym_is_hmac_sha256():
     expected = hmac.new(KEY, b"pseudonym/mrn\0A1", hashlib.sha256).hexdigest()[:32]
-    assert pseudonym(SECRET, "mrn", "A1") == expected
+    spelled = expected.translate(str.maketrans("0123456789abcdef", "bcdfghjkmnpqrtvw"))
+    assert pseudonym(SECRET, "mrn", "A1") == spelled
+    assert pseudonym_uuid(SECRET, "mrn", "A1").hex == expected
+
+
+@given(st.text(min_size=1))
+def test_a_pseudonym_can_neither_spell_a_name_nor_hold_a_number(value):
+    assert not set("aeiouy0123456789") & set(pseudonym(SECRET, "patient", value))
 
 
 @given(st.text(), st.text(), st.sampled_from(["patient", "accession", "study"]))

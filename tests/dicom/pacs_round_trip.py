@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from pydicom.data import get_testdata_file
-from pynetdicom import AE
 
 from healthval.cohort.dicom_dimse import DimsePacs
 from healthval.cohort.dicom_web import WebPacs
@@ -58,6 +57,8 @@ def wait_until_ready():
 
 
 def store(paths):
+    from pynetdicom import AE
+
     for path in paths:
         dataset = pydicom.dcmread(path)
         entity = AE()

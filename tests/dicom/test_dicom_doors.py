@@ -1,10 +1,12 @@
 """Folder, DICOMweb and DIMSE give the same instances, and no failure names a patient."""
 
+import gc
 import json
 import logging
 import shutil
 import threading
 import traceback
+import warnings
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -166,6 +168,17 @@ def dimse(originals):
     pacs = DimsePacs("127.0.0.1", server.socket.getsockname()[1], "PACS")
     yield pacs, broken
     server.shutdown()
+    let_go(net)
+
+
+def let_go(net):
+    """pynetdicom leaves its handlers' sockets to the garbage collector; collect them in silence."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        for thread in threading.enumerate():
+            if isinstance(thread, net.association.Association):
+                thread.join(timeout=5)
+        gc.collect()
 
 
 def test_dimse_gets_what_the_folder_would_hold(tmp_path, dimse, originals):

@@ -111,6 +111,13 @@ def test_dates_shift_by_the_patients_one_offset():
     assert kept["seen"].astype(str).tolist() == table()["seen"].tolist()
 
 
+@pytest.mark.parametrize("dates", ["keep", "shift"])
+def test_a_date_that_tells_an_age_above_89_is_removed(dates):
+    seen = ["1920-01-01", "1960-01-01"] * 20
+    out = deidentify_table(table(seen=seen), SCHEMA, Policy(dates=dates), SECRET)
+    assert out["seen"].isna().tolist() == [True, False] * 20
+
+
 def test_shifting_needs_a_column_that_names_the_patient():
     anonymous = TableSchema.model_validate({"columns": {"seen": {"kind": "date"}}})
     with pytest.raises(DeidentificationError, match="no column names the patient"):

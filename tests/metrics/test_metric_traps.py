@@ -299,3 +299,17 @@ def test_a_data_derived_threshold_needs_no_probability():
     found = hm.data_derived_threshold(Y, 10 * P - 3)
     np.testing.assert_allclose(found.threshold, 10 * hm.data_derived_threshold(Y, P).threshold - 3)
     assert found.net_benefit.value is None
+
+
+@pytest.mark.filterwarnings("ignore::healthval.metrics.DirectionWarning")
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 12])
+def test_a_handful_of_cases_and_patients_is_judged_as_far_as_it_goes(n):
+    rng = np.random.default_rng(n)
+    for k in range(25):
+        p = rng.choice([0, 1, 0.5, 0.3, rng.random()], size=n) if k % 2 else rng.random(n)
+        patient = rng.integers(max(1, n // 2), size=n) if k % 3 else None
+        result = hm.evaluate(
+            rng.random(n) < 0.5, p, groups=rng.integers(2, size=n), cluster=patient
+        )
+        json.loads(result.to_json(), parse_constant=pytest.fail)
+        assert result._repr_html_()
