@@ -110,10 +110,16 @@ class Uploads:
     def instance(self, site: str, uploads: Iterable[str]) -> dict[str, Any]:
         """Hand files to the model host: in the call when they fit, else by their addresses."""
         keys = [_upload_key(site, upload) for upload in uploads]
-        files = [self.backend.objects.get(key) for key in keys]
-        if any(data[128:132] != b"DICM" for data in files):
-            raise ModelFailed("a file is not DICOM")
-        if sum(len(data) for data in files) > MAX_INLINE_BYTES - ROW_BYTES:
+        files: list[bytes] = []
+        size = 0
+        for key in keys:
+            data = self.backend.objects.get(key)
+            if data[128:132] != b"DICM":
+                raise ModelFailed("a file is not DICOM")
+            size += len(data)
+            # What is too large for the call is looked at and let go: a study may be large.
+            files = [*files, data] if size <= MAX_INLINE_BYTES - ROW_BYTES else []
+        if size > MAX_INLINE_BYTES - ROW_BYTES:
             return {"addresses": [self.backend.objects.address(key) for key in keys]}
         return {"files": [base64.b64encode(data).decode() for data in files]}
 

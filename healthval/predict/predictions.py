@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -33,6 +34,7 @@ from healthval.predict.images import ImageCases
 
 BATCH = 500
 IMAGE_BATCH = 20
+IMAGE_BATCH_BYTES = 256 * 1024 * 1024
 UPLOADS_AT_ONCE = 4
 
 
@@ -88,16 +90,21 @@ class Desk:
             )
         return _pair(cases, answer.predictions)
 
-    def upload(self, files: Sequence[bytes], model: ModelRecord) -> list[str]:
+    def upload(self, files: Sequence[Path], model: ModelRecord) -> list[str]:
         """Send de-identified files and return the ids to predict them by, in their order."""
-        for data in files:
-            self._record(data, model, 1)
         card = model.registration.card
         send = partial(
             self.client.upload, model=card.name, version=card.version, plan_hash=self.plan_hash
         )
+        ids: list[str] = []
         with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
-            return list(pool.map(send, files))
+            # A few at a time: a study may be larger than memory.
+            for start in range(0, len(files), UPLOADS_AT_ONCE):
+                chunk = [file.read_bytes() for file in files[start : start + UPLOADS_AT_ONCE]]
+                for data in chunk:
+                    self._record(data, model, 1)
+                ids += pool.map(send, chunk)
+        return ids
 
     def _record(self, payload: bytes, model: ModelRecord, n_cases: int) -> None:
         card = model.registration.card
@@ -170,8 +177,13 @@ def _input_digests(cases: DeidentifiedCases | ImageCases) -> Iterator[str]:
         yield from (input_digest(cases.columns, row) for row in cases.rows)
         return
     for files, row in zip(cases.files, cases.rows, strict=True):
-        marks = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+        marks = [_file_digest(file) for file in files]
         yield input_digest([*cases.columns, *("file" for _ in marks)], [*row, *marks])
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _instances(
@@ -180,8 +192,7 @@ def _instances(
     rows = tuple(cases.rows[i] for i in batch)
     if not isinstance(cases, ImageCases):
         return TableInstances(columns=cases.columns, rows=rows)
-    files = [file.read_bytes() for i in batch for file in cases.files[i]]
-    held = iter(desk.upload(files, model))
+    held = iter(desk.upload([file for i in batch for file in cases.files[i]], model))
     uploads = tuple(tuple(next(held) for _ in cases.files[i]) for i in batch)
     if model.registration.inputs.kind == "dicom":
         return DicomInstances(uploads=tuple(files[0] for files in uploads))
@@ -189,18 +200,30 @@ def _instances(
 
 
 def _batches(cases: DeidentifiedCases | ImageCases, todo: Sequence[int]) -> Iterator[list[int]]:
-    largest = IMAGE_BATCH if isinstance(cases, ImageCases) else BATCH
+    largest, limit = (
+        (IMAGE_BATCH, IMAGE_BATCH_BYTES)
+        if isinstance(cases, ImageCases)
+        else (BATCH, MAX_INLINE_BYTES // 2)
+    )
     batch: list[int] = []
     size = 0
     for i in todo:
-        row_size = len(canonical_json(list(cases.rows[i]))) + 32
-        if batch and (len(batch) == largest or size + row_size > MAX_INLINE_BYTES // 2):
+        case_size = _size(cases, i)
+        if batch and (len(batch) == largest or size + case_size > limit):
             yield batch
             batch, size = [], 0
         batch.append(i)
-        size += row_size
+        size += case_size
     if batch:
         yield batch
+
+
+def _size(cases: DeidentifiedCases | ImageCases, i: int) -> int:
+    """Bytes that a case is sent as, about."""
+    row = len(canonical_json(list(cases.rows[i]))) + 32
+    if isinstance(cases, ImageCases):
+        return row + sum(file.stat().st_size for file in cases.files[i])
+    return row
 
 
 def _pair(cases: Sequence[str], predictions: Sequence[Prediction]) -> dict[str, Prediction]:

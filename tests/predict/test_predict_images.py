@@ -178,3 +178,14 @@ def test_a_model_of_one_file_a_case_is_not_sent_a_study_of_three(cases, desk):
 def test_a_field_called_files_would_hide_the_files():
     with pytest.raises(ValueError, match="'files'"):
         InputContract(kind="combined", fields=(InputField(name="files"),))
+
+
+def test_a_batch_holds_no_more_bytes_than_its_limit(cases, desk, monkeypatch):
+    *_, ready = cases
+    sizes = [sum(file.stat().st_size for file in files) for files in ready.files]
+    monkeypatch.setattr("healthval.predict.predictions.IMAGE_BATCH_BYTES", 3 * max(sizes[1:]))
+    predict(ready, model_of(InputContract(kind="combined")), desk)
+    sent = [request.cases for request in desk.client.asked]
+    assert tuple(case for batch in sent for case in batch) == ready.cases
+    assert len(sent[0]) == 1, "a study of three films fills a batch"
+    assert max(map(len, sent)) == 2
