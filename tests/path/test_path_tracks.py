@@ -268,6 +268,51 @@ def test_table_1_and_subgroups_pass_the_gate(house, enter):
     assert {row.variable for row in message.table_one} >= {"sex", "age"}
 
 
+READER = """
+import io, math
+from pydicom import dcmread
+
+def load(folder):
+    return None
+
+def predict(model, instances):
+    return [_score(dcmread(io.BytesIO(film)).pixel_array) for film in instances]
+
+def _score(pixels):
+    middle = len(pixels) // 2
+    return 1 / (1 + math.exp(-float(pixels[middle:].mean() - pixels[:middle].mean() - 260) / 150))
+"""
+
+
+def test_a_model_may_read_images_alone(house, enter, tmp_path):
+    """One file a case, no named inputs: contract `dicom`."""
+    folder, _, operator = house
+    (tmp_path / "artefact").mkdir()
+    (tmp_path / "artefact" / "inference.py").write_text(READER)
+    values = yaml.safe_load((EXAMPLES / "imaging" / "vendor" / "registration.yaml").read_text())
+    values["card"]["name"] = "film-alone"
+    values["inputs"] = {"kind": "dicom", "modalities": ["CR"]}
+    (tmp_path / "registration.yaml").write_text(yaml.safe_dump(values))
+    registration = read_registration(tmp_path / "registration.yaml", tmp_path / "artefact")
+    operator.register_model(registration, pack_artefact(tmp_path / "artefact"))
+    operator.start_model("film-alone", "1.0")
+    plan = plan_of("imaging")
+    plan = plan.model_copy(
+        update={
+            "inputs": (),
+            "model": plan.model.model_copy(update={"name": "film-alone"}),
+            "images": plan.images.model_copy(update={"modalities": ("CR",)}),
+        }
+    )
+    site, client = enter(plan)
+    home = folder / "site"
+    result = evaluate(plan, read(home, plan), client, site=site, images=home / "images")
+    weights = {"features": ["opacity"], "mean": [260], "sd": [150], "coefficients": [1]}
+    truth, scores = expected(home, weights | {"intercept": 0})
+    assert sorted(result.scores) == pytest.approx(sorted(scores))
+    assert result.evaluation.auroc.value == pytest.approx(roc_auc_score(truth, scores))
+
+
 def test_dates_are_said_to_be_shifted_only_where_dates_leave(house, enter):
     home = house[0] / "site"
     for track, dates in (("imaging", "shifted"), ("fhir", "removed")):
