@@ -35,6 +35,9 @@ Metric = Literal[
 ]  # fmt: skip
 
 
+MAX_STEPS = 24  # the flow of a submission has 32, some of which are our own
+
+
 class ModelChoice(Wire):
     """The index test: one version of one model."""
 
@@ -49,6 +52,14 @@ class Criterion(Wire):
     low: float | None = None
     high: float | None = None
     threshold: Probability | None = None
+
+    @model_validator(mode="after")
+    def _has_bounds_in_order(self) -> Self:
+        if self.low is None and self.high is None:
+            raise ValueError("a criterion needs 'low', 'high' or both")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError("'low' of a criterion lies above its 'high'")
+        return self
 
 
 class DisclosureChoice(Wire):
@@ -173,10 +184,20 @@ class Plan(Wire):
         }
 
     @model_validator(mode="after")
+    def _images_are_named_by_text(self) -> Self:
+        wanted = self.images and self.columns[self.images.on].kind not in {"id", "cluster"}
+        if wanted:
+            raise ValueError("'on' of images names a column that is neither 'id' nor 'cluster'")
+        return self
+
+    @model_validator(mode="after")
     def _steps_have_names_of_their_own(self) -> Self:
-        names = [s.name for s in self.linkage] + [s.step for s in self.eligibility]
+        names = [f"with_{name}" for name in (self.fhir.links if self.fhir else ())]
+        names += [s.name for s in self.linkage] + [s.step for s in self.eligibility]
         if len(set(names)) != len(names):
             raise ValueError("two steps of linkage and eligibility have the same name")
+        if len(names) > MAX_STEPS:
+            raise ValueError(f"links, linkage and eligibility have more than {MAX_STEPS} steps")
         return self
 
 

@@ -118,7 +118,8 @@ def deidentify_images(
         r.instance: manifest.folder / r.output for r in manifest.records if r.status == "written"
     }
     files = [tuple(written.get(uid(secret, one.instance)) for one in group) for group in cases]
-    whole = tuple(() if None in group else tuple(filter(None, group)) for group in files)
+    # The same file lying in two places is one image.
+    whole = tuple(() if None in g else tuple(dict.fromkeys(filter(None, g))) for g in files)
     if not any(whole):
         reasons = ", ".join(f"{reason}: {n} files" for reason, n in manifest.refused.items())
         raise CohortError(

@@ -97,6 +97,21 @@ BAD = {
         "none of 'id'",
     ),
     "dates that are kept": ({"dates": "kept"}, "dates"),
+    "images by a number": ({"images": IMAGES | {"on": "mean_texture"}}, "neither 'id' nor"),
+    "a criterion without bounds": ({"acceptance": [{"metric": "auroc"}]}, "'low', 'high' or both"),
+    "bounds upside down": (
+        {"acceptance": [{"metric": "auroc", "low": 0.9, "high": 0.8}]},
+        "above its 'high'",
+    ),
+    "more steps than a flow holds": (
+        {
+            "eligibility": [
+                {"step": f"step{i}", "column": "outline", "present": True} for i in range(24)
+            ],
+            "linkage": [LINKED],
+        },
+        "more than 24 steps",
+    ),
     "a modality that is none": ({"images": IMAGES | {"modalities": [CANARY]}}, "modalities"),
 }
 

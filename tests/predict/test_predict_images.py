@@ -1,5 +1,7 @@
 """Images find their case, travel whole and in order, and only through the audited batch."""
 
+import shutil
+
 import pandas as pd
 import pydicom
 import pytest
@@ -91,6 +93,16 @@ def test_files_stay_with_their_case_and_in_their_order(cases):
     assert ready.cases == tuple(case_id(SECRET, key) for key in cohort.cases)
     for group, files in zip(groups, ready.files, strict=True):
         assert [uid(SECRET, one.instance) for one in group] == [file.stem for file in files]
+
+
+def test_a_file_that_lies_in_two_places_is_one_image(films, tmp_path):
+    for folder in ("a", "b"):
+        shutil.copytree(films, tmp_path / "twice" / folder)
+    cohort = cohort_by(films, "AccessionNumber")
+    groups = find_images(cohort, tmp_path / "twice", wanted())
+    assert [len(group) for group in groups] == [6] + [2] * 9
+    files = deidentify_images(groups, tmp_path / "out", Policy(), SECRET)
+    assert [len(group) for group in files] == [3] + [1] * 9
 
 
 def test_image_cases_cannot_be_built_by_hand():
