@@ -4,7 +4,6 @@ Elements that stay are passed on as the bytes they are; only what the policy tou
 """
 
 from collections import Counter
-from functools import lru_cache
 from typing import Any, Final
 
 from pydicom.datadict import dictionary_has_tag, dictionary_keyword, dictionary_VR
@@ -21,7 +20,7 @@ from healthval.deid.private import kept_private
 from healthval.deid.profile import Rule, attribute_type, choose, rules_by_tag
 from healthval.deid.quiet import quiet
 from healthval.deid.refuse import Reason, Refused, check_object
-from healthval.deid.secret import Secret, date_offset, is_registered_uid, pseudonym, uid
+from healthval.deid.secret import Secret, date_offset, is_registered_uid, pseudonym, uid, uids
 from healthval.deid.steps import (
     CHARSETS,
     CURVE,
@@ -239,7 +238,9 @@ class _Walk:
 
     def _uids(self, element: Element) -> Element:
         self.actions["uids replaced"] += 1
-        return self._raw(element, "UI", _mapped(self.secret, values.ascii_text(element)))
+        return self._raw(
+            element, "UI", uids(self.secret, values.ascii_text(element)).encode("ascii")
+        )
 
     def _patient_id(self, element: Element) -> Element:
         self.actions["pseudonyms"] += 1
@@ -353,13 +354,6 @@ class _Walk:
     def _curve(self, source: Dataset, tag: int, element: Element) -> Element | None:
         cleaned = Option.CLEAN_GRAPHICS in self.policy.options
         return element if cleaned and keeps_curve(source, tag) else None
-
-
-@lru_cache(maxsize=4096)
-def _mapped(secret: Secret, text: str) -> bytes:
-    """Replace every UID of a value; those of study and series come again with each slice."""
-    new = (uid(secret, value) if value.strip(" \0") else "" for value in text.split("\\"))
-    return "\\".join(new).encode("ascii")
 
 
 def _is_longitudinal(rule: Rule) -> bool:

@@ -99,7 +99,9 @@ def _code(code: str, meaning: str, encoding: tuple[bool, bool]) -> bytes:
 def file_meta(output: Dataset, source: Dataset) -> FileMetaDataset:
     """Build the file meta anew; nothing of the source's but the transfer syntax is copied."""
     changed = getattr(output, "file_meta", None) is not None
-    values_of = _meta_values(output, syntax_of(output if changed else source))
+    # pydicom fills in the group length when it writes, provided that there is one.
+    length = (0x00020000, "UL", bytes(4))
+    values_of = [length, *_meta_values(output, syntax_of(output if changed else source))]
     return FileMetaDataset({BaseTag(tag): _raw(tag, vr, value, (False, True)) for tag, vr, value in values_of})  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import hmac
 import os
 import re
 import unicodedata
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
@@ -143,6 +144,12 @@ def uid(secret: Secret, original: str) -> str:
     bits = int.from_bytes(secret.digest("uid", original)[:16], "big")
     bits = bits & ~(0xF << 76) | (8 << 76)
     return f"2.25.{bits & ~(0x3 << 62) | (0x2 << 62)}"
+
+
+@lru_cache(maxsize=4096)
+def uids(secret: Secret, values: str) -> str:
+    """Replace every UID of a DICOM value; those of study and series come again with each slice."""
+    return "\\".join(uid(secret, v) if v.strip(" \0") else "" for v in values.split("\\"))
 
 
 def date_offset(secret: Secret, patient_id: str) -> int:
