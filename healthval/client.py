@@ -83,14 +83,14 @@ class Client:
         self, url: str, credential: Credential, *, transport: httpx.BaseTransport | None = None
     ) -> None:
         self._origin = _checked_origin(url)
-        self._credential = credential
+        self.credential = credential
         # trust_env=False: a proxy or .netrc of the machine must not see or change what is signed
         self._http = httpx.Client(
             base_url=self._origin, timeout=TIMEOUT, transport=transport, trust_env=False
         )
 
     def __repr__(self) -> str:
-        return f"Client({self._origin}, {self._credential!r})"
+        return f"Client({self._origin}, {self.credential!r})"
 
     def __enter__(self) -> Self:
         return self
@@ -105,7 +105,7 @@ class Client:
     @property
     def site(self) -> str:
         """The name that the hub knows this credential by."""
-        return self._credential.id
+        return self.credential.id
 
     # --- site -------------------------------------------------------------------------------
 
@@ -114,7 +114,7 @@ class Client:
     ) -> AccessGrant:
         """Ask for access with the public key; asking again returns how the request stands."""
         asked = AccessRequest(
-            public_key=self._credential.public_key,
+            public_key=self.credential.public_key,
             label=label,
             model=model,
             version=version,
@@ -332,7 +332,7 @@ class Client:
         sent |= headers or {}
         for attempt in range(ATTEMPTS):
             if signed:
-                token = self._credential.sign(method, self._origin, target, body)
+                token = self.credential.sign(method, self._origin, target, body)
                 sent["Authorization"] = f"Bearer {token}"
             response = self._once(method, target, body, sent)
             if response is not None and response.status_code not in RETRYABLE:

@@ -29,6 +29,7 @@ class Credential:
     def __init__(self, key: Ed25519PrivateKey) -> None:
         raw = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         self._key = key
+        self.folder: Path | None = None
         self.public_key = PublicKey(x=base64.urlsafe_b64encode(raw).decode().rstrip("="))
         self.id = site_id(self.public_key)
 
@@ -60,6 +61,7 @@ class Credential:
             os.fsync(file.fileno())
         public = canonical_json(credential.public_key.model_dump())
         path.with_name(path.name + ".pub").write_bytes(public)
+        credential.folder = path.parent
         return credential
 
     @classmethod
@@ -83,7 +85,9 @@ class Credential:
             key = None
         if not isinstance(key, Ed25519PrivateKey):
             raise UsageError("the file holds no Ed25519 private key; create a new one")
-        return cls(key)
+        credential = cls(key)
+        credential.folder = path.parent
+        return credential
 
     @property
     def private_key(self) -> Ed25519PrivateKey:

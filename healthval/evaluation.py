@@ -115,7 +115,12 @@ def cohort_of(plan: Plan, sources: Sources) -> Cohort:
 
 
 def evaluate(
-    plan: Plan, cohort: Cohort, client: Client, *, site: Site, images: str | Path | None = None
+    plan: Plan,
+    cohort: Cohort,
+    client: Client,
+    *,
+    site: Site | None = None,
+    images: str | Path | None = None,
 ) -> SiteResult:
     """Judge the plan's model on a cohort: de-identify, predict, compare locally.
 
@@ -124,6 +129,7 @@ def evaluate(
 
     Parameters
     ----------
+    site : the site's folder; by default the one that the client's key was read from
     images : folder with the cases' DICOM files, where the plan names images; it is only read
 
     Raises
@@ -133,6 +139,7 @@ def evaluate(
     CohortError, DeidentificationError, PredictionError, HubError
         From the stages; nothing of the result has been sent by then.
     """
+    site = site or Site.beside(client.credential)
     registration = site.register(plan)
     model = client.model(plan.model.name, plan.model.version)
     check_inputs(plan, model.registration.inputs)

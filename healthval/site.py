@@ -13,7 +13,7 @@ from typing import Self
 from healthval.client import Credential
 from healthval.deid import Secret
 from healthval.disclosure import Ledger
-from healthval.errors import PlanError
+from healthval.errors import PlanError, UsageError
 from healthval.plan import Plan
 from healthval.predict import AnswerCache
 
@@ -57,9 +57,26 @@ class Site:
         """Open a site folder; key and secret are made on first use, readable by their owner only."""
         home = Path(folder)
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return cls._around(home, open_credential(home / "site.key"))
+
+    @classmethod
+    def beside(cls, credential: Credential) -> Self:
+        """Open the folder that the key was read from, whatever the key's file is called.
+
+        Raises
+        ------
+        UsageError
+            If the key was not read from a file.
+        """
+        if credential.folder is None:
+            raise UsageError("the credential was not read from a file; give the site's folder")
+        return cls._around(credential.folder, credential)
+
+    @classmethod
+    def _around(cls, home: Path, credential: Credential) -> Self:
         return cls(
             folder=home,
-            credential=open_credential(home / "site.key"),
+            credential=credential,
             secret=_open_secret(home / "deid.secret"),
             ledger=Ledger(home / "ledger.jsonl"),
             answers=AnswerCache(home / "answers.sqlite"),
