@@ -60,13 +60,17 @@ def _summary(state: LedgerState, entries: Sequence[Entry]) -> str:
     spent = sum(float(entry.body.get("epsilon") or 0) for entry in entries)
     text = (
         f"The chain of {state.n_entries} entries is whole (last hash {state.head[:16]}): "
-        f"{payloads} de-identified payloads, {releases} releases"
+        f"{payloads} de-identified payload{_s(payloads)}, {releases} release{_s(releases)}"
     )
     if state.n_torn:
         text += f", {state.n_torn} torn lines set aside, which were never sent"
     if spent:
         text += f"; privacy budget spent on histograms: epsilon {spent:g}"
     return text + "."
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
 
 
 def _cells(entry: Entry) -> tuple[str, str, str, str, str, str, str]:
