@@ -36,7 +36,7 @@ def http(hub):
 
 
 def token(client: Client, method="GET", target="/v1/models", body=b"", **changes) -> str:
-    credential = client._credential
+    credential = client.credential
     now = int(time.time())
     claims = {
         "iss": credential.id,
@@ -122,7 +122,7 @@ def test_a_token_lives_five_minutes_give_or_take_a_minute_of_skew(
 
 def test_forged_signatures_are_not_admitted(http, site, operator):
     claims = jwt.decode(token(site), options={"verify_signature": False})
-    raw = base64.urlsafe_b64decode(site._credential.public_key.x + "=")
+    raw = base64.urlsafe_b64decode(site.credential.public_key.x + "=")
     other = Ed25519PrivateKey.generate()
     head, body, signature = token(site).split(".")
     as_operator = {**claims, "iss": operator.site, "sub": operator.site}
@@ -134,7 +134,7 @@ def test_forged_signatures_are_not_admitted(http, site, operator):
         jwt.encode(claims, None, algorithm="none"),
         jwt.encode(claims, raw, algorithm="HS256"),
         jwt.encode(claims, other, algorithm="EdDSA"),
-        jwt.encode(as_operator, site._credential.private_key, algorithm="EdDSA"),
+        jwt.encode(as_operator, site.credential.private_key, algorithm="EdDSA"),
     ]
     for word in forged:
         response = get(http, word)
@@ -173,7 +173,7 @@ def test_the_operators_key_cannot_ask_for_access(kit, operator, model):
 
 def test_an_access_request_signed_by_another_key_than_it_carries_is_refused(kit, new_site, model):
     one, other = new_site(), new_site()
-    grant = {"public_key": other._credential.public_key.model_dump(), "label": "x", **kit.SUBJECT}
+    grant = {"public_key": other.credential.public_key.model_dump(), "label": "x", **kit.SUBJECT}
     with pytest.raises(AccessDenied, match="not signed by a key"):
         one._send("POST", "/v1/access-requests", json.dumps(grant).encode())
 

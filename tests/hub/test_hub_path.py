@@ -73,7 +73,7 @@ def test_a_report_is_read_by_operator_and_its_vendor_only(kit, operator, model, 
 
 
 def _vendor(client, model):
-    key = client._credential.public_key
+    key = client.credential.public_key
     return VendorKey(public_key=key, label="Vendor", models=(model,))
 
 

@@ -138,7 +138,7 @@ def test_a_batch_under_way_when_the_hub_was_killed_is_finished_by_the_next(kit, 
 
 def test_two_hubs_on_one_folder_hold_one_truth(kit, own, operator_key):
     second = kit.HubProcess(own.hub.data, own.hub.operator).start()
-    other = Client(second.url, own.site._credential)
+    other = Client(second.url, own.site.credential)
     payloads = [kit.payload(own.model.digest, n=100 + i) for i in range(10)]
     receipts = []
 
