@@ -66,9 +66,10 @@ def test_a_missing_table_is_no_conflict(aws):
 
 def test_an_endpoint_that_is_not_deployed_is_told(aws):
     host = SageMakerHost(aws.sagemaker, None)
-    assert host.status(MODEL) == "stopped"
+    nowhere = HostedModel("never-deployed", "1.0", "0" * 64, 1024, 1)
+    assert host.status(nowhere) == "stopped"
     with pytest.raises(ModelFailed, match="endpoint is stopped; deploy"):
-        host.start(MODEL)
+        host.start(nowhere)
 
 
 @pytest.fixture(scope="module")
