@@ -1,18 +1,16 @@
 """`healthval demo`: the whole path, its products, its reproducibility, its survival of kill -9."""
 
 import csv
-import hashlib
 import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from demo_process import PRODUCTS, digests, finish, start
 from sklearn.metrics import roc_auc_score
 
 from healthval.client import Client, Credential
@@ -20,25 +18,6 @@ from healthval.disclosure import Ledger
 from healthval.plan import load_plan
 from healthval.runner.demo_inputs import SITES
 from healthval.runner.embedded import embedded_hub
-
-PRODUCTS = ("report.html", "report.pdf", "metrics.json")
-
-
-def start(folder):
-    command = [sys.executable, "-m", "healthval", "demo", "--folder", str(folder)]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-
-
-def finish(process):
-    out, err = process.communicate(timeout=240)
-    assert process.returncode == 0, err[-2000:]
-    return out
-
-
-def digests(folder):
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in PRODUCTS}
 
 
 def processes_of(folder):

@@ -22,6 +22,7 @@ import pandas as pd
 import pydicom
 import pytest
 import yaml
+from demo_process import PRODUCTS, digests, finish, start
 from sklearn.metrics import roc_auc_score
 
 from healthval.aggregate import pool
@@ -42,7 +43,6 @@ from healthval.runner.provision import pack_artefact, read_registration
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TRACKS = ("fhir", "imaging")
-PRODUCTS = ("report.html", "report.pdf", "metrics.json")
 LOINC = {"lactate": "2524-7", "heart_rate": "8867-4", "crp": "1988-5"}
 SPELLED = {"yes": True, "1": True, "no": False, "0": False, "0.0": False}
 
@@ -605,23 +605,6 @@ def test_a_record_of_plans_that_cannot_be_read_stops_the_site(enter):
 
 
 # --- the demo of both tracks -------------------------------------------------------------------
-
-
-def start(folder, track):
-    command = [sys.executable, "-m", "healthval", "demo", "--track", track, "--folder", str(folder)]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-
-
-def finish(process):
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err[-2000:]
-    return out
-
-
-def digests(home):
-    return {name: hashlib.sha256((home / name).read_bytes()).hexdigest() for name in PRODUCTS}
 
 
 @pytest.mark.slow
