@@ -1,5 +1,7 @@
 """Submitting: shown whole, asked, refused without a yes, stopped by a broken ledger."""
 
+import os
+
 import pytest
 from click.testing import CliRunner
 
@@ -75,4 +77,15 @@ def test_a_release_that_the_ledger_does_not_hold_is_not_sent(stage, home, tmp_pa
     message = newest_release(home)
     with Client(stage.url, home.credential) as client, pytest.raises(LedgerError, match="not in"):
         submit(message, client, Ledger(tmp_path / "other.jsonl"), confirm=lambda _: True)
+    assert not sent(stage, home)
+
+
+def test_a_ledger_changed_behind_an_open_one_stops_sending_too(stage, home):
+    """Same size, same time: only reading it anew tells."""
+    message, path = newest_release(home), home.ledger.path
+    before = path.stat()
+    path.write_text(path.read_text().replace('"n_cases":174', '"n_cases":173', 1))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with Client(stage.url, home.credential) as client, pytest.raises(LedgerError):
+        submit(message, client, home.ledger, confirm=lambda _: True)
     assert not sent(stage, home)
