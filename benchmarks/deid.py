@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -21,6 +22,13 @@ OURS = "from healthval.deid import Policy, Secret, audit, deidentify, deidentify
 # name: (imports, work on `jobs`, goal)
 METHODS = {
     "copy bytes": ("import shutil", "for s, t in jobs: shutil.copyfile(s, t)"),
+    "copy bytes, 2 processes": (
+        "import shutil",
+        "child = os.fork()\n"
+        "for s, t in jobs[bool(child) :: 2]: shutil.copyfile(s, t)\n"
+        "if child: os.waitpid(child, 0)\n"
+        "else: os._exit(0)",
+    ),
     "pydicom read only": ("import pydicom", "for s, t in jobs: pydicom.dcmread(s)"),
     "pydicom read + write": (
         "import pydicom",
@@ -128,13 +136,20 @@ def run(name, source, base):
     """CPU and wall seconds of one method, None when it is not installed or fails."""
     imports, work = METHODS[name]
     python = os.environ.get("HEALTHVAL_BENCH_PYTHON", sys.executable) if name in PEERS else sys.executable  # fmt: skip
-    target = base / "target"
-    shutil.rmtree(target, ignore_errors=True)
+    target = base / uuid4().hex
     script = DRIVER.format(imports=imports, work=work)
     command = [python, "-c", script, str(source), str(target)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT")]
+    empty(target)
     return json.loads(lines[-1].removeprefix("RESULT")) if lines else None
+
+
+def empty(folder):
+    """Free the space, keep the files: ext4 searches long for a place beside inodes just deleted."""
+    for file in folder.rglob("*"):
+        if file.is_file():
+            os.truncate(file, 0)
 
 
 def measure(count):
@@ -178,6 +193,8 @@ def main():
         ("spliced with audit / read+write", base / spliced[0], 1.6),
         ("2 processes / 1, wall", spliced[1] / cost["ours, 2 processes"][1], 1.7),
     ]
+    copied = cost["copy bytes"][1] / cost["copy bytes, 2 processes"][1]
+    print(f"{'2 processes / 1 of copying, wall':40}{copied:6.2f}  this machine's limit")
     if "dcmanon" in cost:
         goals.append(("spliced with audit / dcmanon", cost["dcmanon"][0] / spliced[0], 1.3))
     for name, ratio, goal in goals:

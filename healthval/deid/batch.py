@@ -240,7 +240,9 @@ def _prepared(task: _Task, key: str, path: Path, opened: ExitStack) -> _Ready:
 
 
 def _finished(task: _Task, ready: _Ready) -> Record:
-    partial = task.out / _PARTIAL / ready.record.source
+    own = task.out / _PARTIAL / str(os.getpid())
+    own.mkdir(exist_ok=True)
+    partial = own / ready.record.source
     try:
         write_output(partial, ready.header, ready.source)
     except Refused as refused:

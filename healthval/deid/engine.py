@@ -4,7 +4,7 @@ Elements that stay are passed on as the bytes they are; only what the policy tou
 """
 
 from collections import Counter
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydicom.datadict import dictionary_has_tag, dictionary_keyword, dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from healthval.deid import marks, values
+from healthval.deid.cleaned import Cleaned
 from healthval.deid.deidentified import SEAL, Deidentified, flags_of
 from healthval.deid.graphics import keeps_curve, keeps_overlay
 from healthval.deid.pixels import PIXELS, check_pixels, clean_pixels
@@ -51,6 +52,7 @@ _UNDEFINED: Final = 0xFFFFFFFF
 _STRAY: Final = 2
 _ITEM = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _UNSEEN: Final[Any] = object()
+_Kind = TypeVar("_Kind", bound=Dataset)
 
 
 def deidentify(dataset: Dataset, policy: Policy, secret: Secret) -> Deidentified:
@@ -125,11 +127,11 @@ class _Walk:
         self._words: frozenset[str] | None = None
         self._cleaning: list[Option] = []
 
-    def run(self) -> Dataset:
-        return self._dataset(self.source, "")
+    def run(self) -> Cleaned:
+        return self._like(self.source, self._elements(self.source, ""), Cleaned)
 
-    def _dataset(self, source: Dataset, within: str) -> Dataset:
-        steps, kept, n_kept = self.steps, {}, 0
+    def _elements(self, source: Dataset, within: str) -> dict[Any, Any]:
+        steps, kept, n_kept = self.steps, dict[Any, Any](), 0
         element: Element
         same = steps.results[self.sop_class, within, self.encoding]
         for tag, element in source.items():
@@ -159,10 +161,10 @@ class _Walk:
                     kept[tag] = done
         self.actions["kept"] += n_kept
         self.actions["removed"] += len(source) - len(kept)
-        return self._like(source, kept)
+        return kept
 
-    def _like(self, source: Dataset, elements: dict[Any, Any]) -> Dataset:
-        output = Dataset(elements)
+    def _like(self, source: Dataset, elements: dict[Any, Any], kind: type[_Kind]) -> _Kind:
+        output = kind(elements)
         implicit, little = source.original_encoding
         # Straight into the attributes: Dataset.__setattr__ looks every name up in the dictionary.
         vars(output).update(
@@ -329,7 +331,7 @@ class _Walk:
         if items is None:
             return None
         within = dictionary_keyword(element.tag) if dictionary_has_tag(element.tag) else "?"
-        done = Sequence([self._dataset(item, within) for item in items])
+        done = Sequence([self._like(item, self._elements(item, within), Dataset) for item in items])
         self.actions["kept"] += 1
         undefined = not element.is_raw and element.is_undefined_length
         return DataElement(element.tag, "SQ", done, is_undefined_length=undefined)

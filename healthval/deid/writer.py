@@ -36,7 +36,8 @@ def _body(dataset: Dataset, head: _Head, encoding: tuple[bool, bool], charsets: 
             continue
         value = element.value or b""
         if element.length == _UNDEFINED:
-            parts += (head(tag, "OB", _UNDEFINED), value, _end(encoding[1]))
+            vr = element.VR if element.VR in LONG_VRS else "OB"
+            parts += (head(tag, vr, _UNDEFINED), value, _end(encoding[1]))
             continue
         size = len(value)
         if size % 2:
