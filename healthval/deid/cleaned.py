@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from healthval.deid.values import Element
-from healthval.deid.writer import encode_dataset
+from healthval.deid.writer import encode_meta, encoded_parts
 
 _META_LENGTH: Final = 0x00020000
 _DATA_SET: Final = 0x00030000  # groups below are commands and file meta
@@ -29,10 +29,10 @@ class Cleaned(Dataset):
         if syntax is None or not _stands(self, (syntax.is_implicit_VR, syntax.is_little_endian)):
             super().save_as(filename, *args, **kwargs)
             return
-        body = encode_dataset(self, implicit=syntax.is_implicit_VR, little=syntax.is_little_endian)
+        parts = encoded_parts(self, implicit=syntax.is_implicit_VR, little=syntax.is_little_endian)
         with Path(filename).open("wb") as file:
-            for part in (self.preamble, b"DICM", _meta(self), body):
-                file.write(part)
+            file.write(self.preamble + encode_meta(_without_length(self.file_meta)))
+            file.writelines(parts)
 
     def __eq__(self, other: object) -> bool:
         """Compare as a plain data set does, with any other."""
@@ -69,7 +69,5 @@ def _items(dataset: Dataset) -> Iterator[Dataset]:
             yield from element.value
 
 
-def _meta(dataset: Cleaned) -> bytes:
-    elements = {t: e for t, e in dataset.file_meta.items() if t != _META_LENGTH}
-    body = encode_dataset(Dataset(elements), implicit=False, little=True)
-    return b"\2\0\0\0UL\4\0" + len(body).to_bytes(4, "little") + body
+def _without_length(meta: Dataset) -> Iterator[tuple[int, Element]]:
+    return ((tag, element) for tag, element in meta.items() if tag != _META_LENGTH)

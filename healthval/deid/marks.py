@@ -15,7 +15,7 @@ from healthval import __version__
 from healthval.deid import values
 from healthval.deid.policy import Option, Policy
 from healthval.deid.profile import EDITION
-from healthval.deid.writer import encode_dataset
+from healthval.deid.writer import encode_dataset, encode_meta
 
 Marks = tuple[RawDataElement, ...]
 # PS3.16 CID 7050
@@ -119,9 +119,10 @@ def _meta_values(output: Dataset, syntax: str) -> list[tuple[int, str, bytes]]:
 
 def syntax_of(dataset: Dataset) -> str:
     """Transfer syntax of a data set; where it names none, the one its bytes are in."""
-    named = getattr(dataset, "file_meta", Dataset()).get("TransferSyntaxUID")
+    meta = getattr(dataset, "file_meta", None)
+    named = "" if meta is None else values.text_of(meta, 0x00020010)
     if named:
-        return str(named)
+        return named
     implicit, little = encoding_of(dataset)
     if implicit:
         return "1.2.840.10008.1.2"
@@ -130,9 +131,8 @@ def syntax_of(dataset: Dataset) -> str:
 
 def meta_bytes(output: Dataset, syntax: str) -> bytes:
     """Encode preamble and file meta."""
-    made = Dataset({BaseTag(t): _raw(t, vr, v, (False, True)) for t, vr, v in _meta_values(output, syntax)})  # fmt: skip
-    body = encode_dataset(made, implicit=False, little=True)
-    return bytes(128) + b"DICM\2\0\0\0UL\4\0" + struct.pack("<L", len(body)) + body
+    made = ((t, _raw(t, vr, v, (False, True))) for t, vr, v in _meta_values(output, syntax))
+    return bytes(128) + encode_meta(made)
 
 
 def shows_face(dataset: Dataset) -> bool:
