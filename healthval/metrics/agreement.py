@@ -6,9 +6,11 @@ import numpy as np
 from scipy.stats import norm
 
 from healthval.errors import MetricError
+from healthval.metrics.columns import check_rows, is_missing, label_key, read_array
 from healthval.metrics.comparison import cohen_kappa
 from healthval.metrics.estimate import Estimate, not_estimable
-from healthval.metrics.inputs import Floats, is_missing
+from healthval.metrics.inputs import Floats
+from healthval.metrics.intervals import check_level
 
 
 def reader_agreement(ratings: Any, *, level: float = 0.95) -> Estimate:
@@ -16,7 +18,8 @@ def reader_agreement(ratings: Any, *, level: float = 0.95) -> Estimate:
 
     Parameters
     ----------
-    ratings : array or DataFrame, shape (n_cases, n_readers); any labels, missing where not read
+    ratings : array or DataFrame, shape (n_cases, n_readers); any labels, missing where not read;
+        1 and 1.0 are one label, "1" is another
     level : of the interval
 
     Returns
@@ -41,14 +44,16 @@ def reader_agreement(ratings: Any, *, level: float = 0.95) -> Estimate:
     >>> round(reader_agreement(np.array([a, b]).T).value, 3)
     0.4
     """
-    table = np.asarray(ratings, dtype=object)
+    check_level(level)
+    check_rows(ratings)
+    table = read_array(ratings, "ratings")
     if table.ndim != 2 or table.shape[1] < 2:
         raise MetricError("kappa needs at least two readers, one column each")
-    complete = np.array([not any(is_missing(r) for r in row) for row in table], dtype=bool)
-    table = table[complete].astype(str)
-    n, n_readers = table.shape
+    complete = [[label_key(r) for r in row] for row in table if not any(map(is_missing, row))]
+    n, n_readers = len(complete), table.shape[1]
     if n < 2:
         raise MetricError(f"kappa needs at least two cases that all readers rated, there are {n}")
+    table = np.array(complete)
     categories, codes = np.unique(table, return_inverse=True)
     agreed = int((table == table[:, :1]).all(axis=1).sum())
     if categories.size == 1:

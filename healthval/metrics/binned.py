@@ -10,6 +10,9 @@ from healthval.errors import MetricError
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Cases, Floats, read_probability_cases
 from healthval.metrics.intervals import Bootstrap, Sample, percentile
+from healthval.metrics.parameters import read_count
+
+MOST_BINS = 1000
 
 
 def expected_calibration_error(
@@ -41,8 +44,9 @@ def expected_calibration_error(
     0.2
     """
     cases = read_probability_cases(reference, score, cluster)
-    if bins < 1 or cases.n == 0:
-        raise MetricError("ECE needs at least one bin and one case")
+    bins = read_count(bins, "bins")
+    if not 1 <= bins <= MOST_BINS or cases.n == 0:
+        raise MetricError(f"ECE needs one to {MOST_BINS} bins, and a case")
     code = np.minimum((cases.score * bins).astype(np.int64), bins - 1)
     # Decimals such as 0.3 * 10 fall below their edge; compare with the edges themselves.
     edges = np.arange(bins + 1) / bins
@@ -111,6 +115,7 @@ def hosmer_lemeshow(reference: ArrayLike, score: ArrayLike, *, groups: int = 10)
     5
     """
     cases = read_probability_cases(reference, score)
+    groups = read_count(groups, "groups")
     if groups < 2 or cases.n < groups:
         raise MetricError("Hosmer-Lemeshow needs 2 or more groups and at least a case in each")
     cuts = np.unique(np.quantile(cases.score, np.arange(groups + 1) / groups))[1:-1]

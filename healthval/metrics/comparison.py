@@ -7,16 +7,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from healthval.errors import MetricError
+from healthval.metrics.columns import check_rows, read_whole
 from healthval.metrics.delong import (
     Placements,
     delong_covariance,
     obuchowski_covariance,
     placements,
 )
-from healthval.metrics.discrimination import auroc_of, check_both_classes
+from healthval.metrics.discrimination import auroc_of, check_both_classes, warn_if_inverted
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Cases, read_cases, read_reference
 from healthval.metrics.intervals import Sample, two_sided_p
+from healthval.metrics.parameters import read_flag
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,11 @@ def compare_auroc(
     MetricError
         If the input does not fit.
 
+    Warns
+    -----
+    DirectionWarning
+        If the whole interval of a score's AUROC lies below 1/2.
+
     References
     ----------
     DeLong 1988 Biometrics 44:837 (pROC::roc.test, paired); Obuchowski 1997 Biometrics 53:567.
@@ -68,6 +75,7 @@ def compare_auroc(
     >>> same.p, same.note
     (1.0, 'both scores rank the cases alike')
     """
+    check_rows(reference, score_a, score_b, cluster=cluster)
     cases_a = read_cases(reference, score_a, cluster)
     cases_b = read_cases(reference, score_b, cluster)
     check_both_classes(cases_a, "AUROC")
@@ -80,6 +88,8 @@ def compare_auroc(
         method = "obuchowski paired"
         variance = obuchowski_covariance(cases_a.reference, cases_a.cluster, apart, apart)
     parts = (auroc_of(cases_a), auroc_of(cases_b))
+    for part in parts:
+        warn_if_inverted(part)
     return _tested(parts, sample, (apart.auc, variance, method))
 
 
@@ -118,7 +128,8 @@ def compare_auroc_unpaired(
 
     References
     ----------
-    DeLong 1988; t with Welch's degrees of freedom as in pROC::roc.test(paired = FALSE).
+    DeLong 1988; t with Welch's degrees of freedom as in pROC::roc.test(paired = FALSE), for the
+    interval as well.
 
     Examples
     --------
@@ -126,27 +137,39 @@ def compare_auroc_unpaired(
     >>> compare_auroc_unpaired(y, p, y, p).p
     1.0
     """
-    return compare_groups(read_cases(reference_a, score_a), read_cases(reference_b, score_b))
+    found = compare_groups(read_cases(reference_a, score_a), read_cases(reference_b, score_b))
+    for part in (found.a, found.b):
+        warn_if_inverted(part)
+    return found
 
 
 def compare_groups(a: Cases, b: Cases) -> Comparison:
     """`compare_auroc_unpaired` of checked cases."""
-    from scipy.special import stdtr
+    from scipy.special import stdtr, stdtrit
 
     for cases in (a, b):
         check_both_classes(cases, "AUROC")
     first, second = auroc_of(a), auroc_of(b)
     sample, method = Sample(a.n + b.n, a.n_events + b.n_events), "delong unpaired (welch t)"
-    if first.se is None or second.se is None or first.value is None or second.value is None:
-        reason = "the variance of an AUROC is 0 or unknown"
+    variances = [v for e, c in ((first, a), (second, b)) if (v := _variance(e, c)) is not None]
+    if len(variances) < 2 or sum(variances) == 0 or first.value is None or second.value is None:
+        reason = "the variance of an AUROC is unknown, or that of both is 0"
         return Comparison(first, second, sample.none(reason, method), None, None)
-    variances = (first.se**2, second.se**2)
     se, difference = math.sqrt(sum(variances)), first.value - second.value
     shares = (v**2 / (c.n - 1) for v, c in zip(variances, (a, b), strict=True))
     df = sum(variances) ** 2 / sum(shares)
     t = difference / se
     p = float(2 * stdtr(df, -abs(t)))
-    return Comparison(first, second, sample.wald(difference, se, method), t, p, df)
+    half = float(stdtrit(df, (1 + sample.level) / 2)) * se
+    estimate = sample.given(difference, (difference - half, difference + half), se, method)
+    return Comparison(first, second, estimate, t, p, df)
+
+
+def _variance(estimate: Estimate, cases: Cases) -> float | None:
+    """DeLong's: 0 for an AUROC of 0 or 1, None where a class has a single case."""
+    if min(cases.n_events, cases.n - cases.n_events) < 2:
+        return None
+    return (estimate.se or 0.0) ** 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +205,7 @@ def mcnemar(reference: ArrayLike, positive_a: ArrayLike, positive_b: ArrayLike) 
     """
     from scipy.special import bdtr
 
+    check_rows(reference, positive_a, positive_b)
     y, a, b = (
         read_reference(x, name)
         for x, name in ((reference, "reference"), (positive_a, "a"), (positive_b, "b"))
@@ -232,19 +256,19 @@ def cohen_kappa(
     0.50
     """
     table = agreement_table(a, b)
-    return kappa_of(table, quadratic=quadratic, level=level)
+    return kappa_of(table, quadratic=read_flag(quadratic, "quadratic"), level=level)
 
 
 def agreement_table(a: ArrayLike, b: ArrayLike) -> NDArray[np.int64]:
     """Cases by class of a (rows) and of b (columns)."""
-    first, second = (np.asarray(x) for x in (a, b))
-    whole = all(x.ndim == 1 and x.dtype.kind in "iub" for x in (first, second))
-    if not whole or first.size != second.size or min(first.size, 1) == 0:
+    check_rows(a, b)
+    first, second = read_whole(a, "a"), read_whole(b, "b")
+    if first.size != second.size or first.size == 0:
         raise MetricError("give two equally long lists of class codes 0, 1, 2, ...")
     if min(first.min(), second.min()) < 0 or max(first.max(), second.max()) > 1000:
         raise MetricError("class codes must run from 0 and stay below 1000")
     size = int(max(first.max(), second.max())) + 1
-    codes = first.astype(np.int64) * size + second
+    codes = first * size + second
     return np.bincount(codes, minlength=size * size).reshape(size, size)
 
 

@@ -10,6 +10,7 @@ from healthval.errors import MetricError
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import read_probability_cases
 from healthval.metrics.intervals import Interval, Sample, proportion
+from healthval.metrics.parameters import check_choice, check_kind, read_count, read_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,10 @@ class Confusion:
     fp: int
     fn: int
     tn: int
+
+    def __post_init__(self) -> None:
+        for name in ("tp", "fp", "fn", "tn"):
+            object.__setattr__(self, name, read_count(getattr(self, name), name))
 
     @property
     def n(self) -> int:
@@ -77,8 +82,7 @@ class Confusion:
             "npv": (self.tn, self.tn + self.fn),
             "accuracy": (self.tp + self.tn, self.n),
         }
-        if name not in counts:
-            raise MetricError(f"unknown rate; choose one of {', '.join(counts)}")
+        check_choice(name, counts, "rate")
         return proportion(*counts[name], interval=interval, level=level)
 
 
@@ -119,7 +123,7 @@ def count_cells(reference: np.ndarray, positive: np.ndarray) -> Confusion:
 
 def check_threshold(threshold: float) -> None:
     """Refuse a threshold outside 0 to 1."""
-    if not 0 <= threshold <= 1:
+    if not 0 <= read_number(threshold, "threshold") <= 1:
         raise MetricError("a threshold is a probability between 0 and 1")
 
 
@@ -146,6 +150,7 @@ def likelihood_ratios(cells: Confusion, *, level: float = 0.95) -> LikelihoodRat
     >>> print(likelihood_ratios(Confusion(201, 130, 11, 227)).positive)
     2.604 (95% CI 2.262 to 2.997)
     """
+    check_kind(cells, Confusion, "cells")
     sample = Sample(cells.n, cells.n_events, level)
     if not (cells.tp + cells.fn and cells.fp + cells.tn):
         none = sample.none("needs cases with and without the condition", "simel")
@@ -196,7 +201,8 @@ def predictive_values(
     >>> print(predictive_values(Confusion(201, 130, 11, 227), 0.05)[0])
     0.121 (95% CI 0.106 to 0.136)
     """
-    if not 0 < prevalence < 1:
+    check_kind(cells, Confusion, "cells")
+    if not 0 < read_number(prevalence, "prevalence") < 1:
         raise MetricError("prevalence must lie strictly between 0 and 1")
     sample = Sample(cells.n, cells.n_events, level)
     if not (cells.tp + cells.fn and cells.fp + cells.tn):

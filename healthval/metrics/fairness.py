@@ -11,13 +11,15 @@ from numpy.typing import ArrayLike
 from scipy.special import chdtrc
 
 from healthval.errors import MetricError
+from healthval.metrics.columns import read_numbers
 from healthval.metrics.comparison import compare_groups
 from healthval.metrics.confusion import check_threshold
 from healthval.metrics.delong import placements
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Bools, Cases, Floats, read_probability_cases
-from healthval.metrics.intervals import Bootstrap, Sample, percentile, two_sided_p
+from healthval.metrics.intervals import Bootstrap, Sample, percentile, read_plan, two_sided_p
 from healthval.metrics.logistic import dot, per_cluster
+from healthval.metrics.parameters import read_flag
 from healthval.metrics.resampling import patient_weights
 from healthval.metrics.result import SubgroupResult
 from healthval.metrics.subgroup import (
@@ -120,8 +122,8 @@ def subgroups(  # noqa: PLR0913  # what a plan fixes for its subgroup analysis
     """
     check_threshold(threshold)
     cases = read_probability_cases(reference, score, cluster)
-    variables = read_groups(groups, cases.n, reference)
-    if intersections:
+    variables = read_groups(groups, cases.n, reference, score, cluster=cluster)
+    if read_flag(intersections, "intersections"):
         variables |= _pairs(variables, cases.n)
     if not variables or cases.n == 0:
         raise MetricError("name at least one subgroup variable, of at least one case")
@@ -139,9 +141,9 @@ def subgroups(  # noqa: PLR0913  # what a plan fixes for its subgroup analysis
     gaps = tuple(
         gap
         for name, levels in variables.items()
-        for gap in rate_gaps(cases, (name, levels), threshold, bootstrap or Bootstrap())
+        for gap in rate_gaps(cases, (name, levels), threshold, read_plan(bootstrap))
     )
-    if confirmatory:
+    if read_flag(confirmatory, "confirmatory"):
         heterogeneity, differences = _adjusted(heterogeneity, differences)
     results = by_level(cases, variables, threshold)
     return SubgroupAnalysis(results, heterogeneity, differences, gaps, not confirmatory)
@@ -168,8 +170,8 @@ def holm(p_values: ArrayLike) -> Floats:
     >>> holm([0.01, 0.04, 0.03]).tolist()
     [0.03, 0.06, 0.06]
     """
-    p = np.asarray(p_values, dtype=np.float64)
-    if p.ndim != 1 or not np.all((p >= 0) & (p <= 1)):
+    p = read_numbers(p_values, "p_values")
+    if not np.all((p >= 0) & (p <= 1)):
         raise MetricError("p-values must lie within 0 to 1")
     order = np.argsort(p, kind="stable")
     stepped = np.maximum.accumulate(p[order] * (p.size - np.arange(p.size)))
