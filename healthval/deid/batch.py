@@ -11,9 +11,12 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
+
+from tqdm.auto import tqdm
 
 from healthval.deid import values
 from healthval.deid.audit import IDS, Leak, identifiers, search
@@ -143,7 +146,11 @@ def _is_done(record: Record | None, folder: Path) -> bool:
 
 def _run(task: _Task, todo: list[tuple[str, Path]], workers: int, done: dict[str, Record]) -> dict[str, Record]:  # fmt: skip
     try:
-        records = _in_pool(task, todo, workers) if workers > 1 else _work(task, todo)
+        if workers > 1:
+            records = _in_pool(task, todo, workers)
+        else:
+            with _bar(len(todo)) as bar:
+                records = _work(task, todo, bar)
     except LeakFound:
         _withdraw_all(task.out)
         raise
@@ -155,12 +162,23 @@ def _in_pool(task: _Task, todo: list[tuple[str, Path]], workers: int) -> list[Re
         size = min(_CHUNK, -(-len(todo) // (4 * workers)) or 1)
         chunks = [todo[i : i + size] for i in range(0, len(todo), size)]
         futures = [pool.submit(_chunk, chunk) for chunk in chunks]
-        finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        with _bar(len(todo)) as bar:  # only now: its thread must not stand while processes fork
+            for future, chunk in zip(futures, chunks, strict=True):
+                future.add_done_callback(partial(_advance, bar, len(chunk)))
+            finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
         failed = [f for f in finished if f.exception() is not None]
         if failed:
             pool.shutdown(wait=True, cancel_futures=True)
             failed[0].result()
         return [record for future in futures for record in future.result()]
+
+
+def _bar(files: int) -> "tqdm[Any]":
+    return tqdm(total=files, desc="deidentify", unit="file", leave=False, disable=files < _GROUP)
+
+
+def _advance(bar: "tqdm[Any]", files: int, _: Any) -> None:
+    bar.update(files)
 
 
 def _start(task: _Task) -> None:
@@ -173,7 +191,7 @@ def _chunk(files: list[tuple[str, Path]]) -> list[Record]:
     return _work(_task, files)
 
 
-def _work(task: _Task, files: list[tuple[str, Path]]) -> list[Record]:
+def _work(task: _Task, files: list[tuple[str, Path]], bar: "tqdm[Any] | None" = None) -> list[Record]:  # fmt: skip
     records: list[Record] = []
     with quiet(), task.journal.appending() as journal:
         for start in range(0, len(files), _GROUP):
@@ -181,6 +199,8 @@ def _work(task: _Task, files: list[tuple[str, Path]]) -> list[Record]:
                 for record in _group(task, files[start : start + _GROUP]):
                     journal.add(record)
                     records.append(record)
+                    if bar is not None:
+                        bar.update()
     return records
 
 
