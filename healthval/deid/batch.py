@@ -33,7 +33,7 @@ from healthval.deid.secret import Secret, pseudonym
 from healthval.deid.splice import Source, encoded, read_source, write_output
 from healthval.errors import HealthvalError, LeakFound, UsageError
 
-_CHUNK: Final = 50
+_CHUNK: Final = 25
 _GROUP: Final = 50
 # A UID becomes a file name; whatever else stands there could climb out of the folder.
 _UID: Final = re.compile(r"(?=.{1,64}$)\d+(\.\d+)*")
@@ -159,7 +159,7 @@ def _run(task: _Task, todo: list[tuple[str, Path]], workers: int, done: dict[str
 
 def _in_pool(task: _Task, todo: list[tuple[str, Path]], workers: int) -> list[Record]:
     with ProcessPoolExecutor(workers, get_context("fork"), _start, (task,)) as pool:
-        size = min(_CHUNK, -(-len(todo) // (4 * workers)) or 1)
+        size = min(_CHUNK, -(-len(todo) // (8 * workers)) or 1)
         chunks = [todo[i : i + size] for i in range(0, len(todo), size)]
         futures = [pool.submit(_chunk, chunk) for chunk in chunks]
         with _bar(len(todo)) as bar:  # only now: its thread must not stand while processes fork
@@ -174,7 +174,14 @@ def _in_pool(task: _Task, todo: list[tuple[str, Path]], workers: int) -> list[Re
 
 
 def _bar(files: int) -> "tqdm[Any]":
-    return tqdm(total=files, desc="deidentify", unit="file", leave=False, disable=files < _GROUP)
+    return tqdm(
+        total=files,
+        desc="deidentify",
+        unit="file",
+        mininterval=1,
+        leave=False,
+        disable=files < _GROUP,
+    )
 
 
 def _advance(bar: "tqdm[Any]", files: int, _: Any) -> None:
