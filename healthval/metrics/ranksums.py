@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from healthval.metrics.inputs import Ints
+from healthval.metrics.logistic import dot
 from healthval.metrics.ranktable import KEY_BLOCK, Keys
 
 FEW = 16  # one tie in so many keys; more of them are better gathered in a rank table
@@ -79,8 +80,8 @@ class _Sums:
         size, rank = at.size, int(r.sum())
         start, before = self.keys, self.positives
         self.rank += size * start + rank
-        self.rank_squared += size * start**2 + 2 * start * rank + int(np.dot(r, r))
-        self.rank_by_k += before * (size * start + rank) + start * _sum(size) + int(np.dot(r, k))
+        self.rank_squared += size * start**2 + 2 * start * rank + int(dot(r, r))
+        self.rank_by_k += before * (size * start + rank) + start * _sum(size) + int(dot(r, k))
         self.keys, self.positives = start + block.size, before + size
         return ties
 
