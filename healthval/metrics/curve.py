@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from healthval.metrics.condensed import Regression, condense, condensed_fit, worthwhile
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Cases, Floats, Ints
 from healthval.metrics.intervals import Bootstrap, Sample, bias_corrected
 from healthval.metrics.logistic import (
     BLOCK,
+    Counts,
     LogisticFit,
     NotEstimable,
     fit_logistic,
@@ -66,15 +68,25 @@ class _Spline:
         return cls(knots, centre, whiten, on_logit)
 
     def design(self, score: Floats) -> Floats:
-        """Give the terms at each score, constant first, filled block by block."""
-        terms = np.ones((len(self.whiten) + 1, score.size))
-        for start in range(0, score.size, BLOCK):
+        """Give the terms at each score, constant first."""
+        return self.terms(logit(score) if self.on_logit else score)
+
+    def terms(self, x: Floats) -> Floats:
+        """As `design`, at places on the scale of the knots; filled block by block."""
+        terms = np.ones((len(self.whiten) + 1, x.size))
+        for start in range(0, x.size, BLOCK):
             here = slice(start, start + BLOCK)
-            x = logit(score[here]) if self.on_logit else score[here]
-            basis = spline_basis(x, self.knots) - self.centre[:, None]
+            basis = spline_basis(x[here], self.knots) - self.centre[:, None]
             for i, row in enumerate(self.whiten, start=1):  # lower triangular
                 terms[i, here] = predictor(basis[:i], row[:i])
         return terms
+
+    def few(self, score: Floats, counts: Counts) -> Regression | None:
+        """Few points in place of many scores."""
+        if not self.on_logit or not worthwhile(score):
+            return None
+        points, condensed = condense(logit(score), counts, self.knots)
+        return Regression(self.terms(points), condensed)
 
     def identity(self) -> Floats:
         """Coefficients that give every score back: where the fit starts."""
@@ -99,7 +111,10 @@ def flexible_calibration(cases: Cases, table: RankTable, sample: Sample) -> Flex
     spline = _Spline.over(table.score, totals)
     design = spline.design(table.score)
     counts = (table.pos.astype(np.float64), totals.astype(np.float64))
-    fit = fit_logistic(design, counts, start=spline.identity())
+    few = spline.few(table.score, counts)
+    fit = None if few is None else condensed_fit(few, spline.identity())
+    if fit is None:
+        fit = fit_logistic(design, counts, start=spline.identity())
     fitted, covariance = fit.fitted(design), fit.covariance
     if cases.cluster is not None:
         row = np.searchsorted(table.score, cases.score)
