@@ -117,15 +117,15 @@ def calibration_of(
     boundary = int(np.count_nonzero((cases.score == 0) | (cases.score == 1)))
     citl, intercept, slope, joint = _recalibration(cases, table, sample, (boundary, clip))
     flexible = _flexible(cases, table, sample, curve)
-    y = cases.reference
+    squared = (cases.reference - cases.score) ** 2
     return Calibration(
         oe=observed_to_expected(cases),
         citl=citl,
         intercept=intercept,
         slope=slope,
         joint_test=joint,
-        brier=_mean((y - cases.score) ** 2, cases, sample),
-        scaled_brier=_scaled_brier(cases, sample),
+        brier=_mean(squared, cases, sample),
+        scaled_brier=_scaled_brier(squared, cases, sample),
         log_loss=_log_loss(cases, sample),
         ici_rcs5=flexible.ici,
         e50=flexible.e50,
@@ -165,25 +165,25 @@ def _mean(values: Floats, cases: Cases, sample: Sample) -> Estimate:
         return sample.none("fewer than two cases", "wald")
     mean = float(values.mean())
     correction = cases.n / (cases.n - 1) if cases.cluster is None else 1.0
-    variance = _total_variance((values - mean) / cases.n, cases) * correction
-    return sample.wald(mean, math.sqrt(variance), _with_cluster("wald", cases))
+    se = math.sqrt(_total_variance(values - mean, cases) * correction) / cases.n
+    return sample.wald(mean, se, _with_cluster("wald", cases))
 
 
 def _with_cluster(method: str, cases: Cases) -> str:
     return method if cases.cluster is None else f"{method} (cluster-robust)"
 
 
-def _scaled_brier(cases: Cases, sample: Sample) -> Estimate:
+def _scaled_brier(loss: Floats, cases: Cases, sample: Sample) -> Estimate:
     """1 - Brier / (prevalence (1 - prevalence)); variance by the delta method."""
-    y, prevalence = cases.reference, cases.n_events / max(cases.n, 1)
+    prevalence = cases.n_events / max(cases.n, 1)
     worst = prevalence * (1 - prevalence)
     if worst == 0:
         return sample.none("all cases belong to one class", "delta")
-    loss = (y - cases.score) ** 2
     brier = float(loss.mean())
     slope = brier * (1 - 2 * prevalence) / worst**2
-    influence = (slope * (y - prevalence) - (loss - brier) / worst) / cases.n
-    se = math.sqrt(_total_variance(influence, cases))
+    influence = np.where(cases.reference, slope * (1 - prevalence), -slope * prevalence)
+    influence -= (loss - brier) / worst
+    se = math.sqrt(_total_variance(influence, cases)) / cases.n
     return sample.wald(1 - brier / worst, se, _with_cluster("delta", cases))
 
 
@@ -194,7 +194,8 @@ def _log_loss(cases: Cases, sample: Sample) -> Estimate:
         return sample.none(
             f"infinite: {contradicted} cases contradict a score of exactly 0 or 1", "wald"
         )
-    return _mean(-np.log(given), cases, sample)
+    loss = np.log(given, out=given)
+    return _mean(np.negative(loss, out=loss), cases, sample)
 
 
 def _spiegelhalter(cases: Cases, sample: Sample) -> Estimate:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from healthval import metrics as hm
 from healthval.metrics import ranksums, ranktable
 from healthval.metrics.delong import auc_and_variance
+from healthval.metrics.intervals import quantiles
 from healthval.metrics.ranksums import auc_and_variance_of_keys
 from healthval.metrics.ranktable import RankTable, sorted_keys
 
@@ -119,3 +120,13 @@ def test_a_negative_score_has_no_key(some, negative, data):
     shifted = RankTable.from_scores(reference, np.searchsorted(np.unique(score), score) + 0.0)
     table = RankTable.from_scores(reference, score)
     assert auc_and_variance(table) == auc_and_variance(shifted)
+
+
+@given(
+    st.lists(st.lists(st.floats(-1e6, 1e6), min_size=7, max_size=7), min_size=1, max_size=5),
+    st.floats(0, 1),
+)
+def test_quantiles_of_sorted_rows_are_those_of_numpy(rows, q):
+    values = np.array(rows)
+    (found,) = quantiles(values, (q,))
+    np.testing.assert_allclose(found, np.quantile(values, q, axis=1), rtol=1e-13, atol=1e-9)
