@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
-from healthval.metrics.condensed import Regression, condense, condensed_fit, worthwhile
+from healthval.metrics.condensed import Regression, condense, condensed_fit
 from healthval.metrics.curve import Curve, FlexibleCalibration, flexible_calibration
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Cases, Floats, Ints, read_probability_cases
@@ -221,9 +221,8 @@ class _Logits:
     def of(cls, score: Floats, counts: Counts, row: Ints | None) -> "_Logits":
         """Distinct ascending scores; where they are many, with few points in their place."""
         lp = logit(score)
-        if row is not None or not worthwhile(lp):
-            return cls(lp, counts, row)
-        return cls(lp, counts, None, cls(*condense(lp, counts), None))
+        few = condense(lp, counts) if row is None else None
+        return cls(lp, counts, row, None if few is None else cls(*few, None))
 
     def regression(self, terms: int) -> Regression:
         """On the intercept alone, the score being given, or on both."""

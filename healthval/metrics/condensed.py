@@ -23,6 +23,8 @@ from healthval.metrics.logistic import (
 CELLS_PER_UNIT = 32
 CELLS_BETWEEN_KNOTS = 128
 NO_KNOTS = np.empty(0)
+NARROWEST = 1e-12  # half of a cell between a knot and the edge beside it
+CASES_PER_CELL = 8
 WORTHWHILE = 4 * BLOCK  # fewer scores are fitted faster as they are
 NODES = np.cos(np.pi * (np.arange(6) + 0.5) / 6)  # Chebyshev's, on -1 to 1
 WEIGHTS_OF_MOMENTS = np.linalg.inv(NODES ** np.arange(6)[:, None])
@@ -59,26 +61,26 @@ def condensed_fit(few: Regression, start: Floats) -> LogisticFit | None:
     return fit if change.max() <= 2 / CELLS_PER_UNIT else None
 
 
-def worthwhile(scores: Floats) -> bool:
-    """Whether there are so many scores that few points in their place save time."""
-    return scores.size > WORTHWHILE
-
-
-def condense(x: Floats, counts: Counts, knots: Floats = NO_KNOTS) -> tuple[Floats, Counts]:
+def condense(x: Floats, counts: Counts, knots: Floats = NO_KNOTS) -> tuple[Floats, Counts] | None:
     """Points in place of ascending scores, with the events and cases each stands for.
+
+    None where they would not be few: scores below 4 * BLOCK, or far apart beside the cells.
 
     Cells are cut at the knots of a spline, for between them it is smooth, and are narrow beside
     their range, for its bends scale with that. The points come in six rows, one of each cell.
     """
-    density = CELLS_PER_UNIT
+    density = float(CELLS_PER_UNIT)
     if knots.size:
-        density = max(density, math.ceil(CELLS_BETWEEN_KNOTS / (knots[-1] - knots[0])))
+        density = max(density, CELLS_BETWEEN_KNOTS / float(knots[-1] - knots[0]))
+    if x.size <= WORTHWHILE or float(x[-1] - x[0]) * density > x.size / CASES_PER_CELL:
+        return None
     edges = np.arange(math.floor(x[0] * density), math.ceil(x[-1] * density) + 1) / density
     edges = np.union1d(edges, knots)
     ends = np.searchsorted(x, edges[1:], side="right").astype(np.int64)
+    ends[-1] = x.size  # the last edge may be rounded down
     filled = np.flatnonzero(np.diff(ends, prepend=0))
     ends, middle = ends[filled], (edges[filled + 1] + edges[filled]) / 2
-    starts, half = np.append(0, ends[:-1]), edges[filled + 1] - middle
+    starts, half = np.append(0, ends[:-1]), np.maximum(edges[filled + 1] - middle, NARROWEST)
     size = ends - starts
     u = np.repeat(middle, size)
     np.subtract(x, u, out=u)

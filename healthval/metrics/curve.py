@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from healthval.metrics.condensed import Regression, condense, condensed_fit, worthwhile
+from healthval.metrics.condensed import Regression, condense, condensed_fit
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Cases, Floats, Ints
 from healthval.metrics.intervals import Bootstrap, Sample, bias_corrected, quantiles
@@ -88,10 +88,8 @@ class _Spline:
 
     def few(self, score: Floats, counts: Counts) -> Regression | None:
         """Few points in place of many scores."""
-        if not self.on_logit or not worthwhile(score):
-            return None
-        points, condensed = condense(logit(score), counts, self.knots)
-        return Regression(self.terms(points), condensed)
+        condensed = condense(logit(score), counts, self.knots) if self.on_logit else None
+        return condensed and Regression(self.terms(condensed[0]), condensed[1])
 
     def identity(self) -> Floats:
         """Coefficients that give every score back: where the fit starts."""

@@ -20,6 +20,15 @@ shapes = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def any_number_of_scores():
+    """Points even in place of few scores, which the laws below draw."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(condensed, "WORTHWHILE", 1)
+        patch.setattr(condensed, "CASES_PER_CELL", 0.01)
+        yield
+
+
 def grouped(n, centre, spread, slope, decimals, seed):
     """Distinct logits, ascending, with events and cases."""
     rng = np.random.default_rng(seed)
@@ -89,6 +98,36 @@ def test_calibration_is_the_same_with_and_without_few_points(monkeypatch, slope)
         for part in ("value", "lo", "hi", "se"):
             expected = getattr(theirs, part)
             assert getattr(ours, part) == (expected and pytest.approx(expected, rel=1e-8))
+
+
+def test_scores_far_apart_beside_the_cells_are_left_as_they_are(monkeypatch):
+    monkeypatch.setattr(condensed, "CASES_PER_CELL", 8)
+    x = np.append(np.linspace(0, 1e-9, 40_000), 30.0)
+    ones = np.ones(x.size)
+    assert condense(x, (ones, ones)) is not None
+    assert condense(x, (ones, ones), np.array([1e-10, 5e-10, 9e-10])) is None
+    assert condense(np.linspace(-700, 700, 40_000), (ones, ones)) is None
+
+
+def test_a_knot_beside_an_edge_or_on_it_does_no_harm():
+    x = np.sort(np.append(np.random.default_rng(4).normal(0, 1, 5000), [0.5, np.nextafter(0.5, 1)]))
+    ones = np.ones(x.size)
+    for knot in (0.5, np.nextafter(0.5, 0), np.nextafter(0.5, 1)):
+        points, (events, cases) = condense(x, (ones, ones), np.array([-4.0, 0.1, knot]))
+        assert np.isfinite(points).all()
+        assert cases.sum() == events.sum() == pytest.approx(x.size)
+        assert points @ cases == pytest.approx(x.sum(), rel=1e-12, abs=1e-9)
+
+
+def test_a_score_just_beyond_the_last_edge_belongs_to_the_last_cell():
+    knots = np.array([-0.3, 0.0, 0.6])
+    density = 128 / float(knots[-1] - knots[0])
+    above = (float(np.nextafter(k / density, 9)) for k in range(100, 400))
+    last = next(v for v in above if np.ceil(v * density) / density < v)
+    x = np.append(np.linspace(-0.5, last - 0.1, 500), last)
+    points, (_, cases) = condense(x, (np.ones(501), np.ones(501)), knots)
+    assert cases.sum() == pytest.approx(501)
+    assert points @ cases == pytest.approx(x.sum())
 
 
 def test_separated_classes_are_not_estimable_with_the_same_reason():
