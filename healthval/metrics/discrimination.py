@@ -18,7 +18,8 @@ from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Cases, DirectionWarning, Floats, Ints, read_cases
 from healthval.metrics.intervals import Bootstrap, Sample, percentile, wilson
 from healthval.metrics.logistic import dot
-from healthval.metrics.ranktable import RankTable
+from healthval.metrics.ranksums import auc_and_variance_of_keys
+from healthval.metrics.ranktable import RankTable, sorted_keys
 from healthval.metrics.resampling import resampled_aucs, resampled_tables
 
 AucInterval = Literal["logit-delong", "delong", "newcombe", "bootstrap"]
@@ -97,8 +98,6 @@ def auroc_of(
         ci, Bootstrap
     ):
         raise MetricError("ci must be 'logit-delong', 'delong', 'newcombe' or 'bootstrap'")
-    if table is None and cases.cluster is None:
-        table = RankTable.from_scores(cases.reference, cases.score)
     auc, variance, effect = _point(cases, table)
     sample = Sample(cases.n, cases.n_events, level)
     se = math.sqrt(variance) if variance else None
@@ -126,13 +125,22 @@ def check_both_classes(cases: Cases, what: str) -> None:
 def _point(cases: Cases, table: RankTable | None) -> tuple[float, float | None, float]:
     """AUROC, variance, and the design effect by which class sizes shrink."""
     if cases.cluster is None:
-        table = table or RankTable.from_scores(cases.reference, cases.score)
-        return *auc_and_variance(table), 1.0
+        return *_unclustered(cases, table), 1.0
     own = placements(cases.reference, cases.score)
     variance = obuchowski_covariance(cases.reference, cases.cluster, own, own)
     cases_as_own = obuchowski_covariance(cases.reference, np.arange(cases.n), own, own)
     effect = variance / cases_as_own if variance and cases_as_own else _mean_cluster_size(cases)
     return own.auc, variance, max(1.0, effect)
+
+
+def _unclustered(cases: Cases, table: RankTable | None) -> tuple[float, float | None]:
+    """From the table at hand; else from sorted keys, and from a table of them if ties are many."""
+    if table is not None:
+        return auc_and_variance(table)
+    keys = sorted_keys(cases.reference, cases.score)
+    if keys is None:
+        return auc_and_variance(RankTable.from_scores(cases.reference, cases.score))
+    return auc_and_variance_of_keys(keys) or auc_and_variance(RankTable.from_keys(keys))
 
 
 def _mean_cluster_size(cases: Cases) -> float:

@@ -173,6 +173,16 @@ class Bootstrap:
         return np.random.Generator(np.random.PCG64(self.seed))
 
 
+def quantiles(values: Floats, q: tuple[float, ...]) -> tuple[Floats, ...]:
+    """Quantiles of type 7 along the last axis; one sort takes half as long as `np.quantile`."""
+    ranked, last = np.sort(values, axis=-1), values.shape[-1] - 1
+    found = []
+    for at in (share * last for share in q):
+        low, high = ranked[..., math.floor(at)], ranked[..., math.ceil(at)]
+        found.append(low + (at - math.floor(at)) * (high - low))
+    return tuple(found)
+
+
 def percentile(replicates: Floats, level: float) -> tuple[float, float]:
     """Give the middle part of the replicates."""
     tail = (1 - level) / 2

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from healthval.errors import MetricError
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Cases, Floats, Ints, read_probability_cases
-from healthval.metrics.intervals import Bootstrap, Sample
+from healthval.metrics.intervals import Bootstrap, Sample, quantiles
 from healthval.metrics.logistic import dot, per_cluster
 from healthval.metrics.ranktable import RankTable
 from healthval.metrics.resampling import patient_weights
@@ -134,7 +134,7 @@ def net_benefit_of(
     counts = _cells(table, thresholds) if table else _counted(cases, thresholds)
     value = _from_cells(counts[:, None], odds)[:, 0]
     replicates = _from_cells(_drawn(cases, thresholds, counts, plan).T, odds)
-    lo, hi = np.quantile(replicates, [0.025, 0.975], axis=1)
+    lo, hi = quantiles(replicates, (0.025, 0.975))
     prevalence = cases.n_events / cases.n
     arrays = (
         thresholds, value, np.minimum(lo, value), np.maximum(hi, value), replicates.std(axis=1, ddof=1),
