@@ -299,7 +299,9 @@ def _audited(source: Source, header: bytes, known: tuple[str, ...]) -> list[Leak
 def _leaks(source: Source, header: bytes, known: tuple[str, ...]) -> list[Leak]:
     before, after = of_file(source.head, only=IDS), of_file(header)
     span = source.span
-    if span is not None and span.is_compressed:
+    if (
+        span is not None and not span.is_explained
+    ):  # compressed, or of another size than the image's
         whole = mmap.mmap(source.file.fileno(), 0, access=mmap.ACCESS_READ)
         after.pixels = (whole, span.start, span.end)
     return search(before, after, identifiers(before, known))

@@ -15,7 +15,7 @@ from healthval.deid import marks, values
 from healthval.deid.cleaned import Cleaned
 from healthval.deid.deidentified import SEAL, Deidentified, flags_of
 from healthval.deid.graphics import keeps_curve, keeps_overlay
-from healthval.deid.pixels import PIXELS, check_pixels, clean_pixels
+from healthval.deid.pixels import PIXELS, check_pixels, clean_pixels, trim_pixels
 from healthval.deid.policy import Option, Policy
 from healthval.deid.private import kept_private
 from healthval.deid.profile import Rule, attribute_type, choose, rules_by_tag
@@ -102,6 +102,8 @@ def apply(dataset: Dataset, policy: Policy, secret: Secret) -> Deidentified:
         walk = _Walk(dataset, policy, secret)
         output = walk.run()
         blanked = clean_pixels(dataset, output, policy.pixels)
+        if not blanked:
+            trim_pixels(dataset, output)
     except RecursionError:
         raise Refused(Reason.UNPARSEABLE) from None
     for mark in marks.marks_of(policy, walk.encoding, blanked=blanked):
