@@ -105,15 +105,16 @@ def heterogeneity(
             left_out.append(point)
             continue
         points.append(point)
-        part = np.zeros(cases.n)
-        part[rows] = STATISTICS[metric].parts(inside, threshold)
-        parts.append(part)
+        if cases.cluster is not None:
+            part = np.zeros(cases.n)
+            part[rows] = STATISTICS[metric].parts(inside, threshold)
+            parts.append(per_cluster(part, cases.cluster))
     why = "; ".join(sorted(set(left_out)))
     note = f"{len(left_out)} of {every.size} levels left out: {why}" if left_out else None
     if len(points) < 2:
         return Heterogeneity(name, metric, None, 0, None, reason=note or "there is a single level")
     value, se = (np.array(x) for x in zip(*points, strict=True))
-    q, df = _wald(value, se, _correlation(cases, parts)), len(points) - 1
+    q, df = _wald(value, se, _correlation(parts)), len(points) - 1
     if q is None:
         reason = "a difference between levels has no variance"
         return Heterogeneity(name, metric, None, df, None, reason=note or reason)
@@ -149,14 +150,14 @@ def _units(cases: Cases, among: Bools) -> int:
     return int(np.unique(cases.cluster[among]).size)
 
 
-def _correlation(cases: Cases, parts: list[Floats]) -> Floats | None:
+def _correlation(parts: list[Floats]) -> Floats | None:
     """Between levels, from what each patient adds to either; None where no patient is in two."""
-    if cases.cluster is None:
+    if not parts:
         return None
-    totals = np.array([per_cluster(part, cases.cluster) for part in parts])
-    products = totals @ totals.T
+    products = np.array(parts) @ np.array(parts).T
     size = np.sqrt(np.diag(products))
-    shared = products / np.where(size > 0, size, 1.0) / np.where(size > 0, size, 1.0)[:, None]
+    size[size == 0] = 1.0
+    shared = products / np.outer(size, size)
     np.fill_diagonal(shared, 1.0)
     return shared if np.any(shared != np.eye(len(parts))) else None
 
