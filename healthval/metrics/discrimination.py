@@ -106,12 +106,11 @@ def auroc_of(
     if ci == "bootstrap" or isinstance(ci, Bootstrap):
         plan = ci if isinstance(ci, Bootstrap) else Bootstrap()
         replicates = resampled_aucs(cases, plan)
-        return sample.given(
-            auc,
-            percentile(replicates, level),
-            float(replicates.std(ddof=1)),
-            "bootstrap percentile",
-        )
+        if np.ptp(replicates) > 0:
+            deviation = float(replicates.std(ddof=1))
+            bounds = percentile(replicates, level)
+            return sample.given(auc, bounds, deviation, "bootstrap percentile")
+        ci = "newcombe"  # an AUROC of 0 or 1 stays so however often it is drawn
     suffix = "" if cases.cluster is None else " (obuchowski)"
     return _analytic(sample, auc, se, (ci, effect, suffix))
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from healthval.metrics.result import Evaluation
 
 BLUE, GREY = "#0072B2", "#777777"
+FEWEST_SUMMED = 3  # the smallest minimum cell of any policy
 
 
 def to_html(result: "Evaluation") -> str:
@@ -104,6 +105,8 @@ def to_json(result: "Evaluation") -> str:
     """Every number exact, keys sorted, never NaN; sums of fewer than 3 scores are left out."""
     values = asdict(result)
     values["histogram"]["score_sums"] = result.histogram.shown_sums
+    if result.n < FEWEST_SUMMED:
+        values["calibration"]["expected"] = None
     return json.dumps(values, default=_plain, sort_keys=True, allow_nan=False)
 
 

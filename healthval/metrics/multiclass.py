@@ -189,6 +189,8 @@ def _from_influence(value: float, influence: Floats, owner: Ints, sample: Sample
 def _mean(values: Floats, owner: Ints, sample: Sample) -> Estimate:
     mean = float(values.mean())
     totals = np.bincount(owner, weights=(values - mean) / values.size)
+    if totals.size < 2:
+        return sample.none("a single patient", "wald")
     variance = float(np.sum(totals**2)) * totals.size / max(totals.size - 1, 1)
     return sample.wald(mean, math.sqrt(variance), "wald")
 

@@ -9,8 +9,6 @@ from healthval.metrics.confusion import Confusion
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.utility import DecisionCurve
 
-FEWEST_SUMMED = 3  # the smallest minimum cell of any policy
-
 
 @dataclass(frozen=True, slots=True)
 class ThresholdResult:
@@ -45,8 +43,8 @@ class ScoreHistogram:
         sizes = [e + o for e, o in zip(self.events, self.non_events, strict=True)]
         hidden: list[int] = []
         for bin_ in sorted((i for i, n in enumerate(sizes) if n), key=lambda i: sizes[i]):
-            few = sum(sizes[i] for i in hidden) < FEWEST_SUMMED
-            if sizes[bin_] < FEWEST_SUMMED or (hidden and few):
+            few = sum(sizes[i] for i in hidden) < display.FEWEST_SUMMED
+            if sizes[bin_] < display.FEWEST_SUMMED or (hidden and few):
                 hidden.append(bin_)
         return tuple(None if i in hidden else s for i, s in enumerate(self.score_sums))
 

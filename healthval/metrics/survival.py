@@ -156,6 +156,8 @@ def _from_replicates(sample: Sample, value: float, reps: Floats) -> Estimate:
     method = "ipcw bootstrap percentile"
     if known.size < 100:
         return sample.none("too few replicates can be judged at the horizon", method)
+    if np.ptp(known) == 0:  # a perfect score, or a single patient
+        return sample.bare(value, method)
     lo, hi = percentile(known, sample.level)
     return sample.given(value, (min(lo, value), max(hi, value)), float(known.std(ddof=1)), method)
 

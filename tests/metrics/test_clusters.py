@@ -137,6 +137,17 @@ def test_a_perfect_score_of_few_patients_is_not_certain():
     assert hm.evaluate(y, y + 0.0, cluster=k).roc[0][1].lo < 0.9
 
 
+@pytest.mark.parametrize("clustered", [True, False])
+def test_a_bootstrap_that_always_gives_1_is_not_the_interval(clustered):
+    y, k = np.tile([True, False], 20), np.arange(40) // 4
+    e = hm.auroc(y, y + 0.0, cluster=k if clustered else None, ci="bootstrap")
+    assert e.method.startswith("newcombe-5")
+    assert e.lo < 0.97
+    time = np.where(y, 1.0, 9.0) + 0.01 * np.arange(40)
+    found = hm.survival(time, y, 0.1 + 0.8 * y, horizon=5, cluster=k, bootstrap=hm.Bootstrap(120))
+    assert (found.auc.value, found.auc.lo, found.auc.hi) == (1.0, None, None)
+
+
 def test_the_band_of_a_decision_curve_scales_with_it():
     y, p, _, k = alike()
     curve = hm.net_benefit(y, p, [0.1, 0.4], cluster=k)

@@ -120,6 +120,12 @@ def test_what_a_notebook_keeps_holds_nobodys_score(n, seed):
         assert not [s for s in score.tolist() if repr(s) in kept]
 
 
+@pytest.mark.parametrize(("n", "told"), [(2, False), (3, True), (4, True)])
+def test_the_sum_of_two_scores_is_nowhere(n, told):
+    found = json.loads(hm.evaluate([0, 1, 0, 1][:n], [0.11, 0.42, 0.36, 0.87][:n]).to_json())
+    assert (found["calibration"]["expected"] is not None) is told
+
+
 def test_a_sum_of_few_scores_is_not_told_by_the_others_either():
     h = hm.ScoreHistogram(
         (0.0, 0.25, 0.5, 0.75, 1.0), (1, 0, 2, 4), (0, 0, 3, 9), (0.2, 0.0, 3.0, 11.0)
