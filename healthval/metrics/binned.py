@@ -54,7 +54,8 @@ def expected_calibration_error(
     reps = np.abs(_resampled_sums(cases, (code, error, sums))).sum(axis=1) / cases.n
     lo, hi = percentile(reps, 0.95)
     sample = Sample(cases.n, cases.n_events)
-    method = f"normal simulation ({bins} bins)"
+    whose = "" if cases.cluster is None else " of patients"
+    method = f"normal simulation{whose} ({bins} bins)"
     return sample.given(value, (min(lo, value), max(hi, value)), float(reps.std(ddof=1)), method)
 
 

@@ -121,7 +121,7 @@ class Confusion:
         if self.patients is None:
             return float(slope**2 @ (self.cells + half))
         products = np.array(self.patients.products, np.float64) + half * np.eye(4)
-        return float(slope @ products @ slope)
+        return max(float(slope @ products @ slope), 0.0)
 
 
 _TP, _FP, _FN, _TN = np.eye(4)

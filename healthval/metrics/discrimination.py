@@ -109,7 +109,8 @@ def auroc_of(
         if np.ptp(replicates) > 0:
             deviation = float(replicates.std(ddof=1))
             bounds = percentile(replicates, level)
-            return sample.given(auc, bounds, deviation, "bootstrap percentile")
+            whose = "" if cases.cluster is None else "patient "
+            return sample.given(auc, bounds, deviation, f"{whose}bootstrap percentile")
         ci = "newcombe"  # an AUROC of 0 or 1 stays so however often it is drawn
     suffix = "" if cases.cluster is None else " (obuchowski)"
     return _analytic(sample, auc, se, (ci, effect, suffix))

@@ -159,7 +159,9 @@ def ratio(sample: Sample, spread: float, groups: int) -> Estimate:
     """`clustered_proportion` of `n_events` in n from the spread of the groups' contributions."""
     if groups < 2:
         return sample.none("a single cluster", "wilson (ratio estimator)")
-    p, variance = sample.n_events / sample.n, groups / (groups - 1) * spread
+    p = sample.n_events / sample.n
+    noise = 1e-12 * p * (1 - p) / sample.n  # what rounding leaves where all groups are alike
+    variance = groups / (groups - 1) * spread if spread > noise else 0.0
     effective = p * (1 - p) / variance if variance > 0 else float(groups)
     bounds = wilson(p * effective, effective, sample.z)
     return sample.given(p, bounds, math.sqrt(variance), "wilson (ratio estimator)")

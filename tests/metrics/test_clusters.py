@@ -107,6 +107,17 @@ def test_hosmer_and_lemeshow_refuse_patients_with_several_cases():
     assert hm.hosmer_lemeshow(y, p, cluster=alone) == hm.hosmer_lemeshow(y, p)
 
 
+@pytest.mark.parametrize("each", [3, 7, 10])
+def test_patients_all_alike_leave_what_their_number_leaves(each):
+    k, hit = np.repeat(np.arange(30), each), np.tile(np.arange(each) < 2, 30)
+    rates = hm.confusion_at(np.ones(30 * each), hit * 0.9, 0.5, cluster=k)
+    alone = hm.at_threshold(np.ones(30 * each), hit * 0.9, 0.5, cluster=k)
+    for e in (rates.sensitivity, alone.sensitivity):
+        assert e.se == 0
+        assert e.hi - e.lo > 0.1
+    assert hm.likelihood_ratios(rates).positive.value is None
+
+
 def test_a_zero_cell_takes_half_a_case_and_says_both():
     y, p, _, k = alike()
     p = np.where(y, p, np.minimum(p, 0.39))
