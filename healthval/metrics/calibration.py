@@ -18,11 +18,10 @@ from healthval.metrics.logistic import (
     LogisticFit,
     NotEstimable,
     deviance_of,
-    dot,
     fit_logistic,
     logit,
-    per_cluster,
     robust_covariance,
+    total_variance,
 )
 from healthval.metrics.ranktable import RankTable
 
@@ -148,21 +147,26 @@ def observed_to_expected(cases: Cases, *, level: float = 0.95) -> Estimate:
     if cases.cluster is None:
         se_log = math.sqrt((1 - cases.n_events / cases.n) / cases.n_events)
         return sample.log(ratio, se_log, "log")
+    if _is_alone(cases):
+        return sample.none("a single patient", "log (cluster-robust)")
     influence = (cases.reference - ratio * cases.score) / cases.n_events
     return sample.log(ratio, math.sqrt(_total_variance(influence, cases)), "log (cluster-robust)")
 
 
 def _total_variance(influence: Floats, cases: Cases) -> float:
-    """Variance of a sum of contributions that have mean zero."""
-    if cases.cluster is None:
-        return dot(influence, influence)
-    totals = per_cluster(influence, cases.cluster)
-    return dot(totals, totals) * totals.size / max(totals.size - 1, 1)
+    return total_variance(influence, cases.cluster)
+
+
+def _is_alone(cases: Cases) -> bool:
+    """Whether all cases are one patient's: nothing then tells how patients vary."""
+    return cases.cluster is not None and not cases.cluster.any()
 
 
 def _mean(values: Floats, cases: Cases, sample: Sample) -> Estimate:
     if cases.n < 2:
         return sample.none("fewer than two cases", "wald")
+    if _is_alone(cases):
+        return sample.none("a single patient", _with_cluster("wald", cases))
     mean = float(values.mean())
     correction = cases.n / (cases.n - 1) if cases.cluster is None else 1.0
     se = math.sqrt(_total_variance(values - mean, cases) * correction) / cases.n
@@ -179,6 +183,8 @@ def _scaled_brier(loss: Floats, cases: Cases, sample: Sample) -> Estimate:
     worst = prevalence * (1 - prevalence)
     if worst == 0:
         return sample.none("all cases belong to one class", "delta")
+    if _is_alone(cases):
+        return sample.none("a single patient", _with_cluster("delta", cases))
     brier = float(loss.mean())
     slope = brier * (1 - 2 * prevalence) / worst**2
     influence = np.where(cases.reference, slope * (1 - prevalence), -slope * prevalence)
@@ -201,11 +207,16 @@ def _log_loss(cases: Cases, sample: Sample) -> Estimate:
 def _spiegelhalter(cases: Cases, sample: Sample) -> Estimate:
     p = cases.score
     away = 1 - 2 * p
+    apart, method = (cases.reference - p) * away, _with_cluster("spiegelhalter z", cases)
     variance = float(np.sum(away**2 * p * (1 - p)))
+    if _is_alone(cases):
+        return sample.none("a single patient", method)
+    if variance > 0 and cases.cluster is not None:
+        variance = _total_variance(apart, cases)
     if variance == 0:
-        return sample.none("every score is 0, 0.5 or 1", "spiegelhalter z")
-    z = float(np.sum((cases.reference - p) * away)) / math.sqrt(variance)
-    return replace(sample.bare(z, "spiegelhalter z", se=1.0), p=two_sided_p(z))
+        return sample.none("every score is 0, 0.5 or 1", method)
+    z = float(np.sum(apart)) / math.sqrt(variance)
+    return replace(sample.bare(z, method, se=1.0), p=two_sided_p(z))
 
 
 @dataclass(frozen=True, slots=True)

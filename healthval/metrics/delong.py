@@ -19,6 +19,13 @@ class Placements:
     v10: Floats
     v01: Floats
 
+    def parts(self, reference: Bools) -> Floats:
+        """What each case adds to the error of the AUROC."""
+        parts = np.empty(reference.size)
+        parts[reference] = (self.v10 - self.auc) / self.v10.size
+        parts[~reference] = (self.v01 - self.auc) / self.v01.size
+        return parts
+
 
 def auc_and_variance(table: RankTable) -> tuple[float, float | None]:
     """Mann-Whitney AUROC with half credit for ties, and DeLong's variance.

@@ -152,10 +152,16 @@ def clustered_proportion(hit: NDArray[np.bool_], cluster: Ints, *, level: float 
     sizes = np.bincount(cluster)
     hits = np.bincount(cluster, weights=hit, minlength=sizes.size)
     groups = int(np.count_nonzero(sizes))
+    return ratio(sample, float(np.sum((hits - k / n * sizes) ** 2)) / n**2, groups)
+
+
+def ratio(sample: Sample, spread: float, groups: int) -> Estimate:
+    """`clustered_proportion` of `n_events` in n from the spread of the groups' contributions."""
     if groups < 2:
         return sample.none("a single cluster", "wilson (ratio estimator)")
-    p = k / n
-    variance = groups / (groups - 1) * float(np.sum((hits - p * sizes) ** 2)) / n**2
+    p = sample.n_events / sample.n
+    noise = 1e-12 * p * (1 - p) / sample.n  # what rounding leaves where all groups are alike
+    variance = groups / (groups - 1) * spread if spread > noise else 0.0
     effective = p * (1 - p) / variance if variance > 0 else float(groups)
     bounds = wilson(p * effective, effective, sample.z)
     return sample.given(p, bounds, math.sqrt(variance), "wilson (ratio estimator)")

@@ -171,6 +171,14 @@ def per_cluster(values: Floats, cluster: Ints) -> Floats:
     return np.bincount(cluster, weights=values).astype(np.float64)
 
 
+def total_variance(parts: Floats, cluster: Ints | None) -> float:
+    """Variance of a sum of parts that have mean zero, summed per patient where there are several."""
+    if cluster is None:
+        return dot(parts, parts)
+    totals = per_cluster(parts, cluster)
+    return dot(totals, totals) * totals.size / max(totals.size - 1, 1)
+
+
 def robust_covariance(design: Floats, residual: Floats, bread: Floats, cluster: Ints) -> Floats:
     """Cluster-robust (sandwich) covariance of the coefficients (Liang and Zeger 1986).
 

@@ -12,7 +12,7 @@ from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Bools, Cases, Floats, Ints, read_probability_cases
 from healthval.metrics.intervals import Bootstrap, Sample, percentile
 from healthval.metrics.logistic import NotEstimable, fit_logistic, logit, sigmoid
-from healthval.metrics.resampling import patient_weights
+from healthval.metrics.resampling import canonical_cases, patient_weights
 
 Method = Literal["in-the-large", "logistic", "isotonic"]
 BINS = 20
@@ -79,7 +79,7 @@ def recalibrate(
     """
     if method not in ("in-the-large", "logistic", "isotonic"):
         raise MetricError("method must be 'in-the-large', 'logistic' or 'isotonic'")
-    cases = read_probability_cases(reference, score, cluster)
+    cases = canonical_cases(read_probability_cases(reference, score, cluster))
     if cases.n_events in (0, cases.n):
         raise MetricError(f"recalibration needs both classes; {cases.n_events} of {cases.n} events")
     boundary = int(np.count_nonzero((cases.score == 0) | (cases.score == 1)))
