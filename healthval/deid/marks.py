@@ -62,15 +62,6 @@ def encoding_of(dataset: Dataset) -> tuple[bool, bool]:
     return False, True
 
 
-def encoding_to_write(dataset: Dataset) -> tuple[bool, bool]:
-    """(implicit VR, little endian) that the transfer syntax demands; as read where it is private."""
-    syntax = UID(syntax_of(dataset))
-    implicit, little = encoding_of(dataset)
-    if not syntax.is_transfer_syntax or syntax.is_private or syntax.is_little_endian != little:
-        return implicit, little
-    return syntax.is_implicit_VR, little
-
-
 def marks_of(policy: Policy, encoding: tuple[bool, bool], *, blanked: bool) -> Marks:
     """Elements that say what was done, encoded once per policy."""
     options = policy.options if blanked else policy.options - {Option.CLEAN_PIXEL_DATA}

@@ -32,7 +32,6 @@ from healthval.deid.writer import (
     VRS,
     element_head,
     encode_dataset,
-    reencode_dataset,
 )
 
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
@@ -213,7 +212,7 @@ def _span(file: FileIO, dataset: Dataset, at: int) -> Span | None:
         return None  # the data set ended early: what follows is no pixels, and is not copied
     tag, vr, size, width = found
     start, available = at + width, os.fstat(file.fileno()).st_size - at - width
-    output = marks.encoding_to_write(dataset)
+    output = marks.encoding_of(dataset)
     if size == _UNDEFINED:
         return _encapsulated(file, element_head(tag, vr, _UNDEFINED, output), start, available)
     _check_signature(file, start + size)
@@ -265,11 +264,8 @@ def _encapsulated(file: FileIO, head: bytes, start: int, available: int) -> Span
 def encoded(output: Dataset, source: Source) -> bytes:
     """Encode everything that stands before the pixels, in the source's transfer syntax."""
     named = output if getattr(output, "file_meta", None) is not None else source.dataset
-    implicit, little = marks.encoding_to_write(named)
-    if implicit == marks.encoding_of(source.dataset)[0]:
-        body = encode_dataset(output, implicit=implicit, little=little)
-    else:
-        body = reencode_dataset(output, implicit=implicit, little=little)
+    implicit, little = marks.encoding_of(source.dataset)
+    body = encode_dataset(output, implicit=implicit, little=little)
     syntax = marks.syntax_of(named)
     if syntax == _DEFLATED:
         packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)

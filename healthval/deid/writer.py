@@ -8,7 +8,7 @@ from typing import Final
 from pydicom.datadict import dictionary_has_tag, dictionary_VR, repeater_has_tag
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_data_element, write_dataset
+from pydicom.filewriter import write_data_element
 
 from healthval.deid import values
 from healthval.deid.values import Element
@@ -30,14 +30,6 @@ def encoded_parts(dataset: Dataset, *, implicit: bool, little: bool) -> list[byt
     """Do what `encode_dataset` does, in pieces: a file takes large pixels without one more copy."""
     encoding = implicit, little
     return _parts(dataset.items(), _head(implicit, little), encoding, values.charsets(dataset))
-
-
-def reencode_dataset(dataset: Dataset, *, implicit: bool, little: bool) -> bytes:
-    """Encode what was read in the other of implicit and explicit VR; pydicom settles each VR."""
-    buffer = DicomBytesIO()
-    buffer.is_implicit_VR, buffer.is_little_endian = implicit, little
-    write_dataset(buffer, dataset)
-    return bytes(buffer.getvalue())
 
 
 def element_head(tag: int, vr: str | None, size: int, encoding: tuple[bool, bool]) -> bytes:
