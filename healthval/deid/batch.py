@@ -6,12 +6,14 @@ import mmap
 import os
 import re
 import shutil
+import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from io import FileIO
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
@@ -110,6 +112,8 @@ def _files(given: list[str | Path], out: Path) -> list[Path]:
             f"{len(missing)} of {len(inputs)} inputs do not exist (first at position {missing[0]})"
         )
     target = out.resolve()
+    if target.exists() and not target.is_dir():
+        raise UsageError("the output is a file; give a new or empty folder")
     for path in (p.resolve() for p in inputs):
         if path == target or path in target.parents or target in path.parents:
             raise UsageError("the output folder and the input overlap; choose one outside")
@@ -118,15 +122,19 @@ def _files(given: list[str | Path], out: Path) -> list[Path]:
 
 
 def _below(path: Path) -> Iterator[str]:
-    if path.is_file():
+    if not path.is_dir():
         yield str(path)
     for folder, _, names in os.walk(path):
         yield from (os.path.join(folder, name) for name in names)  # noqa: PTH118
 
 
 def _key(secret: Secret, file: Path) -> str:
-    stat = file.stat()
-    return pseudonym(secret, "file", f"{os.path.abspath(file)}|{stat.st_size}|{stat.st_mtime_ns}")  # noqa: PTH100  resolving would follow links
+    try:
+        found = file.stat()
+        state = f"{found.st_size}|{found.st_mtime_ns}"
+    except OSError:  # refused when it is opened
+        state = "gone"
+    return pseudonym(secret, "file", f"{os.path.abspath(file)}|{state}")  # noqa: PTH100  resolving would follow links
 
 
 def _canonical(policy: Policy) -> str:
@@ -251,11 +259,20 @@ class _Ready:
     source: Source
 
 
-def _prepared(task: _Task, key: str, path: Path, opened: ExitStack) -> _Ready:
+def _opened(path: Path) -> FileIO:
+    """Open a regular file; a pipe would keep the batch waiting for ever."""
     try:
-        file = opened.enter_context(path.open("rb", buffering=0))
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         raise Refused(Reason.UNREADABLE) from None
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise Refused(Reason.UNREADABLE)
+    return FileIO(number, "rb")
+
+
+def _prepared(task: _Task, key: str, path: Path, opened: ExitStack) -> _Ready:
+    file = opened.enter_context(_opened(path))
     source = read_source(file)
     if must_decode(source.dataset, task.policy.pixels):
         source = read_source(file, whole=True)

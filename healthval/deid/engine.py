@@ -45,6 +45,7 @@ _PLAIN: Final = frozenset(
     {None, "AE", "AS", "AT", "CS", "DS", "FD", "FL", "IS", "LO", "OB", "OD", "OF", "OL", "OV"}
     | {"OW", "SH", "SL", "SS", "SV", "UI", "UL", "US", "UV", "DA", "TM", "DT"}
 )
+_PLAIN_NUMBERS: Final = _PLAIN | {"UN"}
 _FREE_TEXT: Final = frozenset({"LT", "ST", "UC", "UR", "UT"})
 _TEXT: Final = _FREE_TEXT | {"LO", "SH"}
 _DIGITS: Final = b"0123456789+-.eE\\ \0"
@@ -76,12 +77,19 @@ def deidentify(dataset: Dataset, policy: Policy, secret: Secret) -> Deidentified
         raise UsageError("deidentify takes a pydicom data set; for paths use deidentify_files")
     check_means(policy, secret)
     with quiet():
-        values.load_deferred(dataset)
+        _load_deferred(dataset)
         made = apply(dataset, policy, secret)
         if getattr(dataset, "file_meta", None) is not None:
             made.dataset.file_meta = marks.file_meta(made.dataset, dataset)
             made.dataset.preamble = bytes(128)
     return made
+
+
+def _load_deferred(dataset: Dataset) -> None:
+    try:
+        values.load_deferred(dataset)
+    except Exception:
+        raise Refused(Reason.UNREADABLE) from None
 
 
 def check_means(policy: Policy, secret: Secret) -> None:
@@ -146,7 +154,7 @@ class _Walk:
             ):
                 kept[tag] = element
                 n_kept += 1
-            elif step == NUMBER and element.is_raw and element.VR in _PLAIN:
+            elif step == NUMBER and element.is_raw and element.VR in _PLAIN_NUMBERS:
                 if len((element.value or b"").translate(None, _DIGITS)) > _STRAY:
                     continue  # words where a number should be
                 kept[tag] = element
@@ -181,8 +189,10 @@ class _Walk:
     def _element(  # noqa: PLR0911  one line per kind of step
         self, source: Dataset, tag: int, element: Element, step: str, within: str
     ) -> Element | None:
-        if step in (KEEP, NUMBER):
+        if step == KEEP or (step == NUMBER and _is_number(element)):
             return self._keep(element)
+        if step == NUMBER:
+            return None  # words where a number should be
         if step in (SEQUENCE, "X/Z/U*"):
             return self._sequence(element)
         if step == CHARSETS:
@@ -362,6 +372,12 @@ class _Walk:
 
 def _is_longitudinal(rule: Rule) -> bool:
     return any(option is Option.RETAIN_MODIFIED_DATES for option, _ in rule.options)
+
+
+def _is_number(element: Element) -> bool:
+    if element.VR == "SQ":
+        return False
+    return len(values.ascii_text(element).encode("utf-8", "replace").translate(None, _DIGITS)) <= _STRAY  # fmt: skip
 
 
 def _is_text(tag: int) -> bool:

@@ -50,8 +50,10 @@ _RISKY_MODALITIES: Final = {
 }
 # Overlay Bit Position of the 16 planes
 _BIT_POSITIONS: Final = tuple(0x60000102 | plane << 16 for plane in range(0, 32, 2))
-_SCREEN: Final = re.compile(r"SCREEN ?SAVE|SCREENSHOT|SCREEN ?CAPTURE")
-_DOSE: Final = re.compile(r"DOSE ?(REPORT|INFO|SUMMARY|RECORD)|CT_SOM\d PROT|PATIENT PROTOCOL")
+_SCREEN: Final = re.compile(r"SCREEN[ _-]?(SAVE|SHOT|CAPTURE)")
+_DOSE: Final = re.compile(
+    r"DOSE[ _-]?(REPORT|INFO|SUMMARY|RECORD|SHEET|PAGE)|CT_SOM\d PROT|PATIENT[ _-]PROTOCOL|CSA REPORT"
+)
 
 
 def has_pixels(dataset: Dataset) -> bool:
@@ -66,15 +68,12 @@ def risk(dataset: Dataset) -> Reason | None:
     """
     if not has_pixels(dataset):
         return None
-    if values.text_of(dataset, 0x00280301).upper() == "YES":
+    if values.text_of(dataset, 0x00280301).strip(" \0").upper() == "YES":
         return Reason.BURNED_IN
     sop_class = values.text_of(dataset, 0x00080016)
     found = _RISKY_CLASSES.get(sop_class.removeprefix(_STORAGE))
-    return (
-        found
-        or _RISKY_MODALITIES.get(values.text_of(dataset, 0x00080060))
-        or _described_risk(dataset)
-    )
+    modality = values.text_of(dataset, 0x00080060).strip(" \0").upper()
+    return found or _RISKY_MODALITIES.get(modality) or _described_risk(dataset)
 
 
 def _described_risk(dataset: Dataset) -> Reason | None:
