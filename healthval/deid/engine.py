@@ -45,7 +45,6 @@ _PLAIN: Final = frozenset(
     {None, "AE", "AS", "AT", "CS", "DS", "FD", "FL", "IS", "LO", "OB", "OD", "OF", "OL", "OV"}
     | {"OW", "SH", "SL", "SS", "SV", "UI", "UL", "US", "UV", "DA", "TM", "DT"}
 )
-_PLAIN_NUMBERS: Final = _PLAIN | {"UN"}
 _FREE_TEXT: Final = frozenset({"LT", "ST", "UC", "UR", "UT"})
 _TEXT: Final = _FREE_TEXT | {"LO", "SH"}
 _DIGITS: Final = b"0123456789+-.eE\\ \0"
@@ -154,7 +153,7 @@ class _Walk:
             ):
                 kept[tag] = element
                 n_kept += 1
-            elif step == NUMBER and element.is_raw and element.VR in _PLAIN_NUMBERS:
+            elif step == NUMBER and element.is_raw and element.VR in _PLAIN:
                 if len((element.value or b"").translate(None, _DIGITS)) > _STRAY:
                     continue  # words where a number should be
                 kept[tag] = element
