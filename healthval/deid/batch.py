@@ -6,14 +6,12 @@ import mmap
 import os
 import re
 import shutil
-import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from io import FileIO
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +23,7 @@ from healthval.deid.audit import IDS, Leak, identifiers, search
 from healthval.deid.deidentified import Deidentified
 from healthval.deid.encoded import of_file
 from healthval.deid.engine import apply, check_means
+from healthval.deid.inputs import files_below, key_of, opened_file
 from healthval.deid.manifest import Journal, Manifest, Record, conflicts
 from healthval.deid.pixels import must_decode
 from healthval.deid.policy import Policy
@@ -87,7 +86,7 @@ def deidentify_files(  # noqa: PLR0913  the two last are by keyword
     """
     check_means(policy, secret)
     folder = Path(out)
-    files = _files([paths] if isinstance(paths, (str, Path)) else list(paths), folder)
+    files = files_below([paths] if isinstance(paths, (str, Path)) else list(paths), folder)
     if workers < 1:
         raise UsageError("workers must be at least 1")
     batch = pseudonym(secret, "batch", _canonical(policy))
@@ -95,46 +94,13 @@ def deidentify_files(  # noqa: PLR0913  the two last are by keyword
     shutil.rmtree(folder / _PARTIAL, ignore_errors=True)
     (folder / _PARTIAL).mkdir(parents=True)
     done = task.journal.open()
-    sources = {_key(secret, file): file for file in files}
+    sources = {key_of(secret, file): file for file in files}
     todo = [(key, file) for key, file in sources.items() if not _is_done(done.get(key), folder)]
     done |= _run(task, todo, workers, done)
     manifest = _settled(task, _without_races(task, [done[key] for key in sources], sources))
     shutil.rmtree(folder / _PARTIAL, ignore_errors=True)
     manifest.write()
     return manifest
-
-
-def _files(given: list[str | Path], out: Path) -> list[Path]:
-    inputs = [Path(path) for path in given]
-    missing = [position for position, path in enumerate(inputs) if not path.exists()]
-    if missing:
-        raise UsageError(
-            f"{len(missing)} of {len(inputs)} inputs do not exist (first at position {missing[0]})"
-        )
-    target = out.resolve()
-    if target.exists() and not target.is_dir():
-        raise UsageError("the output is a file; give a new or empty folder")
-    for path in (p.resolve() for p in inputs):
-        if path == target or path in target.parents or target in path.parents:
-            raise UsageError("the output folder and the input overlap; choose one outside")
-    # Plain texts: paths take four times as long to sort and to tell apart.
-    return [Path(file) for file in sorted({file for path in inputs for file in _below(path)})]
-
-
-def _below(path: Path) -> Iterator[str]:
-    if not path.is_dir():
-        yield str(path)
-    for folder, _, names in os.walk(path):
-        yield from (os.path.join(folder, name) for name in names)  # noqa: PTH118
-
-
-def _key(secret: Secret, file: Path) -> str:
-    try:
-        found = file.stat()
-        state = f"{found.st_size}|{found.st_mtime_ns}"
-    except OSError:  # refused when it is opened
-        state = "gone"
-    return pseudonym(secret, "file", f"{os.path.abspath(file)}|{state}")  # noqa: PTH100  resolving would follow links
 
 
 def _canonical(policy: Policy) -> str:
@@ -259,20 +225,8 @@ class _Ready:
     source: Source
 
 
-def _opened(path: Path) -> FileIO:
-    """Open a regular file; a pipe would keep the batch waiting for ever."""
-    try:
-        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
-        raise Refused(Reason.UNREADABLE) from None
-    if not stat.S_ISREG(os.fstat(number).st_mode):
-        os.close(number)
-        raise Refused(Reason.UNREADABLE)
-    return FileIO(number, "rb")
-
-
 def _prepared(task: _Task, key: str, path: Path, opened: ExitStack) -> _Ready:
-    file = opened.enter_context(_opened(path))
+    file = opened.enter_context(opened_file(path))
     source = read_source(file)
     if must_decode(source.dataset, task.policy.pixels):
         source = read_source(file, whole=True)

@@ -19,7 +19,6 @@ from healthval.deid.pixels import PIXELS, check_pixels, clean_pixels, trim_pixel
 from healthval.deid.policy import Option, Policy
 from healthval.deid.private import kept_private
 from healthval.deid.profile import Rule, attribute_type, choose, rules_by_tag
-from healthval.deid.quiet import quiet
 from healthval.deid.refuse import Reason, Refused, check_object
 from healthval.deid.secret import Secret, date_offset, is_registered_uid, pseudonym, uid, uids
 from healthval.deid.steps import (
@@ -53,42 +52,6 @@ _STRAY: Final = 2
 _ITEM = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _UNSEEN: Final[Any] = object()
 _Kind = TypeVar("_Kind", bound=Dataset)
-
-
-def deidentify(dataset: Dataset, policy: Policy, secret: Secret) -> Deidentified:
-    """Apply `policy` to a data set; the input is left as it is.
-
-    Parameters
-    ----------
-    dataset : as read by pydicom or built in memory
-    policy, secret : what to do, and the key for UIDs, pseudonyms and date offsets
-
-    Raises
-    ------
-    DeidentificationError
-        If the object cannot be de-identified safely; `.reason` says why.
-
-    References
-    ----------
-    DICOM PS3.15, Annex E.
-    """
-    if not isinstance(dataset, Dataset):
-        raise UsageError("deidentify takes a pydicom data set; for paths use deidentify_files")
-    check_means(policy, secret)
-    with quiet():
-        _load_deferred(dataset)
-        made = apply(dataset, policy, secret)
-        if getattr(dataset, "file_meta", None) is not None:
-            made.dataset.file_meta = marks.file_meta(made.dataset, dataset)
-            made.dataset.preamble = bytes(128)
-    return made
-
-
-def _load_deferred(dataset: Dataset) -> None:
-    try:
-        values.load_deferred(dataset)
-    except Exception:
-        raise Refused(Reason.UNREADABLE) from None
 
 
 def check_means(policy: Policy, secret: Secret) -> None:
