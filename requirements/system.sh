@@ -1,7 +1,8 @@
 #!/bin/sh
-# Pango is what draws the PDF. Install it where that needs no question, else say how to get it.
+# Pango draws the PDF and HarfBuzz-Subset cuts its fonts. Install them where that needs no question,
+# else say how to get them. WeasyPrint only warns where the second is missing; here it counts as missing.
 set -u
-has_pango() { .venv/bin/python -c 'import weasyprint' >/dev/null 2>&1; }
+has_pango() { .venv/bin/python -W error:HarfBuzz-Subset:DeprecationWarning -c 'import weasyprint' >/dev/null 2>&1; }
 has_pango && exit 0
 packages="libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
 root=""

@@ -6,8 +6,8 @@ from typing import Any
 from healthval.deid.audit import Leak, audit
 from healthval.deid.batch import deidentify_files
 from healthval.deid.deidentified import Deidentified, Flag
-from healthval.deid.engine import deidentify
 from healthval.deid.manifest import Manifest, Record
+from healthval.deid.memory import deidentify
 from healthval.deid.policy import Option, PixelPolicy, Policy, RegionRule
 from healthval.deid.profile import Explanation, explain
 from healthval.deid.refuse import Reason, Refused

@@ -11,15 +11,19 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
+
+from tqdm.auto import tqdm
 
 from healthval.deid import values
 from healthval.deid.audit import IDS, Leak, identifiers, search
 from healthval.deid.deidentified import Deidentified
 from healthval.deid.encoded import of_file
 from healthval.deid.engine import apply, check_means
+from healthval.deid.inputs import files_below, key_of, opened_file
 from healthval.deid.manifest import Journal, Manifest, Record, conflicts
 from healthval.deid.pixels import must_decode
 from healthval.deid.policy import Policy
@@ -30,7 +34,7 @@ from healthval.deid.secret import Secret, pseudonym
 from healthval.deid.splice import Source, encoded, read_source, write_output
 from healthval.errors import HealthvalError, LeakFound, UsageError
 
-_CHUNK: Final = 50
+_CHUNK: Final = 25
 _GROUP: Final = 50
 # A UID becomes a file name; whatever else stands there could climb out of the folder.
 _UID: Final = re.compile(r"(?=.{1,64}$)\d+(\.\d+)*")
@@ -82,7 +86,7 @@ def deidentify_files(  # noqa: PLR0913  the two last are by keyword
     """
     check_means(policy, secret)
     folder = Path(out)
-    files = _files([paths] if isinstance(paths, (str, Path)) else list(paths), folder)
+    files = files_below([paths] if isinstance(paths, (str, Path)) else list(paths), folder)
     if workers < 1:
         raise UsageError("workers must be at least 1")
     batch = pseudonym(secret, "batch", _canonical(policy))
@@ -90,40 +94,13 @@ def deidentify_files(  # noqa: PLR0913  the two last are by keyword
     shutil.rmtree(folder / _PARTIAL, ignore_errors=True)
     (folder / _PARTIAL).mkdir(parents=True)
     done = task.journal.open()
-    sources = {_key(secret, file): file for file in files}
+    sources = {key_of(secret, file): file for file in files}
     todo = [(key, file) for key, file in sources.items() if not _is_done(done.get(key), folder)]
     done |= _run(task, todo, workers, done)
     manifest = _settled(task, _without_races(task, [done[key] for key in sources], sources))
     shutil.rmtree(folder / _PARTIAL, ignore_errors=True)
     manifest.write()
     return manifest
-
-
-def _files(given: list[str | Path], out: Path) -> list[Path]:
-    inputs = [Path(path) for path in given]
-    missing = [position for position, path in enumerate(inputs) if not path.exists()]
-    if missing:
-        raise UsageError(
-            f"{len(missing)} of {len(inputs)} inputs do not exist (first at position {missing[0]})"
-        )
-    target = out.resolve()
-    for path in (p.resolve() for p in inputs):
-        if path == target or path in target.parents or target in path.parents:
-            raise UsageError("the output folder and the input overlap; choose one outside")
-    # Plain texts: paths take four times as long to sort and to tell apart.
-    return [Path(file) for file in sorted({file for path in inputs for file in _below(path)})]
-
-
-def _below(path: Path) -> Iterator[str]:
-    if path.is_file():
-        yield str(path)
-    for folder, _, names in os.walk(path):
-        yield from (os.path.join(folder, name) for name in names)  # noqa: PTH118
-
-
-def _key(secret: Secret, file: Path) -> str:
-    stat = file.stat()
-    return pseudonym(secret, "file", f"{os.path.abspath(file)}|{stat.st_size}|{stat.st_mtime_ns}")  # noqa: PTH100  resolving would follow links
 
 
 def _canonical(policy: Policy) -> str:
@@ -143,7 +120,11 @@ def _is_done(record: Record | None, folder: Path) -> bool:
 
 def _run(task: _Task, todo: list[tuple[str, Path]], workers: int, done: dict[str, Record]) -> dict[str, Record]:  # fmt: skip
     try:
-        records = _in_pool(task, todo, workers) if workers > 1 else _work(task, todo)
+        if workers > 1:
+            records = _in_pool(task, todo, workers)
+        else:
+            with _bar(len(todo)) as bar:
+                records = _work(task, todo, bar)
     except LeakFound:
         _withdraw_all(task.out)
         raise
@@ -152,15 +133,33 @@ def _run(task: _Task, todo: list[tuple[str, Path]], workers: int, done: dict[str
 
 def _in_pool(task: _Task, todo: list[tuple[str, Path]], workers: int) -> list[Record]:
     with ProcessPoolExecutor(workers, get_context("fork"), _start, (task,)) as pool:
-        size = min(_CHUNK, -(-len(todo) // (4 * workers)) or 1)
+        size = min(_CHUNK, -(-len(todo) // (8 * workers)) or 1)
         chunks = [todo[i : i + size] for i in range(0, len(todo), size)]
         futures = [pool.submit(_chunk, chunk) for chunk in chunks]
-        finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        with _bar(len(todo)) as bar:  # only now: its thread must not stand while processes fork
+            for future, chunk in zip(futures, chunks, strict=True):
+                future.add_done_callback(partial(_advance, bar, len(chunk)))
+            finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
         failed = [f for f in finished if f.exception() is not None]
         if failed:
             pool.shutdown(wait=True, cancel_futures=True)
             failed[0].result()
         return [record for future in futures for record in future.result()]
+
+
+def _bar(files: int) -> "tqdm[Any]":
+    return tqdm(
+        total=files,
+        desc="deidentify",
+        unit="file",
+        mininterval=1,
+        leave=False,
+        disable=files < _GROUP,
+    )
+
+
+def _advance(bar: "tqdm[Any]", files: int, _: Any) -> None:
+    bar.update(files)
 
 
 def _start(task: _Task) -> None:
@@ -173,7 +172,7 @@ def _chunk(files: list[tuple[str, Path]]) -> list[Record]:
     return _work(_task, files)
 
 
-def _work(task: _Task, files: list[tuple[str, Path]]) -> list[Record]:
+def _work(task: _Task, files: list[tuple[str, Path]], bar: "tqdm[Any] | None" = None) -> list[Record]:  # fmt: skip
     records: list[Record] = []
     with quiet(), task.journal.appending() as journal:
         for start in range(0, len(files), _GROUP):
@@ -181,6 +180,8 @@ def _work(task: _Task, files: list[tuple[str, Path]]) -> list[Record]:
                 for record in _group(task, files[start : start + _GROUP]):
                     journal.add(record)
                     records.append(record)
+                    if bar is not None:
+                        bar.update()
     return records
 
 
@@ -225,10 +226,7 @@ class _Ready:
 
 
 def _prepared(task: _Task, key: str, path: Path, opened: ExitStack) -> _Ready:
-    try:
-        file = opened.enter_context(path.open("rb", buffering=0))
-    except OSError:
-        raise Refused(Reason.UNREADABLE) from None
+    file = opened.enter_context(opened_file(path))
     source = read_source(file)
     if must_decode(source.dataset, task.policy.pixels):
         source = read_source(file, whole=True)
@@ -272,7 +270,9 @@ def _audited(source: Source, header: bytes, known: tuple[str, ...]) -> list[Leak
 def _leaks(source: Source, header: bytes, known: tuple[str, ...]) -> list[Leak]:
     before, after = of_file(source.head, only=IDS), of_file(header)
     span = source.span
-    if span is not None and span.is_compressed:
+    if (
+        span is not None and not span.is_explained
+    ):  # compressed, or of another size than the image's
         whole = mmap.mmap(source.file.fileno(), 0, access=mmap.ACCESS_READ)
         after.pixels = (whole, span.start, span.end)
     return search(before, after, identifiers(before, known))

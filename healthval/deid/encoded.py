@@ -6,20 +6,20 @@ Shares no code with the engine.
 import io
 import mmap
 import zlib
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.dataset import Dataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
 
+from healthval.deid.gathered import Gathered
 from healthval.deid.wire import Leaf, Reader
 from healthval.errors import UsageError
 
 _CHARSET: Final = 0x00080005
-_PIXEL_GROUP: Final = {True: b"\xe0\x7f", False: b"\x7f\xe0"}
+_PIXEL_GROUP: Final = (b"\xe0\x7f", b"\x7f\xe0")
 _SYNTAX: Final = b"\x02\x00\x10\x00UI"
 _IMPLICIT, _BIG, _DEFLATED = b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.2", b"1.2.840.10008.1.2.1.99"
 _GE_BIG = b"1.2.840.113619.5.2"
@@ -32,28 +32,17 @@ class Encoded:
     are compressed, else None. Values are located when they are first asked for.
     """
 
-    def __init__(  # noqa: PLR0913  by keyword
-        self,
-        prefix: bytes,
-        data: Any,
-        *,
-        implicit: bool,
-        little: bool,
-        start: int = 0,
-        only: frozenset[int] | None = None,
+    def __init__(
+        self, prefix: bytes, data: Any, located: Callable[[], Reader | Gathered], *, start: int = 0
     ) -> None:
         self.prefix = prefix
         self.pixels: tuple[Any, int, int] | None = None
         self._data, self._start = data, start
-        self._encoding = (implicit, little)
-        self._only = None if only is None else only | {_CHARSET}
+        self._locate = located
 
     @cached_property
-    def _reader(self) -> Reader:
-        implicit, little = self._encoding
-        return Reader(
-            self._data, implicit=implicit, little=little, start=self._start, only=self._only
-        )
+    def _reader(self) -> Reader | Gathered:
+        return self._locate()
 
     def find_pixels(self) -> None:
         """Locate compressed pixels behind the header."""
@@ -76,7 +65,7 @@ class Encoded:
     def header(self) -> bytes:
         """Everything up to the pixels, to search in."""
         end = len(self._data)
-        if self._data.find(_PIXEL_GROUP[self._encoding[1]]) >= 0 and self._reader.pixels:
+        if any(self._data.find(g) >= 0 for g in _PIXEL_GROUP) and self._reader.pixels:
             end = self._reader.pixels[0]
         return bytes(self._data[self._start : end])
 
@@ -109,7 +98,7 @@ def encode(thing: Any, only: frozenset[int] | None = None) -> Encoded:
     thing = getattr(thing, "dataset", thing)
     if isinstance(thing, Dataset):
         try:
-            return _of_dataset(thing)
+            return _of_dataset(thing, only)
         except Exception:
             raise UsageError("a data set to audit cannot be encoded; write it first") from None
     if isinstance(thing, (bytes, bytearray, memoryview)):
@@ -127,27 +116,19 @@ def encode(thing: Any, only: frozenset[int] | None = None) -> Encoded:
     return found
 
 
-def _of_dataset(dataset: Dataset) -> Encoded:
-    implicit, little = dataset.original_encoding
-    buffer = DicomBytesIO()
-    buffer.is_implicit_VR, buffer.is_little_endian = bool(implicit), little is not False
-    body = Dataset({tag: element for tag, element in dataset.items() if tag >> 16 > 2})
-    body.set_original_encoding(implicit, little, dataset.original_character_set)
-    write_dataset(buffer, body)
-    prefix = bytes(getattr(dataset, "preamble", None) or b"") + _meta_of(dataset)
-    found = Encoded(prefix, buffer.getvalue(), implicit=buffer.is_implicit_VR, little=buffer.is_little_endian)  # fmt: skip
-    found.find_pixels()
+def _of_dataset(dataset: Dataset, only: frozenset[int] | None) -> Encoded:
+    meta = getattr(dataset, "file_meta", None)
+    preamble = bytes(getattr(dataset, "preamble", None) or b"")
+    prefix = preamble + (b"" if meta is None else Gathered(meta).data)
+    values = Gathered(dataset, _with_charset(only))
+    found = Encoded(prefix, values.data, lambda: values)
+    if values.frames:
+        found.pixels = (values.frames, 0, len(values.frames))
     return found
 
 
-def _meta_of(dataset: Dataset) -> bytes:
-    meta = getattr(dataset, "file_meta", None)
-    if meta is None:
-        return b""
-    buffer = DicomBytesIO()
-    buffer.is_implicit_VR, buffer.is_little_endian = False, True
-    write_dataset(buffer, meta)
-    return buffer.getvalue()
+def _with_charset(only: frozenset[int] | None) -> frozenset[int] | None:
+    return None if only is None else only | {_CHARSET}
 
 
 def of_file(data: Any, only: frozenset[int] | None = None) -> Encoded:
@@ -161,7 +142,9 @@ def of_file(data: Any, only: frozenset[int] | None = None) -> Encoded:
     prefix = bytes(data[:body])
     if syntax == _DEFLATED:
         data, body = _inflated(data[body:]), 0
-    return Encoded(prefix, data, implicit=implicit, little=little, start=body, only=only)
+    wanted = _with_charset(only)
+    read = partial(Reader, data, implicit=implicit, little=little, start=body, only=wanted)
+    return Encoded(prefix, data, read, start=body)
 
 
 def _charsets(value: bytes) -> list[str]:

@@ -15,11 +15,10 @@ from healthval.deid import marks, values
 from healthval.deid.cleaned import Cleaned
 from healthval.deid.deidentified import SEAL, Deidentified, flags_of
 from healthval.deid.graphics import keeps_curve, keeps_overlay
-from healthval.deid.pixels import PIXELS, check_pixels, clean_pixels
+from healthval.deid.pixels import PIXELS, check_pixels, clean_pixels, trim_pixels
 from healthval.deid.policy import Option, Policy
 from healthval.deid.private import kept_private
 from healthval.deid.profile import Rule, attribute_type, choose, rules_by_tag
-from healthval.deid.quiet import quiet
 from healthval.deid.refuse import Reason, Refused, check_object
 from healthval.deid.secret import Secret, date_offset, is_registered_uid, pseudonym, uid, uids
 from healthval.deid.steps import (
@@ -55,35 +54,6 @@ _UNSEEN: Final[Any] = object()
 _Kind = TypeVar("_Kind", bound=Dataset)
 
 
-def deidentify(dataset: Dataset, policy: Policy, secret: Secret) -> Deidentified:
-    """Apply `policy` to a data set; the input is left as it is.
-
-    Parameters
-    ----------
-    dataset : as read by pydicom or built in memory
-    policy, secret : what to do, and the key for UIDs, pseudonyms and date offsets
-
-    Raises
-    ------
-    DeidentificationError
-        If the object cannot be de-identified safely; `.reason` says why.
-
-    References
-    ----------
-    DICOM PS3.15, Annex E.
-    """
-    if not isinstance(dataset, Dataset):
-        raise UsageError("deidentify takes a pydicom data set; for paths use deidentify_files")
-    check_means(policy, secret)
-    with quiet():
-        values.load_deferred(dataset)
-        made = apply(dataset, policy, secret)
-        if getattr(dataset, "file_meta", None) is not None:
-            made.dataset.file_meta = marks.file_meta(made.dataset, dataset)
-            made.dataset.preamble = bytes(128)
-    return made
-
-
 def check_means(policy: Policy, secret: Secret) -> None:
     """Refuse anything but a policy and a secret, before a file is touched."""
     if not isinstance(policy, Policy):
@@ -102,6 +72,8 @@ def apply(dataset: Dataset, policy: Policy, secret: Secret) -> Deidentified:
         walk = _Walk(dataset, policy, secret)
         output = walk.run()
         blanked = clean_pixels(dataset, output, policy.pixels)
+        if not blanked:
+            trim_pixels(dataset, output)
     except RecursionError:
         raise Refused(Reason.UNPARSEABLE) from None
     for mark in marks.marks_of(policy, walk.encoding, blanked=blanked):
@@ -179,8 +151,10 @@ class _Walk:
     def _element(  # noqa: PLR0911  one line per kind of step
         self, source: Dataset, tag: int, element: Element, step: str, within: str
     ) -> Element | None:
-        if step in (KEEP, NUMBER):
+        if step == KEEP or (step == NUMBER and _is_number(element)):
             return self._keep(element)
+        if step == NUMBER:
+            return None  # words where a number should be
         if step in (SEQUENCE, "X/Z/U*"):
             return self._sequence(element)
         if step == CHARSETS:
@@ -360,6 +334,12 @@ class _Walk:
 
 def _is_longitudinal(rule: Rule) -> bool:
     return any(option is Option.RETAIN_MODIFIED_DATES for option, _ in rule.options)
+
+
+def _is_number(element: Element) -> bool:
+    if element.VR == "SQ":
+        return False
+    return len(values.ascii_text(element).encode("utf-8", "replace").translate(None, _DIGITS)) <= _STRAY  # fmt: skip
 
 
 def _is_text(tag: int) -> bool:

@@ -4,7 +4,7 @@ import re
 import struct
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -143,7 +143,10 @@ def shows_face(dataset: Dataset) -> bool:
 
 
 def clean_codes(items: Iterable[Dataset], clean: Callable[[str], str]) -> None:
-    """Clean the meanings of codes, at every depth; a local scheme names its hospital and goes."""
+    """Clean the meanings of codes, at every depth; a local scheme names its hospital and goes.
+
+    What was not clean becomes the standard's own meaning where it has one.
+    """
     for item in items:
         if "CodingSchemeDesignator" in item and item.CodingSchemeDesignator not in _STANDARD_SCHEMES:  # fmt: skip
             item.clear()
@@ -151,4 +154,26 @@ def clean_codes(items: Iterable[Dataset], clean: Callable[[str], str]) -> None:
             if element.VR == "SQ":
                 clean_codes(element.value, clean)
             elif element.keyword == "CodeMeaning":
-                element.value = clean(str(element.value or "")) or "REMOVED"
+                element.value = _meaning(item, str(element.value or ""), clean)
+
+
+def _meaning(item: Dataset, text: str, clean: Callable[[str], str]) -> str:
+    cleaned = clean(text)
+    if cleaned == text:
+        return text
+    code = str(item.get("CodingSchemeDesignator", "")), str(item.get("CodeValue", ""))
+    return standard_meanings().get(code) or cleaned or "REMOVED"
+
+
+@lru_cache(maxsize=1)
+def standard_meanings() -> dict[tuple[str, str], str]:
+    """Meaning of each code of the standard's context groups, by scheme and code."""
+    from pydicom.sr import _concepts_dict
+
+    concepts: Any = _concepts_dict.concepts
+    return {
+        (scheme, code): meaning
+        for scheme, keywords in concepts.items()
+        for codes in keywords.values()
+        for code, (meaning, _) in codes.items()
+    }

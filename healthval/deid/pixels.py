@@ -1,6 +1,5 @@
 """Pixels: which images may carry burned-in text, and how regions of them are blanked."""
 
-import math
 import re
 from typing import Final
 
@@ -51,8 +50,10 @@ _RISKY_MODALITIES: Final = {
 }
 # Overlay Bit Position of the 16 planes
 _BIT_POSITIONS: Final = tuple(0x60000102 | plane << 16 for plane in range(0, 32, 2))
-_SCREEN: Final = re.compile(r"SCREEN ?SAVE|SCREENSHOT|SCREEN ?CAPTURE")
-_DOSE: Final = re.compile(r"DOSE ?(REPORT|INFO|SUMMARY|RECORD)|CT_SOM\d PROT|PATIENT PROTOCOL")
+_SCREEN: Final = re.compile(r"SCREEN[ _-]?(SAVE|SHOT|CAPTURE)")
+_DOSE: Final = re.compile(
+    r"DOSE[ _-]?(REPORT|INFO|SUMMARY|RECORD|SHEET|PAGE)|CT_SOM\d PROT|PATIENT[ _-]PROTOCOL|CSA REPORT"
+)
 
 
 def has_pixels(dataset: Dataset) -> bool:
@@ -67,15 +68,12 @@ def risk(dataset: Dataset) -> Reason | None:
     """
     if not has_pixels(dataset):
         return None
-    if values.text_of(dataset, 0x00280301).upper() == "YES":
+    if values.text_of(dataset, 0x00280301).strip(" \0").upper() == "YES":
         return Reason.BURNED_IN
     sop_class = values.text_of(dataset, 0x00080016)
     found = _RISKY_CLASSES.get(sop_class.removeprefix(_STORAGE))
-    return (
-        found
-        or _RISKY_MODALITIES.get(values.text_of(dataset, 0x00080060))
-        or _described_risk(dataset)
-    )
+    modality = values.text_of(dataset, 0x00080060).strip(" \0").upper()
+    return found or _RISKY_MODALITIES.get(modality) or _described_risk(dataset)
 
 
 def _described_risk(dataset: Dataset) -> Reason | None:
@@ -130,12 +128,41 @@ def clean_pixels(dataset: Dataset, output: Dataset, policy: PixelPolicy) -> bool
     return clean(dataset, output, policy, matching(dataset, policy.rules))
 
 
-def native_length(dataset: Dataset) -> int | None:
-    """Bytes that uncompressed pixels need; None where the data set does not say."""
-    sizes = [values.number_of(dataset, tag) for tag in _SIZES]
-    # Some writers say YBR_FULL_422 and store full resolution all the same.
-    subsampled = "422" in values.text_of(dataset, 0x00280004)
-    if 0 in sizes or sizes[-1] not in (1, 8, 16, 32, 64) or subsampled:
+def native_length(dataset: Dataset, stored: int) -> int | None:
+    """Bytes, out of those `stored`, that uncompressed pixels need; None where nothing says so.
+
+    The number is even: in big endian files it may be the last byte but one that pads.
+    """
+    rows, columns, samples, bits = (values.number_of(dataset, tag) for tag in _SIZES)
+    frames = _frames(dataset)
+    if 0 in (rows, columns, samples, bits, frames):
         return None
-    frames = values.number_of(dataset, _FRAMES) if values.text_of(dataset, _FRAMES) else 1
-    return (math.prod(sizes) * frames + 7) // 8 or None
+    full = (rows * columns * samples * bits * frames + 7) // 8
+    full += full % 2
+    if samples == 3 and "422" in values.text_of(dataset, 0x00280004):
+        # Some writers say YBR_FULL_422 and store full resolution all the same.
+        return stored if stored in (full, full // 3 * 2) else None
+    return full
+
+
+def _frames(dataset: Dataset) -> int:
+    """Number of Frames; 1 where it is absent or empty, 0 where it is no whole number."""
+    text = values.text_of(dataset, _FRAMES).split("\\")[0].strip(" \0")
+    found = re.fullmatch(r"\+?(\d{1,10})(\.0*)?", text)
+    return int(found[1]) or 1 if found else int(not text)
+
+
+def trim_pixels(dataset: Dataset, output: Dataset) -> None:
+    """Cut off what stands behind the last native pixel of an object in memory."""
+    element = values.find(output, 0x7FE00010)
+    if element is None or not isinstance(element.value, bytes):
+        return
+    undefined = element.length == 0xFFFFFFFF if element.is_raw else element.is_undefined_length
+    needed = None if undefined else native_length(dataset, len(element.value))
+    if needed is None or needed >= len(element.value):
+        return
+    value = element.value[:needed]
+    if element.is_raw:
+        output[element.tag] = element._replace(value=value, length=len(value))
+    else:
+        element.value = value

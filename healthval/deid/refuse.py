@@ -86,6 +86,11 @@ def check_object(dataset: Dataset, policy: Policy) -> None:
         raise Refused(Reason.VOICE)
     if Option.CLEAN_STRUCTURED_CONTENT not in policy.options and any(c.startswith(_REPORTS) for c in classes):  # fmt: skip
         raise Refused(Reason.REPORT)
+    check_not_signed(dataset)
+
+
+def check_not_signed(dataset: Dataset) -> None:
+    """Refuse an object whose root holds a digital signature."""
     if _SIGNATURES in dataset and _is_signed(dataset):
         raise Refused(Reason.SIGNED)
 

@@ -6,6 +6,7 @@ costs constant memory.
 
 import io
 import os
+import re
 import struct
 import zlib
 from contextlib import suppress
@@ -25,23 +26,38 @@ from pydicom.uid import UID
 
 from healthval.deid import marks, values
 from healthval.deid.pixels import PIXELS, native_length
-from healthval.deid.refuse import Reason, Refused
-from healthval.deid.writer import LONG_VRS, VRS, encode_dataset
+from healthval.deid.refuse import Reason, Refused, check_not_signed
+from healthval.deid.writer import (
+    LONG_VRS,
+    VRS,
+    element_head,
+    encode_dataset,
+)
 
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 # Enough for the header of nearly every image; what is longer is read from the file.
 _HEAD: Final = 1 << 16
 _UNDEFINED: Final = 0xFFFFFFFF
+_VR: Final = re.compile(rb"[A-Z][A-Z]")
+_SIGNATURES: Final = 0xFFFAFFFA
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where the pixel bytes stand in the source, with the element header to write before them."""
+    """Where the pixel bytes stand in the source, with the element header to write before them.
+
+    `is_explained` says that native pixels are just as long as the image's size demands.
+    """
 
     header: bytes
     start: int
     length: int
-    tail: bytes = b""
+    is_explained: bool = False
+
+    @property
+    def tail(self) -> bytes:
+        """What makes the length even."""
+        return b"\0" * (self.length % 2)
 
     @property
     def is_compressed(self) -> bool:
@@ -191,26 +207,45 @@ def _syntax(dataset: Dataset) -> str:
 
 
 def _span(file: FileIO, dataset: Dataset, at: int) -> Span | None:
-    implicit, little = marks.encoding_of(dataset)
-    order = "<" if little else ">"
-    head = os.pread(file.fileno(), 8 if implicit else 12, at)
-    if len(head) < (8 if implicit else 12):
-        return None
-    group, element = struct.unpack(order + "HH", head[:4])
-    if group << 16 | element not in PIXELS:
+    found = _pixel_head(os.pread(file.fileno(), 12, at), *marks.encoding_of(dataset))
+    if found is None:
         return None  # the data set ended early: what follows is no pixels, and is not copied
-    size = struct.unpack(order + "L", head[-4:])[0]
-    start, available = at + len(head), os.fstat(file.fileno()).st_size - at - len(head)
+    tag, vr, size, width = found
+    start, available = at + width, os.fstat(file.fileno()).st_size - at - width
+    output = marks.encoding_of(dataset)
     if size == _UNDEFINED:
-        return _encapsulated(file, head, start, available)
-    length = _trimmed(dataset, min(size, available))
-    return Span(head[:-4] + struct.pack(order + "L", length + length % 2), start, length, b"\0" * (length % 2))  # fmt: skip
+        return _encapsulated(file, element_head(tag, vr, _UNDEFINED, output), start, available)
+    _check_signature(file, start + size)
+    stored = min(size, available)
+    needed = native_length(dataset, stored)
+    length = min(stored, needed or stored)
+    header = element_head(tag, vr, length + length % 2, output)
+    return Span(header, start, length, needed == length)
 
 
-def _trimmed(dataset: Dataset, length: int) -> int:
-    """Length of the pixels without trailing padding, where anything could hide."""
-    needed = native_length(dataset)
-    return length if needed is None else min(length, needed + needed % 2)
+def _pixel_head(head: bytes, implicit: bool, little: bool) -> tuple[int, str | None, int, int] | None:  # fmt: skip
+    """Tag, VR, length and width of the header of the pixels, in whichever form they stand.
+
+    Some writers change the form in the middle. No even length looks like the VR of pixels.
+    """
+    order = "<" if little else ">"
+    if len(head) < 8:
+        return None
+    group, element, code, short = struct.unpack(order + "HH2sH", head[:8])
+    tag, vr = group << 16 | element, VRS.get(code)
+    if tag not in PIXELS:
+        return None
+    if vr in LONG_VRS:
+        return (tag, vr, struct.unpack(order + "L", head[8:])[0], 12) if len(head) == 12 else None
+    if implicit or not _VR.fullmatch(code):
+        return tag, None, struct.unpack(order + "L", head[4:8])[0], 8
+    return tag, None, short, 8
+
+
+def _check_signature(file: FileIO, at: int) -> None:
+    """Refuse a signed object; signatures stand behind the pixels."""
+    if os.pread(file.fileno(), 4, at) in (b"\xfa\xff\xfa\xff", b"\xff\xfa\xff\xfa"):
+        check_not_signed(dcmread(_from_start(file), specific_tags=[_SIGNATURES], force=True))
 
 
 def _encapsulated(file: FileIO, head: bytes, start: int, available: int) -> Span:
@@ -228,10 +263,10 @@ def _encapsulated(file: FileIO, head: bytes, start: int, available: int) -> Span
 
 def encoded(output: Dataset, source: Source) -> bytes:
     """Encode everything that stands before the pixels, in the source's transfer syntax."""
+    named = output if getattr(output, "file_meta", None) is not None else source.dataset
     implicit, little = marks.encoding_of(source.dataset)
     body = encode_dataset(output, implicit=implicit, little=little)
-    changed = getattr(output, "file_meta", None) is not None
-    syntax = marks.syntax_of(output if changed else source.dataset)
+    syntax = marks.syntax_of(named)
     if syntax == _DEFLATED:
         packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
         body = packer.compress(body) + packer.flush()

@@ -14,7 +14,7 @@ _LONG: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", 
 _SHORT: Final = frozenset({"AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN", "SH", "SL", "SS", "ST", "TM", "UI", "UL", "US"})  # fmt: skip
 _VRS: Final = {vr.encode("ascii"): vr for vr in _LONG | _SHORT}
 # Names, dates, and what may be either
-_TELLING: Final = frozenset({"PN", "DA", "DT", "UN"})
+TELLING: Final = frozenset({"PN", "DA", "DT", "UN"})
 _UNDEFINED: Final = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _MAX_DEPTH: Final = 200
@@ -32,12 +32,14 @@ class Leaf(NamedTuple):
 class Reader:
     """Reads one encoded data set; afterwards `leaves`, `pixels` and `stopped` tell the result.
 
+    With `within`, the path of a sequence, the bytes are its items.
+
     With `only`, of all values those of names, dates, unknown VR and of these tags are located.
     `pixels` is (start of the element, start of its value), or None. `stopped` is where the bytes
     stopped making sense, or None.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  by keyword
         self,
         data: Any,
         *,
@@ -45,6 +47,7 @@ class Reader:
         little: bool,
         start: int = 0,
         only: frozenset[int] | None = None,
+        within: tuple[int, ...] = (),
     ) -> None:
         order = "<" if little else ">"
         self._explicit = struct.Struct(order + "HH2sH").unpack_from
@@ -56,14 +59,18 @@ class Reader:
         self.pixels: tuple[int, int] | None = None
         self.stopped: int | None = None
         self._only = only
-        self._all(start, implicit)
+        self._all(start, implicit, within)
 
-    def _all(self, start: int, implicit: bool) -> None:
+    def _all(self, start: int, implicit: bool, within: tuple[int, ...]) -> None:
+        stop = len(self.data)
         try:
-            end = self._elements(start, len(self.data), (), implicit)
+            if within:
+                end = self._items(start, stop, stop, within, implicit)
+            else:
+                end = self._elements(start, stop, (), implicit)
         except struct.error:  # the bytes end within an element
             end = start
-        if self.stopped is None and self.pixels is None and end != len(self.data):
+        if self.stopped is None and self.pixels is None and end != stop:
             self.stopped = end
 
     def _elements(self, at: int, end: int, path: tuple[int, ...], implicit: bool) -> int:  # noqa: C901  one loop, run for every file
@@ -97,7 +104,7 @@ class Reader:
             at = value + size
             if at > end:
                 self.stopped, at = value, end
-            if only is None or vr in _TELLING or tag in only:
+            if only is None or vr in TELLING or tag in only:
                 leaves.append(Leaf((*path, tag), vr, value, at))
             if vr == "UN" and data[value : value + 4] == self._item:
                 self._items(value, at, size, (*path, tag), True)

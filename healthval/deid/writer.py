@@ -32,6 +32,11 @@ def encoded_parts(dataset: Dataset, *, implicit: bool, little: bool) -> list[byt
     return _parts(dataset.items(), _head(implicit, little), encoding, values.charsets(dataset))
 
 
+def element_head(tag: int, vr: str | None, size: int, encoding: tuple[bool, bool]) -> bytes:
+    """Encode what stands before the value of pixels; compressed ones are always OB."""
+    return _head(*encoding)(tag, vr or ("OB" if size == _UNDEFINED else _vr_of(tag)), size)
+
+
 def encode_meta(elements: Iterable[tuple[int, Element]]) -> bytes:
     """Encode a file meta without its group length, and put that before it."""
     body = b"".join(_parts(elements, _head(False, True), (False, True), ["iso8859"]))

@@ -21,12 +21,12 @@ from healthval.metrics.confusion import (
     predictive_values,
 )
 from healthval.metrics.continuous import Continuous, continuous
+from healthval.metrics.contrasts import Heterogeneity
 from healthval.metrics.discrimination import auroc, average_precision
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.fairness import (
     Difference,
     Gap,
-    Heterogeneity,
     SubgroupAnalysis,
     holm,
     subgroups,

@@ -58,7 +58,8 @@ def expected_calibration_error(
     reps = np.abs(_resampled_sums(cases, (code, error, sums))).sum(axis=1) / cases.n
     lo, hi = percentile(reps, 0.95)
     sample = Sample(cases.n, cases.n_events)
-    method = f"normal simulation ({bins} bins)"
+    whose = "" if cases.cluster is None else " of patients"
+    method = f"normal simulation{whose} ({bins} bins)"
     return sample.given(value, (min(lo, value), max(hi, value)), float(reps.std(ddof=1)), method)
 
 
@@ -88,7 +89,9 @@ class HosmerLemeshow:
     groups: int
 
 
-def hosmer_lemeshow(reference: ArrayLike, score: ArrayLike, *, groups: int = 10) -> HosmerLemeshow:
+def hosmer_lemeshow(
+    reference: ArrayLike, score: ArrayLike, *, groups: int = 10, cluster: ArrayLike | None = None
+) -> HosmerLemeshow:
     """Test calibration in quantile groups of the score; secondary, its power depends on n.
 
     Heavily tied scores merge groups; the number really used is in the result.
@@ -98,11 +101,13 @@ def hosmer_lemeshow(reference: ArrayLike, score: ArrayLike, *, groups: int = 10)
     reference : bool or 0/1 array, shape (n_cases,)
     score : probability array, shape (n_cases,)
     groups : number of quantile groups asked for
+    cluster : patient of each case; the test has no version for patients with several
 
     Raises
     ------
     MetricError
-        If the input does not fit, or a group expects no event or no non-event.
+        If the input does not fit, a group expects no event or no non-event, or a patient owns
+        several cases.
 
     References
     ----------
@@ -114,8 +119,13 @@ def hosmer_lemeshow(reference: ArrayLike, score: ArrayLike, *, groups: int = 10)
     >>> hosmer_lemeshow(p > 0.5, p, groups=5).df
     5
     """
-    cases = read_probability_cases(reference, score)
+    cases = read_probability_cases(reference, score, cluster)
     groups = read_count(groups, "groups")
+    if cases.cluster is not None and np.unique(cases.cluster).size < cases.n:
+        raise MetricError(
+            "Hosmer-Lemeshow counts every case as independent, and patients own several; use the "
+            "joint test of calibration(..., cluster=...)"
+        )
     if groups < 2 or cases.n < groups:
         raise MetricError("Hosmer-Lemeshow needs 2 or more groups and at least a case in each")
     cuts = np.unique(np.quantile(cases.score, np.arange(groups + 1) / groups))[1:-1]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
+from healthval.metrics.condensed import Regression, condense, condensed_fit
 from healthval.metrics.curve import Curve, FlexibleCalibration, flexible_calibration
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Cases, Floats, Ints, read_probability_cases
@@ -17,11 +18,10 @@ from healthval.metrics.logistic import (
     LogisticFit,
     NotEstimable,
     deviance_of,
-    dot,
     fit_logistic,
     logit,
-    per_cluster,
     robust_covariance,
+    total_variance,
 )
 from healthval.metrics.parameters import check_choice, read_number
 from healthval.metrics.ranktable import RankTable
@@ -117,15 +117,15 @@ def calibration_of(
     boundary = int(np.count_nonzero((cases.score == 0) | (cases.score == 1)))
     citl, intercept, slope, joint = _recalibration(cases, table, sample, (boundary, clip))
     flexible = _flexible(cases, table, sample, curve)
-    y = cases.reference
+    squared = (cases.reference - cases.score) ** 2
     return Calibration(
         oe=observed_to_expected(cases),
         citl=citl,
         intercept=intercept,
         slope=slope,
         joint_test=joint,
-        brier=_mean((y - cases.score) ** 2, cases, sample),
-        scaled_brier=_scaled_brier(cases, sample),
+        brier=_mean(squared, cases, sample),
+        scaled_brier=_scaled_brier(squared, cases, sample),
         log_loss=_log_loss(cases, sample),
         ici_rcs5=flexible.ici,
         e50=flexible.e50,
@@ -150,42 +150,49 @@ def observed_to_expected(cases: Cases, *, level: float = 0.95) -> Estimate:
         if se_log == 0:
             return sample.bare(ratio, "log", reason="every case has the event: no interval")
         return sample.log(ratio, se_log, "log")
+    if _is_alone(cases):
+        return sample.none("a single patient", "log (cluster-robust)")
     influence = (cases.reference - ratio * cases.score) / cases.n_events
     return sample.log(ratio, math.sqrt(_total_variance(influence, cases)), "log (cluster-robust)")
 
 
 def _total_variance(influence: Floats, cases: Cases) -> float:
-    """Variance of a sum of contributions that have mean zero."""
-    if cases.cluster is None:
-        return dot(influence, influence)
-    totals = per_cluster(influence, cases.cluster)
-    return dot(totals, totals) * totals.size / max(totals.size - 1, 1)
+    return total_variance(influence, cases.cluster)
+
+
+def _is_alone(cases: Cases) -> bool:
+    """Whether all cases are one patient's: nothing then tells how patients vary."""
+    return cases.cluster is not None and not cases.cluster.any()
 
 
 def _mean(values: Floats, cases: Cases, sample: Sample) -> Estimate:
     if cases.n < 2:
         return sample.none("fewer than two cases", "wald")
+    if _is_alone(cases):
+        return sample.none("a single patient", _with_cluster("wald", cases))
     mean = float(values.mean())
     correction = cases.n / (cases.n - 1) if cases.cluster is None else 1.0
-    variance = _total_variance((values - mean) / cases.n, cases) * correction
-    return sample.wald(mean, math.sqrt(variance), _with_cluster("wald", cases))
+    se = math.sqrt(_total_variance(values - mean, cases) * correction) / cases.n
+    return sample.wald(mean, se, _with_cluster("wald", cases))
 
 
 def _with_cluster(method: str, cases: Cases) -> str:
     return method if cases.cluster is None else f"{method} (cluster-robust)"
 
 
-def _scaled_brier(cases: Cases, sample: Sample) -> Estimate:
+def _scaled_brier(loss: Floats, cases: Cases, sample: Sample) -> Estimate:
     """1 - Brier / (prevalence (1 - prevalence)); variance by the delta method."""
-    y, prevalence = cases.reference, cases.n_events / max(cases.n, 1)
+    prevalence = cases.n_events / max(cases.n, 1)
     worst = prevalence * (1 - prevalence)
     if worst == 0:
         return sample.none("all cases belong to one class", "delta")
-    loss = (y - cases.score) ** 2
+    if _is_alone(cases):
+        return sample.none("a single patient", _with_cluster("delta", cases))
     brier = float(loss.mean())
     slope = brier * (1 - 2 * prevalence) / worst**2
-    influence = (slope * (y - prevalence) - (loss - brier) / worst) / cases.n
-    se = math.sqrt(_total_variance(influence, cases))
+    influence = np.where(cases.reference, slope * (1 - prevalence), -slope * prevalence)
+    influence -= (loss - brier) / worst
+    se = math.sqrt(_total_variance(influence, cases)) / cases.n
     return sample.wald(1 - brier / worst, se, _with_cluster("delta", cases))
 
 
@@ -196,42 +203,69 @@ def _log_loss(cases: Cases, sample: Sample) -> Estimate:
         return sample.none(
             f"infinite: {contradicted} cases contradict a score of exactly 0 or 1", "wald"
         )
-    return _mean(-np.log(given), cases, sample)
+    loss = np.log(given, out=given)
+    return _mean(np.negative(loss, out=loss), cases, sample)
 
 
 def _spiegelhalter(cases: Cases, sample: Sample) -> Estimate:
     p = cases.score
     away = 1 - 2 * p
+    apart, method = (cases.reference - p) * away, _with_cluster("spiegelhalter z", cases)
     variance = float(np.sum(away**2 * p * (1 - p)))
+    if _is_alone(cases):
+        return sample.none("a single patient", method)
+    if variance > 0 and cases.cluster is not None:
+        variance = _total_variance(apart, cases)
     if variance == 0:
-        return sample.none("every score is 0, 0.5 or 1", "spiegelhalter z")
-    z = float(np.sum((cases.reference - p) * away)) / math.sqrt(variance)
-    return replace(sample.bare(z, "spiegelhalter z", se=1.0), p=two_sided_p(z))
+        return sample.none("every score is 0, 0.5 or 1", method)
+    z = float(np.sum(apart)) / math.sqrt(variance)
+    return replace(sample.bare(z, method, se=1.0), p=two_sided_p(z))
 
 
 @dataclass(frozen=True, slots=True)
 class _Logits:
-    """Distinct scores on the logit scale below a row of ones, with what occurred there."""
+    """Distinct scores on the logit scale, with what occurred there."""
 
-    design: Floats
+    lp: Floats
     counts: Counts
     row: Ints | None  # of each case, where patients must be summed
+    few: "_Logits | None" = None  # the same in few points
 
-    @property
-    def lp(self) -> Floats:
-        """The logit scores."""
-        return np.asarray(self.design[1])
+    @classmethod
+    def of(cls, score: Floats, counts: Counts, row: Ints | None) -> "_Logits":
+        """Distinct ascending scores; where they are many, with few points in their place."""
+        lp = logit(score)
+        few = condense(lp, counts) if row is None else None
+        return cls(lp, counts, row, None if few is None else cls(*few, None))
 
-    def fit(
-        self, cases: Cases, design: Floats, *, start: Floats, offset: Floats | None
-    ) -> LogisticFit:
+    def regression(self, terms: int) -> Regression:
+        """On the intercept alone, the score being given, or on both."""
+        design = np.ones((terms, self.lp.size))
+        if terms == 1:
+            return Regression(design, self.counts, self.lp)
+        design[1] = self.lp
+        return Regression(design, self.counts)
+
+    def fit(self, cases: Cases, *start: float) -> LogisticFit:
         """Fit, with the covariance of patients where cases are clustered."""
-        fit = fit_logistic(design, self.counts, start=start, offset=offset)
+        if self.few is not None:
+            found = condensed_fit(self.few.regression(len(start)), np.array(start))
+            if found is not None:
+                return found
+        every = self.regression(len(start))
+        fit = fit_logistic(every.design, self.counts, start=np.array(start), offset=every.offset)
         if self.row is None or cases.cluster is None:
             return fit
-        residual = cases.reference - fit.fitted(design, offset)[self.row]
-        robust = robust_covariance(design[:, self.row], residual, fit.covariance, cases.cluster)
+        residual = cases.reference - fit.fitted(every.design, every.offset)[self.row]
+        robust = robust_covariance(
+            every.design[:, self.row], residual, fit.covariance, cases.cluster
+        )
         return replace(fit, covariance=robust)
+
+    def deviance(self) -> float:
+        """Minus twice the log likelihood of the scores as they are."""
+        few = self.few or self
+        return deviance_of(few.lp, few.counts)
 
 
 def _recalibration(
@@ -249,9 +283,11 @@ def _recalibration(
         return none, none, none, none
     row = None if cases.cluster is None else np.searchsorted(table.score, cases.score)
     events = table.pos.astype(np.float64)
-    design = np.ones((2, score.size))
-    design[1] = logit(score)
-    logits = _Logits(design, (events, events + table.neg), row)
+    counts = (events, events + table.neg)
+    if clip is not None and row is None:  # a score that was moved may have passed its neighbours
+        order = np.argsort(score, kind="stable")
+        score, counts = score[order], (counts[0][order], counts[1][order])
+    logits = _Logits.of(score, counts, row)
     method = _with_cluster(method, cases)
     return _in_the_large(cases, logits, sample, method), *_intercept_and_slope(
         cases, logits, sample, method
@@ -265,7 +301,7 @@ def _clipped(score: Floats, clip: float) -> Floats:
 
 def _in_the_large(cases: Cases, logits: _Logits, sample: Sample, method: str) -> Estimate:
     try:
-        fit = logits.fit(cases, logits.design[:1], start=np.zeros(1), offset=logits.lp)
+        fit = logits.fit(cases, 0.0)
     except NotEstimable as reason:
         return sample.none(str(reason), method)
     return sample.wald(float(fit.beta[0]), math.sqrt(fit.covariance[0, 0]), method)
@@ -275,7 +311,7 @@ def _intercept_and_slope(
     cases: Cases, logits: _Logits, sample: Sample, method: str
 ) -> tuple[Estimate, Estimate, Estimate]:
     try:
-        fit = logits.fit(cases, logits.design, start=np.array([0.0, 1.0]), offset=None)
+        fit = logits.fit(cases, 0.0, 1.0)
     except NotEstimable as reason:
         none = sample.none(str(reason), method)
         return none, none, none
@@ -288,7 +324,7 @@ def _intercept_and_slope(
 def _joint(cases: Cases, logits: _Logits, fit: LogisticFit, sample: Sample) -> Estimate:
     """Likelihood ratio; with clusters, where likelihoods do not compare, a robust Wald test."""
     if cases.cluster is None:
-        statistic = max(deviance_of(logits.lp, logits.counts) - fit.deviance, 0.0)
+        statistic = max(logits.deviance() - fit.deviance, 0.0)
         method = "likelihood ratio chi2 (2 df)"
     else:
         apart = fit.beta - np.array([0.0, 1.0])

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
 from healthval.metrics.columns import check_rows, read_whole
@@ -16,8 +16,9 @@ from healthval.metrics.delong import (
 )
 from healthval.metrics.discrimination import auroc_of, check_both_classes, warn_if_inverted
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Cases, read_cases, read_reference
+from healthval.metrics.inputs import Cases, Floats, Ints, read_cases, read_cluster, read_reference
 from healthval.metrics.intervals import Sample, two_sided_p
+from healthval.metrics.logistic import dot, per_cluster, total_variance
 from healthval.metrics.parameters import read_flag
 
 
@@ -111,8 +112,14 @@ def _tested(
     return Comparison(*parts, estimate, z, two_sided_p(z))
 
 
-def compare_auroc_unpaired(
-    reference_a: ArrayLike, score_a: ArrayLike, reference_b: ArrayLike, score_b: ArrayLike
+def compare_auroc_unpaired(  # noqa: PLR0913  # two samples of three columns
+    reference_a: ArrayLike,
+    score_a: ArrayLike,
+    reference_b: ArrayLike,
+    score_b: ArrayLike,
+    *,
+    cluster_a: ArrayLike | None = None,
+    cluster_b: ArrayLike | None = None,
 ) -> Comparison:
     """Compare the AUROC between two separate groups of cases (no patient in both).
 
@@ -120,6 +127,7 @@ def compare_auroc_unpaired(
     ----------
     reference_a, score_a : arrays, shape (n_a,)
     reference_b, score_b : arrays, shape (n_b,)
+    cluster_a, cluster_b : patient of each case of either group; then Obuchowski's variances
 
     Raises
     ------
@@ -129,7 +137,8 @@ def compare_auroc_unpaired(
     References
     ----------
     DeLong 1988; t with Welch's degrees of freedom as in pROC::roc.test(paired = FALSE), for the
-    interval as well.
+    interval as well, counting patients where they own several cases; Obuchowski 1997 Biometrics
+    53:567.
 
     Examples
     --------
@@ -137,7 +146,9 @@ def compare_auroc_unpaired(
     >>> compare_auroc_unpaired(y, p, y, p).p
     1.0
     """
-    found = compare_groups(read_cases(reference_a, score_a), read_cases(reference_b, score_b))
+    found = compare_groups(
+        read_cases(reference_a, score_a, cluster_a), read_cases(reference_b, score_b, cluster_b)
+    )
     for part in (found.a, found.b):
         warn_if_inverted(part)
     return found
@@ -150,13 +161,16 @@ def compare_groups(a: Cases, b: Cases) -> Comparison:
     for cases in (a, b):
         check_both_classes(cases, "AUROC")
     first, second = auroc_of(a), auroc_of(b)
-    sample, method = Sample(a.n + b.n, a.n_events + b.n_events), "delong unpaired (welch t)"
+    sample, name = Sample(a.n + b.n, a.n_events + b.n_events), "delong"
+    if a.cluster is not None or b.cluster is not None:
+        name = "obuchowski"
+    method = f"{name} unpaired (welch t)"
     variances = [v for e, c in ((first, a), (second, b)) if (v := _variance(e, c)) is not None]
     if len(variances) < 2 or sum(variances) == 0 or first.value is None or second.value is None:
         reason = "the variance of an AUROC is unknown, or that of both is 0"
         return Comparison(first, second, sample.none(reason, method), None, None)
     se, difference = math.sqrt(sum(variances)), first.value - second.value
-    shares = (v**2 / (c.n - 1) for v, c in zip(variances, (a, b), strict=True))
+    shares = (v**2 / (_units(c) - 1) for v, c in zip(variances, (a, b), strict=True))
     df = sum(variances) ** 2 / sum(shares)
     t = difference / se
     p = float(2 * stdtr(df, -abs(t)))
@@ -166,10 +180,14 @@ def compare_groups(a: Cases, b: Cases) -> Comparison:
 
 
 def _variance(estimate: Estimate, cases: Cases) -> float | None:
-    """DeLong's: 0 for an AUROC of 0 or 1, None where a class has a single case."""
-    if min(cases.n_events, cases.n - cases.n_events) < 2:
+    """0 for an AUROC of 0 or 1, None where a class has a single case or patient."""
+    if cases.smaller_class < 2:
         return None
     return (estimate.se or 0.0) ** 2
+
+
+def _units(cases: Cases) -> int:
+    return cases.n if cases.cluster is None else int(cases.cluster.max()) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +195,7 @@ class PairedAccuracy:
     """Cases only one of two readers got right, and McNemar's tests.
 
     `only_a`, `only_b` : cases that only a, only b, classified as the reference standard does.
+    `exact_p` is None with clusters: cases of a patient are no independent coin tosses.
     """
 
     only_a: int
@@ -184,19 +203,27 @@ class PairedAccuracy:
     difference: Estimate
     chi2: float | None
     p: float
-    exact_p: float
+    exact_p: float | None
 
 
-def mcnemar(reference: ArrayLike, positive_a: ArrayLike, positive_b: ArrayLike) -> PairedAccuracy:
+def mcnemar(
+    reference: ArrayLike,
+    positive_a: ArrayLike,
+    positive_b: ArrayLike,
+    *,
+    cluster: ArrayLike | None = None,
+) -> PairedAccuracy:
     """Compare the accuracy of two classifications of the same cases.
 
     Parameters
     ----------
     reference, positive_a, positive_b : bool or 0/1 arrays, shape (n_cases,)
+    cluster : patient of each case; each patient's gain is then one observation
 
     References
     ----------
-    McNemar 1947 Psychometrika 12:153, without continuity correction; exact: binomial.
+    McNemar 1947 Psychometrika 12:153, without continuity correction; exact: binomial. With
+    clusters: Obuchowski 1998 Stat Med 17:1495.
 
     Examples
     --------
@@ -205,7 +232,7 @@ def mcnemar(reference: ArrayLike, positive_a: ArrayLike, positive_b: ArrayLike) 
     """
     from scipy.special import bdtr
 
-    check_rows(reference, positive_a, positive_b)
+    check_rows(reference, positive_a, positive_b, cluster=cluster)
     y, a, b = (
         read_reference(x, name)
         for x, name in ((reference, "reference"), (positive_a, "a"), (positive_b, "b"))
@@ -215,6 +242,9 @@ def mcnemar(reference: ArrayLike, positive_a: ArrayLike, positive_b: ArrayLike) 
     only_a = int(np.count_nonzero((a == y) & (b != y)))
     only_b = int(np.count_nonzero((b == y) & (a != y)))
     sample, split = Sample(y.size, int(y.sum())), only_a + only_b
+    if cluster is not None:
+        gain = (a == y).astype(np.float64) - (b == y)
+        return _clustered_mcnemar(gain, read_cluster(cluster, y.size), sample)
     if split == 0:
         return PairedAccuracy(0, 0, _accuracy_gap(sample, 0, 0), None, 1.0, 1.0)
     chi2 = (only_a - only_b) ** 2 / split
@@ -231,8 +261,29 @@ def _accuracy_gap(sample: Sample, only_a: int, only_b: int) -> Estimate:
     return sample.wald(gap, se, "wald paired")
 
 
+def _clustered_mcnemar(gain: Floats, cluster: Ints, sample: Sample) -> PairedAccuracy:
+    method = "wald paired (cluster-robust)"
+    only_a, only_b = int(np.count_nonzero(gain > 0)), int(np.count_nonzero(gain < 0))
+    totals = per_cluster(gain, cluster)
+    if totals.size < 2:
+        none = sample.none("fewer than two patients", method)
+        return PairedAccuracy(only_a, only_b, none, None, 1.0, None)
+    mean = float(gain.sum()) / gain.size
+    se = math.sqrt(total_variance((gain - mean) / gain.size, cluster))
+    estimate, spread = sample.wald(mean, se, method), dot(totals, totals)
+    if spread == 0:
+        return PairedAccuracy(only_a, only_b, estimate, None, 1.0, None)
+    chi2 = float(gain.sum()) ** 2 / spread
+    return PairedAccuracy(only_a, only_b, estimate, chi2, two_sided_p(math.sqrt(chi2)), None)
+
+
 def cohen_kappa(
-    a: ArrayLike, b: ArrayLike, *, quadratic: bool = False, level: float = 0.95
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    quadratic: bool = False,
+    cluster: ArrayLike | None = None,
+    level: float = 0.95,
 ) -> Estimate:
     """Agreement of two classifications beyond chance; quadratic weights for ordered classes.
 
@@ -240,6 +291,7 @@ def cohen_kappa(
     ----------
     a, b : class codes 0, 1, 2, ..., shape (n_cases,)
     quadratic : weight disagreement by the squared distance of the codes
+    cluster : patient of each case
 
     Raises
     ------
@@ -248,32 +300,37 @@ def cohen_kappa(
 
     References
     ----------
-    Cohen 1960, 1968; standard error of Fleiss, Cohen and Everitt 1969 Psychol Bull 72:323.
+    Cohen 1960, 1968; standard error of Fleiss, Cohen and Everitt 1969 Psychol Bull 72:323, which
+    with clusters is summed per patient.
 
     Examples
     --------
     >>> print(f"{cohen_kappa([0, 0, 1, 1], [0, 1, 1, 1]).value:.2f}")
     0.50
     """
-    table = agreement_table(a, b)
-    return kappa_of(table, quadratic=read_flag(quadratic, "quadratic"), level=level)
+    quadratic = read_flag(quadratic, "quadratic")
+    check_rows(a, b, cluster=cluster)
+    cell, size = _agreement_cells(a, b)
+    table = np.bincount(cell, minlength=size * size).reshape(size, size)
+    patients = None if cluster is None else (cell, read_cluster(cluster, cell.size))
+    return kappa_of(table, quadratic=quadratic, level=level, patients=patients)
 
 
-def agreement_table(a: ArrayLike, b: ArrayLike) -> NDArray[np.int64]:
-    """Cases by class of a (rows) and of b (columns)."""
-    check_rows(a, b)
+def _agreement_cells(a: ArrayLike, b: ArrayLike) -> tuple[Ints, int]:
+    """Cell of each case in the table of a (rows) by b (columns), and the number of classes."""
     first, second = read_whole(a, "a"), read_whole(b, "b")
     if first.size != second.size or first.size == 0:
         raise MetricError("give two equally long lists of class codes 0, 1, 2, ...")
     if min(first.min(), second.min()) < 0 or max(first.max(), second.max()) > 1000:
         raise MetricError("class codes must run from 0 and stay below 1000")
     size = int(max(first.max(), second.max())) + 1
-    codes = first * size + second
-    return np.bincount(codes, minlength=size * size).reshape(size, size)
+    return first * size + second, size
 
 
-def kappa_of(table: NDArray[np.int64], *, quadratic: bool, level: float = 0.95) -> Estimate:
-    """`cohen_kappa` of a table of counts."""
+def kappa_of(
+    table: Ints, *, quadratic: bool, level: float = 0.95, patients: tuple[Ints, Ints] | None = None
+) -> Estimate:
+    """`cohen_kappa` of a table of counts; `patients` gives the cell and the patient of each case."""
     n, size = int(table.sum()), len(table)
     sample = Sample(n, n, level)
     apart = np.subtract.outer(np.arange(size), np.arange(size))
@@ -286,8 +343,15 @@ def kappa_of(table: NDArray[np.int64], *, quadratic: bool, level: float = 0.95) 
         return sample.none("both readers use a single class", method)
     kappa = (observed - chance) / (1 - chance)
     expected = (w @ columns)[:, None] + (rows @ w)[None, :]
-    spread = float((p * (w - expected * (1 - kappa)) ** 2).sum())
-    variance = (spread - (kappa - chance * (1 - kappa)) ** 2) / (n * (1 - chance) ** 2)
+    parts, mean = w - expected * (1 - kappa), kappa - chance * (1 - kappa)
+    variance = (float((p * parts**2).sum()) - mean**2) / (n * (1 - chance) ** 2)
+    if patients is not None:
+        cell, cluster = patients
+        method = f"{method} (cluster-robust)"
+        if np.unique(cluster).size < 2:
+            return sample.none("fewer than two patients", method)
+        scaled = (parts - mean).ravel() / (n * (1 - chance))
+        variance = total_variance(scaled[cell], cluster)
     return _within_one(sample.wald(kappa, math.sqrt(max(variance, 0.0)), method))
 
 

@@ -1,30 +1,59 @@
 """Two-by-two counts at a threshold, and everything that follows from four cells."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import read_probability_cases
-from healthval.metrics.intervals import Interval, Sample, proportion
+from healthval.metrics.inputs import Floats, Ints, read_probability_cases
+from healthval.metrics.intervals import Interval, Sample, expit, proportion, ratio
 from healthval.metrics.parameters import check_choice, check_kind, read_count, read_number
 
 
 @dataclass(frozen=True, slots=True)
+class Patients:
+    """How the four cells (TP, FP, FN, TN) spread over patients who own several cases.
+
+    `products[i][j]` sums each patient's cases in cell i times those in cell j; `with_cells[mask]`
+    counts the patients with cases in just the cells whose bits are set in the mask.
+    """
+
+    products: tuple[tuple[int, ...], ...]
+    with_cells: tuple[int, ...]
+
+    @property
+    def number(self) -> int:
+        """All patients."""
+        return sum(self.with_cells)
+
+    def number_in(self, among: Floats) -> int:
+        """Patients with a case in one of these cells."""
+        wanted = sum(1 << cell for cell in np.flatnonzero(among).tolist())
+        return sum(n for mask, n in enumerate(self.with_cells) if mask & wanted)
+
+
+@dataclass(frozen=True, slots=True)
 class Confusion:
-    """Cases counted by reference standard and prediction; each rate an `Estimate` (Wilson 95 %)."""
+    """Cases counted by reference standard and prediction; each rate an `Estimate` (Wilson 95 %).
+
+    With `patients` (from `confusion_at(..., cluster=)`) all that follows from the cells allows for
+    several cases of a patient: the ratio estimator for rates, the delta method for the rest.
+    """
 
     tp: int
     fp: int
     fn: int
     tn: int
+    patients: Patients | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("tp", "fp", "fn", "tn"):
             object.__setattr__(self, name, read_count(getattr(self, name), name))
+        if self.patients is not None:
+            check_kind(self.patients, Patients, "patients")
 
     @property
     def n(self) -> int:
@@ -74,19 +103,51 @@ class Confusion:
         >>> print(Confusion(201, 130, 11, 227).rate("npv", interval="clopper-pearson"))
         0.954 (95% CI 0.919 to 0.977)
         """
-        counts = {
-            "prevalence": (self.tp + self.fn, self.n),
-            "sensitivity": (self.tp, self.tp + self.fn),
-            "specificity": (self.tn, self.tn + self.fp),
-            "ppv": (self.tp, self.tp + self.fp),
-            "npv": (self.tn, self.tn + self.fn),
-            "accuracy": (self.tp + self.tn, self.n),
-        }
-        check_choice(name, counts, "rate")
-        return proportion(*counts[name], interval=interval, level=level)
+        check_choice(name, _RATES, "rate")
+        hit, among = _RATES[name]
+        k, n = (int(self.cells @ which) for which in (hit, among))
+        if self.patients is None or n == 0:
+            return proportion(k, n, interval=interval, level=level)
+        if interval != "wilson":
+            raise MetricError("with clusters rates have Wilson's interval; leave interval= out")
+        apart = (hit - k / n * among) / n
+        units = self.patients.number_in(among)
+        return ratio(Sample(n, k, level), self.spread(apart), units)
+
+    @property
+    def cells(self) -> Floats:
+        """TP, FP, FN and TN as an array."""
+        return np.array([self.tp, self.fp, self.fn, self.tn], np.float64)
+
+    def spread(self, slope: Floats, half: float = 0.0) -> float:
+        """Give the sum of squares, over patients, of a statistic's slope times their cells.
+
+        Without patients every case is its own. `half` is what each cell was enlarged by.
+        """
+        if self.patients is None:
+            return float(slope**2 @ (self.cells + half))
+        products = np.array(self.patients.products, np.float64) + half * np.eye(4)
+        return max(float(slope @ products @ slope), 0.0)
 
 
-def confusion_at(reference: ArrayLike, score: ArrayLike, threshold: float) -> Confusion:
+_TP, _FP, _FN, _TN = np.eye(4)
+_RATES = {  # hits, and among which cells
+    "prevalence": (_TP + _FN, np.ones(4)),
+    "sensitivity": (_TP, _TP + _FN),
+    "specificity": (_TN, _TN + _FP),
+    "ppv": (_TP, _TP + _FP),
+    "npv": (_TN, _TN + _FN),
+    "accuracy": (_TP + _TN, np.ones(4)),
+}
+
+
+def confusion_at(
+    reference: ArrayLike,
+    score: ArrayLike,
+    threshold: float,
+    *,
+    cluster: ArrayLike | None = None,
+) -> Confusion:
     """Count cases at one pre-specified threshold; positive means score >= threshold.
 
     Parameters
@@ -94,6 +155,7 @@ def confusion_at(reference: ArrayLike, score: ArrayLike, threshold: float) -> Co
     reference : bool or 0/1 array, shape (n_cases,)
     score : probability array, shape (n_cases,)
     threshold : probability, 0 to 1
+    cluster : patient of each case; rates, likelihood ratios and predictive values then allow for it
 
     Raises
     ------
@@ -102,7 +164,7 @@ def confusion_at(reference: ArrayLike, score: ArrayLike, threshold: float) -> Co
 
     References
     ----------
-    STARD 2015, item 12a.
+    STARD 2015, item 12a; Rao and Scott 1992 Biometrics 48:577 (clusters).
 
     Examples
     --------
@@ -110,15 +172,27 @@ def confusion_at(reference: ArrayLike, score: ArrayLike, threshold: float) -> Co
     Confusion(tp=1, fp=0, fn=0, tn=1)
     """
     check_threshold(threshold)
-    cases = read_probability_cases(reference, score)
-    return count_cells(cases.reference, cases.score >= threshold)
+    cases = read_probability_cases(reference, score, cluster)
+    return count_cells(cases.reference, cases.score >= threshold, cases.cluster)
 
 
-def count_cells(reference: np.ndarray, positive: np.ndarray) -> Confusion:
+def count_cells(
+    reference: np.ndarray, positive: np.ndarray, cluster: Ints | None = None
+) -> Confusion:
     """Count the four cells of two checked bool arrays."""
     tp = int(np.count_nonzero(reference & positive))
     flagged, events = int(np.count_nonzero(positive)), int(np.count_nonzero(reference))
-    return Confusion(tp, flagged - tp, events - tp, reference.size - flagged - events + tp)
+    cells = (tp, flagged - tp, events - tp, reference.size - flagged - events + tp)
+    return Confusion(*cells, None if cluster is None else _patients(reference, positive, cluster))
+
+
+def _patients(reference: np.ndarray, positive: np.ndarray, cluster: Ints) -> Patients:
+    cell = np.where(reference, np.where(positive, 0, 2), np.where(positive, 1, 3))
+    rows = np.bincount(4 * cluster + cell, minlength=4 * int(cluster.max(initial=-1) + 1))
+    rows = rows.reshape(-1, 4)
+    masks = np.bincount((rows > 0) @ (1 << np.arange(4)), minlength=16)
+    products = (rows.T @ rows).tolist()
+    return Patients(tuple(tuple(row) for row in products), tuple(masks.tolist()))
 
 
 def check_threshold(threshold: float) -> None:
@@ -143,7 +217,8 @@ def likelihood_ratios(cells: Confusion, *, level: float = 0.95) -> LikelihoodRat
 
     References
     ----------
-    Simel 1991 J Clin Epidemiol 44:763; Haldane 1956 for the 1/2.
+    Simel 1991 J Clin Epidemiol 44:763; Haldane 1956 for the 1/2. With clusters: delta method over
+    patients.
 
     Examples
     --------
@@ -156,30 +231,55 @@ def likelihood_ratios(cells: Confusion, *, level: float = 0.95) -> LikelihoodRat
         none = sample.none("needs cases with and without the condition", "simel")
         return LikelihoodRatios(none, none, none)
     return LikelihoodRatios(
-        _likelihood_ratio(sample, cells, (cells.tp, cells.fp)),
-        _likelihood_ratio(sample, cells, (cells.fn, cells.tn)),
+        _likelihood_ratio(sample, cells, _TP + _FP),
+        _likelihood_ratio(sample, cells, _FN + _TN),
         _odds_ratio(sample, cells),
     )
 
 
-def _likelihood_ratio(sample: Sample, cells: Confusion, hits: tuple[int, int]) -> Estimate:
-    half = 0.0 if all(hits) else 0.5
-    a, b = hits[0] + half, hits[1] + half
-    m, n = cells.tp + cells.fn + 2 * half, cells.fp + cells.tn + 2 * half
-    se_log = math.sqrt(1 / a - 1 / m + 1 / b - 1 / n)
-    return sample.log((a / m) / (b / n), se_log, _with_half("simel", half))
+def _likelihood_ratio(sample: Sample, cells: Confusion, hit: Floats) -> Estimate:
+    half = 0.5 if 0 in cells.cells[hit > 0] else 0.0
+    value, slope = _log_ratio(cells, hit, half)
+    return _on_log(sample, cells, (value, slope, half), "simel")
+
+
+def _log_ratio(cells: Confusion, hit: Floats, half: float) -> tuple[float, Floats]:
+    """Share of hits (TP, FP or FN, TN) in cases with over those without; slope of its logarithm."""
+    counts, with_condition = cells.cells + half, _TP + _FN
+    m, n = counts @ with_condition, counts @ (1 - with_condition)
+    a, b = counts @ (hit * with_condition), counts @ (hit * (1 - with_condition))
+    slope = np.where(with_condition > 0, hit / a - 1 / m, 1 / n - hit / b)
+    return float(a / m / (b / n)), slope
 
 
 def _odds_ratio(sample: Sample, cells: Confusion) -> Estimate:
-    counts = (cells.tp, cells.fp, cells.fn, cells.tn)
-    half = 0.0 if all(counts) else 0.5
-    tp, fp, fn, tn = (count + half for count in counts)
-    se_log = math.sqrt(1 / tp + 1 / fp + 1 / fn + 1 / tn)
-    return sample.log(tp * tn / (fp * fn), se_log, _with_half("woolf", half))
+    half = 0.5 if 0 in cells.cells else 0.0
+    tp, fp, fn, tn = counts = cells.cells + half
+    slope = np.array([1, -1, -1, 1]) / counts
+    return _on_log(sample, cells, (float(tp * tn / (fp * fn)), slope, half), "woolf")
 
 
-def _with_half(method: str, half: float) -> str:
-    return f"{method} (haldane 1/2)" if half else method
+def _on_log(
+    sample: Sample, cells: Confusion, found: tuple[float, Floats, float], method: str
+) -> Estimate:
+    value, slope, half = found
+    se_log, method = _se(cells, slope, half), _named(method, cells, half)
+    if se_log is None:
+        return sample.none("a single patient", method)
+    return sample.log(value, se_log, method)
+
+
+def _se(cells: Confusion, slope: Floats, half: float) -> float | None:
+    """By the delta method; None when all cases are one patient's."""
+    if cells.patients is None:
+        return math.sqrt(cells.spread(slope, half))
+    units = cells.patients.number
+    return math.sqrt(cells.spread(slope, half) * units / (units - 1)) if units > 1 else None
+
+
+def _named(method: str, cells: Confusion, half: float) -> str:
+    clustered = "" if cells.patients is None else " (cluster-robust)"
+    return method + (" (haldane 1/2)" if half else "") + clustered
 
 
 def predictive_values(
@@ -202,23 +302,23 @@ def predictive_values(
     0.121 (95% CI 0.106 to 0.136)
     """
     check_kind(cells, Confusion, "cells")
-    if not 0 < read_number(prevalence, "prevalence") < 1:
+    prevalence = read_number(prevalence, "prevalence")
+    if not 0 < prevalence < 1:
         raise MetricError("prevalence must lie strictly between 0 and 1")
     sample = Sample(cells.n, cells.n_events, level)
     if not (cells.tp + cells.fn and cells.fp + cells.tn):
         none = sample.none("needs cases with and without the condition", "mercaldo")
         return none, none
-    half = 0.0 if all((cells.tp, cells.fp, cells.fn, cells.tn)) else 0.5
-    m, n = cells.tp + cells.fn + 2 * half, cells.fp + cells.tn + 2 * half
-    se, sp = (cells.tp + half) / m, (cells.tn + half) / n
-    ppv = se * prevalence / (se * prevalence + (1 - sp) * (1 - prevalence))
-    npv = sp * (1 - prevalence) / (sp * (1 - prevalence) + (1 - se) * prevalence)
-    deviations = (
-        math.sqrt((1 - se) / se / m + sp / (1 - sp) / n),
-        math.sqrt(se / (1 - se) / m + (1 - sp) / sp / n),
-    )
-    first, second = (
-        sample.logit(value, dev * value * (1 - value), _with_half("mercaldo", half))
-        for value, dev in zip((ppv, npv), deviations, strict=True)
-    )
-    return first, second
+    half, odds = 0.5 if 0 in cells.cells else 0.0, prevalence / (1 - prevalence)
+    method = _named("mercaldo", cells, half)
+    found = []
+    for hit, sign in ((_TP + _FP, 1), (_FN + _TN, -1)):
+        factor, slope = _log_ratio(cells, hit, half)  # odds after = odds before * likelihood ratio
+        value = expit(sign * math.log(odds * factor))
+        se = _se(cells, slope, half)
+        found.append(
+            sample.none("a single patient", method)
+            if se is None
+            else sample.logit(value, se * value * (1 - value), method)
+        )
+    return found[0], found[1]

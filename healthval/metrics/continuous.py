@@ -13,7 +13,7 @@ from healthval.metrics.columns import check_rows
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Floats, Ints, read_cluster, read_scores
 from healthval.metrics.intervals import Bootstrap, Sample, percentile
-from healthval.metrics.resampling import patient_weights
+from healthval.metrics.resampling import canonical, patient_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +193,8 @@ def _point_estimates(y: Floats, x: Floats) -> dict[str, float]:
 def _resampled(
     y: Floats, x: Floats, owner: Ints, found: dict[str, Estimate]
 ) -> dict[str, Estimate]:
+    rows_in_order, owner = canonical(owner, x, y)
+    y, x = y[rows_in_order], x[rows_in_order]
     plan, patients = Bootstrap(1000), int(owner.max()) + 1
     rng = plan.rng()
     rows: Callable[[], Ints] = lambda: np.repeat(  # noqa: E731

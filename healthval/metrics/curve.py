@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from healthval.metrics.condensed import Regression, condense, condensed_fit
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Cases, Floats, Ints
-from healthval.metrics.intervals import Bootstrap, Sample, bias_corrected
+from healthval.metrics.intervals import Bootstrap, Sample, bias_corrected, quantiles
 from healthval.metrics.logistic import (
     BLOCK,
+    Counts,
     LogisticFit,
     NotEstimable,
     fit_logistic,
@@ -66,15 +68,28 @@ class _Spline:
         return cls(knots, centre, whiten, on_logit)
 
     def design(self, score: Floats) -> Floats:
-        """Give the terms at each score, constant first, filled block by block."""
-        terms = np.ones((len(self.whiten) + 1, score.size))
-        for start in range(0, score.size, BLOCK):
+        """Give the terms at each score, constant first."""
+        return self.terms(logit(score) if self.on_logit else score)
+
+    def terms(self, x: Floats) -> Floats:
+        """As `design`, at places on the scale of the knots; filled block by block."""
+        terms = np.ones((len(self.whiten) + 1, x.size))
+        for start in range(0, x.size, BLOCK):
             here = slice(start, start + BLOCK)
-            x = logit(score[here]) if self.on_logit else score[here]
-            basis = spline_basis(x, self.knots) - self.centre[:, None]
+            basis = spline_basis(x[here], self.knots) - self.centre[:, None]
             for i, row in enumerate(self.whiten, start=1):  # lower triangular
                 terms[i, here] = predictor(basis[:i], row[:i])
         return terms
+
+    def predictor(self, score: Floats, beta: Floats) -> Floats:
+        """The terms at each score times their coefficients, without an array of all terms."""
+        blocks = (score[start : start + BLOCK] for start in range(0, score.size, BLOCK))
+        return np.concatenate([predictor(self.design(block), beta) for block in blocks])
+
+    def few(self, score: Floats, counts: Counts) -> Regression | None:
+        """Few points in place of many scores."""
+        condensed = condense(logit(score), counts, self.knots) if self.on_logit else None
+        return condensed and Regression(self.terms(condensed[0]), condensed[1])
 
     def identity(self) -> Floats:
         """Coefficients that give every score back: where the fit starts."""
@@ -97,17 +112,17 @@ def flexible_calibration(cases: Cases, table: RankTable, sample: Sample) -> Flex
         raise NotEstimable("all cases belong to one class")
     totals = table.pos + table.neg
     spline = _Spline.over(table.score, totals)
-    design = spline.design(table.score)
-    counts = (table.pos.astype(np.float64), totals.astype(np.float64))
-    fit = fit_logistic(design, counts, start=spline.identity())
-    fitted, covariance = fit.fitted(design), fit.covariance
+    fit = _fitted_spline(
+        spline, table.score, (table.pos.astype(np.float64), totals.astype(np.float64))
+    )
+    fitted, covariance = sigmoid(spline.predictor(table.score, fit.beta)), fit.covariance
     if cases.cluster is not None:
         row = np.searchsorted(table.score, cases.score)
-        residual = cases.reference - fitted[row]
+        design, residual = spline.design(table.score), cases.reference - fitted[row]
         covariance = robust_covariance(design[:, row], residual, covariance, cases.cluster)
     model = (spline, fit, covariance)
     distance = np.repeat(np.abs(fitted - table.score), totals)
-    values = np.append(distance.mean(), np.quantile(distance, [0.5, 0.9]))
+    values = np.array([distance.mean(), *quantiles(distance, (0.5, 0.9))])
     replicates = _simulated(table, totals, model)
     method = "rcs5 bootstrap bc" if spline.on_logit else "rcs5 on p bootstrap bc"
     ici, e50, e90 = (
@@ -115,6 +130,12 @@ def flexible_calibration(cases: Cases, table: RankTable, sample: Sample) -> Flex
         for v, column in zip(values.tolist(), replicates.T, strict=True)
     )
     return FlexibleCalibration(ici, e50, e90, _on_grid(table, totals, sample, model))
+
+
+def _fitted_spline(spline: _Spline, score: Floats, counts: Counts) -> LogisticFit:
+    few = spline.few(score, counts)
+    fit = None if few is None else condensed_fit(few, spline.identity())
+    return fit or fit_logistic(spline.design(score), counts, start=spline.identity())
 
 
 _Model = tuple[_Spline, LogisticFit, Floats]

@@ -7,6 +7,7 @@ import numpy as np
 
 from healthval.metrics.inputs import Bools, Floats, Ints
 from healthval.metrics.logistic import dot
+from healthval.metrics.ranksums import auc_and_variance_of_sums, exact_dot
 from healthval.metrics.ranktable import BLOCK, RankTable
 
 
@@ -17,6 +18,13 @@ class Placements:
     auc: float
     v10: Floats
     v01: Floats
+
+    def parts(self, reference: Bools) -> Floats:
+        """What each case adds to the error of the AUROC."""
+        parts = np.empty(reference.size)
+        parts[reference] = (self.v10 - self.auc) / self.v10.size
+        parts[~reference] = (self.v01 - self.auc) / self.v01.size
+        return parts
 
 
 def auc_and_variance(table: RankTable) -> tuple[float, float | None]:
@@ -29,15 +37,23 @@ def auc_and_variance(table: RankTable) -> tuple[float, float | None]:
     DeLong 1988 Biometrics 44:837; Sun and Xu 2014 IEEE Signal Process Lett 21:1389.
     """
     m, n = table.n_pos, table.n_neg
-    auc = sum(dot(pos, below) for pos, below in _blocks(table.cum_pos, table.cum_neg)) / (
-        2.0 * m * n
-    )
-    if min(m, n) < 2:
-        return auc, None
-    s10 = _spread(_blocks(table.cum_pos, table.cum_neg), 2.0 * n, auc)
-    # Twice the positives above is 2 m - those below: the same distance from the mean.
-    s01 = _spread(_blocks(table.cum_neg, table.cum_pos), 2.0 * m, 1 - auc)
-    return auc, s10 / (m - 1) / m + s01 / (n - 1) / n
+    won, won_squared = _summed(_blocks(table.cum_pos, table.cum_neg), (m, n))
+    _, lost_squared = _summed(_blocks(table.cum_neg, table.cum_pos), (n, m))
+    return auc_and_variance_of_sums((m, n), won, won_squared, lost_squared)
+
+
+def _summed(blocks: Iterator[tuple[Floats, Floats]], sizes: tuple[int, int]) -> tuple[int, int]:
+    """Weighted sum of whole numbers and of their squares, exact."""
+    total = squares = 0
+    small = 4 * sizes[0] * sizes[1] ** 2 < 2**53  # then floats hold the squares as well
+    for weight, values in blocks:
+        pairs = weight * values
+        total += int(pairs.sum())
+        if small:
+            squares += int(np.dot(pairs, values))
+        else:
+            squares += exact_dot(pairs.astype(np.int64), values.astype(np.int64))
+    return total, squares
 
 
 def _blocks(own: Ints, other: Ints) -> Iterator[tuple[Floats, Floats]]:
@@ -52,17 +68,6 @@ def _blocks(own: Ints, other: Ints) -> Iterator[tuple[Floats, Floats]]:
         cases[skip:] -= own[before][: cases.size - skip]
         below[skip:] += other[before][: below.size - skip]
         yield cases, below
-
-
-def _spread(blocks: Iterator[tuple[Floats, Floats]], unit: float, mean: float) -> float:
-    """Weighted sum of squares of values / unit about the mean."""
-    total = 0.0
-    for weight, values in blocks:
-        apart = values / unit
-        apart -= mean
-        apart *= apart
-        total += dot(weight, apart)
-    return total
 
 
 def placements(reference: Bools, score: Floats) -> Placements:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from healthval.errors import SingleClassError
 from healthval.metrics.delong import (
+    Placements,
     auc_and_variance,
     newcombe_interval,
     obuchowski_covariance,
@@ -17,9 +18,10 @@ from healthval.metrics.delong import (
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Cases, DirectionWarning, Floats, Ints, read_cases
 from healthval.metrics.intervals import Bootstrap, Sample, percentile, wilson
-from healthval.metrics.logistic import dot
+from healthval.metrics.logistic import dot, per_cluster
 from healthval.metrics.parameters import check_choice
-from healthval.metrics.ranktable import RankTable
+from healthval.metrics.ranksums import auc_and_variance_of_keys
+from healthval.metrics.ranktable import RankTable, sorted_keys
 from healthval.metrics.resampling import resampled_aucs, resampled_tables
 
 AucInterval = Literal["logit-delong", "delong", "newcombe", "bootstrap"]
@@ -97,20 +99,17 @@ def auroc_of(
     check_both_classes(cases, "AUROC")
     if not isinstance(ci, Bootstrap):
         check_choice(ci, ("logit-delong", "delong", "newcombe", "bootstrap"), "ci")
-    if table is None and cases.cluster is None:
-        table = RankTable.from_scores(cases.reference, cases.score)
     auc, variance, effect = _point(cases, table)
     sample = Sample(cases.n, cases.n_events, level)
     se = math.sqrt(variance) if variance else None
     plan = Bootstrap() if ci == "bootstrap" else ci
     if isinstance(plan, Bootstrap) and se is not None and 0 < auc < 1:
         replicates = resampled_aucs(cases, plan)
-        return sample.given(
-            auc,
-            percentile(replicates, level),
-            float(replicates.std(ddof=1)),
-            "bootstrap percentile",
-        )
+        if np.ptp(replicates) > 0:
+            deviation = float(replicates.std(ddof=1))
+            bounds = percentile(replicates, level)
+            whose = "" if cases.cluster is None else "patient "
+            return sample.given(auc, bounds, deviation, f"{whose}bootstrap percentile")
     suffix = "" if cases.cluster is None else " (obuchowski)"
     kind: AucInterval = "newcombe" if isinstance(plan, Bootstrap) else plan
     return _analytic(sample, auc, se, (kind, effect, suffix))
@@ -127,17 +126,29 @@ def check_both_classes(cases: Cases, what: str) -> None:
 def _point(cases: Cases, table: RankTable | None) -> tuple[float, float | None, float]:
     """AUROC, variance, and the design effect by which class sizes shrink."""
     if cases.cluster is None:
-        table = table or RankTable.from_scores(cases.reference, cases.score)
-        return *auc_and_variance(table), 1.0
+        return *_unclustered(cases, table), 1.0
     own = placements(cases.reference, cases.score)
     variance = obuchowski_covariance(cases.reference, cases.cluster, own, own)
-    cases_as_own = obuchowski_covariance(cases.reference, np.arange(cases.n), own, own)
-    effect = variance / cases_as_own if variance and cases_as_own else _mean_cluster_size(cases)
-    return own.auc, variance, max(1.0, effect)
+    if not variance:  # the mean number of cases per patient
+        return own.auc, variance, cases.n / (int(cases.cluster.max()) + 1)
+    return own.auc, variance, max(1.0, _design_effect(cases, cases.cluster, own))
 
 
-def _mean_cluster_size(cases: Cases) -> float:
-    return cases.n / (int(cases.cluster.max()) + 1) if cases.cluster is not None else 1.0
+def _unclustered(cases: Cases, table: RankTable | None) -> tuple[float, float | None]:
+    """From the table at hand; else from sorted keys, and from a table of them if ties are many."""
+    if table is not None:
+        return auc_and_variance(table)
+    keys = sorted_keys(cases.reference, cases.score)
+    if keys is None:
+        return auc_and_variance(RankTable.from_scores(cases.reference, cases.score))
+    return auc_and_variance_of_keys(keys) or auc_and_variance(RankTable.from_keys(keys))
+
+
+def _design_effect(cases: Cases, cluster: Ints, own: Placements) -> float:
+    """Spread between patients over that between cases, both without their factors K / (K - 1)."""
+    parts = own.parts(cases.reference)
+    totals = per_cluster(parts, cluster)
+    return dot(totals, totals) / dot(parts, parts)
 
 
 def _analytic(
@@ -202,15 +213,21 @@ def average_precision_of(
     if cases.cluster is not None:
         plan = Bootstrap(reps=1000)
         reps = np.array([_ap(pos, neg) for pos, neg in resampled_tables(cases, plan)])
-        bounds = percentile(reps, level)
+        se, m = float(reps.std(ddof=1)), _with_events(cases)
         if np.ptp(reps) < 1e-12:
-            reason = "every replicate is alike: no interval"
-            return sample.bare(ap, "patient bootstrap percentile", reason=reason)
-        return sample.given(ap, bounds, float(reps.std(ddof=1)), "patient bootstrap percentile")
+            return sample.given(ap, wilson(ap * m, m, sample.z), None, "wilson (patients)")
+        return sample.given(ap, percentile(reps, level), se, "patient bootstrap percentile")
     se = math.sqrt(ap * (1 - ap) / m)
     if not 0 < ap < 1:
         return sample.given(ap, wilson(ap * m, m, sample.z), None, "wilson")
     return sample.logit(ap, se, "boyd logit")
+
+
+def _with_events(cases: Cases) -> int:
+    """Patients with an event: what an interval at 1 may lean on."""
+    if cases.cluster is None:
+        return cases.n_events
+    return int(np.unique(cases.cluster[cases.reference]).size)
 
 
 def _ap(cum_pos: Ints, cum_neg: Ints) -> float:
@@ -245,7 +262,7 @@ def roc_points(
     else:
         drawn = resampled_tables(cases, plan)
         reps = np.array([_sensitivity_at(pos, neg, grid) for pos, neg in drawn])
-    sample, m = Sample(cases.n, cases.n_events, level), cases.n_events
+    sample, m = Sample(cases.n, cases.n_events, level), _with_events(cases)
     points = []
     for fpr, value, column in zip(grid, values.tolist(), reps.T, strict=True):
         se = float(column.std(ddof=1))

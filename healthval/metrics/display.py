@@ -1,7 +1,9 @@
 """How an evaluation shows itself in a notebook: from its aggregates only."""
 
+import io
 import json
 from dataclasses import asdict
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from healthval.metrics.result import Evaluation
 
 BLUE, GREY = "#0072B2", "#777777"
+FEWEST_SUMMED = 3  # the smallest minimum cell of any policy
 
 
 def to_html(result: "Evaluation") -> str:
@@ -98,9 +101,13 @@ def _table(caption: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> 
     )
 
 
-def to_json(result: Any) -> str:
-    """Every number exact, keys sorted, never NaN."""
-    return json.dumps(asdict(result), default=_plain, sort_keys=True, allow_nan=False)
+def to_json(result: "Evaluation") -> str:
+    """Every number exact, keys sorted, never NaN; sums of fewer than 3 scores are left out."""
+    values = asdict(result)
+    values["histogram"]["score_sums"] = result.histogram.shown_sums
+    if result.n < FEWEST_SUMMED:
+        values["calibration"]["expected"] = None
+    return json.dumps(values, default=_plain, sort_keys=True, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:
@@ -144,6 +151,19 @@ def plot_calibration(result: "Evaluation", ax: Any = None) -> Any:
 
 
 def _axes() -> Any:
+    """Axes of a figure of their own that a notebook shows as a picture, whatever its backend."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(5, 5), layout="constrained").subplots()
+    ax: Any = Figure(figsize=(5, 5), layout="constrained").subplots()
+    ax._repr_svg_ = partial(_svg, ax.figure)
+    return ax
+
+
+def _svg(figure: Any) -> str:
+    """Draw with equal bytes each time."""
+    from matplotlib import rc_context
+
+    page = io.StringIO()
+    with rc_context({"svg.hashsalt": "healthval", "svg.fonttype": "path"}):
+        figure.savefig(page, format="svg", metadata={"Date": None})
+    return page.getvalue()

@@ -1,47 +1,23 @@
 """Whether the model serves every group alike: heterogeneity first, then differences, then gaps."""
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import chdtrc
 
 from healthval.errors import MetricError
 from healthval.metrics.columns import read_numbers
-from healthval.metrics.comparison import compare_groups
 from healthval.metrics.confusion import check_threshold
-from healthval.metrics.delong import placements
+from healthval.metrics.contrasts import STATISTICS, Heterogeneity, difference, heterogeneity
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Bools, Cases, Floats, read_probability_cases
-from healthval.metrics.intervals import Bootstrap, Sample, percentile, read_plan, two_sided_p
-from healthval.metrics.logistic import dot, per_cluster
+from healthval.metrics.inputs import Cases, Floats, read_probability_cases
+from healthval.metrics.intervals import Bootstrap, Sample, percentile, read_plan
 from healthval.metrics.parameters import read_flag
-from healthval.metrics.resampling import patient_weights
+from healthval.metrics.resampling import canonical, patient_weights
 from healthval.metrics.result import SubgroupResult
-from healthval.metrics.subgroup import (
-    Groups,
-    by_level,
-    level_auroc,
-    level_oe,
-    level_rate,
-    read_groups,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Heterogeneity:
-    """Wald test that a statistic is equal in all levels of a variable."""
-
-    variable: str
-    metric: str
-    q: float | None
-    df: int
-    p: float | None
-    p_adjusted: float | None = None
+from healthval.metrics.subgroup import FEWEST, Groups, by_level, read_groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,16 +103,16 @@ def subgroups(  # noqa: PLR0913  # what a plan fixes for its subgroup analysis
         variables |= _pairs(variables, cases.n)
     if not variables or cases.n == 0:
         raise MetricError("name at least one subgroup variable, of at least one case")
-    heterogeneity = tuple(
-        _heterogeneity(cases, name, levels, (metric, threshold))
-        for name, levels in variables.items()
-        for metric in _STATISTICS
+    tests = tuple(
+        heterogeneity(cases, variable, metric, threshold)
+        for variable in variables.items()
+        for metric in STATISTICS
     )
     differences = tuple(
-        Difference(name, str(level), metric, _difference(cases, levels == level, metric, threshold))
+        Difference(name, str(level), metric, difference(cases, levels == level, metric, threshold))
         for name, levels in variables.items()
         for level in np.unique(levels)
-        for metric in _STATISTICS
+        for metric in STATISTICS
     )
     gaps = tuple(
         gap
@@ -144,9 +120,9 @@ def subgroups(  # noqa: PLR0913  # what a plan fixes for its subgroup analysis
         for gap in rate_gaps(cases, (name, levels), threshold, read_plan(bootstrap))
     )
     if read_flag(confirmatory, "confirmatory"):
-        heterogeneity, differences = _adjusted(heterogeneity, differences)
+        tests, differences = _adjusted(tests, differences)
     results = by_level(cases, variables, threshold)
-    return SubgroupAnalysis(results, heterogeneity, differences, gaps, not confirmatory)
+    return SubgroupAnalysis(results, tests, differences, gaps, not confirmatory)
 
 
 def _pairs(variables: Groups, n: int) -> Groups:
@@ -197,126 +173,6 @@ def _holm_where_known(p_values: list[float | None]) -> list[float | None]:
     return [None if p is None else next(known) for p in p_values]
 
 
-def _sensitivity(cases: Cases, threshold: float) -> Estimate:
-    return level_rate(cases, cases.score >= threshold, cases.reference)
-
-
-def _specificity(cases: Cases, threshold: float) -> Estimate:
-    return level_rate(cases, cases.score < threshold, ~cases.reference)
-
-
-_STATISTICS: dict[str, Callable[[Cases, float], Estimate]] = {
-    "auroc": lambda cases, _: level_auroc(cases),
-    "oe": lambda cases, _: level_oe(cases),
-    "sensitivity": _sensitivity,
-    "specificity": _specificity,
-}
-
-
-def _heterogeneity(
-    cases: Cases, variable: str, levels: np.ndarray, what: tuple[str, float]
-) -> Heterogeneity:
-    """Weighted sum of squares of the levels on the log (O:E) or logit scale."""
-    metric, threshold = what
-    found = [
-        _STATISTICS[metric](cases.take(levels == level), threshold) for level in np.unique(levels)
-    ]
-    points = [point for e in found if (point := _on_test_scale(e, metric)) is not None]
-    df = len(points) - 1
-    if df < 1:
-        return Heterogeneity(variable, metric, None, max(df, 0), None)
-    value, weight = (np.array(x) for x in zip(*points, strict=True))
-    centre = float((weight * value).sum() / weight.sum())
-    q = float((weight * (value - centre) ** 2).sum())
-    return Heterogeneity(variable, metric, q, df, float(chdtrc(df, q)))
-
-
-def _on_test_scale(estimate: Estimate, metric: str) -> tuple[float, float] | None:
-    """Value and weight; a rate of 0 or 1 is moved inside by half a case."""
-    value, se = estimate.value, estimate.se
-    if value is None or se is None:
-        return None
-    if metric == "oe":
-        return math.log(value), (value / se) ** 2
-    if metric == "auroc":
-        return None if not 0 < value < 1 else _logit_point(value, se)
-    n = estimate.n if se == 0 else min(value * (1 - value) / se**2, estimate.n)
-    inside = (value * n + 0.5) / (n + 1)
-    return _logit_point(inside, math.sqrt(inside * (1 - inside) / (n + 1)))
-
-
-def _logit_point(value: float, se: float) -> tuple[float, float] | None:
-    return (math.log(value / (1 - value)), (value * (1 - value) / se) ** 2) if se else None
-
-
-def _difference(cases: Cases, member: Bools, metric: str, threshold: float) -> Estimate:
-    inside, outside = cases.take(member), cases.take(~member)
-    a, b = (_STATISTICS[metric](part, threshold) for part in (inside, outside))
-    sample = Sample(inside.n, inside.n_events)
-    if a.value is None or b.value is None or a.se is None or b.se is None:
-        reason = (a.reason or b.reason) or "no standard error in one part"
-        return sample.none(reason, "newcombe 10")
-    if _straddles(cases, member):
-        return _clustered_difference(cases, member, (metric, threshold), sample)
-    gap, se = a.value - b.value, math.hypot(a.se, b.se)
-    estimate = sample.given(gap, _from_both_intervals(a, b), se, "newcombe 10")
-    if metric == "auroc" and cases.cluster is None:
-        return replace(estimate, p=compare_groups(inside, outside).p)
-    return replace(estimate, p=two_sided_p(gap / se) if se else None)
-
-
-def _straddles(cases: Cases, member: Bools) -> bool:
-    if cases.cluster is None:
-        return False
-    return bool(np.intersect1d(cases.cluster[member], cases.cluster[~member]).size)
-
-
-def _from_both_intervals(a: Estimate, b: Estimate) -> tuple[float, float]:
-    """Bounds of a - b recovered from each part's own interval (Newcombe's method 10)."""
-    values = (a.value, a.lo, a.hi, b.value, b.lo, b.hi)
-    va, la, ua, vb, lb, ub = (0.0 if x is None else x for x in values)
-    gap = va - vb
-    return gap - math.hypot(va - la, ub - vb), gap + math.hypot(ua - va, vb - lb)
-
-
-def _clustered_difference(
-    cases: Cases, member: Bools, what: tuple[str, float], sample: Sample
-) -> Estimate:
-    """Patients with cases on both sides: each patient's contributions to both parts belong together."""
-    gap, total = 0.0, np.zeros(cases.n)
-    for rows, sign in ((np.flatnonzero(member), 1), (np.flatnonzero(~member), -1)):
-        value, part = _contributions(cases.reference[rows], cases.score[rows], what)
-        gap += sign * value
-        total[rows] = sign * part
-    if cases.cluster is not None:
-        total = per_cluster(total, cases.cluster)
-    se = math.sqrt(dot(total, total) * total.size / max(total.size - 1, 1))
-    estimate = sample.wald(gap, se, "wald (cluster-robust)")
-    return replace(estimate, p=two_sided_p(gap / se) if se else None)
-
-
-def _contributions(
-    reference: Bools, score: Floats, what: tuple[str, float]
-) -> tuple[float, Floats]:
-    """Compute a statistic and what each case adds to its error."""
-    metric, threshold = what
-    part = np.zeros(score.size)
-    if metric == "auroc":
-        found = placements(reference, score)
-        part[reference] = (found.v10 - found.auc) / found.v10.size
-        part[~reference] = (found.v01 - found.auc) / found.v01.size
-        return found.auc, part
-    if metric == "oe":
-        expected = float(score.sum())
-        ratio = int(reference.sum()) / expected
-        return ratio, (reference - ratio * score) / expected
-    among = reference if metric == "sensitivity" else ~reference
-    hit = (score >= threshold) == reference
-    rate = float(hit[among].mean())
-    part[among] = (hit[among] - rate) / np.count_nonzero(among)
-    return rate, part
-
-
 def rate_gaps(
     cases: Cases, variable: tuple[str, np.ndarray], threshold: float, plan: Bootstrap
 ) -> tuple[Gap, ...]:
@@ -328,29 +184,31 @@ def rate_gaps(
     counts = np.bincount(cell, minlength=4 * groups).astype(np.float64)
     reps = _drawn(cases, cell, counts, plan)
     sample = Sample(cases.n, cases.n_events)
+    observed, drawn = (c.reshape(-1, groups, 2, 2) for c in (counts, reps))
     return tuple(
-        Gap(name, metric, _gap(sample, _rates(counts[None], kind)[0], _rates(reps, kind)))
+        Gap(name, metric, _gap(sample, observed[0, :, kind], drawn[:, :, kind]))
         for kind, metric in ((1, "true-positive rate"), (0, "false-positive rate"))
     )
 
 
-def _rates(counts: Floats, kind: int) -> Floats:
-    """Share flagged among events (1) or non-events (0), shape (reps, groups); nan when none."""
-    table = counts.reshape(len(counts), -1, 2, 2)[:, :, kind]
-    total = table.sum(axis=2)
-    return np.asarray(table[:, :, 1] / np.where(total > 0, total, np.nan))
+def _shares(table: Floats) -> Floats:
+    """Flagged among all, from cases not flagged and flagged in the last place; nan when none."""
+    total = table.sum(axis=-1)
+    return np.asarray(table[..., 1] / np.where(total > 0, total, np.nan))
 
 
-def _gap(sample: Sample, rates: Floats, reps: Floats) -> Estimate:
-    method = "bootstrap percentile"
-    known = rates[~np.isnan(rates)]
-    if known.size < 2:
-        return sample.none("fewer than two levels with such cases", method)
-    reps = reps[:, ~np.isnan(rates)]
+def _gap(sample: Sample, observed: Floats, drawn: Floats) -> Estimate:
+    """Range over the levels that have enough cases to be judged."""
+    method, enough = "bootstrap percentile", observed.sum(axis=1) >= FEWEST
+    if np.count_nonzero(enough) < 2:
+        return sample.none(f"fewer than two levels with {FEWEST} such cases", method)
+    rates, reps = _shares(observed[enough]), _shares(drawn[:, enough])
     reps = reps[~np.isnan(reps).any(axis=1)]
     if len(reps) < 100:
         return sample.none("too few cases to resample", method)
-    value, spread = float(np.ptp(known)), np.ptp(reps, axis=1)
+    value, spread = float(np.ptp(rates)), np.ptp(reps, axis=1)
+    if np.ptp(spread) == 0:  # all rates are 0 or 1: resampling cannot tell how sure that is
+        return sample.bare(value, method, reason="every replicate is alike: no interval")
     lo, hi = percentile(spread, sample.level)
     return sample.given(value, (min(lo, value), max(hi, value)), float(spread.std(ddof=1)), method)
 
@@ -359,10 +217,11 @@ def _drawn(cases: Cases, cell: np.ndarray, counts: Floats, plan: Bootstrap) -> F
     rng = plan.rng()
     if cases.cluster is None:
         return rng.multinomial(cases.n, counts / cases.n, size=plan.reps).astype(np.float64)
-    patients = int(cases.cluster.max()) + 1
+    rows, owner = canonical(cases.cluster, cell)
+    cell, patients = cell[rows], int(owner.max()) + 1
     return np.array(
         [
-            np.bincount(cell, patient_weights(rng, patients)[cases.cluster], counts.size)
+            np.bincount(cell, patient_weights(rng, patients)[owner], counts.size)
             for _ in range(plan.reps)
         ]
     )

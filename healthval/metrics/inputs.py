@@ -19,6 +19,7 @@ from healthval.metrics.columns import (
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+_BITS_OF_INFINITY = 0x7FF << 52
 
 
 class DirectionWarning(UserWarning):
@@ -109,7 +110,7 @@ def _scale_hint(score: Floats) -> str:
 def read_scores(score: ArrayLike) -> Floats:
     """One finite float64 per case."""
     values = read_numbers(score, "score")
-    if values.size and not (np.isfinite(values.min()) and np.isfinite(values.max())):
+    if values.size and not (_plain(values) or _all_finite(values)):
         bad = np.flatnonzero(~np.isfinite(values))
         if bad.size:
             raise MissingPredictionError(
@@ -117,6 +118,15 @@ def read_scores(score: ArrayLike) -> Floats:
                 f"{bad[0]}); count them as indeterminate, or bound their effect with missing_bounds"
             )
     return values
+
+
+def _plain(values: Floats) -> bool:
+    """Finite and not negative, in one pass: the bits of such numbers lie below those of infinity."""
+    return bool(values.view(np.uint64).max() < _BITS_OF_INFINITY)
+
+
+def _all_finite(values: Floats) -> bool:
+    return bool(np.isfinite(values.min()) and np.isfinite(values.max()))
 
 
 def read_reference(reference: ArrayLike, name: str = "reference") -> Bools:

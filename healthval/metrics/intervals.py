@@ -158,10 +158,16 @@ def clustered_proportion(hit: NDArray[np.bool_], cluster: Ints, *, level: float 
     sizes = np.bincount(cluster)
     hits = np.bincount(cluster, weights=hit, minlength=sizes.size)
     groups = int(np.count_nonzero(sizes))
+    return ratio(sample, float(np.sum((hits - k / n * sizes) ** 2)) / n**2, groups)
+
+
+def ratio(sample: Sample, spread: float, groups: int) -> Estimate:
+    """`clustered_proportion` of `n_events` in n from the spread of the groups' contributions."""
     if groups < 2:
         return sample.none("a single cluster", "wilson (ratio estimator)")
-    p = k / n
-    variance = groups / (groups - 1) * float(np.sum((hits - p * sizes) ** 2)) / n**2
+    p = sample.n_events / sample.n
+    noise = 1e-12 * p * (1 - p) / sample.n  # what rounding leaves where all groups are alike
+    variance = groups / (groups - 1) * spread if spread > noise else 0.0
     effective = p * (1 - p) / variance if variance > 0 else float(groups)
     bounds = wilson(p * effective, effective, sample.z)
     return sample.given(p, bounds, math.sqrt(variance), "wilson (ratio estimator)")
@@ -189,6 +195,16 @@ def read_plan(bootstrap: Bootstrap | None, reps: int = 2000) -> Bootstrap:
     plan = Bootstrap(reps) if bootstrap is None else bootstrap
     check_kind(plan, Bootstrap, "bootstrap")
     return plan
+
+
+def quantiles(values: Floats, q: tuple[float, ...]) -> tuple[Floats, ...]:
+    """Quantiles of type 7 along the last axis; one sort takes half as long as `np.quantile`."""
+    ranked, last = np.sort(values, axis=-1), values.shape[-1] - 1
+    found = []
+    for at in (share * last for share in q):
+        low, high = ranked[..., math.floor(at)], ranked[..., math.ceil(at)]
+        found.append(low + (at - math.floor(at)) * (high - low))
+    return tuple(found)
 
 
 def percentile(replicates: Floats, level: float) -> tuple[float, float]:

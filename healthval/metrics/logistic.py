@@ -33,7 +33,12 @@ class LogisticFit:
 
 
 def fit_logistic(
-    design: Floats, counts: Counts, *, start: Floats, offset: Floats | None = None
+    design: Floats,
+    counts: Counts,
+    *,
+    start: Floats,
+    offset: Floats | None = None,
+    coarse: bool = True,
 ) -> LogisticFit:
     """Maximum likelihood by Newton-Raphson with step-halving.
 
@@ -43,6 +48,7 @@ def fit_logistic(
     counts : events and cases of each group of cases that share their terms
     start : array, shape (n_terms,)
     offset : array, shape (n_groups,)
+    coarse : whether many groups are first gathered in cells of neighbours, for a start
 
     Raises
     ------
@@ -50,7 +56,7 @@ def fit_logistic(
         If the classes are separated or the design is singular.
     """
     beta = start.astype(np.float64)
-    if design.shape[1] > 4 * BLOCK:
+    if design.shape[1] > 4 * BLOCK and coarse:
         beta = _coarse(design, counts, beta, offset)
     deviance, gradient, curvature = _pass(design, counts, beta, offset)
     for _ in range(MAX_STEPS):
@@ -163,6 +169,14 @@ def deviance_of(eta: Floats, counts: Counts) -> float:
 def per_cluster(values: Floats, cluster: Ints) -> Floats:
     """Sum of the values in each cluster."""
     return np.bincount(cluster, weights=values).astype(np.float64)
+
+
+def total_variance(parts: Floats, cluster: Ints | None) -> float:
+    """Variance of a sum of parts that have mean zero, summed per patient where there are several."""
+    if cluster is None:
+        return dot(parts, parts)
+    totals = per_cluster(parts, cluster)
+    return dot(totals, totals) * totals.size / max(totals.size - 1, 1)
 
 
 def robust_covariance(design: Floats, residual: Floats, bread: Floats, cluster: Ints) -> Floats:

@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from healthval.errors import MetricError, SingleClassError
 from healthval.metrics.columns import check_rows, read_array, read_column
 from healthval.metrics.comparison import kappa_of
-from healthval.metrics.delong import placements
 from healthval.metrics.discrimination import auroc_of, warn_if_inverted
 from healthval.metrics.estimate import Estimate
+from healthval.metrics.influence import auroc_parts
 from healthval.metrics.inputs import (
     Cases,
     Floats,
@@ -96,8 +96,9 @@ def multiclass(
     for one in each:
         warn_if_inverted(one)
     shares = np.bincount(codes, minlength=len(each)) / codes.size
-    table = np.bincount(codes * len(each) + matrix.argmax(axis=1), minlength=len(each) ** 2)
-    table = table.reshape(len(each), len(each))
+    cell = codes * len(each) + matrix.argmax(axis=1)
+    table = np.bincount(cell, minlength=len(each) ** 2).reshape(len(each), len(each))
+    patients = None if cluster is None else (cell, owner)
     hit = matrix.argmax(axis=1) == codes
     right = np.eye(len(each))[codes]
     return Multiclass(
@@ -108,8 +109,8 @@ def multiclass(
         accuracy=proportion(int(hit.sum()), hit.size)
         if cluster is None
         else clustered_proportion(hit, owner),
-        kappa=kappa_of(table, quadratic=False),
-        kappa_quadratic=kappa_of(table, quadratic=True),
+        kappa=kappa_of(table, quadratic=False, patients=patients),
+        kappa_quadratic=kappa_of(table, quadratic=True, patients=patients),
         brier=_mean(((matrix - right) ** 2).sum(axis=1), owner, sample),
         log_loss=_log_loss(matrix[np.arange(codes.size), codes], owner, sample),
         confusion=tuple(tuple(int(x) for x in row) for row in table),
@@ -172,7 +173,7 @@ def _hand_till(codes: NDArray[np.int64], matrix: Floats, owner: Ints, sample: Sa
     for i, j in pairs:
         rows = np.flatnonzero((codes == i) | (codes == j))
         for k in (i, j):
-            auc, part = _contributions(codes[rows] == k, matrix[rows, k])
+            auc, part = auroc_parts(codes[rows] == k, matrix[rows, k])
             total += auc
             influence[rows] += part
     scale = 1 / (2 * len(pairs))
@@ -185,19 +186,10 @@ def _averaged(
     owner, weights = how
     influence, total = np.zeros(codes.size), 0.0
     for k, weight in enumerate(weights):
-        auc, part = _contributions(codes == k, matrix[:, k])
+        auc, part = auroc_parts(codes == k, matrix[:, k])
         total += weight * auc
         influence += weight * part
     return _from_influence(total, influence, (codes, owner), sample)
-
-
-def _contributions(reference: NDArray[np.bool_], score: Floats) -> tuple[float, Floats]:
-    """AUROC and what each case adds to its error."""
-    found = placements(reference, score)
-    part = np.empty(score.size)
-    part[reference] = (found.v10 - found.auc) / found.v10.size
-    part[~reference] = (found.v01 - found.auc) / found.v01.size
-    return found.auc, part
 
 
 def _from_influence(
@@ -218,6 +210,8 @@ def _from_influence(
 def _mean(values: Floats, owner: Ints, sample: Sample) -> Estimate:
     mean = float(values.mean())
     totals = np.bincount(owner, weights=(values - mean) / values.size)
+    if totals.size < 2:
+        return sample.none("a single patient", "wald")
     variance = float(np.sum(totals**2)) * totals.size / max(totals.size - 1, 1)
     return sample.wald(mean, math.sqrt(variance), "wald")
 

@@ -162,7 +162,9 @@ def at_threshold(
     return threshold_result(read_probability_cases(reference, score, cluster), threshold)
 
 
-def data_derived_threshold(reference: ArrayLike, score: ArrayLike) -> ThresholdResult:
+def data_derived_threshold(
+    reference: ArrayLike, score: ArrayLike, *, cluster: ArrayLike | None = None
+) -> ThresholdResult:
     """Find the largest Youden index on these very data: optimistic, and marked so.
 
     It lies midway between neighbouring scores, so it must stay at the site; a data-derived
@@ -182,7 +184,7 @@ def data_derived_threshold(reference: ArrayLike, score: ArrayLike) -> ThresholdR
     >>> data_derived_threshold([0, 0, 1, 1], [0.1, 0.2, 0.6, 0.8]).origin
     'data-derived'
     """
-    cases = read_cases(reference, score)
+    cases = read_cases(reference, score, cluster)
     if cases.n_events in (0, cases.n):
         raise SingleClassError(f"Youden's index needs both classes; n is {cases.n}")
     table = RankTable.from_scores(cases.reference, cases.score)
@@ -206,7 +208,7 @@ def threshold_result(
 ) -> ThresholdResult:
     """`at_threshold` of checked cases."""
     positive, y = cases.score >= threshold, cases.reference
-    cells = count_cells(y, positive)
+    cells = count_cells(y, positive, cases.cluster)
     return ThresholdResult(
         threshold=threshold,
         origin=origin,

@@ -1,8 +1,10 @@
 """Exact nonparametric bootstrap on sufficient counts: no replicate ever copies the data."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from healthval.metrics.inputs import Cases, Floats, Ints
 from healthval.metrics.intervals import Bootstrap
@@ -10,6 +12,51 @@ from healthval.metrics.ranktable import RankTable
 
 MAX_CELLS = 1024
 EXACT_UP_TO = 20_000
+
+
+def canonical(owner: Ints, *columns: NDArray[Any]) -> tuple[Ints, Ints]:
+    """Give an order of rows and new patient codes that depend on values alone.
+
+    Neither the order of the rows nor the labels of patients may change what a seed draws.
+
+    Parameters
+    ----------
+    owner : patient of each row, codes from 0
+    columns : what the statistic knows of each row, the most important first
+
+    Returns
+    -------
+    rows in canonical order, and the patient of each row in that order
+    """
+    order = np.lexsort(columns[::-1])
+    ranked = [column[order] for column in columns]
+    new = np.zeros(owner.size, np.bool_)
+    for column in ranked:
+        new[1:] |= column[1:] != column[:-1]
+    rank, patient = np.cumsum(new), canonical_patients(owner[order], np.cumsum(new))
+    again = np.lexsort((patient, rank))
+    return order[again], patient[again]
+
+
+def canonical_patients(owner: Ints, rank: Ints) -> Ints:
+    """Renumber patients: those with fewer rows first, then by the ranks of their rows."""
+    ranks = rank[np.lexsort((rank, owner))]
+    size = np.bincount(owner)
+    start, code, done = np.cumsum(size) - size, np.zeros(size.size, np.int64), 0
+    for count in np.unique(size):
+        alike = np.flatnonzero(size == count)
+        table = ranks[start[alike][:, None] + np.arange(count)]
+        code[alike[np.lexsort(table.T[::-1])]] = done + np.arange(alike.size)
+        done += alike.size
+    return code[owner]
+
+
+def canonical_cases(cases: Cases) -> Cases:
+    """Give the same cases in canonical order."""
+    owner = np.arange(cases.n) if cases.cluster is None else cases.cluster
+    rows, patient = canonical(owner, cases.score, cases.reference)
+    cluster = None if cases.cluster is None else patient
+    return Cases(cases.reference[rows], cases.score[rows], cluster)
 
 
 def resampled_tables(cases: Cases, plan: Bootstrap) -> Iterator[tuple[Ints, Ints]]:
@@ -39,7 +86,7 @@ def resampled_aucs(cases: Cases, plan: Bootstrap) -> Floats:
 
 def _aucs_of_drawn_cases(cases: Cases, plan: Bootstrap) -> Floats:
     """Cases drawn within their class; a drawn positive looks up how many drawn negatives lie below."""
-    negatives, positives = np.sort(cases.score[~cases.reference]), cases.score[cases.reference]
+    negatives, positives = (np.sort(cases.score[cases.reference == y]) for y in (False, True))
     lower, upper = (np.searchsorted(negatives, positives, side) for side in ("left", "right"))
     rng, m, n = plan.rng(), positives.size, negatives.size
     aucs, cumulative = np.empty(plan.reps), np.zeros(n + 1, np.int64)
@@ -85,10 +132,9 @@ def _gathered(table: RankTable, most: int) -> RankTable:
 
 
 def _by_patient(cases: Cases, plan: Bootstrap) -> Iterator[tuple[Ints, Ints]]:
-    assert cases.cluster is not None  # noqa: S101  # the caller branched on it
-    rng = plan.rng()
-    order = np.argsort(cases.score, kind="stable")
-    ranked, labels, owner = cases.score[order], cases.reference[order], cases.cluster[order]
+    cases, rng = canonical_cases(cases), plan.rng()
+    ranked, labels, owner = cases.score, cases.reference, cases.cluster
+    assert owner is not None  # noqa: S101  # the caller branched on it
     ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), ranked.size - 1)
     patients = int(owner.max()) + 1
     done = 0

@@ -26,12 +26,27 @@ class ThresholdResult:
 
 @dataclass(frozen=True, slots=True)
 class ScoreHistogram:
-    """Cases per fixed score bin [edge, next edge), last bin closed, by reference standard."""
+    """Cases per fixed score bin [edge, next edge), last bin closed, by reference standard.
+
+    `score_sums` is exact, for the gate to add up merged bins: the sum of one case is its score, so
+    it is neither printed nor written; `shown_sums` is.
+    """
 
     edges: tuple[float, ...]
     events: tuple[int, ...]
     non_events: tuple[int, ...]
-    score_sums: tuple[float, ...]
+    score_sums: tuple[float, ...] = field(repr=False)
+
+    @property
+    def shown_sums(self) -> tuple[float | None, ...]:
+        """Sums of at least 3 scores; None where fewer, or where the others would tell them."""
+        sizes = [e + o for e, o in zip(self.events, self.non_events, strict=True)]
+        hidden: list[int] = []
+        for bin_ in sorted((i for i, n in enumerate(sizes) if n), key=lambda i: sizes[i]):
+            few = sum(sizes[i] for i in hidden) < display.FEWEST_SUMMED
+            if sizes[bin_] < display.FEWEST_SUMMED or (hidden and few):
+                hidden.append(bin_)
+        return tuple(None if i in hidden else s for i, s in enumerate(self.score_sums))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +100,14 @@ class Evaluation:
         return display.to_json(self)
 
     def plot_roc(self, ax: Any = None) -> Any:
-        """Draw sensitivity on a fixed grid of false-positive rates; gives the axes back."""
+        """Draw sensitivity on a fixed grid of false-positive rates, on `ax` or on axes of its own.
+
+        The axes come back to be adjusted; without `ax` a notebook shows them as a picture.
+        """
         return display.plot_roc(self, ax)
 
     def plot_calibration(self, ax: Any = None) -> Any:
-        """Draw observed against predicted probability on a fixed grid; gives the axes back."""
+        """Draw observed against predicted probability on a fixed grid, as `plot_roc` does."""
         return display.plot_calibration(self, ax)
 
     def _repr_html_(self) -> str:

@@ -14,7 +14,7 @@ from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Bools, Floats, Ints, read_cluster, read_scores
 from healthval.metrics.intervals import Bootstrap, Sample, percentile
 from healthval.metrics.parameters import check_kind, read_number
-from healthval.metrics.resampling import patient_weights
+from healthval.metrics.resampling import canonical, patient_weights
 
 FALSE_ALARMS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
@@ -179,6 +179,8 @@ def _summary(values: Floats, owner: Ints, summarise: Callable[[Floats], Any]) ->
     sample, method = Sample(values.size, values.size), "patient bootstrap percentile"
     if np.unique(owner).size < 2:
         return sample.none("fewer than two patients", method)
+    rows, owner = canonical(np.unique(owner, return_inverse=True)[1], values)
+    values = values[rows]
     plan, patients = Bootstrap(), int(owner.max()) + 1
     rng = plan.rng()
     reps = [
@@ -193,13 +195,14 @@ def _summary(values: Floats, owner: Ints, summarise: Callable[[Floats], Any]) ->
     )
 
 
-def froc(
+def froc(  # noqa: PLR0913  # three columns of candidates, the cases, and whose they are
     score: ArrayLike,
     lesion: ArrayLike,
     case: ArrayLike,
     *,
     lesions_per_case: Sequence[int],
     false_alarms: Sequence[float] = FALSE_ALARMS,
+    cluster: ArrayLike | None = None,
 ) -> tuple[tuple[float, Estimate], ...]:
     """Share of lesions found at given mean numbers of false alarms per case.
 
@@ -211,6 +214,7 @@ def froc(
     case : number (0, 1, ...) of the case of each candidate
     lesions_per_case : lesions of the reference standard in every case, with or without candidates
     false_alarms : mean false alarms per case to report at
+    cluster : patient of each case, shape (n_cases,); patients are then resampled
 
     Returns
     -------
@@ -232,6 +236,7 @@ def froc(
     1.0
     """
     check_rows(score, lesion, cluster=case)
+    check_rows(lesions_per_case, cluster=cluster)
     total = read_whole(lesions_per_case, "lesions_per_case")
     values, which, where = _read_candidates(score, lesion, case, total)
     hits = _best_hits(values, which, where)
@@ -245,17 +250,18 @@ def froc(
     ones = np.ones(total.size)
     value = _sensitivity(found, raised, (total, ones), rates)
     plan = Bootstrap(1000)
-    rng = plan.rng()
-    weights = (patient_weights(rng, total.size).astype(np.float64) for _ in range(plan.reps))
+    rng, owner = plan.rng(), _patients(total, (found, raised), cluster)
+    drawn = (patient_weights(rng, int(owner.max()) + 1)[owner] for _ in range(plan.reps))
+    weights = (w.astype(np.float64) for w in drawn)
     reps = np.array([_sensitivity(found, raised, (total, w), rates) for w in weights])
     reps = reps[np.isfinite(reps).all(axis=1)]
     sample = Sample(total.size, int(total.sum()))
-    points = []
+    points, unit = [], "case" if cluster is None else "patient"
     for rate, v, column in zip(rates.tolist(), value.tolist(), reps.T, strict=True):
         lo, hi = percentile(column, sample.level)
         se = float(column.std(ddof=1)) if column.size > 1 else math.nan
         points.append(
-            (rate, sample.given(v, (min(lo, v), max(hi, v)), se, "case bootstrap percentile"))
+            (rate, sample.given(v, (min(lo, v), max(hi, v)), se, f"{unit} bootstrap percentile"))
         )
     return tuple(points)
 
@@ -301,6 +307,18 @@ class _Counts:
 
 def _ordered(values: Floats, where: Ints, order: Floats) -> _Counts:
     return _Counts(np.searchsorted(-order, -values), where, order.size)
+
+
+def _patients(total: Ints, candidates: tuple[_Counts, _Counts], cluster: ArrayLike | None) -> Ints:
+    """Patient of each case, numbered by what cases and candidates they own."""
+    owner = np.arange(total.size) if cluster is None else read_cluster(cluster, total.size)
+    parts = [(total, owner), *((c.position, owner[c.case]) for c in candidates)]
+    kind = np.repeat(np.arange(3), [part.size for part, _ in parts])
+    value, row_owner = (np.concatenate(column) for column in zip(*parts, strict=True))
+    rows, patient = canonical(row_owner, kind, value)
+    code = np.empty(int(owner.max()) + 1, np.int64)
+    code[row_owner[rows]] = patient
+    return code[owner]
 
 
 def _sensitivity(

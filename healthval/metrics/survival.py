@@ -1,15 +1,16 @@
 """A predicted risk against the time to an event that some cases never reach while observed."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
-from healthval.metrics.columns import check_rows
+from healthval.metrics.columns import check_rows, read_array, read_numbers
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import (
     Bools,
@@ -23,7 +24,7 @@ from healthval.metrics.inputs import (
 from healthval.metrics.intervals import Bootstrap, Sample, percentile, read_plan
 from healthval.metrics.logistic import per_cluster
 from healthval.metrics.parameters import check_choice, read_number
-from healthval.metrics.resampling import patient_weights
+from healthval.metrics.resampling import canonical, patient_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +54,26 @@ class _FollowUp:
         return Sample(self.time.size, int(self.event.sum()))
 
 
+@overload
+def survival(
+    time: ArrayLike, event: ArrayLike, risk: ArrayLike, *, horizon: float,
+    cluster: ArrayLike | None = None, bootstrap: Bootstrap | None = None,
+) -> SurvivalMetrics: ...  # fmt: skip
+@overload
+def survival(
+    time: ArrayLike, event: ArrayLike, risk: ArrayLike, *, horizon: Sequence[float],
+    cluster: ArrayLike | None = None, bootstrap: Bootstrap | None = None,
+) -> tuple[SurvivalMetrics, ...]: ...  # fmt: skip
 def survival(  # noqa: PLR0913  # time, event, risk and horizon are one outcome
     time: ArrayLike,
     event: ArrayLike,
     risk: ArrayLike,
     *,
-    horizon: float,
+    horizon: float | Sequence[float],
     cluster: ArrayLike | None = None,
     bootstrap: Bootstrap | None = None,
-) -> SurvivalMetrics:
-    """Discrimination, accuracy and calibration of a predicted risk at a horizon.
+) -> SurvivalMetrics | tuple[SurvivalMetrics, ...]:
+    """Discrimination, accuracy and calibration of a predicted risk at one horizon or several.
 
     Censored cases count through inverse probability of censoring weights (Kaplan-Meier of the
     censoring times). Uno's C looks at events up to the horizon. Intervals at the horizon are a
@@ -72,8 +83,9 @@ def survival(  # noqa: PLR0913  # time, event, risk and horizon are one outcome
     ----------
     time : follow-up in any unit, at least 0, shape (n_cases,)
     event : bool or 0/1, whether follow-up ended with the event, shape (n_cases,)
-    risk : probability of the event by the horizon, shape (n_cases,)
-    horizon : in the unit of `time`
+    risk : probability of the event by the horizon, shape (n_cases,), or one column for each of
+        several horizons; a single column serves all of them, and O:E then tells how far it is off
+    horizon : in the unit of `time`; several give one result each, in their order
     cluster : patient of each case
     bootstrap : replicates and seed; 500 from seed 0 by default
 
@@ -97,8 +109,27 @@ def survival(  # noqa: PLR0913  # time, event, risk and horizon are one outcome
     >>> 0.9 < found.oe.value < 1.1
     True
     """
-    horizon = read_number(horizon, "horizon")
-    data = _read(time, event, risk, cluster)
+    plan = read_plan(bootstrap, 500)
+    if read_array(horizon, "horizon").ndim == 0:
+        at = read_number(horizon, "horizon")
+        return _judged(_read(time, event, risk, cluster), at, plan, cluster)
+    horizons = read_numbers(horizon, "horizon")
+    if np.isnan(horizons).any():
+        raise MetricError("every horizon must be a number")
+    check_rows(time, event, risk, cluster=cluster)
+    risks = read_array(risk, "risk")
+    columns = risks.T if risks.ndim == 2 else [risk] * horizons.size
+    if not horizons.size or len(columns) != horizons.size:
+        raise MetricError("several horizons need one column of risk, or one for each")
+    return tuple(
+        _judged(_read(time, event, column, cluster), at, plan, cluster)
+        for column, at in zip(columns, horizons.tolist(), strict=True)
+    )
+
+
+def _judged(
+    data: _FollowUp, horizon: float, plan: Bootstrap, cluster: ArrayLike | None
+) -> SurvivalMetrics:
     check_probabilities(data.risk)
     sample = data.sample
     if not np.any(data.event & (data.time <= horizon)) or not np.any(data.time > horizon):
@@ -109,7 +140,6 @@ def survival(  # noqa: PLR0913  # time, event, risk and horizon are one outcome
     measure = partial(_at_horizon, data, horizon, codes)
     names = ("auc", "brier", "scaled_brier", "oe")
     values = dict(zip(names, measure(np.ones(data.time.size)), strict=True))
-    plan = read_plan(bootstrap, 500)
     rng, patients = plan.rng(), int(data.owner.max()) + 1
     weights = (patient_weights(rng, patients)[data.owner] for _ in range(plan.reps))
     drawn = np.array([measure(w.astype(np.float64)) for w in weights])
@@ -132,7 +162,7 @@ def _from_replicates(sample: Sample, value: float, reps: Floats) -> Estimate:
     method = "ipcw bootstrap percentile"
     if known.size < 100:
         return sample.none("too few replicates can be judged at the horizon", method)
-    if np.ptp(known) < 1e-12:
+    if np.ptp(known) < 1e-12:  # a perfect score, or a single patient
         return sample.bare(value, method, reason="every replicate is alike: no interval")
     lo, hi = percentile(known, sample.level)
     return sample.given(value, (min(lo, value), max(hi, value)), float(known.std(ddof=1)), method)
@@ -189,8 +219,8 @@ def _read(
         bad = np.flatnonzero(t < 0)
         raise MetricError(f"{bad.size} of {t.size} times are negative (first at row {bad[0]})")
     owner = np.arange(t.size) if cluster is None else read_cluster(cluster, t.size)
-    order = np.lexsort((~e, t))
-    return _FollowUp(t[order], e[order], r[order], owner[order])
+    order, owner = canonical(owner, t, ~e, r)
+    return _FollowUp(t[order], e[order], r[order], owner)
 
 
 def _concordance(data: _FollowUp, tau: float | None, method: str, sample: Sample) -> Estimate:

@@ -21,7 +21,7 @@ from healthval.metrics.inputs import (
 from healthval.metrics.intervals import Bootstrap, Sample, percentile, read_plan
 from healthval.metrics.logistic import NotEstimable, fit_logistic, logit, sigmoid
 from healthval.metrics.parameters import check_choice
-from healthval.metrics.resampling import patient_weights
+from healthval.metrics.resampling import canonical_cases, patient_weights
 
 Method = Literal["in-the-large", "logistic", "isotonic"]
 BINS = 20
@@ -98,7 +98,7 @@ def recalibrate(
     True
     """
     check_choice(method, ("in-the-large", "logistic", "isotonic"), "method")
-    cases = read_probability_cases(reference, score, cluster)
+    cases = canonical_cases(read_probability_cases(reference, score, cluster))
     if cases.n_events in (0, cases.n):
         raise MetricError(f"recalibration needs both classes; {cases.n_events} of {cases.n} events")
     boundary = int(np.count_nonzero((cases.score == 0) | (cases.score == 1)))

@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 from healthval.errors import MetricError
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Cases, Floats, Ints, read_probability_cases
-from healthval.metrics.intervals import Bootstrap, Sample, read_plan
+from healthval.metrics.intervals import Bootstrap, Sample, quantiles, read_plan
 from healthval.metrics.logistic import dot, per_cluster
 from healthval.metrics.parameters import read_one_or_more
 from healthval.metrics.ranktable import RankTable
-from healthval.metrics.resampling import patient_weights
+from healthval.metrics.resampling import canonical, patient_weights
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,10 +42,20 @@ class DecisionCurve:
     @property
     def standardized(self) -> Floats:
         """Net benefit as a share of the prevalence, which is the most any model attains."""
-        share: Floats = (
-            self.net_benefit * (self.n / self.n_events) if self.n_events else np.array([])
-        )
-        return share
+        return self._share(self.net_benefit)
+
+    @property
+    def standardized_lo(self) -> Floats:
+        """Lower end of the band of `standardized`; the prevalence counts as known."""
+        return self._share(self.lo)
+
+    @property
+    def standardized_hi(self) -> Floats:
+        """Upper end of the band of `standardized`."""
+        return self._share(self.hi)
+
+    def _share(self, values: Floats) -> Floats:
+        return values * (self.n / self.n_events) if self.n_events else np.array([])
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:
@@ -135,7 +145,7 @@ def net_benefit_of(
     counts = _cells(table, thresholds) if table else _counted(cases, thresholds)
     value = _from_cells(counts[:, None], odds)[:, 0]
     replicates = _from_cells(_drawn(cases, thresholds, counts, plan).T, odds)
-    lo, hi = np.quantile(replicates, [0.025, 0.975], axis=1)
+    lo, hi = quantiles(replicates, (0.025, 0.975))
     prevalence = cases.n_events / cases.n
     arrays = (
         thresholds, value, np.minimum(lo, value), np.maximum(hi, value), replicates.std(axis=1, ddof=1),
@@ -192,11 +202,11 @@ def _drawn(cases: Cases, thresholds: Floats, counts: Ints, plan: Bootstrap) -> N
     rng = plan.rng()
     if cases.cluster is None:
         return rng.multinomial(cases.n, counts / cases.n, size=plan.reps)
-    slot = _slots(cases, thresholds)
-    patients = int(cases.cluster.max()) + 1
+    rows, owner = canonical(cases.cluster, slot := _slots(cases, thresholds))
+    slot, patients = slot[rows], int(owner.max()) + 1
     return np.array(
         [
-            np.bincount(slot, patient_weights(rng, patients)[cases.cluster], counts.size)
+            np.bincount(slot, patient_weights(rng, patients)[owner], counts.size)
             for _ in range(plan.reps)
         ]
     )
@@ -213,5 +223,8 @@ def net_benefit_at(cases: Cases, threshold: float, *, level: float = 0.95) -> Es
     apart = (gain - value) / cases.n
     if cases.cluster is not None:
         apart = per_cluster(apart, cases.cluster)
-    se = math.sqrt(dot(apart, apart) * apart.size / max(apart.size - 1, 1))
-    return sample.wald(value, se, "wald" if cases.cluster is None else "wald (cluster-robust)")
+    method = "wald" if cases.cluster is None else "wald (cluster-robust)"
+    if apart.size < 2:
+        return sample.none("a single patient", method)
+    se = math.sqrt(dot(apart, apart) * apart.size / (apart.size - 1))
+    return sample.wald(value, se, method)

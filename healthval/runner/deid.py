@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 from healthval.deid import (
     Option,
@@ -14,10 +15,15 @@ from healthval.deid import (
 )
 from healthval.errors import UsageError
 
+Text = Literal["ignore", "refuse", "blank"]
 
-def policy_of(options: Iterable[str], rules: Path | None, sign_off: str | None) -> Policy:
+
+def policy_of(
+    options: Iterable[str], rules: Path | None, text: Text, sign_off: str | None
+) -> Policy:
     """The policy that the command's options name."""
-    pixels = PixelPolicy(rules=read_region_rules(rules) if rules else (), sign_off=sign_off)
+    found = read_region_rules(rules) if rules else ()
+    pixels = PixelPolicy(rules=found, text=text, sign_off=sign_off)
     return Policy(options=frozenset(map(Option, options)), pixels=pixels)
 
 
@@ -28,17 +34,26 @@ def explanation(policy: Policy) -> list[str]:
     ]
 
 
-def batch(
-    source: tuple[Path, ...], out: Path | None, policy: Policy, secret: Path | None, workers: int
+def batch(  # noqa: PLR0913  the two last are by keyword
+    source: tuple[Path, ...],
+    out: Path | None,
+    policy: Policy,
+    secret: Path | None,
+    *,
+    known: Path | None = None,
+    workers: int = 1,
 ) -> list[str]:
-    """De-identify and audit a batch; tell counts, never a file's content."""
+    """De-identify and audit a batch; tell counts, never a file's content.
+
+    `known` is a file of further identifiers that the audit looks for, one a line.
+    """
     if not source or out is None or secret is None:
         raise UsageError(
             "name the source, --out and --secret: healthval deid images/ -o deidentified/ --secret site/deid.secret"
         )
-    manifest = deidentify_files(
-        list(source), out, policy, Secret.from_file(secret), workers=workers
-    )
+    found = Secret.from_file(secret)
+    words = _lines(known) if known else ()
+    manifest = deidentify_files(list(source), out, policy, found, workers=workers, known=words)
     return [
         f"files in       {manifest.files_in}",
         f"written        {manifest.files_out} (audited: no identifier of the source found)",
@@ -47,3 +62,11 @@ def batch(
         *(f"look at        {count} {flag}" for flag, count in sorted(manifest.flags.items())),
         f"manifest       {manifest.folder / 'manifest.json'}",
     ]
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except (OSError, UnicodeError):
+        raise UsageError("the file of known identifiers cannot be read as UTF-8 text") from None
+    return [line.strip() for line in lines if line.strip()]

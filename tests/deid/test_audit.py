@@ -1,16 +1,21 @@
 """The audit finds a source's identifiers in any disguise, and nothing else."""
 
 from contextlib import suppress
+from pathlib import Path
 
 import pydicom
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.tag import BaseTag
 
 from healthval.deid import Leak, Policy, Secret, audit, deidentify
 from healthval.deid.audit import _ORDINARY
+from healthval.deid.encoded import encode
+from healthval.deid.quiet import quiet
 from healthval.errors import HealthvalError
 
 SECRET = Secret(bytes(range(32)))
@@ -213,3 +218,81 @@ def test_no_bytes_make_the_audit_raise(data):
         with suppress(HealthvalError):
             audit(start + data, source())
             audit(source(), start + data)
+
+
+FOLDER = Path(pydicom.data.__file__).parent / "test_files"
+
+
+def located(encoded):
+    """Every value before the pixels, by its place."""
+    found = {}
+    for leaf in encoded.leaves:
+        if leaf.path[0] >> 16 not in (0x0002, 0x7FE0) and leaf.path[0] < 0x7FE00000:
+            found.setdefault(leaf.path, []).append(encoded.value(leaf).rstrip(b"\0 "))
+    return found
+
+
+@pytest.mark.parametrize("decoded", [False, True])
+@pytest.mark.parametrize(
+    "name",
+    ["CT_small.dcm", "ExplVR_BigEnd.dcm", "rtplan.dcm", "image_dfl.dcm", "JPEG2000.dcm", "nested_priv_SQ.dcm",
+     "reportsi.dcm", "UN_sequence.dcm", "MR_small_implicit.dcm", "ExplVR_LitEndNoMeta.dcm"],
+)  # fmt: skip
+def test_a_data_set_is_searched_as_its_file_is(name, decoded):
+    (path,) = FOLDER.rglob(name)
+    with quiet():
+        dataset = pydicom.dcmread(path, force=True)
+        if decoded:
+            dataset.decode()
+            list(dataset.iterall())
+        of_file, of_dataset = located(encode(path)), located(encode(dataset))
+    if not decoded:
+        assert of_dataset == of_file
+    assert of_dataset.keys() >= {p for p in of_file if of_file[p] != [b""]}
+
+
+def in_item(name):
+    """One item in implicit VR, as bytes."""
+    comment = b"\x20\x00\x00\x40" + len(name).to_bytes(4, "little") + name
+    return b"\xfe\xff\x00\xe0" + len(comment).to_bytes(4, "little") + comment
+
+
+@pytest.mark.parametrize(
+    "where", ["root", "item", "raw", "UN", "cut off", "icon", "meta", "preamble", "frame"]
+)
+def test_a_name_is_found_wherever_a_data_set_in_memory_holds_it(where):
+    before = source()
+    after, inner = clean(before), Dataset()
+    nested = in_item(b"Erika ")
+    if where == "root":
+        after.ImageComments = "Erika"
+    elif where == "item":
+        inner.ImageComments = "Erika"
+        after.ReferencedStudySequence = [inner]
+    elif where == "raw":
+        tag = BaseTag(0x00081110)
+        after._dict[tag] = RawDataElement(tag, "SQ", len(nested), nested, 0, True, True)
+    elif where == "UN":
+        after.add(DataElement(0x00191010, "UN", nested))
+    elif where == "cut off":
+        after.add(DataElement(0x00191010, "UN", in_item(b"") + b"Mustermann  "))
+    elif where == "icon":
+        inner.PixelData = b"Mustermann"
+        inner["PixelData"].VR = "OW"
+        after.IconImageSequence = [inner]
+    elif where == "meta":
+        after.file_meta.SourceApplicationEntityTitle = "Erika"
+    elif where == "preamble":
+        after.preamble = b"Erika".ljust(128, b"\0")
+    else:
+        after.PixelData = encapsulate([b"\xff\xd8\xff\xfeMustermann"])
+        after["PixelData"].VR, after["PixelData"].is_undefined_length = "OB", True
+    assert {leak.kind for leak in audit(before, after)} == {"name"}
+
+
+def test_a_value_put_off_when_its_file_was_read_is_searched(tmp_path):
+    after = clean(source())
+    after.ImageComments = "Mustermann " * 20
+    after.save_as(tmp_path / "late.dcm")
+    late = pydicom.dcmread(tmp_path / "late.dcm", defer_size=100)
+    assert {leak.kind for leak in audit(source(), late)} == {"name"}

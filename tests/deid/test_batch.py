@@ -8,7 +8,6 @@ import sys
 import textwrap
 import time
 import traceback
-from pathlib import Path
 
 import pydicom
 import pytest
@@ -258,16 +257,19 @@ def test_a_gigabyte_is_spliced_in_constant_memory(tmp_path):
     output.unlink()
 
 
-def test_an_unreadable_file_is_counted(tmp_path, monkeypatch):
+def test_what_is_no_readable_file_is_counted_and_keeps_nobody_waiting(tmp_path):
     source = write(tmp_path / "in", ct(1), ct(2))
-    (source / "gone.dcm").symlink_to(source / "0001.dcm")
-    real = Path.open
-
-    def refuse(self, *args, **kwargs):
-        if self.name == "gone.dcm":
-            raise PermissionError(CANARY)
-        return real(self, *args, **kwargs)
-
-    monkeypatch.setattr(Path, "open", refuse)
+    (source / f"{CANARY}.dcm").symlink_to(source / "gone")
+    os.mkfifo(source / "pipe")
     made = deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+    assert made.refused == {Reason.UNREADABLE: 2}
+    assert made.files_out == 2
+    made = deidentify_files([source / "pipe"], tmp_path / "other", Policy(), SECRET)
     assert made.refused == {Reason.UNREADABLE: 1}
+
+
+def test_an_output_that_is_a_file_is_refused(tmp_path):
+    source = write(tmp_path / "in", ct(1))
+    (tmp_path / "out").touch()
+    with pytest.raises(UsageError, match="is a file"):
+        deidentify_files(source, tmp_path / "out", Policy(), SECRET)

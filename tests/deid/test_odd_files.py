@@ -290,6 +290,7 @@ def test_every_bundled_file_comes_out_clean_and_with_its_pixels(tmp_path, path, 
     assert not wanted & identifying(after)
     if "PixelData" in before:
         assert pixels(before) == pixels(after)
+        assert before.PixelData.startswith(after.PixelData[:-1])
 
 
 def pixels(dataset):

@@ -1,11 +1,13 @@
 """Each option does what its column says, for every row that has it, and nothing more."""
 
 import numpy as np
+import pydicom
 import pytest
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.sr import codes
+from pydicom.tag import BaseTag
 
 from healthval.deid import (
     Flag,
@@ -150,14 +152,63 @@ def test_clean_descriptors_keeps_codes_of_standard_schemes_only():
     dataset = object_with(DataElement(0x0040100A, "SQ", Sequence([standard, local])))
     after = deidentify(dataset, Policy(options={"clean-descriptors"}), SECRET).dataset
     first, second = after.ReasonForRequestedProcedureCodeSequence
-    assert (first.CodeValue, first.CodeMeaning) == ("51185008", "Chest of")
+    assert (first.CodeValue, first.CodeMeaning) == (
+        "51185008",
+        "Thoracic structure (body structure)",
+    )
     assert len(second) == 0
+
+
+@pytest.mark.parametrize(
+    ("scheme", "code", "before", "after"),
+    [
+        ("DCM", "121008", "Person Observer Name", "Person Observer Name"),
+        ("UCUM", "mm", "millimeter", "mm"),
+        ("DCM", "121008", "Dr. Jane Roe", "Person Observer Name"),
+        ("SCT", "1", "Jane Roe", "REMOVED"),
+    ],
+)
+def test_a_code_keeps_or_gets_the_meaning_that_the_standard_gives_it(scheme, code, before, after):
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code, scheme, before
+    dataset = object_with(DataElement(0x0040100A, "SQ", Sequence([item])))
+    made = deidentify(dataset, Policy(options={"clean-descriptors"}), SECRET).dataset
+    assert made.ReasonForRequestedProcedureCodeSequence[0].CodeMeaning == after
 
 
 def test_a_retained_date_that_is_no_date_goes():
     dataset = object_with(DataElement(0x0008002A, "DT", "20190517"))
     dataset["AcquisitionDateTime"]._value = "Roe^Jane"
     assert "AcquisitionDateTime" not in deidentify(dataset, Policy(dates="keep"), SECRET).dataset
+
+
+@pytest.mark.parametrize("vr", ["LO", "UN", "OB", "UT"])
+@pytest.mark.parametrize("tag", [0x00180050, 0x00200013, 0x00280030])
+def test_words_where_a_number_should_be_go(tag, vr):
+    prose = "Mother is Anna, tel 555 1234"
+    value = prose.encode() if vr == "OB" else prose
+    if vr != "UN":  # pydicom reads a known tag's UN as its own VR
+        dataset = object_with(DataElement(tag, vr, value))
+        assert tag not in deidentify(dataset, Policy(), SECRET).dataset
+    raw = RawDataElement(BaseTag(tag), vr, len(prose), prose.encode(), 0, False, True)
+    dataset = object_with()
+    dataset._dict[BaseTag(tag)] = raw
+    assert tag not in deidentify(dataset, Policy(), SECRET).dataset
+    number = RawDataElement(BaseTag(tag), vr, 4, b"1.5 ", 0, False, True)
+    dataset._dict[BaseTag(tag)] = number
+    kept = deidentify(dataset, Policy(), SECRET).dataset.get_item(tag)
+    assert vr == "UT" or kept.value == b"1.5 "
+
+
+def test_a_value_put_off_whose_file_is_gone_is_refused_without_its_path(tmp_path):
+    path = tmp_path / "Roe_Jane.dcm"
+    object_with(DataElement(0x00204000, "LT", "x" * 500)).save_as(path, implicit_vr=True)
+    late = pydicom.dcmread(path, defer_size=100, force=True)
+    path.unlink()
+    with pytest.raises(Refused) as refused:
+        deidentify(late, Policy(), SECRET)
+    assert refused.value.reason is Reason.UNREADABLE
+    assert "Roe" not in str(refused.value)
 
 
 def report():

@@ -22,7 +22,7 @@ def namespace():
 def why_not():
     for program in ("Orthanc", "unshare", "ip"):
         if shutil.which(program) is None:
-            return f"{program} is not installed; see tests/dicom/install_orthanc.sh"
+            return f"{program} is not installed; see tests/install_programs.sh"
     tried = subprocess.run([*namespace(), "true"], capture_output=True, check=False)
     return None if tried.returncode == 0 else "no network namespace can be made here"
 

@@ -80,6 +80,61 @@ def test_plots_draw_what_was_aggregated(result):
     assert len(line.get_xdata()) == len(result.calibration.curve)
 
 
+CELLS = (
+    "import numpy as np\nfrom healthval import metrics as hm\n"
+    "p = np.random.default_rng(0).uniform(size=300)\n"
+    "r = hm.evaluate(np.random.default_rng(1).uniform(size=300) < p, p)",
+    "r.plot_roc()",
+    "r.plot_calibration()",
+)
+
+
+@pytest.mark.parametrize("before", ["", "%matplotlib inline"])
+def test_a_notebook_shows_each_plot_once_and_as_a_picture(before):
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    cells = [nbformat.v4.new_code_cell(source) for source in (before, *CELLS)]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    nbclient.NotebookClient(notebook, kernel_name="python3", timeout=120).execute()
+    for cell in notebook.cells[2:]:
+        (shown,) = cell.outputs
+        assert shown.data["image/svg+xml"].count("<path") > 20
+
+
+def test_a_plot_has_the_same_bytes_each_time(result):
+    pytest.importorskip("matplotlib")
+    assert result.plot_roc()._repr_svg_() == result.plot_roc()._repr_svg_()
+
+
+@pytest.mark.parametrize("n", [40, 200, 1000])
+@pytest.mark.parametrize("seed", range(3))
+def test_what_a_notebook_keeps_holds_nobodys_score(n, seed):
+    rng = np.random.default_rng(seed)
+    score = rng.beta(1, 6, size=n)
+    found = hm.evaluate(
+        rng.uniform(size=n) < score,
+        score,
+        groups=rng.integers(3, size=n),
+        cluster=np.arange(n) // 2,
+    )
+    for kept in (found.to_json(), found._repr_html_(), repr(found)):
+        assert not [s for s in score.tolist() if repr(s) in kept]
+
+
+@pytest.mark.parametrize(("n", "told"), [(2, False), (3, True), (4, True)])
+def test_the_sum_of_two_scores_is_nowhere(n, told):
+    found = json.loads(hm.evaluate([0, 1, 0, 1][:n], [0.11, 0.42, 0.36, 0.87][:n]).to_json())
+    assert (found["calibration"]["expected"] is not None) is told
+
+
+def test_a_sum_of_few_scores_is_not_told_by_the_others_either():
+    h = hm.ScoreHistogram(
+        (0.0, 0.25, 0.5, 0.75, 1.0), (1, 0, 2, 4), (0, 0, 3, 9), (0.2, 0.0, 3.0, 11.0)
+    )
+    assert h.shown_sums == (None, 0.0, None, 11.0)
+    even = hm.ScoreHistogram((0.0, 0.5, 1.0), (1, 2), (2, 3), (0.9, 3.4))
+    assert even.shown_sums == (0.9, 3.4)
+
+
 def test_groups_may_be_a_frame_of_several_variables(breast):
     pd = pytest.importorskip("pandas")
     age = np.where(np.arange(569) % 2, 40, 60)

@@ -36,28 +36,28 @@ CALLS = {
     "auroc": {"reference": Y, "score": P, "cluster": OWN, "ci": "delong", "level": 0.9},
     "average_precision": {"reference": Y, "score": P, "cluster": None, "level": 0.9},
     "calibration": {"reference": Y, "score": P, "curve": None, "cluster": OWN, "clip": 1e-6},
-    "cohen_kappa": {"a": Y, "b": 1 - Y, "quadratic": True, "level": 0.9},
+    "cohen_kappa": {"a": Y, "b": 1 - Y, "quadratic": True, "cluster": OWN, "level": 0.9},
     "compare_auroc": {"reference": Y, "score_a": P, "score_b": P**2, "cluster": OWN},
-    "compare_auroc_unpaired": {"reference_a": Y, "score_a": P, "reference_b": Y, "score_b": P},
+    "compare_auroc_unpaired": {"reference_a": Y, "score_a": P, "reference_b": Y, "score_b": P, "cluster_a": OWN, "cluster_b": OWN},
     "concordance": {"time": TIME, "event": Y, "score": P, "method": "uno", "tau": 9.0, "cluster": OWN},
-    "confusion_at": {"reference": Y, "score": P, "threshold": 0.5},
+    "confusion_at": {"reference": Y, "score": P, "threshold": 0.5, "cluster": OWN},
     "continuous": {"reference": TIME, "prediction": P, "cluster": None, "level": 0.9},
-    "data_derived_threshold": {"reference": Y, "score": P},
+    "data_derived_threshold": {"reference": Y, "score": P, "cluster": OWN},
     "evaluate": {"reference": Y, "score": P, "thresholds": (0.3,), "groups": Y, "cluster": OWN, "seed": 1},
     "expected_calibration_error": {"reference": Y, "score": P, "bins": 5, "cluster": OWN},
     "expected_suppressed_cells": {"n": 200, "shares": [0.5, 0.01], "minimum_cell": 5, "zero_is_sensitive": True},
-    "froc": {"score": [0.9, 0.3], "lesion": [0, -1], "case": [0, 1], "lesions_per_case": [1, 1], "false_alarms": [1.0]},
+    "froc": {"score": [0.9, 0.3], "lesion": [0, -1], "case": [0, 1], "lesions_per_case": [1, 1], "false_alarms": [1.0], "cluster": [0, 1]},
     "holm": {"p_values": [0.01, 0.04]},
-    "hosmer_lemeshow": {"reference": Y, "score": P, "groups": 5},
+    "hosmer_lemeshow": {"reference": Y, "score": P, "groups": 5, "cluster": OWN},
     "likelihood_ratios": {"cells": CELLS, "level": 0.9},
-    "mcnemar": {"reference": Y, "positive_a": Y, "positive_b": P > 0.5},
+    "mcnemar": {"reference": Y, "positive_a": Y, "positive_b": P > 0.5, "cluster": OWN},
     "missing_bounds": {"reference": Y, "score": P, "threshold": 0.5},
     "multiclass": {"labels": Y, "scores": np.column_stack([1 - P, P]), "classes": [0, 1], "cluster": OWN},
     "net_benefit": {"reference": Y, "score": P, "thresholds": [0.3], "cluster": OWN, "bootstrap": FEW},
     "partial_auroc": {"reference": Y, "score": P, "fpr": (0, 0.5), "tpr": None, "corrected": True, "cluster": None},
     "predictive_values": {"cells": CELLS, "prevalence": 0.1, "level": 0.9},
     "proportion": {"k": 3, "n": 5, "interval": "wilson", "level": 0.9},
-    "reader_agreement": {"ratings": np.column_stack([Y, Y, P > 0.5]), "level": 0.9},
+    "reader_agreement": {"ratings": np.column_stack([Y, Y, P > 0.5]), "cluster": OWN, "level": 0.9},
     "recalibrate": {"reference": Y, "score": P, "method": "logistic", "cluster": OWN, "bootstrap": FEW},
     "reference_standard": {"labels": ["sick", "well"], "positive": "sick"},
     "required_sample_size": {"prevalence": 0.1, "c_statistic": 0.8, "lp_mean": -2.0, "lp_sd": 1.0,
@@ -76,13 +76,14 @@ COLUMNS = {
     name: [
         key
         for key, value in call.items()
-        if isinstance(value, np.ndarray) and len(value) == N and key != "cluster"
+        if isinstance(value, np.ndarray) and len(value) == N and not key.startswith("cluster")
     ]
     for name, call in CALLS.items()
 }
 COLUMNS["froc"], COLUMNS["segmentation"] = ["score", "lesion", "case"], ["cases", "cluster"]
 BY_CASE = [(name, key) for name, keys in COLUMNS.items() if keys for key in keys]
 NOT_ABOUT_PATIENTS = {"froc"}  # its rows are candidates, which `case` gathers
+PATIENTS = [(name, key) for name, key in PARAMETERS if key.startswith("cluster") and CALLS[name][key] is not None]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -191,19 +192,65 @@ def test_a_repeated_row_label_needs_a_declared_cluster(name, key):
         return
     patients = np.arange(length(call[key])) // 2
     column = {key: with_labels(call[key], patients)}
-    alone = {"cluster": None} if "cluster" in call else {}
+    cluster = next((k for k in ("cluster", f"cluster_{key[-1]}") if k in call), None)
     with pytest.raises(MetricError, match=r"row labels repeat .* row 1\b"):
-        called(name, **column, **alone)
-    if "cluster" in call:
-        called(name, **column, cluster=patients)
+        called(name, **column, **({cluster: None} if cluster else {}))
+    if name == "hosmer_lemeshow":  # it has no version for such patients
+        called(name, **column)
+    elif cluster:
+        called(name, **column, **{cluster: patients})
 
 
-@pytest.mark.parametrize("name", [n for n, call in CALLS.items() if "cluster" in call and n != "segmentation"])  # fmt: skip
-def test_clusters_of_other_rows_are_refused(name):
-    first = COLUMNS[name][0]
-    column = with_labels(CALLS[name][first], range(N))
+def beside(name, cluster):
+    """A column with the cases that the patients own."""
+    if name == "froc":
+        return "lesions_per_case"
+    return "reference" + cluster.removeprefix("cluster") if "_" in cluster else COLUMNS[name][0]
+
+
+@pytest.mark.parametrize(("name", "key"), PATIENTS)
+def test_clusters_of_other_rows_are_refused(name, key):
+    column = in_order(name, beside(name, key))
     with pytest.raises(MetricError, match="row labels"):
-        called(name, **{first: column, "cluster": with_labels(OWN, range(N - 1, -1, -1))})
+        called(name, **column, **turned(name, key))
+
+
+@pytest.mark.parametrize("gap", [None, float("nan"), np.ma.masked])
+@pytest.mark.parametrize(("name", "key"), PATIENTS)
+def test_every_case_needs_its_patient(name, key, gap):
+    patients = np.ma.masked_array(CALLS[name][key], dtype=object)
+    patients[1] = gap
+    with pytest.raises(MetricError, match=r"1 of \d+ cluster ids are missing .* row 1\b"):
+        called(name, **{key: patients})
+
+
+def test_cases_of_lesions_that_repeat_need_their_patients():
+    lesions = {"lesions_per_case": with_labels([1, 1, 1], [0, 0, 1])}
+    with pytest.raises(MetricError, match="row labels repeat"):
+        called("froc", **lesions, cluster=None)
+    called("froc", **lesions, cluster=[0, 0, 1])
+
+
+@pytest.mark.parametrize("key", ["risk", "horizon"])
+def test_a_planted_value_among_several_horizons_is_refused_without_it(key):
+    several = {"risk": np.column_stack([P, P]), "horizon": (2.0, 4.0), "bootstrap": FEW}
+    called("survival", **several)
+    for bad in (*planted(several[key]), [[PLANTED, 1]] * N, [2.0, float("nan")], [2.0, None]):
+        with pytest.raises(MetricError) as caught:
+            called("survival", **several | {key: bad})
+        assert PLANTED not in str(caught.value)
+
+
+def test_rows_of_the_risks_at_several_horizons_are_those_of_the_times():
+    risk = with_labels(np.column_stack([P, P]), range(N))
+    with pytest.raises(MetricError, match="row labels"):
+        called("survival", **turned("survival", "time"), risk=risk, horizon=(2.0, 4.0))
+
+
+def test_cells_hold_counted_patients_or_none():
+    with pytest.raises(MetricError, match="patients must be") as caught:
+        hm.Confusion(20, 3, 5, 40, PLANTED)
+    assert PLANTED not in str(caught.value)
 
 
 def test_columns_of_table_one_share_their_rows():
@@ -354,7 +401,6 @@ def test_a_bootstrap_of_an_auroc_that_cannot_vary_gives_way_to_newcombe(y, ci, p
     lambda: hm.multiclass([0, 1] * 5 + [2], RNG.dirichlet([1, 1, 1], 11)).macro,
     lambda: hm.concordance(np.arange(1, 9), np.ones(8), -np.arange(8)),
     lambda: hm.concordance(np.arange(1, 9), [0, 0, 1, 0, 0, 0, 0, 0], [1, 2, 3, 4, 1, 2, 5, 1]),
-    lambda: hm.average_precision([0] * 40 + [1] * 40, np.arange(80.0), cluster=np.arange(80) // 2),
     lambda: hm.survival(np.arange(1, 41), np.arange(40) < 20, np.arange(40)[::-1] / 40, horizon=20).auc,
 ])  # fmt: skip
 def test_what_cannot_vary_in_these_cases_has_no_interval_and_says_why(found):
@@ -383,6 +429,17 @@ def test_clip_moves_scores_of_exactly_0_and_1_and_no_other():
     edge = hm.calibration(np.append(Y, [0, 1]), np.append(P, [0, 1]), clip=1e-6)
     moved = hm.calibration(np.append(Y, [0, 1]), np.append(P, [1e-6, 1 - 1e-6]))
     assert edge.slope.value == moved.slope.value
+
+
+def test_clip_may_move_a_score_past_others_of_many():
+    rng = np.random.default_rng(1)
+    p = np.append(rng.uniform(size=60_000), [0, 1, 0, 1e-9, 1 - 1e-9])
+    y = rng.uniform(size=p.size) < p
+    moved = hm.calibration(y, np.select([p == 0, p == 1], [1e-6, 1 - 1e-6], p), curve=None)
+    found = hm.calibration(y, p, clip=1e-6, curve=None)
+    for name in ("citl", "intercept", "slope", "joint_test"):
+        a, b = getattr(found, name), getattr(moved, name)
+        np.testing.assert_allclose([a.value, a.se or 0], [b.value, b.se or 0], rtol=1e-9)
 
 
 @pytest.mark.parametrize("low", [0.5, np.nextafter(0.5, 0), 0.1, 1e308, 5e-324, -1e-300])

@@ -58,25 +58,38 @@ def outlines(d):
     return d.y[take].reshape(side, side), (d.p[take] > 0.5).reshape(side, side)
 
 
+def rates_of(cells):
+    names = ("prevalence", "sensitivity", "specificity", "ppv", "npv", "accuracy")
+    return cells, {name: getattr(cells, name) for name in names}
+
+
 CALLS = {
     "auroc": lambda d: hm.auroc(d.y, d.p, cluster=d.patient),
     "average_precision": lambda d: hm.average_precision(d.y, d.p, cluster=d.patient),
     "partial_auroc": lambda d: hm.partial_auroc(d.y, d.p, fpr=(0, 0.3), cluster=d.patient),
     "compare_auroc": lambda d: hm.compare_auroc(d.y, d.p, d.q, cluster=d.patient),
-    "compare_auroc_unpaired": lambda d: hm.compare_auroc_unpaired(d.y, d.p, d.y, d.q),
-    "confusion_at": lambda d: hm.confusion_at(d.y, d.p, 0.4),
+    "compare_auroc_unpaired": lambda d: hm.compare_auroc_unpaired(
+        d.y, d.p, d.y, d.q, cluster_a=d.patient, cluster_b=d.patient
+    ),
+    "confusion_at": lambda d: rates_of(hm.confusion_at(d.y, d.p, 0.4, cluster=d.patient)),
     "at_threshold": lambda d: hm.at_threshold(d.y, d.p, 0.4, cluster=d.patient),
-    "data_derived_threshold": lambda d: hm.data_derived_threshold(d.y, d.p),
-    "likelihood_ratios": lambda d: hm.likelihood_ratios(hm.confusion_at(d.y, d.p, 0.4)),
-    "predictive_values": lambda d: hm.predictive_values(hm.confusion_at(d.y, d.p, 0.4), 0.1),
+    "data_derived_threshold": lambda d: hm.data_derived_threshold(d.y, d.p, cluster=d.patient),
+    "likelihood_ratios": lambda d: hm.likelihood_ratios(
+        hm.confusion_at(d.y, d.p, 0.4, cluster=d.patient)
+    ),
+    "predictive_values": lambda d: hm.predictive_values(
+        hm.confusion_at(d.y, d.p, 0.4, cluster=d.patient), 0.1
+    ),
     "proportion": lambda d: hm.proportion(int(d.y.sum()), d.y.size),
-    "mcnemar": lambda d: hm.mcnemar(d.y, d.p > 0.4, d.q > 0.4),
-    "cohen_kappa": lambda d: hm.cohen_kappa((d.p > 0.4).astype(int), (d.q > 0.4).astype(int)),
+    "mcnemar": lambda d: hm.mcnemar(d.y, d.p > 0.4, d.q > 0.4, cluster=d.patient),
+    "cohen_kappa": lambda d: hm.cohen_kappa(
+        (d.p * 3).astype(int), (d.q * 3).astype(int), quadratic=True, cluster=d.patient
+    ),
     "calibration": lambda d: hm.calibration(d.y, d.p, cluster=d.patient),
     "expected_calibration_error": lambda d: hm.expected_calibration_error(
         d.y, d.p, cluster=d.patient
     ),
-    "hosmer_lemeshow": lambda d: hm.hosmer_lemeshow(d.y, d.p, groups=5),
+    "hosmer_lemeshow": lambda d: hm.hosmer_lemeshow(d.y, d.p, groups=5, cluster=d.patient),
     "net_benefit": lambda d: hm.net_benefit(d.y, d.p, [0.1, 0.4], cluster=d.patient),
     "evaluate": lambda d: hm.evaluate(d.y, d.p, groups=d.group, cluster=d.patient),
     "subgroups": lambda d: hm.subgroups(d.y, d.p, d.group, cluster=d.patient, bootstrap=QUICK),
@@ -94,14 +107,20 @@ CALLS = {
         cluster=d.patient,
     ),
     "froc": lambda d: hm.froc(
-        d.p, np.where(d.y, 0, -1), np.arange(d.p.size), lesions_per_case=[1] * d.p.size
+        d.p,
+        np.where(d.y, 0, -1),
+        np.arange(d.p.size),
+        lesions_per_case=[1] * d.p.size,
+        cluster=d.patient,
     ),
     "achieved_precision": lambda d: hm.achieved_precision(hm.evaluate(d.y, d.p, cluster=d.patient)),
     "required_sample_size": lambda d: hm.required_sample_size(
         float(d.y.mean()), 0.8, lp_mean=-1, lp_sd=1
     ),
     "expected_suppressed_cells": lambda d: hm.expected_suppressed_cells(d.y.size, [0.1, 0.9]),
-    "reader_agreement": lambda d: hm.reader_agreement(np.column_stack([d.p > 0.4, d.q > 0.4, d.y])),
+    "reader_agreement": lambda d: hm.reader_agreement(
+        np.column_stack([d.p > 0.4, d.q > 0.4, d.y]), cluster=d.patient
+    ),
     "table_one": lambda d: hm.table_one({"side": d.group.astype(str), "age": 50 + 30 * d.p}, d.y),
     "holm": lambda d: hm.holm(d.p),
     "reference_standard": lambda d: hm.reference_standard(d.y.astype(str), positive="True"),
@@ -118,15 +137,26 @@ SCALE_FREE = PER_CASE - {
     "evaluate", "achieved_precision", "recalibrate", "table_one", "data_derived_threshold", "missing_bounds",
     "froc", "continuous", "concordance", "survival",
 }  # fmt: skip
-CLUSTERED = {n for n in CALLS if "cluster" in inspect.signature(getattr(hm, n)).parameters}
+CLUSTERED = {
+    n for n in CALLS if {"cluster", "cluster_a"} & set(inspect.signature(getattr(hm, n)).parameters)
+} | {"likelihood_ratios", "predictive_values", "achieved_precision"}
+# Whose clustered variance is, for one case per patient, the usual one (but for K / (K - 1)).
+REDUCES = {
+    "auroc", "compare_auroc", "compare_auroc_unpaired", "confusion_at", "at_threshold", "likelihood_ratios",
+    "predictive_values", "cohen_kappa", "mcnemar", "reader_agreement", "multiclass", "expected_calibration_error",
+    "data_derived_threshold", "concordance", "segmentation", "froc",
+}  # fmt: skip
 NEEDS_CLASSES = {"auroc", "average_precision", "partial_auroc", "compare_auroc", "compare_auroc_unpaired",
                  "data_derived_threshold", "multiclass", "recalibrate"}  # fmt: skip
 LAWS = {
     "repeatable": set(CALLS),
-    "permutation": PER_CASE - {"segmentation", "froc", "recalibrate", "continuous"},
+    "permutation": PER_CASE,
+    "permutation of clusters": CLUSTERED - {"hosmer_lemeshow"},
+    "inside": CLUSTERED - {"hosmer_lemeshow"},
     "monotone": RANKS_ONLY,
     "duplication": SCALE_FREE,
-    "clusters": CLUSTERED,
+    "clusters": CLUSTERED - {"achieved_precision"},
+    "alone": REDUCES,
     "degenerate": PER_CASE,
     "single class": NEEDS_CLASSES,
 }
@@ -139,6 +169,9 @@ def flat(value, path=""):
     elif isinstance(value, hm.Confusion) or (is_dataclass(value) and not isinstance(value, type)):
         for f in fields(value):
             yield from flat(getattr(value, f.name), f"{path}.{f.name}")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from flat(item, f"{path}.{key}")
     elif isinstance(value, tuple | list | np.ndarray):
         for i, item in enumerate(value):
             yield from flat(item, f"{path}[{i}]")
@@ -190,7 +223,82 @@ def test_the_same_data_give_the_same_bits_and_stay_untouched(name):
 def test_the_order_of_cases_does_not_matter(name):
     data = some_data()
     shuffled = data.rows(np.random.default_rng(1).permutation(data.y.size))
-    assert_same(points(CALLS[name](data)), points(CALLS[name](shuffled)), rtol=1e-8)
+    assert_same(numbers(CALLS[name](data)), numbers(CALLS[name](shuffled)), rtol=1e-12)
+
+
+def of_patients(seed=0):
+    """120 patients with one to three cases each that resemble each other."""
+    rng = np.random.default_rng(seed)
+    data, patient = some_data(seed), np.repeat(np.arange(120), rng.integers(1, 4, size=120))
+    near = replace(data.rows(patient), patient=patient)
+    noise = rng.normal(0, 0.05, (2, patient.size))
+    p, q = (
+        np.clip(np.round(x + e, 3), 0.002, 0.998)
+        for x, e in zip((near.p, near.q), noise, strict=True)
+    )
+    flip = rng.random(patient.size) < 0.1
+    return replace(
+        near, p=p, q=q, y=near.y ^ flip, group=near.group ^ (rng.random(patient.size) < 0.3)
+    )
+
+
+@joined("permutation of clusters")
+def test_neither_the_order_of_cases_nor_the_labels_of_patients_matter(name):
+    data, rng = of_patients(), np.random.default_rng(1)
+    shuffled = data.rows(rng.permutation(data.y.size))
+    renamed = replace(shuffled, patient=rng.permutation(120)[shuffled.patient])
+    assert_same(numbers(CALLS[name](data)), numbers(CALLS[name](renamed)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("ci", ["bootstrap", "delong", "newcombe"])
+@pytest.mark.parametrize("clustered", [True, False])
+def test_neither_matters_for_any_interval_of_the_auroc(ci, clustered):
+    data, rng = of_patients(), np.random.default_rng(1)
+    shuffled = data.rows(rng.permutation(data.y.size))
+    label = rng.permutation(120)[shuffled.patient]
+    a = hm.auroc(data.y, data.p, cluster=data.patient if clustered else None, ci=ci)
+    b = hm.auroc(shuffled.y, shuffled.p, cluster=label if clustered else None, ci=ci)
+    assert_same(numbers(a), numbers(b), rtol=1e-13)
+
+
+@pytest.mark.parametrize("ci", ["logit-delong", "bootstrap", "delong", "newcombe"])
+def test_few_patients_seen_twice_tell_nothing_new_about_the_auroc(ci):
+    data = of_patients()
+    data = data.rows(data.patient < 20)
+    twice = data.rows(np.repeat(np.arange(data.y.size), 2))
+    assert_same(*(judged(hm.auroc(d.y, d.p, cluster=d.patient, ci=ci)) for d in (data, twice)))
+
+
+@joined("inside")
+def test_seeing_every_case_of_a_patient_twice_tells_nothing_new(name):
+    data = of_patients()
+    twice = data.rows(np.repeat(np.arange(data.y.size), 2))
+    assert_same(*(judged(CALLS[name](d)) for d in (data, twice)), rtol=1e-8)
+
+
+def judged(result):
+    """Values, intervals, errors and p-values: everything but counts.
+
+    Left out where n itself is in the definition: knots and quantiles of type 7, an SD's n - 1.
+    """
+    counts = (
+        ".n",
+        ".n_events",
+        ".observed",
+        ".expected",
+        ".n_boundary",
+        ".tp",
+        ".fp",
+        ".fn",
+        ".tn",
+    )
+    among = ("confusion", "histogram", "patients", ".actions", ".only_")
+    among += (".ici_rcs5", ".e50", ".e90", ".curve", ".lower_limit", ".upper_limit")
+    return {
+        k: v
+        for k, v in numbers(result).items()
+        if not k.endswith(counts) and not any(word in k for word in among)
+    }
 
 
 @joined("monotone")
@@ -226,18 +334,28 @@ def points_no_counts(result):
 
 @joined("clusters")
 def test_patients_with_one_case_each_change_no_value(name):
-    # Tests are Wald instead of likelihood ratio with clusters, and weights K / (K - 1) larger.
+    # Tests are Wald instead of likelihood ratio with clusters, and weights K / (K - 1) larger;
+    # Spiegelhalter's variance is then that between patients, and no exact test is left.
     data = some_data()
     alone = replace(data, patient=np.arange(data.y.size))
     found = [
         {
             k: v
             for k, v in points_no_counts(CALLS[name](d)).items()
-            if "joint" not in k and ".q" not in k
+            if not any(word in k for word in ("joint", ".q", "spiegelhalter", "exact_p"))
         }
         for d in (data, alone)
     ]
     assert_same(*found)
+
+
+@joined("alone")
+def test_patients_with_one_case_each_leave_the_interval(name):
+    data = some_data()
+    alone = replace(data, patient=np.arange(data.y.size))
+    usual, clustered = (judged(CALLS[name](d)) for d in (data, alone))
+    usual.pop(".exact_p", None)
+    assert_same(usual, clustered, rtol=0.02)
 
 
 @joined("degenerate")

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from healthval import metrics as hm
+from healthval.metrics.contrasts import heterogeneity
 from healthval.metrics.fairness import subgroups
+from healthval.metrics.inputs import Cases
 
 
 def simulated(seed=0, n=3000, worse=False):
@@ -111,3 +113,88 @@ def test_difference_intervals_cover():
         d = next(d for d in found if (d.level, d.metric) == ("True", "sensitivity"))
         held += d.estimate.lo <= 0 <= d.estimate.hi
     assert held / 80 >= 0.9
+
+
+def two_eyes(rng, patients=200):
+    """One case of each patient on either side, much alike; the model serves both sides equally."""
+    patient, side = np.repeat(np.arange(patients), 2), np.tile(["left", "right"], patients)
+    lp = rng.normal(size=patients)[patient] * 1.2
+    y = rng.random(patients)[patient] < 1 / (1 + np.exp(-lp))
+    return y, 1 / (1 + np.exp(-(lp + 0.3 * rng.normal(size=lp.size)))), side, patient
+
+
+@pytest.mark.parametrize("metric", ["auroc", "oe", "sensitivity", "ppv", "citl", "net_benefit"])
+def test_the_test_over_all_levels_rejects_an_even_model_as_often_as_it_says(metric):
+    rng, rejected = np.random.default_rng(4), 0
+    for _ in range(300):
+        y, p, side, patient = two_eyes(rng)
+        found = heterogeneity(Cases(y, p, patient), ("side", side), metric, 0.5)
+        rejected += found.p < 0.05
+    assert 0.02 <= rejected / 300 <= 0.085
+
+
+def test_with_two_levels_the_test_over_all_is_the_test_of_their_difference():
+    y, p, side, patient = two_eyes(np.random.default_rng(1), 300)
+    found = subgroups(y, p, side, cluster=patient)
+    for h, d in zip(found.heterogeneity, found.differences, strict=False):
+        assert h.metric == d.metric
+        np.testing.assert_allclose(h.p, d.estimate.p, atol=0.02)
+
+
+def test_levels_that_show_the_same_cases_cannot_be_tested():
+    y, p, _ = simulated(n=300)
+    twice, side = np.repeat(np.arange(300), 2), np.tile(["left", "right"], 300)
+    found = subgroups(y[twice], p[twice], side, cluster=twice).heterogeneity[0]
+    assert found.q is None
+    assert found.reason == "a difference between levels has no variance"
+
+
+def test_a_level_left_out_of_the_test_is_told():
+    y, p, group = simulated()
+    perfect = np.where(group == "c", y + 0.0, p)
+    odd = np.where(np.arange(y.size) < 5, "odd", group)
+    h = subgroups(y, perfect, odd).heterogeneity[0]
+    assert h.df == 1
+    assert h.q is not None
+    assert h.reason == (
+        "2 of 4 levels left out: an AUROC of exactly 0 or 1; fewer than 10 events or non-events"
+    )
+    alone = subgroups(y, p, np.zeros(y.size)).heterogeneity[0]
+    assert (alone.q, alone.reason) == (None, "there is a single level")
+
+
+def test_every_statistic_of_a_level_is_compared():
+    y, p, group = simulated()
+    found = subgroups(y, p, group)
+    judged = {"auroc", "oe", "citl", "sensitivity", "specificity", "ppv", "npv", "net_benefit"}
+    assert {h.metric for h in found.heterogeneity} == judged
+    assert {d.metric for d in found.differences} == judged
+    d = next(d for d in found.differences if (d.level, d.metric) == ("b", "net_benefit"))
+    inside, outside = (hm.at_threshold(y[m], p[m], 0.5) for m in (group == "b", group != "b"))
+    gap = inside.net_benefit.value - outside.net_benefit.value
+    np.testing.assert_allclose(d.estimate.value, gap)
+
+
+@pytest.mark.parametrize(("cases", "counted"), [(9, False), (10, True), (11, True)])
+def test_a_level_enters_a_gap_with_ten_cases(cases, counted):
+    y, p, group = simulated()
+    y[:cases], p[:cases] = True, 0.01  # all missed
+    few = np.where(np.arange(y.size) < cases, "few", group)
+    gap = subgroups(y, p, few).gaps[0].estimate
+    rates = [np.mean(p[y & (few == g)] >= 0.5) for g in "abc"] + [0] * counted
+    np.testing.assert_allclose(gap.value, np.ptp(rates))
+
+
+def test_a_gap_needs_two_levels():
+    y, p, _ = simulated()
+    gap = subgroups(y, p, np.arange(y.size) < 5).gaps[0].estimate
+    assert gap.value is None
+    assert gap.reason == "fewer than two levels with 10 such cases"
+
+
+def test_a_gap_between_certainties_has_no_interval():
+    y = np.ones(40, bool)
+    y[:20] = False
+    p = np.tile([0.1, 0.9], 20)
+    gap = subgroups(y, p, p > 0.5).gaps[0].estimate
+    assert (gap.value, gap.lo, gap.hi) == (1.0, None, None)

@@ -7,7 +7,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from healthval.cli import OPTIONS, cli
+from healthval.cli import cli
+from healthval.cli.deid import OPTIONS
 from healthval.deid import Option
 
 
