@@ -10,7 +10,7 @@
     ├── DeidentificationError (12)  something could not be de-identified
     │   └── LeakFound (19)          the audit met a source value in the output: nothing was sent
     ├── PredictionError (13)        the model's answers are missing or unusable
-    ├── MetricError (14)            a statistic is asked of data that cannot give it
+    ├── MetricError (14)            a statistic is asked of data that cannot give it (a ValueError)
     │   ├── SingleClassError        no case with, or none without, the target condition
     │   └── MissingPredictionError  cases without a usable score
     ├── DisclosureRefused (15)      the gate kept a result at home
@@ -76,8 +76,8 @@ class PredictionError(HealthvalError):
     exit_code = 13
 
 
-class MetricError(HealthvalError):
-    """A statistic is asked of data that cannot give it."""
+class MetricError(HealthvalError, ValueError):
+    """A statistic is asked of data that cannot give it; a ValueError too, as elsewhere in science."""
 
     exit_code = 14
 

@@ -58,7 +58,7 @@ def bivariate(
     """
     if method not in ("binomial", "normal"):
         raise MetricError("method: unknown; use binomial or normal")
-    if not 1 <= nodes <= 51:
+    if not _is_whole(nodes) or not 1 <= nodes <= 51:
         raise MetricError("nodes: must be a whole number from 1 to 51")
     Choice("REML", "z", level)  # refuses a level outside 0 to 1
     yes, n = _checked(counts)
@@ -74,6 +74,10 @@ def bivariate(
         fit, rho = _apart(yes, n, method, nodes), None
     how = _How(len(yes), method, nodes if method == "binomial" else 0, level)
     return _result(fit, rho, how, fallback)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer)
 
 
 @dataclass(frozen=True, slots=True)

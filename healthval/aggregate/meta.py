@@ -9,9 +9,10 @@ Conventions, where packages differ:
   metafor itself takes t(k - 1) with ``knha`` and the normal with ``z``.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass
+from numbers import Real
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 import numpy as np
 
@@ -21,7 +22,11 @@ from healthval.errors import MetricError
 
 Test: TypeAlias = Literal["z", "hk", "hk-truncated"]
 Pair: TypeAlias = tuple[float, float]
+Result = TypeVar("Result", bound=Any)
 
+LARGEST = (
+    1e50  # beyond it no effect or variance can be meant, and squares leave the range of floats
+)
 MIN_SITES_POOLED = 3
 MIN_SITES_PREDICTION = 5
 
@@ -39,7 +44,8 @@ class Choice:
             raise MetricError(f"method: unknown; use one of {', '.join(get_args(TauMethod))}")
         if self.test not in get_args(Test):
             raise MetricError(f"test: unknown; use one of {', '.join(get_args(Test))}")
-        if not 0 < self.level < 1:
+        number = isinstance(self.level, Real) and not isinstance(self.level, bool)
+        if not number or not 0 < self.level < 1:
             raise MetricError("level: must lie between 0 and 1, such as 0.95")
 
     def quantile(self, df: int) -> float:
@@ -54,7 +60,8 @@ class Choice:
 class MetaResult:
     """A pooled mean with its heterogeneity, on the scale of the estimates.
 
-    `ci` is None below 3 sites and `prediction` below 5 (and for ``FE``); `reason` then says why.
+    `ci` is None below 3 sites and `prediction` below 5 (and for ``FE``); `reason` then says why. A
+    `mu` without `ci` is no pooled result: `pool` leaves it out.
     `weights` are in percent, in the order of the input. `i2` and `i2_ci` are in percent.
     """
 
@@ -97,8 +104,8 @@ def checked(estimates: Sequence[float], variances: Sequence[float]) -> tuple[Arr
     Raises
     ------
     MetricError
-        If lengths differ, nothing is given, or a number is missing, infinite or, for a variance,
-        not above zero.
+        If lengths differ, nothing is given, or a number is missing, infinite, beyond 1e50 in size
+        or, for a variance, not above zero or below 1e-50.
     """
     y, v = as_floats(estimates, "estimates"), as_floats(variances, "variances")
     if y.shape != v.shape:
@@ -108,6 +115,9 @@ def checked(estimates: Sequence[float], variances: Sequence[float]) -> tuple[Arr
     refuse_rows(~np.isfinite(y), "estimates are missing or infinite", "leave these sites out")
     refuse_rows(~np.isfinite(v), "variances are missing or infinite", "leave these sites out")
     refuse_rows(v <= 0, "variances are not above zero", "give the squared standard error")
+    refuse_rows(np.abs(y) > LARGEST, "estimates are beyond 1e50", "check their scale")
+    beyond = (v > LARGEST) | (v < 1 / LARGEST)
+    refuse_rows(beyond, "variances are beyond 1e50 or below 1e-50", "check their scale")
     return y, v
 
 
@@ -115,7 +125,7 @@ def as_floats(values: Sequence[float], name: str) -> Array:
     """One-dimensional float64 array, or a refusal that quotes nothing."""
     try:
         array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise MetricError(f"{name}: not all are numbers; give one number a site") from None
     if array.ndim != 1:
         raise MetricError(f"{name}: {array.ndim} dimensions; give one number a site")
@@ -149,7 +159,8 @@ def meta_analysis(
     Raises
     ------
     MetricError
-        If a number is missing or infinite, or a variance is not above zero.
+        If a number is missing or infinite, or a variance is not above zero, or the numbers lie too
+        far apart to be pooled.
 
     References
     ----------
@@ -164,12 +175,32 @@ def meta_analysis(
     """
     choice = Choice(method, test, level)
     y, v = checked(estimates, variances)
+    return finite(lambda: _pooled(y, v, choice))
+
+
+def finite(compute: Callable[[], Result]) -> Result:
+    """Refuse what numbers too far apart for floats would give: NaN, infinity or a failed solve."""
+    too_far = MetricError(
+        "estimates or variances lie too far apart to be pooled; check their scale"
+    )
+    try:
+        with np.errstate(all="ignore"):
+            found = compute()
+    except (ArithmeticError, RuntimeError, ValueError):  # LinAlgError, brentq without an end
+        raise too_far from None
+    numbers = np.hstack([x for x in astuple(found) if isinstance(x, float | tuple)])
+    if not np.all(np.isfinite(numbers)):
+        raise too_far
+    return found
+
+
+def _pooled(y: Array, v: Array, choice: Choice) -> MetaResult:
     # Sorted and taken from the middle: the answer does not depend on the order of the sites, and
     # equal effects leave residuals of exactly zero.
     order = np.lexsort((v, y))
     middle = float(y[order[len(y) // 2]])
     ys, vs, X = y[order] - middle, v[order], np.ones((len(y), 1))
-    tau2 = tau.between_site_variance(method, ys, vs, X)
+    tau2 = tau.between_site_variance(choice.method, ys, vs, X)
     fit = tau.fit_at(tau2, ys, vs, X)
     mu, se = middle + float(fit.beta[0]), _standard_error(fit, choice)
     ci, prediction = _intervals(mu, se, fit, choice)
@@ -177,7 +208,7 @@ def meta_analysis(
     return MetaResult(
         mu, se, ci, prediction, tau2,
         *_heterogeneity(fit, ys, vs, choice), len(y),
-        tuple(float(x) for x in 100 * w / w.sum()), method, test, level, _reason(len(y), method),
+        tuple(float(x) for x in 100 * w / w.sum()), choice.method, choice.test, choice.level, _reason(len(y), choice.method),
     )  # fmt: skip
 
 

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from healthval.aggregate import tau
-from healthval.aggregate.meta import Choice, Pair, Test, as_floats, checked, inflation, refuse_rows
+from healthval.aggregate.meta import (
+    Choice,
+    Pair,
+    Test,
+    as_floats,
+    checked,
+    finite,
+    inflation,
+    refuse_rows,
+)
 from healthval.aggregate.study import PooledMeasure
 from healthval.errors import MetricError
 
@@ -77,7 +86,7 @@ def meta_regression(
         raise MetricError("covariate: the same at every site; it can explain no difference")
     X = np.column_stack([np.ones_like(x), (x - centre) / spread])
     back = np.array([[1.0, -centre / spread], [0.0, 1 / spread]])  # to the covariate's own unit
-    return _report(y, v, X, back, choice)
+    return finite(lambda: _report(y, v, X, back, choice))
 
 
 def _report(

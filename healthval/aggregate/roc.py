@@ -47,15 +47,23 @@ def bins_of(histogram: Histogram, row: int = 0) -> Bins:
     MetricError
         If a cell is suppressed, bins overlap, or an edge lies outside 0 to 1.
     """
-    if hasattr(histogram, "edges"):
-        edges = [float(e) for e in histogram.edges]
-        sums = getattr(histogram, "score_sums", None) or [None] * (len(edges) - 1)
-        columns = list(
-            zip(edges[:-1], edges[1:], histogram.events, histogram.non_events, sums, strict=True)
-        )
-    else:
-        columns = [(b.low, b.high, b.events, b.non_events, b.score_sum) for b in histogram]
+    try:
+        columns = _columns(histogram)
+    except (TypeError, ValueError, AttributeError):
+        raise MetricError(
+            f"histogram at row {row}: need bins, or edges with one count fewer than edges"
+        ) from None
     return _checked(columns, row)
+
+
+def _columns(histogram: Histogram) -> list[tuple[Any, ...]]:
+    if not hasattr(histogram, "edges"):
+        return [(b.low, b.high, b.events, b.non_events, b.score_sum) for b in histogram]
+    edges = list(histogram.edges)
+    sums = getattr(histogram, "score_sums", None) or [None] * (len(edges) - 1)
+    return list(
+        zip(edges[:-1], edges[1:], histogram.events, histogram.non_events, sums, strict=True)
+    )
 
 
 def _checked(columns: list[tuple[Any, ...]], row: int) -> Bins:
@@ -67,7 +75,7 @@ def _checked(columns: list[tuple[Any, ...]], row: int) -> Bins:
         table = np.array(
             [[np.nan if x is None else x for x in column] for column in columns], float
         )
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise MetricError(f"histogram at row {row}: not a number in a bin") from None
     bins = Bins(*table[np.argsort(table[:, 0])].T)
     ordered = np.all(bins.low < bins.high) and np.all(bins.high[:-1] <= bins.low[1:])

@@ -7,9 +7,11 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm
 
 from healthval.errors import MetricError
+from healthval.metrics.columns import check_rows, is_missing, label_key, read_array
 from healthval.metrics.comparison import cohen_kappa
 from healthval.metrics.estimate import Estimate, not_estimable
-from healthval.metrics.inputs import Floats, is_missing, read_cluster
+from healthval.metrics.inputs import Floats, read_cluster
+from healthval.metrics.intervals import check_level
 from healthval.metrics.logistic import total_variance
 
 
@@ -20,7 +22,8 @@ def reader_agreement(
 
     Parameters
     ----------
-    ratings : array or DataFrame, shape (n_cases, n_readers); any labels, missing where not read
+    ratings : array or DataFrame, shape (n_cases, n_readers); any labels, missing where not read;
+        1 and 1.0 are one label, "1" is another
     cluster : patient of each case, shape (n_cases,)
     level : of the interval
 
@@ -46,15 +49,18 @@ def reader_agreement(
     >>> round(reader_agreement(np.array([a, b]).T).value, 3)
     0.4
     """
-    table = np.asarray(ratings, dtype=object)
+    check_level(level)
+    check_rows(ratings, cluster=cluster)
+    table = read_array(ratings, "ratings")
     if table.ndim != 2 or table.shape[1] < 2:
         raise MetricError("kappa needs at least two readers, one column each")
-    complete = np.array([not any(is_missing(r) for r in row) for row in table], dtype=bool)
+    complete = np.array([not any(map(is_missing, row)) for row in table], np.bool_)
     patient = None if cluster is None else read_cluster(cluster, len(table))[complete]
-    table = table[complete].astype(str)
-    n, n_readers = table.shape
+    labels = [[label_key(r) for r in row] for row in table[complete]]
+    n, n_readers = len(labels), table.shape[1]
     if n < 2:
         raise MetricError(f"kappa needs at least two cases that all readers rated, there are {n}")
+    table = np.array(labels)
     categories, codes = np.unique(table, return_inverse=True)
     agreed = int((table == table[:, :1]).all(axis=1).sum())
     if categories.size == 1:

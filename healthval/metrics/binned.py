@@ -10,6 +10,9 @@ from healthval.errors import MetricError
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Cases, Floats, read_probability_cases
 from healthval.metrics.intervals import Bootstrap, Sample, percentile
+from healthval.metrics.parameters import read_count
+
+MOST_BINS = 1000
 
 
 def expected_calibration_error(
@@ -41,8 +44,9 @@ def expected_calibration_error(
     0.2
     """
     cases = read_probability_cases(reference, score, cluster)
-    if bins < 1 or cases.n == 0:
-        raise MetricError("ECE needs at least one bin and one case")
+    bins = read_count(bins, "bins")
+    if not 1 <= bins <= MOST_BINS or cases.n == 0:
+        raise MetricError(f"ECE needs one to {MOST_BINS} bins, and a case")
     code = np.minimum((cases.score * bins).astype(np.int64), bins - 1)
     # Decimals such as 0.3 * 10 fall below their edge; compare with the edges themselves.
     edges = np.arange(bins + 1) / bins
@@ -116,6 +120,7 @@ def hosmer_lemeshow(
     5
     """
     cases = read_probability_cases(reference, score, cluster)
+    groups = read_count(groups, "groups")
     if cases.cluster is not None and np.unique(cases.cluster).size < cases.n:
         raise MetricError(
             "Hosmer-Lemeshow counts every case as independent, and patients own several; use the "

@@ -23,6 +23,7 @@ from healthval.metrics.logistic import (
     robust_covariance,
     total_variance,
 )
+from healthval.metrics.parameters import check_choice, read_number
 from healthval.metrics.ranktable import RankTable
 
 Method = Literal["rcs5"]
@@ -96,9 +97,9 @@ def calibration(
     >>> print(f"{c.oe.value:.3f} {c.brier.value:.3f}")
     1.224 0.139
     """
-    if curve not in ("rcs5", None):
-        raise MetricError("curve must be 'rcs5' or None")
-    if clip is not None and not 0 < clip < 0.5:
+    if curve is not None:
+        check_choice(curve, ("rcs5",), "curve")
+    if clip is not None and not 0 < read_number(clip, "clip") < 0.5:
         raise MetricError("clip must lie strictly between 0 and 0.5, for example 1e-6")
     return calibration_of(read_probability_cases(reference, score, cluster), curve=curve, clip=clip)
 
@@ -146,6 +147,8 @@ def observed_to_expected(cases: Cases, *, level: float = 0.95) -> Estimate:
     ratio = cases.n_events / expected
     if cases.cluster is None:
         se_log = math.sqrt((1 - cases.n_events / cases.n) / cases.n_events)
+        if se_log == 0:
+            return sample.bare(ratio, "log", reason="every case has the event: no interval")
         return sample.log(ratio, se_log, "log")
     if _is_alone(cases):
         return sample.none("a single patient", "log (cluster-robust)")
@@ -271,7 +274,7 @@ def _recalibration(
     """Calibration in the large, intercept, slope, and the joint test of 0 and 1."""
     boundary, clip = edge
     method = "logistic wald" if clip is None else f"logistic wald (clip {clip:g})"
-    score = table.score if clip is None else np.clip(table.score, clip, 1 - clip)
+    score = table.score if clip is None else _clipped(table.score, clip)
     reason = "all cases belong to one class"
     if boundary and clip is None:
         reason = f"{boundary} scores are exactly 0 or 1, where the logit is infinite; pass clip="
@@ -280,11 +283,20 @@ def _recalibration(
         return none, none, none, none
     row = None if cases.cluster is None else np.searchsorted(table.score, cases.score)
     events = table.pos.astype(np.float64)
-    logits = _Logits.of(score, (events, events + table.neg), row)
+    counts = (events, events + table.neg)
+    if clip is not None and row is None:  # a score that was moved may have passed its neighbours
+        order = np.argsort(score, kind="stable")
+        score, counts = score[order], (counts[0][order], counts[1][order])
+    logits = _Logits.of(score, counts, row)
     method = _with_cluster(method, cases)
     return _in_the_large(cases, logits, sample, method), *_intercept_and_slope(
         cases, logits, sample, method
     )
+
+
+def _clipped(score: Floats, clip: float) -> Floats:
+    """Move scores of exactly 0 or 1, and no other."""
+    return np.select([score == 0, score == 1], [clip, 1 - clip], score)
 
 
 def _in_the_large(cases: Cases, logits: _Logits, sample: Sample, method: str) -> Estimate:

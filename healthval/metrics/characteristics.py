@@ -4,10 +4,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from healthval.errors import MetricError
-from healthval.metrics.inputs import Bools, is_missing
+from healthval.metrics.columns import (
+    check_rows,
+    is_missing,
+    is_numeric,
+    missing_rows,
+    read_column,
+    read_numbers,
+)
+from healthval.metrics.inputs import Bools, Floats, read_reference
+from healthval.metrics.parameters import check_kind
 from healthval.metrics.result import TableOne
 
 
@@ -18,7 +27,7 @@ def table_one(columns: Mapping[str, Any], reference: ArrayLike) -> tuple[TableOn
     ----------
     columns : name to array of shape (n_cases,); numbers are described by their mean and SD, all
         else by its levels
-    reference : bool array, shape (n_cases,)
+    reference : bool or 0/1 array, shape (n_cases,)
 
     Returns
     -------
@@ -28,28 +37,42 @@ def table_one(columns: Mapping[str, Any], reference: ArrayLike) -> tuple[TableOn
     Raises
     ------
     MetricError
-        If a column has not one value for each case.
+        If a column has not one value for each case, or the reference standard is missing.
 
     Examples
     --------
     >>> table_one({"sex": np.array(["F", "M", "F"])}, [True, False, False])[0]
     TableOne(variable='sex', level='F', overall=2, events=1, non_events=1, mean=None, sd=None)
     """
-    events = np.asarray(reference, dtype=bool)
+    check_kind(columns, Mapping, "columns")
+    check_rows(reference, *columns.values())
+    events = read_reference(reference)
     rows: list[TableOne] = []
     for name, column in columns.items():
-        values = np.asarray(column)
+        values = read_column(column, "a column")
         if values.shape != events.shape:
             raise MetricError(f"column '{name}' has not one value for each of {events.size} cases")
         rows += (
-            _number(name, values, events)
-            if values.dtype.kind in "fiu"
+            _number(name, read_numbers(values, "a column"), events)
+            if _is_number(values)
             else _levels(name, values, events)
         )
     return tuple(rows)
 
 
-def _number(name: str, values: Any, events: Bools) -> Iterator[TableOne]:
+def _is_number(values: NDArray[Any]) -> bool:
+    """Numbers, also where some are missing; truth values are levels, and so is nothing at all."""
+    if values.dtype.kind != "O":
+        return values.dtype.kind in "fiu"
+    known = np.delete(values, missing_rows(values))
+    return (
+        bool(known.size)
+        and is_numeric(known)
+        and not any(isinstance(x, bool | np.bool_) for x in known)
+    )
+
+
+def _number(name: str, values: Floats, events: Bools) -> Iterator[TableOne]:
     known = np.isfinite(values)
     if known.any():
         sd = float(np.std(values[known], ddof=1)) if known.sum() > 1 else None
@@ -59,7 +82,7 @@ def _number(name: str, values: Any, events: Bools) -> Iterator[TableOne]:
         yield TableOne(name, "missing", *_counts(~known, events))
 
 
-def _levels(name: str, values: Any, events: Bools) -> Iterator[TableOne]:
+def _levels(name: str, values: NDArray[Any], events: Bools) -> Iterator[TableOne]:
     text = np.array(["missing" if is_missing(v) else str(v) for v in values.tolist()])
     for level in np.unique(text):
         yield TableOne(name, str(level), *_counts(text == level, events))

@@ -7,17 +7,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
+from healthval.metrics.columns import check_rows, read_whole
 from healthval.metrics.delong import (
     Placements,
     delong_covariance,
     obuchowski_covariance,
     placements,
 )
-from healthval.metrics.discrimination import auroc_of, check_both_classes
+from healthval.metrics.discrimination import auroc_of, check_both_classes, warn_if_inverted
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Cases, Floats, Ints, read_cases, read_cluster, read_reference
 from healthval.metrics.intervals import Sample, two_sided_p
 from healthval.metrics.logistic import dot, per_cluster, total_variance
+from healthval.metrics.parameters import read_flag
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,11 @@ def compare_auroc(
     MetricError
         If the input does not fit.
 
+    Warns
+    -----
+    DirectionWarning
+        If the whole interval of a score's AUROC lies below 1/2.
+
     References
     ----------
     DeLong 1988 Biometrics 44:837 (pROC::roc.test, paired); Obuchowski 1997 Biometrics 53:567.
@@ -69,6 +76,7 @@ def compare_auroc(
     >>> same.p, same.note
     (1.0, 'both scores rank the cases alike')
     """
+    check_rows(reference, score_a, score_b, cluster=cluster)
     cases_a = read_cases(reference, score_a, cluster)
     cases_b = read_cases(reference, score_b, cluster)
     check_both_classes(cases_a, "AUROC")
@@ -81,6 +89,8 @@ def compare_auroc(
         method = "obuchowski paired"
         variance = obuchowski_covariance(cases_a.reference, cases_a.cluster, apart, apart)
     parts = (auroc_of(cases_a), auroc_of(cases_b))
+    for part in parts:
+        warn_if_inverted(part)
     return _tested(parts, sample, (apart.auc, variance, method))
 
 
@@ -126,8 +136,9 @@ def compare_auroc_unpaired(  # noqa: PLR0913  # two samples of three columns
 
     References
     ----------
-    DeLong 1988; t with Welch's degrees of freedom as in pROC::roc.test(paired = FALSE), counting
-    patients where they own several cases; Obuchowski 1997 Biometrics 53:567.
+    DeLong 1988; t with Welch's degrees of freedom as in pROC::roc.test(paired = FALSE), for the
+    interval as well, counting patients where they own several cases; Obuchowski 1997 Biometrics
+    53:567.
 
     Examples
     --------
@@ -135,14 +146,17 @@ def compare_auroc_unpaired(  # noqa: PLR0913  # two samples of three columns
     >>> compare_auroc_unpaired(y, p, y, p).p
     1.0
     """
-    return compare_groups(
+    found = compare_groups(
         read_cases(reference_a, score_a, cluster_a), read_cases(reference_b, score_b, cluster_b)
     )
+    for part in (found.a, found.b):
+        warn_if_inverted(part)
+    return found
 
 
 def compare_groups(a: Cases, b: Cases) -> Comparison:
     """`compare_auroc_unpaired` of checked cases."""
-    from scipy.special import stdtr
+    from scipy.special import stdtr, stdtrit
 
     for cases in (a, b):
         check_both_classes(cases, "AUROC")
@@ -151,16 +165,25 @@ def compare_groups(a: Cases, b: Cases) -> Comparison:
     if a.cluster is not None or b.cluster is not None:
         name = "obuchowski"
     method = f"{name} unpaired (welch t)"
-    if first.se is None or second.se is None or first.value is None or second.value is None:
-        reason = "the variance of an AUROC is 0 or unknown"
+    variances = [v for e, c in ((first, a), (second, b)) if (v := _variance(e, c)) is not None]
+    if len(variances) < 2 or sum(variances) == 0 or first.value is None or second.value is None:
+        reason = "the variance of an AUROC is unknown, or that of both is 0"
         return Comparison(first, second, sample.none(reason, method), None, None)
-    variances = (first.se**2, second.se**2)
     se, difference = math.sqrt(sum(variances)), first.value - second.value
     shares = (v**2 / (_units(c) - 1) for v, c in zip(variances, (a, b), strict=True))
     df = sum(variances) ** 2 / sum(shares)
     t = difference / se
     p = float(2 * stdtr(df, -abs(t)))
-    return Comparison(first, second, sample.wald(difference, se, method), t, p, df)
+    half = float(stdtrit(df, (1 + sample.level) / 2)) * se
+    estimate = sample.given(difference, (difference - half, difference + half), se, method)
+    return Comparison(first, second, estimate, t, p, df)
+
+
+def _variance(estimate: Estimate, cases: Cases) -> float | None:
+    """0 for an AUROC of 0 or 1, None where a class has a single case or patient."""
+    if cases.smaller_class < 2:
+        return None
+    return (estimate.se or 0.0) ** 2
 
 
 def _units(cases: Cases) -> int:
@@ -209,6 +232,7 @@ def mcnemar(
     """
     from scipy.special import bdtr
 
+    check_rows(reference, positive_a, positive_b, cluster=cluster)
     y, a, b = (
         read_reference(x, name)
         for x, name in ((reference, "reference"), (positive_a, "a"), (positive_b, "b"))
@@ -284,25 +308,23 @@ def cohen_kappa(
     >>> print(f"{cohen_kappa([0, 0, 1, 1], [0, 1, 1, 1]).value:.2f}")
     0.50
     """
-    table = agreement_table(a, b)
-    if cluster is None:
-        return kappa_of(table, quadratic=quadratic, level=level)
-    cell = np.asarray(a, np.int64) * len(table) + np.asarray(b, np.int64)
-    patients = (cell, read_cluster(cluster, cell.size))
+    quadratic = read_flag(quadratic, "quadratic")
+    check_rows(a, b, cluster=cluster)
+    cell, size = _agreement_cells(a, b)
+    table = np.bincount(cell, minlength=size * size).reshape(size, size)
+    patients = None if cluster is None else (cell, read_cluster(cluster, cell.size))
     return kappa_of(table, quadratic=quadratic, level=level, patients=patients)
 
 
-def agreement_table(a: ArrayLike, b: ArrayLike) -> Ints:
-    """Cases by class of a (rows) and of b (columns)."""
-    first, second = (np.asarray(x) for x in (a, b))
-    whole = all(x.ndim == 1 and x.dtype.kind in "iub" for x in (first, second))
-    if not whole or first.size != second.size or min(first.size, 1) == 0:
+def _agreement_cells(a: ArrayLike, b: ArrayLike) -> tuple[Ints, int]:
+    """Cell of each case in the table of a (rows) by b (columns), and the number of classes."""
+    first, second = read_whole(a, "a"), read_whole(b, "b")
+    if first.size != second.size or first.size == 0:
         raise MetricError("give two equally long lists of class codes 0, 1, 2, ...")
     if min(first.min(), second.min()) < 0 or max(first.max(), second.max()) > 1000:
         raise MetricError("class codes must run from 0 and stay below 1000")
     size = int(max(first.max(), second.max())) + 1
-    codes = first.astype(np.int64) * size + second
-    return np.bincount(codes, minlength=size * size).reshape(size, size)
+    return first * size + second, size
 
 
 def kappa_of(

@@ -10,6 +10,7 @@ from healthval.errors import MetricError
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Floats, Ints, read_probability_cases
 from healthval.metrics.intervals import Interval, Sample, expit, proportion, ratio
+from healthval.metrics.parameters import check_choice, check_kind, read_count, read_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,12 @@ class Confusion:
     fn: int
     tn: int
     patients: Patients | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("tp", "fp", "fn", "tn"):
+            object.__setattr__(self, name, read_count(getattr(self, name), name))
+        if self.patients is not None:
+            check_kind(self.patients, Patients, "patients")
 
     @property
     def n(self) -> int:
@@ -96,8 +103,7 @@ class Confusion:
         >>> print(Confusion(201, 130, 11, 227).rate("npv", interval="clopper-pearson"))
         0.954 (95% CI 0.919 to 0.977)
         """
-        if name not in _RATES:
-            raise MetricError(f"unknown rate; choose one of {', '.join(_RATES)}")
+        check_choice(name, _RATES, "rate")
         hit, among = _RATES[name]
         k, n = (int(self.cells @ which) for which in (hit, among))
         if self.patients is None or n == 0:
@@ -191,7 +197,7 @@ def _patients(reference: np.ndarray, positive: np.ndarray, cluster: Ints) -> Pat
 
 def check_threshold(threshold: float) -> None:
     """Refuse a threshold outside 0 to 1."""
-    if not 0 <= threshold <= 1:
+    if not 0 <= read_number(threshold, "threshold") <= 1:
         raise MetricError("a threshold is a probability between 0 and 1")
 
 
@@ -219,6 +225,7 @@ def likelihood_ratios(cells: Confusion, *, level: float = 0.95) -> LikelihoodRat
     >>> print(likelihood_ratios(Confusion(201, 130, 11, 227)).positive)
     2.604 (95% CI 2.262 to 2.997)
     """
+    check_kind(cells, Confusion, "cells")
     sample = Sample(cells.n, cells.n_events, level)
     if not (cells.tp + cells.fn and cells.fp + cells.tn):
         none = sample.none("needs cases with and without the condition", "simel")
@@ -294,6 +301,8 @@ def predictive_values(
     >>> print(predictive_values(Confusion(201, 130, 11, 227), 0.05)[0])
     0.121 (95% CI 0.106 to 0.136)
     """
+    check_kind(cells, Confusion, "cells")
+    prevalence = read_number(prevalence, "prevalence")
     if not 0 < prevalence < 1:
         raise MetricError("prevalence must lie strictly between 0 and 1")
     sample = Sample(cells.n, cells.n_events, level)

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
 from healthval.errors import MetricError
+from healthval.metrics.columns import check_rows
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Floats, Ints, read_cluster, read_scores
 from healthval.metrics.intervals import Bootstrap, Sample, percentile
@@ -68,6 +69,7 @@ def continuous(
     >>> round(found.mae.value, 3)
     0.12
     """
+    check_rows(reference, prediction, cluster=cluster)
     y, x = read_scores(reference), read_scores(prediction)
     if y.size != x.size or y.size < 4:
         raise MetricError("reference and prediction need one value per case, at least 4 cases")

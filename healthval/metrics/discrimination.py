@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from healthval.errors import MetricError, SingleClassError
+from healthval.errors import SingleClassError
 from healthval.metrics.delong import (
     Placements,
     auc_and_variance,
@@ -19,6 +19,7 @@ from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Cases, DirectionWarning, Floats, Ints, read_cases
 from healthval.metrics.intervals import Bootstrap, Sample, percentile, wilson
 from healthval.metrics.logistic import dot, per_cluster
+from healthval.metrics.parameters import check_choice
 from healthval.metrics.ranksums import auc_and_variance_of_keys
 from healthval.metrics.ranktable import RankTable, sorted_keys
 from healthval.metrics.resampling import resampled_aucs, resampled_tables
@@ -39,7 +40,8 @@ def auroc(
 
     Ties count one half. The default interval is DeLong's variance on the logit scale; when the
     AUROC is 0 or 1, its variance 0 or a class under 30 cases, Newcombe's method 5 takes its place
-    (with clusters: at class sizes divided by the design effect). The method is in the result.
+    (so it does for a bootstrap whose replicates would all be alike, or with a class of one case;
+    with clusters: at class sizes divided by the design effect). The method is in the result.
 
     Parameters
     ----------
@@ -95,24 +97,22 @@ def auroc_of(
 ) -> Estimate:
     """`auroc` of checked cases; a rank table already at hand saves the sort."""
     check_both_classes(cases, "AUROC")
-    if ci not in ("logit-delong", "delong", "newcombe", "bootstrap") and not isinstance(
-        ci, Bootstrap
-    ):
-        raise MetricError("ci must be 'logit-delong', 'delong', 'newcombe' or 'bootstrap'")
+    if not isinstance(ci, Bootstrap):
+        check_choice(ci, ("logit-delong", "delong", "newcombe", "bootstrap"), "ci")
     auc, variance, effect = _point(cases, table)
     sample = Sample(cases.n, cases.n_events, level)
     se = math.sqrt(variance) if variance else None
-    if ci == "bootstrap" or isinstance(ci, Bootstrap):
-        plan = ci if isinstance(ci, Bootstrap) else Bootstrap()
+    plan = Bootstrap() if ci == "bootstrap" else ci
+    if isinstance(plan, Bootstrap) and se is not None and 0 < auc < 1:
         replicates = resampled_aucs(cases, plan)
         if np.ptp(replicates) > 0:
             deviation = float(replicates.std(ddof=1))
             bounds = percentile(replicates, level)
             whose = "" if cases.cluster is None else "patient "
             return sample.given(auc, bounds, deviation, f"{whose}bootstrap percentile")
-        ci = "newcombe"  # an AUROC of 0 or 1 stays so however often it is drawn
     suffix = "" if cases.cluster is None else " (obuchowski)"
-    return _analytic(sample, auc, se, (ci, effect, suffix))
+    kind: AucInterval = "newcombe" if isinstance(plan, Bootstrap) else plan
+    return _analytic(sample, auc, se, (kind, effect, suffix))
 
 
 def check_both_classes(cases: Cases, what: str) -> None:
@@ -214,7 +214,7 @@ def average_precision_of(
         plan = Bootstrap(reps=1000)
         reps = np.array([_ap(pos, neg) for pos, neg in resampled_tables(cases, plan)])
         se, m = float(reps.std(ddof=1)), _with_events(cases)
-        if se == 0:
+        if np.ptp(reps) < 1e-12:
             return sample.given(ap, wilson(ap * m, m, sample.z), None, "wilson (patients)")
         return sample.given(ap, percentile(reps, level), se, "patient bootstrap percentile")
     se = math.sqrt(ap * (1 - ap) / m)

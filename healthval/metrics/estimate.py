@@ -1,5 +1,6 @@
 """`Estimate`: a number with its interval, the only way a statistic is given."""
 
+import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
@@ -8,8 +9,10 @@ from typing import Any, Self
 class Estimate:
     """A value with its confidence interval; exact in JSON.
 
-    `value` is None when the statistic is not estimable, and `reason` then says why. `se` is the
-    standard error on the scale of `value`; `p` is the p-value where the statistic is a test.
+    `value` is None when the statistic is not estimable, and `reason` then says why; it may also say
+    why there is no interval. `se` is the standard error on the scale of `value`; `p` is the p-value
+    where the statistic is a test. No number is ever NaN or infinite: a value that is, or whose
+    interval is, is not estimable.
 
     Examples
     --------
@@ -29,6 +32,19 @@ class Estimate:
     reason: str | None = None
     p: float | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("n", "n_events"):
+            object.__setattr__(self, name, int(getattr(self, name)))
+        if not all(_is_finite(x) for x in (self.value, self.lo, self.hi)):
+            for name in ("value", "lo", "hi", "se", "p"):
+                object.__setattr__(self, name, None)
+            object.__setattr__(
+                self, "reason", self.reason or "the value or its interval is not finite"
+            )
+        for name in ("se", "p"):
+            if not _is_finite(getattr(self, name)):
+                object.__setattr__(self, name, None)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values; floats survive JSON bit for bit."""
         return asdict(self)
@@ -44,6 +60,10 @@ class Estimate:
         if self.lo is None or self.hi is None:
             return f"{self.value:.3f}"
         return f"{self.value:.3f} ({self.level:.0%} CI {self.lo:.3f} to {self.hi:.3f})"
+
+
+def _is_finite(number: float | None) -> bool:
+    return number is None or math.isfinite(number)
 
 
 def not_estimable(

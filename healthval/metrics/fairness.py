@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
+from healthval.metrics.columns import read_numbers
 from healthval.metrics.confusion import check_threshold
 from healthval.metrics.contrasts import STATISTICS, Heterogeneity, difference, heterogeneity
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Cases, Floats, read_probability_cases
-from healthval.metrics.intervals import Bootstrap, Sample, percentile
+from healthval.metrics.intervals import Bootstrap, Sample, percentile, read_plan
+from healthval.metrics.parameters import read_flag
 from healthval.metrics.resampling import canonical, patient_weights
 from healthval.metrics.result import SubgroupResult
 from healthval.metrics.subgroup import FEWEST, Groups, by_level, read_groups
@@ -96,8 +98,8 @@ def subgroups(  # noqa: PLR0913  # what a plan fixes for its subgroup analysis
     """
     check_threshold(threshold)
     cases = read_probability_cases(reference, score, cluster)
-    variables = read_groups(groups, cases.n, reference)
-    if intersections:
+    variables = read_groups(groups, cases.n, reference, score, cluster=cluster)
+    if read_flag(intersections, "intersections"):
         variables |= _pairs(variables, cases.n)
     if not variables or cases.n == 0:
         raise MetricError("name at least one subgroup variable, of at least one case")
@@ -115,9 +117,9 @@ def subgroups(  # noqa: PLR0913  # what a plan fixes for its subgroup analysis
     gaps = tuple(
         gap
         for name, levels in variables.items()
-        for gap in rate_gaps(cases, (name, levels), threshold, bootstrap or Bootstrap())
+        for gap in rate_gaps(cases, (name, levels), threshold, read_plan(bootstrap))
     )
-    if confirmatory:
+    if read_flag(confirmatory, "confirmatory"):
         tests, differences = _adjusted(tests, differences)
     results = by_level(cases, variables, threshold)
     return SubgroupAnalysis(results, tests, differences, gaps, not confirmatory)
@@ -144,8 +146,8 @@ def holm(p_values: ArrayLike) -> Floats:
     >>> holm([0.01, 0.04, 0.03]).tolist()
     [0.03, 0.06, 0.06]
     """
-    p = np.asarray(p_values, dtype=np.float64)
-    if p.ndim != 1 or not np.all((p >= 0) & (p <= 1)):
+    p = read_numbers(p_values, "p_values")
+    if not np.all((p >= 0) & (p <= 1)):
         raise MetricError("p-values must lie within 0 to 1")
     order = np.argsort(p, kind="stable")
     stepped = np.maximum.accumulate(p[order] * (p.size - np.arange(p.size)))
@@ -206,7 +208,7 @@ def _gap(sample: Sample, observed: Floats, drawn: Floats) -> Estimate:
         return sample.none("too few cases to resample", method)
     value, spread = float(np.ptp(rates)), np.ptp(reps, axis=1)
     if np.ptp(spread) == 0:  # all rates are 0 or 1: resampling cannot tell how sure that is
-        return sample.bare(value, method)
+        return sample.bare(value, method, reason="every replicate is alike: no interval")
     lo, hi = percentile(spread, sample.level)
     return sample.given(value, (min(lo, value), max(hi, value)), float(spread.std(ddof=1)), method)
 

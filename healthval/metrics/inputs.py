@@ -7,6 +7,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from healthval.errors import MetricError, MissingPredictionError
+from healthval.metrics.columns import (
+    check_rows,
+    is_numeric,
+    label_key,
+    missing_rows,
+    read_column,
+    read_numbers,
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -36,6 +44,12 @@ class Cases:
         """Cases with the target condition."""
         return int(np.count_nonzero(self.reference))
 
+    @property
+    def smaller_class(self) -> int:
+        """Cases, or patients where cases are clustered, of the class that has fewer."""
+        owner = np.arange(self.n) if self.cluster is None else self.cluster
+        return min(np.unique(owner[rows]).size for rows in (self.reference, ~self.reference))
+
     def take(self, rows: NDArray[Any]) -> "Cases":
         """Only the given rows (mask or positions); clusters are numbered anew."""
         cluster = None if self.cluster is None else _codes(self.cluster[rows])
@@ -52,7 +66,7 @@ def read_cases(reference: ArrayLike, score: ArrayLike, cluster: ArrayLike | None
     MissingPredictionError
         If a score is missing or infinite.
     """
-    _check_labels(reference, score, cluster)
+    check_rows(reference, score, cluster=cluster)
     labels, values = read_reference(reference), read_scores(score)
     _check_length("score", values.size, labels.size)
     codes = None if cluster is None else read_cluster(cluster, labels.size)
@@ -95,8 +109,8 @@ def _scale_hint(score: Floats) -> str:
 
 def read_scores(score: ArrayLike) -> Floats:
     """One finite float64 per case."""
-    values = _numbers(score, "score")
-    if values.size and not (_plain(values) or np.isfinite(values.min() + values.max())):
+    values = read_numbers(score, "score")
+    if values.size and not (_plain(values) or _all_finite(values)):
         bad = np.flatnonzero(~np.isfinite(values))
         if bad.size:
             raise MissingPredictionError(
@@ -111,15 +125,19 @@ def _plain(values: Floats) -> bool:
     return bool(values.view(np.uint64).max() < _BITS_OF_INFINITY)
 
 
+def _all_finite(values: Floats) -> bool:
+    return bool(np.isfinite(values.min()) and np.isfinite(values.max()))
+
+
 def read_reference(reference: ArrayLike, name: str = "reference") -> Bools:
     """Bool, or 0 and 1; anything else needs `reference_standard(labels, positive=...)`."""
-    array = _array(reference, name)
+    array = read_column(reference, name)
     if array.dtype == np.bool_:
         return array
     if array.dtype.kind in "iu":
         return _zero_one(array, name)
-    if array.dtype.kind == "f" or _is_numbers(array):
-        values = _numbers(array, name)
+    if is_numeric(array):
+        values = read_numbers(reference, name)
         missing = np.flatnonzero(np.isnan(values))
         if missing.size:
             raise MetricError(
@@ -172,14 +190,17 @@ def reference_standard(labels: ArrayLike, *, positive: Any) -> Bools:
     >>> reference_standard(["sick", "well", "sick"], positive="sick")
     array([ True, False,  True])
     """
-    array = np.asarray(_array(labels, "labels"), dtype=object)
-    missing = [row for row, label in enumerate(array) if is_missing(label)]
-    if missing:
+    array = read_column(labels, "labels")
+    missing = missing_rows(array)
+    if missing.size:
         raise MetricError(
-            f"{len(missing)} of {array.size} labels are missing (first at row {missing[0]}); "
+            f"{missing.size} of {array.size} labels are missing (first at row {missing[0]}); "
             "exclude and count them"
         )
-    found = np.fromiter((bool(label == positive) for label in array), np.bool_, array.size)
+    try:
+        found = np.fromiter((bool(label == positive) for label in array), np.bool_, array.size)
+    except (TypeError, ValueError):
+        raise MetricError("positive must be a single label") from None
     if array.size and not found.any():
         raise MetricError(
             f"none of {array.size} labels equals the positive label; check its spelling and type"
@@ -189,69 +210,21 @@ def reference_standard(labels: ArrayLike, *, positive: Any) -> Bools:
 
 def read_cluster(cluster: ArrayLike, n: int) -> Ints:
     """Patient (or other cluster) of each case as codes 0, 1, ...; a missing id is refused."""
-    array = _array(cluster, "cluster")
+    array = read_column(cluster, "cluster")
     _check_length("cluster", array.size, n)
-    if array.dtype.kind in "OfMm":
-        missing = [row for row, item in enumerate(array.tolist()) if is_missing(item)]
-        if missing:
-            raise MetricError(
-                f"{len(missing)} of {n} cluster ids are missing (first at row {missing[0]}); "
-                "every case needs its patient"
-            )
+    missing = missing_rows(array)
+    if missing.size:
+        raise MetricError(
+            f"{missing.size} of {n} cluster ids are missing (first at row {missing[0]}); "
+            "every case needs its patient"
+        )
     return _codes(array)
 
 
 def _codes(array: NDArray[Any]) -> Ints:
     if array.dtype.kind == "O":
-        array = np.array([f"{type(item).__name__}:{item}" for item in array.tolist()])
+        array = np.array([label_key(item) for item in array])
     return np.unique(array, return_inverse=True)[1].astype(np.int64).reshape(-1)
-
-
-def is_missing(item: Any) -> bool:
-    """None, NaN, NaT and pandas.NA."""
-    if item is None or type(item).__name__ in {"NAType", "NaTType"}:
-        return True
-    return isinstance(item, float | np.floating) and bool(np.isnan(item))
-
-
-def _array(values: Any, name: str) -> NDArray[Any]:
-    if isinstance(values, np.ma.MaskedArray):
-        values = [
-            None if hidden else x
-            for x, hidden in zip(values.data.tolist(), np.ma.getmaskarray(values), strict=True)
-        ]
-    array = values.to_numpy() if hasattr(values, "to_numpy") else _plain_array(values, name)
-    if array.ndim != 1:
-        raise MetricError(f"{name} has {array.ndim} dimensions; give one value per case")
-    return np.asarray(array)
-
-
-def _plain_array(values: Any, name: str) -> NDArray[Any]:
-    try:
-        return np.asarray(values)
-    except (ValueError, TypeError):
-        raise MetricError(f"{name} is not a plain sequence; give one value per case") from None
-
-
-def _is_numbers(array: NDArray[Any]) -> bool:
-    number = bool | int | float | np.bool_ | np.integer | np.floating
-    return array.dtype.kind == "O" and all(
-        isinstance(item, number) or is_missing(item) for item in array
-    )
-
-
-def _numbers(values: Any, name: str) -> Floats:
-    array = _array(values, name)
-    if array.dtype == np.float16:
-        raise MetricError(f"{name} is float16, too coarse to rank by; give float32 or float64")
-    if array.dtype.kind in "iufb":
-        return np.asarray(array, np.float64)
-    if not _is_numbers(array):
-        raise MetricError(
-            f"{name} is not numeric ({array.size} cases); convert it before the evaluation"
-        )
-    plain = [np.nan if is_missing(item) else float(item) for item in array]
-    return np.array(plain, np.float64)
 
 
 def _check_length(name: str, found: int, expected: int) -> None:
@@ -259,34 +232,3 @@ def _check_length(name: str, found: int, expected: int) -> None:
         raise MetricError(
             f"{name} has {found} cases, the reference standard {expected}; give one per case"
         )
-
-
-def _check_labels(reference: Any, score: Any, cluster: Any) -> None:
-    """Pandas labels: equal order everywhere, and a repeated label needs a declared cluster."""
-    check_same_rows(reference, score, cluster)
-    indexed = [x.index for x in (reference, score, cluster) if _is_series(x)]
-    if indexed and cluster is None and not indexed[0].is_unique:
-        repeated = int(indexed[0].duplicated().sum())
-        first = int(np.argmax(indexed[0].duplicated()))
-        raise MetricError(
-            f"{repeated} row labels repeat an earlier one (first at row {first}); if they are "
-            "patients declare cluster=..., if they mean nothing use .reset_index(drop=True)"
-        )
-
-
-def check_same_rows(*columns: Any) -> None:
-    """Refuse pandas columns whose row labels differ."""
-    indexed = [x.index for x in columns if _is_series(x)]
-    if any(not indexed[0].equals(other) for other in indexed[1:]):
-        raise MetricError(
-            "reference, score, cluster or groups carry different row labels; align them on the "
-            "case id first (for example with .reindex), or pass plain arrays"
-        )
-
-
-def _is_series(values: Any) -> bool:
-    return (
-        hasattr(values, "to_numpy")
-        and hasattr(values, "index")
-        and hasattr(values.index, "is_unique")
-    )

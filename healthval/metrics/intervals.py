@@ -11,6 +11,7 @@ from scipy.special import betaincinv, ndtr, ndtri
 from healthval.errors import MetricError
 from healthval.metrics.estimate import Estimate, not_estimable
 from healthval.metrics.inputs import Floats, Ints
+from healthval.metrics.parameters import check_choice, check_kind, read_count, read_number
 
 Interval = Literal["wilson", "clopper-pearson"]
 
@@ -23,10 +24,12 @@ class Sample:
     n_events: int
     level: float = 0.95
 
+    def __post_init__(self) -> None:
+        check_level(self.level)
+
     @property
     def z(self) -> float:
         """Normal quantile of the two-sided level."""
-        check_level(self.level)
         return float(ndtri((1 + self.level) / 2))
 
     def none(self, reason: str, method: str) -> Estimate:
@@ -35,9 +38,13 @@ class Sample:
             reason, method=method, n=self.n, n_events=self.n_events, level=self.level
         )
 
-    def bare(self, value: float, method: str, *, se: float | None = None) -> Estimate:
-        """Build an estimate without an interval."""
-        return Estimate(float(value), None, None, se, self.level, method, self.n, self.n_events)
+    def bare(
+        self, value: float, method: str, *, se: float | None = None, reason: str | None = None
+    ) -> Estimate:
+        """Build an estimate without an interval, for a reason where it should have one."""
+        return Estimate(
+            float(value), None, None, se, self.level, method, self.n, self.n_events, reason
+        )
 
     def given(
         self, value: float, bounds: tuple[float, float], se: float | None, method: str
@@ -66,7 +73,7 @@ class Sample:
 
 def check_level(level: float) -> None:
     """Refuse a confidence level that is not strictly between 0 and 1."""
-    if not 0 < level < 1:
+    if not 0 < read_number(level, "level") < 1:
         raise MetricError("level must lie strictly between 0 and 1, for example 0.95")
 
 
@@ -82,12 +89,11 @@ def two_sided_p(z: float) -> float:
 
 def wilson(k: float, n: float, z: float) -> tuple[float, float]:
     """Score interval for a proportion (Wilson 1927); `k` and `n` may be effective sizes."""
-    if k < n / 2:
-        lo, hi = wilson(n - k, n, z)
-        return 1 - hi, 1 - lo
     p = k / n
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    if k < n / 2:  # the bounds' product is p^2 / (1 + z^2 / n): no digit is lost to a difference
+        return p**2 / (1 + z**2 / n) / (centre + half), centre + half
     return centre - half, 1.0 if k == n else centre + half
 
 
@@ -121,11 +127,11 @@ def proportion(k: int, n: int, *, interval: Interval = "wilson", level: float = 
     >>> print(proportion(201, 212))
     0.948 (95% CI 0.909 to 0.971)
     """
-    if not 0 <= k <= n:
+    k, n = read_count(k, "k"), read_count(n, "n")
+    if k > n:
         raise MetricError("a proportion needs counts 0 <= k <= n")
     sample = Sample(n, k, level)
-    if interval not in ("wilson", "clopper-pearson"):
-        raise MetricError("interval must be 'wilson' or 'clopper-pearson'")
+    check_choice(interval, ("wilson", "clopper-pearson"), "interval")
     if n == 0:
         return sample.none("no case in the denominator", interval)
     z = sample.z
@@ -174,9 +180,21 @@ class Bootstrap:
     reps: int = 2000
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        read_count(self.seed, "seed")
+        if read_count(self.reps, "reps") < 2:
+            raise MetricError("reps must be at least 2")
+
     def rng(self) -> np.random.Generator:
         """Make a fresh generator: the same seed gives the same bits."""
         return np.random.Generator(np.random.PCG64(self.seed))
+
+
+def read_plan(bootstrap: Bootstrap | None, reps: int = 2000) -> Bootstrap:
+    """Give the caller's bootstrap, or one of so many replicates from seed 0."""
+    plan = Bootstrap(reps) if bootstrap is None else bootstrap
+    check_kind(plan, Bootstrap, "bootstrap")
+    return plan
 
 
 def quantiles(values: Floats, q: tuple[float, ...]) -> tuple[Floats, ...]:

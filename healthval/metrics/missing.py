@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from healthval.errors import MetricError
+from healthval.metrics.columns import check_rows, missing_rows, read_column
 from healthval.metrics.confusion import check_threshold
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import (
     Bools,
     Floats,
     check_probabilities,
-    is_missing,
     read_reference,
     read_scores,
 )
@@ -73,6 +73,7 @@ def missing_bounds(reference: ArrayLike, score: ArrayLike, threshold: float) -> 
     [0.3333333333333333, 1.0]
     """
     check_threshold(threshold)
+    check_rows(reference, score)
     truth, known = _with_gaps(reference)
     values, scored = _scores_with_gaps(score)
     if truth.size != values.size:
@@ -122,23 +123,24 @@ def _count(mask: Bools) -> int:
     return int(np.count_nonzero(mask))
 
 
-def _gaps(values: Any) -> tuple[NDArray[Any], Bools]:
-    array = np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values, dtype=object)
-    if array.ndim != 1:
-        raise MetricError("give one value per case, missing ones as None or NaN")
-    return array, np.array([not is_missing(item) for item in array], dtype=np.bool_)
-
-
 def _with_gaps(reference: ArrayLike) -> tuple[Bools, Bools]:
-    array, known = _gaps(reference)
+    array = read_column(reference, "reference")
+    known = _known(array)
     truth = np.zeros(array.size, np.bool_)
     truth[known] = read_reference(array[known])
     return truth, known
 
 
 def _scores_with_gaps(score: ArrayLike) -> tuple[Floats, Bools]:
-    array, scored = _gaps(score)
+    array = read_column(score, "score")
+    scored = _known(array)
     values = np.zeros(array.size)
     values[scored] = read_scores(array[scored])
     check_probabilities(values)
     return values, scored
+
+
+def _known(array: NDArray[Any]) -> Bools:
+    known = np.ones(array.size, np.bool_)
+    known[missing_rows(array)] = False
+    return known

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from healthval.errors import MetricError, SingleClassError
+from healthval.metrics.columns import check_rows, read_array, read_column
 from healthval.metrics.comparison import kappa_of
-from healthval.metrics.discrimination import auroc_of
+from healthval.metrics.discrimination import auroc_of, warn_if_inverted
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.influence import auroc_parts
 from healthval.metrics.inputs import (
@@ -68,6 +69,11 @@ def multiclass(
     MetricError
         If labels, scores or classes do not fit together.
 
+    Warns
+    -----
+    DirectionWarning
+        If the whole interval of a class against the rest lies below 1/2.
+
     References
     ----------
     Hand and Till 2001 Mach Learn 45:171; variances by placement values as in DeLong 1988.
@@ -78,6 +84,7 @@ def multiclass(
     >>> multiclass([0, 1, 2, 0, 1, 2], p).hand_till.value
     1.0
     """
+    check_rows(labels, scores, cluster=cluster)
     matrix = _read_matrix(scores)
     codes = _read_codes(labels, matrix.shape, classes)
     owner = np.arange(codes.size) if cluster is None else read_cluster(cluster, codes.size)
@@ -86,6 +93,8 @@ def multiclass(
         _against_rest(codes, matrix, k, None if cluster is None else owner)
         for k in range(matrix.shape[1])
     )
+    for one in each:
+        warn_if_inverted(one)
     shares = np.bincount(codes, minlength=len(each)) / codes.size
     cell = codes * len(each) + matrix.argmax(axis=1)
     table = np.bincount(cell, minlength=len(each) ** 2).reshape(len(each), len(each))
@@ -109,7 +118,7 @@ def multiclass(
 
 
 def _read_matrix(scores: ArrayLike) -> Floats:
-    matrix = np.asarray(scores)
+    matrix = read_array(scores, "scores")
     if matrix.ndim != 2 or matrix.shape[1] < 2:
         raise MetricError("scores need one row per case and one column per class (at least 2)")
     columns = [read_scores(column) for column in matrix.T]
@@ -128,14 +137,19 @@ def _read_matrix(scores: ArrayLike) -> Floats:
 def _read_codes(
     labels: ArrayLike, shape: tuple[int, ...], classes: Sequence[Any] | None
 ) -> NDArray[np.int64]:
-    given = np.asarray(labels)
-    if given.shape != (shape[0],):
+    given = read_column(labels, "labels")
+    if given.size != shape[0]:
         raise MetricError(f"labels need one value for each of {shape[0]} cases")
-    names = list(range(shape[1]) if classes is None else classes)
+    names = list(range(shape[1])) if classes is None else read_column(classes, "classes").tolist()
     if len(names) != shape[1]:
         raise MetricError(f"{len(names)} classes are named but scores have {shape[1]} columns")
-    place = {name: code for code, name in enumerate(names)}
-    codes = np.array([place.get(label, -1) for label in given.tolist()], np.int64)
+    try:
+        place = {name: code for code, name in enumerate(names)}
+        codes = np.array([place.get(label, -1) for label in given.tolist()], np.int64)
+    except TypeError:
+        raise MetricError("labels and classes must be plain texts or numbers") from None
+    if len(place) < len(names):
+        raise MetricError(f"{len(names) - len(place)} classes are named twice")
     if (codes < 0).any():
         row = int(np.flatnonzero(codes < 0)[0])
         raise MetricError(
@@ -163,7 +177,7 @@ def _hand_till(codes: NDArray[np.int64], matrix: Floats, owner: Ints, sample: Sa
             total += auc
             influence[rows] += part
     scale = 1 / (2 * len(pairs))
-    return _from_influence(total * scale, influence * scale, owner, sample)
+    return _from_influence(total * scale, influence * scale, (codes, owner), sample)
 
 
 def _averaged(
@@ -175,14 +189,21 @@ def _averaged(
         auc, part = auroc_parts(codes == k, matrix[:, k])
         total += weight * auc
         influence += weight * part
-    return _from_influence(total, influence, owner, sample)
+    return _from_influence(total, influence, (codes, owner), sample)
 
 
-def _from_influence(value: float, influence: Floats, owner: Ints, sample: Sample) -> Estimate:
+def _from_influence(
+    value: float, influence: Floats, who: tuple[NDArray[np.int64], Ints], sample: Sample
+) -> Estimate:
+    codes, owner = who
     totals = np.bincount(owner, weights=influence)
     variance = float(np.sum(totals**2)) * totals.size / max(totals.size - 1, 1)
+    if min(np.unique(owner[codes == k]).size for k in np.unique(codes)) < 2:
+        reason = "a class has a single case or patient: no interval"
+        return sample.bare(value, "placements", reason=reason)
     if variance == 0 or not 0 < value < 1:
-        return sample.bare(value, "placements")
+        reason = "at 0 or 1, or without variation in these cases: no interval"
+        return sample.bare(value, "placements", reason=reason)
     return sample.logit(value, math.sqrt(variance), "placements logit")
 
 

@@ -1,6 +1,6 @@
 """Everything a report needs about one binary score, from one sort: `evaluate`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from healthval.metrics.discrimination import (
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Cases, read_cases, read_probability_cases
 from healthval.metrics.intervals import Bootstrap, Sample, clustered_proportion, proportion
+from healthval.metrics.parameters import read_one_or_more
 from healthval.metrics.ranktable import RankTable
 from healthval.metrics.result import Evaluation, ScoreHistogram, ThresholdResult
 from healthval.metrics.subgroup import by_level, read_groups
@@ -34,7 +35,7 @@ def evaluate(  # noqa: PLR0913  # the six things a plan fixes
     reference: ArrayLike,
     score: ArrayLike,
     *,
-    thresholds: tuple[float, ...] = (0.5,),
+    thresholds: float | Sequence[float] = (0.5,),
     groups: Any = None,
     cluster: ArrayLike | None = None,
     seed: int = 0,
@@ -48,7 +49,7 @@ def evaluate(  # noqa: PLR0913  # the six things a plan fixes
     ----------
     reference : bool or 0/1 array, shape (n_cases,)
     score : probability array, shape (n_cases,)
-    thresholds : pre-specified decision thresholds; subgroups are judged at the first
+    thresholds : pre-specified decision thresholds, or one; subgroups are judged at the first
     groups : a Series or array of levels, or a dict or DataFrame of several variables
     cluster : patient of each case; required where a patient owns several cases
     seed : of the bootstrap band of the decision curve
@@ -92,13 +93,15 @@ def evaluate(  # noqa: PLR0913  # the six things a plan fixes
             cases, _decision_grid(fixed), Bootstrap(500, seed), table=table
         ),
         histogram=histogram(table),
-        subgroups=by_level(cases, read_groups(groups, cases.n, reference), fixed[0]),
+        subgroups=by_level(
+            cases, read_groups(groups, cases.n, reference, score, cluster=cluster), fixed[0]
+        ),
     )
 
 
-def read_decision_thresholds(thresholds: tuple[float, ...]) -> tuple[float, ...]:
+def read_decision_thresholds(thresholds: float | Sequence[float]) -> tuple[float, ...]:
     """One to 20 distinct probabilities."""
-    fixed = tuple(float(t) for t in thresholds)
+    fixed = tuple(read_one_or_more(thresholds, "thresholds").tolist())
     for threshold in fixed:
         check_threshold(threshold)
     if not 1 <= len(fixed) <= MAX_POINTS or len(set(fixed)) < len(fixed):
@@ -187,8 +190,10 @@ def data_derived_threshold(
     table = RankTable.from_scores(cases.reference, cases.score)
     specificity, missed = table.cum_neg / table.n_neg, table.cum_pos / table.n_pos
     best = int(np.argmax((specificity - missed)[:-1])) if table.score.size > 1 else 0
-    upper = table.score[min(best + 1, table.score.size - 1)]
-    found = threshold_result(cases, float((table.score[best] + upper) / 2), origin="data-derived")
+    lower, upper = (float(table.score[i]) for i in (best, min(best + 1, table.score.size - 1)))
+    middle = (lower + upper) / 2
+    at = middle if lower < middle <= upper else upper  # of neighbouring floats it is the lower one
+    found = threshold_result(cases, at, origin="data-derived")
     if table.score[0] >= 0 and table.score[-1] <= 1:
         return found
     none = Sample(cases.n, cases.n_events).none("the score is not a probability", "wald")

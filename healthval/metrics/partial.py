@@ -4,10 +4,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
+from healthval.metrics.columns import read_numbers
 from healthval.metrics.discrimination import check_both_classes
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Floats, Ints, read_cases
+from healthval.metrics.inputs import Cases, Floats, Ints, read_cases
 from healthval.metrics.intervals import Bootstrap, Sample, percentile
+from healthval.metrics.parameters import read_flag
 from healthval.metrics.ranktable import RankTable
 from healthval.metrics.resampling import resampled_tables
 
@@ -55,6 +57,7 @@ def partial_auroc(  # noqa: PLR0913  # the range may be given on either axis
     0.75
     """
     bounds, horizontal = _range(fpr, tpr)
+    corrected = read_flag(corrected, "corrected")
     cases = read_cases(reference, score, cluster)
     check_both_classes(cases, "partial AUROC")
     table = RankTable.from_scores(cases.reference, cases.score)
@@ -67,15 +70,29 @@ def partial_auroc(  # noqa: PLR0913  # the range may be given on either axis
     reps = np.array([area(*counts) for counts in resampled_tables(cases, Bootstrap())])
     sample = Sample(cases.n, cases.n_events)
     method = "bootstrap percentile" + (" (mcclish)" if corrected else "")
+    reason = _without_interval(cases, reps)
+    if reason is not None:
+        return sample.bare(value, method, reason=reason)
     lo, hi = percentile(reps, sample.level)
     return sample.given(value, (min(lo, value), max(hi, value)), float(reps.std(ddof=1)), method)
+
+
+def _without_interval(cases: Cases, reps: Floats) -> str | None:
+    if cases.smaller_class < 2:
+        return "a class has a single case or patient: no interval"
+    if np.ptp(reps) < 1e-12:
+        return "every replicate is alike: no interval"
+    return None
 
 
 def _range(fpr: Range | None, tpr: Range | None) -> tuple[Range, bool]:
     given = fpr if fpr is not None else tpr
     if given is None or (fpr is not None and tpr is not None):
         raise MetricError("give exactly one of fpr=(low, high) and tpr=(low, high)")
-    low, high = float(given[0]), float(given[1])
+    bounds = read_numbers(given, "the range")
+    if bounds.size != 2:
+        raise MetricError("the range needs two numbers, low and high")
+    low, high = bounds.tolist()
     if not 0 <= low < high <= 1:
         raise MetricError("the range needs 0 <= low < high <= 1")
     return (low, high), fpr is not None

@@ -8,11 +8,14 @@ import numpy as np
 from scipy.special import bdtr
 
 from healthval.errors import MetricError
+from healthval.metrics.columns import read_numbers
 from healthval.metrics.estimate import Estimate
+from healthval.metrics.parameters import check_kind, read_count, read_flag, read_number
 from healthval.metrics.result import Evaluation
 
 Z = 1.96  # as printed in the source, so that published sizes are met
 NODES = 200
+NARROWEST = 1e-9  # a width below is out of reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ def required_sample_size(  # noqa: PLR0913  # the assumptions of the source
     Raises
     ------
     MetricError
-        If an assumption is outside its range or missing.
+        If an assumption is outside its range or missing, or a width is out of reach with it.
 
     References
     ----------
@@ -80,8 +83,10 @@ def required_sample_size(  # noqa: PLR0913  # the assumptions of the source
     >>> round(size.oe, 2), round(size.c_statistic, 1), round(size.slope, 1), size.n
     (905.06, 4251.4, 4553.9, 4554)
     """
-    want = precision or Precision()
-    _check(prevalence, c_statistic, lp_sd, want)
+    want = Precision() if precision is None else precision
+    _check(prevalence, c_statistic, (lp_mean, lp_sd), want)
+    if action is not None:
+        _check_action(action)
     if want.net_benefit is not None and action is None:
         raise MetricError("a width for the net benefit needs action=Action(...)")
     oe = slope = c = benefit = None
@@ -96,29 +101,53 @@ def required_sample_size(  # noqa: PLR0913  # the assumptions of the source
     known = [size for size in (oe, slope, c, benefit) if size is not None]
     if not known:
         raise MetricError("name at least one width in precision")
+    if not math.isfinite(max(known)):
+        raise MetricError("a width in precision is out of reach; give a larger one")
     n = math.ceil(max(known))
-    return SampleSize(n, math.ceil(n * prevalence), oe, slope, c, benefit)
+    events = math.ceil(n * prevalence * (1 - 1e-14))  # 300 * 0.07 is a little more than 21
+    return SampleSize(n, events, oe, slope, c, benefit)
 
 
-def _check(prevalence: float, c_statistic: float, lp_sd: float, want: Precision) -> None:
-    if not 0 < prevalence < 1:
+def _check(prevalence: float, c_statistic: float, lp: tuple[float, float], want: Precision) -> None:
+    if not 0 < read_number(prevalence, "prevalence") < 1:
         raise MetricError("prevalence must lie strictly between 0 and 1")
-    if not 0.5 < c_statistic < 1:
+    if not 0.5 < read_number(c_statistic, "c_statistic") < 1:
         raise MetricError("c_statistic must lie strictly between 0.5 and 1")
-    if not lp_sd > 0:
-        raise MetricError("lp_sd must be positive")
-    widths = (want.oe, want.slope, want.c_statistic, want.net_benefit)
-    if any(width is not None and not width > 0 for width in widths):
-        raise MetricError("every width in precision must be positive")
+    if not math.isfinite(read_number(lp[0], "lp_mean")):
+        raise MetricError("lp_mean must be finite")
+    if not 0 < read_number(lp[1], "lp_sd") < math.inf:
+        raise MetricError("lp_sd must be positive and finite")
+    check_kind(want, Precision, "precision")
+    for name in ("oe", "slope", "c_statistic", "net_benefit"):
+        width = getattr(want, name)
+        if (
+            width is not None
+            and not NARROWEST <= read_number(width, f"precision.{name}") < math.inf
+        ):
+            raise MetricError(f"precision.{name} must be finite and at least {NARROWEST}")
+    if want.c_statistic is not None and want.c_statistic >= 1:
+        raise MetricError("precision.c_statistic must be below 1, the whole width of the scale")
+
+
+def _check_action(action: Action) -> None:
+    check_kind(action, Action, "action")
+    for name in ("threshold", "sensitivity", "specificity"):
+        if not 0 <= read_number(getattr(action, name), f"action.{name}") <= 1:
+            raise MetricError(f"action.{name} must be a probability")
+    if action.threshold in (0, 1):
+        raise MetricError("action.threshold must lie strictly between 0 and 1")
 
 
 def _information_per_case(lp_mean: float, lp_sd: float) -> float:
     """Variance of the calibration slope times n, when the model is well calibrated."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
     lp = lp_mean + lp_sd * nodes
-    p = 1 / (1 + np.exp(-lp))
+    with np.errstate(over="ignore"):
+        p = 1 / (1 + np.exp(-lp))
     w = weights / weights.sum() * p * (1 - p)
     a, ab, b = float(w.sum()), float((w * lp).sum()), float((w * lp**2).sum())
+    if not 0 < a * b - ab**2 < math.inf:
+        raise MetricError("lp_mean and lp_sd leave no event or no non-event to expect; check both")
     return a / (a * b - ab**2)
 
 
@@ -132,13 +161,15 @@ def _for_c(prevalence: float, c: float, width: float) -> float:
         variance = c * (1 - c) * spread / (n**2 * prevalence * (1 - prevalence))
         return variance - (width / (2 * Z)) ** 2
 
+    if excess(2.0) <= 0:
+        return 2.0
+    if excess(1e12) > 0:
+        raise MetricError("precision.c_statistic is out of reach; give a larger width")
     return float(brentq(excess, 2.0, 1e12, xtol=1e-9, rtol=1e-13))
 
 
 def _for_net_benefit(prevalence: float, action: Action, width: float) -> float:
     se, sp = action.sensitivity, action.specificity
-    if not (0 < action.threshold < 1 and 0 <= se <= 1 and 0 <= sp <= 1):
-        raise MetricError("threshold, sensitivity and specificity are probabilities")
     w = (1 - prevalence) / prevalence * action.threshold / (1 - action.threshold)
     variance = se * (1 - se) / prevalence + w**2 * sp * (1 - sp) / (1 - prevalence)
     variance += w**2 * (1 - sp) ** 2 / (prevalence * (1 - prevalence))
@@ -158,6 +189,7 @@ def achieved_precision(result: Evaluation) -> Precision:
     >>> round(achieved_precision(evaluate(rng.uniform(size=500) < p, p)).c_statistic, 2)
     0.07
     """
+    check_kind(result, Evaluation, "result")
     benefit = _width(result.thresholds[0].net_benefit)
     prevalence = result.n_events / result.n
     return Precision(
@@ -196,8 +228,10 @@ def expected_suppressed_cells(
     >>> round(expected_suppressed_cells(200, [0.05, 0.4, 0.01, 0.54]), 2)
     1.45
     """
-    p = np.asarray(shares, dtype=np.float64)
-    if n < 0 or minimum_cell < 1 or p.ndim != 1 or not np.all((p >= 0) & (p <= 1)):
+    p = read_numbers(shares, "shares")
+    n, minimum_cell = read_count(n, "n"), read_count(minimum_cell, "minimum_cell")
+    zero_is_sensitive = read_flag(zero_is_sensitive, "zero_is_sensitive")
+    if minimum_cell < 1 or not np.all((p >= 0) & (p <= 1)):
         raise MetricError("n and minimum_cell must be counts, shares lie within 0 to 1")
     small = bdtr(min(minimum_cell - 1, n), n, p)
     empty = np.zeros(p.size) if zero_is_sensitive else (1 - p) ** n

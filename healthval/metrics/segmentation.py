@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
+from healthval.metrics.columns import check_rows, read_array, read_column, read_numbers, read_whole
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Bools, Floats, Ints, read_cluster, read_scores
 from healthval.metrics.intervals import Bootstrap, Sample, percentile
+from healthval.metrics.parameters import check_kind, read_number
 from healthval.metrics.resampling import canonical, patient_weights
 
 FALSE_ALARMS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -64,7 +66,7 @@ def segment_case(
     1.0
     """
     a, b = _read_mask(reference, "reference"), _read_mask(prediction, "prediction")
-    sizes = np.asarray(spacing, dtype=np.float64)
+    sizes, tolerance = read_numbers(spacing, "spacing"), read_number(tolerance, "tolerance")
     if a.shape != b.shape or a.ndim not in (2, 3):
         raise MetricError("both masks need the same 2-D or 3-D shape")
     if sizes.shape != (a.ndim,) or not np.all(np.isfinite(sizes) & (sizes > 0)):
@@ -79,7 +81,7 @@ def segment_case(
 
 
 def _read_mask(mask: ArrayLike, name: str) -> Bools:
-    array = np.asarray(mask)
+    array = read_array(mask, f"{name} mask")
     if array.dtype == np.bool_:
         return array
     if array.dtype.kind not in "iuf" or not np.all((array == 0) | (array == 1)):
@@ -151,6 +153,10 @@ def segmentation(
     >>> round(segmentation([one, other, one]).dice.value, 3)
     0.733
     """
+    check_rows(cases, cluster=cluster)
+    cases = read_column(cases, "cases").tolist()
+    for case in cases:
+        check_kind(case, SegmentedCase, "every case")
     if len(cases) < 2:
         raise MetricError("a summary needs at least two cases")
     owner = np.arange(len(cases)) if cluster is None else read_cluster(cluster, len(cases))
@@ -229,14 +235,18 @@ def froc(  # noqa: PLR0913  # three columns of candidates, the cases, and whose 
     >>> found[0][1].value
     1.0
     """
-    total = np.asarray(lesions_per_case, dtype=np.int64)
+    check_rows(score, lesion, cluster=case)
+    check_rows(lesions_per_case, cluster=cluster)
+    total = read_whole(lesions_per_case, "lesions_per_case")
     values, which, where = _read_candidates(score, lesion, case, total)
     hits = _best_hits(values, which, where)
     alarms = which < 0
     order = np.unique(values)[::-1]
     found = _ordered(values[hits], where[hits], order)
     raised = _ordered(values[alarms], where[alarms], order)
-    rates = np.asarray(false_alarms, dtype=np.float64)
+    rates = read_numbers(false_alarms, "false_alarms")
+    if not np.all(rates >= 0):
+        raise MetricError("false_alarms must be numbers from 0")
     ones = np.ones(total.size)
     value = _sensitivity(found, raised, (total, ones), rates)
     plan = Bootstrap(1000)
@@ -259,10 +269,14 @@ def froc(  # noqa: PLR0913  # three columns of candidates, the cases, and whose 
 def _read_candidates(
     score: ArrayLike, lesion: ArrayLike, case: ArrayLike, total: Ints
 ) -> tuple[Floats, Ints, Ints]:
-    values, which, where = read_scores(score), np.asarray(lesion), np.asarray(case)
+    values, which, where = (
+        read_scores(score),
+        read_whole(lesion, "lesion"),
+        read_whole(case, "case"),
+    )
     if not values.shape == which.shape == where.shape:
         raise MetricError("score, lesion and case need one value per candidate")
-    if total.ndim != 1 or total.size < 2 or total.min() < 0 or total.sum() == 0:
+    if total.size < 2 or total.min() < 0 or total.sum() == 0:
         raise MetricError("lesions_per_case needs a count per case, two cases and one lesion")
     if values.size and (where.min() < 0 or where.max() >= total.size):
         raise MetricError("case numbers must point into lesions_per_case")
@@ -271,7 +285,7 @@ def _read_candidates(
         raise MetricError(
             f"{bad.size} candidates name a lesion their case does not have (first at row {bad[0]})"
         )
-    return values, which.astype(np.int64), where.astype(np.int64)
+    return values, which, where
 
 
 def _best_hits(values: Floats, which: Ints, where: Ints) -> Ints:

@@ -6,9 +6,10 @@ import numpy as np
 
 from healthval.errors import MetricError
 from healthval.metrics.calibration import calibration_of, observed_to_expected
+from healthval.metrics.columns import check_rows, is_missing, read_column
 from healthval.metrics.discrimination import auroc_of
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Bools, Cases, check_same_rows, is_missing
+from healthval.metrics.inputs import Bools, Cases
 from healthval.metrics.intervals import Sample, clustered_proportion, proportion
 from healthval.metrics.result import SubgroupResult
 from healthval.metrics.utility import net_benefit_at
@@ -18,11 +19,12 @@ MAX_LEVELS = 64
 Groups = dict[str, np.ndarray]
 
 
-def read_groups(groups: Any, n: int, reference: Any = None) -> Groups:
+def read_groups(groups: Any, n: int, *beside: Any, cluster: Any = None) -> Groups:
     """One variable (array, Series) or several (dict, DataFrame), each a level per case.
 
-    A missing level becomes the level "missing": such cases are shown, not dropped. Where reference
-    and groups carry pandas row labels these must agree.
+    A missing level becomes the level "missing": such cases are shown, not dropped. Where groups
+    and the columns `beside` them carry pandas row labels these must agree, and repeat only with a
+    cluster.
 
     Raises
     ------
@@ -33,18 +35,19 @@ def read_groups(groups: Any, n: int, reference: Any = None) -> Groups:
         return {}
     if hasattr(groups, "columns") and hasattr(groups, "to_numpy"):
         groups = {str(name): groups[name] for name in groups.columns}
-    check_same_rows(reference, *(groups.values() if isinstance(groups, dict) else [groups]))
+    levels = groups.values() if isinstance(groups, dict) else [groups]
+    check_rows(*beside, *levels, cluster=cluster)
     if not isinstance(groups, dict):
         groups = {str(getattr(groups, "name", None) or "group"): groups}
     return {str(name): _levels(str(name), levels, n) for name, levels in groups.items()}
 
 
 def _levels(name: str, levels: Any, n: int) -> np.ndarray:
-    array = levels.to_numpy() if hasattr(levels, "to_numpy") else np.asarray(levels)
-    if array.ndim != 1 or array.size != n:
+    array = read_column(levels, f"subgroup variable {name}")
+    if array.size != n:
         raise MetricError(f"subgroup variable {name} has not one level for each of {n} cases")
-    if array.dtype.kind in "fO":
-        text = np.array(["missing" if is_missing(x) else str(x) for x in array.tolist()])
+    if array.dtype.kind in "fOMm":
+        text = np.array(["missing" if is_missing(x) else str(x) for x in array])
     else:
         text = array.astype(str)
     count = np.unique(text).size

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
+from healthval.metrics.columns import check_rows, read_array, read_numbers
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import (
     Bools,
@@ -20,8 +21,9 @@ from healthval.metrics.inputs import (
     read_reference,
     read_scores,
 )
-from healthval.metrics.intervals import Bootstrap, Sample, percentile
+from healthval.metrics.intervals import Bootstrap, Sample, percentile, read_plan
 from healthval.metrics.logistic import per_cluster
+from healthval.metrics.parameters import check_choice, read_number
 from healthval.metrics.resampling import canonical, patient_weights
 
 
@@ -107,11 +109,15 @@ def survival(  # noqa: PLR0913  # time, event, risk and horizon are one outcome
     >>> 0.9 < found.oe.value < 1.1
     True
     """
-    plan = bootstrap or Bootstrap(500)
-    if np.ndim(horizon) == 0:
-        return _judged(_read(time, event, risk, cluster), float(np.asarray(horizon)), plan, cluster)
-    horizons = np.asarray(horizon, np.float64).ravel()
-    risks = np.asarray(risk)
+    plan = read_plan(bootstrap, 500)
+    if read_array(horizon, "horizon").ndim == 0:
+        at = read_number(horizon, "horizon")
+        return _judged(_read(time, event, risk, cluster), at, plan, cluster)
+    horizons = read_numbers(horizon, "horizon")
+    if np.isnan(horizons).any():
+        raise MetricError("every horizon must be a number")
+    check_rows(time, event, risk, cluster=cluster)
+    risks = read_array(risk, "risk")
     columns = risks.T if risks.ndim == 2 else [risk] * horizons.size
     if not horizons.size or len(columns) != horizons.size:
         raise MetricError("several horizons need one column of risk, or one for each")
@@ -156,8 +162,8 @@ def _from_replicates(sample: Sample, value: float, reps: Floats) -> Estimate:
     method = "ipcw bootstrap percentile"
     if known.size < 100:
         return sample.none("too few replicates can be judged at the horizon", method)
-    if np.ptp(known) == 0:  # a perfect score, or a single patient
-        return sample.bare(value, method)
+    if np.ptp(known) < 1e-12:  # a perfect score, or a single patient
+        return sample.bare(value, method, reason="every replicate is alike: no interval")
     lo, hi = percentile(known, sample.level)
     return sample.given(value, (min(lo, value), max(hi, value)), float(known.std(ddof=1)), method)
 
@@ -196,8 +202,8 @@ def concordance(  # noqa: PLR0913  # time, event and score are one outcome
     >>> concordance([1, 2, 3, 4], [1, 1, 0, 1], [0.9, 0.4, 0.5, 0.1]).value
     0.8
     """
-    if method not in ("harrell", "uno"):
-        raise MetricError("method must be 'harrell' or 'uno'")
+    check_choice(method, ("harrell", "uno"), "method")
+    tau = None if tau is None else read_number(tau, "tau")
     data = _read(time, event, score, cluster)
     return _concordance(data, tau, method, data.sample)
 
@@ -205,6 +211,7 @@ def concordance(  # noqa: PLR0913  # time, event and score are one outcome
 def _read(
     time: ArrayLike, event: ArrayLike, risk: ArrayLike, cluster: ArrayLike | None
 ) -> _FollowUp:
+    check_rows(time, event, risk, cluster=cluster)
     t, e, r = read_scores(time), read_reference(event, "event"), read_scores(risk)
     if not t.size == e.size == r.size or t.size < 2:
         raise MetricError("time, event and risk need one value per case, at least two cases")
@@ -234,8 +241,11 @@ def _concordance(data: _FollowUp, tau: float | None, method: str, sample: Sample
     totals = per_cluster(own, data.owner)
     se = math.sqrt(float(np.sum(totals**2))) / 2
     value = (somers + 1) / 2
+    if np.unique(data.owner[weight > 0]).size < 2:
+        return sample.bare(value, name, reason="a single case or patient has events: no interval")
     if se == 0 or not 0 < value < 1:
-        return sample.bare(value, name)
+        reason = "at 0 or 1, or without variation in these cases: no interval"
+        return sample.bare(value, name, reason=reason)
     return sample.logit(value, se, f"{name} logit")
 
 

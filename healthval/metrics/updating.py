@@ -9,9 +9,18 @@ from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Bools, Cases, Floats, Ints, read_probability_cases
-from healthval.metrics.intervals import Bootstrap, Sample, percentile
+from healthval.metrics.inputs import (
+    Bools,
+    Cases,
+    Floats,
+    Ints,
+    check_probabilities,
+    read_probability_cases,
+    read_scores,
+)
+from healthval.metrics.intervals import Bootstrap, Sample, percentile, read_plan
 from healthval.metrics.logistic import NotEstimable, fit_logistic, logit, sigmoid
+from healthval.metrics.parameters import check_choice
 from healthval.metrics.resampling import canonical_cases, patient_weights
 
 Method = Literal["in-the-large", "logistic", "isotonic"]
@@ -35,11 +44,22 @@ class Update:
     brier_gain: Estimate
 
     def apply(self, score: ArrayLike) -> Floats:
-        """Update scores of new cases."""
-        values = np.asarray(score, dtype=np.float64)
+        """Update scores of new cases: probabilities, none of them missing.
+
+        Raises
+        ------
+        MetricError
+            If a score is missing or outside 0 to 1.
+        """
+        values = read_scores(score)
+        check_probabilities(values)
+        return self._updated(values)
+
+    def _updated(self, values: Floats) -> Floats:
         if self.intercept is None or self.slope is None:
             return np.array(self.steps)[np.minimum((values * BINS).astype(np.int64), BINS - 1)]
-        return sigmoid(self.intercept + self.slope * logit(values))
+        with np.errstate(divide="ignore"):  # the logit of exactly 0 or 1 is infinite
+            return sigmoid(self.intercept + self.slope * logit(values))
 
 
 def recalibrate(
@@ -77,8 +97,7 @@ def recalibrate(
     >>> update.brier_gain.lo > 0
     True
     """
-    if method not in ("in-the-large", "logistic", "isotonic"):
-        raise MetricError("method must be 'in-the-large', 'logistic' or 'isotonic'")
+    check_choice(method, ("in-the-large", "logistic", "isotonic"), "method")
     cases = canonical_cases(read_probability_cases(reference, score, cluster))
     if cases.n_events in (0, cases.n):
         raise MetricError(f"recalibration needs both classes; {cases.n_events} of {cases.n} events")
@@ -92,7 +111,7 @@ def recalibrate(
     except NotEstimable as reason:
         raise MetricError(f"recalibration cannot be fitted: {reason}") from None
     gain = _gain(fitted, cases.reference, cases.score)
-    optimism, spread = _optimism(cases, method, bootstrap or Bootstrap(200))
+    optimism, spread = _optimism(cases, method, read_plan(bootstrap, 200))
     sample = Sample(cases.n, cases.n_events)
     lo, hi = percentile(spread, sample.level)
     corrected = gain - float(optimism.mean())
@@ -141,7 +160,7 @@ def _violates(before: list[float], after: list[float]) -> bool:
 
 
 def _gain(fitted: Fitted, reference: Bools, score: Floats) -> float:
-    updated = Update("", *fitted, math.nan, _NO_ESTIMATE).apply(score)
+    updated = Update("", *fitted, math.nan, _NO_ESTIMATE)._updated(score)
     return float(np.mean((reference - score) ** 2) - np.mean((reference - updated) ** 2))
 
 

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from healthval.errors import MetricError
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Cases, Floats, Ints, read_probability_cases
-from healthval.metrics.intervals import Bootstrap, Sample, quantiles
+from healthval.metrics.intervals import Bootstrap, Sample, quantiles, read_plan
 from healthval.metrics.logistic import dot, per_cluster
+from healthval.metrics.parameters import read_one_or_more
 from healthval.metrics.ranktable import RankTable
 from healthval.metrics.resampling import canonical, patient_weights
 
@@ -121,13 +122,13 @@ def net_benefit(
     [0.4375 0.25  ] [0.375 0.   ]
     """
     cases = read_probability_cases(reference, score, cluster)
-    return net_benefit_of(cases, read_thresholds(thresholds), bootstrap or Bootstrap(500))
+    return net_benefit_of(cases, read_thresholds(thresholds), read_plan(bootstrap, 500))
 
 
 def read_thresholds(thresholds: ArrayLike) -> Floats:
     """Ascending, distinct, within [0, 1)."""
-    values = np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
-    if values.ndim != 1 or not values.size or not np.all((values >= 0) & (values < 1)):
+    values = read_one_or_more(thresholds, "thresholds")
+    if not values.size or not np.all((values >= 0) & (values < 1)):
         raise MetricError("thresholds must be probabilities from 0 to below 1")
     if np.any(np.diff(values) <= 0):
         raise MetricError("thresholds must ascend without repeats")

@@ -121,7 +121,9 @@ def test_counts_that_cannot_be_pooled_are_refused_by_row_and_not_quoted(rows, sa
     assert "71828" not in str(caught.value)
 
 
-@pytest.mark.parametrize("choice", [{"method": "poisson"}, {"nodes": 0}, {"nodes": 52}])
+@pytest.mark.parametrize(
+    "choice", [{"method": "poisson"}, {"nodes": 0}, {"nodes": 52}, {"nodes": 2.5}, {"nodes": "9"}]
+)
 def test_an_unknown_model_is_refused(choice):
     with pytest.raises(MetricError):
         bivariate([(9, 1, 1, 9)] * 4, **choice)

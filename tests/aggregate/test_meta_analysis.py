@@ -82,6 +82,29 @@ def test_below_three_sites_no_interval_and_below_five_no_prediction(k, ci, predi
     assert (r.probability_between(-1, 1) is not None) == prediction
 
 
+@pytest.mark.parametrize("k", [1, 2])
+def test_below_three_sites_the_mean_comes_without_interval_and_says_why(k):
+    r = meta_analysis([0.1, 0.9][:k], [0.2] * k)
+    assert (r.ci, r.prediction) == (None, None)
+    assert r.reason == f"{k} of at least 3 sites: no interval of the pooled mean"
+
+
+wild = st.floats(-1e50, 1e50) | st.floats(-3, 3)
+
+
+@given(
+    st.lists(st.tuples(wild, st.floats(1e-50, 1e50) | variance), min_size=3, max_size=8), methods
+)
+@settings(deadline=None)
+def test_what_is_pooled_is_finite_or_refused(network, method):
+    try:
+        r = meta_analysis(*split(network), method=method)
+    except MetricError:
+        return
+    numbers = (r.mu, r.se, r.tau2, r.i2, r.q, r.q_p, *(r.ci or ()), *(r.tau2_ci or ()), *(r.i2_ci or ()), *(r.prediction or ()), *r.weights)  # fmt: skip
+    assert np.all(np.isfinite(numbers))
+
+
 @pytest.mark.parametrize(
     ("estimates", "variances", "says"),
     [
@@ -92,11 +115,15 @@ def test_below_three_sites_no_interval_and_below_five_no_prediction(k, ci, predi
         ([0.1] * 3, [0.1, 0.0, -1.0], "2 of 3 variances are not above zero (first at row 1)"),
         (["271828canary", 1.0], [0.1, 0.1], "estimates: not all are numbers"),
         ([[0.1]], [[0.1]], "2 dimensions"),
+        ([10**400, 1, 2], [0.1] * 3, "estimates: not all are numbers"),
+        ([1e200, -1e200, 0], [1] * 3, "2 of 3 estimates are beyond 1e50 (first at row 0)"),
+        ([0.1, 0.2, 0.3], [5e-324] * 3, "3 of 3 variances are beyond 1e50 or below 1e-50"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_pooled_is_refused_by_place_and_quotes_no_value(estimates, variances, says):
     with pytest.raises(MetricError) as caught:
         meta_analysis(estimates, variances)
+    assert isinstance(caught.value, ValueError)
     assert says in str(caught.value)
     assert "271828" not in str(caught.value)
     assert caught.value.__cause__ is None
@@ -104,7 +131,7 @@ def test_what_cannot_be_pooled_is_refused_by_place_and_quotes_no_value(estimates
 
 
 @pytest.mark.parametrize(
-    "choice", [{"method": "XX"}, {"test": "t"}, {"level": 1.0}, {"level": 0.0}]
+    "choice", [{"method": "XX"}, {"test": "t"}, {"level": 1.0}, {"level": 0.0}, {"level": "0.95"}]
 )
 def test_an_unknown_choice_is_refused(choice):
     with pytest.raises(MetricError):

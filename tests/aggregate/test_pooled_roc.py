@@ -140,6 +140,9 @@ def test_edges_with_counts_are_read_as_bins():
     [
         ([], "no histogram"),
         ([[]], "row 0: no bins"),
+        ([None], "row 0: need bins"),
+        (["canary-271828"], "row 0: need bins"),
+        ([[Bin(0, 1, 10**400, 4)]], "row 0: not a number"),
         ([[Bin(0, 1, "suppressed", 3)]], "row 0: suppressed"),
         ([[Bin(0, 0.6, 1, 1), Bin(0.5, 1, 1, 1)]], "row 0: bins must follow"),
         ([[Bin(0, 1, 4, 4)], [Bin(0.5, 0.5, 1, 1)]], "row 1: bins must follow"),
