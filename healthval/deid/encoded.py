@@ -7,7 +7,8 @@ import io
 import mmap
 import zlib
 from collections.abc import Callable
-from functools import cached_property, partial
+from contextlib import suppress
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,10 +16,9 @@ from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.dataset import Dataset
 
 from healthval.deid.gathered import Gathered
-from healthval.deid.wire import Leaf, Reader
+from healthval.deid.wire import CHARSET, Leaf, Reader
 from healthval.errors import UsageError
 
-_CHARSET: Final = 0x00080005
 _PIXEL_GROUP: Final = (b"\xe0\x7f", b"\x7f\xe0")
 _SYNTAX: Final = b"\x02\x00\x10\x00UI"
 _IMPLICIT, _BIG, _DEFLATED = b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.2", b"1.2.840.10008.1.2.1.99"
@@ -26,16 +26,17 @@ _GE_BIG = b"1.2.840.113619.5.2"
 
 
 class Encoded:
-    """Bytes before the data set (preamble, meta), and those of the data set up to its pixels.
+    """Bytes before the data set (preamble, meta), and those of the data set but for its pixels.
 
-    `pixels` is the buffer with the pixel data, where they start and where they end, when they
-    are compressed, else None. Values are located when they are first asked for.
+    `pixels` is a buffer, where the bytes of the pixels start in it and where they end, None if
+    there are none. Values are located when they are first asked for.
     """
 
     def __init__(
-        self, prefix: bytes, data: Any, located: Callable[[], Reader | Gathered], *, start: int = 0
+        self, data: Any, located: Callable[[], Reader | Gathered], *, start: int = 0
     ) -> None:
-        self.prefix = prefix
+        self.preamble = b""
+        self.meta: Encoded | None = None
         self.pixels: tuple[Any, int, int] | None = None
         self._data, self._start = data, start
         self._locate = located
@@ -45,52 +46,68 @@ class Encoded:
         return self._locate()
 
     def find_pixels(self) -> None:
-        """Locate compressed pixels behind the header."""
+        """Locate the pixels within the bytes."""
         if self._reader.pixels is not None:
-            value = self._reader.pixels[1]
-            if bytes(self._data[value - 4 : value]) == b"\xff\xff\xff\xff":
-                self.pixels = (self._data, value, len(self._data))
+            self.pixels = (self._data, *self._reader.pixels[1:])
 
     @property
     def leaves(self) -> list[Leaf]:
         """Every value that is no sequence."""
         return self._reader.leaves
 
-    @property
-    def stopped(self) -> int | None:
-        """Where the bytes stopped making sense, None when all were read."""
-        return self._reader.stopped
-
     @cached_property
     def header(self) -> bytes:
-        """Everything up to the pixels, to search in."""
-        end = len(self._data)
-        if any(self._data.find(g) >= 0 for g in _PIXEL_GROUP) and self._reader.pixels:
-            end = self._reader.pixels[0]
-        return bytes(self._data[self._start : end])
+        """Everything but the pixels, to search in."""
+        data, start = self._data, self._start
+        if isinstance(data, bytes) and not any(group in data for group in _PIXEL_GROUP):
+            return data[start:]
+        if self._reader.pixels is None:
+            return bytes(data[start:])
+        at, _, end = self._reader.pixels
+        return bytes(data[start:at]) + b"\xff" + bytes(data[end:])
 
-    def rest(self) -> bytes:
-        """Bytes behind the point where they stopped making sense."""
-        return b"" if self.stopped is None else bytes(self._data[self.stopped :])
+    def rest(self) -> list[str]:
+        """Bytes behind the point where they stopped making sense, in every likely reading."""
+        at = self._reader.stopped
+        return [] if at is None else _readings(bytes(self._data[at:]), b"")
 
-    @cached_property
-    def charsets(self) -> list[str]:
-        """Python codecs of the file's character sets."""
-        return _charsets(next((self.value(one) for one in self.leaves if one.path == (_CHARSET,)), b""))  # fmt: skip
+    @property
+    def codecs(self) -> tuple[str, ...]:
+        """Python codecs of the character sets at every depth."""
+        return _all_codecs(frozenset([leaf.charset for leaf in self.leaves]))
 
     def value(self, leaf: Leaf) -> bytes:
         """Return the bytes of a value."""
         return bytes(self._data[leaf.start : leaf.end])
 
     def text(self, leaf: Leaf) -> str:
-        """Decode a value with the file's character sets; latin-1 where they fail."""
-        value = self.value(leaf)
-        if value.isascii() and b"\x1b" not in value:
-            return value.decode("ascii")
-        try:
-            return decode_bytes(value, self.charsets, {0x5E, 0x3D, 0x5C})
-        except (LookupError, ValueError):
-            return value.decode("latin-1")
+        """Decode a value with the nearest character set; latin-1 where it fails."""
+        return _decoded(self.value(leaf), leaf.charset)
+
+    def readings(self, leaf: Leaf) -> list[str]:
+        """Decode a value as `text` does, and in every other likely way."""
+        return _readings(self.value(leaf), leaf.charset)
+
+
+def _decoded(value: bytes, charset: bytes) -> str:
+    if value.isascii() and b"\x1b" not in value:
+        return value.decode("ascii")
+    try:
+        return decode_bytes(value, _codecs(charset), {0x5E, 0x3D, 0x5C})
+    except (LookupError, ValueError):
+        return value.decode("latin-1")
+
+
+def _readings(value: bytes, charset: bytes) -> list[str]:
+    """Decode as declared, as UTF-8, and without the escapes that a declared set demands."""
+    declared = _decoded(value, charset)
+    if value.isascii():
+        return [declared]
+    found = {declared: None}
+    for codec in ("utf-8", *_codecs(charset)):
+        with suppress(ValueError, LookupError):
+            found[value.decode(codec)] = None
+    return list(found)
 
 
 def encode(thing: Any, only: frozenset[int] | None = None) -> Encoded:
@@ -117,18 +134,23 @@ def encode(thing: Any, only: frozenset[int] | None = None) -> Encoded:
 
 
 def _of_dataset(dataset: Dataset, only: frozenset[int] | None) -> Encoded:
+    found = _of_values(Gathered(dataset, _with_charset(only)))
+    found.preamble = bytes(getattr(dataset, "preamble", None) or b"")
     meta = getattr(dataset, "file_meta", None)
-    preamble = bytes(getattr(dataset, "preamble", None) or b"")
-    prefix = preamble + (b"" if meta is None else Gathered(meta).data)
-    values = Gathered(dataset, _with_charset(only))
-    found = Encoded(prefix, values.data, lambda: values)
+    if meta is not None:
+        found.meta = _of_values(Gathered(meta))
+    return found
+
+
+def _of_values(values: Gathered) -> Encoded:
+    found = Encoded(values.data, lambda: values)
     if values.frames:
         found.pixels = (values.frames, 0, len(values.frames))
     return found
 
 
 def _with_charset(only: frozenset[int] | None) -> frozenset[int] | None:
-    return None if only is None else only | {_CHARSET}
+    return None if only is None else only | {CHARSET}
 
 
 def of_file(data: Any, only: frozenset[int] | None = None) -> Encoded:
@@ -139,16 +161,25 @@ def of_file(data: Any, only: frozenset[int] | None = None) -> Encoded:
     start = 132 if data[128:132] == b"DICM" else 0
     body, syntax = _after_meta(data, start)
     implicit, little = _encoding(data, body, syntax)
-    prefix = bytes(data[:body])
+    preamble, meta = bytes(data[:start]), bytes(data[start:body])
     if syntax == _DEFLATED:
         data, body = _inflated(data[body:]), 0
     wanted = _with_charset(only)
     read = partial(Reader, data, implicit=implicit, little=little, start=body, only=wanted)
-    return Encoded(prefix, data, read, start=body)
+    found = Encoded(data, read, start=body)
+    found.preamble = preamble
+    found.meta = Encoded(meta, partial(Reader, meta, implicit=False, little=True))
+    return found
 
 
-def _charsets(value: bytes) -> list[str]:
-    terms = [term.strip(" \0") for term in value.decode("latin-1").split("\\")]
+@lru_cache(maxsize=256)
+def _all_codecs(charsets: frozenset[bytes]) -> tuple[str, ...]:
+    return tuple(sorted({codec for charset in charsets for codec in _codecs(charset)}))
+
+
+@lru_cache(maxsize=256)
+def _codecs(charset: bytes) -> list[str]:
+    terms = [term.strip(" \0") for term in charset.decode("latin-1").split("\\")]
     try:
         return convert_encodings(terms) if any(terms) else ["iso8859"]
     except (LookupError, ValueError):

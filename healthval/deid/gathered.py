@@ -3,15 +3,15 @@
 Shares no code with the engine.
 """
 
+from functools import cached_property
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_data_element
 
-from healthval.deid.wire import PIXELS, TELLING, Leaf, Reader, vr_of
+from healthval.deid.wire import CHARSET, PIXELS, TELLING, Leaf, Reader, vr_of
 
-_UNDEFINED: Final = 0xFFFFFFFF
 _ITEM: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _BETWEEN: Final = b"\xff"
 _HEAD: Final = 8  # tag and length in implicit VR
@@ -21,66 +21,76 @@ _Path = tuple[int, ...]
 class Gathered:
     """Values of one data set; afterwards `data`, `leaves` and `frames` tell the result.
 
-    Native pixels are numbers only and left out; `frames` are compressed ones, b"" if there are
-    none. With `only`, of all values those of names, dates, unknown VR and of these tags are taken.
+    `frames` are the bytes of the pixels, b"" if there are none. With `only`, of all values those of
+    names, dates, unknown VR and of these tags are taken.
     """
 
     pixels: None = None
     stopped: None = None
 
     def __init__(self, dataset: Dataset, only: frozenset[int] | None = None) -> None:
-        self.leaves, self.frames = list[Leaf](), b""
-        self._only, self._at = only, 0
-        self._parts: list[bytes] = []
+        self.frames = b""
+        self._only = only
+        self._found: list[tuple[_Path, str, bytes, bytes]] = []  # path, VR, value, charset
         self._little = dataset.original_encoding[1] is not False
-        self._add(dataset, (), "iso8859")
-        self.data = _BETWEEN.join(self._parts)
+        self._add(dataset, (), "iso8859", b"")
+        self.data = _BETWEEN.join([value for _, _, value, _ in self._found])
 
-    def _add(self, dataset: Dataset, path: _Path, parent: Any) -> None:
+    @cached_property
+    def leaves(self) -> list[Leaf]:
+        """Every value, and where it is in `data`."""
+        leaves, at = list[Leaf](), 0
+        for path, vr, value, charset in self._found:
+            leaves.append(Leaf(path, vr, at, at + len(value), charset))
+            at += len(value) + len(_BETWEEN)
+        return leaves
+
+    def _add(self, dataset: Dataset, path: _Path, parent: Any, around: bytes) -> None:
         element: Any
-        charset = dataset.get("SpecificCharacterSet", parent)
+        characters = dataset.get("SpecificCharacterSet", parent)
+        charset = _terms(characters) if CHARSET in dataset else around
+        found, only = self._found, self._only
         for tag, element in list(dataset.items()):
-            here = (*path, int(tag))
             if element.is_raw and element.value is None and element.length:
                 element = dataset.get_item(tag)  # noqa: PLW2901  put off when the file was read
             if tag in PIXELS and not path:
-                self._pixels(element)
+                self.frames += _pixels(element, characters)
             elif element.is_raw:
-                self._raw(here, element)
+                vr, value = element.VR or vr_of(tag), element.value or b""
+                if vr in ("SQ", "UN"):
+                    self._value((*path, int(tag)), vr, value, charset, implicit=element.is_implicit_VR)  # fmt: skip
+                elif only is None or vr in TELLING or tag in only:
+                    found.append(((*path, int(tag)), vr, value, charset))
             elif element.VR == "SQ":
                 for item in element.value:
-                    self._add(item, here, charset)
+                    self._add(item, (*path, int(tag)), characters, charset)
             else:
-                value = _encoded(element, charset, little=self._little)[_HEAD:]
-                self._value(here, element.VR, value, implicit=True)
+                value = _encoded(element, characters, little=self._little)[_HEAD:]
+                self._value((*path, int(tag)), element.VR, value, charset, implicit=True)
 
-    def _raw(self, path: _Path, element: Any) -> None:
-        vr = element.VR or vr_of(path[-1])
-        self._value(path, vr, element.value or b"", implicit=element.is_implicit_VR)
-
-    def _value(self, path: _Path, vr: str, value: bytes, *, implicit: bool) -> None:
+    def _value(self, path: _Path, vr: str, value: bytes, charset: bytes, *, implicit: bool) -> None:
         if vr == "SQ" or (vr == "UN" and value[:4] in _ITEM):
-            self._items(path, value, implicit=implicit or vr == "UN")
+            self._items(path, value, charset, implicit=implicit or vr == "UN")
         elif self._only is None or vr in TELLING or path[-1] in self._only:
-            self._leaf(path, vr, value)
+            self._found.append((path, vr, value, charset))
 
-    def _leaf(self, path: _Path, vr: str, value: bytes) -> None:
-        self.leaves.append(Leaf(path, vr, self._at, self._at + len(value)))
-        self._parts.append(value)
-        self._at += len(value) + len(_BETWEEN)
-
-    def _items(self, path: _Path, value: bytes, *, implicit: bool) -> None:
+    def _items(self, path: _Path, value: bytes, charset: bytes, *, implicit: bool) -> None:
         little = value[:2] != _ITEM[1][:2]
-        read = Reader(value, implicit=implicit, little=little, only=self._only, within=path)
+        read = Reader(value, implicit=implicit, little=little, only=self._only, within=path, charset=charset)  # fmt: skip
         for leaf in read.leaves:
-            self._leaf(leaf.path, leaf.vr, value[leaf.start : leaf.end])
+            self._found.append((leaf.path, leaf.vr, value[leaf.start : leaf.end], leaf.charset))
         if read.stopped is not None:
-            self._leaf(path, "UN", value[read.stopped :])
+            self._found.append((path, "UN", value[read.stopped :], charset))
 
-    def _pixels(self, element: Any) -> None:
-        undefined = element.length == _UNDEFINED if element.is_raw else element.is_undefined_length
-        if undefined:
-            self.frames = element.value if element.is_raw else _encoded(element, [], little=True)
+
+def _terms(charset: Any) -> bytes:
+    terms = [charset] if isinstance(charset, str) else list(charset or ())
+    return "\\".join(terms).encode("ascii", "replace")
+
+
+def _pixels(element: Any, charset: Any) -> bytes:
+    value = element.value or b""
+    return value if isinstance(value, bytes) else _encoded(element, charset, little=True)
 
 
 def _encoded(element: Any, charset: Any, *, little: bool) -> bytes:
