@@ -158,7 +158,7 @@ class _Walk:
         if step in (SEQUENCE, "X/Z/U*"):
             return self._sequence(element)
         if step == CHARSETS:
-            return element if values.are_charsets(values.ascii_text(element)) else None
+            return _copied(element) if values.are_charsets(values.ascii_text(element)) else None
         if step == PRIVATE:
             return self._private(source, tag, element)
         if step == OVERLAY:
@@ -285,9 +285,7 @@ class _Walk:
         if length == _UNDEFINED and element.tag not in PIXELS:
             return None  # only pixels may be encapsulated
         self.actions["kept"] += 1
-        if element.is_raw:
-            return element
-        return DataElement(element.tag, vr, element.value, is_undefined_length=element.is_undefined_length, already_converted=True)  # fmt: skip
+        return _copied(element)
 
     def _odd_keep(self, element: Element) -> Element | None:
         if element.VR == "PN":
@@ -295,7 +293,7 @@ class _Walk:
         if element.VR == "SQ" or (element.value or b"")[:4] in _ITEM:
             return self._sequence(element)
         self.actions["kept"] += 1
-        return element
+        return _copied(element)
 
     def _sequence(self, element: Element) -> Element | None:
         try:
@@ -321,19 +319,26 @@ class _Walk:
         return done
 
     def _private(self, source: Dataset, tag: int, element: Element) -> Element | None:
-        return element if kept_private(source, tag, element, self.policy) else None
+        return _copied(element) if kept_private(source, tag, element, self.policy) else None
 
     def _overlay(self, source: Dataset, tag: int, element: Element) -> Element | None:
         cleaned = Option.CLEAN_GRAPHICS in self.policy.options
-        return element if cleaned and keeps_overlay(source, tag) else None
+        return _copied(element) if cleaned and keeps_overlay(source, tag) else None
 
     def _curve(self, source: Dataset, tag: int, element: Element) -> Element | None:
         cleaned = Option.CLEAN_GRAPHICS in self.policy.options
-        return element if cleaned and keeps_curve(source, tag) else None
+        return _copied(element) if cleaned and keeps_curve(source, tag) else None
 
 
 def _is_longitudinal(rule: Rule) -> bool:
     return any(option is Option.RETAIN_MODIFIED_DATES for option, _ in rule.options)
+
+
+def _copied(element: Element) -> Element:
+    """Give an element that can be edited without the source noticing; raw ones cannot be."""
+    if element.is_raw:
+        return element
+    return DataElement(element.tag, element.VR, element.value, is_undefined_length=element.is_undefined_length, already_converted=True)  # fmt: skip
 
 
 def _is_number(element: Element) -> bool:

@@ -1,5 +1,6 @@
 """Broken, odd and hostile files: cleaned or refused, never leaked, never quoted, never a crash."""
 
+import copy
 import io
 import struct
 import traceback
@@ -325,6 +326,16 @@ def test_a_character_set_that_is_none_goes():
     dataset.SpecificCharacterSet = ["", "ISO 2022 IR 87"]
     after = deidentify(dataset, Policy(), SECRET).dataset
     assert list(after.SpecificCharacterSet) == ["", "ISO 2022 IR 87"]
+
+
+def test_an_edited_output_leaves_its_source_alone():
+    source = Dataset()
+    source.SpecificCharacterSet, source.Modality, source.Rows = "ISO_IR 100", "CT", 5
+    source.add(DataElement(0x00191010, "LO", "ACME"))
+    before = copy.deepcopy(source)
+    output = deidentify(source, Policy(), SECRET).dataset
+    output.SpecificCharacterSet, output.Modality, output.Rows = "ISO_IR 192", "MR", 7
+    assert source == before
 
 
 @pytest.mark.parametrize("secret", [None, b"k" * 32, "k" * 32])
