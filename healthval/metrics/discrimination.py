@@ -20,8 +20,9 @@ from healthval.metrics.inputs import Cases, DirectionWarning, Floats, Ints, read
 from healthval.metrics.intervals import Bootstrap, Sample, percentile, wilson
 from healthval.metrics.logistic import dot, per_cluster
 from healthval.metrics.parameters import check_choice
+from healthval.metrics.rankkeys import sorted_keys
 from healthval.metrics.ranksums import auc_and_variance_of_keys
-from healthval.metrics.ranktable import RankTable, sorted_keys
+from healthval.metrics.ranktable import RankTable
 from healthval.metrics.resampling import resampled_aucs, resampled_tables
 
 AucInterval = Literal["logit-delong", "delong", "newcombe", "bootstrap"]
@@ -135,13 +136,9 @@ def _point(cases: Cases, table: RankTable | None) -> tuple[float, float | None, 
 
 
 def _unclustered(cases: Cases, table: RankTable | None) -> tuple[float, float | None]:
-    """From the table at hand; else from sorted keys, and from a table of them if ties are many."""
     if table is not None:
         return auc_and_variance(table)
-    keys = sorted_keys(cases.reference, cases.score)
-    if keys is None:
-        return auc_and_variance(RankTable.from_scores(cases.reference, cases.score))
-    return auc_and_variance_of_keys(keys) or auc_and_variance(RankTable.from_keys(keys))
+    return auc_and_variance_of_keys(sorted_keys(cases.reference, cases.score).keys)
 
 
 def _design_effect(cases: Cases, cluster: Ints, own: Placements) -> float:

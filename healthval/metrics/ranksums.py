@@ -5,19 +5,21 @@ positives (r, its square, r k) hold all that placements and their squares add up
 exact: nothing is lost when nearly equal terms cancel.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from healthval.metrics.inputs import Ints
+from healthval.metrics.inputs import Bools, Ints
 from healthval.metrics.logistic import dot
-from healthval.metrics.ranktable import KEY_BLOCK, Keys
+from healthval.metrics.rankkeys import KEY_BLOCK, ONE, Keys
 
-FEW = 16  # one tie in so many keys; more of them are better gathered in a rank table
+FEW = 16  # up to one tie in so many keys its ends are searched, all at once
+_NONE = np.empty((2, 0), np.int64)
+_NO_TIE = np.uint64(2)  # any step but 0 and 1
 
 
-def auc_and_variance_of_keys(keys: Keys) -> tuple[float, float | None] | None:
-    """AUROC and DeLong's variance of ascending keys of both classes; None where ties are many.
+def auc_and_variance_of_keys(keys: Keys) -> tuple[float, float | None]:
+    """AUROC and DeLong's variance of ascending keys of both classes.
 
     The variance is None when a class has a single case.
 
@@ -25,18 +27,19 @@ def auc_and_variance_of_keys(keys: Keys) -> tuple[float, float | None] | None:
     ----------
     DeLong 1988 Biometrics 44:837.
     """
-    sums, ties, found = _Sums(), [], 0
+    sums, ties = _Sums(), _Ties(keys)
     for start in range(0, keys.size, KEY_BLOCK):
-        ties.append(sums.add(keys[start : start + KEY_BLOCK + 1]))
-        found += ties[-1].shape[1]
-        if found > keys.size // FEW:
-            return None
-    m, n = sums.positives, keys.size - sums.positives
-    credit = _half_credit(keys, *np.concatenate(ties, axis=1)) if found else (0, 0, 0)
-    won, won_squared, lost_squared = (
-        x + y for x, y in zip(sums.of_placements(), credit, strict=True)
+        at = _positives(keys[start : start + KEY_BLOCK])
+        ties.add(start, at, sums.positives)
+        sums.add(start, at)
+    ties.close()
+    won, won_squared, lost_squared = sums.of_placements(keys.size)
+    return auc_and_variance_of_sums(
+        (sums.positives, keys.size - sums.positives),
+        won + ties.won,
+        won_squared + ties.won_squared,
+        lost_squared + ties.lost_squared,
     )
-    return auc_and_variance_of_sums((m, n), won, won_squared, lost_squared)
 
 
 def auc_and_variance_of_sums(
@@ -54,44 +57,74 @@ def auc_and_variance_of_sums(
 
 
 @dataclass(slots=True)
-class _Sums:
-    """Sums over the positives so far; `keys` have passed."""
+class _Ties:
+    """Half credit of the ties of both classes: what `of_placements` must be corrected by."""
 
-    keys: int = 0
+    keys: Keys
+    won: int = 0
+    won_squared: int = 0
+    lost_squared: int = 0
+    few: list[Ints] = field(default_factory=list)
+
+    def add(self, start: int, at: Ints, before: int) -> None:
+        """Take in ties whose first positive is in the block: one `at`, `before` ones earlier."""
+        steps = _steps(self.keys, start)
+        if steps.min() > ONE:  # 0 is a tie within a class
+            return
+        tied = steps == ONE
+        first = np.flatnonzero(tied)
+        if first.size <= steps.size // FEW:
+            self.few.append(np.array([first + start, np.searchsorted(at, first) + before]))
+        else:
+            begin, end = _ends_by_runs(self.keys, start, (steps, tied))
+            self._credit((begin, first + start, end), np.flatnonzero(tied[at]) + before)
+
+    def close(self) -> None:
+        """Credit the ties that were too few to repay the arithmetic in their block."""
+        middle, before = np.concatenate([_NONE, *self.few], axis=1)
+        if middle.size:
+            keys = self.keys
+            begin = keys.searchsorted(keys[middle - 1])
+            end = keys.searchsorted(keys[middle], side="right")
+            self._credit((begin, middle, end), before)
+
+    def _credit(self, bounds: tuple[Ints, Ints, Ints], positives: Ints) -> None:
+        begin, middle, end = bounds
+        tied_negatives, tied_positives = middle - begin, end - middle
+        pairs = tied_negatives * tied_positives
+        self.won -= int(pairs.sum())
+        self.won_squared -= exact_dot(pairs, 4 * (begin - positives) + 3 * tied_negatives)
+        self.lost_squared += exact_dot(pairs, 4 * positives + tied_positives)
+
+
+@dataclass(slots=True)
+class _Sums:
+    """Sums over the positives so far."""
+
     positives: int = 0
     rank: int = 0
     rank_squared: int = 0
     rank_by_k: int = 0
 
-    def add(self, keys: Keys) -> Ints:
-        """Take in one block and the key after it; where a negative ties with the next positive.
+    def add(self, start: int, at: Ints) -> None:
+        """Take in a block: from which rank, and where positives are in it.
 
         Counted from the start of the block every product stays below 2**53, exact in floats.
-
-        Returns
-        -------
-        array, shape (2, n_ties) : rank of the negative, positives below it
         """
-        block = keys[:KEY_BLOCK]
-        at = np.flatnonzero((block.astype(np.uint8) & np.uint8(1)).view(np.bool_))
-        tied = _ties(keys)
-        ties = np.array([tied + self.keys, np.searchsorted(at, tied) + self.positives])
         r, k = at.astype(np.float64), np.arange(at.size, dtype=np.float64)
-        size, rank = at.size, int(r.sum())
-        start, before = self.keys, self.positives
+        size, rank, before = at.size, int(r.sum()), self.positives
         self.rank += size * start + rank
         self.rank_squared += size * start**2 + 2 * start * rank + int(dot(r, r))
         self.rank_by_k += before * (size * start + rank) + start * _sum(size) + int(dot(r, k))
-        self.keys, self.positives = start + block.size, before + size
-        return ties
+        self.positives += size
 
-    def of_placements(self) -> tuple[int, int, int]:
+    def of_placements(self, total: int) -> tuple[int, int, int]:
         """Twice the negatives below each positive, summed; its squares; and those of the converse.
 
         Tied negatives count as below. Positives below a negative of rank r are r - k as well, and
         over all ranks r times the positives below r is what lies above each positive, summed.
         """
-        m, total = self.positives, self.keys
+        m = self.positives
         won = self.rank - _sum(m)
         won_squared = self.rank_squared - 2 * self.rank_by_k + _sum_of_squares(m)
         lost_squared = (
@@ -112,24 +145,31 @@ def _sum_of_squares(count: int) -> int:
     return (count - 1) * count * (2 * count - 1) // 6
 
 
-def _ties(keys: Keys) -> Ints:
-    apart = keys[1:] ^ keys[:-1]  # 1: same score, other label; equal keys are ties within a class
-    if not apart.size or apart.min() > 1:
-        return np.empty(0, np.int64)
-    return np.flatnonzero(apart == 1)
+def _positives(block: Keys) -> Ints:
+    return np.flatnonzero((block.astype(np.uint8) & np.uint8(1)).view(np.bool_))
 
 
-def _half_credit(keys: Keys, at: Ints, positives: Ints) -> tuple[int, int, int]:
-    """Add half of the ties: the corrections to `of_placements`, from each tie of both classes."""
-    first, end = np.searchsorted(keys, keys[at]), np.searchsorted(keys, keys[at + 1], side="right")
-    negatives, tied_negatives, tied_positives = first - positives, at + 1 - first, end - at - 1
-    pairs = tied_negatives * tied_positives
-    less = exact_dot(pairs, 4 * negatives + 3 * tied_negatives)
-    more = exact_dot(pairs, 4 * positives + tied_positives)
-    return -int(pairs.sum()), -less, more
+def _steps(keys: Keys, start: int) -> Keys:
+    """What tells each key of the block from the one before: 1 is the label alone, a tie."""
+    here = keys[max(start - 1, 0) : start + KEY_BLOCK]
+    steps = here[1:] ^ here[:-1]
+    return steps if start else np.append(_NO_TIE, steps)
+
+
+def _ends_by_runs(keys: Keys, start: int, found: tuple[Keys, Bools]) -> tuple[Ints, Ints]:
+    """Where each tie of the block begins and ends: the runs of equal keys before and after it."""
+    steps, tied = found
+    new = np.flatnonzero(steps != 0)
+    middle = np.flatnonzero(tied[new])
+    before = keys.searchsorted(keys[max(start - 1, 0)])  # runs may begin before the block
+    after = keys.searchsorted(keys[start + steps.size - 1], side="right")
+    bounds = np.concatenate([[before], new + start, [after]])
+    return bounds[middle], bounds[middle + 2]
 
 
 def exact_dot(pairs: Ints, counts: Ints) -> int:
-    """Byte by byte of the counts: twice the pairs add up to less than 2**53, and fit an int64."""
-    bits = range(0, int(counts.max()).bit_length(), 8)
-    return sum(int(np.dot(pairs, counts >> low & 255)) << low for low in bits)
+    """Digit by digit of the counts, each as wide as keeps the sum in an int64."""
+    width = 63 - int(pairs.sum()).bit_length()
+    digits = range(0, int(counts.max()).bit_length(), width)
+    mask = (1 << width) - 1
+    return sum(int(np.dot(pairs, counts >> low & mask)) << low for low in digits)

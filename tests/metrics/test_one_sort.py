@@ -8,21 +8,47 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthval import metrics as hm
-from healthval.metrics import ranksums, ranktable
+from healthval.metrics import rankkeys, ranksums
 from healthval.metrics.delong import auc_and_variance
 from healthval.metrics.intervals import quantiles
+from healthval.metrics.rankkeys import sorted_keys
 from healthval.metrics.ranksums import auc_and_variance_of_keys
-from healthval.metrics.ranktable import RankTable, sorted_keys
+from healthval.metrics.ranktable import RankTable
 
 TINY = 5e-324
-scores = st.one_of(
+HUGE = float(np.finfo(np.float64).max)
+NARROW, WIDE = 2.0**-255, 2.0**255  # sizes between which scores of both signs share one scale
+
+
+def signed(*sizes):
+    return st.sampled_from([sign * size for size in sizes for sign in (1, -1)])
+
+
+probability = st.one_of(
     st.sampled_from([0.0, -0.0, TINY, 2 * TINY, 0.25, 0.5, 1.0, np.nextafter(1, 2), 3.5, 1e300]),
     st.floats(0, 1),
     st.floats(0, 1, width=32),
 )
-rows = st.lists(st.tuples(st.booleans(), scores), min_size=2, max_size=60).filter(
-    lambda r: len({label for label, _ in r}) == 2
+log_odds = st.one_of(
+    signed(
+        0.0, np.nextafter(NARROW, 1), 2 * NARROW, 0.25, 0.5, 1.0, np.nextafter(1, 2), 3.5, WIDE / 2
+    ),
+    st.floats(-40, 40, width=32),
+    st.integers(-3, 3).map(float),
 )
+anything = st.one_of(
+    signed(0.0, TINY, 2 * TINY, 2.0**-1022, np.nextafter(NARROW, 0), NARROW, 1.0, WIDE, HUGE),
+    st.floats(allow_nan=False, allow_infinity=False),
+)
+kinds = {"probability": probability, "log-odds": log_odds, "anything": anything}
+
+
+def rows_of(score):
+    rows = st.lists(st.tuples(st.booleans(), score), min_size=2, max_size=60)
+    return rows.filter(lambda r: len({label for label, _ in r}) == 2)
+
+
+rows = st.one_of([rows_of(score) for score in kinds.values()])
 
 
 def columns(some):
@@ -52,23 +78,25 @@ def same(found, expected, *, rel):
 
 
 @pytest.fixture
-def small_blocks(monkeypatch):
-    def cut(cases):
-        for module in (ranksums, ranktable):
+def blocks(monkeypatch):
+    def cut(cases, few):
+        for module in (ranksums, rankkeys):
             monkeypatch.setattr(module, "KEY_BLOCK", cases)
+        monkeypatch.setattr(ranksums, "FEW", few)
 
-    monkeypatch.setattr(ranksums, "FEW", 1)  # so that no number of ties is too many
     return cut
 
 
-@pytest.mark.parametrize("block", [1, 3, 8])
-def test_rank_sums_are_delong_by_definition(small_blocks, block):
-    small_blocks(block)
+@pytest.mark.parametrize("score", kinds.values(), ids=kinds)
+@pytest.mark.parametrize("few", [1, 100], ids=["ends searched", "ends by runs"])
+@pytest.mark.parametrize("block", [1, 3, 100])
+def test_rank_sums_are_delong_by_definition(blocks, block, few, score):
+    blocks(block, few)
 
-    @given(rows)
+    @given(rows_of(score))
     def check(some):
         reference, score = columns(some)
-        found = auc_and_variance_of_keys(sorted_keys(reference, score))
+        found = auc_and_variance_of_keys(sorted_keys(reference, score).keys)
         same(found, by_definition(reference, score), rel=1e-15)
 
     check()
@@ -77,10 +105,10 @@ def test_rank_sums_are_delong_by_definition(small_blocks, block):
 @given(rows)
 def test_rank_sums_and_rank_table_agree(some):
     reference, score = columns(some)
-    found = auc_and_variance_of_keys(sorted_keys(reference, score))
+    found = auc_and_variance_of_keys(sorted_keys(reference, score).keys)
     table = auc_and_variance(RankTable.from_scores(reference, score))
     same(table, by_definition(reference, score), rel=1e-15)
-    assert found in (None, table)
+    assert found == table
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**13), st.integers(0, 10**9)), min_size=1))
@@ -89,37 +117,66 @@ def test_products_of_pairs_and_counts_are_exact(some):
     assert ranksums.exact_dot(pairs, counts) == sum(a * b for a, b in some)
 
 
-@pytest.mark.parametrize("decimals", [17, 7, 5, 2])
-def test_many_blocks_and_more_and_more_ties_agree_with_the_table(decimals):
+@pytest.mark.parametrize("decimals", [17, 7, 5, 2, 1])
+@pytest.mark.parametrize("shift", [0, -0.5])
+def test_many_blocks_and_more_and_more_ties_agree_with_the_table(decimals, shift):
     rng = np.random.default_rng(decimals)
-    score = np.round(rng.random(200_000), decimals)
-    reference = rng.random(200_000) < score
-    found = auc_and_variance_of_keys(sorted_keys(reference, score))
+    risk = rng.random(200_000)
+    reference, score = rng.random(200_000) < risk, np.round(risk + shift, decimals)
     table = auc_and_variance(RankTable.from_scores(reference, score))
-    assert (found is None) == (decimals == 5)
-    if found is not None:
-        assert found == table
     estimate = hm.auroc(reference, score)
     assert (estimate.value, estimate.se) == (table[0], table[1] ** 0.5)
+
+
+def test_one_tie_across_many_blocks_is_half_of_the_credit():
+    reference = np.arange(200_000) % 2 == 0
+    estimate = hm.auroc(reference, np.full(200_000, -1.5), ci="delong")
+    assert (estimate.value, estimate.se) == (0.5, None)
 
 
 @given(rows)
 def test_keys_ascend_by_score_then_label_and_give_both_back(some):
     reference, score = columns(some)
-    keys = sorted_keys(reference, score)
+    ranked = sorted_keys(reference, score)
     order = np.lexsort((reference, score))
-    assert ((keys & np.uint64(1)) == reference[order]).all()
-    assert ((keys >> np.uint64(1)).view(np.float64) == score[order]).all()
+    assert (np.diff(ranked.keys.astype(object)) >= 0).all()
+    assert ((ranked.keys & np.uint64(1)) == reference[order]).all()
+    unpacked = ranked.unpack(ranked.keys)
+    assert (unpacked == score[order]).all()
+    assert not np.signbit(unpacked[unpacked == 0]).any()
 
 
-@given(rows, st.sampled_from([-TINY, -1.0, -1e300]), st.data())
-def test_a_negative_score_has_no_key(some, negative, data):
+@pytest.mark.parametrize(
+    ("score", "fits"),
+    [
+        (np.nextafter(WIDE, 0), True),
+        (WIDE, False),
+        (np.nextafter(WIDE, np.inf), False),
+        (np.nextafter(NARROW, 0), False),
+        (NARROW, False),
+        (np.nextafter(NARROW, np.inf), True),
+        (0.0, True),
+        (-0.0, True),
+    ],
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_scores_of_both_signs_share_one_scale_or_take_a_second_sort(monkeypatch, score, fits, sign):
+    asked, ranks = [], rankkeys._of_ranks
+    monkeypatch.setattr(rankkeys, "_of_ranks", lambda *given: asked.append(1) or ranks(*given))
+    scores = np.array([1.0, sign * score, -1.0, 0.0, 1.0])
+    ranked = sorted_keys(np.array([True, False, True, False, False]), scores)
+    assert bool(asked) != fits
+    assert (ranked.unpack(ranked.keys) == np.sort(scores)).all()
+
+
+@given(rows)
+def test_the_rank_table_counts_each_score(some):
     reference, score = columns(some)
-    score[data.draw(st.integers(0, score.size - 1))] = negative
-    assert sorted_keys(reference, score) is None
-    shifted = RankTable.from_scores(reference, np.searchsorted(np.unique(score), score) + 0.0)
     table = RankTable.from_scores(reference, score)
-    assert auc_and_variance(table) == auc_and_variance(shifted)
+    assert table.score.tolist() == sorted(set(score.tolist()))
+    for label, found in ((True, table.pos), (False, table.neg)):
+        counted = [np.count_nonzero(score[reference == label] == s) for s in table.score]
+        assert found.tolist() == counted
 
 
 @given(
