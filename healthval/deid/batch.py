@@ -27,7 +27,7 @@ from healthval.deid.inputs import files_below, key_of, opened_file
 from healthval.deid.manifest import Journal, Manifest, Record, conflicts
 from healthval.deid.pixels import must_decode
 from healthval.deid.policy import Policy
-from healthval.deid.profile import EDITION
+from healthval.deid.profile import EDITION, read_table
 from healthval.deid.quiet import quiet
 from healthval.deid.refuse import Reason, Refused
 from healthval.deid.secret import Secret, pseudonym
@@ -94,9 +94,10 @@ def deidentify_files(  # noqa: PLR0913  the two last are by keyword
     shutil.rmtree(folder / _PARTIAL, ignore_errors=True)
     (folder / _PARTIAL).mkdir(parents=True)
     done = task.journal.open()
-    sources = {key_of(secret, file): file for file in files}
-    todo = [(key, file) for key, file in sources.items() if not _is_done(done.get(key), folder)]
-    done |= _run(task, todo, workers, done)
+    with _pool(task, workers) as pool:
+        sources = {key_of(secret, file): file for file in files}
+        todo = [(key, file) for key, file in sources.items() if not _is_done(done.get(key), folder)]
+        done |= _run(task, todo, pool, workers)
     manifest = _settled(task, _without_races(task, [done[key] for key in sources], sources))
     shutil.rmtree(folder / _PARTIAL, ignore_errors=True)
     manifest.write()
@@ -118,10 +119,21 @@ def _is_done(record: Record | None, folder: Path) -> bool:
     return record is not None and (record.status != "written" or (folder / record.output).exists())
 
 
-def _run(task: _Task, todo: list[tuple[str, Path]], workers: int, done: dict[str, Record]) -> dict[str, Record]:  # fmt: skip
+@contextmanager
+def _pool(task: _Task, workers: int) -> Iterator[ProcessPoolExecutor | None]:
+    """Start the workers before there is work: they read the table while the files are named."""
+    if workers == 1:
+        yield None
+        return
+    with ProcessPoolExecutor(workers, get_context("fork"), _start, (task,)) as pool:
+        pool.submit(int)  # the first task of all makes the processes
+        yield pool
+
+
+def _run(task: _Task, todo: list[tuple[str, Path]], pool: ProcessPoolExecutor | None, workers: int) -> dict[str, Record]:  # fmt: skip
     try:
-        if workers > 1:
-            records = _in_pool(task, todo, workers)
+        if pool is not None:
+            records = _in_pool(pool, todo, workers)
         else:
             with _bar(len(todo)) as bar:
                 records = _work(task, todo, bar)
@@ -131,20 +143,19 @@ def _run(task: _Task, todo: list[tuple[str, Path]], workers: int, done: dict[str
     return {record.source: record for record in records}
 
 
-def _in_pool(task: _Task, todo: list[tuple[str, Path]], workers: int) -> list[Record]:
-    with ProcessPoolExecutor(workers, get_context("fork"), _start, (task,)) as pool:
-        size = min(_CHUNK, -(-len(todo) // (8 * workers)) or 1)
-        chunks = [todo[i : i + size] for i in range(0, len(todo), size)]
-        futures = [pool.submit(_chunk, chunk) for chunk in chunks]
-        with _bar(len(todo)) as bar:  # only now: its thread must not stand while processes fork
-            for future, chunk in zip(futures, chunks, strict=True):
-                future.add_done_callback(partial(_advance, bar, len(chunk)))
-            finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
-        failed = [f for f in finished if f.exception() is not None]
-        if failed:
-            pool.shutdown(wait=True, cancel_futures=True)
-            failed[0].result()
-        return [record for future in futures for record in future.result()]
+def _in_pool(pool: ProcessPoolExecutor, todo: list[tuple[str, Path]], workers: int) -> list[Record]:
+    size = min(_CHUNK, -(-len(todo) // (8 * workers)) or 1)
+    chunks = [todo[i : i + size] for i in range(0, len(todo), size)]
+    futures = [pool.submit(_chunk, chunk) for chunk in chunks]
+    with _bar(len(todo)) as bar:
+        for future, chunk in zip(futures, chunks, strict=True):
+            future.add_done_callback(partial(_advance, bar, len(chunk)))
+        finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
+    failed = [f for f in finished if f.exception() is not None]
+    if failed:
+        pool.shutdown(wait=True, cancel_futures=True)
+        failed[0].result()
+    return [record for future in futures for record in future.result()]
 
 
 def _bar(files: int) -> "tqdm[Any]":
@@ -165,6 +176,7 @@ def _advance(bar: "tqdm[Any]", files: int, _: Any) -> None:
 def _start(task: _Task) -> None:
     global _task  # noqa: PLW0603  set once in each worker process, before its first chunk
     _task = task
+    read_table()
 
 
 def _chunk(files: list[tuple[str, Path]]) -> list[Record]:

@@ -74,6 +74,12 @@ def rules_by_tag() -> dict[int, Rule]:
     return {int(r.tag, 16): r for r in rules() if "x" not in r.tag and r.tag != "odd"}
 
 
+def read_table() -> None:
+    """Read the table and the types now rather than with the first object."""
+    rules_by_tag()
+    _types()
+
+
 @lru_cache(maxsize=1)
 def _types() -> dict[tuple[str, str], tuple[tuple[int, frozenset[str]], ...]]:
     text = resources.files("healthval.deid").joinpath("data/types.csv").read_text("ascii")
