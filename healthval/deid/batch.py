@@ -12,6 +12,7 @@ from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
@@ -52,6 +53,7 @@ class _Task:
     journal: Journal
 
 
+_Named = tuple[str, Path]  # a source file and its key
 _task: _Task | None = None
 
 
@@ -94,14 +96,22 @@ def deidentify_files(  # noqa: PLR0913  the two last are by keyword
     shutil.rmtree(folder / _PARTIAL, ignore_errors=True)
     (folder / _PARTIAL).mkdir(parents=True)
     done = task.journal.open()
+    sources: dict[str, Path] = {}
     with _pool(task, workers) as pool:
-        sources = {key_of(secret, file): file for file in files}
-        todo = [(key, file) for key, file in sources.items() if not _is_done(done.get(key), folder)]
-        done |= _run(task, todo, pool, workers)
+        done |= _run(task, _named(task, files, done, sources), pool, (len(files), workers))
     manifest = _settled(task, _without_races(task, [done[key] for key in sources], sources))
     shutil.rmtree(folder / _PARTIAL, ignore_errors=True)
     manifest.write()
     return manifest
+
+
+def _named(task: _Task, files: list[Path], done: dict[str, Record], sources: dict[str, Path]) -> Iterator[_Named]:  # fmt: skip
+    """Give the files that are left to do with their keys; `sources` takes in all of them."""
+    for file in files:
+        key = key_of(task.secret, file)
+        sources[key] = file
+        if not _is_done(done.get(key), task.out):
+            yield key, file
 
 
 def _canonical(policy: Policy) -> str:
@@ -130,27 +140,25 @@ def _pool(task: _Task, workers: int) -> Iterator[ProcessPoolExecutor | None]:
         yield pool
 
 
-def _run(task: _Task, todo: list[tuple[str, Path]], pool: ProcessPoolExecutor | None, workers: int) -> dict[str, Record]:  # fmt: skip
+def _run(task: _Task, todo: Iterator[_Named], pool: ProcessPoolExecutor | None, size: tuple[int, int]) -> dict[str, Record]:  # fmt: skip
     try:
-        if pool is not None:
-            records = _in_pool(pool, todo, workers)
-        else:
-            with _bar(len(todo)) as bar:
-                records = _work(task, todo, bar)
+        with _bar(size[0]) as bar:
+            records = _work(task, list(todo), bar) if pool is None else _in_pool(pool, todo, bar, size)  # fmt: skip
     except LeakFound:
         _withdraw_all(task.out)
         raise
     return {record.source: record for record in records}
 
 
-def _in_pool(pool: ProcessPoolExecutor, todo: list[tuple[str, Path]], workers: int) -> list[Record]:
-    size = min(_CHUNK, -(-len(todo) // (8 * workers)) or 1)
-    chunks = [todo[i : i + size] for i in range(0, len(todo), size)]
-    futures = [pool.submit(_chunk, chunk) for chunk in chunks]
-    with _bar(len(todo)) as bar:
-        for future, chunk in zip(futures, chunks, strict=True):
-            future.add_done_callback(partial(_advance, bar, len(chunk)))
-        finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
+def _in_pool(pool: ProcessPoolExecutor, todo: Iterator[_Named], bar: "tqdm[Any]", size: tuple[int, int]) -> list[Record]:  # fmt: skip
+    """Hand out shares while the rest is still being named."""
+    files, workers = size
+    share = min(_CHUNK, -(-files // (8 * workers)) or 1)
+    futures = []
+    while chunk := list(islice(todo, share)):
+        futures.append(pool.submit(_chunk, chunk))
+        futures[-1].add_done_callback(partial(_advance, bar, len(chunk)))
+    finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
     failed = [f for f in finished if f.exception() is not None]
     if failed:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -179,12 +187,12 @@ def _start(task: _Task) -> None:
     read_table()
 
 
-def _chunk(files: list[tuple[str, Path]]) -> list[Record]:
+def _chunk(files: list[_Named]) -> list[Record]:
     assert _task is not None  # noqa: S101
     return _work(_task, files)
 
 
-def _work(task: _Task, files: list[tuple[str, Path]], bar: "tqdm[Any] | None" = None) -> list[Record]:  # fmt: skip
+def _work(task: _Task, files: list[_Named], bar: "tqdm[Any] | None" = None) -> list[Record]:  # fmt: skip
     records: list[Record] = []
     with quiet(), task.journal.appending() as journal:
         for start in range(0, len(files), _GROUP):
@@ -210,7 +218,7 @@ def _uncollected() -> Iterator[None]:
         gc.collect(1)
 
 
-def _group(task: _Task, files: list[tuple[str, Path]]) -> Iterator[Record]:
+def _group(task: _Task, files: list[_Named]) -> Iterator[Record]:
     """Transform some headers, then copy their pixels: the processor's caches stay warm."""
     with ExitStack() as opened:
         ready: list[_Ready] = []
