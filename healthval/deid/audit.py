@@ -85,7 +85,7 @@ def search(source: Encoded, output: Encoded, found: Identifiers) -> list[Leak]:
     if mode.dates == "MODIFIED":
         leaks += _unmoved(source, output)
     meta = b"" if output.meta is None else output.meta.header
-    quick = hits(b"\xff".join((output.preamble, meta, output.header)), sought.patterns)
+    quick = hits(b"\xff".join((output.preamble, meta, output.header)), sought)
     if quick:
         leaks += _leaks_around(output, quick)
         leaks += _leaks_in_values(output, quick, mode)

@@ -7,13 +7,10 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +21,7 @@ from healthval.deid.audit import IDS, Leak, identifiers, search
 from healthval.deid.deidentified import Deidentified
 from healthval.deid.encoded import of_file
 from healthval.deid.engine import apply, check_means
-from healthval.deid.inputs import files_below, key_of, opened_file
+from healthval.deid.inputs import checked_inputs, files_below, key_of, opened_file
 from healthval.deid.manifest import Journal, Manifest, Record, conflicts
 from healthval.deid.pixels import must_decode
 from healthval.deid.policy import Policy
@@ -32,10 +29,10 @@ from healthval.deid.profile import EDITION, read_table
 from healthval.deid.quiet import quiet
 from healthval.deid.refuse import Reason, Refused
 from healthval.deid.secret import Secret, pseudonym
+from healthval.deid.shares import in_shares, pool_of
 from healthval.deid.splice import Source, encoded, read_source, write_output
 from healthval.errors import HealthvalError, LeakFound, UsageError
 
-_CHUNK: Final = 25
 _GROUP: Final = 50
 # A UID becomes a file name; whatever else stands there could climb out of the folder.
 _UID: Final = re.compile(r"(?=.{1,64}$)\d+(\.\d+)*")
@@ -51,9 +48,21 @@ class _Task:
     secret: Secret
     known: tuple[str, ...]
     journal: Journal
+    done: Mapping[str, Record]  # by an earlier run
+
+    @property
+    def own(self) -> str:
+        """Folder in which this process writes what is not yet whole."""
+        return os.path.join(self.out, _PARTIAL, str(os.getpid()))  # noqa: PTH118
+
+    def finished(self, key: str) -> Record | None:
+        """Record of a file that needs no more work."""
+        found = self.done.get(key)
+        is_there = found is None or found.status != "written" or (self.out / found.output).exists()
+        return found if is_there else None
 
 
-_Named = tuple[str, Path]  # a source file and its key
+_Named = tuple[str, str]  # a source file's key, and where it is
 _task: _Task | None = None
 
 
@@ -87,31 +96,27 @@ def deidentify_files(  # noqa: PLR0913  the two last are by keyword
         If the audit found a source's identifier in an output. The batch is withdrawn.
     """
     check_means(policy, secret)
-    folder = Path(out)
-    files = files_below([paths] if isinstance(paths, (str, Path)) else list(paths), folder)
     if workers < 1:
         raise UsageError("workers must be at least 1")
-    batch = pseudonym(secret, "batch", _canonical(policy))
-    task = _Task(folder, policy, secret, tuple(known), Journal(folder, batch))
-    shutil.rmtree(folder / _PARTIAL, ignore_errors=True)
-    (folder / _PARTIAL).mkdir(parents=True)
-    done = task.journal.open()
-    sources: dict[str, Path] = {}
-    with _pool(task, workers) as pool:
-        done |= _run(task, _named(task, files, done, sources), pool, (len(files), workers))
-    manifest = _settled(task, _without_races(task, [done[key] for key in sources], sources))
+    folder = Path(out)
+    inputs = checked_inputs([paths] if isinstance(paths, (str, Path)) else list(paths), folder)
+    task = _task_of(folder, policy, secret, tuple(known))
+    with _uncollected():
+        with pool_of(workers, _start, task) as pool:
+            files = files_below(inputs)
+            records = _without_races(task, _run(task, files, pool, workers), files)
+        manifest = _settled(task, records)
     shutil.rmtree(folder / _PARTIAL, ignore_errors=True)
     manifest.write()
     return manifest
 
 
-def _named(task: _Task, files: list[Path], done: dict[str, Record], sources: dict[str, Path]) -> Iterator[_Named]:  # fmt: skip
-    """Give the files that are left to do with their keys; `sources` takes in all of them."""
-    for file in files:
-        key = key_of(task.secret, file)
-        sources[key] = file
-        if not _is_done(done.get(key), task.out):
-            yield key, file
+def _task_of(out: Path, policy: Policy, secret: Secret, known: tuple[str, ...]) -> _Task:
+    """Make room for a batch, or find what an earlier run of it did."""
+    journal = Journal(out, pseudonym(secret, "batch", _canonical(policy)))
+    shutil.rmtree(out / _PARTIAL, ignore_errors=True)
+    (out / _PARTIAL).mkdir(parents=True)
+    return _Task(out, policy, secret, known, journal, journal.open())
 
 
 def _canonical(policy: Policy) -> str:
@@ -125,45 +130,15 @@ def _canonical(policy: Policy) -> str:
     )
 
 
-def _is_done(record: Record | None, folder: Path) -> bool:
-    return record is not None and (record.status != "written" or (folder / record.output).exists())
-
-
-@contextmanager
-def _pool(task: _Task, workers: int) -> Iterator[ProcessPoolExecutor | None]:
-    """Start the workers before there is work: they read the table while the files are named."""
-    if workers == 1:
-        yield None
-        return
-    with ProcessPoolExecutor(workers, get_context("fork"), _start, (task,)) as pool:
-        pool.submit(int)  # the first task of all makes the processes
-        yield pool
-
-
-def _run(task: _Task, todo: Iterator[_Named], pool: ProcessPoolExecutor | None, size: tuple[int, int]) -> dict[str, Record]:  # fmt: skip
+def _run(task: _Task, files: list[str], pool: ProcessPoolExecutor | None, workers: int) -> list[Record]:  # fmt: skip
     try:
-        with _bar(size[0]) as bar:
-            records = _work(task, list(todo), bar) if pool is None else _in_pool(pool, todo, bar, size)  # fmt: skip
+        with _bar(len(files)) as bar:
+            if pool is not None:
+                return in_shares(pool, _share, files, workers, bar)
+            return _work(task, _named(task, files), bar)
     except LeakFound:
         _withdraw_all(task.out)
         raise
-    return {record.source: record for record in records}
-
-
-def _in_pool(pool: ProcessPoolExecutor, todo: Iterator[_Named], bar: "tqdm[Any]", size: tuple[int, int]) -> list[Record]:  # fmt: skip
-    """Hand out shares while the rest is still being named."""
-    files, workers = size
-    share = min(_CHUNK, -(-files // (8 * workers)) or 1)
-    futures = []
-    while chunk := list(islice(todo, share)):
-        futures.append(pool.submit(_chunk, chunk))
-        futures[-1].add_done_callback(partial(_advance, bar, len(chunk)))
-    finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
-    failed = [f for f in finished if f.exception() is not None]
-    if failed:
-        pool.shutdown(wait=True, cancel_futures=True)
-        failed[0].result()
-    return [record for future in futures for record in future.result()]
 
 
 def _bar(files: int) -> "tqdm[Any]":
@@ -177,37 +152,40 @@ def _bar(files: int) -> "tqdm[Any]":
     )
 
 
-def _advance(bar: "tqdm[Any]", files: int, _: Any) -> None:
-    bar.update(files)
-
-
 def _start(task: _Task) -> None:
-    global _task  # noqa: PLW0603  set once in each worker process, before its first chunk
+    global _task  # noqa: PLW0603  set once in each worker process, before its first share
     _task = task
     read_table()
 
 
-def _chunk(files: list[_Named]) -> list[Record]:
+def _share(files: list[str]) -> list[Record]:
     assert _task is not None  # noqa: S101
-    return _work(_task, files)
+    return _work(_task, _named(_task, files))
 
 
-def _work(task: _Task, files: list[_Named], bar: "tqdm[Any] | None" = None) -> list[Record]:  # fmt: skip
-    records: list[Record] = []
+def _named(task: _Task, files: Iterable[str]) -> list[_Named]:
+    return [(key_of(task.secret, file), file) for file in files]
+
+
+def _work(task: _Task, files: list[_Named], bar: "tqdm[Any] | None" = None) -> list[Record]:
+    """Do files that an earlier run has not finished; give the records of all, in their order."""
+    found = {key: record for key, _ in files if (record := task.finished(key)) is not None}
+    todo = [one for one in files if one[0] not in found]
+    os.makedirs(task.own, exist_ok=True)  # noqa: PTH103
     with quiet(), task.journal.appending() as journal:
-        for start in range(0, len(files), _GROUP):
-            with _uncollected():
-                for record in _group(task, files[start : start + _GROUP]):
-                    journal.add(record)
-                    records.append(record)
-                    if bar is not None:
-                        bar.update()
-    return records
+        for start in range(0, len(todo), _GROUP):
+            for record in _group(task, todo[start : start + _GROUP]):
+                journal.add(record)
+                found[record.source] = record
+                if bar is not None:
+                    bar.update()
+            gc.collect(1)
+    return [found[key] for key, _ in files]
 
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Look for garbage once per group of files: a tenth of the time went into looking."""
+    """Leave garbage to `_work`, once per group of files: a tenth of the time went into looking."""
     was = gc.isenabled()
     gc.disable()
     try:
@@ -215,7 +193,6 @@ def _uncollected() -> Iterator[None]:
     finally:
         if was:
             gc.enable()
-        gc.collect(1)
 
 
 def _group(task: _Task, files: list[_Named]) -> Iterator[Record]:
@@ -245,7 +222,7 @@ class _Ready:
     source: Source
 
 
-def _prepared(task: _Task, key: str, path: Path, opened: ExitStack) -> _Ready:
+def _prepared(task: _Task, key: str, path: str, opened: ExitStack) -> _Ready:
     file = opened.enter_context(opened_file(path))
     source = read_source(file)
     if must_decode(source.dataset, task.policy.pixels):
@@ -258,13 +235,11 @@ def _prepared(task: _Task, key: str, path: Path, opened: ExitStack) -> _Ready:
 
 
 def _finished(task: _Task, ready: _Ready) -> Record:
-    own = task.out / _PARTIAL / str(os.getpid())
-    own.mkdir(exist_ok=True)
-    partial = own / ready.record.source
+    partial = os.path.join(task.own, ready.record.source)  # noqa: PTH118  pathlib costs more than the moves
     try:
         write_output(partial, ready.header, ready.source)
     except Refused as refused:
-        partial.unlink(missing_ok=True)
+        os.unlink(partial)  # noqa: PTH108
         return Record(ready.record.source, "refused", refused.reason.value)
     return _published(task.out, partial, ready.record)
 
@@ -315,11 +290,11 @@ def _record(key: str, result: Deidentified) -> Record:
     return Record(key, "written", "", output, patient, study, instance, dict(result.actions), flags)
 
 
-def _published(out: Path, partial: Path, record: Record) -> Record:
-    target = os.path.join(out, record.output)  # noqa: PTH118  pathlib costs more than the moves
+def _published(out: Path, partial: str, record: Record) -> Record:
+    target = os.path.join(out, record.output)  # noqa: PTH118
     if os.path.exists(target):  # noqa: PTH110
         same = filecmp.cmp(partial, target, shallow=False)
-        partial.unlink()
+        os.unlink(partial)  # noqa: PTH108
         if same:
             return replace(record, status="duplicate")
         return replace(record, status="refused", reason=Reason.CONFLICT.value)
@@ -327,20 +302,20 @@ def _published(out: Path, partial: Path, record: Record) -> Record:
         os.rename(partial, target)  # noqa: PTH104
     except FileNotFoundError:
         Path(target).parent.mkdir(exist_ok=True)
-        partial.rename(target)
+        os.rename(partial, target)  # noqa: PTH104
     return record
 
 
-def _without_races(task: _Task, records: list[Record], sources: dict[str, Path]) -> list[Record]:
+def _without_races(task: _Task, records: list[Record], files: list[str]) -> list[Record]:
     """Redo, one after the other, files that two workers wrote to one place at the same time."""
     written = Counter(r.output for r in records if r.status == "written")
-    raced = {r.source for r in records if r.status == "written" and written[r.output] > 1}
+    raced = {r.source: file for r, file in zip(records, files, strict=True) if r.status == "written" and written[r.output] > 1}  # fmt: skip
     if not raced:
         return records
     for record in records:
         if record.source in raced:
             (task.out / record.output).unlink(missing_ok=True)
-    again = {r.source: r for r in _work(task, [(key, sources[key]) for key in sorted(raced)])}
+    again = {r.source: r for r in _work(task, sorted(raced.items()))}
     return [again.get(record.source, record) for record in records]
 
 

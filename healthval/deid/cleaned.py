@@ -8,10 +8,12 @@ from typing import Any, Final
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
+from healthval.deid import values
 from healthval.deid.values import Element
 from healthval.deid.writer import encode_meta, encoded_parts
 
 _META_LENGTH: Final = 0x00020000
+_SYNTAX: Final = 0x00020010
 _DATA_SET: Final = 0x00030000  # groups below are commands and file meta
 
 
@@ -46,16 +48,20 @@ def _syntax(dataset: Cleaned) -> UID | None:
     meta, preamble = getattr(dataset, "file_meta", None), getattr(dataset, "preamble", None)
     if not meta or _META_LENGTH not in meta or not preamble or len(preamble) != 128:
         return None
-    syntax = UID(meta.get("TransferSyntaxUID", ""))
+    syntax = UID(values.text_of(meta, _SYNTAX))
     is_public = syntax.is_transfer_syntax and not syntax.is_private
     return syntax if is_public and syntax != DeflatedExplicitVRLittleEndian else None
 
 
 def _stands(dataset: Dataset, encoding: tuple[bool, bool]) -> bool:
-    """Whether what is encoded already, at every depth, is in this encoding."""
+    """Whether what is encoded already, at every depth, is in this encoding.
+
+    Does not ask pydicom, which would decode what it is asked for.
+    """
+    was = dataset.original_character_set
     return (
         dataset.original_encoding == encoding
-        and dataset.original_character_set == dataset._character_set
+        and ([was] if isinstance(was, str) else list(was)) == values.charsets(dataset)
         and min(map(int, dataset.keys()), default=_DATA_SET) >= _DATA_SET
         and all(_stands(item, encoding) for item in _items(dataset))
     )

@@ -6,11 +6,10 @@ Shares no code with the engine.
 import io
 import mmap
 import zlib
-from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.dataset import Dataset
@@ -25,30 +24,41 @@ _IMPLICIT, _BIG, _DEFLATED = b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.2", b"1.2
 _GE_BIG = b"1.2.840.113619.5.2"
 
 
+class _Located(Protocol):
+    """Locates the values of a data set, all or those of some tags."""
+
+    def __call__(self, *, only: frozenset[int] | None) -> Reader | Gathered: ...
+
+
 class Encoded:
     """Bytes before the data set (preamble, meta), and those of the data set but for its pixels.
 
     `pixels` is a buffer, where the bytes of the pixels start in it and where they end, None if
-    there are none. Values are located when they are first asked for.
+    there are none. Values are located when they are first asked for, all or those of `only`.
     """
 
     def __init__(
-        self, data: Any, located: Callable[[], Reader | Gathered], *, start: int = 0
+        self, data: Any, located: _Located, *, start: int = 0, only: frozenset[int] | None = None
     ) -> None:
         self.preamble = b""
         self.meta: Encoded | None = None
         self.pixels: tuple[Any, int, int] | None = None
         self._data, self._start = data, start
-        self._locate = located
+        self._locate, self._only = located, only
 
     @cached_property
     def _reader(self) -> Reader | Gathered:
-        return self._locate()
+        return self._locate(only=self._only)
+
+    @cached_property
+    def _outline(self) -> Reader | Gathered:
+        """Where the pixels are; most outputs hold nothing that is worth locating every value."""
+        return self._reader if self._only is not None else self._locate(only=frozenset())
 
     def find_pixels(self) -> None:
         """Locate the pixels within the bytes."""
-        if self._reader.pixels is not None:
-            self.pixels = (self._data, *self._reader.pixels[1:])
+        if self._outline.pixels is not None:
+            self.pixels = (self._data, *self._outline.pixels[1:])
 
     @property
     def leaves(self) -> list[Leaf]:
@@ -61,9 +71,9 @@ class Encoded:
         data, start = self._data, self._start
         if isinstance(data, bytes) and not any(group in data for group in _PIXEL_GROUP):
             return data[start:]
-        if self._reader.pixels is None:
+        if self._outline.pixels is None:
             return bytes(data[start:])
-        at, _, end = self._reader.pixels
+        at, _, end = self._outline.pixels
         return bytes(data[start:at]) + b"\xff" + bytes(data[end:])
 
     def rest(self) -> list[str]:
@@ -143,7 +153,7 @@ def _of_dataset(dataset: Dataset, only: frozenset[int] | None) -> Encoded:
 
 
 def _of_values(values: Gathered) -> Encoded:
-    found = Encoded(values.data, lambda: values)
+    found = Encoded(values.data, lambda *, only: values)
     if values.frames:
         found.pixels = (values.frames, 0, len(values.frames))
     return found
@@ -165,8 +175,8 @@ def of_file(data: Any, only: frozenset[int] | None = None) -> Encoded:
     if syntax == _DEFLATED:
         data, body = _inflated(data[body:]), 0
     wanted = _with_charset(only)
-    read = partial(Reader, data, implicit=implicit, little=little, start=body, only=wanted)
-    found = Encoded(data, read, start=body)
+    read = partial(Reader, data, implicit=implicit, little=little, start=body)
+    found = Encoded(data, read, start=body, only=wanted)
     found.preamble = preamble
     found.meta = Encoded(meta, partial(Reader, meta, implicit=False, little=True))
     return found

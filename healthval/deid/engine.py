@@ -4,7 +4,7 @@ Elements that stay are passed on as the bytes they are; only what the policy tou
 """
 
 from collections import Counter
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from pydicom.datadict import dictionary_has_tag, dictionary_keyword, dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
@@ -16,6 +16,7 @@ from healthval.deid.cleaned import Cleaned
 from healthval.deid.deidentified import SEAL, Deidentified, flags_of
 from healthval.deid.graphics import keeps_curve, keeps_overlay
 from healthval.deid.pixels import PIXELS, check_pixels, clean_pixels, trim_pixels
+from healthval.deid.plain import items_of
 from healthval.deid.policy import Option, Policy
 from healthval.deid.private import kept_private
 from healthval.deid.profile import Rule, attribute_type, choose, rules_by_tag
@@ -50,8 +51,8 @@ _DIGITS: Final = b"0123456789+-.eE\\ \0"
 _UNDEFINED: Final = 0xFFFFFFFF
 _STRAY: Final = 2
 _ITEM = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
+_GRAPHICS: Final = {OVERLAY: keeps_overlay, CURVE: keeps_curve}
 _UNSEEN: Final[Any] = object()
-_Kind = TypeVar("_Kind", bound=Dataset)
 
 
 def check_means(policy: Policy, secret: Secret) -> None:
@@ -77,7 +78,7 @@ def apply(dataset: Dataset, policy: Policy, secret: Secret) -> Deidentified:
     except RecursionError:
         raise Refused(Reason.UNPARSEABLE) from None
     for mark in marks.marks_of(policy, walk.encoding, blanked=blanked):
-        output[mark.tag] = mark
+        output._dict[mark.tag] = mark
     if blanked:
         output.SOPInstanceUID = uid(secret, values.text_of(dataset, 0x00080018))
     flags = flags_of(dataset, policy, signed_off=signed_off, blanked=blanked)
@@ -135,10 +136,11 @@ class _Walk:
         self.actions["removed"] += len(source) - len(kept)
         return kept
 
-    def _like(self, source: Dataset, elements: dict[Any, Any], kind: type[_Kind]) -> _Kind:
-        output = kind(elements)
+    def _like(
+        self, source: Dataset, elements: dict[Any, Any], kind: type[values.Kind]
+    ) -> values.Kind:
+        output = values.dataset_of(kind, elements)
         implicit, little = source.original_encoding
-        # Straight into the attributes: Dataset.__setattr__ looks every name up in the dictionary.
         vars(output).update(
             _read_implicit=implicit,
             _read_little=little,
@@ -158,13 +160,12 @@ class _Walk:
         if step in (SEQUENCE, "X/Z/U*"):
             return self._sequence(element)
         if step == CHARSETS:
-            return _copied(element) if values.are_charsets(values.ascii_text(element)) else None
+            return self._charsets(element)
         if step == PRIVATE:
             return self._private(source, tag, element)
-        if step == OVERLAY:
-            return self._overlay(source, tag, element)
-        if step == CURVE:
-            return self._curve(source, tag, element)
+        if step in _GRAPHICS:
+            cleaned = Option.CLEAN_GRAPHICS in self.policy.options
+            return _copied(element) if cleaned and _GRAPHICS[step](source, tag) else None
         return self._ruled(element, rules_by_tag()[tag], step, within)
 
     def _ruled(self, element: Element, rule: Rule, step: str, within: str) -> Element | None:
@@ -231,8 +232,8 @@ class _Walk:
     def days(self) -> int:
         """Offset of this patient; an object without a patient id cannot be shifted."""
         if self._days is None:
-            found = 0x00100020 in self.source
-            text = self._decoded(self.source.get_item(0x00100020)) if found else ""
+            found = values.find(self.source, 0x00100020)
+            text = "" if found is None else self._decoded(found)
             if not text.strip(" \0"):
                 raise Refused(Reason.NO_PATIENT_ID)
             self._days = date_offset(self.secret, text)
@@ -297,7 +298,7 @@ class _Walk:
 
     def _sequence(self, element: Element) -> Element | None:
         try:
-            items = values.items_of(element, self.source)
+            items = items_of(element, self.source)
         except Exception:
             raise Refused(Reason.UNPARSEABLE) from None
         if items is None:
@@ -318,16 +319,14 @@ class _Walk:
             self.actions["cleaned"] += 1
         return done
 
+    def _charsets(self, element: Element) -> Element | None:
+        terms = values.ascii_text(element)
+        if not values.are_charsets(terms):
+            return None
+        return element if element.is_raw else self._raw(element, "CS", terms.encode("ascii"))
+
     def _private(self, source: Dataset, tag: int, element: Element) -> Element | None:
         return _copied(element) if kept_private(source, tag, element, self.policy) else None
-
-    def _overlay(self, source: Dataset, tag: int, element: Element) -> Element | None:
-        cleaned = Option.CLEAN_GRAPHICS in self.policy.options
-        return _copied(element) if cleaned and keeps_overlay(source, tag) else None
-
-    def _curve(self, source: Dataset, tag: int, element: Element) -> Element | None:
-        cleaned = Option.CLEAN_GRAPHICS in self.policy.options
-        return _copied(element) if cleaned and keeps_curve(source, tag) else None
 
 
 def _is_longitudinal(rule: Rule) -> bool:

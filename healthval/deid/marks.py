@@ -137,7 +137,9 @@ def meta_bytes(output: Dataset, syntax: str) -> bytes:
 
 def shows_face(dataset: Dataset) -> bool:
     """Whether a CT, MR or PET volume of the head could be rendered as a face."""
-    if values.text_of(dataset, 0x00080060) not in ("CT", "MR", "PT") or _ROWS not in dataset:
+    if values.text_of(dataset, 0x00080060) not in ("CT", "MR", "PT") or not values.has(
+        dataset, _ROWS
+    ):
         return False
     return any(_HEAD.search(values.text_of(dataset, tag)) for tag in _REGION_TAGS)
 

@@ -63,10 +63,13 @@ class Pattern:
 class Hunt:
     """Patterns of one patient; `at_home` are ids and names too short to look for anywhere else.
 
+    `low` and `squeezed` are all that the patterns look for in bytes, the latter by gate.
     `in_pixels` looks for those of them that chance does not write.
     """
 
     patterns: tuple[Pattern, ...]
+    low: frozenset[bytes] = field(repr=False)
+    squeezed: tuple[tuple[bytes, frozenset[bytes]], ...] = field(repr=False)
     in_pixels: Searcher = field(repr=False)
     at_home: frozenset[str] = field(repr=False)
 
@@ -89,16 +92,24 @@ def hunt(found: Identifiers, codecs: tuple[str, ...], *, keeps_dates: bool) -> H
     made |= dict.fromkeys(_date_pattern("date", d) for d in (() if keeps_dates else found.dates))
     made |= dict.fromkeys(_date_pattern("birth date", day) for day in births)
     solid = dict.fromkeys((pattern.kind, code) for pattern in made for code in pattern.solid)
-    return Hunt(tuple(made), Searcher(tuple(solid)), frozenset(short))
+    low = frozenset(code for pattern in made for code in pattern.low)
+    gates = dict.fromkeys(pattern.gate for pattern in made)
+    squeezed = tuple((gate, frozenset(code for p in made if p.gate == gate for code in p.squeezed)) for gate in gates)  # fmt: skip
+    return Hunt(tuple(made), low, squeezed, Searcher(tuple(solid)), frozenset(short))
 
 
-def hits(data: bytes, patterns: Iterable[Pattern]) -> list[Pattern]:
+def hits(data: bytes, sought: Hunt) -> list[Pattern]:
     """Give the patterns that bytes may hold; the others they do not."""
     low = data.lower()
     squeezed = low.translate(None, _NOT_ALNUM)
+    there = [code for code in sought.low if code in low]
+    for gate, codes in sought.squeezed:
+        there += [code for code in codes if code in squeezed] if gate in squeezed else ()
+    if not there:
+        return []
     return [
         p
-        for p in patterns
+        for p in sought.patterns
         if p.gate in squeezed
         and (any(q in squeezed for q in p.squeezed) or any(q in low for q in p.low))
     ]

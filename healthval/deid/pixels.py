@@ -58,7 +58,7 @@ _DOSE: Final = re.compile(
 
 def has_pixels(dataset: Dataset) -> bool:
     """Whether an object has pixels; a header read without them still tells their size."""
-    return any(tag in dataset for tag in (*PIXELS, 0x00280010))
+    return values.has(dataset, *PIXELS, 0x00280010)
 
 
 def risk(dataset: Dataset) -> Reason | None:
@@ -105,7 +105,7 @@ def _has_embedded_overlay(dataset: Dataset) -> bool:
 
     Those bits can be drawn text; to clear them would change every pixel.
     """
-    return any(
+    return values.has(dataset, *_BIT_POSITIONS) and any(
         values.find(dataset, plane) is not None
         and values.number_of(dataset, plane) > 0
         and values.find(dataset, plane & 0xFFFF0000 | 0x3000) is None

@@ -6,7 +6,7 @@ types of PS3.3 that decide between X, Z and D.
 """
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from importlib import resources
 from typing import Literal
@@ -55,17 +55,17 @@ class Explanation:
 def rules() -> tuple[Rule, ...]:
     """All rows, sorted by tag; the private rule comes last."""
     text = resources.files("healthval.deid").joinpath("data/profile.csv").read_text("ascii")
+    names, *rows = csv.reader(text.splitlines())
+    assert names == [field.name for field in fields(Rule)]  # noqa: S101  our own file
     return tuple(
-        Rule(
-            row["tag"],
-            row["keyword"],
-            row["vr"],
-            row["action"],
-            tuple((Option(o), a) for o, a in (p.split("=") for p in row["options"].split())),
-            row["edition"],
-        )
-        for row in csv.DictReader(text.splitlines())
+        Rule(tag, keyword, vr, action, _options(options), edition)
+        for tag, keyword, vr, action, options, edition in rows
     )
+
+
+@lru_cache(maxsize=128)
+def _options(text: str) -> tuple[tuple[Option, str], ...]:
+    return tuple((Option(o), a) for o, a in (p.split("=") for p in text.split()))
 
 
 @lru_cache(maxsize=1)

@@ -78,7 +78,7 @@ def check_object(dataset: Dataset, policy: Policy) -> None:
     classes = {values.text_of(dataset, 0x00080016)}
     if meta is not None:
         classes.add(values.text_of(meta, 0x00020002))
-    if _DIRECTORY in classes or _DIRECTORY_RECORDS in dataset:
+    if _DIRECTORY in classes or values.has(dataset, _DIRECTORY_RECORDS):
         raise Refused(Reason.DICOMDIR)
     if any(c.startswith(_DOCUMENTS) for c in classes):
         raise Refused(Reason.DOCUMENT)
@@ -91,7 +91,7 @@ def check_object(dataset: Dataset, policy: Policy) -> None:
 
 def check_not_signed(dataset: Dataset) -> None:
     """Refuse an object whose root holds a digital signature."""
-    if _SIGNATURES in dataset and _is_signed(dataset):
+    if values.has(dataset, _SIGNATURES) and _is_signed(dataset):
         raise Refused(Reason.SIGNED)
 
 

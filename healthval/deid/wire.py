@@ -19,6 +19,9 @@ TELLING: Final = frozenset({"PN", "DA", "DT", "UN"})
 _UNDEFINED: Final = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _MAX_DEPTH: Final = 200
+# What takes no look inside when only some values are wanted.
+_PASSED: Final = frozenset(vr.encode("ascii") for vr in _SHORT - TELLING)
+_HIGH: Final = 0x7FE0  # pixels and items start here
 # More than this behind the pixels is searched as they are, not value by value.
 _TAIL: Final = 1 << 20
 
@@ -85,9 +88,14 @@ class Reader:
         self, at: int, end: int, path: tuple[int, ...], implicit: bool, charset: bytes
     ) -> int:
         data, explicit, leaves, only = self.data, self._explicit, self.leaves, self._only
+        passed = frozenset[bytes]() if only is None or implicit else _PASSED
         while at + 8 <= end and self.stopped is None:
             begin = at
             group, element, code, size = explicit(data, at)
+            is_passed = code in passed and group < _HIGH and at + 8 + size <= end
+            if is_passed and only is not None and group << 16 | element not in only:
+                at += 8 + size
+                continue
             vr = _VRS.get(code)
             if vr is None or implicit or group == 0xFFFE:
                 _, _, size = self._plain(data, at)

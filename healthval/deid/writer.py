@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from operator import itemgetter
 from typing import Final
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR, repeater_has_tag
@@ -19,6 +20,7 @@ VRS: Final = {vr.encode("ascii"): vr for vr in LONG_VRS | _SHORT}
 _KNOWN: Final = LONG_VRS | _SHORT
 _UNDEFINED: Final = 0xFFFFFFFF
 _Head = Callable[[int, str, int], bytes]
+_first = itemgetter(0)
 
 
 def encode_dataset(dataset: Dataset, *, implicit: bool, little: bool) -> bytes:
@@ -51,7 +53,8 @@ def _parts(
 ) -> list[bytes]:
     parts: list[bytes] = []
     element: Element
-    for tag, element in sorted(elements, key=_by_tag):
+    # As plain numbers: BaseTag compares in Python.
+    for tag, element in sorted([(int(tag), element) for tag, element in elements], key=_first):
         if not element.is_raw:
             parts.append(_converted(element, head, encoding, charsets))
             continue
@@ -65,10 +68,6 @@ def _parts(
             value, size = value + b"\0", size + 1
         parts += (head(tag, element.VR if element.VR in _KNOWN else _vr_of(tag), size), value)
     return parts
-
-
-def _by_tag(item: tuple[int, Element]) -> int:
-    return int(item[0])  # BaseTag compares in Python
 
 
 def _converted(element: Element, head: _Head, encoding: tuple[bool, bool], charsets: list[str]) -> bytes:  # fmt: skip
@@ -105,7 +104,7 @@ def _head(implicit: bool, little: bool) -> _Head:
     def implicit_head(tag: int, vr: str, size: int) -> bytes:
         return plain.pack(tag >> 16, tag & 0xFFFF, size)
 
-    return implicit_head if implicit else explicit_head
+    return lru_cache(maxsize=1 << 14)(implicit_head if implicit else explicit_head)
 
 
 @lru_cache(maxsize=4096)

@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 import traceback
+from pathlib import Path
 
 import pydicom
 import pytest
@@ -191,7 +192,7 @@ def test_two_workers_on_one_place_are_redone_one_after_the_other(tmp_path, monke
     source = write(tmp_path / "in", ct(1), ct(1, KVP="99"), ct(2), ct(2))
     blind = lambda out, partial, record: (  # noqa: E731
         (out / record.output).parent.mkdir(exist_ok=True),
-        partial.rename(out / record.output),
+        Path(partial).rename(out / record.output),
         record,
     )[-1]
     honest, calls = batch_room._published, []

@@ -154,3 +154,12 @@ def test_a_value_without_one_vr_is_left_to_pydicom(tmp_path):
     output.add_new(0x00280106, "US or SS", 5)
     with pytest.raises(ValueError, match="ambiguous"):
         output.save_as(tmp_path / "ours.dcm")
+
+
+def test_saving_decodes_nothing(tmp_path):
+    output = cleaned(FOLDER / "CT_small.dcm")
+    was = [element.is_raw for part in (output, output.file_meta) for element in part._dict.values()]
+    output.save_as(tmp_path / "ours.dcm")
+    now = [element.is_raw for part in (output, output.file_meta) for element in part._dict.values()]
+    assert now == was
+    assert sum(now) > 60
