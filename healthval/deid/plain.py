@@ -13,12 +13,13 @@ from pydicom.dataelem import RawDataElement, convert_raw_data_element, empty_val
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from healthval.deid.values import Element, charsets, dataset_of
+from healthval.deid.values import Element, are_charsets, ascii_text, charsets, dataset_of
 from healthval.deid.writer import LONG_VRS, VRS
 
 _UNDEFINED: Final = 0xFFFFFFFF
 _DELIMITERS: Final = 0xFFFE0000
 _ITEM: Final = [0xFFFE, 0xE000]
+_CHARSET: Final = BaseTag(0x00080005)
 _NOWHERE: Final[frozenset[int]] = frozenset()
 _DEFAULTS: Final = tuple(RawDataElement._field_defaults.values())
 _tag = lru_cache(maxsize=1 << 14)(BaseTag)
@@ -107,10 +108,15 @@ def _plain_items(value: bytes, encoding: tuple[bool, bool], around: list[str]) -
         if tag != _ITEM or end > len(value):
             return None
         elements, at = plain_elements(value, at + 8, end, encoding)
-        if at != end:
+        if at != end or not _has_known_charset(elements):
             return None
         items.append(_item(elements, encoding, around))
     return items if at == len(value) else None
+
+
+def _has_known_charset(elements: _Elements) -> bool:
+    found = elements.get(_CHARSET)
+    return found is None or (found.VR in ("CS", None) and are_charsets(ascii_text(found)))
 
 
 def _item(elements: _Elements, encoding: tuple[bool, bool], around: list[str]) -> Dataset:

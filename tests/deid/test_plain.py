@@ -103,16 +103,24 @@ def test_items_cut_short_or_altered_are_read_as_pydicom_does_or_not_at_all(items
     at = data.draw(st.integers(0, len(value) - 1))
     value[at] = data.draw(st.integers(0, 255))
     value = bytes(value[: data.draw(st.integers(at, len(value)))])
-    element, source = raw(value, encoding), Dataset()
-
-    def read(how):
-        try:
-            return [everything(item) for item in how(element, source)]
-        except Exception as broken:
-            return type(broken)
-
+    element = raw(value, encoding)
     with quiet():
-        assert read(items_of) == read(by_pydicom)
+        assert _read(items_of, element) == _read(by_pydicom, element)
+
+
+def _read(how, element):
+    try:
+        return [everything(item) for item in how(element, Dataset())]
+    except Exception as broken:
+        return type(broken)
+
+
+@pytest.mark.parametrize("at", range(8, 26))
+def test_a_damaged_character_set_of_an_item_is_as_pydicom_takes_it(at):
+    value = encoded([_dataset({"SpecificCharacterSet": "ISO_IR 100"}, {}, False)], (False, True))
+    element = raw(value[:at] + b"\0" + value[at + 1 :], (False, True))
+    with quiet():
+        assert _read(items_of, element) == _read(by_pydicom, element)
 
 
 @pytest.mark.parametrize("vr", ["LO", "OB"])
