@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +30,7 @@ from healthval.deid.profile import EDITION, read_table
 from healthval.deid.quiet import quiet
 from healthval.deid.refuse import Reason, Refused
 from healthval.deid.secret import Secret, pseudonym
-from healthval.deid.shares import in_shares, pool_of
+from healthval.deid.shares import in_shares, pool_of, shares_of
 from healthval.deid.splice import Source, encoded, read_source, write_output
 from healthval.errors import HealthvalError, LeakFound, UsageError
 
@@ -133,9 +134,10 @@ def _canonical(policy: Policy) -> str:
 def _run(task: _Task, files: list[str], pool: ProcessPoolExecutor | None, workers: int) -> list[Record]:  # fmt: skip
     try:
         with _bar(len(files)) as bar:
-            if pool is not None:
-                return in_shares(pool, _share, files, workers, bar)
-            return _work(task, _named(task, files), bar)
+            here = partial(_work, task, bar=bar)
+            if pool is None:
+                return here(files)
+            return in_shares(pool, _share, here, shares_of(files, workers), bar)
     except LeakFound:
         _withdraw_all(task.out)
         raise
@@ -160,14 +162,14 @@ def _start(task: _Task) -> None:
 
 def _share(files: list[str]) -> list[Record]:
     assert _task is not None  # noqa: S101
-    return _work(_task, _named(_task, files))
+    return _work(_task, files)
 
 
-def _named(task: _Task, files: Iterable[str]) -> list[_Named]:
-    return [(key_of(task.secret, file), file) for file in files]
+def _work(task: _Task, files: list[str], bar: "tqdm[Any] | None" = None) -> list[Record]:
+    return _done(task, [(key_of(task.secret, file), file) for file in files], bar)
 
 
-def _work(task: _Task, files: list[_Named], bar: "tqdm[Any] | None" = None) -> list[Record]:
+def _done(task: _Task, files: list[_Named], bar: "tqdm[Any] | None" = None) -> list[Record]:
     """Do files that an earlier run has not finished; give the records of all, in their order."""
     found = {key: record for key, _ in files if (record := task.finished(key)) is not None}
     todo = [one for one in files if one[0] not in found]
@@ -315,7 +317,7 @@ def _without_races(task: _Task, records: list[Record], files: list[str]) -> list
     for record in records:
         if record.source in raced:
             (task.out / record.output).unlink(missing_ok=True)
-    again = {r.source: r for r in _work(task, sorted(raced.items()))}
+    again = {r.source: r for r in _done(task, sorted(raced.items()))}
     return [again.get(record.source, record) for record in records]
 
 

@@ -2,13 +2,14 @@
 
 import gc
 import os
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tqdm import tqdm
 
-from healthval.deid.shares import _shares, in_shares, pool_of
+from healthval.deid.shares import in_shares, pool_of, shares_of
 
 
 def lengths(files):
@@ -21,11 +22,13 @@ def fail_at_the_third(files):
     return lengths(files)
 
 
-def processes(files):
+def slowly(files):
+    time.sleep(0.01)
     return [os.getpid() for _ in files]
 
 
 def frozen(files):
+    time.sleep(0.01)
     return [gc.get_freeze_count() for _ in files]
 
 
@@ -34,13 +37,13 @@ def run(work, files, workers=2):
         pool_of(workers, lambda _: None, None) as pool,
         tqdm(total=len(files), disable=True) as bar,
     ):
-        return in_shares(pool, work, files, workers, bar)
+        return in_shares(pool, work, work, shares_of(files, workers), bar)
 
 
 @given(st.integers(0, 500), st.integers(1, 9))
 def test_shares_hold_every_file_once_and_end_small(files, workers):
     names = [str(number) for number in range(files)]
-    shares = list(_shares(names, workers))
+    shares = shares_of(names, workers)
     assert [name for share in shares for name in share] == names
     assert [len(share) for share in shares] == sorted((len(s) for s in shares), reverse=True)
     assert all(1 <= len(share) <= 25 for share in shares)
@@ -55,14 +58,32 @@ def test_no_file_is_no_error():
     assert run(lengths, []) == []
 
 
-def test_work_is_done_elsewhere_and_without_the_garbage_of_the_parent():
-    assert os.getpid() not in run(processes, ["a"] * 60)
-    assert min(run(frozen, ["a"])) > 10_000
+def test_this_process_and_the_others_share_the_work():
+    by = run(slowly, ["a"] * 120, workers=3)
+    assert os.getpid() in by
+    assert len(set(by)) == 3
+
+
+def test_the_others_do_not_look_through_the_garbage_of_this_one():
+    counts = run(frozen, ["a"] * 120)
+    assert min(counts) == gc.get_freeze_count()
+    assert max(counts) > 10_000
 
 
 def test_the_first_error_ends_it():
     with pytest.raises(ValueError, match="third"):
         run(fail_at_the_third, ["a"] * 100 + ["ccc"] + ["a"] * 100)
+
+
+def test_an_error_here_ends_it_too():
+    def fail(_):
+        raise LookupError("here")
+
+    with pool_of(2, lambda _: None, None) as pool, tqdm(disable=True) as bar:
+        with pytest.raises(LookupError, match="here"):
+            in_shares(pool, slowly, fail, [["a"]] * 50, bar)
+        with pytest.raises(RuntimeError, match="shutdown"):
+            pool.submit(int)
 
 
 def test_one_worker_is_no_pool():
