@@ -9,6 +9,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,12 +33,13 @@ from healthval.deid.refuse import Reason, Refused
 from healthval.deid.secret import Secret, pseudonym
 from healthval.deid.shares import in_shares, pool_of, shares_of
 from healthval.deid.splice import Source, encoded, read_source, write_output
-from healthval.errors import HealthvalError, LeakFound, UsageError
+from healthval.errors import DeidentificationError, HealthvalError, LeakFound, UsageError
 
 _GROUP: Final = 50
 # A UID becomes a file name; whatever else stands there could climb out of the folder.
 _UID: Final = re.compile(r"(?=.{1,64}$)\d+(\.\d+)*")
 _PARTIAL: Final = ".partial"
+_AGAIN: Final = "what is done is recorded: run the same again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def deidentify_files(  # noqa: PLR0913  the two last are by keyword
     ----------
     paths : files and folders
     out : a new or empty folder outside the input, or the one of an interrupted run
-    workers : processes
+    workers : processes, this one among them
     known : further identifiers that the audit looks for
 
     Returns
@@ -95,6 +97,8 @@ def deidentify_files(  # noqa: PLR0913  the two last are by keyword
         If a path is missing, `out` and the input overlap, or `out` holds another batch.
     LeakFound
         If the audit found a source's identifier in an output. The batch is withdrawn.
+    DeidentificationError
+        If a disk or a worker failed. Run again to finish.
     """
     check_means(policy, secret)
     if workers < 1:
@@ -141,6 +145,10 @@ def _run(task: _Task, files: list[str], pool: ProcessPoolExecutor | None, worker
     except LeakFound:
         _withdraw_all(task.out)
         raise
+    except BrokenProcessPool:
+        raise DeidentificationError(f"a worker process was ended from outside, often for lack of memory; {_AGAIN}, with fewer workers") from None  # fmt: skip
+    except OSError as broken:
+        raise DeidentificationError(f"reading or writing failed ({broken.strerror}); {_AGAIN} when it works") from None  # fmt: skip
 
 
 def _bar(files: int) -> "tqdm[Any]":
@@ -166,14 +174,16 @@ def _share(files: list[str]) -> list[Record]:
 
 
 def _work(task: _Task, files: list[str], bar: "tqdm[Any] | None" = None) -> list[Record]:
-    return _done(task, [(key_of(task.secret, file), file) for file in files], bar)
+    return _records(task, [(key_of(task.secret, file), file) for file in files], bar)
 
 
-def _done(task: _Task, files: list[_Named], bar: "tqdm[Any] | None" = None) -> list[Record]:
+def _records(task: _Task, files: list[_Named], bar: "tqdm[Any] | None" = None) -> list[Record]:
     """Do files that an earlier run has not finished; give the records of all, in their order."""
     found = {key: record for key, _ in files if (record := task.finished(key)) is not None}
     todo = [one for one in files if one[0] not in found]
     os.makedirs(task.own, exist_ok=True)  # noqa: PTH103
+    if bar is not None:
+        bar.update(len(found))
     with quiet(), task.journal.appending() as journal:
         for start in range(0, len(todo), _GROUP):
             for record in _group(task, todo[start : start + _GROUP]):
@@ -317,7 +327,7 @@ def _without_races(task: _Task, records: list[Record], files: list[str]) -> list
     for record in records:
         if record.source in raced:
             (task.out / record.output).unlink(missing_ok=True)
-    again = {r.source: r for r in _done(task, sorted(raced.items()))}
+    again = {r.source: r for r in _records(task, sorted(raced.items()))}
     return [again.get(record.source, record) for record in records]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 
 from healthval.deid import Policy, Reason, Secret, deidentify_files, uid
 from healthval.deid import batch as batch_room
-from healthval.errors import LeakFound, UsageError
+from healthval.errors import DeidentificationError, LeakFound, UsageError
 
 KEY = bytes(range(32))
 SECRET = Secret(KEY)
@@ -185,6 +186,44 @@ def test_a_missing_input_is_counted_not_named(tmp_path):
         deidentify_files([tmp_path / CANARY], tmp_path / "out", Policy(), SECRET)
     assert CANARY not in str(refused.value)
     assert "1 of 1" in str(refused.value)
+
+
+def test_a_worker_that_is_killed_ends_the_batch_which_goes_on_later(tmp_path, monkeypatch):
+    source = write(tmp_path / "in", *(ct(number) for number in range(60)))
+    honest, parent = batch_room._published, os.getpid()
+
+    def published(out, partial, record):
+        if os.getpid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.01)
+        return honest(out, partial, record)
+
+    monkeypatch.setattr(batch_room, "_published", published)
+    with pytest.raises(DeidentificationError, match="a worker process was ended"):
+        deidentify_files(source, tmp_path / "out", Policy(), SECRET, workers=2)
+    done = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").glob("*/*.dcm")}
+    monkeypatch.undo()
+    made = deidentify_files(source, tmp_path / "out", Policy(), SECRET, workers=2)
+    assert (made.files_in, made.files_out) == (60, 60)
+    assert done
+    assert all(p.stat().st_mtime_ns == at for p, at in done.items())
+
+
+def test_a_disk_that_takes_no_more_ends_the_batch_which_goes_on_later(tmp_path):
+    large = ct(9, Rows=200, Columns=200)
+    large.PixelData = bytes(80_000)
+    source = write(tmp_path / "in", *(ct(number) for number in range(9)), large)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, hard))
+    try:
+        with pytest.raises(DeidentificationError, match="File too large") as failed:
+            deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert str(tmp_path) not in str(failed.value)
+    assert not (tmp_path / "out/manifest.json").exists()
+    made = deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+    assert (made.files_in, made.files_out) == (10, 10)
 
 
 def test_two_workers_on_one_place_are_redone_one_after_the_other(tmp_path, monkeypatch):
