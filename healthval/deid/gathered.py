@@ -10,9 +10,17 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_data_element
 
-from healthval.deid.wire import CHARSET, PIXELS, TELLING, Leaf, Reader, vr_of
+from healthval.deid.wire import (
+    CHARSET,
+    ITEMS,
+    PIXELS,
+    TELLING,
+    Leaf,
+    Reader,
+    items_of_unknown,
+    vr_of,
+)
 
-_ITEM: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _BETWEEN: Final = b"\xff"
 _HEAD: Final = 8  # tag and length in implicit VR
 _Path = tuple[int, ...]
@@ -69,14 +77,16 @@ class Gathered:
                 self._value((*path, int(tag)), element.VR, value, charset, implicit=True)
 
     def _value(self, path: _Path, vr: str, value: bytes, charset: bytes, *, implicit: bool) -> None:
-        if vr == "SQ" or (vr == "UN" and value[:4] in _ITEM):
-            self._items(path, value, charset, implicit=implicit or vr == "UN")
+        if vr == "UN" and value[:4] in ITEMS:
+            self._take(items_of_unknown(value, path, charset, self._only), path, charset)
+        elif vr == "SQ":
+            little = value[:2] != ITEMS[1][:2]
+            self._take(Reader(value, implicit=implicit, little=little, only=self._only, within=path, charset=charset), path, charset)  # fmt: skip
         elif self._only is None or vr in TELLING or path[-1] in self._only:
             self._found.append((path, vr, value, charset))
 
-    def _items(self, path: _Path, value: bytes, charset: bytes, *, implicit: bool) -> None:
-        little = value[:2] != _ITEM[1][:2]
-        read = Reader(value, implicit=implicit, little=little, only=self._only, within=path, charset=charset)  # fmt: skip
+    def _take(self, read: Reader, path: _Path, charset: bytes) -> None:
+        value = read.data
         for leaf in read.leaves:
             self._found.append((leaf.path, leaf.vr, value[leaf.start : leaf.end], leaf.charset))
         if read.stopped is not None:

@@ -19,6 +19,7 @@ from healthval.deid.writer import LONG_VRS, VRS
 _UNDEFINED: Final = 0xFFFFFFFF
 _DELIMITERS: Final = 0xFFFE0000
 _ITEM: Final = [0xFFFE, 0xE000]
+_BIG_ITEM: Final = b"\xff\xfe"
 _CHARSET: Final = BaseTag(0x00080005)
 _NOWHERE: Final[frozenset[int]] = frozenset()
 _DEFAULTS: Final = tuple(RawDataElement._field_defaults.values())
@@ -85,16 +86,43 @@ def _elements(  # noqa: PLR0913  one loop for both, run for every file
 
 def items_of(element: Element, source: Dataset) -> list[Dataset] | None:
     """Return the items of a sequence in whatever form it stands; None when it is none."""
-    if element.is_raw:
-        if element.VR not in ("SQ", "UN", None):
-            return None
-        implicit, around = element.is_implicit_VR or element.VR == "UN", charsets(source)
-        items = _plain_items(element.value or b"", (implicit, element.is_little_endian), around)
-        if items is not None:
-            return items
-        as_sequence = element._replace(VR="SQ", is_implicit_VR=implicit)
-        element = convert_raw_data_element(as_sequence, encoding=around, ds=source)
-    return list(element.value) if element.VR == "SQ" else None
+    if not element.is_raw:
+        return list(element.value) if element.VR == "SQ" else None
+    if element.VR not in ("SQ", "UN", None):
+        return None
+    stands = element.is_implicit_VR, element.is_little_endian
+    implicit, little = _encoding_of_unknown(element.value or b"") if element.VR == "UN" else stands
+    items = _plain_items(element.value or b"", (implicit, little), charsets(source))
+    if items is None:
+        as_sequence = element._replace(VR="SQ", is_implicit_VR=implicit, is_little_endian=little)
+        converted: Element = convert_raw_data_element(as_sequence, encoding=charsets(source), ds=source)  # fmt: skip
+        items = list(converted.value)
+    if little != element.is_little_endian:
+        _decode(items, stands)
+    return items
+
+
+def _encoding_of_unknown(value: bytes) -> tuple[bool, bool]:
+    """Encoding of items in a value of unknown VR.
+
+    They are in implicit VR little endian (PS3.5, 6.2.2), unless a writer left them as they were.
+    """
+    little = value[:2] != _BIG_ITEM
+    at = 0
+    while value[at + 4 : at + 8] == bytes(4):  # an empty item says nothing
+        at += 8
+    if value[at + 12 : at + 14] not in VRS:
+        return True, little
+    return _plain_items(value, (True, little), []) is not None, little
+
+
+def _decode(items: list[Dataset], encoding: tuple[bool, bool]) -> None:
+    """Decode items that stand in the other byte order, so that they can be encoded in this one."""
+    for item in items:
+        for element in item:
+            if element.VR == "SQ":
+                _decode(element.value, encoding)
+        item.set_original_encoding(*encoding, item.original_character_set)
 
 
 def _plain_items(value: bytes, encoding: tuple[bool, bool], around: list[str]) -> list[Dataset] | None:  # fmt: skip

@@ -18,6 +18,7 @@ _VRS: Final = {vr.encode("ascii"): vr for vr in _LONG | _SHORT}
 TELLING: Final = frozenset({"PN", "DA", "DT", "UN"})
 _UNDEFINED: Final = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+ITEMS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _MAX_DEPTH: Final = 200
 # What takes no look inside when only some values are wanted.
 _PASSED: Final = frozenset(vr.encode("ascii") for vr in _SHORT - TELLING)
@@ -127,11 +128,17 @@ class Reader:
                 charset = bytes(data[value:at])
             if only is None or vr in TELLING or tag in only:
                 leaves.append(Leaf((*path, tag), vr, value, at, charset))
-            if vr == "UN" and data[value : value + 4] == self._item:
-                self._items(value, at, size, (*path, tag), True, charset)
+            if vr == "UN" and data[value : value + 4] in ITEMS:
+                self._unknown(value, at, (*path, tag), charset)
         if path and at < end and self.stopped is None:
             leaves.append(Leaf(path, "UN", at, end, charset))  # too short for an element
         return at
+
+    def _unknown(self, at: int, end: int, path: tuple[int, ...], charset: bytes) -> None:
+        read = items_of_unknown(bytes(self.data[at:end]), path, charset, self._only)
+        self.leaves += (
+            leaf._replace(start=at + leaf.start, end=at + leaf.end) for leaf in read.leaves
+        )
 
     def _behind_pixels(self, at: int, value: int, size: int) -> int:
         data, end = self.data, len(self.data)
@@ -165,6 +172,20 @@ class Reader:
                 self._elements(value, min(value + length, stop), path, implicit, charset)
                 at = value + length
         return at if size == _UNDEFINED else stop
+
+
+def items_of_unknown(
+    value: bytes, path: tuple[int, ...], charset: bytes, only: frozenset[int] | None
+) -> Reader:
+    """Read items in a value of unknown VR: in implicit VR (PS3.5, 6.2.2) or as they were before."""
+    little = value[:2] == ITEMS[0][:2]
+    for implicit in (True, False):
+        read = Reader(
+            value, implicit=implicit, little=little, only=only, within=path, charset=charset
+        )
+        if read.stopped is None:
+            break
+    return read
 
 
 @lru_cache(maxsize=4096)
