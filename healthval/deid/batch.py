@@ -31,7 +31,7 @@ from healthval.deid.profile import EDITION, read_table
 from healthval.deid.quiet import quiet
 from healthval.deid.refuse import Reason, Refused
 from healthval.deid.secret import Secret, pseudonym
-from healthval.deid.shares import in_shares, pool_of, shares_of
+from healthval.deid.shares import Shared, pool_of, shares_of
 from healthval.deid.splice import Source, encoded, read_source, write_output
 from healthval.errors import DeidentificationError, HealthvalError, LeakFound, UsageError
 
@@ -107,8 +107,9 @@ def deidentify_files(  # noqa: PLR0913  the two last are by keyword
     inputs = checked_inputs([paths] if isinstance(paths, (str, Path)) else list(paths), folder)
     task = _task_of(folder, policy, secret, tuple(known))
     with _uncollected():
+        files = files_below(inputs)
+        read_table()  # once, for all workers
         with pool_of(workers, _start, task) as pool:
-            files = files_below(inputs)
             records = _without_races(task, _run(task, files, pool, workers), files)
         manifest = _settled(task, records)
     shutil.rmtree(folder / _PARTIAL, ignore_errors=True)
@@ -141,7 +142,8 @@ def _run(task: _Task, files: list[str], pool: ProcessPoolExecutor | None, worker
             here = partial(_work, task, bar=bar)
             if pool is None:
                 return here(files)
-            return in_shares(pool, _share, here, shares_of(files, workers), bar)
+            shared = Shared[Record](pool, workers - 1, bar)
+            return shared.run(shares_of(files, workers), _share, here)
     except LeakFound:
         _withdraw_all(task.out)
         raise
@@ -165,7 +167,6 @@ def _bar(files: int) -> "tqdm[Any]":
 def _start(task: _Task) -> None:
     global _task  # noqa: PLW0603  set once in each worker process, before its first share
     _task = task
-    read_table()
 
 
 def _share(files: list[str]) -> list[Record]:

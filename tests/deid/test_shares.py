@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tqdm import tqdm
 
-from healthval.deid.shares import in_shares, pool_of, shares_of
+from healthval.deid.shares import Shared, pool_of, shares_of
 
 
 def lengths(files):
@@ -37,7 +37,7 @@ def run(work, files, workers=2):
         pool_of(workers, lambda _: None, None) as pool,
         tqdm(total=len(files), disable=True) as bar,
     ):
-        return in_shares(pool, work, work, shares_of(files, workers), bar)
+        return Shared(pool, workers - 1, bar).run(shares_of(files, workers), work, work)
 
 
 @given(st.integers(0, 500), st.integers(1, 9))
@@ -64,6 +64,11 @@ def test_this_process_and_the_others_share_the_work():
     assert len(set(by)) == 3
 
 
+@pytest.mark.parametrize("workers", [2, 3, 4])
+def test_few_files_are_spread(workers):
+    assert len(set(run(slowly, ["large"] * workers, workers=workers))) == workers
+
+
 def test_the_others_do_not_look_through_the_garbage_of_this_one():
     counts = run(frozen, ["a"] * 120)
     assert min(counts) == gc.get_freeze_count()
@@ -81,7 +86,7 @@ def test_an_error_here_ends_it_too():
 
     with pool_of(2, lambda _: None, None) as pool, tqdm(disable=True) as bar:
         with pytest.raises(LookupError, match="here"):
-            in_shares(pool, slowly, fail, [["a"]] * 50, bar)
+            Shared(pool, 1, bar).run([["a"]] * 50, slowly, fail)
         with pytest.raises(RuntimeError, match="shutdown"):
             pool.submit(int)
 
