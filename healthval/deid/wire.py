@@ -20,6 +20,8 @@ _UNDEFINED: Final = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 ITEMS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _MAX_DEPTH: Final = 200
+# Deeper than this, and within Python's own limit, a value of unknown VR is searched as it is.
+_MAX_UNKNOWN: Final = 64
 # What takes no look inside when only some values are wanted.
 _PASSED: Final = frozenset(vr.encode("ascii") for vr in _SHORT - TELLING)
 _HIGH: Final = 0x7FE0  # pixels and items start here
@@ -128,7 +130,7 @@ class Reader:
                 charset = bytes(data[value:at])
             if only is None or vr in TELLING or tag in only:
                 leaves.append(Leaf((*path, tag), vr, value, at, charset))
-            if vr == "UN" and data[value : value + 4] in ITEMS:
+            if vr == "UN" and data[value : value + 4] in ITEMS and len(path) < _MAX_UNKNOWN:
                 self._unknown(value, at, (*path, tag), charset)
         if path and at < end and self.stopped is None:
             leaves.append(Leaf(path, "UN", at, end, charset))  # too short for an element

@@ -107,3 +107,15 @@ def test_the_audit_finds_a_name_that_stayed_in_it(syntax, value):
         places = {leak.place for leak in audit(before, seen)}
         assert "(0008,1140)>(0010,0010)" in places
         assert "(0008,1140)>(0008,2112)>(0010,0010)" in places
+
+
+@pytest.mark.parametrize("depth", [20, 60, 70, 190, 600])
+def test_any_depth_of_it_is_searched(depth):
+    body = element("<", 0x00081030, b"LO", b"of Someone")
+    for _ in range(depth):
+        body = element(
+            "<", 0x00540016, b"UN", struct.pack("<HHL", 0xFFFE, 0xE000, len(body)) + body
+        )
+    after = source(LITTLE, struct.pack("<HHL", 0xFFFE, 0xE000, len(body)) + body)
+    before = source(LITTLE, b"")
+    assert any(leak.place.startswith("(0008,1140)") for leak in audit(before, after))
