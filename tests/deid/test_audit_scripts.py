@@ -68,10 +68,19 @@ def kinds(before, after):
         ("ISO_IR 192", "Wang^Dong^Li=王^东", "患者王东先生"),
         ("ISO_IR 192", "Wang=王^东", "王\u3000东"),
         ("ISO_IR 192", "राम^प्रिया", "रोगी प्रिया"),
+        ("ISO_IR 100", "Müller^Jörg", "MÜLLER"),
+        ("ISO_IR 192", "Müller^Jörg", "müller"),
+        ("ISO_IR 144", "Люксембург^Роза", "Люксембург"),
+        ("ISO_IR 126", "Διονυσιος", "Διονυσιος"),
+        ("GB18030", "Wang^XiaoDong=王^小东", "小东"),
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎", "山田"),
+        (KOREAN, "Hong^Gildong=洪^吉洞", "吉洞"),
+        ("ISO_IR 127", "قباني^لنزار", "قباني"),
+        ("ISO_IR 138", "שרון^דבורה", "דבורה"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_a_name_is_found_in_a_run_of_other_letters(charset, name, text):
+def test_a_name_is_found_alone_and_in_a_run_of_other_letters(charset, name, text):
     before = source(name, charset)
     assert audit(before, clean(before)) == []
     after = clean(before)
