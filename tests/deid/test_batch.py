@@ -226,6 +226,15 @@ def test_a_disk_that_takes_no_more_ends_the_batch_which_goes_on_later(tmp_path):
     assert (made.files_in, made.files_out) == (10, 10)
 
 
+def test_an_output_that_was_taken_away_is_made_again(tmp_path):
+    source = write(tmp_path / "in", ct(1), ct(2))
+    first = deidentify_files(source, tmp_path / "out", Policy(), SECRET).outputs[0]
+    was = first.read_bytes()
+    first.unlink()
+    deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+    assert first.read_bytes() == was
+
+
 def test_two_workers_on_one_place_are_redone_one_after_the_other(tmp_path, monkeypatch):
     """The check for an existing file and the move are two steps; what slips between is redone."""
     source = write(tmp_path / "in", ct(1), ct(1, KVP="99"), ct(2), ct(2))
