@@ -11,17 +11,21 @@ from healthval.cohort.build import (
     select_cases,
 )
 from healthval.cohort.cohort import Cohort
+from healthval.cohort.fhir.resources import read_resources, refuse_conflicts
+from healthval.cohort.fhir.views import run_view, run_views
 from healthval.cohort.propose import Proposal, propose_table, propose_views
-from healthval.cohort.resources import read_resources, refuse_conflicts
-from healthval.cohort.sources import read_cohort
+from healthval.cohort.read import read_cohort
 from healthval.cohort.sql import Query
 from healthval.cohort.tables import read_table
-from healthval.cohort.views import run_view, run_views
 from healthval.contracts.table import Eligibility, FhirInputs, Link, TableSchema
 
 __all__ = ["BackendServices", "BulkExport", "Cohort", "Eligibility", "FhirInputs", "FhirServer", "Link", "Proposal", "Query", "TableSchema", "check_verification", "join_views", "link_rows", "one_case_per", "propose_table", "propose_views", "read_cohort", "read_resources", "read_table", "refuse_conflicts", "run_view", "run_views", "select_cases"]  # fmt: skip
 
-_ONLINE = {"BackendServices": "fhir_server", "BulkExport": "bulk", "FhirServer": "fhir_server"}
+_ONLINE = {
+    "BackendServices": "fhir.server",
+    "BulkExport": "fhir.bulk",
+    "FhirServer": "fhir.server",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from healthval.cohort.cohort import Cohort
-from healthval.cohort.views import run_views
+from healthval.cohort.fhir.views import run_views
 from healthval.contracts.table import Eligibility, Link, TableSchema
 from healthval.errors import CohortError
 

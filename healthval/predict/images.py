@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from healthval.cohort import Cohort
-from healthval.cohort.dicom import Instance, read_folder
+from healthval.cohort.dicom.folder import Instance, read_folder
 from healthval.contracts.prediction import Value
 from healthval.deid import (
     DeidentifiedCases,

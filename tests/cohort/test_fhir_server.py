@@ -16,8 +16,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from healthval.cohort.bulk import BulkExport
-from healthval.cohort.fhir_server import BackendServices, FhirServer
+from healthval.cohort.fhir.bulk import BulkExport
+from healthval.cohort.fhir.server import BackendServices, FhirServer
 from healthval.errors import CohortError, UsageError
 
 CANARY = "Zyxwolf-Qargh-7719"

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthval.cohort.fhirpath import compile_path
-from healthval.cohort.fhirpath_functions import Env
+from healthval.cohort.fhirpath.compile import compile_path
+from healthval.cohort.fhirpath.functions import Env
 from healthval.errors import ViewError
 
 fhirpathpy = pytest.importorskip("fhirpathpy")

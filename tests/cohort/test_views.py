@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healthval.cohort import run_view
-from healthval.cohort.fhirpath import compile_path
-from healthval.cohort.fhirpath_functions import Env
-from healthval.cohort.moments import boundary, compare_moments
+from healthval.cohort.fhirpath.compile import compile_path
+from healthval.cohort.fhirpath.dates import boundary, compare_moments
+from healthval.cohort.fhirpath.functions import Env
 from healthval.errors import CohortError, ViewError
 
 CANARY = "Zyxwolf-Qargh-7719"

@@ -16,8 +16,8 @@ import numpy as np
 import pydicom
 from pydicom.data import get_testdata_file
 
-from healthval.cohort.dicom_dimse import DimsePacs
-from healthval.cohort.dicom_web import WebPacs
+from healthval.cohort.dicom.dimse import DimsePacs
+from healthval.cohort.dicom.web import WebPacs
 from healthval.deid import PixelPolicy, Policy, Secret, deidentify_files
 
 HTTP, DICOM = 18042, 14242

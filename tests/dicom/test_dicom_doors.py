@@ -15,9 +15,9 @@ import pytest
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
-from healthval.cohort.dicom import read_folder, silenced, staged_path
-from healthval.cohort.dicom_dimse import DimsePacs
-from healthval.cohort.dicom_web import WebPacs
+from healthval.cohort.dicom.dimse import DimsePacs
+from healthval.cohort.dicom.folder import read_folder, silenced, staged_path
+from healthval.cohort.dicom.web import WebPacs
 from healthval.errors import CohortError
 
 CANARY = "Canary9c1f"

@@ -17,7 +17,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from healthval.cohort.resources import check_r4
+from healthval.cohort.fhir.resources import check_r4
 from healthval.errors import CohortError, UsageError
 
 # At INFO these write addresses into the log, and a search's address can name a patient.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from healthval.cohort.fhirpath_syntax import Literal, Member, Node
+from healthval.cohort.fhirpath.syntax import Literal, Member, Node
 from healthval.errors import ViewError
 
 # FHIR R4: elements with a choice of types, and the types (the spelling of `value[x]` in JSON).

@@ -6,7 +6,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
-from healthval.cohort.dicom import Instance, index_file, silenced, stage, staged_path
+from healthval.cohort.dicom.folder import Instance, index_file, silenced, stage, staged_path
 from healthval.errors import CohortError
 
 _PAGE: Final = 200

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from healthval.cohort.fhirpath_operators import Items, as_boolean, distinct, exact, same, singleton
+from healthval.cohort.fhirpath.operators import Items, as_boolean, distinct, exact, same, singleton
 from healthval.errors import ViewError
 
 

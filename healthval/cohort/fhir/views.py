@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from healthval.cohort.fhirpath import compile_path
-from healthval.cohort.fhirpath_functions import Env, Path
-from healthval.cohort.fhirpath_operators import Items
-from healthval.cohort.fhirpath_syntax import Integer64, Moment, Variable, parse
+from healthval.cohort.fhirpath.compile import compile_path
+from healthval.cohort.fhirpath.functions import Env, Path
+from healthval.cohort.fhirpath.operators import Items
+from healthval.cohort.fhirpath.syntax import Integer64, Moment, Variable, parse
 from healthval.errors import ViewError
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import Any, Final
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
-from healthval.cohort.dicom import Instance, index_file, silenced, stage
-from healthval.cohort.dicom_web import Study
+from healthval.cohort.dicom.folder import Instance, index_file, silenced, stage
+from healthval.cohort.dicom.web import Study
 from healthval.errors import CohortError
 
 _PENDING: Final = (0xFF00, 0xFF01)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from healthval.cohort.fhirpath_functions import Env, Path
-from healthval.cohort.fhirpath_operators import Items
+from healthval.cohort.fhirpath.functions import Env, Path
+from healthval.cohort.fhirpath.operators import Items
 from healthval.errors import ViewError
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from healthval.cohort.fhirpath_syntax import Integer64, Moment
-from healthval.cohort.moments import compare_moments
+from healthval.cohort.fhirpath.dates import compare_moments
+from healthval.cohort.fhirpath.syntax import Integer64, Moment
 from healthval.errors import ViewError
 
 Items = list[Any]

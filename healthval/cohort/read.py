@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from healthval.cohort.build import join_frames, link_rows, select_cases
 from healthval.cohort.cohort import Cohort
 from healthval.cohort.columns import as_text
-from healthval.cohort.resources import read_resources, refuse_conflicts
+from healthval.cohort.fhir.resources import read_resources, refuse_conflicts
+from healthval.cohort.fhir.views import run_views
 from healthval.cohort.tables import as_cohort, check_frame, read_source
-from healthval.cohort.views import run_views
 from healthval.contracts.table import Eligibility, FhirInputs, IdColumn, Link, TableSchema
 from healthval.errors import CohortError
 

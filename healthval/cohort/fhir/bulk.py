@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from healthval.cohort.fhir_server import FhirServer, refusal
-from healthval.cohort.resources import read_resources
+from healthval.cohort.fhir.resources import read_resources
+from healthval.cohort.fhir.server import FhirServer, refusal
 from healthval.errors import CohortError
 
 _STATE = "export-state.json"

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from healthval.cohort.fhirpath_functions import FUNCTIONS, Env, Path
-from healthval.cohort.fhirpath_operators import OPERATORS, Items, arithmetic_sign
-from healthval.cohort.fhirpath_syntax import (
+from healthval.cohort.fhirpath.dates import DATE_ELEMENTS, boundary
+from healthval.cohort.fhirpath.functions import FUNCTIONS, Env, Path
+from healthval.cohort.fhirpath.operators import OPERATORS, Items, arithmetic_sign
+from healthval.cohort.fhirpath.syntax import (
     Call,
     Literal,
     Member,
@@ -21,14 +22,13 @@ from healthval.cohort.fhirpath_syntax import (
     Variable,
     parse,
 )
-from healthval.cohort.fhirpath_types import (
+from healthval.cohort.fhirpath.types import (
     CHOICES,
     any_choice,
     has_type,
     reference_keys,
     type_name,
 )
-from healthval.cohort.moments import DATE_ELEMENTS, boundary
 from healthval.errors import ViewError
 
 _LAMBDAS = frozenset({"where", "exists", "all", "select", "repeat", "iif"})
@@ -55,7 +55,7 @@ def compile_path(text: object, constants: Mapping[str, Any], kind: str | None = 
     try:
         return _Compiler(constants, kind).compile(tree)
     except _OutsideSubset:
-        from healthval.cohort.fhirpath_fallback import compile_by_library
+        from healthval.cohort.fhirpath.fallback import compile_by_library
 
         return compile_by_library(str(text), constants)
 

@@ -1,0 +1,1 @@
+"""DICOM images of the cases: from a folder, by DICOMweb or by DIMSE."""
