@@ -3,15 +3,15 @@
 import importlib
 from typing import Any
 
-from healthval.deid.audit import Leak, audit
-from healthval.deid.batch import deidentify_files
-from healthval.deid.deidentified import Deidentified, Flag
-from healthval.deid.manifest import Manifest, Record
-from healthval.deid.memory import deidentify
+from healthval.deid.audit.audit import Leak, audit
+from healthval.deid.dicom.batch import deidentify_files
+from healthval.deid.dicom.deidentified import Deidentified, Flag
+from healthval.deid.dicom.manifest import Manifest, Record
+from healthval.deid.dicom.memory import deidentify
+from healthval.deid.dicom.profile import Explanation, explain
+from healthval.deid.dicom.refuse import Reason, Refused
+from healthval.deid.pixels.regions import read_region_rules
 from healthval.deid.policy import Option, PixelPolicy, Policy, RegionRule
-from healthval.deid.profile import Explanation, explain
-from healthval.deid.refuse import Reason, Refused
-from healthval.deid.regions import read_region_rules
 from healthval.deid.secret import Secret, case_id, date_offset, normalise_patient_id, pseudonym, uid
 
 __all__ = ["Deidentified", "Explanation", "Flag", "Leak", "Manifest", "Option", "PixelPolicy", "Policy", "Reason", "Record", "Refused", "RegionRule", "Secret", "audit", "case_id", "date_offset", "deidentify", "deidentify_files", "explain", "normalise_patient_id", "pseudonym", "read_region_rules", "uid"]  # fmt: skip

@@ -13,8 +13,8 @@ from pydicom.encaps import encapsulate
 from pydicom.tag import BaseTag
 
 from healthval.deid import Leak, Policy, Secret, audit, deidentify
-from healthval.deid.encoded import encode
-from healthval.deid.patterns import ORDINARY
+from healthval.deid.audit.patterns import ORDINARY
+from healthval.deid.audit.sources import encode
 from healthval.deid.quiet import quiet
 from healthval.errors import HealthvalError
 
@@ -177,7 +177,9 @@ def test_the_audit_does_not_import_the_engine():
     from healthval.deid import audit as function
 
     module = __import__(function.__module__, fromlist=["x"])
-    names = set(vars(module)) | set(vars(__import__("healthval.deid.encoded", fromlist=["x"])))
+    names = set(vars(module)) | set(
+        vars(__import__("healthval.deid.audit.sources", fromlist=["x"]))
+    )
     assert not names & {"engine", "apply", "deidentify", "values", "profile", "rules", "writer"}
 
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset, FileMetaDataset
 
 from healthval.deid import Policy, Secret, audit, deidentify
-from healthval.deid.audit import IDS, identifiers, search
-from healthval.deid.embedded import Searcher
-from healthval.deid.encoded import of_file
+from healthval.deid.audit.audit import IDS, identifiers, search
+from healthval.deid.audit.pixel_search import Searcher
+from healthval.deid.audit.sources import of_file
 
 SECRET = Secret(bytes(range(32)))
 SYNTAXES = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from healthval.deid import Option, Policy, explain
+from healthval.deid.dicom.profile import markdown, resolve, rules
 from healthval.deid.policy import _DATE_OPTION
-from healthval.deid.profile import markdown, resolve, rules
 
 PAGE = Path(__file__).parents[2] / "docs" / "deidentification.md"
 

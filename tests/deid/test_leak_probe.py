@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 
 from healthval.deid import Policy, Secret, audit, deidentify, deidentify_files
-from healthval.deid.profile import rules
+from healthval.deid.dicom.profile import rules
 
 SECRET = Secret(bytes(range(32)))
 CT = "1.2.840.10008.5.1.4.1.1.2"

@@ -21,7 +21,7 @@ from healthval.deid import (
     read_region_rules,
     uid,
 )
-from healthval.deid import ocr as ocr_room
+from healthval.deid.pixels import ocr as ocr_room
 from healthval.errors import UsageError
 
 SECRET = Secret(bytes(range(32)))

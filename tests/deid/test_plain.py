@@ -12,9 +12,9 @@ from pydicom.filewriter import write_sequence
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
-from healthval.deid.plain import items_of, plain_elements
+from healthval.deid.dicom.reader import items_of, plain_elements
+from healthval.deid.dicom.values import dataset_of
 from healthval.deid.quiet import quiet
-from healthval.deid.values import dataset_of
 
 TEXTS = st.text("ABC 0189", max_size=12)
 SEQUENCES = ["ReferencedImageSequence", "SourceImageSequence", "IconImageSequence"]

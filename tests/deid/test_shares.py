@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tqdm import tqdm
 
-from healthval.deid.shares import Shared, pool_of, shares_of
+from healthval.deid.dicom.batch_workers import Shared, pool_of, shares_of
 
 
 def lengths(files):

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from healthval.deid import Flag, PixelPolicy, Policy, Reason, Refused, Secret, deidentify
-from healthval.deid import ocr as ocr_room
+from healthval.deid.pixels import ocr as ocr_room
 
 SECRET = Secret(bytes(range(32)))
 AT = (8, 4)  # a corner, as scanners write

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from healthval.deid.wire import Reader
+from healthval.deid.audit.reader import Reader
 
 
 def element(tag, vr, value, size=None):

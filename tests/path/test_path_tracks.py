@@ -29,7 +29,7 @@ from healthval.aggregate import pool
 from healthval.client import Client, Credential
 from healthval.contracts.access import AccessDecision
 from healthval.contracts.table import Eligibility
-from healthval.deid.audit import Leak
+from healthval.deid.audit.audit import Leak
 from healthval.disclosure import Ledger, release, releases
 from healthval.errors import AccessDenied, CohortError, LeakFound, PlanError, PredictionError
 from healthval.evaluation import Site, Sources, cohort_of, evaluate, gate_policy, request_access
@@ -367,7 +367,7 @@ def test_a_leak_stops_the_batch_before_anything_is_sent(house, enter, monkeypatc
     home = house[0] / "site"
     plan = plan_of("imaging")
     site, client = enter(plan)
-    monkeypatch.setattr("healthval.deid.batch.search", lambda *_: [Leak("id", "(0010,0020)")])
+    monkeypatch.setattr("healthval.deid.dicom.batch.search", lambda *_: [Leak("id", "(0010,0020)")])
     with pytest.raises(LeakFound, match="withdrawn"):
         evaluate(plan, read(home, plan), client, site=site, images=home / "images")
     assert not payloads(site)

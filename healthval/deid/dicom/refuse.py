@@ -5,7 +5,7 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
-from healthval.deid import values
+from healthval.deid.dicom import values
 from healthval.deid.policy import Option, Policy
 from healthval.errors import DeidentificationError
 

@@ -8,9 +8,9 @@ from typing import Any, Final
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
-from healthval.deid import values
-from healthval.deid.values import Element
-from healthval.deid.writer import encode_meta, encoded_parts
+from healthval.deid.dicom import values
+from healthval.deid.dicom.values import Element
+from healthval.deid.dicom.writer import encode_meta, encoded_parts
 
 _META_LENGTH: Final = 0x00020000
 _SYNTAX: Final = 0x00020010

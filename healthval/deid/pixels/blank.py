@@ -11,9 +11,10 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from healthval.deid import marks, ocr, values
+from healthval.deid.dicom import marks, values
+from healthval.deid.dicom.refuse import Reason, Refused
+from healthval.deid.pixels import ocr
 from healthval.deid.policy import PixelPolicy, RegionRule
-from healthval.deid.refuse import Reason, Refused
 
 _REGIONS: Final = 0x00186011
 _CORNERS: Final = (0x00186018, 0x0018601A, 0x0018601C, 0x0018601E)

@@ -7,9 +7,9 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
-from healthval.deid import values
+from healthval.deid.dicom import values
+from healthval.deid.dicom.values import Element
 from healthval.deid.policy import Policy
-from healthval.deid.values import Element
 
 # Numbers and codes; a list may name an attribute that some software fills with prose.
 _SAFE_VRS: Final = frozenset({"CS", "DS", "FD", "FL", "IS", "SH", "SL", "SS", "UL", "US", "UN"})

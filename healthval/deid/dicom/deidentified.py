@@ -7,7 +7,7 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
-from healthval.deid import marks
+from healthval.deid.dicom import marks
 from healthval.deid.policy import Option, Policy
 
 SEAL: Final = object()

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from healthval.deid.encoded import Encoded
+from healthval.deid.audit.sources import Encoded
 
 # Patient, order, visit, specimen and study ids. Names are found by their VR, dates by theirs.
 IDS: Final = frozenset(

@@ -14,8 +14,8 @@ from typing import Any, Final, Protocol
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.dataset import Dataset
 
-from healthval.deid.gathered import Gathered
-from healthval.deid.wire import CHARSET, Leaf, Reader
+from healthval.deid.audit.memory_source import Gathered
+from healthval.deid.audit.reader import CHARSET, Leaf, Reader
 from healthval.errors import UsageError
 
 _PIXEL_GROUP: Final = (b"\xe0\x7f", b"\x7f\xe0")

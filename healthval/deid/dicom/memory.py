@@ -2,12 +2,12 @@
 
 from pydicom.dataset import Dataset
 
-from healthval.deid import marks, values
-from healthval.deid.deidentified import Deidentified
-from healthval.deid.engine import apply, check_means
+from healthval.deid.dicom import marks, values
+from healthval.deid.dicom.deidentified import Deidentified
+from healthval.deid.dicom.engine import apply, check_means
+from healthval.deid.dicom.refuse import Reason, Refused
 from healthval.deid.policy import Policy
 from healthval.deid.quiet import quiet
-from healthval.deid.refuse import Reason, Refused
 from healthval.deid.secret import Secret
 from healthval.errors import UsageError
 

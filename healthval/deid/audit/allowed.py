@@ -6,7 +6,7 @@ Knows the marks from the standard, not from the code that writes them.
 import re
 from typing import Final
 
-from healthval.deid.patterns import Pattern
+from healthval.deid.audit.patterns import Pattern
 
 # PS3.16 CID 7050
 METHODS: Final = {

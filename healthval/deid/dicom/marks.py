@@ -12,10 +12,10 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from healthval import __version__
-from healthval.deid import values
+from healthval.deid.dicom import values
+from healthval.deid.dicom.profile import EDITION
+from healthval.deid.dicom.writer import encode_dataset, encode_meta
 from healthval.deid.policy import Option, Policy
-from healthval.deid.profile import EDITION
-from healthval.deid.writer import encode_dataset, encode_meta
 
 Marks = tuple[RawDataElement, ...]
 # PS3.16 CID 7050

@@ -22,16 +22,16 @@ from pydicom.filereader import data_element_generator
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
-from healthval.deid import marks, values
-from healthval.deid.pixels import PIXELS, native_length
-from healthval.deid.plain import plain_elements, plain_meta
-from healthval.deid.refuse import Reason, Refused, check_not_signed
-from healthval.deid.writer import (
+from healthval.deid.dicom import marks, values
+from healthval.deid.dicom.reader import plain_elements, plain_meta
+from healthval.deid.dicom.refuse import Reason, Refused, check_not_signed
+from healthval.deid.dicom.writer import (
     LONG_VRS,
     VRS,
     element_head,
     encode_dataset,
 )
+from healthval.deid.pixels.risk import PIXELS, native_length
 
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 # Enough for the header of nearly every image; what is longer is read from the file.

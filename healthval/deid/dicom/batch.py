@@ -18,21 +18,21 @@ from typing import Any, Final
 
 from tqdm.auto import tqdm
 
-from healthval.deid import values
-from healthval.deid.audit import IDS, Leak, identifiers, search
-from healthval.deid.deidentified import Deidentified
-from healthval.deid.encoded import of_file
-from healthval.deid.engine import apply, check_means
-from healthval.deid.inputs import checked_inputs, files_below, key_of, opened_file
-from healthval.deid.manifest import Journal, Manifest, Record, conflicts
-from healthval.deid.pixels import must_decode
+from healthval.deid.audit.audit import IDS, Leak, identifiers, search
+from healthval.deid.audit.sources import of_file
+from healthval.deid.dicom import values
+from healthval.deid.dicom.batch_inputs import checked_inputs, files_below, key_of, opened_file
+from healthval.deid.dicom.batch_workers import Shared, pool_of, shares_of
+from healthval.deid.dicom.deidentified import Deidentified
+from healthval.deid.dicom.engine import apply, check_means
+from healthval.deid.dicom.files import Source, encoded, read_source, write_output
+from healthval.deid.dicom.manifest import Journal, Manifest, Record, conflicts
+from healthval.deid.dicom.profile import EDITION, read_table
+from healthval.deid.dicom.refuse import Reason, Refused
+from healthval.deid.pixels.risk import must_decode
 from healthval.deid.policy import Policy
-from healthval.deid.profile import EDITION, read_table
 from healthval.deid.quiet import quiet
-from healthval.deid.refuse import Reason, Refused
 from healthval.deid.secret import Secret, pseudonym
-from healthval.deid.shares import Shared, pool_of, shares_of
-from healthval.deid.splice import Source, encoded, read_source, write_output
 from healthval.errors import DeidentificationError, HealthvalError, LeakFound, UsageError
 
 _GROUP: Final = 50

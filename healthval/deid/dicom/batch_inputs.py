@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
 
-from healthval.deid.refuse import Reason, Refused
+from healthval.deid.dicom.refuse import Reason, Refused
 from healthval.deid.secret import Secret, pseudonym
 from healthval.errors import UsageError
 

@@ -12,13 +12,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from healthval.deid.encoded import Encoded, encode
-from healthval.deid.harmless import DEVICE_DATES, METHOD_CODE, RETAINS_DEVICE, is_makers, is_mark
-from healthval.deid.patterns import Hunt, Pattern, hits, hunt
+from healthval.deid.audit.allowed import (
+    DEVICE_DATES,
+    METHOD_CODE,
+    RETAINS_DEVICE,
+    is_makers,
+    is_mark,
+)
+from healthval.deid.audit.identifiers import BIRTH, IDS, Identifiers, days, identifiers, parts
+from healthval.deid.audit.patterns import Hunt, Pattern, hits, hunt
+from healthval.deid.audit.reader import Leaf
+from healthval.deid.audit.sources import Encoded, encode
+from healthval.deid.audit.spelling import fold
 from healthval.deid.quiet import quiet
-from healthval.deid.sought import BIRTH, IDS, Identifiers, days, identifiers, parts
-from healthval.deid.spelling import fold
-from healthval.deid.wire import Leaf
 
 __all__ = ["IDS", "Identifiers", "Leak", "audit", "identifiers", "search"]
 

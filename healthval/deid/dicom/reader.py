@@ -13,8 +13,8 @@ from pydicom.dataelem import RawDataElement, convert_raw_data_element, empty_val
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from healthval.deid.values import Element, are_charsets, ascii_text, charsets, dataset_of
-from healthval.deid.writer import LONG_VRS, VRS
+from healthval.deid.dicom.values import Element, are_charsets, ascii_text, charsets, dataset_of
+from healthval.deid.dicom.writer import LONG_VRS, VRS
 
 _UNDEFINED: Final = 0xFFFFFFFF
 _DELIMITERS: Final = 0xFFFE0000

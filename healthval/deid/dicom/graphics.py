@@ -8,7 +8,7 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
-from healthval.deid import values
+from healthval.deid.dicom import values
 
 # Rows, Columns, Number of Frames, Image Frame Origin, Type, Origin, Bits Allocated, Bit Position, Data
 _PLANE: Final = frozenset({0x10, 0x11, 0x15, 0x40, 0x50, 0x51, 0x100, 0x102, 0x3000})

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_data_element
 
-from healthval.deid.wire import (
+from healthval.deid.audit.reader import (
     CHARSET,
     ITEMS,
     PIXELS,

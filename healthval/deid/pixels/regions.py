@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
-from healthval.deid import values
+from healthval.deid.dicom import values
 from healthval.deid.policy import RegionRule
 from healthval.errors import UsageError
 

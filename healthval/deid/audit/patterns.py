@@ -7,9 +7,9 @@ from functools import lru_cache
 from itertools import pairwise, permutations
 from typing import Final
 
-from healthval.deid.embedded import Searcher
-from healthval.deid.sought import Identifiers
-from healthval.deid.spelling import encodings, fold, is_dense, spellings, words
+from healthval.deid.audit.identifiers import Identifiers
+from healthval.deid.audit.pixel_search import Searcher
+from healthval.deid.audit.spelling import encodings, fold, is_dense, spellings, words
 
 _NOT_ALNUM: Final = bytes(b for b in range(128) if not chr(b).isalnum())
 _SQUEEZE: Final = re.compile(r"[\W_]+")

@@ -5,10 +5,10 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
-from healthval.deid import values
+from healthval.deid.dicom import values
+from healthval.deid.dicom.refuse import Reason, Refused
+from healthval.deid.pixels.regions import matching
 from healthval.deid.policy import PixelPolicy
-from healthval.deid.refuse import Reason, Refused
-from healthval.deid.regions import matching
 
 PIXELS: Final = frozenset({0x7FE00010, 0x7FE00008, 0x7FE00009})
 # Rows, Columns, Samples per Pixel, Bits Allocated
@@ -123,7 +123,7 @@ def clean_pixels(dataset: Dataset, output: Dataset, policy: PixelPolicy) -> bool
     """Blank regions of `output`; True when pixels changed."""
     if not must_decode(dataset, policy):
         return False
-    from healthval.deid.blank import clean
+    from healthval.deid.pixels.blank import clean
 
     return clean(dataset, output, policy, matching(dataset, policy.rules))
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
-from healthval.deid.refuse import Reason
+from healthval.deid.dicom.refuse import Reason
 from healthval.errors import UsageError
 
 JOURNAL: Final = "manifest.jsonl"

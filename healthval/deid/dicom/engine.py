@@ -11,18 +11,8 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from healthval.deid import marks, values
-from healthval.deid.cleaned import Cleaned
-from healthval.deid.deidentified import SEAL, Deidentified, flags_of
-from healthval.deid.graphics import keeps_curve, keeps_overlay
-from healthval.deid.pixels import PIXELS, check_pixels, clean_pixels, trim_pixels
-from healthval.deid.plain import items_of
-from healthval.deid.policy import Option, Policy
-from healthval.deid.private import kept_private
-from healthval.deid.profile import Rule, attribute_type, choose, rules_by_tag
-from healthval.deid.refuse import Reason, Refused, check_object
-from healthval.deid.secret import Secret, date_offset, is_registered_uid, pseudonym, uid, uids
-from healthval.deid.steps import (
+from healthval.deid.dicom import marks, values
+from healthval.deid.dicom.attributes import (
     CHARSETS,
     CURVE,
     DROP,
@@ -37,8 +27,18 @@ from healthval.deid.steps import (
     is_fixed,
     steps_of,
 )
-from healthval.deid.text import clean_text, own_words
-from healthval.deid.values import Element
+from healthval.deid.dicom.cleaned import Cleaned
+from healthval.deid.dicom.deidentified import SEAL, Deidentified, flags_of
+from healthval.deid.dicom.graphics import keeps_curve, keeps_overlay
+from healthval.deid.dicom.private import kept_private
+from healthval.deid.dicom.profile import Rule, attribute_type, choose, rules_by_tag
+from healthval.deid.dicom.reader import items_of
+from healthval.deid.dicom.refuse import Reason, Refused, check_object
+from healthval.deid.dicom.text import clean_text, own_words
+from healthval.deid.dicom.values import Element
+from healthval.deid.pixels.risk import PIXELS, check_pixels, clean_pixels, trim_pixels
+from healthval.deid.policy import Option, Policy
+from healthval.deid.secret import Secret, date_offset, is_registered_uid, pseudonym, uid, uids
 from healthval.errors import UsageError
 
 _PLAIN: Final = frozenset(

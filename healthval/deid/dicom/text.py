@@ -13,7 +13,7 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
-from healthval.deid import values
+from healthval.deid.dicom import values
 
 _BREAKS: Final = re.compile(r"[^0-9A-Za-z.%+]+")
 _MEASURE: Final = re.compile(r"\d{1,3}(\.\d{1,3})?(mm|cm|kv|kvp|ms|min|sec|%)|[cls]\d|t[1-9]|t1[0-2]|[234]d")  # fmt: skip

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR, repeater_has_tag
 
+from healthval.deid.dicom.profile import resolve, rules_by_tag
 from healthval.deid.policy import Option, Policy
-from healthval.deid.profile import resolve, rules_by_tag
 
 KEEP, DROP, RETAIN, SEQUENCE, PATIENT = "keep", "X", "K", "sequence", "patient"
 OVERLAY, CURVE, PRIVATE, NUMBER = "overlay", "curve", "private", "number"

@@ -1,0 +1,1 @@
+"""De-identification of DICOM by the profile of PS3.15."""

@@ -1,0 +1,1 @@
+"""Text in pixels: which images are at risk, and what is blanked."""
