@@ -28,7 +28,7 @@ from healthval.contracts.prediction import (
 from healthval.deid import DeidentifiedCases
 from healthval.disclosure import Ledger
 from healthval.errors import PredictionError
-from healthval.predict.answers import AnswerCache, input_digest
+from healthval.predict.answer_cache import AnswerCache, input_digest
 from healthval.predict.canary import canary_cases
 from healthval.predict.images import ImageCases
 
