@@ -152,8 +152,8 @@ def subgroup_bootstrap():
         return
     from fairlearn.metrics import MetricFrame, false_positive_rate, true_positive_rate
 
-    from healthval.metrics.fairness import rate_gaps
     from healthval.metrics.inputs import read_probability_cases
+    from healthval.metrics.subgroups.gaps import rate_gaps
 
     y, p = cases(n)
     group = np.random.default_rng(1).integers(5, size=n)

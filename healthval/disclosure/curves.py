@@ -10,7 +10,7 @@ from healthval.contracts.submission import CurvePoint, DecisionPoint, ReleasedBi
 from healthval.disclosure.draft import GRID_DECIMALS, Draft, is_on_grid, rounded, thinned
 from healthval.disclosure.suppression import Cut, Shown, longest_chain
 from healthval.errors import DisclosureRefused
-from healthval.metrics.intervals import wilson
+from healthval.metrics.intervals.analytic import wilson
 from healthval.metrics.result import Evaluation
 
 FEWEST_CUTS = 4  # (0, 0), (1, 1) and two between: fewer would draw nearly a diagonal

@@ -9,7 +9,7 @@ from healthval.contracts.submission import ReleasedEstimate, Submission
 from healthval.disclosure.checks import estimates, refused
 from healthval.disclosure.draft import is_on_grid
 from healthval.disclosure.policy import Policy
-from healthval.metrics.intervals import wilson
+from healthval.metrics.intervals.analytic import wilson
 
 
 def check_intervals(submission: Submission, _policy: Policy) -> int:

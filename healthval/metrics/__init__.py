@@ -2,9 +2,14 @@
 
 from healthval.errors import MissingPredictionError, SingleClassError
 from healthval.metrics.agreement import reader_agreement
-from healthval.metrics.binned import HosmerLemeshow, expected_calibration_error, hosmer_lemeshow
-from healthval.metrics.calibration import Calibration, calibration
-from healthval.metrics.characteristics import table_one
+from healthval.metrics.auroc import auroc, average_precision
+from healthval.metrics.calibration.binned import (
+    HosmerLemeshow,
+    expected_calibration_error,
+    hosmer_lemeshow,
+)
+from healthval.metrics.calibration.measures import Calibration, calibration
+from healthval.metrics.calibration.recalibration import Update, recalibrate
 from healthval.metrics.comparison import (
     Comparison,
     PairedAccuracy,
@@ -20,22 +25,22 @@ from healthval.metrics.confusion import (
     likelihood_ratios,
     predictive_values,
 )
-from healthval.metrics.continuous import Continuous, continuous
-from healthval.metrics.contrasts import Heterogeneity
-from healthval.metrics.discrimination import auroc, average_precision
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.fairness import (
-    Difference,
-    Gap,
-    SubgroupAnalysis,
-    holm,
-    subgroups,
-)
+from healthval.metrics.evaluate import at_threshold, data_derived_threshold, evaluate
 from healthval.metrics.inputs import DirectionWarning, reference_standard
-from healthval.metrics.intervals import Bootstrap, proportion
+from healthval.metrics.intervals.analytic import Bootstrap, proportion
 from healthval.metrics.missing import Bounds, MissingBounds, missing_bounds
-from healthval.metrics.multiclass import Multiclass, multiclass
-from healthval.metrics.panel import at_threshold, data_derived_threshold, evaluate
+from healthval.metrics.net_benefit import DecisionCurve, net_benefit
+from healthval.metrics.outcomes.continuous import Continuous, continuous
+from healthval.metrics.outcomes.multiclass import Multiclass, multiclass
+from healthval.metrics.outcomes.segmentation import (
+    Segmentation,
+    SegmentedCase,
+    froc,
+    segment_case,
+    segmentation,
+)
+from healthval.metrics.outcomes.survival import SurvivalMetrics, concordance, survival
 from healthval.metrics.partial import partial_auroc
 from healthval.metrics.planning import (
     Action,
@@ -53,16 +58,15 @@ from healthval.metrics.result import (
     TableOne,
     ThresholdResult,
 )
-from healthval.metrics.segmentation import (
-    Segmentation,
-    SegmentedCase,
-    froc,
-    segment_case,
-    segmentation,
+from healthval.metrics.subgroups.gaps import (
+    Difference,
+    Gap,
+    SubgroupAnalysis,
+    holm,
+    subgroups,
 )
-from healthval.metrics.survival import SurvivalMetrics, concordance, survival
-from healthval.metrics.updating import Update, recalibrate
-from healthval.metrics.utility import DecisionCurve, net_benefit
+from healthval.metrics.subgroups.heterogeneity import Heterogeneity
+from healthval.metrics.table_one import table_one
 
 __all__ = [
     "Action",

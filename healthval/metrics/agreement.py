@@ -11,7 +11,7 @@ from healthval.metrics.columns import check_rows, is_missing, label_key, read_ar
 from healthval.metrics.comparison import cohen_kappa
 from healthval.metrics.estimate import Estimate, not_estimable
 from healthval.metrics.inputs import Floats, read_cluster
-from healthval.metrics.intervals import check_level
+from healthval.metrics.intervals.analytic import check_level
 from healthval.metrics.logistic import total_variance
 
 

@@ -7,19 +7,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
+from healthval.metrics.auroc import auroc_of, check_both_classes, warn_if_inverted
 from healthval.metrics.columns import check_rows, read_whole
-from healthval.metrics.delong import (
+from healthval.metrics.estimate import Estimate
+from healthval.metrics.inputs import Cases, Floats, Ints, read_cases, read_cluster, read_reference
+from healthval.metrics.intervals.analytic import Sample, two_sided_p
+from healthval.metrics.logistic import dot, per_cluster, total_variance
+from healthval.metrics.parameters import read_flag
+from healthval.metrics.ranking.delong import (
     Placements,
     delong_covariance,
     obuchowski_covariance,
     placements,
 )
-from healthval.metrics.discrimination import auroc_of, check_both_classes, warn_if_inverted
-from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Cases, Floats, Ints, read_cases, read_cluster, read_reference
-from healthval.metrics.intervals import Sample, two_sided_p
-from healthval.metrics.logistic import dot, per_cluster, total_variance
-from healthval.metrics.parameters import read_flag
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from healthval.errors import MetricError
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Floats, Ints, read_probability_cases
-from healthval.metrics.intervals import Interval, Sample, expit, proportion, ratio
+from healthval.metrics.intervals.analytic import Interval, Sample, expit, proportion, ratio
 from healthval.metrics.parameters import check_choice, check_kind, read_count, read_number
 
 

@@ -17,7 +17,7 @@ from healthval.metrics.inputs import (
     read_reference,
     read_scores,
 )
-from healthval.metrics.intervals import proportion
+from healthval.metrics.intervals.analytic import proportion
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
+from healthval.metrics.auroc import check_both_classes
 from healthval.metrics.columns import read_numbers
-from healthval.metrics.discrimination import check_both_classes
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Cases, Floats, Ints, read_cases
-from healthval.metrics.intervals import Bootstrap, Sample, percentile
+from healthval.metrics.intervals.analytic import Bootstrap, Sample, percentile
+from healthval.metrics.intervals.resampling import resampled_tables
 from healthval.metrics.parameters import read_flag
-from healthval.metrics.ranktable import RankTable
-from healthval.metrics.resampling import resampled_tables
+from healthval.metrics.ranking.table import RankTable
 
 Range = tuple[float, float]
 

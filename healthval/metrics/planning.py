@@ -183,7 +183,7 @@ def achieved_precision(result: Evaluation) -> Precision:
 
     Examples
     --------
-    >>> from healthval.metrics.panel import evaluate
+    >>> from healthval.metrics.evaluate import evaluate
     >>> rng = np.random.default_rng(1)
     >>> p = rng.uniform(size=500)
     >>> round(achieved_precision(evaluate(rng.uniform(size=500) < p, p)).c_statistic, 2)

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from healthval.metrics import display
-from healthval.metrics.calibration import Calibration
+from healthval.metrics.calibration.measures import Calibration
 from healthval.metrics.confusion import Confusion
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.utility import DecisionCurve
+from healthval.metrics.net_benefit import DecisionCurve
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from healthval.disclosure import Ledger, load_policy
-from healthval.metrics import Bootstrap, SiteResult, curve, evaluate
+from healthval.metrics import Bootstrap, SiteResult, evaluate
+from healthval.metrics.calibration import curve
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

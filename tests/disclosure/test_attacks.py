@@ -19,7 +19,7 @@ from healthval.contracts.submission import (
 from healthval.disclosure import find_scores, release
 from healthval.disclosure.audit import bound
 from healthval.disclosure.reconstruct import consistent_tables
-from healthval.metrics.intervals import wilson
+from healthval.metrics.intervals.analytic import wilson
 
 NOTHING = ReleasedEstimate(withheld="suppressed")
 

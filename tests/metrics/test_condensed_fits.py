@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthval.metrics import calibration, condensed
-from healthval.metrics.condensed import Regression, condense, condensed_fit
-from healthval.metrics.curve import _Spline
+from healthval.metrics import calibration
+from healthval.metrics.calibration import binned_fits as condensed
+from healthval.metrics.calibration.binned_fits import Regression, condense, condensed_fit
+from healthval.metrics.calibration.curve import _Spline
 from healthval.metrics.logistic import fit_logistic, logit
 
 shapes = {

@@ -525,7 +525,7 @@ def test_an_estimate_survives_json_bit_for_bit():
 
 
 def test_merge_tree_sums_equal_plain_sums():
-    from healthval.metrics.survival import weight_below
+    from healthval.metrics.outcomes.survival import weight_below
 
     rng = np.random.default_rng(2)
     for n in (1, 2, 7, 64, 65):
@@ -607,7 +607,7 @@ def test_the_roc_band_agrees_with_resampling_cases():
 @given(st.integers(0, 10**6), st.integers(1, 30))
 def test_cases_fall_into_the_zones_that_comparison_puts_them_in(seed, count):
     from healthval.metrics.inputs import Cases
-    from healthval.metrics.utility import _slots
+    from healthval.metrics.net_benefit import _slots
 
     rng = np.random.default_rng(seed)
     thresholds = np.unique(rng.choice([0.15, 0.3, 0.5, 0.5001, 0.50011, rng.random()], size=count))

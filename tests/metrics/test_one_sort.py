@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthval import metrics as hm
-from healthval.metrics import rankkeys, ranksums
-from healthval.metrics.delong import auc_and_variance
-from healthval.metrics.intervals import quantiles
-from healthval.metrics.rankkeys import sorted_keys
-from healthval.metrics.ranksums import auc_and_variance_of_keys
-from healthval.metrics.ranktable import RankTable
+from healthval.metrics.intervals.analytic import quantiles
+from healthval.metrics.ranking import keys as rankkeys
+from healthval.metrics.ranking import sums as ranksums
+from healthval.metrics.ranking.delong import auc_and_variance
+from healthval.metrics.ranking.keys import sorted_keys
+from healthval.metrics.ranking.sums import auc_and_variance_of_keys
+from healthval.metrics.ranking.table import RankTable
 
 TINY = 5e-324
 HUGE = float(np.finfo(np.float64).max)

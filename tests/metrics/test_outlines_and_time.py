@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from healthval import metrics as hm
-from healthval.metrics.segmentation import _surface
+from healthval.metrics.outcomes.segmentation import _surface
 
 
 def box(*sides, shape=(12, 12, 6)):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from healthval import metrics as hm
-from healthval.metrics.contrasts import heterogeneity
-from healthval.metrics.fairness import subgroups
 from healthval.metrics.inputs import Cases
+from healthval.metrics.subgroups.gaps import subgroups
+from healthval.metrics.subgroups.heterogeneity import heterogeneity
 
 
 def simulated(seed=0, n=3000, worse=False):

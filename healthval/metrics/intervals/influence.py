@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from healthval.metrics.calibration import calibration_of
-from healthval.metrics.delong import placements
+from healthval.metrics.calibration.measures import calibration_of
 from healthval.metrics.inputs import Bools, Cases, Floats
 from healthval.metrics.logistic import dot, logit, sigmoid
+from healthval.metrics.ranking.delong import placements
 
 
 def auroc_parts(reference: Bools, score: Floats) -> tuple[float, Floats]:

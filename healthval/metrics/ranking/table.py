@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from healthval.metrics.inputs import Bools, Floats, Ints
-from healthval.metrics.rankkeys import ONE, Keys, sorted_keys
+from healthval.metrics.ranking.keys import ONE, Keys, sorted_keys
 
 BLOCK = 8192  # fits the cache
 

@@ -8,22 +8,22 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError, SingleClassError
-from healthval.metrics.calibration import calibration_of
-from healthval.metrics.confusion import check_threshold, count_cells
-from healthval.metrics.discrimination import (
+from healthval.metrics.auroc import (
     auroc_of,
     average_precision_of,
     roc_points,
     warn_if_inverted,
 )
+from healthval.metrics.calibration.measures import calibration_of
+from healthval.metrics.confusion import check_threshold, count_cells
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Cases, read_cases, read_probability_cases
-from healthval.metrics.intervals import Bootstrap, Sample, clustered_proportion, proportion
+from healthval.metrics.intervals.analytic import Bootstrap, Sample, clustered_proportion, proportion
+from healthval.metrics.net_benefit import net_benefit_at, net_benefit_of
 from healthval.metrics.parameters import read_one_or_more
-from healthval.metrics.ranktable import RankTable
+from healthval.metrics.ranking.table import RankTable
 from healthval.metrics.result import Evaluation, ScoreHistogram, ThresholdResult
-from healthval.metrics.subgroup import by_level, read_groups
-from healthval.metrics.utility import net_benefit_at, net_benefit_of
+from healthval.metrics.subgroups.levels import by_level, read_groups
 
 ROC_GRID = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9)
 DECISION_GRID = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9)  # fmt: skip

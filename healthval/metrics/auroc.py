@@ -8,22 +8,22 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import SingleClassError
-from healthval.metrics.delong import (
+from healthval.metrics.estimate import Estimate
+from healthval.metrics.inputs import Cases, DirectionWarning, Floats, Ints, read_cases
+from healthval.metrics.intervals.analytic import Bootstrap, Sample, percentile, wilson
+from healthval.metrics.intervals.resampling import resampled_aucs, resampled_tables
+from healthval.metrics.logistic import dot, per_cluster
+from healthval.metrics.parameters import check_choice
+from healthval.metrics.ranking.delong import (
     Placements,
     auc_and_variance,
     newcombe_interval,
     obuchowski_covariance,
     placements,
 )
-from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Cases, DirectionWarning, Floats, Ints, read_cases
-from healthval.metrics.intervals import Bootstrap, Sample, percentile, wilson
-from healthval.metrics.logistic import dot, per_cluster
-from healthval.metrics.parameters import check_choice
-from healthval.metrics.rankkeys import sorted_keys
-from healthval.metrics.ranksums import auc_and_variance_of_keys
-from healthval.metrics.ranktable import RankTable
-from healthval.metrics.resampling import resampled_aucs, resampled_tables
+from healthval.metrics.ranking.keys import sorted_keys
+from healthval.metrics.ranking.sums import auc_and_variance_of_keys
+from healthval.metrics.ranking.table import RankTable
 
 AucInterval = Literal["logit-delong", "delong", "newcombe", "bootstrap"]
 SMALL_CLASS = 30

@@ -12,8 +12,8 @@ from healthval.errors import MetricError
 from healthval.metrics.columns import check_rows
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Floats, Ints, read_cluster, read_scores
-from healthval.metrics.intervals import Bootstrap, Sample, percentile
-from healthval.metrics.resampling import canonical, patient_weights
+from healthval.metrics.intervals.analytic import Bootstrap, Sample, percentile
+from healthval.metrics.intervals.resampling import canonical, patient_weights
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from scipy.special import chdtrc
 from healthval.errors import MetricError
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Cases, Floats, read_probability_cases
-from healthval.metrics.intervals import Bootstrap, Sample, percentile
+from healthval.metrics.intervals.analytic import Bootstrap, Sample, percentile
 from healthval.metrics.parameters import read_count
 
 MOST_BINS = 1000

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
-from healthval.metrics.condensed import Regression, condense, condensed_fit
-from healthval.metrics.curve import Curve, FlexibleCalibration, flexible_calibration
+from healthval.metrics.calibration.binned_fits import Regression, condense, condensed_fit
+from healthval.metrics.calibration.curve import Curve, FlexibleCalibration, flexible_calibration
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Cases, Floats, Ints, read_probability_cases
-from healthval.metrics.intervals import Sample, two_sided_p
+from healthval.metrics.intervals.analytic import Sample, two_sided_p
 from healthval.metrics.logistic import (
     Counts,
     LogisticFit,
@@ -24,7 +24,7 @@ from healthval.metrics.logistic import (
     total_variance,
 )
 from healthval.metrics.parameters import check_choice, read_number
-from healthval.metrics.ranktable import RankTable
+from healthval.metrics.ranking.table import RankTable
 
 Method = Literal["rcs5"]
 

@@ -21,10 +21,10 @@ from healthval.metrics.inputs import (
     read_reference,
     read_scores,
 )
-from healthval.metrics.intervals import Bootstrap, Sample, percentile, read_plan
+from healthval.metrics.intervals.analytic import Bootstrap, Sample, percentile, read_plan
+from healthval.metrics.intervals.resampling import canonical, patient_weights
 from healthval.metrics.logistic import per_cluster
 from healthval.metrics.parameters import check_choice, read_number
-from healthval.metrics.resampling import canonical, patient_weights
 
 
 @dataclass(frozen=True, slots=True)

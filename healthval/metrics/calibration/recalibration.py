@@ -18,10 +18,10 @@ from healthval.metrics.inputs import (
     read_probability_cases,
     read_scores,
 )
-from healthval.metrics.intervals import Bootstrap, Sample, percentile, read_plan
+from healthval.metrics.intervals.analytic import Bootstrap, Sample, percentile, read_plan
+from healthval.metrics.intervals.resampling import canonical_cases, patient_weights
 from healthval.metrics.logistic import NotEstimable, fit_logistic, logit, sigmoid
 from healthval.metrics.parameters import check_choice
-from healthval.metrics.resampling import canonical_cases, patient_weights
 
 Method = Literal["in-the-large", "logistic", "isotonic"]
 BINS = 20

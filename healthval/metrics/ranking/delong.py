@@ -7,8 +7,8 @@ import numpy as np
 
 from healthval.metrics.inputs import Bools, Floats, Ints
 from healthval.metrics.logistic import dot
-from healthval.metrics.ranksums import auc_and_variance_of_sums, exact_dot
-from healthval.metrics.ranktable import BLOCK, RankTable
+from healthval.metrics.ranking.sums import auc_and_variance_of_sums, exact_dot
+from healthval.metrics.ranking.table import BLOCK, RankTable
 
 
 @dataclass(frozen=True, slots=True)

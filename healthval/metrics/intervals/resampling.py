@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from healthval.metrics.inputs import Cases, Floats, Ints
-from healthval.metrics.intervals import Bootstrap
-from healthval.metrics.ranktable import RankTable
+from healthval.metrics.intervals.analytic import Bootstrap
+from healthval.metrics.ranking.table import RankTable
 
 MAX_CELLS = 1024
 EXACT_UP_TO = 20_000

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from healthval.metrics.condensed import Regression, condense, condensed_fit
+from healthval.metrics.calibration.binned_fits import Regression, condense, condensed_fit
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Cases, Floats, Ints
-from healthval.metrics.intervals import Bootstrap, Sample, bias_corrected, quantiles
+from healthval.metrics.intervals.analytic import Bootstrap, Sample, bias_corrected, quantiles
 from healthval.metrics.logistic import (
     BLOCK,
     Counts,
@@ -24,7 +24,7 @@ from healthval.metrics.logistic import (
     spline_basis,
     spline_knots,
 )
-from healthval.metrics.ranktable import RankTable
+from healthval.metrics.ranking.table import RankTable
 
 Curve = tuple[tuple[float, Estimate], ...]
 GRID = (0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)  # fmt: skip

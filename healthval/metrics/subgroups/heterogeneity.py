@@ -10,17 +10,17 @@ from scipy.special import chdtrc
 
 from healthval.metrics.comparison import compare_groups
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.influence import (
+from healthval.metrics.inputs import Bools, Cases, Floats
+from healthval.metrics.intervals.analytic import Sample, two_sided_p
+from healthval.metrics.intervals.influence import (
     auroc_parts,
     citl_parts,
     net_benefit_parts,
     oe_parts,
     share_parts,
 )
-from healthval.metrics.inputs import Bools, Cases, Floats
-from healthval.metrics.intervals import Sample, two_sided_p
 from healthval.metrics.logistic import per_cluster, total_variance
-from healthval.metrics.subgroup import (
+from healthval.metrics.subgroups.levels import (
     level_auroc,
     level_citl,
     level_net_benefit,

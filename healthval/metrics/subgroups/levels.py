@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 
 from healthval.errors import MetricError
-from healthval.metrics.calibration import calibration_of, observed_to_expected
+from healthval.metrics.auroc import auroc_of
+from healthval.metrics.calibration.measures import calibration_of, observed_to_expected
 from healthval.metrics.columns import check_rows, is_missing, read_column
-from healthval.metrics.discrimination import auroc_of
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Bools, Cases
-from healthval.metrics.intervals import Sample, clustered_proportion, proportion
+from healthval.metrics.intervals.analytic import Sample, clustered_proportion, proportion
+from healthval.metrics.net_benefit import net_benefit_at
 from healthval.metrics.result import SubgroupResult
-from healthval.metrics.utility import net_benefit_at
 
 FEWEST = 10
 MAX_LEVELS = 64

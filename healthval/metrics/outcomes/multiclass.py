@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from healthval.errors import MetricError, SingleClassError
+from healthval.metrics.auroc import auroc_of, warn_if_inverted
 from healthval.metrics.columns import check_rows, read_array, read_column
 from healthval.metrics.comparison import kappa_of
-from healthval.metrics.discrimination import auroc_of, warn_if_inverted
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.influence import auroc_parts
 from healthval.metrics.inputs import (
     Cases,
     Floats,
@@ -23,7 +22,8 @@ from healthval.metrics.inputs import (
     read_cluster,
     read_scores,
 )
-from healthval.metrics.intervals import Sample, clustered_proportion, proportion
+from healthval.metrics.intervals.analytic import Sample, clustered_proportion, proportion
+from healthval.metrics.intervals.influence import auroc_parts
 
 
 @dataclass(frozen=True, slots=True)

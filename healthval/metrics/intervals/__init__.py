@@ -1,0 +1,1 @@
+"""Confidence intervals: analytic and by resampling."""

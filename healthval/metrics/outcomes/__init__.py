@@ -1,0 +1,1 @@
+"""Outcomes other than one binary one: classes, quantities, times and outlines."""

@@ -1,0 +1,1 @@
+"""Ranks of scores by one sort, and what the AUROC needs of them."""

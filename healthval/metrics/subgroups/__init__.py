@@ -1,0 +1,1 @@
+"""Performance by subgroup: levels, heterogeneity and gaps."""
