@@ -1,10 +1,10 @@
 """The gate: the only maker of a Release."""
 
+from healthval.disclosure.attacks.score_search import find_scores
 from healthval.disclosure.gate import check_arrival, release
 from healthval.disclosure.ledger import Entry, Ledger, LedgerState
 from healthval.disclosure.policy import Policy, check_not_laxer, load_policy
 from healthval.disclosure.release import Release, Withheld, releases
-from healthval.disclosure.search import find_scores
 from healthval.errors import DisclosureRefused
 
 __all__ = [

@@ -10,18 +10,18 @@ from pydantic import ValidationError
 from healthval.contracts import submission as shapes
 from healthval.contracts.base import Wire, canonical_json, digest
 from healthval.contracts.submission import AttackPassed, Certificate, Submission
-from healthval.disclosure import checks, consistency
-from healthval.disclosure.audit import bound
-from healthval.disclosure.draft import Context
+from healthval.disclosure.attacks import checks, consistency
+from healthval.disclosure.attacks.bounds import bound
+from healthval.disclosure.attacks.intervals import check_intervals
+from healthval.disclosure.attacks.reconstruct import check_reconstruction
+from healthval.disclosure.attacks.score_search import find_scores
 from healthval.disclosure.history import Past, check_overlap, past_releases, relate
-from healthval.disclosure.intervals import check_intervals
 from healthval.disclosure.ledger import Entry, Ledger
 from healthval.disclosure.noise import check_noise, noisy_display
-from healthval.disclosure.payload import build, has_few_levels
+from healthval.disclosure.payload.build import build, has_few_levels
+from healthval.disclosure.payload.context import Context
 from healthval.disclosure.policy import Policy
-from healthval.disclosure.reconstruct import check_reconstruction
 from healthval.disclosure.release import Release, Withheld, seal
-from healthval.disclosure.search import find_scores
 from healthval.errors import DisclosureRefused
 from healthval.metrics.result import SiteResult
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from healthval.contracts.base import canonical_json
 from healthval.contracts.submission import Submission
-from healthval.disclosure.draft import Context
 from healthval.disclosure.ledger import Entry
+from healthval.disclosure.payload.context import Context
 from healthval.disclosure.policy import Policy
 from healthval.errors import DisclosureRefused
 from healthval.metrics.result import SiteResult

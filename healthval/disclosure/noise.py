@@ -14,8 +14,8 @@ import numpy as np
 
 from healthval.contracts.base import canonical_json
 from healthval.contracts.submission import HistogramNoise, ReleasedBin, Submission
-from healthval.disclosure.draft import GRID_DECIMALS, is_on_grid, thinned
 from healthval.disclosure.ledger import Entry
+from healthval.disclosure.payload.context import GRID_DECIMALS, is_on_grid, thinned
 from healthval.disclosure.policy import Policy
 from healthval.errors import DisclosureRefused, UsageError
 from healthval.metrics.result import ScoreHistogram, SiteResult

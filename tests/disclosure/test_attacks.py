@@ -17,8 +17,8 @@ from healthval.contracts.submission import (
     Submission,
 )
 from healthval.disclosure import find_scores, release
-from healthval.disclosure.audit import bound
-from healthval.disclosure.reconstruct import consistent_tables
+from healthval.disclosure.attacks.bounds import bound
+from healthval.disclosure.attacks.reconstruct import consistent_tables
 from healthval.metrics.intervals.analytic import wilson
 
 NOTHING = ReleasedEstimate(withheld="suppressed")

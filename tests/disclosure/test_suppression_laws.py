@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 import healthval.disclosure
 from healthval.disclosure import Policy, check_not_laxer, load_policy
+from healthval.disclosure.payload.suppression import Cut, Shown, longest_chain, rows_to_hide
 from healthval.disclosure.policy import read_policy
-from healthval.disclosure.suppression import Cut, Shown, longest_chain, rows_to_hide
 from healthval.errors import UsageError
 
 CMS = load_policy("cms")

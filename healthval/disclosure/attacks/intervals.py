@@ -6,8 +6,8 @@ from collections.abc import Callable
 from scipy.special import ndtri
 
 from healthval.contracts.submission import ReleasedEstimate, Submission
-from healthval.disclosure.checks import estimates, refused
-from healthval.disclosure.draft import is_on_grid
+from healthval.disclosure.attacks.checks import estimates, refused
+from healthval.disclosure.payload.context import is_on_grid
 from healthval.disclosure.policy import Policy
 from healthval.metrics.intervals.analytic import wilson
 

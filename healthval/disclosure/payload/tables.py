@@ -14,9 +14,9 @@ from healthval.contracts.submission import (
     Submission,
     TableOneRow,
 )
-from healthval.disclosure.consistency import counts_of
-from healthval.disclosure.draft import WITHHELD, Draft, mean_decimals, rounded
-from healthval.disclosure.suppression import Row, rows_to_hide
+from healthval.disclosure.attacks.consistency import counts_of
+from healthval.disclosure.payload.context import WITHHELD, Draft, mean_decimals, rounded
+from healthval.disclosure.payload.suppression import Row, rows_to_hide
 from healthval.errors import DisclosureRefused
 from healthval.metrics.result import Evaluation, SiteResult, SubgroupResult, TableOne
 

@@ -12,9 +12,9 @@ from healthval.contracts.submission import (
     ReleasedThreshold,
     Submission,
 )
-from healthval.disclosure.checks import estimates, refused
-from healthval.disclosure.curves import net_benefit, roc_through
-from healthval.disclosure.draft import is_on_grid, mean_decimals, rounded
+from healthval.disclosure.attacks.checks import estimates, refused
+from healthval.disclosure.payload.context import is_on_grid, mean_decimals, rounded
+from healthval.disclosure.payload.curves import net_benefit, roc_through
 from healthval.disclosure.policy import Policy
 
 AGAIN = "compute it from the counts that are released"

@@ -13,23 +13,30 @@ from healthval.contracts.submission import (
     ReleasedThreshold,
     Submission,
 )
-from healthval.disclosure.consistency import shown_cuts
-from healthval.disclosure.curves import (
+from healthval.disclosure.attacks.consistency import shown_cuts
+from healthval.disclosure.payload.context import (
+    GRID_DECIMALS,
+    WITHHELD,
+    Context,
+    Draft,
+    is_on_grid,
+    rounded,
+)
+from healthval.disclosure.payload.curves import (
     released_curve,
     released_decision_curve,
     released_histogram,
     released_roc,
 )
-from healthval.disclosure.draft import GRID_DECIMALS, WITHHELD, Context, Draft, is_on_grid, rounded
-from healthval.disclosure.policy import Policy
-from healthval.disclosure.release import Withheld
-from healthval.disclosure.suppression import Cut, Earlier, Shown
-from healthval.disclosure.tables import (
+from healthval.disclosure.payload.suppression import Cut, Earlier, Shown
+from healthval.disclosure.payload.tables import (
     levels_of,
     released_flow,
     released_rows,
     released_subgroups,
 )
+from healthval.disclosure.policy import Policy
+from healthval.disclosure.release import Withheld
 from healthval.errors import DisclosureRefused
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.result import Evaluation, SiteResult, ThresholdResult

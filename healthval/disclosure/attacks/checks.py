@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 from healthval.contracts.submission import SUPPRESSED, ReleasedEstimate, Submission
-from healthval.disclosure.draft import GRID_DECIMALS, is_method, is_on_grid
+from healthval.disclosure.payload.context import GRID_DECIMALS, is_method, is_on_grid
 from healthval.disclosure.policy import Policy
 from healthval.errors import DisclosureRefused
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 
 from healthval.contracts.submission import CurvePoint, DecisionPoint, ReleasedBin, RocPoint
-from healthval.disclosure.draft import GRID_DECIMALS, Draft, is_on_grid, rounded, thinned
-from healthval.disclosure.suppression import Cut, Shown, longest_chain
+from healthval.disclosure.payload.context import GRID_DECIMALS, Draft, is_on_grid, rounded, thinned
+from healthval.disclosure.payload.suppression import Cut, Shown, longest_chain
 from healthval.errors import DisclosureRefused
 from healthval.metrics.intervals.analytic import wilson
 from healthval.metrics.result import Evaluation

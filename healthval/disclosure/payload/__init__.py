@@ -1,0 +1,1 @@
+"""From a site's result to the payload of its release, small cells suppressed; pure."""
