@@ -1,14 +1,14 @@
 """Pooling and heterogeneity over sites, pure."""
 
-from healthval.aggregate.accuracy import bivariate
+from healthval.aggregate.bivariate import bivariate
 from healthval.aggregate.counts import pool_counts
-from healthval.aggregate.imported import Imported, pool_imported, read_medperf, read_nvflare
+from healthval.aggregate.external import Imported, pool_imported, read_medperf, read_nvflare
 from healthval.aggregate.meta import MetaResult, meta_analysis
-from healthval.aggregate.pooling import pool
+from healthval.aggregate.pool import pool
 from healthval.aggregate.regression import MetaRegression, meta_regression, regress_on
+from healthval.aggregate.result import BivariateResult, StudyResult
 from healthval.aggregate.roc import PooledRoc, pooled_roc
 from healthval.aggregate.selection import active_submissions
-from healthval.aggregate.study import BivariateResult, StudyResult
 
 __all__ = [
     "BivariateResult",

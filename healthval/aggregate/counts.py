@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from healthval.aggregate.study import Excluded, Pair, PooledCounts, Rate, Total
+from healthval.aggregate.result import Excluded, Pair, PooledCounts, Rate, Total
 from healthval.contracts.submission import SUPPRESSED, Cell
 from healthval.errors import MetricError
 

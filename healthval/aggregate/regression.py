@@ -16,7 +16,7 @@ from healthval.aggregate.meta import (
     inflation,
     refuse_rows,
 )
-from healthval.aggregate.study import PooledMeasure
+from healthval.aggregate.result import PooledMeasure
 from healthval.errors import MetricError
 
 MIN_SITES = 4

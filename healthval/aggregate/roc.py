@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from healthval.aggregate.counts import wilson
-from healthval.aggregate.study import CalibrationBin, RocBound
+from healthval.aggregate.result import CalibrationBin, RocBound
 from healthval.aggregate.tau import Array
 from healthval.contracts.submission import SUPPRESSED
 from healthval.errors import MetricError

@@ -3,12 +3,10 @@
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
-from healthval.aggregate.accuracy import bivariate
+from healthval.aggregate.bivariate import bivariate
 from healthval.aggregate.counts import cells_of, net_benefit, pool_counts
-from healthval.aggregate.exact import weighted
-from healthval.aggregate.measures import IDENTITY, count, pool_measure
-from healthval.aggregate.selection import Sites
-from healthval.aggregate.study import (
+from healthval.aggregate.effects import IDENTITY, count, pool_measure
+from healthval.aggregate.result import (
     BivariateResult,
     DecisionTotal,
     Excluded,
@@ -16,6 +14,8 @@ from healthval.aggregate.study import (
     Rate,
     ThresholdPool,
 )
+from healthval.aggregate.selection import Sites
+from healthval.aggregate.sums import weighted
 from healthval.contracts.submission import SUPPRESSED, ReleasedThreshold, Submission
 from healthval.errors import MetricError
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from healthval import __version__
-from healthval.aggregate.study import StudyResult
+from healthval.aggregate.result import StudyResult
 from healthval.contracts.model import ModelCard
 from healthval.contracts.submission import Submission
 from healthval.errors import ReportError

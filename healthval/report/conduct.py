@@ -1,6 +1,6 @@
 """Who was studied and how: cohort, operation at the sites, disclosure control, the claim."""
 
-from healthval.aggregate.study import SiteSummary, TableOneTotal, Total
+from healthval.aggregate.result import SiteSummary, TableOneTotal, Total
 from healthval.report.document import Block, Section
 from healthval.report.findings import Findings, total
 from healthval.report.markup import (

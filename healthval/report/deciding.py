@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from healthval.aggregate.study import PooledCounts, Rate, ThresholdPool
+from healthval.aggregate.result import PooledCounts, Rate, ThresholdPool
 from healthval.contracts.submission import ReleasedThreshold, Submission
 from healthval.report.curves import Curve, Point, decision_plot, predictive_plot
 from healthval.report.document import Block, Figure, Section

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from healthval.aggregate.study import PooledMeasure, SubgroupPool
+from healthval.aggregate.result import PooledMeasure, SubgroupPool
 from healthval.contracts.submission import ReleasedSubgroup
 from healthval.report.curves import FunnelSite, funnel_plot
 from healthval.report.document import Block, Figure, Section

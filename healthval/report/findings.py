@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from healthval.aggregate.study import PooledMeasure, Rate, StudyResult, ThresholdPool, Total
+from healthval.aggregate.result import PooledMeasure, Rate, StudyResult, ThresholdPool, Total
 from healthval.contracts.base import digest
 from healthval.contracts.model import ModelCard
 from healthval.contracts.submission import ReleasedEstimate, Submission

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from healthval.aggregate.study import PooledMeasure, SiteValue
+from healthval.aggregate.result import PooledMeasure, SiteValue
 from healthval.report.curves import Bin, Curve, OperatingPoint, Point, calibration_plot, roc_plot
 from healthval.report.document import Block, Figure, Section
 from healthval.report.findings import Findings, estimate, pooled, rate

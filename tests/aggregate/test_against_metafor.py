@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from healthval.aggregate import meta_analysis, meta_regression
-from healthval.aggregate.measures import leave_one_out
+from healthval.aggregate.effects import leave_one_out
 
 META = json.loads((Path(__file__).parent / "reference.json").read_text())["meta"]
 CASES = [(n, *key.split(" ")) for n, network in META.items() for key in network["fits"]]

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from healthval.aggregate.measures import LOGIT, pool_measure
-from healthval.aggregate.study import PooledMeasure
+from healthval.aggregate.effects import LOGIT, pool_measure
+from healthval.aggregate.result import PooledMeasure
 from healthval.contracts.submission import ReleasedEstimate
 from healthval.errors import MetricError
 

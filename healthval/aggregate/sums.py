@@ -4,16 +4,8 @@ import math
 from collections.abc import Iterable, Sequence
 
 from healthval.aggregate.counts import Bounds, total
-from healthval.aggregate.measures import LARGEST, count
-from healthval.aggregate.roc import (
-    bins_of,
-    calibration_bins,
-    expected_calibration_error,
-    roc_of,
-    summed,
-)
-from healthval.aggregate.selection import Sites
-from healthval.aggregate.study import (
+from healthval.aggregate.effects import LARGEST, count
+from healthval.aggregate.result import (
     ExactCalibration,
     Excluded,
     FlowTotal,
@@ -23,6 +15,14 @@ from healthval.aggregate.study import (
     TableOneTotal,
     Total,
 )
+from healthval.aggregate.roc import (
+    bins_of,
+    calibration_bins,
+    expected_calibration_error,
+    roc_of,
+    summed,
+)
+from healthval.aggregate.selection import Sites
 from healthval.contracts.submission import SUPPRESSED, Cell, FlowCount, Submission, TableOneRow
 from healthval.errors import MetricError
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from healthval.aggregate.counts import cells_of
+from healthval.aggregate.effects import LOGIT
 from healthval.aggregate.glmm import MixedFit, differences, fit_mixed, maximise, unpack
-from healthval.aggregate.measures import LOGIT
 from healthval.aggregate.meta import (
     MIN_SITES_POOLED,
     MIN_SITES_PREDICTION,
@@ -18,7 +18,7 @@ from healthval.aggregate.meta import (
     meta_analysis,
     refuse_rows,
 )
-from healthval.aggregate.study import BivariateResult
+from healthval.aggregate.result import BivariateResult
 from healthval.aggregate.tau import Array
 from healthval.contracts.submission import SUPPRESSED
 from healthval.errors import MetricError

@@ -8,7 +8,7 @@ import numpy as np
 
 from healthval.aggregate import tau
 from healthval.aggregate.meta import MIN_SITES_POOLED, Choice, MetaResult, Pair, meta_analysis
-from healthval.aggregate.study import (
+from healthval.aggregate.result import (
     Excluded,
     FunnelPoint,
     LeftOut,

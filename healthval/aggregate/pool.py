@@ -1,15 +1,7 @@
 """Pool the released results of several sites into one study."""
 
 from healthval.aggregate.counts import total
-from healthval.aggregate.exact import (
-    display,
-    exact_calibration,
-    flow_totals,
-    study_totals,
-    table_one_totals,
-    within_site,
-)
-from healthval.aggregate.measures import (
+from healthval.aggregate.effects import (
     IDENTITY,
     LOG,
     LOGIT,
@@ -19,14 +11,22 @@ from healthval.aggregate.measures import (
     count,
     pool_measure,
 )
-from healthval.aggregate.selection import Sites, check_one_study, notes
-from healthval.aggregate.study import (
+from healthval.aggregate.result import (
     Estimands,
     NewSite,
     PooledMeasure,
     SiteSummary,
     StudyResult,
     SubgroupPool,
+)
+from healthval.aggregate.selection import Sites, check_one_study, notes
+from healthval.aggregate.sums import (
+    display,
+    exact_calibration,
+    flow_totals,
+    study_totals,
+    table_one_totals,
+    within_site,
 )
 from healthval.aggregate.thresholds import Bivariate, decision_curve, pool_thresholds
 from healthval.contracts.base import digest
