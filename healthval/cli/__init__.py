@@ -226,7 +226,7 @@ def access_decide(hub_url: str, key: Path, site: str, status: str, days: int) ->
     """Approve, reject or revoke a site's requests, as the operator."""
     from typing import cast
 
-    from healthval.runner.operator import Status, decide
+    from healthval.report.publish import Status, decide
 
     for grant in decide(hub_url, key, site, status=cast(Status, status), days=days):
         click.echo(f"{grant.site}  {grant.status}  {grant.model} {grant.version}")
@@ -253,7 +253,7 @@ def release(site: Path) -> None:
 )
 def submit_command(hub_url: str, site: Path, yes: str | None) -> None:
     """Show the newest released message and send it once you agree."""
-    from healthval.runner.operator import send_release
+    from healthval.report.publish import send_release
 
     def confirm(text: str) -> bool:
         click.echo(text)
@@ -312,7 +312,7 @@ def ledger_verify(site: Path) -> None:
 )
 def verify(report: Path, key: Path | None) -> None:
     """Check a report's signature and every file it covers, offline."""
-    from healthval.runner.operator import verify_report
+    from healthval.report.publish import verify_report
 
     for name in verify_report(report, key):
         click.echo(f"as signed: {name}")

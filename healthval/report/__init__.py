@@ -1,7 +1,7 @@
 """The report a hospital, a clinician and a regulator can read: HTML, tagged PDF, numbers, proof."""
 
 from healthval.report.attestation import sign, verify
-from healthval.report.building import build
+from healthval.report.build import build
 from healthval.report.criteria import Criterion, PlanFacts
 from healthval.report.document import Figure, Report, Section
 from healthval.report.provenance import seal

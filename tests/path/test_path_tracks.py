@@ -35,10 +35,10 @@ from healthval.errors import AccessDenied, CohortError, LeakFound, PlanError, Pr
 from healthval.evaluation import Site, Sources, cohort_of, evaluate, gate_policy, request_access
 from healthval.plan import Plan, load_plan
 from healthval.report import build
+from healthval.report.publish import plan_facts
 from healthval.runner import synthetic
 from healthval.runner.demo_tracks import INVENTED
 from healthval.runner.embedded import embedded_hub
-from healthval.runner.operator import plan_facts
 from healthval.runner.provision import pack_artefact, read_registration
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

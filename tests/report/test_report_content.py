@@ -12,13 +12,16 @@ from hypothesis import strategies as st
 
 from healthval.aggregate import pool
 from healthval.errors import ReportError
-from healthval.report import Criterion, Figure, build, conduct, deciding, differences
-from healthval.report.checklist import ITEMS, coverage
+from healthval.report import Criterion, Figure, build
 from healthval.report.criteria import NAMES, judge
 from healthval.report.findings import Findings, match
 from healthval.report.markup import Markup, Shown, number, table
-from healthval.report.performance import AUROC, discrimination, site_forest
-from healthval.report.summary import limitations, plain_words, verdicts
+from healthval.report.sections import cohort as conduct
+from healthval.report.sections import subgroups as differences
+from healthval.report.sections import thresholds as deciding
+from healthval.report.sections.checklist import ITEMS, coverage
+from healthval.report.sections.discrimination import AUROC, discrimination, site_forest
+from healthval.report.sections.summary import limitations, plain_words, verdicts
 
 
 def text_of(section):

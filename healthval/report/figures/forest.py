@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from healthval.report.drawing import BLUE, GREY, INK, VERMILION, board
+from healthval.report.figures.style import BLUE, GREY, INK, VERMILION, board
 from healthval.report.markup import Shown, number
 
 Scale = Literal["linear", "log", "logit"]

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from healthval.aggregate.result import PooledMeasure, SubgroupPool
 from healthval.contracts.submission import ReleasedSubgroup
-from healthval.report.curves import FunnelSite, funnel_plot
 from healthval.report.document import Block, Figure, Section
+from healthval.report.figures.curves import FunnelSite, funnel_plot
+from healthval.report.figures.forest import ROWS_PER_FIGURE, Axis, Row
 from healthval.report.findings import Findings, estimate, pooled, total
-from healthval.report.forest import ROWS_PER_FIGURE, Axis, Row
 from healthval.report.markup import Markup, Shown, count, number, paragraphs, table, words
-from healthval.report.performance import AUROC, forest_figure
+from healthval.report.sections.discrimination import AUROC, forest_figure
 
 MOST_INFLUENTIAL = 12  # rows of the leave-one-out table; the others change less
 FUNNEL_SITES = 10  # Sterne et al. 2011, BMJ 343:d4002: below ten sites a funnel shows chance

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from healthval.aggregate.result import PooledCounts, Rate, ThresholdPool
 from healthval.contracts.submission import ReleasedThreshold, Submission
-from healthval.report.curves import Curve, Point, decision_plot, predictive_plot
 from healthval.report.document import Block, Figure, Section
+from healthval.report.figures.curves import Curve, Point, decision_plot, predictive_plot
 from healthval.report.findings import NO_COUNTS, Findings, estimate, pooled, rate
 from healthval.report.markup import (
     Markup,

@@ -3,10 +3,17 @@
 from collections.abc import Sequence
 
 from healthval.aggregate.result import PooledMeasure, SiteValue
-from healthval.report.curves import Bin, Curve, OperatingPoint, Point, calibration_plot, roc_plot
 from healthval.report.document import Block, Figure, Section
+from healthval.report.figures.curves import (
+    Bin,
+    Curve,
+    OperatingPoint,
+    Point,
+    calibration_plot,
+    roc_plot,
+)
+from healthval.report.figures.forest import ROWS_PER_FIGURE, Axis, Pooled, Row, forest
 from healthval.report.findings import Findings, estimate, pooled, rate
-from healthval.report.forest import ROWS_PER_FIGURE, Axis, Pooled, Row, forest
 from healthval.report.markup import Markup, Shown, count, number, paragraphs, sites, table
 
 AUROC = Axis("AUROC (logit scale)", "logit", digits=3)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from healthval.report.drawing import BLUE, COLOURS, GREY, INK, LINES, PALE, VERMILION, board
-from healthval.report.forest import shortened
+from healthval.report.figures.forest import shortened
+from healthval.report.figures.style import BLUE, COLOURS, GREY, INK, LINES, PALE, VERMILION, board
 from healthval.report.markup import Shown
 
 FEW_POINTS = 3  # a curve of so few points shows them

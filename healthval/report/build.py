@@ -9,13 +9,16 @@ from healthval.aggregate.result import StudyResult
 from healthval.contracts.model import ModelCard
 from healthval.contracts.submission import Submission
 from healthval.errors import ReportError
-from healthval.report import conduct, deciding, differences, performance
-from healthval.report.checklist import checklist, coverage
 from healthval.report.criteria import PlanFacts
 from healthval.report.document import Report, Section
 from healthval.report.findings import Findings, match
 from healthval.report.markup import Markup, hashed, paragraphs, table
-from healthval.report.summary import summary, verdicts
+from healthval.report.sections import cohort as conduct
+from healthval.report.sections import discrimination as performance
+from healthval.report.sections import subgroups as differences
+from healthval.report.sections import thresholds as deciding
+from healthval.report.sections.checklist import checklist, coverage
+from healthval.report.sections.summary import summary, verdicts
 
 SIGNIFICANT = 9  # digits of a float in metrics.json; the last bits differ between processors
 
