@@ -17,7 +17,7 @@ from healthval.contracts.base import read_wire
 from healthval.disclosure import load_policy
 from healthval.errors import HealthvalError, UsageError
 from healthval.hub.app import Settings, create_app
-from healthval.hub.local import FolderObjects, ProcessHost, SqliteIndex
+from healthval.hub.backends.local import FolderObjects, ProcessHost, SqliteIndex
 from healthval.hub.ports import Backend
 
 LOOPBACK = "127.0.0.1"

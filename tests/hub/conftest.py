@@ -32,7 +32,7 @@ from healthval.disclosure import load_policy
 from healthval.disclosure.gate import run_checks
 from healthval.hosting.artefact import pack, unpack
 from healthval.hub.app import Settings, create_app
-from healthval.hub.aws import DynamoIndex, S3Objects, SageMakerHost
+from healthval.hub.backends.aws import DynamoIndex, S3Objects, SageMakerHost
 from healthval.hub.ports import Backend, HostedModel
 from healthval.hub.registry import hosted
 

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from healthval.hub.aws import DynamoIndex, S3Objects, SageMakerHost
+from healthval.hub.backends.aws import DynamoIndex, S3Objects, SageMakerHost
 from healthval.hub.ports import HostedModel, HostUnavailable, ModelFailed, StoreUnavailable, Write
 
 MODEL = HostedModel("tumour", "1.0", "0" * 64, 1024, 1)

@@ -74,7 +74,7 @@ def test_s3_signs_length_and_checksum_so_that_it_takes_no_other_bytes(aws):
 def test_a_client_that_would_sign_by_the_old_scheme_is_refused(aws):
     import boto3
 
-    from healthval.hub.aws import S3Objects
+    from healthval.hub.backends.aws import S3Objects
 
     keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
     store = S3Objects(boto3.client("s3", region_name="us-east-1", **keys), "bucket")

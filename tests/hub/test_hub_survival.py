@@ -113,7 +113,7 @@ def test_a_stopped_model_is_not_asked_until_it_is_started(kit, own):
 
 def test_a_batch_under_way_when_the_hub_was_killed_is_finished_by_the_next(kit, own):
     from healthval.contracts.base import canonical_json
-    from healthval.hub.local import FolderObjects, SqliteIndex
+    from healthval.hub.backends.local import FolderObjects, SqliteIndex
     from healthval.hub.ports import Write
 
     site, batch = own.site.site, "prediction-" + "7" * 32

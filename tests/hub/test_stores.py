@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthval.hub.local import FolderObjects, SqliteIndex
+from healthval.hub.backends.local import FolderObjects, SqliteIndex
 from healthval.hub.ports import Conflict, Item, MemoryIndex, MemoryObjects, Write
 
 NOW = 1_700_000_000
