@@ -337,8 +337,8 @@ def verify(report: Path, key: Path | None) -> None:
 )
 def cost(cases: int, mb: float, seconds: float, memory: str) -> None:
     """Print what AWS would charge for one evaluation, and for a month without any."""
-    from healthval.costs.model import estimate, idle, overhead
-    from healthval.costs.prices import load_prices
+    from healthval.cloud.estimate import estimate, idle, overhead
+    from healthval.cloud.prices import load_prices
 
     prices = load_prices()
     bill = estimate(

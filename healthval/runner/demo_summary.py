@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from healthval.costs.model import estimate, idle, overhead
-from healthval.costs.prices import load_prices
+from healthval.cloud.estimate import estimate, idle, overhead
+from healthval.cloud.prices import load_prices
 from healthval.disclosure import Ledger
 from healthval.runner.demo_tracks import Scene
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from healthval.costs.model import Resting, estimate, hardened, idle, month, overhead
-from healthval.costs.prices import as_json, load_prices
+from healthval.cloud.estimate import Resting, estimate, hardened, idle, month, overhead
+from healthval.cloud.prices import as_json, load_prices
 from healthval.errors import UsageError
 
 PRICES = load_prices()

@@ -7,7 +7,7 @@ calls, index entries and one query around them (`overhead`). Free tiers are neve
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from healthval.costs.prices import Prices
+from healthval.cloud.prices import Prices
 from healthval.errors import UsageError
 
 LAMBDA_GB = 0.5

@@ -1,0 +1,1 @@
+"""What an evaluation costs on AWS, and what nothing costs."""
