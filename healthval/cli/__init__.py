@@ -69,7 +69,7 @@ def init(study: Path, source: Path | None) -> None:
     With --from, columns, inputs, label and subgroups are proposed from names and types; confirm or
     correct them in the plan. Nothing is ever overwritten.
     """
-    from healthval.runner.init import start_study
+    from healthval.runner.new_study import start_study
 
     for line in start_study(study, source):
         click.echo(line)
@@ -88,7 +88,7 @@ def init(study: Path, source: Path | None) -> None:
 )
 def demo(folder: Path, track: str) -> None:
     """Run the whole path once, on this machine: on real patients, or on invented ones."""
-    from healthval.runner.demo import run_demo
+    from healthval.demo.run import run_demo
 
     for line in run_demo(folder, track):
         click.echo(line)

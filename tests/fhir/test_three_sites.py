@@ -19,10 +19,10 @@ from healthval.deid import (
     deidentify_table,
     pseudonym,
 )
+from healthval.demo import synthetic
 from healthval.disclosure import Ledger, load_policy, release
 from healthval.errors import CohortError
 from healthval.metrics import SiteResult, evaluate, table_one
-from healthval.runner import synthetic
 
 SECRET = Secret(b"s" * 32)
 ADULTS = Eligibility.model_validate({"step": "adults", "column": "age", "low": 18})

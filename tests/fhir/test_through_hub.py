@@ -11,12 +11,12 @@ from healthval.client import Client, Credential
 from healthval.cohort import Eligibility, read_cohort
 from healthval.cohort.tables import read_source
 from healthval.contracts.access import AccessDecision
+from healthval.demo import synthetic
+from healthval.demo.embedded_hub import embedded_hub
 from healthval.disclosure import release
 from healthval.errors import CohortError
 from healthval.evaluation import Site, evaluate, gate_policy, submit_if
 from healthval.plan import load_plan
-from healthval.runner import synthetic
-from healthval.runner.embedded import embedded_hub
 from healthval.runner.execute import shared
 from healthval.runner.provision import pack_artefact, read_registration
 

@@ -8,10 +8,10 @@ import pytest
 
 from healthval.client import Client, Credential
 from healthval.contracts.access import AccessDecision
+from healthval.demo.embedded_hub import embedded_hub
+from healthval.demo.inputs import record_inputs
 from healthval.evaluation import Site
 from healthval.plan import Plan, load_plan
-from healthval.runner.demo_inputs import record_inputs
-from healthval.runner.embedded import embedded_hub
 from healthval.runner.provision import pack_artefact, read_registration
 
 

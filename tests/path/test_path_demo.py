@@ -14,10 +14,10 @@ from demo_process import PRODUCTS, digests, finish, start
 from sklearn.metrics import roc_auc_score
 
 from healthval.client import Client, Credential
+from healthval.demo.embedded_hub import embedded_hub
+from healthval.demo.inputs import SITES
 from healthval.disclosure import Ledger
 from healthval.plan import load_plan
-from healthval.runner.demo_inputs import SITES
-from healthval.runner.embedded import embedded_hub
 
 
 def processes_of(folder):

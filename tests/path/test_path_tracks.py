@@ -30,15 +30,15 @@ from healthval.client import Client, Credential
 from healthval.contracts.access import AccessDecision
 from healthval.contracts.table import Eligibility
 from healthval.deid.audit.audit import Leak
+from healthval.demo import synthetic
+from healthval.demo.embedded_hub import embedded_hub
+from healthval.demo.scenes import INVENTED
 from healthval.disclosure import Ledger, release, releases
 from healthval.errors import AccessDenied, CohortError, LeakFound, PlanError, PredictionError
 from healthval.evaluation import Site, Sources, cohort_of, evaluate, gate_policy, request_access
 from healthval.plan import Plan, load_plan
 from healthval.report import build
 from healthval.report.publish import plan_facts
-from healthval.runner import synthetic
-from healthval.runner.demo_tracks import INVENTED
-from healthval.runner.embedded import embedded_hub
 from healthval.runner.provision import pack_artefact, read_registration
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -8,10 +8,10 @@ from click.testing import CliRunner
 
 from healthval import __version__
 from healthval.cli import cli
+from healthval.demo import synthetic
 from healthval.errors import CohortError, UsageError
 from healthval.plan import load_plan
-from healthval.runner import synthetic
-from healthval.runner.init import start_study
+from healthval.runner.new_study import start_study
 
 NAMES = {"plan.yaml", "plan.schema.json", "evaluate.ipynb", "provision.ipynb", "report.ipynb"}
 

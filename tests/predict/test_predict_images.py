@@ -10,6 +10,7 @@ from healthval.cohort import read_table
 from healthval.contracts.model import InputContract, InputField
 from healthval.contracts.prediction import Prediction, PredictionAnswer
 from healthval.deid import Policy, Secret, case_id, uid
+from healthval.demo import synthetic
 from healthval.disclosure import Ledger
 from healthval.errors import CohortError, DeidentificationError, PredictionError
 from healthval.plan import ImageInputs
@@ -22,7 +23,6 @@ from healthval.predict import (
     predict,
 )
 from healthval.predict.predictions import Desk
-from healthval.runner import synthetic
 
 SECRET = Secret(b"k" * 32)
 COLUMNS = {"key": {"kind": "id"}, "who": {"kind": "cluster"}}

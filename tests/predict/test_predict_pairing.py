@@ -11,12 +11,12 @@ from healthval.cohort import read_table
 from healthval.contracts.model import InputContract, InputField
 from healthval.contracts.prediction import Prediction
 from healthval.deid import Policy, Secret, deidentify_cases
+from healthval.demo.inputs import record_inputs
 from healthval.disclosure import Ledger
 from healthval.errors import PredictionError
 from healthval.plan import load_plan
 from healthval.predict import AnswerCache, canary_cases, predict
 from healthval.predict.predictions import Desk, _pair
-from healthval.runner.demo_inputs import record_inputs
 from healthval.runner.provision import read_registration
 
 CASE = st.from_regex(r"case-[0-9a-f]{16}", fullmatch=True)

@@ -11,11 +11,11 @@ from tqdm.auto import tqdm
 
 from healthval.client import Client, Credential
 from healthval.contracts.access import AccessDecision
+from healthval.demo.embedded_hub import embedded_hub, locked
+from healthval.demo.scenes import Scene, scene
 from healthval.errors import HealthvalError
 from healthval.evaluation import open_credential
 from healthval.plan import Plan, load_plan
-from healthval.runner.demo_tracks import Scene, scene
-from healthval.runner.embedded import embedded_hub, locked
 from healthval.runner.execute import run
 from healthval.runner.parameters import EvaluateParameters, ProvisionParameters, ReportParameters
 
@@ -75,7 +75,7 @@ def run_demo(folder: Path, track: str = "table") -> list[str]:
                     steps.update()
             _report(stage)
             steps.update()
-    from healthval.runner.demo_summary import summary
+    from healthval.demo.summary import summary
 
     return summary(home, played)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from healthval.cloud.estimate import estimate, idle, overhead
 from healthval.cloud.prices import load_prices
+from healthval.demo.scenes import Scene
 from healthval.disclosure import Ledger
-from healthval.runner.demo_tracks import Scene
 
 Numbers = dict[str, Any]
 

@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from healthval.demo import inputs as demo_inputs
+from healthval.demo import synthetic
 from healthval.errors import UsageError
 from healthval.evaluation import Sources, cohort_of
 from healthval.plan import Plan, load_plan
-from healthval.runner import demo_inputs, synthetic
 from healthval.runner.execute import shared
 
 N_TRAINING, TRAINING_SEED, TRAINING_PREVALENCE = 300, 99, 0.4
