@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from healthval.cli.deid import deid_command
-from healthval.cli.kinds import FILE, FOLDER
+from healthval.cli.types import FILE, FOLDER
 from healthval.errors import HealthvalError
 
 

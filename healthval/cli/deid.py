@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from healthval.cli.kinds import FILE, FOLDER
+from healthval.cli.types import FILE, FOLDER
 
 OPTIONS = (
     "clean-pixel-data", "clean-graphics", "clean-structured-content", "clean-descriptors", "retain-full-dates",
