@@ -152,3 +152,18 @@ class HostingError(HealthvalError):
     """The model server does not start or does not answer."""
 
     exit_code = 26
+
+
+def counted(n: int, singular: str, plural: str | None = None) -> str:
+    """Write a count with its noun, or with its noun and verb, in the right number.
+
+    >>> counted(1, "case"), counted(2, "study"), counted(0, "column is", "columns are")
+    ('1 case', '2 studies', '0 columns are')
+    """
+    return f"{n} {singular if n == 1 else plural or _plural(singular)}"
+
+
+def _plural(noun: str) -> str:
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"

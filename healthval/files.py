@@ -1,0 +1,210 @@
+"""Files of every room: written durably, locked, found in the package, read as YAML."""
+
+import os
+import re
+import secrets
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from healthval.errors import HealthvalError, UsageError
+
+_PACKAGE: Final = Path(__file__).parent
+# Folders of a checkout that a wheel holds under another name.
+_IN_CHECKOUT: Final = {"templates": "reports/templates"}
+
+
+def write_durably(
+    path: Path,
+    content: bytes,
+    *,
+    mode: int = 0o600,
+    replace: bool = True,
+    aside: Path | None = None,
+) -> bool:
+    """Write a file whole or not at all, and flush it to the disk.
+
+    Parameters
+    ----------
+    path : final place; readers see the old file or the new one
+    mode : permissions where the system has them; owner only by default
+    replace : False keeps a file that exists
+    aside : folder on the same disk for the unfinished file; beside `path` by default
+
+    Returns
+    -------
+    bool
+        False where the file existed and `replace` is False.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written; no unfinished file is left.
+    """
+    draft = (aside or path.parent) / f".{path.name}.{secrets.token_hex(8)}"
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if os.name != "nt":
+            draft.chmod(mode)  # `os.open` subtracts the umask
+        if not _put_in_place(draft, path, replace=replace):
+            return False
+    finally:
+        draft.unlink(missing_ok=True)
+    flush_folder(path.parent)
+    return True
+
+
+def _put_in_place(draft: Path, path: Path, *, replace: bool) -> bool:
+    if replace:
+        draft.replace(path)
+        return True
+    try:
+        if os.name == "nt":
+            draft.rename(path)  # refuses an existing target, on Windows only
+        else:
+            os.link(draft, path)
+    except FileExistsError:
+        return False
+    return True
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush the entries of a folder to the disk, where the system can."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def locked(path: Path, *, seconds: float, busy: HealthvalError) -> Iterator[None]:
+    """Hold a lock file against other processes and threads; the system releases it at their end.
+
+    Parameters
+    ----------
+    path : the lock file, made where it is missing and kept
+    seconds : how long to wait for another holder; -1 waits without a limit
+    busy : raised where another process still holds the lock then
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, timeout=seconds, poll_interval=0.01)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise busy from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def packaged(name: str) -> Path:
+    """Return a folder shipped with the package: `notebooks`, `templates`, `infra` or `examples`.
+
+    Raises
+    ------
+    UsageError
+        If the installation lacks it.
+    """
+    places = (_PACKAGE / "_share" / name, _PACKAGE.parent / _IN_CHECKOUT.get(name, name))
+    for folder in places:
+        if folder.is_dir():
+            return folder
+    raise UsageError(f"the installation lacks its folder '{name}'; install healthval again")
+
+
+def read_yaml(
+    path: str | Path, *, what: str, remedy: str, error: type[HealthvalError] = UsageError
+) -> dict[str, Any]:
+    """Read a YAML mapping from a file, scalars as in YAML 1.2: `060`, `1:30`, `on` and dates are text.
+
+    Parameters
+    ----------
+    what : the file in an error message, for example "the plan"
+    remedy : what to do about it, for example "compare it with examples/plan.yaml"
+
+    Raises
+    ------
+    error
+        If the file cannot be read, is not YAML, is no mapping or has a field twice; names the
+        line and quotes nothing.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError:
+        raise error(f"{what} cannot be read; check the path") from None
+    except UnicodeDecodeError:
+        raise error(f"{what} is not UTF-8 text; {remedy}") from None
+    return parse_yaml(text, what=what, remedy=remedy, error=error)
+
+
+def parse_yaml(
+    text: str, *, what: str, remedy: str, error: type[HealthvalError] = UsageError
+) -> dict[str, Any]:
+    """Parse a YAML mapping from a text; see `read_yaml`."""
+    try:
+        values = yaml.load(text, _Yaml12)  # noqa: S506 - derived from the safe loader
+    except yaml.YAMLError as found:
+        mark = getattr(found, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise error(f"{what} is not valid YAML{where}; {remedy}") from None
+    except (ValueError, RecursionError):  # digits or levels beyond Python's own limits
+        raise error(f"{what} is not valid YAML; {remedy}") from None
+    if not isinstance(values, dict):
+        raise error(f"{what} is not a mapping of fields; {remedy}")
+    return values
+
+
+class _Yaml12(yaml.SafeLoader):
+    """Scalars by the core schema of YAML 1.2, numbers without leading zeros; no field twice."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Refuse a field that is written twice: the last one would win in silence."""
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if len(set(keys)) != len(keys):
+            raise yaml.constructor.ConstructorError(
+                problem="a field is written twice", problem_mark=node.start_mark
+            )
+        with suppress(TypeError):  # a list or mapping as a key
+            return super().construct_mapping(node, deep)
+        raise yaml.constructor.ConstructorError(
+            problem="a key is not a scalar", problem_mark=node.start_mark
+        )
+
+    def construct_integer(self, node: yaml.ScalarNode) -> int:
+        """Decimal, 0o octal or 0x hexadecimal."""
+        return int(str(self.construct_scalar(node)), 0)
+
+
+_SCALARS: Final = {
+    "null": (r"~|null|Null|NULL|", "~nN\0"),
+    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    "int": (r"[-+]?(?:0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    "float": (
+        r"[-+]?(?:(?:0|[1-9][0-9]*)?\.[0-9]+|(?:0|[1-9][0-9]*)\.)(?:[eE][-+]?[0-9]+)?"
+        r"|[-+]?(?:0|[1-9][0-9]*)[eE][-+]?[0-9]+"
+        r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+    "merge": ("<<", "<"),
+}
+for _tag, (_pattern, _first) in _SCALARS.items():
+    _Yaml12.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}",
+        re.compile(f"^(?:{_pattern})$"),
+        ["" if first == "\0" else first for first in _first],
+    )
+_Yaml12.add_constructor("tag:yaml.org,2002:int", _Yaml12.construct_integer)

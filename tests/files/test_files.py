@@ -1,0 +1,147 @@
+"""The files of every room: durable, locked, and YAML read as editors read it."""
+
+import multiprocessing
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from healthval.errors import PlanError, UsageError, counted
+from healthval.files import locked, packaged, parse_yaml, read_yaml, write_durably
+
+WORDS = {"what": "the file", "remedy": "repair it"}
+
+
+def parsed(scalar):
+    return parse_yaml(f"a: {scalar}\n", **WORDS)["a"]
+
+
+@pytest.mark.parametrize(
+    "scalar",
+    ["060", "-007", "1:30", "1:30:15", "on", "off", "yes", "No", "2024-01-02", "1_000", "0b11", "007.5",
+     "2024-01-02T03:04:05Z", "1,5", "0123", "y", "N", "="],
+)  # fmt: skip
+def test_what_yaml_1_2_calls_text_is_text(scalar):
+    assert parsed(scalar) == scalar
+
+
+@pytest.mark.parametrize(
+    ("scalar", "value"),
+    [("0", 0), ("-12", -12), ("+3", 3), ("0x1F", 31), ("0o17", 15), ("1e3", 1000.0), ("-.5", -0.5), ("1.", 1.0),
+     ("2.5E-1", 0.25), ("true", True), ("False", False), ("~", None), ("null", None), ("", None), (".inf", float("inf"))],
+)  # fmt: skip
+def test_numbers_truth_and_null_are_read_by_the_core_schema(scalar, value):
+    found = parsed(scalar)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@given(st.integers())
+def test_a_whole_number_is_read_as_itself(n):
+    if abs(n) < 10**4000:
+        assert parsed(n) == n
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a: 1\na: 2\n", "- 1\n", "", "a: [1\n", "? [1, 2]\n: 3\n", "{[a]: 1}", "a: !!python/object:os.system 1",
+     "a: &x [*x]\n" * 2, "a: " + "9" * 5000, "a: " + "[" * 3000],
+)  # fmt: skip
+def test_what_is_no_mapping_is_an_error_that_quotes_nothing(text, tmp_path):
+    file = tmp_path / "plan.yaml"
+    file.write_text(text)
+    with pytest.raises(PlanError, match=r"^the plan is not") as caught:
+        read_yaml(file, what="the plan", remedy="repair it", error=PlanError)
+    assert "9" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_file_that_is_missing_or_not_text_is_named(tmp_path):
+    with pytest.raises(UsageError, match="the file cannot be read"):
+        read_yaml(tmp_path / "no.yaml", **WORDS)
+    (tmp_path / "odd.yaml").write_bytes(b"\xff\xfea")
+    with pytest.raises(UsageError, match="the file is not UTF-8 text"):
+        read_yaml(tmp_path / "odd.yaml", **WORDS)
+
+
+def test_a_durable_file_is_whole_private_and_alone(tmp_path):
+    path = tmp_path / "key"
+    assert write_durably(path, b"one")
+    assert write_durably(path, b"two")
+    assert not write_durably(path, b"three", replace=False)
+    assert path.read_bytes() == b"two"
+    assert list(tmp_path.iterdir()) == [path]
+    if os.name != "nt":
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeypatch):
+    path = tmp_path / "key"
+    write_durably(path, b"old")
+
+    def fail(_):
+        raise OSError(28, "no space")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="no space"):
+        write_durably(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def _create(path, number, winners):
+    winners.put(write_durably(path, str(number).encode(), replace=False))
+
+
+def test_of_several_writers_one_creates_the_file(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    winners = context.Queue()
+    writers = [context.Process(target=_create, args=(tmp_path / "x", n, winners)) for n in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert sorted(winners.get() for _ in writers) == [False, False, True]
+
+
+def _hold(path, held, release):
+    with locked(path, seconds=-1, busy=UsageError("busy")):
+        held.set()
+        release.wait(60)
+
+
+def test_a_lock_is_held_against_another_process_and_ends_with_it(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    held, release = context.Event(), context.Event()
+    holder = context.Process(target=_hold, args=(tmp_path / "lock", held, release))
+    holder.start()
+    assert held.wait(60)
+    with (
+        pytest.raises(UsageError, match="busy"),
+        locked(tmp_path / "lock", seconds=0, busy=UsageError("busy")),
+    ):
+        pass
+    holder.kill()
+    holder.join()
+    with locked(tmp_path / "lock", seconds=10, busy=UsageError("busy")):
+        pass
+
+
+def test_the_packaged_folders_are_found():
+    assert {p.name for p in packaged("notebooks").glob("*.ipynb")} >= {"evaluate.ipynb"}
+    assert (packaged("templates") / "healthval" / "conf.json").is_file()
+    with pytest.raises(UsageError, match="install healthval again"):
+        packaged("nothing")
+    assert isinstance(packaged("infra"), Path)
+
+
+@pytest.mark.parametrize(
+    ("n", "words", "text"),
+    [(0, ("case",), "0 cases"), (1, ("case",), "1 case"), (2, ("query",), "2 queries"), (2, ("day",), "2 days"),
+     (3, ("box",), "3 boxes"), (1, ("row is", "rows are"), "1 row is"), (2, ("row is", "rows are"), "2 rows are")],
+)  # fmt: skip
+def test_a_count_and_its_noun_agree(n, words, text):
+    assert counted(n, *words) == text
