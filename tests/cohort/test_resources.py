@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healthval.cohort import read_resources, refuse_conflicts, run_view
-from healthval.cohort import resources as room
+from healthval.cohort.fhir import resources as room
 from healthval.errors import CohortError
 
 CANARY = "Zyxwolf-Qargh-7719"

@@ -16,7 +16,7 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 
 from healthval.deid import Policy, Reason, Secret, deidentify_files, uid
-from healthval.deid import batch as batch_room
+from healthval.deid.dicom import batch as batch_room
 from healthval.errors import DeidentificationError, LeakFound, UsageError
 
 KEY = bytes(range(32))
