@@ -104,9 +104,9 @@ def test_equal_rates_everywhere_leave_no_spread():
     ("rows", "says"),
     [
         ([(9, 1, 1, 9)] * 2, "2 of at least 3 sites"),
-        ([(9, 1, 1, 9), (9, 1, "suppressed", 9), (9, 1, 1, 9)], "1 of 3 sites have suppressed cells (first at row 1)"),
-        ([(9, 1, 1, 9), (0, 1, 0, 9), (9, 1, 1, 9)], "1 of 3 sites have no events (first at row 1)"),
-        ([(9, 0, 1, 0), (9, 1, 1, 9), (9, 1, 1, 9)], "1 of 3 sites have no non-events (first at row 0)"),
+        ([(9, 1, 1, 9), (9, 1, "suppressed", 9), (9, 1, 1, 9)], "1 of 3 sites with suppressed cells (first at row 1)"),
+        ([(9, 1, 1, 9), (0, 1, 0, 9), (9, 1, 1, 9)], "1 of 3 sites without events (first at row 1)"),
+        ([(9, 0, 1, 0), (9, 1, 1, 9), (9, 1, 1, 9)], "1 of 3 sites without non-events (first at row 0)"),
         ([(9, 1, 0, 9)] * 4, "sensitivity: 0 or 1 at every site"),
         ([(9, 1, 1, 9), (9, 1, 1, -271828)], "counts at row 1"),
         ([(9, 1, 1, 9), (9, 1, 1, 2.71828)], "counts at row 1"),

@@ -160,7 +160,7 @@ def test_only_the_ledger_touches_disk_clock_or_environment():
         "httpx",
     }
     folder = Path(healthval.disclosure.__file__).parent
-    for module in folder.glob("*.py"):
+    for module in folder.rglob("*.py"):
         if module.stem.startswith("ledger"):
             continue
         for node in ast.walk(ast.parse(module.read_text())):
