@@ -10,12 +10,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from healthval.aggregate.effects import LARGEST, count
-from healthval.aggregate.meta import normal_quantile
+from healthval.aggregate.meta import Pair, normal_quantile
 from healthval.aggregate.result import (
     ExactCalibration,
     Excluded,
     FlowTotal,
-    Pair,
     PooledCounts,
     Rate,
     TableOneTotal,

@@ -211,7 +211,7 @@ def leave_one_out(y: Array, v: Array, start: float) -> list[tuple[float, float, 
 
 
 def _without(rows: np.ndarray, k: int) -> Array:
-    """Ones (len(rows), k) with a zero at each row's own site."""
+    """Ones (len(rows), k) with a zero at the site of each row."""
     keep = np.ones((len(rows), k))
     keep[np.arange(len(rows)), rows] = 0.0
     return keep

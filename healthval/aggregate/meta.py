@@ -300,7 +300,7 @@ def meta_analysis(
 
     Parameters
     ----------
-    estimates, variances : shape (k,), one per site, on a scale where the normal holds
+    estimates, variances : shape (k,), one per site, on a scale where they are close to normal
         (logit AUC, log O:E, slope, CITL, net benefit); variances are squared standard errors.
     method : how tau2 is estimated; ``FE`` sets it to zero.
     test : kind of interval of the mean.

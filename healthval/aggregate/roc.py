@@ -232,7 +232,8 @@ def display(sites: Sites) -> PooledDisplay:
             malformed = "suppressed cells" if SUPPRESSED in cells else "bins do not follow"
             excluded.append(Excluded(site, malformed if cells else "no histogram"))
     table = summed(used) if used else None
-    roc, bins = None, ()
+    roc: PooledRoc | None = None
+    bins: tuple[CalibrationBin, ...] = ()
     if table is not None and table.events.any() and table.non_events.any():
         roc, bins = roc_of(table), calibration_bins(table)
     return PooledDisplay(

@@ -221,7 +221,7 @@ def _build(
 
 def _misshapen(error: ValidationError, remedy: str) -> DisclosureRefused:
     first = error.errors(include_input=False, include_context=False, include_url=False)[0]
-    # Only names of our own fields, and positions: a key from the client is not repeated.
+    # Only names of known fields, and positions: a key from the client is not repeated.
     place = ".".join(str(part) for part in first["loc"] if isinstance(part, int) or part in FIELDS)
     return DisclosureRefused(place or "payload", "not the shape of a submission", remedy)
 

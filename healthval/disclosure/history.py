@@ -1,4 +1,4 @@
-"""Earlier releases that the ledger holds, compared with a new one: differencing (pure)."""
+"""Differencing: comparison of a new release with the earlier ones in the ledger (pure)."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

@@ -24,9 +24,10 @@ def show(ledger: Ledger) -> list[str]:
     lines = [_summary(ledger.verify(), entries)]
     for entry in entries:
         number, when, what, model, cases, size, mark = _cells(entry)
+        about = counted(int(cases), "case") if cases else ""
         lines.append(
-            f"{number:>5}  {when}  {what:<8} {model:<28} {cases:>9} cases {size:>11} bytes  "
-            f"{mark[:16]}"
+            f"{number:>5}  {when}  {what:<8} {model:<28} {about:>15} "
+            f"{counted(int(size), 'byte'):>17}  {mark[:16]}"
         )
     return lines
 

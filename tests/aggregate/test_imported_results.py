@@ -136,7 +136,12 @@ def test_what_cannot_be_pooled_is_refused():
     two_models = read_nvflare({"a": {"m": {"auc": 0.8}, "n": {"auc": 0.8}}})
     for imported, metric, sizes, says in (
         (two_models, "auc", {"a": (9, 9)}, "2 models"),
-        (two_models[:1], "AUC", {"a": (9, 9)}, "this metric of this model is missing at every site"),
+        (
+            two_models[:1],
+            "AUC",
+            {"a": (9, 9)},
+            "this metric of this model is missing at every site",
+        ),
         (two_models[:1], "auc", {"a": (0, 9)}, "at least one event"),
         (read_nvflare({"a": {"m": {"auc": 87.1828}}}), "auc", {"a": (9, 9)}, "outside 0 to 1"),
     ):
