@@ -18,14 +18,38 @@ class PublicKey(Wire):
     x: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]
 
 
+def raw_public_key(key: PublicKey) -> bytes:
+    """Decode the 32 raw bytes of an Ed25519 public key.
+
+    Raises
+    ------
+    ValueError
+        If the key is not 32 bytes in base64url.
+
+    Examples
+    --------
+    >>> len(raw_public_key(PublicKey(x="11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")))
+    32
+    """
+    try:
+        raw = base64.b64decode(f"{key.x}=", altchars=b"-_", validate=True)
+    except ValueError:
+        raw = b""
+    if len(raw) != 32:
+        raise ValueError("the public key is not a 32-byte Ed25519 key; export it again as a JWK")
+    return raw
+
+
 def site_id(key: PublicKey) -> str:
     """Name a key holder by the key: 40 bits of the SHA-256 of its raw bytes, in base32.
 
     >>> site_id(PublicKey(x="11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"))
     'site-eh7ddx5b'
     """
-    raw = base64.urlsafe_b64decode(key.x + "=")
-    return "site-" + base64.b32encode(hashlib.sha256(raw).digest()).decode().lower()[:8]
+    return (
+        "site-"
+        + base64.b32encode(hashlib.sha256(raw_public_key(key)).digest()).decode().lower()[:8]
+    )
 
 
 TOKEN_SECONDS = 300

@@ -1,14 +1,14 @@
 """What the plan asked for beforehand, and whether the result meets it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from healthval.contracts.submission import Submission
 from healthval.errors import ReportError
+from healthval.plan import Metric, Plan
 from healthval.report.markup import Shown, number
 
-Measure = Literal[
-    "auroc", "oe", "citl", "slope", "brier", "sensitivity", "specificity", "ppv", "npv", "net_benefit"
-]  # fmt: skip
 AT_THRESHOLD = frozenset({"sensitivity", "specificity", "ppv", "npv", "net_benefit"})
 NAMES: dict[str, str] = {
     "auroc": "AUROC",
@@ -34,7 +34,7 @@ class Criterion:
     '0.80 to 1.20'
     """
 
-    measure: Measure
+    measure: Metric
     at_least: float | None = None
     at_most: float | None = None
     threshold: float | None = None
@@ -77,6 +77,24 @@ class PlanFacts:
     amended: bool = False
     planned_cases: int | None = None
     sample_size_rationale: str = ""
+
+
+def plan_facts(plan: Plan, released: Iterable[Submission] = ()) -> PlanFacts:
+    """What the report tells of the plan; amended where a site had registered another before."""
+    return PlanFacts(
+        title=plan.title,
+        target_condition=plan.target_condition,
+        reference_standard=plan.reference_standard,
+        thresholds=plan.thresholds,
+        criteria=tuple(
+            Criterion(c.metric, at_least=c.low, at_most=c.high, threshold=c.threshold)
+            for c in plan.acceptance
+        ),
+        plan_hash=plan.hash,
+        amended=any(submission.plan_amended for submission in released),
+        planned_cases=plan.sample_size.planned_cases,
+        sample_size_rationale=plan.sample_size.rationale,
+    )
 
 
 Outcome = Literal["met", "not met", "inconclusive"]

@@ -15,9 +15,9 @@ from urllib.parse import quote
 
 from healthval import __version__
 from healthval.errors import ReportError
+from healthval.files import write_durably
 from healthval.report.attestation import ATTESTATION, COVERED, sign
 from healthval.report.document import Report
-from healthval.report.writing import replace
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -54,8 +54,8 @@ def seal(
         contents[CRATE] = crate(report, contents, now)
         digests = {name: _sha256(content) for name, content in contents.items()}
         envelope = sign(digests, key, about=_about(report), now=now)
-        replace(folder / CRATE, contents[CRATE])
-        replace(folder / ATTESTATION, envelope)
+        write_durably(folder / CRATE, contents[CRATE], mode=0o644)
+        write_durably(folder / ATTESTATION, envelope, mode=0o644)
     except OSError:
         raise ReportError(
             "the report's folder cannot be read or written; give another one or free some space"

@@ -1,15 +1,14 @@
 """A notebook becomes HTML by our nbconvert template; that HTML becomes a tagged PDF."""
 
 import contextlib
-import importlib.resources
 import io
 import re
-from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 from healthval.errors import ReportError
+from healthval.files import packaged
 
 PANGO = (
     "the PDF needs Pango: apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
@@ -38,7 +37,7 @@ def render_html(notebook: Any) -> str:
     make: Any = HTMLExporter
     exporter = make(
         template_name="healthval",
-        extra_template_basedirs=[str(templates())],
+        extra_template_basedirs=[str(packaged("templates"))],
         exclude_input=True,
         anchor_link_text="",
         exclude_anchor_links=True,
@@ -46,18 +45,6 @@ def render_html(notebook: Any) -> str:
     html, _ = exporter.from_notebook_node(notebook)
     _check_self_contained(html)
     return str(html)
-
-
-@cache
-def templates() -> Path:
-    """Find the folder of nbconvert templates, in the wheel or beside the package in a checkout."""
-    package = Path(str(importlib.resources.files("healthval")))
-    for folder in (package / "_share" / "templates", package.parent / "reports" / "templates"):
-        if (folder / "healthval" / "conf.json").is_file():
-            return folder
-    raise ReportError(
-        "the report template is missing from the installation; install healthval again"
-    )
 
 
 def _check_cells(notebook: Any) -> None:

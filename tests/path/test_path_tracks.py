@@ -38,7 +38,7 @@ from healthval.errors import AccessDenied, CohortError, LeakFound, PlanError, Pr
 from healthval.evaluation import Site, Sources, cohort_of, evaluate, gate_policy, request_access
 from healthval.plan import Plan, load_plan
 from healthval.report import build
-from healthval.report.publish import plan_facts
+from healthval.report.criteria import plan_facts
 from healthval.runner.provision import pack_artefact, read_registration
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

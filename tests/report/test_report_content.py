@@ -4,7 +4,6 @@ import json
 import re
 from dataclasses import replace
 from html import unescape
-from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from healthval.aggregate import pool
 from healthval.errors import ReportError
 from healthval.report import Criterion, Figure, build
-from healthval.report.criteria import NAMES, judge
+from healthval.report.criteria import judge
 from healthval.report.findings import Findings, match
 from healthval.report.markup import Markup, Shown, number, table
 from healthval.report.sections import cohort as conduct
@@ -405,9 +404,3 @@ def test_a_plan_amended_at_a_site_is_called_amended(simulated, study, released, 
     page = text_of(report.section("summary"))
     assert "fixed before data were seen" not in page
     assert "The plan was amended" in page
-
-
-def test_a_plan_and_the_report_name_measures_alike():
-    from healthval.plan import Metric
-
-    assert set(get_args(Metric)) == set(NAMES)

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from healthval.aggregate import pool
 from healthval.errors import IntegrityError, ReportError
-from healthval.report import build, seal, sign, verify, write
-from healthval.report import writing as writing_module
+from healthval.report import build, publish, seal, sign, verify, write
 from healthval.report.provenance import crate
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
@@ -25,7 +24,7 @@ DIGEST = "ab" * 32
 def written(report, tmp_path_factory):
     folder = tmp_path_factory.mktemp("sealed")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(writing_module, "render_pdf", lambda html: b"%PDF-" + html[:9].encode())
+        patch.setattr(publish, "render_pdf", lambda html: b"%PDF-" + html[:9].encode())
         write(report, folder)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
