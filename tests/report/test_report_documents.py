@@ -11,10 +11,10 @@ from html.parser import HTMLParser
 
 import nbformat
 import pytest
+from markupsafe import Markup
 
 from healthval.errors import ReportError
 from healthval.report import Figure, build, render_html, render_pdf, write
-from healthval.report.markup import Markup
 
 
 @pytest.fixture(scope="session")
