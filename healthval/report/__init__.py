@@ -1,4 +1,4 @@
-"""The report a hospital, a clinician and a regulator can read: HTML, tagged PDF, numbers, proof."""
+"""Report for hospitals, clinicians and regulators: HTML, tagged PDF, numbers and signature."""
 
 from healthval.report.attestation import sign, verify
 from healthval.report.build import build

@@ -114,8 +114,8 @@ def match(study: StudyResult, submissions: Iterable[Submission]) -> dict[str, Su
     missing = [site.site for site in study.sites if site.submission_sha256 not in by_hash]
     if missing:
         raise ReportError(
-            f"{len(missing)} of {counted(len(study.sites), 'submission')} of the study are missing "
-            f"or were changed (first: {missing[0]}); give the submissions that were pooled"
+            f"missing or changed: {len(missing)} of {counted(len(study.sites), 'submission')} of the "
+            f"study (first: {missing[0]}); give the submissions that were pooled"
         )
     surplus = len(by_hash) - len(study.sites)
     if surplus > 0:

@@ -78,7 +78,7 @@ def count_cell(cell: Count, floor: int) -> Markup:
     if cell != SUPPRESSED:
         return escape(count(cell))
     return Markup(
-        '<span class="suppressed" title="below {floor}, or would give a count below {floor} away">'
+        '<span class="suppressed" title="below {floor}, or would reveal a count below {floor}">'
         "{text}</span>"
     ).format(floor=floor, text=count(cell))
 
@@ -86,7 +86,9 @@ def count_cell(cell: Count, floor: int) -> Markup:
 def hatched(floors: Iterable[int]) -> str:
     """Explain the hatched cells of a table; `floors` are the minimum cells of its sites."""
     named = " or ".join(f"<{floor}" for floor in sorted(set(floors)))
-    return f"Hatched: withheld by the site, being {named} or giving such a count away."
+    return (
+        f"Hatched: withheld by the site because the count is {named} or would reveal such a count."
+    )
 
 
 def words(column: str) -> str:

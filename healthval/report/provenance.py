@@ -65,15 +65,15 @@ def provenance(findings: Findings) -> Section:
     ]
     how = paragraphs(
         f"Made with healthval {__version__}. The same releases, model card, plan and software give "
-        "this report again, byte for byte. No time is printed in it: the time of signing stands in "
-        "attestation.dsse.json, which holds the SHA-256 of report.html, report.pdf, metrics.json "
-        "and ro-crate-metadata.json under the platform's Ed25519 signature."
+        "this report again, byte for byte. The report contains no time: the time of signing is in "
+        "attestation.dsse.json, which contains the SHA-256 of report.html, report.pdf, metrics.json "
+        "and ro-crate-metadata.json, signed with the platform's Ed25519 key."
     )
     check = Markup(
         "<p>To check a copy: <code>healthval verify report.html --key PLATFORM.pub</code>, with "
-        "the platform's public key, obtained on another way than the report.</p>"
+        "the platform's public key, obtained through a different channel than the report.</p>"
     )
-    sheet = table("What this report is made of", ["", "SHA-256"], rows, kind="words")
+    sheet = table("Inputs of this report", ["", "SHA-256"], rows, kind="words")
     return Section("provenance", "Provenance", (sheet, how, check))
 
 

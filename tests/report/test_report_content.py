@@ -169,7 +169,7 @@ def test_limitations_name_what_is_small_unchecked_or_amended(findings, plan):
     words = " ".join(limitations(amended))
     assert "amended" in words
     assert "3 sites: too few" in words
-    assert "nobody checked" in words
+    assert "answers was not checked" in words
     assert "leave out 1 of 3 sites" in words
 
 

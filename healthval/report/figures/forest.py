@@ -122,7 +122,7 @@ def _figure(
     rows: Sequence[Row], axis: Axis, name: str, *, caption: str, summary: Pooled | None = None
 ) -> Figure:
     if summary and summary.prediction:
-        caption += " The dashed bar is where a new site is expected."
+        caption += " The dashed bar is the prediction interval for a new site."
     elif summary:
         caption += " With fewer than five sites there is no prediction interval."
     cells = [

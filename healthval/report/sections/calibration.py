@@ -75,9 +75,7 @@ def _curve_caption(*, bands: bool, histogram: bool) -> str:
     if bands:
         caption += " Bands are pointwise 95% CI."
     if histogram:
-        caption += (
-            " Below: how many cases had which predicted risk, with and without the condition."
-        )
+        caption += " Below: cases at each predicted risk, with and without the condition."
     return caption
 
 

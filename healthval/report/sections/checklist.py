@@ -115,7 +115,7 @@ def checklist(findings: Findings, headings: dict[str, str]) -> Section:
     rows = [[item.number, item.topic, _place(item, findings, headings)] for item in ITEMS]
     intro = paragraphs(
         f"This report covers {done} of the {all_items} items and parts of items below, wholly or in "
-        "part. What it cannot know is marked for the site or the developer to complete."
+        "part. The other items are marked for the site or the developer to complete."
     )
     sheet = table("TRIPOD+AI item by item", ["Item", "Topic", "Where"], rows, kind="words index")
     return Section("checklist", "Reporting checklist (TRIPOD+AI)", (intro, sheet))

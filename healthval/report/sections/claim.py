@@ -32,12 +32,12 @@ def _compare(claimed: float, shown: Shown) -> str:
     if shown.value is None or shown.lo is None or shown.hi is None:
         return "cannot be compared: the result has no interval"
     if claimed > shown.hi:
-        return "lower than claimed: the claim lies above the interval"
+        return "lower than claimed: the claim is above the interval"
     if claimed < shown.lo:
-        return "higher than claimed: the claim lies below the interval"
-    return "compatible: the claim lies within the interval"
+        return "higher than claimed: the claim is below the interval"
+    return "compatible: the claim is within the interval"
 
 
 def _training_data(findings: Findings) -> Markup:
     stated = findings.card.training_data
-    return facts([("Training data, as the developer states", stated)]) if stated else Markup("")
+    return facts([("Training data, as stated by the developer", stated)]) if stated else Markup("")

@@ -21,7 +21,9 @@ def cohort(findings: Findings) -> Section:
         blocks.append(_table_one(study.table_one))
     blocks += _sample_size(findings)
     if findings.card.population:
-        blocks.append(box("Population the developer names", paragraphs(findings.card.population)))
+        blocks.append(
+            box("Population named by the developer", paragraphs(findings.card.population))
+        )
     return Section("cohort", "Cohort and patients", tuple(blocks))
 
 

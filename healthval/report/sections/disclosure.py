@@ -15,14 +15,14 @@ def disclosure(findings: Findings) -> Section:
     rows = [_policy_row(findings, site) for site in findings.study.sites]
     sheet = table(
         "Disclosure control at each site",
-        ["Site", "Policy", "Smallest count released", "Cells held back", "Attacks withstood"],
+        ["Site", "Policy", "Smallest count released", "Cells withheld", "Attacks withstood"],
         rows,
         kind="words",
     )
     intro = paragraphs(
         "No record of a patient left a hospital. Each site's gate checked the aggregates below "
-        "against its policy and attacked them itself before they were released. This report is made "
-        "from the released numbers alone: it holds nothing that they do not."
+        "against its policy and attacked them before they were released. This report is made from "
+        "the released numbers only."
     )
     return Section("disclosure", "Disclosure control", (intro, sheet, _attacks(findings)))
 

@@ -31,12 +31,12 @@ def _estimands(findings: Findings) -> Markup:
     shown, basis = findings.result("auroc")
     within = f"{counted(e.within_site_k, 'site')}, by pairs"
     rows = [
-        ["Mean over hospitals, each one of many (headline)", shown.text(), basis],
+        ["Mean over hospitals (headline)", shown.text(), basis],
         ["Two patients of the same hospital", rate(e.within_site).text(), within],
         ["Two patients of any hospitals", _mixture(findings), "exact bounds from score bins"],
     ]
     return table(
-        "AUROC: three questions, three answers",
+        "AUROC under three definitions",
         ["Comparing", "AUROC (95% CI)", "Basis"],
         rows,
         kind="words",
@@ -102,7 +102,7 @@ def _roc_alt(findings: Findings, at: Sequence[OperatingPoint]) -> str:
 
 
 def _roc_caption(findings: Findings, *, together: bool, crosses: bool) -> str:
-    caption = "Receiver operating characteristic on the released grid, straight between its points."
+    caption = "Receiver operating characteristic on the released grid, with straight lines between its points."
     if together:
         caption += (
             f" All cases together: AUROC {_mixture(findings)}; the band shows exact bounds from "

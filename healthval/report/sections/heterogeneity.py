@@ -1,6 +1,7 @@
 """Section "Differences between sites": heterogeneity, new site, leave-one-out, funnel plot."""
 
 from healthval.aggregate.result import PooledMeasure
+from healthval.errors import counted
 from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.curves import FunnelSite, funnel_plot
 from healthval.report.findings import Findings
@@ -63,9 +64,7 @@ def _new_site(findings: Findings) -> Block:
     intervals = {name: getattr(new, measure) for measure, name in _MEASURES.items()}
     if new.reason or not any(intervals.values()):
         why = new.reason or "too few sites"
-        return paragraphs(
-            f"What to expect at a hospital that took no part was not estimated: {why}."
-        )
+        return paragraphs(f"Results at a hospital outside the study were not estimated: {why}.")
     rows = [
         [name, f"{number(ends[0], 2)} to {number(ends[1], 2)}"]
         for name, ends in intervals.items()
@@ -77,7 +76,7 @@ def _new_site(findings: Findings) -> Block:
     if new.p_slope is not None:
         note += f" Chance of a slope of 0.8 to 1.2 there: {number(100 * new.p_slope, 0)}%."
     columns = ["Measure", "95% prediction interval"]
-    return table("At a hospital that took no part", columns, rows, kind="numbers narrow", note=note)
+    return table("At a hospital outside the study", columns, rows, kind="numbers narrow", note=note)
 
 
 def _leave_one_out(measure: PooledMeasure) -> list[Block]:
@@ -105,9 +104,9 @@ def _funnel(measure: PooledMeasure) -> Figure:
     rows = [[p.site, number(p.effect), number(p.se)] for p in measure.funnel]
     return Figure(
         funnel_plot(sites, middle),
-        f"Funnel plot of the AUROC of {len(sites)} sites on the logit scale: {outside} lie outside "
-        "the 95% limits around the mean.",
+        f"Funnel plot of the AUROC of {len(sites)} sites on the logit scale: "
+        f"{counted(outside, 'site is', 'sites are')} outside the 95% limits around the mean.",
         "Funnel: each site's AUROC (logit) against its standard error. Without differences between "
-        "sites, 95 of 100 would lie within the dashed lines.",
+        "sites, 95 of 100 would be within the dashed lines.",
         table("Sites on the scale of analysis", ["Site", "logit AUROC", "Standard error"], rows),
     )

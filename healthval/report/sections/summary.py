@@ -29,7 +29,7 @@ def summary(findings: Findings) -> Section:
         _subject(findings),
         _verdict_table(verdicts(findings), findings.plan),
         box("In plain words", bullets(plain_words(findings))),
-        box("What limits this result", bullets(limitations(findings))),
+        box("Limitations", bullets(limitations(findings))),
     )
     return Section("summary", "Summary", blocks)
 
@@ -98,7 +98,7 @@ def _ranking(findings: Findings) -> str:
     shown, _ = findings.result("auroc")
     who = f"{total(study.n)} cases at {counted(study.k, 'hospital')}"
     if shown.value is None:
-        return f"Among {who}, how well the model ranks patients was not pooled: {shown.why}."
+        return f"Among {who}, the AUROC was not pooled: {shown.why}."
     words = (
         f"Among {who}, the model gave the higher score to the patient with the condition in about "
         f"{number(100 * shown.value, 0)} of 100 pairs of one patient with and one without it"
@@ -111,7 +111,9 @@ def _ranking(findings: Findings) -> str:
 def _deciding(findings: Findings) -> str:
     at = next((t for t in findings.study.thresholds if t.counts.k), None)
     if at is None:
-        return "What happens at the decision threshold cannot be said: no site released all its counts."
+        return (
+            "Results at the decision threshold are not available: no site released all its counts."
+        )
     counts = at.counts
     n = counts.tp + counts.fp + counts.fn + counts.tn
     with_it, found, false = (
@@ -126,10 +128,10 @@ def _deciding(findings: Findings) -> str:
 def _risks(findings: Findings) -> str:
     shown, _ = findings.result("oe")
     if shown.value is None:
-        return f"Whether predicted risks are too high or too low was not pooled: {shown.why}."
+        return f"The ratio of observed to expected events was not pooled: {shown.why}."
     ratio = f"observed to expected {number(shown.value, 2)}"
     if shown.lo is None or shown.hi is None:
-        return f"Predicted risks compare with what was observed as follows: {ratio}."
+        return f"Observed events relative to the predicted risks: {ratio}."
     ratio += f", 95% CI {number(shown.lo, 2)} to {number(shown.hi, 2)}"
     if shown.lo > 1:
         return f"The condition was more frequent than predicted: the risks are too low ({ratio})."
@@ -146,22 +148,24 @@ def limitations(findings: Findings) -> list[Markup]:
         found.insert(0, "The plan was amended after it was registered.")
     items = [escape(text) for text in dict.fromkeys(found)]
     if card.limitations:
-        items.append(Markup("<em>The developer says:</em> {}").format(card.limitations))
+        items.append(Markup("<em>Stated by the developer:</em> {}").format(card.limitations))
     if card.out_of_scope:
-        out = Markup("<em>Out of scope, says the developer:</em> {}").format(card.out_of_scope)
+        out = Markup("<em>Out of scope, as stated by the developer:</em> {}").format(
+            card.out_of_scope
+        )
         items.append(out)
-    return items or [Markup("None was found by the checks of this report.")]
+    return items or [Markup("The checks of this report found no limitation.")]
 
 
 def _of_size(findings: Findings) -> list[str]:
     study, found = findings.study, []
     if study.k < FEW_SITES:
         found.append(
-            f"{counted(study.k, 'site')}: too few to say what to expect at a hospital that took no part."
+            f"{counted(study.k, 'site')}: too few to estimate results at a hospital outside the study."
         )
     known = study.n_events.upper
     if known is not None and known < FEW_EVENTS:
-        found.append(f"Fewer than {FEW_EVENTS} cases with the condition: estimates are unsteady.")
+        found.append(f"Fewer than {FEW_EVENTS} cases with the condition: estimates are imprecise.")
     if study.n.n_suppressed or study.n_events.n_suppressed:
         found.append("Some sites withheld their number of cases or events as too small to share.")
     for at in study.thresholds:
@@ -169,8 +173,8 @@ def _of_size(findings: Findings) -> list[str]:
             left_out = f"{len(at.counts.excluded)} of {counted(study.k, 'site')}"
             found.append(
                 f"Counts at threshold {at.threshold:g} leave out {left_out} "
-                "because of small cells; these are often few errors, so the rates may look worse "
-                "than they are."
+                "because of small cells. Small cells are often counts of errors, so the rates may "
+                "look worse than they are."
             )
     return found
 
@@ -184,6 +188,6 @@ def _of_conduct(findings: Findings) -> list[str]:
         )
     if unchecked := canary.count("not_run"):
         found.append(
-            f"At {counted(unchecked, 'site')} nobody checked that the model's answers stay the same."
+            f"At {counted(unchecked, 'site')} the stability of the model's answers was not checked."
         )
     return found

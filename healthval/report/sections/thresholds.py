@@ -109,11 +109,11 @@ def _rates(at: ThresholdPool, name: str) -> Markup:
         rows.append([label, rate(together, NO_COUNTS), together.k, over_sites])
     note = (
         "All cases together: Wilson intervals, from the sites that released the two counts of the "
-        "rate. Small cells are often few errors, so that leaving their sites out makes a rate look "
+        "rate. Small cells are often counts of errors, so that a rate without their sites may look "
         "worse than it is. Mean over sites: bivariate random effects."
     )
     if at.bivariate is None and at.bivariate_reason:
-        note += f" The latter was not fitted: {at.bivariate_reason}."
+        note += f" The bivariate model was not fitted: {at.bivariate_reason}."
     columns = ["Measure", "All cases together (95% CI)", "Sites", "Mean over sites (95% CI)"]
     return table(f"Rates at {name}", columns, rows, note=note)
 
@@ -123,8 +123,8 @@ def _per_thousand(counts: PooledCounts, name: str) -> Markup:
     of = {
         "with the condition, found": counts.tp,
         "with the condition, missed": counts.fn,
-        "without it, marked all the same": counts.fp,
-        "without it, left alone": counts.tn,
+        "without the condition, marked": counts.fp,
+        "without the condition, not marked": counts.tn,
     }
     rows = [[label, number(1000 * value / n, 0)] for label, value in of.items()]
     return table(
@@ -152,8 +152,8 @@ def _predictive_figure(at: ThresholdPool) -> Figure | None:
         f"{number(sens, 2)} and specificity {number(spec, 2)}, at the study's prevalence "
         f"{number(here, 2)} the positive predictive value is {rate(at.counts.ppv).text(2)} and the "
         f"negative {rate(at.counts.npv).text(2)}.",
-        "What a positive and a negative answer are worth where the condition is more or less "
-        "frequent than in this study, if sensitivity and specificity stay as they are.",
+        "Predictive values where the condition is more or less frequent than in this study, if "
+        "sensitivity and specificity stay the same.",
         table("Predictive values", ["Prevalence", "Positive", "Negative"], rows),
     )
 

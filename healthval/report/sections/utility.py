@@ -61,7 +61,8 @@ def _decision_figure(findings: Findings, curves: Sequence[Curve]) -> Figure:
 def _decision_caption(*, together: bool, bands: bool) -> str:
     caption = (
         "Net benefit: true positives gained per case, less false positives weighted by the odds of "
-        "the threshold. Above both other lines, deciding by the model is the better choice."
+        "the threshold. Where the line of the model is above both other lines, deciding by the "
+        "model is the better choice."
     )
     if together:
         caption += " All cases together at the thresholds that every site released, with 95% CI."
