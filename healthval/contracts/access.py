@@ -10,6 +10,9 @@ from pydantic import Field
 from healthval.contracts.base import Line, Name, Sha256, SiteId, Version, Wire
 
 
+PUBLIC_KEY_BYTES = 32
+
+
 class PublicKey(Wire):
     """An Ed25519 public key as JWK (RFC 8037)."""
 
@@ -19,24 +22,24 @@ class PublicKey(Wire):
 
 
 def raw_public_key(key: PublicKey) -> bytes:
-    """Decode the 32 raw bytes of an Ed25519 public key.
+    """Decode a public key to its 32 raw bytes.
 
     Raises
     ------
     ValueError
-        If the key is not 32 bytes in base64url.
+        If the key does not have 32 bytes; the message quotes nothing.
 
     Examples
     --------
-    >>> len(raw_public_key(PublicKey(x="11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")))
-    32
+    >>> raw_public_key(PublicKey(x="11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")).hex()[:8]
+    'd75a9801'
     """
     try:
-        raw = base64.b64decode(f"{key.x}=", altchars=b"-_", validate=True)
+        raw = base64.b64decode(key.x + "=", altchars=b"-_", validate=True)
     except ValueError:
         raw = b""
-    if len(raw) != 32:
-        raise ValueError("the public key is not a 32-byte Ed25519 key; export it again as a JWK")
+    if len(raw) != PUBLIC_KEY_BYTES:
+        raise ValueError("the public key is no Ed25519 key of 32 bytes in base64url")
     return raw
 
 
@@ -46,10 +49,8 @@ def site_id(key: PublicKey) -> str:
     >>> site_id(PublicKey(x="11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"))
     'site-eh7ddx5b'
     """
-    return (
-        "site-"
-        + base64.b32encode(hashlib.sha256(raw_public_key(key)).digest()).decode().lower()[:8]
-    )
+    name = base64.b32encode(hashlib.sha256(raw_public_key(key)).digest())
+    return "site-" + name.decode().lower()[:8]
 
 
 TOKEN_SECONDS = 300

@@ -1,4 +1,4 @@
-"""What the report says follows from the releases, and says no more than they do."""
+"""The content of the report follows from the releases, and from nothing else."""
 
 import json
 import pkgutil
@@ -114,7 +114,7 @@ def test_verdicts_rest_on_the_pooled_results(findings, study):
     assert slope.shown.value == study.slope.value
 
 
-def test_verdicts_are_told_by_word_and_shape(report):
+def test_verdicts_are_shown_by_word_and_shape(report):
     page = "".join(report.section("summary").blocks)
     for verdict in report.numbers["verdicts"]:
         assert verdict["outcome"] in page
@@ -138,13 +138,13 @@ def test_two_sites_are_shown_but_not_pooled(simulated, site_of, card, plan):
         assert number(release.auroc.value) in text_of(discrimination(found))
 
 
-def test_a_threshold_nobody_pooled_is_inconclusive(findings, plan):
+def test_a_threshold_that_was_not_pooled_is_inconclusive(findings, plan):
     criterion = Criterion("ppv", at_least=0.5, threshold=0.31)
     (verdict,) = verdicts(replace(findings, plan=replace(plan, criteria=(criterion,))))
     assert (verdict.outcome, verdict.shown.value) == ("inconclusive", None)
 
 
-def test_three_sentences_say_what_the_numbers_say(findings, study):
+def test_three_sentences_agree_with_the_numbers(findings, study):
     ranking, deciding, risks = plain_words(findings)
     assert f"about {study.auroc.value * 100:.0f} of 100 pairs" in ranking
     counts = study.thresholds[0].counts
@@ -157,9 +157,7 @@ def test_three_sentences_say_what_the_numbers_say(findings, study):
     ("lo", "hi", "words"),
     [(1.01, 1.3, "too low"), (0.7, 0.99, "too high"), (0.9, 1.1, "neither"), (1.0, 1.2, "neither")],
 )
-def test_risks_are_called_too_low_or_too_high_only_when_the_interval_says_so(
-    findings, lo, hi, words
-):
+def test_risks_are_called_too_low_or_too_high_only_by_the_interval(findings, lo, hi, words):
     oe = replace(findings.study.oe, value=(lo + hi) / 2, ci=(lo, hi))
     assert words in plain_words(replace(findings, study=replace(findings.study, oe=oe)))[2]
 
@@ -173,7 +171,7 @@ def test_limitations_name_what_is_small_unchecked_or_amended(findings, plan):
     assert "leave out 1 of 3 sites" in words
 
 
-def test_every_released_number_of_a_site_stands_in_the_report(report, released):
+def test_every_released_number_of_a_site_is_in_the_report(report, released):
     forest = text_of(report.section("discrimination"))
     counts = text_of(report.section("thresholds"))
     for site, release in released.items():
@@ -243,7 +241,7 @@ def test_the_checklist_counts_what_this_report_holds(findings, released, card, p
     assert coverage(fewer)[0] == done - 6
 
 
-def test_items_not_covered_name_who_owes_them(report):
+def test_items_not_covered_name_who_must_supply_them(report):
     html = report.section("checklist").blocks[-1]
     assert html.count("<tr>") == len(ITEMS) + 1
     assert html.count('class="owed"') + html.count('<a href="#') == len(ITEMS)
@@ -253,12 +251,21 @@ def test_a_study_without_curves_groups_thresholds_and_criteria_still_gives_a_rep
     released, card, plan
 ):
     bare = {
-        k: r.model_copy(update={
-            "roc": (), "thresholds": (), "calibration": None, "decision_curve": (), "histogram": (),
-            "subgroups": (), "table_one": (), "flow": (), "n_missing_reference": "suppressed",
-        })
+        k: r.model_copy(
+            update={
+                "roc": (),
+                "thresholds": (),
+                "calibration": None,
+                "decision_curve": (),
+                "histogram": (),
+                "subgroups": (),
+                "table_one": (),
+                "flow": (),
+                "n_missing_reference": "suppressed",
+            }
+        )
         for k, r in released.items()
-    }  # fmt: skip
+    }
     study = pool(tuple(bare.items()))
     report = build(
         study,
@@ -401,7 +408,7 @@ def test_the_decision_curve_of_all_cases_is_drawn_only_where_every_site_is_in_it
     assert "Decision curves of 2 sites;" in part
 
 
-def test_rates_say_of_how_many_sites_they_are(findings):
+def test_rates_are_shown_with_their_number_of_sites(findings):
     text = text_of(thresholds(findings))
     counts = findings.study.thresholds[0].counts
     shown = f"{counts.sensitivity.value:.3f} ({counts.sensitivity.ci[0]:.3f} to {counts.sensitivity.ci[1]:.3f})"
