@@ -71,7 +71,7 @@ class Pooled:
 
 
 def site_forest(findings: Findings, measure: PooledMeasure, axis: Axis, name: str) -> list[Figure]:
-    """Draw one row per site and the pooled result under the last row; many sites make two figures."""
+    """Draw one row per site, in several figures if there are many, and the pooled result last."""
     heaviest = max((site.weight or 0 for site in measure.sites), default=0) or 1
     values = {site.site: site for site in measure.sites}
     reasons = {left.site: left.reason for left in measure.excluded}
