@@ -15,7 +15,7 @@ from pydicom.tag import BaseTag
 from healthval.deid import Leak, Policy, Secret, audit, deidentify
 from healthval.deid.audit.patterns import ORDINARY
 from healthval.deid.audit.sources import encode
-from healthval.deid.quiet import quiet
+from healthval.pydicom_internals import quiet
 from healthval.errors import HealthvalError
 
 SECRET = Secret(bytes(range(32)))

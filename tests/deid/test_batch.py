@@ -190,7 +190,7 @@ def test_a_missing_input_is_counted_not_named(tmp_path):
 
 def test_a_worker_that_is_killed_ends_the_batch_which_goes_on_later(tmp_path, monkeypatch):
     source = write(tmp_path / "in", *(ct(number) for number in range(60)))
-    honest, parent = batch_room._published, os.getpid()
+    honest, parent = batch_room._moved, os.getpid()
 
     def published(out, partial, record):
         if os.getpid() != parent:
@@ -198,7 +198,7 @@ def test_a_worker_that_is_killed_ends_the_batch_which_goes_on_later(tmp_path, mo
         time.sleep(0.01)
         return honest(out, partial, record)
 
-    monkeypatch.setattr(batch_room, "_published", published)
+    monkeypatch.setattr(batch_room, "_moved", published)
     with pytest.raises(DeidentificationError, match="a worker process was ended"):
         deidentify_files(source, tmp_path / "out", Policy(), SECRET, workers=2)
     done = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").glob("*/*.dcm")}
@@ -243,13 +243,13 @@ def test_two_workers_on_one_place_are_redone_one_after_the_other(tmp_path, monke
         Path(partial).rename(out / record.output),
         record,
     )[-1]
-    honest, calls = batch_room._published, []
+    honest, calls = batch_room._moved, []
 
     def published(out, partial, record):
         calls.append(record)
         return blind(out, partial, record) if len(calls) <= 4 else honest(out, partial, record)
 
-    monkeypatch.setattr(batch_room, "_published", published)
+    monkeypatch.setattr(batch_room, "_moved", published)
     made = deidentify_files(source, tmp_path / "out", Policy(), SECRET)
     assert (made.files_out, made.duplicates) == (1, 1)
     assert made.refused == {Reason.CONFLICT: 2}

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from healthval.deid import PixelPolicy, Policy, Secret, deidentify
-from healthval.deid.quiet import quiet
+from healthval.pydicom_internals import quiet
 from healthval.errors import HealthvalError
 
 SECRET = Secret(bytes(range(32)))

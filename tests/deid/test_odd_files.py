@@ -26,7 +26,7 @@ from healthval.deid import (
     deidentify,
     deidentify_files,
 )
-from healthval.deid.quiet import quiet
+from healthval.pydicom_internals import quiet
 from healthval.errors import HealthvalError, LeakFound, UsageError
 
 SECRET = Secret(bytes(range(32)))

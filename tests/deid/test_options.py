@@ -20,9 +20,9 @@ from healthval.deid import (
     deidentify,
     uid,
 )
-from healthval.deid.dicom.marks import METHOD_CODES
+from healthval.deid.dicom.method_codes import METHOD_CODES
 from healthval.deid.dicom.profile import rules, rules_by_tag
-from healthval.deid.dicom.values import shifted
+from healthval.deid.dicom_values import shifted
 
 SECRET = Secret(bytes(range(32)))
 SAMPLE = {

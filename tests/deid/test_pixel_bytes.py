@@ -8,7 +8,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from healthval.deid import PixelPolicy, Policy, Reason, Secret, audit, deidentify, deidentify_files
-from healthval.deid.quiet import quiet
+from healthval.pydicom_internals import quiet
 from healthval.errors import LeakFound
 
 SECRET = Secret(bytes(range(32)))

@@ -113,7 +113,11 @@ def test_the_burned_in_status_stays_as_it_was_when_pixels_do(status):
     assert made.dataset.get("BurnedInAnnotation") == status
 
 
-RULE = RegionRule("acme", (("Manufacturer", "Acme"), ("Rows", "12"), ("Columns", "20")), blank=((0, 0, 20, 3), (5, 8, 7, 12)))  # fmt: skip
+RULE = RegionRule(
+    name="acme",
+    when=(("Manufacturer", "Acme"), ("Rows", "12"), ("Columns", "20")),
+    blank=((0, 0, 20, 3), (5, 8, 7, 12)),
+)
 BLANKED = np.zeros((12, 20), dtype=bool)
 BLANKED[0:3] = True
 BLANKED[8:12, 5:7] = True
@@ -171,7 +175,7 @@ def test_no_pixels_are_blanked_where_no_rule_fits():
 
 
 def test_a_rectangle_outside_the_image_is_refused():
-    rule = RegionRule("far", (("Modality", "US"),), blank=((0, 0, 21, 3),))
+    rule = RegionRule(name="far", when=(("Modality", "US"),), blank=((0, 0, 21, 3),))
     policy = Policy(pixels=PixelPolicy(rules=(rule,)))
     assert reason_of(image("US", "6.1")[0], policy) is Reason.NO_REGION
 
@@ -184,7 +188,7 @@ def region(left, top, right, bottom):
 
 
 def test_ultrasound_keeps_only_its_declared_regions():
-    rule = RegionRule("us", (("Modality", "US"),), ultrasound_regions=True)
+    rule = RegionRule(name="us", when=(("Modality", "US"),), ultrasound_regions=True)
     policy = Policy(pixels=PixelPolicy(rules=(rule,)))
     dataset, pixels = image("US", "6.1", SequenceOfUltrasoundRegions=[region(2, 4, 9, 10)])
     made = deidentify(dataset, policy, SECRET).dataset.pixel_array

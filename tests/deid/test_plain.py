@@ -12,9 +12,8 @@ from pydicom.filewriter import write_sequence
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
-from healthval.deid.dicom.reader import items_of, plain_elements
-from healthval.deid.dicom.values import dataset_of
-from healthval.deid.quiet import quiet
+from healthval.deid.dicom.reader import items_of, usual_elements
+from healthval.pydicom_internals import dataset_of, quiet
 
 TEXTS = st.text("ABC 0189", max_size=12)
 SEQUENCES = ["ReferencedImageSequence", "SourceImageSequence", "IconImageSequence"]
@@ -141,7 +140,7 @@ def test_what_is_no_sequence_has_no_items(vr):
     ids=["value", "head", "vr", "twice", "undefined", "delimiter"],
 )
 def test_what_is_not_plain_is_left_to_pydicom(bytes_):
-    assert plain_elements(bytes_, 0, len(bytes_), (False, True)) == ({}, 0)
+    assert usual_elements(bytes_, 0, len(bytes_), (False, True)) == ({}, 0)
 
 
 @pytest.mark.parametrize("kind", [Dataset, FileMetaDataset])
