@@ -9,8 +9,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from healthval.deid import PixelPolicy, Policy, Secret, deidentify
-from healthval.pydicom_internals import quiet
 from healthval.errors import HealthvalError
+from healthval.pydicom_internals import elements_of, quiet
 
 SECRET = Secret(bytes(range(32)))
 EVERYTHING = Policy(options={"clean-structured-content"}, pixels=PixelPolicy(sign_off="A. Reader"))
@@ -158,8 +158,9 @@ def test_a_value_without_one_vr_is_left_to_pydicom(tmp_path):
 
 def test_saving_decodes_nothing(tmp_path):
     output = cleaned(FOLDER / "CT_small.dcm")
-    was = [element.is_raw for part in (output, output.file_meta) for element in part._dict.values()]
+    parts = (output, output.file_meta)
+    was = [element.is_raw for part in parts for element in elements_of(part).values()]
     output.save_as(tmp_path / "ours.dcm")
-    now = [element.is_raw for part in (output, output.file_meta) for element in part._dict.values()]
+    now = [element.is_raw for part in parts for element in elements_of(part).values()]
     assert now == was
     assert sum(now) > 60

@@ -26,8 +26,8 @@ from healthval.deid import (
     deidentify,
     deidentify_files,
 )
-from healthval.pydicom_internals import quiet
 from healthval.errors import HealthvalError, LeakFound, UsageError
+from healthval.pydicom_internals import quiet
 
 SECRET = Secret(bytes(range(32)))
 NAME = b"Canaryx^Name"

@@ -23,6 +23,7 @@ from healthval.deid import (
 from healthval.deid.dicom.method_codes import METHOD_CODES
 from healthval.deid.dicom.profile import rules, rules_by_tag
 from healthval.deid.dicom_values import shifted
+from healthval.pydicom_internals import elements_of
 
 SECRET = Secret(bytes(range(32)))
 SAMPLE = {
@@ -105,7 +106,7 @@ def test_modified_dates_move_every_date_by_one_offset_and_keep_times():
 @pytest.mark.parametrize("value", ["2019", "201905", "20190230", "yesterday", "20190517-20190601"])
 def test_a_date_that_cannot_be_moved_goes(value):
     dataset = object_with(DataElement(0x0008002A, "DT", "20190517"))
-    dataset["AcquisitionDateTime"]._value = value
+    dataset.add(DataElement(0x0008002A, "DT", value, already_converted=True))
     after = deidentify(dataset, Policy(dates="shift"), SECRET).dataset
     assert after.get("AcquisitionDateTime", "") == ""
 
@@ -178,7 +179,7 @@ def test_a_code_keeps_or_gets_the_meaning_that_the_standard_gives_it(scheme, cod
 
 def test_a_retained_date_that_is_no_date_goes():
     dataset = object_with(DataElement(0x0008002A, "DT", "20190517"))
-    dataset["AcquisitionDateTime"]._value = "Roe^Jane"
+    dataset.add(DataElement(0x0008002A, "DT", "Roe^Jane", already_converted=True))
     assert "AcquisitionDateTime" not in deidentify(dataset, Policy(dates="keep"), SECRET).dataset
 
 
@@ -192,10 +193,10 @@ def test_words_where_a_number_should_be_go(tag, vr):
         assert tag not in deidentify(dataset, Policy(), SECRET).dataset
     raw = RawDataElement(BaseTag(tag), vr, len(prose), prose.encode(), 0, False, True)
     dataset = object_with()
-    dataset._dict[BaseTag(tag)] = raw
+    elements_of(dataset)[BaseTag(tag)] = raw
     assert tag not in deidentify(dataset, Policy(), SECRET).dataset
     number = RawDataElement(BaseTag(tag), vr, 4, b"1.5 ", 0, False, True)
-    dataset._dict[BaseTag(tag)] = number
+    elements_of(dataset)[BaseTag(tag)] = number
     kept = deidentify(dataset, Policy(), SECRET).dataset.get_item(tag)
     assert vr == "UT" or kept.value == b"1.5 "
 

@@ -8,8 +8,8 @@ import pytest
 from pydicom.dataset import Dataset
 
 from healthval.deid import PixelPolicy, Policy, Reason, Secret, audit, deidentify, deidentify_files
-from healthval.pydicom_internals import quiet
 from healthval.errors import LeakFound
+from healthval.pydicom_internals import quiet
 
 SECRET = Secret(bytes(range(32)))
 SIGNED_OFF = Policy(pixels=PixelPolicy(sign_off="A. Reader"))
