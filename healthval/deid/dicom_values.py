@@ -16,7 +16,12 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
-from healthval.pydicom_internals import elements_of, parent_encoding
+from healthval.pydicom_internals import (
+    RAW_DEFAULTS,
+    elements_of,
+    parent_encoding,
+    raw_from_fields,
+)
 
 # DataElement or RawDataElement; the attribute `is_raw` distinguishes them, which no type checker
 # can follow.
@@ -87,16 +92,8 @@ def raw_element(tag: int, vr: str, value: bytes, encoding: Encoding) -> RawDataE
     """Build a raw element of known VR in the encoding of its data set; pad an odd length."""
     if len(value) % 2:
         value += b"\0" if vr in _PADDED_WITH_NUL else b" "
-    implicit, little = encoding
-    return RawDataElement(
-        tag=tag_of(tag),
-        VR=vr,
-        length=len(value),
-        value=value,
-        value_tell=0,
-        is_implicit_VR=implicit,
-        is_little_endian=little,
-    )
+    fields = (tag_of(tag), vr, len(value), value, 0, *encoding, *RAW_DEFAULTS)
+    return raw_from_fields(fields)
 
 
 def ascii_text(element: Element) -> str:

@@ -82,7 +82,9 @@ def test_counts_add_up_and_the_manifest_names_nobody(tmp_path):
     assert CANARY not in text + repr(made)
     assert "77001" not in text
     assert "1.2.276.0" not in text
-    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["policy"]["dates"] == "remove"  # fmt: skip
+    assert (
+        json.loads((tmp_path / "out" / "manifest.json").read_text())["policy"]["dates"] == "remove"
+    )
 
 
 def contents(made):
@@ -101,8 +103,10 @@ def test_any_number_of_processes_gives_the_same_files(tmp_path, secret, start_me
 def test_uids_and_pseudonyms_are_the_same_in_another_process(tmp_path):
     source = write(tmp_path / "in", ct(1))
     made = deidentify_files(source, tmp_path / "out", Policy(), SECRET)
-    script = f"from healthval.deid import Secret, uid, pseudonym; s = Secret({KEY!r}); print(uid(s, '1.2.276.0.1.1'), pseudonym(s, 'patient', 'MRN-77001'))"  # fmt: skip
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)  # fmt: skip
+    script = f"from healthval.deid import Secret, uid, pseudonym; s = Secret({KEY!r}); print(uid(s, '1.2.276.0.1.1'), pseudonym(s, 'patient', 'MRN-77001'))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     after = pydicom.dcmread(made.outputs[0])
     assert [after.SOPInstanceUID, after.PatientID] == done.stdout.split()
 
@@ -124,11 +128,15 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
         from healthval.deid import Policy, Secret, deidentify_files
         print("go", flush=True)
         deidentify_files({str(source)!r}, {str(tmp_path / "out")!r}, Policy(), Secret({KEY!r}), workers=2)
-    """)  # fmt: skip
-    child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, start_new_session=True)  # fmt: skip
+    """)
+    child = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, start_new_session=True
+    )
     journal = tmp_path / "out" / "manifest.jsonl"
     deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and (not journal.exists() or journal.read_bytes().count(b"\n") < 60):  # fmt: skip
+    while time.monotonic() < deadline and (
+        not journal.exists() or journal.read_bytes().count(b"\n") < 60
+    ):
         time.sleep(0.005)
     os.killpg(child.pid, signal.SIGKILL)
     child.wait()
@@ -378,8 +386,10 @@ def test_a_gigabyte_is_spliced_in_constant_memory(tmp_path):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         made = deidentify_files({str(tmp_path / "in")!r}, {str(tmp_path / "out")!r}, Policy(), Secret({KEY!r}))
         print(made.files_out, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-    """)  # fmt: skip
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)  # fmt: skip
+    """)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     written, grown = map(int, done.stdout.split())
     assert written == 1
     assert grown < 64 * 1024  # kilobytes

@@ -108,10 +108,17 @@ def edit_away_the_group_length(output):
 @pytest.mark.parametrize(
     "edit",
     [
-        edit_nothing_but_look, edit_value, edit_meta, edit_syntax, edit_deflated,
-        edit_item, edit_item_of_another_encoding, edit_without_preamble, edit_away_the_group_length,
+        edit_nothing_but_look,
+        edit_value,
+        edit_meta,
+        edit_syntax,
+        edit_deflated,
+        edit_item,
+        edit_item_of_another_encoding,
+        edit_without_preamble,
+        edit_away_the_group_length,
     ],
-)  # fmt: skip
+)
 def test_an_edited_output_is_saved_as_pydicom_would(edit, tmp_path):
     one, other = cleaned(FOLDER / "CT_small.dcm"), cleaned(FOLDER / "CT_small.dcm")
     edit(one)

@@ -68,7 +68,11 @@ def object_with(*elements):
 
 
 def rows(option, action):
-    return [r for r in rules_by_tag().values() if (option, action) in r.options and r.vr and int(r.tag, 16) >> 16 > 2]  # fmt: skip
+    return [
+        r
+        for r in rules_by_tag().values()
+        if (option, action) in r.options and r.vr and int(r.tag, 16) >> 16 > 2
+    ]
 
 
 @pytest.mark.parametrize("option", COLUMNS)
@@ -123,10 +127,14 @@ def test_a_kept_calibration_date_is_still_shifted_when_dates_are():
     dataset = object_with(DataElement(0x0018700C, "DA", "20190517"))
     both = Policy(options={"retain-device-identity"}, dates="shift")
     after = deidentify(dataset, both, SECRET).dataset
-    assert after.DateOfLastDetectorCalibration == shifted("20190517", "DA", date_offset(SECRET, "MRN-1"))  # fmt: skip
+    assert after.DateOfLastDetectorCalibration == shifted(
+        "20190517", "DA", date_offset(SECRET, "MRN-1")
+    )
 
 
-@pytest.mark.parametrize(("age", "kept"), [("089Y", "089Y"), ("090Y", "090Y"), ("101Y", "090Y"), ("011M", "011M")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("age", "kept"), [("089Y", "089Y"), ("090Y", "090Y"), ("101Y", "090Y"), ("011M", "011M")]
+)
 def test_ages_over_89_are_one_group(age, kept):
     dataset = object_with(DataElement(0x00101010, "AS", age))
     policy = Policy(options={"retain-patient-characteristics"})
@@ -148,8 +156,16 @@ def test_clean_descriptors_keeps_medical_words_and_no_others():
 
 def test_clean_descriptors_keeps_codes_of_standard_schemes_only():
     standard, local = Dataset(), Dataset()
-    standard.CodeValue, standard.CodingSchemeDesignator, standard.CodeMeaning = "51185008", "SCT", "Chest of Jane Roe"  # fmt: skip
-    local.CodeValue, local.CodingSchemeDesignator, local.CodeMeaning = "X1", "99STMARYS", "CT Miller"  # fmt: skip
+    standard.CodeValue, standard.CodingSchemeDesignator, standard.CodeMeaning = (
+        "51185008",
+        "SCT",
+        "Chest of Jane Roe",
+    )
+    local.CodeValue, local.CodingSchemeDesignator, local.CodeMeaning = (
+        "X1",
+        "99STMARYS",
+        "CT Miller",
+    )
     dataset = object_with(DataElement(0x0040100A, "SQ", Sequence([standard, local])))
     after = deidentify(dataset, Policy(options={"clean-descriptors"}), SECRET).dataset
     first, second = after.ReasonForRequestedProcedureCodeSequence
@@ -222,7 +238,11 @@ def report():
     text.ValueType, text.TextValue = "TEXT", "Nodule in the left lung of Jane Roe"
     person.ValueType, person.PersonName = "PNAME", "Roe^Jane"
     concept = Dataset()
-    concept.CodeValue, concept.CodingSchemeDesignator, concept.CodeMeaning = "39607008", "SCT", "Lung"  # fmt: skip
+    concept.CodeValue, concept.CodingSchemeDesignator, concept.CodeMeaning = (
+        "39607008",
+        "SCT",
+        "Lung",
+    )
     code.ValueType, code.ConceptCodeSequence = "CODE", [concept]
     dataset.ContentSequence = [number, text, person, code]
     return dataset
@@ -273,7 +293,12 @@ def test_clean_graphics_keeps_drawings_without_their_text():
     annotation.GraphicObjectSequence, annotation.TextObjectSequence = [line], [words]
     dataset = object_with(DataElement(0x00700001, "SQ", Sequence([annotation])))
     after = deidentify(dataset, Policy(options={"clean-graphics"}), SECRET).dataset
-    assert list(after.GraphicAnnotationSequence[0].GraphicObjectSequence[0].GraphicData) == [1, 2, 3, 4]  # fmt: skip
+    assert list(after.GraphicAnnotationSequence[0].GraphicObjectSequence[0].GraphicData) == [
+        1,
+        2,
+        3,
+        4,
+    ]
     assert "Roe" not in str(after)
     basic = deidentify(dataset, Policy(), SECRET).dataset
     assert len(basic.GraphicAnnotationSequence) == 1
@@ -340,7 +365,9 @@ def test_the_output_says_what_was_done(policy, expected, dates):
     assert after.PatientIdentityRemoved == "YES"
     assert after.LongitudinalTemporalInformationModified == dates
     assert {item.CodeValue for item in after.DeidentificationMethodCodeSequence} == expected
-    assert {item.CodingSchemeDesignator for item in after.DeidentificationMethodCodeSequence} == {"DCM"}  # fmt: skip
+    assert {item.CodingSchemeDesignator for item in after.DeidentificationMethodCodeSequence} == {
+        "DCM"
+    }
     assert "healthval" in after.DeidentificationMethod
 
 

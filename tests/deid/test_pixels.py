@@ -150,7 +150,11 @@ def test_a_rule_blanks_its_rectangles_and_nothing_else(tmp_path, samples, bits, 
     assert after.BurnedInAnnotation == "NO"
     assert after.ImageType[0] == "DERIVED"
     assert after.DerivationDescription
-    assert after.SOPInstanceUID == uid(SECRET, "1.2.276.0.5") == after.file_meta.MediaStorageSOPInstanceUID  # fmt: skip
+    assert (
+        after.SOPInstanceUID
+        == uid(SECRET, "1.2.276.0.5")
+        == after.file_meta.MediaStorageSOPInstanceUID
+    )
     codes = {item.CodeValue for item in after.DeidentificationMethodCodeSequence}
     assert codes == {"113100", "113101"}
     assert not after.file_meta.TransferSyntaxUID.is_compressed
@@ -205,7 +209,9 @@ def test_ultrasound_keeps_only_its_declared_regions():
 def finds_text(monkeypatch):
     ocr_room.detector.cache_clear()
     engine = lambda image, **_: ([[[3, 3], [6, 3], [6, 5], [3, 5]]], None)  # noqa: E731
-    monkeypatch.setitem(sys.modules, "rapidocr_onnxruntime", SimpleNamespace(RapidOCR=lambda: engine))  # fmt: skip
+    monkeypatch.setitem(
+        sys.modules, "rapidocr_onnxruntime", SimpleNamespace(RapidOCR=lambda: engine)
+    )
     yield
     ocr_room.detector.cache_clear()
 

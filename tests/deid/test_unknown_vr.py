@@ -77,7 +77,10 @@ def check(output):
     empty, outer = pydicom.dcmread(io.BytesIO(output)).ReferencedImageSequence
     assert len(empty) == 0
     assert (outer.SliceThickness, outer.Rows, outer.PatientName) == (1.25, 0x0107, "")
-    assert (outer.SourceImageSequence[0].ExposureTime, outer.SourceImageSequence[0].Columns) == (33, 515)  # fmt: skip
+    assert (outer.SourceImageSequence[0].ExposureTime, outer.SourceImageSequence[0].Columns) == (
+        33,
+        515,
+    )
 
 
 def test_it_is_cleaned_and_kept(syntax, value, tmp_path):
