@@ -6,13 +6,12 @@ Private attributes, overlays and curves have conditions beyond their tag; they a
 import csv
 from collections import defaultdict
 from functools import lru_cache
-from importlib import resources
 from typing import Any, Final
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR, repeater_has_tag
 from pydicom.dataset import Dataset
 
-from healthval.deid.dicom.profile import resolve, rules_by_tag
+from healthval.deid.dicom.profile import read_data, resolve, rules_by_tag
 from healthval.deid.dicom_values import Element, Encoding, ascii_text, text_of
 from healthval.deid.policy import Option, Policy
 
@@ -99,7 +98,7 @@ def is_text(tag: int) -> bool:
 @lru_cache(maxsize=1)
 def safe_private() -> frozenset[tuple[str, int, int]]:
     """Safe private attributes of PS3.15 Table E.3.10-1: (creator, group, element in block)."""
-    text = resources.files("healthval.deid").joinpath("data/safe_private.csv").read_text("ascii")
+    text = read_data("safe_private.csv")
     return frozenset(
         (row["creator"], int(row["group"], 16), int(element, 16))
         for row in csv.DictReader(text.splitlines())

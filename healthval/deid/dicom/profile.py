@@ -56,10 +56,15 @@ class Explanation:
     because: str
 
 
+def read_data(name: str) -> str:
+    """Text of a file in `healthval/deid/data`."""
+    return resources.files("healthval.deid").joinpath(f"data/{name}").read_text("ascii")
+
+
 @lru_cache(maxsize=1)
 def rules() -> tuple[Rule, ...]:
     """All rows, sorted by tag; the rule of private attributes is last."""
-    text = resources.files("healthval.deid").joinpath("data/profile.csv").read_text("ascii")
+    text = read_data("profile.csv")
     names, *rows = csv.reader(text.splitlines())
     assert names == [field.name for field in fields(Rule)]  # noqa: S101  our own file
     return tuple(
@@ -94,7 +99,7 @@ def read_table() -> None:
 
 @lru_cache(maxsize=1)
 def _types() -> dict[tuple[str, str], tuple[tuple[int, frozenset[str]], ...]]:
-    text = resources.files("healthval.deid").joinpath("data/types.csv").read_text("ascii")
+    text = read_data("types.csv")
     table: dict[tuple[str, str], tuple[tuple[int, frozenset[str]], ...]] = {}
     for row in csv.DictReader(text.splitlines()):
         key = (row["keyword"], row["within"])

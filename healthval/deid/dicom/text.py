@@ -9,11 +9,11 @@ and so is any word that is part of a name or id in the same object.
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from importlib import resources
 from typing import Final
 
 from pydicom.dataset import Dataset
 
+from healthval.deid.dicom.profile import read_data
 from healthval.deid.dicom_values import decoded_text, is_name
 from healthval.pydicom_internals import concepts
 
@@ -34,7 +34,7 @@ _STANDARD_SCHEMES: Final = frozenset(
 @lru_cache(maxsize=1)
 def vocabulary() -> frozenset[str]:
     """Words that describe an examination and identify no person, in lower case."""
-    text = resources.files("healthval.deid").joinpath("data/vocabulary.txt").read_text("ascii")
+    text = read_data("vocabulary.txt")
     return frozenset(w for line in text.splitlines() if line[:1] != "#" for w in line.split())
 
 
