@@ -1,4 +1,4 @@
-"""A batch loses nothing, redoes nothing, contradicts nothing and leaks nothing."""
+"""A batch loses and repeats no file, resumes, and is free of conflicts and leaks."""
 
 import errno
 import json
@@ -282,7 +282,7 @@ def test_an_output_that_was_taken_away_is_made_again(tmp_path):
 
 
 def test_two_workers_on_one_place_are_redone_one_after_the_other(tmp_path, monkeypatch):
-    """The check for an existing file and the move are two steps; what slips between is redone."""
+    """The check for an existing file and the move are two steps; a file between them is redone."""
     source = write(tmp_path / "in", ct(1), ct(1, KVP="99"), ct(2), ct(2))
     blind = lambda out, partial, record: (  # noqa: E731
         (out / record.output).parent.mkdir(exist_ok=True),
@@ -410,6 +410,16 @@ def test_what_is_no_readable_file_is_counted_and_keeps_nobody_waiting(tmp_path):
     assert made.files_out == 2
     made = deidentify_files([source / "pipe"], tmp_path / "other", Policy(), SECRET)
     assert made.refused == {Reason.UNREADABLE: 1}
+
+
+def test_a_batch_runs_without_functions_that_other_systems_lack(tmp_path, monkeypatch):
+    source = write(tmp_path / "in", *(ct(n) for n in range(3)))
+    here = deidentify_files(source, tmp_path / "here", Policy(), SECRET)
+    for name in ("pread", "sendfile", "copy_file_range", "fork", "O_NONBLOCK", "killpg", "mkfifo"):
+        monkeypatch.delattr(os, name, raising=False)
+    monkeypatch.setattr(writer, "_sendfile", None)
+    there = deidentify_files(source, tmp_path / "there", Policy(), SECRET)
+    assert contents(here) == contents(there)
 
 
 def test_an_output_that_is_a_file_is_refused(tmp_path):

@@ -65,7 +65,7 @@ def collector(files):
     return [(os.getpid(), gc.get_freeze_count(), gc.isenabled()) for _ in files]
 
 
-def run(work, files, workers=2, start=start, task=None):
+def run(work, files, *, workers=2, start=start, task=None):
     with pool_of(workers - 1, start, task) as pool, tqdm(total=len(files), disable=True) as bar:
         return Shared(pool, workers - 1, bar).run(shares_of(files, workers), work, work)
 
@@ -73,7 +73,7 @@ def run(work, files, workers=2, start=start, task=None):
 def processes(files, workers, method):
     barrier = multiprocessing.get_context(method).Barrier(workers)
     start_waiting(barrier)
-    return run(process_ids, files, workers, start_waiting, barrier)
+    return run(process_ids, files, workers=workers, start=start_waiting, task=barrier)
 
 
 @given(st.integers(0, 500), st.integers(1, 9))

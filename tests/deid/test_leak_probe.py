@@ -1,4 +1,4 @@
-"""Every row of the table, at every depth and in every encoding: nothing planted comes out."""
+"""Values planted in every row of the table, at every depth and in every encoding, are removed."""
 
 import io
 import zlib
@@ -138,7 +138,7 @@ def to_file(dataset, path):
 
 
 def contents(path):
-    """Everything in a file, inflated where it is deflated."""
+    """Bytes of a file, with the inflated data set if it is deflated."""
     data = path.read_bytes()
     if pydicom.dcmread(path).file_meta.TransferSyntaxUID == SYNTAXES["deflated"]:
         start = 144 + int.from_bytes(data[140:144], "little")

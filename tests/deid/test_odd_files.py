@@ -1,4 +1,4 @@
-"""Broken, odd and hostile files: cleaned or refused, never leaked, never quoted, never a crash."""
+"""Broken, odd and hostile files are cleaned or refused, without leak, quoted value or crash."""
 
 import copy
 import io

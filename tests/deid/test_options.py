@@ -1,4 +1,4 @@
-"""Each option does what its column says, for every row that has it, and nothing more."""
+"""Each option changes exactly the rows of its column."""
 
 import numpy as np
 import pydicom

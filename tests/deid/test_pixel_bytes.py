@@ -1,4 +1,4 @@
-"""Pixels come out bit for bit, in whatever form they stand, and nothing hides behind them."""
+"""Pixel bytes are copied unchanged in every encoding; bytes after them are removed."""
 
 import io
 import struct

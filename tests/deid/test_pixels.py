@@ -1,4 +1,4 @@
-"""Images that may carry burned-in text are refused, blanked by a rule, or signed off by a person."""
+"""Images that may contain burned-in text are refused, blanked by a rule or signed off."""
 
 import sys
 from types import SimpleNamespace
@@ -242,10 +242,21 @@ def test_rules_are_read_from_yaml(tmp_path):
     assert second.ultrasound_regions
 
 
+@pytest.mark.parametrize("start", ["", "---\n", "# of the ultrasound ward\n\n---\n"])
+@pytest.mark.parametrize("value", ["060", "1:30", "on"])
+def test_scalars_of_rules_are_those_of_yaml_1_2(tmp_path, start, value):
+    path = tmp_path / "rules.yaml"
+    path.write_text(
+        f"{start}[{{name: us, when: {{StationName: {value}}}, ultrasound_regions: true}}]"
+    )
+    assert read_region_rules(path)[0].when == (("StationName", value),)
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "rules: 5",
+        "- name: a\n  name: b\n  when: {Modality: US}\n  ultrasound_regions: true",
         "- name: a\n  when: {}\n  blank: [[0, 0, 1, 1]]",
         "- name: a\n  when: {CanaryName: x, Rows: 1, Columns: 1}\n  blank: [[0, 0, 1, 1]]",
         "- name: a\n  when: {Modality: US}\n  blank: [[0, 0, 1, 1]]",

@@ -1,4 +1,4 @@
-"""A sequence of unknown VR is cleaned and kept in whichever encoding its items stand."""
+"""A sequence of unknown VR is cleaned and kept in every encoding of its items."""
 
 import io
 import struct

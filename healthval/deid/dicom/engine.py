@@ -97,7 +97,7 @@ class Engine:
                     n_copied += 1
             elif action != DROP:
                 if action in FIXED:
-                    done = self._fixed(source, element, action, within, cached)
+                    done = self._fixed(element, action, within, cached)
                 else:
                     done = self._element(source, element, action, within)
                 if done is not None:
@@ -107,18 +107,13 @@ class Engine:
         return kept
 
     def _fixed(
-        self,
-        source: Dataset,
-        element: Element,
-        action: str,
-        within: str,
-        cached: dict[int, Element | None],
+        self, element: Element, action: str, within: str, cached: dict[int, Element | None]
     ) -> Element | None:
         """Replacement by an action whose result does not depend on the value."""
         tag = int(element.tag)
         done = cached.get(tag, _NOT_CACHED)
         if done is _NOT_CACHED:
-            done = self._element(source, element, action, within)
+            done = self._by_rule(element, rules_by_tag()[tag], action, within)
             if is_fixed(tag):
                 cached[tag] = done
         elif done is not None:
@@ -152,19 +147,17 @@ class Engine:
     # --- attributes of the table ---------------------------------------------------------------
 
     def _by_rule(self, element: Element, rule: Rule, action: str, within: str) -> Element | None:
-        vr = rule.vr or (element.VR if element.VR not in (None, "UN") else "LO")
         if action == REPLACE_UID:
             return self._uids(element)
         if action == PATIENT_ID:
             return self._patient_id(element)
         if action not in (RETAIN, CLEAN):
-            return self._basic(element, rule, vr, action, within)
-        done = (self._retain if action == RETAIN else self._clean)(element, rule, vr)
-        return self._basic(element, rule, vr, rule.action, within) if done is None else done
+            return self._basic(element, rule, action, within)
+        option = self._retain if action == RETAIN else self._clean
+        done = option(element, rule, _vr_of(element, rule))
+        return self._basic(element, rule, rule.action, within) if done is None else done
 
-    def _basic(
-        self, element: Element, rule: Rule, vr: str, action: str, within: str
-    ) -> Element | None:
+    def _basic(self, element: Element, rule: Rule, action: str, within: str) -> Element | None:
         """Apply an action of the basic profile."""
         if "/" in action:
             action = choose(action, attribute_type(rule.keyword, within, self._sop_class))
@@ -175,6 +168,7 @@ class Engine:
         if action == KEEP_ITEMS:
             return self._sequence(element)
         self.actions["emptied" if action == "Z" else "replaced"] += 1
+        vr = _vr_of(element, rule)
         if vr == "SQ":
             return self._dummy_sequence(element, rule, action)
         if vr == "UI" and action == "D":
@@ -300,6 +294,10 @@ class Engine:
         if not values.are_charsets(terms):
             return None
         return element if element.is_raw else self._raw(element, "CS", terms.encode("ascii"))
+
+
+def _vr_of(element: Element, rule: Rule) -> str:
+    return rule.vr or (element.VR if element.VR not in (None, "UN") else "LO")
 
 
 def _has_undefined_length(element: Element) -> bool:

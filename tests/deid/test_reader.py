@@ -1,4 +1,4 @@
-"""The quick reader gives what pydicom gives, and leaves to it whatever is not plain."""
+"""The fast parser returns the same elements as pydicom, which reads all unusual forms."""
 
 import struct
 
@@ -67,14 +67,14 @@ def by_pydicom(element, source):
 
 
 def everything(dataset):
-    """All that a data set says of itself, with its elements as they were read."""
+    """State of a data set, with its elements as they were read."""
     ignored = ("file_tell", "seq_item_tell", "_dict")
-    said = {name: value for name, value in vars(dataset).items() if name not in ignored}
-    said["_parent_encoding"] = _listed(parent_encoding(dataset))
-    said["_read_charset"] = _listed(dataset.original_character_set)
+    state = {name: value for name, value in vars(dataset).items() if name not in ignored}
+    state["_parent_encoding"] = _listed(parent_encoding(dataset))
+    state["_read_charset"] = _listed(dataset.original_character_set)
     if not len(dataset):  # pydicom guesses the encoding of an empty item from what follows
-        said["_read_implicit"] = None
-    return said, [_as_read(element) for element in elements_of(dataset).values()]
+        state["_read_implicit"] = None
+    return state, [_as_read(element) for element in elements_of(dataset).values()]
 
 
 def _as_read(element):
@@ -124,7 +124,7 @@ def test_a_damaged_character_set_of_an_item_is_as_pydicom_takes_it(at):
 
 
 @pytest.mark.parametrize("vr", ["LO", "OB"])
-def test_what_is_no_sequence_has_no_items(vr):
+def test_other_elements_than_sequences_have_no_items(vr):
     assert items_of(raw(b"", (False, True), vr), Dataset()) is None
 
 
@@ -140,5 +140,5 @@ def test_what_is_no_sequence_has_no_items(vr):
     ],
     ids=["value", "head", "vr", "twice", "undefined", "delimiter"],
 )
-def test_what_is_not_plain_is_left_to_pydicom(bytes_):
+def test_unusual_forms_are_left_to_pydicom(bytes_):
     assert usual_elements(bytes_, 0, len(bytes_), (False, True)) == ({}, 0)

@@ -1,4 +1,4 @@
-"""The output saves itself in the bytes it is made of: the same data set that pydicom would write."""
+"""An output saved in its encoded form is the same data set that pydicom would write."""
 
 import io
 from pathlib import Path
@@ -24,7 +24,7 @@ def cleaned(path):
 
 
 def by_pydicom(dataset, path):
-    """What pydicom's own writer makes of it."""
+    """The data set as written and read by pydicom."""
     Dataset.save_as(dataset, path)
     return pydicom.dcmread(path, force=True)
 
@@ -55,7 +55,7 @@ def test_every_file_is_saved_as_pydicom_would(path, tmp_path):
 @pytest.mark.parametrize(
     "name", ["CT_small.dcm", "JPEG2000.dcm", "ExplVR_BigEnd.dcm", "rtplan.dcm"]
 )
-def test_the_usual_file_never_meets_the_slow_writer(name, tmp_path, monkeypatch):
+def test_the_usual_file_is_not_written_by_pydicom(name, tmp_path, monkeypatch):
     output = cleaned(FOLDER / name)
     monkeypatch.setattr("pydicom.dataset.pydicom.dcmwrite", None)
     output.save_as(tmp_path / "ours.dcm")
@@ -130,7 +130,7 @@ def test_an_edited_output_is_saved_as_pydicom_would(edit, tmp_path):
     )
 
 
-def test_a_changed_character_set_changes_what_stood_encoded(tmp_path):
+def test_a_changed_character_set_changes_encoded_elements(tmp_path):
     source = pydicom.dcmread(FOLDER / "CT_small.dcm")
     source.SpecificCharacterSet, source.Manufacturer = "ISO_IR 100", "Groß"
     source.save_as(tmp_path / "source.dcm")
@@ -140,7 +140,7 @@ def test_a_changed_character_set_changes_what_stood_encoded(tmp_path):
     assert pydicom.dcmread(tmp_path / "ours.dcm").Manufacturer == "Groß"
 
 
-def test_options_of_saving_are_pydicoms(tmp_path):
+def test_options_of_saving_are_those_of_pydicom(tmp_path):
     output, buffer = cleaned(FOLDER / "CT_small.dcm"), io.BytesIO()
     output.save_as(buffer, enforce_file_format=True)
     assert pydicom.dcmread(io.BytesIO(buffer.getvalue())) == output
