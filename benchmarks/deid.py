@@ -1,7 +1,7 @@
 """De-identification speed: files per CPU-second, as ratios measured side by side in one run.
 
-Run: python benchmarks/deid.py [files]. Peers are looked for in the interpreter that
-HEALTHVAL_BENCH_PYTHON names (default: this one) and run with their defaults, in one process.
+Run: python benchmarks/deid.py [files]. Peers are imported by the interpreter that
+HEALTHVAL_BENCH_PYTHON names (default: this one); they run with their defaults, in one process.
 """
 
 import json
