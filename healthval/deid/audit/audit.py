@@ -24,7 +24,7 @@ from healthval.deid.audit.patterns import Hunt, Pattern, hits, hunt
 from healthval.deid.audit.reader import Leaf
 from healthval.deid.audit.sources import Encoded, encode
 from healthval.deid.audit.spelling import fold
-from healthval.deid.quiet import quiet
+from healthval.pydicom_internals import quiet
 
 __all__ = ["IDS", "Identifiers", "Leak", "audit", "identifiers", "search"]
 

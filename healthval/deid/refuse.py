@@ -1,19 +1,19 @@
-"""Why an object is refused; counted by reason, never with a value."""
+"""Refused objects: the reasons, the error, and the kinds of objects that are always refused."""
 
 from enum import StrEnum
 from typing import Final
 
 from pydicom.dataset import Dataset
 
-from healthval.deid.dicom import values
+from healthval.deid.dicom_values import has, text_of
 from healthval.deid.policy import Option, Policy
 from healthval.errors import DeidentificationError
 
 
 class Reason(StrEnum):
-    """Reasons of refusal, in the words of the manifest."""
+    """Reasons of refusal; the manifest counts files by them."""
 
-    BURNED_IN = "BurnedInAnnotation says YES"
+    BURNED_IN = "BurnedInAnnotation is YES"
     ULTRASOUND = "ultrasound: text is burned into the pixels"
     CAPTURE = "secondary capture"
     FLUOROSCOPY = "angiography or fluoroscopy"
@@ -36,17 +36,17 @@ class Reason(StrEnum):
     NO_PATIENT_ID = "no PatientID: its dates cannot be shifted consistently"
     MIXED_STUDY = "several patients in one study"
     CONFLICT = "same SOPInstanceUID with other content"
-    NO_DECODER = "pixels cannot be decoded here"
+    NO_DECODER = "pixels cannot be decoded"
 
 
 _REMEDY: Final = {
     Reason.REPORT: "add the clean-structured-content option",
     Reason.STRUCTURE: "repair or leave out the file",
     Reason.NO_PATIENT_ID: "remove the dates, or fill in PatientID",
-    Reason.DICOMDIR: "give the images themselves, the index is not needed",
+    Reason.DICOMDIR: "give the images, the index is not needed",
     Reason.SIGNED: "a signature does not survive de-identification; remove it at the source",
     Reason.NO_DECODER: "install the extra healthval[decoders]",
-    Reason.UNREADABLE: "check its rights",
+    Reason.UNREADABLE: "check its permissions",
     Reason.UNPARSEABLE: "repair or leave out the file",
     Reason.CONFLICT: "keep one of the files",
     Reason.MIXED_STUDY: "correct the study at the source",
@@ -62,7 +62,7 @@ _DIRECTORY_RECORDS, _SIGNATURES, _SIGNATURE = 0x00041220, 0xFFFAFFFA, 0x04000120
 
 
 class Refused(DeidentificationError):
-    """One object is refused; `reason` is the `Reason`."""
+    """An object cannot be de-identified safely; `reason` is the `Reason`, the text has the remedy."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(f"refused: {reason.value}; {_REMEDY.get(reason, _PIXEL_REMEDY)}")
@@ -73,25 +73,33 @@ class Refused(DeidentificationError):
 
 
 def check_object(dataset: Dataset, policy: Policy) -> None:
-    """Refuse kinds of objects that no policy, or not this policy, makes safe."""
+    """Refuse kinds of objects that this policy cannot make safe.
+
+    Raises
+    ------
+    Refused
+        For a DICOMDIR, an encapsulated document, a voice recording, a signed object, and a
+        structured report unless the policy has the clean-structured-content option.
+    """
     meta = getattr(dataset, "file_meta", None)
-    classes = {values.text_of(dataset, 0x00080016)}
+    classes = {text_of(dataset, 0x00080016)}
     if meta is not None:
-        classes.add(values.text_of(meta, 0x00020002))
-    if _DIRECTORY in classes or values.has(dataset, _DIRECTORY_RECORDS):
+        classes.add(text_of(meta, 0x00020002))
+    if _DIRECTORY in classes or has(dataset, _DIRECTORY_RECORDS):
         raise Refused(Reason.DICOMDIR)
     if any(c.startswith(_DOCUMENTS) for c in classes):
         raise Refused(Reason.DOCUMENT)
     if classes & set(_VOICE):
         raise Refused(Reason.VOICE)
-    if Option.CLEAN_STRUCTURED_CONTENT not in policy.options and any(c.startswith(_REPORTS) for c in classes):  # fmt: skip
+    is_report = any(c.startswith(_REPORTS) for c in classes)
+    if is_report and Option.CLEAN_STRUCTURED_CONTENT not in policy.options:
         raise Refused(Reason.REPORT)
     check_not_signed(dataset)
 
 
 def check_not_signed(dataset: Dataset) -> None:
-    """Refuse an object whose root holds a digital signature."""
-    if values.has(dataset, _SIGNATURES) and _is_signed(dataset):
+    """Refuse an object with a digital signature at its root."""
+    if has(dataset, _SIGNATURES) and _is_signed(dataset):
         raise Refused(Reason.SIGNED)
 
 

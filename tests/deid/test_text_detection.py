@@ -1,4 +1,4 @@
-"""Real detectors on a real picture of a name: refused, or blanked and nothing else."""
+"""Installed detectors on a picture of a name: the image is refused, or the name alone is blanked."""
 
 import shutil
 import sys

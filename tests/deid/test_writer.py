@@ -1,4 +1,4 @@
-"""The output saves itself in the bytes it is made of: the same data set that pydicom would write."""
+"""An output saved in its encoded form is the same data set that pydicom would write."""
 
 import io
 from pathlib import Path
@@ -9,8 +9,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from healthval.deid import PixelPolicy, Policy, Secret, deidentify
-from healthval.deid.quiet import quiet
 from healthval.errors import HealthvalError
+from healthval.pydicom_internals import elements_of, quiet
 
 SECRET = Secret(bytes(range(32)))
 EVERYTHING = Policy(options={"clean-structured-content"}, pixels=PixelPolicy(sign_off="A. Reader"))
@@ -24,7 +24,7 @@ def cleaned(path):
 
 
 def by_pydicom(dataset, path):
-    """What pydicom's own writer makes of it."""
+    """The data set as written and read by pydicom."""
     Dataset.save_as(dataset, path)
     return pydicom.dcmread(path, force=True)
 
@@ -55,7 +55,7 @@ def test_every_file_is_saved_as_pydicom_would(path, tmp_path):
 @pytest.mark.parametrize(
     "name", ["CT_small.dcm", "JPEG2000.dcm", "ExplVR_BigEnd.dcm", "rtplan.dcm"]
 )
-def test_the_usual_file_never_meets_the_slow_writer(name, tmp_path, monkeypatch):
+def test_the_usual_file_is_not_written_by_pydicom(name, tmp_path, monkeypatch):
     output = cleaned(FOLDER / name)
     monkeypatch.setattr("pydicom.dataset.pydicom.dcmwrite", None)
     output.save_as(tmp_path / "ours.dcm")
@@ -108,10 +108,17 @@ def edit_away_the_group_length(output):
 @pytest.mark.parametrize(
     "edit",
     [
-        edit_nothing_but_look, edit_value, edit_meta, edit_syntax, edit_deflated,
-        edit_item, edit_item_of_another_encoding, edit_without_preamble, edit_away_the_group_length,
+        edit_nothing_but_look,
+        edit_value,
+        edit_meta,
+        edit_syntax,
+        edit_deflated,
+        edit_item,
+        edit_item_of_another_encoding,
+        edit_without_preamble,
+        edit_away_the_group_length,
     ],
-)  # fmt: skip
+)
 def test_an_edited_output_is_saved_as_pydicom_would(edit, tmp_path):
     one, other = cleaned(FOLDER / "CT_small.dcm"), cleaned(FOLDER / "CT_small.dcm")
     edit(one)
@@ -123,7 +130,7 @@ def test_an_edited_output_is_saved_as_pydicom_would(edit, tmp_path):
     )
 
 
-def test_a_changed_character_set_changes_what_stood_encoded(tmp_path):
+def test_a_changed_character_set_changes_encoded_elements(tmp_path):
     source = pydicom.dcmread(FOLDER / "CT_small.dcm")
     source.SpecificCharacterSet, source.Manufacturer = "ISO_IR 100", "Groß"
     source.save_as(tmp_path / "source.dcm")
@@ -133,7 +140,7 @@ def test_a_changed_character_set_changes_what_stood_encoded(tmp_path):
     assert pydicom.dcmread(tmp_path / "ours.dcm").Manufacturer == "Groß"
 
 
-def test_options_of_saving_are_pydicoms(tmp_path):
+def test_options_of_saving_are_those_of_pydicom(tmp_path):
     output, buffer = cleaned(FOLDER / "CT_small.dcm"), io.BytesIO()
     output.save_as(buffer, enforce_file_format=True)
     assert pydicom.dcmread(io.BytesIO(buffer.getvalue())) == output
@@ -158,8 +165,9 @@ def test_a_value_without_one_vr_is_left_to_pydicom(tmp_path):
 
 def test_saving_decodes_nothing(tmp_path):
     output = cleaned(FOLDER / "CT_small.dcm")
-    was = [element.is_raw for part in (output, output.file_meta) for element in part._dict.values()]
+    parts = (output, output.file_meta)
+    was = [element.is_raw for part in parts for element in elements_of(part).values()]
     output.save_as(tmp_path / "ours.dcm")
-    now = [element.is_raw for part in (output, output.file_meta) for element in part._dict.values()]
+    now = [element.is_raw for part in parts for element in elements_of(part).values()]
     assert now == was
     assert sum(now) > 60
