@@ -10,9 +10,7 @@
       ultrasound_regions: true
 """
 
-import re
 from pathlib import Path
-from textwrap import indent
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,12 +18,11 @@ from pydicom.datadict import tag_for_keyword
 
 from healthval.deid.policy import RegionRule
 from healthval.errors import UsageError, counted
-from healthval.files import parse_yaml
+from healthval.files import read_yaml_list
 
 _Pixel = Annotated[int, Field(ge=0, le=65535)]
 _Rectangle = tuple[_Pixel, _Pixel, _Pixel, _Pixel]
 _MAX_RULES: Final = 1000
-_DOCUMENT_START: Final = re.compile(r"\A((?:[ \t]*(?:#.*)?\r?\n)*)---[ \t]*$", re.MULTILINE)
 
 
 class _Rule(BaseModel):
@@ -47,21 +44,13 @@ def read_region_rules(path: str | Path) -> tuple[RegionRule, ...]:
         If the file is not a list of rules, a keyword is not in the DICOM dictionary, or a rule has
         rectangles without the Rows and Columns for which they were drawn.
     """
-    given = _parsed(path)
-    if not isinstance(given, list) or len(given) > _MAX_RULES:
-        raise UsageError(f"the region rules must be a list of at most {_MAX_RULES} rules")
+    what, remedy = "the file of region rules", "compare it with docs/deidentification.md"
+    given = read_yaml_list(path, what=what, remedy=remedy)
+    if len(given) > _MAX_RULES:
+        raise UsageError(
+            f"the file of region rules has {len(given)} rules; at most {_MAX_RULES} are read"
+        )
     return tuple(_rule(position, rule) for position, rule in enumerate(given))
-
-
-def _parsed(path: str | Path) -> Any:
-    """Parse the file; `parse_yaml` takes a mapping, so the list is indented as a field's value."""
-    remedy = "compare it with docs/deidentification.md"
-    try:
-        text = _DOCUMENT_START.sub(r"\1", Path(path).read_text(encoding="utf-8"))
-        what = "the file of region rules"
-        return parse_yaml(f"rules:\n{indent(text, ' ')}", what=what, remedy=remedy)["rules"]
-    except (OSError, UnicodeError, UsageError):  # its line number would be that of the mapping
-        raise UsageError(f"the region rules cannot be read as YAML; {remedy}") from None
 
 
 def _rule(position: int, given: Any) -> RegionRule:
