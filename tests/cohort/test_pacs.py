@@ -44,4 +44,9 @@ def test_store_search_retrieve_deidentify_compare():
     assert result["filtered"] == 1
     assert result["web_got"] == result["dimse_got"] == N_FILES
     for door in ("web", "dimse"):
-        assert result[door] == {"out": N_FILES, "same_pixel_bytes": N_FILES, "names": 0, "same_arrays": N_FILES}  # fmt: skip
+        assert result[door] == {
+            "out": N_FILES,
+            "same_pixel_bytes": N_FILES,
+            "names": 0,
+            "same_arrays": N_FILES,
+        }
