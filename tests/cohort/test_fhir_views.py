@@ -151,7 +151,7 @@ def test_where_keeps_what_is_true_and_drops_what_is_unknown():
 def test_collections_are_lists_only_where_declared():
     column = {"name": "given", "path": "name.given", "collection": True}
     assert rows(view({"column": [column]})) == [(["Ada", "B", "Addie"],), ([],)]
-    with pytest.raises(ViewError, match="column 'given' gives several values"):
+    with pytest.raises(ViewError, match="column 'given' has several values"):
         rows(view(columns(given="name.given")))
 
 
