@@ -72,9 +72,14 @@ def postgres():
         def run(program, *arguments):
             command = [str(programs / program), *arguments]
             done = subprocess.run(
-                command, user=user, cwd=folder, capture_output=True, timeout=60, check=False,
+                command,
+                user=user,
+                cwd=folder,
+                capture_output=True,
+                timeout=60,
+                check=False,
                 env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "HOME": folder},
-            )  # fmt: skip
+            )
             assert done.returncode == 0, done.stderr.decode()
 
         run("initdb", "-D", str(data), "-U", "site", "--auth=trust", "--no-sync", "-E", "UTF8")
