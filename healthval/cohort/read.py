@@ -59,7 +59,7 @@ def read_cohort(
     frames = run_views(fhir.views, refuse_conflicts(stream))
     cohort = _unlinked(frames, table, fhir, schema)
     for name in fhir.links:
-        cohort = _linked(cohort, name, frames[name], fhir.links[name], schema)
+        cohort = _linked(cohort, frames[name], fhir.links[name], view=name, schema=schema)
     return select_cases(cohort, eligibility)
 
 
@@ -89,19 +89,19 @@ def _without_links(
 
 
 def _linked(
-    cohort: Cohort, name: str, frame: pd.DataFrame, link: Link, schema: TableSchema
+    cohort: Cohort, frame: pd.DataFrame, link: Link, *, view: str, schema: TableSchema
 ) -> Cohort:
     """Link the rows of one view to the cases; rows without a key are left out."""
     keys = list(link.on.values())
     absent = [key for key in keys if key not in frame.columns]
     if absent:
-        raise CohortError(f"view '{name}' has no column '{absent[0]}' to link on; add it")
+        raise CohortError(f"view '{view}' has no column '{absent[0]}' to link on; add it")
     known = frame[frame[keys].notna().all(axis=1)]
     if known.empty:
-        raise CohortError(f"view '{name}' has no row that names a patient; check its 'where'")
+        raise CohortError(f"view '{view}' has no row that names a patient; check its 'where'")
     columns = {c: schema.columns[c] for c in frame.columns if c in schema.columns}
     ours = schema.model_copy(update={"columns": columns | {k: IdColumn(kind="id") for k in keys}})
-    return link_rows(cohort, check_frame(known, ours), ours, link, step=f"with_{name}")
+    return link_rows(cohort, check_frame(known, ours), ours, link, step=f"with_{view}")
 
 
 def _joined(table: pd.DataFrame, flat: pd.DataFrame, on: str, schema: TableSchema) -> Cohort:
@@ -112,7 +112,7 @@ def _joined(table: pd.DataFrame, flat: pd.DataFrame, on: str, schema: TableSchem
     found = key.isin(set(flat[on].dropna()))
     if not found.any():
         raise CohortError(
-            f"the resources contain none of the {counted(len(table), 'row')} of the table; "
+            f"none of {counted(len(table), 'row')} of the table is found among the resources; "
             f"check '{on}'"
         )
     wide = rows.assign(**{on: key}).merge(flat, on=on, how="left", sort=False)

@@ -159,7 +159,7 @@ def _pynetdicom() -> Any:
         import pynetdicom
         from pynetdicom import sop_class
     except ImportError:
-        raise CohortError("DIMSE needs the extra healthval[dicom]") from None
+        raise CohortError("DIMSE needs the extra healthval[dicom]; install it") from None
     del sop_class  # imported because `pynetdicom.sop_class` exists only then
     return pynetdicom
 

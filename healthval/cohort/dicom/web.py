@@ -39,7 +39,7 @@ class WebPacs:
         try:
             from dicomweb_client.api import DICOMwebClient
         except ImportError:
-            raise CohortError("DICOMweb needs the extra healthval[dicom]") from None
+            raise CohortError("DICOMweb needs the extra healthval[dicom]; install it") from None
         self._client = DICOMwebClient(url=url, session=session)
 
     def search(self, filters: Mapping[str, str]) -> Iterator[Study]:

@@ -322,7 +322,10 @@ def refusal(answer: httpx.Response) -> str:
 
 def _matches(page: dict[str, Any], resource: str, number: int) -> Iterator[dict[str, Any]]:
     if page.get("resourceType") != "Bundle" or page.get("type", "searchset") != "searchset":
-        raise CohortError(f"search page {number} is not a search set; the chain of pages is broken")
+        raise CohortError(
+            f"search page {number} is not a search set: the chain of pages is broken; "
+            "ask the server's operator"
+        )
     for at, entry in enumerate(page.get("entry") or [], 1):
         found = entry.get("resource") if isinstance(entry, dict) else None
         if isinstance(found, dict) and found.get("resourceType") == "OperationOutcome":
@@ -338,6 +341,9 @@ def _link(page: dict[str, Any]) -> str | None:
     for link in page.get("link") or []:
         if isinstance(link, dict) and link.get("relation") == "next":
             if not isinstance(link.get("url"), str):
-                raise CohortError("the next search page has no address; the chain is broken")
+                raise CohortError(
+                    "the next search page has no address: the chain of pages is broken; "
+                    "ask the server's operator"
+                )
             return str(link["url"])
     return None
