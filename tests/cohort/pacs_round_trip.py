@@ -1,4 +1,4 @@
-"""Run inside a network namespace of its own: store, search, retrieve, de-identify, compare.
+"""Run inside a separate network namespace: store, search, retrieve, de-identify, compare.
 
 Prints one line of JSON. Orthanc's bind option did not keep it on loopback, the namespace does.
 """

@@ -1,4 +1,4 @@
-"""Resources come from files one at a time; what is wrong is counted and located, not quoted."""
+"""Resources are read one at a time; errors are counted and located, never quoted."""
 
 import gzip
 import json

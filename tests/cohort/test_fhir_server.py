@@ -1,4 +1,4 @@
-"""Search and Bulk Data against a strict server of our own on loopback."""
+"""Search and Bulk Data against a strict test server on loopback."""
 
 import json
 import logging
@@ -28,7 +28,7 @@ FHIR = "application/fhir+json"
 
 
 class Protocol(BaseHTTPRequestHandler):
-    """Answers as the specifications say, and 400 to whoever does not ask as they say."""
+    """Answers by the specifications, and 400 to a request that does not follow them."""
 
     protocol_version = "HTTP/1.1"
 
@@ -77,7 +77,7 @@ class Protocol(BaseHTTPRequestHandler):
 
 
 class Stub:
-    """State of the server: keys it knows, tokens it gave, faults it is told to have."""
+    """State of the server: known keys, issued tokens, simulated faults."""
 
     def __init__(self, url, public_key, algorithm):
         self.url, self.public_key, self.algorithm = url, public_key, algorithm
@@ -250,7 +250,9 @@ def test_a_token_is_renewed_when_it_ends_and_when_it_is_refused(stub, server):
     before, stub.uses, stub.lifetime = len(stub.jtis), 1000, 25
     server.auth.forget()
     list(server.search("Patient"))
-    assert len(stub.jtis) == before + 3  # it ends within the reserve, so every page buys one
+    assert (
+        len(stub.jtis) == before + 3
+    )  # it expires within the renewal time, so every page requests one
 
 
 def test_a_busy_server_is_given_the_time_it_asks_for(stub, server):
@@ -315,7 +317,7 @@ def test_addresses_without_encryption_are_refused(base):
         FhirServer(base=base)
 
 
-def test_nobody_answering_is_said_so():
+def test_a_server_that_does_not_answer_is_reported():
     with httpx.Client(timeout=2.0) as http:
         server = FhirServer(base="http://127.0.0.1:9", http=http)
         assert "does not answer" in refused(lambda: list(server.search("Patient")))

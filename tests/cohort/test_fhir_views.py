@@ -1,4 +1,4 @@
-"""Views flatten resources as the SQL on FHIR v2 processing model says, and nothing unnamed gets out."""
+"""Views follow the processing model of SQL on FHIR v2, and only named columns are in the result."""
 
 import copy
 import json

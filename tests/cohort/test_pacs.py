@@ -1,4 +1,4 @@
-"""A real PACS: what it stored comes back through both doors, bit for bit, and without names."""
+"""A real PACS: retrieved files have the stored pixels, and no names once de-identified."""
 
 import json
 import os
@@ -14,7 +14,7 @@ N_FILES = 5
 
 
 def namespace():
-    """Command that gives a child its own network and process namespace, which ends with it."""
+    """Command that runs a child in a separate network and process namespace."""
     flags = ["--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
     return ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), *flags]
 

@@ -1,4 +1,4 @@
-"""A query reads from SQLite and from a real PostgreSQL, changes nothing and shows no password."""
+"""A query reads from SQLite and from a real PostgreSQL, leaves them unchanged and hides the password."""
 
 import os
 import shutil
@@ -57,7 +57,7 @@ def postgres_programs():
 
 @pytest.fixture(scope="module")
 def postgres():
-    """Run a cluster of its own on a unix socket, owned by an unprivileged user."""
+    """Run a separate cluster on a unix socket, owned by an unprivileged user."""
     programs = postgres_programs()
     if programs is None:
         pytest.skip("PostgreSQL is not installed")

@@ -1,4 +1,4 @@
-"""A table is read by its declaration only, and what does not fit is counted, never quoted."""
+"""A table is read by its declaration only; values that do not fit are counted, never quoted."""
 
 import gzip
 import traceback
@@ -418,9 +418,9 @@ CELLS = st.sampled_from(
 def test_no_cell_crashes_the_reading_or_is_quoted(column, cells):
     frame = table()
     frame[column] = pd.Series(cells, dtype=object)
-    said = ""
+    message = ""
     try:
         read_table(frame, schema())
     except CohortError as error:
-        said = "".join(traceback.format_exception(error))
-    assert CANARY not in said
+        message = "".join(traceback.format_exception(error))
+    assert CANARY not in message

@@ -1,4 +1,4 @@
-"""`healthval init`: a plan to fill in, the notebooks beside it, nothing overwritten or disclosed."""
+"""`healthval init`: a plan to fill in and its notebooks; files are not overwritten, values not disclosed."""
 
 import json
 

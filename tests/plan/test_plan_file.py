@@ -1,4 +1,4 @@
-"""The plan: closed, hashed, and refused without quoting what was wrong in it."""
+"""The plan: closed, hashed, and refused without quoting a value."""
 
 from pathlib import Path
 from typing import get_args

@@ -1,4 +1,4 @@
-"""The plan's JSON Schema is the one that is published, and says what the plan says."""
+"""The published JSON Schema is that of the plan, and refuses the same values."""
 
 import json
 from pathlib import Path
