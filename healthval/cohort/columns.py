@@ -186,14 +186,9 @@ def _read_zip(name: str, _: Any, values: pd.Series) -> pd.Series:
 def _read_category(name: str, column: CategoryColumn, values: pd.Series) -> pd.Series:
     names = {plain_token(source): level for source, level in column.names.items()}
     text = as_text(values, keep=frozenset(names))
-    found = text.map(lambda t: names.get(plain_token(t)), na_action="ignore").astype(object)
-    refuse_rows(
-        text.notna() & found.isna(),
-        name,
-        "are outside the declared levels",
-        "add the level or map it",
-    )
-    return found.where(found.notna(), None)
+    found = text.map(lambda t: names.get(plain_token(t)), na_action="ignore")
+    problem, remedy = "are outside the declared levels", "add the level or map it"
+    return _all_declared(name, text, found, problem=problem, remedy=remedy)
 
 
 def _read_label(name: str, column: LabelColumn, values: pd.Series) -> pd.Series:
@@ -204,13 +199,18 @@ def _read_label(name: str, column: LabelColumn, values: pd.Series) -> pd.Series:
     }
     declared = {str(v).strip() for v in (*column.positive, *column.negative, *column.indeterminate)}
     text = as_text(values, keep=frozenset(declared))
-    found = text.map(lambda t: verdicts.get(label_token(t)), na_action="ignore").astype(object)
-    refuse_rows(
-        text.notna() & found.isna(),
-        name,
-        "are outside the declared label values",
-        "list them as positive, negative or indeterminate; leave unknown ones empty",
-    )
+    found = text.map(lambda t: verdicts.get(label_token(t)), na_action="ignore")
+    problem = "are outside the declared label values"
+    remedy = "list them as positive, negative or indeterminate; leave unknown ones empty"
+    return _all_declared(name, text, found, problem=problem, remedy=remedy)
+
+
+def _all_declared(
+    name: str, text: pd.Series, found: pd.Series, *, problem: str, remedy: str
+) -> pd.Series:
+    """Return the declared words found for a text; refuse texts without one."""
+    found = found.astype(object)
+    refuse_rows(text.notna() & found.isna(), name, problem, remedy)
     return found.where(found.notna(), None)
 
 
