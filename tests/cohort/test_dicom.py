@@ -3,6 +3,7 @@
 import gc
 import json
 import logging
+import os
 import shutil
 import threading
 import traceback
@@ -15,9 +16,9 @@ import pytest
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
-from healthval.cohort.dicom.dimse import DimsePacs
-from healthval.cohort.dicom.folder import read_folder, silenced, staged_path
-from healthval.cohort.dicom.web import WebPacs
+from healthval import cohort
+from healthval.cohort.dicom import DimsePacs, WebPacs, read_folder
+from healthval.cohort.dicom.folder import quiet_pacs, staged_path
 from healthval.errors import CohortError
 
 CANARY = "Canary9c1f"
@@ -109,8 +110,19 @@ def test_dicomweb_streams_what_the_folder_would_hold(tmp_path, web, originals):
     for one in got:
         assert pydicom.dcmread(one.path).PixelData == originals[one.instance].PixelData
         assert one.path == staged_path(tmp_path / "stage", one.instance)
-        assert one.path.stat().st_mode & 0o077 == 0
+        if os.name != "nt":
+            assert one.path.stat().st_mode & 0o077 == 0
     assert all("transfer-syntax=*" in accepted for accepted in web.accepted)
+
+
+def test_a_retrieval_deletes_the_unfinished_file_of_an_interrupted_one(tmp_path, web, originals):
+    pacs = WebPacs(f"http://127.0.0.1:{web.server_port}")
+    studies = [d.StudyInstanceUID for d in originals.values()]
+    for _ in range(2):
+        (tmp_path / f".{'0' * 32}.dcm.{'1' * 16}").write_bytes(b"half a file")
+        assert len(list(pacs.retrieve(studies, tmp_path))) == len(originals)
+        found = read_folder(tmp_path)
+        assert (len(found.instances), found.n_unreadable) == (len(originals), 0)
 
 
 def test_a_broken_dicomweb_server_names_nobody(tmp_path, web, caplog):
@@ -141,7 +153,10 @@ def dimse(originals):
             if wanted in ("", dataset.StudyInstanceUID):
                 answer = Dataset()
                 answer.QueryRetrieveLevel = "STUDY"
-                answer.PatientID, answer.StudyInstanceUID = dataset.PatientID, dataset.StudyInstanceUID  # fmt: skip
+                answer.PatientID, answer.StudyInstanceUID = (
+                    dataset.PatientID,
+                    dataset.StudyInstanceUID,
+                )
                 answer.NumberOfStudyRelatedInstances = 1
                 if "SOPClassesInStudy" in event.identifier:
                     answer.SOPClassesInStudy = dataset.SOPClassUID
@@ -162,7 +177,9 @@ def dimse(originals):
     entity.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
     entity.add_supported_context(StudyRootQueryRetrieveInformationModelGet)
     for context in net.StoragePresentationContexts:
-        entity.add_supported_context(context.abstract_syntax, net.ALL_TRANSFER_SYNTAXES, scu_role=True, scp_role=True)  # fmt: skip
+        entity.add_supported_context(
+            context.abstract_syntax, net.ALL_TRANSFER_SYNTAXES, scu_role=True, scp_role=True
+        )
     handlers = [(net.evt.EVT_C_FIND, find), (net.evt.EVT_C_GET, get)]
     server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
     pacs = DimsePacs("127.0.0.1", server.socket.getsockname()[1], "PACS")
@@ -190,7 +207,9 @@ def test_dimse_gets_what_the_folder_would_hold(tmp_path, dimse, originals):
     for one in got:
         after = pydicom.dcmread(one.path)
         assert after.PixelData == originals[one.instance].PixelData
-        assert after.file_meta.TransferSyntaxUID == originals[one.instance].file_meta.TransferSyntaxUID  # fmt: skip
+        assert (
+            after.file_meta.TransferSyntaxUID == originals[one.instance].file_meta.TransferSyntaxUID
+        )
 
 
 def test_a_failing_dimse_pacs_names_nobody(tmp_path, dimse, originals, caplog):
@@ -211,7 +230,13 @@ def test_a_failing_dimse_pacs_names_nobody(tmp_path, dimse, originals, caplog):
         assert CANARY not in shown + caplog.text
 
 
-def test_silence_ends():
-    with silenced():
-        assert not logging.getLogger("pydicom.pixels").isEnabledFor(logging.CRITICAL)
-    assert logging.getLogger("pydicom.pixels").isEnabledFor(logging.CRITICAL)
+@pytest.mark.parametrize("name", ["pydicom.pixels", "pynetdicom.ae", "dicomweb_client", "urllib3"])
+def test_silence_ends(name):
+    with quiet_pacs():
+        assert not logging.getLogger(name).isEnabledFor(logging.CRITICAL)
+    assert logging.getLogger(name).isEnabledFor(logging.CRITICAL)
+
+
+def test_the_room_exports_its_sources_lazily():
+    assert cohort.read_folder is read_folder
+    assert (cohort.WebPacs, cohort.DimsePacs) == (WebPacs, DimsePacs)

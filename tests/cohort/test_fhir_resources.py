@@ -1,4 +1,4 @@
-"""Resources come from files one at a time; what is wrong is counted and located, not quoted."""
+"""Resources are read one at a time; errors are counted and located, never quoted."""
 
 import gzip
 import json
@@ -169,7 +169,7 @@ def test_broken_input_is_refused_with_its_place(tmp_path, name):
 def test_file_names_are_not_quoted(tmp_path):
     (tmp_path / f"{CANARY}.ndjson").write_text("{")
     assert "file 1 of 1" in refused(tmp_path)
-    assert "no FHIR files" in refused(tmp_path / CANARY)
+    assert "no FHIR file found" in refused(tmp_path / CANARY)
 
 
 def test_contained_chains_without_circle_are_fine():

@@ -1,4 +1,4 @@
-"""Views flatten resources as the SQL on FHIR v2 processing model says, and nothing unnamed gets out."""
+"""Views follow the processing model of SQL on FHIR v2, and only named columns are in the result."""
 
 import copy
 import json
@@ -151,7 +151,7 @@ def test_where_keeps_what_is_true_and_drops_what_is_unknown():
 def test_collections_are_lists_only_where_declared():
     column = {"name": "given", "path": "name.given", "collection": True}
     assert rows(view({"column": [column]})) == [(["Ada", "B", "Addie"],), ([],)]
-    with pytest.raises(ViewError, match="column 'given' gives several values"):
+    with pytest.raises(ViewError, match="column 'given' has several values"):
         rows(view(columns(given="name.given")))
 
 
