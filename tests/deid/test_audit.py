@@ -16,8 +16,8 @@ from pydicom.tag import BaseTag
 from healthval.deid import Leak, Policy, Secret, audit, deidentify
 from healthval.deid.audit.patterns import ORDINARY
 from healthval.deid.audit.sources import encode
-from healthval.pydicom_internals import quiet
 from healthval.errors import HealthvalError
+from healthval.pydicom_internals import quiet
 
 SECRET = Secret(bytes(range(32)))
 SYNTAXES = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99")  # fmt: skip
