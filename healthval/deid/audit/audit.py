@@ -98,7 +98,7 @@ class _Retained:
     def searched_dates(self) -> tuple[str, ...]:
         """VRs of dates in which a date of the source is a leak.
 
-        None if dates were shifted: a shifted date equals another one by chance.
+        Empty if dates were shifted, because a shifted date may equal another date by chance.
         """
         return () if self.dates == "MODIFIED" else ("DA", "DT")
 
