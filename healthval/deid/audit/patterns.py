@@ -96,11 +96,9 @@ def pattern_set(found: Identifiers, codecs: tuple[str, ...], *, keeps_dates: boo
             forms += [*_name_patterns(kind, value, codecs)] if kind != "id" else []
             patterns |= dict.fromkeys(forms)
             short |= set() if forms else {value}
-    dates, births = (
-        (frozenset[str](), found.births - found.study)
-        if keeps_dates
-        else (found.dates, found.births)
-    )
+    dates, births = found.dates, found.births
+    if keeps_dates:
+        dates, births = frozenset(), births - found.study
     patterns |= dict.fromkeys(_date_pattern("date", day) for day in dates)
     patterns |= dict.fromkeys(_date_pattern("birth date", day) for day in births)
     by_required: dict[bytes, set[bytes]] = {}

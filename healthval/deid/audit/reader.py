@@ -147,7 +147,7 @@ class Reader:
                 if tag == CHARSET:
                     charset = bytes(data[value:at])
                 if only is None or vr in NAMES_AND_DATES or tag in only:
-                    elements.append(Element((*path, tag), vr, value, at, charset=charset))
+                    elements.append(Element._make(((*path, tag), vr, value, at, charset)))
                 if vr == "UN" and data[value : value + 4] in ITEMS and len(path) < _MAX_UNKNOWN:
                     self._read_unknown(value, at, Level((*path, tag), charset=charset))
         if path and at < end and self.stopped is None:  # too short for an element
