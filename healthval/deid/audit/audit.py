@@ -3,8 +3,8 @@
 The identifiers are the source's names, ids, accession numbers and dates, and further words from
 the operator. The search covers all bytes of the output, each word of a name, any case, order and
 separator, the usual spellings, ids without leading zeros, and the character sets of the file. A
-quick search in the bytes is first. Only after a hit the values are searched one by one, so that
-a name is told apart from a chance match inside a number.
+quick search of the bytes runs first. If it has a hit, each value is searched, to distinguish a name
+from a chance match inside a number.
 """
 
 import re

@@ -176,7 +176,7 @@ def _word_pattern(
 
 
 def _word_regex(spelled: str) -> str:
-    """Match a word inside a longer run of letters only if it is CJK, or too long for chance."""
+    """Match CJK words and words of five letters or more also inside a longer run of letters."""
     if is_cjk(spelled):
         return re.escape(spelled)
     if len(spelled) < 5:
