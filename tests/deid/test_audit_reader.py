@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from healthval.deid.audit.reader import Reader
+from healthval.deid.audit.reader import Level, Reader
 
 
 def element(tag, vr, value, size=None):
@@ -21,6 +21,6 @@ def element(tag, vr, value, size=None):
     ids=["pixels of a short VR", "value cut short", "head cut short"],
 )
 def test_some_values_and_all_end_alike(data):
-    few, every = (Reader(data, implicit=False, little=True, only=o) for o in (frozenset(), None))
+    few, every = (Reader(data, Level(), little=True, only=o) for o in (frozenset(), None))
     assert (few.pixels, few.stopped) == (every.pixels, every.stopped)
     assert (every.pixels, every.stopped) != (None, None)
