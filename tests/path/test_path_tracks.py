@@ -429,7 +429,7 @@ def test_films_that_do_not_fit_are_refused_and_nothing_is_sent(house, enter, tmp
 def test_a_plan_with_images_needs_their_folder(house, enter):
     plan = plan_of("imaging")
     site, client = enter(plan)
-    with pytest.raises(CohortError, match="name their folder"):
+    with pytest.raises(CohortError, match="give their folder"):
         evaluate(plan, read(house[0] / "site", plan), client, site=site)
     assert not payloads(site)
 
@@ -439,8 +439,8 @@ def test_plan_and_model_must_agree_on_inputs_images_and_modalities(house, enter)
     images = plan_of("imaging").images
     for change, place in (
         ({"images": None}, "differ in images"),
-        ({"inputs": ("age",)}, "names 1 inputs"),
-        ({"images": images.model_copy(update={"modalities": ("MG",)})}, "1 modalities"),
+        ({"inputs": ("age",)}, "names 1 input, "),
+        ({"images": images.model_copy(update={"modalities": ("MG",)})}, "1 modality "),
     ):
         plan = plan_of("imaging", **change)
         site, client = enter(plan)
