@@ -1,9 +1,9 @@
 """Pure statistics: every number with an interval."""
 
 from healthval.errors import MissingPredictionError, SingleClassError
-from healthval.metrics.agreement import reader_agreement
-from healthval.metrics.auroc import auroc, average_precision
-from healthval.metrics.calibration.binned import (
+from healthval.metrics.agreement import cohen_kappa, reader_agreement
+from healthval.metrics.auroc import auroc, average_precision, partial_auroc
+from healthval.metrics.calibration.curves import (
     HosmerLemeshow,
     expected_calibration_error,
     hosmer_lemeshow,
@@ -13,7 +13,6 @@ from healthval.metrics.calibration.recalibration import Update, recalibrate
 from healthval.metrics.comparison import (
     Comparison,
     PairedAccuracy,
-    cohen_kappa,
     compare_auroc,
     compare_auroc_unpaired,
     mcnemar,
@@ -41,7 +40,6 @@ from healthval.metrics.outcomes.segmentation import (
     segmentation,
 )
 from healthval.metrics.outcomes.survival import SurvivalMetrics, concordance, survival
-from healthval.metrics.partial import partial_auroc
 from healthval.metrics.planning import (
     Action,
     Precision,

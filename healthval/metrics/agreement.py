@@ -1,5 +1,7 @@
 """Agreement of readers of the reference standard: Cohen's kappa for two, Fleiss' for more."""
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,11 +9,19 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm
 
 from healthval.errors import MetricError
-from healthval.metrics.columns import check_rows, is_missing, label_key, read_array
-from healthval.metrics.comparison import cohen_kappa
 from healthval.metrics.estimate import Estimate, not_estimable
-from healthval.metrics.inputs import Floats, read_cluster
-from healthval.metrics.intervals.analytic import check_level
+from healthval.metrics.inputs import (
+    Floats,
+    Ints,
+    check_rows,
+    is_missing,
+    label_key,
+    read_array,
+    read_cluster,
+    read_flag,
+    read_whole,
+)
+from healthval.metrics.intervals.analytic import Sample, check_level
 from healthval.metrics.logistic import total_variance
 
 
@@ -87,3 +97,86 @@ def _fleiss(counts: Floats, r: int) -> tuple[float, Floats]:
     observed = float(agreement.mean())
     slope = (agreement - observed) * (1 - chance) - (1 - observed) * chance_of_case
     return (observed - chance) / (1 - chance), slope / (1 - chance) ** 2
+
+
+def cohen_kappa(
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    quadratic: bool = False,
+    cluster: ArrayLike | None = None,
+    level: float = 0.95,
+) -> Estimate:
+    """Agreement of two classifications beyond chance; quadratic weights for ordered classes.
+
+    Parameters
+    ----------
+    a, b : class codes 0, 1, 2, ..., shape (n_cases,)
+    quadratic : weight disagreement by the squared distance of the codes
+    cluster : patient of each case
+
+    Raises
+    ------
+    MetricError
+        If the codes are not whole numbers from 0, or the lengths differ.
+
+    References
+    ----------
+    Cohen 1960, 1968; standard error of Fleiss, Cohen and Everitt 1969 Psychol Bull 72:323, which
+    with clusters is summed per patient.
+
+    Examples
+    --------
+    >>> print(f"{cohen_kappa([0, 0, 1, 1], [0, 1, 1, 1]).value:.2f}")
+    0.50
+    """
+    quadratic = read_flag(quadratic, "quadratic")
+    check_rows(a, b, cluster=cluster)
+    cell, size = _agreement_cells(a, b)
+    table = np.bincount(cell, minlength=size * size).reshape(size, size)
+    patients = None if cluster is None else (cell, read_cluster(cluster, cell.size))
+    return kappa_of(table, quadratic=quadratic, level=level, patients=patients)
+
+
+def _agreement_cells(a: ArrayLike, b: ArrayLike) -> tuple[Ints, int]:
+    """Cell of each case in the table of a (rows) by b (columns), and the number of classes."""
+    first, second = read_whole(a, "a"), read_whole(b, "b")
+    if first.size != second.size or first.size == 0:
+        raise MetricError("give two equally long lists of class codes 0, 1, 2, ...")
+    if min(first.min(), second.min()) < 0 or max(first.max(), second.max()) > 1000:
+        raise MetricError("class codes must run from 0 and stay below 1000")
+    size = int(max(first.max(), second.max())) + 1
+    return first * size + second, size
+
+
+def kappa_of(
+    table: Ints, *, quadratic: bool, level: float = 0.95, patients: tuple[Ints, Ints] | None = None
+) -> Estimate:
+    """`cohen_kappa` of a table of counts; `patients` gives the cell and the patient of each case."""
+    n, size = int(table.sum()), len(table)
+    sample = Sample(n, n, level)
+    apart = np.subtract.outer(np.arange(size), np.arange(size))
+    w = 1 - (apart / max(size - 1, 1)) ** 2 if quadratic else (apart == 0).astype(float)
+    p = table / n
+    rows, columns = p.sum(axis=1), p.sum(axis=0)
+    observed, chance = float((w * p).sum()), float((w * np.outer(rows, columns)).sum())
+    method = "fleiss quadratic" if quadratic else "fleiss"
+    if chance == 1:
+        return sample.none("both readers use a single class", method)
+    kappa = (observed - chance) / (1 - chance)
+    expected = (w @ columns)[:, None] + (rows @ w)[None, :]
+    parts, mean = w - expected * (1 - kappa), kappa - chance * (1 - kappa)
+    variance = (float((p * parts**2).sum()) - mean**2) / (n * (1 - chance) ** 2)
+    if patients is not None:
+        cell, cluster = patients
+        method = f"{method} (cluster-robust)"
+        if np.unique(cluster).size < 2:
+            return sample.none("fewer than two patients", method)
+        scaled = (parts - mean).ravel() / (n * (1 - chance))
+        variance = total_variance(scaled[cell], cluster)
+    return _within_one(sample.wald(kappa, math.sqrt(max(variance, 0.0)), method))
+
+
+def _within_one(estimate: Estimate) -> Estimate:
+    lo, hi = estimate.lo or 0.0, estimate.hi or 0.0
+    return replace(estimate, lo=max(lo, -1.0), hi=min(hi, 1.0))

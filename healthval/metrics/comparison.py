@@ -1,19 +1,25 @@
 """Two scores or two readers over the same cases, or one score in two groups of cases."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
 from healthval.metrics.auroc import auroc_of, check_both_classes, warn_if_inverted
-from healthval.metrics.columns import check_rows, read_whole
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Cases, Floats, Ints, read_cases, read_cluster, read_reference
+from healthval.metrics.inputs import (
+    Cases,
+    Floats,
+    Ints,
+    check_rows,
+    read_cases,
+    read_cluster,
+    read_reference,
+)
 from healthval.metrics.intervals.analytic import Sample, two_sided_p
 from healthval.metrics.logistic import dot, per_cluster, total_variance
-from healthval.metrics.parameters import read_flag
 from healthval.metrics.ranking.delong import (
     Placements,
     delong_covariance,
@@ -275,86 +281,3 @@ def _clustered_mcnemar(gain: Floats, cluster: Ints, sample: Sample) -> PairedAcc
         return PairedAccuracy(only_a, only_b, estimate, None, 1.0, None)
     chi2 = float(gain.sum()) ** 2 / spread
     return PairedAccuracy(only_a, only_b, estimate, chi2, two_sided_p(math.sqrt(chi2)), None)
-
-
-def cohen_kappa(
-    a: ArrayLike,
-    b: ArrayLike,
-    *,
-    quadratic: bool = False,
-    cluster: ArrayLike | None = None,
-    level: float = 0.95,
-) -> Estimate:
-    """Agreement of two classifications beyond chance; quadratic weights for ordered classes.
-
-    Parameters
-    ----------
-    a, b : class codes 0, 1, 2, ..., shape (n_cases,)
-    quadratic : weight disagreement by the squared distance of the codes
-    cluster : patient of each case
-
-    Raises
-    ------
-    MetricError
-        If the codes are not whole numbers from 0, or the lengths differ.
-
-    References
-    ----------
-    Cohen 1960, 1968; standard error of Fleiss, Cohen and Everitt 1969 Psychol Bull 72:323, which
-    with clusters is summed per patient.
-
-    Examples
-    --------
-    >>> print(f"{cohen_kappa([0, 0, 1, 1], [0, 1, 1, 1]).value:.2f}")
-    0.50
-    """
-    quadratic = read_flag(quadratic, "quadratic")
-    check_rows(a, b, cluster=cluster)
-    cell, size = _agreement_cells(a, b)
-    table = np.bincount(cell, minlength=size * size).reshape(size, size)
-    patients = None if cluster is None else (cell, read_cluster(cluster, cell.size))
-    return kappa_of(table, quadratic=quadratic, level=level, patients=patients)
-
-
-def _agreement_cells(a: ArrayLike, b: ArrayLike) -> tuple[Ints, int]:
-    """Cell of each case in the table of a (rows) by b (columns), and the number of classes."""
-    first, second = read_whole(a, "a"), read_whole(b, "b")
-    if first.size != second.size or first.size == 0:
-        raise MetricError("give two equally long lists of class codes 0, 1, 2, ...")
-    if min(first.min(), second.min()) < 0 or max(first.max(), second.max()) > 1000:
-        raise MetricError("class codes must run from 0 and stay below 1000")
-    size = int(max(first.max(), second.max())) + 1
-    return first * size + second, size
-
-
-def kappa_of(
-    table: Ints, *, quadratic: bool, level: float = 0.95, patients: tuple[Ints, Ints] | None = None
-) -> Estimate:
-    """`cohen_kappa` of a table of counts; `patients` gives the cell and the patient of each case."""
-    n, size = int(table.sum()), len(table)
-    sample = Sample(n, n, level)
-    apart = np.subtract.outer(np.arange(size), np.arange(size))
-    w = 1 - (apart / max(size - 1, 1)) ** 2 if quadratic else (apart == 0).astype(float)
-    p = table / n
-    rows, columns = p.sum(axis=1), p.sum(axis=0)
-    observed, chance = float((w * p).sum()), float((w * np.outer(rows, columns)).sum())
-    method = "fleiss quadratic" if quadratic else "fleiss"
-    if chance == 1:
-        return sample.none("both readers use a single class", method)
-    kappa = (observed - chance) / (1 - chance)
-    expected = (w @ columns)[:, None] + (rows @ w)[None, :]
-    parts, mean = w - expected * (1 - kappa), kappa - chance * (1 - kappa)
-    variance = (float((p * parts**2).sum()) - mean**2) / (n * (1 - chance) ** 2)
-    if patients is not None:
-        cell, cluster = patients
-        method = f"{method} (cluster-robust)"
-        if np.unique(cluster).size < 2:
-            return sample.none("fewer than two patients", method)
-        scaled = (parts - mean).ravel() / (n * (1 - chance))
-        variance = total_variance(scaled[cell], cluster)
-    return _within_one(sample.wald(kappa, math.sqrt(max(variance, 0.0)), method))
-
-
-def _within_one(estimate: Estimate) -> Estimate:
-    lo, hi = estimate.lo or 0.0, estimate.hi or 0.0
-    return replace(estimate, lo=max(lo, -1.0), hi=min(hi, 1.0))

@@ -6,11 +6,19 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
+from healthval.contracts.proportions import expit
 from healthval.errors import MetricError
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Floats, Ints, read_probability_cases
-from healthval.metrics.intervals.analytic import Interval, Sample, expit, proportion, ratio
-from healthval.metrics.parameters import check_choice, check_kind, read_count, read_number
+from healthval.metrics.inputs import (
+    Floats,
+    Ints,
+    check_choice,
+    check_kind,
+    read_count,
+    read_number,
+    read_probability_cases,
+)
+from healthval.metrics.intervals.analytic import Interval, Sample, proportion, ratio
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,9 @@ from healthval.metrics.auroc import (
 from healthval.metrics.calibration.measures import calibration_of
 from healthval.metrics.confusion import check_threshold, count_cells
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Cases, read_cases, read_probability_cases
+from healthval.metrics.inputs import Cases, read_cases, read_one_or_more, read_probability_cases
 from healthval.metrics.intervals.analytic import Bootstrap, Sample, clustered_proportion, proportion
 from healthval.metrics.net_benefit import net_benefit_at, net_benefit_of
-from healthval.metrics.parameters import read_one_or_more
 from healthval.metrics.ranking.table import RankTable
 from healthval.metrics.result import Evaluation, ScoreHistogram, ThresholdResult
 from healthval.metrics.subgroups.levels import by_level, read_groups

@@ -7,13 +7,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from healthval.errors import MetricError
-from healthval.metrics.columns import check_rows, missing_rows, read_column
 from healthval.metrics.confusion import check_threshold
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import (
     Bools,
     Floats,
     check_probabilities,
+    check_rows,
+    missing_rows,
+    read_column,
     read_reference,
     read_scores,
 )

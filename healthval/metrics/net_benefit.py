@@ -9,11 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from healthval.errors import MetricError
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Cases, Floats, Ints, read_probability_cases
+from healthval.metrics.inputs import Cases, Floats, Ints, read_one_or_more, read_probability_cases
 from healthval.metrics.intervals.analytic import Bootstrap, Sample, quantiles, read_plan
 from healthval.metrics.intervals.resampling import canonical, patient_weights
 from healthval.metrics.logistic import dot, per_cluster
-from healthval.metrics.parameters import read_one_or_more
 from healthval.metrics.ranking.table import RankTable
 
 

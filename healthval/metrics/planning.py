@@ -8,9 +8,8 @@ import numpy as np
 from scipy.special import bdtr
 
 from healthval.errors import MetricError
-from healthval.metrics.columns import read_numbers
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.parameters import check_kind, read_count, read_flag, read_number
+from healthval.metrics.inputs import check_kind, read_count, read_flag, read_number, read_numbers
 from healthval.metrics.result import Evaluation
 
 Z = 1.96  # as printed in the source, so that published sizes are met

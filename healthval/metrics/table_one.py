@@ -1,22 +1,25 @@
 """Table 1: who the cases are, overall and by reference standard (STARD 2015, items 20 and 21)."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from healthval.errors import MetricError
-from healthval.metrics.columns import (
+from healthval.metrics.inputs import (
+    Bools,
+    Floats,
+    check_kind,
     check_rows,
     is_missing,
     is_numeric,
     missing_rows,
     read_column,
     read_numbers,
+    read_reference,
 )
-from healthval.metrics.inputs import Bools, Floats, read_reference
-from healthval.metrics.parameters import check_kind
 from healthval.metrics.result import TableOne
 
 
@@ -76,18 +79,21 @@ def _number(name: str, values: Floats, events: Bools) -> Iterator[TableOne]:
     known = np.isfinite(values)
     if known.any():
         sd = float(np.std(values[known], ddof=1)) if known.sum() > 1 else None
-        counts = _counts(known, events)
-        yield TableOne(name, "mean", *counts, mean=float(np.mean(values[known])), sd=sd)
+        yield replace(
+            _counts(name, "mean", known, events), mean=float(np.mean(values[known])), sd=sd
+        )
     if not known.all():
-        yield TableOne(name, "missing", *_counts(~known, events))
+        yield _counts(name, "missing", ~known, events)
 
 
 def _levels(name: str, values: NDArray[Any], events: Bools) -> Iterator[TableOne]:
     text = np.array(["missing" if is_missing(v) else str(v) for v in values.tolist()])
     for level in np.unique(text):
-        yield TableOne(name, str(level), *_counts(text == level, events))
+        yield _counts(name, str(level), text == level, events)
 
 
-def _counts(chosen: Bools, events: Bools) -> tuple[int, int, int]:
-    both = int(np.count_nonzero(chosen & events))
-    return int(np.count_nonzero(chosen)), both, int(np.count_nonzero(chosen)) - both
+def _counts(name: str, level: str, chosen: Bools, events: Bools) -> TableOne:
+    overall, both = int(np.count_nonzero(chosen)), int(np.count_nonzero(chosen & events))
+    return TableOne(
+        variable=name, level=level, overall=overall, events=both, non_events=overall - both
+    )

@@ -24,10 +24,14 @@ P = np.round(RNG.uniform(0.05, 0.95, N), 3)
 Y = (RNG.uniform(size=N) < P).astype(int)
 TIME = np.round(RNG.exponential(5, N), 2)
 OWN = np.arange(N)
-CELLS = hm.Confusion(20, 3, 5, 40)
+CELLS = hm.Confusion(tp=20, fp=3, fn=5, tn=40)
 MASK = np.eye(6, dtype=bool)
 FEW = hm.Bootstrap(20)
-OUTLINED = [hm.SegmentedCase(0.8, 0.7, 2.0, 0.9, False, False)] * 3
+OUTLINED = [
+    hm.SegmentedCase(
+        dice=0.8, iou=0.7, hd95=2.0, nsd=0.9, reference_empty=False, prediction_empty=False
+    )
+] * 3
 
 # A usable call of each public function, every parameter given. A new function must join.
 CALLS = {
@@ -249,7 +253,7 @@ def test_rows_of_the_risks_at_several_horizons_are_those_of_the_times():
 
 def test_cells_hold_counted_patients_or_none():
     with pytest.raises(MetricError, match="patients must be") as caught:
-        hm.Confusion(20, 3, 5, 40, PLANTED)
+        hm.Confusion(tp=20, fp=3, fn=5, tn=40, patients=PLANTED)
     assert PLANTED not in str(caught.value)
 
 
@@ -374,7 +378,11 @@ def test_counts_of_any_integer_type_are_the_same_and_reach_json():
     one, other = hm.proportion(np.int32(90_000), np.int32(100_000)), hm.proportion(90_000, 100_000)
     assert one == other
     assert json.dumps(one.to_dict()) == json.dumps(other.to_dict())
-    big = [hm.Confusion(*(kind(x) for x in (2_000_000_000, 100, 50, 2_000_000_000))) for kind in (np.int32, int)]  # fmt: skip
+    many = 2_000_000_000
+    big = [
+        hm.Confusion(tp=kind(many), fp=kind(100), fn=kind(50), tn=kind(many))
+        for kind in (np.int32, int)
+    ]
     assert big[0].sensitivity == big[1].sensitivity
     assert hm.likelihood_ratios(big[0]) == hm.likelihood_ratios(big[1])
     with pytest.raises(MetricError):

@@ -103,7 +103,12 @@ CALLS = {
     "missing_bounds": lambda d: hm.missing_bounds(d.y, np.where(d.q > 0.9, np.nan, d.p), 0.4),
     "segment_case": lambda d: hm.segment_case(*outlines(d), spacing=(1, 2), tolerance=1),
     "segmentation": lambda d: hm.segmentation(
-        [hm.SegmentedCase(x, x / 2, 10 * x, x, False, False) for x in d.p.tolist()],
+        [
+            hm.SegmentedCase(
+                dice=x, iou=x / 2, hd95=10 * x, nsd=x, reference_empty=False, prediction_empty=False
+            )
+            for x in d.p.tolist()
+        ],
         cluster=d.patient,
     ),
     "froc": lambda d: hm.froc(

@@ -266,7 +266,7 @@ def test_two_dimensions_are_refused():
     lambda: hm.evaluate(Y, P, groups=Y[1:]),
     lambda: hm.evaluate(Y, P, cluster=Y[1:]),
     lambda: hm.evaluate([], []),
-    lambda: hm.predictive_values(hm.Confusion(1, 1, 1, 1), 0),
+    lambda: hm.predictive_values(hm.Confusion(tp=1, fp=1, fn=1, tn=1), 0),
     lambda: hm.proportion(3, 2),
     lambda: hm.concordance([1, -2], [1, 1], [0, 1]),
     lambda: hm.survival([1, 2, 3], [1, 1, 0], [0.1, 0.2, 0.3], horizon=9),

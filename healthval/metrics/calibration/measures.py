@@ -8,22 +8,30 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
-from healthval.metrics.calibration.binned_fits import Regression, condense, condensed_fit
-from healthval.metrics.calibration.curve import Curve, FlexibleCalibration, flexible_calibration
+from healthval.metrics.calibration.curves import Curve, FlexibleCalibration, flexible_calibration
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Cases, Floats, Ints, read_probability_cases
+from healthval.metrics.inputs import (
+    Cases,
+    Floats,
+    Ints,
+    check_choice,
+    read_number,
+    read_probability_cases,
+)
 from healthval.metrics.intervals.analytic import Sample, two_sided_p
 from healthval.metrics.logistic import (
     Counts,
     LogisticFit,
     NotEstimable,
+    Regression,
+    condense,
+    condensed_fit,
     deviance_of,
     fit_logistic,
     logit,
     robust_covariance,
     total_variance,
 )
-from healthval.metrics.parameters import check_choice, read_number
 from healthval.metrics.ranking.table import RankTable
 
 Method = Literal["rcs5"]

@@ -14,6 +14,7 @@ from healthval.metrics.inputs import (
     Cases,
     Floats,
     Ints,
+    check_choice,
     check_probabilities,
     read_probability_cases,
     read_scores,
@@ -21,7 +22,6 @@ from healthval.metrics.inputs import (
 from healthval.metrics.intervals.analytic import Bootstrap, Sample, percentile, read_plan
 from healthval.metrics.intervals.resampling import canonical_cases, patient_weights
 from healthval.metrics.logistic import NotEstimable, fit_logistic, logit, sigmoid
-from healthval.metrics.parameters import check_choice
 
 Method = Literal["in-the-large", "logistic", "isotonic"]
 BINS = 20

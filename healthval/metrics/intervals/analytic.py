@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv, ndtr, ndtri
 
+from healthval.contracts.proportions import expit, logit, wilson
 from healthval.errors import MetricError
 from healthval.metrics.estimate import Estimate, not_estimable
-from healthval.metrics.inputs import Floats, Ints
-from healthval.metrics.parameters import check_choice, check_kind, read_count, read_number
+from healthval.metrics.inputs import Floats, Ints, check_choice, check_kind, read_count, read_number
 
 Interval = Literal["wilson", "clopper-pearson"]
 
@@ -67,7 +67,7 @@ class Sample:
     def logit(self, value: float, se: float, method: str) -> Estimate:
         """Interval on the logit scale of a value strictly between 0 and 1."""
         half = self.z * se / (value * (1 - value))
-        centre = math.log(value / (1 - value))
+        centre = logit(value)
         return self.given(value, (expit(centre - half), expit(centre + half)), se, method)
 
 
@@ -77,24 +77,9 @@ def check_level(level: float) -> None:
         raise MetricError("level must lie strictly between 0 and 1, for example 0.95")
 
 
-def expit(x: float) -> float:
-    """Inverse logit without overflow."""
-    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
-
-
 def two_sided_p(z: float) -> float:
     """P-value of a standard normal statistic, from the tail (never 1 - cdf)."""
     return float(2 * ndtr(-abs(z)))
-
-
-def wilson(k: float, n: float, z: float) -> tuple[float, float]:
-    """Score interval for a proportion (Wilson 1927); `k` and `n` may be effective sizes."""
-    p = k / n
-    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    if k < n / 2:  # the bounds' product is p^2 / (1 + z^2 / n): no digit is lost to a difference
-        return p**2 / (1 + z**2 / n) / (centre + half), centre + half
-    return centre - half, 1.0 if k == n else centre + half
 
 
 def clopper_pearson(k: int, n: int, level: float) -> tuple[float, float]:

@@ -10,20 +10,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from healthval.errors import MetricError, SingleClassError
+from healthval.metrics.agreement import kappa_of
 from healthval.metrics.auroc import auroc_of, warn_if_inverted
-from healthval.metrics.columns import check_rows, read_array, read_column
-from healthval.metrics.comparison import kappa_of
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import (
     Cases,
     Floats,
     Ints,
     check_probabilities,
+    check_rows,
+    read_array,
     read_cluster,
+    read_column,
     read_scores,
 )
 from healthval.metrics.intervals.analytic import Sample, clustered_proportion, proportion
-from healthval.metrics.intervals.influence import auroc_parts
+from healthval.metrics.ranking.delong import placements
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +175,10 @@ def _hand_till(codes: NDArray[np.int64], matrix: Floats, owner: Ints, sample: Sa
     for i, j in pairs:
         rows = np.flatnonzero((codes == i) | (codes == j))
         for k in (i, j):
-            auc, part = auroc_parts(codes[rows] == k, matrix[rows, k])
-            total += auc
-            influence[rows] += part
+            one = codes[rows] == k
+            found = placements(one, matrix[rows, k])
+            total += found.auc
+            influence[rows] += found.parts(one)
     scale = 1 / (2 * len(pairs))
     return _from_influence(total * scale, influence * scale, (codes, owner), sample)
 
@@ -186,9 +189,9 @@ def _averaged(
     owner, weights = how
     influence, total = np.zeros(codes.size), 0.0
     for k, weight in enumerate(weights):
-        auc, part = auroc_parts(codes == k, matrix[:, k])
-        total += weight * auc
-        influence += weight * part
+        found = placements(codes == k, matrix[:, k])
+        total += weight * found.auc
+        influence += weight * found.parts(codes == k)
     return _from_influence(total, influence, (codes, owner), sample)
 
 

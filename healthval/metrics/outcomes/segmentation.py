@@ -9,12 +9,23 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
-from healthval.metrics.columns import check_rows, read_array, read_column, read_numbers, read_whole
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Bools, Floats, Ints, read_cluster, read_scores
+from healthval.metrics.inputs import (
+    Bools,
+    Floats,
+    Ints,
+    check_kind,
+    check_rows,
+    read_array,
+    read_cluster,
+    read_column,
+    read_number,
+    read_numbers,
+    read_scores,
+    read_whole,
+)
 from healthval.metrics.intervals.analytic import Bootstrap, Sample, percentile
 from healthval.metrics.intervals.resampling import canonical, patient_weights
-from healthval.metrics.parameters import check_kind, read_number
 
 FALSE_ALARMS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 

@@ -10,21 +10,24 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
-from healthval.metrics.columns import check_rows, read_array, read_numbers
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import (
     Bools,
     Floats,
     Ints,
+    check_choice,
     check_probabilities,
+    check_rows,
+    read_array,
     read_cluster,
+    read_number,
+    read_numbers,
     read_reference,
     read_scores,
 )
 from healthval.metrics.intervals.analytic import Bootstrap, Sample, percentile, read_plan
 from healthval.metrics.intervals.resampling import canonical, patient_weights
 from healthval.metrics.logistic import per_cluster
-from healthval.metrics.parameters import check_choice, read_number
 
 
 @dataclass(frozen=True, slots=True)

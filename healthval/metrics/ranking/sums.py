@@ -11,7 +11,7 @@ import numpy as np
 
 from healthval.metrics.inputs import Bools, Ints
 from healthval.metrics.logistic import dot
-from healthval.metrics.ranking.keys import KEY_BLOCK, ONE, Keys
+from healthval.metrics.ranking.table import KEY_BLOCK, ONE, Keys
 
 FEW = 16  # up to one tie in so many keys its ends are searched, all at once
 _NONE = np.empty((2, 0), np.int64)

@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
-from healthval.metrics.columns import read_numbers
 from healthval.metrics.confusion import check_threshold
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Cases, Floats, read_probability_cases
+from healthval.metrics.inputs import Cases, Floats, read_flag, read_numbers, read_probability_cases
 from healthval.metrics.intervals.analytic import Bootstrap, Sample, percentile, read_plan
 from healthval.metrics.intervals.resampling import canonical, patient_weights
-from healthval.metrics.parameters import read_flag
 from healthval.metrics.result import SubgroupResult
 from healthval.metrics.subgroups.heterogeneity import (
     STATISTICS,

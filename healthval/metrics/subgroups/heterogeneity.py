@@ -8,18 +8,13 @@ from typing import Literal
 import numpy as np
 from scipy.special import chdtrc
 
+from healthval.metrics.calibration.measures import calibration_of
 from healthval.metrics.comparison import compare_groups
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Bools, Cases, Floats
 from healthval.metrics.intervals.analytic import Sample, two_sided_p
-from healthval.metrics.intervals.influence import (
-    auroc_parts,
-    citl_parts,
-    net_benefit_parts,
-    oe_parts,
-    share_parts,
-)
-from healthval.metrics.logistic import per_cluster, total_variance
+from healthval.metrics.logistic import dot, logit, per_cluster, sigmoid, total_variance
+from healthval.metrics.ranking.delong import placements
 from healthval.metrics.subgroups.levels import (
     level_auroc,
     level_citl,
@@ -27,6 +22,38 @@ from healthval.metrics.subgroups.levels import (
     level_oe,
     level_rate,
 )
+
+
+def auroc_parts(reference: Bools, score: Floats) -> tuple[float, Floats]:
+    """AUROC and its parts (placement values, DeLong 1988)."""
+    found = placements(reference, score)
+    return found.auc, found.parts(reference)
+
+
+def share_parts(hit: Bools, among: Bools) -> Floats:
+    """Parts of the share of hits among some of the cases (ratio estimator)."""
+    size = np.count_nonzero(among)
+    return np.where(among, hit - np.count_nonzero(hit & among) / size, 0.0) / size
+
+
+def oe_parts(cases: Cases) -> Floats:
+    """Parts of observed to expected."""
+    expected = float(cases.score.sum())
+    return (cases.reference - cases.n_events / expected * cases.score) / expected
+
+
+def citl_parts(cases: Cases) -> Floats:
+    """Parts of calibration in the large, an intercept beside the logit score."""
+    shift = calibration_of(cases, curve=None).citl.value or 0.0
+    fitted = sigmoid(logit(cases.score) + shift)
+    return np.asarray((cases.reference - fitted) / dot(fitted, 1 - fitted))
+
+
+def net_benefit_parts(cases: Cases, threshold: float) -> Floats:
+    """Parts of the net benefit per case."""
+    worth = np.where(cases.reference, 1.0, -threshold / (1 - threshold))
+    gain = worth * (cases.score >= threshold)
+    return np.asarray((gain - gain.mean()) / cases.n)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthval.metrics import calibration
-from healthval.metrics.calibration import binned_fits as condensed
-from healthval.metrics.calibration.binned_fits import Regression, condense, condensed_fit
-from healthval.metrics.calibration.curve import _Spline
-from healthval.metrics.logistic import fit_logistic, logit
+from healthval.metrics import calibration, logistic
+from healthval.metrics.calibration.curves import _Spline
+from healthval.metrics.logistic import Regression, condense, condensed_fit, fit_logistic, logit
 
 shapes = {
     "n": st.integers(200, 3000),
@@ -25,8 +23,8 @@ shapes = {
 def any_number_of_scores():
     """Points even in place of few scores, which the laws below draw."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(condensed, "WORTHWHILE", 1)
-        patch.setattr(condensed, "CASES_PER_CELL", 0.01)
+        patch.setattr(logistic, "WORTHWHILE", 1)
+        patch.setattr(logistic, "CASES_PER_CELL", 0.01)
         yield
 
 
@@ -92,7 +90,7 @@ def test_calibration_is_the_same_with_and_without_few_points(monkeypatch, slope)
     x, counts = grouped(40_000, -1, 1.2, slope, 16, 3)
     score, reference = 1 / (1 + np.exp(-x)), counts[0] > 0
     with_few = calibration(reference, score)
-    monkeypatch.setattr(condensed, "WORTHWHILE", 10**9)
+    monkeypatch.setattr(logistic, "WORTHWHILE", 10**9)
     without = calibration(reference, score)
     for name in ("citl", "intercept", "slope", "joint_test", "ici_rcs5", "e50", "e90"):
         ours, theirs = getattr(with_few, name), getattr(without, name)
@@ -102,7 +100,7 @@ def test_calibration_is_the_same_with_and_without_few_points(monkeypatch, slope)
 
 
 def test_scores_far_apart_beside_the_cells_are_left_as_they_are(monkeypatch):
-    monkeypatch.setattr(condensed, "CASES_PER_CELL", 8)
+    monkeypatch.setattr(logistic, "CASES_PER_CELL", 8)
     x = np.append(np.linspace(0, 1e-9, 40_000), 30.0)
     ones = np.ones(x.size)
     assert condense(x, (ones, ones)) is not None
@@ -136,4 +134,4 @@ def test_separated_classes_are_not_estimable_with_the_same_reason():
     result = calibration(score > 0.5, score)
     assert result.slope.value is None
     assert result.slope.reason == "the score separates the classes completely, or nearly so"
-    assert score.size > condensed.WORTHWHILE
+    assert score.size > logistic.WORTHWHILE
