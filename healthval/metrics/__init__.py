@@ -27,7 +27,8 @@ from healthval.metrics.confusion import (
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.evaluate import at_threshold, data_derived_threshold, evaluate
 from healthval.metrics.inputs import DirectionWarning, reference_standard
-from healthval.metrics.intervals.analytic import Bootstrap, proportion
+from healthval.metrics.intervals.analytic import proportion
+from healthval.metrics.intervals.resampling import Bootstrap
 from healthval.metrics.missing import Bounds, MissingBounds, missing_bounds
 from healthval.metrics.net_benefit import DecisionCurve, net_benefit
 from healthval.metrics.outcomes.continuous import Continuous, continuous

@@ -1,4 +1,4 @@
-"""Agreement of readers of the reference standard: Cohen's kappa for two, Fleiss' for more."""
+"""Agreement of classifications beyond chance: kappa of two readers (Cohen) or more (Fleiss)."""
 
 import math
 from dataclasses import replace
@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import norm
 
 from healthval.errors import MetricError
-from healthval.metrics.estimate import Estimate, not_estimable
+from healthval.metrics.estimate import Estimate, Sample, check_level
 from healthval.metrics.inputs import (
     Floats,
     Ints,
@@ -21,26 +20,28 @@ from healthval.metrics.inputs import (
     read_flag,
     read_whole,
 )
-from healthval.metrics.intervals.analytic import Sample, check_level
 from healthval.metrics.logistic import total_variance
+
+MAX_CODE = 1000
 
 
 def reader_agreement(
     ratings: Any, *, cluster: ArrayLike | None = None, level: float = 0.95
 ) -> Estimate:
-    """Estimate kappa with a large-sample interval; cases that a reader has not rated are left out.
+    """Kappa with a large-sample interval, over the cases that all readers rated.
 
     Parameters
     ----------
-    ratings : array or DataFrame, shape (n_cases, n_readers); any labels, missing where not read;
-        1 and 1.0 are one label, "1" is another
+    ratings : array or DataFrame, shape (n_cases, n_readers); any labels, missing where a reader
+        gave no rating; 1 and 1.0 are the same label, "1" is another
     cluster : patient of each case, shape (n_cases,)
     level : of the interval
 
     Returns
     -------
-    Estimate with `n` the cases that all readers rated. Not estimable when all agree on one
-    category, for then chance explains everything.
+    Estimate
+        `n` is the number of cases that all readers rated. Not estimable when all ratings are the
+        same category, because expected agreement is then 1.
 
     Raises
     ------
@@ -50,7 +51,7 @@ def reader_agreement(
     References
     ----------
     `cohen_kappa` for two readers; Fleiss 1971, Psychol Bull 76:378, for more. The interval for more
-    readers is the delta method (each case's influence), as it is for two.
+    readers is by the delta method (influence of each case), as for two.
 
     Examples
     --------
@@ -60,6 +61,26 @@ def reader_agreement(
     0.4
     """
     check_level(level)
+    table, patient = _complete_ratings(ratings, cluster)
+    n, n_readers = table.shape
+    categories, codes = np.unique(table, return_inverse=True)
+    agreed = int((table == table[:, :1]).all(axis=1).sum())
+    sample = Sample(n, agreed, level)
+    if categories.size == 1:
+        return sample.none("all readers gave all cases the same category", "kappa")
+    if n_readers == 2:
+        a, b = codes.reshape(table.shape).T
+        return cohen_kappa(a, b, cluster=patient, level=level)
+    counts = np.array([(table == c).sum(axis=1) for c in categories], dtype=float)
+    value, influence = _fleiss(counts, n_readers)
+    owner = None if patient is None else np.unique(patient, return_inverse=True)[1]
+    se = math.sqrt(total_variance(influence / n, owner))
+    method = "fleiss kappa, delta" + ("" if patient is None else " (cluster-robust)")
+    return _within_one(sample.wald(value, se, method))
+
+
+def _complete_ratings(ratings: Any, cluster: ArrayLike | None) -> tuple[np.ndarray, Ints | None]:
+    """Label keys of the cases that all readers rated, and the patients of these cases."""
     check_rows(ratings, cluster=cluster)
     table = read_array(ratings, "ratings")
     if table.ndim != 2 or table.shape[1] < 2:
@@ -67,29 +88,13 @@ def reader_agreement(
     complete = np.array([not any(map(is_missing, row)) for row in table], np.bool_)
     patient = None if cluster is None else read_cluster(cluster, len(table))[complete]
     labels = [[label_key(r) for r in row] for row in table[complete]]
-    n, n_readers = len(labels), table.shape[1]
-    if n < 2:
-        raise MetricError(f"kappa needs at least two cases that all readers rated, there are {n}")
-    table = np.array(labels)
-    categories, codes = np.unique(table, return_inverse=True)
-    agreed = int((table == table[:, :1]).all(axis=1).sum())
-    if categories.size == 1:
-        reason = "all readers gave all cases the same category"
-        return not_estimable(reason, method="kappa", n=n, n_events=agreed, level=level)
-    if n_readers == 2:
-        return cohen_kappa(*codes.reshape(table.shape).T, cluster=patient, level=level)
-    counts = np.array([(table == c).sum(axis=1) for c in categories], dtype=float)
-    value, influence = _fleiss(counts, n_readers)
-    owner = None if patient is None else np.unique(patient, return_inverse=True)[1]
-    se = float(np.sqrt(total_variance(influence / n, owner)))
-    half = float(norm.ppf((1 + level) / 2)) * se
-    lo, hi = max(-1.0, value - half), min(1.0, value + half)
-    method = "fleiss kappa, delta" + ("" if patient is None else " (cluster-robust)")
-    return Estimate(value, lo, hi, se, level, method, n, agreed)
+    if len(labels) < 2:
+        raise MetricError(f"kappa needs at least two cases rated by all readers; got {len(labels)}")
+    return np.array(labels), patient
 
 
 def _fleiss(counts: Floats, r: int) -> tuple[float, Floats]:
-    """Kappa, and each case's influence on it; `counts` has shape (n_categories, n_cases)."""
+    """Kappa of r readers, and the influence of each case; counts of shape (n_categories, n_cases)."""
     share = counts.mean(axis=1) / r
     chance = float(share @ share)
     chance_of_case = 2 * (share @ counts / r - chance)
@@ -122,8 +127,8 @@ def cohen_kappa(
 
     References
     ----------
-    Cohen 1960, 1968; standard error of Fleiss, Cohen and Everitt 1969 Psychol Bull 72:323, which
-    with clusters is summed per patient.
+    Cohen 1960, 1968; standard error of Fleiss, Cohen and Everitt 1969 Psychol Bull 72:323, summed
+    per patient with clusters.
 
     Examples
     --------
@@ -143,8 +148,8 @@ def _agreement_cells(a: ArrayLike, b: ArrayLike) -> tuple[Ints, int]:
     first, second = read_whole(a, "a"), read_whole(b, "b")
     if first.size != second.size or first.size == 0:
         raise MetricError("give two equally long lists of class codes 0, 1, 2, ...")
-    if min(first.min(), second.min()) < 0 or max(first.max(), second.max()) > 1000:
-        raise MetricError("class codes must run from 0 and stay below 1000")
+    if min(first.min(), second.min()) < 0 or max(first.max(), second.max()) > MAX_CODE:
+        raise MetricError(f"class codes must be whole numbers from 0 to {MAX_CODE}")
     size = int(max(first.max(), second.max())) + 1
     return first * size + second, size
 
@@ -152,7 +157,7 @@ def _agreement_cells(a: ArrayLike, b: ArrayLike) -> tuple[Ints, int]:
 def kappa_of(
     table: Ints, *, quadratic: bool, level: float = 0.95, patients: tuple[Ints, Ints] | None = None
 ) -> Estimate:
-    """`cohen_kappa` of a table of counts; `patients` gives the cell and the patient of each case."""
+    """`cohen_kappa` of a table of counts; `patients` is the cell and the patient of each case."""
     n, size = int(table.sum()), len(table)
     sample = Sample(n, n, level)
     apart = np.subtract.outer(np.arange(size), np.arange(size))
@@ -178,5 +183,6 @@ def kappa_of(
 
 
 def _within_one(estimate: Estimate) -> Estimate:
+    """The estimate with its interval cut at -1 and 1."""
     lo, hi = estimate.lo or 0.0, estimate.hi or 0.0
     return replace(estimate, lo=max(lo, -1.0), hi=min(hi, 1.0))

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from healthval.contracts.proportions import wilson
 from healthval.errors import MetricError, SingleClassError
-from healthval.metrics.estimate import Estimate
+from healthval.metrics.estimate import Estimate, Sample
 from healthval.metrics.inputs import (
     Cases,
     DirectionWarning,
@@ -20,8 +20,12 @@ from healthval.metrics.inputs import (
     read_flag,
     read_numbers,
 )
-from healthval.metrics.intervals.analytic import Bootstrap, Sample, percentile
-from healthval.metrics.intervals.resampling import resampled_aucs, resampled_tables
+from healthval.metrics.intervals.resampling import (
+    Bootstrap,
+    percentile,
+    resampled_aucs,
+    resampled_tables,
+)
 from healthval.metrics.logistic import dot, per_cluster
 from healthval.metrics.ranking.delong import (
     Placements,

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
 from healthval.metrics.auroc import auroc_of, check_both_classes, warn_if_inverted
-from healthval.metrics.estimate import Estimate
+from healthval.metrics.estimate import Estimate, Sample
 from healthval.metrics.inputs import (
     Cases,
     Floats,
@@ -18,7 +18,7 @@ from healthval.metrics.inputs import (
     read_cluster,
     read_reference,
 )
-from healthval.metrics.intervals.analytic import Sample, two_sided_p
+from healthval.metrics.intervals.analytic import two_sided_p
 from healthval.metrics.logistic import dot, per_cluster, total_variance
 from healthval.metrics.ranking.delong import (
     Placements,

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from healthval.contracts.proportions import expit
 from healthval.errors import MetricError
-from healthval.metrics.estimate import Estimate
+from healthval.metrics.estimate import Estimate, Sample
 from healthval.metrics.inputs import (
     Floats,
     Ints,
@@ -18,7 +18,7 @@ from healthval.metrics.inputs import (
     read_number,
     read_probability_cases,
 )
-from healthval.metrics.intervals.analytic import Interval, Sample, proportion, ratio
+from healthval.metrics.intervals.analytic import Interval, proportion, ratio
 
 
 @dataclass(frozen=True, slots=True)

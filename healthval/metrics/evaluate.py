@@ -16,9 +16,10 @@ from healthval.metrics.auroc import (
 )
 from healthval.metrics.calibration.measures import calibration_of
 from healthval.metrics.confusion import check_threshold, count_cells
-from healthval.metrics.estimate import Estimate
+from healthval.metrics.estimate import Estimate, Sample
 from healthval.metrics.inputs import Cases, read_cases, read_one_or_more, read_probability_cases
-from healthval.metrics.intervals.analytic import Bootstrap, Sample, clustered_proportion, proportion
+from healthval.metrics.intervals.analytic import clustered_proportion, proportion
+from healthval.metrics.intervals.resampling import Bootstrap
 from healthval.metrics.net_benefit import net_benefit_at, net_benefit_of
 from healthval.metrics.ranking.table import RankTable
 from healthval.metrics.result import Evaluation, ScoreHistogram, ThresholdResult

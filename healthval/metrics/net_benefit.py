@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from healthval.errors import MetricError
-from healthval.metrics.estimate import Estimate
+from healthval.metrics.estimate import Estimate, Sample
 from healthval.metrics.inputs import Cases, Floats, Ints, read_one_or_more, read_probability_cases
-from healthval.metrics.intervals.analytic import Bootstrap, Sample, quantiles, read_plan
-from healthval.metrics.intervals.resampling import canonical, patient_weights
+from healthval.metrics.intervals.resampling import Bootstrap, drawn_counts, quantiles, read_plan
 from healthval.metrics.logistic import dot, per_cluster
 from healthval.metrics.ranking.table import RankTable
 
@@ -143,7 +142,8 @@ def net_benefit_of(
     odds = thresholds / (1 - thresholds)
     counts = _cells(table, thresholds) if table else _counted(cases, thresholds)
     value = _from_cells(counts[:, None], odds)[:, 0]
-    replicates = _from_cells(_drawn(cases, thresholds, counts, plan).T, odds)
+    patients = None if cases.cluster is None else (_slots(cases, thresholds), cases.cluster)
+    replicates = _from_cells(drawn_counts(counts, plan, patients).T, odds)
     lo, hi = quantiles(replicates, (0.025, 0.975))
     prevalence = cases.n_events / cases.n
     arrays = (
@@ -195,20 +195,6 @@ def _from_cells(counts: NDArray[Any], odds: Floats) -> Floats:
     tp -= fp
     tp /= flagged.sum(axis=0)
     return np.asarray(tp)
-
-
-def _drawn(cases: Cases, thresholds: Floats, counts: Ints, plan: Bootstrap) -> NDArray[Any]:
-    rng = plan.rng()
-    if cases.cluster is None:
-        return rng.multinomial(cases.n, counts / cases.n, size=plan.reps)
-    rows, owner = canonical(cases.cluster, slot := _slots(cases, thresholds))
-    slot, patients = slot[rows], int(owner.max()) + 1
-    return np.array(
-        [
-            np.bincount(slot, patient_weights(rng, patients)[owner], counts.size)
-            for _ in range(plan.reps)
-        ]
-    )
 
 
 def net_benefit_at(cases: Cases, threshold: float, *, level: float = 0.95) -> Estimate:

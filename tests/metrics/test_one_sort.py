@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthval import metrics as hm
-from healthval.metrics.intervals.analytic import quantiles
+from healthval.metrics.intervals.resampling import quantiles
 from healthval.metrics.ranking import sums as ranksums
 from healthval.metrics.ranking import table as ranktable
 from healthval.metrics.ranking.delong import auc_and_variance

@@ -8,15 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import chdtrc
 
 from healthval.errors import MetricError
-from healthval.metrics.estimate import Estimate
+from healthval.metrics.estimate import Estimate, Sample
 from healthval.metrics.inputs import Cases, Floats, Ints, read_count, read_probability_cases
-from healthval.metrics.intervals.analytic import (
-    Bootstrap,
-    Sample,
-    bias_corrected,
-    percentile,
-    quantiles,
-)
+from healthval.metrics.intervals.resampling import Bootstrap, bias_corrected, percentile, quantiles
 from healthval.metrics.logistic import (
     BLOCK,
     Counts,

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
 from healthval.metrics.calibration.curves import Curve, FlexibleCalibration, flexible_calibration
-from healthval.metrics.estimate import Estimate
+from healthval.metrics.estimate import Estimate, Sample
 from healthval.metrics.inputs import (
     Cases,
     Floats,
@@ -18,7 +18,7 @@ from healthval.metrics.inputs import (
     read_number,
     read_probability_cases,
 )
-from healthval.metrics.intervals.analytic import Sample, two_sided_p
+from healthval.metrics.intervals.analytic import two_sided_p
 from healthval.metrics.logistic import (
     Counts,
     LogisticFit,

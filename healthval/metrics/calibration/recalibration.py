@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
-from healthval.metrics.estimate import Estimate
+from healthval.metrics.estimate import Estimate, Sample
 from healthval.metrics.inputs import (
     Bools,
     Cases,
@@ -19,8 +19,13 @@ from healthval.metrics.inputs import (
     read_probability_cases,
     read_scores,
 )
-from healthval.metrics.intervals.analytic import Bootstrap, Sample, percentile, read_plan
-from healthval.metrics.intervals.resampling import canonical_cases, patient_weights
+from healthval.metrics.intervals.resampling import (
+    Bootstrap,
+    canonical_cases,
+    patient_weights,
+    percentile,
+    read_plan,
+)
 from healthval.metrics.logistic import NotEstimable, fit_logistic, logit, sigmoid
 
 Method = Literal["in-the-large", "logistic", "isotonic"]

@@ -9,10 +9,9 @@ from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
 from healthval.errors import MetricError
-from healthval.metrics.estimate import Estimate
+from healthval.metrics.estimate import Estimate, Sample
 from healthval.metrics.inputs import Floats, Ints, check_rows, read_cluster, read_scores
-from healthval.metrics.intervals.analytic import Bootstrap, Sample, percentile
-from healthval.metrics.intervals.resampling import canonical, patient_weights
+from healthval.metrics.intervals.resampling import Bootstrap, canonical, patient_weights, percentile
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from healthval.errors import MetricError, SingleClassError
 from healthval.metrics.agreement import kappa_of
 from healthval.metrics.auroc import auroc_of, warn_if_inverted
-from healthval.metrics.estimate import Estimate
+from healthval.metrics.estimate import Estimate, Sample
 from healthval.metrics.inputs import (
     Cases,
     Floats,
@@ -24,7 +24,7 @@ from healthval.metrics.inputs import (
     read_column,
     read_scores,
 )
-from healthval.metrics.intervals.analytic import Sample, clustered_proportion, proportion
+from healthval.metrics.intervals.analytic import clustered_proportion, proportion
 from healthval.metrics.ranking.delong import placements
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
-from healthval.metrics.estimate import Estimate
+from healthval.metrics.estimate import Estimate, Sample
 from healthval.metrics.inputs import (
     Bools,
     Floats,
@@ -24,8 +24,7 @@ from healthval.metrics.inputs import (
     read_scores,
     read_whole,
 )
-from healthval.metrics.intervals.analytic import Bootstrap, Sample, percentile
-from healthval.metrics.intervals.resampling import canonical, patient_weights
+from healthval.metrics.intervals.resampling import Bootstrap, canonical, patient_weights, percentile
 
 FALSE_ALARMS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
-from healthval.metrics.estimate import Estimate
+from healthval.metrics.estimate import Estimate, Sample
 from healthval.metrics.inputs import (
     Bools,
     Floats,
@@ -25,8 +25,13 @@ from healthval.metrics.inputs import (
     read_reference,
     read_scores,
 )
-from healthval.metrics.intervals.analytic import Bootstrap, Sample, percentile, read_plan
-from healthval.metrics.intervals.resampling import canonical, patient_weights
+from healthval.metrics.intervals.resampling import (
+    Bootstrap,
+    canonical,
+    patient_weights,
+    percentile,
+    read_plan,
+)
 from healthval.metrics.logistic import per_cluster
 
 

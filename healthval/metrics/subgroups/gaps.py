@@ -9,10 +9,14 @@ from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
 from healthval.metrics.confusion import check_threshold
-from healthval.metrics.estimate import Estimate
+from healthval.metrics.estimate import Estimate, Sample
 from healthval.metrics.inputs import Cases, Floats, read_flag, read_numbers, read_probability_cases
-from healthval.metrics.intervals.analytic import Bootstrap, Sample, percentile, read_plan
-from healthval.metrics.intervals.resampling import canonical, patient_weights
+from healthval.metrics.intervals.resampling import (
+    Bootstrap,
+    drawn_counts,
+    percentile_estimate,
+    read_plan,
+)
 from healthval.metrics.result import SubgroupResult
 from healthval.metrics.subgroups.heterogeneity import (
     STATISTICS,
@@ -185,7 +189,8 @@ def rate_gaps(
     groups = int(code.max()) + 1
     cell = 4 * code + 2 * cases.reference + (cases.score >= threshold)
     counts = np.bincount(cell, minlength=4 * groups).astype(np.float64)
-    reps = _drawn(cases, cell, counts, plan)
+    patients = None if cases.cluster is None else (cell, cases.cluster)
+    reps = drawn_counts(counts, plan, patients).astype(np.float64)
     sample = Sample(cases.n, cases.n_events)
     observed, drawn = (c.reshape(-1, groups, 2, 2) for c in (counts, reps))
     return tuple(
@@ -212,19 +217,4 @@ def _gap(sample: Sample, observed: Floats, drawn: Floats) -> Estimate:
     value, spread = float(np.ptp(rates)), np.ptp(reps, axis=1)
     if np.ptp(spread) == 0:  # all rates are 0 or 1: resampling cannot tell how sure that is
         return sample.bare(value, method, reason="every replicate is alike: no interval")
-    lo, hi = percentile(spread, sample.level)
-    return sample.given(value, (min(lo, value), max(hi, value)), float(spread.std(ddof=1)), method)
-
-
-def _drawn(cases: Cases, cell: np.ndarray, counts: Floats, plan: Bootstrap) -> Floats:
-    rng = plan.rng()
-    if cases.cluster is None:
-        return rng.multinomial(cases.n, counts / cases.n, size=plan.reps).astype(np.float64)
-    rows, owner = canonical(cases.cluster, cell)
-    cell, patients = cell[rows], int(owner.max()) + 1
-    return np.array(
-        [
-            np.bincount(cell, patient_weights(rng, patients)[owner], counts.size)
-            for _ in range(plan.reps)
-        ]
-    )
+    return percentile_estimate(sample, value, spread, method)

@@ -10,9 +10,9 @@ from scipy.special import chdtrc
 
 from healthval.metrics.calibration.measures import calibration_of
 from healthval.metrics.comparison import compare_groups
-from healthval.metrics.estimate import Estimate
+from healthval.metrics.estimate import Estimate, Sample
 from healthval.metrics.inputs import Bools, Cases, Floats
-from healthval.metrics.intervals.analytic import Sample, two_sided_p
+from healthval.metrics.intervals.analytic import two_sided_p
 from healthval.metrics.logistic import dot, logit, per_cluster, sigmoid, total_variance
 from healthval.metrics.ranking.delong import placements
 from healthval.metrics.subgroups.levels import (

@@ -7,9 +7,9 @@ import numpy as np
 from healthval.errors import MetricError
 from healthval.metrics.auroc import auroc_of
 from healthval.metrics.calibration.measures import calibration_of, observed_to_expected
-from healthval.metrics.estimate import Estimate
+from healthval.metrics.estimate import Estimate, Sample
 from healthval.metrics.inputs import Bools, Cases, check_rows, is_missing, read_column
-from healthval.metrics.intervals.analytic import Sample, clustered_proportion, proportion
+from healthval.metrics.intervals.analytic import clustered_proportion, proportion
 from healthval.metrics.net_benefit import net_benefit_at
 from healthval.metrics.result import SubgroupResult
 
