@@ -14,6 +14,7 @@ from healthval.metrics.estimate import Estimate, Sample
 from healthval.metrics.inputs import Bools, Cases, Floats
 from healthval.metrics.intervals.analytic import two_sided_p
 from healthval.metrics.logistic import dot, logit, per_cluster, sigmoid, total_variance
+from healthval.metrics.net_benefit import contributions
 from healthval.metrics.ranking.delong import placements
 from healthval.metrics.subgroups.levels import (
     level_auroc,
@@ -51,8 +52,7 @@ def citl_parts(cases: Cases) -> Floats:
 
 def net_benefit_parts(cases: Cases, threshold: float) -> Floats:
     """Parts of the net benefit per case."""
-    worth = np.where(cases.reference, 1.0, -threshold / (1 - threshold))
-    gain = worth * (cases.score >= threshold)
+    gain = contributions(cases, threshold)
     return np.asarray((gain - gain.mean()) / cases.n)
 
 
