@@ -1,4 +1,4 @@
-"""The flexible calibration curve (restricted cubic spline) and the distances it measures."""
+"""Calibration curve (restricted cubic spline) with ICI, E50 and E90; calibration in bins."""
 
 import math
 from dataclasses import dataclass
@@ -10,15 +10,20 @@ from scipy.special import chdtrc
 from healthval.errors import MetricError
 from healthval.metrics.estimate import Estimate, Sample
 from healthval.metrics.inputs import Cases, Floats, Ints, read_count, read_probability_cases
-from healthval.metrics.intervals.resampling import Bootstrap, bias_corrected, percentile, quantiles
+from healthval.metrics.intervals.resampling import (
+    Bootstrap,
+    bias_corrected,
+    percentile_estimate,
+    quantiles,
+)
 from healthval.metrics.logistic import (
     BLOCK,
     Counts,
     LogisticFit,
     NotEstimable,
     Regression,
-    condense,
-    condensed_fit,
+    bin_scores,
+    binned_fit,
     fit_logistic,
     grouped_quantile,
     information,
@@ -32,14 +37,16 @@ from healthval.metrics.logistic import (
 from healthval.metrics.ranking.table import RankTable
 
 Curve = tuple[tuple[float, Estimate], ...]
-GRID = (0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)  # fmt: skip
+_LOW = (0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
+_HIGH = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
+GRID = _LOW + _HIGH
 CELLS = 200
 PLAN = Bootstrap(reps=500)
 
 
 @dataclass(frozen=True, slots=True)
 class FlexibleCalibration:
-    """Mean, median and 90th percentile of |curve - score|, and the curve on a fixed grid."""
+    """Mean, median and 90th percentile of |curve - score|; the curve on a fixed grid."""
 
     ici: Estimate
     e50: Estimate
@@ -49,7 +56,7 @@ class FlexibleCalibration:
 
 @dataclass(frozen=True, slots=True)
 class _Spline:
-    """Knots, and the whitening that keeps the normal equations well conditioned."""
+    """Knots of the spline, and the whitening that keeps its normal equations well conditioned."""
 
     knots: Floats
     centre: Floats
@@ -58,7 +65,7 @@ class _Spline:
 
     @classmethod
     def over(cls, score: Floats, cases: Ints) -> "_Spline":
-        """Place the knots over distinct ascending scores; a few thousand suffice to whiten."""
+        """Spline with knots for distinct ascending scores; whitened on at most a few thousand."""
         on_logit = bool(score[0] > 0 and score[-1] < 1)
         x = logit(score) if on_logit else score
         knots = spline_knots(x, cases)
@@ -73,11 +80,11 @@ class _Spline:
         return cls(knots, centre, whiten, on_logit)
 
     def design(self, score: Floats) -> Floats:
-        """Give the terms at each score, constant first."""
+        """Terms at each score, constant first."""
         return self.terms(logit(score) if self.on_logit else score)
 
     def terms(self, x: Floats) -> Floats:
-        """As `design`, at places on the scale of the knots; filled block by block."""
+        """Terms at values on the scale of the knots, computed block by block."""
         terms = np.ones((len(self.whiten) + 1, x.size))
         for start in range(0, x.size, BLOCK):
             here = slice(start, start + BLOCK)
@@ -87,17 +94,17 @@ class _Spline:
         return terms
 
     def predictor(self, score: Floats, beta: Floats) -> Floats:
-        """The terms at each score times their coefficients, without an array of all terms."""
+        """Linear predictor at each score, without an array of all terms."""
         blocks = (score[start : start + BLOCK] for start in range(0, score.size, BLOCK))
         return np.concatenate([predictor(self.design(block), beta) for block in blocks])
 
-    def few(self, score: Floats, counts: Counts) -> Regression | None:
-        """Few points in place of many scores."""
-        condensed = condense(logit(score), counts, self.knots) if self.on_logit else None
-        return condensed and Regression(self.terms(condensed[0]), condensed[1])
+    def binned(self, score: Floats, counts: Counts) -> Regression | None:
+        """Regression on binned scores; None where bins would not save time."""
+        bins = bin_scores(logit(score), counts, self.knots) if self.on_logit else None
+        return bins and Regression(self.terms(bins[0]), bins[1])
 
     def identity(self) -> Floats:
-        """Coefficients that give every score back: where the fit starts."""
+        """Coefficients of perfect calibration (fitted = score), the start of the fit."""
         if not self.on_logit:
             return np.zeros(len(self.whiten) + 1)
         return np.append(
@@ -106,7 +113,7 @@ class _Spline:
 
 
 def flexible_calibration(cases: Cases, table: RankTable, sample: Sample) -> FlexibleCalibration:
-    """Fit the curve and measure how far it lies from the scores.
+    """Calibration curve, and its distance from the scores.
 
     Raises
     ------
@@ -138,8 +145,8 @@ def flexible_calibration(cases: Cases, table: RankTable, sample: Sample) -> Flex
 
 
 def _fitted_spline(spline: _Spline, score: Floats, counts: Counts) -> LogisticFit:
-    few = spline.few(score, counts)
-    fit = None if few is None else condensed_fit(few, spline.identity())
+    bins = spline.binned(score, counts)
+    fit = None if bins is None else binned_fit(bins, spline.identity())
     return fit or fit_logistic(spline.design(score), counts, start=spline.identity())
 
 
@@ -147,7 +154,7 @@ _Model = tuple[_Spline, LogisticFit, Floats]
 
 
 def _on_grid(table: RankTable, totals: Ints, sample: Sample, model: _Model) -> Curve:
-    """Grid points within the inner 98 % of the scores: outside there is nothing to see."""
+    """Curve at the grid points within the inner 98 % of the scores."""
     lo, hi = grouped_quantile(table.score, totals, np.array([0.01, 0.99]))
     grid = np.array([p for p in GRID if lo <= p <= hi])
     if not grid.size:
@@ -159,15 +166,15 @@ def _on_grid(table: RankTable, totals: Ints, sample: Sample, model: _Model) -> C
     observed, lower, upper = sigmoid(eta), sigmoid(eta - half), sigmoid(eta + half)
     se = half / sample.z * observed * (1 - observed)
     return tuple(
-        (float(p), sample.given(y, (a, b), s, "rcs5 pointwise"))
-        for p, y, a, b, s in zip(grid, observed, lower, upper, se, strict=True)
+        (float(p), sample.given(y, bounds, s, "rcs5 pointwise"))
+        for p, y, bounds, s in zip(grid, observed, zip(lower, upper, strict=True), se, strict=True)
     )
 
 
 def _simulated(table: RankTable, totals: Ints, model: _Model) -> Floats:
-    """ICI, E50 and E90 of a parametric bootstrap: curves from the coefficients' distribution.
+    """ICI, E50 and E90 of a parametric bootstrap: coefficients drawn from their distribution.
 
-    Judged on at most 200 cells of neighbouring scores, so that the cost does not grow with n.
+    The curves are evaluated on at most 200 cells of neighbouring scores; the cost is independent of n.
     """
     spline, fit, covariance = model
     total = int(totals.sum())
@@ -177,13 +184,13 @@ def _simulated(table: RankTable, totals: Ints, model: _Model) -> Floats:
     score = np.add.reduceat(totals * table.score, starts) / size
     root = np.linalg.cholesky(covariance)
     draws = PLAN.rng().standard_normal((PLAN.reps, fit.beta.size)) @ root.T + fit.beta
-    # No BLAS: its idle threads would cost more than the sums.
+    # Without BLAS, because its idle threads cost more than the sums.
     curves = sigmoid(np.einsum("ij,jk->ik", draws, spline.design(score)))
     return _distances(np.abs(curves - score), size)
 
 
 def _distances(distance: Floats, totals: Ints) -> Floats:
-    """Mean, median and 90th percentile (type 7) of each row, values occurring `totals` times."""
+    """Mean, median and 90th percentile (type 7) of each row; `totals` are the cases per column."""
     order, n = np.argsort(distance, axis=1), int(totals.sum())
     ranked, counted = np.take_along_axis(distance, order, axis=1), np.cumsum(totals[order], axis=1)
     columns = [(distance * totals).sum(axis=1) / n]
@@ -202,9 +209,9 @@ MOST_BINS = 1000
 def expected_calibration_error(
     reference: ArrayLike, score: ArrayLike, *, bins: int = 10, cluster: ArrayLike | None = None
 ) -> Estimate:
-    """Mean distance of event rate and mean score over equal-width bins; biased upwards.
+    """Mean distance between event rate and mean score over equal-width bins; biased upwards.
 
-    Depends on the bins and is positive even for a perfect model, so it is secondary to ICI.
+    It depends on the bins and is positive even for a perfect model, so it is secondary to ICI.
 
     Parameters
     ----------
@@ -230,9 +237,9 @@ def expected_calibration_error(
     cases = read_probability_cases(reference, score, cluster)
     bins = read_count(bins, "bins")
     if not 1 <= bins <= MOST_BINS or cases.n == 0:
-        raise MetricError(f"ECE needs one to {MOST_BINS} bins, and a case")
+        raise MetricError(f"ECE needs 1 to {MOST_BINS} bins and at least one case")
     code = np.minimum((cases.score * bins).astype(np.int64), bins - 1)
-    # Decimals such as 0.3 * 10 fall below their edge; compare with the edges themselves.
+    # Products such as 0.29 * 100 are below their edge in floats; compare with the edges.
     edges = np.arange(bins + 1) / bins
     code += (code + 1 < bins) & (cases.score >= edges[np.minimum(code + 1, bins)])
     code -= cases.score < edges[code]
@@ -240,15 +247,13 @@ def expected_calibration_error(
     sums = np.bincount(code, weights=error, minlength=bins).astype(np.float64)
     value = float(np.abs(sums).sum()) / cases.n
     reps = np.abs(_resampled_sums(cases, (code, error, sums))).sum(axis=1) / cases.n
-    lo, hi = percentile(reps, 0.95)
-    sample = Sample(cases.n, cases.n_events)
-    whose = "" if cases.cluster is None else " of patients"
-    method = f"normal simulation{whose} ({bins} bins)"
-    return sample.given(value, (min(lo, value), max(hi, value)), float(reps.std(ddof=1)), method)
+    unit = "" if cases.cluster is None else " of patients"
+    method = f"normal simulation{unit} ({bins} bins)"
+    return percentile_estimate(Sample(cases.n, cases.n_events), value, reps, method)
 
 
 def _resampled_sums(cases: Cases, what: tuple[NDArray[np.int64], Floats, Floats]) -> Floats:
-    """Draw the sums per bin as resampling cases (or patients) would spread them, in the limit."""
+    """Sums per bin drawn from the limit distribution of resampled cases (or patients)."""
     code, error, sums = what
     if cases.cluster is None:
         units = cases.n
@@ -265,7 +270,7 @@ def _resampled_sums(cases: Cases, what: tuple[NDArray[np.int64], Floats, Floats]
 
 @dataclass(frozen=True, slots=True)
 class HosmerLemeshow:
-    """Chi-square over groups of neighbouring scores; on external data df = groups."""
+    """Chi-square over groups of neighbouring scores; df = groups, as for external data."""
 
     chi2: float
     df: int
@@ -276,16 +281,16 @@ class HosmerLemeshow:
 def hosmer_lemeshow(
     reference: ArrayLike, score: ArrayLike, *, groups: int = 10, cluster: ArrayLike | None = None
 ) -> HosmerLemeshow:
-    """Test calibration in quantile groups of the score; secondary, its power depends on n.
+    """Test of calibration in quantile groups of the score; secondary, its power depends on n.
 
-    Heavily tied scores merge groups; the number really used is in the result.
+    Heavily tied scores merge groups; the result contains the number used.
 
     Parameters
     ----------
     reference : bool or 0/1 array, shape (n_cases,)
     score : probability array, shape (n_cases,)
-    groups : number of quantile groups asked for
-    cluster : patient of each case; the test has no version for patients with several
+    groups : requested number of quantile groups
+    cluster : patient of each case; patients with several cases are refused
 
     Raises
     ------
@@ -307,11 +312,11 @@ def hosmer_lemeshow(
     groups = read_count(groups, "groups")
     if cases.cluster is not None and np.unique(cases.cluster).size < cases.n:
         raise MetricError(
-            "Hosmer-Lemeshow counts every case as independent, and patients own several; use the "
+            "Hosmer-Lemeshow assumes independent cases, but some patients have several; use the "
             "joint test of calibration(..., cluster=...)"
         )
     if groups < 2 or cases.n < groups:
-        raise MetricError("Hosmer-Lemeshow needs 2 or more groups and at least a case in each")
+        raise MetricError("Hosmer-Lemeshow needs at least 2 groups, with at least one case in each")
     cuts = np.unique(np.quantile(cases.score, np.arange(groups + 1) / groups))[1:-1]
     code = np.unique(np.searchsorted(cuts, cases.score, side="left"), return_inverse=True)[1]
     size = np.bincount(code)
@@ -319,6 +324,6 @@ def hosmer_lemeshow(
     expected = np.bincount(code, weights=cases.score)
     spread = expected * (1 - expected / size)
     if np.any(spread <= 0):
-        raise MetricError("a group expects no event, or nothing but events; use fewer groups")
+        raise MetricError("a group has no expected events, or only events; use fewer groups")
     chi2 = float(((observed - expected) ** 2 / spread).sum())
     return HosmerLemeshow(chi2, size.size, float(chdtrc(size.size, chi2)), size.size)
