@@ -219,7 +219,9 @@ def _gap(sample: Sample, observed: Floats, drawn: Floats) -> Estimate:
     """Range of rates over the levels with enough cases."""
     method, enough = "bootstrap percentile", observed.sum(axis=1) >= FEWEST
     if np.count_nonzero(enough) < 2:
-        return sample.none(f"fewer than two levels with at least {FEWEST} cases of this class", method)
+        return sample.none(
+            f"fewer than two levels with at least {FEWEST} cases of this class", method
+        )
     rates, reps = _shares(observed[enough]), _shares(drawn[:, enough])
     reps = reps[~np.isnan(reps).any(axis=1)]
     if len(reps) < 100:
