@@ -1,4 +1,4 @@
-"""A logistic fit to few points is the fit to every score; where it would not be, it is refused."""
+"""A logistic fit to binned scores equals the fit to all scores, or is refused."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ shapes = {
 
 @pytest.fixture(scope="module", autouse=True)
 def any_number_of_scores():
-    """Points even in place of few scores, which the laws below draw."""
+    """Bin even the few scores that the tests below draw."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(logistic, "WORTHWHILE", 1)
         patch.setattr(logistic, "CASES_PER_CELL", 0.01)
@@ -49,7 +49,7 @@ def test_points_have_the_sums_of_any_smooth_function(**shape):
 
 @settings(deadline=None)
 @given(**shapes)
-def test_a_fit_to_few_points_is_the_fit_to_every_score(**shape):
+def test_a_fit_to_binned_scores_is_the_fit_to_every_score(**shape):
     x, counts = grouped(**shape)
     points, weights = bin_scores(x, counts)
     for terms, start in ((1, np.zeros(1)), (2, np.array([0.0, 1.0]))):
@@ -67,7 +67,7 @@ def test_a_fit_to_few_points_is_the_fit_to_every_score(**shape):
 
 
 @pytest.mark.parametrize(("centre", "spread"), [(-1.5, 1.4), (0, 0.3), (-4, 3)])
-def test_a_spline_through_few_points_is_the_spline_through_every_score(centre, spread):
+def test_a_spline_through_binned_scores_is_the_spline_through_every_score(centre, spread):
     x, counts = grouped(40_000, centre, spread, 0.8, 16, 1)
     score = 1 / (1 + np.exp(-x))
     spline = _Spline.over(score, counts[1].astype(np.int64))
@@ -77,16 +77,16 @@ def test_a_spline_through_few_points_is_the_spline_through_every_score(centre, s
     np.testing.assert_allclose(found.covariance, fit.covariance, rtol=1e-9, atol=1e-15)
 
 
-@pytest.mark.parametrize(("slope", "condenses"), [(1.9, True), (2.2, False), (40, False)])
-def test_a_predictor_too_steep_for_the_cells_is_refused(slope, condenses):
+@pytest.mark.parametrize(("slope", "fits"), [(1.9, True), (2.2, False), (40, False)])
+def test_a_predictor_too_steep_for_the_cells_is_refused(slope, fits):
     x, counts = grouped(40_000, 0, 0.5, slope, 16, 2)
     points, weights = bin_scores(x, counts)
     few = Regression(np.array([np.ones(points.size), points]), weights)
-    assert (binned_fit(few, np.array([0.0, 1.0])) is not None) == condenses
+    assert (binned_fit(few, np.array([0.0, 1.0])) is not None) == fits
 
 
 @pytest.mark.parametrize("slope", [0.7, 1.0, 3.0])
-def test_calibration_is_the_same_with_and_without_few_points(monkeypatch, slope):
+def test_calibration_is_the_same_with_and_without_bins(monkeypatch, slope):
     x, counts = grouped(40_000, -1, 1.2, slope, 16, 3)
     score, reference = 1 / (1 + np.exp(-x)), counts[0] > 0
     with_few = calibration(reference, score)
@@ -99,7 +99,7 @@ def test_calibration_is_the_same_with_and_without_few_points(monkeypatch, slope)
             assert getattr(ours, part) == (expected and pytest.approx(expected, rel=1e-8))
 
 
-def test_scores_far_apart_beside_the_cells_are_left_as_they_are(monkeypatch):
+def test_scores_far_apart_relative_to_the_cells_are_not_binned(monkeypatch):
     monkeypatch.setattr(logistic, "CASES_PER_CELL", 8)
     x = np.append(np.linspace(0, 1e-9, 40_000), 30.0)
     ones = np.ones(x.size)
@@ -108,7 +108,7 @@ def test_scores_far_apart_beside_the_cells_are_left_as_they_are(monkeypatch):
     assert bin_scores(np.linspace(-700, 700, 40_000), (ones, ones)) is None
 
 
-def test_a_knot_beside_an_edge_or_on_it_does_no_harm():
+def test_a_knot_near_or_on_an_edge_keeps_all_cases():
     x = np.sort(np.append(np.random.default_rng(4).normal(0, 1, 5000), [0.5, np.nextafter(0.5, 1)]))
     ones = np.ones(x.size)
     for knot in (0.5, np.nextafter(0.5, 0), np.nextafter(0.5, 1)):

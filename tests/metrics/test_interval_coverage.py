@@ -1,4 +1,4 @@
-"""How often intervals hold the truth, by simulation with fixed seeds."""
+"""Coverage of intervals, by simulation with fixed seeds."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is computed from sorted keys agrees with what is computed from a rank table."""
+"""AUROC and variance from sorted keys equal those from a rank table."""
 
 from fractions import Fraction
 
