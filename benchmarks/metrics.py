@@ -162,9 +162,14 @@ def subgroup_bootstrap():
 
     def theirs(reps=2):
         MetricFrame(
-            metrics=rates, y_true=label, y_pred=flagged, sensitive_features=group,
-            n_boot=reps, ci_quantiles=[0.025, 0.975], random_state=0,
-        )  # fmt: skip
+            metrics=rates,
+            y_true=label,
+            y_pred=flagged,
+            sensitive_features=group,
+            n_boot=reps,
+            ci_quantiles=[0.025, 0.975],
+            random_state=0,
+        )
 
     data = read_probability_cases(y, p)
     ours = seconds(lambda: rate_gaps(data, ("group", group), 0.5, hm.Bootstrap(2000)), 5) / 2000
