@@ -6,14 +6,14 @@ import sys
 import papermill
 import pytest
 
-from healthval.runner.execute import shared
+from healthval.files import packaged
 
 
 def prepared(name, parameters, folder):
     """A copy of a committed notebook with these parameters, not executed."""
     copy = folder / f"{name}.ipynb"
     papermill.execute_notebook(
-        str(shared("notebooks") / copy.name),
+        str(packaged("notebooks") / copy.name),
         str(copy),
         parameters=parameters,
         prepare_only=True,

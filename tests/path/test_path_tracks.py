@@ -17,6 +17,7 @@ import time
 from datetime import date
 from pathlib import Path
 
+import combined_study
 import numpy as np
 import pandas as pd
 import pydicom
@@ -32,7 +33,7 @@ from healthval.contracts.table import Eligibility
 from healthval.deid.audit.audit import Leak
 from healthval.demo import synthetic
 from healthval.demo.embedded_hub import embedded_hub
-from healthval.demo.scenes import INVENTED
+from healthval.demo.inputs import INVENTED
 from healthval.disclosure import Ledger, release, releases
 from healthval.errors import AccessDenied, CohortError, LeakFound, PlanError, PredictionError
 from healthval.evaluation import Site, Sources, cohort_of, evaluate, gate_policy, request_access
@@ -46,19 +47,29 @@ TRACKS = ("fhir", "imaging")
 LOINC = {"lactate": "2524-7", "heart_rate": "8867-4", "crp": "1988-5"}
 SPELLED = {"yes": True, "1": True, "no": False, "0": False, "0.0": False}
 
+IDENTIFYING = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "StudyDate",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "AccessionNumber",
+)
+
 
 # --- read again, by other means ----------------------------------------------------------------
 
 
 def vendor_weights(track):
     """The synthetic signal's own weights for the features of a track."""
-    whole = synthetic.VENDOR_WEIGHTS
+    whole = combined_study.VENDOR_WEIGHTS
     wanted = load_plan(EXAMPLES / track / "plan.yaml").inputs
     at = [whole["features"].index(name) for name in wanted]
     weights = {key: [whole[key][i] for i in at] for key in ("mean", "sd", "coefficients")}
     if track == "imaging":
-        weights = {key: [*values, {"mean": 260, "sd": 150, "coefficients": 1}[key]]
-                   for key, values in weights.items()}  # fmt: skip
+        film = {"mean": 260, "sd": 150, "coefficients": 1}
+        weights = {key: [*values, film[key]] for key, values in weights.items()}
         wanted = (*wanted, "opacity")
     return weights | {"features": list(wanted), "intercept": -0.5}
 
@@ -105,13 +116,9 @@ def expected(home, weights):
         person = people[row["mrn"]]
         age = min(90, age_at(person["born"], date.fromisoformat(row["admitted"])))
         seen = {**person, "age": age, "opacity": films.get(row["accession"])}
-        z = [
-            c * (seen[name] - m) / s
-            for name, m, s, c in zip(
-                weights["features"], weights["mean"], weights["sd"], weights["coefficients"],
-                strict=True,
-            )
-        ]  # fmt: skip
+        parts = ("features", "mean", "sd", "coefficients")
+        terms = zip(*(weights[part] for part in parts), strict=True)
+        z = [c * (seen[name] - m) / s for name, m, s, c in terms]
         truth.append(verdict)
         scores.append(1 / (1 + math.exp(-weights["intercept"] - sum(z))))
     return np.array(truth), np.array(scores)
@@ -128,8 +135,7 @@ def planted(home):
         found |= {patient["birthDate"], f"{name['given'][0]} {name['family']}"}
     for path in (home / "images").glob("*.dcm") if (home / "images").exists() else ():
         film = pydicom.dcmread(path, stop_before_pixels=True)
-        found |= {str(film[k].value) for k in ("PatientName", "PatientID", "PatientBirthDate",
-                  "StudyDate", "SOPInstanceUID", "StudyInstanceUID", "AccessionNumber")}  # fmt: skip
+        found |= {str(film[keyword].value) for keyword in IDENTIFYING}
     return {value for value in found if len(value) > 4}
 
 
