@@ -24,8 +24,12 @@ def given(tmp_path):
         command = [sys.executable, "-m", "healthval", "deid", "images", "-o", "out"]
         return subprocess.run(
             [*command, "--secret", "site.secret", *words],
-            cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
     run.folder = tmp_path
     return run
