@@ -5,6 +5,7 @@ import sys
 
 import papermill
 import pytest
+from demo_process import HANG_SECONDS
 
 from healthval.files import packaged
 
@@ -45,12 +46,13 @@ def test_every_notebook_passes_nbval(stage, tmp_path):
         prepared("report", report, tmp_path),
     ]
     command = [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-current-env"]
+    command.append(f"--nbval-kernel-startup-timeout={HANG_SECONDS}")
     isolated = ["-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", str(tmp_path)]
     done = subprocess.run(
         [*command, *isolated, *map(str, copies)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANG_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:]

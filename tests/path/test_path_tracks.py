@@ -8,12 +8,9 @@ import csv
 import hashlib
 import json
 import math
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from datetime import date
 from pathlib import Path
 
@@ -23,7 +20,15 @@ import pandas as pd
 import pydicom
 import pytest
 import yaml
-from demo_process import PRODUCTS, digests, finish, start
+from demo_process import (
+    HANG_SECONDS,
+    PRODUCTS,
+    digests,
+    finish,
+    kill_at,
+    start,
+    wait_until_gone,
+)
 from sklearn.metrics import roc_auc_score
 
 from healthval.aggregate import pool
@@ -493,7 +498,9 @@ def test_the_notebook_stops_at_a_table_with_mistakes_and_sends_nothing(house, en
     (tmp_path / "parameters.yaml").write_text(yaml.safe_dump(values))
     command = [sys.executable, "-m", "healthval", "run", "evaluate"]
     command += ["-f", str(tmp_path / "parameters.yaml"), "-o", str(site.folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=HANG_SECONDS, check=False
+    )
     said = done.stdout + done.stderr
     assert done.returncode == CohortError.exit_code, said
     assert "first at row" in said
@@ -616,15 +623,13 @@ def test_a_record_of_plans_that_cannot_be_read_stops_the_site(enter):
 @pytest.mark.slow
 @pytest.mark.parametrize("track", TRACKS)
 def test_the_demo_of_a_track_survives_kill_9_and_repeats_its_bytes(tmp_path, track):
-    for seconds in (2.5, 9.0):
-        process = start(tmp_path, track)
-        time.sleep(seconds)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+    home = tmp_path / track
+    for mark in ("hub/hub.log", "sites/harbour/ledger.jsonl"):
+        kill_at(start(tmp_path, track), home / mark, group=True)
+        assert wait_until_gone(tmp_path), "a child outlived the demo"
     out = finish(start(tmp_path, track))
     assert len(out.splitlines()) <= 15
     assert "invented" in out.lower()
-    home = tmp_path / track
     before = digests(home)
     finish(start(tmp_path, track))
     assert digests(home) == before
