@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def access() -> None:
-    """Request access to a model, list requests or decide on them."""
+    """Request access, or decide on requests."""
 
 
 @access.command("request")
@@ -24,7 +24,7 @@ def access() -> None:
 @click.option("--plan", "plan_file", type=FILE, required=True, help="The study's plan.")
 @click.option("--label", required=True, help="Site name shown to the operator.")
 def access_request(hub_url: str, site: Path, plan_file: Path, label: str) -> None:
-    """Ask the operator for access to the plan's model."""
+    """Ask for access to the plan's model."""
     from healthval.client import Client
     from healthval.evaluation import Site, request_access
     from healthval.plan import load_plan
@@ -40,7 +40,7 @@ def access_request(hub_url: str, site: Path, plan_file: Path, label: str) -> Non
 @HUB
 @KEY
 def access_list(hub_url: str, key: Path) -> None:
-    """List requests and grants; a site sees only its own."""
+    """List requests and grants. A site sees only its own."""
     from healthval.client import Client, Credential
 
     with Client(hub_url, Credential.load(key)) as client:
@@ -62,7 +62,10 @@ def access_list(hub_url: str, key: Path) -> None:
     help="Days until an approval expires.",
 )
 def access_decide(hub_url: str, key: Path, site: str, status: "Status", days: int) -> None:
-    """Approve, reject or revoke a site's requests, as the operator."""
+    """Approve, reject or revoke a site's access.
+
+    The key is the operator's; the decision applies to each of the site's requests that can take it.
+    """
     from healthval.runner.operator import decide
 
     for grant in decide(hub_url, key, site, status=status, days=days):

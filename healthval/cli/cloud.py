@@ -21,7 +21,10 @@ import click
     help="Memory of the endpoint in MB.",
 )
 def cost(cases: int, mb: float, seconds: float, memory: str) -> None:
-    """Print the AWS charges for one evaluation, and for a month without any."""
+    """Print the AWS charges of an evaluation.
+
+    The charges of a month without evaluations are printed too.
+    """
     from healthval.cloud.estimate import estimate, idle, overhead
     from healthval.cloud.prices import load_prices
     from healthval.errors import counted

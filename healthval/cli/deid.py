@@ -27,7 +27,7 @@ OPTIONS = (
 )
 
 
-@click.command("deid")
+@click.command("deid", epilog="\b\nValues of --option:\n" + "\n".join(f"  {o}" for o in OPTIONS))
 @click.argument("source", type=click.Path(path_type=Path, exists=True), nargs=-1)
 @click.option("-o", "--out", type=FOLDER, help="New folder outside the source.")
 @click.option(
@@ -41,7 +41,7 @@ OPTIONS = (
     multiple=True,
     type=click.Choice(OPTIONS),
     metavar="OPTION",
-    help=f"Option of the confidentiality profile; may be repeated: {', '.join(OPTIONS)}.",
+    help="Option of the confidentiality profile, listed below; may be repeated.",
 )
 @click.option("--rules", type=FILE, help="YAML file with rectangles to blank, by device.")
 @click.option(
@@ -67,9 +67,10 @@ OPTIONS = (
 )
 @click.option("--explain", is_flag=True, help="Print the action for each attribute and stop.")
 def deid_command(explain: bool, **given: Any) -> None:
-    """De-identify DICOM files and audit every byte of the result; a leak stops the whole batch.
+    """De-identify DICOM files and audit the result.
 
-    Dates are removed unless an option retains them. A second run finishes an interrupted batch.
+    The audit reads every byte of the result; one leak stops the whole batch. Dates are removed unless an option
+    retains them. A second run finishes an interrupted batch.
     """
     for line in _explanation(_policy(given)) if explain else _batch(given):
         click.echo(line)

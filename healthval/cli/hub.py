@@ -33,7 +33,10 @@ def check_platform() -> None:
     help="Port; 0 takes any free one.",
 )
 def hub(data: Path, port: int) -> None:
-    """Serve an embedded hub on 127.0.0.1; the first start creates the operator's key."""
+    """Serve an embedded hub on 127.0.0.1.
+
+    The first start creates the operator's key.
+    """
     check_platform()
     from healthval.evaluation import open_credential
     from healthval.hub.__main__ import serve

@@ -10,7 +10,10 @@ from healthval.cli.types import FOLDER, HUB
 @click.command()
 @click.argument("site", type=FOLDER)
 def release(site: Path) -> None:
-    """Show the newest released message in full, with its hash."""
+    """Show the newest released message.
+
+    It is printed in full, with its hash.
+    """
     from healthval.evaluation import Site, newest_release
 
     message = newest_release(Site.open(site))
@@ -27,7 +30,10 @@ def release(site: Path) -> None:
     help="The hash that `healthval release` printed; replaces the question.",
 )
 def submit_command(hub_url: str, site: Path, yes: str | None) -> None:
-    """Show the newest released message and send it after your confirmation."""
+    """Send the newest released message.
+
+    It is printed in full first and is sent after your confirmation.
+    """
     from healthval.runner.submission import send_release
 
     def confirm(text: str) -> bool:
@@ -41,13 +47,19 @@ def submit_command(hub_url: str, site: Path, yes: str | None) -> None:
 
 @click.group()
 def ledger() -> None:
-    """Show, export or verify the record of all that left the site."""
+    """Show, export or verify the site's ledger.
+
+    The ledger records everything that left the site.
+    """
 
 
 @ledger.command("show")
 @click.argument("site", type=FOLDER)
 def ledger_show(site: Path) -> None:
-    """List the messages that left: time, kind, bytes and cases."""
+    """List the messages that left the site.
+
+    Each line has the time, the kind of message, its bytes and its cases.
+    """
     from healthval.disclosure.ledger_view import show
     from healthval.evaluation import Site
 
@@ -59,7 +71,10 @@ def ledger_show(site: Path) -> None:
 @click.argument("site", type=FOLDER)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def ledger_export(site: Path, file: Path) -> None:
-    """Write the ledger as an HTML page for a privacy officer."""
+    """Write the ledger as an HTML page.
+
+    A privacy officer can read the page in a browser.
+    """
     from healthval.disclosure.ledger_view import export
     from healthval.evaluation import Site
 
@@ -69,7 +84,10 @@ def ledger_export(site: Path, file: Path) -> None:
 @ledger.command("verify")
 @click.argument("site", type=FOLDER)
 def ledger_verify(site: Path) -> None:
-    """Check that no entry was changed, removed or added."""
+    """Check that the ledger is complete.
+
+    A changed, removed or added entry is reported as an error.
+    """
     from healthval.disclosure.ledger_view import verify
     from healthval.evaluation import Site
 

@@ -15,7 +15,10 @@ from healthval.cli.types import FILE
     help="The platform's public key (.pub), obtained through a different channel than the report.",
 )
 def verify(report: Path, key: Path | None) -> None:
-    """Check a report's signature and every file it covers, offline."""
+    """Check a report's signature, offline.
+
+    Every file that the signature covers is checked too.
+    """
     from healthval.report.publish import verify_report
 
     for name in verify_report(report, key):

@@ -18,11 +18,11 @@ from healthval.cli.types import FILE, FOLDER
     help="A table (CSV or Parquet), or a file or folder of FHIR resources.",
 )
 def init(study: Path, source: Path | None) -> None:
-    """Start a study: write a commented plan and the three notebooks.
+    """Start a study with a commented plan.
 
-    The folder STUDY gives the study its name. With --from, columns, inputs, label and subgroups
-    are proposed from names and types; confirm or correct them in the plan. Existing files are
-    never overwritten.
+    The plan and the three notebooks are written to the folder STUDY, whose name becomes the study's
+    name. With --from, columns, inputs, label and subgroups are proposed from names and types;
+    confirm or correct them in the plan. Existing files are never overwritten.
     """
     from healthval.runner.new_study import start_study
 
@@ -46,7 +46,10 @@ def init(study: Path, source: Path | None) -> None:
     help="Inputs of the model: a table of real patients, or FHIR resources or images of invented ones.",
 )
 def demo(folder: Path, track: str) -> None:
-    """Run the whole path on this machine, on real or invented patients."""
+    """Run the whole path on this machine.
+
+    The patients are real ones from a public data set, or invented.
+    """
     check_platform()
     from healthval.demo.run import run_demo
 
@@ -56,7 +59,7 @@ def demo(folder: Path, track: str) -> None:
 
 @click.command()
 def doctor() -> None:
-    """Check that this machine has what evaluations and reports need."""
+    """Check this machine for missing parts."""
     from healthval.runner.doctor import diagnose
 
     findings = diagnose()
@@ -86,7 +89,10 @@ def doctor() -> None:
     help="Folder for the executed copy.",
 )
 def run(notebook: str, pairs: tuple[tuple[str, str], ...], file: Path | None, out: Path) -> None:
-    """Execute one of the notebooks: provision, evaluate or report."""
+    """Execute provision, evaluate or report.
+
+    The executed copy of an evaluation may show patient data; it is written to OUT/identifiable.
+    """
     from healthval.runner.execute import run as execute
     from healthval.runner.parameters import parameters_for, read_parameters
 
@@ -98,7 +104,10 @@ def run(notebook: str, pairs: tuple[tuple[str, str], ...], file: Path | None, ou
 @click.command()
 @click.argument("notebook")
 def params(notebook: str) -> None:
-    """List a notebook's parameters with type, default and meaning."""
+    """List the parameters of a notebook.
+
+    Each line has the name, the type, the default and the meaning.
+    """
     from healthval.runner.parameters import describe
 
     for line in describe(notebook):

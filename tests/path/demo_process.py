@@ -49,8 +49,8 @@ def processes_of(folder):
 def command_lines():
     """Pid and command line of each process: from /proc, or from ps on macOS."""
     if not Path("/proc/self").exists():
-        listed = subprocess.run(["ps", "-Aww", "-o", "pid=,args="], capture_output=True, text=True)
-        for line in listed.stdout.splitlines():
+        listed = subprocess.check_output(["ps", "-Aww", "-o", "pid=,args="], text=True)
+        for line in listed.splitlines():
             pid, _, command = line.strip().partition(" ")
             yield int(pid), command
     for entry in Path("/proc").glob("[0-9]*"):

@@ -42,6 +42,12 @@ def test_help_fits_a_narrow_terminal(path):
     assert max(len(line) for line in shown.output.splitlines()) <= 78
 
 
+@pytest.mark.parametrize("path", [(), ("access",), ("ledger",)], ids=" ".join)
+def test_a_list_of_commands_is_not_cut_in_a_narrow_terminal(path):
+    shown = CliRunner().invoke(cli, [*path, "--help"], terminal_width=60, max_content_width=60)
+    assert "..." not in shown.output.partition("Commands:")[2]
+
+
 def test_the_options_of_deid_are_those_of_the_engine():
     assert set(OPTIONS) == {str(option) for option in Option}
 
