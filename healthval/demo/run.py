@@ -64,7 +64,9 @@ def run_demo(folder: Path, track: str = "table") -> list[str]:
     busy = UsageError(
         f"another run is using the folder {home}; wait for it or choose another folder"
     )
-    steps = tqdm(total=len(played.sites) + 3, desc="healthval demo", unit="step", leave=False)
+    steps: tqdm[None] = tqdm(
+        total=len(played.sites) + 3, desc="healthval demo", unit="step", leave=False
+    )
     with locked(home / ".lock", seconds=0, busy=busy), steps:
         record_inputs(home / "inputs", track)
         steps.update()

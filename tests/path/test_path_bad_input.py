@@ -1,4 +1,4 @@
-"""Bad input at the hospital: a clear error and exit code, no value quoted, nothing half-written."""
+"""Bad input at the hospital: a clear error and exit code, no quoted value, no incomplete file."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ CANARY = "Zyxwvut-90210-Qqq"
 
 @pytest.fixture
 def evaluate(stage, tmp_path):
-    """Run the evaluation notebook by the command line; gives exit code, what was said, and the site."""
+    """Run the evaluation notebook by the command line; returns exit code, output and site folder."""
 
     def run(change=None, *, approve=True, **changes):
         home = tmp_path / "site"
@@ -133,7 +133,7 @@ def test_a_plan_for_other_inputs_than_the_models_is_refused(evaluate, stage, tmp
 
 
 def test_two_runs_at_once_in_one_folder_do_not_meet(stage, tmp_path):
-    """Jupyter numbers the sockets of kernels in the current folder; ours lie apart."""
+    """Jupyter numbers the sockets of kernels in the current folder; ours are in private folders."""
     runs = []
     for name in ("a", "b"):
         stage.approved_site(tmp_path / name)

@@ -1,7 +1,7 @@
-"""Images and FHIR resources of the same invented patients go through the whole path.
+"""The tracks `fhir` and `imaging`: synthetic patients go through the whole path.
 
-What is recomputed here is read from the recorded inputs by other code than the project's: json,
-csv, pydicom and scikit-learn.
+Expected values are recomputed from the recorded inputs without the project's code, by json, csv,
+pydicom and scikit-learn.
 """
 
 import csv
@@ -63,11 +63,11 @@ IDENTIFYING = (
 )
 
 
-# --- read again, by other means ----------------------------------------------------------------
+# --- expected values, recomputed -----------------------------------------------------------------
 
 
 def vendor_weights(track):
-    """The synthetic signal's own weights for the features of a track."""
+    """Weights for the features of a track."""
     whole = combined_study.VENDOR_WEIGHTS
     wanted = load_plan(EXAMPLES / track / "plan.yaml").inputs
     at = [whole["features"].index(name) for name in wanted]
@@ -130,7 +130,7 @@ def expected(home, weights):
 
 
 def planted(home):
-    """Names, numbers, dates and UIDs of every patient of a site, as they stand in the sources."""
+    """Names, numbers, dates and UIDs of every patient of a site, as written in the sources."""
     found = set()
     for row in csv.DictReader((home / "labels.csv").read_text().splitlines()):
         found |= {row["accession"], row["mrn"], row["admitted"], row["comment"]}
@@ -149,7 +149,7 @@ def found_in(needles, data):
     return [needle for needle in needles if needle in text]
 
 
-# --- one hub for all that is quick -------------------------------------------------------------
+# --- one hub for the quick tests ---------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +174,7 @@ def house(tmp_path_factory):
 
 @pytest.fixture
 def enter(house, tmp_path):
-    """Let a new site in under a plan; gives site and client."""
+    """Approve a new site under a plan; returns site and client."""
     _, url, operator = house
     opened = []
 
@@ -230,7 +230,7 @@ def test_nothing_planted_leaves_and_all_that_leaves_is_in_the_ledger_first(
     send = client._send
 
     def watching(method, target, body=b"", **options):
-        # What carries a patient's data: batches, and the files that are put where a ticket says.
+        # Requests with patient data: batches, and files that are uploaded by a ticket.
         if method == "PUT" or target == "/v1/predictions":
             sent.append(body)
             known = {body["sha256"] for body in payloads(site)}
@@ -371,7 +371,7 @@ def test_the_reference_standard_may_lie_in_a_table_of_its_own(house, enter, tmp_
         cohort_of(plan, Sources(resources=home / "bundles"))
 
 
-# --- what must stop, and stop before anything is sent ------------------------------------------
+# --- refusals before anything is sent ----------------------------------------------------------
 
 
 def test_a_leak_stops_the_batch_before_anything_is_sent(house, enter, monkeypatch):
@@ -482,7 +482,7 @@ REFUSED_LABELS = {
 
 
 def test_the_notebook_stops_at_a_table_with_mistakes_and_sends_nothing(house, enter, tmp_path):
-    """What the command line says of the tables' mistakes: place and count, and no value."""
+    """The command line reports place and count of each mistake, and no value."""
     home = house[0] / "site"
     site, _ = enter(plan_of("imaging"))
     values = {

@@ -1,4 +1,4 @@
-"""Invented patients of three hospitals go from Bundles, films and labels to pooled aggregates."""
+"""Bundles, films and label tables of three invented hospitals: read, de-identified, released."""
 
 import json
 import math

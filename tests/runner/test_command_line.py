@@ -1,4 +1,4 @@
-"""The command line: every command explains itself, errors are one line with their exit code."""
+"""The command line: a help text for every command, one line and an exit code for every error."""
 
 import subprocess
 import sys
