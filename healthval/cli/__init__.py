@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import click
 
+from healthval import __version__
 from healthval.cli.access import access
 from healthval.cli.cloud import cost
 from healthval.cli.deid import deid_command
@@ -23,7 +24,7 @@ _UNIX_MODULES = frozenset({"fcntl", "grp", "pwd", "resource", "termios"})
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="healthval")
+@click.version_option(__version__)
 def cli() -> None:
     """Judge a medical AI model on a hospital's own patients; only vetted aggregates leave.
 
