@@ -335,7 +335,7 @@ def _intercept_and_slope(
 
 
 def _joint(cases: Cases, logits: _Logits, fit: LogisticFit, sample: Sample) -> Estimate:
-    """Likelihood-ratio test; with clusters a robust Wald test, because no likelihood exists."""
+    """Likelihood-ratio test; with clusters a robust Wald test, because clustered cases have no likelihood."""
     if cases.cluster is None:
         statistic = max(logits.deviance() - fit.deviance, 0.0)
         method = "likelihood ratio chi2 (2 df)"
