@@ -1,4 +1,4 @@
-"""Pure statistics: every number with an interval."""
+"""Performance statistics, each with an interval: numpy and scipy only, without I/O."""
 
 from healthval.errors import MissingPredictionError, SingleClassError
 from healthval.metrics.agreement import cohen_kappa, reader_agreement

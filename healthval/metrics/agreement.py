@@ -67,7 +67,7 @@ def reader_agreement(
     agreed = int((table == table[:, :1]).all(axis=1).sum())
     sample = Sample(n, agreed, level)
     if categories.size == 1:
-        return sample.none("all readers gave all cases the same category", "kappa")
+        return sample.not_estimable("all readers gave all cases the same category", "kappa")
     if n_readers == 2:
         a, b = codes.reshape(table.shape).T
         return cohen_kappa(a, b, cluster=patient, level=level)
@@ -160,14 +160,14 @@ def kappa_of(
     """`cohen_kappa` of a table of counts; `patients` is the cell and the patient of each case."""
     n, size = int(table.sum()), len(table)
     sample = Sample(n, n, level)
-    apart = np.subtract.outer(np.arange(size), np.arange(size))
-    w = 1 - (apart / max(size - 1, 1)) ** 2 if quadratic else (apart == 0).astype(float)
+    distance = np.subtract.outer(np.arange(size), np.arange(size))
+    w = 1 - (distance / max(size - 1, 1)) ** 2 if quadratic else (distance == 0).astype(float)
     p = table / n
     rows, columns = p.sum(axis=1), p.sum(axis=0)
     observed, chance = float((w * p).sum()), float((w * np.outer(rows, columns)).sum())
     method = "fleiss quadratic" if quadratic else "fleiss"
     if chance == 1:
-        return sample.none("both readers use a single class", method)
+        return sample.not_estimable("both readers use a single class", method)
     kappa = (observed - chance) / (1 - chance)
     expected = (w @ columns)[:, None] + (rows @ w)[None, :]
     parts, mean = w - expected * (1 - kappa), kappa - chance * (1 - kappa)
@@ -176,7 +176,7 @@ def kappa_of(
         cell, cluster = patients
         method = f"{method} (cluster-robust)"
         if np.unique(cluster).size < 2:
-            return sample.none("fewer than two patients", method)
+            return sample.not_estimable("fewer than two patients", method)
         scaled = (parts - mean).ravel() / (n * (1 - chance))
         variance = total_variance(scaled[cell], cluster)
     return _within_one(sample.wald(kappa, math.sqrt(max(variance, 0.0)), method))

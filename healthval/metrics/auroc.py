@@ -123,7 +123,7 @@ def auroc_of(
             deviation = float(replicates.std(ddof=1))
             bounds = percentile(replicates, level)
             unit = "" if cases.cluster is None else "patient "
-            return sample.given(auc, bounds, deviation, f"{unit}bootstrap percentile")
+            return sample.with_bounds(auc, bounds, deviation, f"{unit}bootstrap percentile")
     suffix = "" if cases.cluster is None else " (obuchowski)"
     kind: AucInterval = "newcombe" if isinstance(plan, Bootstrap) else plan
     return _analytic(sample, auc, se, (kind, effect, suffix))
@@ -168,13 +168,13 @@ def _analytic(
     m, n = sample.n_events / effect, (sample.n - sample.n_events) / effect
     if ci == "delong" and se is not None:
         wald = sample.wald(auc, se, f"delong{suffix}")
-        return sample.given(
+        return sample.with_bounds(
             auc, (max(wald.lo or 0.0, 0.0), min(wald.hi or 0.0, 1.0)), se, wald.method
         )
     small = min(m, n) < SMALL_CLASS
     if ci == "newcombe" or se is None or small or not 0 < auc < 1:
         bounds = newcombe_interval(auc, m, n, sample.z)
-        return sample.given(auc, bounds, se, f"newcombe-5{suffix}")
+        return sample.with_bounds(auc, bounds, se, f"newcombe-5{suffix}")
     return sample.logit(auc, se, f"logit-delong{suffix}")
 
 
@@ -225,11 +225,11 @@ def average_precision_of(
         reps = np.array([_ap(pos, neg) for pos, neg in resampled_tables(cases, plan)])
         se, m = float(reps.std(ddof=1)), _with_events(cases)
         if np.ptp(reps) < 1e-12:
-            return sample.given(ap, wilson(ap * m, m, sample.z), None, "wilson (patients)")
-        return sample.given(ap, percentile(reps, level), se, "patient bootstrap percentile")
+            return sample.with_bounds(ap, wilson(ap * m, m, sample.z), None, "wilson (patients)")
+        return sample.with_bounds(ap, percentile(reps, level), se, "patient bootstrap percentile")
     se = math.sqrt(ap * (1 - ap) / m)
     if not 0 < ap < 1:
-        return sample.given(ap, wilson(ap * m, m, sample.z), None, "wilson")
+        return sample.with_bounds(ap, wilson(ap * m, m, sample.z), None, "wilson")
     return sample.logit(ap, se, "boyd logit")
 
 
@@ -279,7 +279,7 @@ def roc_points(
         lo, hi = percentile(column, level) if se > 0 else wilson(value * m, m, sample.z)
         bounds = (min(lo, value), max(hi, value))
         method = "bootstrap percentile pointwise" if se > 0 else "wilson pointwise"
-        points.append((fpr, sample.given(value, bounds, se or None, method)))
+        points.append((fpr, sample.with_bounds(value, bounds, se or None, method)))
     return tuple(points)
 
 
@@ -366,7 +366,7 @@ def partial_auroc(  # noqa: PLR0913  # the range may be given on either axis
     method = "bootstrap percentile" + (" (mcclish)" if corrected else "")
     reason = _reason_without_interval(cases, reps)
     if reason is not None:
-        return sample.bare(value, method, reason=reason)
+        return sample.without_interval(value, method, reason=reason)
     return percentile_estimate(sample, value, reps, method)
 
 
@@ -379,10 +379,10 @@ def _reason_without_interval(cases: Cases, reps: Floats) -> str | None:
 
 
 def _range(fpr: Range | None, tpr: Range | None) -> tuple[Range, bool]:
-    given = fpr if fpr is not None else tpr
-    if given is None or (fpr is not None and tpr is not None):
+    chosen = fpr if fpr is not None else tpr
+    if chosen is None or (fpr is not None and tpr is not None):
         raise MetricError("give exactly one of fpr=(low, high) and tpr=(low, high)")
-    bounds = read_numbers(given, "the range")
+    bounds = read_numbers(chosen, "the range")
     if bounds.size != 2:
         raise MetricError("the range needs two numbers, low and high")
     low, high = bounds.tolist()

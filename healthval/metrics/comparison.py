@@ -87,17 +87,17 @@ def compare_auroc(
     cases_b = read_cases(reference, score_b, cluster)
     check_both_classes(cases_a, "AUROC")
     a, b = (placements(c.reference, c.score) for c in (cases_a, cases_b))
-    apart = Placements(a.auc - b.auc, a.v10 - b.v10, a.v01 - b.v01)
+    gap = Placements(a.auc - b.auc, a.v10 - b.v10, a.v01 - b.v01)
     sample = Sample(cases_a.n, cases_a.n_events)
     if cases_a.cluster is None:
-        method, variance = "delong paired", delong_covariance(apart, apart)
+        method, variance = "delong paired", delong_covariance(gap, gap)
     else:
         method = "obuchowski paired"
-        variance = obuchowski_covariance(cases_a.reference, cases_a.cluster, apart, apart)
+        variance = obuchowski_covariance(cases_a.reference, cases_a.cluster, gap, gap)
     parts = (auroc_of(cases_a), auroc_of(cases_b))
     for part in parts:
         warn_if_inverted(part)
-    return _tested(parts, sample, (apart.auc, variance, method))
+    return _tested(parts, sample, (gap.auc, variance, method))
 
 
 def _tested(
@@ -106,7 +106,7 @@ def _tested(
     a, b = parts
     difference, variance, method = found
     if variance is None:
-        none = sample.none("a class has a single case", method)
+        none = sample.not_estimable("a class has a single case", method)
         return Comparison(a=a, b=b, difference=none)
     se = math.sqrt(max(variance, 0.0))
     estimate = sample.wald(difference, se, method)
@@ -115,7 +115,9 @@ def _tested(
         return Comparison(a=a, b=b, difference=estimate, p=1.0, note=note)
     if se == 0:
         note = "the difference has no variance in these cases"
-        return Comparison(a=a, b=b, difference=sample.bare(difference, method), note=note)
+        return Comparison(
+            a=a, b=b, difference=sample.without_interval(difference, method), note=note
+        )
     z = difference / se
     return Comparison(a=a, b=b, difference=estimate, z=z, p=two_sided_p(z))
 
@@ -176,14 +178,14 @@ def compare_groups(a: Cases, b: Cases) -> Comparison:
     variances = [v for e, c in ((first, a), (second, b)) if (v := _variance(e, c)) is not None]
     if len(variances) < 2 or sum(variances) == 0 or first.value is None or second.value is None:
         reason = "the variance of one AUROC is unknown, or both variances are 0"
-        return Comparison(a=first, b=second, difference=sample.none(reason, method))
+        return Comparison(a=first, b=second, difference=sample.not_estimable(reason, method))
     se, difference = math.sqrt(sum(variances)), first.value - second.value
     shares = (v**2 / (_units(c) - 1) for v, c in zip(variances, (a, b), strict=True))
     df = sum(variances) ** 2 / sum(shares)
     t = difference / se
     p = float(2 * stdtr(df, -abs(t)))
     half = float(stdtrit(df, (1 + sample.level) / 2)) * se
-    estimate = sample.given(difference, (difference - half, difference + half), se, method)
+    estimate = sample.with_bounds(difference, (difference - half, difference + half), se, method)
     return Comparison(a=first, b=second, difference=estimate, z=t, p=p, df=df)
 
 
@@ -271,7 +273,7 @@ def _mcnemar(only_a: int, only_b: int, sample: Sample) -> PairedAccuracy:
 
 def _accuracy_gap(sample: Sample, only_a: int, only_b: int) -> Estimate:
     if sample.n == 0:
-        return sample.none("no case", "wald paired")
+        return sample.not_estimable("no case", "wald paired")
     gap = (only_a - only_b) / sample.n
     se = math.sqrt(((only_a + only_b) / sample.n - gap**2) / sample.n)
     return sample.wald(gap, se, "wald paired")
@@ -282,7 +284,7 @@ def _clustered_mcnemar(gain: Floats, cluster: Ints, sample: Sample) -> PairedAcc
     only_a, only_b = int(np.count_nonzero(gain > 0)), int(np.count_nonzero(gain < 0))
     totals = per_cluster(gain, cluster)
     if totals.size < 2:
-        none = sample.none("fewer than two patients", method)
+        none = sample.not_estimable("fewer than two patients", method)
         return PairedAccuracy(only_a=only_a, only_b=only_b, difference=none)
     mean = float(gain.sum()) / gain.size
     se = math.sqrt(total_variance((gain - mean) / gain.size, cluster))

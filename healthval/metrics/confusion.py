@@ -119,9 +119,9 @@ class Confusion:
             return proportion(k, n, interval=interval, level=level)
         if interval != "wilson":
             raise MetricError("with clusters a rate has Wilson's interval; omit interval=")
-        apart = (hit - k / n * among) / n
+        slope = (hit - k / n * among) / n
         units = self.patients.number_in(among)
-        return ratio(Sample(n, k, level), self.spread(apart), units)
+        return ratio(Sample(n, k, level), self.spread(slope), units)
 
     @property
     def cells(self) -> Floats:
@@ -246,7 +246,7 @@ def likelihood_ratios(cells: Confusion, *, level: float = 0.95) -> LikelihoodRat
     check_kind(cells, Confusion, "cells")
     sample = Sample(cells.n, cells.n_events, level)
     if not (cells.tp + cells.fn and cells.fp + cells.tn):
-        none = sample.none("needs cases with and without the condition", "simel")
+        none = sample.not_estimable("needs cases with and without the condition", "simel")
         return LikelihoodRatios(none, none, none)
     return LikelihoodRatios(
         _likelihood_ratio(sample, cells, _TP + _FP),
@@ -283,7 +283,7 @@ def _on_log(
     value, slope, half = found
     se_log, method = _se(cells, slope, half), _named(method, cells, half)
     if se_log is None:
-        return sample.none("a single patient", method)
+        return sample.not_estimable("a single patient", method)
     return sample.log(value, se_log, method)
 
 
@@ -325,7 +325,7 @@ def predictive_values(
         raise MetricError("prevalence must be strictly between 0 and 1")
     sample = Sample(cells.n, cells.n_events, level)
     if not (cells.tp + cells.fn and cells.fp + cells.tn):
-        none = sample.none("needs cases with and without the condition", "mercaldo")
+        none = sample.not_estimable("needs cases with and without the condition", "mercaldo")
         return none, none
     half, odds = 0.5 if 0 in cells.cells else 0.0, prevalence / (1 - prevalence)
     method = _named("mercaldo", cells, half)
@@ -335,7 +335,7 @@ def predictive_values(
         value = expit(sign * math.log(odds * factor))
         se = _se(cells, slope, half)
         found.append(
-            sample.none("a single patient", method)
+            sample.not_estimable("a single patient", method)
             if se is None
             else sample.logit(value, se * value * (1 - value), method)
         )

@@ -89,20 +89,20 @@ class Sample:
         """Normal quantile of the two-sided level."""
         return float(ndtri((1 + self.level) / 2))
 
-    def none(self, reason: str, method: str) -> Estimate:
+    def not_estimable(self, reason: str, method: str) -> Estimate:
         """Estimate without a value, and the reason."""
         return self._estimate(None, (None, None), None, method=method, reason=reason)
 
-    def bare(
+    def without_interval(
         self, value: float, method: str, *, se: float | None = None, reason: str | None = None
     ) -> Estimate:
         """Estimate without an interval; `reason` explains a missing interval."""
         return self._estimate(float(value), (None, None), se, method=method, reason=reason)
 
-    def given(
+    def with_bounds(
         self, value: float, bounds: tuple[float, float], se: float | None, method: str
     ) -> Estimate:
-        """Estimate with the given bounds."""
+        """Estimate with these bounds."""
         lo, hi = (float(bound) for bound in bounds)
         deviation = None if se is None else float(se)
         return self._estimate(float(value), (lo, hi), deviation, method=method)
@@ -131,17 +131,17 @@ class Sample:
     def wald(self, value: float, se: float, method: str) -> Estimate:
         """Normal interval on the scale of the value."""
         half = self.z * se
-        return self.given(value, (value - half, value + half), se, method)
+        return self.with_bounds(value, (value - half, value + half), se, method)
 
     def log(self, value: float, se_log: float, method: str) -> Estimate:
         """Normal interval on the log scale of a positive value; `se` by the delta method."""
         factor = math.exp(min(self.z * se_log, 700.0))
-        return self.given(value, (value / factor, value * factor), value * se_log, method)
+        return self.with_bounds(value, (value / factor, value * factor), value * se_log, method)
 
     def logit(self, value: float, se: float, method: str) -> Estimate:
         """Normal interval on the logit scale of a value strictly between 0 and 1."""
         half, centre = self.z * se / (value * (1 - value)), logit(value)
-        return self.given(value, (expit(centre - half), expit(centre + half)), se, method)
+        return self.with_bounds(value, (expit(centre - half), expit(centre + half)), se, method)
 
 
 def check_level(level: float) -> None:

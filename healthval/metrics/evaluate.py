@@ -118,7 +118,7 @@ def _or_reason(compute: Callable[[], Estimate], sample: Sample, method: str) -> 
     try:
         return compute()
     except SingleClassError as error:
-        return sample.none(str(error), method)
+        return sample.not_estimable(str(error), method)
 
 
 def _roc(cases: Cases, table: RankTable) -> tuple[tuple[float, Estimate], ...]:
@@ -195,7 +195,7 @@ def data_derived_threshold(
     found = threshold_result(cases, at, origin="data-derived")
     if table.score[0] >= 0 and table.score[-1] <= 1:
         return found
-    none = Sample(cases.n, cases.n_events).none("the score is not a probability", "wald")
+    none = Sample(cases.n, cases.n_events).not_estimable("the score is not a probability", "wald")
     return replace(found, net_benefit=none)
 
 

@@ -60,7 +60,7 @@ class DecisionCurve:
         """Net benefit at each threshold as an `Estimate`."""
         sample = Sample(self.n, self.n_events, self.level)
         rows = zip(self.net_benefit, self.lo, self.hi, self.se, strict=True)
-        return tuple(sample.given(nb, (lo, hi), se, self.method) for nb, lo, hi, se in rows)
+        return tuple(sample.with_bounds(nb, (lo, hi), se, self.method) for nb, lo, hi, se in rows)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, DecisionCurve):
@@ -199,16 +199,16 @@ def net_benefit_at(cases: Cases, threshold: float, *, level: float = 0.95) -> Es
     """Net benefit at one threshold: the mean of each case's contribution, normal interval."""
     sample = Sample(cases.n, cases.n_events, level)
     if cases.n < 2 or threshold >= 1:
-        return sample.none("needs two cases and a threshold below 1", "wald")
+        return sample.not_estimable("needs two cases and a threshold below 1", "wald")
     gain = contributions(cases, threshold)
     value = float(gain.mean())
-    apart = (gain - value) / cases.n
+    deviation = (gain - value) / cases.n
     if cases.cluster is not None:
-        apart = per_cluster(apart, cases.cluster)
+        deviation = per_cluster(deviation, cases.cluster)
     method = "wald" if cases.cluster is None else "wald (cluster-robust)"
-    if apart.size < 2:
-        return sample.none("a single patient", method)
-    se = math.sqrt(dot(apart, apart) * apart.size / (apart.size - 1))
+    if deviation.size < 2:
+        return sample.not_estimable("a single patient", method)
+    se = math.sqrt(dot(deviation, deviation) * deviation.size / (deviation.size - 1))
     return sample.wald(value, se, method)
 
 

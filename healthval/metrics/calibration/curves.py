@@ -138,7 +138,7 @@ def flexible_calibration(cases: Cases, table: RankTable, sample: Sample) -> Flex
     replicates = _simulated(table, totals, model)
     method = "rcs5 bootstrap bc" if spline.on_logit else "rcs5 on p bootstrap bc"
     ici, e50, e90 = (
-        sample.given(v, bias_corrected(column, v, sample.level), column.std(ddof=1), method)
+        sample.with_bounds(v, bias_corrected(column, v, sample.level), column.std(ddof=1), method)
         for v, column in zip(values.tolist(), replicates.T, strict=True)
     )
     return FlexibleCalibration(ici, e50, e90, _on_grid(table, totals, sample, model))
@@ -166,7 +166,7 @@ def _on_grid(table: RankTable, totals: Ints, sample: Sample, model: _Model) -> C
     observed, lower, upper = sigmoid(eta), sigmoid(eta - half), sigmoid(eta + half)
     se = half / sample.z * observed * (1 - observed)
     return tuple(
-        (float(p), sample.given(y, bounds, s, "rcs5 pointwise"))
+        (float(p), sample.with_bounds(y, bounds, s, "rcs5 pointwise"))
         for p, y, bounds, s in zip(grid, observed, zip(lower, upper, strict=True), se, strict=True)
     )
 

@@ -151,15 +151,17 @@ def observed_to_expected(cases: Cases, *, level: float = 0.95) -> Estimate:
     sample = Sample(cases.n, cases.n_events, level)
     expected = float(cases.score.sum())
     if cases.n_events == 0 or expected == 0:
-        return sample.none("no event observed or none expected", "log")
+        return sample.not_estimable("no event observed or none expected", "log")
     ratio = cases.n_events / expected
     if cases.cluster is None:
         se_log = math.sqrt((1 - cases.n_events / cases.n) / cases.n_events)
         if se_log == 0:
-            return sample.bare(ratio, "log", reason="every case has the event: no interval")
+            return sample.without_interval(
+                ratio, "log", reason="every case has the event: no interval"
+            )
         return sample.log(ratio, se_log, "log")
     if _is_alone(cases):
-        return sample.none("a single patient", "log (cluster-robust)")
+        return sample.not_estimable("a single patient", "log (cluster-robust)")
     influence = (cases.reference - ratio * cases.score) / cases.n_events
     return sample.log(ratio, math.sqrt(_total_variance(influence, cases)), "log (cluster-robust)")
 
@@ -175,9 +177,9 @@ def _is_alone(cases: Cases) -> bool:
 
 def _mean(values: Floats, cases: Cases, sample: Sample) -> Estimate:
     if cases.n < 2:
-        return sample.none("fewer than two cases", "wald")
+        return sample.not_estimable("fewer than two cases", "wald")
     if _is_alone(cases):
-        return sample.none("a single patient", _with_cluster("wald", cases))
+        return sample.not_estimable("a single patient", _with_cluster("wald", cases))
     mean = float(values.mean())
     correction = cases.n / (cases.n - 1) if cases.cluster is None else 1.0
     se = math.sqrt(_total_variance(values - mean, cases) * correction) / cases.n
@@ -193,9 +195,9 @@ def _scaled_brier(loss: Floats, cases: Cases, sample: Sample) -> Estimate:
     prevalence = cases.n_events / max(cases.n, 1)
     worst = prevalence * (1 - prevalence)
     if worst == 0:
-        return sample.none("all cases belong to one class", "delta")
+        return sample.not_estimable("all cases belong to one class", "delta")
     if _is_alone(cases):
-        return sample.none("a single patient", _with_cluster("delta", cases))
+        return sample.not_estimable("a single patient", _with_cluster("delta", cases))
     brier = float(loss.mean())
     slope = brier * (1 - 2 * prevalence) / worst**2
     influence = np.where(cases.reference, slope * (1 - prevalence), -slope * prevalence)
@@ -205,31 +207,31 @@ def _scaled_brier(loss: Floats, cases: Cases, sample: Sample) -> Estimate:
 
 
 def _log_loss(cases: Cases, sample: Sample) -> Estimate:
-    given = np.where(cases.reference, cases.score, 1 - cases.score)
-    contradicted = int(np.count_nonzero(given == 0))
+    likelihood = np.where(cases.reference, cases.score, 1 - cases.score)
+    contradicted = int(np.count_nonzero(likelihood == 0))
     if contradicted:
-        return sample.none(
+        return sample.not_estimable(
             f"infinite: {counted(contradicted, 'case contradicts', 'cases contradict')} a score of "
             "exactly 0 or 1",
             "wald",
         )
-    loss = np.log(given, out=given)
+    loss = np.log(likelihood, out=likelihood)
     return _mean(np.negative(loss, out=loss), cases, sample)
 
 
 def _spiegelhalter(cases: Cases, sample: Sample) -> Estimate:
     p = cases.score
-    away = 1 - 2 * p
-    apart, method = (cases.reference - p) * away, _with_cluster("spiegelhalter z", cases)
-    variance = float(np.sum(away**2 * p * (1 - p)))
+    weight = 1 - 2 * p
+    deviation, method = (cases.reference - p) * weight, _with_cluster("spiegelhalter z", cases)
+    variance = float(np.sum(weight**2 * p * (1 - p)))
     if _is_alone(cases):
-        return sample.none("a single patient", method)
+        return sample.not_estimable("a single patient", method)
     if variance > 0 and cases.cluster is not None:
-        variance = _total_variance(apart, cases)
+        variance = _total_variance(deviation, cases)
     if variance == 0:
-        return sample.none("every score is 0, 0.5 or 1", method)
-    z = float(np.sum(apart)) / math.sqrt(variance)
-    return replace(sample.bare(z, method, se=1.0), p=two_sided_p(z))
+        return sample.not_estimable("every score is 0, 0.5 or 1", method)
+    z = float(np.sum(deviation)) / math.sqrt(variance)
+    return replace(sample.without_interval(z, method, se=1.0), p=two_sided_p(z))
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +292,7 @@ def _recalibration(
         scores = counted(boundary, "score is", "scores are")
         reason = f"{scores} exactly 0 or 1, where the logit is infinite; pass clip="
     if (boundary and clip is None) or cases.n_events in (0, cases.n):
-        none = sample.none(reason, method)
+        none = sample.not_estimable(reason, method)
         return none, none, none, none
     row = None if cases.cluster is None else np.searchsorted(table.score, cases.score)
     events = table.pos.astype(np.float64)
@@ -314,7 +316,7 @@ def _in_the_large(cases: Cases, logits: _Logits, sample: Sample, method: str) ->
     try:
         fit = logits.fit(cases, 0.0)
     except NotEstimable as reason:
-        return sample.none(str(reason), method)
+        return sample.not_estimable(str(reason), method)
     return sample.wald(float(fit.beta[0]), math.sqrt(fit.covariance[0, 0]), method)
 
 
@@ -324,7 +326,7 @@ def _intercept_and_slope(
     try:
         fit = logits.fit(cases, 0.0, 1.0)
     except NotEstimable as reason:
-        none = sample.none(str(reason), method)
+        none = sample.not_estimable(str(reason), method)
         return none, none, none
     intercept, slope = (
         sample.wald(float(fit.beta[i]), math.sqrt(fit.covariance[i, i]), method) for i in (0, 1)
@@ -333,15 +335,15 @@ def _intercept_and_slope(
 
 
 def _joint(cases: Cases, logits: _Logits, fit: LogisticFit, sample: Sample) -> Estimate:
-    """Likelihood-ratio test; with clusters a robust Wald test, because no likelihood exists."""
+    """Likelihood-ratio test; with clusters a robust Wald test, because clustered cases have no likelihood."""
     if cases.cluster is None:
         statistic = max(logits.deviance() - fit.deviance, 0.0)
         method = "likelihood ratio chi2 (2 df)"
     else:
-        apart = fit.beta - np.array([0.0, 1.0])
-        statistic = float(apart @ np.linalg.solve(fit.covariance, apart))
+        deviation = fit.beta - np.array([0.0, 1.0])
+        statistic = float(deviation @ np.linalg.solve(fit.covariance, deviation))
         method = "robust wald chi2 (2 df)"
-    return replace(sample.bare(statistic, method), p=math.exp(-statistic / 2))
+    return replace(sample.without_interval(statistic, method), p=math.exp(-statistic / 2))
 
 
 def _flexible(
@@ -353,5 +355,5 @@ def _flexible(
             return flexible_calibration(cases, table, sample)
         except NotEstimable as obstacle:
             reason = str(obstacle)
-    none = sample.none(reason, "rcs5")
+    none = sample.not_estimable(reason, "rcs5")
     return FlexibleCalibration(none, none, none, ())

@@ -57,9 +57,9 @@ def proportion(k: int, n: int, *, interval: Interval = "wilson", level: float = 
     sample = Sample(n, k, level)
     check_choice(interval, ("wilson", "clopper-pearson"), "interval")
     if n == 0:
-        return sample.none("no case in the denominator", interval)
+        return sample.not_estimable("no case in the denominator", interval)
     bounds = wilson(k, n, sample.z) if interval == "wilson" else clopper_pearson(k, n, level)
-    return sample.given(k / n, bounds, math.sqrt(k / n * (1 - k / n) / n), interval)
+    return sample.with_bounds(k / n, bounds, math.sqrt(k / n * (1 - k / n) / n), interval)
 
 
 def rate(hit: NDArray[np.bool_], among: NDArray[np.bool_], cluster: Ints | None) -> Estimate:
@@ -90,7 +90,7 @@ def clustered_proportion(hit: NDArray[np.bool_], cluster: Ints, *, level: float 
     n, k = hit.size, int(np.count_nonzero(hit))
     sample = Sample(n, k, level)
     if n == 0:
-        return sample.none("no case in the denominator", RATIO)
+        return sample.not_estimable("no case in the denominator", RATIO)
     sizes = np.bincount(cluster)
     hits = np.bincount(cluster, weights=hit, minlength=sizes.size)
     n_clusters = int(np.count_nonzero(sizes))
@@ -106,10 +106,10 @@ def ratio(sample: Sample, spread: float, n_clusters: int) -> Estimate:
     spread : sum over clusters of the squared influence on the proportion
     """
     if n_clusters < 2:
-        return sample.none("a single cluster", RATIO)
+        return sample.not_estimable("a single cluster", RATIO)
     p = sample.n_events / sample.n
     noise = 1e-12 * p * (1 - p) / sample.n  # rounding error when all clusters are alike
     variance = n_clusters / (n_clusters - 1) * spread if spread > noise else 0.0
     effective = p * (1 - p) / variance if variance > 0 else float(n_clusters)
     bounds = wilson(p * effective, effective, sample.z)
-    return sample.given(p, bounds, math.sqrt(variance), RATIO)
+    return sample.with_bounds(p, bounds, math.sqrt(variance), RATIO)

@@ -63,7 +63,7 @@ def percentile_estimate(sample: Sample, value: float, replicates: Floats, method
     """Estimate with the percentile interval of its replicates, widened to contain the value."""
     lo, hi = percentile(replicates, sample.level)
     se = float(replicates.std(ddof=1))
-    return sample.given(value, (min(lo, value), max(hi, value)), se, method)
+    return sample.with_bounds(value, (min(lo, value), max(hi, value)), se, method)
 
 
 def bias_corrected(replicates: Floats, value: float, level: float) -> tuple[float, float]:

@@ -102,7 +102,7 @@ def _errors(y: Floats, x: Floats, sample: Sample) -> dict[str, Estimate]:
         ),
         "median_absolute_error": _median(absolute, sample),
         "rmse": _rmse(rmse, mse_se / (2 * mse) if mse > 0 else 0.0, sample),
-        "bias": sample.given(mean, (mean - half, mean + half), sd / math.sqrt(n), "t"),
+        "bias": sample.with_bounds(mean, (mean - half, mean + half), sd / math.sqrt(n), "t"),
         "lower_limit": sample.wald(mean - z * sd, limit_se, "bland-altman"),
         "upper_limit": sample.wald(mean + z * sd, limit_se, "bland-altman"),
     }
@@ -113,7 +113,9 @@ def _median(values: Floats, sample: Sample) -> Estimate:
     ranked, n = np.sort(values), values.size
     half = sample.z * math.sqrt(n) / 2
     lo, hi = max(math.floor((n - 1) / 2 - half), 0), min(math.ceil((n - 1) / 2 + half), n - 1)
-    return sample.given(float(np.median(values)), (ranked[lo], ranked[hi]), None, "order statistic")
+    return sample.with_bounds(
+        float(np.median(values)), (ranked[lo], ranked[hi]), None, "order statistic"
+    )
 
 
 def _agreement(y: Floats, x: Floats, sample: Sample) -> dict[str, Estimate]:
@@ -133,8 +135,10 @@ def _agreement(y: Floats, x: Floats, sample: Sample) -> dict[str, Estimate]:
             ranks, math.sqrt((1 + ranks**2 / 2) / (n - 3)), sample, "bonett-wright z"
         ),
         "ccc": _ccc(y, x, r, sample),
-        "slope": sample.given(slope, (slope - t * slope_se, slope + t * slope_se), slope_se, "t"),
-        "intercept": sample.given(
+        "slope": sample.with_bounds(
+            slope, (slope - t * slope_se, slope + t * slope_se), slope_se, "t"
+        ),
+        "intercept": sample.with_bounds(
             intercept,
             (intercept - t * intercept_se, intercept + t * intercept_se),
             intercept_se,
@@ -157,10 +161,10 @@ def _ranks(values: Floats) -> Floats:
 
 def _fisher(r: float, se_z: float, sample: Sample, method: str) -> Estimate:
     if abs(r) >= 1:
-        return sample.bare(r, method)
+        return sample.without_interval(r, method)
     centre, half = math.atanh(r), sample.z * se_z
     bounds = (math.tanh(centre - half), math.tanh(centre + half))
-    return sample.given(r, bounds, se_z * (1 - r**2), method)
+    return sample.with_bounds(r, bounds, se_z * (1 - r**2), method)
 
 
 def _r2(y: Floats, x: Floats, sample: Sample) -> Estimate:
@@ -177,7 +181,7 @@ def _ccc(y: Floats, x: Floats, r: float, sample: Sample) -> Estimate:
     shift2 = float(y.mean() - x.mean()) ** 2
     p = 2 * r * math.sqrt(vy * vx) / (vy + vx + shift2)
     if r == 0 or abs(p) >= 1:
-        return sample.bare(p, "lin z")
+        return sample.without_interval(p, "lin z")
     u2 = shift2 / math.sqrt(vy * vx)
     variance = (1 - r**2) * p**2 * (1 - p**2) / r**2
     variance += 2 * p**3 * (1 - p) * u2 / r - 0.5 * p**4 * u2**2 / r**2
@@ -186,7 +190,11 @@ def _ccc(y: Floats, x: Floats, r: float, sample: Sample) -> Estimate:
 
 
 def _rmse(rmse: float, se_log: float, sample: Sample) -> Estimate:
-    return sample.log(rmse, se_log, "log") if rmse > 0 else sample.none("all errors are 0", "log")
+    return (
+        sample.log(rmse, se_log, "log")
+        if rmse > 0
+        else sample.not_estimable("all errors are 0", "log")
+    )
 
 
 def _point_estimates(y: Floats, x: Floats) -> dict[str, float]:
@@ -218,5 +226,5 @@ def _with_bootstrap(estimate: Estimate, replicates: Floats) -> Estimate:
     known, method = replicates[~np.isnan(replicates)], "patient bootstrap percentile"
     sample = Sample(estimate.n, estimate.n_events, estimate.level)
     if known.size < 100:
-        return sample.none("too few patients to resample", method)
+        return sample.not_estimable("too few patients to resample", method)
     return percentile_estimate(sample, estimate.value, known, method)

@@ -135,13 +135,13 @@ def _read_codes(
     labels: ArrayLike, shape: tuple[int, ...], classes: Sequence[Any] | None
 ) -> NDArray[np.int64]:
     """Class code of each case: the column of its label."""
-    given = read_column(labels, "labels")
-    if given.size != shape[0]:
+    column = read_column(labels, "labels")
+    if column.size != shape[0]:
         cases = counted(shape[0], "case")
-        raise MetricError(f"labels need one value for each of {cases}; got {given.size}")
+        raise MetricError(f"labels need one value for each of {cases}; got {column.size}")
     columns = _read_classes(classes, shape[1])
     try:
-        codes = np.array([columns.get(label, -1) for label in given.tolist()], np.int64)
+        codes = np.array([columns.get(label, -1) for label in column.tolist()], np.int64)
     except TypeError:
         raise MetricError("labels and classes must be plain texts or numbers") from None
     if (codes < 0).any():
@@ -210,10 +210,10 @@ def _from_influence(
     variance = float(np.sum(totals**2)) * totals.size / max(totals.size - 1, 1)
     if min(np.unique(owner[codes == k]).size for k in np.unique(codes)) < 2:
         reason = "a class has a single case or patient: no interval"
-        return sample.bare(value, "placements", reason=reason)
+        return sample.without_interval(value, "placements", reason=reason)
     if variance == 0 or not 0 < value < 1:
         reason = "exactly 0 or 1, or without variance in these cases: no interval"
-        return sample.bare(value, "placements", reason=reason)
+        return sample.without_interval(value, "placements", reason=reason)
     return sample.logit(value, math.sqrt(variance), "placements logit")
 
 
@@ -221,15 +221,15 @@ def _mean(values: Floats, owner: Ints, sample: Sample) -> Estimate:
     mean = float(values.mean())
     totals = np.bincount(owner, weights=(values - mean) / values.size)
     if totals.size < 2:
-        return sample.none("a single patient", "wald")
+        return sample.not_estimable("a single patient", "wald")
     variance = float(np.sum(totals**2)) * totals.size / max(totals.size - 1, 1)
     return sample.wald(mean, math.sqrt(variance), "wald")
 
 
-def _log_loss(given: Floats, owner: Ints, sample: Sample) -> Estimate:
-    contradicted = int(np.count_nonzero(given == 0))
+def _log_loss(likelihood: Floats, owner: Ints, sample: Sample) -> Estimate:
+    contradicted = int(np.count_nonzero(likelihood == 0))
     if contradicted:
         cases = counted(contradicted, "case contradicts", "cases contradict")
         reason = f"infinite: {cases} a score of exactly 0"
-        return sample.none(reason, "wald")
-    return _mean(-np.log(given), owner, sample)
+        return sample.not_estimable(reason, "wald")
+    return _mean(-np.log(likelihood), owner, sample)

@@ -127,8 +127,8 @@ def _distances(source: Bools, target: Bools, sizes: Floats) -> Floats:
     """Distance of each surface voxel of the source to the surface of the target, mm."""
     from scipy.ndimage import distance_transform_edt
 
-    away = distance_transform_edt(~_surface(target), sampling=sizes)
-    return np.asarray(away[_surface(source)], np.float64)
+    distance = distance_transform_edt(~_surface(target), sampling=sizes)
+    return np.asarray(distance[_surface(source)], np.float64)
 
 
 def _surface(mask: Bools) -> Bools:
@@ -204,7 +204,7 @@ def segmentation(
 def _summary(values: Floats, owner: Ints, summarise: Callable[[Floats], Any]) -> Estimate:
     sample, method = Sample(values.size, values.size), "patient bootstrap percentile"
     if np.unique(owner).size < 2:
-        return sample.none("fewer than two patients", method)
+        return sample.not_estimable("fewer than two patients", method)
     rows, owner = canonical(np.unique(owner, return_inverse=True)[1], values)
     values = values[rows]
     samples = (np.repeat(values, weight) for weight in drawn_weights(owner, Bootstrap()))

@@ -175,9 +175,11 @@ def _from_replicates(sample: Sample, value: float, reps: Floats) -> Estimate:
     known = reps[np.isfinite(reps)]
     method = "ipcw bootstrap percentile"
     if known.size < 100:
-        return sample.none("too few replicates are estimable at the horizon", method)
+        return sample.not_estimable("too few replicates are estimable at the horizon", method)
     if np.ptp(known) < 1e-12:  # a perfect score, or a single patient
-        return sample.bare(value, method, reason="all replicates are equal: no interval")
+        return sample.without_interval(
+            value, method, reason="all replicates are equal: no interval"
+        )
     return percentile_estimate(sample, value, known, method)
 
 
@@ -248,17 +250,19 @@ def _concordance(data: _FollowUp, tau: float | None, method: str, sample: Sample
     for_event, for_other = _pair_scores(data, rank, weight)
     pairs = float(for_event[1].sum())
     if pairs == 0:
-        return sample.none("no pair of cases is comparable", name)
+        return sample.not_estimable("no pair of cases is comparable", name)
     somers = float(for_event[0].sum()) / pairs
     own = (for_event[0] + for_other[0]) / pairs - somers / pairs * (for_event[1] + for_other[1])
     totals = per_cluster(own, data.owner)
     se = math.sqrt(float(np.sum(totals**2))) / 2
     value = (somers + 1) / 2
     if np.unique(data.owner[weight > 0]).size < 2:
-        return sample.bare(value, name, reason="a single case or patient has events: no interval")
+        return sample.without_interval(
+            value, name, reason="a single case or patient has events: no interval"
+        )
     if se == 0 or not 0 < value < 1:
         reason = "exactly 0 or 1, or without variance in these cases: no interval"
-        return sample.bare(value, name, reason=reason)
+        return sample.without_interval(value, name, reason=reason)
     return sample.logit(value, se, f"{name} logit")
 
 
@@ -371,7 +375,7 @@ def _observed_to_expected(data: _FollowUp, horizon: float, sample: Sample) -> Es
     deaths = np.bincount(code, weights=data.event)[code]
     counted = data.event & (data.time <= horizon)
     if survived == 0 or expected == 0:
-        return sample.none("no case survives, or no event is expected", "log greenwood")
+        return sample.not_estimable("no case survives, or no event is expected", "log greenwood")
     terms = 1 / (at_risk[counted] * (at_risk - deaths)[counted])
     se = survived * math.sqrt(float(terms.sum()))
     return sample.log(incidence / expected, se / incidence, "log greenwood")

@@ -219,14 +219,16 @@ def _gap(sample: Sample, observed: Floats, drawn: Floats) -> Estimate:
     """Range of rates over the levels with enough cases."""
     method, enough = "bootstrap percentile", observed.sum(axis=1) >= FEWEST
     if np.count_nonzero(enough) < 2:
-        return sample.none(
+        return sample.not_estimable(
             f"fewer than two levels with at least {FEWEST} cases of this class", method
         )
     rates, reps = _shares(observed[enough]), _shares(drawn[:, enough])
     reps = reps[~np.isnan(reps).any(axis=1)]
     if len(reps) < 100:
-        return sample.none("too few cases to resample", method)
+        return sample.not_estimable("too few cases to resample", method)
     value, spread = float(np.ptp(rates)), np.ptp(reps, axis=1)
     if np.ptp(spread) == 0:  # all rates are 0 or 1, where resampling has no variance
-        return sample.bare(value, method, reason="all replicates are equal: no interval")
+        return sample.without_interval(
+            value, method, reason="all replicates are equal: no interval"
+        )
     return percentile_estimate(sample, value, spread, method)

@@ -209,11 +209,11 @@ def _wald(value: Floats, se: Floats, correlation: Floats | None) -> float | None
         centre = float((weight * value).sum() / weight.sum())
         return float((weight * (value - centre) ** 2).sum())
     covariance = correlation * np.outer(se, se)
-    apart = value[1:] - value[0]
+    contrast = value[1:] - value[0]
     between = covariance[1:, 1:] - covariance[1:, :1] - covariance[:1, 1:] + covariance[0, 0]
     if np.linalg.eigvalsh(between)[0] <= 1e-10 * float(np.max(se)) ** 2:
         return None
-    return float(apart @ np.linalg.solve(between, apart))
+    return float(contrast @ np.linalg.solve(between, contrast))
 
 
 def difference(cases: Cases, member: Bools, metric: str, threshold: float) -> Estimate:
@@ -224,13 +224,13 @@ def difference(cases: Cases, member: Bools, metric: str, threshold: float) -> Es
     sample = Sample(inside.n, inside.n_events)
     if a.value is None or b.value is None or a.se is None or b.se is None:
         reason = (a.reason or b.reason) or "no standard error in one part"
-        return sample.none(reason, "newcombe 10")
+        return sample.not_estimable(reason, "newcombe 10")
     if (
         a.se and b.se and _share_patients(cases, member)
     ):  # a part without variance has no correlation
         return _of_shared_patients(cases, member, (metric, threshold), (a.value - b.value, sample))
     gap, se = a.value - b.value, math.hypot(a.se, b.se)
-    estimate = sample.given(gap, _from_both_intervals(a, b), se, "newcombe 10")
+    estimate = sample.with_bounds(gap, _from_both_intervals(a, b), se, "newcombe 10")
     if metric == "auroc" and cases.cluster is None:
         return replace(estimate, p=compare_groups(inside, outside).p)
     return replace(estimate, p=two_sided_p(gap / se) if se else None)

@@ -125,4 +125,4 @@ def level_rate(cases: Cases, hit: Bools, among: Bools) -> Estimate:
 
 def _too_few(cases: Cases, method: str) -> Estimate:
     reason = f"fewer than {FEWEST} events or non-events"
-    return Sample(cases.n, cases.n_events).none(reason, method)
+    return Sample(cases.n, cases.n_events).not_estimable(reason, method)
