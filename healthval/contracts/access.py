@@ -10,6 +10,9 @@ from pydantic import Field
 from healthval.contracts.base import Line, Name, Sha256, SiteId, Version, Wire
 
 
+PUBLIC_KEY_BYTES = 32
+
+
 class PublicKey(Wire):
     """An Ed25519 public key as JWK (RFC 8037)."""
 
@@ -18,14 +21,36 @@ class PublicKey(Wire):
     x: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]
 
 
+def raw_public_key(key: PublicKey) -> bytes:
+    """Decode a public key to its 32 raw bytes.
+
+    Raises
+    ------
+    ValueError
+        If the key does not have 32 bytes; the message quotes nothing.
+
+    Examples
+    --------
+    >>> raw_public_key(PublicKey(x="11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")).hex()[:8]
+    'd75a9801'
+    """
+    try:
+        raw = base64.b64decode(key.x + "=", altchars=b"-_", validate=True)
+    except ValueError:
+        raw = b""
+    if len(raw) != PUBLIC_KEY_BYTES:
+        raise ValueError("the public key is no Ed25519 key of 32 bytes in base64url")
+    return raw
+
+
 def site_id(key: PublicKey) -> str:
     """Name a key holder by the key: 40 bits of the SHA-256 of its raw bytes, in base32.
 
     >>> site_id(PublicKey(x="11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"))
     'site-eh7ddx5b'
     """
-    raw = base64.urlsafe_b64decode(key.x + "=")
-    return "site-" + base64.b32encode(hashlib.sha256(raw).digest()).decode().lower()[:8]
+    name = base64.b32encode(hashlib.sha256(raw_public_key(key)).digest())
+    return "site-" + name.decode().lower()[:8]
 
 
 TOKEN_SECONDS = 300

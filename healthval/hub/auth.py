@@ -4,7 +4,6 @@ A call carries a short-lived token, signed by the caller's key and good for this
 change comes with its entry in a chain of hashes, or not at all.
 """
 
-import base64
 import hmac
 import random
 import re
@@ -17,7 +16,13 @@ import jwt
 import jwt.types
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from healthval.contracts.access import TOKEN_SECONDS, PublicKey, request_claims, site_id
+from healthval.contracts.access import (
+    TOKEN_SECONDS,
+    PublicKey,
+    raw_public_key,
+    request_claims,
+    site_id,
+)
 from healthval.contracts.base import digest
 from healthval.errors import IntegrityError
 from healthval.hub.ports import Backend, Conflict, Refusal, StoreUnavailable, Write
@@ -131,7 +136,6 @@ class Gatekeeper:
         self._use_once(claims["iss"], claims["jti"], claims["exp"] + CLOCK_SKEW_SECONDS + 1)
 
     def _claims(self, token: str, key: PublicKey) -> dict[str, Any]:
-        raw = base64.urlsafe_b64decode(key.x + "=")
         # Times are checked by our own clock, not by the one that PyJWT reads.
         options: jwt.types.Options = {
             "require": _REQUIRED,
@@ -140,7 +144,7 @@ class Gatekeeper:
             "verify_nbf": False,
         }
         try:
-            public = Ed25519PublicKey.from_public_bytes(raw)
+            public = Ed25519PublicKey.from_public_bytes(raw_public_key(key))
             claims: dict[str, Any] = jwt.decode(
                 token, public, algorithms=["EdDSA"], audience=self.audiences, options=options
             )
