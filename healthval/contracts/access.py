@@ -9,7 +9,6 @@ from pydantic import Field
 
 from healthval.contracts.base import Line, Name, Sha256, SiteId, Version, Wire
 
-
 PUBLIC_KEY_BYTES = 32
 
 
