@@ -11,10 +11,11 @@ from tqdm.auto import tqdm
 
 from healthval.client import Client, Credential
 from healthval.contracts.access import AccessDecision
-from healthval.demo.embedded_hub import embedded_hub, locked
+from healthval.demo.embedded_hub import embedded_hub
 from healthval.demo.scenes import Scene, scene
-from healthval.errors import HealthvalError
+from healthval.errors import HealthvalError, UsageError
 from healthval.evaluation import open_credential
+from healthval.files import locked
 from healthval.plan import Plan, load_plan
 from healthval.runner.execute import run
 from healthval.runner.parameters import EvaluateParameters, ProvisionParameters, ReportParameters
@@ -60,7 +61,8 @@ def run_demo(folder: Path, track: str = "table") -> list[str]:
     home = folder if track == "table" else folder / track
     home.mkdir(parents=True, exist_ok=True)
     steps = tqdm(total=len(played.sites) + 3, desc="healthval demo", unit="step", leave=False)
-    with locked(home / ".lock"), steps:
+    busy = UsageError(f"another run is busy in {home}; wait for it or choose another folder")
+    with locked(home / ".lock", seconds=0, busy=busy), steps:
         played.record(home / "inputs")
         steps.update()
         open_credential(home / "operator" / "operator.key")

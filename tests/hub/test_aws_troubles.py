@@ -12,7 +12,14 @@ from botocore.config import Config
 from healthval.hub.backends.aws import DynamoIndex, S3Objects, SageMakerHost
 from healthval.hub.ports import HostedModel, HostUnavailable, ModelFailed, StoreUnavailable, Write
 
-MODEL = HostedModel("tumour", "1.0", "0" * 64, 1024, 1)
+
+def hosted(name, version="1.0"):
+    return HostedModel(
+        name=name, version=version, artefact="0" * 64, memory_mb=1024, max_concurrency=1
+    )
+
+
+MODEL = hosted("tumour")
 CODE = """
 import time
 
@@ -51,7 +58,7 @@ def test_stores_out_of_reach_say_so_and_name_no_key():
         lambda: objects.keys("a/"),
         lambda: index.get("p", "k"),
         lambda: index.query("p"),
-        lambda: index.commit([Write("p", "k", {})]),
+        lambda: index.commit([Write(partition="p", key="k", value={})]),
     ):
         with pytest.raises(StoreUnavailable) as gone:
             call()
@@ -61,12 +68,12 @@ def test_stores_out_of_reach_say_so_and_name_no_key():
 
 def test_a_missing_table_is_no_conflict(aws):
     with pytest.raises(StoreUnavailable):
-        DynamoIndex(aws.dynamo, "none", time.time).commit([Write("p", "k", {})])
+        DynamoIndex(aws.dynamo, "none", time.time).commit([Write(partition="p", key="k", value={})])
 
 
 def test_an_endpoint_that_is_not_deployed_is_told(aws):
     host = SageMakerHost(aws.sagemaker, None)
-    nowhere = HostedModel("never-deployed", "1.0", "0" * 64, 1024, 1)
+    nowhere = hosted("never-deployed")
     assert host.status(nowhere) == "stopped"
     with pytest.raises(ModelFailed, match="endpoint is stopped; deploy"):
         host.start(nowhere)
@@ -126,7 +133,7 @@ def test_a_host_out_of_reach_may_be_asked_again():
 
 def test_endpoint_names_fit_sagemaker_and_no_two_models_share_one():
     models = [
-        HostedModel(name, version, "", 1024, 1)
+        hosted(name, version)
         for name in ("a", "a-1", "m" * 63, "m" * 62 + "n", "x" * 39 + "-y")
         for version in ("1", "1.1", "1.1.0")
     ]

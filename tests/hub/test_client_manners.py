@@ -184,9 +184,9 @@ def test_a_receipt_for_other_bytes_is_an_error(credential):
 
 
 def test_a_declined_submission_is_told_in_the_hubs_words(credential):
-    words = {"title": "The submission says too much", "status": 422, "detail": "n_events"}
+    words = {"title": "The submission discloses too much", "status": 422, "detail": "n_events"}
     hub, _ = client(credential, (422, {"content": json.dumps(words).encode()}))
-    with pytest.raises(SubmissionError, match="says too much; n_events"):
+    with pytest.raises(SubmissionError, match="discloses too much; n_events"):
         hub.submit(b"{}")
 
 

@@ -18,17 +18,12 @@ from healthval.contracts.prediction import (
     check_instances,
     out_of_range,
 )
-from healthval.hub import access, auth, predictions, registry
+from healthval.hub import access, audit_chain, auth, predictions, registry
 from healthval.hub.access import Subject
-from healthval.hub.ports import (
-    Backend,
-    HostUnavailable,
-    MemoryIndex,
-    MemoryObjects,
-    ModelFailed,
-    StoreUnavailable,
-)
-from healthval.hub.predictions import Predictions, Uploads
+from healthval.hub.backends.memory import MemoryIndex, MemoryObjects
+from healthval.hub.ports import Backend, HostUnavailable, ModelFailed, StoreUnavailable
+from healthval.hub.predictions import Predictions
+from healthval.hub.uploads import Uploads
 
 CANARY = "Zebulon-Quartermaine-1931"
 KEY, BOSS = PublicKey(x="A" * 43), auth.Caller("site-boss2345", "operator")
@@ -69,14 +64,22 @@ def desk(kit, artefact, monkeypatch):
     asked = AccessRequest(public_key=KEY, label="x", **kit.SUBJECT)
     access.request(backend, PublicKey(x="o" * 43), asked)
     access.decide(
-        backend, BOSS, SITE, Subject("tumour", "1.0", kit.PLAN), AccessDecision(status="approved")
+        backend,
+        AccessDecision(status="approved"),
+        actor=BOSS,
+        site=SITE,
+        subject=Subject("tumour", "1.0", kit.PLAN),
     )
-    work = Predictions(backend, Uploads(backend, b"s"))
+    work = Predictions(backend=backend, uploads=Uploads(backend, b"s"))
     body = canonical_json(kit.batch(1.0, 2.0).model_dump(mode="json"))
     yield SimpleNamespace(
-        work=work, host=backend.host, backend=backend, clock=clock, body=body,
-        ask=lambda name=None: work.ask(SITE, body, name),
-    )  # fmt: skip
+        work=work,
+        host=backend.host,
+        backend=backend,
+        clock=clock,
+        body=body,
+        ask=lambda name=None: work.submit(SITE, body, name),
+    )
     backend.host.go.set()
     work.close()
 
@@ -141,8 +144,8 @@ def test_a_batch_is_taken_over_when_its_lease_is_over(desk, monkeypatch, seconds
     answer = desk.ask()
     other_host = Host()
     other = Predictions(
-        Backend(desk.backend.objects, desk.backend.index, other_host, desk.backend.clock),
-        desk.work.uploads,
+        backend=Backend(desk.backend.objects, desk.backend.index, other_host, desk.backend.clock),
+        uploads=desk.work.uploads,
     )
     desk.clock.now += predictions.LEASE_SECONDS + seconds
     assert other.poll(SITE, answer.id, 5).status == ("done" if taken else "pending")
@@ -173,7 +176,7 @@ def test_many_asking_at_once_are_all_counted(desk, kit):
         thread.join()
     held = desk.backend.index.get("grants", Subject("tumour", "1.0", kit.PLAN).key(SITE))
     assert held.value["used"] == 16
-    auth.check_chain(auth.entries(desk.backend), desk.backend.index.get(auth.AUDIT, "head").value)
+    audit_chain.check_chain(audit_chain.entries(desk.backend), audit_chain.chain_head(desk.backend))
 
 
 INPUTS = InputContract(
@@ -187,9 +190,12 @@ INPUTS = InputContract(
 def asked(columns, *rows, cases=None):
     ids = tuple(f"case-{i:016x}" for i in range(len(rows))) if cases is None else cases
     return PredictionRequest(
-        model="tumour", version="1.0", plan_hash="a" * 64, cases=ids,
+        model="tumour",
+        version="1.0",
+        plan_hash="a" * 64,
+        cases=ids,
         instances=TableInstances(columns=columns, rows=rows),
-    )  # fmt: skip
+    )
 
 
 ONE = ("case-" + "0" * 16,)

@@ -12,7 +12,7 @@ import pytest
 
 from healthval.client import Client, Credential
 from healthval.errors import HubError, HubUnavailable
-from healthval.hub.auth import check_chain
+from healthval.hub.audit_chain import check_chain
 
 
 class Own:
@@ -124,7 +124,8 @@ def test_a_batch_under_way_when_the_hub_was_killed_is_finished_by_the_next(kit, 
     FolderObjects(own.hub.data / "objects").put_if_absent(f"requests/{site}/{batch}.json", body)
     index = SqliteIndex(own.hub.data / "index.sqlite", time.time)
     note = {"status": "pending", "lease": int(time.time()) + 1}
-    index.commit([Write("predictions", f"{site}#{batch}", note, expires=int(time.time()) + 3600)])
+    key, end = f"{site}#{batch}", int(time.time()) + 3600
+    index.commit([Write(partition="predictions", key=key, value=note, expires=end)])
     index.close()
     own.hub.start(port)
 

@@ -86,9 +86,9 @@ def test_uploads_of_nobody_or_of_another_site_are_refused(kit, site, new_site, o
     operator.decide_access(
         other.request_access(label="Other", **SUBJECT), AccessDecision(status="approved")
     )
-    with pytest.raises(HubError, match="1 uploads are not held here; first at 0"):
+    with pytest.raises(HubError, match="1 upload is not stored here; first at 0"):
         other.predict(request(kit, mine))
-    with pytest.raises(HubError, match="2 uploads are not held here; first at 1"):
+    with pytest.raises(HubError, match="2 uploads are not stored here; first at 1"):
         site.predict(request(kit, mine, "upload-" + "0" * 32, "upload-" + "1" * 32))
 
 
