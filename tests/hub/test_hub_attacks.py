@@ -41,7 +41,7 @@ def token(client: Client, method="GET", target="/v1/models", body=b"", **changes
     claims = {
         "iss": credential.id,
         "sub": credential.id,
-        "aud": client._origin,
+        "aud": client.transport.origin,
         "iat": now,
         "exp": now + 60,
         "jti": secrets.token_urlsafe(24),
@@ -150,7 +150,10 @@ def test_a_stranger_is_told_the_same_as_a_forger(http, hub, tmp_path, site):
     assert unknown.json() == wrong.json()
 
 
-@pytest.mark.parametrize("path", ["/v1/audit", "/v1/submissions?model=tumour&version=1.0&plan_hash=" + "a" * 64])  # fmt: skip
+OPERATORS = ("/v1/audit", "/v1/submissions?model=tumour&version=1.0&plan_hash=" + "a" * 64)
+
+
+@pytest.mark.parametrize("path", OPERATORS)
 def test_a_site_cannot_do_the_operators_work(http, site, path):
     assert get(http, token(site, target=path), path).status_code == 403
 
@@ -159,7 +162,7 @@ def test_a_site_cannot_decide_on_its_own_access(kit, new_site, operator, model):
     site = new_site()
     grant = site.request_access(label="Me", **kit.SUBJECT)
     with pytest.raises(AccessDenied, match="site's key cannot use this address"):
-        site._send(
+        site.transport.send(
             "POST",
             f"/v1/access-requests/{grant.site}/tumour/1.0/{kit.PLAN}/decision",
             b'{"status":"approved"}',
@@ -175,7 +178,7 @@ def test_an_access_request_signed_by_another_key_than_it_carries_is_refused(kit,
     one, other = new_site(), new_site()
     grant = {"public_key": other.credential.public_key.model_dump(), "label": "x", **kit.SUBJECT}
     with pytest.raises(AccessDenied, match="not signed by a key"):
-        one._send("POST", "/v1/access-requests", json.dumps(grant).encode())
+        one.transport.send("POST", "/v1/access-requests", json.dumps(grant).encode())
 
 
 def test_a_site_reads_no_other_sites_predictions(kit, site, new_site, operator):
@@ -183,7 +186,7 @@ def test_a_site_reads_no_other_sites_predictions(kit, site, new_site, operator):
     other = new_site()
     kit.approve(operator, other)
     with pytest.raises(Exception, match="no such prediction"):
-        other._send("GET", f"/v1/predictions/{answer.id}")
+        other.transport.send("GET", f"/v1/predictions/{answer.id}")
 
 
 def post(http, site, body, target="/v1/predictions", **headers):

@@ -29,7 +29,7 @@ class Own:
         return [result for result in held if result.site == self.site.site]
 
     def check_audit(self):
-        told = json.loads(self.operator._send("GET", "/v1/audit"))
+        told = json.loads(self.operator.transport.send("GET", "/v1/audit"))
         check_chain(told["entries"], told["head"])
         return [entry["action"] for entry in told["entries"] if entry["actor"] == self.site.site]
 
@@ -130,7 +130,7 @@ def test_a_batch_under_way_when_the_hub_was_killed_is_finished_by_the_next(kit, 
     own.hub.start(port)
 
     def answer():
-        return own.site._send("GET", f"/v1/predictions/{batch}")
+        return own.site.transport.send("GET", f"/v1/predictions/{batch}")
 
     wait_until(lambda: b'"done"' in answer())
     assert b'"score":0.5' in answer()
@@ -165,7 +165,7 @@ def test_two_hubs_on_one_folder_hold_one_truth(kit, own, operator_key):
 def test_a_changed_audit_entry_is_found(own):
     from healthval.errors import IntegrityError
 
-    told = json.loads(own.operator._send("GET", "/v1/audit"))
+    told = json.loads(own.operator.transport.send("GET", "/v1/audit"))
     chain, head = told["entries"], told["head"]
     check_chain(chain, head)
     changed = [*chain[:1], {**chain[1], "actor": "site-aaaaaaaa"}, *chain[2:]]

@@ -99,7 +99,7 @@ def test_without_access_there_is_no_place_to_upload_to(kit, new_site):
 
 def ticket(site, data: bytes) -> dict:
     asked = {**SUBJECT, "sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
-    return json.loads(site._send("POST", "/v1/uploads", json.dumps(asked).encode()))
+    return json.loads(site.transport.send("POST", "/v1/uploads", json.dumps(asked).encode()))
 
 
 def test_a_place_is_for_one_file_and_no_other(hub, site):
