@@ -134,7 +134,7 @@ def test_a_malformed_body_is_400_and_not_repeated(served, body):
     ("answer", "why"),
     [
         ([0.1, 0.2], "2 scores for 1"),
-        ([1.5], "1 of 1 scores lie outside 0 to 1 (first at 0)"),
+        ([1.5], "1 of 1 score outside 0 to 1 (first at 0)"),
         ([-0.01], "outside 0 to 1"),
         (["high"], "not a list of numbers"),
         (None, "not a list of numbers"),
@@ -162,7 +162,7 @@ def test_a_raising_model_is_named_by_kind_and_serves_on(served):
 
 def test_a_model_that_wants_more_memory_than_it_has_fails_and_serves_on(served):
     response = served.ask(wish="eat")
-    assert response.json() == {"error": "the model ran out of its memory"}
+    assert response.json() == {"error": "the model exceeded its memory"}
     assert served.ask().status_code == 200
 
 

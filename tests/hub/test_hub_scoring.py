@@ -201,21 +201,21 @@ def asked(columns, *rows, cases=None):
 ONE = ("case-" + "0" * 16,)
 
 
-@pytest.mark.parametrize(
-    ("request_", "title", "detail"),
-    [
-        (asked(("age",), (1,)), "1 fields are missing", "first 'sex'"),
-        (asked(("Zebulon",), (1,)), "2 fields are missing", "first 'age'"),
-        (asked(("age", "sex", "Zebulon"), (1, "F", 1)), "1 columns are unknown", "column 2"),
-        (asked(("age", "sex", "age"), (1, "F", 1)), "1 columns come more than once", ""),
-        (asked(("age", "sex"), (1, "F"), (1,), (1, "F", 2)), "2 rows do not have one", "row 1"),
-        (asked(("age", "sex"), (1, "F"), ("Zebulon", "F")), "'age'", "1 of 2 values are not a number (first at row 1)"),
-        (asked(("age", "sex"), (1, "Zebulon"), (1, 7)), "'sex'", "2 of 2 values are none of the listed levels (first at row 0)"),
-        (asked(("age", "sex"), (1, "F"), (1, "F"), cases=ONE * 2), "1 case ids come more", ""),
-        (asked(("age", "sex"), (1, "F"), (1, "F"), cases=ONE), "2 instances came for 1 cases", ""),
-    ],
-    ids=range(9),
-)  # fmt: skip
+BOTH = ("age", "sex")
+MISFITS = [
+    (asked(("age",), (1,)), "1 field is missing", "first 'sex'"),
+    (asked(("Zebulon",), (1,)), "2 fields are missing", "first 'age'"),
+    (asked((*BOTH, "Zebulon"), (1, "F", 1)), "1 column is unknown", "column 2"),
+    (asked((*BOTH, "age"), (1, "F", 1)), "1 column repeated", ""),
+    (asked(BOTH, (1, "F"), (1,), (1, "F", 2)), "2 rows do not have one", "row 1"),
+    (asked(BOTH, (1, "F"), ("Zebulon", "F")), "'age'", "1 of 2 values is not a number (first at row 1)"),
+    (asked(BOTH, (1, "Zebulon"), (1, 7)), "'sex'", "2 of 2 values are not among the listed levels (first at row 0)"),
+    (asked(BOTH, (1, "F"), (1, "F"), cases=ONE * 2), "1 case id repeated", ""),
+    (asked(BOTH, (1, "F"), (1, "F"), cases=ONE), "2 instances for 1 case", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("request_", "title", "detail"), MISFITS, ids=range(9))
 def test_a_batch_that_the_contract_does_not_admit_is_told_by_field_count_and_row(
     request_, title, detail
 ):
