@@ -109,7 +109,8 @@ def _wait(server: ModelServer, stop: threading.Event, idle_seconds: float) -> No
         if idle_seconds and server.idle_seconds > idle_seconds:
             return
         if server.stuck:
-            time.sleep(1)  # for the answer 504 that is under way
+            server.timeout_sent.wait(DRAIN_SECONDS)
+            time.sleep(1)  # /ping answers 503 meanwhile
             return
 
 

@@ -10,8 +10,10 @@ import json
 import re
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as OutOfTime
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -59,12 +61,14 @@ class ModelServer(ThreadingHTTPServer):
         self.seconds = seconds
         self._inputs = inputs
         self.stuck = False
+        self.timeout_sent = threading.Event()
         self.last_used = time.monotonic()
         self._predict = predict
         self._pool = ThreadPoolExecutor(max_concurrency)
         self._places = threading.BoundedSemaphore(max_concurrency)
         self._count = threading.Lock()
         self._in_flight = 0
+        self._unsent = 0
 
     @property
     def idle_seconds(self) -> float:
@@ -100,10 +104,21 @@ class ModelServer(ThreadingHTTPServer):
             self.last_used = time.monotonic()
         self._places.release()
 
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Count an answer as unsent until the block has sent it."""
+        with self._count:
+            self._unsent += 1
+        try:
+            yield
+        finally:
+            with self._count:
+                self._unsent -= 1
+
     def drain(self, seconds: float) -> None:
-        """Wait for running requests, at most `seconds`."""
+        """Wait until the answers of running requests are sent, at most `seconds`."""
         end = time.monotonic() + seconds
-        while self._in_flight and not self.stuck and time.monotonic() < end:
+        while self._unsent and not self.stuck and time.monotonic() < end:
             time.sleep(0.01)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -189,10 +204,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(503 if self.server.stuck else 200, b"{}")
 
     def do_POST(self) -> None:
-        try:
-            self._send(200, self.server.answer(self._body()))
-        except Refused as refused:
-            self._send(refused.status, json.dumps({"error": refused.message}).encode())
+        with self.server.sending():
+            try:
+                self._send(200, self.server.answer(self._body()))
+            except Refused as refused:
+                self._send(refused.status, json.dumps({"error": refused.message}).encode())
+            self.wfile.flush()
+        if self.server.stuck:
+            self.server.timeout_sent.set()
 
     def _body(self) -> bytes:
         if self.path != "/invocations" and not _RUNTIME_PATH.fullmatch(self.path):

@@ -1,8 +1,7 @@
 """AWS out of reach, throttled or failing: a few errors of our own, and none of boto's words."""
 
 import json
-import subprocess
-import sys
+import threading
 import time
 
 import boto3
@@ -21,7 +20,7 @@ def hosted(name, version="1.0"):
 
 MODEL = hosted("tumour")
 CODE = """
-import time
+import os, time
 
 def load(model_dir):
     return None
@@ -29,7 +28,10 @@ def load(model_dir):
 def predict(model, instances):
     if instances[0] == "fail":
         raise ValueError
-    time.sleep(instances[0])
+    if isinstance(instances[0], str):
+        open(instances[0] + ".begun", "w").close()
+        while not os.path.exists(instances[0]):
+            time.sleep(0.01)
     return [0.5]
 """
 
@@ -80,47 +82,31 @@ def test_an_endpoint_that_is_not_deployed_is_told(aws):
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory, aws):
+def host(kit, tmp_path_factory, aws):
     folder = tmp_path_factory.mktemp("model")
     (folder / "inference.py").write_text(CODE)
-    command = [sys.executable, "-m", "healthval.hosting", "serve", "--die-with-parent"]
-    with subprocess.Popen(
-        [
-            *command,
-            "--port",
-            "0",
-            "--model",
-            str(folder),
-            "--max-concurrency",
-            "1",
-            "--seconds",
-            "1",
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
-        port = json.loads(process.stdout.readline())["ready"]
+    with kit.model_container(folder, "--max-concurrency", "1") as port:
         yield SageMakerHost(None, aws.runtime(f"http://127.0.0.1:{port}"))
-        process.stdin.close()
 
 
 def ask(host, instance):
     return host.invoke(MODEL, json.dumps({"instances": [instance]}).encode())
 
 
-def test_the_models_failure_is_told_from_the_hosts_trouble(host):
-    import threading
-
+def test_a_failure_of_the_model_is_distinct_from_a_busy_host(host, tmp_path):
     assert json.loads(ask(host, 0)) == {"scores": [0.5]}
     with pytest.raises(ModelFailed):
         ask(host, "fail")
     with pytest.raises(ModelFailed):
         host.invoke(MODEL, b" " * (4 * 1024 * 1024 + 1))
-    busy = threading.Thread(target=ask, args=(host, 0.6))
+    gate = tmp_path / "gate"
+    busy = threading.Thread(target=ask, args=(host, str(gate)))
     busy.start()
-    time.sleep(0.2)
+    while not gate.with_suffix(".begun").exists():
+        time.sleep(0.01)
     with pytest.raises(HostUnavailable):
         ask(host, 0)
+    gate.touch()
     busy.join()
 
 

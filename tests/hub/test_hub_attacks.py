@@ -31,7 +31,7 @@ def site(kit, hub, operator, model, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def http(hub):
-    with httpx.Client(base_url=hub.url, timeout=30) as client:
+    with httpx.Client(base_url=hub.url, timeout=300) as client:
         yield client
 
 

@@ -4,8 +4,10 @@ import hashlib
 import json
 import os
 import random
+import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -71,7 +73,7 @@ def test_killed_while_submitting_and_started_again_it_holds_each_result_once(kit
         time.sleep(rng.uniform(0.05, 0.3))
         own.hub.kill()
         own.hub.start(port)
-    submitting.join(60)
+    submitting.join(kit.LONG)
 
     hashes = [hashlib.sha256(payload).hexdigest() for payload in payloads]
     assert [receipt.submission_sha256 for receipt in receipts] == hashes
@@ -183,31 +185,57 @@ def test_the_embedded_hub_binds_loopback_only_and_says_so(kit, tmp_path, operato
     assert main(["--data", str(tmp_path), "--operator", str(tmp_path / "none")]) == 2
 
 
+def test_files_of_a_start_that_was_cut_off_do_not_block_the_next(kit, tmp_path, operator_key):
+    data = tmp_path / "data"
+    data.mkdir()
+    for pid in range(1, 200):
+        (data / f"upload.secret.{pid}").write_bytes(b"")
+        (data / f".upload.secret.{pid:016x}").write_bytes(b"")
+    kit.HubProcess(data, Path(f"{operator_key}.pub")).start().stop()
+    assert len((data / "upload.secret").read_bytes()) == 32
+
+
+@pytest.mark.parametrize("size", [0, 31])
+def test_a_damaged_secret_is_refused_with_its_remedy(tmp_path, operator_key, capsys, size):
+    from healthval.hub.__main__ import main
+
+    (tmp_path / "upload.secret").write_bytes(b"x" * size)
+    assert main(["--data", str(tmp_path), "--operator", f"{operator_key}.pub"]) == 2
+    assert "fewer than 32 bytes; delete it" in capsys.readouterr().err
+    assert (tmp_path / "upload.secret").read_bytes() == b"x" * size
+
+
 def test_secrets_are_readable_by_their_owner_only(own):
     assert (own.hub.data / "upload.secret").stat().st_mode & 0o777 == 0o600
 
 
-def children_of(pid: int) -> list[int]:
-    found = []
+def processes() -> dict[int, int]:
+    """Running processes and their parents."""
+    if not Path("/proc/self/stat").exists():  # macOS
+        listed = subprocess.run(
+            ["ps", "-Ao", "pid=,ppid=,stat="], capture_output=True, text=True, check=True
+        )
+        rows = [line.split() for line in listed.stdout.splitlines()]
+        return {int(pid): int(parent) for pid, parent, state in rows if "Z" not in state}
+    found = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            after_name = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(after_name[1]) == pid and after_name[0] != "Z":
-            found.append(int(path.parent.name))
+        with suppress(OSError):
+            state, parent, *_ = path.read_text().rpartition(")")[2].split()
+            if state != "Z":
+                found[int(path.parent.name)] = int(parent)
     return found
 
 
+def children_of(pid: int) -> list[int]:
+    return [child for child, parent in processes().items() if parent == pid]
+
+
 def is_alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
+    return pid in processes()
 
 
 def wait_until(holds) -> None:
-    end = time.monotonic() + 15
+    end = time.monotonic() + 300
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.1)
