@@ -1,6 +1,6 @@
 """Signed HTTP: tokens, repeated attempts, and errors of the hub's answers.
 
-Every request carries a token of its own, bound to method, path and body. All calls are safe to
+Every request has a new token, bound to method, path and body. All calls are safe to
 repeat: the hub gives a repeated request the answer of the first one.
 """
 

@@ -87,10 +87,10 @@ def hardened(prices: Prices, *, zones: int = 2, endpoints: int = 3) -> Bill:
     ----------
     zones, endpoints : availability zones, and interface VPC endpoints in each
     """
-    hours = prices.held.hours_per_month
+    hours = prices.content.hours_per_month
     return _bill(
         [
-            ("own keys (KMS), 3", 3 * prices["kms_cmk_month"]),
+            ("customer keys (KMS), 3", 3 * prices["kms_cmk_month"]),
             (
                 "regional firewall (WAF), 3 rules",
                 prices["waf_webacl_month"] + 3 * prices["waf_rule_month"],
@@ -152,7 +152,7 @@ def overhead(prices: Prices) -> Bill:
     """Return the cost of one evaluation without its inferences: 20 calls, 6 writes, one query."""
     call_seconds = LAMBDA_GB * 2 * LAMBDA_EXTRA_SECONDS
     calls, writes, reads, puts = 20, 6, 20, 3
-    scanned_tb = prices.held.athena_minimum_mb / 1e6
+    scanned_tb = prices.content.athena_minimum_mb / 1e6
     return _bill(
         [
             (

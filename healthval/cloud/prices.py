@@ -38,21 +38,21 @@ class PriceList(Wire):
 class Prices:
     """Unit prices by name, in US dollars."""
 
-    held: PriceList
+    content: PriceList
 
     def __getitem__(self, name: str) -> float:
         """Return a unit price in US dollars."""
-        return self.held.prices[name].usd
+        return self.content.prices[name].usd
 
     @property
     def source(self) -> str:
         """Region and date of the prices, printed under every sum."""
-        return f"{self.held.region}, prices of {self.held.compiled}"
+        return f"{self.content.region}, prices of {self.content.compiled}"
 
     @property
     def unconfirmed(self) -> tuple[str, ...]:
         """Names of prices that were not read from AWS; refresh them before quoting a sum."""
-        return tuple(name for name, price in self.held.prices.items() if price.mark == "list")
+        return tuple(name for name, price in self.content.prices.items() if price.mark == "list")
 
 
 def load_prices(path: Path | None = None) -> Prices:
@@ -75,8 +75,9 @@ def load_prices(path: Path | None = None) -> Prices:
 
 def as_json(prices: Prices) -> str:
     """Format a price list for its file: one line a price, so that a refresh is a short diff."""
-    held = prices.held.model_dump(mode="json", exclude_defaults=True)
+    content = prices.content.model_dump(mode="json", exclude_defaults=True)
     rows = ",\n".join(
-        f"    {json.dumps(name)}: {json.dumps(price)}" for name, price in held.pop("prices").items()
+        f"    {json.dumps(name)}: {json.dumps(price)}"
+        for name, price in content.pop("prices").items()
     )
-    return json.dumps(held, indent=2)[:-2] + ',\n  "prices": {\n' + rows + "\n  }\n}\n"
+    return json.dumps(content, indent=2)[:-2] + ',\n  "prices": {\n' + rows + "\n  }\n}\n"

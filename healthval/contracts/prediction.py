@@ -122,9 +122,11 @@ def check_instances(inputs: InputContract, request: PredictionRequest) -> None:
         raise ValueError(f"{counted(len(cases) - len(set(cases)), 'case id')} repeated")
     if inputs.kind != instances.kind:
         raise ValueError(f"this model takes {inputs.kind} instances")
-    for held in instance_lists(instances):
-        if len(held) != len(cases):
-            raise ValueError(f"{counted(len(held), 'instance')} for {counted(len(cases), 'case')}")
+    for entries in instance_lists(instances):
+        if len(entries) != len(cases):
+            raise ValueError(
+                f"{counted(len(entries), 'instance')} for {counted(len(cases), 'case')}"
+            )
     if not isinstance(instances, DicomInstances):
         check_rows(inputs, instances.columns, instances.rows)
 

@@ -67,13 +67,13 @@ def unpack(data: bytes, folder: Path) -> None:
 
 
 def _unpack_entries(entries: Iterator[_Entry], folder: Path) -> None:
-    held = 0
+    total = 0
     for name, size, read in entries:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or "\\" in name:
             raise HostingError("the artefact contains a path outside its folder; pack it again")
-        held += size
-        if held > MAX_UNPACKED_BYTES:
+        total += size
+        if total > MAX_UNPACKED_BYTES:
             raise HostingError("the artefact unpacks to more than 5 GiB")
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)

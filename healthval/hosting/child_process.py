@@ -25,7 +25,7 @@ _LAST_LINE_SECONDS: Final = 5.0
 
 
 class ChildFailed(Exception):
-    """The child ended or gave no line; the message is the reason, and quotes nothing else."""
+    """The child ended or did not write its line; the message is the reason."""
 
 
 class ChildProcess:
@@ -50,7 +50,7 @@ class ChildProcess:
         environment: Mapping[str, str] | None = None,
         start_seconds: float = START_SECONDS,
     ) -> None:
-        self.process = subprocess.Popen(  # noqa: S603 - our own modules, arguments as a list
+        self.process = subprocess.Popen(  # noqa: S603 - arguments as a list
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -95,7 +95,7 @@ class ChildProcess:
             self.process.kill()
             self.process.wait()
         self._reader.join(_POLL_SECONDS)
-        if not self._reader.is_alive():  # otherwise a process that the child left holds the pipe
+        if not self._reader.is_alive():  # else a process that the child left has the pipe open
             self.process.stdout.close()
 
     def _read_line(self) -> None:

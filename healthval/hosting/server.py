@@ -155,7 +155,7 @@ def _with_files(rows: list[Any], sent: dict[str, Any], inputs: str) -> list[Any]
     for kind in ("files", "addresses"):
         if kind in sent:
             pairs = zip(rows, sent[kind], strict=True)
-            return [{**row, "files": _files({kind: held}, inputs)} for row, held in pairs]
+            return [{**row, "files": _files({kind: files}, inputs)} for row, files in pairs]
     return rows
 
 

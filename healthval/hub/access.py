@@ -54,10 +54,10 @@ def request(backend: Backend, operator: PublicKey, sent: AccessRequest) -> Acces
         raise Refusal(403, "The operator's key cannot request access", "create a key for the site")
 
     def plan() -> tuple[AccessGrant, list[Write]]:
-        held = backend.index.get("grants", key)
+        stored = backend.index.get("grants", key)
         writes = _enrol(backend, sent.public_key, {"role": "site"})
-        if held is not None:
-            return _grant(held.key, held.value), []
+        if stored is not None:
+            return _grant(stored.key, stored.value), []
         value: dict[str, Any] = {"label": sent.label, "status": "requested", "not_after": None}
         value |= {"max_cases": 0, "used": 0}
         return _grant(key, value), [*writes, Write(partition="grants", key=key, value=value)]
@@ -88,45 +88,45 @@ def decide(
     key = subject.key(site)
 
     def plan() -> tuple[AccessGrant, list[Write]]:
-        held = backend.index.get("grants", key)
-        if held is None:
+        stored = backend.index.get("grants", key)
+        if stored is None:
             raise Refusal(404, "There is no such access request")
         if actor.id == site:
             raise Refusal(403, "A requester cannot decide on their own request")
-        status = held.value["status"]
+        status = stored.value["status"]
         if status == decision.status and status != "approved":
-            return _grant(key, held.value), []
+            return _grant(key, stored.value), []
         if (status, decision.status) not in TRANSITIONS:
             raise Refusal(409, f"Access that is {status} cannot become {decision.status}")
-        value = {**held.value, "status": decision.status}
+        value = {**stored.value, "status": decision.status}
         if decision.status == "approved":
             end = backend.now + decision.valid_days * DAY
             value |= {"not_after": end, "max_cases": decision.max_cases}
-        return _grant(key, value), [_update(held, value)]
+        return _grant(key, value), [stored.updated(value)]
 
     return record(backend, plan, actor=actor.id, action=f"access.{decision.status}", subject=key)
 
 
 def require(backend: Backend, site: str, subject: Subject) -> Item:
     """Return the site's grant; refuse with 403 unless it is approved and not expired."""
-    held = backend.index.get("grants", subject.key(site))
-    if held is None:
+    stored = backend.index.get("grants", subject.key(site))
+    if stored is None:
         raise Refusal(403, "No access to this model under this plan", "request access first")
-    if held.value["status"] != "approved":
-        raise Refusal(403, f"Access is {held.value['status']}", "the operator decides on access")
-    if held.value["not_after"] <= backend.now:
+    if stored.value["status"] != "approved":
+        raise Refusal(403, f"Access is {stored.value['status']}", "the operator decides on access")
+    if stored.value["not_after"] <= backend.now:
         raise Refusal(403, "Access has expired", "ask the operator to renew it")
-    return held
+    return stored
 
 
-def count(held: Item, n: int) -> Write:
+def count(stored: Item, n: int) -> Write:
     """Return the write that counts `n` cases against a grant's limit."""
-    used = held.value["used"] + n
-    if used > held.value["max_cases"]:
-        left = held.value["max_cases"] - held.value["used"]
+    used = stored.value["used"] + n
+    if used > stored.value["max_cases"]:
+        left = stored.value["max_cases"] - stored.value["used"]
         detail = f"{counted(n, 'case')} requested, {left} left in the grant"
         raise Refusal(403, "The limit of cases is reached", detail)
-    return _update(held, {**held.value, "used": used})
+    return stored.updated({**stored.value, "used": used})
 
 
 def enrol_vendor(backend: Backend, actor: Caller, vendor: VendorKey) -> None:
@@ -149,16 +149,12 @@ def _enrol(backend: Backend, key: PublicKey, role: dict[str, Any]) -> list[Write
     The name has 40 bits of the key, so a different key can have the same name; it is refused.
     """
     name, value = site_id(key), {"x": key.x, **role}
-    held = backend.index.get("keys", name)
-    if held is None:
+    stored = backend.index.get("keys", name)
+    if stored is None:
         return [Write(partition="keys", key=name, value=value)]
-    if held.value["x"] != key.x or held.value["role"] != role["role"]:
+    if stored.value["x"] != key.x or stored.value["role"] != role["role"]:
         raise Refusal(409, "This key's name is taken by another key or role", "create a new key")
-    return [] if dict(held.value) == value else [_update(held, value)]
-
-
-def _update(held: Item, value: Mapping[str, Any]) -> Write:
-    return Write(partition=held.partition, key=held.key, value=value, version=held.version)
+    return [] if dict(stored.value) == value else [stored.updated(value)]
 
 
 def _grant(key: str, value: Mapping[str, Any]) -> AccessGrant:

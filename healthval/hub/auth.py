@@ -104,8 +104,8 @@ class Authenticator:
         try:
             self.backend.index.commit([first])
         except Conflict:
-            held = self.backend.index.get(first.partition, first.key)
-            if held is not None and dict(held.value) != bound:
+            stored = self.backend.index.get(first.partition, first.key)
+            if stored is not None and dict(stored.value) != bound:
                 title = "The Idempotency-Key was used before with another request"
                 raise Refusal(409, title, "use a new key") from None
 

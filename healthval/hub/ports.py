@@ -43,17 +43,6 @@ class Refusal(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
-    """One entry of the index; `version` counts its writes from 1."""
-
-    partition: str
-    key: str
-    value: Mapping[str, Any]
-    version: int
-    expires: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
     """A change to one entry, on condition that the entry is still at `version` (0: absent).
 
@@ -68,6 +57,27 @@ class Write:
     expires: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One entry of the index; `version` counts its writes from 1."""
+
+    partition: str
+    key: str
+    value: Mapping[str, Any]
+    version: int
+    expires: int | None = None
+
+    def updated(self, value: Mapping[str, Any]) -> Write:
+        """Return the write that replaces the value of this version and keeps its expiry."""
+        return Write(
+            partition=self.partition,
+            key=self.key,
+            value=value,
+            version=self.version,
+            expires=self.expires,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """A signed address for one PUT, and the headers that the signature covers."""
@@ -80,7 +90,7 @@ class ObjectStore(Protocol):
     """Bytes under keys that are written once; a key has the form ``folder/folder/name.ext``."""
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """Write all of `data` or nothing; False if the key is taken, by any bytes."""
+        """Write all of `data` or nothing; False if the key is taken."""
 
     def get(self, key: str) -> bytes:
         """Return the bytes; KeyError if the key is absent."""
@@ -176,4 +186,4 @@ def check_writes(writes: Sequence[Write]) -> None:
         raise ValueError("an index key is 1 to 512 printable ASCII characters")
     for write in writes:
         if write.value is not None and len(canonical_json(write.value)) > MAX_ITEM_BYTES - 2048:
-            raise ValueError("an index entry holds up to 398 KiB")
+            raise ValueError("an index entry has at most 398 KiB")

@@ -121,9 +121,9 @@ class Predictions:
         key = f"{site}#{batch}"
 
         def plan() -> tuple[bool, list[Write]]:
-            held = self.backend.index.get("predictions", key)
-            if held is not None and held.value["status"] != "failed":
-                return held.value["status"] == "pending", []
+            stored = self.backend.index.get("predictions", key)
+            if stored is not None and stored.value["status"] != "failed":
+                return stored.value["status"] == "pending", []
             if uploads := uploads_of(request.instances):
                 self.uploads.check_stored(site, uploads)
             grant = access.require(self.backend, site, _subject(request))
@@ -131,10 +131,10 @@ class Predictions:
                 partition="predictions",
                 key=key,
                 value={"status": "pending", "lease": 0},
-                version=held.version if held else 0,
+                version=stored.version if stored else 0,
                 expires=self.backend.now + KEEP_SECONDS,
             )
-            return True, [note] if held else [note, access.count(grant, len(request.cases))]
+            return True, [note] if stored else [note, access.count(grant, len(request.cases))]
 
         return record(self.backend, plan, actor=site, action="prediction.accepted", subject=batch)
 
@@ -144,7 +144,7 @@ class Predictions:
             if batch in self._running or item.value["lease"] > self.backend.now:
                 return
             value = {**item.value, "lease": self.backend.now + LEASE_SECONDS}
-            self.backend.index.commit([_update(item, value)])
+            self.backend.index.commit([item.updated(value)])
             work = self._running[batch] = self._workers.submit(self._run, site, batch)
             work.add_done_callback(lambda _: self._running.pop(batch, None))
 
@@ -177,7 +177,7 @@ class Predictions:
             if item.value["status"] == "done":
                 return None, []
             value = {"status": status, "lease": 0}
-            return None, [_update(item, value)]
+            return None, [item.updated(value)]
 
         record(self.backend, plan, actor="hub", action=f"prediction.{status}", subject=batch)
 
@@ -211,7 +211,7 @@ class Predictions:
         try:
             files = self.uploads.instance(site, case.uploads)
             if case.row:  # the files of one case are one instance
-                files = {kind: [held] for kind, held in files.items()}
+                files = {kind: [of_case] for kind, of_case in files.items()}
             return _prediction(case.id, self._invoke(model, case.row | files)[0])
         except (ModelFailed, KeyError, IndexError):
             return Prediction(case=case.id, reason="model_failed")
@@ -267,16 +267,6 @@ def _check(inputs: InputContract, request: PredictionRequest) -> None:
 
 def _prediction(case: str, score: float | None) -> Prediction:
     return Prediction(case=case, score=score, reason="model_declined" if score is None else "none")
-
-
-def _update(item: Item, value: dict[str, Any]) -> Write:
-    return Write(
-        partition=item.partition,
-        key=item.key,
-        value=value,
-        version=item.version,
-        expires=item.expires,
-    )
 
 
 def _subject(request: PredictionRequest) -> Subject:

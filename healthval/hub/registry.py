@@ -61,20 +61,20 @@ def register(backend: Backend, actor: Caller, registration: ModelRegistration) -
     }
 
     def plan() -> tuple[ModelRecord, list[Write]]:
-        held = backend.index.get("models", key)
-        if held is None:
+        stored = backend.index.get("models", key)
+        if stored is None:
             return _model(value), [Write(partition="models", key=key, value=value)]
-        if held.value["digest"] != value["digest"]:
+        if stored.value["digest"] != value["digest"]:
             title = "This model version is registered with other content"
             raise Refusal(409, title, "register a new version")
-        return _model(held.value), []
+        return _model(stored.value), []
 
     return record(backend, plan, actor=actor.id, action="model.registered", subject=key)
 
 
 def model(backend: Backend, name: str, version: str) -> ModelRecord:
     """Return a registered model."""
-    return _model(_held(backend, name, version).value)
+    return _model(_model_item(backend, name, version).value)
 
 
 def all_models(backend: Backend) -> ModelList:
@@ -123,12 +123,11 @@ def hosted(registered: ModelRecord) -> HostedModel:
 
 def _set_status(backend: Backend, actor: Caller, key: str, status: ModelStatus) -> ModelRecord:
     def plan() -> tuple[ModelRecord, list[Write]]:
-        held = _held(backend, *key.split("#"))
-        value = {**held.value, "status": status}
-        if held.value["status"] == status:
+        stored = _model_item(backend, *key.split("#"))
+        value = {**stored.value, "status": status}
+        if stored.value["status"] == status:
             return _model(value), []
-        write = Write(partition="models", key=key, value=value, version=held.version)
-        return _model(value), [write]
+        return _model(value), [stored.updated(value)]
 
     return record(backend, plan, actor=actor.id, action=f"model.{status}", subject=key)
 
@@ -137,11 +136,11 @@ def _key(name: str, version: str) -> str:
     return f"{name}#{version}"
 
 
-def _held(backend: Backend, name: str, version: str) -> Item:
-    held = backend.index.get("models", _key(name, version))
-    if held is None:
+def _model_item(backend: Backend, name: str, version: str) -> Item:
+    stored = backend.index.get("models", _key(name, version))
+    if stored is None:
         raise Refusal(404, "There is no such model version here")
-    return held
+    return stored
 
 
 def _model(value: object) -> ModelRecord:
@@ -167,17 +166,13 @@ def submit(backend: Backend, policy: Policy, site: str, payload: bytes) -> Recei
         known = backend.index.get(f"receipts#{site}", sha256)
         if known is not None:
             return _receipt(site, sha256, known.value["supersedes"], repeated=True), []
-        held = backend.index.get(_results(subject), site)
-        before = held.value["sha256"] if held else None
+        active = backend.index.get(_results(subject), site)
+        before = active.value["sha256"] if active else None
         value = {"sha256": sha256, "supersedes": before, "received": backend.now}
+        first = Write(partition=_results(subject), key=site, value=value)
         writes = [
             Write(partition=f"receipts#{site}", key=sha256, value={"supersedes": before}),
-            Write(
-                partition=_results(subject),
-                key=site,
-                value=value,
-                version=held.version if held else 0,
-            ),
+            active.updated(value) if active else first,
         ]
         return _receipt(site, sha256, before, repeated=False), writes
 
@@ -209,10 +204,10 @@ def publish(backend: Backend, actor: Caller, report: ReportRecord) -> ReportReco
     value = report.model_dump(mode="json")
 
     def plan() -> tuple[ReportRecord, list[Write]]:
-        held = backend.index.get("reports", report.id)
-        if held is None:
+        stored = backend.index.get("reports", report.id)
+        if stored is None:
             return report, [Write(partition="reports", key=report.id, value=value)]
-        if dict(held.value) != value:
+        if dict(stored.value) != value:
             raise Refusal(409, "Another report has this id")
         return report, []
 

@@ -100,9 +100,9 @@ def test_figures_beyond_a_serverless_endpoint_are_refused(name, below, at, above
 
 
 def test_every_price_has_a_unit_and_a_mark_and_the_sum_says_how_old_it_is():
-    held = PRICES.held
-    assert {price.mark for price in held.prices.values()} <= set(held.marks)
-    assert held.compiled in PRICES.source
+    content = PRICES.content
+    assert {price.mark for price in content.prices.values()} <= set(content.marks)
+    assert content.compiled in PRICES.source
     assert "lambda_request" in PRICES.unconfirmed
 
 

@@ -56,7 +56,7 @@ def test_what_nobody_asked_about_is_swept_after_a_day():
     for now, left in ((KEEP_SECONDS - 1, 3), (KEEP_SECONDS, 1), (KEEP_SECONDS + 1, 1)):
         clock.now = now
         predictions.sweep()
-        assert len(objects.held) == left
+        assert len(objects.entries) == left
     predictions.close()
 
 

@@ -123,7 +123,7 @@ def test_a_failure_inside_is_logged_by_kind_only(desk, caplog):
     assert desk.ask().status == "failed"
     assert "RuntimeError" in caplog.text
     assert CANARY not in caplog.text
-    assert CANARY not in str(desk.backend.index.held) + str(desk.backend.objects.held)
+    assert CANARY not in str(desk.backend.index.entries) + str(desk.backend.objects.entries)
 
 
 def test_a_slow_model_is_answered_with_pending_and_polled(desk, monkeypatch):

@@ -86,7 +86,7 @@ def test_a_model_is_stopped_while_it_loads(host, tmp_path):
 
 def test_a_broken_artefact_is_the_models_failure_and_leaves_no_folder(host, tmp_path):
     models = host("pass")
-    models._objects.held[f"objects/{MODEL.artefact}.bin"] = b"no archive"
+    models._objects.entries[f"objects/{MODEL.artefact}.bin"] = b"no archive"
     with pytest.raises(ModelFailed, match="neither a ZIP nor a tar file"):
         models.start(MODEL)
     assert list((tmp_path / "models").iterdir()) == []

@@ -20,30 +20,30 @@ from healthval.hub.ports import (
 class MemoryObjects:
     """Object store in memory; specifies `ports.ObjectStore`."""
 
-    held: dict[str, bytes] = field(default_factory=dict)
+    entries: dict[str, bytes] = field(default_factory=dict)
     lock: Any = field(default_factory=threading.Lock)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Write the bytes if the key is absent."""
         check_object_key(key)
         with self.lock:
-            is_first = key not in self.held
-            self.held.setdefault(key, data)
+            is_first = key not in self.entries
+            self.entries.setdefault(key, data)
         return is_first
 
     def get(self, key: str) -> bytes:
         """Return the bytes."""
         check_object_key(key)
-        return self.held[key]
+        return self.entries[key]
 
     def delete(self, key: str) -> None:
         """Delete the bytes if the key is present."""
         check_object_key(key)
-        self.held.pop(key, None)
+        self.entries.pop(key, None)
 
     def keys(self, prefix: str) -> list[str]:
         """List keys by prefix."""
-        return sorted(key for key in self.held if key.startswith(prefix))
+        return sorted(key for key in self.entries if key.startswith(prefix))
 
     def address(self, key: str) -> str:
         """Return a name of the bytes; other processes cannot read it."""
@@ -59,19 +59,19 @@ class MemoryIndex:
     """Index in memory; specifies `ports.Index`."""
 
     clock: Clock
-    held: dict[tuple[str, str], Item] = field(default_factory=dict)
+    entries: dict[tuple[str, str], Item] = field(default_factory=dict)
     lock: Any = field(default_factory=threading.Lock)
 
     def get(self, partition: str, key: str) -> Item | None:
         """Return the entry unless it has expired."""
-        item = self.held.get((partition, key))
+        item = self.entries.get((partition, key))
         return None if item is None or self._is_over(item) else item
 
     def query(self, partition: str, prefix: str = "") -> list[Item]:
         """Return a partition's entries, sorted by key."""
         found = [
             item
-            for (owner, key), item in sorted(self.held.items())
+            for (owner, key), item in sorted(self.entries.items())
             if owner == partition and key.startswith(prefix)
         ]
         return [item for item in found if not self._is_over(item)]
@@ -90,9 +90,9 @@ class MemoryIndex:
     def _apply(self, write: Write) -> None:
         place = (write.partition, write.key)
         if write.value is None:
-            self.held.pop(place, None)
+            self.entries.pop(place, None)
         else:
-            self.held[place] = Item(
+            self.entries[place] = Item(
                 partition=write.partition,
                 key=write.key,
                 value=write.value,

@@ -18,7 +18,7 @@ from healthval.hub.ports import HostedModel, HostStatus, HostUnavailable, ModelF
 
 # Longest wait of one call for a model that is loading; below the client's time-out.
 WAIT_SECONDS = 25.0
-# The model server gives up after 60 s, so that its own answer arrives first.
+# The model server answers 504 after 60 s; that answer must arrive first.
 ANSWER_SECONDS = 70.0
 
 
@@ -26,7 +26,7 @@ class ProcessHost:
     """Model host of child processes that end with the hub, also when the hub is killed.
 
     A child that is unused for `idle_seconds` ends; the next call starts it again. A quiet hub
-    therefore holds no model in memory, as SageMaker Serverless does.
+    therefore has no model in memory, as SageMaker Serverless does.
 
     Parameters
     ----------
