@@ -227,7 +227,7 @@ def test_nothing_planted_leaves_and_all_that_leaves_is_in_the_ledger_first(
     plan = plan_of(track)
     site, client = enter(plan)
     sent = []
-    send = client._send
+    send = client.transport.send
 
     def watching(method, target, body=b"", **options):
         # Requests with patient data: batches, and files that are uploaded by a ticket.
@@ -237,7 +237,7 @@ def test_nothing_planted_leaves_and_all_that_leaves_is_in_the_ledger_first(
             assert hashlib.sha256(body).hexdigest() in known
         return send(method, target, body, **options)
 
-    monkeypatch.setattr(client, "_send", watching)
+    monkeypatch.setattr(client.transport, "send", watching)
     result = evaluate(plan, read(home, plan), client, site=site, images=home / "images")
     monkeypatch.undo()
     message = release(result, gate_policy(plan), site.ledger)
