@@ -1,6 +1,6 @@
-"""Rendering cost: our template beside nbconvert's own, one small notebook, CPU seconds in one run.
+"""Rendering cost: our template and those of nbconvert, one small notebook, CPU seconds in one run.
 
-Run: python benchmarks/report.py. The PDF is set against the HTML it is printed from.
+Run: python benchmarks/report.py. The PDF is compared with the HTML it is made from.
 """
 
 import io
@@ -12,7 +12,7 @@ ROUNDS = 7
 
 
 def notebook():
-    """A table and a picture with words: what every evaluation notebook shows."""
+    """A notebook with a table and a figure with alt text, as in every evaluation."""
     from matplotlib.figure import Figure
     from nbformat import v4
 
@@ -44,7 +44,7 @@ def by_nbconvert(template):
 
 
 def outside(html):
-    """Addresses that a browser would fetch from when the page is opened."""
+    """Count the addresses that a browser would fetch when it opens the page."""
     bare = re.sub(r"base64,[A-Za-z0-9+/=]+", "", html)
     return len(re.findall(r"(?:src=|@import |from |url\()[\"']?https?://", bare))
 

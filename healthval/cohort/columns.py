@@ -1,4 +1,7 @@
-"""Check and convert one declared column; bad rows are found by mask, so no value is ever quoted."""
+"""Columns of a table: check and convert one declared column.
+
+Bad rows are found by a mask instead of by catching an error, so that no value is quoted.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from healthval.errors import CohortError
 if TYPE_CHECKING:
     import pandas as pd
 
-# What hospital exports write for "no value". A level or label of that name, once declared, wins.
+# Spellings of a missing value in hospital exports. A declared level or label of that name is kept.
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "nat", "<na>"})
 OLDEST_CREDIBLE_AGE = 130
 _ISO_DATE = (
@@ -35,7 +38,7 @@ def refuse_rows(bad: Any, column: str, problem: str, remedy: str) -> None:
     Raises
     ------
     CohortError
-        Rows count from 0, as in a data frame; no value is quoted.
+        Rows are numbered from 0, as in a data frame; no value is quoted.
     """
     rows = np.flatnonzero(np.asarray(bad, dtype=bool))
     if rows.size:
@@ -45,19 +48,40 @@ def refuse_rows(bad: Any, column: str, problem: str, remedy: str) -> None:
         )
 
 
-def read_column(name: str, column: ColumnSchema, values: pd.Series) -> pd.Series:
-    """Convert a source column to the type its declaration names.
-
-    Returns
-    -------
-    Series of shape (n,): strings for id, cluster, zip and category; datetime64 for date; float for
-    age and number; for a label the words "positive", "negative" and "indeterminate". Missing stays
-    missing.
+def find_column(frame: pd.DataFrame, name: str, step: str) -> pd.Series:
+    """Return a column of the cohort or of the rows to link.
 
     Raises
     ------
     CohortError
-        If a value does not fit; says column, count, first row and remedy.
+        If the column is absent; names the step.
+    """
+    if name not in frame.columns:
+        raise CohortError(
+            f"step '{step}': the cohort has no column '{name}'; declare it in the plan"
+        )
+    return frame[name]
+
+
+def days_between(dates: pd.Series, anchor: pd.Series) -> pd.Series:
+    """Calendar days from the anchor, negative before it; the time of day is ignored."""
+    days: pd.Series = (dates.dt.normalize() - anchor.dt.normalize()).dt.days
+    return days
+
+
+def read_column(name: str, column: ColumnSchema, values: pd.Series) -> pd.Series:
+    """Convert a source column to the type of its declaration.
+
+    Returns
+    -------
+    Series of shape (n,): strings for id, cluster, zip and category; datetime64 for date; float for
+    age and number; the words "positive", "negative" and "indeterminate" for a label. A missing
+    value stays missing.
+
+    Raises
+    ------
+    CohortError
+        If a value does not fit; names column, count, first row and remedy.
     """
     values = values.reset_index(drop=True)
     if values.dtype == object:
@@ -68,21 +92,26 @@ def read_column(name: str, column: ColumnSchema, values: pd.Series) -> pd.Series
 
 
 def as_text(values: pd.Series[Any], keep: frozenset[str] = frozenset()) -> pd.Series[Any]:
-    """Trimmed text of a column, missing where the cell is empty or says so."""
+    """Trimmed text of a column; missing where the cell is empty or a spelling in `MISSING`."""
     import pandas as pd
 
     if pd.api.types.is_float_dtype(values) or pd.api.types.is_bool_dtype(values):
         values = values.astype(object)
-    text = {value: plain_token(value) if isinstance(value, float) else str(value).strip()
-            for value in values.dropna().unique()}  # fmt: skip
+    text = {value: _trimmed(value) for value in values.dropna().unique()}
     gone = {v for v, t in text.items() if t.lower() in MISSING and t not in keep}
     known: pd.Series[Any] = values.map({v: t for v, t in text.items() if v not in gone})
     return known.astype(object)
 
 
+def _trimmed(value: Any) -> str:
+    return plain_token(value) if isinstance(value, float) else str(value).strip()
+
+
 def _read_id(name: str, _: Any, values: pd.Series) -> pd.Series:
     text = as_text(values)
-    refuse_rows(text.isna(), name, "are missing", "every row needs one; correct or remove the rows")
+    refuse_rows(
+        text.isna(), name, "are missing", "give each row a value, or remove the rows without one"
+    )
     return text
 
 
@@ -93,7 +122,7 @@ def _read_date(name: str, _: Any, values: pd.Series) -> pd.Series:
         dates = values
     else:
         text = as_text(values)
-        # pandas alone takes 45292, 12 and 2024-1-5 for dates too.
+        # pandas alone also reads 45292, 12 and 2024-1-5 as dates.
         whole = text.str.fullmatch(_ISO_DATE, na=False)
         dates = pd.to_datetime(text.where(whole), format="ISO8601", errors="coerce", utc=True)
         refuse_rows(
@@ -127,7 +156,7 @@ def _read_number(name: str, column: NumberColumn, values: pd.Series) -> pd.Serie
     refuse_rows(
         (numbers < low) | (numbers > high),
         name,
-        "lie outside the declared low and high",
+        "are outside the declared low and high",
         f"check the unit{f' ({column.unit})' if column.unit else ''} or widen the limits",
     )
     return numbers
@@ -138,7 +167,7 @@ def _read_age(name: str, _: Any, values: pd.Series) -> pd.Series:
     refuse_rows(
         (ages < 0) | (ages > OLDEST_CREDIBLE_AGE),
         name,
-        f"lie outside 0 to {OLDEST_CREDIBLE_AGE} years",
+        f"are outside 0 to {OLDEST_CREDIBLE_AGE} years",
         "give ages in years",
     )
     return ages
@@ -146,7 +175,7 @@ def _read_age(name: str, _: Any, values: pd.Series) -> pd.Series:
 
 def _read_zip(name: str, _: Any, values: pd.Series) -> pd.Series:
     text = as_text(values)
-    # A spreadsheet that took ZIP codes for numbers has eaten the leading zeros of New England.
+    # A spreadsheet that reads ZIP codes as numbers removes the leading zero (New England).
     padded = text.str.replace("-", "", regex=False)
     padded = padded.where(padded.str.len() != 4, "0" + padded)
     bad = text.notna() & ~padded.str.fullmatch(r"\d{3}|\d{5}|\d{9}", na=False)
@@ -157,14 +186,9 @@ def _read_zip(name: str, _: Any, values: pd.Series) -> pd.Series:
 def _read_category(name: str, column: CategoryColumn, values: pd.Series) -> pd.Series:
     names = {plain_token(source): level for source, level in column.names.items()}
     text = as_text(values, keep=frozenset(names))
-    found = text.map(lambda t: names.get(plain_token(t)), na_action="ignore").astype(object)
-    refuse_rows(
-        text.notna() & found.isna(),
-        name,
-        "are outside the declared levels",
-        "add the level or map it",
-    )
-    return found.where(found.notna(), None)
+    found = text.map(lambda t: names.get(plain_token(t)), na_action="ignore")
+    problem, remedy = "are outside the declared levels", "add the level or map it"
+    return _all_declared(name, text, found, problem=problem, remedy=remedy)
 
 
 def _read_label(name: str, column: LabelColumn, values: pd.Series) -> pd.Series:
@@ -175,13 +199,18 @@ def _read_label(name: str, column: LabelColumn, values: pd.Series) -> pd.Series:
     }
     declared = {str(v).strip() for v in (*column.positive, *column.negative, *column.indeterminate)}
     text = as_text(values, keep=frozenset(declared))
-    found = text.map(lambda t: verdicts.get(label_token(t)), na_action="ignore").astype(object)
-    refuse_rows(
-        text.notna() & found.isna(),
-        name,
-        "are outside the declared label values",
-        "list them as positive, negative or indeterminate; leave unknown ones empty",
-    )
+    found = text.map(lambda t: verdicts.get(label_token(t)), na_action="ignore")
+    problem = "are outside the declared label values"
+    remedy = "list them as positive, negative or indeterminate; leave unknown ones empty"
+    return _all_declared(name, text, found, problem=problem, remedy=remedy)
+
+
+def _all_declared(
+    name: str, text: pd.Series, found: pd.Series, *, problem: str, remedy: str
+) -> pd.Series:
+    """Return the declared words found for a text; refuse texts without one."""
+    found = found.astype(object)
+    refuse_rows(text.notna() & found.isna(), name, problem, remedy)
     return found.where(found.notna(), None)
 
 

@@ -1,7 +1,7 @@
-"""Propose a plan's table from names and types, for the user to confirm; decides nothing.
+"""Proposal of a plan's table or views from names and types, for the user to confirm.
 
-A value is written into the proposal only if it is a level that several cases share, for the plan
-travels and a rare level may be a person's.
+A proposal contains a value only if it is a level that several cases share: the plan leaves the site,
+and a rare level may identify a person.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from healthval.cohort.columns import as_text
 from healthval.contracts.table import FhirInputs, TableSchema, label_token
-from healthval.errors import CohortError
+from healthval.errors import CohortError, counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,10 +40,15 @@ _ZIP = re.compile(r"zip|postal|postcode")
 _LEVEL = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}")
 _INPUT = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}")
 
+_VIEW_QUESTIONS = (
+    "Which resource, or which table beside the resources, holds the reference standard?",
+    "Does the last measurement of several count, or the one nearest to a date ('anchor')?",
+)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """What a plan could say; `questions` is what only the user can answer."""
+    """Proposed parts of a plan, and `questions` that only the user can answer."""
 
     table: TableSchema
     inputs: tuple[str, ...]
@@ -52,7 +57,7 @@ class Proposal:
     fhir: FhirInputs | None = None
 
     def to_plan(self) -> dict[str, Any]:
-        """Give the part of a plan that was proposed, ready for YAML."""
+        """Return the proposed part of a plan, ready for YAML."""
         plan: dict[str, Any] = {"table": self.table.model_dump(mode="json", exclude_defaults=True)}
         if self.fhir is not None:
             plan["fhir"] = self.fhir.model_dump(mode="json", exclude_defaults=True)
@@ -68,31 +73,38 @@ def propose_table(frame: pd.DataFrame) -> Proposal:
         If the table has no rows or no column that could identify a case.
     """
     if not len(frame):
-        raise CohortError("the table has no rows; nothing can be proposed")
+        raise CohortError("the table has no rows to propose from; check the export")
     kinds = {str(name): _kind(str(name), frame[name]) for name in frame.columns}
     keys = [name for name, k in kinds.items() if k["kind"] == "id"]
     if not keys:
         raise CohortError(
             "no column identifies a case; add one whose values all differ, for example the visit"
         )
-    questions = ["Is the first column declared 'id' the scored unit, and 'cluster' the patient?"]
     label = _label(kinds, frame)
+    # The schema uses the first 'id' as the case's key.
+    ordered = dict(sorted(kinds.items(), key=lambda item: item[0] != _best_key(keys)))
+    inputs = [n for n, k in ordered.items() if k["kind"] in {"number", "age", "category"}]
+    return Proposal(
+        table=TableSchema.model_validate({"columns": ordered}),
+        inputs=tuple(n for n in inputs if _INPUT.fullmatch(n)),
+        subgroups=tuple(
+            n for n in inputs if kinds[n]["kind"] == "category" and _INPUT.fullmatch(n)
+        ),
+        questions=_table_questions(kinds, label),
+    )
+
+
+def _table_questions(kinds: dict[str, dict[str, Any]], label: str | None) -> tuple[str, ...]:
+    questions = ["Is the first column declared 'id' the scored unit, and 'cluster' the patient?"]
     if label is None:
         questions.append("Which column holds the reference standard? None looks like one.")
     else:
         questions.append(f"Is '{label}' the reference standard, and is its positive value right?")
-    dropped = [name for name, k in kinds.items() if k["kind"] == "drop"]
-    if dropped:
-        questions.append(f"{len(dropped)} columns are proposed to be dropped; is one an input?")
-    # The case's key comes first; the schema takes the first 'id' for it.
-    ordered = dict(sorted(kinds.items(), key=lambda item: item[0] != _best_key(keys, frame)))
-    inputs = [n for n, k in ordered.items() if k["kind"] in {"number", "age", "category"}]
-    return Proposal(
-        TableSchema.model_validate({"columns": ordered}),
-        tuple(n for n in inputs if _INPUT.fullmatch(n)),
-        tuple(n for n in inputs if kinds[n]["kind"] == "category" and _INPUT.fullmatch(n)),
-        tuple(questions),
-    )
+    n_dropped = sum(k["kind"] == "drop" for k in kinds.values())
+    if n_dropped:
+        dropped = counted(n_dropped, "column is", "columns are")
+        questions.append(f"{dropped} proposed to be dropped; is one of the inputs among them?")
+    return tuple(questions)
 
 
 def _kind(name: str, values: pd.Series) -> dict[str, Any]:
@@ -148,13 +160,13 @@ def _are_dates(text: pd.Series) -> bool:
     return bool(len(text)) and bool(parsed.notna().all())
 
 
-def _best_key(keys: list[str], frame: pd.DataFrame) -> str:
-    """Prefer a visit's or study's key over a patient's, where both are unique."""
+def _best_key(keys: list[str]) -> str:
+    """Choose the key of a visit or study rather than that of a patient, where both are unique."""
     return min(keys, key=lambda name: bool(_PATIENT.search(name.lower())))
 
 
 def _label(kinds: dict[str, dict[str, Any]], frame: pd.DataFrame) -> str | None:
-    """Turn the most likely two-valued column into the label, in place."""
+    """Declare the most likely two-valued column as the label, in place; return its name."""
     for name in sorted(kinds, key=lambda n: not _LABEL.search(n.lower())):
         if kinds[name]["kind"] != "category" or not _LABEL.search(name.lower()):
             continue
@@ -182,26 +194,21 @@ def _keep_one_cluster(kinds: dict[str, dict[str, Any]]) -> None:
 def propose_views(resources: Iterable[Mapping[str, Any]]) -> Proposal:
     """Propose views over FHIR resources: the patient, and the commonest coded measurements.
 
-    Only codes become part of the proposal, never a text of the resources.
+    The proposal contains codes of the resources, never their texts.
 
     Raises
     ------
     CohortError
-        If there is no Patient among the resources.
+        If the resources contain no Patient.
     """
-    n_patients = 0
-    codes: Counter[tuple[str, str]] = Counter()
-    for resource in resources:
-        n_patients += resource.get("resourceType") == "Patient"
-        if resource.get("resourceType") == "Observation" and "valueQuantity" in resource:
-            codes.update(_codes(resource))
-    if not n_patients:
-        raise CohortError("there is no Patient among the resources; export Patient as well")
-    common = [c for c, n in codes.most_common(MAX_VIEWS) if n >= MIN_SHARED]
-    names = [_name(*c) for c in common]
+    common = _common_codes(resources)
+    names = [_name(*code) for code in common]
+    measurements = {
+        name: _measurement_view(*code) for name, code in zip(names, common, strict=True)
+    }
     fhir = {
         "on": "patient",
-        "views": {"patients": _patient_view()} | {_name(*c): _measurement_view(*c) for c in common},
+        "views": {"patients": _patient_view()} | measurements,
         "links": {name: _last(name) for name in names},
     }
     columns: dict[str, Any] = {
@@ -212,15 +219,24 @@ def propose_views(resources: Iterable[Mapping[str, Any]]) -> Proposal:
     for name in names:
         columns |= {name: {"kind": "number"}, f"{name}_at": {"kind": "date"}}
     return Proposal(
-        TableSchema.model_validate({"columns": columns}),
-        ("sex", *names),
-        ("sex",),
-        (
-            "Which resource, or which table beside the resources, holds the reference standard?",
-            "Does the last measurement of several count, or the one nearest to a date ('anchor')?",
-        ),
-        FhirInputs.model_validate(fhir),
+        table=TableSchema.model_validate({"columns": columns}),
+        inputs=("sex", *names),
+        subgroups=("sex",),
+        questions=_VIEW_QUESTIONS,
+        fhir=FhirInputs.model_validate(fhir),
     )
+
+
+def _common_codes(resources: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    n_patients = 0
+    codes: Counter[tuple[str, str]] = Counter()
+    for resource in resources:
+        n_patients += resource.get("resourceType") == "Patient"
+        if resource.get("resourceType") == "Observation" and "valueQuantity" in resource:
+            codes.update(_codes(resource))
+    if not n_patients:
+        raise CohortError("the resources contain no Patient; export Patient as well")
+    return [code for code, n in codes.most_common(MAX_VIEWS) if n >= MIN_SHARED]
 
 
 def _last(name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Rows from the hospital's database: one SELECT, read only, by SQLAlchemy."""
+"""Query of a hospital's database: one read-only SELECT, through SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BLOCK = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A SELECT at a database; the address holds a password and is shown nowhere.
+    """A SELECT and the database it runs on; the address contains a password and is never shown.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Query:
     def __post_init__(self) -> None:
         text = self.statement[_COMMENT.match(self.statement).end() :]  # type: ignore[union-attr]
         if not re.match(r"(select|with)\b", text, re.IGNORECASE):
-            raise UsageError("the query must be one SELECT; this tool never changes a database")
+            raise UsageError("the query must be one SELECT; healthval never changes a database")
 
 
 def read_query(query: Query) -> pd.DataFrame:
@@ -40,7 +40,8 @@ def read_query(query: Query) -> pd.DataFrame:
     Raises
     ------
     CohortError
-        If driver, database or query fail; messages of the database quote values and are not shown.
+        If the driver, the database or the query fails. Messages of the database quote values and are
+        not shown.
     """
     import pandas as pd
 
@@ -48,34 +49,47 @@ def read_query(query: Query) -> pd.DataFrame:
         import sqlalchemy
     except ImportError:
         raise UsageError("reading from a database needs healthval[tables]; install it") from None
+    engine = _engine(query.url)
     try:
-        engine = sqlalchemy.create_engine(query.url, poolclass=sqlalchemy.pool.NullPool)
-    except Exception:  # the address, which may hold a password, is quoted by some of them
-        raise UsageError(
-            "the database address is not one of SQLAlchemy's, or its driver is not installed"
-        ) from None
-    try:
-        with engine.connect() as connection:
-            _make_read_only(connection)
-            result = connection.execution_options(stream_results=True).execute(
-                sqlalchemy.text(query.statement)
-            )
-            names = list(result.keys())
-            rows: list[Any] = []
-            while block := result.fetchmany(_BLOCK):
-                rows += block
-            connection.rollback()
+        names, rows = _fetch(engine, query.statement)
     except (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError, OSError):
         raise CohortError(
-            "the database cannot be reached, or refuses login or query; check them"
+            "the database cannot be reached, or refuses the login or the query; check all three"
         ) from None
-    except Exception:  # every driver has its own; their texts quote values
+    except Exception:  # each driver has its own errors, and their texts quote values
         raise CohortError(
             "the database refuses the query; try it with the database's own client"
         ) from None
     finally:
         engine.dispose()
     return pd.DataFrame([tuple(row) for row in rows], columns=names, dtype=object)
+
+
+def _engine(url: str) -> Any:
+    import sqlalchemy
+
+    try:
+        return sqlalchemy.create_engine(url, poolclass=sqlalchemy.pool.NullPool)
+    except Exception:  # some of these errors quote the address and its password
+        raise UsageError(
+            "the database address is not one of SQLAlchemy's, or its driver is not installed"
+        ) from None
+
+
+def _fetch(engine: Any, statement: str) -> tuple[list[str], list[Any]]:
+    import sqlalchemy
+
+    with engine.connect() as connection:
+        _make_read_only(connection)
+        result = connection.execution_options(stream_results=True).execute(
+            sqlalchemy.text(statement)
+        )
+        names = list(result.keys())
+        rows: list[Any] = []
+        while block := result.fetchmany(_BLOCK):
+            rows += block
+        connection.rollback()
+    return names, rows
 
 
 def _make_read_only(connection: Any) -> None:

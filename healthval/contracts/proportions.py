@@ -41,6 +41,6 @@ def wilson(k: float, n: float, z: float) -> tuple[float, float]:
     p = k / n
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    if k < n / 2:  # the product of the bounds is p^2 / (1 + z^2 / n): avoids a cancelling difference
+    if k < n / 2:  # as product / upper bound: a difference would cancel digits
         return p**2 / (1 + z**2 / n) / (centre + half), centre + half
     return centre - half, 1.0 if k == n else centre + half

@@ -1,7 +1,7 @@
 """De-identify FHIR R4 resources by an allow-list of elements (HIPAA Safe Harbor).
 
-One pseudonym stands for an id wherever it occurs: resource id, reference, `fullUrl`; and it is the
-pseudonym that tables and DICOM give the same text. Source: 45 CFR 164.514(b)(2).
+An id has the same pseudonym in a resource id, a reference and a `fullUrl`, and in tables and DICOM.
+Source: 45 CFR 164.514(b)(2).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from healthval.deid.fhir_elements import CODE_SYSTEMS, REFERENCED, RESOURCES, ST
 from healthval.deid.policy import Policy
 from healthval.deid.secret import Secret, date_offset, pseudonym, pseudonym_uuid, uid
 from healthval.deid.tables import OLDEST_AGE, RESTRICTED_ZIP3
-from healthval.errors import DeidentificationError
+from healthval.errors import DeidentificationError, counted
 
-_DEEPEST = 100  # levels of nesting; a Questionnaire of ten nested groups has some thirty
+_DEEPEST = 100  # levels of nesting; a Questionnaire with ten nested groups has about thirty
 _OBSERVATION_VALUE = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
 _DATE = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)(T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d))?)?)?"
@@ -29,7 +29,7 @@ _SYSTEM = re.compile(r"[A-Za-z0-9:/.#_-]{1,100}")
 _UNIT = re.compile(r"[A-Za-z0-9%/.*^()\[\]{}µ°'-]{1,16}")
 _VERSION = re.compile(r"[0-9][0-9.-]{0,15}|http://snomed\.info/sct/\d+(/version/\d{8})?")
 _REFERENCE = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+)/([A-Za-z0-9.-]{1,64})(?:/_history/[^/]+)?")
-# An age above 89 in each unit of time that ages are given in.
+# The lowest age above 89 in each unit of time that ages have.
 _OLDEST = {"a": 90, "mo": 90 * 12, "wk": 4696, "d": 32873}
 _SPELLED_UNITS = {"year": "a", "years": "a", "yr": "a", "y": "a", "month": "mo", "months": "mo"}
 _AGE_CODES = frozenset({"30525-0", "21612-7", "29553-5", "21611-9", "35659-2", "63900-5"})
@@ -38,25 +38,26 @@ _AGE_CODES = frozenset({"30525-0", "21612-7", "29553-5", "21611-9", "35659-2", "
 def deidentify_resource(
     resource: Mapping[str, Any], policy: Policy, secret: Secret, *, today: date | None = None
 ) -> dict[str, Any]:
-    """Return a new resource that holds only listed elements; the input is not changed.
+    """Return a new resource that contains only the listed elements; the input is not changed.
 
     Parameters
     ----------
     resource : an R4 resource, or a Bundle of them
-    today : the day by which a birth date means an age above 89; the current one by default
+    today : reference day for ages above 89; the current day by default
 
     Raises
     ------
     DeidentificationError
         If the resource's type is not on the list, a modifier extension could change its meaning,
-        or dates are to be shifted and no patient is named. Nothing of the resource is quoted.
+        or dates are to be shifted and the resource references no patient. The message quotes no
+        value.
     """
     if not isinstance(resource, dict):
         raise DeidentificationError("a resource is not a JSON object; check the source")
     day = today or date.today()  # noqa: DTZ011 (the hospital's own day)
     if resource.get("resourceType") == "Bundle":
         return _bundle(resource, policy, secret, day)
-    return _Resource(resource, policy, secret, day).deidentified()
+    return _Resource(source=resource, policy=policy, secret=secret, today=day).deidentified()
 
 
 def _bundle(
@@ -69,8 +70,9 @@ def _bundle(
         inner = entry.get("resource") if isinstance(entry, dict) else None
         if not isinstance(inner, dict):
             raise DeidentificationError(f"entry {position} of a Bundle has no resource; remove it")
+        source = _Resource(source=inner, policy=policy, secret=secret, today=today)
         try:
-            clean = _Resource(inner, policy, secret, today).deidentified()
+            clean = source.deidentified()
         except DeidentificationError as problem:
             raise DeidentificationError(f"entry {position} of a Bundle: {problem}") from None
         kept.append({**_full_url(entry.get("fullUrl"), secret), "resource": clean})
@@ -83,7 +85,7 @@ def _bundle(
 
 
 def _full_url(url: Any, secret: Secret) -> dict[str, str]:
-    """Map an entry's address as references to it are mapped; `.invalid` can never resolve."""
+    """Map an entry's address to the pseudonym of its references; `.invalid` never resolves."""
     if isinstance(url, str) and url.startswith("urn:uuid:"):
         mapped = pseudonym_uuid(secret, "patient", url.removeprefix("urn:uuid:"))
         return {"fullUrl": mapped.urn}
@@ -113,13 +115,14 @@ def _refuse_modifiers(resource: Mapping[str, Any]) -> None:
         todo += [(inner, depth + 1) for inner in node if isinstance(inner, (dict, list))]
     if n:
         raise DeidentificationError(
-            f"{n} modifier extensions are unknown and may reverse a meaning; remove the resource"
+            f"{counted(n, 'modifier extension is', 'modifier extensions are')} unknown and may "
+            "reverse a meaning; remove the resource"
         )
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Resource:
-    """One resource on its way through the rules, and which kinds of change were made."""
+    """De-identification of one resource; `marks` are codes of the changes made."""
 
     source: Mapping[str, Any]
     policy: Policy
@@ -161,7 +164,7 @@ class _Resource:
                 self.marks.add("REDACTED")
             if clean:
                 kept[name] = clean if isinstance(value, list) else clean[0]
-        if kept.get("deceasedDateTime") is True:  # a removed date of death leaves the fact
+        if kept.get("deceasedDateTime") is True:  # the date was removed, the fact is kept
             kept["deceasedBoolean"] = kept.pop("deceasedDateTime")
         return kept
 
@@ -181,7 +184,8 @@ class _Resource:
                 moment += timedelta(days=date_offset(self.secret, self._patient()))
         except (ValueError, OverflowError):
             return None
-        if (self.today - original).days >= OLDEST_AGE * 365:  # some days early, never late
+        # A year counts as 365 days, so that the limit is some days early, never late.
+        if (self.today - original).days >= OLDEST_AGE * 365:
             self.marks.add("ABSTRED")
             return None
         return moment.isoformat()[: 10 if day else 7 if month else 4] + (clock or "")
@@ -199,7 +203,8 @@ class _Resource:
                 if found and found[1] == "Patient":
                     return found[2]
         raise DeidentificationError(
-            "a resource has dates to shift but names no patient; remove dates or the resource"
+            "a resource has dates to shift but references no patient; remove the dates or the "
+            "resource"
         )
 
     def period(self, value: Any) -> dict[str, str]:
@@ -243,7 +248,7 @@ class _Resource:
         return oldest
 
     def age(self, value: Any) -> dict[str, Any] | None:
-        """Keep an age; one without a unit counts as years."""
+        """Return an age capped at 90; the default unit is the year."""
         kept = self.quantity(value)
         if kept and not kept.get("code") and not kept.get("unit"):
             kept["value"] = self._capped(kept["value"], OLDEST_AGE)
@@ -287,7 +292,7 @@ class _Resource:
         return {"coding": clean} if clean else {}
 
     def address(self, value: Any) -> dict[str, str]:
-        """State and ZIP3 inside the United States, the country alone elsewhere."""
+        """Return state and ZIP3 in the United States, only the country elsewhere."""
         given = value if isinstance(value, dict) else {}
         country, state = given.get("country"), given.get("state")
         kept: dict[str, str] = {}
@@ -311,7 +316,7 @@ class _Resource:
         return (f"{head}:" if head else "") + uid(self.secret, number)
 
     def dicom_uid(self, value: Any) -> dict[str, str] | None:
-        """Keep an identifier only if it is the DICOM study UID, mapped as in the images."""
+        """Return a DICOM study UID, mapped as in the images; None for other identifiers."""
         if not isinstance(value, dict) or value.get("system") != "urn:dicom:uid":
             return None
         mapped = self.uid(value.get("value"))
@@ -331,11 +336,17 @@ _RULES: dict[str, Callable[[_Resource, Any], Any]] = {
     "code": _matching(_STATUS),
     "gender": _matching(re.compile("male|female|other|unknown")),
     "birth": _Resource.date,
-    **{
-        rule: getattr(_Resource, rule)
-        for rule in (
-            "date", "period", "death", "reference", "quantity", "age", "range", "ratio",
-            "coding", "concept", "address", "uid", "dicom_uid",
-        )
-    },
-}  # fmt: skip
+    "date": _Resource.date,
+    "death": _Resource.death,
+    "period": _Resource.period,
+    "reference": _Resource.reference,
+    "quantity": _Resource.quantity,
+    "age": _Resource.age,
+    "range": _Resource.range,
+    "ratio": _Resource.ratio,
+    "coding": _Resource.coding,
+    "concept": _Resource.concept,
+    "address": _Resource.address,
+    "uid": _Resource.uid,
+    "dicom_uid": _Resource.dicom_uid,
+}

@@ -1,12 +1,12 @@
-"""The report a hospital, a clinician and a regulator can read: HTML, tagged PDF, numbers, proof."""
+"""Report for hospitals, clinicians and regulators: HTML, tagged PDF, numbers and signature."""
 
 from healthval.report.attestation import sign, verify
 from healthval.report.build import build
 from healthval.report.criteria import Criterion, PlanFacts
 from healthval.report.document import Figure, Report, Section
 from healthval.report.provenance import seal
+from healthval.report.publish import write
 from healthval.report.render import render_html, render_pdf, why_no_pdf
-from healthval.report.writing import write
 
 __all__ = [
     "Criterion",

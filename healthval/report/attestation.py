@@ -1,4 +1,4 @@
-"""Who says these files belong together: an in-toto statement in a DSSE envelope, Ed25519.
+"""Attestation: signed digests of the report's files, as in-toto statement in a DSSE envelope.
 
 References
 ----------
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from healthval import __version__
 from healthval.contracts.base import canonical_json
-from healthval.errors import IntegrityError, ReportError
+from healthval.errors import IntegrityError, ReportError, counted
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -41,14 +41,14 @@ def sign(
     about: Mapping[str, str] | None = None,
     now: datetime | None = None,
 ) -> bytes:
-    """State under signature that the named files have these SHA-256 digests.
+    """Sign the SHA-256 digests of the named files.
 
     Parameters
     ----------
-    files : file name to SHA-256, as `write` gives it
+    files : file name to SHA-256, as returned by `write`
     key : Ed25519 private key
-    about : short facts that are signed along, such as the model and the plan's hash
-    now : time of signing; the only time that a report carries
+    about : short facts that are signed too, such as the model and the plan's hash
+    now : time of signing; the only time in a report
 
     Returns
     -------
@@ -58,25 +58,15 @@ def sign(
     Raises
     ------
     ReportError
-        If there is no file, or a name or digest is malformed.
+        If `files` is empty, or a name or digest is malformed.
     """
     bad = [n for n, d in files.items() if not (_NAME.fullmatch(n) and _SHA256.fullmatch(d))]
     if bad or not files:
         raise ReportError(
-            f"{len(bad)} of {len(files)} files to sign have a malformed name or digest; "
+            f"malformed name or digest in {len(bad)} of {counted(len(files), 'file')} to sign; "
             "give plain file names with their SHA-256"
         )
-    statement = {
-        "_type": STATEMENT_TYPE,
-        "subject": [{"name": n, "digest": {"sha256": files[n]}} for n in sorted(files)],
-        "predicateType": PREDICATE_TYPE,
-        "predicate": {
-            **(about or {}),
-            "healthval_version": __version__,
-            "signed_at": (now or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds"),
-        },
-    }
-    payload = canonical_json(statement)
+    payload = _statement(files, about or {}, now or datetime.now(UTC))
     signature = {
         "keyid": key_id(key.public_key()),
         "sig": base64.b64encode(key.sign(_pae(payload))).decode(),
@@ -89,41 +79,55 @@ def sign(
     return canonical_json(envelope) + b"\n"
 
 
+def _statement(files: Mapping[str, str], about: Mapping[str, str], now: datetime) -> bytes:
+    statement = {
+        "_type": STATEMENT_TYPE,
+        "subject": [{"name": n, "digest": {"sha256": files[n]}} for n in sorted(files)],
+        "predicateType": PREDICATE_TYPE,
+        "predicate": {
+            **about,
+            "healthval_version": __version__,
+            "signed_at": now.astimezone(UTC).isoformat(timespec="seconds"),
+        },
+    }
+    return canonical_json(statement)
+
+
 def key_id(key: "Ed25519PublicKey") -> str:
-    """Name a public key: SHA-256 of its 32 raw bytes."""
+    """Return the identifier of a public key: SHA-256 of its 32 raw bytes."""
     return hashlib.sha256(key.public_bytes_raw()).hexdigest()
 
 
 def _pae(payload: bytes) -> bytes:
-    """DSSE pre-authentication encoding: what is really signed."""
+    """Encode the payload for signing (DSSE pre-authentication encoding)."""
     kind = PAYLOAD_TYPE.encode()
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
 
 
 def verify(place: Path, public_key: "Ed25519PublicKey") -> list[str]:
-    """Check the signature over a report and every file it names.
+    """Check the signature of a report and the digest of every signed file.
 
     Parameters
     ----------
     place : folder of the report, or any file of it
-    public_key : the platform's key, obtained on another way than the report
+    public_key : the platform's key, obtained through a different channel than the report
 
     Returns
     -------
     list of str
-        Names of the files that are as they were signed.
+        Names of the signed files; all of them are unchanged.
 
     Raises
     ------
     IntegrityError
-        If the attestation is missing, malformed or not signed by this key, or a file is missing,
-        differs or is not covered; the message names the file.
+        If the attestation is missing, malformed or not signed by this key, or if a file is missing,
+        changed or not covered by the signature; the message names the file.
     """
     folder = place if place.is_dir() else place.parent
     signed = read_statement(_bytes(folder, ATTESTATION), public_key)
     for name, digest in signed.items():
         if hashlib.sha256(_bytes(folder, name)).hexdigest() != digest:
-            raise IntegrityError(f"{name} differs from what was signed; get the report again")
+            raise IntegrityError(f"{name} differs from the signed file; get the report again")
     beside = {name for name in COVERED if (folder / name).exists()}
     if place.is_file() and place.name != ATTESTATION:
         beside.add(place.name)
@@ -140,16 +144,16 @@ def _bytes(folder: Path, name: str) -> bytes:
 
 
 def read_statement(envelope: bytes, public_key: "Ed25519PublicKey") -> dict[str, str]:
-    """Check the envelope's signature and give the files it covers, name to SHA-256.
+    """Check the envelope's signature and return the digests it covers: file name to SHA-256.
 
     Raises
     ------
     IntegrityError
-        If the envelope is malformed, of another kind, or not signed by this key.
+        If the envelope is malformed, has another payload type or is not signed by this key.
     """
     from cryptography.exceptions import InvalidSignature
 
-    payload, signatures = _opened(envelope)
+    payload, signatures = _payload_and_signatures(envelope)
     for signature in signatures:
         try:
             public_key.verify(signature, _pae(payload))
@@ -157,7 +161,7 @@ def read_statement(envelope: bytes, public_key: "Ed25519PublicKey") -> dict[str,
             continue
         return _subjects(payload)
     raise IntegrityError(
-        f"{ATTESTATION} is not signed by the given key; check that the key is the platform's"
+        f"{ATTESTATION} is not signed by the given key; check that it is the platform's key"
     )
 
 
@@ -165,7 +169,7 @@ def _malformed() -> IntegrityError:
     return IntegrityError(f"{ATTESTATION} is not a DSSE envelope of a report; get the report again")
 
 
-def _opened(envelope: bytes) -> tuple[bytes, list[bytes]]:
+def _payload_and_signatures(envelope: bytes) -> tuple[bytes, list[bytes]]:
     try:
         outer = json.loads(envelope)
         if outer["payloadType"] != PAYLOAD_TYPE:

@@ -1,14 +1,14 @@
-"""What the plan asked for beforehand, and whether the result meets it."""
+"""Acceptance criteria of the plan, and the verdict on each of them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from healthval.contracts.submission import Submission
 from healthval.errors import ReportError
+from healthval.plan import Metric, Plan
 from healthval.report.markup import Shown, number
 
-Measure = Literal[
-    "auroc", "oe", "citl", "slope", "brier", "sensitivity", "specificity", "ppv", "npv", "net_benefit"
-]  # fmt: skip
 AT_THRESHOLD = frozenset({"sensitivity", "specificity", "ppv", "npv", "net_benefit"})
 NAMES: dict[str, str] = {
     "auroc": "AUROC",
@@ -26,7 +26,7 @@ NAMES: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """One acceptance criterion: the measure shall be at least, at most, or between.
+    """One acceptance criterion: a lower limit, an upper limit or both for one measure.
 
     Examples
     --------
@@ -34,16 +34,20 @@ class Criterion:
     '0.80 to 1.20'
     """
 
-    measure: Measure
+    measure: Metric
     at_least: float | None = None
     at_most: float | None = None
     threshold: float | None = None
 
     def __post_init__(self) -> None:
         if self.measure not in NAMES:
-            raise ReportError(f"a criterion names no known measure; known are {', '.join(NAMES)}")
+            raise ReportError(
+                f"the measure of a criterion is unknown; use one of {', '.join(NAMES)}"
+            )
         if self.at_least is None and self.at_most is None:
-            raise ReportError(f"the criterion on {self.measure} has no target")
+            raise ReportError(
+                f"the criterion on {self.measure} has no target; give at_least, at_most or both"
+            )
         if (self.threshold is not None) != (self.measure in AT_THRESHOLD):
             raise ReportError(
                 f"the criterion on {self.measure} "
@@ -51,12 +55,12 @@ class Criterion:
             )
 
     def name(self) -> str:
-        """Name the measure as a reader knows it."""
+        """Return the measure in words, with its threshold."""
         at = "" if self.threshold is None else f" at threshold {self.threshold:g}"
         return NAMES[self.measure] + at
 
     def target(self) -> str:
-        """Print the target."""
+        """Return the target in words."""
         if self.at_least is None:
             return f"at most {number(self.at_most, 2)}"
         if self.at_most is None:
@@ -64,9 +68,9 @@ class Criterion:
         return f"{number(self.at_least, 2)} to {number(self.at_most, 2)}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanFacts:
-    """What a report says about the plan that was fixed before data were seen."""
+    """The parts of the plan that the report prints; the plan is fixed before data are seen."""
 
     title: str
     target_condition: str
@@ -79,12 +83,30 @@ class PlanFacts:
     sample_size_rationale: str = ""
 
 
+def plan_facts(plan: Plan, released: Iterable[Submission] = ()) -> PlanFacts:
+    """Extract the facts of a plan; it is amended if any site registered another plan before."""
+    return PlanFacts(
+        title=plan.title,
+        target_condition=plan.target_condition,
+        reference_standard=plan.reference_standard,
+        thresholds=plan.thresholds,
+        criteria=tuple(
+            Criterion(c.metric, at_least=c.low, at_most=c.high, threshold=c.threshold)
+            for c in plan.acceptance
+        ),
+        plan_hash=plan.hash,
+        amended=any(submission.plan_amended for submission in released),
+        planned_cases=plan.sample_size.planned_cases,
+        sample_size_rationale=plan.sample_size.rationale,
+    )
+
+
 Outcome = Literal["met", "not met", "inconclusive"]
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A criterion with the result it is judged by; `basis` says how the result was pooled."""
+    """A criterion, the result it is compared with, and the basis of that result: how it was pooled."""
 
     criterion: Criterion
     shown: Shown
@@ -93,7 +115,7 @@ class Verdict:
 
 
 def judge(criterion: Criterion, shown: Shown) -> Outcome:
-    """Met when the whole interval lies on the good side, not met when none of it does.
+    """Return the verdict: met if the whole interval reaches the target, not met if none of it does.
 
     An interval that crosses a target, or a result without an interval, is inconclusive.
 

@@ -1,18 +1,17 @@
 """`Report`: ordered sections of text, tables and figures, shown as a notebook or as HTML."""
 
 import base64
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
+from markupsafe import Markup
+
 from healthval.errors import ReportError
-from healthval.report.markup import Markup
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A drawing with what it says in words and the numbers behind it."""
+    """A drawing with its alternative text, its caption and the table of its numbers."""
 
     svg: str = field(repr=False)
     alt: str
@@ -21,13 +20,27 @@ class Figure:
 
     def __post_init__(self) -> None:
         if not self.alt.strip():
-            raise ReportError(
-                "a figure has no alternative text; describe its numbers in one sentence"
-            )
+            raise ReportError("a figure has no alt text; describe its numbers in one sentence")
+
+    def details(self) -> Markup:
+        """Return the table of the numbers, folded under a summary."""
+        return Markup(
+            '<details class="data"><summary>Numbers behind the figure</summary>{}</details>'
+        ).format(self.data)
+
+    def __html__(self) -> str:
+        return Markup(
+            '<figure><img alt="{alt}" src="data:image/svg+xml;base64,{source}">'
+            "<figcaption>{caption}</figcaption></figure>{details}"
+        ).format(
+            alt=self.alt,
+            source=base64.b64encode(self.svg.encode()).decode(),
+            caption=self.caption,
+            details=self.details(),
+        )
 
 
-Block = str | Markup | Figure
-"""Markdown written by ourselves, escaped HTML, or a figure."""
+Block = Markup | Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +52,16 @@ class Section:
     blocks: tuple[Block, ...]
 
     def _repr_html_(self) -> str:
-        inside = "".join(_as_html(block) for block in self.blocks)
-        return f'<section id="{self.id}"><h2>{escape(self.heading)}</h2>{inside}</section>'
+        inside = Markup("").join(self.blocks)
+        template = Markup('<section id="{}"><h2>{}</h2>{}</section>')
+        return str(template.format(self.id, self.heading, inside))
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is known about one model under one plan, ready to be shown.
+    """The results on one model under one plan as sections.
 
-    `numbers` is the content of ``metrics.json``; the sections only show it.
+    `numbers` is the content of ``metrics.json``; the sections show the same numbers.
     """
 
     title: str
@@ -56,18 +70,19 @@ class Report:
     numbers: dict[str, Any] = field(repr=False)
 
     def section(self, name: str) -> Section:
-        """Look one section up by its anchor."""
+        """Return the section with this anchor."""
         for section in self.sections:
             if section.id == name:
                 return section
         raise ReportError(
-            f"no section of that name; there are {', '.join(s.id for s in self.sections)}"
+            "the report has no section with that name; its sections are "
+            f"{', '.join(section.id for section in self.sections)}"
         )
 
     def notebook(self) -> Any:
-        """Give the report as a notebook (nbformat 4) whose outputs are the blocks.
+        """Return the report as a notebook (nbformat 4) whose outputs are the blocks.
 
-        Cell ids are the anchors of the sections and no time is recorded, so equal reports are
+        Cell ids are the anchors of the sections and no time is recorded, so that equal reports are
         equal notebooks.
         """
         v4 = _v4()
@@ -76,7 +91,7 @@ class Report:
                 id=section.id,
                 source=f'report.section("{section.id}")',
                 metadata={"healthval": {"heading": section.heading}},
-                outputs=[output for block in _headed(section) for output in _outputs(block)],
+                outputs=_outputs(section),
             )
             for section in self.sections
         ]
@@ -89,47 +104,30 @@ class Report:
 
     def _repr_html_(self) -> str:
         inside = "".join(section._repr_html_() for section in self.sections)
-        return f"<article><h1>{escape(self.title)}</h1>{inside}</article>"
+        head = Markup("<h1>{}</h1>").format(self.title)
+        return f"<article>{head}{inside}</article>"
 
 
 def _v4() -> Any:
-    """The notebook format, loaded when it is needed; it carries no types."""
+    """Import the notebook format when it is needed; the module has no type information."""
     from nbformat import v4
 
     return v4
 
 
-def _headed(section: Section) -> Sequence[Block]:
-    heading = Markup(f'<h2 id="{section.id}-heading">{escape(section.heading)}</h2>')
-    return (heading, *section.blocks)
-
-
-def _outputs(block: Block) -> list[Any]:
-    if isinstance(block, str):
-        return [_output("text/markdown", block)]
-    if isinstance(block, Markup):
-        return [_output("text/html", block.html)]
-    words = {"alt": block.alt, "caption": block.caption}
-    picture = _output("image/svg+xml", block.svg, {"image/svg+xml": words})
-    return [picture, _output("text/html", _details(block.data))]
+def _outputs(section: Section) -> list[Any]:
+    heading = Markup('<h2 id="{}-heading">{}</h2>').format(section.id, section.heading)
+    outputs = [_output("text/html", heading)]
+    for block in section.blocks:
+        if isinstance(block, Figure):
+            alt_and_caption = {"alt": block.alt, "caption": block.caption}
+            metadata = {"image/svg+xml": alt_and_caption}
+            outputs.append(_output("image/svg+xml", block.svg, metadata))
+            outputs.append(_output("text/html", block.details()))
+        else:
+            outputs.append(_output("text/html", block))
+    return outputs
 
 
 def _output(kind: str, value: str, metadata: dict[str, Any] | None = None) -> Any:
-    return _v4().new_output("display_data", data={kind: value}, metadata=metadata or {})
-
-
-def _details(data: Markup) -> str:
-    return (
-        f'<details class="data"><summary>Numbers behind the figure</summary>{data.html}</details>'
-    )
-
-
-def _as_html(block: Block) -> str:
-    if isinstance(block, str):
-        return f"<p>{escape(block)}</p>"
-    if isinstance(block, Markup):
-        return block.html
-    source = base64.b64encode(block.svg.encode()).decode()
-    picture = f'<img alt="{escape(block.alt)}" src="data:image/svg+xml;base64,{source}">'
-    caption = f"<figcaption>{escape(block.caption)}</figcaption>"
-    return f"<figure>{picture}{caption}</figure>{_details(block.data)}"
+    return _v4().new_output("display_data", data={kind: str(value)}, metadata=metadata or {})

@@ -1,4 +1,4 @@
-"""Everything a report is made of, in one place, with the few look-ups the sections share."""
+"""Input of the report's sections: pooled study, released results, model card and plan facts."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from healthval.aggregate.result import PooledMeasure, Rate, StudyResult, Thresho
 from healthval.contracts.base import digest
 from healthval.contracts.model import ModelCard
 from healthval.contracts.submission import ReleasedEstimate, Submission
-from healthval.errors import ReportError
+from healthval.errors import ReportError, counted
 from healthval.report.criteria import PlanFacts
-from healthval.report.markup import WITHHELD, Shown, count, sites
+from healthval.report.markup import WITHHELD, Shown, count
 
 POOLED = "random-effects mean over sites"
 COUNTS = "all cases together"
@@ -19,7 +19,7 @@ NO_COUNTS = "no site released its counts"
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """A study with the released results it pooled; `released` is keyed by site, in the study's order."""
+    """A study with its released results; `released` is keyed by site, in the study's order."""
 
     study: StudyResult
     released: Mapping[str, Submission]
@@ -27,15 +27,15 @@ class Findings:
     plan: PlanFacts
 
     def floor(self, site: str) -> int:
-        """Look up the smallest count that the site's policy lets out."""
+        """Return the minimum cell of the site's policy."""
         return self.released[site].certificate.minimum_cell
 
     def result(self, measure: str, threshold: float | None = None) -> tuple[Shown, str]:
-        """Give the headline result of a measure and how it came about."""
+        """Return the headline result of a measure and the basis of that result."""
         if threshold is None:
             if measure == "brier":
-                exact = self.study.calibration
-                return _pair(exact.brier, exact.brier_ci, "no site released it"), COUNTS
+                sums = self.study.calibration
+                return _shown(sums.brier, sums.brier_ci, "no site released it"), COUNTS
             return pooled(getattr(self.study, measure))
         at = self.at(threshold)
         if at is None:
@@ -43,24 +43,24 @@ class Findings:
         return _at_threshold(at, measure)
 
     def at(self, threshold: float) -> ThresholdPool | None:
-        """Find what was pooled at a threshold."""
+        """Return the pooled results at a threshold."""
         return next((t for t in self.study.thresholds if t.threshold == threshold), None)
 
 
 def _at_threshold(at: ThresholdPool, measure: str) -> tuple[Shown, str]:
     if at.bivariate is not None and measure in {"sensitivity", "specificity"}:
         value, ci = getattr(at.bivariate, measure), getattr(at.bivariate, f"{measure}_ci")
-        return _pair(value, ci, ""), "bivariate random-effects mean over sites"
+        return _shown(value, ci, ""), "bivariate random-effects mean over sites"
     found = at.net_benefit if measure == "net_benefit" else getattr(at.counts, measure)
     if found is None or not found.k:
         return Shown(None, why=NO_COUNTS), "none"
-    return rate(found, NO_COUNTS), f"all cases of {sites(found.k)} together"
+    return rate(found, NO_COUNTS), f"all cases of {counted(found.k, 'site')} together"
 
 
 def pooled(measure: PooledMeasure) -> tuple[Shown, str]:
-    """Give the pooled value; a study of one site is that site's own estimate."""
+    """Return the pooled value and its basis; in a study of one site, that site's estimate."""
     if measure.value is not None:
-        return _pair(measure.value, measure.ci, ""), POOLED
+        return _shown(measure.value, measure.ci, ""), POOLED
     with_value = [site for site in measure.sites if site.value is not None]
     if len(measure.sites) == 1 and with_value:
         only = with_value[0]
@@ -69,19 +69,19 @@ def pooled(measure: PooledMeasure) -> tuple[Shown, str]:
 
 
 def rate(value: Rate | None, reason: str | None = None) -> Shown:
-    """Show a proportion from summed counts."""
+    """Convert a proportion from summed counts to its printed form."""
     if value is None:
         return Shown(None, why=reason or WITHHELD)
-    return _pair(value.value, value.ci, "not estimable")
+    return _shown(value.value, value.ci, "not estimable")
 
 
-def _pair(value: float | None, ci: tuple[float, float] | None, why: str) -> Shown:
+def _shown(value: float | None, ci: tuple[float, float] | None, why: str) -> Shown:
     lo, hi = ci or (None, None)
     return Shown(value, lo, hi, why or WITHHELD)
 
 
 def estimate(released: ReleasedEstimate | None) -> Shown:
-    """Show a site's estimate as it was released."""
+    """Convert a site's released estimate to its printed form."""
     if released is None:
         return Shown(None, why="not released")
     why = "not estimable" if released.withheld == "not_estimable" else WITHHELD
@@ -89,9 +89,10 @@ def estimate(released: ReleasedEstimate | None) -> Shown:
 
 
 def total(cells: Total) -> str:
-    """Print a sum over sites; where a site withheld its count, only the least it can be.
+    """Format a sum over sites; show a lower bound if any count is withheld.
 
-    No upper bound is printed: together with the other sites it would close in on the withheld one.
+    An upper bound is not printed: together with the counts of the other sites it would narrow down
+    the withheld count.
 
     >>> total(Total(420, 425, 2, 1)), total(Total(420, 420, 3, 0)), total(Total(0, 9, 0, 2))
     ('≥420', '420', 'withheld')
@@ -107,18 +108,17 @@ def match(study: StudyResult, submissions: Iterable[Submission]) -> dict[str, Su
     Raises
     ------
     ReportError
-        If a submission of the study is missing, or one is given that the study does not contain.
+        If a submission of the study is missing, or a given submission is not part of the study.
     """
     by_hash = {digest(submission): submission for submission in submissions}
     missing = [site.site for site in study.sites if site.submission_sha256 not in by_hash]
     if missing:
         raise ReportError(
-            f"{len(missing)} of {len(study.sites)} submissions of the study are not given or were "
-            f"changed (first: {missing[0]}); give the submissions that were pooled"
+            f"missing or changed: {len(missing)} of {counted(len(study.sites), 'submission')} of the "
+            f"study (first: {missing[0]}); give the submissions that were pooled"
         )
-    if len(by_hash) > len(study.sites):
-        raise ReportError(
-            f"{len(by_hash) - len(study.sites)} submission(s) are not part of the study; "
-            "pool them first or leave them out"
-        )
+    surplus = len(by_hash) - len(study.sites)
+    if surplus > 0:
+        verb = counted(surplus, "submission is", "submissions are")
+        raise ReportError(f"{verb} not part of the study; pool them first or leave them out")
     return {site.site: by_hash[site.submission_sha256] for site in study.sites}

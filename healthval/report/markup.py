@@ -1,26 +1,20 @@
-"""Words, numbers and tables as HTML: escaped, captioned, scoped, with one way to print a number."""
+"""HTML blocks of the report: numbers, counts, tables, lists and boxes, all text escaped."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any, Literal
+
+from markupsafe import Markup, escape
 
 from healthval.contracts.submission import SUPPRESSED
 
 Count = int | Literal["suppressed"] | None
-WHOLE = 16  # rows; a longer table may go on over a page, with its head repeated
+WHOLE = 16  # rows; a longer table may continue on the next page, where its header is repeated
 WITHHELD = "withheld"
 
 
-@dataclass(frozen=True, slots=True)
-class Markup:
-    """A piece of HTML that is already escaped; every other string is escaped when it is shown."""
-
-    html: str
-
-
 def number(value: float | None, digits: int = 3) -> str:
-    """Print a number with fixed digits and a true minus sign; None is an en dash.
+    """Format a number with fixed digits and a true minus sign; None is an en dash.
 
     >>> number(-0.04, 2), number(None), number(-0.0001, 2)
     ('−0.04', '–', '0.00')
@@ -34,7 +28,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def interval(value: float | None, lo: float | None, hi: float | None, digits: int = 3) -> str:
-    """Print an estimate as the journals do.
+    """Format an estimate with its confidence interval, as medical journals do.
 
     >>> interval(0.858, 0.847, 0.871)
     '0.858 (0.847 to 0.871)'
@@ -45,10 +39,10 @@ def interval(value: float | None, lo: float | None, hi: float | None, digits: in
 
 
 def count(cell: Count) -> str:
-    """Print a count with narrow spaces.
+    """Format a count with narrow spaces between thousands.
 
-    A suppressed one is "withheld", not "<11": the site's gate also holds back larger counts that
-    would give a small one away, and a release does not tell which is which.
+    A suppressed count is "withheld", not "<11": the site's gate also suppresses larger counts that
+    would reveal a small one, and a release does not distinguish the two.
 
     >>> count(345), count("suppressed"), count(None)
     ('345', 'withheld', '–')
@@ -60,18 +54,9 @@ def count(cell: Count) -> str:
     return f"{cell:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
-def sites(n: int) -> str:
-    """Count sites in words.
-
-    >>> sites(1), sites(3)
-    ('1 site', '3 sites')
-    """
-    return f"{n} site" if n == 1 else f"{n} sites"
-
-
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """An estimate as a reader meets it; without a value, `why` says what stands in its place."""
+    """An estimate as the report prints it; without a value, `why` is printed instead."""
 
     value: float | None
     lo: float | None = None
@@ -79,29 +64,35 @@ class Shown:
     why: str = WITHHELD
 
     def text(self, digits: int = 3) -> str:
-        """Print value and interval, or the reason why there is none."""
+        """Format value and interval, or the reason for the missing value."""
         if self.value is None:
             return self.why
         return interval(self.value, self.lo, self.hi, digits)
 
+    def __html__(self) -> str:
+        return unbroken(self.text())
 
-def counted(cell: Count, floor: int) -> Markup:
-    """Put a count in a table; a suppressed one is hatched and says why."""
-    text = escape(count(cell))
+
+def count_cell(cell: Count, floor: int) -> Markup:
+    """Format a count for a table cell; a suppressed count is hatched and has the reason as title."""
     if cell != SUPPRESSED:
-        return Markup(text)
-    why = f"below {floor}, or would give a count below {floor} away"
-    return Markup(f'<span class="suppressed" title="{why}">{text}</span>')
+        return escape(count(cell))
+    return Markup(
+        '<span class="suppressed" title="below {floor}, or would reveal a count below {floor}">'
+        "{text}</span>"
+    ).format(floor=floor, text=count(cell))
 
 
 def hatched(floors: Iterable[int]) -> str:
-    """Explain the hatched cells of a table under the policies of its sites."""
+    """Explain the hatched cells of a table; `floors` are the minimum cells of its sites."""
     named = " or ".join(f"<{floor}" for floor in sorted(set(floors)))
-    return f"Hatched: withheld by the site, being {named} or giving such a count away."
+    return (
+        f"Hatched: withheld by the site because the count is {named} or would reveal such a count."
+    )
 
 
 def words(column: str) -> str:
-    """Turn a column name into words.
+    """Format a column name as words.
 
     >>> words("with_reference")
     'with reference'
@@ -109,21 +100,14 @@ def words(column: str) -> str:
     return column.replace("_", " ")
 
 
-def show(value: Any) -> str:
-    """Escape a word unless it is markup already; an estimate stays on one line."""
-    if isinstance(value, Shown):
-        return unbroken(value.text()).html
-    return value.html if isinstance(value, Markup) else escape(str(value))
-
-
 def hashed(digest: str) -> Markup:
-    """Set a digest in its own type."""
-    return Markup(f'<span class="hash">{escape(digest)}</span>')
+    """Format a digest in monospaced type."""
+    return Markup('<span class="hash">{}</span>').format(digest)
 
 
 def unbroken(text: str) -> Markup:
     """Keep a short text on one line."""
-    return Markup(f'<span class="unbroken">{escape(text)}</span>')
+    return Markup('<span class="unbroken">{}</span>').format(text)
 
 
 def table(
@@ -134,57 +118,69 @@ def table(
     kind: str = "numbers",
     note: str = "",
 ) -> Markup:
-    """Build a semantic table: caption, column scopes, the first cell of each row as its header.
+    """Build a semantic table: caption, column scopes, the first cell of each row as row header.
 
     Parameters
     ----------
     caption, note : plain text, shown above and below the table
     columns : one header for each column
-    rows : cells, plain text or `Markup`
-    kind : class of the table; ``numbers`` right-aligns all but the first column
+    rows : cells: plain text, `Markup` or `Shown`
+    kind : class of the table; ``numbers`` right-aligns all columns but the first
 
     Examples
     --------
-    >>> table("Sites", ["Site", "n"], [["A", 12]]).html.count('scope="row"')
+    >>> table("Sites", ["Site", "n"], [["A", 12]]).count('scope="row"')
     1
     """
-    head = "".join(f'<th scope="col">{show(name)}</th>' for name in columns)
     rows = list(rows)
-    body = "".join(
-        f'<tr><th scope="row">{show(first)}</th>{"".join(f"<td>{show(c)}</td>" for c in rest)}</tr>'
-        for first, *rest in rows
-    )
-    foot = f'<p class="note">{show(note)}</p>' if note else ""
     return Markup(
-        f'<div class="table{" long" if len(rows) > WHOLE else ""}"><table class="{kind}"><caption>{show(caption)}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{foot}</div>"
+        '<div class="table{long}"><table class="{kind}"><caption>{caption}</caption>'
+        "<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{foot}</div>"
+    ).format(
+        long=" long" if len(rows) > WHOLE else "",
+        kind=kind,
+        caption=caption,
+        head=_each(Markup('<th scope="col">{}</th>'), columns),
+        body=Markup("").join(_table_row(row) for row in rows),
+        foot=Markup('<p class="note">{}</p>').format(note) if note else "",
     )
+
+
+def _table_row(row: Sequence[Any]) -> Markup:
+    first, *rest = row
+    cells = _each(Markup("<td>{}</td>"), rest)
+    return Markup('<tr><th scope="row">{}</th>{}</tr>').format(first, cells)
+
+
+def _each(template: Markup, items: Iterable[Any]) -> Markup:
+    return Markup("").join(template.format(item) for item in items)
 
 
 def facts(pairs: Iterable[tuple[str, Any]]) -> Markup:
     """Build a description list; pairs without a value are left out."""
-    items = "".join(
-        f"<div><dt>{show(name)}</dt><dd>{show(value)}</dd></div>" for name, value in pairs if value
-    )
-    return Markup(f'<dl class="facts">{items}</dl>')
+    return Markup('<dl class="facts">{}</dl>').format(_terms(pair for pair in pairs if pair[1]))
 
 
 def tiles(pairs: Iterable[tuple[str, str]]) -> Markup:
-    """Build a row of the numbers that are read first."""
-    items = "".join(f"<div><dt>{show(n)}</dt><dd>{show(v)}</dd></div>" for n, v in pairs)
-    return Markup(f'<dl class="tiles">{items}</dl>')
+    """Build the row of headline numbers."""
+    return Markup('<dl class="tiles">{}</dl>').format(_terms(pairs))
+
+
+def _terms(pairs: Iterable[tuple[str, Any]]) -> Markup:
+    template = Markup("<div><dt>{}</dt><dd>{}</dd></div>")
+    return Markup("").join(template.format(name, value) for name, value in pairs)
 
 
 def paragraphs(*texts: str) -> Markup:
-    """Wrap plain text in paragraphs, escaped."""
-    return Markup("".join(f"<p>{escape(text)}</p>" for text in texts if text))
+    """Build one paragraph for each text that is not empty."""
+    return _each(Markup("<p>{}</p>"), filter(None, texts))
 
 
 def bullets(items: Iterable[Any]) -> Markup:
     """Build a list of plain text or markup."""
-    return Markup(f"<ul>{''.join(f'<li>{show(item)}</li>' for item in items)}</ul>")
+    return Markup("<ul>{}</ul>").format(_each(Markup("<li>{}</li>"), items))
 
 
 def box(heading: str, inside: Markup, kind: str = "box") -> Markup:
-    """Set something apart under a small heading."""
-    return Markup(f'<div class="{kind}"><h3>{escape(heading)}</h3>{inside.html}</div>')
+    """Build a box under a small heading."""
+    return Markup('<div class="{}"><h3>{}</h3>{}</div>').format(kind, heading, inside)

@@ -1,4 +1,4 @@
-"""How the report came about, for machines: a Process Run Crate (RO-Crate) and the seal over all.
+"""Provenance of the report: its section, the Process Run Crate (RO-Crate) and the seal.
 
 References
 ----------
@@ -13,16 +13,38 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from markupsafe import Markup
+
 from healthval import __version__
 from healthval.errors import ReportError
+from healthval.files import write_durably
 from healthval.report.attestation import ATTESTATION, COVERED, sign
-from healthval.report.document import Report
-from healthval.report.writing import replace
+from healthval.report.document import Report, Section
+from healthval.report.findings import Findings
+from healthval.report.markup import hashed, paragraphs, table
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 CRATE = "ro-crate-metadata.json"
+_DESCRIPTOR: dict[str, Any] = {
+    "@id": CRATE,
+    "@type": "CreativeWork",
+    "about": {"@id": "./"},
+    "conformsTo": {"@id": "https://w3id.org/ro/crate/1.3"},
+}
+_PROFILE: dict[str, Any] = {
+    "@id": "https://w3id.org/ro/wfrun/process/0.6",
+    "@type": "CreativeWork",
+    "name": "Process Run Crate",
+    "version": "0.6",
+}
+_SOFTWARE: dict[str, Any] = {
+    "@id": "#healthval",
+    "@type": "SoftwareApplication",
+    "name": "healthval",
+    "softwareVersion": __version__,
+}
 _KINDS = {
     "metrics.json": ("Results as numbers", "application/json"),
     "report.html": ("Validation report", "text/html"),
@@ -30,19 +52,49 @@ _KINDS = {
 }
 
 
+def provenance(findings: Findings) -> Section:
+    """Build the section with the hashes of the inputs and the way to verify the report."""
+    study = findings.study
+    rows = [
+        [f"Model {study.model} {study.version}", hashed(study.model_digest)],
+        [f"Plan: {findings.plan.title}", hashed(study.plan_hash)],
+        *(
+            [f"Release of {s.site}, healthval {s.healthval_version}", hashed(s.submission_sha256)]
+            for s in study.sites
+        ),
+    ]
+    how = paragraphs(
+        f"Made with healthval {__version__}. The same releases, model card, plan and software give "
+        "this report again, byte for byte. The report contains no time: the time of signing is in "
+        "attestation.dsse.json, which contains the SHA-256 of report.html, report.pdf, metrics.json "
+        "and ro-crate-metadata.json, signed with the platform's Ed25519 key."
+    )
+    check = Markup(
+        "<p>To check a copy: <code>healthval verify report.html --key PLATFORM.pub</code>, with "
+        "the platform's public key, obtained through a different channel than the report.</p>"
+    )
+    sheet = table("Inputs of this report", ["", "SHA-256"], rows, kind="words")
+    return Section("provenance", "Provenance", (sheet, how, check))
+
+
 def seal(
     report: Report, folder: Path, key: "Ed25519PrivateKey", *, now: datetime | None = None
 ) -> dict[str, str]:
-    """Add the crate and the signed attestation to a folder that `write` filled.
+    """Add the crate and the signed attestation to a folder written by `write`.
 
     Parameters
     ----------
-    now : time of signing; the one part that differs when the same report is sealed again
+    now : time of signing; the only part that differs if the same report is sealed again
 
     Returns
     -------
     dict
-        SHA-256 of all files of the report, the attestation included.
+        SHA-256 of all files of the report, including the attestation.
+
+    Raises
+    ------
+    ReportError
+        If the folder contains no written report or cannot be written.
     """
     now = (now or datetime.now(UTC)).astimezone(UTC)
     folder = Path(folder)
@@ -50,15 +102,15 @@ def seal(
         here = {name: (folder / name) for name in COVERED if name != CRATE}
         contents = {name: path.read_bytes() for name, path in here.items() if path.exists()}
         if "report.html" not in contents or "metrics.json" not in contents:
-            raise ReportError("the folder holds no written report to seal; write it first")
+            raise ReportError("the folder has no written report to seal; write the report first")
         contents[CRATE] = crate(report, contents, now)
         digests = {name: _sha256(content) for name, content in contents.items()}
         envelope = sign(digests, key, about=_about(report), now=now)
-        replace(folder / CRATE, contents[CRATE])
-        replace(folder / ATTESTATION, envelope)
+        write_durably(folder / CRATE, contents[CRATE], mode=0o644)
+        write_durably(folder / ATTESTATION, envelope, mode=0o644)
     except OSError:
         raise ReportError(
-            "the report's folder cannot be read or written; give another one or free some space"
+            "the report's folder cannot be read or written; give another folder or free some disk space"
         ) from None
     return {**digests, ATTESTATION: _sha256(envelope)}
 
@@ -73,22 +125,12 @@ def _about(report: Report) -> dict[str, str]:
 
 
 def crate(report: Report, files: Mapping[str, bytes], published: datetime) -> bytes:
-    """Describe files, run, software and inputs as JSON-LD, sorted, always the same bytes."""
+    """Describe files, run, software and inputs as JSON-LD with sorted keys; reproducible."""
     graph = [
-        {
-            "@id": CRATE,
-            "@type": "CreativeWork",
-            "about": {"@id": "./"},
-            "conformsTo": {"@id": "https://w3id.org/ro/crate/1.3"},
-        },
+        _DESCRIPTOR,
         _root(report, files, published),
-        {
-            "@id": "https://w3id.org/ro/wfrun/process/0.6",
-            "@type": "CreativeWork",
-            "name": "Process Run Crate",
-            "version": "0.6",
-        },
-        _software(),
+        _PROFILE,
+        _SOFTWARE,
         *_inputs(report),
         _run(report, files, published),
         *(_file(name, content) for name, content in sorted(files.items())),
@@ -105,18 +147,9 @@ def _root(report: Report, files: Mapping[str, bytes], published: datetime) -> di
         "description": f"{report.subtitle} Aggregates only; no record of a patient.",
         "datePublished": published.isoformat(timespec="seconds"),
         "license": "As agreed between the platform, the sites and the developer",
-        "conformsTo": {"@id": "https://w3id.org/ro/wfrun/process/0.6"},
+        "conformsTo": {"@id": _PROFILE["@id"]},
         "hasPart": [{"@id": name} for name in sorted(files)],
         "mentions": {"@id": "#run"},
-    }
-
-
-def _software() -> dict[str, Any]:
-    return {
-        "@id": "#healthval",
-        "@type": "SoftwareApplication",
-        "name": "healthval",
-        "softwareVersion": __version__,
     }
 
 

@@ -1,24 +1,23 @@
-"""A notebook becomes HTML by our nbconvert template; that HTML becomes a tagged PDF."""
+"""Rendering: a notebook to HTML by an nbconvert template, that HTML to a tagged PDF."""
 
 import contextlib
-import importlib.resources
 import io
 import re
-from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from healthval.errors import ReportError
+from healthval.errors import ReportError, counted
+from healthval.files import packaged
 
 PANGO = (
     "the PDF needs Pango: apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
-    " (Debian, Ubuntu) or brew install pango (macOS); the HTML report does not"
+    " (Debian, Ubuntu) or brew install pango (macOS); the HTML report works without it"
 )
 
 
 def render_html(notebook: Any) -> str:
-    """Render an executed notebook as one self-contained page: nothing is fetched, no script runs.
+    """Render an executed notebook as one self-contained page, without scripts and outside resources.
 
     Inputs and warnings are left out. Equal notebooks give equal bytes.
 
@@ -29,8 +28,9 @@ def render_html(notebook: Any) -> str:
     Raises
     ------
     ReportError
-        If a cell failed, a picture has no alternative text, or something would be loaded from
-        elsewhere.
+        If a cell failed, a figure has no alt text, or an element would load an outside resource.
+    UsageError
+        If the installation lacks the template.
     """
     _check_cells(notebook)
     from nbconvert import HTMLExporter
@@ -38,7 +38,7 @@ def render_html(notebook: Any) -> str:
     make: Any = HTMLExporter
     exporter = make(
         template_name="healthval",
-        extra_template_basedirs=[str(templates())],
+        extra_template_basedirs=[str(packaged("templates"))],
         exclude_input=True,
         anchor_link_text="",
         exclude_anchor_links=True,
@@ -48,39 +48,27 @@ def render_html(notebook: Any) -> str:
     return str(html)
 
 
-@cache
-def templates() -> Path:
-    """Find the folder of nbconvert templates, in the wheel or beside the package in a checkout."""
-    package = Path(str(importlib.resources.files("healthval")))
-    for folder in (package / "_share" / "templates", package.parent / "reports" / "templates"):
-        if (folder / "healthval" / "conf.json").is_file():
-            return folder
-    raise ReportError(
-        "the report template is missing from the installation; install healthval again"
-    )
-
-
 def _check_cells(notebook: Any) -> None:
     for position, cell in enumerate(notebook.cells):
         for output in cell.get("outputs", ()):
             if output.output_type == "error":
                 raise ReportError(
-                    f"cell {position} of the notebook failed; a failed notebook may hold "
-                    "identifiable values and is never rendered: mend it and run it again"
+                    f"cell {position} failed; a failed notebook may contain identifiable values and is "
+                    "never rendered: correct the cell and run the notebook again"
                 )
-            if _lacks_words(cell, output):
+            if _lacks_alt_text(cell, output):
                 raise ReportError(
-                    f"a picture of cell {position} has no alternative text; show it with "
-                    'display(figure, metadata={"image/png": {"alt": "what the numbers say"}})'
+                    f"cell {position}: figure has no alt text; show it with "
+                    'display(figure, metadata={"image/png": {"alt": "the numbers in words"}})'
                 )
 
 
-def _lacks_words(cell: Any, output: Any) -> bool:
+def _lacks_alt_text(cell: Any, output: Any) -> bool:
     pictures = [kind for kind in output.get("data", {}) if kind.startswith("image/")]
     if not pictures or {"text/html", "text/markdown"} & set(output.data):
         return False
-    words = [output.metadata.get(kind, {}).get("alt") for kind in pictures]
-    return not any([*words, output.metadata.get("alt"), cell.metadata.get("alt")])
+    texts = [output.metadata.get(kind, {}).get("alt") for kind in pictures]
+    return not any([*texts, output.metadata.get("alt"), cell.metadata.get("alt")])
 
 
 _LOADING = frozenset({"src", "srcset", "data", "poster", "background"})
@@ -89,7 +77,7 @@ _STYLE_LOADS = re.compile(r"@import|url\(\s*[\"']?(?!data:|#)", re.IGNORECASE)
 
 
 class _Loads(HTMLParser):
-    """Collects the tags that make a browser fetch something, or show another page, from elsewhere."""
+    """Collects the tags that make a browser load an outside resource or show another page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -124,16 +112,17 @@ def _check_self_contained(html: str) -> None:
     parser.feed(html)
     if parser.found:
         raise ReportError(
-            f"{len(parser.found)} element(s) would be loaded from elsewhere (first: "
-            f"<{parser.found[0]}>); opening a report must not call out: embed them in the notebook"
+            f"{counted(len(parser.found), 'element loads', 'elements load')} an outside resource "
+            f"(first: <{parser.found[0]}>); a report must be self-contained: embed the resources in "
+            "the notebook"
         )
 
 
 def render_pdf(html: str) -> bytes:
     """Print the page as a tagged PDF that aims at PDF/UA-1; equal pages give equal bytes.
 
-    The font is the DejaVu Sans that comes with matplotlib, so the bytes do not depend on the
-    fonts of the machine. Nothing but that font is read and nothing is fetched.
+    The font is matplotlib's copy of DejaVu Sans, so that the bytes do not depend on the fonts of the
+    machine. The renderer reads this font only and uses no network.
 
     Raises
     ------
@@ -154,7 +143,7 @@ def render_pdf(html: str) -> bytes:
 
 
 def why_no_pdf() -> str | None:
-    """Say in one line what the PDF needs, or None where it can be made."""
+    """Return the missing requirement of the PDF in one line, or None if the PDF can be made."""
     try:
         _weasyprint()
     except ReportError as missing:
@@ -164,12 +153,12 @@ def why_no_pdf() -> str | None:
 
 def _weasyprint() -> Any:
     try:
-        # WeasyPrint prints a long note about missing libraries; one line of ours replaces it.
+        # WeasyPrint prints a long note about missing libraries; our error replaces it.
         with contextlib.redirect_stdout(io.StringIO()):
             import weasyprint
     except ImportError:
         raise ReportError(
-            "the PDF needs WeasyPrint: pip install 'healthval[pdf]'; the HTML report does not"
+            "the PDF needs WeasyPrint: pip install 'healthval[pdf]'; the HTML report works without it"
         ) from None
     except OSError:
         raise ReportError(PANGO) from None
@@ -207,12 +196,12 @@ def _fetcher() -> Any:
 
     fonts = {(_font_folder() / name).as_uri() for name, *_ in _FACES}
 
-    class OnlyOwnFonts(URLFetcher):  # type: ignore[misc]
-        """Reads our own font files and data URLs; refuses everything else."""
+    class PackagedFonts(URLFetcher):  # type: ignore[misc]
+        """Reads the packaged font files and data URLs; refuses every other URL."""
 
         def fetch(self, url: str, headers: Any = None) -> Any:
             if url in fonts or url.startswith("data:"):
                 return super().fetch(url, headers)
-            raise ValueError("a report fetches nothing")
+            raise ValueError("a report loads no outside resource")
 
-    return OnlyOwnFonts()
+    return PackagedFonts()

@@ -45,10 +45,21 @@ def test_kinds_follow_from_names_and_types():
     proposal = propose_table(table())
     kinds = {name: column.kind for name, column in proposal.table.columns.items()}
     assert kinds == {
-        "Visit ID": "id", "MRN": "cluster", "patient_name": "drop", "exam_date": "date", "Age": "age",
-        "postal_code": "zip", "sex": "category", "smoker": "category", "stage": "category",
-        "lactate": "number", "ward": "drop", "remark": "drop", "phone": "drop", "histology": "label",
-    }  # fmt: skip
+        "Visit ID": "id",
+        "MRN": "cluster",
+        "patient_name": "drop",
+        "exam_date": "date",
+        "Age": "age",
+        "postal_code": "zip",
+        "sex": "category",
+        "smoker": "category",
+        "stage": "category",
+        "lactate": "number",
+        "ward": "drop",
+        "remark": "drop",
+        "phone": "drop",
+        "histology": "label",
+    }
     assert next(iter(proposal.table.columns)) == "Visit ID"
     assert proposal.inputs == ("Age", "sex", "smoker", "stage", "lactate")
     assert proposal.subgroups == ("sex", "smoker", "stage")

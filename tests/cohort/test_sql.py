@@ -1,4 +1,4 @@
-"""A query reads from SQLite and from a real PostgreSQL, changes nothing and shows no password."""
+"""A query reads from SQLite and from a real PostgreSQL, leaves them unchanged and hides the password."""
 
 import os
 import shutil
@@ -57,7 +57,7 @@ def postgres_programs():
 
 @pytest.fixture(scope="module")
 def postgres():
-    """Run a cluster of its own on a unix socket, owned by an unprivileged user."""
+    """Run a separate cluster on a unix socket, owned by an unprivileged user."""
     programs = postgres_programs()
     if programs is None:
         pytest.skip("PostgreSQL is not installed")
@@ -72,9 +72,14 @@ def postgres():
         def run(program, *arguments):
             command = [str(programs / program), *arguments]
             done = subprocess.run(
-                command, user=user, cwd=folder, capture_output=True, timeout=60, check=False,
+                command,
+                user=user,
+                cwd=folder,
+                capture_output=True,
+                timeout=60,
+                check=False,
                 env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "HOME": folder},
-            )  # fmt: skip
+            )
             assert done.returncode == 0, done.stderr.decode()
 
         run("initdb", "-D", str(data), "-U", "site", "--auth=trust", "--no-sync", "-E", "UTF8")

@@ -272,7 +272,7 @@ def test_what_is_unknown_is_refused_without_quoting(name):
 
 def test_shifting_without_a_patient_is_refused():
     orphan = {"resourceType": "Observation", "effectiveDateTime": "2024-01-01"}
-    with pytest.raises(DeidentificationError, match="names no patient"):
+    with pytest.raises(DeidentificationError, match="references no patient"):
         clean(orphan, Policy(dates="shift"))
     assert "effectiveDateTime" not in clean(orphan)
 

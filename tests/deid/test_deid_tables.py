@@ -120,7 +120,7 @@ def test_a_date_that_tells_an_age_above_89_is_removed(dates):
 
 def test_shifting_needs_a_column_that_names_the_patient():
     anonymous = TableSchema.model_validate({"columns": {"seen": {"kind": "date"}}})
-    with pytest.raises(DeidentificationError, match="no column names the patient"):
+    with pytest.raises(DeidentificationError, match="no column identifies the patient"):
         deidentify_table(table(), anonymous, Policy(dates="shift"), SECRET)
 
 
@@ -185,10 +185,12 @@ def test_counts_with_declared_limits_may_be_long():
     assert [row[0] for row in sent.rows] == counts
 
 
-def test_nobody_else_can_make_deidentified_cases():
+def test_deidentified_cases_are_made_by_deidentify_cases_only():
     sent = cases()
     with pytest.raises(DeidentificationError):
-        DeidentifiedCases(sent.cases, sent.columns, sent.rows, sent.actions)
+        DeidentifiedCases(
+            cases=sent.cases, columns=sent.columns, rows=sent.rows, actions=sent.actions
+        )
     with pytest.raises((DeidentificationError, ValueError, TypeError)):
         dataclasses.replace(sent, rows=(("x",),))
     with pytest.raises(AttributeError):

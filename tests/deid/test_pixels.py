@@ -1,4 +1,4 @@
-"""Images that may carry burned-in text are refused, blanked by a rule, or signed off by a person."""
+"""Images that may contain burned-in text are refused, blanked by a rule or signed off."""
 
 import sys
 from types import SimpleNamespace
@@ -113,7 +113,11 @@ def test_the_burned_in_status_stays_as_it_was_when_pixels_do(status):
     assert made.dataset.get("BurnedInAnnotation") == status
 
 
-RULE = RegionRule("acme", (("Manufacturer", "Acme"), ("Rows", "12"), ("Columns", "20")), blank=((0, 0, 20, 3), (5, 8, 7, 12)))  # fmt: skip
+RULE = RegionRule(
+    name="acme",
+    when=(("Manufacturer", "Acme"), ("Rows", "12"), ("Columns", "20")),
+    blank=((0, 0, 20, 3), (5, 8, 7, 12)),
+)
 BLANKED = np.zeros((12, 20), dtype=bool)
 BLANKED[0:3] = True
 BLANKED[8:12, 5:7] = True
@@ -146,7 +150,11 @@ def test_a_rule_blanks_its_rectangles_and_nothing_else(tmp_path, samples, bits, 
     assert after.BurnedInAnnotation == "NO"
     assert after.ImageType[0] == "DERIVED"
     assert after.DerivationDescription
-    assert after.SOPInstanceUID == uid(SECRET, "1.2.276.0.5") == after.file_meta.MediaStorageSOPInstanceUID  # fmt: skip
+    assert (
+        after.SOPInstanceUID
+        == uid(SECRET, "1.2.276.0.5")
+        == after.file_meta.MediaStorageSOPInstanceUID
+    )
     codes = {item.CodeValue for item in after.DeidentificationMethodCodeSequence}
     assert codes == {"113100", "113101"}
     assert not after.file_meta.TransferSyntaxUID.is_compressed
@@ -171,7 +179,7 @@ def test_no_pixels_are_blanked_where_no_rule_fits():
 
 
 def test_a_rectangle_outside_the_image_is_refused():
-    rule = RegionRule("far", (("Modality", "US"),), blank=((0, 0, 21, 3),))
+    rule = RegionRule(name="far", when=(("Modality", "US"),), blank=((0, 0, 21, 3),))
     policy = Policy(pixels=PixelPolicy(rules=(rule,)))
     assert reason_of(image("US", "6.1")[0], policy) is Reason.NO_REGION
 
@@ -184,7 +192,7 @@ def region(left, top, right, bottom):
 
 
 def test_ultrasound_keeps_only_its_declared_regions():
-    rule = RegionRule("us", (("Modality", "US"),), ultrasound_regions=True)
+    rule = RegionRule(name="us", when=(("Modality", "US"),), ultrasound_regions=True)
     policy = Policy(pixels=PixelPolicy(rules=(rule,)))
     dataset, pixels = image("US", "6.1", SequenceOfUltrasoundRegions=[region(2, 4, 9, 10)])
     made = deidentify(dataset, policy, SECRET).dataset.pixel_array
@@ -201,7 +209,9 @@ def test_ultrasound_keeps_only_its_declared_regions():
 def finds_text(monkeypatch):
     ocr_room.detector.cache_clear()
     engine = lambda image, **_: ([[[3, 3], [6, 3], [6, 5], [3, 5]]], None)  # noqa: E731
-    monkeypatch.setitem(sys.modules, "rapidocr_onnxruntime", SimpleNamespace(RapidOCR=lambda: engine))  # fmt: skip
+    monkeypatch.setitem(
+        sys.modules, "rapidocr_onnxruntime", SimpleNamespace(RapidOCR=lambda: engine)
+    )
     yield
     ocr_room.detector.cache_clear()
 
@@ -232,10 +242,21 @@ def test_rules_are_read_from_yaml(tmp_path):
     assert second.ultrasound_regions
 
 
+@pytest.mark.parametrize("start", ["", "---\n", "# of the ultrasound ward\n\n---\n"])
+@pytest.mark.parametrize("value", ["060", "1:30", "on"])
+def test_scalars_of_rules_are_those_of_yaml_1_2(tmp_path, start, value):
+    path = tmp_path / "rules.yaml"
+    path.write_text(
+        f"{start}[{{name: us, when: {{StationName: {value}}}, ultrasound_regions: true}}]"
+    )
+    assert read_region_rules(path)[0].when == (("StationName", value),)
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "rules: 5",
+        "- name: a\n  name: b\n  when: {Modality: US}\n  ultrasound_regions: true",
         "- name: a\n  when: {}\n  blank: [[0, 0, 1, 1]]",
         "- name: a\n  when: {CanaryName: x, Rows: 1, Columns: 1}\n  blank: [[0, 0, 1, 1]]",
         "- name: a\n  when: {Modality: US}\n  blank: [[0, 0, 1, 1]]",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthval.errors import PlanError, UsageError, counted
-from healthval.files import locked, packaged, parse_yaml, read_yaml, write_durably
+from healthval.files import locked, packaged, parse_yaml, read_yaml, read_yaml_list, write_durably
 
 WORDS = {"what": "the file", "remedy": "repair it"}
 
@@ -57,6 +57,15 @@ def test_what_is_no_mapping_is_an_error_that_quotes_nothing(text, tmp_path):
         read_yaml(file, what="the plan", remedy="repair it", error=PlanError)
     assert "9" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_a_list_is_read_as_a_list_and_nothing_else(tmp_path):
+    file = tmp_path / "rules.yaml"
+    file.write_text("# first\n---\n- a: 060\n")
+    assert read_yaml_list(file, **WORDS) == [{"a": "060"}]
+    file.write_text("a: 1\n")
+    with pytest.raises(UsageError, match="the file is not a list; repair it"):
+        read_yaml_list(file, **WORDS)
 
 
 def test_a_file_that_is_missing_or_not_text_is_named(tmp_path):

@@ -1,4 +1,4 @@
-"""`healthval init`: a plan to fill in, the notebooks beside it, nothing overwritten or disclosed."""
+"""`healthval init`: a plan to fill in and its notebooks; files are not overwritten, values not disclosed."""
 
 import json
 
@@ -77,9 +77,14 @@ def test_a_table_proposes_ids_inputs_label_and_subgroups_to_confirm(tmp_path, ki
     plan = load_plan(tmp_path / "my-study" / "plan.yaml")
     kinds = {name: column.kind for name, column in plan.table.columns.items()}
     assert kinds == {
-        "visit_id": "id", "mrn": "cluster", "age": "age", "sex": "category", "crp": "number",
-        "remark": "drop", "sepsis": "label",
-    }  # fmt: skip
+        "visit_id": "id",
+        "mrn": "cluster",
+        "age": "age",
+        "sex": "category",
+        "crp": "number",
+        "remark": "drop",
+        "sepsis": "label",
+    }
     assert set(plan.inputs) == {"age", "sex", "crp"}
     assert plan.subgroups == ("sex",)
     text = (tmp_path / "my-study" / "plan.yaml").read_text()

@@ -46,17 +46,26 @@ def proportion(successes, n, *, open_cells):
         z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)),
     )
     return ReleasedEstimate(
-        value=round(p, 3), lo=round(max(0, middle - half), 3), hi=round(min(1, middle + half), 3),
-        se=round(math.sqrt(p * (1 - p) / n), 4) or 0.001, method="wilson", n=cell(n), n_events=cell(successes),
-    )  # fmt: skip
+        value=round(p, 3),
+        lo=round(max(0, middle - half), 3),
+        hi=round(min(1, middle + half), 3),
+        se=round(math.sqrt(p * (1 - p) / n), 4) or 0.001,
+        method="wilson",
+        n=cell(n),
+        n_events=cell(successes),
+    )
 
 
 def around(value, se, n, events, *, digits=3, low=-9.0, high=9.0):
     return ReleasedEstimate(
-        value=round(value, digits), lo=round(max(low, value - 1.96 * se), digits),
-        hi=round(min(high, value + 1.96 * se), digits), se=round(se, 4), method="simulated",
-        n=cell(n), n_events=cell(events),
-    )  # fmt: skip
+        value=round(value, digits),
+        lo=round(max(low, value - 1.96 * se), digits),
+        hi=round(min(high, value + 1.96 * se), digits),
+        se=round(se, 4),
+        method="simulated",
+        n=cell(n),
+        n_events=cell(events),
+    )
 
 
 def area(y, p):
@@ -78,14 +87,17 @@ def at_threshold(y, p, t):
     cells = (tp, fp, fn, tn) if is_open else ("suppressed",) * 4
     benefit = tp / len(y) - fp / len(y) * t / (1 - t)
     return ReleasedThreshold(
-        threshold=t, origin="pre-specified",
+        threshold=t,
+        origin="pre-specified",
         confusion=ReleasedConfusion(**dict(zip(("tp", "fp", "fn", "tn"), cells, strict=True))),
         sensitivity=proportion(tp, tp + fn, open_cells=is_open),
         specificity=proportion(tn, tn + fp, open_cells=is_open),
         ppv=proportion(tp, tp + fp, open_cells=is_open),
         npv=proportion(tn, tn + fn, open_cells=is_open),
-        net_benefit=around(benefit, 0.02, len(y), y.sum()) if is_open else ReleasedEstimate(withheld="suppressed"),
-    )  # fmt: skip
+        net_benefit=around(benefit, 0.02, len(y), y.sum())
+        if is_open
+        else ReleasedEstimate(withheld="suppressed"),
+    )
 
 
 def roc_points(y, p):
@@ -93,10 +105,14 @@ def roc_points(y, p):
     tpr = [(p[y] >= c).mean() for c in cuts]
     grid = np.linspace(0, 1, 19)[1:-1]
     return tuple(
-        RocPoint(fpr=round(float(f), 3), tpr=round(float(t), 3),
-                 lo=round(max(0, float(t) - 0.06), 3), hi=round(min(1, float(t) + 0.06), 3))
+        RocPoint(
+            fpr=round(float(f), 3),
+            tpr=round(float(t), 3),
+            lo=round(max(0, float(t) - 0.06), 3),
+            hi=round(min(1, float(t) + 0.06), 3),
+        )
         for f, t in zip(grid, tpr, strict=True)
-    )  # fmt: skip
+    )
 
 
 def histogram(y, p):
@@ -131,18 +147,27 @@ def calibration(y, p, shift):
     grid = np.linspace(0.1, 0.9, 9)
     observed = 1 / (1 + np.exp(-(np.log(grid / (1 - grid)) + shift)))
     return ReleasedCalibration(
-        observed=cell(events), expected=round(expected, 1),
+        observed=cell(events),
+        expected=round(expected, 1),
         oe=around(events / expected, math.sqrt(1 / events) * events / expected, n, events, low=0.1),
-        citl=around(shift, 0.15, n, events), intercept=around(shift, 0.15, n, events),
-        slope=around(1.02 + shift / 4, 0.12, n, events), brier=around(float(((p - y) ** 2).mean()), 0.01, n, events),
-        scaled_brier=around(0.5, 0.03, n, events), ici_rcs5=around(0.03, 0.01, n, events),
-        e50=around(0.02, 0.01, n, events), e90=around(0.06, 0.02, n, events),
+        citl=around(shift, 0.15, n, events),
+        intercept=around(shift, 0.15, n, events),
+        slope=around(1.02 + shift / 4, 0.12, n, events),
+        brier=around(float(((p - y) ** 2).mean()), 0.01, n, events),
+        scaled_brier=around(0.5, 0.03, n, events),
+        ici_rcs5=around(0.03, 0.01, n, events),
+        e50=around(0.02, 0.01, n, events),
+        e90=around(0.06, 0.02, n, events),
         curve=tuple(
-            CurvePoint(predicted=round(float(g), 2), observed=round(float(o), 3),
-                       lo=round(max(0, float(o) - 0.07), 3), hi=round(min(1, float(o) + 0.07), 3))
+            CurvePoint(
+                predicted=round(float(g), 2),
+                observed=round(float(o), 3),
+                lo=round(max(0, float(o) - 0.07), 3),
+                hi=round(min(1, float(o) + 0.07), 3),
+            )
             for g, o in zip(grid, observed, strict=True)
         ),
-    )  # fmt: skip
+    )
 
 
 def decision(y, p):
@@ -163,14 +188,27 @@ def subgroup(variable, level, y, p):
     n, events = len(y), int(y.sum())
     if min(events, n - events) < FLOOR:
         none = ReleasedEstimate(withheld="suppressed")
-        return ReleasedSubgroup(variable=variable, level=level, n=cell(n), n_events="suppressed",
-                                auroc=none, oe=none, sensitivity=none, specificity=none)  # fmt: skip
+        return ReleasedSubgroup(
+            variable=variable,
+            level=level,
+            n=cell(n),
+            n_events="suppressed",
+            auroc=none,
+            oe=none,
+            sensitivity=none,
+            specificity=none,
+        )
     here = at_threshold(y, p, 0.5)
     return ReleasedSubgroup(
-        variable=variable, level=level, n=n, n_events=events, auroc=area(y, p),
+        variable=variable,
+        level=level,
+        n=n,
+        n_events=events,
+        auroc=area(y, p),
         oe=around(events / p.sum(), 0.08, n, events, low=0.1),
-        sensitivity=here.sensitivity, specificity=here.specificity,
-    )  # fmt: skip
+        sensitivity=here.sensitivity,
+        specificity=here.specificity,
+    )
 
 
 @dataclass(frozen=True)
@@ -201,35 +239,77 @@ def simulate(site: Simulated, rng, **changes):
         *(("age", name, at) for name, at in bands),
     ]
     values = {
-        "model": "node-risk", "version": "1.4.2", "model_digest": MODEL_HASH, "plan_hash": PLAN_HASH,
-        "healthval_version": "0.1.0", "dates": "shifted", "canary": site.canary,
-        "n": cell(site.n), "n_events": cell(int(y.sum())), "n_indeterminate": cell(site.n // 60),
+        "model": "node-risk",
+        "version": "1.4.2",
+        "model_digest": MODEL_HASH,
+        "plan_hash": PLAN_HASH,
+        "healthval_version": "0.1.0",
+        "dates": "shifted",
+        "canary": site.canary,
+        "n": cell(site.n),
+        "n_events": cell(int(y.sum())),
+        "n_indeterminate": cell(site.n // 60),
         "n_missing_reference": cell(site.n // 25),
-        "flow": tuple(FlowCount(step=s, n=cell(c)) for s, c in (
-            ("on_the_list", site.n + 60), ("eligible", site.n + site.n // 25 + site.n // 60),
-            ("scored", site.n + site.n // 25), ("with_reference", site.n))),
-        "auroc": area(y, p), "roc": roc_points(y, p),
-        "thresholds": (at_threshold(y, p, 0.5),), "calibration": calibration(y, p, site.shift),
-        "decision_curve": decision(y, p), "histogram": histogram(y, p),
+        "flow": tuple(
+            FlowCount(step=s, n=cell(c))
+            for s, c in (
+                ("on_the_list", site.n + 60),
+                ("eligible", site.n + site.n // 25 + site.n // 60),
+                ("scored", site.n + site.n // 25),
+                ("with_reference", site.n),
+            )
+        ),
+        "auroc": area(y, p),
+        "roc": roc_points(y, p),
+        "thresholds": (at_threshold(y, p, 0.5),),
+        "calibration": calibration(y, p, site.shift),
+        "decision_curve": decision(y, p),
+        "histogram": histogram(y, p),
         "subgroups": tuple(subgroup(v, level, y[at], p[at]) for v, level, at in groups),
         "table_one": (
-            TableOneRow(variable="age", level="years", mean=round(float(age.mean()), 1), sd=round(float(age.std()), 1)),
-            *(TableOneRow(variable=v, level=level, overall=cell(at.sum()), events=cell((at & y).sum()),
-                          non_events=cell((at & ~y).sum())) for v, level, at in groups[:2])),
-        "certificate": Certificate(policy="cms-11", policy_version=1, minimum_cell=FLOOR, attacks=(
-            AttackPassed(name="interval-bounds", checked=140), AttackPassed(name="differencing", checked=2))),
-    }  # fmt: skip
+            TableOneRow(
+                variable="age",
+                level="years",
+                mean=round(float(age.mean()), 1),
+                sd=round(float(age.std()), 1),
+            ),
+            *(
+                TableOneRow(
+                    variable=v,
+                    level=level,
+                    overall=cell(at.sum()),
+                    events=cell((at & y).sum()),
+                    non_events=cell((at & ~y).sum()),
+                )
+                for v, level, at in groups[:2]
+            ),
+        ),
+        "certificate": Certificate(
+            policy="cms-11",
+            policy_version=1,
+            minimum_cell=FLOOR,
+            attacks=(
+                AttackPassed(name="interval-bounds", checked=140),
+                AttackPassed(name="differencing", checked=2),
+            ),
+        ),
+    }
     return Submission(**{**values, **changes})
 
 
 CARD = ModelCard(
-    name="node-risk", version="1.4.2", title="Node risk", developer="Example Diagnostics",
+    name="node-risk",
+    version="1.4.2",
+    title="Node risk",
+    developer="Example Diagnostics",
     intended_use="Marks breast masses whose cytology suggests malignancy, for earlier review by a pathologist.",
-    target_condition="Malignant breast mass", population="Adults with a palpable breast mass.",
+    target_condition="Malignant breast mass",
+    population="Adults with a palpable breast mass.",
     out_of_scope="Patients under 18; masses biopsied before.",
     training_data="1 200 fine-needle aspirates from two centres, 2014 to 2019.",
-    limitations="Trained on two centres with one scanner type.", claimed_auroc=0.94,
-)  # fmt: skip
+    limitations="Trained on two centres with one scanner type.",
+    claimed_auroc=0.94,
+)
 PLAN = PlanFacts(
     title="External validation of Node risk",
     target_condition="Malignant breast mass",

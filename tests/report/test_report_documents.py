@@ -1,4 +1,4 @@
-"""The report as people get it: complete, self-contained, tagged, the same bytes each time."""
+"""The written report is complete, self-contained, tagged and reproducible."""
 
 import hashlib
 import json
@@ -11,10 +11,10 @@ from html.parser import HTMLParser
 
 import nbformat
 import pytest
+from markupsafe import Markup
 
 from healthval.errors import ReportError
 from healthval.report import Figure, build, render_html, render_pdf, write
-from healthval.report.markup import Markup
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +62,7 @@ def test_the_page_names_no_outside_address_and_runs_no_script(html):
     assert not Page(html).of("script", "iframe", "link", "object", "embed")
 
 
-def test_every_picture_says_its_numbers_in_words(html):
+def test_every_figure_has_its_numbers_in_the_alt_text(html):
     pictures = Page(html).of("img")
     assert len(pictures) >= 7
     assert all(len(p["alt"]) > 40 and re.search(r"\d", p["alt"]) for p in pictures)
@@ -82,7 +82,7 @@ def test_no_input_is_shown(html):
     assert "report.section" not in html
 
 
-def test_every_anchor_leads_somewhere_and_no_id_comes_twice(html):
+def test_every_anchor_exists_and_ids_are_unique(html):
     ids = [a["id"] for _, a in Page(html).tags if "id" in a]
     assert len(ids) == len(set(ids))
     assert {a["href"][1:] for a in Page(html).of("a")} <= set(ids)
@@ -131,7 +131,7 @@ def test_the_pdf_holds_only_the_font_it_brings(pdf):
 SCRIPT = """
 import hashlib, pathlib, sys
 from healthval.report import render_pdf
-html = pathlib.Path(sys.argv[1]).read_text()
+html = pathlib.Path(sys.argv[1]).read_text(encoding="utf-8")
 print(hashlib.sha256(render_pdf(html)).hexdigest())
 """
 
@@ -140,8 +140,8 @@ def test_the_pdf_does_not_depend_on_process_clock_time_zone_or_fonts(report, tmp
     chosen = (report.section("summary"), report.section("claim"), report.section("provenance"))
     html = render_html(replace(report, sections=chosen).notebook())
     pdf = render_pdf(html)
-    (tmp_path / "page.html").write_text(html)
-    (tmp_path / "fonts.conf").write_text("<fontconfig></fontconfig>")
+    (tmp_path / "page.html").write_text(html, encoding="utf-8")
+    (tmp_path / "fonts.conf").write_text("<fontconfig></fontconfig>", encoding="utf-8")
     elsewhere = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(sys.path),
@@ -152,8 +152,11 @@ def test_the_pdf_does_not_depend_on_process_clock_time_zone_or_fonts(report, tmp
     }
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", SCRIPT, str(tmp_path / "page.html")],
-        env=elsewhere, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        env=elsewhere,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.strip() == hashlib.sha256(pdf).hexdigest()
 
 
@@ -163,7 +166,7 @@ def test_writing_gives_each_file_with_its_digest(folder, html):
     for name, digest in digests.items():
         assert hashlib.sha256((place / name).read_bytes()).hexdigest() == digest
     assert {p.name for p in place.iterdir()} == set(digests)
-    assert (place / "report.html").read_text() == html
+    assert (place / "report.html").read_text(encoding="utf-8") == html
 
 
 def test_without_pango_the_rest_is_written_and_one_line_says_how_to_get_it(
@@ -177,7 +180,7 @@ def test_without_pango_the_rest_is_written_and_one_line_says_how_to_get_it(
         render_pdf("<html></html>")
 
 
-def test_a_missing_pango_library_is_told_in_one_line(monkeypatch, capsys):
+def test_a_missing_pango_library_is_reported_in_one_line(monkeypatch, capsys):
     class Broken:
         def find_spec(self, name, *_):
             if name == "weasyprint":
@@ -241,13 +244,20 @@ def test_any_executed_notebook_is_rendered_without_inputs_warnings_and_scripts()
                 outputs=[
                     v4.new_output("stream", name="stdout", text="n = 12 < 13"),
                     v4.new_output("stream", name="stderr", text="/home/me warns"),
-                    v4.new_output("execute_result", data={"text/html": "<table></table>", "text/plain": "t"}, execution_count=1),
-                    v4.new_output("display_data", data={"application/javascript": "run()", "text/plain": "plain"}),
+                    v4.new_output(
+                        "execute_result",
+                        data={"text/html": "<table></table>", "text/plain": "t"},
+                        execution_count=1,
+                    ),
+                    v4.new_output(
+                        "display_data",
+                        data={"application/javascript": "run()", "text/plain": "plain"},
+                    ),
                     shown({"image/png": "aGk="}, **{"image/png": {"alt": "Twelve cases"}}),
                 ],
             ),
         ]
-    )  # fmt: skip
+    )
     html = render_html(notebook)
     assert "<em>title</em>" in html
     assert "n = 12 &lt; 13" in html
@@ -256,14 +266,14 @@ def test_any_executed_notebook_is_rendered_without_inputs_warnings_and_scripts()
     assert not any(word in html for word in ("secret_input", "warns", "run()"))
 
 
-def test_a_picture_without_words_is_refused():
-    with pytest.raises(ReportError, match="cell 0 has no alternative text"):
+def test_a_figure_without_alt_text_is_refused():
+    with pytest.raises(ReportError, match="cell 0: figure has no alt text"):
         render_html(cell(shown({"image/png": "aGk="})))
-    with pytest.raises(ReportError, match="no alternative text"):
+    with pytest.raises(ReportError, match="no alt text"):
         Figure("<svg/>", "  ", "caption", Markup(""))
 
 
-def test_a_failed_notebook_is_never_rendered_and_its_values_are_not_told():
+def test_a_failed_notebook_is_never_rendered_and_its_values_are_in_no_message():
     from nbformat import v4
 
     failed = v4.new_output(
@@ -289,7 +299,7 @@ def test_a_failed_notebook_is_never_rendered_and_its_values_are_not_told():
     ],
 )
 def test_a_notebook_that_would_call_out_is_refused(markup):
-    with pytest.raises(ReportError, match="loaded from elsewhere") as told:
+    with pytest.raises(ReportError, match="1 element loads an outside resource") as told:
         render_html(cell(shown({"text/html": markup})))
     assert "Canary" not in str(told.value)
 

@@ -1,4 +1,4 @@
-"""Signature and crate: what was signed is what is read, and anything else is named."""
+"""Attestation and crate: signed files verify, and every other file is named in an error."""
 
 import base64
 import json
@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from healthval.aggregate import pool
 from healthval.errors import IntegrityError, ReportError
-from healthval.report import build, seal, sign, verify, write
-from healthval.report import writing as writing_module
+from healthval.report import build, publish, seal, sign, verify, write
 from healthval.report.provenance import crate
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
@@ -25,7 +24,7 @@ DIGEST = "ab" * 32
 def written(report, tmp_path_factory):
     folder = tmp_path_factory.mktemp("sealed")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(writing_module, "render_pdf", lambda html: b"%PDF-" + html[:9].encode())
+        patch.setattr(publish, "render_pdf", lambda html: b"%PDF-" + html[:9].encode())
         write(report, folder)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -95,10 +94,13 @@ def test_a_file_the_signature_does_not_cover_is_named(report, written, tmp_path)
 def resigned(statement, key=KEY, kind="application/vnd.in-toto+json"):
     payload = json.dumps(statement).encode()
     pae = b"DSSEv1 %d %s %d %s" % (len(kind), kind.encode(), len(payload), payload)
-    return json.dumps({
-        "payload": base64.b64encode(payload).decode(), "payloadType": kind,
-        "signatures": [{"keyid": "", "sig": base64.b64encode(key.sign(pae)).decode()}],
-    }).encode()  # fmt: skip
+    return json.dumps(
+        {
+            "payload": base64.b64encode(payload).decode(),
+            "payloadType": kind,
+            "signatures": [{"keyid": "", "sig": base64.b64encode(key.sign(pae)).decode()}],
+        }
+    ).encode()
 
 
 GOOD = {
@@ -143,10 +145,10 @@ def test_one_good_signature_among_others_is_enough(tmp_path, folder):
     path = folder / "attestation.dsse.json"
     envelope = json.loads(path.read_bytes())
     envelope["signatures"].insert(0, {"keyid": "x", "sig": base64.b64encode(b"0" * 64).decode()})
-    path.write_text(json.dumps(envelope))
+    path.write_text(json.dumps(envelope), encoding="utf-8")
     assert verify(folder, KEY.public_key())
     envelope["signatures"] = []
-    path.write_text(json.dumps(envelope))
+    path.write_text(json.dumps(envelope), encoding="utf-8")
     with pytest.raises(IntegrityError, match="not signed"):
         verify(folder, KEY.public_key())
 
@@ -181,7 +183,7 @@ def test_any_json_as_an_envelope_is_refused_as_such(tmp_path_factory, value):
 
 @pytest.mark.parametrize("files", [{}, {"../x": DIGEST}, {"report.html": "Canary"}])
 def test_only_plain_names_with_digests_are_signed(files):
-    with pytest.raises(ReportError, match=f"{len(files)} files") as told:
+    with pytest.raises(ReportError, match=f"in {len(files)} of {len(files)} file") as told:
         sign(files, KEY)
     assert "Canary" not in str(told.value)
 
@@ -236,5 +238,5 @@ def _references(entity):
 
 
 def test_the_crate_names_every_release_by_its_digest(folder, study):
-    text = (folder / "ro-crate-metadata.json").read_text()
+    text = (folder / "ro-crate-metadata.json").read_text(encoding="utf-8")
     assert all(f"sha256:{site.submission_sha256}" in text for site in study.sites)

@@ -1,26 +1,24 @@
-"""DICOMweb: find studies (QIDO-RS) and stream them into a folder (WADO-RS)."""
+"""DICOMweb: find studies (QIDO-RS) and copy them into a folder (WADO-RS)."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
-from healthval.cohort.dicom.folder import Instance, index_file, silenced, stage, staged_path
+from healthval.cohort.dicom.folder import (
+    Instance,
+    Study,
+    index_file,
+    quiet_pacs,
+    stage,
+    staged_path,
+    staging_folder,
+)
 from healthval.errors import CohortError
 
 _PAGE: Final = 200
-# Any transfer syntax: the PACS shall send what it has, without transcoding.
+# Any transfer syntax: the PACS sends the stored bytes without transcoding.
 _AS_STORED: Final = (("application/dicom", "*"),)
-
-
-@dataclass(frozen=True, slots=True)
-class Study:
-    """A study that a PACS holds."""
-
-    patient: str = field(repr=False)
-    study: str = field(repr=False)
-    n_instances: int | None
 
 
 class WebPacs:
@@ -41,22 +39,22 @@ class WebPacs:
         try:
             from dicomweb_client.api import DICOMwebClient
         except ImportError:
-            raise CohortError("DICOMweb needs the extra healthval[dicom]") from None
+            raise CohortError("DICOMweb needs the extra healthval[dicom]; install it") from None
         self._client = DICOMwebClient(url=url, session=session)
 
     def search(self, filters: Mapping[str, str]) -> Iterator[Study]:
-        """Yield the studies that fit, page by page; filters are keywords such as StudyDate."""
+        """Yield the studies that match, page by page; filters are keywords such as StudyDate."""
         offset = 0
         while True:
-            found = self._asked(filters, offset)
+            found = self._page(filters, offset)
             yield from (_study(answer) for answer in found)
             if len(found) < _PAGE:
                 return
             offset += len(found)
 
-    def _asked(self, filters: Mapping[str, str], offset: int) -> list[dict[str, Any]]:
+    def _page(self, filters: Mapping[str, str], offset: int) -> list[dict[str, Any]]:
         try:
-            with silenced():
+            with quiet_pacs():
                 return list(
                     self._client.search_for_studies(
                         search_filters=dict(filters), limit=_PAGE, offset=offset
@@ -68,39 +66,42 @@ class WebPacs:
             ) from None
 
     def retrieve(self, studies: Iterable[str], folder: str | Path) -> Iterator[Instance]:
-        """Stream studies into `folder`, one file at a time; what is there already stays.
+        """Copy studies into `folder`, one file at a time; existing files are kept.
 
         Raises
         ------
         CohortError
-            If the PACS breaks off; instances that arrived stay, so the next call goes on.
+            If the PACS ends the transfer early. Received instances stay, so that the next call
+            continues.
         """
-        target = Path(folder)
-        target.mkdir(parents=True, exist_ok=True, mode=0o700)
+        target = staging_folder(folder)
         for number, study in enumerate(studies):
-            yield from self._streamed(number, study, target)
+            yield from self._copied(number, study, target)
 
-    def _streamed(self, number: int, study: str, folder: Path) -> Iterator[Instance]:
+    def _copied(self, number: int, study: str, folder: Path) -> Iterator[Instance]:
         stream: Iterator[Any] | None = None
         while True:
             try:
-                with silenced():
+                with quiet_pacs():
                     if stream is None:
                         stream = iter(self._client.iter_study(study, media_types=_AS_STORED))
                     dataset = next(stream, None)
-                    found = None if dataset is None else _kept(dataset, folder)
+                    found = None if dataset is None else _staged(dataset, folder)
             except Exception:
                 raise CohortError(
-                    f"the PACS broke off while sending study {number}; run again to go on"
+                    f"the PACS ended the transfer of study {number} early; run again to continue"
                 ) from None
             if dataset is None:
                 return
             if found is None:
-                raise CohortError(f"study {number} holds an instance that cannot be read")
+                raise CohortError(
+                    f"study {number} has an instance that cannot be read; "
+                    "ask the operator of the PACS"
+                )
             yield found
 
 
-def _kept(dataset: Any, folder: Path) -> Instance | None:
+def _staged(dataset: Any, folder: Path) -> Instance | None:
     instance = str(dataset.get("SOPInstanceUID", ""))
     path = staged_path(folder, instance)
     if not path.exists():

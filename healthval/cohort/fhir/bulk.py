@@ -1,4 +1,4 @@
-"""Bulk Data export: kick off, wait, download; interrupted runs resume, finished files stay.
+"""Bulk Data export: kick off, wait, download; an interrupted run resumes and keeps finished files.
 
 Source: HL7 FHIR Bulk Data Access 2.0, "Export".
 """
@@ -13,15 +13,23 @@ from typing import Any
 
 from healthval.cohort.fhir.resources import read_resources
 from healthval.cohort.fhir.server import FhirServer, refusal
-from healthval.errors import CohortError
+from healthval.errors import CohortError, counted
+from healthval.files import flush_folder, write_durably
 
 _STATE = "export-state.json"
 _MAX_POLLS = 10_000
 
 
-@dataclass
+@dataclass(kw_only=True)
 class BulkExport:
-    """An export into `folder`, which holds identifiable data and the state to resume from."""
+    """Export into `folder`, which holds identifiable data and the state to resume from.
+
+    Parameters
+    ----------
+    group : id of a Group; None exports all patients
+    types : resource types; all types if empty
+    since : FHIR instant; older resources are left out
+    """
 
     server: FhirServer
     folder: Path
@@ -38,7 +46,7 @@ class BulkExport:
             try:
                 self._state = json.loads(path.read_text("utf-8"))
             except ValueError:
-                raise CohortError("the export's state file is broken; use a new folder") from None
+                raise CohortError("the export's state file is not JSON; use a new folder") from None
 
     def run(self) -> Iterator[dict[str, Any]]:
         """Export, or resume, and yield the resources.
@@ -46,8 +54,8 @@ class BulkExport:
         Raises
         ------
         CohortError
-            If the server refuses, a file is truncated, or it holds another number of resources than
-            the manifest says.
+            If the server refuses, or if a file is truncated or has another number of resources than
+            the manifest.
         """
         if "status" not in self._state:
             self._kick_off()
@@ -59,13 +67,12 @@ class BulkExport:
             yield from read_resources(self._file(number))
 
     def cancel(self) -> None:
-        """Tell the server to stop and to delete its files; forget the export."""
+        """Cancel and delete the export at the server, and remove its state file here."""
         if "status" in self._state:
             answer = self.server.request("DELETE", self._state["status"])
             if answer.status_code not in {200, 202, 204, 404, 410}:
                 raise CohortError(refusal(answer))
-        self._state = {}
-        (self.folder / _STATE).unlink(missing_ok=True)
+        self._drop_state()
 
     def _kick_off(self) -> None:
         params = {"_outputFormat": "application/fhir+ndjson"}
@@ -90,7 +97,8 @@ class BulkExport:
                 "GET", self._state["status"], headers={"Accept": "application/json"}
             )
             if answer.status_code == 202:
-                self.server.sleep(self.server.pause(answer, min(2.0**attempt, 60.0)))
+                default = min(2.0 ** min(attempt, 6), 60.0)
+                self.server.sleep(self.server.pause(answer, default))
                 continue
             try:
                 manifest = answer.json()
@@ -100,7 +108,9 @@ class BulkExport:
                 self._forget()
                 raise CohortError(f"the export failed: {refusal(answer)}")
             return self._checked(manifest)
-        raise CohortError("the export does not finish; cancel it and ask the server's operator")
+        raise CohortError(
+            "the export is still not finished; cancel it and ask the server's operator"
+        )
 
     def _checked(self, manifest: dict[str, Any]) -> dict[str, Any]:
         outputs, errors = manifest.get("output"), manifest.get("error") or []
@@ -108,11 +118,13 @@ class BulkExport:
             isinstance(o, dict) and isinstance(o.get("url"), str) for o in outputs
         )
         if not usable:
-            raise CohortError("the export's manifest lists no files; ask the server's operator")
+            raise CohortError(
+                "the export's manifest has no list of files; ask the server's operator"
+            )
         if errors:
             raise CohortError(
-                f"the export is incomplete: the manifest lists {len(errors)} error files; "
-                "look them up at the server and export again"
+                f"the export is incomplete: the manifest lists {counted(len(errors), 'error file')}; "
+                "correct the cause at the server and export again"
             )
         return manifest
 
@@ -127,36 +139,37 @@ class BulkExport:
         if target.exists():
             return
         part = target.with_suffix(".part")
-        answer = self.server.download(output["url"], part, self._with_token())
-        if answer != 200:
-            if answer in {404, 410}:
+        place = f"file {number + 1} of {len(self._outputs())} of the export"
+        status = self.server.download(output["url"], part, with_token=self._with_token())
+        if status != 200:
+            if status in {404, 410}:
                 self._forget()
             raise CohortError(
-                f"file {number + 1} of {len(self._outputs())} of the export cannot be downloaded "
-                f"(answer {answer}); run again to resume"
+                f"{place} cannot be downloaded (status {status}); run again to resume"
             )
         with part.open("rb") as lines:
             found = sum(1 for line in lines if line.strip())
         expected = output.get("count")
         if isinstance(expected, int) and expected != found:
             raise CohortError(
-                f"file {number + 1} of {len(self._outputs())} of the export holds {found} resources, "
-                f"the manifest says {expected}; run again to resume"
+                f"{place} has {counted(found, 'resource')}, the manifest lists {expected}; run again "
+                "to resume"
             )
         part.replace(target)
+        flush_folder(self.folder)
 
     def _with_token(self) -> bool:
         return bool(self._state["manifest"].get("requiresAccessToken", True))
 
     def _remember(self, **news: Any) -> None:
         self._state |= news
-        draft = self.folder / f"{_STATE}.part"
-        draft.write_text(json.dumps(self._state), "utf-8")
-        draft.chmod(0o600)
-        draft.replace(self.folder / _STATE)
+        write_durably(self.folder / _STATE, json.dumps(self._state).encode())
 
     def _forget(self) -> None:
-        self._state = {}
-        (self.folder / _STATE).unlink(missing_ok=True)
+        self._drop_state()
         for file in self.folder.glob("[0-9]*.ndjson"):
             file.unlink()
+
+    def _drop_state(self) -> None:
+        self._state = {}
+        (self.folder / _STATE).unlink(missing_ok=True)

@@ -1,11 +1,12 @@
-"""FHIR resources from files: NDJSON (also gzipped) and Bundles, one at a time.
+"""FHIR resources read from files: NDJSON and Bundles, both also gzipped, one resource at a time.
 
-Memory holds one line, or one entry of a Bundle, whatever the size of the files. Files are named by
-their number in order of name, since exports often name files after patients.
+One line, or one entry of a Bundle, is in memory at a time. Error messages name a file by its number
+in order of name, because exports often name files after patients.
 """
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import hashlib
 import json
@@ -14,49 +15,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from healthval.errors import CohortError
+from healthval.errors import CohortError, counted
 
 MAX_RESOURCE_BYTES = 16 * 1024 * 1024
 _CHUNK = 1 << 16
 _SPACE = re.compile(r"[\ufeff \t\r\n]*")
 _SUFFIXES = (".ndjson", ".ndjson.gz", ".json", ".json.gz")
-# Resource types and elements that R4 has not: the shapes that would be read wrongly as R4.
+# Resource types and elements that R4 does not have.
 _OLD_TYPES = frozenset(
-    [
-        "BodySite",
-        "DeviceUseRequest",
-        "DiagnosticOrder",
-        "MedicationOrder",
-        "ProcedureRequest",
-        "ReferralRequest",
-        "ProcessRequest",
-        "Sequence",
-        "ExpansionProfile",
-        "DataElement",
-    ]
+    """BodySite DataElement DeviceUseRequest DiagnosticOrder ExpansionProfile MedicationOrder
+    ProcedureRequest ProcessRequest ReferralRequest Sequence""".split()  # noqa: SIM905
 )
 _R5_TYPES = frozenset(
-    [
-        "ActorDefinition",
-        "ArtifactAssessment",
-        "BiologicallyDerivedProductDispense",
-        "ConditionDefinition",
-        "DeviceAssociation",
-        "DeviceDispense",
-        "DeviceUsage",
-        "EncounterHistory",
-        "FormularyItem",
-        "GenomicStudy",
-        "ImagingSelection",
-        "InventoryItem",
-        "InventoryReport",
-        "NutritionIntake",
-        "Permission",
-        "Requirements",
-        "SubscriptionTopic",
-        "TestPlan",
-        "Transport",
-    ]
+    """ActorDefinition ArtifactAssessment BiologicallyDerivedProductDispense ConditionDefinition
+    DeviceAssociation DeviceDispense DeviceUsage EncounterHistory FormularyItem GenomicStudy
+    ImagingSelection InventoryItem InventoryReport NutritionIntake Permission Requirements
+    SubscriptionTopic TestPlan Transport""".split()  # noqa: SIM905
 )
 _R5_ELEMENTS = {
     "Encounter": (
@@ -88,19 +62,21 @@ _R5_ELEMENTS = {
 def read_resources(source: str | Path) -> Iterator[dict[str, Any]]:
     """Yield the R4 resources of a file, or of a folder's files in order of name.
 
-    Bundle entries whose address is a ``urn:uuid`` have references to them rewritten to type and id.
+    References to a Bundle entry whose address is a ``urn:uuid`` are rewritten to its type and id.
 
     Raises
     ------
     CohortError
-        If a file is absent, empty, truncated or not JSON, or a resource is too large, not R4, or has
-        contained resources that refer to each other in a circle. Says file and line, no content.
+        If a file is absent, empty, truncated or not JSON, or if a resource is too large, is not R4,
+        or has contained resources that refer to each other in a circle. Names file and line, and
+        quotes no content.
     """
     path = Path(source)
-    files = [path] if path.is_file() else sorted(f for f in _files(path))
+    # By name as text: paths alone are compared without regard to case on Windows.
+    files = [path] if path.is_file() else sorted(_files(path), key=lambda file: file.name)
     if not files:
         raise CohortError(
-            f"no FHIR files found; give a file or a folder with {', '.join(_SUFFIXES)} files"
+            f"no FHIR file found; give a file, or a folder with {', '.join(_SUFFIXES)} files"
         )
     for number, file in enumerate(files, 1):
         yield from _read_file(file, f"file {number} of {len(files)}")
@@ -132,9 +108,10 @@ def _lines(file: Any, place: str) -> Iterator[dict[str, Any]]:
         try:
             resource = json.loads(line)
         except (ValueError, RecursionError):
-            more = sum(1 for rest in file if not _is_json(rest))
+            n_broken = 1 + sum(1 for rest in file if not _is_json(rest))
             raise CohortError(
-                f"{place}: {1 + more} lines are not JSON (first at line {number}); export it again"
+                f"{place}: {counted(n_broken, 'line is', 'lines are')} not JSON (first at line "
+                f"{number}); export it again"
             ) from None
         yield check_r4(resource, f"{place}, line {number}")
 
@@ -153,7 +130,7 @@ def _too_large(place: str) -> str:
 
 
 def _document(file: Any, place: str) -> Iterator[dict[str, Any]]:
-    """Read one resource, or the entries of one Bundle, as they pass by."""
+    """Yield one resource, or the entries of one Bundle as they are read."""
     aliases: dict[str, str] = {}
     whole: dict[str, Any] = {}
     number = 0
@@ -166,13 +143,9 @@ def _document(file: Any, place: str) -> Iterator[dict[str, Any]]:
         if resource is None:
             raise CohortError(f"{place}: entry {number} of the Bundle has no resource; remove it")
         checked = check_r4(resource, f"{place}, entry {number}")
-        full = value.get("fullUrl")
-        if (
-            isinstance(full, str)
-            and full.startswith("urn:uuid:")
-            and isinstance(checked.get("id"), str)
-        ):
-            aliases[full] = f"{checked['resourceType']}/{checked['id']}"
+        full, identifier = value.get("fullUrl"), checked.get("id")
+        if isinstance(full, str) and full.startswith("urn:uuid:") and isinstance(identifier, str):
+            aliases[full] = f"{checked['resourceType']}/{identifier}"
         if aliases:
             _resolve(checked, aliases)
         yield checked
@@ -181,7 +154,7 @@ def _document(file: Any, place: str) -> Iterator[dict[str, Any]]:
 
 
 def _resolve(node: Any, aliases: Mapping[str, str]) -> None:
-    """Rewrite references to earlier entries; Synthea's and most Bundles name patients first."""
+    """Rewrite references to earlier entries, in place; most Bundles have the patients first."""
     if isinstance(node, dict):
         reference = node.get("reference")
         if isinstance(reference, str) and reference in aliases:
@@ -195,7 +168,7 @@ def _resolve(node: Any, aliases: Mapping[str, str]) -> None:
 
 
 class _Members:
-    """Members of a JSON object in a stream; an array called ``entry`` is given item by item."""
+    """Members of a JSON object in a stream; the items of the array ``entry`` one by one."""
 
     def __init__(self, file: Any, place: str) -> None:
         self._text = (c for c in iter(lambda: file.read(_CHUNK), b""))
@@ -203,7 +176,7 @@ class _Members:
         self._buffer = ""
         self._at = 0
         self._decode = json.JSONDecoder().raw_decode
-        self._utf8 = _decoder()
+        self._utf8 = codecs.getincrementaldecoder("utf-8")()
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         self._take("{")
@@ -237,7 +210,7 @@ class _Members:
         return found == end
 
     def _more(self, size: int = 1) -> bool:
-        """Read on, at least `size` characters unless the file ends; False at its end."""
+        """Read at least `size` more characters, or up to the end; False at the end of the file."""
         parts = [self._buffer[self._at :]]
         self._at, added = 0, 0
         chunk: bytes | None = b""
@@ -270,11 +243,11 @@ class _Members:
             except (ValueError, RecursionError):
                 if len(self._buffer) - self._at > MAX_RESOURCE_BYTES:
                     raise CohortError(_too_large(self._place)) from None
-                # Try again only when the text has doubled, so that a long value is not read n times.
+                # Parse again only after the text has doubled, which keeps the time linear.
                 if not self._more(len(self._buffer) - self._at):
                     raise self._broken() from None
             else:
-                if end == len(self._buffer) and self._more():  # a number may go on
+                if end == len(self._buffer) and self._more():  # a number may continue
                     continue
                 self._at = end
                 return value
@@ -283,19 +256,14 @@ class _Members:
         return CohortError(f"{self._place} is truncated or not JSON; export it again")
 
 
-def _decoder() -> Any:
-    import codecs
-
-    return codecs.getincrementaldecoder("utf-8")()
-
-
 def check_r4(resource: Any, place: str) -> dict[str, Any]:
-    """Return the resource if it is an R4 one.
+    """Return the resource if it is an R4 resource.
 
     Raises
     ------
     CohortError
-        If it is no resource, has the shape of R5, or its contained resources form a circle.
+        If the value is no resource, if the resource belongs to another release of FHIR, or if its
+        contained resources refer to each other in a circle.
     """
     kind = resource.get("resourceType") if isinstance(resource, dict) else None
     if not isinstance(kind, str) or not isinstance(resource, dict):
@@ -319,15 +287,17 @@ def _check_contained(resource: Mapping[str, Any], place: str) -> None:
         for inner in contained
         if isinstance(inner, dict)
     }
-    # Remove whoever points at nobody left; what remains points in a circle.
+    # Repeatedly remove resources without a reference to a remaining one; circles remain.
     while done := [key for key, to in targets.items() if not to & targets.keys()]:
         for key in done:
             del targets[key]
     if targets:
-        raise CohortError(
-            f"{place}: {len(targets)} contained resources refer to each other in a circle; "
-            "correct the source"
+        circle = counted(
+            len(targets),
+            "contained resource refers to itself",
+            "contained resources refer to each other in a circle",
         )
+        raise CohortError(f"{place}: {circle}; correct the source")
 
 
 def _local_references(node: Any) -> Iterator[str]:
@@ -345,12 +315,12 @@ def _local_references(node: Any) -> Iterator[str]:
 def refuse_conflicts(
     resources: Iterable[Mapping[str, Any]],
 ) -> Iterator[Mapping[str, Any]]:
-    """Pass each resource once; an exact repetition is skipped. Remembers 32 bytes a resource.
+    """Yield each resource once; skip exact repetitions. Needs 32 bytes of memory a resource.
 
     Raises
     ------
     CohortError
-        At the end, if one id came with different contents; says how many ids.
+        At the end of the stream, if an id has different contents; reports the number of such ids.
     """
     seen: dict[bytes, bytes] = {}
     conflicts: set[bytes] = set()
@@ -367,6 +337,6 @@ def refuse_conflicts(
             conflicts.add(key)
     if conflicts:
         raise CohortError(
-            f"{len(conflicts)} resource ids occur with different contents (first at resource "
-            f"{first}); export again, or keep one version of each"
+            f"{counted(len(conflicts), 'resource id has', 'resource ids have')} different contents "
+            f"(first at resource {first}); export again, or keep one version of each"
         )

@@ -1,4 +1,4 @@
-"""Partial dates and times as FHIRPath compares them, and their lower and upper boundaries."""
+"""Partial dates and times: comparison by FHIRPath's rules, lower and upper boundaries."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _MOMENT = re.compile(
     r"(?:(\d{4})(?:-(\d\d)(?:-(\d\d))?)?)?"
     r"(?:T?(?:(\d\d):?(?:(\d\d)(?::(\d\d)(?:\.(\d+))?)?)?)?)?(Z|[+-]\d\d:\d\d)?"
 )
-# Where nothing else says so, a plain date is a dateTime; these R4 elements are dates.
+# A plain date without a declared type is read as a dateTime, except in these R4 elements.
 DATE_ELEMENTS = frozenset(
     {"birthDate", "expirationDate", "startDate", "lastReviewDate", "approvalDate"}
 )
 
 
 def _fields(text: str) -> tuple[list[int], str | None] | None:
-    """Year to millisecond as far as given (a time starts at the hour), and the offset."""
+    """Fields from the year (or the hour of a time) to the last one given, and the UTC offset."""
     timed = bool(re.match(r"\d\d:", text)) or (len(text) == 2 and text.isdigit())
     found = _MOMENT.fullmatch("T" + text if timed else text)
     if found is None:
@@ -31,7 +31,7 @@ def _fields(text: str) -> tuple[list[int], str | None] | None:
 
 
 def compare_moments(left: str, right: str) -> int | None:
-    """Return -1, 0 or 1; None where precision or offset leaves the order open.
+    """Return -1, 0 or 1; None if precision or offset leaves the order undetermined.
 
     >>> compare_moments("2020-01-01", "2020-02"), compare_moments("2020", "2020-01")
     (-1, None)
@@ -70,12 +70,12 @@ def _to_utc(fields: list[int], offset: str | None) -> list[int]:
 
 
 def boundary(value: object, kind: str | None, *, high: bool) -> object:
-    """Give the least or greatest value that the stated precision allows; None where there is none.
+    """Return the least or greatest value within the stated precision; None if the text is no date.
 
     Parameters
     ----------
     value : number, or text of a date, dateTime or time
-    kind : "date", "dateTime", "instant", "time", or None to judge by the text
+    kind : "date", "dateTime", "instant", "time", or None to infer it from the text
 
     Examples
     --------

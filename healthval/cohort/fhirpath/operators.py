@@ -19,7 +19,7 @@ def _is_number(value: object) -> bool:
 
 
 def _quantities(a: Any, b: Any) -> tuple[float, float] | None:
-    """Values of two quantities in the same unit; units are not converted."""
+    """Values of two quantities in the same unit, None for different units; no conversion."""
     if not (isinstance(a, dict) and isinstance(b, dict)):
         return None
     units = [q.get("code") or q.get("unit") for q in (a, b)]
@@ -31,28 +31,28 @@ def _quantities(a: Any, b: Any) -> tuple[float, float] | None:
 
 
 def singleton(items: Items) -> Any:
-    """Return the only item, or None for empty.
+    """Return the only item, or None for an empty list.
 
     Raises
     ------
     ViewError
-        If there are several.
+        If the list has several items.
     """
     if len(items) > 1:
         raise ViewError(
-            "an operator or function met several values where one is allowed; use first()"
+            "an operator or function has several values where one is allowed; use first()"
         )
     return items[0] if items else None
 
 
 def as_boolean(items: Items) -> bool | None:
-    """Read a condition: empty is unknown, a single value that is no boolean counts as true."""
+    """Read a condition: empty is unknown (None), a single value that is no boolean is true."""
     value = singleton(items)
     return value if value is None or isinstance(value, bool) else True
 
 
 def same(a: Any, b: Any) -> bool | None:
-    """FHIRPath equality of two items; None where the precision of a date leaves it open."""
+    """FHIRPath equality of two items; None if the precision of a date leaves it undetermined."""
     if isinstance(a, bool) or isinstance(b, bool):
         return a is b
     if isinstance(a, Integer64) or isinstance(b, Integer64):
@@ -192,7 +192,7 @@ def _concatenate(a: Items, b: Items) -> Items:
 
 
 def distinct(items: Items) -> Items:
-    """Keep the first of equal items."""
+    """Remove duplicates; the first of equal items is kept."""
     kept: Items = []
     for item in items:
         if not any(same(item, k) for k in kept):

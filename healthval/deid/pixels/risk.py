@@ -1,14 +1,15 @@
-"""Pixels: which images may carry burned-in text, and how regions of them are blanked."""
+"""Risk of burned-in text: refusal of images, region rules that cover them, length of the pixels."""
 
 import re
 from typing import Final
 
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
-from healthval.deid.dicom import values
-from healthval.deid.dicom.refuse import Reason, Refused
-from healthval.deid.pixels.regions import matching
-from healthval.deid.policy import PixelPolicy
+from healthval.deid.dicom_values import UNDEFINED_LENGTH, find, has, number_of, text_of
+from healthval.deid.policy import PixelPolicy, RegionRule
+from healthval.deid.refuse import Reason, Refused
+from healthval.pydicom_internals import with_fields
 
 PIXELS: Final = frozenset({0x7FE00010, 0x7FE00008, 0x7FE00009})
 # Rows, Columns, Samples per Pixel, Bits Allocated
@@ -54,31 +55,32 @@ _SCREEN: Final = re.compile(r"SCREEN[ _-]?(SAVE|SHOT|CAPTURE)")
 _DOSE: Final = re.compile(
     r"DOSE[ _-]?(REPORT|INFO|SUMMARY|RECORD|SHEET|PAGE)|CT_SOM\d PROT|PATIENT[ _-]PROTOCOL|CSA REPORT"
 )
+_PIXEL_DATA: Final = 0x7FE00010
 
 
 def has_pixels(dataset: Dataset) -> bool:
-    """Whether an object has pixels; a header read without them still tells their size."""
-    return values.has(dataset, *PIXELS, 0x00280010)
+    """Whether an object has pixels; a header that was read without them still has their size."""
+    return has(dataset, *PIXELS, 0x00280010)
 
 
 def risk(dataset: Dataset) -> Reason | None:
-    """Why the pixels of an object may carry text, None when nothing says so.
+    """Reason why the pixels of an object may contain text; None if no attribute indicates it.
 
-    BurnedInAnnotation = NO or its absence is a weak signal and never lifts a risk.
+    BurnedInAnnotation NO, or its absence, is a weak signal and does not lower the risk.
     """
     if not has_pixels(dataset):
         return None
-    if values.text_of(dataset, 0x00280301).strip(" \0").upper() == "YES":
+    if text_of(dataset, 0x00280301).strip(" \0").upper() == "YES":
         return Reason.BURNED_IN
-    sop_class = values.text_of(dataset, 0x00080016)
+    sop_class = text_of(dataset, 0x00080016)
     found = _RISKY_CLASSES.get(sop_class.removeprefix(_STORAGE))
-    modality = values.text_of(dataset, 0x00080060).strip(" \0").upper()
+    modality = text_of(dataset, 0x00080060).strip(" \0").upper()
     return found or _RISKY_MODALITIES.get(modality) or _described_risk(dataset)
 
 
 def _described_risk(dataset: Dataset) -> Reason | None:
-    image_type = values.text_of(dataset, 0x00080008).upper()
-    words = f"{image_type}\\{values.text_of(dataset, 0x0008103E).upper()}"
+    image_type = text_of(dataset, 0x00080008).upper()
+    words = f"{image_type}\\{text_of(dataset, 0x0008103E).upper()}"
     if _SCREEN.search(words):
         return Reason.SCREEN
     if _DOSE.search(words):
@@ -89,11 +91,11 @@ def _described_risk(dataset: Dataset) -> Reason | None:
 
 
 def check_pixels(dataset: Dataset, policy: PixelPolicy) -> bool:
-    """Refuse a risky image that nothing covers; True when a person's sign-off let it pass."""
+    """Refuse a risky image without region rule or sign-off; True if only the sign-off covers it."""
     if has_pixels(dataset) and _has_embedded_overlay(dataset):
         raise Refused(Reason.EMBEDDED_OVERLAY)
     reason = risk(dataset)
-    if reason is None or matching(dataset, policy.rules) is not None:
+    if reason is None or matching_rule(dataset, policy.rules) is not None:
         return False
     if policy.sign_off is None:
         raise Refused(reason)
@@ -101,68 +103,90 @@ def check_pixels(dataset: Dataset, policy: PixelPolicy) -> bool:
 
 
 def _has_embedded_overlay(dataset: Dataset) -> bool:
-    """Whether unused bits of the pixel values hold an overlay (retired in 2004).
+    """Whether unused bits of the pixel values contain an overlay (retired in 2004).
 
-    Those bits can be drawn text; to clear them would change every pixel.
+    Those bits can be drawn text; clearing them would change every pixel.
     """
-    return values.has(dataset, *_BIT_POSITIONS) and any(
-        values.find(dataset, plane) is not None
-        and values.number_of(dataset, plane) > 0
-        and values.find(dataset, plane & 0xFFFF0000 | 0x3000) is None
+    return has(dataset, *_BIT_POSITIONS) and any(
+        find(dataset, plane) is not None
+        and number_of(dataset, plane) > 0
+        and find(dataset, plane & 0xFFFF0000 | 0x3000) is None
         for plane in _BIT_POSITIONS
     )
 
 
+def matching_rule(dataset: Dataset, rules: tuple[RegionRule, ...]) -> RegionRule | None:
+    """First region rule whose predicates are all true for an image."""
+    return next((rule for rule in rules if _matches(dataset, rule)), None)
+
+
+def _matches(dataset: Dataset, rule: RegionRule) -> bool:
+    return all(_folded(dataset, keyword) == value.casefold() for keyword, value in rule.when)
+
+
+def _folded(dataset: Dataset, keyword: str) -> str:
+    tag = tag_for_keyword(keyword)
+    if tag is None or tag not in dataset:
+        return ""
+    if keyword in ("Rows", "Columns"):
+        return str(number_of(dataset, tag))
+    return text_of(dataset, tag).casefold()
+
+
 def must_decode(dataset: Dataset, policy: PixelPolicy) -> bool:
     """Whether the policy needs the pixel values of this image."""
-    wanted = policy.text != "ignore" or matching(dataset, policy.rules) is not None
+    wanted = policy.text != "ignore" or matching_rule(dataset, policy.rules) is not None
     return wanted and has_pixels(dataset)
 
 
-def clean_pixels(dataset: Dataset, output: Dataset, policy: PixelPolicy) -> bool:
-    """Blank regions of `output`; True when pixels changed."""
+def blank_pixels(dataset: Dataset, output: Dataset, policy: PixelPolicy) -> bool:
+    """Blank regions of `output` as the policy demands; True if pixels changed."""
     if not must_decode(dataset, policy):
         return False
-    from healthval.deid.pixels.blank import clean
+    from healthval.deid.pixels.blank import blank
 
-    return clean(dataset, output, policy, matching(dataset, policy.rules))
+    return blank(dataset, output, policy, matching_rule(dataset, policy.rules))
 
 
 def native_length(dataset: Dataset, stored: int) -> int | None:
-    """Bytes, out of those `stored`, that uncompressed pixels need; None where nothing says so.
+    """Bytes that uncompressed pixels need by the image's attributes; None if these are incomplete.
 
-    The number is even: in big endian files it may be the last byte but one that pads.
+    `stored` is the length of the element. The result is even: in big endian files the padding byte
+    may be the last but one.
     """
-    rows, columns, samples, bits = (values.number_of(dataset, tag) for tag in _SIZES)
+    rows, columns, samples, bits = (number_of(dataset, tag) for tag in _SIZES)
     frames = _frames(dataset)
     if 0 in (rows, columns, samples, bits, frames):
         return None
     full = (rows * columns * samples * bits * frames + 7) // 8
     full += full % 2
-    if samples == 3 and "422" in values.text_of(dataset, 0x00280004):
-        # Some writers say YBR_FULL_422 and store full resolution all the same.
+    if samples == 3 and "422" in text_of(dataset, 0x00280004):
+        # Some writers declare YBR_FULL_422 and store full resolution.
         return stored if stored in (full, full // 3 * 2) else None
     return full
 
 
 def _frames(dataset: Dataset) -> int:
-    """Number of Frames; 1 where it is absent or empty, 0 where it is no whole number."""
-    text = values.text_of(dataset, _FRAMES).split("\\")[0].strip(" \0")
+    """Number of Frames; 1 if it is absent or empty, 0 if it is not a whole number."""
+    text = text_of(dataset, _FRAMES).split("\\")[0].strip(" \0")
     found = re.fullmatch(r"\+?(\d{1,10})(\.0*)?", text)
     return int(found[1]) or 1 if found else int(not text)
 
 
 def trim_pixels(dataset: Dataset, output: Dataset) -> None:
-    """Cut off what stands behind the last native pixel of an object in memory."""
-    element = values.find(output, 0x7FE00010)
+    """Remove the bytes after the last native pixel of an object in memory."""
+    element = find(output, _PIXEL_DATA)
     if element is None or not isinstance(element.value, bytes):
         return
-    undefined = element.length == 0xFFFFFFFF if element.is_raw else element.is_undefined_length
-    needed = None if undefined else native_length(dataset, len(element.value))
+    if element.is_raw:
+        is_encapsulated = element.length == UNDEFINED_LENGTH
+    else:
+        is_encapsulated = element.is_undefined_length
+    needed = None if is_encapsulated else native_length(dataset, len(element.value))
     if needed is None or needed >= len(element.value):
         return
     value = element.value[:needed]
     if element.is_raw:
-        output[element.tag] = element._replace(value=value, length=len(value))
+        output[element.tag] = with_fields(element, value=value, length=len(value))
     else:
         element.value = value

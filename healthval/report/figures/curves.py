@@ -1,4 +1,4 @@
-"""ROC, calibration, decision and score curves, drawn from points on the released grids only."""
+"""ROC, calibration, decision and predictive value curves, and the funnel plot."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +8,9 @@ from healthval.report.figures.forest import shortened
 from healthval.report.figures.style import BLUE, COLOURS, GREY, INK, LINES, PALE, VERMILION, board
 from healthval.report.markup import Shown
 
-FEW_POINTS = 3  # a curve of so few points shows them
-NAMED = 6  # more curves than line styles are drawn thin and grey, without names
+FEW_POINTS = 3  # a curve with at most this many points has a marker at each point
+CALIBRATION_BANDS, DECISION_BANDS = 4, 3  # more curves are drawn without their bands
+NAMED = 6  # number of line styles; more curves are thin and grey, with one common label
 
 
 Point: TypeAlias = tuple[float, float, float | None, float | None]
@@ -17,10 +18,15 @@ Point: TypeAlias = tuple[float, float, float | None, float | None]
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Points (x, y, lo, hi) in the order of x; the last two are None where there is no band."""
+    """Points (x, y, lo, hi) sorted by x; `lo` and `hi` are None for a curve without a band."""
 
     label: str
     points: tuple[Point, ...]
+
+    @property
+    def line(self) -> tuple[list[float], list[float]]:
+        """Return the x values and the y values."""
+        return [point[0] for point in self.points], [point[1] for point in self.points]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +57,13 @@ class FunnelSite:
 
 
 def roc_plot(pooled: Curve | None, sites: Sequence[Curve], at: Sequence[OperatingPoint]) -> str:
-    """Draw sensitivity against 1 − specificity, straight lines between the points of the grid."""
+    """Draw sensitivity against 1 − specificity, with straight lines between the grid points."""
     with board() as drawn:
         axes = drawn.figure.add_subplot()
         _unit_square(axes, "1 − specificity", "Sensitivity")
-        _draw(axes, sites, bands=pooled is None and len(sites) == 1, thin=pooled is not None)
+        _curves(axes, sites, bands=pooled is None and len(sites) == 1, thin=pooled is not None)
         if pooled is not None:
-            _one(axes, pooled, BLUE, "-", band=True)
+            _curve(axes, pooled, BLUE, "-", band=True)
         for point in at:
             _cross(axes, point)
         _legend(axes, loc="lower right")
@@ -65,21 +71,21 @@ def roc_plot(pooled: Curve | None, sites: Sequence[Curve], at: Sequence[Operatin
 
 
 def calibration_plot(sites: Sequence[Curve], bins: Sequence[Bin]) -> str:
-    """Draw observed against predicted risk with bands; below, the cases at each predicted risk."""
+    """Draw observed against predicted risk with bands, above a histogram of the predicted risks."""
     with board(4.9, 5.3) if bins else board() as drawn:
         if bins:
             axes, below = drawn.figure.subplots(
                 2, 1, sharex=True, gridspec_kw={"height_ratios": [5, 1]}
             )
-            _mirrored(below, bins)
+            _histogram(below, bins)
         else:
             axes = below = drawn.figure.add_subplot()
         _unit_square(axes, "", "Observed proportion")
         below.set_xlabel("Predicted risk")
-        if bins:  # the shared axis decides the width; the height follows it
+        if bins:  # the histogram shares the x axis, so that an equal aspect is not possible
             axes.set_aspect("auto")
             axes.tick_params(labelbottom=False)
-        _draw(axes, sites, bands=len(sites) <= 4)
+        _curves(axes, sites, bands=len(sites) <= CALIBRATION_BANDS)
         _legend(axes, loc="upper left")
     return drawn.svg
 
@@ -92,15 +98,12 @@ def decision_plot(together: Curve | None, each: Sequence[Curve], treat_all: Sequ
         axes.set_ylabel("Net benefit")
         axes.axhline(0, color=INK, lw=0.9, ls=":", label="Treat none")
         for i, curve in enumerate(treat_all):
-            x, y = [p[0] for p in curve.points], [p[1] for p in curve.points]
             label = curve.label if i == 0 else None
-            axes.plot(x, y, color=VERMILION, lw=1.1, ls="--", label=label, zorder=2)
-        _draw(axes, each, bands=len(each) <= 3, thin=together is not None)
+            axes.plot(*curve.line, color=VERMILION, lw=1.1, ls="--", label=label, zorder=2)
+        _curves(axes, each, bands=len(each) <= DECISION_BANDS, thin=together is not None)
         if together is not None:
-            _one(axes, together, BLUE, "-", band=True)
-        drawn_curves = [*([together] if together else []), *each]
-        highest = [y if hi is None else hi for c in drawn_curves for _, y, _, hi in c.points]
-        top = 1.05 * max([0.02, *highest, *(y for c in treat_all for _, y, *_ in c.points)])
+            _curve(axes, together, BLUE, "-", band=True)
+        top = _top([*([together] if together else []), *each, *treat_all])
         axes.set_ylim(-0.12 * top, top)
         axes.margins(x=0.02)
         _harm_to_benefit(axes)
@@ -108,8 +111,13 @@ def decision_plot(together: Curve | None, each: Sequence[Curve], treat_all: Sequ
     return drawn.svg
 
 
+def _top(curves: Sequence[Curve]) -> float:
+    highest = [y if hi is None else hi for curve in curves for _, y, _, hi in curve.points]
+    return 1.05 * max([0.02, *highest])
+
+
 def _harm_to_benefit(axes: Any) -> None:
-    """Label the threshold also as the harm of a false positive against the gain of a true one."""
+    """Add a second axis: harm of a false positive relative to the benefit of a true positive."""
     low, high = axes.get_xlim()
     odds = {
         "1:19": 0.05,
@@ -134,7 +142,7 @@ def predictive_plot(values: Sequence[Curve], here: float | None) -> str:
         axes.lines[0].remove()
         axes.set_aspect("auto")
         for curve, colour, line in zip(values, COLOURS, LINES, strict=False):
-            _one(axes, curve, colour, line, band=True)
+            _curve(axes, curve, colour, line, band=True)
         if here is not None:
             axes.axvline(here, color=INK, lw=0.9, ls=":", label="Prevalence in this study")
         _legend(axes, loc="best")
@@ -142,7 +150,7 @@ def predictive_plot(values: Sequence[Curve], here: float | None) -> str:
 
 
 def funnel_plot(sites: Sequence[FunnelSite], middle: float) -> str:
-    """Draw effect against standard error, precise sites on top, 95% limits around the mean."""
+    """Draw effect against standard error, precise sites at the top, 95% limits around the mean."""
     with board() as drawn:
         axes = drawn.figure.add_subplot()
         deepest = 1.08 * max(site.se for site in sites)
@@ -164,22 +172,22 @@ def _unit_square(axes: Any, across: str, up: str) -> None:
     axes.set_yticks(ticks)
 
 
-def _draw(axes: Any, curves: Sequence[Curve], *, bands: bool, thin: bool = False) -> None:
+def _curves(axes: Any, curves: Sequence[Curve], *, bands: bool, thin: bool = False) -> None:
     if thin or len(curves) > NAMED:
         for i, curve in enumerate(curves):
-            x, y = [p[0] for p in curve.points], [p[1] for p in curve.points]
             label = f"Each site ({len(curves)})" if i == 0 else None
-            axes.plot(x, y, color=GREY, lw=0.9, ls=LINES[i % len(LINES)], label=label, zorder=2)
+            axes.plot(
+                *curve.line, color=GREY, lw=0.9, ls=LINES[i % len(LINES)], label=label, zorder=2
+            )
         return
     for curve, colour, line in zip(curves, COLOURS, LINES, strict=False):
-        _one(axes, curve, colour, line, band=bands)
+        _curve(axes, curve, colour, line, band=bands)
 
 
-def _one(axes: Any, curve: Curve, colour: str, line: Any, *, band: bool) -> None:
-    x, y = [p[0] for p in curve.points], [p[1] for p in curve.points]
-    marker = "o" if len(x) <= FEW_POINTS else ""
+def _curve(axes: Any, curve: Curve, colour: str, line: Any, *, band: bool) -> None:
+    marker = "o" if len(curve.points) <= FEW_POINTS else ""
     label = shortened(curve.label)
-    axes.plot(x, y, color=colour, ls=line, marker=marker, ms=4, label=label, zorder=3)
+    axes.plot(*curve.line, color=colour, ls=line, marker=marker, ms=4, label=label, zorder=3)
     limits = [(p[0], p[2], p[3]) for p in curve.points if p[2] is not None and p[3] is not None]
     if band and limits:
         across, lo, hi = zip(*limits, strict=True)
@@ -199,7 +207,7 @@ def _cross(axes: Any, point: OperatingPoint) -> None:
         axes.plot([1 - spec.hi, 1 - spec.lo], [y, y], color=VERMILION, lw=1.2, zorder=4)
 
 
-def _mirrored(axes: Any, bins: Sequence[Bin]) -> None:
+def _histogram(axes: Any, bins: Sequence[Bin]) -> None:
     left = [b.low for b in bins]
     width = [b.high - b.low for b in bins]
     up = [b.events / (b.high - b.low) for b in bins]

@@ -1,13 +1,17 @@
 """Forest plot: one row per site or subgroup, pooled diamond, prediction interval."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from healthval.report.figures.style import BLUE, GREY, INK, VERMILION, board
-from healthval.report.markup import Shown, number
+from healthval.aggregate.result import PooledMeasure, SiteValue
+from healthval.errors import counted
+from healthval.report.document import Figure
+from healthval.report.figures.style import BLUE, GREY, INK, MUTED, VERMILION, board
+from healthval.report.findings import Findings, pooled
+from healthval.report.markup import Shown, count, number, table
 
 Scale = Literal["linear", "log", "logit"]
 ROWS_PER_FIGURE = 36
@@ -16,7 +20,7 @@ LABEL_LENGTH = 30  # characters
 # Inches: a full text column wide, one line per row.
 _WIDTH, _LINE, _TOP, _BOTTOM, _LABEL = 6.9, 0.215, 0.34, 0.5, 0.03
 
-# Beyond these an interval is drawn with an arrow: 0 and 1 lie infinitely far out on a logit axis.
+# An interval beyond these ends in an arrow: on a logit axis 0 and 1 are at infinity.
 _BOUNDS: dict[Scale, tuple[float, float]] = {
     "linear": (-4.0, 6.0),
     "log": (0.1, 10.0),
@@ -31,9 +35,10 @@ _TICKS: dict[Scale, tuple[float, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the plot; `columns` are the words between label and plot, such as n and events.
+    """One row of the plot; a row without an estimate is a heading.
 
-    `size` is the weight that the area of the square shows, 0 to 1. A heading has no estimate.
+    `columns` are the texts between label and plot, such as n and events. `size` is the weight that
+    the area of the square shows, 0 to 1.
     """
 
     label: str
@@ -44,7 +49,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """What the plot measures: label, scale, and the value without effect or the overall value."""
+    """Label and scale of the plot; `reference` is the value without effect or the overall value."""
 
     label: str
     scale: Scale
@@ -52,47 +57,129 @@ class Axis:
     digits: int = 2
 
 
+AUROC = Axis("AUROC (logit scale)", "logit", digits=3)
+
+
 @dataclass(frozen=True, slots=True)
 class Pooled:
-    """The summary under the rows: a diamond, and where the next site is expected."""
+    """Summary under the rows: the pooled estimate and the prediction interval for a new site."""
 
     label: str
     shown: Shown
     prediction: tuple[float, float] | None = None
     heterogeneity: str = ""
-    columns: tuple[str, ...] = field(default=())
+
+
+def site_forest(findings: Findings, measure: PooledMeasure, axis: Axis, name: str) -> list[Figure]:
+    """Draw one row per site, in several figures if there are many, and the pooled result last."""
+    heaviest = max((site.weight or 0 for site in measure.sites), default=0) or 1
+    values = {site.site: site for site in measure.sites}
+    reasons = {left.site: left.reason for left in measure.excluded}
+    rows = []
+    for site, release in findings.released.items():
+        value = values.get(site)
+        columns = (count(release.n), count(release.n_events))
+        size = (value.weight or 0) / heaviest if value else 0.0
+        rows.append(Row(site, _site_value(value, reasons.get(site)), columns, size))
+    return forest_figures(rows, axis, name, summary=_summary(measure))
+
+
+def _site_value(value: SiteValue | None, reason: str | None) -> Shown:
+    if value is not None and value.value is not None:
+        return Shown(value.value, value.lo, value.hi)
+    printed = {"suppressed": "withheld", "not submitted": "not released"}
+    return Shown(None, why=printed.get(reason or "", reason or "withheld"))
+
+
+def _summary(measure: PooledMeasure) -> Pooled | None:
+    if measure.value is None:
+        return None
+    shown, _ = pooled(measure)
+    text = f"{counted(measure.k, 'site')} pooled"
+    if measure.meta is not None:
+        text += f"; τ² = {number(measure.meta.tau2)}, I² = {number(measure.meta.i2, 0)}%"
+    return Pooled("Random-effects mean", shown, measure.prediction, text)
+
+
+_SQUARES = "estimate and 95% CI; the area of a square shows the weight of the site."
+
+
+def forest_figures(
+    rows: Sequence[Row],
+    axis: Axis,
+    name: str,
+    *,
+    caption: str = _SQUARES,
+    summary: Pooled | None = None,
+) -> list[Figure]:
+    """Draw a forest plot in as many figures as the rows need, the summary in the last one."""
+    parts = [rows[i : i + ROWS_PER_FIGURE] for i in range(0, len(rows), ROWS_PER_FIGURE)]
+    figures = [_figure(part, axis, name, caption=caption) for part in parts[:-1]]
+    return [*figures, _figure(parts[-1], axis, name, caption=caption, summary=summary)]
+
+
+def _figure(
+    rows: Sequence[Row], axis: Axis, name: str, *, caption: str, summary: Pooled | None = None
+) -> Figure:
+    if summary and summary.prediction:
+        caption += " The dashed bar is the prediction interval for a new site."
+    elif summary:
+        caption += " With fewer than five sites there is no prediction interval."
+    cells = [
+        [row.label, *row.columns, row.shown.text(axis.digits) if row.shown else ""] for row in rows
+    ]
+    if summary:
+        cells.append([summary.label, "", "", summary.shown.text(axis.digits)])
+    return Figure(
+        forest(rows, axis, headers=("n", "Events"), summary=summary),
+        _alt(rows, axis, name, summary),
+        f"{name}: {caption}",
+        table(name, ["", "n", "Events", "Estimate (95% CI)"], cells),
+    )
+
+
+def _alt(rows: Sequence[Row], axis: Axis, name: str, summary: Pooled | None) -> str:
+    given = [row.shown for row in rows if row.shown is not None]
+    known = [shown.value for shown in given if shown.value is not None]
+    alt = f"Forest plot of {name}: {counted(len(given), 'row')}"
+    if known:
+        lowest, highest = number(min(known), axis.digits), number(max(known), axis.digits)
+        alt += f", estimates from {lowest} to {highest}"
+    if summary:
+        alt += f"; random-effects mean {summary.shown.text(axis.digits)}"
+    return f"{alt}."
 
 
 def forest(
-    rows: Sequence[Row], axis: Axis, *, headers: Sequence[str] = (), pooled: Pooled | None = None
+    rows: Sequence[Row], axis: Axis, *, headers: Sequence[str] = (), summary: Pooled | None = None
 ) -> str:
-    """Draw rows from top to bottom as they come; a row without a value says so in words.
+    """Draw the rows from top to bottom in the given order; a missing value is replaced by its reason.
 
     Returns
     -------
     str
         SVG.
     """
-    lines = len(rows) + (_lines(pooled) if pooled else 0)
+    lines = len(rows) + (_lines(summary) if summary else 0)
     with board(_WIDTH, _TOP + _BOTTOM + _LINE * lines, layout=None) as drawn:
         plot = _Plot(drawn.figure, axis, lines, len(headers))
-        plot.limits(rows, pooled)
+        plot.limits(rows, summary)
         plot.header(headers)
         for y, row in enumerate(rows):
             plot.row(y, row)
-        if pooled:
-            plot.pooled(len(rows) + 0.2, pooled)
+        if summary:
+            plot.summary(len(rows) + 0.2, summary)
         plot.finish()
     return drawn.svg
 
 
 def shortened(label: str) -> str:
-    """Fit a label into its column; the table behind the figure has it whole."""
+    """Shorten a label to its column; the table of the figure contains the whole label."""
     return label if len(label) <= LABEL_LENGTH else f"{label[: LABEL_LENGTH - 1].rstrip()}…"
 
 
-def _lines(pooled: Pooled) -> float:
-    return 1.3 + bool(pooled.prediction) + bool(pooled.heterogeneity)
+def _lines(summary: Pooled) -> float:
+    return 1.3 + bool(summary.prediction) + bool(summary.heterogeneity)
 
 
 def _transform(scale: Scale) -> Callable[[Any], Any]:
@@ -104,7 +191,7 @@ def _transform(scale: Scale) -> Callable[[Any], Any]:
 
 
 class _Plot:
-    """Words stand at fixed places in inches; the data have axes of their own between them."""
+    """Axes of the estimates, between columns of text at fixed positions in inches."""
 
     def __init__(self, figure: Any, axis: Axis, lines: float, n_columns: int) -> None:
         from matplotlib.transforms import blended_transform_factory
@@ -115,20 +202,20 @@ class _Plot:
         place = (left / width, _BOTTOM / height, (right - left) / width, lines * _LINE / height)
         self.axes, self.axis = figure.add_axes(place), axis
         self.axes.set_ylim(lines - 0.5, -0.5)
-        self.f = _transform(axis.scale)
+        self.transform = _transform(axis.scale)
         self.low, self.high = _BOUNDS[axis.scale]
-        # x in inches from the left edge of the figure, y in lines of the plot
+        # x in inches from the left edge of the figure, y in rows of the plot
         self.beside = blended_transform_factory(figure.dpi_scale_trans, self.axes.transData)
         self.columns = [1.85 + 0.58 * i for i in range(1, n_columns + 1)]
 
-    def limits(self, rows: Sequence[Row], pooled: Pooled | None) -> None:
+    def limits(self, rows: Sequence[Row], summary: Pooled | None) -> None:
         ends: list[float] = [] if self.axis.reference is None else [self.axis.reference]
-        for shown in [*(row.shown for row in rows), pooled.shown if pooled else None]:
+        for shown in [*(row.shown for row in rows), summary.shown if summary else None]:
             if shown is not None and shown.value is not None:
                 ends += [x for x in (shown.value, shown.lo, shown.hi) if x is not None]
-        ends += list(pooled.prediction or ()) if pooled else []
+        ends += list(summary.prediction or ()) if summary else []
         inside = np.clip(ends or [self.low, self.high], *_BOUNDS[self.axis.scale])
-        a, b = float(self.f(inside.min())), float(self.f(inside.max()))
+        a, b = float(self.transform(inside.min())), float(self.transform(inside.max()))
         pad = 0.06 * (b - a) or 0.5
         self.axes.set_xlim(a - pad, b + pad)
         self.low, self.high = float(inside.min()), float(inside.max())
@@ -157,7 +244,7 @@ class _Plot:
         self.whisker(y, row.shown, GREY)
         inside = min(max(row.shown.value, self.low), self.high)
         size = 14 + 70 * min(max(row.size, 0.0), 1.0)
-        self.axes.scatter([self.f(inside)], [y], s=size, marker="s", color=BLUE, zorder=3)
+        self.axes.scatter([self.transform(inside)], [y], s=size, marker="s", color=BLUE, zorder=3)
 
     def beside_words(self, y: float, columns: Sequence[str], shown: Shown, **style: Any) -> None:
         for x, text in zip(self.columns, columns, strict=False):
@@ -168,39 +255,48 @@ class _Plot:
         if shown.lo is None or shown.hi is None:
             return
         lo, hi = max(shown.lo, self.low), min(shown.hi, self.high)
-        self.axes.plot([self.f(lo), self.f(hi)], [y, y], color=colour, lw=1.3, zorder=2)
+        self.axes.plot(
+            [self.transform(lo), self.transform(hi)], [y, y], color=colour, lw=1.3, zorder=2
+        )
         for end, beyond, marker in ((lo, shown.lo < lo, "<"), (hi, shown.hi > hi, ">")):
             if beyond:
-                self.axes.plot([self.f(end)], [y], marker=marker, ms=4, color=colour, zorder=2)
+                self.axes.plot(
+                    [self.transform(end)], [y], marker=marker, ms=4, color=colour, zorder=2
+                )
 
-    def pooled(self, y: float, pooled: Pooled) -> None:
-        self.words(_LABEL, y, pooled.label, ha="left", fontweight="bold")
-        self.beside_words(y, pooled.columns, pooled.shown, fontweight="bold")
-        shown = pooled.shown
+    def summary(self, y: float, summary: Pooled) -> None:
+        shown = summary.shown
+        self.words(_LABEL, y, summary.label, ha="left", fontweight="bold")
+        self.beside_words(y, (), shown, fontweight="bold")
         if shown.value is None or shown.lo is None or shown.hi is None:
             return
-        lo, hi = max(shown.lo, self.low), min(shown.hi, self.high)
-        x = [self.f(lo), self.f(shown.value), self.f(hi), self.f(shown.value)]
+        ends = (max(shown.lo, self.low), shown.value, min(shown.hi, self.high), shown.value)
+        x = [self.transform(end) for end in ends]
         self.axes.fill(x, [y, y - 0.32, y, y + 0.32], color=VERMILION, zorder=3)
-        if pooled.prediction is not None:
+        if summary.prediction is not None:
             y += 1
-            lo, hi = (min(max(end, self.low), self.high) for end in pooled.prediction)
-            self.axes.plot([self.f(lo), self.f(hi)], [y, y], color=VERMILION, ls="--", lw=1.6)
-            ends = " to ".join(number(end, self.axis.digits) for end in pooled.prediction)
-            self.words(_LABEL, y, "95% prediction interval", ha="left")
-            self.words(_WIDTH - 0.03, y, ends, ha="right")
-        if pooled.heterogeneity:
-            self.words(_LABEL, y + 1, pooled.heterogeneity, ha="left", color="#57606a")
+            self.prediction(y, summary.prediction)
+        if summary.heterogeneity:
+            self.words(_LABEL, y + 1, summary.heterogeneity, ha="left", color=MUTED)
+
+    def prediction(self, y: float, ends: tuple[float, float]) -> None:
+        x = [self.transform(min(max(end, self.low), self.high)) for end in ends]
+        self.axes.plot(x, [y, y], color=VERMILION, ls="--", lw=1.6)
+        self.words(_LABEL, y, "95% prediction interval", ha="left")
+        text = " to ".join(number(end, self.axis.digits) for end in ends)
+        self.words(_WIDTH - 0.03, y, text, ha="right")
 
     def finish(self) -> None:
         ticks = self.ticks()
-        places = [float(self.f(t)) for t in ticks]
+        places = [float(self.transform(t)) for t in ticks]
         self.axes.set_xticks(places, [f"{t:g}".replace("-", "−") for t in ticks])
         self.axes.set_yticks([])
         self.axes.spines["left"].set_visible(False)
         self.axes.set_xlabel(self.axis.label)
         if self.axis.reference is not None:
-            self.axes.axvline(self.f(self.axis.reference), color=INK, lw=0.8, ls=":", zorder=1)
+            self.axes.axvline(
+                self.transform(self.axis.reference), color=INK, lw=0.8, ls=":", zorder=1
+            )
 
     def ticks(self) -> list[float]:
         from matplotlib.ticker import MaxNLocator
@@ -209,15 +305,15 @@ class _Plot:
         if self.axis.scale == "linear":
             inside = [round(float(t), 6) for t in MaxNLocator(5).tick_values(a, b) if a <= t <= b]
             return [t + 0.0 for t in inside]
-        ticks = [t for t in _TICKS[self.axis.scale] if a <= self.f(t) <= b]
+        ticks = [t for t in _TICKS[self.axis.scale] if a <= self.transform(t) <= b]
         first = [t for t in ticks if t == self.axis.reference]
-        return _spread(ticks, [float(self.f(t)) for t in ticks], b - a, first)
+        return _spread(ticks, [float(self.transform(t)) for t in ticks], b - a, first)
 
 
 def _spread(
     ticks: list[float], places: list[float], width: float, first: list[float]
 ) -> list[float]:
-    """Keep ticks that do not crowd each other; those in `first` are kept in any case."""
+    """Drop ticks that are too close to another one; ticks in `first` are always kept."""
     kept = [places[ticks.index(t)] for t in first]
     for place in places:
         if all(abs(place - other) >= 0.16 * width for other in kept):

@@ -1,4 +1,4 @@
-"""The drawing board: one style, the caller's matplotlib settings untouched, equal bytes each time."""
+"""Style of all figures, and the context in which they are drawn to reproducible SVG."""
 
 import io
 import re
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-# Okabe & Ito (2008); told apart in grey and by colour-blind readers together with the line style.
+# Okabe & Ito (2008); together with the line styles, distinct in grey and for colour-blind readers.
 BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION = (
     "#0072B2",
     "#E69F00",
@@ -17,7 +17,7 @@ BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION = (
 )
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
-INK, GREY, PALE = "#1b1f24", "#8c959f", "#d0d7de"
+INK, MUTED, GREY, PALE = "#1b1f24", "#57606a", "#8c959f", "#d0d7de"
 
 STYLE: dict[str, Any] = {
     "axes.edgecolor": INK,
@@ -45,7 +45,7 @@ STYLE: dict[str, Any] = {
 
 
 class Board:
-    """A figure being drawn; `svg` is filled when the drawing is done."""
+    """A figure in the making; `svg` is set when the drawing is complete."""
 
     def __init__(self, figure: Any) -> None:
         self.figure = figure
@@ -58,8 +58,8 @@ def board(
 ) -> Iterator[Board]:
     """Open a figure of the given size in inches under the report's style.
 
-    matplotlib's defaults are used below the style, not the user's settings, so that the bytes do
-    not depend on them; both are as before when the drawing is done.
+    The style extends matplotlib's defaults, not the user's settings, so that the bytes do not
+    depend on those settings. The user's settings are restored at the end.
     """
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -80,5 +80,5 @@ def _svg(figure: Any) -> str:
     stream = io.StringIO()
     figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     text = stream.getvalue()
-    text = text[text.index("<svg") :]  # the prolog names an outside DTD
+    text = text[text.index("<svg") :]  # drops the prolog, which refers to an external DTD
     return re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)

@@ -1,1 +1,4 @@
-"""The sections of the report, one module each."""
+"""Sections of the report: one module per section, named after the section's anchor.
+
+The section `provenance` is in `healthval.report.provenance`, beside the crate and the seal.
+"""

@@ -1,27 +1,20 @@
-"""Page one: what was judged, the verdicts, three plain sentences, what limits them."""
+"""Section "Summary": study size, model, verdicts, three plain sentences, limitations."""
 
+from markupsafe import Markup, escape
+
+from healthval.errors import counted
 from healthval.report.criteria import PlanFacts, Verdict, judge
 from healthval.report.document import Section
 from healthval.report.findings import Findings, total
-from healthval.report.markup import (
-    Markup,
-    box,
-    bullets,
-    facts,
-    number,
-    show,
-    sites,
-    table,
-    tiles,
-    unbroken,
-)
+from healthval.report.markup import box, bullets, facts, number, paragraphs, table, tiles, unbroken
 
-FEW_EVENTS = 100  # Collins, Ogundimu & Altman 2016, Stat Med 35:214: fewer mislead
+FEW_EVENTS = 100  # Collins, Ogundimu & Altman 2016, Stat Med 35:214: fewer give imprecise results
+FEW_SITES = 5  # fewer give no prediction interval
 _SHAPES = {"met": ("met", "●"), "not met": ("unmet", "■"), "inconclusive": ("open", "▲")}
 
 
 def verdicts(findings: Findings) -> tuple[Verdict, ...]:
-    """Judge each criterion of the plan by the headline result of its measure."""
+    """Compare each criterion of the plan with the headline result of its measure."""
     found = []
     for criterion in findings.plan.criteria:
         shown, basis = findings.result(criterion.measure, criterion.threshold)
@@ -30,13 +23,13 @@ def verdicts(findings: Findings) -> tuple[Verdict, ...]:
 
 
 def summary(findings: Findings) -> Section:
-    """Build page one."""
+    """Build the first page."""
     blocks = (
         _size(findings),
-        _what(findings),
+        _subject(findings),
         _verdict_table(verdicts(findings), findings.plan),
         box("In plain words", bullets(plain_words(findings))),
-        box("What limits this result", bullets(limitations(findings))),
+        box("Limitations", bullets(limitations(findings))),
     )
     return Section("summary", "Summary", blocks)
 
@@ -54,7 +47,7 @@ def _size(findings: Findings) -> Markup:
     )
 
 
-def _what(findings: Findings) -> Markup:
+def _subject(findings: Findings) -> Markup:
     card, plan = findings.card, findings.plan
     return facts(
         [
@@ -69,21 +62,17 @@ def _what(findings: Findings) -> Markup:
 
 
 def badge(outcome: str) -> Markup:
-    """Show an outcome by word and shape, and only then by colour."""
+    """Show an outcome by word and shape; the colour only repeats it."""
     kind, shape = _SHAPES[outcome]
-    return Markup(
-        f'<span class="verdict {kind}"><span aria-hidden="true">{shape}</span> {outcome}</span>'
+    return Markup('<span class="verdict {}"><span aria-hidden="true">{}</span> {}</span>').format(
+        kind, shape, outcome
     )
 
 
 def _verdict_table(found: tuple[Verdict, ...], plan: PlanFacts) -> Markup:
     if not found:
-        return box(
-            "No acceptance criteria",
-            Markup(
-                "<p>The plan names no acceptance criteria, so the results are not judged here.</p>"
-            ),
-        )
+        text = "The plan names no acceptance criteria, so the results are not judged here."
+        return box("No acceptance criteria", paragraphs(text))
     rows = [
         [v.criterion.name(), unbroken(v.criterion.target()), v.shown, v.basis, badge(v.outcome)]
         for v in found
@@ -100,16 +89,16 @@ def _verdict_table(found: tuple[Verdict, ...], plan: PlanFacts) -> Markup:
 
 
 def plain_words(findings: Findings) -> list[str]:
-    """Say in three sentences for clinicians what the numbers mean."""
+    """Summarise ranking, decisions and risks in three sentences for clinicians."""
     return [_ranking(findings), _deciding(findings), _risks(findings)]
 
 
 def _ranking(findings: Findings) -> str:
     study = findings.study
     shown, _ = findings.result("auroc")
-    who = f"{total(study.n)} cases at {study.k} hospital{'s' if study.k != 1 else ''}"
+    who = f"{total(study.n)} cases at {counted(study.k, 'hospital')}"
     if shown.value is None:
-        return f"Among {who}, how well the model ranks patients was not pooled: {shown.why}."
+        return f"Among {who}, the AUROC was not pooled: {shown.why}."
     words = (
         f"Among {who}, the model gave the higher score to the patient with the condition in about "
         f"{number(100 * shown.value, 0)} of 100 pairs of one patient with and one without it"
@@ -122,7 +111,9 @@ def _ranking(findings: Findings) -> str:
 def _deciding(findings: Findings) -> str:
     at = next((t for t in findings.study.thresholds if t.counts.k), None)
     if at is None:
-        return "What happens at the decision threshold cannot be said: no site released all its counts."
+        return (
+            "Results at the decision threshold are not available: no site released all its counts."
+        )
     counts = at.counts
     n = counts.tp + counts.fp + counts.fn + counts.tn
     with_it, found, false = (
@@ -137,10 +128,10 @@ def _deciding(findings: Findings) -> str:
 def _risks(findings: Findings) -> str:
     shown, _ = findings.result("oe")
     if shown.value is None:
-        return f"Whether predicted risks are too high or too low was not pooled: {shown.why}."
+        return f"The ratio of observed to expected events was not pooled: {shown.why}."
     ratio = f"observed to expected {number(shown.value, 2)}"
     if shown.lo is None or shown.hi is None:
-        return f"Predicted risks compare with what was observed as follows: {ratio}."
+        return f"Observed events relative to the predicted risks: {ratio}."
     ratio += f", 95% CI {number(shown.lo, 2)} to {number(shown.hi, 2)}"
     if shown.lo > 1:
         return f"The condition was more frequent than predicted: the risks are too low ({ratio})."
@@ -150,39 +141,40 @@ def _risks(findings: Findings) -> str:
 
 
 def limitations(findings: Findings) -> list[Markup]:
-    """Collect what a reader must keep in mind, from the results themselves and from the card."""
+    """Collect the limitations found in the results and those stated on the model card."""
     study, card = findings.study, findings.card
     found = [*_of_size(findings), *_of_conduct(findings), *study.notes]
     if findings.plan.amended:
         found.insert(0, "The plan was amended after it was registered.")
-    items = [Markup(show(text)) for text in dict.fromkeys(found)]
+    items = [escape(text) for text in dict.fromkeys(found)]
     if card.limitations:
-        items.append(Markup(f"<em>The developer says:</em> {show(card.limitations)}"))
+        items.append(Markup("<em>Stated by the developer:</em> {}").format(card.limitations))
     if card.out_of_scope:
-        items.append(
-            Markup(f"<em>Out of scope, says the developer:</em> {show(card.out_of_scope)}")
+        out = Markup("<em>Out of scope, as stated by the developer:</em> {}").format(
+            card.out_of_scope
         )
-    return items or [Markup("None was found by the checks of this report.")]
+        items.append(out)
+    return items or [Markup("The checks of this report found no limitation.")]
 
 
 def _of_size(findings: Findings) -> list[str]:
     study, found = findings.study, []
-    if study.k < 5:
+    if study.k < FEW_SITES:
         found.append(
-            f"{sites(study.k)}: too few to say what to expect at a hospital that took no part."
+            f"{counted(study.k, 'site')}: too few to estimate results at a hospital outside the study."
         )
     known = study.n_events.upper
     if known is not None and known < FEW_EVENTS:
-        found.append(f"Fewer than {FEW_EVENTS} cases with the condition: estimates are unsteady.")
+        found.append(f"Fewer than {FEW_EVENTS} cases with the condition: estimates are imprecise.")
     if study.n.n_suppressed or study.n_events.n_suppressed:
         found.append("Some sites withheld their number of cases or events as too small to share.")
     for at in study.thresholds:
-        left = at.counts.excluded
-        if left:
+        if at.counts.excluded:
+            left_out = f"{len(at.counts.excluded)} of {counted(study.k, 'site')}"
             found.append(
-                f"Counts at threshold {at.threshold:g} leave out {len(left)} of {study.k} sites "
-                "because of small cells; these are often few errors, so the rates may look worse "
-                "than they are."
+                f"Counts at threshold {at.threshold:g} leave out {left_out} "
+                "because of small cells. Small cells are often counts of errors, so the rates may "
+                "look worse than they are."
             )
     return found
 
@@ -190,12 +182,12 @@ def _of_size(findings: Findings) -> list[str]:
 def _of_conduct(findings: Findings) -> list[str]:
     found = []
     canary = [site.canary for site in findings.study.sites]
-    if canary.count("changed"):
+    if changed := canary.count("changed"):
         found.append(
-            f"At {sites(canary.count('changed'))} the model's answers to fixed test inputs changed."
+            f"At {counted(changed, 'site')} the model's answers to fixed test inputs changed."
         )
-    if canary.count("not_run"):
+    if unchecked := canary.count("not_run"):
         found.append(
-            f"At {sites(canary.count('not_run'))} nobody checked that the model's answers stay the same."
+            f"At {counted(unchecked, 'site')} the stability of the model's answers was not checked."
         )
     return found

@@ -1,0 +1,95 @@
+"""Section "Calibration": O:E, calibration curves, slope, calibration in the large, Brier, ICI."""
+
+from collections.abc import Sequence
+
+from healthval.errors import counted
+from healthval.report.document import Block, Figure, Section
+from healthval.report.figures.curves import CALIBRATION_BANDS, Bin, Curve, calibration_plot
+from healthval.report.figures.forest import Axis, site_forest
+from healthval.report.findings import Findings, estimate
+from healthval.report.markup import Shown, number, table
+
+OE = Axis("Observed to expected events, O:E (log scale)", "log", 1.0)
+SLOPE = Axis("Calibration slope", "linear", 1.0)
+CITL = Axis("Calibration in the large (log odds)", "linear", 0.0)
+FEW_BINS = 4  # a histogram with fewer bins is not drawn
+_CLOSENESS = ("brier", "scaled_brier", "ici_rcs5", "e90")
+
+
+def calibration(findings: Findings) -> Section:
+    """Build the section on the agreement of predicted risks with observed outcomes."""
+    study, sums = findings.study, findings.study.calibration
+    curves = _site_curves(findings)
+    blocks: list[Block] = [*site_forest(findings, study.oe, OE, "O:E")]
+    if curves:
+        blocks.append(_curve_figure(findings, curves))
+    blocks += site_forest(findings, study.slope, SLOPE, "Calibration slope")
+    blocks += site_forest(findings, study.citl, CITL, "Calibration in the large")
+    rows = [
+        ["O:E", _estimate_text(sums.oe, sums.oe_ci), sums.oe_k],
+        ["Brier score", _estimate_text(sums.brier, sums.brier_ci), sums.brier_k],
+    ]
+    columns = ["Measure", "Value (95% CI)", "Sites"]
+    blocks += [table("Sums over all cases together", columns, rows), *_closeness(findings)]
+    return Section("calibration", "Calibration", tuple(blocks))
+
+
+def _estimate_text(value: float | None, ci: tuple[float, float] | None) -> str:
+    lo, hi = ci or (None, None)
+    return Shown(value, lo, hi, "not released").text()
+
+
+def _site_curves(findings: Findings) -> list[Curve]:
+    return [
+        Curve(site, tuple((p.predicted, p.observed, p.lo, p.hi) for p in release.calibration.curve))
+        for site, release in findings.released.items()
+        if release.calibration and release.calibration.curve
+    ]
+
+
+def _curve_figure(findings: Findings, curves: Sequence[Curve]) -> Figure:
+    bins = [Bin(b.low, b.high, b.events, b.n - b.events) for b in findings.study.display.bins]
+    if len(bins) < FEW_BINS:
+        bins = []
+    oe, _ = findings.result("oe")
+    slope, _ = findings.result("slope")
+    alt = (
+        f"Calibration curves of {counted(len(curves), 'site')} against the line of perfect "
+        f"agreement; O:E {oe.text(2)}, slope {slope.text(2)}."
+    )
+    rows = [
+        [curve.label, number(x, 2), Shown(y, lo, hi).text()]
+        for curve in curves
+        for x, y, lo, hi in curve.points
+    ]
+    data = table("Calibration curves", ["Site", "Predicted", "Observed (95% CI)"], rows)
+    caption = _curve_caption(bands=len(curves) <= CALIBRATION_BANDS, histogram=bool(bins))
+    return Figure(calibration_plot(curves, bins), alt, caption, data)
+
+
+def _curve_caption(*, bands: bool, histogram: bool) -> str:
+    caption = (
+        "Observed proportion at each predicted risk, smoothed at each site and released on a fixed "
+        "grid; on the grey line prediction and observation agree."
+    )
+    if bands:
+        caption += " Bands are pointwise 95% CI."
+    if histogram:
+        caption += " Below: cases at each predicted risk, with and without the condition."
+    return caption
+
+
+def _closeness(findings: Findings) -> list[Block]:
+    rows = [
+        [site, *(estimate(getattr(release.calibration, name)).text() for name in _CLOSENESS)]
+        for site, release in findings.released.items()
+        if release.calibration
+    ]
+    if not rows:
+        return []
+    columns = ["Site", "Brier", "Scaled Brier", "ICI", "E90"]
+    note = (
+        "Brier: mean squared difference of risk and outcome, 0 is best; scaled: 1 is best. ICI and "
+        "E90: mean and 90th percentile of the distance between curve and line."
+    )
+    return [table("Closeness of risk and outcome at each site", columns, rows, note=note)]

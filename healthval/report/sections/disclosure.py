@@ -1,0 +1,68 @@
+"""Section "Disclosure control": each site's policy, suppressed cells, attacks on the releases."""
+
+from markupsafe import Markup
+
+from healthval.aggregate.result import SiteSummary
+from healthval.contracts.submission import SUPPRESSED
+from healthval.errors import counted
+from healthval.report.document import Section
+from healthval.report.findings import Findings
+from healthval.report.markup import box, bullets, paragraphs, table, words
+
+
+def disclosure(findings: Findings) -> Section:
+    """Build the section on the disclosure policies and the suppressed cells."""
+    rows = [_policy_row(findings, site) for site in findings.study.sites]
+    sheet = table(
+        "Disclosure control at each site",
+        ["Site", "Policy", "Smallest count released", "Cells withheld", "Attacks withstood"],
+        rows,
+        kind="words",
+    )
+    intro = paragraphs(
+        "No record of a patient left a hospital. Each site's gate checked the aggregates below "
+        "against its policy and attacked them before they were released. This report is made from "
+        "the released numbers only."
+    )
+    return Section("disclosure", "Disclosure control", (intro, sheet, _attacks(findings)))
+
+
+def _policy_row(findings: Findings, site: SiteSummary) -> list[object]:
+    release = findings.released[site.site]
+    attacks = release.certificate.attacks
+    kinds = counted(len(attacks), "kind")
+    checks = counted(sum(attack.checked for attack in attacks), "check")
+    return [
+        site.site,
+        f"{site.policy}, version {site.policy_version}",
+        site.minimum_cell,
+        suppressed_cells(release.model_dump(mode="json")),
+        f"{kinds}, {checks}" if attacks else "none recorded",
+    ]
+
+
+def suppressed_cells(released: object) -> int:
+    """Count the suppressed cells and estimates of a release.
+
+    >>> suppressed_cells({"n": "suppressed", "auroc": {"withheld": "suppressed", "n": 40}})
+    2
+    """
+    if isinstance(released, dict):
+        return sum(suppressed_cells(value) for value in released.values())
+    if isinstance(released, list | tuple):
+        return sum(suppressed_cells(value) for value in released)
+    return int(released == SUPPRESSED)
+
+
+def _attacks(findings: Findings) -> Markup:
+    kinds: dict[str, int] = {}
+    for release in findings.released.values():
+        for attack in release.certificate.attacks:
+            kinds[attack.name] = kinds.get(attack.name, 0) + attack.checked
+    if not kinds:
+        return paragraphs("The certificates record no attack on the releases.")
+    items = [
+        f"{words(name).replace('-', ' ')}: {counted(checked, 'check')}"
+        for name, checked in kinds.items()
+    ]
+    return box("Attacks that the releases withstood", bullets(items), "box columns")

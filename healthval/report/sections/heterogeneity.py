@@ -1,0 +1,112 @@
+"""Section "Differences between sites": heterogeneity, new site, leave-one-out, funnel plot."""
+
+from healthval.aggregate.result import PooledMeasure
+from healthval.errors import counted
+from healthval.report.document import Block, Figure, Section
+from healthval.report.figures.curves import FunnelSite, funnel_plot
+from healthval.report.findings import Findings
+from healthval.report.markup import Shown, number, paragraphs, table
+
+MOST_INFLUENTIAL = 12  # rows of the leave-one-out table
+FUNNEL_SITES = 10  # Sterne et al. 2011, BMJ 343:d4002: a funnel of fewer sites shows chance only
+_MEASURES = {
+    "auroc": "AUROC",
+    "oe": "O:E",
+    "slope": "Calibration slope",
+    "citl": "Calibration in the large",
+}
+
+
+def heterogeneity(findings: Findings) -> Section:
+    """Build the section on the differences between sites and on a site outside the study."""
+    auroc = findings.study.auroc
+    blocks: list[Block] = [_variation(findings), _new_site(findings), *_leave_one_out(auroc)]
+    if len(auroc.funnel) >= FUNNEL_SITES:
+        blocks.append(_funnel(auroc))
+    return Section("heterogeneity", "Differences between sites", tuple(blocks))
+
+
+def _variation(findings: Findings) -> Block:
+    rows = []
+    for measure, name in _MEASURES.items():
+        pooled: PooledMeasure = getattr(findings.study, measure)
+        if pooled.meta is None:
+            continue
+        m, ci = pooled.meta, pooled.meta.i2_ci
+        i2 = f"{number(m.i2, 0)}%"
+        if ci is not None:
+            i2 += f" ({number(ci[0], 0)} to {number(ci[1], 0)})"
+        rows.append([name, pooled.k, number(m.tau2, 4), i2, f"{number(m.q, 1)} ({_p(m.q_p)})"])
+    if not rows:
+        return paragraphs(
+            "Differences between sites are not estimated from fewer than three sites."
+        )
+    return table(
+        "Heterogeneity",
+        ["Measure", "Sites", "τ²", "I² (95% CI)", "Q (p)"],
+        rows,
+        note="τ²: variance between sites on the scale of analysis (logit for AUROC, log for O:E). "
+        "I²: share of the variation that is not chance. REML; Q-profile intervals.",
+    )
+
+
+def _p(value: float) -> str:
+    """Format a p-value with two digits and never as zero.
+
+    >>> _p(0.0421), _p(0.00001)
+    ('p = 0.042', 'p < 0.001')
+    """
+    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
+
+
+def _new_site(findings: Findings) -> Block:
+    new = findings.study.new_site
+    intervals = {name: getattr(new, measure) for measure, name in _MEASURES.items()}
+    if new.reason or not any(intervals.values()):
+        why = new.reason or "too few sites"
+        return paragraphs(f"Results at a hospital outside the study were not estimated: {why}.")
+    rows = [
+        [name, f"{number(ends[0], 2)} to {number(ends[1], 2)}"]
+        for name, ends in intervals.items()
+        if ends
+    ]
+    note = "Prediction intervals with t(k − 2)."
+    if new.approximate:
+        note += " With ten sites or fewer they are approximate."
+    if new.p_slope is not None:
+        note += f" Chance of a slope of 0.8 to 1.2 there: {number(100 * new.p_slope, 0)}%."
+    columns = ["Measure", "95% prediction interval"]
+    return table("At a hospital outside the study", columns, rows, kind="numbers narrow", note=note)
+
+
+def _leave_one_out(measure: PooledMeasure) -> list[Block]:
+    if not measure.leave_one_out or measure.value is None:
+        return []
+    overall = measure.value
+    ranked = sorted(measure.leave_one_out, key=lambda left: -abs(left.value - overall))
+    chosen = {left.site for left in ranked[:MOST_INFLUENTIAL]}
+    rows = [
+        [left.site, Shown(left.value, left.lo, left.hi).text(), f"{number(left.i2, 0)}%"]
+        for left in measure.leave_one_out
+        if left.site in chosen
+    ]
+    note = ""
+    if len(measure.leave_one_out) > len(chosen):
+        note = f"The {len(chosen)} sites of {len(measure.leave_one_out)} that change the mean most."
+    columns = ["Left out", "Mean of the others (95% CI)", "I²"]
+    return [table("AUROC with one site left out in turn", columns, rows, note=note)]
+
+
+def _funnel(measure: PooledMeasure) -> Figure:
+    middle = measure.meta.mu if measure.meta else 0.0
+    sites = [FunnelSite(p.effect, p.se) for p in measure.funnel]
+    outside = sum(abs(s.effect - middle) > 1.96 * s.se for s in sites)
+    rows = [[p.site, number(p.effect), number(p.se)] for p in measure.funnel]
+    return Figure(
+        funnel_plot(sites, middle),
+        f"Funnel plot of the AUROC of {len(sites)} sites on the logit scale: "
+        f"{counted(outside, 'site is', 'sites are')} outside the 95% limits around the mean.",
+        "Funnel: each site's AUROC (logit) against its standard error. Without differences between "
+        "sites, 95 of 100 would be within the dashed lines.",
+        table("Sites on the scale of analysis", ["Site", "logit AUROC", "Standard error"], rows),
+    )
