@@ -1,7 +1,7 @@
 """De-identification of DICOM, FHIR and tables; its results are the only inputs of prediction."""
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from healthval.deid.audit.audit import Leak, audit
 from healthval.deid.dicom.batch import deidentify_files
@@ -13,8 +13,13 @@ from healthval.deid.policy import Option, PixelPolicy, Policy, RegionRule
 from healthval.deid.refuse import Reason, Refused
 from healthval.deid.secret import Secret, case_id, date_offset, normalise_patient_id, pseudonym, uid
 
+if TYPE_CHECKING:
+    from healthval.deid.fhir import deidentify_resource
+    from healthval.deid.tables import DeidentifiedCases, deidentify_cases, deidentify_table
+
 __all__ = [
     "Deidentified",
+    "DeidentifiedCases",
     "Explanation",
     "Flag",
     "Leak",
@@ -31,7 +36,10 @@ __all__ = [
     "case_id",
     "date_offset",
     "deidentify",
+    "deidentify_cases",
     "deidentify_files",
+    "deidentify_resource",
+    "deidentify_table",
     "explain",
     "normalise_patient_id",
     "pseudonym",

@@ -13,6 +13,8 @@ SOURCES = {
     for path in sorted((ROOT / folder).rglob("*.py"))
 }
 MOST_POSITIONAL = 4
+# Methods of `struct.Struct`, whose arguments the format names.
+STRUCT = {"pack", "pack_into"}
 
 
 def decorators(node):
@@ -59,7 +61,7 @@ def names_of_ours():
                 found[node.name] += 1
                 if variadic(node):
                     open_ended.add(node.name)
-    return set(found) - open_ended
+    return set(found) - open_ended - STRUCT
 
 
 OURS = names_of_ours()
