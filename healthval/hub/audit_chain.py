@@ -1,4 +1,4 @@
-"""The audit chain: each change is committed together with its entry, which hashes the one before."""
+"""Audit chain: each change is committed with an entry that contains the hash of the entry before."""
 
 import random
 import time

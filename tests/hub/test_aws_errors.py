@@ -1,4 +1,4 @@
-"""AWS out of reach, throttled or failing: a few errors of our own, and none of boto's words."""
+"""AWS unreachable, throttled or failing: the errors of the ports, without texts of boto."""
 
 import json
 import threading
@@ -36,8 +36,8 @@ def predict(model, instances):
 """
 
 
-def nobody(service: str):
-    """A client of a service that nobody listens for."""
+def unreachable(service: str):
+    """Client of a service at a port without a listener."""
     return boto3.client(
         service,
         region_name="us-east-1",
@@ -48,10 +48,10 @@ def nobody(service: str):
     )
 
 
-def test_stores_out_of_reach_say_so_and_name_no_key():
+def test_an_unreachable_store_is_reported_without_a_key():
     objects, index = (
-        S3Objects(nobody("s3"), "bucket"),
-        DynamoIndex(nobody("dynamodb"), "t", time.time),
+        S3Objects(unreachable("s3"), "bucket"),
+        DynamoIndex(unreachable("dynamodb"), "t", time.time),
     )
     for call in (
         lambda: objects.put_if_absent("a/x.json", b""),
@@ -73,7 +73,7 @@ def test_a_missing_table_is_no_conflict(aws):
         DynamoIndex(aws.dynamo, "none", time.time).commit([Write(partition="p", key="k", value={})])
 
 
-def test_an_endpoint_that_is_not_deployed_is_told(aws):
+def test_an_endpoint_that_is_not_deployed_is_reported(aws):
     host = SageMakerHost(aws.sagemaker, None)
     nowhere = hosted("never-deployed")
     assert host.status(nowhere) == "stopped"
@@ -110,11 +110,11 @@ def test_a_failure_of_the_model_is_distinct_from_a_busy_host(host, tmp_path):
     busy.join()
 
 
-def test_a_host_out_of_reach_may_be_asked_again():
+def test_an_unreachable_host_may_be_repeated():
     with pytest.raises(HostUnavailable):
-        ask(SageMakerHost(nobody("sagemaker"), nobody("sagemaker-runtime")), 0)
+        ask(SageMakerHost(unreachable("sagemaker"), unreachable("sagemaker-runtime")), 0)
     with pytest.raises(HostUnavailable):
-        SageMakerHost(nobody("sagemaker"), None).status(MODEL)
+        SageMakerHost(unreachable("sagemaker"), None).status(MODEL)
 
 
 def test_endpoint_names_fit_sagemaker_and_no_two_models_share_one():

@@ -1,7 +1,8 @@
-"""The client: keys that stay home, retries that help, errors that quote nothing."""
+"""The client: keys, repeated requests, and errors that quote no value."""
 
 import copy
 import json
+import os
 import pickle
 import stat
 
@@ -224,16 +225,23 @@ def test_https_and_loopback_are_origins(credential, url):
     Client(url, credential).close()
 
 
-def test_a_key_is_its_owners_alone_and_never_overwritten(tmp_path):
+def test_only_its_owner_can_read_a_key_and_it_is_never_overwritten(tmp_path):
     path = tmp_path / "deep" / "site.key"
     made = Credential.create(path)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    if os.name == "posix":
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert Credential.load(path).id == made.id
     assert b"PRIVATE" not in path.with_name("site.key.pub").read_bytes()
     before = path.read_bytes()
     with pytest.raises(UsageError, match="a key exists"):
         Credential.create(path)
     assert path.read_bytes() == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the system has no such permissions")
+def test_a_key_that_others_can_read_is_refused(tmp_path):
+    path = tmp_path / "site.key"
+    Credential.create(path)
     for mode, opens in ((0o600, True), (0o400, True), (0o640, False), (0o604, False)):
         path.chmod(mode)
         if opens:

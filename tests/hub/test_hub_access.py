@@ -1,4 +1,4 @@
-"""Access as a state machine: whatever operator and sites do, only the table's steps happen."""
+"""Access as a state machine: only the transitions of the table occur."""
 
 from types import SimpleNamespace
 

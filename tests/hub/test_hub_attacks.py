@@ -1,4 +1,4 @@
-"""What a forger, a replayer, a flooder and a careless client get: a refusal that quotes nothing."""
+"""Forged, replayed, oversized and malformed requests are refused without a quotation."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""A case that is images together with a row: checked, scored whole, and its files deleted."""
+"""Cases with images and a row: checked, scored together, files deleted afterwards."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""How long places and files are kept, and what S3 is made to sign."""
+"""Expiry of upload addresses and files; signatures of S3; bodies of unknown callers."""
 
 import asyncio
 import base64
@@ -38,7 +38,7 @@ def test_a_place_expires():
                 uploads.store(uploads.place(upload, terms, signature), data)
 
 
-def test_what_nobody_asked_about_is_swept_after_a_day():
+def test_unread_answers_and_uploads_are_deleted_after_a_day():
     clock = SimpleNamespace(now=0)
     objects, index = MemoryObjects(), MemoryIndex(lambda: clock.now)
     backend = Backend(objects, index, None, lambda: clock.now)
@@ -84,7 +84,7 @@ def test_a_client_that_would_sign_by_the_old_scheme_is_refused(aws):
         store.offer("uploads/site-aaaaaaaa/one.dcm", 1, "0" * 64, 300)
 
 
-def test_nobody_unknown_can_make_the_hub_read_a_body(tmp_path):
+def test_the_hub_reads_no_body_of_an_unknown_caller(tmp_path):
     operator, stranger = (Credential.create(tmp_path / name) for name in ("boss", "stranger"))
     index = MemoryIndex(time.time)
     backend = Backend(MemoryObjects(), index, None, time.time)

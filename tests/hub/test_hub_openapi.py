@@ -1,4 +1,4 @@
-"""The API's document is OpenAPI 3.1 and speaks of the wire shapes as they are."""
+"""The API's document is OpenAPI 3.1 with the wire shapes."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Batches against a host that is slow, busy, broken or lying; on the memory backend."""
+"""Batches with a slow, busy, failing or wrong model host, on the memory backend."""
 
 import json
 import re

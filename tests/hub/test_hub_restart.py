@@ -1,4 +1,4 @@
-"""kill -9 at any moment, two hubs on one folder: every submission is held once, nothing half."""
+"""Hubs killed at any moment, two hubs on one folder: every submission is stored exactly once."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Files: a signed place each, for these bytes only, handed to the model, gone once scored."""
+"""Uploads: a signed address for one file, which is scored and then deleted."""
 
 import hashlib
 import json
@@ -80,7 +80,7 @@ def test_the_same_file_uploaded_twice_is_two_files(kit, site):
     assert site.predict(request(kit, second)).predictions[0].reason == "none"
 
 
-def test_uploads_of_nobody_or_of_another_site_are_refused(kit, site, new_site, operator):
+def test_missing_uploads_and_those_of_another_site_are_refused(kit, site, new_site, operator):
     mine = site.upload(dicom(200), **SUBJECT)
     other = new_site()
     operator.decide_access(

@@ -1,4 +1,4 @@
-"""One suite for every object store and every index: the memory pair specifies, the rest obey."""
+"""One suite for every object store and index; the memory backend is the specification."""
 
 import threading
 from types import SimpleNamespace
