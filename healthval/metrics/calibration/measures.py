@@ -132,7 +132,7 @@ def calibration_of(
         intercept=intercept,
         slope=slope,
         joint_test=joint,
-        brier=_mean(squared, cases, sample),
+        brier=_mean(squared, cases, sample, within=(0.0, 1.0)),
         scaled_brier=_scaled_brier(squared, cases, sample),
         log_loss=_log_loss(cases, sample),
         ici_rcs5=flexible.ici,
@@ -175,7 +175,7 @@ def _is_alone(cases: Cases) -> bool:
     return cases.cluster is not None and not cases.cluster.any()
 
 
-def _mean(values: Floats, cases: Cases, sample: Sample) -> Estimate:
+def _mean(values: Floats, cases: Cases, sample: Sample, *, within: tuple[float, float]) -> Estimate:
     if cases.n < 2:
         return sample.not_estimable("fewer than two cases", "wald")
     if _is_alone(cases):
@@ -183,7 +183,7 @@ def _mean(values: Floats, cases: Cases, sample: Sample) -> Estimate:
     mean = float(values.mean())
     correction = cases.n / (cases.n - 1) if cases.cluster is None else 1.0
     se = math.sqrt(_total_variance(values - mean, cases) * correction) / cases.n
-    return sample.wald(mean, se, _with_cluster("wald", cases))
+    return sample.wald(mean, se, _with_cluster("wald", cases), within=within)
 
 
 def _with_cluster(method: str, cases: Cases) -> str:
@@ -203,7 +203,8 @@ def _scaled_brier(loss: Floats, cases: Cases, sample: Sample) -> Estimate:
     influence = np.where(cases.reference, slope * (1 - prevalence), -slope * prevalence)
     influence -= (loss - brier) / worst
     se = math.sqrt(_total_variance(influence, cases)) / cases.n
-    return sample.wald(1 - brier / worst, se, _with_cluster("delta", cases))
+    method = _with_cluster("delta", cases)
+    return sample.wald(1 - brier / worst, se, method, within=(-math.inf, 1.0))
 
 
 def _log_loss(cases: Cases, sample: Sample) -> Estimate:
@@ -216,7 +217,7 @@ def _log_loss(cases: Cases, sample: Sample) -> Estimate:
             "wald",
         )
     loss = np.log(likelihood, out=likelihood)
-    return _mean(np.negative(loss, out=loss), cases, sample)
+    return _mean(np.negative(loss, out=loss), cases, sample, within=(0.0, math.inf))
 
 
 def _spiegelhalter(cases: Cases, sample: Sample) -> Estimate:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from healthval.contracts.proportions import wilson
 from healthval.errors import MetricError, counted
 from healthval.metrics.estimate import Estimate, Sample
 from healthval.metrics.inputs import (
@@ -235,7 +236,8 @@ def froc(  # noqa: PLR0913  # three columns of candidates, two of cases
 
     Returns
     -------
-    tuple of (false alarms per case, Estimate of sensitivity), intervals by resampling cases
+    tuple of (false alarms per case, Estimate of sensitivity), intervals by resampling cases;
+    Wilson's, over the cases (or patients) with a lesion, where that has no width
 
     Raises
     ------
@@ -266,10 +268,21 @@ def froc(  # noqa: PLR0913  # three columns of candidates, two of cases
     reps = reps[np.isfinite(reps).all(axis=1)]
     sample = Sample(total.size, int(total.sum()))
     method = f"{'case' if cluster is None else 'patient'} bootstrap percentile"
+    units = int(np.unique(owner[total > 0]).size)  # cases or patients with a lesion
     return tuple(
-        (rate, percentile_estimate(sample, v, column, method))
+        (rate, _detection(sample, v, column, (units, method)))
         for rate, v, column in zip(rates.tolist(), value.tolist(), reps.T, strict=True)
     )
+
+
+def _detection(sample: Sample, value: float, replicates: Floats, how: tuple[int, str]) -> Estimate:
+    """Sensitivity with its bootstrap interval; Wilson's where that has no width."""
+    units, method = how
+    found = percentile_estimate(sample, value, replicates, method)
+    if found.lo is not None:
+        return found
+    bounds = wilson(value * units, units, sample.z)
+    return sample.with_bounds(value, bounds, None, f"wilson ({method.split()[0]}s)")
 
 
 def _read_candidates(
