@@ -67,8 +67,8 @@ class Item:
     version: int
     expires: int | None = None
 
-    def updated(self, value: Mapping[str, Any]) -> Write:
-        """Return the write that replaces the value of this version and keeps its expiry."""
+    def updated(self, value: Mapping[str, Any] | None) -> Write:
+        """Return the write that replaces or removes the value of this version; keeps its expiry."""
         return Write(
             partition=self.partition,
             key=self.key,

@@ -164,17 +164,18 @@ def submit(backend: Backend, policy: Policy, site: str, payload: bytes) -> Recei
 
     def plan() -> tuple[Receipt, list[Write]]:
         known = backend.index.get(f"receipts#{site}", sha256)
-        if known is not None:
-            return _receipt(site, sha256, known.value["supersedes"], repeated=True), []
         active = backend.index.get(_results(subject), site)
         before = active.value["sha256"] if active else None
+        if known is not None:
+            receipt = _receipt(site, sha256, known.value["supersedes"])
+            return receipt.model_copy(update={"active": before or sha256, "repeated": True}), []
         value = {"sha256": sha256, "supersedes": before, "received": backend.now}
         first = Write(partition=_results(subject), key=site, value=value)
         writes = [
             Write(partition=f"receipts#{site}", key=sha256, value={"supersedes": before}),
             active.updated(value) if active else first,
         ]
-        return _receipt(site, sha256, before, repeated=False), writes
+        return _receipt(site, sha256, before), writes
 
     return record(backend, plan, actor=site, action="result.submitted", subject=sha256)
 
@@ -243,8 +244,8 @@ def _check(payload: bytes, policy: Policy) -> Submission:
         raise Refusal(422, "The submission discloses too much", str(refused)) from None
 
 
-def _receipt(site: str, sha256: str, supersedes: str | None, *, repeated: bool) -> Receipt:
-    return Receipt(site=site, submission_sha256=sha256, supersedes=supersedes, repeated=repeated)
+def _receipt(site: str, sha256: str, supersedes: str | None) -> Receipt:
+    return Receipt(site=site, submission_sha256=sha256, active=sha256, supersedes=supersedes)
 
 
 def _entry(

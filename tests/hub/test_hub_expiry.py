@@ -28,6 +28,8 @@ def test_a_place_expires():
     sha256, upload = hashlib.sha256(data).hexdigest(), "upload-" + "0" * 32
     end = clock.now + TICKET_SECONDS
     terms = f"site-aaaaaaaa.{len(data)}.{sha256}.{end}"
+    entry = Write(partition="uploads", key=f"site-aaaaaaaa#{upload}", value={})
+    backend.index.commit([entry])
     signature = uploads._sign(upload, terms)
     for now, taken in ((end - 1, True), (end, False), (end + 1, False)):
         clock.now = now
@@ -38,6 +40,21 @@ def test_a_place_expires():
                 uploads.store(uploads.place(upload, terms, signature), data)
 
 
+def test_a_file_sent_again_after_scoring_is_not_stored():
+    backend = Backend(MemoryObjects(), MemoryIndex(lambda: 0), None, lambda: 0)
+    uploads, sha256 = Uploads(backend, b"secret"), hashlib.sha256(FILE).hexdigest()
+    upload = "upload-" + "0" * 32
+    terms = f"site-aaaaaaaa.{len(FILE)}.{sha256}.9"
+    place = uploads.place(upload, terms, uploads._sign(upload, terms))
+    backend.index.commit([Write(partition="uploads", key=place.entry, value={})])
+    uploads.store(place, FILE)
+    uploads.store(place, FILE)  # a repetition before scoring is no error
+    uploads.delete("site-aaaaaaaa", [upload])
+    with pytest.raises(Refusal, match="used before"):
+        uploads.store(place, FILE)
+    assert backend.objects.entries == {}
+
+
 def test_unread_answers_and_uploads_are_deleted_after_a_day():
     clock = SimpleNamespace(now=0)
     objects, index = MemoryObjects(), MemoryIndex(lambda: clock.now)
@@ -46,7 +63,12 @@ def test_unread_answers_and_uploads_are_deleted_after_a_day():
     upload, batch = "upload-" + "0" * 32, "prediction-" + "0" * 32
     index.commit(
         [
-            Write(partition=partition, key=f"site-aaaaaaaa#{name}", value={}, expires=KEEP_SECONDS)
+            Write(
+                partition=partition,
+                key=f"site-aaaaaaaa#{name}",
+                value={"status": "done"},
+                expires=KEEP_SECONDS,
+            )
             for partition, name in (("uploads", upload), ("predictions", batch))
         ]
     )

@@ -90,3 +90,13 @@ def test_a_broken_artefact_is_the_models_failure_and_leaves_no_folder(host, tmp_
     with pytest.raises(ModelFailed, match="neither a ZIP nor a tar file"):
         models.start(MODEL)
     assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_a_model_server_that_ends_during_each_call_is_the_models_failure(tmp_path, host):
+    models = host("return 1")
+    code = (tmp_path / "model" / "inference.py").read_text()
+    ending = code.replace("return [0.5]", "os._exit(7); return [0.5]")
+    (tmp_path / "model" / "inference.py").write_text(ending)
+    models._objects.entries[f"objects/{MODEL.artefact}.bin"] = pack(tmp_path / "model")
+    with pytest.raises(ModelFailed, match="ended before it answered"):
+        models.invoke(MODEL, BODY)

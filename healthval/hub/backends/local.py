@@ -64,11 +64,14 @@ class FolderObjects:
         self._path(key).unlink(missing_ok=True)
 
     def keys(self, prefix: str) -> list[str]:
-        """List keys by prefix."""
-        found = (path for path in self.folder.glob("*/**/*") if path.is_file())
+        """List keys by prefix; reads only the folders that the prefix names."""
+        top = self.folder / prefix.rpartition("/")[0]
+        found = (path for path in top.rglob("*") if path.is_file())
         names = (path.relative_to(self.folder).as_posix() for path in found)
         return sorted(
-            name for name in names if name.startswith(prefix) and not name.startswith(".")
+            name
+            for name in names
+            if "/" in name and name.startswith(prefix) and not name.startswith(".")
         )
 
     def address(self, key: str) -> str:

@@ -20,6 +20,7 @@ from healthval.hub.ports import HostedModel, HostStatus, HostUnavailable, ModelF
 WAIT_SECONDS = 25.0
 # The model server answers 504 after 60 s; that answer must arrive first.
 ANSWER_SECONDS = 70.0
+ATTEMPTS = 3
 
 
 class ProcessHost:
@@ -71,8 +72,11 @@ class ProcessHost:
             return "failed"
 
     def invoke(self, model: HostedModel, body: bytes) -> bytes:
-        """Send `body` to the child; start it again, once, if it has ended meanwhile."""
-        for _ in range(2):
+        """Send `body` to the child; start it again if it has ended meanwhile.
+
+        A child that ends during every attempt is the model's failure, not a reason to wait.
+        """
+        for _ in range(ATTEMPTS):
             with suppress(OSError, http.client.HTTPException):
                 status, answer = _post(self._port(model), body)
                 if status == 200:
@@ -80,7 +84,7 @@ class ProcessHost:
                 if status in {429, 503}:
                     raise HostUnavailable
                 raise ModelFailed(json.loads(answer)["error"])
-        raise HostUnavailable
+        raise ModelFailed("the model server ended before it answered")
 
     def close(self) -> None:
         """End all children."""
