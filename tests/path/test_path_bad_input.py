@@ -6,6 +6,7 @@ import sys
 import pandas as pd
 import pytest
 import yaml
+from demo_process import HANG_SECONDS
 
 from healthval.evaluation import Site
 from healthval.runner.execute import IDENTIFIABLE
@@ -39,7 +40,9 @@ def evaluate(stage, tmp_path):
             "-o",
             str(home),
         ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=HANG_SECONDS, check=False
+        )
         return done.returncode, done.stdout + done.stderr, home
 
     return run
@@ -141,6 +144,6 @@ def test_two_runs_at_once_in_one_folder_do_not_meet(stage, tmp_path):
         runs.append(
             subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         )
-    said = [run.communicate(timeout=180) for run in runs]
+    said = [run.communicate(timeout=HANG_SECONDS) for run in runs]
     assert [run.returncode for run in runs] == [0, 0], said
     assert not list(tmp_path.glob("kernel-*"))
