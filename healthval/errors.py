@@ -22,6 +22,7 @@
     ├── RunFailed (23)              a notebook stopped; its copy stays with the identifiable files
     ├── ReportError (24)            a report cannot be made
     ├── IntegrityError (25)         a signature or hash does not fit
+    │   └── UnknownSigner (27)      a signature is valid, and its key is not trusted
     └── HostingError (26)           the model server does not start or answer
 """
 
@@ -146,6 +147,12 @@ class IntegrityError(HealthvalError):
     """A signature or a hash does not fit what it is said to cover."""
 
     exit_code = 25
+
+
+class UnknownSigner(IntegrityError):
+    """A signature is valid, and its key is not trusted."""
+
+    exit_code = 27
 
 
 class HostingError(HealthvalError):

@@ -8,6 +8,7 @@ RO-Crate 1.3; Workflow Run RO-Crate, Process Run Crate profile 0.6.
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,15 +17,19 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from healthval import __version__
+from healthval.contracts.keys import fingerprint
 from healthval.errors import ReportError
 from healthval.files import write_durably
-from healthval.report.attestation import ATTESTATION, COVERED, sign
+from healthval.report.attestation import ATTESTATION, COVERED, jwk, sign
 from healthval.report.document import Report, Section
 from healthval.report.findings import Findings
 from healthval.report.markup import hashed, paragraphs, table
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+        Ed25519PrivateKey,
+        Ed25519PublicKey,
+    )
 
 CRATE = "ro-crate-metadata.json"
 _DESCRIPTOR: dict[str, Any] = {
@@ -64,17 +69,35 @@ def provenance(findings: Findings) -> Section:
         ),
     ]
     how = paragraphs(
-        f"Made with healthval {__version__}. The same releases, model card, plan and software give "
-        "this report again, byte for byte. The report contains no time: the time of signing is in "
-        "attestation.dsse.json, which contains the SHA-256 of report.html, report.pdf, metrics.json "
-        "and ro-crate-metadata.json, signed with the platform's Ed25519 key."
+        f"Made with healthval {__version__}. The same releases, model card, plan, software and signer's "
+        "key give this report again, byte for byte. The report contains no time: the time of signing "
+        "is in attestation.dsse.json."
     )
     check = Markup(
         "<p>To check a copy: <code>healthval verify report.html --key PLATFORM.pub</code>, with "
-        "the platform's public key, obtained through a different channel than the report.</p>"
+        "the platform's public key, obtained through a different channel than the report. A key "
+        "that came with the report proves nothing.</p>"
     )
     sheet = table("Inputs of this report", ["", "SHA-256"], rows, kind="words")
     return Section("provenance", "Provenance", (sheet, how, check))
+
+
+def with_signer(report: Report, key: "Ed25519PublicKey") -> Report:
+    """Return the report with the fingerprint of the key that will sign it, in provenance and numbers."""
+    mark = fingerprint(jwk(key))
+    signer = Markup(
+        "<p>Signed with the Ed25519 key that has this SHA-256 fingerprint: {}. "
+        "attestation.dsse.json contains the signature over the SHA-256 of each file. Anybody can "
+        "print a fingerprint: compare it with the one that the platform publishes.</p>"
+    ).format(hashed(mark))
+    sections = tuple(
+        replace(section, blocks=(*section.blocks, signer))
+        if section.id == "provenance"
+        else section
+        for section in report.sections
+    )
+    numbers = {**report.numbers, "signer": {"fingerprint": mark}}
+    return replace(report, sections=sections, numbers=numbers)
 
 
 def seal(
@@ -94,8 +117,12 @@ def seal(
     Raises
     ------
     ReportError
-        If the folder contains no written report or cannot be written.
+        If the folder contains no written report or cannot be written, or if the report names
+        another key as its signer's.
     """
+    named = report.numbers.get("signer")
+    if named is not None and named["fingerprint"] != fingerprint(jwk(key.public_key())):
+        raise ReportError("the report names another signer's key; sign it with that key")
     now = (now or datetime.now(UTC)).astimezone(UTC)
     folder = Path(folder)
     try:

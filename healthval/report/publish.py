@@ -1,17 +1,15 @@
-"""Report files: written to a folder, signed, stored at the hub, and verified against a key."""
+"""Report files: written to a folder, signed and stored at the hub."""
 
 import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from healthval.contracts.access import PublicKey, raw_public_key
-from healthval.contracts.base import read_wire
-from healthval.errors import IntegrityError, ReportError, UsageError
+from healthval.errors import IntegrityError, ReportError
 from healthval.files import write_durably
 from healthval.report.attestation import ATTESTATION, verify
 from healthval.report.document import Report
-from healthval.report.provenance import seal
+from healthval.report.provenance import seal, with_signer
 from healthval.report.render import render_html, render_pdf, why_no_pdf
 
 if TYPE_CHECKING:
@@ -65,7 +63,7 @@ def metrics_json(report: Report) -> bytes:
 def publish(
     report: Report, plan: "Plan", folder: Path, client: "Client", key: Path
 ) -> "ReportRecord":
-    """Write the report, sign it, store its files at the hub and index them.
+    """Write the report with its signer's fingerprint, sign it, store its files at the hub and index them.
 
     An attestation that already matches the same bytes is kept, so that a second publication changes
     no file.
@@ -77,8 +75,9 @@ def publish(
     """
     from healthval.credential import Credential
 
-    write(report, folder)
     private_key = Credential.load(key).private_key
+    report = with_signer(report, private_key.public_key())
+    write(report, folder)
     try:
         names = verify(folder, private_key.public_key())
     except IntegrityError:
@@ -92,25 +91,3 @@ def publish(
         if record.files[name] != hashlib.sha256(content).hexdigest():
             raise IntegrityError(f"the hub stored other bytes for {name}; publish again")
     return record
-
-
-def verify_report(place: Path, key: Path | None) -> list[str]:
-    """Verify a report with the platform's public key; return the names of the signed files.
-
-    Parameters
-    ----------
-    place : folder of the report, or any file of it
-    key : file with the platform's public key; by default the operator key of the demo, which is in
-        the folder of the report
-    """
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    folder = place if place.is_dir() else place.parent
-    public = key or folder / "operator" / "operator.key.pub"
-    try:
-        raw = raw_public_key(read_wire(PublicKey, public.read_bytes()))
-    except (OSError, ValueError):
-        raise UsageError(
-            "give the platform's public key: healthval verify REPORT --key operator.key.pub"
-        ) from None
-    return verify(place, Ed25519PublicKey.from_public_bytes(raw))

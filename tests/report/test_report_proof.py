@@ -74,7 +74,7 @@ def test_a_missing_file_is_named(folder, name):
 
 
 def test_another_key_does_not_do(folder):
-    with pytest.raises(IntegrityError, match="not signed by the given key"):
+    with pytest.raises(IntegrityError, match="not signed by a trusted key"):
         verify(folder, OTHER.public_key())
 
 
