@@ -2,9 +2,10 @@
 
 References
 ----------
-RO-Crate 1.3; Workflow Run RO-Crate, Process Run Crate profile 0.6.
+RO-Crate 1.1; Workflow Run RO-Crate, Process Run Crate profile 0.5.
 """
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping
@@ -36,19 +37,36 @@ _DESCRIPTOR: dict[str, Any] = {
     "@id": CRATE,
     "@type": "CreativeWork",
     "about": {"@id": "./"},
-    "conformsTo": {"@id": "https://w3id.org/ro/crate/1.3"},
+    "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"},
 }
 _PROFILE: dict[str, Any] = {
-    "@id": "https://w3id.org/ro/wfrun/process/0.6",
+    "@id": "https://w3id.org/ro/wfrun/process/0.5",
     "@type": "CreativeWork",
     "name": "Process Run Crate",
-    "version": "0.6",
+    "version": "0.5",
 }
+_CONTEXT = [
+    "https://w3id.org/ro/crate/1.1/context",
+    {"sha256": "https://w3id.org/ro/terms/workflow-run#sha256"},
+]
 _SOFTWARE: dict[str, Any] = {
-    "@id": "#healthval",
+    "@id": f"https://pypi.org/project/healthval/{__version__}/",
     "@type": "SoftwareApplication",
     "name": "healthval",
     "softwareVersion": __version__,
+    "url": {"@id": "https://pypi.org/project/healthval/"},
+}
+_OPERATOR: dict[str, Any] = {
+    "@id": "#operator",
+    "@type": "Organization",
+    "name": "Operator of the platform",
+    "description": "Pooled the sites' releases and signed the report",
+}
+_TERMS: dict[str, Any] = {
+    "@id": "#terms",
+    "@type": "CreativeWork",
+    "name": "Terms of the study",
+    "description": "Use as agreed between the platform, the sites and the developer",
 }
 _KINDS = {
     "metrics.json": ("Results as numbers", "application/json"),
@@ -130,7 +148,7 @@ def seal(
         contents = {name: path.read_bytes() for name, path in here.items() if path.exists()}
         if "report.html" not in contents or "metrics.json" not in contents:
             raise ReportError("the folder has no written report to seal; write the report first")
-        contents[CRATE] = crate(report, contents, now)
+        contents[CRATE] = crate(with_signer(report, key.public_key()), contents, now)
         digests = {name: _sha256(content) for name, content in contents.items()}
         envelope = sign(digests, key, about=_about(report), now=now)
         write_durably(folder / CRATE, contents[CRATE], mode=0o644)
@@ -158,12 +176,23 @@ def crate(report: Report, files: Mapping[str, bytes], published: datetime) -> by
         _root(report, files, published),
         _PROFILE,
         _SOFTWARE,
+        {**_OPERATOR, **_signer(report)},
+        _TERMS,
         *_inputs(report),
         _run(report, files, published),
         *(_file(name, content) for name, content in sorted(files.items())),
     ]
-    document = {"@context": "https://w3id.org/ro/crate/1.3/context", "@graph": graph}
+    document = {"@context": _CONTEXT, "@graph": graph}
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+
+
+def _signer(report: Report) -> dict[str, str]:
+    """Return the address of the signer's key by its digest (RFC 6920), as `verify` prints it in hex."""
+    named = report.numbers.get("signer")
+    if not named:
+        return {}
+    raw = bytes.fromhex(named["fingerprint"])
+    return {"url": f"ni:///sha-256;{base64.urlsafe_b64encode(raw).decode().rstrip('=')}"}
 
 
 def _root(report: Report, files: Mapping[str, bytes], published: datetime) -> dict[str, Any]:
@@ -171,9 +200,11 @@ def _root(report: Report, files: Mapping[str, bytes], published: datetime) -> di
         "@id": "./",
         "@type": "Dataset",
         "name": report.title,
-        "description": f"{report.subtitle} Aggregates only; no record of a patient.",
+        "description": f"{report.subtitle}. Aggregates that passed the disclosure gate of each site.",
         "datePublished": published.isoformat(timespec="seconds"),
-        "license": "As agreed between the platform, the sites and the developer",
+        "license": {"@id": _TERMS["@id"]},
+        "author": {"@id": _OPERATOR["@id"]},
+        "publisher": {"@id": _OPERATOR["@id"]},
         "conformsTo": {"@id": _PROFILE["@id"]},
         "hasPart": [{"@id": name} for name in sorted(files)],
         "mentions": {"@id": "#run"},
@@ -200,11 +231,13 @@ def _run(report: Report, files: Mapping[str, bytes], published: datetime) -> dic
         "@id": "#run",
         "@type": "CreateAction",
         "name": "Pool the released results and write the report",
-        "instrument": {"@id": "#healthval"},
+        "description": "Each release was checked on arrival; the report contains released numbers only.",
+        "agent": {"@id": _OPERATOR["@id"]},
+        "instrument": {"@id": _SOFTWARE["@id"]},
         "object": [{"@id": entity["@id"]} for entity in _inputs(report)],
         "result": [{"@id": name} for name in sorted(files)],
         "endTime": published.isoformat(timespec="seconds"),
-        "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
+        "actionStatus": "http://schema.org/CompletedActionStatus",
     }
 
 

@@ -1,6 +1,7 @@
 """Attestation and crate: signed files verify, and every other file is named in an error."""
 
 import base64
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -220,6 +221,23 @@ def test_the_crate_is_flat_linked_and_of_the_process_run_profile(folder):
     assert {r["@id"] for r in run["result"]} == {"metrics.json", "report.html", "report.pdf"}
     named = {x["@id"] for e in entities.values() for x in _references(e)}
     assert {n for n in named if not n.startswith("http")} <= set(entities)
+
+
+def test_the_crate_has_what_its_profile_recommends(folder):
+    graph = json.loads((folder / "ro-crate-metadata.json").read_bytes())["@graph"]
+    entities = {entity["@id"]: entity for entity in graph}
+    run, root = entities["#run"], entities["./"]
+    software = entities[run["instrument"]["@id"]]
+    assert software["@id"].startswith("https://")
+    assert {"url", "softwareVersion"} <= set(software)
+    agent = entities[run["agent"]["@id"]]
+    assert agent["@type"] == "Organization"
+    raw = hashlib.sha256(KEY.public_key().public_bytes_raw()).digest()
+    assert agent["url"] == "ni:///sha-256;" + base64.urlsafe_b64encode(raw).decode().rstrip("=")
+    assert run["description"]
+    assert run["actionStatus"] == "http://schema.org/CompletedActionStatus"
+    for role in ("license", "author", "publisher"):
+        assert entities[root[role]["@id"]]["name"]
 
 
 def test_a_label_with_blanks_is_a_uri_in_the_crate(released, study, card, plan):
