@@ -29,7 +29,14 @@ if TYPE_CHECKING:
     )
 
 ATTESTATION = "attestation.dsse.json"
-COVERED = ("metrics.json", "report.html", "report.pdf", "ro-crate-metadata.json")
+COVERED = (
+    "card.chai.xml",
+    "metrics.json",
+    "model-card.md",
+    "report.html",
+    "report.pdf",
+    "ro-crate-metadata.json",
+)
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:healthval:validation:v1"

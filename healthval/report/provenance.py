@@ -69,6 +69,8 @@ _TERMS: dict[str, Any] = {
     "description": "Use as agreed between the platform, the sites and the developer",
 }
 _KINDS = {
+    "card.chai.xml": ("CHAI Applied Model Card v0.2", "application/xml"),
+    "model-card.md": ("Model card with model-index metadata", "text/markdown"),
     "metrics.json": ("Results as numbers", "application/json"),
     "report.html": ("Validation report", "text/html"),
     "report.pdf": ("Validation report for print", "application/pdf"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from healthval.errors import IntegrityError, ReportError
 from healthval.files import write_durably
 from healthval.report.attestation import ATTESTATION, verify
+from healthval.report.cards import CHAI, MODEL_CARD, chai_card, model_card
 from healthval.report.document import Report
 from healthval.report.provenance import seal, with_signer
 from healthval.report.render import render_html, render_pdf, why_no_pdf
@@ -21,7 +22,7 @@ HTML, PDF, METRICS = "report.html", "report.pdf", "metrics.json"
 
 
 def write(report: Report, folder: Path) -> dict[str, str]:
-    """Write ``report.html``, ``metrics.json`` and, where Pango is installed, ``report.pdf``.
+    """Write page, numbers and model cards and, where Pango is installed, ``report.pdf``.
 
     All files are rendered before the first one is replaced. Without Pango an older PDF is deleted;
     `why_no_pdf` returns the remedy. Equal reports give equal bytes.
@@ -37,7 +38,12 @@ def write(report: Report, folder: Path) -> dict[str, str]:
         If the report cannot be rendered or the folder cannot be written.
     """
     html = render_html(report.notebook())
-    files = {HTML: html.encode(), METRICS: metrics_json(report)}
+    files = {
+        HTML: html.encode(),
+        METRICS: metrics_json(report),
+        CHAI: chai_card(report.numbers),
+        MODEL_CARD: model_card(report.numbers),
+    }
     if why_no_pdf() is None:
         files[PDF] = render_pdf(html)
     folder = Path(folder)
