@@ -10,22 +10,27 @@ from healthval.files import write_durably
 from healthval.report.attestation import ATTESTATION, verify
 from healthval.report.cards import CHAI, MODEL_CARD, chai_card, model_card
 from healthval.report.document import Report
+from healthval.report.pdf_signature import sign_pdf
 from healthval.report.provenance import seal, with_signer
 from healthval.report.render import render_html, render_pdf, why_no_pdf
 
 if TYPE_CHECKING:
     from healthval.client import Client
     from healthval.contracts.report import ReportRecord
-    from healthval.plan import Plan
 
 HTML, PDF, METRICS = "report.html", "report.pdf", "metrics.json"
 
 
-def write(report: Report, folder: Path) -> dict[str, str]:
+def write(report: Report, folder: Path, *, certificate: Path | None = None) -> dict[str, str]:
     """Write page, numbers and model cards and, where Pango is installed, ``report.pdf``.
 
     All files are rendered before the first one is replaced. Without Pango an older PDF is deleted;
-    `why_no_pdf` returns the remedy. Equal reports give equal bytes.
+    `why_no_pdf` returns the remedy. Equal reports give equal bytes, apart from the signature of the
+    PDF: a PDF that is signed already and otherwise equal is kept.
+
+    Parameters
+    ----------
+    certificate : file for the PDF's own signature, see `healthval.report.pdf_signature`
 
     Returns
     -------
@@ -47,6 +52,8 @@ def write(report: Report, folder: Path) -> dict[str, str]:
     if why_no_pdf() is None:
         files[PDF] = render_pdf(html)
     folder = Path(folder)
+    if certificate is not None and PDF in files:
+        files[PDF] = _signed(files[PDF], folder / PDF, certificate)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
@@ -60,6 +67,13 @@ def write(report: Report, folder: Path) -> dict[str, str]:
     return {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
 
 
+def _signed(pdf: bytes, written: Path, certificate: Path) -> bytes:
+    before = written.read_bytes() if written.is_file() else b""
+    if before.startswith(pdf) and len(before) > len(pdf):
+        return before
+    return sign_pdf(pdf, certificate)
+
+
 def metrics_json(report: Report) -> bytes:
     """Encode the report's numbers: sorted keys, two spaces, one newline at the end."""
     text = json.dumps(report.numbers, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
@@ -67,7 +81,12 @@ def metrics_json(report: Report) -> bytes:
 
 
 def publish(
-    report: Report, plan: "Plan", folder: Path, client: "Client", key: Path
+    report: Report,
+    folder: Path,
+    client: "Client",
+    *,
+    key: Path,
+    certificate: Path | None = None,
 ) -> "ReportRecord":
     """Write the report with its signer's fingerprint, sign it, store its files at the hub and index them.
 
@@ -83,16 +102,16 @@ def publish(
 
     private_key = Credential.load(key).private_key
     report = with_signer(report, private_key.public_key())
-    write(report, folder)
+    write(report, folder, certificate=certificate)
     try:
         names = verify(folder, private_key.public_key())
     except IntegrityError:
         seal(report, folder, private_key)
         names = verify(folder, private_key.public_key())
     files = {name: (folder / name).read_bytes() for name in (*names, ATTESTATION)}
-    record = client.publish_report(
-        **plan.subject, n_sites=report.numbers["study"]["k"], files=files
-    )
+    study = report.numbers["study"]
+    subject = {name: study[name] for name in ("model", "version", "plan_hash")}
+    record = client.publish_report(**subject, n_sites=study["k"], files=files)
     for name, content in files.items():
         if record.files[name] != hashlib.sha256(content).hexdigest():
             raise IntegrityError(f"the hub stored other bytes for {name}; publish again")
