@@ -267,6 +267,25 @@ def test_any_executed_notebook_is_rendered_without_inputs_warnings_and_scripts()
     assert not any(word in html for word in ("secret_input", "warns", "run()"))
 
 
+def test_the_exporter_of_jupyter_renders_the_same_page_and_refuses_the_same(report, tmp_path):
+    import tomllib
+    from pathlib import Path
+
+    from healthval.report.exporter import ReportExporter
+
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    named = project["entry-points"]["nbconvert.exporters"]["healthval"]
+    assert named == f"{ReportExporter.__module__}:{ReportExporter.__name__}"
+    chosen = replace(report, sections=(report.section("summary"), report.section("claim")))
+    path = tmp_path / "run.ipynb"
+    nbformat.write(chosen.notebook(), path)
+    page, resources = ReportExporter().from_filename(str(path))
+    assert page == render_html(chosen.notebook())
+    assert resources["output_extension"] == ".html"
+    with pytest.raises(ReportError, match="no alt text"):
+        ReportExporter().from_notebook_node(cell(shown({"image/png": "aGk="})))
+
+
 def test_a_figure_without_alt_text_is_refused():
     with pytest.raises(ReportError, match="cell 0: figure has no alt text"):
         render_html(cell(shown({"image/png": "aGk="})))

@@ -150,9 +150,8 @@ def relative_path(path: str) -> str:
         numbers = [_printed(step) for step in steps]
         joined = "".join(n if n[0] == "-" or not i else f" {n}" for i, n in enumerate(numbers))
         same = letter == last and letter not in "mz"
-        text += (
-            (joined if same and joined[:1] == "-" else f" {joined}") if same else letter + joined
-        )
+        gap = "" if joined.startswith("-") else " "
+        text += (gap if same else letter) + joined
         last = letter
     return text
 
