@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import httpx
 
-from healthval.client_transport import SignedTransport, checked_origin
+from healthval.client_transport import TIMEOUT, SignedTransport, checked_origin
 from healthval.contracts.access import (
     AccessDecision,
     AccessGrant,
@@ -22,6 +22,7 @@ from healthval.contracts.access import (
     VendorKey,
 )
 from healthval.contracts.base import Shape, Wire, canonical_json, read_wire
+from healthval.contracts.keys import WELL_KNOWN, HubKeys
 from healthval.contracts.model import ModelList, ModelRecord, ModelRegistration
 from healthval.contracts.prediction import (
     PredictionAnswer,
@@ -331,3 +332,31 @@ def _checked(data: bytes, sha256: str) -> bytes:
     if hashlib.sha256(data).hexdigest() != sha256:
         raise IntegrityError("the bytes from the hub do not match their listed hash")
     return data
+
+
+def published_keys(hub_url: str) -> HubKeys:
+    """Fetch the keys that a hub publishes, by TLS or on loopback; no credential is needed.
+
+    Raises
+    ------
+    UsageError
+        If the address is neither https nor loopback.
+    HubUnavailable
+        If the hub does not respond.
+    HubError
+        If the hub publishes no keys or a malformed list.
+    """
+    origin = checked_origin(hub_url)
+    try:
+        response = httpx.get(origin + WELL_KNOWN, timeout=TIMEOUT, trust_env=False)
+    except httpx.HTTPError:
+        raise HubUnavailable(f"no response from {origin}; check its address") from None
+    if response.status_code != httpx.codes.OK:
+        raise HubError(
+            f"{origin} publishes no keys (status {response.status_code}); ask its operator for "
+            "the public key and give it with --key"
+        )
+    try:
+        return read_wire(HubKeys, response.content)
+    except ValueError as misfit:
+        raise HubError(f"the list of keys at {origin} is malformed: {misfit}") from None

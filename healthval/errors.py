@@ -22,6 +22,7 @@
     ├── RunFailed (23)              a notebook failed; its copy is in the identifiable folder
     ├── ReportError (24)            a report cannot be made
     ├── IntegrityError (25)         a signature or hash does not match
+    │   └── UnknownSigner (27)      the signature is valid, and its key is not trusted
     └── HostingError (26)           the model server does not start or respond
 """
 
@@ -146,6 +147,12 @@ class IntegrityError(HealthvalError):
     """A signature or hash does not match the content that it covers."""
 
     exit_code = 25
+
+
+class UnknownSigner(IntegrityError):
+    """A signature is valid, and its key is not trusted."""
+
+    exit_code = 27
 
 
 class HostingError(HealthvalError):

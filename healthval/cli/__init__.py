@@ -15,7 +15,7 @@ from healthval.cli.cloud import cost
 from healthval.cli.deid import deid_command
 from healthval.cli.hub import HUB_PLATFORMS, hub
 from healthval.cli.ledger import ledger, release, submit_command
-from healthval.cli.report import verify
+from healthval.cli.report import trust, verify
 from healthval.cli.study import demo, doctor, init, params, run
 from healthval.errors import HealthvalError
 
@@ -45,6 +45,7 @@ _COMMANDS = (
     submit_command,
     ledger,
     verify,
+    trust,
     cost,
 )
 for _command in _COMMANDS:

@@ -38,9 +38,11 @@ def hub(data: Path, port: int) -> None:
     The first start creates the operator's key.
     """
     check_platform()
+    from healthval.contracts.keys import fingerprint
     from healthval.evaluation import open_credential
     from healthval.hub.__main__ import serve
 
     operator = open_credential(data / "operator.key")
     click.echo(f"operator key: {data / 'operator.key'} (private: keep it)", err=True)
+    click.echo(f"fingerprint: {fingerprint(operator.public_key)} (publish it)", err=True)
     serve(data, operator.public_key, port=port)

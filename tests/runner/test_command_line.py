@@ -68,7 +68,7 @@ def healthval(*words):
         (("run", "evalute"), 2, "provision, evaluate, report"),
         (("params", "nothing"), 2, "choose one of"),
         (("deid", "."), 2, "--out"),
-        (("verify", "."), 2, "public key"),
+        (("verify", "."), 25, "attestation.dsse.json is missing"),
         (("nonsense",), 2, "No such command"),
     ],
 )
