@@ -337,8 +337,8 @@ def partial_auroc(  # noqa: PLR0913  # the range may be given on either axis
     reference : bool or 0/1 array, shape (n_cases,)
     score : array, shape (n_cases,)
     fpr, tpr : (low, high) within 0 to 1; exactly one of them
-    corrected : McClish's scale, 1/2 for an uninformative and 1 for a perfect score; False for the
-        plain area
+    corrected : McClish's scale, 1/2 for an uninformative and 1 for a perfect score, not estimable
+        below 1/2; False for the plain area
     cluster : patient of each case
 
     Raises
@@ -369,9 +369,12 @@ def partial_auroc(  # noqa: PLR0913  # the range may be given on either axis
         return _mcclish(plain, bounds, horizontal) if corrected else plain
 
     value = area(table.cum_pos, table.cum_neg)
-    reps = np.array([area(*counts) for counts in resampled_tables(cases, Bootstrap())])
     sample = Sample(cases.n, cases.n_events)
     method = "bootstrap percentile" + (" (mcclish)" if corrected else "")
+    if corrected and value < 0.5:
+        below = "the area is below chance, where McClish's correction has no meaning"
+        return sample.not_estimable(f"{below}; pass corrected=False", method)
+    reps = np.array([area(*counts) for counts in resampled_tables(cases, Bootstrap())])
     reason = _reason_without_interval(cases, reps)
     if reason is not None:
         return sample.without_interval(value, method, reason=reason)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError, counted
 from healthval.metrics.calibration.curves import Curve, FlexibleCalibration, flexible_calibration
-from healthval.metrics.estimate import Estimate, Sample
+from healthval.metrics.estimate import NOISE, Estimate, Sample
 from healthval.metrics.inputs import (
     Cases,
     Floats,
@@ -27,6 +27,7 @@ from healthval.metrics.logistic import (
     bin_scores,
     binned_fit,
     deviance_of,
+    dot,
     fit_logistic,
     logit,
     robust_covariance,
@@ -147,23 +148,32 @@ def calibration_of(
 
 
 def observed_to_expected(cases: Cases, *, level: float = 0.95) -> Estimate:
-    """Observed events divided by expected events, interval on the log scale."""
+    """Observed events divided by expected events, interval on the log scale.
+
+    The variance is Debray's, (1 - O/n) / O; with clusters times the design effect.
+    """
     sample = Sample(cases.n, cases.n_events, level)
     expected = float(cases.score.sum())
     if cases.n_events == 0 or expected == 0:
         return sample.not_estimable("no event observed or none expected", "log")
     ratio = cases.n_events / expected
-    if cases.cluster is None:
-        se_log = math.sqrt((1 - cases.n_events / cases.n) / cases.n_events)
-        if se_log == 0:
-            return sample.without_interval(
-                ratio, "log", reason="every case has the event: no interval"
-            )
-        return sample.log(ratio, se_log, "log")
+    method = _with_cluster("log", cases)
     if _is_alone(cases):
-        return sample.not_estimable("a single patient", "log (cluster-robust)")
-    influence = (cases.reference - ratio * cases.score) / cases.n_events
-    return sample.log(ratio, math.sqrt(_total_variance(influence, cases)), "log (cluster-robust)")
+        return sample.not_estimable("a single patient", method)
+    variance = (1 - cases.n_events / cases.n) / cases.n_events * _design_effect(cases, ratio)
+    if variance == 0:
+        reason = "every case has the event: no interval"
+        if cases.n_events < cases.n:
+            reason = "all patients have the same ratio: no interval"
+        return sample.without_interval(ratio, method, reason=reason)
+    return sample.log(ratio, math.sqrt(variance), method)
+
+
+def _design_effect(cases: Cases, ratio: float) -> float:
+    """Variance of events minus expected events with patients as units, over that with cases."""
+    deviation = cases.reference - ratio * cases.score
+    between, within = _total_variance(deviation, cases), dot(deviation, deviation)
+    return between / within if between > NOISE * within else 0.0
 
 
 def _total_variance(influence: Floats, cases: Cases) -> float:
