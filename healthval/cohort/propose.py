@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from healthval.cohort.columns import as_text
+from healthval.cohort.text import as_text
 from healthval.contracts.table import FhirInputs, TableSchema, label_token
 from healthval.errors import CohortError, counted
 

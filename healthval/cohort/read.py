@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from healthval.cohort.cohort import Cohort
-from healthval.cohort.columns import as_text
 from healthval.cohort.eligibility import select_cases
 from healthval.cohort.fhir.resources import read_resources, refuse_conflicts
 from healthval.cohort.fhir.views import run_views
 from healthval.cohort.linkage import join_frames, link_rows
-from healthval.cohort.tables import as_cohort, check_frame, read_source
+from healthval.cohort.tables import as_cohort, check_and_count, read_source
+from healthval.cohort.text import as_text
 from healthval.contracts.table import Eligibility, FhirInputs, IdColumn, Link, TableSchema
 from healthval.errors import CohortError, counted
 
@@ -101,7 +101,8 @@ def _linked(
         raise CohortError(f"view '{view}' has no row that names a patient; check its 'where'")
     columns = {c: schema.columns[c] for c in frame.columns if c in schema.columns}
     ours = schema.model_copy(update={"columns": columns | {k: IdColumn(kind="id") for k in keys}})
-    return link_rows(cohort, check_frame(known, ours), ours, link, step=f"with_{view}")
+    rows, counts = check_and_count(known, ours)
+    return link_rows(cohort.with_counts(counts), rows, ours, link, step=f"with_{view}")
 
 
 def _joined(table: pd.DataFrame, flat: pd.DataFrame, on: str, schema: TableSchema) -> Cohort:
@@ -109,16 +110,18 @@ def _joined(table: pd.DataFrame, flat: pd.DataFrame, on: str, schema: TableSchem
     _check_join(table, flat, on)
     rows = table.reset_index(drop=True)
     key = as_text(rows[on])
-    found = key.isin(set(flat[on].dropna()))
+    named = as_text(flat[on])
+    found = key.notna() & key.isin(set(named.dropna()))
     if not found.any():
         raise CohortError(
             f"none of {counted(len(table), 'row')} of the table is found among the resources; "
             f"check '{on}'"
         )
-    wide = rows.assign(**{on: key}).merge(flat, on=on, how="left", sort=False)
-    cohort = as_cohort(wide[found.to_numpy()].reset_index(drop=True), schema)
-    flow = (("rows_read", len(table)), ("with_resources", len(cohort)))
-    return replace(cohort, flow=flow)
+    known = flat.assign(**{on: named})[named.notna()]
+    wide = rows.assign(**{on: key})[found].merge(known, on=on, how="left", sort=False)
+    cohort = as_cohort(wide, schema)
+    steps = (("rows_read", len(table)), ("with_resources", len(cohort)))
+    return replace(cohort, steps=steps)
 
 
 def _check_join(table: pd.DataFrame, flat: pd.DataFrame, on: str) -> None:
