@@ -18,7 +18,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from healthval.cohort.fhir.resources import check_r4
+from healthval.cohort.fhir.r4 import check_r4
 from healthval.errors import CohortError, UsageError
 
 # At INFO these libraries log addresses, and the address of a search can name a patient.
