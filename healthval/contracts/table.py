@@ -4,12 +4,24 @@ from datetime import date
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from healthval.contracts.base import Column, Wire
 
 SourceColumn = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f<>]{1,128}$")]
-Finite = Annotated[float, Field(strict=True)]
+
+
+def _not_text(value: object) -> object:
+    if isinstance(value, (str, bool)):
+        raise ValueError(  # noqa: TRY004 (pydantic reports only a ValueError)
+            "a number is needed, and YAML 1.2 has a text or truth value here; write it like 60 or 0.5"
+        )
+    return value
+
+
+NotText = BeforeValidator(_not_text)
+Finite = Annotated[float, NotText, Field(strict=True)]
+Days = Annotated[int, NotText, Field(ge=0, le=36_525)]
 Unit = Annotated[str, Field(pattern=r"^[A-Za-z0-9%/.*^ ()\[\]{}_'°²³µμ-]{0,32}$")]
 
 
@@ -267,8 +279,8 @@ class Within(Declared):
     """A window around a date of the same case, in whole days."""
 
     of: SourceColumn
-    days_before: Annotated[int, Field(ge=0, le=36_525)] = 0
-    days_after: Annotated[int, Field(ge=0, le=36_525)] = 0
+    days_before: Days = 0
+    days_after: Days = 0
 
 
 class Eligibility(Declared):
@@ -306,8 +318,8 @@ class Link(Declared):
     on: Annotated[dict[SourceColumn, SourceColumn], Field(min_length=1, max_length=4)]
     anchor: SourceColumn | None = None
     date: SourceColumn | None = None
-    days_before: Annotated[int, Field(ge=0, le=36_525)] = 0
-    days_after: Annotated[int, Field(ge=0, le=36_525)] = 0
+    days_before: Days = 0
+    days_after: Days = 0
     choose: Literal["only", "nearest", "first", "last"] = "only"
     required: bool = True
 

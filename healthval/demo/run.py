@@ -15,7 +15,8 @@ from healthval.demo.embedded_hub import embedded_hub, locked
 from healthval.demo.scenes import Scene, scene
 from healthval.errors import HealthvalError
 from healthval.evaluation import open_credential
-from healthval.plan import Plan, load_plan
+from healthval.plan import Plan
+from healthval.plan_file import load_plan
 from healthval.runner.execute import run
 from healthval.runner.parameters import EvaluateParameters, ProvisionParameters, ReportParameters
 

@@ -20,7 +20,8 @@ from healthval.demo import inputs as demo_inputs
 from healthval.demo import synthetic
 from healthval.errors import UsageError
 from healthval.evaluation import Sources, cohort_of
-from healthval.plan import Plan, load_plan
+from healthval.plan import Plan
+from healthval.plan_file import load_plan
 from healthval.runner.execute import shared
 
 N_TRAINING, TRAINING_SEED, TRAINING_PREVALENCE = 300, 99, 0.4
