@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
+from healthval.deid.fhir_address import area
 from healthval.deid.fhir_ages import OLDEST_AGE, cap_values, capped, is_age, is_birth, limit_of
 from healthval.deid.fhir_codes import STATUSES, clean_unit, may_leave, version_may_leave
-from healthval.deid.fhir_elements import REFERENCED, RESOURCES, STATES, Elements
+from healthval.deid.fhir_elements import REFERENCED, RESOURCES, Elements
+from healthval.deid.fhir_numbers import may_be_a_record_number, whole_number
 from healthval.deid.policy import Policy
 from healthval.deid.secret import Secret, date_offset, pseudonym, pseudonym_uuid, uid
-from healthval.deid.tables import RESTRICTED_ZIP3
 from healthval.errors import DeidentificationError, counted
 
 _DEEPEST = 100  # levels of nesting; a Questionnaire with ten nested groups has about thirty
@@ -27,8 +28,6 @@ _DATE = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)(T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d))?)?)?"
 )
 _REFERENCE = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+)/([A-Za-z0-9.-]{1,64})(?:/_history/[^/]+)?")
-_LONG = 10**5  # a whole number with more digits may be a record or telephone number
-_LONG_WITH_UNIT = 10**8
 
 
 def deidentify_resource(
@@ -225,7 +224,7 @@ class _Resource:
         if isinstance(number, bool) or not isinstance(number, (int, float)):
             return None
         unit = clean_unit(value.get("code")) or clean_unit(value.get("unit"))
-        if _may_be_a_record_number(number, has_unit=unit not in (None, "1")):
+        if may_be_a_record_number(number, has_unit=unit not in (None, "1")):
             return None
         kept: dict[str, Any] = {"value": number}
         if value.get("comparator") in ("<", "<=", ">=", ">"):
@@ -301,20 +300,8 @@ class _Resource:
         return {"coding": clean} if clean else {}
 
     def address(self, value: Any) -> dict[str, str]:
-        """Return state and ZIP3 in the United States, only the country elsewhere."""
-        given = value if isinstance(value, dict) else {}
-        country, state = given.get("country"), given.get("state")
-        kept: dict[str, str] = {}
-        if isinstance(country, str) and re.fullmatch(r"[A-Z]{2,3}", country):
-            kept["country"] = country
-        if country not in (None, "US", "USA", "United States", "United States of America"):
-            return kept
-        if state in STATES or state in STATES.values():
-            kept["state"] = str(state)
-        code = given.get("postalCode")
-        if isinstance(code, str) and re.fullmatch(r"\d{5}(-?\d{4})?", code.strip()):
-            zip3 = code.strip()[:3]
-            kept["postalCode"] = "000" if zip3 in RESTRICTED_ZIP3 else zip3
+        kept = area(value)
+        if "postalCode" in kept:
             self.marks.add("ABSTRED")
         return kept
 
@@ -339,26 +326,13 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _integer(value: Any) -> int | None:
-    if type(value) is not int or _may_be_a_record_number(value, has_unit=False):
-        return None
-    return value
-
-
-def _may_be_a_record_number(number: float, *, has_unit: bool) -> bool:
-    """Whether a long whole number may name a person; with a unit, round ones are measurements."""
-    if number % 1 or abs(number) < (_LONG_WITH_UNIT if has_unit else _LONG):
-        return False
-    return not has_unit or number % 1000 != 0
-
-
 def _matching(pattern: re.Pattern[str]) -> Callable[[_Resource, Any], str | None]:
     return lambda _, value: value if isinstance(value, str) and pattern.fullmatch(value) else None
 
 
 _RULES: dict[str, Callable[[_Resource, Any], Any]] = {
     "boolean": lambda _, value: value if isinstance(value, bool) else None,
-    "integer": lambda _, value: _integer(value),
+    "integer": lambda _, value: whole_number(value),
     "code": lambda _, value: value if isinstance(value, str) and value in STATUSES else None,
     "gender": _matching(re.compile("male|female|other|unknown")),
     "birth": _Resource.date,
