@@ -7,21 +7,17 @@ and a rare level may identify a person.
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from healthval.cohort.columns import as_text
-from healthval.contracts.table import FhirInputs, TableSchema, label_token
+from healthval.cohort.propose.proposal import MIN_SHARED, Proposal
+from healthval.cohort.text import as_text
+from healthval.contracts.table import TableSchema, label_token
 from healthval.errors import CohortError, counted
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MIN_SHARED = 5
 MAX_LEVELS = 12
-MAX_VIEWS = 20
 _POSITIVE = frozenset("1 yes y positive pos malignant present case abnormal disease dead".split())  # noqa: SIM905
 _NEGATIVE = frozenset("0 no n negative neg benign absent control normal healthy alive".split())  # noqa: SIM905
 _LABEL = re.compile(
@@ -39,29 +35,6 @@ _AGE = re.compile(r"(^|_)age($|_)")
 _ZIP = re.compile(r"zip|postal|postcode")
 _LEVEL = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}")
 _INPUT = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}")
-
-_VIEW_QUESTIONS = (
-    "Which resource, or which table beside the resources, holds the reference standard?",
-    "Does the last measurement of several count, or the one nearest to a date ('anchor')?",
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Proposal:
-    """Proposed parts of a plan, and `questions` that only the user can answer."""
-
-    table: TableSchema
-    inputs: tuple[str, ...]
-    subgroups: tuple[str, ...]
-    questions: tuple[str, ...]
-    fhir: FhirInputs | None = None
-
-    def to_plan(self) -> dict[str, Any]:
-        """Return the proposed part of a plan, ready for YAML."""
-        plan: dict[str, Any] = {"table": self.table.model_dump(mode="json", exclude_defaults=True)}
-        if self.fhir is not None:
-            plan["fhir"] = self.fhir.model_dump(mode="json", exclude_defaults=True)
-        return plan | {"inputs": list(self.inputs), "subgroups": list(self.subgroups)}
 
 
 def propose_table(frame: pd.DataFrame) -> Proposal:
@@ -189,92 +162,3 @@ def _keep_one_cluster(kinds: dict[str, dict[str, Any]]) -> None:
     clusters.sort(key=lambda name: not _PATIENT.search(name.lower()))
     for name in clusters[1:]:
         kinds[name] = {"kind": "drop"}
-
-
-def propose_views(resources: Iterable[Mapping[str, Any]]) -> Proposal:
-    """Propose views over FHIR resources: the patient, and the commonest coded measurements.
-
-    The proposal contains codes of the resources, never their texts.
-
-    Raises
-    ------
-    CohortError
-        If the resources contain no Patient.
-    """
-    common = _common_codes(resources)
-    names = [_name(*code) for code in common]
-    measurements = {
-        name: _measurement_view(*code) for name, code in zip(names, common, strict=True)
-    }
-    fhir = {
-        "on": "patient",
-        "views": {"patients": _patient_view()} | measurements,
-        "links": {name: _last(name) for name in names},
-    }
-    columns: dict[str, Any] = {
-        "patient": {"kind": "id"},
-        "sex": {"kind": "category", "levels": ["female", "male", "other", "unknown"]},
-        "birth_date": {"kind": "date"},
-    }
-    for name in names:
-        columns |= {name: {"kind": "number"}, f"{name}_at": {"kind": "date"}}
-    return Proposal(
-        table=TableSchema.model_validate({"columns": columns}),
-        inputs=("sex", *names),
-        subgroups=("sex",),
-        questions=_VIEW_QUESTIONS,
-        fhir=FhirInputs.model_validate(fhir),
-    )
-
-
-def _common_codes(resources: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    n_patients = 0
-    codes: Counter[tuple[str, str]] = Counter()
-    for resource in resources:
-        n_patients += resource.get("resourceType") == "Patient"
-        if resource.get("resourceType") == "Observation" and "valueQuantity" in resource:
-            codes.update(_codes(resource))
-    if not n_patients:
-        raise CohortError("the resources contain no Patient; export Patient as well")
-    return [code for code, n in codes.most_common(MAX_VIEWS) if n >= MIN_SHARED]
-
-
-def _last(name: str) -> dict[str, Any]:
-    return {"on": {"patient": "patient"}, "date": f"{name}_at", "choose": "last", "required": False}
-
-
-def _codes(resource: Mapping[str, Any]) -> set[tuple[str, str]]:
-    code = resource.get("code")
-    codings = code.get("coding") if isinstance(code, dict) else None
-    return {
-        ("loinc" if "loinc.org" in str(c.get("system")) else "code", str(c["code"]))
-        for c in codings or []
-        if isinstance(c, dict) and re.fullmatch(r"[A-Za-z0-9-]{1,20}", str(c.get("code", "")))
-    }
-
-
-def _name(system: str, code: str) -> str:
-    return f"{system}_{code.replace('-', '_')}"
-
-
-def _patient_view() -> dict[str, Any]:
-    column = [
-        {"name": "patient", "path": "getResourceKey()", "type": "string"},
-        {"name": "sex", "path": "gender", "type": "code"},
-        {"name": "birth_date", "path": "birthDate", "type": "date"},
-    ]
-    return {"resource": "Patient", "status": "draft", "select": [{"column": column}]}
-
-
-def _measurement_view(system: str, code: str) -> dict[str, Any]:
-    column = [
-        {"name": "patient", "path": "subject.getReferenceKey(Patient)", "type": "string"},
-        {"name": _name(system, code), "path": "value.ofType(Quantity).value", "type": "decimal"},
-        {"name": f"{_name(system, code)}_at", "path": "effective.ofType(dateTime)"},
-    ]
-    return {
-        "resource": "Observation",
-        "status": "draft",
-        "select": [{"column": column}],
-        "where": [{"path": f"code.coding.where(code = '{code}').exists()"}],
-    }
