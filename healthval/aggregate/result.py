@@ -118,7 +118,7 @@ class PooledCounts:
 
     `totals` are bounds of (tp, fp, fn, tn) over all sites, suppressed cells included. Sensitivity
     takes every site that released tp and fn, specificity every site with fp and tn; their `k` says
-    how many. Small cells are often few errors, so leaving their sites out makes a rate look worse.
+    how many. Whether the rates of all sites are higher or lower is unknown.
     """
 
     tp: int

@@ -19,12 +19,25 @@ def disclosure(findings: Findings) -> Section:
         rows,
         kind="words",
     )
-    intro = paragraphs(
-        "No record of a patient left a hospital. Each site's gate checked the aggregates below "
-        "against its policy and attacked them before they were released. This report is made from "
-        "the released numbers only."
+    blocks = (paragraphs(what_left(findings), _GATE), sheet, _attacks(findings))
+    return Section("disclosure", "Disclosure control", blocks)
+
+
+_GATE = (
+    "Each site's gate checked the aggregates of this report against its policy and attacked them "
+    "before they were released. This report is made from the released aggregates only."
+)
+
+
+def what_left(findings: Findings) -> str:
+    """Name both kinds of data that left the hospitals, with the counts that are known."""
+    n, k = findings.study.n, findings.study.k
+    cases = f"at least {counted(n.lower, 'case')}" if n.lower else "cases"
+    return (
+        f"Two kinds of data left the {counted(k, 'hospital')}: de-identified inputs of {cases}, "
+        "which were sent to the hosted model to be scored, and aggregates. The egress ledger of "
+        "each hospital lists every transfer with its time, size and number of cases."
     )
-    return Section("disclosure", "Disclosure control", (intro, sheet, _attacks(findings)))
 
 
 def _policy_row(findings: Findings, site: SiteSummary) -> list[object]:

@@ -173,8 +173,7 @@ def _of_size(findings: Findings) -> list[str]:
             left_out = f"{len(at.counts.excluded)} of {counted(study.k, 'site')}"
             found.append(
                 f"Counts at threshold {at.threshold:g} leave out {left_out} "
-                "because of small cells. Small cells are often counts of errors, so the rates may "
-                "look worse than they are."
+                "because of small cells. The rates of all sites may be higher or lower."
             )
     return found
 

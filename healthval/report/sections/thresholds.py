@@ -109,8 +109,8 @@ def _rates(at: ThresholdPool, name: str) -> Markup:
         rows.append([label, rate(together, NO_COUNTS), together.k, over_sites])
     note = (
         "All cases together: Wilson intervals, from the sites that released the two counts of the "
-        "rate. Small cells are often counts of errors, so that a rate without their sites may look "
-        "worse than it is. Mean over sites: bivariate random effects."
+        "rate. With the other sites a rate may be higher or lower. Mean over sites: bivariate "
+        "random effects."
     )
     if at.bivariate is None and at.bivariate_reason:
         note += f" The bivariate model was not fitted: {at.bivariate_reason}."
