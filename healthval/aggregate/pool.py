@@ -11,6 +11,7 @@ from healthval.aggregate.effects import (
     count,
     pool_measure,
 )
+from healthval.aggregate.flow import flow_totals
 from healthval.aggregate.result import (
     Estimands,
     NewSite,
@@ -23,7 +24,6 @@ from healthval.aggregate.selection import Sites, check_one_study, notes
 from healthval.aggregate.sums import (
     display,
     exact_calibration,
-    flow_totals,
     study_totals,
     table_one_totals,
     within_site,

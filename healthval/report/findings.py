@@ -3,12 +3,21 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from healthval.aggregate.result import PooledMeasure, Rate, StudyResult, ThresholdPool, Total
+from healthval.aggregate.result import (
+    PooledMeasure,
+    Rate,
+    StudyResult,
+    SubgroupPool,
+    TableOneTotal,
+    ThresholdPool,
+    Total,
+)
 from healthval.contracts.base import digest
 from healthval.contracts.model import ModelCard
 from healthval.contracts.submission import ReleasedEstimate, Submission
 from healthval.errors import ReportError, counted
 from healthval.report.criteria import PlanFacts
+from healthval.report.levels import place
 from healthval.report.markup import WITHHELD, Shown, count
 
 POOLED = "random-effects mean over sites"
@@ -29,6 +38,18 @@ class Findings:
     def floor(self, site: str) -> int:
         """Return the minimum cell of the site's policy."""
         return self.released[site].certificate.minimum_cell
+
+    def subgroups(self) -> list[SubgroupPool]:
+        """Return the subgroups in the plan's order; withheld levels are last."""
+        groups = self.study.subgroups
+        key = place(self.plan.levels, [(g.variable, g.level) for g in groups])
+        return sorted(groups, key=lambda group: key(group.variable, group.level))
+
+    def table_one(self) -> list[TableOneTotal]:
+        """Return the rows of table 1 in the plan's order; withheld levels are last."""
+        rows = self.study.table_one
+        key = place(self.plan.levels, [(row.variable, row.level) for row in rows])
+        return sorted(rows, key=lambda row: key(row.variable, row.level))
 
     def result(self, measure: str, threshold: float | None = None) -> tuple[Shown, str]:
         """Return the headline result of a measure and the basis of that result."""

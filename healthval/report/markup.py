@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 from markupsafe import Markup, escape
@@ -25,6 +26,27 @@ def number(value: float | None, digits: int = 3) -> str:
     if float(text) == 0:
         text = text.lstrip("-")
     return text.replace("-", "−")
+
+
+def exact(value: float) -> str:
+    """Format a number with the digits it has, without an exponent.
+
+    >>> exact(0.995), exact(-0.0625), exact(1.0), exact(0.00001)
+    ('0.995', '−0.0625', '1', '0.00001')
+    """
+    text = f"{Decimal(repr(float(value))):f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return (text if float(text) else "0").replace("-", "−")
+
+
+def decimals(value: float) -> int:
+    """Count the decimals of a number.
+
+    >>> decimals(0.76), decimals(12.0)
+    (2, 0)
+    """
+    return len(exact(value).partition(".")[2])
 
 
 def interval(value: float | None, lo: float | None, hi: float | None, digits: int = 3) -> str:

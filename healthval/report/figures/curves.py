@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from healthval.report.figures.forest import shortened
 from healthval.report.figures.style import BLUE, COLOURS, GREY, INK, LINES, PALE, VERMILION, board
-from healthval.report.markup import Shown
+from healthval.report.markup import Shown, exact
 
 FEW_POINTS = 3  # a curve with at most this many points has a marker at each point
 CALIBRATION_BANDS, DECISION_BANDS = 4, 3  # more curves are drawn without their bands
@@ -199,7 +199,7 @@ def _cross(axes: Any, point: OperatingPoint) -> None:
     if sens.value is None or spec.value is None:
         return
     x, y = 1 - spec.value, sens.value
-    label = f"Threshold {point.threshold:g}"
+    label = f"Threshold {exact(point.threshold)}"
     axes.plot([x], [y], "o", ms=5, color=VERMILION, zorder=5, label=label)
     if None not in (sens.lo, sens.hi):
         axes.plot([x, x], [sens.lo, sens.hi], color=VERMILION, lw=1.2, zorder=4)

@@ -9,7 +9,7 @@ from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.curves import Curve, OperatingPoint, Point, roc_plot
 from healthval.report.figures.forest import AUROC, site_forest
 from healthval.report.findings import Findings, estimate, rate
-from healthval.report.markup import number, paragraphs, table
+from healthval.report.markup import exact, number, paragraphs, table
 
 RARE = 0.1  # prevalence below which average precision is shown beside the ROC curve
 LOOSE = 0.05  # a pooled ROC curve with wider bounds, to either side, is not drawn
@@ -94,7 +94,7 @@ def _roc_alt(findings: Findings, at: Sequence[OperatingPoint]) -> str:
     if shown.value is not None:
         alt += f", AUROC {shown.text()}, {basis}"
     alt += "".join(
-        f"; at threshold {p.threshold:g} sensitivity {p.sensitivity.text(2)}, "
+        f"; at threshold {exact(p.threshold)} sensitivity {p.sensitivity.text(2)}, "
         f"specificity {p.specificity.text(2)}"
         for p in at
     )

@@ -6,7 +6,17 @@ from healthval.errors import counted
 from healthval.report.criteria import PlanFacts, Verdict, judge
 from healthval.report.document import Section
 from healthval.report.findings import Findings, total
-from healthval.report.markup import box, bullets, facts, number, paragraphs, table, tiles, unbroken
+from healthval.report.markup import (
+    box,
+    bullets,
+    exact,
+    facts,
+    number,
+    paragraphs,
+    table,
+    tiles,
+    unbroken,
+)
 
 FEW_EVENTS = 100  # Collins, Ogundimu & Altman 2016, Stat Med 35:214: fewer give imprecise results
 FEW_SITES = 5  # fewer give no prediction interval
@@ -74,7 +84,13 @@ def _verdict_table(found: tuple[Verdict, ...], plan: PlanFacts) -> Markup:
         text = "The plan names no acceptance criteria, so the results are not judged here."
         return box("No acceptance criteria", paragraphs(text))
     rows = [
-        [v.criterion.name(), unbroken(v.criterion.target()), v.shown, v.basis, badge(v.outcome)]
+        [
+            v.criterion.name(),
+            unbroken(v.criterion.target()),
+            unbroken(v.shown.text(v.criterion.digits())),
+            v.basis,
+            badge(v.outcome),
+        ]
         for v in found
     ]
     when = "amended after it was registered" if plan.amended else "fixed before data were seen"
@@ -121,7 +137,7 @@ def _deciding(findings: Findings) -> str:
     )
     return (
         f"Of 1000 cases like these, about {with_it} have the condition; at the threshold "
-        f"{at.threshold:g} the model marks {found} of them, and also {false} without it."
+        f"{exact(at.threshold)} the model marks {found} of them, and also {false} without it."
     )
 
 
@@ -172,7 +188,7 @@ def _of_size(findings: Findings) -> list[str]:
         if at.counts.excluded:
             left_out = f"{len(at.counts.excluded)} of {counted(study.k, 'site')}"
             found.append(
-                f"Counts at threshold {at.threshold:g} leave out {left_out} "
+                f"Counts at threshold {exact(at.threshold)} leave out {left_out} "
                 "because of small cells. The rates of all sites may be higher or lower."
             )
     return found

@@ -8,7 +8,7 @@ from healthval.errors import counted
 from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.curves import Curve, predictive_plot
 from healthval.report.findings import NO_COUNTS, Findings, estimate, rate
-from healthval.report.markup import Shown, count_cell, hatched, number, paragraphs, table
+from healthval.report.markup import Shown, count_cell, exact, hatched, number, paragraphs, table
 
 RATES = {
     "sensitivity": "Sensitivity",
@@ -38,7 +38,7 @@ def thresholds(findings: Findings) -> Section:
 
 
 def _at_threshold(findings: Findings, at: ThresholdPool) -> list[Block]:
-    name = f"threshold {at.threshold:g}"
+    name = f"threshold {exact(at.threshold)}"
     blocks: list[Block] = [_site_matrix(findings, at)]
     if not at.counts.k:
         return [*blocks, paragraphs(f"Counts at {name} were not summed: {NO_COUNTS}.")]
@@ -60,7 +60,7 @@ def _site_matrix(findings: Findings, at: ThresholdPool) -> Markup:
         rates = (estimate(here.sensitivity).text(2), estimate(here.specificity).text(2))
         rows.append([site, *(count_cell(cell, floor) for cell in cells), *rates])
     return table(
-        f"Each site at threshold {at.threshold:g}",
+        f"Each site at threshold {exact(at.threshold)}",
         _SITE_COLUMNS,
         rows,
         note=hatched(findings.floor(site) for site in findings.released),
@@ -148,7 +148,7 @@ def _predictive_figure(at: ThresholdPool) -> Figure | None:
     rows = [[number(p, 2), number(a), number(b)] for p, a, b in every_fifth]
     return Figure(
         predictive_plot(curves, here),
-        f"Predictive values by prevalence at threshold {at.threshold:g}: with sensitivity "
+        f"Predictive values by prevalence at threshold {exact(at.threshold)}: with sensitivity "
         f"{number(sens, 2)} and specificity {number(spec, 2)}, at the study's prevalence "
         f"{number(here, 2)} the positive predictive value is {rate(at.counts.ppv).text(2)} and the "
         f"negative {rate(at.counts.npv).text(2)}.",

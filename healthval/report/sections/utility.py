@@ -9,7 +9,7 @@ from healthval.errors import counted
 from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.curves import DECISION_BANDS, Curve, Point, decision_plot
 from healthval.report.findings import NO_COUNTS, Findings, pooled, rate
-from healthval.report.markup import Shown, number, paragraphs, table
+from healthval.report.markup import Shown, exact, number, paragraphs, table
 
 
 def utility(findings: Findings) -> Section:
@@ -94,7 +94,7 @@ def _together(findings: Findings) -> tuple[Curve | None, list[Curve]]:
 def _net_benefit(findings: Findings) -> Markup:
     rows = [
         [
-            f"{at.threshold:g}",
+            exact(at.threshold),
             rate(at.net_benefit, NO_COUNTS).text(),
             number(at.treat_all),
             "0.000",
