@@ -50,7 +50,7 @@ def later_steps(flows: Sequence[Sequence[str]]) -> dict[str, frozenset[str]] | N
     for through, beyond in later.items():
         for after in later.values():
             if through in after:
-                after |= beyond
+                after.update(beyond)
     if any(step in after for step, after in later.items()):
         return None
     return {step: frozenset(after) for step, after in later.items()}
