@@ -6,10 +6,11 @@ from typing import Literal
 
 from healthval.contracts.submission import Submission
 from healthval.contracts.table import CategoryColumn
-from healthval.errors import ReportError
+from healthval.errors import ReportError, counted
 from healthval.plan import Metric, Plan
 from healthval.report.levels import Levels
 from healthval.report.markup import Shown, decimals, exact
+from healthval.report.means import Possible, SiteMean
 
 AT_THRESHOLD = frozenset({"sensitivity", "specificity", "ppv", "npv", "net_benefit"})
 NAMES: dict[str, str] = {
@@ -123,14 +124,57 @@ def _levels(plan: Plan) -> Levels:
 Outcome = Literal["met", "not met", "inconclusive"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """A criterion, the result it is compared with, and the basis of that result: how it was pooled."""
+    """A criterion with the mean that it is compared with, the outcome and its reason.
+
+    `new_site` compares the criterion with the prediction interval; None without one.
+    """
 
     criterion: Criterion
-    shown: Shown
+    mean: SiteMean
     outcome: Outcome
-    basis: str
+    reason: str
+    new_site: Outcome | None
+
+
+def verdict(criterion: Criterion, mean: SiteMean, possible: Possible, missing: int) -> Verdict:
+    """Compare the mean with the target, over the whole range of what other sites can be.
+
+    Parameters
+    ----------
+    possible : intervals of the mean for values that withheld sites can have
+    missing : hospitals with access that sent no result; with any of them nothing is met
+    """
+    outcome = judge(criterion, mean.shown())
+    reason = _REASONS[outcome]
+    if mean.ci is None:
+        reason = "no interval" if mean.value is not None else mean.shown().why
+    left_out = counted(mean.of - mean.k, "site")
+    if outcome != "inconclusive" and possible is None:
+        outcome, reason = "inconclusive", f"{left_out} released no value, which may be any value"
+    elif any(judge(criterion, Shown(lo, lo, hi)) != outcome for lo, hi in possible or ()):
+        outcome, reason = "inconclusive", f"values that {left_out} withheld can change the outcome"
+    elif possible:
+        reason += f", over the range of values that {left_out} withheld"
+    if outcome == "met" and missing:
+        sent = counted(missing, "hospital with access", "hospitals with access")
+        outcome, reason = "inconclusive", f"{sent} sent no result"
+    there = None if mean.prediction is None else Shown(mean.value, *mean.prediction)
+    return Verdict(
+        criterion=criterion,
+        mean=mean,
+        outcome=outcome,
+        reason=reason,
+        new_site=None if there is None else judge(criterion, there),
+    )
+
+
+_REASONS: dict[Outcome, str] = {
+    "met": "the whole interval reaches the target",
+    "not met": "none of the interval reaches the target",
+    "inconclusive": "the interval crosses the target",
+}
 
 
 def judge(criterion: Criterion, shown: Shown) -> Outcome:

@@ -42,7 +42,7 @@ def what_left(findings: Findings) -> str:
 
 def _policy_row(findings: Findings, site: SiteSummary) -> list[object]:
     release = findings.released[site.site]
-    attacks = release.certificate.attacks
+    attacks = [attack for attack in release.certificate.attacks if attack.checked]
     kinds = counted(len(attacks), "kind")
     checks = counted(sum(attack.checked for attack in attacks), "check")
     return [
@@ -74,8 +74,9 @@ def _attacks(findings: Findings) -> Markup:
             kinds[attack.name] = kinds.get(attack.name, 0) + attack.checked
     if not kinds:
         return paragraphs("The certificates record no attack on the releases.")
-    items = [
-        f"{words(name).replace('-', ' ')}: {counted(checked, 'check')}"
-        for name, checked in kinds.items()
-    ]
-    return box("Attacks that the releases withstood", bullets(items), "box columns")
+    named = {name: words(name).replace("-", " ") for name in kinds}
+    items = [f"{named[name]}: {counted(n, 'check')}" for name, n in kinds.items() if n]
+    idle = [named[name] for name, n in kinds.items() if not n]
+    without = f"Without anything to check: {', '.join(idle)}." if idle else ""
+    inside = bullets(items) + paragraphs(without)
+    return box("Attacks that the releases withstood", inside, "box columns")
