@@ -14,7 +14,7 @@ from healthval.report.document import Report
 from healthval.report.findings import Findings, match
 from healthval.report.provenance import provenance
 from healthval.report.sections.calibration import calibration
-from healthval.report.sections.checklist import checklist, coverage
+from healthval.report.sections.checklist import checklist, coverage, held
 from healthval.report.sections.claim import claim
 from healthval.report.sections.cohort import cohort
 from healthval.report.sections.disclosure import disclosure
@@ -99,7 +99,7 @@ def numbers(findings: Findings) -> dict[str, Any]:
         "plan": asdict(findings.plan),
         "model_card": findings.card.model_dump(mode="json"),
         "verdicts": [_verdict(verdict) for verdict in verdicts(findings)],
-        "tripod_ai": {"covered": done, "items": items},
+        "tripod_ai": {"covered": done, "items": items, "held": held(findings)},
         "study": findings.study.to_dict(),
         "released": {s: r.model_dump(mode="json") for s, r in findings.released.items()},
     }
@@ -108,12 +108,22 @@ def numbers(findings: Findings) -> dict[str, Any]:
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
+    mean = verdict.mean
+    lo, hi = mean.ci or (None, None)
+    result: dict[str, Any] = {"value": mean.value, "lo": lo, "hi": hi}
+    if mean.value is None:
+        result["why"] = mean.shown().why
     return {
         "criterion": verdict.criterion.name(),
         "target": verdict.criterion.target(),
-        "result": asdict(verdict.shown),
-        "basis": verdict.basis,
+        "result": result,
+        "prediction": mean.prediction,
+        "k": mean.k,
+        "of": mean.of,
+        "basis": mean.basis(),
         "outcome": verdict.outcome,
+        "reason": verdict.reason,
+        "new_site": verdict.new_site,
     }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 from markupsafe import Markup, escape
@@ -25,6 +26,27 @@ def number(value: float | None, digits: int = 3) -> str:
     if float(text) == 0:
         text = text.lstrip("-")
     return text.replace("-", "−")
+
+
+def exact(value: float) -> str:
+    """Format a number with the digits it has, without an exponent.
+
+    >>> exact(0.995), exact(-0.0625), exact(1.0), exact(0.00001)
+    ('0.995', '−0.0625', '1', '0.00001')
+    """
+    text = f"{Decimal(repr(float(value))):f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return (text if float(text) else "0").replace("-", "−")
+
+
+def decimals(value: float) -> int:
+    """Count the decimals of a number.
+
+    >>> decimals(0.76), decimals(12.0)
+    (2, 0)
+    """
+    return len(exact(value).partition(".")[2])
 
 
 def interval(value: float | None, lo: float | None, hi: float | None, digits: int = 3) -> str:
@@ -56,18 +78,27 @@ def count(cell: Count) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """An estimate as the report prints it; without a value, `why` is printed instead."""
+    """An estimate as the report prints it; without a value, `why` is printed instead.
+
+    `digits` are the decimals that were released; more are never printed.
+    """
 
     value: float | None
     lo: float | None = None
     hi: float | None = None
     why: str = WITHHELD
+    digits: int | None = None
 
     def text(self, digits: int = 3) -> str:
-        """Format value and interval, or the reason for the missing value."""
+        """Format value and interval, or the reason for the missing value.
+
+        >>> Shown(0.76, 0.6, 0.88, digits=2).text()
+        '0.76 (0.60 to 0.88)'
+        """
         if self.value is None:
             return self.why
-        return interval(self.value, self.lo, self.hi, digits)
+        shown = digits if self.digits is None else min(digits, self.digits)
+        return interval(self.value, self.lo, self.hi, shown)
 
     def __html__(self) -> str:
         return unbroken(self.text())
@@ -108,6 +139,11 @@ def hashed(digest: str) -> Markup:
 def unbroken(text: str) -> Markup:
     """Keep a short text on one line."""
     return Markup('<span class="unbroken">{}</span>').format(text)
+
+
+def beside(main: Markup, detail: str) -> Markup:
+    """Show a detail in small type under the main content of a table cell."""
+    return Markup('{}<span class="detail">{}</span>').format(main, detail)
 
 
 def table(
@@ -161,7 +197,7 @@ def facts(pairs: Iterable[tuple[str, Any]]) -> Markup:
     return Markup('<dl class="facts">{}</dl>').format(_terms(pair for pair in pairs if pair[1]))
 
 
-def tiles(pairs: Iterable[tuple[str, str]]) -> Markup:
+def tiles(pairs: Iterable[tuple[str, str | Markup]]) -> Markup:
     """Build the row of headline numbers."""
     return Markup('<dl class="tiles">{}</dl>').format(_terms(pairs))
 
