@@ -37,6 +37,8 @@ class Reason(StrEnum):
     MIXED_STUDY = "several patients in one study"
     CONFLICT = "same SOPInstanceUID with other content"
     NO_DECODER = "pixels cannot be decoded"
+    STREAM = "a compressed frame cannot be parsed"
+    DAMAGED = "pixels, frames or elements are missing"
 
 
 _REMEDY: Final = {
@@ -48,6 +50,8 @@ _REMEDY: Final = {
     Reason.NO_DECODER: "install the extra healthval[decoders]",
     Reason.UNREADABLE: "check its permissions",
     Reason.UNPARSEABLE: "repair or leave out the file",
+    Reason.STREAM: "store the image in another transfer syntax, or leave it out",
+    Reason.DAMAGED: "retrieve the file again, or leave it out",
     Reason.CONFLICT: "keep one of the files",
     Reason.MIXED_STUDY: "correct the study at the source",
     Reason.DOCUMENT: "leave the document out",

@@ -181,7 +181,7 @@ def test_several_patients_in_one_study_are_refused(tmp_path):
 def test_a_secret_that_cannot_be_sent_is_refused_before_anything_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(batch_workers, "start_method", "spawn")
     source = write(tmp_path / "in", ct(1))
-    with pytest.raises(UsageError, match="by file or environment name"):
+    with pytest.raises(UsageError, match="from_file or from_env"):
         deidentify_files(source, tmp_path / "out", Policy(), SECRET, workers=2)
     assert not (tmp_path / "out").exists()
 

@@ -137,5 +137,5 @@ def test_a_secret_made_from_bytes_cannot_be_sent_to_a_new_process(tmp_path, meth
     if method == "fork":
         check_can_start(Secret(b"k" * 32))
     else:
-        with pytest.raises(UsageError, match="by file or environment name"):
+        with pytest.raises(UsageError, match="from_file or from_env"):
             check_can_start(Secret(b"k" * 32))

@@ -33,8 +33,9 @@ from healthval.deid.dicom.manifest import (
 )
 from healthval.deid.dicom.profile import read_table
 from healthval.deid.dicom.reader import Source, open_source, read_source
-from healthval.deid.dicom.writer import encode_output, write_output
-from healthval.deid.pixels.risk import must_decode
+from healthval.deid.dicom.writer import cleaned_frames, encode_output, write_output
+from healthval.deid.pixels.fragments import CleanFrames
+from healthval.deid.pixels.risk import must_decode, set_offsets
 from healthval.deid.policy import Policy
 from healthval.deid.refuse import Reason, Refused
 from healthval.deid.secret import Secret
@@ -256,11 +257,12 @@ def _manual_collection() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class _Audited:
-    """A file that passed the audit and has not been written yet."""
+    """A file that passed the audit; it is written already if its frames were cleaned."""
 
     record: Record
     header: bytes
     source: Source
+    is_written: bool = False
 
 
 def _group(task: _Task, files: list[_Named]) -> Iterator[Record]:
@@ -273,7 +275,7 @@ def _group(task: _Task, files: list[_Named]) -> Iterator[Record]:
             except Refused as refused:
                 yield refused_record(key, refused.reason)
                 continue
-            if one.source.pixels is None:  # the whole file is in memory, so it is written at once
+            if one.source.pixels is None or one.is_written:
                 yield _written(task, one)
             else:
                 waiting.append(one)
@@ -287,30 +289,43 @@ def _audited(task: _Task, key: str, path: str, opened: ExitStack) -> _Audited:
     source = read_source(file)
     if must_decode(source.dataset, task.policy.pixels):
         source = read_source(file, whole=True)
-    result, header = _transformed(source, task)
+    result, header, frames = _transformed(source, task)
+    unfinished = _unfinished(task, key)
+    if frames is not None:
+        write_output(unfinished, header, source, frames)
     try:
-        leaks = _leaks(source, header, task.known)
+        leaks = _leaks(source, header, task.known, unfinished if frames is not None else None)
     except Exception:  # the audit cannot read the output
         raise Refused(Reason.STRUCTURE) from None
     if leaks:
         raise LeakFound(_leak_message(leaks))
-    return _Audited(written_record(key, result), header, source)
+    return _Audited(written_record(key, result), header, source, frames is not None)
 
 
-def _transformed(source: Source, task: _Task) -> tuple[Deidentified, bytes]:
+def _transformed(source: Source, task: _Task) -> tuple[Deidentified, bytes, CleanFrames | None]:
     try:
         result = apply_policy(source.dataset, task.policy, task.secret)
-        return result, encode_output(result.dataset, source)
+        frames = cleaned_frames(source)
+        if frames is not None:
+            set_offsets(result.dataset, frames)
+        return result, encode_output(result.dataset, source), frames
     except HealthvalError:
         raise
     except Exception:
         raise Refused(Reason.STRUCTURE) from None
 
 
-def _leaks(source: Source, header: bytes, known: tuple[str, ...]) -> list[Leak]:
+def _leaks(
+    source: Source, header: bytes, known: tuple[str, ...], written: str | None
+) -> list[Leak]:
+    """Search an output, whose pixels are those of the source unless its file is given."""
     before, after = of_file(source.head, only=IDS), of_file(header)
     pixels = source.pixels
-    if pixels is not None and not pixels.is_explained:  # compressed, or of an unexpected length
+    if pixels is not None and written is not None:
+        with open(written, "rb") as file:  # noqa: PTH123  as plain text
+            whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        after.pixels = (whole, len(header), len(whole))
+    elif pixels is not None and not pixels.is_explained:  # compressed, or of unknown length
         whole = mmap.mmap(source.file.fileno(), 0, access=mmap.ACCESS_READ)
         after.pixels = (whole, pixels.start, pixels.end)
     return search(before, after, identifiers(before, known))
@@ -327,13 +342,19 @@ def _leak_message(leaks: list[Leak]) -> str:
 
 def _written(task: _Task, audited: _Audited) -> Record:
     key = audited.record.source
-    unfinished = os.path.join(task.unfinished, key)  # noqa: PTH118  pathlib costs more than the move
+    unfinished = _unfinished(task, key)
+    if audited.is_written:
+        return _moved(task.out, unfinished, audited.record)
     try:
         write_output(unfinished, audited.header, audited.source)
     except Refused as refused:
         os.unlink(unfinished)  # noqa: PTH108
         return refused_record(key, refused.reason)
     return _moved(task.out, unfinished, audited.record)
+
+
+def _unfinished(task: _Task, key: str) -> str:
+    return os.path.join(task.unfinished, key)  # noqa: PTH118  pathlib costs more than the move
 
 
 def _moved(out: Path, unfinished: str, record: Record) -> Record:

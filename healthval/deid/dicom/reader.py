@@ -36,8 +36,9 @@ from healthval.deid.dicom_values import (
     encoding_of,
     tag_of,
     text_of,
+    transfer_syntax_of,
 )
-from healthval.deid.pixels.risk import PIXELS, native_length
+from healthval.deid.pixels.risk import PIXELS, is_compressed, native_length
 from healthval.deid.refuse import Reason, Refused, check_not_signed
 from healthval.pydicom_internals import (
     RAW_DEFAULTS,
@@ -223,13 +224,16 @@ def _pixel_span(file: FileIO, dataset: Dataset, at: int) -> PixelSpan | None:
         return None  # bytes after the end of a data set are not copied
     tag, vr, size, width = found
     start, available = at + width, _size(file) - at - width
-    if size == UNDEFINED_LENGTH:
+    if size == UNDEFINED_LENGTH or is_compressed(transfer_syntax_of(dataset)):
+        if size != UNDEFINED_LENGTH:
+            raise Refused(Reason.STREAM)
         length = _encapsulated_length(file, start, available)
         return PixelSpan(tag=tag, vr=vr, start=start, length=length, is_compressed=True)
     _check_signature(file, start + size)
-    stored = min(size, available)
-    needed = native_length(dataset, stored)
-    length = min(stored, needed or stored)
+    if size > available:
+        raise Refused(Reason.DAMAGED)
+    needed = native_length(dataset, size)
+    length = min(size, needed or size)
     return PixelSpan(
         tag=tag,
         vr=vr,
@@ -274,10 +278,10 @@ def _encapsulated_length(file: FileIO, start: int, available: int) -> int:
         tag, size = struct.unpack("<LL", _bytes_at(file, at, 8))
         if tag == _ITEMS_END:
             return at + 8 - start
-        if tag != _ITEM_TAG or at + 8 + size > end:
-            break
+        if tag != _ITEM_TAG:
+            raise Refused(Reason.UNPARSEABLE)
         at += 8 + size
-    raise Refused(Reason.UNPARSEABLE)
+    raise Refused(Reason.DAMAGED)
 
 
 # --- elements ---------------------------------------------------------------------------------

@@ -1,12 +1,25 @@
 """Risk of burned-in text: refusal of images, region rules that cover them, length of the pixels."""
 
 import re
+import struct
 from typing import Final
 
 from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
-from healthval.deid.dicom_values import UNDEFINED_LENGTH, find, has, number_of, text_of
+from healthval.deid.dicom_values import (
+    UNDEFINED_LENGTH,
+    encoding_of,
+    find,
+    has,
+    number_of,
+    raw_element,
+    text_of,
+    transfer_syntax_of,
+)
+from healthval.deid.pixels.fragments import CleanFrames, Layout, clean_frames
 from healthval.deid.policy import PixelPolicy, RegionRule
 from healthval.deid.refuse import Reason, Refused
 from healthval.pydicom_internals import with_fields
@@ -15,6 +28,7 @@ PIXELS: Final = frozenset({0x7FE00010, 0x7FE00008, 0x7FE00009})
 # Rows, Columns, Samples per Pixel, Bits Allocated
 _SIZES: Final = (0x00280010, 0x00280011, 0x00280002, 0x00280100)
 _FRAMES: Final = 0x00280008
+OFFSETS: Final = (0x7FE00001, 0x7FE00002)  # Extended Offset Table and its lengths
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
 _RISKY_CLASSES: Final = {
     "6.1": Reason.ULTRASOUND,
@@ -153,36 +167,83 @@ def native_length(dataset: Dataset, stored: int) -> int | None:
 
     `stored` is the length of the element. The result is even: in big endian files the padding byte
     may be the last but one.
+
+    Raises
+    ------
+    Refused
+        If fewer bytes are stored than the image needs.
     """
-    rows, columns, samples, bits = (number_of(dataset, tag) for tag in _SIZES)
-    frames = _frames(dataset)
-    if 0 in (rows, columns, samples, bits, frames):
+    bits = _frame_bits(dataset) * frame_count(dataset)
+    if not bits:
         return None
-    full = (rows * columns * samples * bits * frames + 7) // 8
-    full += full % 2
-    if samples == 3 and "422" in text_of(dataset, 0x00280004):
-        # Some writers declare YBR_FULL_422 and store full resolution.
-        return stored if stored in (full, full // 3 * 2) else None
-    return full
+    full = (bits + 7) // 8
+    even = full + full % 2
+    # Some writers declare YBR_FULL_422 and store full resolution.
+    is_half = number_of(dataset, _SIZES[2]) == 3 and "422" in text_of(dataset, 0x00280004)
+    if stored < (even // 3 * 2 if is_half else full):
+        raise Refused(Reason.DAMAGED)
+    if is_half:
+        return stored if stored in (even, even // 3 * 2) else None
+    return even
 
 
-def _frames(dataset: Dataset) -> int:
+def _frame_bits(dataset: Dataset) -> int:
+    """Bits of one uncompressed frame, 0 if attributes are missing."""
+    rows, columns, samples, bits = (number_of(dataset, tag) for tag in _SIZES)
+    return rows * columns * samples * bits
+
+
+def layout_of(dataset: Dataset) -> Layout:
+    """Size and offsets of the frames of an image."""
+    table = find(dataset, OFFSETS[0])
+    value = None if table is None else table.value
+    offsets = struct.unpack(f"<{len(value) // 8}Q", value) if isinstance(value, bytes) else None
+    return Layout(
+        frames=max(frame_count(dataset), 1),
+        pixels=number_of(dataset, _SIZES[0]) * number_of(dataset, _SIZES[1]),
+        size=(_frame_bits(dataset) + 7) // 8,
+        offsets=offsets,
+    )
+
+
+def set_offsets(output: Dataset, frames: CleanFrames) -> None:
+    """Store the extended offset tables of cleaned frames, if the image has them."""
+    for tag, value in zip(OFFSETS, (frames.offsets, frames.lengths), strict=True):
+        if find(output, tag) is not None and value:
+            output[tag] = raw_element(tag, "OV", value, encoding_of(output))
+        elif find(output, tag) is not None:
+            del output[tag]
+
+
+def frame_count(dataset: Dataset) -> int:
     """Number of Frames; 1 if it is absent or empty, 0 if it is not a whole number."""
     text = text_of(dataset, _FRAMES).split("\\")[0].strip(" \0")
     found = re.fullmatch(r"\+?(\d{1,10})(\.0*)?", text)
     return int(found[1]) or 1 if found else int(not text)
 
 
-def trim_pixels(dataset: Dataset, output: Dataset) -> None:
-    """Remove the bytes after the last native pixel of an object in memory."""
+def clean_pixels(dataset: Dataset, output: Dataset) -> None:
+    """Clean the frames of an object in memory; remove bytes after the last native pixel.
+
+    Raises
+    ------
+    Refused
+        If pixels are missing, or a compressed frame cannot be parsed.
+    """
     element = find(output, _PIXEL_DATA)
     if element is None or not isinstance(element.value, bytes):
         return
-    if element.is_raw:
-        is_encapsulated = element.length == UNDEFINED_LENGTH
-    else:
-        is_encapsulated = element.is_undefined_length
-    needed = None if is_encapsulated else native_length(dataset, len(element.value))
+    undefined = (
+        element.length == UNDEFINED_LENGTH if element.is_raw else element.is_undefined_length
+    )
+    syntax = transfer_syntax_of(dataset)
+    if undefined or is_compressed(syntax):
+        frames = clean_frames(element.value, syntax, layout_of(dataset))
+        if frames.is_changed:
+            set_offsets(output, frames)
+            output[_PIXEL_DATA] = _pixel_element(b"".join(frames.pieces[:-1]))
+        return
+    needed = native_length(dataset, len(element.value))
     if needed is None or needed >= len(element.value):
         return
     value = element.value[:needed]
@@ -190,3 +251,13 @@ def trim_pixels(dataset: Dataset, output: Dataset) -> None:
         output[element.tag] = with_fields(element, value=value, length=len(value))
     else:
         element.value = value
+
+
+def is_compressed(syntax: str) -> bool:
+    """Whether pixels of a transfer syntax are encapsulated."""
+    uid = UID(syntax)
+    return uid.is_transfer_syntax and not uid.is_private and bool(uid.is_encapsulated)
+
+
+def _pixel_element(value: bytes) -> DataElement:
+    return DataElement(_PIXEL_DATA, "OB", value, is_undefined_length=True, already_converted=True)
