@@ -13,7 +13,7 @@ from healthval.deid import (
     explain,
     read_region_rules,
 )
-from healthval.errors import UsageError
+from healthval.errors import UsageError, counted
 
 Text = Literal["ignore", "refuse", "blank"]
 
@@ -58,6 +58,14 @@ def batch(  # noqa: PLR0913  the two last are by keyword
         f"files in       {manifest.files_in}",
         f"written        {manifest.files_out} (audited: no identifier of the source found)",
         f"duplicates     {manifest.duplicates}",
+        *(
+            f"{word:<14} {counted(number, 'output')} of an earlier run"
+            for word, number in (
+                ("withdrawn", manifest.withdrawn),
+                ("replaced", manifest.replaced),
+            )
+            if number
+        ),
         *(f"refused        {count} {reason}" for reason, count in sorted(manifest.refused.items())),
         *(f"look at        {count} {flag}" for flag, count in sorted(manifest.flags.items())),
         f"manifest       {manifest.folder / 'manifest.json'}",

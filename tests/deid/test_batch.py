@@ -427,3 +427,34 @@ def test_an_output_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "out").touch()
     with pytest.raises(UsageError, match="is a file"):
         deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+
+
+def test_outputs_of_sources_that_are_gone_or_changed_are_withdrawn_or_replaced(tmp_path):
+    source, out = write(tmp_path / "in", *(ct(n) for n in range(4))), tmp_path / "out"
+    (source / "copy.dcm").write_bytes((source / "0000.dcm").read_bytes())
+    first = deidentify_files(source, out, Policy(), SECRET)
+    assert (first.withdrawn, first.replaced) == (0, 0)
+    (source / "0000.dcm").unlink()  # its copy is still there
+    (source / "0001.dcm").unlink()
+    ct(2, KVP="99").save_as(source / "0002.dcm", enforce_file_format=True)
+    ct(3, BurnedInAnnotation="YES").save_as(source / "0003.dcm", enforce_file_format=True)
+    made = deidentify_files(source, out, Policy(), SECRET)
+    assert (made.files_in, made.files_out, made.withdrawn, made.replaced) == (3, 2, 2, 2)
+    assert set(made.outputs) == set(out.glob("*/*.dcm"))
+    assert {pydicom.dcmread(p).InstanceNumber for p in made.outputs} == {0, 2}
+    assert json.loads((out / "manifest.json").read_text())["withdrawn"] == 2
+    again = deidentify_files(source, out, Policy(), SECRET)
+    assert (again.files_out, again.withdrawn, again.replaced) == (2, 0, 0)
+    (source / "0002.dcm").unlink()
+    (source / "copy.dcm").unlink()
+    assert deidentify_files(source, out, Policy(), SECRET).withdrawn == 2
+    assert not list(out.glob("*/"))
+
+
+def test_a_conflict_that_was_corrected_at_the_source_comes_back(tmp_path):
+    source = write(tmp_path / "in", ct(1), ct(1, KVP="99"), ct(2, patient="MRN-9"))
+    deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+    (source / "0001.dcm").unlink()
+    (source / "0002.dcm").unlink()
+    made = deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+    assert (made.files_out, dict(made.refused)) == (1, {})

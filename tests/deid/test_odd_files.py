@@ -396,3 +396,22 @@ def test_an_object_with_an_empty_meta_gets_one():
     dataset.SOPInstanceUID = "1.2.276.0.1"
     after = deidentify(dataset, Policy(), SECRET).dataset
     assert after.file_meta.MediaStorageSOPInstanceUID == after.SOPInstanceUID
+
+
+def test_a_report_cut_anywhere_inside_an_element_is_refused_and_comes_back(tmp_path):
+    body = START + undefined_sequence(UNLISTED, b"SQ", item(PATIENT)) + PATIENT
+    whole = part10(body)
+    source = tmp_path / "in.dcm"
+    for cut in range(len(whole) - len(body) + 9, len(whole), 11):
+        source.write_bytes(whole[:cut])
+        made = deidentify_files(source, tmp_path / f"out{cut}", EVERYTHING, SECRET)
+        source.write_bytes(whole)
+        again = deidentify_files(source, tmp_path / f"out{cut}", EVERYTHING, SECRET)
+        assert again.files_out == 1
+        assert made.files_out == 0 or len(pydicom.dcmread(made.outputs[0])) < 12
+
+
+@pytest.mark.parametrize("data", [b"\0\0\0\1Bud1" + bytes(500), bytes(600), b"\1\0" * 400])
+def test_a_file_of_an_operating_system_is_no_dicom(tmp_path, data):
+    _, made = processed(tmp_path, data)
+    assert made.refused == {Reason.UNPARSEABLE: 1}

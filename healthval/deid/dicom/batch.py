@@ -21,6 +21,7 @@ from healthval.deid.audit.sources import of_file
 from healthval.deid.dicom.batch_workers import Shared, check_can_start, pool_of, shares_of
 from healthval.deid.dicom.deidentify import Deidentified, apply_policy, check_policy_and_secret
 from healthval.deid.dicom.manifest import (
+    SUMMARY,
     Journal,
     Manifest,
     Record,
@@ -33,6 +34,12 @@ from healthval.deid.dicom.manifest import (
 )
 from healthval.deid.dicom.profile import read_table
 from healthval.deid.dicom.reader import Source, open_source, read_source
+from healthval.deid.dicom.withdrawal import (
+    delete_outputs,
+    delete_undescribed,
+    outputs_in,
+    still_valid,
+)
 from healthval.deid.dicom.writer import cleaned_frames, encode_output, write_output
 from healthval.deid.pixels.fragments import CleanFrames
 from healthval.deid.pixels.risk import must_decode, set_offsets
@@ -89,7 +96,8 @@ def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
     Parameters
     ----------
     paths : files and folders
-    out : a new or empty folder outside the input, or that of an interrupted batch
+    out : a new or empty folder outside the input, or that of an earlier run; outputs whose source
+        is not among `paths` any more, or was changed, are withdrawn or replaced
     policy, secret : as for `deidentify`
     workers : number of processes, including this one; more than one needs a secret from a file or
         an environment variable on systems other than Linux
@@ -115,11 +123,23 @@ def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
         check_can_start(secret)
     folder = Path(out)
     inputs = _checked_inputs([paths] if isinstance(paths, (str, Path)) else list(paths), folder)
+    files = _files_below(inputs)
+    before = outputs_in(folder)
     task = _task_of(folder, policy, secret, tuple(known))
     with _manual_collection():
-        records = _run(task, _files_below(inputs), workers)
-        manifest = Manifest(folder, settled(records, task.journal), policy_summary(policy))
+        task = _without_outdated(task, files)
+        records = settled(_run(task, files, workers), task.journal)
     shutil.rmtree(folder / _UNFINISHED, ignore_errors=True)
+    after = {record.output for record in records if record.status == "written"}
+    delete_undescribed(folder, after)
+    old = {r.output for r in records if r.source in task.done and r.status == "written"}
+    manifest = Manifest(
+        folder=folder,
+        records=records,
+        policy=policy_summary(policy),
+        withdrawn=len(before - after),
+        replaced=len((before & after) - old),
+    )
     manifest.write()
     return manifest
 
@@ -158,12 +178,20 @@ def _walked(path: Path) -> Iterator[str]:
 
 def _task_of(out: Path, policy: Policy, secret: Secret, known: tuple[str, ...]) -> _Task:
     """Create the output folder and its journal, or continue those of an earlier run."""
-    journal = Journal(out, batch_key(policy, secret))
+    journal = Journal(out, batch_key(policy, secret, known))
     shutil.rmtree(out / _UNFINISHED, ignore_errors=True)
     (out / _UNFINISHED).mkdir(parents=True)
-    return _Task(
-        out=out, policy=policy, secret=secret, known=known, journal=journal, done=journal.open()
-    )
+    done = journal.open()
+    (out / SUMMARY).unlink(missing_ok=True)  # it describes the folder as it was
+    return _Task(out=out, policy=policy, secret=secret, known=known, journal=journal, done=done)
+
+
+def _without_outdated(task: _Task, files: list[str]) -> _Task:
+    """Withdraw the outputs of sources that are gone or changed since an earlier run."""
+    if not task.done:
+        return task
+    keys = [source_key(task.secret, file) for file in files]
+    return replace(task, done=still_valid(task.done, keys, task.journal))
 
 
 # --- division among processes -----------------------------------------------------------------
@@ -177,7 +205,8 @@ def _run(task: _Task, files: list[str], workers: int) -> list[Record]:
             records = here(files) if workers == 1 else _run_shared(task, files, workers, bar)
             return _without_races(task, records, files)
     except LeakFound:
-        _delete_outputs(task.out)
+        shutil.rmtree(task.out / _UNFINISHED, ignore_errors=True)
+        delete_outputs(task.out)
         raise
     except BrokenProcessPool:
         raise DeidentificationError(
@@ -392,8 +421,3 @@ def _without_races(task: _Task, records: list[Record], files: list[str]) -> list
             (task.out / record.output).unlink(missing_ok=True)
     again = {r.source: r for r in _records(task, sorted(raced.items()))}
     return [again.get(record.source, record) for record in records]
-
-
-def _delete_outputs(out: Path) -> None:
-    for file in (*out.glob("*/*.dcm"), *out.glob("manifest.json*")):
-        file.unlink()

@@ -24,6 +24,7 @@ from pydicom.filereader import data_element_generator
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
+from healthval.deid.dicom.completeness import is_complete
 from healthval.deid.dicom_values import (
     LONG_VRS,
     UNDEFINED_LENGTH,
@@ -34,6 +35,7 @@ from healthval.deid.dicom_values import (
     ascii_text,
     charsets,
     encoding_of,
+    has,
     tag_of,
     text_of,
     transfer_syntax_of,
@@ -53,6 +55,9 @@ _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 _HEAD: Final = 1 << 16
 _VR: Final = re.compile(rb"[A-Z][A-Z]")
 _SYNTAX: Final = 0x00020010
+_ROWS: Final = 0x00280010
+# Recognition Code (ACR-NEMA), SOP Class, SOP Instance, Modality, Study Instance
+_IDENTITIES: Final = (0x00080010, 0x00080016, 0x00080018, 0x00080060, 0x0020000D)
 _SIGNATURES: Final = 0xFFFAFFFA
 _SIGNATURE_TAGS: Final = (b"\xfa\xff\xfa\xff", b"\xff\xfa\xff\xfa")
 _ITEM_TAG, _ITEMS_END = 0xE000FFFE, 0xE0DDFFFE  # as one little endian number
@@ -129,12 +134,22 @@ def read_source(file: FileIO, *, whole: bool = False) -> Source:
         dataset, at = _read(file, whole=whole)
         _check_is_dicom(dataset)
         head = _bytes_at(file, 0, _size(file) if at is None else at)
-        return Source(file, dataset, head, None if at is None else _pixel_span(file, dataset, at))
+        span = None if at is None else _pixel_span(file, dataset, at)
+        if span is None and at is not None:
+            _check_complete(file, dataset)
+        return Source(file, dataset, head, span)
     except Refused:
         raise
     except Exception as broken:
         is_disk = isinstance(broken, OSError) and broken.errno is not None
         raise Refused(Reason.UNREADABLE if is_disk else Reason.UNPARSEABLE) from None
+
+
+def _check_complete(file: FileIO, dataset: Dataset) -> None:
+    """Refuse a file without pixels that breaks off, or whose attributes announce pixels."""
+    whole = _bytes_at(file, 0, _size(file))
+    if has(dataset, _ROWS) or not is_complete(whole, encoding_of(dataset)):
+        raise Refused(Reason.DAMAGED)
 
 
 def _bytes_at(file: FileIO, at: int, length: int) -> bytes:
@@ -210,7 +225,7 @@ def _check_is_dicom(dataset: Dataset) -> None:
         raise Refused(Reason.UNPARSEABLE)
     if not dataset.preamble:
         known = sum(dictionary_has_tag(tag) for tag, _ in dataset.items())
-        if known <= len(dataset) / 2:
+        if known <= len(dataset) / 2 or not has(dataset, *_IDENTITIES):
             raise Refused(Reason.UNPARSEABLE)
 
 
