@@ -1,4 +1,4 @@
-"""The columns of a site's table as the plan declares them: a closed list, nothing else is read."""
+"""Declarations of the plan: columns, eligibility, links between tables, FHIR inputs."""
 
 from itertools import pairwise
 from typing import Annotated, Literal, Self
@@ -33,23 +33,23 @@ Levels = (
 Bands = Annotated[tuple[Finite, ...], Field(max_length=32), AfterValidator(_ascending)]
 
 
-_YAML_BOOLEANS = {"true": "1", "yes": "1", "on": "1", "false": "0", "no": "0", "off": "0"}
+_BOOLEANS = {"true": "1", "yes": "1", "on": "1", "false": "0", "no": "0", "off": "0"}
 
 
 class Declared(Wire):
-    """Base of the plan's declarations: closed and silent like the wire, but YAML lists are lists."""
+    """Base of the plan's declarations: closed like the wire, but a YAML list is accepted as a tuple."""
 
     model_config = ConfigDict(strict=False)
 
 
 class IdColumn(Declared):
-    """Names a case; the first one declared is the case's key. Leaves only as a keyed pseudonym."""
+    """Identifier of a case, replaced by a keyed pseudonym; the first one declared is the case's key."""
 
     kind: Literal["id"]
 
 
 class ClusterColumn(Declared):
-    """Names the patient who owns the case."""
+    """Identifier of the case's patient."""
 
     kind: Literal["cluster"]
 
@@ -61,10 +61,10 @@ class DateColumn(Declared):
 
 
 class AgeColumn(Declared):
-    """Age in years; above 89 it leaves as 90.
+    """Age in years; de-identification replaces ages above 89 by 90.
 
-    With `at`, the source holds birth dates, and the age is that in completed years at the date in
-    column `at` (FHIR has no ages).
+    With `at`, the source has birth dates, and the age is in completed years at the date in column
+    `at` (FHIR has no ages).
     """
 
     kind: Literal["age"]
@@ -79,24 +79,24 @@ class ZipColumn(Declared):
 
 
 class CategoryColumn(Declared):
-    """One of the listed levels; a mapping renames what the source writes to a level."""
+    """One of the listed levels; a mapping translates the source's text to a level."""
 
     kind: Literal["category"]
     levels: Levels
 
     @property
     def names(self) -> dict[str, str]:
-        """What the source writes, and the level it stands for."""
+        """Level of each text of the source."""
         if isinstance(self.levels, dict):
             return dict(self.levels)
         return {level: level for level in self.levels}
 
 
 class NumberColumn(Declared):
-    """A number within limits.
+    """A number with optional limits.
 
-    `unit_column` names the column with each value's unit, if there is one; `bands` are the lower
-    edges by which subgroups and Table 1 group the number.
+    `unit_column` is the column with each value's unit, if any; `bands` are the lower edges of the
+    groups in subgroups and Table 1.
     """
 
     kind: Literal["number"]
@@ -116,7 +116,7 @@ class NumberColumn(Declared):
 
 
 class LabelColumn(Declared):
-    """The reference standard, or one reader's verdict; an empty cell is a missing one."""
+    """The reference standard, or one reader's verdict; an empty cell is a missing verdict."""
 
     kind: Literal["label"]
     positive: Annotated[LabelValues, Field(min_length=1)]
@@ -125,15 +125,15 @@ class LabelColumn(Declared):
 
     @model_validator(mode="after")
     def _values_are_disjoint(self) -> Self:
-        groups = [{label_token(v) for v in group} for group in
-                  (self.positive, self.negative, self.indeterminate)]  # fmt: skip
+        verdicts = (self.positive, self.negative, self.indeterminate)
+        groups = [{label_token(value) for value in values} for values in verdicts]
         if len(set().union(*groups)) != sum(map(len, groups)):
-            raise ValueError("a label value stands for one verdict only")
+            raise ValueError("a label value has one verdict only")
         return self
 
 
 class DropColumn(Declared):
-    """Known and not wanted."""
+    """Declared, but never read."""
 
     kind: Literal["drop"]
 
@@ -153,10 +153,10 @@ ColumnSchema = Annotated[
 
 
 class TableSchema(Declared):
-    """Every column that may be read; a column that is not declared is dropped and reported.
+    """Columns that may be read; a column that is not declared is dropped and reported.
 
-    `readers` says how several `label` columns, one a reader, become the reference standard;
-    `verification` whether every case was meant to receive it.
+    `readers` is the rule that combines several `label` columns, one a reader, to the reference
+    standard; `verification` is partial if only some cases were to receive it.
 
     Examples
     --------
@@ -174,10 +174,9 @@ class TableSchema(Declared):
     @model_validator(mode="after")
     def _ages_have_dates(self) -> Self:
         dates = self.of_kind("date")
-        if any(
-            isinstance(c, AgeColumn) and c.at and c.at not in dates for c in self.columns.values()
-        ):
-            raise ValueError("'at' of an age names a column that is not declared 'date'")
+        for column in self.columns.values():
+            if isinstance(column, AgeColumn) and column.at and column.at not in dates:
+                raise ValueError("age column: 'at' must name a 'date' column")
         return self
 
     @model_validator(mode="after")
@@ -186,18 +185,18 @@ class TableSchema(Declared):
             raise ValueError("only one column can be the cluster")
         if (len(self.of_kind("label")) > 1) != (self.readers != "single"):
             raise ValueError(
-                "several 'label' columns need 'readers: majority' or 'readers: unanimous', "
-                "and only they do"
+                "several 'label' columns need 'readers: majority' or 'readers: unanimous'; "
+                "one needs 'readers: single'"
             )
         return self
 
     def settled(self) -> "TableSchema":
-        """Describe the table once it is read: levels renamed, ages counted, labels put in words."""
-        columns = {n: _after_reading(c) for n, c in self.columns.items()}
+        """Return the schema of the table after reading: levels, ages and verdicts are translated."""
+        columns = {name: _after_reading(column) for name, column in self.columns.items()}
         return self.model_copy(update={"columns": columns})
 
     def of_kind(self, *kinds: str) -> tuple[str, ...]:
-        """Names of the columns declared as one of `kinds`, in the plan's order."""
+        """Return the names of the columns declared as one of `kinds`, in the plan's order."""
         return tuple(name for name, column in self.columns.items() if column.kind in kinds)
 
 
@@ -209,8 +208,8 @@ def _after_reading(column: ColumnSchema) -> ColumnSchema:
     if isinstance(column, AgeColumn):
         return column.model_copy(update={"at": None})
     if isinstance(column, LabelColumn):
-        words = {w: (w,) for w in ("positive", "negative", "indeterminate")}
-        return column.model_copy(update=words)
+        verdicts = ("positive", "negative", "indeterminate")
+        return column.model_copy(update={verdict: (verdict,) for verdict in verdicts})
     return column
 
 
@@ -223,10 +222,9 @@ class Within(Declared):
 
 
 class Eligibility(Declared):
-    """One step of the flow diagram: who is kept, or with `exclude` who is not.
+    """One step of the flow diagram: cases that are kept or, with `exclude`, removed.
 
-    All conditions given must hold. A case whose value is missing meets no condition but
-    ``present: false``.
+    All given conditions must hold. A case with a missing value meets only ``present: false``.
     """
 
     step: Column
@@ -248,10 +246,10 @@ class Eligibility(Declared):
 
 
 class Link(Declared):
-    """Which rows of another table belong to a case, and which one of them is taken.
+    """Link from a case to rows of another table, and the choice of one row.
 
-    `on` pairs a column of the cohort with the column of the rows that names the same thing.
-    `anchor` and `date` are the dates compared: of the case and of the row.
+    `on` pairs a column of the cohort with the column of the rows that has the same identifier.
+    `anchor` is the date of the case, `date` that of the row; the window compares them.
     """
 
     on: Annotated[dict[SourceColumn, SourceColumn], Field(min_length=1, max_length=4)]
@@ -273,11 +271,11 @@ class Link(Declared):
 
 
 class FhirInputs(Declared):
-    """SQL-on-FHIR ViewDefinitions by name, and the column that all of them give to join on.
+    """SQL-on-FHIR ViewDefinitions by name, and `on`, the column that joins them.
 
-    Where a table gives the cases, `on` names its column too; otherwise the rows of the first view
-    are the cases. A view that gives several rows a patient, such as a laboratory's, needs an entry
-    in `links` that says which of them counts.
+    If a table has the cases, `on` is also a column of that table; otherwise the rows of the first
+    view are the cases. A view with several rows a patient, such as laboratory values, needs an
+    entry in `links` that chooses one of them.
     """
 
     on: Column
@@ -287,24 +285,24 @@ class FhirInputs(Declared):
     @model_validator(mode="after")
     def _links_name_views(self) -> Self:
         if not self.links.keys() <= self.views.keys() - {next(iter(self.views))}:
-            raise ValueError("'links' names a view that is not there, or the first one")
+            raise ValueError("'links' names a view that is not declared, or the first one")
         return self
 
 
 def label_token(value: object) -> str:
-    """One spelling for 1, 1.0, "1", True, "true" and "yes", in any case, so that all files agree.
+    """Return one spelling for 1, 1.0, "1", True, "true" and "yes", in upper or lower case.
 
-    YAML reads an unquoted ``yes`` as true, and nobody expects it to.
+    A plan and its data files may write the same label in different ways.
 
     >>> label_token(True) == label_token(1.0) == label_token(" TRUE ") == "1"
     True
     """
     text = plain_token(value).casefold()
-    return _YAML_BOOLEANS.get(text, text)
+    return _BOOLEANS.get(text, text)
 
 
 def plain_token(value: object) -> str:
-    """Text without surrounding space; a whole number without its decimal point.
+    """Return text without surrounding space, and a whole number without its decimal point.
 
     >>> plain_token(7.0), plain_token(" a "), plain_token("1.0")
     ('7', 'a', '1')

@@ -1,9 +1,9 @@
-"""A model artefact: a folder with ``inference.py``, packed the same way every time.
+"""Model artefact: a folder with ``inference.py``; the same files are packed to the same bytes.
 
 ``inference.py`` exposes ``load(model_dir) -> model`` and
 ``predict(model, instances) -> list[float | None]``: one score (0 to 1) or None (the model
-declines) per instance. An instance is a dict of named inputs, or the bytes of a DICOM file; of a
-combined model it is the dict with the files of the case, a list of bytes, under ``files``.
+declines) per instance. An instance is a dict of named inputs, or the bytes of a DICOM file; for a
+combined model it is the dict, with the files of the case (a list of bytes) under ``files``.
 """
 
 import importlib.util
@@ -19,18 +19,18 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from healthval.errors import HostingError
+from healthval.errors import HostingError, counted
 
 MAX_UNPACKED_BYTES = 5 * 1024**3
 ENTRY = "inference.py"
-# What damaged, encrypted or unknown compression raises.
+# Errors of damaged, encrypted or unknown compression.
 _CODEC_ERRORS = (zlib.error, lzma.LZMAError, RuntimeError, NotImplementedError)
 _Entry = tuple[str, int, Callable[[], bytes]]
 Predict = Callable[[Sequence[Any]], list[float | None]]
 
 
 def pack(folder: Path) -> bytes:
-    """Pack a model folder into a ZIP that depends on its files alone (no times, owners, modes).
+    """Pack a model folder into a ZIP that depends on its files only, not on times, owners or modes.
 
     Raises
     ------
@@ -51,12 +51,12 @@ def pack(folder: Path) -> bytes:
 
 
 def unpack(data: bytes, folder: Path) -> None:
-    """Unpack a ZIP or tar artefact into an empty folder; only plain files below it are made.
+    """Unpack a ZIP or tar artefact into an empty folder; creates plain files below it only.
 
     Raises
     ------
     HostingError
-        If it is neither, is too large, or holds links or paths that lead elsewhere.
+        If it is neither, is too large, or contains links or paths outside the folder.
     """
     try:
         _unpack_entries(_entries(data), folder)
@@ -67,13 +67,13 @@ def unpack(data: bytes, folder: Path) -> None:
 
 
 def _unpack_entries(entries: Iterator[_Entry], folder: Path) -> None:
-    held = 0
+    total = 0
     for name, size, read in entries:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or "\\" in name:
-            raise HostingError("the artefact holds a path that leads outside it; pack it anew")
-        held += size
-        if held > MAX_UNPACKED_BYTES:
+            raise HostingError("the artefact contains a path outside its folder; pack it again")
+        total += size
+        if total > MAX_UNPACKED_BYTES:
             raise HostingError("the artefact unpacks to more than 5 GiB")
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -95,12 +95,12 @@ def _entries(data: bytes) -> Iterator[_Entry]:
                 continue
             file = bundle.extractfile(member) if member.isreg() else None
             if file is None:
-                raise HostingError("the artefact holds links or devices; pack plain files")
+                raise HostingError("the artefact contains links or devices; pack plain files")
             yield member.name, member.size, file.read
 
 
 def load(folder: Path) -> Predict:
-    """Import the folder's ``inference.py`` and load its model; errors name the kind, no value."""
+    """Import the folder's ``inference.py`` and load its model; an error names its type only."""
     spec = importlib.util.spec_from_file_location("inference", folder / ENTRY)
     if spec is None or spec.loader is None or not (folder / ENTRY).is_file():
         raise HostingError(f"the model folder has no {ENTRY}")
@@ -116,12 +116,12 @@ def load(folder: Path) -> Predict:
 
 
 def check_scores(answer: Any, n: int) -> list[float | None]:
-    """Turn a model's answer into plain scores; not-a-number means the model declines.
+    """Convert a model's answer to a list of scores; NaN means that the model declines.
 
     Raises
     ------
     HostingError
-        If the count differs or a score is no number within 0 to 1.
+        If the count differs or a score is no number from 0 to 1.
 
     Examples
     --------
@@ -133,9 +133,13 @@ def check_scores(answer: Any, n: int) -> list[float | None]:
     except (TypeError, ValueError):
         raise HostingError("the model's answer is not a list of numbers") from None
     if len(scores) != n:
-        raise HostingError(f"the model gave {len(scores)} scores for {n} instances")
+        raise HostingError(
+            f"the model returned {counted(len(scores), 'score')} for {counted(n, 'instance')}"
+        )
     scores = [None if score is None or math.isnan(score) else score for score in scores]
     bad = [i for i, score in enumerate(scores) if score is not None and not 0 <= score <= 1]
     if bad:
-        raise HostingError(f"{len(bad)} of {n} scores lie outside 0 to 1 (first at {bad[0]})")
+        raise HostingError(
+            f"{len(bad)} of {counted(n, 'score')} outside 0 to 1 (first at {bad[0]})"
+        )
     return scores

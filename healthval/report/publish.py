@@ -2,14 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from healthval.contracts.access import AccessDecision, AccessGrant, PublicKey, raw_public_key
+from healthval.contracts.access import PublicKey, raw_public_key
 from healthval.contracts.base import read_wire
-from healthval.contracts.submission import Receipt, Submission
-from healthval.errors import IntegrityError, ReportError, SubmissionError, UsageError
+from healthval.errors import IntegrityError, ReportError, UsageError
 from healthval.files import write_durably
 from healthval.report.attestation import ATTESTATION, verify
 from healthval.report.document import Report
@@ -17,7 +15,7 @@ from healthval.report.provenance import seal
 from healthval.report.render import render_html, render_pdf, why_no_pdf
 
 if TYPE_CHECKING:
-    from healthval.client import Client, SiteSubmission
+    from healthval.client import Client
     from healthval.contracts.report import ReportRecord
     from healthval.plan import Plan
 
@@ -116,62 +114,3 @@ def verify_report(place: Path, key: Path | None) -> list[str]:
             "give the platform's public key: healthval verify REPORT --key operator.key.pub"
         ) from None
     return verify(place, Ed25519PublicKey.from_public_bytes(raw))
-
-
-Status = Literal["approved", "rejected", "revoked"]
-
-
-def decide(
-    hub_url: str,
-    key: Path,
-    site: str,
-    *,
-    status: Status,
-    days: int,
-) -> list[AccessGrant]:
-    """Decide all of a site's requests that can take this decision."""
-    from healthval.client import Client
-    from healthval.credential import Credential
-
-    takes = {"approved": {"requested"}, "rejected": {"requested"}, "revoked": {"approved"}}[status]
-    with Client(hub_url, Credential.load(key)) as client:
-        return _decide(client, site, AccessDecision(status=status, valid_days=days), takes)
-
-
-def _decide(
-    client: "Client", site: str, decision: AccessDecision, takes: set[str]
-) -> list[AccessGrant]:
-    waiting = [g for g in client.access_requests() if g.site == site and g.status in takes]
-    if not waiting:
-        raise UsageError(
-            f"that site has nothing to be {decision.status}; see `healthval access list`"
-        )
-    return [client.decide_access(g, decision) for g in waiting]
-
-
-def send_release(
-    hub_url: str, folder: Path, *, confirm: Callable[[str], bool], agreed: str | None
-) -> Receipt:
-    """Send the site's newest release; `agreed` is its hash, given instead of an answer."""
-    from healthval.client import Client
-    from healthval.evaluation import Site, newest_release
-    from healthval.submit import submit
-
-    site = Site.open(folder)
-    message = newest_release(site)
-    if agreed is not None and agreed != message.sha256:
-        raise SubmissionError(
-            "--yes names another hash than the newest release has; run `healthval release` again"
-        )
-    asked = confirm if agreed is None else lambda _: True
-    with Client(hub_url, site.credential) as client:
-        return submit(message, client, site.ledger, confirm=asked)
-
-
-def by_label(submissions: "Iterable[SiteSubmission]") -> dict[str, Submission]:
-    """Submissions by the site's label; a label that two sites chose gets a number."""
-    found: dict[str, Submission] = {}
-    for item in sorted(submissions, key=lambda s: (s.label, s.site)):
-        same = sum(label == item.label or label.startswith(f"{item.label} (") for label in found)
-        found[item.label if not same else f"{item.label} ({same + 1})"] = item.submission
-    return found

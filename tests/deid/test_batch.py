@@ -1,5 +1,6 @@
 """A batch loses and repeats no file, resumes, and is free of conflicts and leaks."""
 
+import csv
 import errno
 import json
 import multiprocessing
@@ -18,8 +19,8 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 
 from healthval.deid import Policy, Reason, Secret, deidentify_files, uid
-from healthval.deid.dicom import batch as batch_room
 from healthval.deid.dicom import batch_workers, writer
+from healthval.deid.dicom import one_file as batch_room
 from healthval.errors import DeidentificationError, LeakFound, UsageError
 
 KEY = bytes(range(32))
@@ -458,3 +459,71 @@ def test_a_conflict_that_was_corrected_at_the_source_comes_back(tmp_path):
     (source / "0002.dcm").unlink()
     made = deidentify_files(source, tmp_path / "out", Policy(), SECRET)
     assert (made.files_out, dict(made.refused)) == (1, {})
+
+
+def test_a_local_list_names_refused_and_leaking_files_and_the_others_can_be_written(tmp_path):
+    source, out = tmp_path / "in", tmp_path / "out"
+    dirty = ct(5, FilterType=f"AS {CANARY}")
+    write(source, ct(1), ct(2, BurnedInAnnotation="YES"), dirty)
+    with pytest.raises(LeakFound, match=r"1 output \(name in \(0018,1160\): 1 file\)") as found:
+        deidentify_files(source, out, Policy(), SECRET)
+    assert "0002.dcm" not in str(found.value)
+    listed = tmp_path / "out-identifiable" / "refused.csv"
+    rows = list(csv.DictReader(listed.read_text().splitlines()))
+    assert [Path(row["file (identifiable)"]).name for row in rows] == ["0001.dcm", "0002.dcm"]
+    assert "sign off" in rows[0]["remedy"]
+    assert rows[1]["places"] == "name in (0018,1160)"
+    if os.name == "posix":
+        assert listed.parent.stat().st_mode & 0o77 == 0
+    skipped = deidentify_files(source, out, Policy(), SECRET, skip_leaking=True)
+    assert (skipped.files_out, skipped.refused[Reason.LEAK]) == (1, 1)
+    assert CANARY.encode() not in b"".join(p.read_bytes() for p in skipped.outputs)
+    removed = deidentify_files(source, tmp_path / "two", Policy(), SECRET, remove=["0018,1160"])
+    assert removed.files_out == 2
+    assert json.loads((tmp_path / "two/manifest.json").read_text())["policy"]["removed"] == [
+        "(0018,1160)"
+    ]
+
+
+@pytest.mark.parametrize("given", [["FilterTyp"], ["SOPInstanceUID"], "FilterType", ["0028,0010"]])
+def test_an_attribute_that_cannot_be_removed_is_refused(tmp_path, given):
+    source = write(tmp_path / "in", ct(1))
+    with pytest.raises(UsageError, match="remove") as refused:
+        deidentify_files(source, tmp_path / "out", Policy(), SECRET, remove=given)
+    assert "FilterTyp " not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "keyword", "value", "n"),
+    [
+        ("Wedge^A", "FilterType", "WEDGE", 1),
+        ("Lung^A", "BodyPartExamined", "LUNG", 1),
+        ("Lung^Wedge", "FilterType", "WEDGE LUNG", 0),
+        ("Tannhauer^A", "FilterType", "TANNHAUER", 0),
+        ("Wedge^A", "AcquisitionProtocolName", "for Wedge", 0),
+    ],
+)
+def test_a_defined_term_is_no_name(tmp_path, name, keyword, value, n):
+    source = write(tmp_path / "in", ct(1, name=name, **{keyword: value}))
+    made = deidentify_files(source, tmp_path / "out", Policy(), SECRET, skip_leaking=True)
+    assert made.files_out == n
+
+
+@posix_only
+def test_folders_that_cannot_be_read_are_counted_and_links_are_followed_once(tmp_path):
+    source = write(tmp_path / "in", ct(1))
+    write(tmp_path / "elsewhere", ct(2))
+    (source / "link").symlink_to(tmp_path / "elsewhere")
+    (source / "cycle").symlink_to(source)
+    os.mkfifo(source / "pipe")
+    made = deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+    assert (made.files_out, made.refused[Reason.UNREADABLE]) == (2, 1)
+    (source / "back").symlink_to(tmp_path / "out")
+    assert deidentify_files(source, tmp_path / "out", Policy(), SECRET).files_in == 3
+
+
+def test_an_output_that_cannot_be_made_is_a_usage_error(tmp_path):
+    source = write(tmp_path / "in", ct(1))
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UsageError, match="cannot be made"):
+        deidentify_files(source, tmp_path / "file" / "out", Policy(), SECRET)

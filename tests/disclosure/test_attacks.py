@@ -9,6 +9,7 @@ import zlib
 import numpy as np
 import pytest
 
+from healthval.contracts.proportions import wilson
 from healthval.contracts.submission import (
     SUPPRESSED,
     ReleasedConfusion,
@@ -19,7 +20,6 @@ from healthval.contracts.submission import (
 from healthval.disclosure import find_scores, release
 from healthval.disclosure.attacks.bounds import bound
 from healthval.disclosure.attacks.reconstruct import consistent_tables
-from healthval.metrics.intervals.analytic import wilson
 
 NOTHING = ReleasedEstimate(withheld="suppressed")
 

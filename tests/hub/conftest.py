@@ -1,8 +1,6 @@
 import hashlib
 import itertools
-import json
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -31,12 +29,14 @@ from healthval.contracts.submission import AttackPassed, Certificate, ReleasedEs
 from healthval.disclosure import load_policy
 from healthval.disclosure.gate import run_checks
 from healthval.hosting.artefact import pack, unpack
+from healthval.hosting.child_process import ChildProcess
 from healthval.hub.app import Settings, create_app
 from healthval.hub.backends.aws import DynamoIndex, S3Objects, SageMakerHost
 from healthval.hub.ports import Backend, HostedModel
 from healthval.hub.registry import hosted
 
 PLAN = "a" * 64
+LONG = 300  # a bound for what should happen soon, on a machine that may be busy
 SUBJECT = {"model": "tumour", "version": "1.0", "plan_hash": PLAN}
 INFERENCE = """
 import json
@@ -54,16 +54,14 @@ class HubProcess:
 
     def __init__(self, data: Path, operator: Path) -> None:
         self.data, self.operator = data, operator
-        self.process, self.url = None, None
+        self._child, self.process, self.url = None, None, None
 
     def start(self, port: int = 0) -> "HubProcess":
         command = [sys.executable, "-m", "healthval.hub", "--data", str(self.data)]
         command += ["--operator", str(self.operator), "--port", str(port), "--die-with-parent"]
         with (self.data.parent / "hub.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
-            )
-        self.url = json.loads(self.process.stdout.readline())["url"]
+            self._child = ChildProcess(command, log=log)
+        self.process, self.url = self._child.process, self._child.first_line()["url"]
         return self
 
     @property
@@ -72,16 +70,10 @@ class HubProcess:
 
     def kill(self) -> None:
         self.process.kill()
-        self._reap()
+        self._child.stop()
 
     def stop(self) -> None:
-        self.process.stdin.close()
-        self._reap()
-
-    def _reap(self) -> None:
-        self.process.wait(30)
-        self.process.stdout.close()
-        self.process.stdin.close()
+        self._child.stop()
 
 
 @pytest.fixture(scope="session")
@@ -173,20 +165,16 @@ class HubThread:
 
     def stop(self) -> None:
         self._server.should_exit = True
-        self._thread.join(20)
+        self._thread.join(LONG)
 
 
 @contextmanager
-def model_container(folder: Path):
+def model_container(folder: Path, *options: str):
     """The container's server, as it runs on AWS, for the SageMaker runtime to call."""
     command = [sys.executable, "-m", "healthval.hosting", "serve", "--die-with-parent"]
-    with subprocess.Popen(
-        [*command, "--port", "0", "--model", str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
-        yield json.loads(process.stdout.readline())["ready"]
-        process.stdin.close()
+    child = ChildProcess([*command, "--port", "0", "--model", str(folder), *options])
+    yield child.first_line()["ready"]
+    child.stop()
 
 
 @pytest.fixture(scope="session", params=["embedded", "aws"])
@@ -310,7 +298,9 @@ def kit():
     return SimpleNamespace(
         PLAN=PLAN,
         SUBJECT=SUBJECT,
+        LONG=LONG,
         HubProcess=HubProcess,
+        model_container=model_container,
         approve=approve,
         batch=batch,
         case=case,

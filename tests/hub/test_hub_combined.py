@@ -88,8 +88,8 @@ def test_what_the_contract_does_not_admit_is_refused(kit, site):
     for rows, uploads, columns, place in (
         ([[40]], [[upload]], ("crp",), "'age'"),
         ([["old"]], [[upload]], ("age",), "not a number"),
-        ([[40], [50]], [[upload]], ("age",), "2 instances came for 1 cases"),
-        ([[40]], [["upload-" + "0" * 32]], ("age",), "not held here"),
+        ([[40], [50]], [[upload]], ("age",), "2 instances for 1 case"),
+        ([[40]], [["upload-" + "0" * 32]], ("age",), "not stored here"),
     ):
         with pytest.raises(HubError, match=place):
             site.predict(asked(kit, rows, uploads, columns))

@@ -8,7 +8,8 @@ import pytest
 from healthval.contracts.access import PublicKey
 from healthval.disclosure import load_policy
 from healthval.hub.app import Settings, create_app
-from healthval.hub.ports import Backend, MemoryIndex, MemoryObjects
+from healthval.hub.backends.memory import MemoryIndex, MemoryObjects
+from healthval.hub.ports import Backend
 from healthval.hub.routes import BODIES
 
 

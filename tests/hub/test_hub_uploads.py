@@ -86,9 +86,9 @@ def test_uploads_of_nobody_or_of_another_site_are_refused(kit, site, new_site, o
     operator.decide_access(
         other.request_access(label="Other", **SUBJECT), AccessDecision(status="approved")
     )
-    with pytest.raises(HubError, match="1 uploads are not held here; first at 0"):
+    with pytest.raises(HubError, match="1 upload is not stored here; first at 0"):
         other.predict(request(kit, mine))
-    with pytest.raises(HubError, match="2 uploads are not held here; first at 1"):
+    with pytest.raises(HubError, match="2 uploads are not stored here; first at 1"):
         site.predict(request(kit, mine, "upload-" + "0" * 32, "upload-" + "1" * 32))
 
 
@@ -99,7 +99,7 @@ def test_without_access_there_is_no_place_to_upload_to(kit, new_site):
 
 def ticket(site, data: bytes) -> dict:
     asked = {**SUBJECT, "sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
-    return json.loads(site._send("POST", "/v1/uploads", json.dumps(asked).encode()))
+    return json.loads(site.transport.send("POST", "/v1/uploads", json.dumps(asked).encode()))
 
 
 def test_a_place_is_for_one_file_and_no_other(hub, site):

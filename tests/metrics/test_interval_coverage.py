@@ -1,13 +1,13 @@
-"""How often intervals hold the truth, by simulation with fixed seeds."""
+"""Coverage of intervals, by simulation with fixed seeds."""
 
 import numpy as np
 import pytest
 from scipy.stats import binom, norm
 
 from healthval import metrics as hm
+from healthval.contracts.proportions import wilson
 from healthval.metrics.auroc import auroc_of
 from healthval.metrics.inputs import Cases
-from healthval.metrics.intervals.analytic import wilson
 
 
 def auroc_coverage(auc, m, n, reps=1500):

@@ -1,4 +1,4 @@
-"""Numerical traps, each with the behaviour it must have."""
+"""Numerical traps, each with the required behaviour."""
 
 import json
 
@@ -252,29 +252,32 @@ def test_two_dimensions_are_refused():
         hm.auroc(Y, P[:, None])
 
 
-@pytest.mark.parametrize("call", [
-    lambda: hm.auroc(Y, P, ci="wald"),
-    lambda: hm.auroc(Y, P, level=95),
-    lambda: hm.calibration(Y, P, curve="loess"),
-    lambda: hm.calibration(Y, P, clip=0.7),
-    lambda: hm.partial_auroc(Y, P),
-    lambda: hm.partial_auroc(Y, P, fpr=(0.5, 0.1)),
-    lambda: hm.confusion_at(Y, P, 1.5),
-    lambda: hm.net_benefit(Y, P, [0.2, 0.1]),
-    lambda: hm.net_benefit(Y, P, [1.0]),
-    lambda: hm.evaluate(Y, P, thresholds=()),
-    lambda: hm.evaluate(Y, P, groups=Y[1:]),
-    lambda: hm.evaluate(Y, P, cluster=Y[1:]),
-    lambda: hm.evaluate([], []),
-    lambda: hm.predictive_values(hm.Confusion(1, 1, 1, 1), 0),
-    lambda: hm.proportion(3, 2),
-    lambda: hm.concordance([1, -2], [1, 1], [0, 1]),
-    lambda: hm.survival([1, 2, 3], [1, 1, 0], [0.1, 0.2, 0.3], horizon=9),
-    lambda: hm.required_sample_size(0, 0.8, lp_mean=0, lp_sd=1),
-    lambda: hm.recalibrate(Y, np.where(P > 0.9, 1.0, P)),
-    lambda: hm.multiclass([0, 1], [[0.2, 0.2], [0.5, 0.5]]),
-    lambda: hm.segment_case(np.zeros((3, 3)), np.zeros((2, 3)), spacing=(1, 1), tolerance=1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: hm.auroc(Y, P, ci="wald"),
+        lambda: hm.auroc(Y, P, level=95),
+        lambda: hm.calibration(Y, P, curve="loess"),
+        lambda: hm.calibration(Y, P, clip=0.7),
+        lambda: hm.partial_auroc(Y, P),
+        lambda: hm.partial_auroc(Y, P, fpr=(0.5, 0.1)),
+        lambda: hm.confusion_at(Y, P, 1.5),
+        lambda: hm.net_benefit(Y, P, [0.2, 0.1]),
+        lambda: hm.net_benefit(Y, P, [1.0]),
+        lambda: hm.evaluate(Y, P, thresholds=()),
+        lambda: hm.evaluate(Y, P, groups=Y[1:]),
+        lambda: hm.evaluate(Y, P, cluster=Y[1:]),
+        lambda: hm.evaluate([], []),
+        lambda: hm.predictive_values(hm.Confusion(tp=1, fp=1, fn=1, tn=1), 0),
+        lambda: hm.proportion(3, 2),
+        lambda: hm.concordance([1, -2], [1, 1], [0, 1]),
+        lambda: hm.survival([1, 2, 3], [1, 1, 0], [0.1, 0.2, 0.3], horizon=9),
+        lambda: hm.required_sample_size(0, 0.8, lp_mean=0, lp_sd=1),
+        lambda: hm.recalibrate(Y, np.where(P > 0.9, 1.0, P)),
+        lambda: hm.multiclass([0, 1], [[0.2, 0.2], [0.5, 0.5]]),
+        lambda: hm.segment_case(np.zeros((3, 3)), np.zeros((2, 3)), spacing=(1, 1), tolerance=1),
+    ],
+)
 def test_unusable_requests_are_our_errors(call):
     with pytest.raises(MetricError):
         call()

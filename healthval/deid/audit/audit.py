@@ -17,6 +17,7 @@ from healthval.deid.audit.allowed import (
     DEVICE_DATES,
     METHOD_CODE,
     RETAINS_DEVICE,
+    is_defined_term,
     is_manufacturer_text,
     is_own_mark,
 )
@@ -187,7 +188,10 @@ def _leaks_in_values(
             folded = fold(text)
             for pattern in patterns:
                 is_leak = _is_leak(pattern, element, folded, retained)
-                if is_leak and not is_manufacturer_text(pattern, tag, text):
+                if is_leak and not (
+                    is_manufacturer_text(pattern, tag, text)
+                    or is_defined_term(pattern, element, text)
+                ):
                     yield Leak(pattern.kind, _place(element))
     for text in output.unparsed():
         yield from _leaks_in_text(text, "unreadable bytes", patterns)

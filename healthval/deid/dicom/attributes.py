@@ -56,6 +56,8 @@ class ActionTable(dict[int, str]):
         group, element = tag >> 16, tag & 0xFFFF
         if element == 0 or group in (0x0000, 0x0002, 0xFFFE) or tag == _LENGTH_TO_END:
             return DROP
+        if tag in self.policy.remove:
+            return DROP
         if tag == _CHARSETS:
             return CHARACTER_SET
         rule = rules_by_tag().get(tag)

@@ -45,7 +45,7 @@ def _after_element(data: bytes, at: int, encoding: Encoding, depth: int) -> int:
         return _after_items(data, value, (implicit or code == "UN", encoding[1]), depth)
     if value + size > len(data):
         raise _CutError
-    return value + size
+    return int(value + size)
 
 
 def _after_items(data: bytes, at: int, encoding: Encoding, depth: int) -> int:

@@ -36,8 +36,8 @@ from healthval.deid.dicom.attributes import (
     keeps_graphics,
     keeps_private,
 )
+from healthval.deid.dicom.elements import items_of
 from healthval.deid.dicom.profile import Rule, attribute_type, choose, rules_by_tag
-from healthval.deid.dicom.reader import items_of
 from healthval.deid.dicom.text import clean_codes, clean_text, identifying_words
 from healthval.deid.dicom.writer import EncodedDataset
 from healthval.deid.dicom_values import UNDEFINED_LENGTH, Element

@@ -35,11 +35,15 @@ Status = Literal["written", "duplicate", "refused", "withdrawn"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """Result of one source file; the ids are those of the output."""
+    """Result of one source file; the ids are those of the output.
+
+    `places` are the kinds and attributes of identifiers that the audit found, without values.
+    """
 
     source: str
     status: Status
     reason: str = ""
+    places: str = ""
     output: str = ""
     patient: str = ""
     study: str = ""
@@ -132,6 +136,7 @@ def policy_summary(policy: Policy) -> dict[str, Any]:
         "region_rules": [rule.name for rule in policy.pixels.rules],
         "text_detection": policy.pixels.text,
         "sign_off": policy.pixels.sign_off,
+        "removed": [f"({tag >> 16:04X},{tag & 0xFFFF:04X})" for tag in sorted(policy.remove)],
     }
 
 
@@ -153,9 +158,9 @@ def written_record(key: str, result: Deidentified) -> Record:
     )
 
 
-def refused_record(key: str, reason: Reason) -> Record:
-    """Record of a refused file."""
-    return Record(source=key, status="refused", reason=reason.value)
+def refused_record(key: str, reason: Reason, places: str = "") -> Record:
+    """Record of a refused file; `places` are the kinds and attributes of leaks."""
+    return Record(source=key, status="refused", reason=reason.value, places=places)
 
 
 def source_key(secret: Secret, file: str) -> str:
@@ -177,6 +182,7 @@ def batch_key(policy: Policy, secret: Secret, known: Iterable[str] = ()) -> str:
         repr(sorted(policy.private_allowlist)),
         repr(sorted(policy.public_allowlist)),
         repr(policy.pixels),
+        repr(sorted(policy.remove)),
     )
     return pseudonym(secret, "batch", "|".join(choices))
 

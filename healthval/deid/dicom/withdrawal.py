@@ -1,6 +1,5 @@
 """Withdrawal of outputs whose source is gone, was changed or conflicts with another file."""
 
-import os
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -45,9 +44,9 @@ def delete_undescribed(out: Path, outputs: Iterable[str]) -> None:
     for folder in out.iterdir():
         if not folder.is_dir():
             continue
-        for name in os.listdir(folder):
-            if name.endswith(".dcm") and f"{folder.name}/{name}" not in known:
-                (folder / name).unlink()
+        for file in folder.glob("*.dcm"):
+            if f"{folder.name}/{file.name}" not in known:
+                file.unlink()
         with suppress(OSError):  # it is not empty
             folder.rmdir()
 

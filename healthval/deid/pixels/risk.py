@@ -22,7 +22,7 @@ from healthval.deid.dicom_values import (
 from healthval.deid.pixels.fragments import CleanFrames, Layout, clean_frames
 from healthval.deid.policy import PixelPolicy, RegionRule
 from healthval.deid.refuse import Reason, Refused
-from healthval.pydicom_internals import with_fields
+from healthval.pydicom_internals import elements_of, with_fields
 
 PIXELS: Final = frozenset({0x7FE00010, 0x7FE00008, 0x7FE00009})
 # Rows, Columns, Samples per Pixel, Bits Allocated
@@ -30,30 +30,24 @@ _SIZES: Final = (0x00280010, 0x00280011, 0x00280002, 0x00280100)
 _FRAMES: Final = 0x00280008
 OFFSETS: Final = (0x7FE00001, 0x7FE00002)  # Extended Offset Table and its lengths
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
-_RISKY_CLASSES: Final = {
-    "6.1": Reason.ULTRASOUND,
-    "6.2": Reason.ULTRASOUND,
-    "6.3": Reason.ULTRASOUND,
-    "6": Reason.ULTRASOUND,
-    "3": Reason.ULTRASOUND,
-    "3.1": Reason.ULTRASOUND,
-    "7": Reason.CAPTURE,
-    "7.1": Reason.CAPTURE,
-    "7.2": Reason.CAPTURE,
-    "7.3": Reason.CAPTURE,
-    "7.4": Reason.CAPTURE,
-    "12.1": Reason.FLUOROSCOPY,
-    "12.1.1": Reason.FLUOROSCOPY,
-    "12.2": Reason.FLUOROSCOPY,
-    "12.2.1": Reason.FLUOROSCOPY,
-    "12.3": Reason.FLUOROSCOPY,
-    "77.1.1": Reason.ENDOSCOPY,
-    "77.1.1.1": Reason.ENDOSCOPY,
-    "77.1.2.1": Reason.ENDOSCOPY,
-    "77.1.4": Reason.ENDOSCOPY,
-    "77.1.4.1": Reason.ENDOSCOPY,
-}
-_RISKY_MODALITIES: Final = {
+# Classes whose images rarely contain text or show a person: CR, DX, MG, intra-oral X-ray, CT, MR, NM,
+# PET, projections of tomosynthesis, RT image and dose, segmentation, parametric map. All others,
+# also retired and private ones, need a rule or a sign-off.
+_LOW_RISK_CLASSES: Final = frozenset(
+    {"1", "1.1", "1.1.1", "1.2", "1.2.1", "1.3", "1.3.1", "2", "2.1", "4", "4.1", "4.2", "20"}
+    | {"128", "130", "13.1.3", "13.1.4", "481.1", "481.2", "30", "66.4", "66.5", "66.7", "66.8"}
+)
+_LOW_RISK_MODALITIES: Final = frozenset(
+    {"CR", "CT", "DX", "IO", "MG", "MR", "NM", "PT", "PX", "RG", "RTDOSE", "RTIMAGE", "SEG"}
+)
+_REASONS: Final = (
+    ("6", Reason.ULTRASOUND),
+    ("3", Reason.ULTRASOUND),
+    ("7", Reason.CAPTURE),
+    ("12", Reason.FLUOROSCOPY),
+    ("77", Reason.ENDOSCOPY),
+)
+_MODALITY_REASONS: Final = {
     "US": Reason.ULTRASOUND,
     "IVUS": Reason.ULTRASOUND,
     "SC": Reason.CAPTURE,
@@ -63,6 +57,8 @@ _RISKY_MODALITIES: Final = {
     "XC": Reason.ENDOSCOPY,
     "OT": Reason.OTHER,
 }
+# RT Dose, Segmentation and Parametric Map are derived and not drawn for reading.
+_COMPUTED: Final = frozenset({"481.2", "30", "66.4", "66.5", "66.7", "66.8"})
 # Overlay Bit Position of the 16 planes
 _BIT_POSITIONS: Final = tuple(0x60000102 | plane << 16 for plane in range(0, 32, 2))
 _SCREEN: Final = re.compile(r"SCREEN[ _-]?(SAVE|SHOT|CAPTURE)")
@@ -70,6 +66,8 @@ _DOSE: Final = re.compile(
     r"DOSE[ _-]?(REPORT|INFO|SUMMARY|RECORD|SHEET|PAGE)|CT_SOM\d PROT|PATIENT[ _-]PROTOCOL|CSA REPORT"
 )
 _PIXEL_DATA: Final = 0x7FE00010
+_REMOVED_IMAGES: Final = frozenset({0x00880200, 0x00101100})  # Icon Image, Referenced Patient Photo
+_PIXEL_MARKS: Final = (b"\xe0\x7f\x10\0O", b"\xe0\x7f\x10\0", b"\x7f\xe0\0\x10O")
 
 
 def has_pixels(dataset: Dataset) -> bool:
@@ -78,18 +76,55 @@ def has_pixels(dataset: Dataset) -> bool:
 
 
 def risk(dataset: Dataset) -> Reason | None:
-    """Reason why the pixels of an object may contain text; None if no attribute indicates it.
+    """Reason why the pixels of an object may contain text or a face; None for low-risk classes.
 
     BurnedInAnnotation NO, or its absence, is a weak signal and does not lower the risk.
     """
     if not has_pixels(dataset):
-        return None
-    if text_of(dataset, 0x00280301).strip(" \0").upper() == "YES":
+        return _nested_risk(dataset)
+    if _marked(dataset, 0x00280301):
         return Reason.BURNED_IN
-    sop_class = text_of(dataset, 0x00080016)
-    found = _RISKY_CLASSES.get(sop_class.removeprefix(_STORAGE))
+    if _marked(dataset, 0x00280302):
+        return Reason.RECOGNIZABLE
+    described = _described_risk(dataset)
+    if described is not None:
+        return described
+    sop_class = text_of(dataset, 0x00080016).removeprefix(_STORAGE)
     modality = text_of(dataset, 0x00080060).strip(" \0").upper()
-    return found or _RISKY_MODALITIES.get(modality) or _described_risk(dataset)
+    if sop_class and sop_class not in _LOW_RISK_CLASSES:
+        family = sop_class.split(".")[0]
+        return _MODALITY_REASONS.get(modality) or dict(_REASONS).get(family, Reason.UNLISTED)
+    if modality and modality not in _LOW_RISK_MODALITIES:
+        return _MODALITY_REASONS.get(modality, Reason.UNLISTED)
+    return _derived_risk(dataset, sop_class) or _nested_risk(dataset)
+
+
+def _marked(dataset: Dataset, tag: int) -> bool:
+    return text_of(dataset, tag).strip(" \0").upper() == "YES"
+
+
+def _derived_risk(dataset: Dataset, sop_class: str) -> Reason | None:
+    """Colour images of CT, MR and radiographs, and derived secondary ones, are drawn pictures."""
+    if sop_class in _COMPUTED:
+        return None
+    image_type = text_of(dataset, 0x00080008).upper().split("\\")
+    is_drawn = image_type[:2] == ["DERIVED", "SECONDARY"] and "REPORT" in image_type
+    is_colour = number_of(dataset, _SIZES[2]) == 3
+    return Reason.COLOUR if is_colour or is_drawn else None
+
+
+def _nested_risk(dataset: Dataset) -> Reason | None:
+    """Pixels below the root, except those of icons, which are removed."""
+    for tag, element in elements_of(dataset).items():
+        if tag in _REMOVED_IMAGES:
+            continue
+        if element.VR == "SQ" and not element.is_raw:
+            if any(has(item, *PIXELS) or _nested_risk(item) for item in element.value):
+                return Reason.NESTED
+        elif element.VR in ("SQ", "UN", None) and element.value:
+            if any(mark in element.value for mark in _PIXEL_MARKS):
+                return Reason.NESTED
+    return None
 
 
 def _described_risk(dataset: Dataset) -> Reason | None:

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 from scipy.special import ndtri
 
+from healthval.contracts.proportions import wilson
 from healthval.contracts.submission import ReleasedEstimate, Submission
 from healthval.disclosure.attacks.checks import estimates, refused
 from healthval.disclosure.payload.context import is_on_grid
 from healthval.disclosure.policy import Policy
-from healthval.metrics.intervals.analytic import wilson
 
 
 def check_intervals(submission: Submission, _policy: Policy) -> int:

@@ -6,11 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 
+from healthval.contracts.proportions import wilson
 from healthval.contracts.submission import CurvePoint, DecisionPoint, ReleasedBin, RocPoint
 from healthval.disclosure.payload.context import GRID_DECIMALS, Draft, is_on_grid, rounded, thinned
 from healthval.disclosure.payload.suppression import Cut, Shown, longest_chain
 from healthval.errors import DisclosureRefused
-from healthval.metrics.intervals.analytic import wilson
 from healthval.metrics.result import Evaluation
 
 FEWEST_CUTS = 4  # (0, 0), (1, 1) and two between: fewer would draw nearly a diagonal

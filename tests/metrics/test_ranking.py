@@ -1,4 +1,4 @@
-"""What is computed from sorted keys agrees with what is computed from a rank table."""
+"""AUROC and variance from sorted keys equal those from a rank table."""
 
 from fractions import Fraction
 
@@ -8,13 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthval import metrics as hm
-from healthval.metrics.intervals.analytic import quantiles
-from healthval.metrics.ranking import keys as rankkeys
+from healthval.metrics.intervals.resampling import quantiles
 from healthval.metrics.ranking import sums as ranksums
+from healthval.metrics.ranking import table as ranktable
 from healthval.metrics.ranking.delong import auc_and_variance
-from healthval.metrics.ranking.keys import sorted_keys
 from healthval.metrics.ranking.sums import auc_and_variance_of_keys
-from healthval.metrics.ranking.table import RankTable
+from healthval.metrics.ranking.table import RankTable, sorted_keys
 
 TINY = 5e-324
 HUGE = float(np.finfo(np.float64).max)
@@ -81,7 +80,7 @@ def same(found, expected, *, rel):
 @pytest.fixture
 def blocks(monkeypatch):
     def cut(cases, few):
-        for module in (ranksums, rankkeys):
+        for module in (ranksums, ranktable):
             monkeypatch.setattr(module, "KEY_BLOCK", cases)
         monkeypatch.setattr(ranksums, "FEW", few)
 
@@ -162,8 +161,8 @@ def test_keys_ascend_by_score_then_label_and_give_both_back(some):
 )
 @pytest.mark.parametrize("sign", [1, -1])
 def test_scores_of_both_signs_share_one_scale_or_take_a_second_sort(monkeypatch, score, fits, sign):
-    asked, ranks = [], rankkeys._of_ranks
-    monkeypatch.setattr(rankkeys, "_of_ranks", lambda *given: asked.append(1) or ranks(*given))
+    asked, ranks = [], ranktable._of_ranks
+    monkeypatch.setattr(ranktable, "_of_ranks", lambda *given: asked.append(1) or ranks(*given))
     scores = np.array([1.0, sign * score, -1.0, 0.0, 1.0])
     ranked = sorted_keys(np.array([True, False, True, False, False]), scores)
     assert bool(asked) != fits

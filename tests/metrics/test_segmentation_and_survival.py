@@ -45,8 +45,10 @@ def test_the_rule_for_empty_masks(a, b, dice, hd95, nsd):
 
 
 def test_the_summary_counts_missed_and_invented():
-    cases = [hm.segment_case(a, b, spacing=(1, 1), tolerance=1)
-             for a, b in ((SOME, SOME), (SOME, EMPTY), (EMPTY, SOME), (EMPTY, EMPTY))]  # fmt: skip
+    cases = [
+        hm.segment_case(a, b, spacing=(1, 1), tolerance=1)
+        for a, b in ((SOME, SOME), (SOME, EMPTY), (EMPTY, SOME), (EMPTY, EMPTY))
+    ]
     found = hm.segmentation(cases)
     assert (found.n_reference_empty, found.n_missed, found.n_invented) == (2, 1, 1)
     assert found.hd95.n == 2

@@ -1,15 +1,13 @@
-"""A logistic fit to few points is the fit to every score; where it would not be, it is refused."""
+"""A logistic fit to binned scores equals the fit to all scores, or is refused."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthval.metrics import calibration
-from healthval.metrics.calibration import binned_fits as condensed
-from healthval.metrics.calibration.binned_fits import Regression, condense, condensed_fit
-from healthval.metrics.calibration.curve import _Spline
-from healthval.metrics.logistic import fit_logistic, logit
+from healthval.metrics import calibration, logistic
+from healthval.metrics.calibration.curves import _Spline
+from healthval.metrics.logistic import Regression, bin_scores, binned_fit, fit_logistic, logit
 
 shapes = {
     "n": st.integers(200, 3000),
@@ -23,10 +21,10 @@ shapes = {
 
 @pytest.fixture(scope="module", autouse=True)
 def any_number_of_scores():
-    """Points even in place of few scores, which the laws below draw."""
+    """Bin even the few scores that the tests below draw."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(condensed, "WORTHWHILE", 1)
-        patch.setattr(condensed, "CASES_PER_CELL", 0.01)
+        patch.setattr(logistic, "WORTHWHILE", 1)
+        patch.setattr(logistic, "CASES_PER_CELL", 0.01)
         yield
 
 
@@ -42,7 +40,7 @@ def grouped(n, centre, spread, slope, decimals, seed):
 @given(**shapes)
 def test_points_have_the_sums_of_any_smooth_function(**shape):
     x, counts = grouped(**shape)
-    points, weights = condense(x, counts)
+    points, weights = bin_scores(x, counts)
     for smooth in (np.ones_like, np.tanh, lambda v: v * v / (1 + np.exp(-1.9 * v)), np.cos):
         for count, weight in zip(counts, weights, strict=True):
             scale = np.abs(smooth(x)) @ count
@@ -51,15 +49,15 @@ def test_points_have_the_sums_of_any_smooth_function(**shape):
 
 @settings(deadline=None)
 @given(**shapes)
-def test_a_fit_to_few_points_is_the_fit_to_every_score(**shape):
+def test_a_fit_to_binned_scores_is_the_fit_to_every_score(**shape):
     x, counts = grouped(**shape)
-    points, weights = condense(x, counts)
+    points, weights = bin_scores(x, counts)
     for terms, start in ((1, np.zeros(1)), (2, np.array([0.0, 1.0]))):
         every, few = (
             Regression(np.array([np.ones(v.size), v])[:terms], c, offset=v if terms == 1 else None)
             for v, c in ((x, counts), (points, weights))
         )
-        found = condensed_fit(few, start)
+        found = binned_fit(few, start)
         if found is None:
             continue
         fit = fit_logistic(every.design, counts, start=found.beta, offset=every.offset)
@@ -69,30 +67,30 @@ def test_a_fit_to_few_points_is_the_fit_to_every_score(**shape):
 
 
 @pytest.mark.parametrize(("centre", "spread"), [(-1.5, 1.4), (0, 0.3), (-4, 3)])
-def test_a_spline_through_few_points_is_the_spline_through_every_score(centre, spread):
+def test_a_spline_through_binned_scores_is_the_spline_through_every_score(centre, spread):
     x, counts = grouped(40_000, centre, spread, 0.8, 16, 1)
     score = 1 / (1 + np.exp(-x))
     spline = _Spline.over(score, counts[1].astype(np.int64))
-    found = condensed_fit(spline.few(score, counts), spline.identity())
+    found = binned_fit(spline.binned(score, counts), spline.identity())
     fit = fit_logistic(spline.terms(logit(score)), counts, start=found.beta)
     np.testing.assert_allclose(found.beta, fit.beta, rtol=1e-11, atol=1e-12)
     np.testing.assert_allclose(found.covariance, fit.covariance, rtol=1e-9, atol=1e-15)
 
 
-@pytest.mark.parametrize(("slope", "condenses"), [(1.9, True), (2.2, False), (40, False)])
-def test_a_predictor_too_steep_for_the_cells_is_refused(slope, condenses):
+@pytest.mark.parametrize(("slope", "fits"), [(1.9, True), (2.2, False), (40, False)])
+def test_a_predictor_too_steep_for_the_cells_is_refused(slope, fits):
     x, counts = grouped(40_000, 0, 0.5, slope, 16, 2)
-    points, weights = condense(x, counts)
+    points, weights = bin_scores(x, counts)
     few = Regression(np.array([np.ones(points.size), points]), weights)
-    assert (condensed_fit(few, np.array([0.0, 1.0])) is not None) == condenses
+    assert (binned_fit(few, np.array([0.0, 1.0])) is not None) == fits
 
 
 @pytest.mark.parametrize("slope", [0.7, 1.0, 3.0])
-def test_calibration_is_the_same_with_and_without_few_points(monkeypatch, slope):
+def test_calibration_is_the_same_with_and_without_bins(monkeypatch, slope):
     x, counts = grouped(40_000, -1, 1.2, slope, 16, 3)
     score, reference = 1 / (1 + np.exp(-x)), counts[0] > 0
     with_few = calibration(reference, score)
-    monkeypatch.setattr(condensed, "WORTHWHILE", 10**9)
+    monkeypatch.setattr(logistic, "WORTHWHILE", 10**9)
     without = calibration(reference, score)
     for name in ("citl", "intercept", "slope", "joint_test", "ici_rcs5", "e50", "e90"):
         ours, theirs = getattr(with_few, name), getattr(without, name)
@@ -101,20 +99,20 @@ def test_calibration_is_the_same_with_and_without_few_points(monkeypatch, slope)
             assert getattr(ours, part) == (expected and pytest.approx(expected, rel=1e-8))
 
 
-def test_scores_far_apart_beside_the_cells_are_left_as_they_are(monkeypatch):
-    monkeypatch.setattr(condensed, "CASES_PER_CELL", 8)
+def test_scores_far_apart_relative_to_the_cells_are_not_binned(monkeypatch):
+    monkeypatch.setattr(logistic, "CASES_PER_CELL", 8)
     x = np.append(np.linspace(0, 1e-9, 40_000), 30.0)
     ones = np.ones(x.size)
-    assert condense(x, (ones, ones)) is not None
-    assert condense(x, (ones, ones), np.array([1e-10, 5e-10, 9e-10])) is None
-    assert condense(np.linspace(-700, 700, 40_000), (ones, ones)) is None
+    assert bin_scores(x, (ones, ones)) is not None
+    assert bin_scores(x, (ones, ones), np.array([1e-10, 5e-10, 9e-10])) is None
+    assert bin_scores(np.linspace(-700, 700, 40_000), (ones, ones)) is None
 
 
-def test_a_knot_beside_an_edge_or_on_it_does_no_harm():
+def test_a_knot_near_or_on_an_edge_keeps_all_cases():
     x = np.sort(np.append(np.random.default_rng(4).normal(0, 1, 5000), [0.5, np.nextafter(0.5, 1)]))
     ones = np.ones(x.size)
     for knot in (0.5, np.nextafter(0.5, 0), np.nextafter(0.5, 1)):
-        points, (events, cases) = condense(x, (ones, ones), np.array([-4.0, 0.1, knot]))
+        points, (events, cases) = bin_scores(x, (ones, ones), np.array([-4.0, 0.1, knot]))
         assert np.isfinite(points).all()
         assert cases.sum() == events.sum() == pytest.approx(x.size)
         assert points @ cases == pytest.approx(x.sum(), rel=1e-12, abs=1e-9)
@@ -126,7 +124,7 @@ def test_a_score_just_beyond_the_last_edge_belongs_to_the_last_cell():
     above = (float(np.nextafter(k / density, 9)) for k in range(100, 400))
     last = next(v for v in above if np.ceil(v * density) / density < v)
     x = np.append(np.linspace(-0.5, last - 0.1, 500), last)
-    points, (_, cases) = condense(x, (np.ones(501), np.ones(501)), knots)
+    points, (_, cases) = bin_scores(x, (np.ones(501), np.ones(501)), knots)
     assert cases.sum() == pytest.approx(501)
     assert points @ cases == pytest.approx(x.sum())
 
@@ -136,4 +134,4 @@ def test_separated_classes_are_not_estimable_with_the_same_reason():
     result = calibration(score > 0.5, score)
     assert result.slope.value is None
     assert result.slope.reason == "the score separates the classes completely, or nearly so"
-    assert score.size > condensed.WORTHWHILE
+    assert score.size > logistic.WORTHWHILE

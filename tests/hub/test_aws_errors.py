@@ -1,8 +1,7 @@
 """AWS out of reach, throttled or failing: a few errors of our own, and none of boto's words."""
 
 import json
-import subprocess
-import sys
+import threading
 import time
 
 import boto3
@@ -12,9 +11,16 @@ from botocore.config import Config
 from healthval.hub.backends.aws import DynamoIndex, S3Objects, SageMakerHost
 from healthval.hub.ports import HostedModel, HostUnavailable, ModelFailed, StoreUnavailable, Write
 
-MODEL = HostedModel("tumour", "1.0", "0" * 64, 1024, 1)
+
+def hosted(name, version="1.0"):
+    return HostedModel(
+        name=name, version=version, artefact="0" * 64, memory_mb=1024, max_concurrency=1
+    )
+
+
+MODEL = hosted("tumour")
 CODE = """
-import time
+import os, time
 
 def load(model_dir):
     return None
@@ -22,7 +28,10 @@ def load(model_dir):
 def predict(model, instances):
     if instances[0] == "fail":
         raise ValueError
-    time.sleep(instances[0])
+    if isinstance(instances[0], str):
+        open(instances[0] + ".begun", "w").close()
+        while not os.path.exists(instances[0]):
+            time.sleep(0.01)
     return [0.5]
 """
 
@@ -51,7 +60,7 @@ def test_stores_out_of_reach_say_so_and_name_no_key():
         lambda: objects.keys("a/"),
         lambda: index.get("p", "k"),
         lambda: index.query("p"),
-        lambda: index.commit([Write("p", "k", {})]),
+        lambda: index.commit([Write(partition="p", key="k", value={})]),
     ):
         with pytest.raises(StoreUnavailable) as gone:
             call()
@@ -61,59 +70,43 @@ def test_stores_out_of_reach_say_so_and_name_no_key():
 
 def test_a_missing_table_is_no_conflict(aws):
     with pytest.raises(StoreUnavailable):
-        DynamoIndex(aws.dynamo, "none", time.time).commit([Write("p", "k", {})])
+        DynamoIndex(aws.dynamo, "none", time.time).commit([Write(partition="p", key="k", value={})])
 
 
 def test_an_endpoint_that_is_not_deployed_is_told(aws):
     host = SageMakerHost(aws.sagemaker, None)
-    nowhere = HostedModel("never-deployed", "1.0", "0" * 64, 1024, 1)
+    nowhere = hosted("never-deployed")
     assert host.status(nowhere) == "stopped"
     with pytest.raises(ModelFailed, match="endpoint is stopped; deploy"):
         host.start(nowhere)
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory, aws):
+def host(kit, tmp_path_factory, aws):
     folder = tmp_path_factory.mktemp("model")
     (folder / "inference.py").write_text(CODE)
-    command = [sys.executable, "-m", "healthval.hosting", "serve", "--die-with-parent"]
-    with subprocess.Popen(
-        [
-            *command,
-            "--port",
-            "0",
-            "--model",
-            str(folder),
-            "--max-concurrency",
-            "1",
-            "--seconds",
-            "1",
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
-        port = json.loads(process.stdout.readline())["ready"]
+    with kit.model_container(folder, "--max-concurrency", "1") as port:
         yield SageMakerHost(None, aws.runtime(f"http://127.0.0.1:{port}"))
-        process.stdin.close()
 
 
 def ask(host, instance):
     return host.invoke(MODEL, json.dumps({"instances": [instance]}).encode())
 
 
-def test_the_models_failure_is_told_from_the_hosts_trouble(host):
-    import threading
-
+def test_a_failure_of_the_model_is_distinct_from_a_busy_host(host, tmp_path):
     assert json.loads(ask(host, 0)) == {"scores": [0.5]}
     with pytest.raises(ModelFailed):
         ask(host, "fail")
     with pytest.raises(ModelFailed):
         host.invoke(MODEL, b" " * (4 * 1024 * 1024 + 1))
-    busy = threading.Thread(target=ask, args=(host, 0.6))
+    gate = tmp_path / "gate"
+    busy = threading.Thread(target=ask, args=(host, str(gate)))
     busy.start()
-    time.sleep(0.2)
+    while not gate.with_suffix(".begun").exists():
+        time.sleep(0.01)
     with pytest.raises(HostUnavailable):
         ask(host, 0)
+    gate.touch()
     busy.join()
 
 
@@ -126,7 +119,7 @@ def test_a_host_out_of_reach_may_be_asked_again():
 
 def test_endpoint_names_fit_sagemaker_and_no_two_models_share_one():
     models = [
-        HostedModel(name, version, "", 1024, 1)
+        hosted(name, version)
         for name in ("a", "a-1", "m" * 63, "m" * 62 + "n", "x" * 39 + "-y")
         for version in ("1", "1.1", "1.1.0")
     ]

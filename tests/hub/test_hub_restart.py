@@ -4,15 +4,17 @@ import hashlib
 import json
 import os
 import random
+import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from healthval.client import Client, Credential
 from healthval.errors import HubError, HubUnavailable
-from healthval.hub.auth import check_chain
+from healthval.hub.audit_chain import check_chain
 
 
 class Own:
@@ -29,7 +31,7 @@ class Own:
         return [result for result in held if result.site == self.site.site]
 
     def check_audit(self):
-        told = json.loads(self.operator._send("GET", "/v1/audit"))
+        told = json.loads(self.operator.transport.send("GET", "/v1/audit"))
         check_chain(told["entries"], told["head"])
         return [entry["action"] for entry in told["entries"] if entry["actor"] == self.site.site]
 
@@ -71,7 +73,7 @@ def test_killed_while_submitting_and_started_again_it_holds_each_result_once(kit
         time.sleep(rng.uniform(0.05, 0.3))
         own.hub.kill()
         own.hub.start(port)
-    submitting.join(60)
+    submitting.join(kit.LONG)
 
     hashes = [hashlib.sha256(payload).hexdigest() for payload in payloads]
     assert [receipt.submission_sha256 for receipt in receipts] == hashes
@@ -124,12 +126,13 @@ def test_a_batch_under_way_when_the_hub_was_killed_is_finished_by_the_next(kit, 
     FolderObjects(own.hub.data / "objects").put_if_absent(f"requests/{site}/{batch}.json", body)
     index = SqliteIndex(own.hub.data / "index.sqlite", time.time)
     note = {"status": "pending", "lease": int(time.time()) + 1}
-    index.commit([Write("predictions", f"{site}#{batch}", note, expires=int(time.time()) + 3600)])
+    key, end = f"{site}#{batch}", int(time.time()) + 3600
+    index.commit([Write(partition="predictions", key=key, value=note, expires=end)])
     index.close()
     own.hub.start(port)
 
     def answer():
-        return own.site._send("GET", f"/v1/predictions/{batch}")
+        return own.site.transport.send("GET", f"/v1/predictions/{batch}")
 
     wait_until(lambda: b'"done"' in answer())
     assert b'"score":0.5' in answer()
@@ -164,7 +167,7 @@ def test_two_hubs_on_one_folder_hold_one_truth(kit, own, operator_key):
 def test_a_changed_audit_entry_is_found(own):
     from healthval.errors import IntegrityError
 
-    told = json.loads(own.operator._send("GET", "/v1/audit"))
+    told = json.loads(own.operator.transport.send("GET", "/v1/audit"))
     chain, head = told["entries"], told["head"]
     check_chain(chain, head)
     changed = [*chain[:1], {**chain[1], "actor": "site-aaaaaaaa"}, *chain[2:]]
@@ -182,31 +185,57 @@ def test_the_embedded_hub_binds_loopback_only_and_says_so(kit, tmp_path, operato
     assert main(["--data", str(tmp_path), "--operator", str(tmp_path / "none")]) == 2
 
 
+def test_files_of_a_start_that_was_cut_off_do_not_block_the_next(kit, tmp_path, operator_key):
+    data = tmp_path / "data"
+    data.mkdir()
+    for pid in range(1, 200):
+        (data / f"upload.secret.{pid}").write_bytes(b"")
+        (data / f".upload.secret.{pid:016x}").write_bytes(b"")
+    kit.HubProcess(data, Path(f"{operator_key}.pub")).start().stop()
+    assert len((data / "upload.secret").read_bytes()) == 32
+
+
+@pytest.mark.parametrize("size", [0, 31])
+def test_a_damaged_secret_is_refused_with_its_remedy(tmp_path, operator_key, capsys, size):
+    from healthval.hub.__main__ import main
+
+    (tmp_path / "upload.secret").write_bytes(b"x" * size)
+    assert main(["--data", str(tmp_path), "--operator", f"{operator_key}.pub"]) == 2
+    assert "fewer than 32 bytes; delete it" in capsys.readouterr().err
+    assert (tmp_path / "upload.secret").read_bytes() == b"x" * size
+
+
 def test_secrets_are_readable_by_their_owner_only(own):
     assert (own.hub.data / "upload.secret").stat().st_mode & 0o777 == 0o600
 
 
-def children_of(pid: int) -> list[int]:
-    found = []
+def processes() -> dict[int, int]:
+    """Running processes and their parents."""
+    if not Path("/proc/self/stat").exists():  # macOS
+        listed = subprocess.run(
+            ["ps", "-Ao", "pid=,ppid=,stat="], capture_output=True, text=True, check=True
+        )
+        rows = [line.split() for line in listed.stdout.splitlines()]
+        return {int(pid): int(parent) for pid, parent, state in rows if "Z" not in state}
+    found = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            after_name = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(after_name[1]) == pid and after_name[0] != "Z":
-            found.append(int(path.parent.name))
+        with suppress(OSError):
+            state, parent, *_ = path.read_text().rpartition(")")[2].split()
+            if state != "Z":
+                found[int(path.parent.name)] = int(parent)
     return found
 
 
+def children_of(pid: int) -> list[int]:
+    return [child for child, parent in processes().items() if parent == pid]
+
+
 def is_alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
+    return pid in processes()
 
 
 def wait_until(holds) -> None:
-    end = time.monotonic() + 15
+    end = time.monotonic() + 300
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.1)

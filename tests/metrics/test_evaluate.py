@@ -1,4 +1,4 @@
-"""`evaluate`: one call, everything the report needs, aggregates only."""
+"""`evaluate`: all statistics of the report from one call, as aggregates only."""
 
 import json
 from dataclasses import fields, is_dataclass

@@ -13,8 +13,10 @@ import requests
 from healthval.client import Credential
 from healthval.disclosure import load_policy
 from healthval.hub.app import Settings, create_app
-from healthval.hub.ports import Backend, MemoryIndex, MemoryObjects, Refusal, Write
-from healthval.hub.predictions import KEEP_SECONDS, TICKET_SECONDS, Predictions, Uploads
+from healthval.hub.backends.memory import MemoryIndex, MemoryObjects
+from healthval.hub.ports import Backend, Refusal, Write
+from healthval.hub.predictions import Predictions
+from healthval.hub.uploads import KEEP_SECONDS, TICKET_SECONDS, Uploads
 
 FILE = (b"\0" * 128 + b"DICM").ljust(200, b"\1")
 
@@ -30,22 +32,22 @@ def test_a_place_expires():
     for now, taken in ((end - 1, True), (end, False), (end + 1, False)):
         clock.now = now
         if taken:
-            uploads.take(uploads.place(upload, terms, signature), data)
+            uploads.store(uploads.place(upload, terms, signature), data)
         else:
             with pytest.raises(Refusal, match="expired"):
-                uploads.take(uploads.place(upload, terms, signature), data)
+                uploads.store(uploads.place(upload, terms, signature), data)
 
 
 def test_what_nobody_asked_about_is_swept_after_a_day():
     clock = SimpleNamespace(now=0)
     objects, index = MemoryObjects(), MemoryIndex(lambda: clock.now)
     backend = Backend(objects, index, None, lambda: clock.now)
-    predictions = Predictions(backend, Uploads(backend, b"secret"))
+    predictions = Predictions(backend=backend, uploads=Uploads(backend, b"secret"))
     upload, batch = "upload-" + "0" * 32, "prediction-" + "0" * 32
     index.commit(
         [
-            Write("uploads", f"site-aaaaaaaa#{upload}", {}, expires=KEEP_SECONDS),
-            Write("predictions", f"site-aaaaaaaa#{batch}", {}, expires=KEEP_SECONDS),
+            Write(partition=partition, key=f"site-aaaaaaaa#{name}", value={}, expires=KEEP_SECONDS)
+            for partition, name in (("uploads", upload), ("predictions", batch))
         ]
     )
     for key in (f"uploads/site-aaaaaaaa/{upload}.dcm", f"answers/site-aaaaaaaa/{batch}.json"):
@@ -54,7 +56,7 @@ def test_what_nobody_asked_about_is_swept_after_a_day():
     for now, left in ((KEEP_SECONDS - 1, 3), (KEEP_SECONDS, 1), (KEEP_SECONDS + 1, 1)):
         clock.now = now
         predictions.sweep()
-        assert len(objects.held) == left
+        assert len(objects.entries) == left
     predictions.close()
 
 
@@ -66,7 +68,7 @@ def test_s3_signs_length_and_checksum_so_that_it_takes_no_other_bytes(aws):
     signed = urllib.parse.parse_qs(urllib.parse.urlsplit(offer.url).query)["X-Amz-SignedHeaders"][0]
     assert {"content-length", "host", "x-amz-checksum-sha256"} <= set(signed.split(";"))
     assert offer.headers == {"x-amz-checksum-sha256": base64.b64encode(sha256.digest()).decode()}
-    assert requests.put(offer.url, data, headers=offer.headers, timeout=10).status_code == 200
+    assert requests.put(offer.url, data, headers=offer.headers, timeout=300).status_code == 200
     assert store.get(key) == data
     assert store.address(key).startswith("s3://bucket-")
 
@@ -101,11 +103,19 @@ def test_nobody_unknown_can_make_the_hub_read_a_body(tmp_path):
             sent.append(message)
 
         scope = {
-            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "PUT",
-            "scheme": "https", "path": path, "raw_path": path.encode(), "query_string": query,
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "PUT",
+            "scheme": "https",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query,
             "headers": [(b"authorization", b"Bearer " + word.encode())],
-            "server": ("hub.example.org", 443), "client": ("127.0.0.1", 1), "root_path": "",
-        }  # fmt: skip
+            "server": ("hub.example.org", 443),
+            "client": ("127.0.0.1", 1),
+            "root_path": "",
+        }
         asyncio.run(app(scope, receive, send))
         return sent[0]["status"], bool(read)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from healthval.cloud.estimate import Resting, estimate, hardened, idle, month, overhead
+from healthval.cloud.estimate import Storage, estimate, hardened, idle, month, overhead
 from healthval.cloud.prices import as_json, load_prices
 from healthval.errors import UsageError
 
@@ -35,7 +35,7 @@ def test_most_of_an_image_is_the_model_and_shares_add_to_one():
 def test_resting_costs_about_half_a_dollar_and_all_of_it_is_storage():
     bill = idle(PRICES)
     assert bill.usd == pytest.approx(0.468, abs=5e-4)
-    assert idle(PRICES, Resting(0, 0, 0, 0)).usd == 0
+    assert idle(PRICES, Storage(0, 0, 0, 0)).usd == 0
 
 
 def test_the_hardened_profile_adds_57_dollars_most_of_them_endpoints():
@@ -100,9 +100,9 @@ def test_figures_beyond_a_serverless_endpoint_are_refused(name, below, at, above
 
 
 def test_every_price_has_a_unit_and_a_mark_and_the_sum_says_how_old_it_is():
-    held = PRICES.held
-    assert {price.mark for price in held.prices.values()} <= set(held.marks)
-    assert held.compiled in PRICES.source
+    content = PRICES.content
+    assert {price.mark for price in content.prices.values()} <= set(content.marks)
+    assert content.compiled in PRICES.source
     assert "lambda_request" in PRICES.unconfirmed
 
 

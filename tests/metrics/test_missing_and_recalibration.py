@@ -1,4 +1,4 @@
-"""What is missing is bounded; what is recalibrated is judged honestly; what is planned is counted."""
+"""Bounds over missing values, optimism of a recalibration, and sample sizes."""
 
 import itertools
 
