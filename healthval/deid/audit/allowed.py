@@ -8,7 +8,8 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from pydicom.datadict import DicomDictionary, dictionary_has_tag, dictionary_VR
+from pydicom._dicom_dict import DicomDictionary
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
 
 from healthval.deid.audit.patterns import Pattern
 from healthval.deid.audit.reader import Element

@@ -296,7 +296,7 @@ def conflicts(records: Iterable[Record]) -> dict[str, Reason]:
     found: dict[str, Reason] = {}
     patients, instances = defaultdict(set), defaultdict(set)
     for record in records:
-        if record.study:
+        if record.study and record.patient:
             patients[record.study].add(record.patient)
         if record.instance and record.status != "duplicate":
             instances[record.instance].add(record.source)

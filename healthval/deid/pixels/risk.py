@@ -82,13 +82,16 @@ def risk(dataset: Dataset) -> Reason | None:
     """
     if not has_pixels(dataset):
         return _nested_risk(dataset)
-    if _marked(dataset, 0x00280301):
-        return Reason.BURNED_IN
-    if _marked(dataset, 0x00280302):
-        return Reason.RECOGNIZABLE
-    described = _described_risk(dataset)
-    if described is not None:
-        return described
+    return (
+        _described_risk(dataset)
+        or _kind_risk(dataset)
+        or _derived_risk(dataset)
+        or _nested_risk(dataset)
+    )
+
+
+def _kind_risk(dataset: Dataset) -> Reason | None:
+    """Reason by class and modality; None if both are on the list of low risk."""
     sop_class = text_of(dataset, 0x00080016).removeprefix(_STORAGE)
     modality = text_of(dataset, 0x00080060).strip(" \0").upper()
     if sop_class and sop_class not in _LOW_RISK_CLASSES:
@@ -96,16 +99,16 @@ def risk(dataset: Dataset) -> Reason | None:
         return _MODALITY_REASONS.get(modality) or dict(_REASONS).get(family, Reason.UNLISTED)
     if modality and modality not in _LOW_RISK_MODALITIES:
         return _MODALITY_REASONS.get(modality, Reason.UNLISTED)
-    return _derived_risk(dataset, sop_class) or _nested_risk(dataset)
+    return None
 
 
 def _marked(dataset: Dataset, tag: int) -> bool:
     return text_of(dataset, tag).strip(" \0").upper() == "YES"
 
 
-def _derived_risk(dataset: Dataset, sop_class: str) -> Reason | None:
+def _derived_risk(dataset: Dataset) -> Reason | None:
     """Colour images of CT, MR and radiographs, and derived secondary ones, are drawn pictures."""
-    if sop_class in _COMPUTED:
+    if text_of(dataset, 0x00080016).removeprefix(_STORAGE) in _COMPUTED:
         return None
     image_type = text_of(dataset, 0x00080008).upper().split("\\")
     is_drawn = image_type[:2] == ["DERIVED", "SECONDARY"] and "REPORT" in image_type
@@ -121,13 +124,20 @@ def _nested_risk(dataset: Dataset) -> Reason | None:
         if element.VR == "SQ" and not element.is_raw:
             if any(has(item, *PIXELS) or _nested_risk(item) for item in element.value):
                 return Reason.NESTED
-        elif element.VR in ("SQ", "UN", None) and element.value:
-            if any(mark in element.value for mark in _PIXEL_MARKS):
-                return Reason.NESTED
+        elif element.VR in ("SQ", "UN", None) and _has_pixel_mark(element.value or b""):
+            return Reason.NESTED
     return None
 
 
+def _has_pixel_mark(value: bytes) -> bool:
+    return any(mark in value for mark in _PIXEL_MARKS)
+
+
 def _described_risk(dataset: Dataset) -> Reason | None:
+    if _marked(dataset, 0x00280301):
+        return Reason.BURNED_IN
+    if _marked(dataset, 0x00280302):
+        return Reason.RECOGNIZABLE
     image_type = text_of(dataset, 0x00080008).upper()
     words = f"{image_type}\\{text_of(dataset, 0x0008103E).upper()}"
     if _SCREEN.search(words):
