@@ -277,3 +277,48 @@ def test_bad_rules_are_refused_without_quoting(tmp_path, text):
 def test_a_head_ct_is_flagged_because_a_face_can_be_rendered():
     assert Flag.FACE in deidentify(image(BodyPartExamined="HEAD")[0], Policy(), SECRET).flags
     assert Flag.FACE not in deidentify(image(BodyPartExamined="KNEE")[0], Policy(), SECRET).flags
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "modality"),
+    [
+        ("77.1.5.1", "OP"),
+        ("77.1.7", "DMS"),
+        ("77.1.2", "GM"),
+        ("1", "CF"),
+        ("1", "EC"),
+        ("9.9", ""),
+    ],
+)
+def test_a_class_or_modality_that_is_not_of_low_risk_needs_a_sign_off(sop_class, modality):
+    dataset = image_of(sop_class, modality)
+    with pytest.raises(Refused):
+        deidentify(dataset, Policy(), SECRET)
+    signed = Policy(pixels=PixelPolicy(sign_off="A. Reader"))
+    assert Flag.SIGNED_OFF in deidentify(dataset, signed, SECRET).flags
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "modality"), [("2", "CT"), ("4", "MR"), ("1", "CR"), ("1.1", "DX"), ("128", "PT")]
+)
+def test_classes_of_low_risk_pass_unless_an_attribute_or_a_colour_shows_a_risk(sop_class, modality):
+    assert deidentify(image_of(sop_class, modality), Policy(), SECRET).flags == ()
+    for risky in (
+        {"RecognizableVisualFeatures": "YES"},
+        {"SamplesPerPixel": 3},
+        {"AnatomicRegionSequence": [image_of("7", "SC")]},
+    ):
+        with pytest.raises(Refused):
+            deidentify(image_of(sop_class, modality, **risky), Policy(), SECRET)
+
+
+def image_of(sop_class, modality, **more):
+    dataset = Dataset()
+    dataset.SOPClassUID, dataset.Modality = f"1.2.840.10008.5.1.4.1.1.{sop_class}", modality
+    dataset.Rows = dataset.Columns = 4
+    dataset.SamplesPerPixel, dataset.BitsAllocated, dataset.BitsStored = 1, 16, 12
+    dataset.PhotometricInterpretation, dataset.PatientID = "MONOCHROME2", "MRN-1"
+    for keyword, value in more.items():
+        setattr(dataset, keyword, value)
+    dataset.PixelData = bytes(32 * dataset.SamplesPerPixel)
+    return dataset

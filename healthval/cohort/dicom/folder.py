@@ -113,6 +113,8 @@ def index_file(path: Path) -> Instance | str | None:
     The caller holds `quiet` or `quiet_pacs`: pydicom's warnings quote values.
     """
     try:
+        if not path.is_file():  # a pipe or a device could block
+            return None
         header = dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_KEYS))
         if str(header.file_meta.get("MediaStorageSOPClassUID", "")) == _DIRECTORY:
             return _DIRECTORY

@@ -13,6 +13,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from healthval.deid.dicom_values import encoding_of, number_of, text_of, transfer_syntax_of
 from healthval.deid.pixels import ocr
+from healthval.deid.pixels.risk import OFFSETS
 from healthval.deid.policy import PixelPolicy, RegionRule
 from healthval.deid.refuse import Reason, Refused
 
@@ -21,12 +22,11 @@ _CORNERS: Final = (0x00186018, 0x0018601A, 0x0018601C, 0x0018601E)
 _PIXELS: Final = 0x7FE00010
 _DERIVED_BY: Final = "burned-in regions blanked"
 _DERIVATION: Final = ("113047", "DCM", "Pixel by pixel mask")  # PS3.16 CID 7203
-_OFFSETS: Final = (0x7FE00001, 0x7FE00002)  # Extended Offset Table and its lengths
 # Attributes that pydicom needs to decode the pixels: group 0028, then the offsets
 _DECODING: Final = (
     *(0x00280002, 0x00280004, 0x00280006, 0x00280008, 0x00280010, 0x00280011),
     *(0x00280100, 0x00280101, 0x00280102, 0x00280103),
-    *_OFFSETS,
+    *OFFSETS,
     _PIXELS,
 )
 Frames = npt.NDArray[Any]
@@ -139,7 +139,7 @@ def _store(source: Dataset, output: Dataset, frames: Frames) -> None:
         data = frames.astype(frames.dtype.newbyteorder("<" if little else ">")).tobytes()
     vr = "OB" if bits <= 8 and not implicit else "OW"
     output[_PIXELS] = DataElement(_PIXELS, vr, data + b"\0" * (len(data) % 2))
-    for tag in _OFFSETS:
+    for tag in OFFSETS:
         output.pop(tag, None)
 
 
