@@ -6,8 +6,11 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
 
 from healthval.contracts.base import Column, Wire
+from healthval.contracts.text import UNSEEN, check_seen
 
-SourceColumn = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f<>]{1,128}$")]
+SourceColumn = Annotated[
+    str, Field(pattern=rf"^[^\x00-\x1f{UNSEEN}<>]{{1,128}}$"), AfterValidator(check_seen)
+]
 Finite = Annotated[float, Field(strict=True)]
 Unit = Annotated[str, Field(pattern=r"^[A-Za-z0-9%/.*^ ()\[\]{}-]{0,32}$")]
 IsoDate = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
