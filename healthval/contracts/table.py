@@ -7,8 +7,11 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from healthval.contracts.base import Column, Wire
+from healthval.contracts.text import UNSEEN, check_seen
 
-SourceColumn = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f<>]{1,128}$")]
+SourceColumn = Annotated[
+    str, Field(pattern=rf"^[^\x00-\x1f{UNSEEN}<>]{{1,128}}$"), AfterValidator(check_seen)
+]
 
 
 def _not_text(value: object) -> object:

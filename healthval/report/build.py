@@ -8,6 +8,7 @@ from healthval import __version__
 from healthval.aggregate.result import StudyResult
 from healthval.contracts.model import ModelCard
 from healthval.contracts.submission import Submission
+from healthval.contracts.text import unseen
 from healthval.errors import ReportError, counted
 from healthval.report.criteria import PlanFacts, Verdict
 from healthval.report.document import Report
@@ -64,6 +65,7 @@ def build(
     """
     given = submissions.values() if isinstance(submissions, Mapping) else submissions
     _check_belong(study, card, plan)
+    _check_texts(study, card, plan)
     amended = plan.amended or any(site.plan_amended for site in study.sites)
     findings = Findings(study, match(study, given), card, replace(plan, amended=amended))
     sections = [section(findings) for section in _SECTIONS]
@@ -88,6 +90,24 @@ def _check_belong(study: StudyResult, card: ModelCard, plan: PlanFacts) -> None:
             "the plan's hash differs from the hash in the submissions; give the plan whose hash "
             f"begins with {study.plan_hash[:12]}"
         )
+
+
+def _check_texts(study: StudyResult, card: ModelCard, plan: PlanFacts) -> None:
+    """Refuse invisible and direction characters, which make a name read as another one."""
+    places = {
+        "the site labels": [site.site for site in study.sites],
+        "the model card": card.model_dump(mode="json").values(),
+        "the plan": asdict(plan).values(),
+    }
+    for place, values in places.items():
+        texts = [value for value in values if isinstance(value, str)]
+        bad = sum(bool(unseen(text)) for text in texts)
+        if bad:
+            raise ReportError(
+                f"{bad} of {counted(len(texts), 'text')} of {place} "
+                f"{'has' if bad == 1 else 'have'} invisible or direction characters; "
+                "write them without"
+            )
 
 
 def numbers(findings: Findings) -> dict[str, Any]:

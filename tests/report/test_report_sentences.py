@@ -8,6 +8,7 @@ from html import unescape
 import pytest
 
 from healthval.aggregate import pool
+from healthval.errors import ReportError
 from healthval.report import Criterion, build
 from healthval.report.findings import Findings, match
 from healthval.report.levels import place
@@ -158,3 +159,16 @@ def test_means_have_released_digits_and_no_sd_of_zero(released, card, plan, mean
     printed = words(build(study, sites, card, plan).section("cohort"))
     assert f"age, mean (SD) {shown}" in printed
     assert "SD 0.0)" not in printed
+
+
+@pytest.mark.parametrize("bad", ["Nord\u202etset", "No\u200brd", "Nord\x85", "\u2067x\u2069"])
+def test_texts_that_read_as_others_are_refused(study, released, card, plan, bad):
+    first, *others = released
+    sites = {bad: released[first]} | {s: released[s] for s in others}
+    with pytest.raises(ReportError, match="1 of 3 texts of the site labels has") as told:
+        build(pool(tuple(sites.items())), sites, card, plan)
+    assert bad not in str(told.value)
+    with pytest.raises(ReportError, match="of the model card"):
+        build(study, released, card.model_copy(update={"title": bad}), plan)
+    with pytest.raises(ReportError, match="of the plan"):
+        build(study, released, card, replace(plan, title=bad))
