@@ -15,6 +15,7 @@ from healthval.errors import counted
 from healthval.hub import access
 from healthval.hub.access import Subject
 from healthval.hub.ports import Backend, Conflict, ModelFailed, Offer, Refusal, Write
+from healthval.hub.tripwire import check_file
 
 KEEP_SECONDS = 86_400
 TICKET_SECONDS = 300
@@ -72,6 +73,7 @@ class Uploads:
         if len(data) != place.size or hashlib.sha256(data).hexdigest() != place.sha256:
             title = "The file does not match the address"
             raise Refusal(422, title, "request an address for this file")
+        check_file(data)
         self._check_open(place)
         self.backend.objects.put_if_absent(place.key, data)
         try:
@@ -91,8 +93,7 @@ class Uploads:
         size = 0
         for key in keys:
             data = self.backend.objects.get(key)
-            if data[128:132] != b"DICM":
-                raise ModelFailed("a file is not DICOM")
+            _check_again(data)
             size += len(data)
             # A study may be large: files beyond the limit are checked one by one and not kept.
             files = [*files, data] if size <= MAX_INLINE_BYTES - ROW_BYTES else []
@@ -128,6 +129,14 @@ class Uploads:
 
     def _sign(self, upload: str, terms: str) -> str:
         return hmac.new(self.secret, f"{upload}?{terms}".encode(), hashlib.sha256).hexdigest()
+
+
+def _check_again(data: bytes) -> None:
+    """Keep a file from the model that an object store received without the hub."""
+    try:
+        check_file(data)
+    except Refusal as refused:
+        raise ModelFailed(refused.title) from None
 
 
 def _object_key(site: str, upload: str) -> str:

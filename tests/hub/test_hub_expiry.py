@@ -21,10 +21,10 @@ from healthval.hub.uploads import KEEP_SECONDS, TICKET_SECONDS, Uploads
 FILE = (b"\0" * 128 + b"DICM").ljust(200, b"\1")
 
 
-def test_a_place_expires():
+def test_a_place_expires(kit):
     clock = SimpleNamespace(now=1_700_000_000)
     backend = Backend(MemoryObjects(), MemoryIndex(lambda: clock.now), None, lambda: clock.now)
-    uploads, data = Uploads(backend, b"secret"), FILE
+    uploads, data = Uploads(backend, b"secret"), kit.dicom(400)
     sha256, upload = hashlib.sha256(data).hexdigest(), "upload-" + "0" * 32
     end = clock.now + TICKET_SECONDS
     terms = f"site-aaaaaaaa.{len(data)}.{sha256}.{end}"
@@ -40,18 +40,19 @@ def test_a_place_expires():
                 uploads.store(uploads.place(upload, terms, signature), data)
 
 
-def test_a_file_sent_again_after_scoring_is_not_stored():
+def test_a_file_sent_again_after_scoring_is_not_stored(kit):
+    data = kit.dicom(400)
     backend = Backend(MemoryObjects(), MemoryIndex(lambda: 0), None, lambda: 0)
-    uploads, sha256 = Uploads(backend, b"secret"), hashlib.sha256(FILE).hexdigest()
+    uploads, sha256 = Uploads(backend, b"secret"), hashlib.sha256(data).hexdigest()
     upload = "upload-" + "0" * 32
-    terms = f"site-aaaaaaaa.{len(FILE)}.{sha256}.9"
+    terms = f"site-aaaaaaaa.{len(data)}.{sha256}.9"
     place = uploads.place(upload, terms, uploads._sign(upload, terms))
     backend.index.commit([Write(partition="uploads", key=place.entry, value={})])
-    uploads.store(place, FILE)
-    uploads.store(place, FILE)  # a repetition before scoring is no error
+    uploads.store(place, data)
+    uploads.store(place, data)  # a repetition before scoring is no error
     uploads.delete("site-aaaaaaaa", [upload])
     with pytest.raises(Refusal, match="used before"):
-        uploads.store(place, FILE)
+        uploads.store(place, data)
     assert backend.objects.entries == {}
 
 
