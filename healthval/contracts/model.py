@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from healthval.contracts.base import (
     Column,
+    Cursor,
     Line,
     Name,
     Paragraph,
@@ -85,6 +86,7 @@ class ModelRecord(Wire):
 
 
 class ModelList(Wire):
-    """The registered models."""
+    """One page of the registered models."""
 
     models: Annotated[tuple[ModelRecord, ...], Field(max_length=1000)] = ()
+    next: Cursor | None = None

@@ -21,6 +21,7 @@ from healthval.hub import access
 from healthval.hub.access import Subject
 from healthval.hub.audit_chain import record
 from healthval.hub.auth import Caller
+from healthval.hub.pages import Page
 from healthval.hub.ports import (
     Backend,
     HostedModel,
@@ -77,9 +78,10 @@ def model(backend: Backend, name: str, version: str) -> ModelRecord:
     return _model(_model_item(backend, name, version).value)
 
 
-def all_models(backend: Backend) -> ModelList:
-    """List the registered models."""
-    return ModelList(models=tuple(_model(item.value) for item in backend.index.query("models")))
+def models(backend: Backend, page: Page) -> ModelList:
+    """List the registered models, page by page."""
+    found, cursor = page.read(backend.index, "models")
+    return ModelList(models=tuple(_model(item.value) for item in found), next=cursor)
 
 
 def start(backend: Backend, actor: Caller, name: str, version: str) -> ModelRecord:

@@ -31,6 +31,7 @@ from healthval.hub import access, registry
 from healthval.hub.access import Subject
 from healthval.hub.audit_chain import chain_head, entries
 from healthval.hub.auth import Authenticator, Caller, CheckedHead, Head, Role
+from healthval.hub.pages import MAX_LIMIT, Page
 from healthval.hub.ports import Refusal
 from healthval.hub.predictions import Predictions
 from healthval.hub.uploads import UploadPlace
@@ -80,6 +81,14 @@ async def _body(request: Request) -> bytes:
     return await request.body()
 
 
+def _page(
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = MAX_LIMIT,
+    cursor: Annotated[str, Query(max_length=700)] = "",
+) -> Page:
+    return Page(limit, cursor)
+
+
+AskedPage = Annotated[Page, Depends(_page)]
 RequestHead = Annotated[Head, Depends(_head)]
 Body = Annotated[bytes, Depends(_body)]
 
@@ -188,11 +197,10 @@ def _access_routes(router: APIRouter, auth: Authenticator, by: Callable[..., Any
         return _json_response(access.request(backend, auth.operator, sent), 201)
 
     @router.get("/access-requests", response_model=AccessList, openapi_extra=_SIGNED)
-    def grants(call: Annotated[Call, by("site", "operator")]) -> Response:
+    def grants(call: Annotated[Call, by("site", "operator")], page: AskedPage) -> Response:
         """List grants: a site's own, all for the operator."""
-        if call.caller.role == "operator":
-            return _json_response(access.all_grants(backend))
-        return _json_response(access.grants_of(backend, call.caller.id))
+        site = None if call.caller.role == "operator" else call.caller.id
+        return _json_response(access.grants(backend, page, site))
 
     @router.post(
         "/access-requests/{site}/{model}/{version}/{plan_hash}/decision",
@@ -239,9 +247,11 @@ def _model_routes(router: APIRouter, auth: Authenticator, by: Callable[..., Any]
         )
 
     @router.get("/models", response_model=ModelList, openapi_extra=_SIGNED)
-    def models(call: Annotated[Call, by("site", "operator", "vendor")]) -> Response:
+    def models(
+        call: Annotated[Call, by("site", "operator", "vendor")], page: AskedPage
+    ) -> Response:
         """List the models."""
-        return _json_response(registry.all_models(backend))
+        return _json_response(registry.models(backend, page))
 
     @router.get("/models/{name}/{version}", response_model=ModelRecord, openapi_extra=_SIGNED)
     def model(

@@ -152,6 +152,9 @@ def test_a_query_returns_one_partition_by_prefix_in_order(index):
     assert [item.key for item in index.query("p")] == sorted(keys)
     assert [item.key for item in index.query("p", "a#")] == ["a#1", "a#10"]
     assert index.query("p", "c") == []
+    assert [item.key for item in index.query("p", "a#", limit=1)] == ["a#1"]
+    assert [item.key for item in index.query("p", "a#", after="a#1")] == ["a#10"]
+    assert index.query("p", "a#", after="a#10", limit=1) == []
     assert index.query("none") == []
 
 

@@ -119,11 +119,12 @@ class SqliteIndex:
         found = self._select("partition = ? AND key = ?", partition, key)
         return found[0] if found else None
 
-    def query(self, partition: str, prefix: str = "") -> list[Item]:
+    def query(
+        self, partition: str, prefix: str = "", *, after: str = "", limit: int | None = None
+    ) -> list[Item]:
         """Return a partition's entries, sorted by key."""
-        return self._select(
-            "partition = ? AND key >= ? AND key < ?", partition, prefix, prefix + "\x7f"
-        )
+        where = "partition = ? AND key >= ? AND key < ? AND key > ?"
+        return self._select(where, partition, prefix, prefix + "\x7f", after, limit=limit)
 
     def commit(self, writes: Sequence[Write]) -> None:
         """Check and write in one immediate transaction."""
@@ -149,14 +150,15 @@ class SqliteIndex:
             except sqlite3.OperationalError:
                 raise StoreUnavailable from None
 
-    def _select(self, where: str, *values: str) -> list[Item]:
+    def _select(self, where: str, *values: str, limit: int | None = None) -> list[Item]:
         sql = (
             "SELECT partition, key, value, version, expires FROM items"  # noqa: S608 - constant text
-            f" WHERE {where} AND (expires IS NULL OR expires > ?) ORDER BY key"
+            f" WHERE {where} AND (expires IS NULL OR expires > ?) ORDER BY key LIMIT ?"
         )
+        most = -1 if limit is None else limit  # SQLite: no limit
         with self._lock:
             try:
-                rows = self._db.execute(sql, (*values, int(self._clock()))).fetchall()
+                rows = self._db.execute(sql, (*values, int(self._clock()), most)).fetchall()
             except sqlite3.OperationalError:
                 raise StoreUnavailable from None
         return [_item(row) for row in rows]
