@@ -122,6 +122,23 @@ def require(backend: Backend, site: str, subject: Subject) -> Item:
     return stored
 
 
+def may_read_card(backend: Backend, caller: Caller, model: str, version: str) -> bool:
+    """Return whether a caller may see more of a model than its name and version."""
+    if caller.role == "operator":
+        return True
+    if caller.role == "vendor":
+        return model in caller.models
+    own = backend.index.query("grants", f"{caller.id}#{model}#{version}#")
+    return any(item.value["status"] == "approved" for item in own)
+
+
+def check_not_revoked(backend: Backend, site: str, subject: Subject) -> None:
+    """Refuse a site whose access was revoked; an answer stays readable after a grant's end."""
+    stored = backend.index.get("grants", subject.key(site))
+    if stored is None or stored.value["status"] != "approved":
+        raise Refusal(403, "Access to this model is not approved", "the operator decides on access")
+
+
 def count(stored: Item, n: int) -> Write:
     """Return the write that counts `n` cases against a grant's limit."""
     used = stored.value["used"] + n

@@ -13,6 +13,7 @@ from healthval.contracts.access import (
     AccessList,
     AccessRequest,
     VendorKey,
+    site_id,
 )
 from healthval.contracts.base import Name, Sha256, Shape, SiteId, Version, read_wire
 from healthval.contracts.model import ModelList, ModelRecord, ModelRegistration
@@ -189,10 +190,15 @@ def _access_routes(router: APIRouter, auth: Authenticator, by: Callable[..., Any
     @router.post(
         "/access-requests", response_model=AccessGrant, openapi_extra=_body_schema(AccessRequest)
     )
-    def ask(head: RequestHead, body: Body) -> Response:
+    def ask(
+        head: RequestHead, body: Body, idempotency_key: Annotated[str | None, Header()] = None
+    ) -> Response:
         """Request access; signed by the key in the request."""
         sent = read_body(AccessRequest, body)
         auth.check_self_signed(head, body, sent.public_key)
+        if idempotency_key is not None:
+            caller = Caller(site_id(sent.public_key), "site")
+            auth.bind_idempotency_key(caller, idempotency_key, head, body)
         registry.model(backend, sent.model, sent.version)
         return _json_response(access.request(backend, auth.operator, sent), 201)
 
@@ -251,14 +257,14 @@ def _model_routes(router: APIRouter, auth: Authenticator, by: Callable[..., Any]
         call: Annotated[Call, by("site", "operator", "vendor")], page: AskedPage
     ) -> Response:
         """List the models."""
-        return _json_response(registry.models(backend, page))
+        return _json_response(registry.models(backend, call.caller, page))
 
     @router.get("/models/{name}/{version}", response_model=ModelRecord, openapi_extra=_SIGNED)
     def model(
         name: Name, version: Version, call: Annotated[Call, by("site", "operator", "vendor")]
     ) -> Response:
         """Return one model."""
-        return _json_response(registry.model(backend, name, version))
+        return _json_response(registry.model_for(backend, call.caller, name, version))
 
     @router.post(
         "/models/{name}/{version}/start", response_model=ModelRecord, openapi_extra=_SIGNED
