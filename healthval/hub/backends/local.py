@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from healthval.contracts.base import canonical_json
+from healthval.errors import UsageError
 from healthval.files import flush_folder, write_durably
 from healthval.hub.ports import (
     Clock,
@@ -104,10 +105,17 @@ class SqliteIndex:
         self._db = sqlite3.connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
-        # FULL: an answered commit survives the loss of power, not only of the process.
-        _repeat(self._db, "PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.executescript(_SCHEMA)
+        try:
+            # FULL: an answered commit survives the loss of power, not only of the process.
+            _repeat(self._db, "PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.executescript(_SCHEMA)
+            is_sound = self._db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+        except sqlite3.DatabaseError:
+            is_sound = False
+        if not is_sound:
+            self._db.close()
+            raise UsageError(f"{path.name} in the data folder is damaged; restore a backup of it")
 
     def close(self) -> None:
         """Close the database."""
