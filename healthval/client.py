@@ -6,9 +6,9 @@ The credential is a key pair that the site creates and keeps; the hub has the pu
 import hashlib
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeVar
 from urllib.parse import urlencode
 
 import httpx
@@ -61,6 +61,9 @@ class SiteSubmission:
     sha256: str
     payload: bytes
     submission: Submission
+
+
+Listing = TypeVar("Listing", AccessList, ModelList)
 
 
 class Client:
@@ -119,7 +122,7 @@ class Client:
             If the site has not requested access.
         """
         wanted = (model, version, plan_hash)
-        for grant in self._get("/v1/access-requests", AccessList).grants:
+        for grant in self.access_requests():
             if (grant.model, grant.version, grant.plan_hash) == wanted:
                 return grant
         raise AccessDenied("access to this model under this plan is not requested yet; request it")
@@ -240,7 +243,8 @@ class Client:
 
     def access_requests(self, status: str | None = None) -> tuple[AccessGrant, ...]:
         """List the grants: all for the operator; a site sees only its own."""
-        grants = self._get("/v1/access-requests", AccessList).grants
+        pages = self._pages("/v1/access-requests", AccessList)
+        grants = (grant for page in pages for grant in page.grants)
         return tuple(grant for grant in grants if status in {None, grant.status})
 
     def decide_access(self, grant: AccessGrant, decision: AccessDecision) -> AccessGrant:
@@ -277,7 +281,8 @@ class Client:
 
     def models(self) -> tuple[ModelRecord, ...]:
         """List the models."""
-        return self._get("/v1/models", ModelList).models
+        pages = self._pages("/v1/models", ModelList)
+        return tuple(model for page in pages for model in page.models)
 
     def model(self, name: str, version: str) -> ModelRecord:
         """Return one model."""
@@ -312,6 +317,13 @@ class Client:
 
     def _post(self, target: str, sent: Wire, answer: type[Shape]) -> Shape:
         return self._read(answer, self.transport.send("POST", target, wire_bytes(sent)))
+
+    def _pages(self, target: str, answer: type[Listing]) -> Iterator[Listing]:
+        page = self._get(target, answer)
+        yield page
+        while page.next:
+            page = self._get(f"{target}?cursor={page.next}", answer)
+            yield page
 
     def _get(self, target: str, answer: type[Shape]) -> Shape:
         return self._read(answer, self.transport.send("GET", target))

@@ -61,6 +61,9 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
+Cursor = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,700}$")]
+
+
 class Problem(BaseModel):
     """Problem details (RFC 9457) of a refused request; never quotes the request."""
 

@@ -114,8 +114,13 @@ class Index(Protocol):
     def get(self, partition: str, key: str) -> Item | None:
         """Return the entry as last committed."""
 
-    def query(self, partition: str, prefix: str = "") -> list[Item]:
-        """Return a partition's entries whose key begins with `prefix`, sorted by key."""
+    def query(
+        self, partition: str, prefix: str = "", *, after: str = "", limit: int | None = None
+    ) -> list[Item]:
+        """Return a partition's entries whose key begins with `prefix`, sorted by key.
+
+        Only entries with a key above `after`, and only the first `limit` of them.
+        """
 
     def commit(self, writes: Sequence[Write]) -> None:
         """Do all writes or none; Conflict if any condition does not hold."""

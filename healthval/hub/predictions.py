@@ -64,6 +64,8 @@ class Predictions:
     def poll(self, site: str, batch: str, seconds: float = 0) -> PredictionAnswer:
         """Return a batch's status; take the batch over if its lease has ended."""
         item = self._item(site, batch)
+        subject = Subject(*(item.value[name] for name in ("model", "version", "plan_hash")))
+        access.check_not_revoked(self.backend, site, subject)
         if item.value["status"] == "pending":
             model = registry.model(self.backend, item.value["model"], item.value["version"])
             hosted = registry.hosted(model)

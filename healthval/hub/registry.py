@@ -5,8 +5,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from healthval.contracts.base import digest, read_wire
-from healthval.contracts.model import ModelList, ModelRecord, ModelRegistration, ModelStatus
+from healthval.contracts.base import canonical_json, digest, read_wire
+from healthval.contracts.model import (
+    ModelList,
+    ModelName,
+    ModelRecord,
+    ModelRegistration,
+    ModelStatus,
+)
 from healthval.contracts.report import (
     ReportList,
     ReportRecord,
@@ -21,7 +27,9 @@ from healthval.hub import access
 from healthval.hub.access import Subject
 from healthval.hub.audit_chain import record
 from healthval.hub.auth import Caller
+from healthval.hub.pages import Page
 from healthval.hub.ports import (
+    MAX_ITEM_BYTES,
     Backend,
     HostedModel,
     HostUnavailable,
@@ -59,6 +67,9 @@ def register(backend: Backend, actor: Caller, registration: ModelRegistration) -
         "digest": digest(registration),
         "status": "registered",
     }
+    if len(canonical_json(value)) > MAX_ITEM_BYTES:
+        limit = f"card and input contract have at most {MAX_ITEM_BYTES} bytes together"
+        raise Refusal(413, "The registration is too large", limit)
 
     def plan() -> tuple[ModelRecord, list[Write]]:
         stored = backend.index.get("models", key)
@@ -77,9 +88,28 @@ def model(backend: Backend, name: str, version: str) -> ModelRecord:
     return _model(_model_item(backend, name, version).value)
 
 
-def all_models(backend: Backend) -> ModelList:
-    """List the registered models."""
-    return ModelList(models=tuple(_model(item.value) for item in backend.index.query("models")))
+def models(backend: Backend, caller: Caller, page: Page) -> ModelList:
+    """List the registered models, page by page; a card only to those who may read it."""
+    found, cursor = page.read(backend.index, "models")
+    readable = [_model(item.value) for item in found if _may_read_card(backend, caller, item)]
+    others = [item.key.split("#") for item in found if not _may_read_card(backend, caller, item)]
+    return ModelList(
+        models=tuple(readable),
+        others=tuple(ModelName(name=name, version=version) for name, version in others),
+        next=cursor,
+    )
+
+
+def model_for(backend: Backend, caller: Caller, name: str, version: str) -> ModelRecord:
+    """Return a registered model to a caller who may read its card."""
+    item = _model_item(backend, name, version)
+    if not _may_read_card(backend, caller, item):
+        raise Refusal(403, "The model's card is not open to this key", "request access first")
+    return _model(item.value)
+
+
+def _may_read_card(backend: Backend, caller: Caller, item: Item) -> bool:
+    return access.may_read_card(backend, caller, *item.key.split("#"))
 
 
 def start(backend: Backend, actor: Caller, name: str, version: str) -> ModelRecord:
