@@ -322,3 +322,45 @@ def image_of(sop_class, modality, **more):
         setattr(dataset, keyword, value)
     dataset.PixelData = bytes(32 * dataset.SamplesPerPixel)
     return dataset
+
+
+@pytest.mark.parametrize(
+    ("colour", "samples", "black"),
+    [("RGB", 3, 0), ("YBR_FULL", 3, [0, 128, 128]), ("MONOCHROME1", 1, 255), ("MONOCHROME2", 1, 0)],
+)
+@pytest.mark.parametrize("rle", [False, True])
+def test_blanked_regions_are_black_in_the_colour_space_of_the_image(colour, samples, black, rle):
+    dataset = image_of("6.1", "US", SamplesPerPixel=samples, PhotometricInterpretation=colour)
+    dataset.BitsAllocated = dataset.BitsStored = 8
+    dataset.HighBit, dataset.PixelRepresentation, dataset.PlanarConfiguration = 7, 0, 0
+    dataset.SOPInstanceUID = "2.25.9"
+    values = np.arange(40, 40 + 16 * samples, dtype="u1").reshape(4, 4, samples)
+    dataset.PixelData = values.tobytes()
+    dataset["PixelData"].VR = "OB"
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    if rle:
+        dataset.compress("1.2.840.10008.1.2.5", generate_instance_uid=False)
+    rule = RegionRule(name="top", when=(("Modality", "US"),), blank=((0, 0, 4, 1),))
+    done = deidentify(dataset, Policy(pixels=PixelPolicy(rules=(rule,))), SECRET).dataset
+    after = np.frombuffer(done.PixelData, "u1").reshape(values.shape)
+    assert done.PhotometricInterpretation == colour
+    assert (after[0] == black).all()
+    assert np.array_equal(after[1:], values[1:])
+
+
+def test_a_rule_that_blanks_nothing_is_a_refusal():
+    halves = []
+    for left, right in ((0, 1), (2, 3)):
+        item = Dataset()
+        item.RegionLocationMinX0, item.RegionLocationMaxX1 = left, right
+        item.RegionLocationMinY0, item.RegionLocationMaxY1 = 0, 3
+        halves.append(item)
+    dataset = image_of("6.1", "US", SequenceOfUltrasoundRegions=halves)
+    dataset.HighBit, dataset.PixelRepresentation = 11, 0
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    rule = RegionRule(name="us", when=(("Modality", "US"),), ultrasound_regions=True)
+    with pytest.raises(Refused) as refused:
+        deidentify(dataset, Policy(pixels=PixelPolicy(rules=(rule,))), SECRET)
+    assert refused.value.reason is Reason.NO_REGION
