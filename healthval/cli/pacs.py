@@ -38,7 +38,7 @@ def _with_source(command: Any) -> Any:
 
 @click.group()
 def pacs() -> None:
-    """Find studies in a PACS and copy them into a folder."""
+    """Find and copy studies of a PACS."""
 
 
 @pacs.command("find")

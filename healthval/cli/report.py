@@ -28,7 +28,9 @@ def trusted_keys() -> Path:
     "--hub", "hub_url", help="Trust the keys that this hub publishes (https or loopback)."
 )
 def verify(report: Path, key: Path | None, hub_url: str | None) -> None:
-    """Check a report's signature, its signer and every file it covers.
+    """Check a report's signature and signer.
+
+    Every file that the signature covers is checked too.
 
     Without --key and --hub, the keys of `healthval trust list` are trusted. A key that lies beside
     the report is never trusted by itself.

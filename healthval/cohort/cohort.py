@@ -20,7 +20,7 @@ Flow = tuple[tuple[str, int], ...]
 Counts = Flow
 
 
-@dataclass(frozen=True, repr=False, eq=False)
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class Cohort:
     """A site's cases with their reference standard; identifiable, so it stays at the site.
 

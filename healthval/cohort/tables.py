@@ -80,7 +80,13 @@ def as_cohort(frame: pd.DataFrame, schema: TableSchema, step: str = "rows_read")
         _remedy_for_repetition(schema),
     )
     dropped = tuple(str(c) for c in frame.columns if c not in schema.columns)
-    return Cohort(checked, schema.settled(), ((step, len(checked)),), dropped, counts)
+    return Cohort(
+        _frame=checked,
+        schema=schema.settled(),
+        steps=((step, len(checked)),),
+        dropped=dropped,
+        counts=counts,
+    )
 
 
 def read_source(source: Source) -> pd.DataFrame:

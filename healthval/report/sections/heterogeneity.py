@@ -5,7 +5,7 @@ from healthval.errors import counted
 from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.curves import FunnelSite, funnel_plot
 from healthval.report.findings import Findings
-from healthval.report.markup import Shown, number, paragraphs, table
+from healthval.report.markup import as_shown, number, paragraphs, table
 
 MOST_INFLUENTIAL = 12  # rows of the leave-one-out table
 FUNNEL_SITES = 10  # Sterne et al. 2011, BMJ 343:d4002: a funnel of fewer sites shows chance only
@@ -98,7 +98,7 @@ def _leave_one_out(measure: PooledMeasure) -> list[Block]:
     ranked = sorted(measure.leave_one_out, key=lambda left: -abs(left.value - overall))
     chosen = {left.site for left in ranked[:MOST_INFLUENTIAL]}
     rows = [
-        [left.site, Shown(left.value, left.lo, left.hi).text(), f"{number(left.i2, 0)}%"]
+        [left.site, as_shown(left.value, left.lo, left.hi).text(), f"{number(left.i2, 0)}%"]
         for left in measure.leave_one_out
         if left.site in chosen
     ]

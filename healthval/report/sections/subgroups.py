@@ -10,7 +10,7 @@ from healthval.report.document import Section
 from healthval.report.figures.forest import AUROC, Axis, Row, forest_figures
 from healthval.report.findings import Findings, estimate, pooled, total
 from healthval.report.levels import level_name
-from healthval.report.markup import Shown, count, paragraphs, table, words
+from healthval.report.markup import Shown, as_shown, count, paragraphs, table, words
 
 
 def subgroups(findings: Findings) -> Section:
@@ -46,7 +46,7 @@ def _forest_rows(findings: Findings, groups: Sequence[SubgroupPool]) -> list[Row
 
 def _pooled(measure: PooledMeasure) -> Shown:
     shown, _ = pooled(measure)
-    return shown if shown.value is not None else Shown(None, why="not pooled")
+    return shown if shown.value is not None else as_shown(None, why="not pooled")
 
 
 def _site_rows(findings: Findings, group: SubgroupPool) -> list[Row]:

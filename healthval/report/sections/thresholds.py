@@ -11,6 +11,7 @@ from healthval.report.figures.curves import Curve, predictive_plot
 from healthval.report.findings import NO_COUNTS, Findings, estimate, left_out, some_sites
 from healthval.report.markup import (
     Shown,
+    as_shown,
     count,
     count_cell,
     exact,
@@ -117,7 +118,7 @@ def summed_rates(counts: PooledCounts) -> Mapping[str, Shown]:
         hits, misses = getattr(counts, yes), getattr(counts, no)
         lo, hi = wilson_interval(hits, hits + misses) or (None, None)
         value = hits / (hits + misses) if hits + misses else None
-        found[name] = Shown(value, lo, hi, "no such cases")
+        found[name] = as_shown(value, lo, hi, "no such cases")
     return found
 
 
