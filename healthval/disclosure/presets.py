@@ -32,6 +32,22 @@ def load_policy(name: str = "cms") -> Policy:
     )
 
 
+def policy_for(own: Policy, named: str) -> Policy:
+    """Policy by which a hub judges an arrival: the preset that the release names.
+
+    A hub whose operator changed the rules of its preset judges every arrival by its own policy.
+
+    Examples
+    --------
+    >>> policy_for(load_policy("cms"), "nhs").multiple
+    5
+    >>> policy_for(load_policy("cms").stricter(minimum_cell=20), "nhs").minimum_cell
+    20
+    """
+    is_preset = own.name in PRESETS and own == load_policy(own.name)
+    return load_policy(named) if is_preset and named in PRESETS else own
+
+
 def read_policy(rules: dict[str, Any]) -> Policy:
     """Build a policy from parsed YAML; unknown and missing rules are refused."""
     known = {f.name for f in fields(Policy)}

@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from healthval.disclosure import DisclosureRefused, Ledger, check_arrival, load_policy, release
+from healthval.disclosure import (
+    DisclosureRefused,
+    Ledger,
+    check_arrival,
+    load_policy,
+    policy_for,
+    release,
+)
 from healthval.disclosure.payload.keyed_noise import KeyedNoise, count_variance
 from healthval.disclosure.payload.protect import protected
 from healthval.errors import LedgerError
@@ -91,6 +98,16 @@ def test_every_preset_passes_at_the_hub_that_asks_for_it(make_site, tmp_path, pr
     assert check_arrival(s, load_policy(preset)) == s
     assert s.noise is not None
     assert s.auroc.withheld == "none"
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_hub_judges_by_the_preset_that_the_release_names(make_site, tmp_path, preset):
+    s = released(make_site(300, seed=5), tmp_path, preset)
+    named = policy_for(load_policy("cms"), s.certificate.policy)
+    assert check_arrival(s, named) == s
+    own = load_policy("cms").stricter(minimum_cell=20)
+    assert policy_for(own, s.certificate.policy) == own
+    assert policy_for(load_policy("cms"), "unknown") == load_policy("cms")
 
 
 def test_a_small_hospital_shows_every_planned_threshold_with_both_classes(make_site, tmp_path):
