@@ -17,7 +17,6 @@ from healthval.aggregate.meta import (
     Choice,
     Pair,
     meta_analysis,
-    normal_quantile,
     refuse_rows,
 )
 from healthval.aggregate.result import BivariateResult
@@ -37,6 +36,11 @@ def bivariate(
 ) -> BivariateResult:
     """Pool sensitivity and specificity with their between-site correlation.
 
+    The intervals of the means have t quantiles with k - 1 degrees of freedom, because the variance
+    between sites is itself uncertain. Maximum likelihood (``binomial``) takes it too small; the
+    variance of the mean is multiplied by k / (k - 1). Where ``normal`` pools the two rates
+    separately, their standard errors are Hartung and Knapp's. `cov` is without these allowances.
+
     Parameters
     ----------
     counts : per site an object or mapping with tp, fp, fn, tn, or four counts in this order.
@@ -55,7 +59,8 @@ def bivariate(
 
     References
     ----------
-    Chu & Cole 2006, J Clin Epidemiol 59:1331; Reitsma 2005, J Clin Epidemiol 58:982.
+    Chu & Cole 2006, J Clin Epidemiol 59:1331; Reitsma 2005, J Clin Epidemiol 58:982; Hartung &
+    Knapp 2001, Stat Med 20:3875; Partlett & Riley 2017, Stat Med 36:301 (few sites).
     """
     if method not in ("binomial", "normal"):
         raise MetricError("method: unknown; use binomial or normal")
@@ -153,7 +158,7 @@ def _separate(yes: Array, n: Array, method: str, nodes: int) -> MixedFit:
         loglik = sum(f.loglik for f in fits)
     else:
         y, v = _logits(yes, n)
-        each = [meta_analysis(list(y[:, j]), list(v[:, j]), test="z") for j in range(2)]
+        each = [meta_analysis(list(y[:, j]), list(v[:, j])) for j in range(2)]
         mu, var, tau2 = [r.mu for r in each], [r.se**2 for r in each], [r.tau2 for r in each]
         loglik = float("nan")
     return MixedFit(np.array(mu), np.diag(var), np.diag(tau2), loglik)
@@ -184,14 +189,15 @@ def _result(fit: MixedFit, rho: float | None, how: _How, fallback: str | None) -
 
 
 def _side(mu: float, var: float, tau2: float, how: _How) -> tuple[float, Pair, Pair | None]:
-    """Rate, its normal interval, and the prediction interval of a new site (t with k - 2)."""
+    """Rate, its interval (t with k - 1), and the prediction interval of a new site (t with k - 2)."""
     from scipy.stats import t
 
-    near = _span(mu, normal_quantile(how.level) * math.sqrt(var))
+    var *= how.k / (how.k - 1) if how.method == "binomial" else 1.0
+    quantile, further = t.ppf((1 + how.level) / 2, [how.k - 1, how.k - 2]).tolist()
+    near = _span(mu, quantile * math.sqrt(var))
     if how.k < MIN_SITES_PREDICTION:
         return LOGIT.back(mu), near, None
-    quantile = float(t.ppf((1 + how.level) / 2, how.k - 2))
-    return LOGIT.back(mu), near, _span(mu, quantile * math.sqrt(var + tau2))
+    return LOGIT.back(mu), near, _span(mu, further * math.sqrt(var + tau2))
 
 
 def _span(mu: float, half: float) -> Pair:

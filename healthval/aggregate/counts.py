@@ -14,14 +14,13 @@ from healthval.aggregate.meta import Pair, normal_quantile
 from healthval.aggregate.result import (
     ExactCalibration,
     Excluded,
-    FlowTotal,
     PooledCounts,
     Rate,
     TableOneTotal,
     Total,
 )
 from healthval.contracts.proportions import wilson
-from healthval.contracts.submission import SUPPRESSED, Cell, FlowCount, Submission, TableOneRow
+from healthval.contracts.submission import SUPPRESSED, Cell, Submission, TableOneRow
 from healthval.errors import MetricError, counted
 
 CELLS = ("tp", "fp", "fn", "tn")
@@ -221,32 +220,6 @@ def study_totals(sites: Sites) -> tuple[Total, Total, Total, Total]:
 def _at_most(cell: Cell, whole: Cell) -> Bounds:
     known = count(cell)
     return (0, count(whole)) if known is None else (known, known)
-
-
-def flow_totals(sites: Sites) -> tuple[FlowTotal, ...]:
-    """Sum each step; a suppressed count is between the next step's and that of the step before."""
-    steps = dict.fromkeys(f.step for _, s in sites for f in s.flow)
-    by_site = [dict(_flow_bounds(s.flow)) for _, s in sites]
-    cells = [{f.step: f.n for f in s.flow} for _, s in sites]
-    return tuple(
-        FlowTotal(
-            step,
-            total((c[step] for c in cells if step in c), (b[step] for b in by_site if step in b)),
-        )
-        for step in steps
-    )
-
-
-def _flow_bounds(flow: Iterable[FlowCount]) -> Iterable[tuple[str, Bounds]]:
-    rows = list(flow)
-    for i, row in enumerate(rows):
-        known = count(row.n)
-        if known is not None:
-            yield row.step, (known, known)
-            continue
-        before = [c for r in rows[:i] if (c := count(r.n)) is not None]
-        after = [c for r in rows[i + 1 :] if (c := count(r.n)) is not None]
-        yield row.step, (max(after, default=0), min(before) if before else None)
 
 
 def table_one_totals(sites: Sites) -> tuple[TableOneTotal, ...]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from healthval.aggregate.counts import (
     Sites,
     exact_calibration,
-    flow_totals,
     study_totals,
     table_one_totals,
     total,
@@ -22,6 +21,7 @@ from healthval.aggregate.effects import (
     count,
     pool_measure,
 )
+from healthval.aggregate.flow import flow_totals
 from healthval.aggregate.result import (
     Estimands,
     NewSite,

@@ -117,8 +117,8 @@ class PooledCounts:
 
     `totals` are bounds of (tp, fp, fn, tn) over all sites, suppressed cells included. Sensitivity
     is over every site that released tp and fn, specificity over every site with fp and tn; their
-    `k` is the number of these sites. Small cells are often few errors, so a rate without their
-    sites is biased towards worse performance.
+    `k` is the number of these sites. The rate of all sites may be higher or lower than
+    the rate without the sites that withheld a cell.
     """
 
     tp: int

@@ -1,7 +1,6 @@
 """Agreement of classifications beyond chance: kappa of two readers (Cohen) or more (Fleiss)."""
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from healthval.metrics.inputs import (
 from healthval.metrics.logistic import total_variance
 
 MAX_CODE = 1000
+RANGE = (-1.0, 1.0)
 
 
 def reader_agreement(
@@ -76,7 +76,7 @@ def reader_agreement(
     owner = None if patient is None else np.unique(patient, return_inverse=True)[1]
     se = math.sqrt(total_variance(influence / n, owner))
     method = "fleiss kappa, delta" + ("" if patient is None else " (cluster-robust)")
-    return _within_one(sample.wald(value, se, method))
+    return sample.wald(value, se, method, within=RANGE)
 
 
 def _complete_ratings(ratings: Any, cluster: ArrayLike | None) -> tuple[np.ndarray, Ints | None]:
@@ -171,7 +171,9 @@ def kappa_of(
     kappa = (observed - chance) / (1 - chance)
     expected = (w @ columns)[:, None] + (rows @ w)[None, :]
     parts, mean = w - expected * (1 - kappa), kappa - chance * (1 - kappa)
-    variance = (float((p * parts**2).sum()) - mean**2) / (n * (1 - chance) ** 2)
+    square = float((p * parts**2).sum())
+    spread = square - mean**2
+    variance = spread / (n * (1 - chance) ** 2) if spread > 1e-13 * square else 0.0
     if patients is not None:
         cell, cluster = patients
         method = f"{method} (cluster-robust)"
@@ -179,10 +181,4 @@ def kappa_of(
             return sample.not_estimable("fewer than two patients", method)
         scaled = (parts - mean).ravel() / (n * (1 - chance))
         variance = total_variance(scaled[cell], cluster)
-    return _within_one(sample.wald(kappa, math.sqrt(max(variance, 0.0)), method))
-
-
-def _within_one(estimate: Estimate) -> Estimate:
-    """The estimate with its interval cut at -1 and 1."""
-    lo, hi = estimate.lo or 0.0, estimate.hi or 0.0
-    return replace(estimate, lo=max(lo, -1.0), hi=min(hi, 1.0))
+    return sample.wald(kappa, math.sqrt(variance), method, within=RANGE)

@@ -52,10 +52,11 @@ def auroc(
 ) -> Estimate:
     """Area under the ROC curve: the probability that a case with the condition scores higher.
 
-    Ties count one half. The default interval is DeLong's, on the logit scale. Newcombe's method 5
-    replaces it when the AUROC is 0 or 1, its variance is 0, or a class has fewer than 30 cases
-    (with clusters: class sizes divided by the design effect). It also replaces a bootstrap whose
-    replicates are all equal, or with a class of one case. The result contains the method.
+    Ties count one half. The default interval is DeLong's, on the logit scale. Where a class has fewer
+    than 30 cases (with clusters: class sizes divided by the design effect), it is the wider of
+    DeLong's and Newcombe's method 5: the latter allows for few cases, the former for the spread of
+    these scores. Newcombe's also replaces DeLong's when the AUROC is 0 or 1 or its variance is 0,
+    and a bootstrap that gives no width, or with a class of one case. The result contains the method.
 
     Parameters
     ----------
@@ -119,9 +120,9 @@ def auroc_of(
     plan = Bootstrap() if ci == "bootstrap" else ci
     if isinstance(plan, Bootstrap) and se is not None and 0 < auc < 1:
         replicates = resampled_aucs(cases, plan)
-        if np.ptp(replicates) > 0:
+        bounds = percentile(replicates, level)
+        if bounds[0] < bounds[1]:
             deviation = float(replicates.std(ddof=1))
-            bounds = percentile(replicates, level)
             unit = "" if cases.cluster is None else "patient "
             return sample.with_bounds(auc, bounds, deviation, f"{unit}bootstrap percentile")
     suffix = "" if cases.cluster is None else " (obuchowski)"
@@ -167,15 +168,20 @@ def _analytic(
     ci, effect, suffix = how
     m, n = sample.n_events / effect, (sample.n - sample.n_events) / effect
     if ci == "delong" and se is not None:
-        wald = sample.wald(auc, se, f"delong{suffix}")
-        return sample.with_bounds(
-            auc, (max(wald.lo or 0.0, 0.0), min(wald.hi or 0.0, 1.0)), se, wald.method
-        )
-    small = min(m, n) < SMALL_CLASS
-    if ci == "newcombe" or se is None or small or not 0 < auc < 1:
-        bounds = newcombe_interval(auc, m, n, sample.z)
-        return sample.with_bounds(auc, bounds, se, f"newcombe-5{suffix}")
-    return sample.logit(auc, se, f"logit-delong{suffix}")
+        return sample.wald(auc, se, f"delong{suffix}", within=(0.0, 1.0))
+    by_sizes = sample.with_bounds(
+        auc, newcombe_interval(auc, m, n, sample.z), se, f"newcombe-5{suffix}"
+    )
+    if ci == "newcombe" or se is None or not 0 < auc < 1:
+        return by_sizes
+    by_spread = sample.logit(auc, se, f"logit-delong{suffix}")
+    if min(m, n) < SMALL_CLASS and _width(by_sizes) > _width(by_spread):
+        return by_sizes
+    return by_spread
+
+
+def _width(estimate: Estimate) -> float:
+    return (estimate.hi or 0.0) - (estimate.lo or 0.0)
 
 
 def average_precision(
@@ -224,9 +230,10 @@ def average_precision_of(
         plan = Bootstrap(reps=1000)
         reps = np.array([_ap(pos, neg) for pos, neg in resampled_tables(cases, plan)])
         se, m = float(reps.std(ddof=1)), _with_events(cases)
-        if np.ptp(reps) < 1e-12:
+        lo, hi = percentile(reps, level)
+        if hi - lo < 1e-12:
             return sample.with_bounds(ap, wilson(ap * m, m, sample.z), None, "wilson (patients)")
-        return sample.with_bounds(ap, percentile(reps, level), se, "patient bootstrap percentile")
+        return sample.with_bounds(ap, (lo, hi), se, "patient bootstrap percentile")
     se = math.sqrt(ap * (1 - ap) / m)
     if not 0 < ap < 1:
         return sample.with_bounds(ap, wilson(ap * m, m, sample.z), None, "wilson")
@@ -262,7 +269,7 @@ def roc_points(
     """Sensitivity at fixed false-positive rates, linear between empirical points, pointwise.
 
     The empirical vertices are never returned, because they are individual scores. The interval is a
-    stratified bootstrap (of whole patients with clusters), or Wilson's where all replicates agree.
+    stratified bootstrap (of whole patients with clusters), or Wilson's where that has no width.
     """
     check_both_classes(cases, "the ROC curve")
     values = _sensitivity_at(table.cum_pos, table.cum_neg, grid)
@@ -275,10 +282,11 @@ def roc_points(
     sample, m = Sample(cases.n, cases.n_events, level), _with_events(cases)
     points = []
     for fpr, value, column in zip(grid, values.tolist(), reps.T, strict=True):
-        se = float(column.std(ddof=1))
-        lo, hi = percentile(column, level) if se > 0 else wilson(value * m, m, sample.z)
+        lo, hi = percentile(column, level)
+        method, se = "bootstrap percentile pointwise", float(column.std(ddof=1))
+        if max(hi, value) - min(lo, value) < 1e-12:
+            (lo, hi), method = wilson(value * m, m, sample.z), "wilson pointwise"
         bounds = (min(lo, value), max(hi, value))
-        method = "bootstrap percentile pointwise" if se > 0 else "wilson pointwise"
         points.append((fpr, sample.with_bounds(value, bounds, se or None, method)))
     return tuple(points)
 
@@ -329,8 +337,8 @@ def partial_auroc(  # noqa: PLR0913  # the range may be given on either axis
     reference : bool or 0/1 array, shape (n_cases,)
     score : array, shape (n_cases,)
     fpr, tpr : (low, high) within 0 to 1; exactly one of them
-    corrected : McClish's scale, 1/2 for an uninformative and 1 for a perfect score; False for the
-        plain area
+    corrected : McClish's scale, 1/2 for an uninformative and 1 for a perfect score, not estimable
+        below 1/2; False for the plain area
     cluster : patient of each case
 
     Raises
@@ -361,9 +369,12 @@ def partial_auroc(  # noqa: PLR0913  # the range may be given on either axis
         return _mcclish(plain, bounds, horizontal) if corrected else plain
 
     value = area(table.cum_pos, table.cum_neg)
-    reps = np.array([area(*counts) for counts in resampled_tables(cases, Bootstrap())])
     sample = Sample(cases.n, cases.n_events)
     method = "bootstrap percentile" + (" (mcclish)" if corrected else "")
+    if corrected and value < 0.5:
+        below = "the area is below chance, where McClish's correction has no meaning"
+        return sample.not_estimable(f"{below}; pass corrected=False", method)
+    reps = np.array([area(*counts) for counts in resampled_tables(cases, Bootstrap())])
     reason = _reason_without_interval(cases, reps)
     if reason is not None:
         return sample.without_interval(value, method, reason=reason)

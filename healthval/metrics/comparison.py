@@ -27,6 +27,8 @@ from healthval.metrics.ranking.delong import (
     placements,
 )
 
+RANGE = (-1.0, 1.0)  # of a difference between two proportions or AUROCs
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
@@ -109,15 +111,13 @@ def _tested(
         none = sample.not_estimable("a class has a single case", method)
         return Comparison(a=a, b=b, difference=none)
     se = math.sqrt(max(variance, 0.0))
-    estimate = sample.wald(difference, se, method)
+    estimate = sample.wald(difference, se, method, within=RANGE)
     if se == 0 and difference == 0:
         note = "both scores rank the cases alike"
         return Comparison(a=a, b=b, difference=estimate, p=1.0, note=note)
     if se == 0:
         note = "the difference has no variance in these cases"
-        return Comparison(
-            a=a, b=b, difference=sample.without_interval(difference, method), note=note
-        )
+        return Comparison(a=a, b=b, difference=estimate, note=note)
     z = difference / se
     return Comparison(a=a, b=b, difference=estimate, z=z, p=two_sided_p(z))
 
@@ -185,7 +185,7 @@ def compare_groups(a: Cases, b: Cases) -> Comparison:
     t = difference / se
     p = float(2 * stdtr(df, -abs(t)))
     half = float(stdtrit(df, (1 + sample.level) / 2)) * se
-    estimate = sample.with_bounds(difference, (difference - half, difference + half), se, method)
+    estimate = sample.symmetric(difference, half, se, method, within=RANGE)
     return Comparison(a=first, b=second, difference=estimate, z=t, p=p, df=df)
 
 
@@ -276,7 +276,7 @@ def _accuracy_gap(sample: Sample, only_a: int, only_b: int) -> Estimate:
         return sample.not_estimable("no case", "wald paired")
     gap = (only_a - only_b) / sample.n
     se = math.sqrt(((only_a + only_b) / sample.n - gap**2) / sample.n)
-    return sample.wald(gap, se, "wald paired")
+    return sample.wald(gap, se, "wald paired", within=RANGE)
 
 
 def _clustered_mcnemar(gain: Floats, cluster: Ints, sample: Sample) -> PairedAccuracy:
@@ -288,7 +288,8 @@ def _clustered_mcnemar(gain: Floats, cluster: Ints, sample: Sample) -> PairedAcc
         return PairedAccuracy(only_a=only_a, only_b=only_b, difference=none)
     mean = float(gain.sum()) / gain.size
     se = math.sqrt(total_variance((gain - mean) / gain.size, cluster))
-    estimate, spread = sample.wald(mean, se, method), dot(totals, totals)
+    estimate = sample.wald(mean, se, method, within=RANGE)
+    spread = dot(totals, totals)
     if spread == 0:
         return PairedAccuracy(only_a=only_a, only_b=only_b, difference=estimate)
     chi2 = float(gain.sum()) ** 2 / spread

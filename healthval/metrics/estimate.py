@@ -10,6 +10,10 @@ from healthval.contracts.proportions import expit, logit
 from healthval.errors import MetricError
 from healthval.metrics.inputs import read_number
 
+ANY = (-math.inf, math.inf)
+NOISE = 1e-12  # relative width below which an interval is rounding error
+NO_SPREAD = "the interval would have no width in these cases: not given"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
@@ -102,8 +106,10 @@ class Sample:
     def with_bounds(
         self, value: float, bounds: tuple[float, float], se: float | None, method: str
     ) -> Estimate:
-        """Estimate with these bounds."""
+        """Estimate with these bounds; without an interval where they are equal."""
         lo, hi = (float(bound) for bound in bounds)
+        if hi - lo <= NOISE * max(abs(lo), abs(hi)):
+            return self.without_interval(value, method, reason=NO_SPREAD)
         deviation = None if se is None else float(se)
         return self._estimate(float(value), (lo, hi), deviation, method=method)
 
@@ -128,10 +134,24 @@ class Sample:
             reason=reason,
         )
 
-    def wald(self, value: float, se: float, method: str) -> Estimate:
-        """Normal interval on the scale of the value."""
-        half = self.z * se
-        return self.with_bounds(value, (value - half, value + half), se, method)
+    def wald(
+        self, value: float, se: float, method: str, *, within: tuple[float, float] = ANY
+    ) -> Estimate:
+        """Normal interval on the scale of the value, cut at the range of the statistic."""
+        return self.symmetric(value, self.z * se, se, method, within=within)
+
+    def symmetric(
+        self,
+        value: float,
+        half: float,
+        se: float,
+        method: str,
+        *,
+        within: tuple[float, float] = ANY,
+    ) -> Estimate:
+        """Interval of a half width around the value, cut at the range of the statistic."""
+        bounds = max(value - half, within[0]), min(value + half, within[1])
+        return self.with_bounds(value, bounds, se, method)
 
     def log(self, value: float, se_log: float, method: str) -> Estimate:
         """Normal interval on the log scale of a positive value; `se` by the delta method."""

@@ -237,7 +237,9 @@ def _check_length(name: str, found: int, expected: int) -> None:
 
 
 def is_missing(item: Any) -> bool:
-    """Whether a value is None, NaN, NaT or pandas.NA."""
+    """Whether a value is None, NaN, NaT, pandas.NA, or text without a visible character."""
+    if isinstance(item, str | bytes):
+        return not item.strip()
     if item is None or type(item).__name__ in {"NAType", "NaTType"}:
         return True
     if isinstance(item, np.datetime64 | np.timedelta64):
@@ -288,7 +290,7 @@ def missing_rows(array: NDArray[Any]) -> NDArray[np.intp]:
     """Positions of missing values."""
     if array.dtype.kind == "f":
         return np.flatnonzero(np.isnan(array))
-    if array.dtype.kind in "OMm":
+    if array.dtype.kind in "OMmUS":
         return np.flatnonzero(np.array([is_missing(item) for item in array], np.bool_))
     return np.array([], np.intp)
 

@@ -65,6 +65,8 @@ def fit_logistic(
     deviance, gradient, curvature = _pass(design, counts, beta, offset)
     for _ in range(MAX_STEPS):
         covariance = _inverse(curvature)
+        if covariance is None:
+            break
         step = covariance @ gradient
         if np.max(np.abs(step)) <= 1e-10 * (1 + np.max(np.abs(beta))):
             return LogisticFit(beta + step, covariance, deviance)
@@ -77,7 +79,18 @@ def fit_logistic(
         beta = beta + step
         if np.max(np.abs(beta)) > TOO_STEEP:
             break
+    if _is_singular(design, counts[1]):
+        raise NotEstimable("the scores vary too little for the model")
     raise NotEstimable("the score separates the classes completely, or nearly so")
+
+
+def _is_singular(design: Floats, cases: Floats) -> bool:
+    """Whether a term is a combination of the others, so that no classes would give a fit."""
+    cross = information(design, cases)
+    scale = np.sqrt(np.diag(cross))
+    if not np.all(np.isfinite(scale) & (scale > 0)):
+        return True
+    return bool(np.linalg.eigvalsh(cross / np.outer(scale, scale))[0] < 1e-12)
 
 
 def _coarse(design: Floats, counts: Counts, start: Floats, offset: Floats | None) -> Floats:
@@ -141,13 +154,14 @@ def _likelihood(eta: Floats, counts: Counts) -> tuple[Floats, float]:
     return fitted, 2 * (dot(cases, softplus) - dot(events, eta))
 
 
-def _inverse(information: Floats) -> Floats:
+def _inverse(information: Floats) -> Floats | None:
+    """Inverse of the information; None where it is singular or no covariance."""
     try:
         inverse = np.linalg.inv(information)
     except np.linalg.LinAlgError:
-        raise NotEstimable("the scores vary too little for the model") from None
+        return None
     if not np.all(np.isfinite(inverse)) or np.any(np.diag(inverse) <= 0):
-        raise NotEstimable("the scores vary too little for the model")
+        return None
     return np.asarray(inverse, np.float64)
 
 

@@ -209,7 +209,7 @@ def net_benefit_at(cases: Cases, threshold: float, *, level: float = 0.95) -> Es
     if deviation.size < 2:
         return sample.not_estimable("a single patient", method)
     se = math.sqrt(dot(deviation, deviation) * deviation.size / (deviation.size - 1))
-    return sample.wald(value, se, method)
+    return sample.wald(value, se, method, within=(-threshold / (1 - threshold), 1.0))
 
 
 def contributions(cases: Cases, threshold: float) -> Floats:

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from healthval.metrics.estimate import Estimate
 
 BLUE, GREY = "#0072B2", "#777777"
@@ -34,7 +36,8 @@ def _band(ax: Any, curve: Curve, label: str) -> Any:
     points = [(x, e) for x, e in curve if e.value is not None]
     x = [at for at, _ in points]
     ax.plot(x, [e.value for _, e in points], color=BLUE, label=label)
-    lower, upper = ([e.lo for _, e in points], [e.hi for _, e in points])
+    lower = np.array([e.lo for _, e in points], float)  # NaN without an interval
+    upper = np.array([e.hi for _, e in points], float)
     ax.fill_between(x, lower, upper, color=BLUE, alpha=0.2, label="pointwise 95 % CI")
     return ax
 

@@ -29,7 +29,13 @@ MASK = np.eye(6, dtype=bool)
 FEW = hm.Bootstrap(20)
 OUTLINED = [
     hm.SegmentedCase(
-        dice=0.8, iou=0.7, hd95=2.0, nsd=0.9, reference_empty=False, prediction_empty=False
+        dice=0.8,
+        iou=0.7,
+        hd95=2.0,
+        nsd=0.9,
+        diagonal=9.0,
+        reference_empty=False,
+        prediction_empty=False,
     )
 ] * 3
 
@@ -50,7 +56,7 @@ CALLS = {
     "evaluate": {"reference": Y, "score": P, "thresholds": (0.3,), "groups": Y, "cluster": OWN, "seed": 1},
     "expected_calibration_error": {"reference": Y, "score": P, "bins": 5, "cluster": OWN},
     "expected_suppressed_cells": {"n": 200, "shares": [0.5, 0.01], "minimum_cell": 5, "zero_is_sensitive": True},
-    "froc": {"score": [0.9, 0.3], "lesion": [0, -1], "case": [0, 1], "lesions_per_case": [1, 1], "false_alarms": [1.0], "cluster": [0, 1]},
+    "froc": {"score": [0.9, 0.3], "lesion": [0, -1], "case": [0, 1], "lesions_per_case": [1, 1], "false_alarms": [1.0], "cluster": [0, 1], "level": 0.9},
     "holm": {"p_values": [0.01, 0.04]},
     "hosmer_lemeshow": {"reference": Y, "score": P, "groups": 5, "cluster": OWN},
     "likelihood_ratios": {"cells": CELLS, "level": 0.9},
@@ -67,7 +73,7 @@ CALLS = {
     "required_sample_size": {"prevalence": 0.1, "c_statistic": 0.8, "lp_mean": -2.0, "lp_sd": 1.0,
                              "precision": hm.Precision(net_benefit=0.2), "action": hm.Action(0.1, 0.8, 0.7)},
     "segment_case": {"reference": MASK, "prediction": MASK, "spacing": (1, 1), "tolerance": 1},
-    "segmentation": {"cases": OUTLINED, "cluster": [0, 1, 2]},
+    "segmentation": {"cases": OUTLINED, "cluster": [0, 1, 2], "worst": 9.0, "level": 0.9},
     "subgroups": {"reference": Y, "score": P, "groups": Y, "threshold": 0.5, "cluster": OWN,
                   "confirmatory": True, "intersections": False, "bootstrap": FEW},
     "survival": {"time": TIME, "event": Y, "risk": P, "horizon": 4.0, "cluster": OWN, "bootstrap": FEW},
@@ -432,11 +438,14 @@ def test_a_bootstrap_of_an_auroc_that_cannot_vary_gives_way_to_newcombe(y, ci, p
     "found",
     [
         lambda: hm.partial_auroc([0] * 40 + [1] * 40, np.arange(80.0), fpr=(0, 0.2)),
-        lambda: hm.partial_auroc([0] * 40 + [1], np.arange(41.0)[::-1], fpr=(0, 0.2)),
+        lambda: hm.partial_auroc(
+            [0] * 40 + [1], np.arange(41.0)[::-1], fpr=(0, 0.2), corrected=False
+        ),
         lambda: hm.partial_auroc(
             [0, 1] * 20,
             np.arange(40.0) % 7,
             fpr=(0, 0.2),
+            corrected=False,
             cluster=[k if k % 2 == 0 else 1 for k in range(40)],
         ),
         lambda: hm.multiclass([0, 1, 2] * 4, np.eye(3)[[0, 1, 2] * 4]).hand_till,

@@ -105,7 +105,13 @@ CALLS = {
     "segmentation": lambda d: hm.segmentation(
         [
             hm.SegmentedCase(
-                dice=x, iou=x / 2, hd95=10 * x, nsd=x, reference_empty=False, prediction_empty=False
+                dice=x,
+                iou=x / 2,
+                hd95=10 * x,
+                nsd=x,
+                diagonal=9.0,
+                reference_empty=False,
+                prediction_empty=False,
             )
             for x in d.p.tolist()
         ],

@@ -97,3 +97,18 @@ def test_achieved_precision_is_the_width_of_the_intervals():
     np.testing.assert_allclose(
         found.slope, result.calibration.slope.hi - result.calibration.slope.lo
     )
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t\n", b""])
+def test_blank_text_is_missing_everywhere(blank):
+    text = "y" if isinstance(blank, str) else b"y"
+    with pytest.raises(MetricError, match="1 of 3 labels is missing"):
+        hm.reference_standard(np.array([text, blank, text]), positive=text)
+    with pytest.raises(ValueError, match="1 of 3 cluster ids is missing"):
+        hm.auroc([0, 1, 1], [0.1, 0.2, 0.3], cluster=np.array([text, blank, text]))
+    rows = [[text, text], [blank, blank], [blank, text], [text, b"n" if text == b"y" else "n"]]
+    assert hm.reader_agreement(np.array(rows)).n == 2
+    column = np.array([text, blank, text])
+    assert "missing" in {row.level for row in hm.table_one({"v": column}, [1, 0, 1])}
+    groups = hm.subgroups([0, 1, 1], [0.1, 0.2, 0.3], column).results
+    assert "missing" in {g.level for g in groups}

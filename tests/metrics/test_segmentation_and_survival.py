@@ -5,6 +5,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from healthval import metrics as hm
+from healthval.errors import MetricError
 from healthval.metrics.outcomes.segmentation import _surface
 
 
@@ -37,7 +38,7 @@ EMPTY, SOME = np.zeros((5, 5), bool), box((1, 3), (1, 3), shape=(5, 5))
 
 @pytest.mark.parametrize(
     ("a", "b", "dice", "hd95", "nsd"),
-    [(EMPTY, EMPTY, 1, 0, 1), (SOME, EMPTY, 0, None, 0), (EMPTY, SOME, 0, None, 0)],
+    [(EMPTY, EMPTY, None, None, None), (SOME, EMPTY, 0, None, 0), (EMPTY, SOME, 0, None, 0)],
 )
 def test_the_rule_for_empty_masks(a, b, dice, hd95, nsd):
     found = hm.segment_case(a, b, spacing=(1, 1), tolerance=1)
@@ -51,8 +52,55 @@ def test_the_summary_counts_missed_and_invented():
     ]
     found = hm.segmentation(cases)
     assert (found.n_reference_empty, found.n_missed, found.n_invented) == (2, 1, 1)
-    assert found.hd95.n == 2
-    np.testing.assert_allclose(found.dice.value, 0.5)
+    assert (found.n, found.n_both_empty, found.hd95.n, found.dice.n) == (4, 1, 3, 3)
+    np.testing.assert_allclose(found.dice.value, 1 / 3)
+    np.testing.assert_allclose(found.hd95.value, np.hypot(5, 5))  # two of three count as the worst
+
+
+def shifted(by, found=True, lesion=True):
+    reference, prediction = (
+        box((4, 9), (4, 9), shape=(40, 40)) if lesion else np.zeros((40, 40), bool),
+        box((4 + by, 9 + by), (4, 9), shape=(40, 40)) if found else np.zeros((40, 40), bool),
+    )
+    return hm.segment_case(reference, prediction, spacing=(1, 2), tolerance=1)
+
+
+@pytest.mark.parametrize("missed", range(11))
+def test_no_summary_improves_when_lesions_are_missed(missed):
+    whole = hm.segmentation([shifted(i) for i in range(1, 11)])
+    found = hm.segmentation([shifted(i, found=i <= 10 - missed) for i in range(1, 11)])
+    assert found.n_missed == missed
+    assert found.hd95.value >= whole.hd95.value
+    for name in ("dice", "iou", "nsd"):
+        assert getattr(found, name).value <= getattr(whole, name).value
+
+
+def test_cases_without_any_mask_change_no_summary_and_are_counted():
+    lesions, healthy = [shifted(i) for i in range(1, 9)], [shifted(0, False, False)] * 5
+    alone, mixed = hm.segmentation(lesions), hm.segmentation(lesions + healthy)
+    assert (alone.dice, alone.iou, alone.hd95, alone.nsd) == (
+        mixed.dice,
+        mixed.iou,
+        mixed.hd95,
+        mixed.nsd,
+    )
+    assert (mixed.n, mixed.n_both_empty) == (13, 5)
+
+
+def test_the_worst_distance_is_declared_and_never_smaller_than_a_measured_one():
+    cases = [shifted(2), shifted(4), shifted(6, found=False), shifted(6, found=False)]
+    assert hm.segmentation(cases, worst=50).hd95.value == (4 + 50) / 2
+    for worst in (3, 0, -1, np.inf):
+        with pytest.raises(MetricError, match="worst: "):
+            hm.segmentation(cases, worst=worst)
+
+
+def test_an_interval_over_patients_needs_their_ids_and_has_the_level():
+    cases = [shifted(i) for i in range(1, 9)]
+    assert hm.segmentation(cases).hd95.method == "case bootstrap percentile"
+    found = hm.segmentation(cases, cluster=list("aabbccdd"), level=0.8)
+    assert (found.dice.method, found.dice.level) == ("patient bootstrap percentile", 0.8)
+    assert found.dice.lo > hm.segmentation(cases, cluster=list("aabbccdd")).dice.lo
 
 
 def test_froc_by_hand():

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError, counted
 from healthval.metrics.calibration.curves import Curve, FlexibleCalibration, flexible_calibration
-from healthval.metrics.estimate import Estimate, Sample
+from healthval.metrics.estimate import NOISE, Estimate, Sample
 from healthval.metrics.inputs import (
     Cases,
     Floats,
@@ -27,6 +27,7 @@ from healthval.metrics.logistic import (
     bin_scores,
     binned_fit,
     deviance_of,
+    dot,
     fit_logistic,
     logit,
     robust_covariance,
@@ -132,7 +133,7 @@ def calibration_of(
         intercept=intercept,
         slope=slope,
         joint_test=joint,
-        brier=_mean(squared, cases, sample),
+        brier=_mean(squared, cases, sample, within=(0.0, 1.0)),
         scaled_brier=_scaled_brier(squared, cases, sample),
         log_loss=_log_loss(cases, sample),
         ici_rcs5=flexible.ici,
@@ -147,23 +148,34 @@ def calibration_of(
 
 
 def observed_to_expected(cases: Cases, *, level: float = 0.95) -> Estimate:
-    """Observed events divided by expected events, interval on the log scale."""
+    """Observed events divided by expected events, interval on the log scale.
+
+    The variance is Debray's, (1 - O/n) / O; with clusters times the design effect.
+    """
     sample = Sample(cases.n, cases.n_events, level)
     expected = float(cases.score.sum())
     if cases.n_events == 0 or expected == 0:
         return sample.not_estimable("no event observed or none expected", "log")
     ratio = cases.n_events / expected
-    if cases.cluster is None:
-        se_log = math.sqrt((1 - cases.n_events / cases.n) / cases.n_events)
-        if se_log == 0:
-            return sample.without_interval(
-                ratio, "log", reason="every case has the event: no interval"
-            )
-        return sample.log(ratio, se_log, "log")
+    method = _with_cluster("log", cases)
     if _is_alone(cases):
-        return sample.not_estimable("a single patient", "log (cluster-robust)")
-    influence = (cases.reference - ratio * cases.score) / cases.n_events
-    return sample.log(ratio, math.sqrt(_total_variance(influence, cases)), "log (cluster-robust)")
+        return sample.not_estimable("a single patient", method)
+    variance = (1 - cases.n_events / cases.n) / cases.n_events * _design_effect(cases, ratio)
+    if variance == 0:
+        reason = "every case has the event: no interval"
+        if cases.n_events < cases.n:
+            reason = "all patients have the same ratio: no interval"
+        return sample.without_interval(ratio, method, reason=reason)
+    return sample.log(ratio, math.sqrt(variance), method)
+
+
+def _design_effect(cases: Cases, ratio: float) -> float:
+    """Variance of events minus expected events with patients as units, over that with cases."""
+    if cases.cluster is None:
+        return 1.0
+    deviation = cases.reference - ratio * cases.score
+    between, within = _total_variance(deviation, cases), dot(deviation, deviation)
+    return between / within if between > NOISE * within else 0.0
 
 
 def _total_variance(influence: Floats, cases: Cases) -> float:
@@ -175,7 +187,7 @@ def _is_alone(cases: Cases) -> bool:
     return cases.cluster is not None and not cases.cluster.any()
 
 
-def _mean(values: Floats, cases: Cases, sample: Sample) -> Estimate:
+def _mean(values: Floats, cases: Cases, sample: Sample, *, within: tuple[float, float]) -> Estimate:
     if cases.n < 2:
         return sample.not_estimable("fewer than two cases", "wald")
     if _is_alone(cases):
@@ -183,7 +195,7 @@ def _mean(values: Floats, cases: Cases, sample: Sample) -> Estimate:
     mean = float(values.mean())
     correction = cases.n / (cases.n - 1) if cases.cluster is None else 1.0
     se = math.sqrt(_total_variance(values - mean, cases) * correction) / cases.n
-    return sample.wald(mean, se, _with_cluster("wald", cases))
+    return sample.wald(mean, se, _with_cluster("wald", cases), within=within)
 
 
 def _with_cluster(method: str, cases: Cases) -> str:
@@ -203,7 +215,8 @@ def _scaled_brier(loss: Floats, cases: Cases, sample: Sample) -> Estimate:
     influence = np.where(cases.reference, slope * (1 - prevalence), -slope * prevalence)
     influence -= (loss - brier) / worst
     se = math.sqrt(_total_variance(influence, cases)) / cases.n
-    return sample.wald(1 - brier / worst, se, _with_cluster("delta", cases))
+    method = _with_cluster("delta", cases)
+    return sample.wald(1 - brier / worst, se, method, within=(-math.inf, 1.0))
 
 
 def _log_loss(cases: Cases, sample: Sample) -> Estimate:
@@ -216,7 +229,7 @@ def _log_loss(cases: Cases, sample: Sample) -> Estimate:
             "wald",
         )
     loss = np.log(likelihood, out=likelihood)
-    return _mean(np.negative(loss, out=loss), cases, sample)
+    return _mean(np.negative(loss, out=loss), cases, sample, within=(0.0, math.inf))
 
 
 def _spiegelhalter(cases: Cases, sample: Sample) -> Estimate:

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
 from healthval.errors import MetricError
-from healthval.metrics.estimate import Estimate, Sample
+from healthval.metrics.estimate import NO_SPREAD, NOISE, Estimate, Sample
 from healthval.metrics.inputs import Floats, Ints, check_rows, read_cluster, read_scores
 from healthval.metrics.intervals.resampling import (
     Bootstrap,
@@ -98,11 +98,14 @@ def _errors(y: Floats, x: Floats, sample: Sample) -> dict[str, Estimate]:
     limit_se = sd * math.sqrt(1 / n + z**2 / (2 * (n - 1)))
     return {
         "mae": sample.wald(
-            float(absolute.mean()), float(absolute.std(ddof=1)) / math.sqrt(n), "wald"
+            float(absolute.mean()),
+            float(absolute.std(ddof=1)) / math.sqrt(n),
+            "wald",
+            within=(0.0, math.inf),
         ),
         "median_absolute_error": _median(absolute, sample),
         "rmse": _rmse(rmse, mse_se / (2 * mse) if mse > 0 else 0.0, sample),
-        "bias": sample.with_bounds(mean, (mean - half, mean + half), sd / math.sqrt(n), "t"),
+        "bias": sample.symmetric(mean, half, sd / math.sqrt(n), "t"),
         "lower_limit": sample.wald(mean - z * sd, limit_se, "bland-altman"),
         "upper_limit": sample.wald(mean + z * sd, limit_se, "bland-altman"),
     }
@@ -135,15 +138,8 @@ def _agreement(y: Floats, x: Floats, sample: Sample) -> dict[str, Estimate]:
             ranks, math.sqrt((1 + ranks**2 / 2) / (n - 3)), sample, "bonett-wright z"
         ),
         "ccc": _ccc(y, x, r, sample),
-        "slope": sample.with_bounds(
-            slope, (slope - t * slope_se, slope + t * slope_se), slope_se, "t"
-        ),
-        "intercept": sample.with_bounds(
-            intercept,
-            (intercept - t * intercept_se, intercept + t * intercept_se),
-            intercept_se,
-            "t",
-        ),
+        "slope": sample.symmetric(slope, t * slope_se, slope_se, "t"),
+        "intercept": sample.symmetric(intercept, t * intercept_se, intercept_se, "t"),
     }
 
 
@@ -160,8 +156,8 @@ def _ranks(values: Floats) -> Floats:
 
 
 def _fisher(r: float, se_z: float, sample: Sample, method: str) -> Estimate:
-    if abs(r) >= 1:
-        return sample.without_interval(r, method)
+    if abs(r) >= 1 - NOISE:
+        return sample.without_interval(r, method, reason=NO_SPREAD)
     centre, half = math.atanh(r), sample.z * se_z
     bounds = (math.tanh(centre - half), math.tanh(centre + half))
     return sample.with_bounds(r, bounds, se_z * (1 - r**2), method)
@@ -172,7 +168,8 @@ def _r2(y: Floats, x: Floats, sample: Sample) -> Estimate:
     total, left = (y - y.mean()) ** 2, (y - x) ** 2
     ratio = float(left.sum() / total.sum())
     part = (left - ratio * total) / float(total.sum())
-    return sample.wald(1 - ratio, math.sqrt(float(np.sum(part**2))), "delta")
+    se = math.sqrt(float(np.sum(part**2)))
+    return sample.wald(1 - ratio, se, "delta", within=(-math.inf, 1.0))
 
 
 def _ccc(y: Floats, x: Floats, r: float, sample: Sample) -> Estimate:
@@ -181,7 +178,7 @@ def _ccc(y: Floats, x: Floats, r: float, sample: Sample) -> Estimate:
     shift2 = float(y.mean() - x.mean()) ** 2
     p = 2 * r * math.sqrt(vy * vx) / (vy + vx + shift2)
     if r == 0 or abs(p) >= 1:
-        return sample.without_interval(p, "lin z")
+        return sample.without_interval(p, "lin z", reason=NO_SPREAD)
     u2 = shift2 / math.sqrt(vy * vx)
     variance = (1 - r**2) * p**2 * (1 - p**2) / r**2
     variance += 2 * p**3 * (1 - p) * u2 / r - 0.5 * p**4 * u2**2 / r**2

@@ -108,7 +108,7 @@ def multiclass(
         accuracy=rate(predicted == codes, np.ones(codes.size, np.bool_), patient),
         kappa=kappa_of(table, quadratic=False, patients=patients),
         kappa_quadratic=kappa_of(table, quadratic=True, patients=patients),
-        brier=_mean(((matrix - np.eye(size)[codes]) ** 2).sum(axis=1), owner, sample),
+        brier=_mean(_squared_error(matrix, codes), owner, sample, worst=2.0),
         log_loss=_log_loss(matrix[np.arange(codes.size), codes], owner, sample),
         confusion=tuple(tuple(int(x) for x in row) for row in table),
     )
@@ -217,13 +217,19 @@ def _from_influence(
     return sample.logit(value, math.sqrt(variance), "placements logit")
 
 
-def _mean(values: Floats, owner: Ints, sample: Sample) -> Estimate:
+def _squared_error(matrix: Floats, codes: NDArray[np.int64]) -> Floats:
+    """Sum over classes of the squared distance of score and label, 0 to 2 for each case."""
+    error: Floats = (matrix - np.eye(matrix.shape[1])[codes]) ** 2
+    return np.asarray(error.sum(axis=1))
+
+
+def _mean(values: Floats, owner: Ints, sample: Sample, *, worst: float) -> Estimate:
     mean = float(values.mean())
     totals = np.bincount(owner, weights=(values - mean) / values.size)
     if totals.size < 2:
         return sample.not_estimable("a single patient", "wald")
     variance = float(np.sum(totals**2)) * totals.size / max(totals.size - 1, 1)
-    return sample.wald(mean, math.sqrt(variance), "wald")
+    return sample.wald(mean, math.sqrt(variance), "wald", within=(0.0, worst))
 
 
 def _log_loss(likelihood: Floats, owner: Ints, sample: Sample) -> Estimate:
@@ -232,4 +238,4 @@ def _log_loss(likelihood: Floats, owner: Ints, sample: Sample) -> Estimate:
         cases = counted(contradicted, "case contradicts", "cases contradict")
         reason = f"infinite: {cases} a score of exactly 0"
         return sample.not_estimable(reason, "wald")
-    return _mean(-np.log(likelihood), owner, sample)
+    return _mean(-np.log(likelihood), owner, sample, worst=math.inf)

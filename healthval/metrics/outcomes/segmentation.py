@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from healthval.contracts.proportions import wilson
 from healthval.errors import MetricError, counted
 from healthval.metrics.estimate import Estimate, Sample
 from healthval.metrics.inputs import (
@@ -38,14 +39,15 @@ FALSE_ALARMS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 class SegmentedCase:
     """Agreement of two masks of one case; None where the metric is undefined.
 
-    Both masks empty (correctly): Dice, IoU and NSD are 1, HD95 is 0. One mask empty: Dice, IoU and
-    NSD are 0, HD95 is None.
+    Both masks empty: all four are None. One mask empty: Dice, IoU and NSD are 0, HD95 is None.
+    `diagonal` is that of the image in mm, the largest distance possible in it.
     """
 
-    dice: float
-    iou: float
+    dice: float | None
+    iou: float | None
     hd95: float | None
-    nsd: float
+    nsd: float | None
+    diagonal: float
     reference_empty: bool
     prediction_empty: bool
 
@@ -89,14 +91,15 @@ def segment_case(
     if not tolerance >= 0:
         raise MetricError("tolerance must not be negative")
     both, total = int(np.count_nonzero(a & b)), int(np.count_nonzero(a)) + int(np.count_nonzero(b))
-    dice = 2 * both / total if total else 1.0
-    iou = both / (total - both) if total else 1.0
+    dice = 2 * both / total if total else None
+    iou = both / (total - both) if total else None
     hd95, nsd = _surfaces(a, b, sizes, tolerance)
     return SegmentedCase(
         dice=dice,
         iou=iou,
         hd95=hd95,
         nsd=nsd,
+        diagonal=math.hypot(*(sizes * a.shape).tolist()),
         reference_empty=not a.any(),
         prediction_empty=not b.any(),
     )
@@ -111,11 +114,12 @@ def _read_mask(mask: ArrayLike, name: str) -> Bools:
     return array.astype(np.bool_)
 
 
-def _surfaces(a: Bools, b: Bools, sizes: Floats, tolerance: float) -> tuple[float | None, float]:
+def _surfaces(
+    a: Bools, b: Bools, sizes: Floats, tolerance: float
+) -> tuple[float | None, float | None]:
     """95th percentile of surface distances (the larger direction), and normalised surface Dice."""
     if not a.any() or not b.any():
-        agree = not a.any() and not b.any()
-        return (0.0 if agree else None), float(agree)
+        return None, None if not a.any() and not b.any() else 0.0
     to_b, to_a = _distances(a, b, sizes), _distances(b, a, sizes)
     within = tolerance * (1 + 1e-9)  # a distance of one voxel is within a tolerance of one voxel
     near = np.count_nonzero(to_b <= within) + np.count_nonzero(to_a <= within)
@@ -142,9 +146,11 @@ def _surface(mask: Bools) -> Bools:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segmentation:
-    """Means over cases (HD95: median over cases with HD95), and counts of empty masks.
+    """Means over cases with a mask (HD95: their median), and counts of empty masks.
 
-    `n_missed` and `n_invented` are cases where only the prediction, or only the reference, is empty.
+    `n_both_empty` cases have neither mask and are not part of the four summaries. `n_missed` and
+    `n_invented` are cases where only the prediction, or only the reference, is empty: their Dice,
+    IoU and NSD are 0, and their HD95 is the worst distance.
     """
 
     dice: Estimate
@@ -153,24 +159,39 @@ class Segmentation:
     nsd: Estimate
     n: int
     n_reference_empty: int
+    n_both_empty: int
     n_missed: int
     n_invented: int
 
 
 def segmentation(
-    cases: Sequence[SegmentedCase], *, cluster: ArrayLike | None = None
+    cases: Sequence[SegmentedCase],
+    *,
+    cluster: ArrayLike | None = None,
+    worst: float | None = None,
+    level: float = 0.95,
 ) -> Segmentation:
-    """Summary over cases: means, and the median of HD95.
+    """Summary over cases: means, and the median of HD95; intervals by resampling.
+
+    Cases with both masks empty have no overlap and no distance: they are counted and left out. Cases
+    with one mask empty are failures of the model and count as the worst value of every metric.
 
     Parameters
     ----------
     cases : one `segment_case` per case
     cluster : patient of each case; patients are then resampled
+    worst : HD95 of a case with one mask empty, mm, at least the largest measured; by default the
+        diagonal of the case's image
+    level : of the intervals
 
     Raises
     ------
     MetricError
-        If there are fewer than two cases.
+        If there are fewer than two cases, or a measured HD95 is larger than `worst`.
+
+    References
+    ----------
+    Maier-Hein 2024 Nat Methods 21:195 (Metrics Reloaded: missing values count as the worst).
 
     Examples
     --------
@@ -187,29 +208,56 @@ def segmentation(
     if len(cases) < 2:
         raise MetricError("a summary needs at least two cases")
     owner = np.arange(len(cases)) if cluster is None else read_cluster(cluster, len(cases))
-    outlined = [i for i, c in enumerate(cases) if c.hd95 is not None]
-    hd95 = np.array([cases[i].hd95 for i in outlined], np.float64)
+    shown = [i for i, c in enumerate(cases) if not (c.reference_empty and c.prediction_empty)]
+    unit = "case" if cluster is None else "patient"
+    mean = _Summary(owner[shown], np.mean, unit, level)
+    marked = [cases[i] for i in shown]
     return Segmentation(
-        dice=_summary(np.array([c.dice for c in cases]), owner, np.mean),
-        iou=_summary(np.array([c.iou for c in cases]), owner, np.mean),
-        hd95=_summary(hd95, owner[outlined], np.median),
-        nsd=_summary(np.array([c.nsd for c in cases]), owner, np.mean),
+        dice=mean.of([c.dice for c in marked]),
+        iou=mean.of([c.iou for c in marked]),
+        hd95=replace(mean, summarise=np.median).of(_distances_or_worst(marked, worst)),
+        nsd=mean.of([c.nsd for c in marked]),
         n=len(cases),
         n_reference_empty=sum(c.reference_empty for c in cases),
+        n_both_empty=len(cases) - len(marked),
         n_missed=sum(c.prediction_empty and not c.reference_empty for c in cases),
         n_invented=sum(c.reference_empty and not c.prediction_empty for c in cases),
     )
 
 
-def _summary(values: Floats, owner: Ints, summarise: Callable[[Floats], Any]) -> Estimate:
-    sample, method = Sample(values.size, values.size), "patient bootstrap percentile"
-    if np.unique(owner).size < 2:
-        return sample.not_estimable("fewer than two patients", method)
-    rows, owner = canonical(np.unique(owner, return_inverse=True)[1], values)
-    values = values[rows]
-    samples = (np.repeat(values, weight) for weight in drawn_weights(owner, Bootstrap()))
-    replicates = np.array([summarise(drawn) for drawn in samples if drawn.size])
-    return percentile_estimate(sample, float(summarise(values)), replicates, method)
+def _distances_or_worst(cases: Sequence[SegmentedCase], worst: float | None) -> list[float]:
+    """HD95 of each case, the worst distance where one mask is empty."""
+    if worst is not None:
+        limit = read_number(worst, "worst")
+        beyond = sum(c.hd95 is not None and c.hd95 > limit for c in cases)
+        if beyond or not 0 < limit < math.inf:
+            raise MetricError(
+                f"worst: {counted(beyond, 'case has', 'cases have')} a larger HD95; give a finite "
+                "distance in mm that is not exceeded, or omit it for the diagonal of each image"
+            )
+    edge = [c.diagonal if worst is None else float(worst) for c in cases]
+    return [e if c.hd95 is None else c.hd95 for c, e in zip(cases, edge, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Summary:
+    """Summary of one value per case, with a bootstrap interval over the cases or their patients."""
+
+    owner: Ints
+    summarise: Callable[[Floats], Any]
+    unit: str
+    level: float
+
+    def of(self, column: Sequence[float | None]) -> Estimate:
+        values, method = np.array(column, np.float64), f"{self.unit} bootstrap percentile"
+        sample = Sample(values.size, values.size, self.level)
+        if np.unique(self.owner).size < 2:
+            return sample.not_estimable(f"fewer than two {self.unit}s with a mask", method)
+        rows, owner = canonical(np.unique(self.owner, return_inverse=True)[1], values)
+        values = values[rows]
+        samples = (np.repeat(values, weight) for weight in drawn_weights(owner, Bootstrap()))
+        replicates = np.array([self.summarise(drawn) for drawn in samples if drawn.size])
+        return percentile_estimate(sample, float(self.summarise(values)), replicates, method)
 
 
 def froc(  # noqa: PLR0913  # three columns of candidates, two of cases
@@ -220,6 +268,7 @@ def froc(  # noqa: PLR0913  # three columns of candidates, two of cases
     lesions_per_case: Sequence[int],
     false_alarms: Sequence[float] = FALSE_ALARMS,
     cluster: ArrayLike | None = None,
+    level: float = 0.95,
 ) -> tuple[tuple[float, Estimate], ...]:
     """Sensitivity for lesions at given mean numbers of false alarms per case (FROC).
 
@@ -232,10 +281,12 @@ def froc(  # noqa: PLR0913  # three columns of candidates, two of cases
     lesions_per_case : lesions of the reference standard in every case, also without candidates
     false_alarms : mean numbers of false alarms per case
     cluster : patient of each case, shape (n_cases,); patients are then resampled
+    level : of the intervals
 
     Returns
     -------
-    tuple of (false alarms per case, Estimate of sensitivity), intervals by resampling cases
+    tuple of (false alarms per case, Estimate of sensitivity), intervals by resampling cases;
+    Wilson's, over the cases (or patients) with a lesion, where that has no width
 
     Raises
     ------
@@ -264,12 +315,23 @@ def froc(  # noqa: PLR0913  # three columns of candidates, two of cases
     weights = (weight.astype(np.float64) for weight in drawn_weights(owner, plan))
     reps = np.array([_sensitivity(found, raised, (total, w), rates) for w in weights])
     reps = reps[np.isfinite(reps).all(axis=1)]
-    sample = Sample(total.size, int(total.sum()))
+    sample = Sample(total.size, int(total.sum()), level)
     method = f"{'case' if cluster is None else 'patient'} bootstrap percentile"
+    units = int(np.unique(owner[total > 0]).size)  # cases or patients with a lesion
     return tuple(
-        (rate, percentile_estimate(sample, v, column, method))
+        (rate, _detection(sample, v, column, (units, method)))
         for rate, v, column in zip(rates.tolist(), value.tolist(), reps.T, strict=True)
     )
+
+
+def _detection(sample: Sample, value: float, replicates: Floats, how: tuple[int, str]) -> Estimate:
+    """Sensitivity with its bootstrap interval; Wilson's where that has no width."""
+    units, method = how
+    found = percentile_estimate(sample, value, replicates, method)
+    if found.lo is not None:
+        return found
+    bounds = wilson(value * units, units, sample.z)
+    return sample.with_bounds(value, bounds, None, f"wilson ({method.split()[0]}s)")
 
 
 def _read_candidates(

@@ -19,8 +19,11 @@ from healthval.metrics.inputs import (
     check_choice,
     check_probabilities,
     check_rows,
+    is_missing,
+    label_key,
     read_array,
     read_cluster,
+    read_column,
     read_number,
     read_numbers,
     read_reference,
@@ -96,12 +99,13 @@ def survival(  # noqa: PLR0913  # time, event, risk and horizon are one outcome
 
     Censoring is handled by inverse probability of censoring weights (Kaplan-Meier of the censoring
     times). Uno's C uses events up to the horizon. Intervals at the horizon are a bootstrap of cases,
-    or of patients with clusters.
+    or of patients with clusters. Competing events (a death that makes the event impossible) are not
+    censoring and are refused: with them, one minus Kaplan-Meier is not the observed risk.
 
     Parameters
     ----------
     time : follow-up in any unit, at least 0, shape (n_cases,)
-    event : bool or 0/1, whether follow-up ended with the event, shape (n_cases,)
+    event : bool or 0/1, whether follow-up ended with the event, shape (n_cases,); 0 is censored
     risk : probability of the event by the horizon, shape (n_cases,), or one column per horizon; a
         single column is used for all horizons, and O:E then shows its error at each
     horizon : in the unit of `time`; several horizons have one result each, in the same order
@@ -116,7 +120,8 @@ def survival(  # noqa: PLR0913  # time, event, risk and horizon are one outcome
     References
     ----------
     Harrell 1982; Uno 2011 Stat Med 30:1105; Blanche 2013 Stat Med 32:5381 (time-dependent AUC);
-    Graf 1999 Stat Med 18:2529 (Brier); McLernon 2023 Ann Intern Med 176:105 (O:E).
+    Graf 1999 Stat Med 18:2529 (Brier); McLernon 2023 Ann Intern Med 176:105 (O:E);
+    Andersen 2012 Int J Epidemiol 41:861 (competing events).
 
     Examples
     --------
@@ -227,6 +232,7 @@ def _read(
     time: ArrayLike, event: ArrayLike, risk: ArrayLike, cluster: ArrayLike | None
 ) -> _FollowUp:
     check_rows(time, event, risk, cluster=cluster)
+    _refuse_competing_events(event)
     t, e, r = read_scores(time), read_reference(event, "event"), read_scores(risk)
     if not t.size == e.size == r.size or t.size < 2:
         raise MetricError("time, event and risk need one value per case, with at least two cases")
@@ -236,6 +242,23 @@ def _read(
     owner = np.arange(t.size) if cluster is None else read_cluster(cluster, t.size)
     order, owner = canonical(owner, t, ~e, r)
     return _FollowUp(t[order], e[order], r[order], owner)
+
+
+def _refuse_competing_events(event: ArrayLike) -> None:
+    """Refuse more than two outcomes; a competing event is not a censored case."""
+    array = read_column(event, "event")
+    if array.dtype == np.bool_:
+        return
+    if array.dtype.kind not in "iu":
+        array = np.array([label_key(x) for x in array if not is_missing(x)])
+    outcomes = np.unique(array).size
+    if outcomes > 2:
+        raise MetricError(
+            f"event has {outcomes} different outcomes: competing events are not supported, and to "
+            "count them as censored makes right risks look too low. Evaluate the time to the first "
+            "event of any kind with a risk of it or, where every case is followed to the horizon or "
+            "to an event, 'the event by the horizon' with metrics.evaluate"
+        )
 
 
 def _concordance(data: _FollowUp, tau: float | None, method: str, sample: Sample) -> Estimate:

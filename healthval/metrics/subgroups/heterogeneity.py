@@ -13,7 +13,7 @@ from healthval.errors import counted
 from healthval.metrics import logistic
 from healthval.metrics.calibration.measures import calibration_of
 from healthval.metrics.comparison import compare_groups
-from healthval.metrics.estimate import Estimate, Sample
+from healthval.metrics.estimate import ANY, NOISE, Estimate, Sample
 from healthval.metrics.inputs import Bools, Cases, Floats
 from healthval.metrics.intervals.analytic import two_sided_p
 from healthval.metrics.logistic import dot, per_cluster, sigmoid, total_variance
@@ -40,9 +40,12 @@ def rate_influence(hit: Bools, among: Bools) -> Floats:
 
 
 def oe_influence(cases: Cases) -> Floats:
-    """Influence of each case on observed to expected events."""
-    expected = float(cases.score.sum())
-    return (cases.reference - cases.n_events / expected * cases.score) / expected
+    """Influence of each case on observed to expected events, scaled to the variance of that ratio."""
+    events, expected = cases.n_events, float(cases.score.sum())
+    influence = (cases.reference - events / expected * cases.score) / expected
+    own = dot(influence, influence)
+    debray = (events / expected) ** 2 * (1 / events - 1 / cases.n) if events else 0.0
+    return np.asarray(influence * math.sqrt(debray / own) if own > 0 else influence)
 
 
 def citl_influence(cases: Cases) -> Floats:
@@ -260,6 +263,9 @@ def _of_shared_patients(
     influence = np.zeros(cases.n)
     for rows, sign in ((member, 1), (~member, -1)):
         influence[rows] = sign * STATISTICS[metric].influence(cases.take(rows), threshold)
-    se = math.sqrt(total_variance(influence, cases.cluster))
-    estimate = sample.wald(gap, se, "wald (cluster-robust)")
+    variance = total_variance(influence, cases.cluster)
+    noise = NOISE * dot(influence, influence)
+    se = math.sqrt(variance) if variance > noise else 0.0
+    within = (-1.0, 1.0) if STATISTICS[metric].scale == "logit" else ANY
+    estimate = sample.wald(gap, se, "wald (cluster-robust)", within=within)
     return replace(estimate, p=two_sided_p(gap / se) if se else None)

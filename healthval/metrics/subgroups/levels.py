@@ -47,7 +47,7 @@ def _levels(name: str, levels: Any, n: int) -> np.ndarray:
             f"subgroup variable {name} needs one level for each of {counted(n, 'case')}; got "
             f"{array.size}"
         )
-    if array.dtype.kind in "fOMm":
+    if array.dtype.kind in "fOMmUS":
         text = np.array(["missing" if is_missing(x) else str(x) for x in array])
     else:
         text = array.astype(str)
