@@ -43,7 +43,7 @@ def configuration(folder):
         "Plugins": plugins[:1],
     }
     path = folder / "orthanc.json"
-    path.write_text(json.dumps(made))
+    path.write_text(json.dumps(made), encoding="utf-8")
     return path
 
 

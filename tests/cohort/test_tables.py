@@ -195,7 +195,7 @@ def test_absent_columns_are_named_and_present_ones_are_not():
     ],
 )
 def test_a_broken_csv_file_is_refused(tmp_path, text, problem):
-    (tmp_path / "t.csv").write_text(text)
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8")
     with pytest.raises(CohortError, match=problem):
         read_table(tmp_path / "t.csv", schema())
 
@@ -334,14 +334,16 @@ def test_a_birth_after_the_date_is_refused():
 
 def test_a_csv_file_keeps_quoted_line_breaks_and_notices_repeated_columns(tmp_path):
     path = tmp_path / "t.csv"
-    path.write_text('"mrn",patient,"seen\nat","note"\n001,p,2024-01-01,"a\nb, c"\n\n002,p,,\n')
+    path.write_text(
+        '"mrn",patient,"seen\nat","note"\n001,p,2024-01-01,"a\nb, c"\n\n002,p,,\n', encoding="utf-8"
+    )
     declared = {"mrn": {"kind": "id"}, "patient": {"kind": "cluster"}}
     cohort = read_table(path, TableSchema.model_validate({"columns": declared}))
     assert cohort.cases.tolist() == ["001", "002"]
-    path.write_text("mrn,patient,mrn\n1,2,3\n")
+    path.write_text("mrn,patient,mrn\n1,2,3\n", encoding="utf-8")
     with pytest.raises(CohortError, match=r"1 column is repeated in the table \(mrn\)"):
         read_table(path, TableSchema.model_validate({"columns": declared}))
-    path.write_text("mrn,patient\n")
+    path.write_text("mrn,patient\n", encoding="utf-8")
     with pytest.raises(CohortError, match="no rows"):
         read_table(path, TableSchema.model_validate({"columns": declared}))
 

@@ -167,7 +167,7 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("number", [signal.SIGTERM, 9])
 def test_workers_end_with_their_parent(tmp_path, number):
     script = tmp_path / "orphans.py"
-    script.write_text(_ORPHANS)
+    script.write_text(_ORPHANS, encoding="utf-8")
     with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as parent:
         workers = [int(word) for word in parent.stdout.readline().split()]
         parent.send_signal(number)
@@ -184,4 +184,4 @@ def _is_running(process):
     except ProcessLookupError:
         return False
     status = Path(f"/proc/{process}/stat")
-    return not status.exists() or ") Z " not in status.read_text()
+    return not status.exists() or ") Z " not in status.read_text(encoding="utf-8")
