@@ -51,7 +51,7 @@ def test_decimal_commas_are_read_where_they_can_be_nothing_else(tmp_path):
     (tmp_path / "t.csv").write_text("visit;crp\nv1;5,5\nv2;12\nv3;0,125\n", encoding="utf-8")
     assert read_table(tmp_path / "t.csv", schema).frame["crp"].tolist() == [5.5, 12.0, 0.125]
     (tmp_path / "t.csv").write_text("visit;crp\nv1;5,500\nv2;12\n", encoding="utf-8")
-    with pytest.raises(CohortError, match="1 of 2 values have a comma that may be"):
+    with pytest.raises(CohortError, match="1 of 2 values has a comma that may be"):
         read_table(tmp_path / "t.csv", schema)
 
 

@@ -132,7 +132,7 @@ def _task_of(out: Path, policy: Policy, secret: Secret, known: tuple[str, ...]) 
     try:
         shutil.rmtree(out / UNFINISHED, ignore_errors=True)
         (out / UNFINISHED).mkdir(parents=True)
-        done = journal.open(encoding="utf-8")
+        done = journal.open()
         (out / SUMMARY).unlink(missing_ok=True)  # it describes the folder as it was
     except OSError as failed:
         raise UsageError(
