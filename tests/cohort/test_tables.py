@@ -188,7 +188,7 @@ def test_absent_columns_are_named_and_present_ones_are_not():
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("mrn,age\n1,2,3\n4,5\n", "1 of 2 rows do not have as many fields"),
+        ("mrn,age\n1,2,3\n4,5\n", "1 of 2 rows does not have as many fields"),
         ('mrn,age\n1,"2\n', "cannot be read as CSV"),
         ("", "is empty"),
         ("\n", "is empty"),
@@ -385,7 +385,9 @@ def test_only_whole_dates_are_dates(text, day):
         found = read_table(table(seen=text), schema()).frame["seen"]
         assert set(found.dt.strftime("%Y-%m-%d")) == {day}
     else:
-        with pytest.raises(CohortError, match=r"6 of 6 values are (not a date in ISO 8601|incomplete)"):
+        with pytest.raises(
+            CohortError, match=r"6 of 6 values are (not a date in ISO 8601|incomplete)"
+        ):
             read_table(table(seen=text), schema())
 
 
