@@ -126,13 +126,13 @@ def test_a_level_called_na_is_a_level_once_it_is_declared():
 
 
 BAD = {
-    "not a number": ("lactate", CANARY, "are not numbers"),
+    "not a number": ("lactate", CANARY, "are not a number"),
     "infinite": ("lactate", "inf", "are infinite"),
     "below low": ("lactate", "-0.1", "outside the declared low and high"),
     "above high": ("lactate", "30.1", "outside the declared low and high"),
     "age": ("age", "131", "outside 0 to 130"),
-    "date": ("seen", "03/04/2021", "not ISO 8601"),
-    "zip": ("zip", CANARY, "not ZIP codes"),
+    "date": ("seen", "03/04/2021", "a date in ISO 8601"),
+    "zip": ("zip", CANARY, "form of a ZIP code"),
     "level": ("sex", CANARY, "outside the declared levels"),
     "label": ("sepsis", CANARY, "outside the declared label values"),
     "no id": ("mrn", "", "are missing"),

@@ -19,8 +19,9 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 
 from healthval.deid import Policy, Reason, Secret, deidentify_files, uid
-from healthval.deid.dicom import batch_workers, writer
-from healthval.deid.dicom import one_file as batch_room
+from healthval.deid.dicom import writer
+from healthval.deid.dicom.files import batch_workers
+from healthval.deid.dicom.files import one_file as batch_room
 from healthval.errors import DeidentificationError, LeakFound, UsageError
 
 KEY = bytes(range(32))

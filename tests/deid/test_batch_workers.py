@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from tqdm import tqdm
 
 from healthval.deid import Secret
-from healthval.deid.dicom import batch_workers
-from healthval.deid.dicom.batch_workers import Shared, check_can_start, pool_of, shares_of
+from healthval.deid.dicom.files import batch_workers
+from healthval.deid.dicom.files.batch_workers import Shared, check_can_start, pool_of, shares_of
 from healthval.errors import UsageError
 
 METHODS = [m for m in ("fork", "spawn") if m in multiprocessing.get_all_start_methods()]
@@ -147,7 +147,7 @@ def test_a_secret_made_from_bytes_cannot_be_sent_to_a_new_process(tmp_path, meth
 
 _ORPHANS = """
 import os, time
-from healthval.deid.dicom.batch_workers import pool_of
+from healthval.deid.dicom.files.batch_workers import pool_of
 
 def start(_):
     pass

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from healthval.aggregate import pool
 from healthval.errors import IntegrityError, ReportError
 from healthval.report import build, publish, seal, sign, verify, write
-from healthval.report.provenance import crate
+from healthval.report.proof.provenance import crate
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
 OTHER = Ed25519PrivateKey.from_private_bytes(b"\x08" * 32)
