@@ -46,7 +46,7 @@ def summary(findings: Findings) -> Section:
     blocks = (
         _size(findings),
         _subject(findings),
-        _verdict_table(verdicts(findings), findings.plan),
+        _verdict_table(verdicts(findings), findings.plan, findings.study.k),
         box("In plain words", bullets(plain_words(findings))),
         box("Limitations", bullets(limitations(findings))),
     )
@@ -101,7 +101,7 @@ def badge(outcome: str) -> Markup:
     )
 
 
-def _verdict_table(found: tuple[Verdict, ...], plan: PlanFacts) -> Markup:
+def _verdict_table(found: tuple[Verdict, ...], plan: PlanFacts, k: int) -> Markup:
     if not found:
         text = "The plan names no acceptance criteria, so the results are not judged here."
         return box("No acceptance criteria", paragraphs(text))
@@ -121,17 +121,23 @@ def _verdict_table(found: tuple[Verdict, ...], plan: PlanFacts) -> Markup:
         ["Criterion", "Target", "Result (95% CI)", "At another hospital (95% PI)", "Verdict"],
         rows,
         kind="words",
-        note=_VERDICTS,
+        note=_how_judged(k),
     )
 
 
-_VERDICTS = (
-    "Met: the whole interval of the mean over hospitals reaches the target. Not met: none of it "
-    "does. Inconclusive: the interval crosses the target, there is no interval, or values that "
-    "sites withheld can change the outcome. CI: interval of the mean (REML, Hartung-Knapp; for "
-    "rates and net benefit also the t interval of the site values, whichever is wider). PI: "
-    "prediction interval, where the true value of another hospital is expected; from five sites."
-)
+def _how_judged(k: int) -> str:
+    judged = (
+        "Met: the whole interval reaches the target. Not met: none of it does. Inconclusive: the "
+        "interval crosses the target, there is no interval, or withheld values can change the "
+        "outcome."
+    )
+    if k == 1:
+        return f"{judged} The result and its CI are those of the one site."
+    return (
+        f"{judged} CI: interval of the mean over hospitals (REML, Hartung-Knapp; for rates and net "
+        "benefit it also contains the t interval of the site values). PI: prediction interval, where "
+        "the true value of another hospital is expected; from five sites."
+    )
 
 
 def expected(mean: SiteMean, digits: int) -> Markup:

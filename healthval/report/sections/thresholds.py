@@ -142,8 +142,8 @@ def _means(findings: Findings, at: ThresholdPool, name: str) -> Markup:
         f"Means over sites at {name}",
         ["Measure", "Sites", "Mean (95% CI)", "At another hospital (95% PI)"],
         rows,
-        note="Random effects: REML and Hartung-Knapp, or the t interval of the site values where it "
-        "is wider. Sites: those that released the two counts of the rate.",
+        note="Random effects: REML and Hartung-Knapp; the interval also contains the t interval of "
+        "the site values and that of the mean rate. Sites: those that released the two counts of the rate.",
     )
 
 
