@@ -60,7 +60,7 @@ RETRYABLE = frozenset({429, 502, 503, 504})
 TIMEOUT = httpx.Timeout(65.0, connect=5.0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SiteSubmission:
     """One site's active result as the operator receives it: the very bytes that were released."""
 
@@ -69,6 +69,7 @@ class SiteSubmission:
     sha256: str
     payload: bytes
     submission: Submission
+    supersedes: str | None = None
 
 
 class Client:
@@ -299,7 +300,14 @@ class Client:
     def _fetch(self, entry: SubmissionEntry) -> SiteSubmission:
         sha256 = entry.submission_sha256
         data = _checked(self._send("GET", f"/v1/submissions/{entry.site}/{sha256}"), sha256)
-        return SiteSubmission(entry.site, entry.label, sha256, data, read_wire(Submission, data))
+        return SiteSubmission(
+            site=entry.site,
+            label=entry.label,
+            sha256=sha256,
+            payload=data,
+            submission=read_wire(Submission, data),
+            supersedes=entry.supersedes,
+        )
 
     def _store(self, data: bytes) -> str:
         sha256 = hashlib.sha256(data).hexdigest()

@@ -155,7 +155,7 @@ def verdict(criterion: Criterion, mean: SiteMean, possible: Possible, missing: i
         outcome, reason = "inconclusive", f"{left_out} released no value, which may be any value"
     elif any(judge(criterion, Shown(lo, lo, hi)) != outcome for lo, hi in possible or ()):
         outcome, reason = "inconclusive", f"values that {left_out} withheld can change the outcome"
-    elif possible:
+    elif possible and outcome != "inconclusive":
         reason += f", over the range of values that {left_out} withheld"
     if outcome == "met" and missing:
         sent = counted(missing, "hospital with access", "hospitals with access")

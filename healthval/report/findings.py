@@ -17,6 +17,7 @@ from healthval.contracts.base import digest
 from healthval.contracts.model import ModelCard
 from healthval.contracts.submission import ReleasedEstimate, Submission
 from healthval.errors import ReportError, counted
+from healthval.report.conduct import Conduct
 from healthval.report.criteria import PlanFacts
 from healthval.report.levels import place
 from healthval.report.markup import WITHHELD, Shown, count, decimals
@@ -34,6 +35,7 @@ class Findings:
     released: Mapping[str, Submission]
     card: ModelCard
     plan: PlanFacts
+    conduct: Conduct | None = None
 
     def floor(self, site: str) -> int:
         """Return the minimum cell of the site's policy."""

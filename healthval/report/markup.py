@@ -142,7 +142,9 @@ def unbroken(text: str) -> Markup:
 
 
 def beside(main: Markup, detail: str) -> Markup:
-    """Show a detail in small type under the main content of a table cell."""
+    """Show a detail, if there is one, in small type under the main content of a table cell."""
+    if not detail:
+        return main
     return Markup('{}<span class="detail">{}</span>').format(main, detail)
 
 

@@ -152,3 +152,15 @@ def test_nobody_decides_on_their_own_request():
     decision = AccessDecision(status="approved")
     with pytest.raises(Refusal, match="their own request"):
         access.decide(backend, Caller(site, "operator"), site, SUBJECTS[0], decision)
+
+
+def test_a_grant_has_the_operators_reason_and_the_inputs_scored():
+    backend, _ = memory()
+    ask(backend, KEYS[0], SUBJECTS[0])
+    site = site_id(KEYS[0])
+    access.decide(backend, BOSS, site, SUBJECTS[0], AccessDecision(status="approved"))
+    backend.index.commit([access.count(access.require(backend, site, SUBJECTS[0]), 7)])
+    withdrawn = AccessDecision(status="revoked", reason="withdrew before results")
+    access.decide(backend, BOSS, site, SUBJECTS[0], withdrawn)
+    (grant,) = access.all_grants(backend).grants
+    assert (grant.used_cases, grant.reason) == (7, "withdrew before results")

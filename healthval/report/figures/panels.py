@@ -138,7 +138,8 @@ def decision_panels(panels: Sequence[DecisionPanel], title: bool = True) -> str:
             ax.margins(x=0.04)
             if title and len(panels) > 1:
                 ax.set_title(shortened(panel.label), fontsize=8)
-        legend(axes[0], loc="best")
+        handles, labels = axes[0].get_legend_handles_labels()
+        drawn.figure.legend(handles, labels, loc="outside upper center", ncols=3)
         drawn.figure.supxlabel("Threshold probability", fontsize=9)
         drawn.figure.supylabel("Net benefit", fontsize=9)
     return drawn.svg

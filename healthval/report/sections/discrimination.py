@@ -20,6 +20,7 @@ from healthval.report.markup import Shown, exact, number, paragraphs, table
 from healthval.report.roc_region import Region, Vertex, pooled_region, site_region
 from healthval.report.sections.thresholds import summed_rates
 
+LOOSE = 0.2  # a region of all cases whose areas differ by more is not drawn
 RARE = 0.1  # prevalence below which average precision is shown beside the ROC curve
 
 
@@ -74,11 +75,16 @@ def _roc(findings: Findings) -> list[Block]:
     blocks: list[Block] = []
     if panels and len(panels) <= MOST_PANELS:
         blocks.append(_site_figure(findings, panels))
-    if together is not None:
+    if together is not None and _is_tight(together):
         blocks.append(_together_figure(findings, together, panels))
-    if not blocks:
+    if not blocks and not panels:
         return [paragraphs("No site released counts from which its ROC curve can be drawn.")]
     return [*blocks, _areas(findings, panels)]
+
+
+def _is_tight(region: Region) -> bool:
+    low, high = region.area()
+    return high - low <= LOOSE
 
 
 def _site_points(release: Submission) -> tuple[OperatingPoint, ...]:

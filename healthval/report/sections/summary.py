@@ -35,7 +35,7 @@ def verdicts(findings: Findings) -> tuple[Verdict, ...]:
             criterion,
             findings.mean(criterion.measure, criterion.threshold),
             possible_intervals(findings.released, criterion.measure, criterion.threshold),
-            missing=0,
+            missing=len(findings.conduct.missing) if findings.conduct else 0,
         )
         for criterion in findings.plan.criteria
     )
@@ -109,7 +109,7 @@ def _verdict_table(found: tuple[Verdict, ...], plan: PlanFacts, k: int) -> Marku
         [
             v.criterion.name(),
             unbroken(v.criterion.target()),
-            beside(unbroken(v.mean.shown().text(v.criterion.digits())), v.mean.basis()),
+            beside(unbroken(v.mean.shown().text(v.criterion.digits())), basis(v.mean)),
             expected(v.mean, v.criterion.digits()),
             beside(badge(v.outcome), v.reason),
         ]
@@ -123,6 +123,11 @@ def _verdict_table(found: tuple[Verdict, ...], plan: PlanFacts, k: int) -> Marku
         kind="words",
         note=_how_judged(k),
     )
+
+
+def basis(mean: SiteMean) -> str:
+    """Return the sites of a mean in words, or nothing where there is no mean."""
+    return mean.basis() if mean.value is not None else ""
 
 
 def _how_judged(k: int) -> str:
@@ -295,8 +300,21 @@ def _shortfall(findings: Findings) -> list[str]:
     ]
 
 
+def _missing(findings: Findings) -> list[str]:
+    """Name the hospitals with access of which no result is in the report."""
+    missing = findings.conduct.missing if findings.conduct else ()
+    if not missing:
+        return []
+    who = counted(len(missing), "hospital with access", "hospitals with access")
+    named = ", ".join(
+        f"{h.label} ({'access revoked' if h.status == 'revoked' else 'access approved'})"
+        for h in missing
+    )
+    return [f"{who} sent no result: {named}. The results over all hospitals may differ."]
+
+
 def _of_conduct(findings: Findings) -> list[str]:
-    found = []
+    found = _missing(findings)
     canary = [site.canary for site in findings.study.sites]
     if changed := canary.count("changed"):
         found.append(

@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 from healthval.aggregate.counts import wilson
 from healthval.aggregate.result import PooledCounts, ThresholdPool
+from healthval.contracts.submission import SUPPRESSED
 from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.curves import Curve, predictive_plot
 from healthval.report.findings import NO_COUNTS, Findings, estimate, left_out, some_sites
@@ -72,6 +73,7 @@ def _at_threshold(findings: Findings, at: ThresholdPool) -> list[Block]:
 
 def _site_matrix(findings: Findings, at: ThresholdPool) -> Markup:
     rows: list[list[object]] = []
+    floors = set()
     for site, release in findings.released.items():
         here = released_at(release, at.threshold)
         if here is None:
@@ -79,13 +81,14 @@ def _site_matrix(findings: Findings, at: ThresholdPool) -> Markup:
             continue
         cells = (here.confusion.tp, here.confusion.fn, here.confusion.fp, here.confusion.tn)
         floor = findings.floor(site)
+        floors |= {floor} if SUPPRESSED in cells else set()
         rates = (estimate(here.sensitivity).text(2), estimate(here.specificity).text(2))
         rows.append([site, *(count_cell(cell, floor) for cell in cells), *rates])
     return table(
         f"Each site at threshold {exact(at.threshold)}",
         _SITE_COLUMNS,
         rows,
-        note=hatched(findings.floor(site) for site in findings.released),
+        note=hatched(floors) if floors else "",
     )
 
 
