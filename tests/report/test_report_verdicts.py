@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from healthval.aggregate import meta_analysis
+from healthval.aggregate.effects import LOGIT
 from healthval.report import Criterion
 from healthval.report.criteria import verdict
 from healthval.report.means import possible_intervals, site_mean
@@ -116,6 +118,18 @@ def test_the_interval_contains_the_t_interval_of_the_site_values():
     low, high = site_mean(network(unlike), "sensitivity", 0.3).ci
     assert low == 0.0  # 0.53 less 4.30 times 0.35 / sqrt(3) is below 0
     assert high == 1.0
+
+
+def test_the_interval_of_a_rate_contains_that_of_the_mean_rate():
+    shares = (0.99, 0.98, 0.97, 0.96, 0.94, 0.9, 0.99, 0.985, 0.975, 0.6)
+    tables = [(round(2000 * p), 300, 2000 - round(2000 * p), 900) for p in shares]
+    mean = site_mean(network(tables), "sensitivity", 0.3)
+    logits = [math.log(p / (1 - p)) for p in shares]
+    known = meta_analysis(logits, [1 / (2000 * p * (1 - p)) for p in shares])
+    low = LOGIT.back(known.ci[0])
+    assert np.mean(shares) < LOGIT.back(known.mu)  # the mean rate is nearer to one half
+    assert mean.ci[0] < np.mean(shares) - 0.1 < low
+    assert mean.value == pytest.approx(LOGIT.back(known.mu), abs=1e-4)
 
 
 @pytest.mark.parametrize("k", [3, 5, 10])

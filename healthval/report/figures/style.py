@@ -2,9 +2,12 @@
 
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
+
+from healthval.report.figures.compact import compact
 
 # Okabe & Ito (2008); together with the line styles, distinct in grey and for colour-blind readers.
 BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION = (
@@ -35,7 +38,7 @@ STYLE: dict[str, Any] = {
     "legend.fancybox": False,
     "legend.framealpha": 0.85,
     "lines.linewidth": 1.6,
-    "svg.fonttype": "path",
+    "svg.fonttype": "none",
     "svg.hashsalt": "healthval",
     "text.color": INK,
     "text.parse_math": False,
@@ -65,7 +68,9 @@ def board(
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    with mpl.rc_context():
+    with mpl.rc_context(), warnings.catch_warnings():
+        # A reader's font has the glyphs of a name that the font of the layout lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         mpl.rcdefaults()
         settings: Any = mpl.rcParams  # its keys are typed as literals
         settings.update(STYLE)
@@ -81,4 +86,4 @@ def _svg(figure: Any) -> str:
     figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     text = stream.getvalue()
     text = text[text.index("<svg") :]  # drops the prolog, which refers to an external DTD
-    return re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
+    return compact(re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL))

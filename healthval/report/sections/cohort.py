@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from healthval.aggregate.result import TableOneTotal, Total
 from healthval.contracts.submission import SUPPRESSED
+from healthval.errors import counted
 from healthval.report.document import Block, Section
 from healthval.report.findings import Findings, total
 from healthval.report.levels import level_name
@@ -39,7 +40,9 @@ def cohort(findings: Findings) -> Section:
 
 def _sample_size(findings: Findings) -> list[Block]:
     plan = findings.plan
-    planned = "" if plan.planned_cases is None else f"Planned: {plan.planned_cases} cases."
+    planned = (
+        "" if plan.planned_cases is None else f"Planned: {counted(plan.planned_cases, 'case')}."
+    )
     texts = [text for text in (planned, plan.sample_size_rationale) if text]
     return [box("Sample size", paragraphs(*texts))] if texts else []
 
