@@ -22,6 +22,7 @@ from healthval.report.sections.cohort import cohort
 from healthval.report.sections.disclosure import disclosure
 from healthval.report.sections.discrimination import discrimination
 from healthval.report.sections.heterogeneity import heterogeneity
+from healthval.report.sections.methods import methods
 from healthval.report.sections.operations import operations
 from healthval.report.sections.subgroups import subgroups
 from healthval.report.sections.summary import summary, verdicts
@@ -41,6 +42,7 @@ _SECTIONS = (
     operations,
     disclosure,
     claim,
+    methods,
 )
 
 

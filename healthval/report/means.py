@@ -21,7 +21,7 @@ from healthval.aggregate.meta import MIN_SITES_POOLED, MetaResult, meta_analysis
 from healthval.contracts.submission import Submission
 from healthval.errors import MetricError, counted
 from healthval.report.markup import WITHHELD, Shown
-from healthval.report.site_values import FEW, Measure, Pair, SiteEffect, measure
+from healthval.report.site_values import FEW, Measure, Pair, SiteEffect, reader
 
 Possible: TypeAlias = tuple[Pair, ...] | None
 ONE_SITE = "the one site"
@@ -63,7 +63,7 @@ def site_mean(
 
     A study of one site has that site's own estimate. Fewer than three values are not pooled.
     """
-    read, sites = measure(name, threshold), list(released.values())
+    read, sites = reader(name, threshold), list(released.values())
     if len(sites) == 1:
         value, ci = read.own(sites[0])
         return SiteMean(value=value, ci=ci, prediction=None, k=int(value is not None), of=1)
@@ -87,7 +87,7 @@ def possible_intervals(
 
     Empty if every site released the measure, None if the values have no bounds.
     """
-    read, sites = measure(name, threshold), list(released.values())
+    read, sites = reader(name, threshold), list(released.values())
     known = [effect for s in sites if (effect := read.known(s)) is not None]
     return _possible(read, known, [s for s in sites if read.known(s) is None])
 

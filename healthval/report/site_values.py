@@ -60,7 +60,7 @@ class Measure:
     possible: Callable[[Submission], tuple[SiteEffect, ...] | None]
 
 
-def measure(name: str, threshold: float | None) -> Measure:
+def reader(name: str, threshold: float | None) -> Measure:
     """Return the reader of a measure; rates and net benefit are at a pre-specified threshold."""
     if name in RATES:
         return _rate(name, threshold)

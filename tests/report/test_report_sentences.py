@@ -172,3 +172,36 @@ def test_texts_that_read_as_others_are_refused(study, released, card, plan, bad)
         build(study, released, card.model_copy(update={"title": bad}), plan)
     with pytest.raises(ReportError, match="of the plan"):
         build(study, released, card, replace(plan, title=bad))
+
+
+def test_each_sites_own_result_is_compared_with_each_criterion(report, released, plan):
+    html = report.section("heterogeneity")._repr_html_()
+    for criterion in plan.criteria:
+        rows = rows_of(html, f"Each site&#39;s own result: {criterion.name()}")[1:]
+        assert [row[0] for row in rows] == list(released)
+    auroc = rows_of(html, "own result: AUROC")[1:]
+    for row, release in zip(auroc, released.values(), strict=True):
+        a = release.auroc
+        assert row[1] == f"{a.value:.3f} ({a.lo:.3f} to {a.hi:.3f})"
+        assert row[2].endswith("met" if a.lo >= 0.85 else "inconclusive")
+
+
+def test_subgroup_rates_name_their_threshold(report):
+    assert "Sensitivity and specificity at threshold 0.5." in words(report.section("subgroups"))
+
+
+def test_workload_and_number_needed_follow_from_the_counts(report, study):
+    c = study.thresholds[0].counts
+    n = c.tp + c.fp + c.fn + c.tn
+    text = words(report.section("thresholds"))
+    assert f"marked in all (workload) {1000 * (c.tp + c.fp) / n:.0f}" in text
+    assert f"cases marked for each one found {(c.tp + c.fp) / c.tp:.1f}" in text
+
+
+def test_methods_are_described_for_the_study_at_hand(report, simulated, site_of, card, plan):
+    assert "Hartung-Knapp" in words(report.section("methods"))
+    one = simulated([site_of(500)])
+    alone = build(pool(tuple(one.items())), one, card, plan)
+    assert not re.search(r"mean over (hospitals|sites)", words(alone.section("methods")), re.I)
+    page = " ".join(words(s) for s in alone.sections)
+    assert not re.search(r"mean over (hospitals|sites)|random-effects mean", page, re.IGNORECASE)

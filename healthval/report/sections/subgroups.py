@@ -10,7 +10,7 @@ from healthval.report.document import Section
 from healthval.report.figures.forest import AUROC, Axis, Row, forest_figures
 from healthval.report.findings import Findings, estimate, pooled, total
 from healthval.report.levels import level_name
-from healthval.report.markup import Shown, count, paragraphs, table, words
+from healthval.report.markup import Shown, count, exact, paragraphs, table, words
 
 
 def subgroups(findings: Findings) -> Section:
@@ -76,8 +76,15 @@ def _measures(findings: Findings, groups: Sequence[SubgroupPool]) -> Markup:
         "Other measures by subgroup",
         ["Subgroup", "O:E (95% CI)", "Sensitivity (95% CI)", "Specificity (95% CI)"],
         rows,
-        note="Means over sites; not pooled: fewer than three sites released the measure for this level.",
+        note=f"{_at(findings)}Means over sites; not pooled: fewer than three sites released the "
+        "measure for this level.",
     )
+
+
+def _at(findings: Findings) -> str:
+    if not findings.plan.thresholds:
+        return ""
+    return f"Sensitivity and specificity at threshold {exact(findings.plan.thresholds[0])}. "
 
 
 def _site_measures(findings: Findings, group: SubgroupPool) -> list[list[str]]:

@@ -201,6 +201,11 @@ def _deciding(findings: Findings) -> list[str]:
 
 
 def _decision(findings: Findings, at: ThresholdPool) -> str:
+    sentence, means = _decision_sums(findings, at), _decision_means(findings, at)
+    return f"{sentence} {means}".strip()
+
+
+def _decision_sums(findings: Findings, at: ThresholdPool) -> str:
     counts, threshold = at.counts, exact(at.threshold)
     events, others = counts.tp + counts.fn, counts.fp + counts.tn
     if counts.k == findings.study.k:
@@ -221,6 +226,21 @@ def _decision(findings: Findings, at: ThresholdPool) -> str:
         f"At the threshold {threshold}, the model marked {' and '.join(shares)} in {where}; the "
         "others released no counts, so that the shares over all hospitals may be higher or lower."
     )
+
+
+def _decision_means(findings: Findings, at: ThresholdPool) -> str:
+    """Return mean sensitivity and specificity with their intervals, where they are pooled."""
+    found = []
+    for name in ("sensitivity", "specificity"):
+        mean = findings.mean(name, at.threshold)
+        if mean.value is None or mean.ci is None or mean.of == 1:
+            continue
+        low, high = (number(end, 2) for end in mean.ci)
+        there = "another hospital: not estimated"
+        if mean.prediction is not None:
+            there = "another hospital: {} to {}".format(*(number(x, 2) for x in mean.prediction))
+        found.append(f"{name} {number(mean.value, 2)} (95% CI {low} to {high}; {there})")
+    return f"Mean over hospitals: {', '.join(found)}." if found else ""
 
 
 def risks(mean: SiteMean) -> str:

@@ -159,6 +159,10 @@ def _per_thousand(counts: PooledCounts, name: str) -> Markup:
         "without the condition, not marked": counts.tn,
     }
     rows = [[label, number(1000 * value / n, 0)] for label, value in of.items()]
+    marked = counts.tp + counts.fp
+    rows.append(["marked in all (workload)", number(1000 * marked / n, 0)])
+    needed = number(marked / counts.tp, 1) if counts.tp else "none found"
+    rows.append(["cases marked for each one found", needed])
     return table(f"Of 1000 {name}", ["Cases", "Of 1000"], rows, kind="numbers narrow")
 
 
