@@ -158,6 +158,8 @@ def table(
 ) -> Markup:
     """Build a semantic table: caption, column scopes, the first cell of each row as row header.
 
+    The table can be scrolled with the keyboard where it is wider than the screen.
+
     Parameters
     ----------
     caption, note : plain text, shown above and below the table
@@ -172,16 +174,22 @@ def table(
     """
     rows = list(rows)
     return Markup(
-        '<div class="table{long}"><table class="{kind}"><caption>{caption}</caption>'
+        '<div class="table{long}" role="group" tabindex="0" aria-label="{caption}">'
+        '<table class="{kind}"><caption>{caption}</caption>'
         "<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{foot}</div>"
     ).format(
         long=" long" if len(rows) > WHOLE else "",
         kind=kind,
         caption=caption,
-        head=_each(Markup('<th scope="col">{}</th>'), columns),
+        head=Markup("").join(_head(column) for column in columns),
         body=Markup("").join(_table_row(row) for row in rows),
         foot=Markup('<p class="note">{}</p>').format(note) if note else "",
     )
+
+
+def _head(column: str) -> Markup:
+    """Return a header cell; an empty one is no header, which screen readers would announce."""
+    return Markup('<th scope="col">{}</th>').format(column) if column else Markup("<td></td>")
 
 
 def _table_row(row: Sequence[Any]) -> Markup:

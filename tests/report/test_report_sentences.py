@@ -198,6 +198,13 @@ def test_workload_and_number_needed_follow_from_the_counts(report, study):
     assert f"cases marked for each one found {(c.tp + c.fp) / c.tp:.1f}" in text
 
 
+def test_wide_tables_are_scrolled_by_keyboard_and_no_header_is_empty(report):
+    for section in report.sections:
+        html = section._repr_html_()
+        assert html.count('<div class="table') == html.count('role="group" tabindex="0"')
+        assert not re.search(r"<th[^>]*>\s*</th>", html)
+
+
 def test_methods_are_described_for_the_study_at_hand(report, simulated, site_of, card, plan):
     assert "Hartung-Knapp" in words(report.section("methods"))
     one = simulated([site_of(500)])

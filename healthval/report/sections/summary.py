@@ -109,16 +109,16 @@ def _verdict_table(found: tuple[Verdict, ...], plan: PlanFacts, k: int) -> Marku
         [
             v.criterion.name(),
             unbroken(v.criterion.target()),
+            beside(badge(v.outcome), v.reason),
             beside(unbroken(v.mean.shown().text(v.criterion.digits())), basis(v.mean)),
             expected(v.mean, v.criterion.digits()),
-            beside(badge(v.outcome), v.reason),
         ]
         for v in found
     ]
     when = "amended after it was registered" if plan.amended else "fixed before data were seen"
     return table(
         f"Acceptance criteria of the plan ({when})",
-        ["Criterion", "Target", "Result (95% CI)", "At another hospital (95% PI)", "Verdict"],
+        ["Criterion", "Target", "Verdict", "Result (95% CI)", "At another hospital (95% PI)"],
         rows,
         kind="words",
         note=_how_judged(k),
