@@ -14,6 +14,7 @@ from healthval.report.conduct import Conduct
 from healthval.report.criteria import PlanFacts, Verdict
 from healthval.report.document import Report
 from healthval.report.findings import Findings, match
+from healthval.report.gaps import gaps
 from healthval.report.provenance import provenance
 from healthval.report.sections.calibration import calibration
 from healthval.report.sections.checklist import checklist, coverage, held
@@ -133,6 +134,7 @@ def numbers(findings: Findings) -> dict[str, Any]:
         "conduct": None if findings.conduct is None else asdict(findings.conduct),
         "model_card": findings.card.model_dump(mode="json"),
         "verdicts": [_verdict(verdict) for verdict in verdicts(findings)],
+        "subgroup_gaps": [asdict(gap) for gap in gaps(findings.released, findings.subgroups())],
         "tripod_ai": {"covered": done, "items": items, "held": held(findings)},
         "study": findings.study.to_dict(),
         "released": {s: r.model_dump(mode="json") for s, r in findings.released.items()},

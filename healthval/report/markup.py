@@ -60,6 +60,15 @@ def interval(value: float | None, lo: float | None, hi: float | None, digits: in
     return f"{number(value, digits)} ({number(lo, digits)} to {number(hi, digits)})"
 
 
+def p_value(p: float) -> str:
+    """Format a p-value with two digits and never as zero.
+
+    >>> p_value(0.0421), p_value(0.00001), p_value(1.0)
+    ('p = 0.042', 'p < 0.001', 'p = 1')
+    """
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
 def count(cell: Count) -> str:
     """Format a count with narrow spaces between thousands.
 

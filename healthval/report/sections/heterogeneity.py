@@ -8,7 +8,7 @@ from healthval.report.criteria import judge
 from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.curves import FunnelSite, funnel_plot
 from healthval.report.findings import Findings, as_released
-from healthval.report.markup import Shown, number, paragraphs, table
+from healthval.report.markup import Shown, number, p_value, paragraphs, table
 from healthval.report.sections.summary import badge
 from healthval.report.site_values import reader
 
@@ -66,7 +66,7 @@ def _variation(findings: Findings) -> Block:
         i2 = f"{number(m.i2, 0)}%"
         if ci is not None:
             i2 += f" ({number(ci[0], 0)} to {number(ci[1], 0)})"
-        rows.append([name, pooled.k, number(m.tau2, 4), i2, f"{number(m.q, 1)} ({_p(m.q_p)})"])
+        rows.append([name, pooled.k, number(m.tau2, 4), i2, f"{number(m.q, 1)} ({p_value(m.q_p)})"])
     if not rows:
         return paragraphs(
             "Differences between sites are not estimated from fewer than three sites."
@@ -79,15 +79,6 @@ def _variation(findings: Findings) -> Block:
         "I²: share of the variation that is not chance. τ² by REML with Q-profile intervals; means "
         "with Hartung-Knapp intervals.",
     )
-
-
-def _p(value: float) -> str:
-    """Format a p-value with two digits and never as zero.
-
-    >>> _p(0.0421), _p(0.00001)
-    ('p = 0.042', 'p < 0.001')
-    """
-    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
 
 
 def chance(p: float) -> str:
