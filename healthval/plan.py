@@ -19,6 +19,7 @@ from healthval.contracts.base import (
     Wire,
     digest,
 )
+from healthval.contracts.reporting import StudyReporting
 from healthval.contracts.table import (
     ColumnSchema,
     Declared,
@@ -139,13 +140,18 @@ class Plan(Wire):
     disclosure: DisclosureChoice = DisclosureChoice()
     dates: Literal["removed", "shifted"] = "removed"
     sample_size: SampleSize = SampleSize()
+    reporting: StudyReporting | None = None
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the canonical plan, and of what the order of its mappings decides."""
+        """SHA-256 of the canonical plan, and of what the order of its mappings decides.
+
+        A plan without `reporting` has the hash that it had before that field existed.
+        """
         first_view = next(iter(self.fhir.views)) if self.fhir else None
         order = {"case_key": self.table.of_kind("id")[:1], "first_view": first_view}
-        return digest({**self.model_dump(mode="json"), "order": order})
+        later = {"reporting"} if self.reporting is None else None
+        return digest({**self.model_dump(mode="json", exclude=later), "order": order})
 
     @property
     def columns(self) -> dict[str, ColumnSchema]:

@@ -14,6 +14,7 @@ from healthval.contracts.base import (
     Version,
     Wire,
 )
+from healthval.contracts.reporting import DeveloperReporting
 
 
 class InputField(Wire):
@@ -61,6 +62,7 @@ class ModelCard(Wire):
     training_data: Paragraph = ""
     limitations: Paragraph = ""
     claimed_auroc: Probability | None = None
+    reporting: DeveloperReporting | None = None
 
 
 class ModelRegistration(Wire):

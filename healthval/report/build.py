@@ -25,6 +25,7 @@ from healthval.report.sections.discrimination import discrimination
 from healthval.report.sections.heterogeneity import heterogeneity
 from healthval.report.sections.methods import methods
 from healthval.report.sections.operations import operations
+from healthval.report.sections.stated import stated
 from healthval.report.sections.subgroups import subgroups
 from healthval.report.sections.summary import summary, verdicts
 from healthval.report.sections.thresholds import thresholds
@@ -41,6 +42,7 @@ _SECTIONS = (
     subgroups,
     heterogeneity,
     operations,
+    stated,
     disclosure,
     claim,
     methods,
@@ -130,7 +132,7 @@ def numbers(findings: Findings) -> dict[str, Any]:
     plain = {
         "format": "healthval-metrics-1",
         "healthval_version": __version__,
-        "plan": asdict(findings.plan),
+        "plan": _plan(findings.plan),
         "conduct": None if findings.conduct is None else asdict(findings.conduct),
         "model_card": findings.card.model_dump(mode="json"),
         "verdicts": [_verdict(verdict) for verdict in verdicts(findings)],
@@ -141,6 +143,11 @@ def numbers(findings: Findings) -> dict[str, Any]:
     }
     rounded: dict[str, Any] = _rounded(plain)
     return rounded
+
+
+def _plan(plan: PlanFacts) -> dict[str, Any]:
+    stated = None if plan.reporting is None else plan.reporting.model_dump(mode="json")
+    return {**asdict(replace(plan, reporting=None)), "reporting": stated}
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
