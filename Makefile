@@ -20,6 +20,7 @@ check: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/codespell
 
 bench: .venv/.bench
 	@for b in benchmarks/*.py; do echo "== $$b"; .venv-bench/bin/python $$b || exit 1; done

@@ -1,7 +1,7 @@
 """De-identification speed: files per CPU-second, as ratios measured side by side in one run.
 
-Run: python benchmarks/deid.py [files]. Peers are looked for in the interpreter that
-HEALTHVAL_BENCH_PYTHON names (default: this one) and run with their defaults, in one process.
+Run: python benchmarks/deid.py [files]. Peers are imported by the interpreter that
+HEALTHVAL_BENCH_PYTHON names (default: this one); they run with their defaults, in one process.
 """
 
 import json
@@ -18,7 +18,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import generate_uid
 
 ROUNDS = 5
-OURS = "from healthval.deid import Policy, Secret, audit, deidentify, deidentify_files\nsecret = Secret(bytes(range(32)))"  # fmt: skip
+OURS = "from healthval.deid import Policy, Secret, audit, deidentify, deidentify_files\nsecret = Secret(bytes(range(32)))"
 # name: (imports, work on `jobs`, goal)
 METHODS = {
     "copy bytes": ("import shutil", "for s, t in jobs: shutil.copyfile(s, t)"),
@@ -118,10 +118,18 @@ def write_ct(folder, count):
             setattr(ct, keyword, 100)
         for keyword in ("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth"):
             setattr(ct, keyword, 1)
-        for keyword in ("TableHeight", "GantryDetectorTilt", "DataCollectionDiameter", "SliceLocation"):  # fmt: skip
+        for keyword in (
+            "TableHeight",
+            "GantryDetectorTilt",
+            "DataCollectionDiameter",
+            "SliceLocation",
+        ):
             setattr(ct, keyword, 1.5)
         reference = Dataset()
-        reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = ct.SOPClassUID, generate_uid()  # fmt: skip
+        reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = (
+            ct.SOPClassUID,
+            generate_uid(),
+        )
         ct.ReferencedImageSequence = [reference]
         for group in (0x0019, 0x0029, 0x0051):
             block = ct.private_block(group, "ACME CT HEADER", create=True)
@@ -135,7 +143,11 @@ def write_ct(folder, count):
 def run(name, source, base):
     """CPU and wall seconds of one method, None when it is not installed or fails."""
     imports, work = METHODS[name]
-    python = os.environ.get("HEALTHVAL_BENCH_PYTHON", sys.executable) if name in PEERS else sys.executable  # fmt: skip
+    python = (
+        os.environ.get("HEALTHVAL_BENCH_PYTHON", sys.executable)
+        if name in PEERS
+        else sys.executable
+    )
     target = base / uuid4().hex
     script = DRIVER.format(imports=imports, work=work)
     command = [python, "-c", script, str(source), str(target)]

@@ -3,8 +3,8 @@
     python benchmarks/fhir.py
 
 Each contender flattens the same resources by the same three-column view. Rounds alternate between
-the contenders and the fastest round of each counts. The peer sqlonfhir must be importable; it may
-live in an environment of its own that PYTHONPATH names.
+the contenders, and the fastest round of each is reported. The peer sqlonfhir is measured only if it can
+be imported, for example from a separate environment named by PYTHONPATH.
 """
 
 import json
@@ -51,7 +51,7 @@ def observation(i: int, rng: random.Random) -> dict:
         "encounter": {"reference": f"Encounter/e{i}"},
         "effectiveDateTime": f"2024-0{rng.randint(1, 9)}-11T10:00:00Z",
         "issued": "2024-03-11T10:05:00.000Z",
-        # With its parts a resource has some 3 kB, the mean of Synthea's R4 samples.
+        # The components bring a resource to about 3 kB, the mean of Synthea's R4 samples.
         "component": [part(k, rng) for k in range(14)],
         "valueQuantity": {
             "value": round(rng.uniform(0.5, 9), 1),
@@ -80,7 +80,7 @@ def contenders(resources: list[dict], lines: list[bytes]) -> dict[str, Callable[
     try:
         import sqlonfhir
 
-        # The peer knows no key functions in this position; plain paths are its cheapest case.
+        # The peer lacks key functions in this position; plain paths are its fastest case.
         simple = json.loads(json.dumps(VIEW))
         for column, path in zip(
             simple["select"][0]["column"],

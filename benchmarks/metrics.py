@@ -1,6 +1,6 @@
-"""Ratios of CPU time, ours and theirs on the same arrays in one run; each row has its goal.
+"""Ratios of CPU time of `healthval.metrics` and its peers on the same arrays, each with a goal.
 
-Run ``python benchmarks/metrics.py``; a peer that is not installed is said to be so.
+Run ``python benchmarks/metrics.py``; a peer that is not installed is reported as such.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ WIDTH = (58, 10, 10)
 
 
 def seconds(work, repeats=5):
-    """Smallest CPU time of a few runs."""
+    """Smallest CPU time of several runs."""
     best = math.inf
     for _ in range(repeats):
         start = time.process_time()
@@ -53,7 +53,7 @@ def against_sort():
     y, p = cases(10**6)
     for name, score in (("", p), (", log-odds", np.log(p / (1 - p)))):
         ours = sort = math.inf
-        for _ in range(5):  # in turns, so that a busy machine slows each alike
+        for _ in range(5):  # alternating, so that a busy machine affects both equally
             ours = min(ours, seconds(lambda: hm.auroc(y, score), 9))  # noqa: B023
             sort = min(sort, seconds(lambda: np.sort(score), 9))  # noqa: B023
         row(f"AUROC + interval / np.sort, n = 1e6{name}", ours / sort, 2.2, at_most=True)
@@ -82,7 +82,7 @@ def against_peers():
 
 
 def panel_of_peers(y, p):
-    """The same numbers from scikit-learn, statsmodels and dcurves."""
+    """Equivalent numbers from scikit-learn, statsmodels and dcurves."""
     import pandas as pd
     import statsmodels.api as sm
     from dcurves import dca
@@ -118,7 +118,7 @@ def panel():
         hm.net_benefit(y, p, at)
 
     whole = theirs = mine = math.inf
-    for _ in range(4):  # in turns, so that a busy machine slows each alike
+    for _ in range(4):  # alternating, so that a busy machine affects both equally
         theirs = min(theirs, seconds(lambda: panel_of_peers(y, p), 1))
         mine = min(mine, seconds(ours, 6))
         whole = min(whole, seconds(lambda: hm.evaluate(y, p), 6))
@@ -162,9 +162,14 @@ def subgroup_bootstrap():
 
     def theirs(reps=2):
         MetricFrame(
-            metrics=rates, y_true=label, y_pred=flagged, sensitive_features=group,
-            n_boot=reps, ci_quantiles=[0.025, 0.975], random_state=0,
-        )  # fmt: skip
+            metrics=rates,
+            y_true=label,
+            y_pred=flagged,
+            sensitive_features=group,
+            n_boot=reps,
+            ci_quantiles=[0.025, 0.975],
+            random_state=0,
+        )
 
     data = read_probability_cases(y, p)
     ours = seconds(lambda: rate_gaps(data, ("group", group), 0.5, hm.Bootstrap(2000)), 5) / 2000
@@ -172,7 +177,7 @@ def subgroup_bootstrap():
 
 
 def growth():
-    """`np.sort` is the yardstick of n log n: caches bend both in the same way."""
+    """Growth with n, relative to `np.sort`, on which caches have the same effect."""
     times = {}
     for n in (10**4, 10**7):
         y, p = cases(n)

@@ -5,21 +5,34 @@ from typing import Any
 
 __version__ = "0.1.0"
 
+# Modules of the public names.
 _HOME = {
     "Client": "healthval.client",
     "Plan": "healthval.plan",
     "evaluate": "healthval.evaluation",
-    "load_plan": "healthval.plan",
+    "load_plan": "healthval.plan_file",
 }
 
 __all__ = [
-    "Client", "Plan", "__version__", "aggregate", "client", "cohort", "deid", "disclosure", "evaluate",
-    "evaluation", "load_plan", "metrics", "report", "runner",
-]  # fmt: skip
+    "Client",
+    "Plan",
+    "__version__",
+    "aggregate",
+    "client",
+    "cohort",
+    "deid",
+    "disclosure",
+    "evaluate",
+    "evaluation",
+    "load_plan",
+    "metrics",
+    "report",
+    "runner",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Load a room when it is first used: `import healthval` stays light (PEP 562)."""
+    """Import a module at its first use (PEP 562), so that `import healthval` is quick."""
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
     if name in __all__:

@@ -1,22 +1,19 @@
-"""Signed HTTP to the hub: access, predictions, submissions, reports.
+"""Client of the hub: access, predictions, submissions, models and reports.
 
-The credential is a key pair that the site makes and keeps; the hub holds the public half only.
-Every request carries a token of its own, bound to method, path and body. The calls are safe to
-repeat: the hub answers a repetition with what it answered before.
+The credential is a key pair that the site creates and keeps; the hub has the public half only.
 """
 
 import hashlib
-import ipaddress
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from random import SystemRandom
-from typing import Self
+from typing import Self, TypeVar
 from urllib.parse import urlencode
 
 import httpx
 
+from healthval.client_transport import TIMEOUT, SignedTransport, checked_origin
 from healthval.contracts.access import (
     AccessDecision,
     AccessGrant,
@@ -24,7 +21,8 @@ from healthval.contracts.access import (
     AccessRequest,
     VendorKey,
 )
-from healthval.contracts.base import Problem, Shape, Wire, canonical_json, read_wire
+from healthval.contracts.base import Shape, Wire, canonical_json, read_wire
+from healthval.contracts.keys import WELL_KNOWN, HubKeys
 from healthval.contracts.model import ModelList, ModelRecord, ModelRegistration
 from healthval.contracts.prediction import (
     PredictionAnswer,
@@ -48,21 +46,15 @@ from healthval.errors import (
     IntegrityError,
     PredictionError,
     SubmissionError,
-    UsageError,
+    counted,
 )
 
 __all__ = ["Client", "Credential", "SiteSubmission", "wire_bytes"]
 
-ATTEMPTS = 6
-FIRST_WAIT_SECONDS = 0.2
-LONGEST_WAIT_SECONDS = 8.0
-RETRYABLE = frozenset({429, 502, 503, 504})
-TIMEOUT = httpx.Timeout(65.0, connect=5.0)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteSubmission:
-    """One site's active result as the operator receives it: the very bytes that were released."""
+    """One site's active result as the operator receives it; `payload` is the released bytes."""
 
     site: str
     label: str
@@ -72,8 +64,11 @@ class SiteSubmission:
     supersedes: str | None = None
 
 
+Listing = TypeVar("Listing", AccessList, ModelList)
+
+
 class Client:
-    """Talks to one hub with one credential.
+    """Calls of one hub with one credential.
 
     Parameters
     ----------
@@ -83,15 +78,11 @@ class Client:
     def __init__(
         self, url: str, credential: Credential, *, transport: httpx.BaseTransport | None = None
     ) -> None:
-        self._origin = _checked_origin(url)
         self.credential = credential
-        # trust_env=False: a proxy or .netrc of the machine must not see or change what is signed
-        self._http = httpx.Client(
-            base_url=self._origin, timeout=TIMEOUT, transport=transport, trust_env=False
-        )
+        self.transport = SignedTransport(url, credential, transport=transport)
 
     def __repr__(self) -> str:
-        return f"Client({self._origin}, {self.credential!r})"
+        return f"Client({self.transport.origin}, {self.credential!r})"
 
     def __enter__(self) -> Self:
         return self
@@ -101,11 +92,11 @@ class Client:
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self.transport.close()
 
     @property
     def site(self) -> str:
-        """The name that the hub knows this credential by."""
+        """Name of this credential at the hub."""
         return self.credential.id
 
     # --- site -------------------------------------------------------------------------------
@@ -113,7 +104,7 @@ class Client:
     def request_access(
         self, *, label: str, model: str, version: str, plan_hash: str
     ) -> AccessGrant:
-        """Ask for access with the public key; asking again returns how the request stands."""
+        """Request access with the public key; a repeated request returns the current grant."""
         asked = AccessRequest(
             public_key=self.credential.public_key,
             label=label,
@@ -124,28 +115,28 @@ class Client:
         return self._post("/v1/access-requests", asked, AccessGrant)
 
     def access_status(self, *, model: str, version: str, plan_hash: str) -> AccessGrant:
-        """Return how this site's request stands.
+        """Return the status of this site's request.
 
         Raises
         ------
         AccessDenied
-            If it has never asked.
+            If the site has not requested access.
         """
         wanted = (model, version, plan_hash)
-        for grant in self._get("/v1/access-requests", AccessList).grants:
+        for grant in self.access_requests():
             if (grant.model, grant.version, grant.plan_hash) == wanted:
                 return grant
-        raise AccessDenied("no access was requested for this model and plan; request it")
+        raise AccessDenied("access to this model under this plan is not requested yet; request it")
 
     def wait_for_access(
         self, *, model: str, version: str, plan_hash: str, seconds: float = 600
     ) -> AccessGrant:
-        """Wait until the operator has decided; returns an approved grant.
+        """Wait for the operator's decision and return the approved grant.
 
         Raises
         ------
         AccessDenied
-            If the request was declined, or nobody decided in time.
+            If the request is rejected or revoked, or is not decided in time.
         """
         end = time.monotonic() + seconds
         while True:
@@ -155,26 +146,37 @@ class Client:
             if grant.status != "requested":
                 raise AccessDenied(f"access is {grant.status}; ask the operator why")
             if time.monotonic() >= end:
-                raise AccessDenied("the operator has not decided yet; come back later")
+                raise AccessDenied("the operator has not decided yet; try again later")
             time.sleep(0.5)
 
     def predict(self, request: PredictionRequest, *, seconds: float = 600) -> PredictionAnswer:
-        """Have a batch scored and wait for the answer.
+        """Send a batch for scoring and wait for the answer.
 
-        What is sent is `wire_bytes(request)`, so a ledger can hash it beforehand.
+        The bytes sent are `wire_bytes(request)`, so a ledger can hash them beforehand.
 
         Raises
         ------
         PredictionError
-            If the model failed on the batch or gave no answer in time.
+            If the model failed on the batch or did not answer in time.
         """
         # The key makes repetitions of this call one batch, and another call another batch: the
-        # same rows asked twice are scored twice, which is how a changed model is noticed.
+        # same rows in two calls are scored twice, by which a changed model is noticed.
         key = {"Idempotency-Key": secrets.token_urlsafe(24)}
+        body = wire_bytes(request)
         answer = self._read(
-            PredictionAnswer,
-            self._send("POST", "/v1/predictions", wire_bytes(request), headers=key),
+            PredictionAnswer, self.transport.send("POST", "/v1/predictions", body, headers=key)
         )
+        answer = self._poll(answer, seconds)
+        if answer.status == "failed":
+            raise PredictionError(
+                f"the model failed on a batch of {counted(len(request.cases), 'case')}; "
+                "run it again, then ask the operator"
+            )
+        if tuple(p.case for p in answer.predictions) != request.cases:
+            raise PredictionError("the answer is for other cases than requested; it is not used")
+        return answer
+
+    def _poll(self, answer: PredictionAnswer, seconds: float) -> PredictionAnswer:
         end = time.monotonic() + seconds
         wait = 0.1
         while answer.status == "pending":
@@ -183,19 +185,10 @@ class Client:
             time.sleep(wait)
             wait = min(1.0, wait * 1.5)
             answer = self._get(f"/v1/predictions/{answer.id}", PredictionAnswer)
-        if answer.status == "failed":
-            raise PredictionError(
-                f"the model failed on a batch of {len(request.cases)} cases; run it again, then "
-                "ask the operator"
-            )
-        if tuple(p.case for p in answer.predictions) != request.cases:
-            raise PredictionError(
-                "the answer is about other cases than were asked; nothing is used"
-            )
         return answer
 
     def upload(self, data: bytes, *, model: str, version: str, plan_hash: str) -> str:
-        """Upload one de-identified file; returns the id to predict it by."""
+        """Upload one de-identified file and return its id for a prediction request."""
         asked = UploadRequest(
             model=model,
             version=version,
@@ -206,20 +199,22 @@ class Client:
         ticket = self._post("/v1/uploads", asked, UploadTicket)
         if not ticket.url.startswith("/"):
             parsed = httpx.URL(ticket.url)
-            _checked_origin(f"{parsed.scheme}://{parsed.netloc.decode('ascii')}")
-        self._send("PUT", ticket.url, data, headers=ticket.headers, signed=False)
+            checked_origin(f"{parsed.scheme}://{parsed.netloc.decode('ascii')}")
+        self.transport.send("PUT", ticket.url, data, headers=ticket.headers, signed=False)
         return ticket.id
 
     def submit(self, payload: bytes) -> Receipt:
-        """Hand in a released result, as it is; the same bytes again get the same receipt.
+        """Submit a released result unchanged; the same bytes get the same receipt.
 
         Raises
         ------
         SubmissionError
-            If the hub declines it.
+            If the hub refuses the result.
+        IntegrityError
+            If the receipt is for other bytes.
         """
         try:
-            receipt = read_wire(Receipt, self._send("POST", "/v1/submissions", payload))
+            receipt = read_wire(Receipt, self.transport.send("POST", "/v1/submissions", payload))
         except (AccessDenied, HubUnavailable):
             raise
         except HubError as refusal:
@@ -236,16 +231,21 @@ class Client:
         return self._post("/v1/models", registration, ModelRecord)
 
     def start_model(self, name: str, version: str) -> ModelRecord:
-        """Bring the model endpoint up."""
-        return read_wire(ModelRecord, self._send("POST", f"/v1/models/{name}/{version}/start"))
+        """Start the model endpoint."""
+        return read_wire(
+            ModelRecord, self.transport.send("POST", f"/v1/models/{name}/{version}/start")
+        )
 
     def stop_model(self, name: str, version: str) -> ModelRecord:
-        """Take the model endpoint down."""
-        return read_wire(ModelRecord, self._send("POST", f"/v1/models/{name}/{version}/stop"))
+        """Stop the model endpoint."""
+        return read_wire(
+            ModelRecord, self.transport.send("POST", f"/v1/models/{name}/{version}/stop")
+        )
 
     def access_requests(self, status: str | None = None) -> tuple[AccessGrant, ...]:
-        """List the grants: all for the operator, the own ones for a site."""
-        grants = self._get("/v1/access-requests", AccessList).grants
+        """List the grants: all for the operator; a site sees only its own."""
+        pages = self._pages("/v1/access-requests", AccessList)
+        grants = (grant for page in pages for grant in page.grants)
         return tuple(grant for grant in grants if status in {None, grant.status})
 
     def decide_access(self, grant: AccessGrant, decision: AccessDecision) -> AccessGrant:
@@ -254,8 +254,8 @@ class Client:
         return self._post(f"/v1/access-requests/{path}/decision", decision, AccessGrant)
 
     def enrol_vendor(self, vendor: VendorKey) -> None:
-        """Let a developer's key read the reports on its models."""
-        self._send("POST", "/v1/vendors", wire_bytes(vendor))
+        """Allow a developer's key to read the reports on its models."""
+        self.transport.send("POST", "/v1/vendors", wire_bytes(vendor))
 
     def submissions(
         self, *, model: str, version: str, plan_hash: str
@@ -278,28 +278,31 @@ class Client:
         )
         return self._post("/v1/reports", report, ReportRecord)
 
-    # --- everybody --------------------------------------------------------------------------
+    # --- all keys --------------------------------------------------------------------------
 
     def models(self) -> tuple[ModelRecord, ...]:
         """List the models."""
-        return self._get("/v1/models", ModelList).models
+        pages = self._pages("/v1/models", ModelList)
+        return tuple(model for page in pages for model in page.models)
 
     def model(self, name: str, version: str) -> ModelRecord:
         """Return one model."""
         return self._get(f"/v1/models/{name}/{version}", ModelRecord)
 
     def reports(self) -> tuple[ReportRecord, ...]:
-        """List the reports this key may read."""
+        """List the reports that this key may read."""
         return self._get("/v1/reports", ReportList).reports
 
     def report_file(self, report: ReportRecord, name: str) -> bytes:
         """Fetch one file of a report and check it against its hash."""
-        data = self._send("GET", f"/v1/reports/{report.id}/files/{name}")
+        data = self.transport.send("GET", f"/v1/reports/{report.id}/files/{name}")
         return _checked(data, report.files[name])
 
     def _fetch(self, entry: SubmissionEntry) -> SiteSubmission:
         sha256 = entry.submission_sha256
-        data = _checked(self._send("GET", f"/v1/submissions/{entry.site}/{sha256}"), sha256)
+        data = _checked(
+            self.transport.send("GET", f"/v1/submissions/{entry.site}/{sha256}"), sha256
+        )
         return SiteSubmission(
             site=entry.site,
             label=entry.label,
@@ -311,108 +314,63 @@ class Client:
 
     def _store(self, data: bytes) -> str:
         sha256 = hashlib.sha256(data).hexdigest()
-        self._send("PUT", f"/v1/objects/{sha256}", data)
+        self.transport.send("PUT", f"/v1/objects/{sha256}", data)
         return sha256
 
     def _post(self, target: str, sent: Wire, answer: type[Shape]) -> Shape:
-        return self._read(answer, self._send("POST", target, wire_bytes(sent)))
+        return self._read(answer, self.transport.send("POST", target, wire_bytes(sent)))
+
+    def _pages(self, target: str, answer: type[Listing]) -> Iterator[Listing]:
+        page = self._get(target, answer)
+        yield page
+        while page.next:
+            page = self._get(f"{target}?cursor={page.next}", answer)
+            yield page
 
     def _get(self, target: str, answer: type[Shape]) -> Shape:
-        return self._read(answer, self._send("GET", target))
+        return self._read(answer, self.transport.send("GET", target))
 
     def _read(self, answer: type[Shape], data: bytes) -> Shape:
         try:
             return read_wire(answer, data)
         except ValueError as misfit:
-            raise HubError(f"the hub's answer is not as the contract says: {misfit}") from None
-
-    def _send(
-        self,
-        method: str,
-        target: str,
-        body: bytes = b"",
-        *,
-        headers: Mapping[str, str] | None = None,
-        signed: bool = True,
-    ) -> bytes:
-        """Send one request, again while that may help; each time with a fresh token."""
-        sent = {"Content-Type": "application/json"} if method == "POST" else {}
-        sent |= headers or {}
-        for attempt in range(ATTEMPTS):
-            if signed:
-                token = self.credential.sign(method, self._origin, target, body)
-                sent["Authorization"] = f"Bearer {token}"
-            response = self._once(method, target, body, sent)
-            if response is not None and response.status_code not in RETRYABLE:
-                return _answer(response)
-            if attempt < ATTEMPTS - 1:
-                time.sleep(_wait(attempt, response))
-        if response is None:
-            raise HubUnavailable(f"nobody answers at {self._origin}; is the hub running?")
-        raise HubUnavailable(f"the hub stays out of service ({_title(response)}); try again later")
-
-    def _once(
-        self, method: str, target: str, body: bytes, headers: dict[str, str]
-    ) -> httpx.Response | None:
-        try:
-            return self._http.request(method, target, content=body, headers=headers)
-        except (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ConnectTimeout):
-            return None  # not connected, or cut off: repeating is safe here
-        except httpx.TimeoutException:
-            raise HubUnavailable("the hub took too long to answer; try again later") from None
-        except httpx.HTTPError:
-            raise HubError("the hub's answer is not HTTP; check its address") from None
+            raise HubError(f"the hub's answer does not match its contract: {misfit}") from None
 
 
 def wire_bytes(sent: Wire) -> bytes:
-    """Return the bytes that a wire shape travels as: canonical JSON."""
+    """Return a wire shape as canonical JSON, the bytes that are sent and hashed."""
     return canonical_json(sent.model_dump(mode="json"))
-
-
-def _wait(attempt: int, response: httpx.Response | None) -> float:
-    """Full jitter (Brooker 2015); at least what the hub asks for."""
-    longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2**attempt)
-    asked = response.headers.get("Retry-After", "0") if response is not None else "0"
-    least = min(float(asked), LONGEST_WAIT_SECONDS) if asked.isdigit() else 0.0
-    return max(least, SystemRandom().uniform(0, longest))
-
-
-def _answer(response: httpx.Response) -> bytes:
-    if response.is_success:
-        return response.content
-    kind = AccessDenied if response.status_code in {401, 403} else HubError
-    raise kind(f"the hub refused: {_title(response)}")
-
-
-def _title(response: httpx.Response) -> str:
-    try:
-        told = read_wire(Problem, response.content)
-    except ValueError:
-        return f"status {response.status_code}"
-    return f"{told.title}; {told.detail}" if told.detail else told.title
 
 
 def _checked(data: bytes, sha256: str) -> bytes:
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise IntegrityError("the bytes from the hub do not have the hash they are listed under")
+        raise IntegrityError("the bytes from the hub do not match their listed hash")
     return data
 
 
-def _checked_origin(url: str) -> str:
-    """Reduce a URL to its origin; plain HTTP only where nobody can listen."""
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL:
-        raise UsageError("the hub's address is not a URL") from None
-    if parsed.path not in {"", "/"} or parsed.query or parsed.userinfo or not parsed.host:
-        raise UsageError("the hub's address is an origin, like https://hub.example.org")
-    if parsed.scheme != "https" and not (parsed.scheme == "http" and _is_loopback(parsed.host)):
-        raise UsageError("the hub's address must begin with https:// (http:// only on loopback)")
-    return f"{parsed.scheme}://{parsed.netloc.decode('ascii')}"
+def published_keys(hub_url: str) -> HubKeys:
+    """Fetch the keys that a hub publishes, by TLS or on loopback; no credential is needed.
 
-
-def _is_loopback(host: str) -> bool:
+    Raises
+    ------
+    UsageError
+        If the address is neither https nor loopback.
+    HubUnavailable
+        If the hub does not respond.
+    HubError
+        If the hub publishes no keys or a malformed list.
+    """
+    origin = checked_origin(hub_url)
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        response = httpx.get(origin + WELL_KNOWN, timeout=TIMEOUT, trust_env=False)
+    except httpx.HTTPError:
+        raise HubUnavailable(f"no response from {origin}; check its address") from None
+    if response.status_code != httpx.codes.OK:
+        raise HubError(
+            f"{origin} publishes no keys (status {response.status_code}); ask its operator for "
+            "the public key and give it with --key"
+        )
+    try:
+        return read_wire(HubKeys, response.content)
+    except ValueError as misfit:
+        raise HubError(f"the list of keys at {origin} is malformed: {misfit}") from None

@@ -1,4 +1,4 @@
-"""A key pair that its holder makes and keeps; the hub knows the public half only."""
+"""Credential: an Ed25519 key pair; the holder keeps the private half, the hub has the public one."""
 
 import base64
 import os
@@ -21,10 +21,11 @@ from cryptography.hazmat.primitives.serialization import (
 from healthval.contracts.access import PublicKey, request_claims, site_id
 from healthval.contracts.base import canonical_json
 from healthval.errors import UsageError
+from healthval.files import write_durably
 
 
 class Credential:
-    """A site's, operator's or vendor's Ed25519 key, held in one file that only its owner reads."""
+    """Ed25519 key of a site, operator or vendor, in one file that only its owner can read."""
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
         raw = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
@@ -41,7 +42,7 @@ class Credential:
 
     @classmethod
     def create(cls, path: Path) -> Self:
-        """Make a key, write it to `path` (mode 0600) and its public half to ``path + '.pub'``.
+        """Create a key; write it to `path` (mode 0600) and its public half to ``path + '.pub'``.
 
         Raises
         ------
@@ -51,16 +52,10 @@ class Credential:
         credential = cls(Ed25519PrivateKey.generate())
         pem = credential._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            raise UsageError("there is a key at this path; load it, or choose another") from None
-        with os.fdopen(handle, "wb") as file:
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())
+        if not write_durably(path, pem, replace=False):
+            raise UsageError("a key exists at this path; load it, or choose another path")
         public = canonical_json(credential.public_key.model_dump())
-        path.with_name(path.name + ".pub").write_bytes(public)
+        write_durably(path.with_name(path.name + ".pub"), public, mode=0o644)
         credential.folder = path.parent
         return credential
 
@@ -71,31 +66,31 @@ class Credential:
         Raises
         ------
         UsageError
-            If there is none, it is no Ed25519 key, or others may read it.
+            If there is no key, it is no Ed25519 key, or other users can read it.
         """
         try:
             mode, pem = path.stat().st_mode, path.read_bytes()
         except OSError:
-            raise UsageError("there is no key at this path; create one") from None
+            raise UsageError("no key at this path; create one") from None
         if os.name == "posix" and mode & 0o077:
-            raise UsageError("others can read the key file; run chmod 600 on it")
+            raise UsageError("other users can read the key file; run chmod 600 on it")
         try:
             key = load_pem_private_key(pem, None)
         except (ValueError, TypeError, UnsupportedAlgorithm):
             key = None
         if not isinstance(key, Ed25519PrivateKey):
-            raise UsageError("the file holds no Ed25519 private key; create a new one")
+            raise UsageError("the file contains no Ed25519 private key; create a new one")
         credential = cls(key)
         credential.folder = path.parent
         return credential
 
     @property
     def private_key(self) -> Ed25519PrivateKey:
-        """The key itself, for signing a report; it stays in this process."""
+        """Private key, for signing a report; it stays in this process."""
         return self._key
 
     def sign(self, method: str, origin: str, target: str, body: bytes) -> str:
-        """Make a token for one request, good for a minute."""
+        """Create a token for one request, valid for a minute."""
         now = int(time.time())
         claims = {
             "iss": self.id,

@@ -1,4 +1,4 @@
-"""Composes the stages for one site: `evaluate(plan, cohort, client) -> SiteResult`."""
+"""Evaluation at one site, from cohort to result: `evaluate(plan, cohort, client) -> SiteResult`."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from healthval.client import Client
 from healthval.cohort import (
@@ -15,37 +16,48 @@ from healthval.cohort import (
     read_cohort,
     select_cases,
 )
-from healthval.cohort.tables import check_frame, read_source
+from healthval.cohort.tables import check_and_count, read_source
 from healthval.contracts.access import AccessGrant
 from healthval.contracts.model import InputContract
 from healthval.contracts.submission import Receipt
 from healthval.deid import PixelPolicy, Policy, deidentify_cases
 from healthval.disclosure import Policy as DisclosurePolicy
 from healthval.disclosure import Release, load_policy, releases
-from healthval.errors import CohortError, PlanError, SubmissionError
+from healthval.errors import CohortError, PlanError, SubmissionError, counted
 from healthval.metrics import SingleClassError, SiteResult, table_one
 from healthval.metrics import evaluate as evaluate_scores
 from healthval.plan import Plan
 from healthval.predict import (
     Predictions,
+    Session,
     deidentify_images,
     find_images,
     image_cases,
     predict,
 )
-from healthval.predict.predictions import Desk
 from healthval.site import Registration, Site, open_credential
 from healthval.submit import submit
 
 if TYPE_CHECKING:
     from healthval.cohort.tables import Source
 
-__all__ = ["Registration", "Site", "Sources", "cohort_of", "evaluate", "gate_policy", "newest_release", "open_credential", "request_access", "submit_if"]  # fmt: skip
+__all__ = [
+    "Registration",
+    "Site",
+    "Sources",
+    "cohort_of",
+    "evaluate",
+    "gate_policy",
+    "newest_release",
+    "open_credential",
+    "request_access",
+    "submit_if",
+]
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Where a plan's patients lie: a table, FHIR resources, further tables by the plan's name."""
+    """Data sources of a plan: a table, FHIR resources, and linked tables by their name in the plan."""
 
     table: "Source | None" = field(default=None, repr=False)
     resources: str | Path | None = field(default=None, repr=False)
@@ -53,14 +65,14 @@ class Sources:
 
 
 def gate_policy(plan: Plan) -> DisclosurePolicy:
-    """The disclosure policy that the plan names; a site's minimum cell can only be stricter."""
+    """Return the plan's disclosure policy; its minimum cell can only be stricter than the preset's."""
     policy = load_policy(plan.disclosure.preset)
     floor = plan.disclosure.minimum_cell
     return policy if floor is None else policy.stricter(minimum_cell=floor)
 
 
 def deid_policy(plan: Plan) -> Policy:
-    """The de-identification policy that the plan names."""
+    """Return the plan's de-identification policy."""
     pixels = PixelPolicy()
     if plan.images is not None:
         pixels = PixelPolicy(text=plan.images.pixels.text, sign_off=plan.images.pixels.sign_off)
@@ -74,29 +86,34 @@ def request_access(plan: Plan, client: Client, *, site: Site, label: str) -> Acc
 
 
 def newest_release(site: Site) -> Release:
-    """The last message that the gate let pass at this site, from its ledger."""
+    """Return the newest release in the site's ledger.
+
+    Raises
+    ------
+    SubmissionError
+        If the ledger contains no release.
+    """
     found = releases(site.ledger)
     if not found:
-        raise SubmissionError(
-            "the gate has let nothing pass at this site yet; run the evaluation first"
-        )
+        raise SubmissionError("the site's ledger contains no release; run the evaluation first")
     return found[-1]
 
 
 def submit_if(send: bool, release: Release, client: Client, site: Site) -> Receipt | None:
-    """Send the release where `send` says that a person has agreed; else nothing leaves."""
+    """Send the release if `send` is True, that is, if a person has agreed; else return None."""
     if not send:
         return None
     return submit(release, client, site.ledger, confirm=lambda _: send)
 
 
 def cohort_of(plan: Plan, sources: Sources) -> Cohort:
-    """Read the plan's cohort: its table and views, then what is linked, then who is eligible.
+    """Read the plan's cohort: table and views, then linked tables, then eligibility.
 
     Raises
     ------
     CohortError
-        If a source is missing, does not fit, or no case is left; counted, no value quoted.
+        If a source is missing or does not fit its schema, or no case is left; the message
+        contains counts and no value.
     """
     cohort = read_cohort(
         plan.table,
@@ -107,9 +124,10 @@ def cohort_of(plan: Plan, sources: Sources) -> Cohort:
     for other in plan.linkage:
         if other.name not in sources.linked:
             raise CohortError(
-                f"linkage '{other.name}': its table was not given; name its file under 'linked'"
+                f"linkage '{other.name}': its table was not given; add its file to 'linked'"
             )
-        rows = check_frame(read_source(sources.linked[other.name]), other.table)
+        rows, counts = check_and_count(read_source(sources.linked[other.name]), other.table)
+        cohort = cohort.with_counts(counts)
         cohort = link_rows(cohort, rows, other.table, other.link, step=other.name)
     return select_cases(cohort, plan.eligibility)
 
@@ -122,49 +140,49 @@ def evaluate(
     site: Site | None = None,
     images: str | Path | None = None,
 ) -> SiteResult:
-    """Judge the plan's model on a cohort: de-identify, predict, compare locally.
+    """Evaluate the plan's model on a cohort: de-identify, predict, compare at the site.
 
-    Only de-identified inputs leave, each payload written into the site's ledger first. The
-    reference standard never does.
+    Only de-identified inputs leave the site, and each payload is recorded in the ledger before it
+    is sent. The reference standard never leaves the site.
 
     Parameters
     ----------
-    site : the site's folder; by default the one that the client's key was read from
-    images : folder with the cases' DICOM files, where the plan names images; it is only read
+    site : the site; by default the folder from which the client's key was read
+    images : folder with the cases' DICOM files, if the plan has images; it is only read
 
     Raises
     ------
     PlanError
-        If the plan's inputs are not what the model takes.
+        If the plan's inputs differ from those in the model's contract.
     CohortError, DeidentificationError, PredictionError, HubError
-        From the stages; nothing of the result has been sent by then.
+        From the stages; no result has been sent at that point.
     """
     site = site or Site.beside(client.credential)
     registration = site.register(plan)
     model = client.model(plan.model.name, plan.model.version)
     check_inputs(plan, model.registration.inputs)
     check_verification(cohort)
-    # Whoever lacks a reference standard cannot be judged and is not sent at all.
+    # Cases without a reference standard cannot be evaluated and are not sent.
     known = cohort.reference.notna().to_numpy()
     judged = cohort if known.all() else cohort.keep("with_reference", known)
-    _groups(plan, judged, range(len(judged)))  # refused before anything is sent, if at all
+    _groups(plan, judged, range(len(judged)))  # refuses invalid groups before anything is sent
     judged, files = (judged, None) if plan.images is None else _imaged(plan, judged, site, images)
     columns = tuple(entry.name for entry in model.registration.inputs.fields)
     rows = deidentify_cases(judged, columns, deid_policy(plan), site.secret) if columns else None
     ready = rows if files is None else image_cases(judged, files, site.secret, rows)
     assert ready is not None  # noqa: S101 - a plan has inputs, images or both
-    desk = Desk(client, site.ledger, site.answers, plan.hash)
-    predictions = predict(ready, model, desk)
+    session = Session(client, site.ledger, site.answers, plan.hash)
+    predictions = predict(ready, model, session)
     return compare(plan, cohort, judged, predictions, amended=registration.amended)
 
 
 def _imaged(
     plan: Plan, judged: Cohort, site: Site, folder: str | Path | None
 ) -> tuple[Cohort, list[tuple[Path, ...]]]:
-    """Find and de-identify images; cases without images that may leave drop out, counted."""
+    """Find and de-identify images; exclude cases without images that may leave, with a count."""
     if folder is None or plan.images is None:
         raise CohortError(
-            "the plan takes images and none were given; name their folder as 'images'"
+            "the plan takes images and none were given; give their folder as 'images'"
         )
     found = find_images(judged, folder, plan.images)
     judged = judged.keep("with_images", [bool(group) for group in found])
@@ -175,12 +193,12 @@ def _imaged(
 
 
 def check_inputs(plan: Plan, contract: InputContract) -> None:
-    """Refuse a plan whose inputs are not those of the model's contract."""
+    """Refuse a plan whose inputs differ from those in the model's contract."""
     wanted = [entry.name for entry in contract.fields]
     if set(wanted) != set(plan.inputs):
         raise PlanError(
-            f"the plan names {len(plan.inputs)} inputs, the model takes {len(wanted)}:"
-            f" {', '.join(wanted) or 'none but images'}; correct 'inputs' in the plan"
+            f"the plan names {counted(len(plan.inputs), 'input')}, the model takes {len(wanted)}:"
+            f" {', '.join(wanted) or 'only images'}; correct 'inputs' in the plan"
         )
     if (plan.images is not None) != (contract.kind != "table"):
         takes = "images: add 'images' to" if contract.kind != "table" else "none: remove it from"
@@ -190,8 +208,8 @@ def check_inputs(plan: Plan, contract: InputContract) -> None:
     foreign = set(plan.images.modalities if plan.images else ()) - set(contract.modalities)
     if contract.modalities and foreign:
         raise PlanError(
-            f"the plan names {len(foreign)} modalities that the model does not take; it takes"
-            f" {', '.join(contract.modalities)}"
+            f"the plan names {counted(len(foreign), 'modality')} that the model does not take; it"
+            f" takes {', '.join(contract.modalities)}"
         )
 
 
@@ -202,15 +220,9 @@ def compare(
     scored = ~np.isnan(predictions.score)
     if not scored.any():
         raise CohortError(
-            f"none of {len(scored)} cases has a score; see the model's input contract"
+            f"no score for any of {counted(len(scored), 'case')}; see the model's input contract"
         )
-    reference = judged.reference.to_numpy(dtype=bool)[scored]
-    n_events = int(reference.sum())
-    if n_events in {0, reference.size}:
-        raise SingleClassError(
-            f"AUROC and calibration need cases with and without the target condition; of"
-            f" {reference.size} scored cases {n_events} are positive; widen the cohort"
-        )
+    reference = _reference(judged, scored)
     clusters = judged.clusters
     groups = _groups(plan, judged, scored)
     return SiteResult(
@@ -225,8 +237,8 @@ def compare(
             groups=groups or None,
             cluster=None if clusters is None else clusters[scored],
         ),
-        flow=(*judged.flow, ("scored", int(scored.sum()))),
-        # Of a table only the named numbers, ages and categories leave, whatever the plan says.
+        flow=(*judged.steps, ("scored", int(scored.sum()))),
+        # A table's dates never leave: only its numbers, ages and categories do.
         dates="shifted" if plan.images and plan.dates == "shifted" else "removed",
         cohort=frozenset(
             case for case, kept in zip(predictions.cases, scored, strict=True) if kept
@@ -241,13 +253,25 @@ def compare(
     )
 
 
+def _reference(judged: Cohort, scored: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Reference standard of the scored cases; both classes must occur."""
+    reference: NDArray[np.bool_] = judged.reference.to_numpy(dtype=bool)[scored]
+    n_events = int(reference.sum())
+    if n_events in {0, reference.size}:
+        raise SingleClassError(
+            f"{n_events} of {counted(reference.size, 'scored case')} with the target condition;"
+            " AUROC and calibration need cases with and without it; widen the cohort"
+        )
+    return reference
+
+
 def _groups(plan: Plan, judged: Cohort, chosen: Any) -> dict[str, Any]:
-    """Levels of each subgroup variable; numbers and ages by their declared bands."""
+    """Level of each case in each subgroup variable; numbers and ages by their declared bands."""
     return {name: judged.levels(name)[np.asarray(chosen)] for name in plan.subgroups}
 
 
 def _characteristics(plan: Plan, judged: Cohort, chosen: Any) -> dict[str, Any]:
-    """The model's inputs and the cases' age, for Table 1, where they are no subgroups."""
+    """Values of the model's inputs and ages for Table 1, except those that are subgroups."""
     frame = judged.frame
     names: Iterable[str] = dict.fromkeys((*judged.schema.of_kind("age"), *plan.inputs))
     return {n: frame[n].to_numpy()[np.asarray(chosen)] for n in names if n not in plan.subgroups}

@@ -69,10 +69,21 @@ def _put_in_place(draft: Path, path: Path, *, replace: bool) -> bool:
         if os.name == "nt":
             draft.rename(path)  # refuses an existing target, on Windows only
         else:
-            os.link(draft, path)
+            _link(draft, path)
     except FileExistsError:
         return False
     return True
+
+
+def _link(draft: Path, path: Path) -> None:
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # FAT and some network drives have no hard links: claim the name first, then fill it.
+        path.touch(mode=0o600, exist_ok=False)
+        draft.replace(path)
 
 
 def flush_folder(folder: Path) -> None:
@@ -140,12 +151,7 @@ def read_yaml(
         If the file cannot be read, is not YAML, is no mapping or has a field twice; names the
         line and quotes nothing.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError:
-        raise error(f"{what} cannot be read; check the path") from None
-    except UnicodeDecodeError:
-        raise error(f"{what} is not UTF-8 text; {remedy}") from None
+    text = _read_text(path, what=what, remedy=remedy, error=error)
     return parse_yaml(text, what=what, remedy=remedy, error=error)
 
 
@@ -153,17 +159,41 @@ def parse_yaml(
     text: str, *, what: str, remedy: str, error: type[HealthvalError] = UsageError
 ) -> dict[str, Any]:
     """Parse a YAML mapping from a text; see `read_yaml`."""
+    values = _load_yaml(text, what=what, remedy=remedy, error=error)
+    if not isinstance(values, dict):
+        raise error(f"{what} is not a mapping of fields; {remedy}")
+    return values
+
+
+def read_yaml_list(
+    path: str | Path, *, what: str, remedy: str, error: type[HealthvalError] = UsageError
+) -> list[Any]:
+    """Read a YAML list from a file; see `read_yaml`."""
+    text = _read_text(path, what=what, remedy=remedy, error=error)
+    values = _load_yaml(text, what=what, remedy=remedy, error=error)
+    if not isinstance(values, list):
+        raise error(f"{what} is not a list; {remedy}")
+    return values
+
+
+def _read_text(path: str | Path, *, what: str, remedy: str, error: type[HealthvalError]) -> str:
     try:
-        values = yaml.load(text, _Yaml12)  # noqa: S506 - derived from the safe loader
+        return Path(path).read_text(encoding="utf-8")
+    except OSError:
+        raise error(f"{what} cannot be read; check the path") from None
+    except UnicodeDecodeError:
+        raise error(f"{what} is not UTF-8 text; {remedy}") from None
+
+
+def _load_yaml(text: str, *, what: str, remedy: str, error: type[HealthvalError]) -> Any:
+    try:
+        return yaml.load(text, _Yaml12)  # noqa: S506 - derived from the safe loader
     except yaml.YAMLError as found:
         mark = getattr(found, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
         raise error(f"{what} is not valid YAML{where}; {remedy}") from None
     except (ValueError, RecursionError):  # digits or levels beyond Python's own limits
         raise error(f"{what} is not valid YAML; {remedy}") from None
-    if not isinstance(values, dict):
-        raise error(f"{what} is not a mapping of fields; {remedy}")
-    return values
 
 
 class _Yaml12(yaml.SafeLoader):

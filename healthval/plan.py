@@ -1,12 +1,10 @@
-"""The plan: what is judged, on whom and against what, fixed and hashed before data are seen."""
+"""The plan: model, cohort, reference standard and criteria, fixed and hashed before data are seen."""
 
 import json
-import re
-from collections.abc import Hashable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from healthval.contracts.base import (
@@ -26,17 +24,30 @@ from healthval.contracts.table import (
     Eligibility,
     FhirInputs,
     Link,
+    NotText,
     SourceColumn,
     TableSchema,
 )
-from healthval.errors import PlanError
+from healthval.errors import PlanError, counted
+from healthval.files import read_yaml
+from healthval.plan_checks import problems_of
 
+Number = Annotated[float, NotText]
+Threshold = Annotated[Probability, NotText]
 Metric = Literal[
-    "auroc", "oe", "citl", "slope", "brier", "sensitivity", "specificity", "ppv", "npv", "net_benefit"
-]  # fmt: skip
+    "auroc",
+    "oe",
+    "citl",
+    "slope",
+    "brier",
+    "sensitivity",
+    "specificity",
+    "ppv",
+    "npv",
+    "net_benefit",
+]
 
-
-MAX_STEPS = 24  # the flow of a submission has 32, some of which are our own
+MAX_STEPS = 24  # a submission's flow has at most 32 steps, and some are added by healthval
 
 
 class ModelChoice(Wire):
@@ -47,40 +58,40 @@ class ModelChoice(Wire):
 
 
 class Criterion(Wire):
-    """One acceptance criterion, fixed beforehand: the interval has to lie within [low, high]."""
+    """One acceptance criterion, fixed beforehand: the interval must be within [low, high]."""
 
     metric: Metric
-    low: float | None = None
-    high: float | None = None
-    threshold: Probability | None = None
+    low: Number | None = None
+    high: Number | None = None
+    threshold: Threshold | None = None
 
     @model_validator(mode="after")
     def _has_bounds_in_order(self) -> Self:
         if self.low is None and self.high is None:
             raise ValueError("a criterion needs 'low', 'high' or both")
         if self.low is not None and self.high is not None and self.low > self.high:
-            raise ValueError("'low' of a criterion lies above its 'high'")
+            raise ValueError("'low' of a criterion is above its 'high'")
         return self
 
 
 class DisclosureChoice(Wire):
-    """The gate's preset; a site may ask for a larger minimum cell, never a smaller one."""
+    """Preset of the gate; a site can set a larger minimum cell, never a smaller one."""
 
     preset: Name = "cms"
-    minimum_cell: Annotated[int, Field(ge=1, le=1000)] | None = None
+    minimum_cell: Annotated[int, NotText, Field(ge=1, le=1000)] | None = None
 
 
 class SampleSize(Wire):
-    """Why this many cases, in the words of the protocol."""
+    """Planned number of cases and its rationale, as in the protocol."""
 
-    planned_cases: Annotated[int, Field(ge=1)] | None = None
+    planned_cases: Annotated[int, NotText, Field(ge=1)] | None = None
     rationale: Paragraph = ""
 
 
 class Linked(Declared):
-    """A second table, of which one row at most belongs to a case; a step of the flow.
+    """A second table with at most one row a case; a step of the flow.
 
-    Its file is given to the evaluation by its `name`. FHIR views are linked under ``fhir: links``.
+    The evaluation receives its file by its `name`. FHIR views are linked under ``fhir: links``.
     """
 
     name: Column
@@ -89,18 +100,18 @@ class Linked(Declared):
 
 
 class PixelChoice(Declared):
-    """What is done about text that may be burned into the images; see `deid.PixelPolicy`."""
+    """Treatment of text that may be burned into the images; see `deid.PixelPolicy`."""
 
     text: Literal["ignore", "refuse", "blank"] = "ignore"
     sign_off: Line | None = None
 
 
 class ImageInputs(Declared):
-    """The DICOM contract: which images belong to a case, and what one case is.
+    """The DICOM contract: the images of a case, and the unit that is one case.
 
-    Column `on` of the cohort names them, by what `by` says it holds. One value must name exactly
-    one study, series or image, as `case` says. With `patient`, that column must be the images'
-    Patient ID, so that nobody is judged on another's images.
+    Column `on` of the cohort contains the identifier named by `by`; each value must name exactly one
+    study, series or image, as set by `case`. Column `patient`, if given, must equal the images'
+    Patient ID, so that no case has the images of another patient.
     """
 
     modalities: Annotated[
@@ -115,11 +126,11 @@ class ImageInputs(Declared):
 
 
 class Plan(Wire):
-    """The protocol of one evaluation; its `hash` names it everywhere.
+    """The protocol of one evaluation, identified by its `hash`.
 
     Cases are the rows of a table, or of the first FHIR view. Their clusters (patients), readers and
-    verification are declared in `table`. `inputs` are columns of it or of `linkage`; `images` come
-    from DICOM. Eligibility is applied to the linked cases, in its order.
+    verification are declared in `table`. `inputs` are columns of `table` or `linkage`; `images` are
+    DICOM files. Eligibility is applied to the linked cases, in its order.
     """
 
     schema_version: Literal[1] = 1
@@ -134,7 +145,7 @@ class Plan(Wire):
     eligibility: Annotated[tuple[Eligibility, ...], Field(max_length=24)] = ()
     inputs: Annotated[tuple[Column, ...], Field(max_length=512)] = ()
     images: ImageInputs | None = None
-    thresholds: Annotated[tuple[Probability, ...], Field(max_length=20)] = ()
+    thresholds: Annotated[tuple[Threshold, ...], Field(max_length=20)] = ()
     subgroups: Annotated[tuple[Column, ...], Field(max_length=12)] = ()
     acceptance: Annotated[tuple[Criterion, ...], Field(max_length=20)] = ()
     disclosure: DisclosureChoice = DisclosureChoice()
@@ -144,7 +155,7 @@ class Plan(Wire):
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the canonical plan, and of what the order of its mappings decides.
+        """SHA-256 of the canonical plan, the case key and the first view (both set by order).
 
         A plan without `reporting` has the hash that it had before that field existed.
         """
@@ -155,13 +166,13 @@ class Plan(Wire):
 
     @property
     def columns(self) -> dict[str, ColumnSchema]:
-        """Every declared column, of the table and of what is linked to it."""
+        """Every declared column of the table and of the linked tables."""
         linked = (source.table.columns for source in self.linkage)
         return {name: c for part in (self.table.columns, *linked) for name, c in part.items()}
 
     @property
     def subject(self) -> dict[str, str]:
-        """What access, submissions and reports are filed under: model, version, plan hash."""
+        """Key of access requests, submissions and reports: model, version and plan hash."""
         return {"model": self.model.name, "version": self.model.version, "plan_hash": self.hash}
 
     @model_validator(mode="after")
@@ -174,9 +185,11 @@ class Plan(Wire):
     def _columns_are_declared(self) -> Self:
         declared = set(self.columns)
         for place, names in self._used_columns().items():
-            missing = sum(name not in declared for name in names)
-            if missing:
-                raise ValueError(f"{place} names {missing} columns that the table does not declare")
+            n_missing = sum(name not in declared for name in names)
+            if n_missing:
+                raise ValueError(
+                    f"{place} names {counted(n_missing, 'column')} that the table does not declare"
+                )
         return self
 
     def _used_columns(self) -> dict[str, tuple[str, ...]]:
@@ -197,7 +210,7 @@ class Plan(Wire):
         return self
 
     @model_validator(mode="after")
-    def _steps_have_names_of_their_own(self) -> Self:
+    def _step_names_are_unique(self) -> Self:
         names = [f"with_{name}" for name in (self.fhir.links if self.fhir else ())]
         names += [s.name for s in self.linkage] + [s.step for s in self.eligibility]
         if len(set(names)) != len(names):
@@ -208,55 +221,29 @@ class Plan(Wire):
 
 
 def load_plan(path: str | Path) -> Plan:
-    """Read a plan from YAML.
+    """Read a plan from YAML; `healthval.load_plan` also checks views, units and preset.
 
     Raises
     ------
     PlanError
-        If the file is missing, is not YAML or does not fit; names the place, quotes no value.
+        If the file is missing, is not YAML or does not fit; names the place and quotes no value.
     """
+    values = read_yaml(
+        path, what="the plan", remedy="compare it with examples/plan.yaml", error=PlanError
+    )
     try:
-        values = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader
-    except OSError:
-        raise PlanError("the plan file cannot be read; check the path after --plan") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark else ""
-        raise PlanError(
-            f"the plan is not valid YAML{where}; compare it with examples/plan.yaml"
-        ) from None
-    if not isinstance(values, dict):
-        raise PlanError("the plan is not a mapping of fields; compare it with examples/plan.yaml")
-    try:
-        return Plan.model_validate(values, strict=False)
+        plan = Plan.model_validate(values, strict=False)
     except ValidationError as error:
         raise PlanError(f"the plan does not fit: {explain(error)}") from None
+    if problems := problems_of(plan):
+        raise PlanError(misfit(problems))
+    return plan
 
 
-_YAML_1_1 = {"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool"}
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads YAML as editors do (1.2: dates, on, yes are text), and takes no field twice."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012 - the base class declares it so
-        first: [(tag, pattern) for tag, pattern in found if tag not in _YAML_1_1]
-        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Refuse a field that is written twice: the last would win without a word."""
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        if len(set(keys)) != len(keys):
-            raise yaml.constructor.ConstructorError(
-                problem="a field is written twice", problem_mark=node.start_mark
-            )
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
+def misfit(problems: Sequence[str]) -> str:
+    """Describe the problems of a plan; the first five are named, the others are counted."""
+    more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+    return f"the plan does not fit: {'; '.join(problems[:5])}{more}"
 
 
 def plan_schema() -> dict[str, Any]:
@@ -265,24 +252,24 @@ def plan_schema() -> dict[str, Any]:
 
 
 def plan_schema_text() -> str:
-    """Give the text of the published schema."""
+    """Return the text of the published schema."""
     return json.dumps(plan_schema(), indent=1, sort_keys=True) + "\n"
 
 
 def explain(error: ValidationError) -> str:
-    """Places and kinds of what pydantic refused, without any value.
+    """List the places and kinds of the errors of a pydantic model, without any value.
 
-    The first five are named; the rest are counted.
+    The first five are named; the others are counted.
     """
     details = error.errors(include_url=False, include_input=False)
     shown = "; ".join(
-        f"{'.'.join(str(part) for part in d['loc']) or 'plan'}: {_said(d)}" for d in details[:5]
+        f"{'.'.join(str(part) for part in d['loc']) or 'plan'}: {_message(d)}" for d in details[:5]
     )
     more = f"; and {len(details) - 5} more" if len(details) > 5 else ""
     return shown + more
 
 
-def _said(detail: Any) -> str:
-    if detail["type"] == "union_tag_invalid":  # pydantic's own words repeat the tag
+def _message(detail: Any) -> str:
+    if detail["type"] == "union_tag_invalid":  # pydantic's own message quotes the tag
         return f"the kind is none of {detail['ctx']['expected_tags']}"
     return str(detail["msg"])

@@ -1,11 +1,7 @@
-"""What a site holds and never sends, and which plans it registered."""
+"""Site folder: key, de-identification secret, ledger, answer cache and registered plans."""
 
-import fcntl
 import json
-import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -14,15 +10,17 @@ from healthval.client import Credential
 from healthval.deid import Secret
 from healthval.disclosure import Ledger
 from healthval.errors import PlanError, UsageError
+from healthval.files import locked, write_durably
 from healthval.plan import Plan
 from healthval.predict import AnswerCache
 
 PLANS = "plans.json"
+LOCK_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class Registration:
-    """How a plan stands to the one that this site registered first for the same study."""
+    """Registration of a plan: its hash, and the hash registered first for the same study."""
 
     study: str
     first: str
@@ -30,21 +28,22 @@ class Registration:
 
     @property
     def amended(self) -> bool:
-        """Whether the plan differs from the one registered first; the report says so."""
+        """Whether the plan differs from the first one of its study; stated in the report."""
         return self.first != self.current
 
     def __repr__(self) -> str:
         if not self.amended:
             return f"Plan '{self.study}' is registered as {self.current[:16]}."
         return (
-            f"Plan '{self.study}' was AMENDED: registered first as {self.first[:16]}, now"
-            f" {self.current[:16]}. It needs access of its own, and the report will say 'amended'."
+            f"Plan '{self.study}' was AMENDED: first registered as {self.first[:16]}, now"
+            f" {self.current[:16]}. It needs a separate access request, and the report will state"
+            " 'amended'."
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Site:
-    """What a site holds and never sends: key, de-identification secret, ledger, paid answers."""
+    """Private state of a site: key, de-identification secret, ledger and cached answers."""
 
     folder: Path
     credential: Credential
@@ -54,14 +53,14 @@ class Site:
 
     @classmethod
     def open(cls, folder: str | Path) -> Self:
-        """Open a site folder; key and secret are made on first use, readable by their owner only."""
+        """Open a site folder; the first call creates key and secret, readable by their owner only."""
         home = Path(folder)
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         return cls._around(home, open_credential(home / "site.key"))
 
     @classmethod
     def beside(cls, credential: Credential) -> Self:
-        """Open the folder that the key was read from, whatever the key's file is called.
+        """Open the folder that contains the key's file; the file may have any name.
 
         Raises
         ------
@@ -83,32 +82,35 @@ class Site:
         )
 
     def register(self, plan: Plan) -> Registration:
-        """Note the plan's hash before data are seen; the first one of a study stays its first.
+        """Record the plan's hash before data are seen; the first hash of a study is kept.
 
         Raises
         ------
         PlanError
-            If the site's record of its plans cannot be read.
+            If the site's record of its plans cannot be read, or another process has locked it.
         """
         path = self.folder / PLANS
-        with _exclusive(path.with_suffix(".lock")):
+        busy = PlanError(f"another process uses {PLANS} in the site's folder; try again")
+        with locked(path.with_suffix(".lock"), seconds=LOCK_SECONDS, busy=busy):
             known = _read_plans(path)
             hashes = known.setdefault(plan.study, [])
             if plan.hash not in hashes:
                 hashes.append(plan.hash)
-                _write_durably(path, json.dumps(known, indent=1, sort_keys=True) + "\n")
+                text = json.dumps(known, indent=1, sort_keys=True) + "\n"
+                write_durably(path, text.encode("utf-8"))
         return Registration(plan.study, hashes[0], plan.hash)
 
 
 def open_credential(path: Path) -> Credential:
-    """Load a key, or make it at first use."""
+    """Load a key, or create it if the file does not exist."""
     return Credential.load(path) if path.exists() else Credential.create(path)
 
 
 def _open_secret(path: Path) -> Secret:
-    """Load the site's de-identification secret, or make it at first use."""
+    """Load the site's de-identification secret, or create it if the file does not exist."""
     if not path.exists():
-        _write_durably(path, secrets.token_hex(32))
+        # If two processes create it at the same time, both read the one that was first.
+        write_durably(path, secrets.token_hex(32).encode("ascii"), replace=False)
     return Secret.from_file(path)
 
 
@@ -122,25 +124,6 @@ def _read_plans(path: Path) -> dict[str, list[str]]:
     except (OSError, ValueError, AttributeError, TypeError, LookupError):
         pass
     raise PlanError(
-        f"{PLANS} in the site's folder cannot be read, so nobody can tell which plan was registered"
-        " first; restore it from a backup"
+        f"{PLANS} in the site's folder cannot be read, so the plan that was registered first is"
+        " unknown; restore the file from a backup"
     )
-
-
-def _write_durably(path: Path, text: str) -> None:
-    """Write whole or not at all, readable by the owner only."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-
-
-@contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
-    with path.open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

@@ -1,4 +1,4 @@
-"""Show, confirm, send: the only door for a `Release`."""
+"""Submission of a release: show it to a person, get a confirmation, send it to the hub."""
 
 from collections.abc import Callable
 
@@ -11,21 +11,21 @@ from healthval.errors import IntegrityError, LedgerError, SubmissionError
 def submit(
     release: Release, client: Client, ledger: Ledger, *, confirm: Callable[[str], bool]
 ) -> Receipt:
-    """Send one release after a person has seen the whole message.
+    """Send one release after a person has seen the complete message.
 
     Parameters
     ----------
     release : Release
-        What the gate let pass; already written whole into the ledger.
+        Message that passed the gate; the ledger already contains all of it.
     confirm : callable
-        Gets the message as indented JSON, answers True to send.
+        Receives the message as indented JSON and returns True to send it.
 
     Raises
     ------
     SubmissionError
         If the person declined; nothing was sent.
     LedgerError
-        If the ledger's chain is broken or does not hold the release.
+        If the ledger's chain is broken or does not contain the release.
     IntegrityError
         If the hub's receipt is for other bytes.
     """
@@ -37,6 +37,6 @@ def submit(
     receipt = client.submit(release.payload)
     if receipt.submission_sha256 != release.sha256:
         raise IntegrityError(
-            "the hub's receipt names other bytes than were sent; tell the operator"
+            "the hub's receipt is for other bytes than the ones sent; inform the operator"
         )
     return receipt

@@ -1,4 +1,4 @@
-"""Sensitivity and specificity pooled together over sites, at one common threshold."""
+"""Sensitivity and specificity pooled jointly over sites, at one common threshold."""
 
 import math
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ from healthval.aggregate.glmm import MixedFit, differences, fit_mixed, maximise,
 from healthval.aggregate.meta import (
     MIN_SITES_POOLED,
     MIN_SITES_PREDICTION,
+    Array,
     Choice,
     Pair,
     meta_analysis,
     refuse_rows,
 )
 from healthval.aggregate.result import BivariateResult
-from healthval.aggregate.tau import Array
 from healthval.contracts.submission import SUPPRESSED
 from healthval.errors import MetricError
 
@@ -36,6 +36,11 @@ def bivariate(
 ) -> BivariateResult:
     """Pool sensitivity and specificity with their between-site correlation.
 
+    The intervals of the means have t quantiles with k - 1 degrees of freedom, because the variance
+    between sites is itself uncertain. Maximum likelihood (``binomial``) takes it too small; the
+    variance of the mean is multiplied by k / (k - 1). Where ``normal`` pools the two rates
+    separately, their standard errors are Hartung and Knapp's. `cov` is without these allowances.
+
     Parameters
     ----------
     counts : per site an object or mapping with tp, fp, fn, tn, or four counts in this order.
@@ -43,8 +48,8 @@ def bivariate(
         one half added to the cells of the sites that have an empty one.
     nodes : quadrature nodes per dimension; 1 is Laplace, as ``lme4::glmer``.
 
-    Below four sites, and where the correlation runs to its limit (beyond 0.99), the two are pooled
-    each on its own, and `fallback` says so.
+    Below four sites, and where the correlation approaches its limit (beyond 0.99), the two are
+    pooled separately, and `fallback` is the reason.
 
     Raises
     ------
@@ -54,7 +59,8 @@ def bivariate(
 
     References
     ----------
-    Chu & Cole 2006, J Clin Epidemiol 59:1331; Reitsma 2005, J Clin Epidemiol 58:982.
+    Chu & Cole 2006, J Clin Epidemiol 59:1331; Reitsma 2005, J Clin Epidemiol 58:982; Hartung &
+    Knapp 2001, Stat Med 20:3875; Partlett & Riley 2017, Stat Med 36:301 (few sites).
     """
     if method not in ("binomial", "normal"):
         raise MetricError("method: unknown; use binomial or normal")
@@ -71,7 +77,7 @@ def bivariate(
         if rho is None or abs(rho) > _EDGE:
             fallback = "correlation not identified"
     if fallback:
-        fit, rho = _apart(yes, n, method, nodes), None
+        fit, rho = _separate(yes, n, method, nodes), None
     how = _How(len(yes), method, nodes if method == "binomial" else 0, level)
     return _result(fit, rho, how, fallback)
 
@@ -89,18 +95,18 @@ class _How:
 
 
 def _checked(counts: Sequence[Any]) -> tuple[Array, Array]:
-    """Give true positives and negatives (k, 2), and the cases they are of."""
+    """True positives and negatives (k, 2), with the numbers of events and non-events (k, 2)."""
     rows = [cells_of(c, i) for i, c in enumerate(counts)]
     refuse_rows(
         np.array([SUPPRESSED in row for row in rows], bool),
-        "sites have suppressed cells",
-        "leave them out, and say so",
+        "sites with suppressed cells",
+        "leave them out, and report it",
     )
     if len(rows) < MIN_SITES_POOLED:
         raise MetricError(f"{len(rows)} of at least {MIN_SITES_POOLED} sites: not pooled")
     tp, fp, fn, tn = np.array(rows, float).T
-    refuse_rows(tp + fn == 0, "sites have no events", "leave them out")
-    refuse_rows(tn + fp == 0, "sites have no non-events", "leave them out")
+    refuse_rows(tp + fn == 0, "sites without events", "leave them out")
+    refuse_rows(tn + fp == 0, "sites without non-events", "leave them out")
     yes, n = np.column_stack([tp, tn]), np.column_stack([tp + fn, tn + fp])
     for j, name in enumerate(("sensitivity", "specificity")):
         if yes[:, j].sum() in (0, n[:, j].sum()):
@@ -114,7 +120,7 @@ def _correlation(between: Array) -> float | None:
 
 
 def _logits(yes: Array, n: Array) -> tuple[Array, Array]:
-    """Empirical logits and variances; one half more in each cell of a site with an empty one."""
+    """Empirical logits and variances; one half is added to each cell of a site with an empty one."""
     half = 0.5 * np.any((yes == 0) | (yes == n), axis=1, keepdims=True)
     a, b = yes + half, n - yes + half
     return np.log(a / b), 1 / a + 1 / b
@@ -142,15 +148,17 @@ def _reitsma(yes: Array, n: Array) -> MixedFit:
     return MixedFit(mu, cov, between, loglik)
 
 
-def _apart(yes: Array, n: Array, method: str, nodes: int) -> MixedFit:
-    """Pool the two each on its own."""
+def _separate(yes: Array, n: Array, method: str, nodes: int) -> MixedFit:
+    """Pool the two separately."""
     if method == "binomial":
         fits = [fit_mixed(yes[:, [j]], n[:, [j]], nodes) for j in range(2)]
-        mu, var, tau2 = ([float(x.ravel()[0]) for x in part] for part in zip(*((f.mu, f.cov, f.between) for f in fits), strict=True))  # fmt: skip
+        mu = [float(f.mu.ravel()[0]) for f in fits]
+        var = [float(f.cov.ravel()[0]) for f in fits]
+        tau2 = [float(f.between.ravel()[0]) for f in fits]
         loglik = sum(f.loglik for f in fits)
     else:
         y, v = _logits(yes, n)
-        each = [meta_analysis(list(y[:, j]), list(v[:, j]), test="z") for j in range(2)]
+        each = [meta_analysis(list(y[:, j]), list(v[:, j])) for j in range(2)]
         mu, var, tau2 = [r.mu for r in each], [r.se**2 for r in each], [r.tau2 for r in each]
         loglik = float("nan")
     return MixedFit(np.array(mu), np.diag(var), np.diag(tau2), loglik)
@@ -159,23 +167,37 @@ def _apart(yes: Array, n: Array, method: str, nodes: int) -> MixedFit:
 def _result(fit: MixedFit, rho: float | None, how: _How, fallback: str | None) -> BivariateResult:
     (a, b), (c, d) = fit.cov.tolist()
     mu, tau2 = fit.mu.tolist(), np.diag(fit.between).tolist()
-    known = np.isfinite(fit.loglik)
+    sensitivity, specificity = _side(mu[0], a, tau2[0], how), _side(mu[1], d, tau2[1], how)
     return BivariateResult(
-        *_side(mu[0], a, tau2[0], how), *_side(mu[1], d, tau2[1], how),
-        (mu[0], mu[1]), ((a, b), (c, d)), (float(np.sqrt(tau2[0])), float(np.sqrt(tau2[1]))), rho,
-        float(fit.loglik) if known else None, how.k, how.method, how.nodes, how.level, fallback,
-    )  # fmt: skip
+        sensitivity=sensitivity[0],
+        sensitivity_ci=sensitivity[1],
+        sensitivity_prediction=sensitivity[2],
+        specificity=specificity[0],
+        specificity_ci=specificity[1],
+        specificity_prediction=specificity[2],
+        mu=(mu[0], mu[1]),
+        cov=((a, b), (c, d)),
+        tau=(float(np.sqrt(tau2[0])), float(np.sqrt(tau2[1]))),
+        rho=rho,
+        loglik=float(fit.loglik) if np.isfinite(fit.loglik) else None,
+        k=how.k,
+        method=how.method,
+        nodes=how.nodes,
+        level=how.level,
+        fallback=fallback,
+    )
 
 
 def _side(mu: float, var: float, tau2: float, how: _How) -> tuple[float, Pair, Pair | None]:
-    """Rate, its interval (normal) and where a new site's lies (t with k - 2)."""
-    from scipy.stats import norm, t
+    """Rate, its interval (t with k - 1), and the prediction interval of a new site (t with k - 2)."""
+    from scipy.stats import t
 
-    tail = (1 + how.level) / 2
-    near = _span(mu, float(norm.ppf(tail)) * math.sqrt(var))
+    var *= how.k / (how.k - 1) if how.method == "binomial" else 1.0
+    quantile, further = t.ppf((1 + how.level) / 2, [how.k - 1, how.k - 2]).tolist()
+    near = _span(mu, quantile * math.sqrt(var))
     if how.k < MIN_SITES_PREDICTION:
         return LOGIT.back(mu), near, None
-    return LOGIT.back(mu), near, _span(mu, float(t.ppf(tail, how.k - 2)) * math.sqrt(var + tau2))
+    return LOGIT.back(mu), near, _span(mu, further * math.sqrt(var + tau2))
 
 
 def _span(mu: float, half: float) -> Pair:

@@ -1,13 +1,22 @@
-"""Random effects over site estimates: transform, pool, transform back, leave one out."""
+"""Random effects over site estimates: transform, pool, back-transform, leave one out."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 
-from healthval.aggregate import tau
-from healthval.aggregate.meta import MIN_SITES_POOLED, Choice, MetaResult, Pair, meta_analysis
+from healthval.aggregate.meta import (
+    MIN_SITES_POOLED,
+    Array,
+    Choice,
+    MetaResult,
+    Pair,
+    between_site_variance,
+    meta_analysis,
+    normal_quantile,
+)
 from healthval.aggregate.result import (
     Excluded,
     FunnelPoint,
@@ -16,7 +25,7 @@ from healthval.aggregate.result import (
     Scale,
     SiteValue,
 )
-from healthval.aggregate.tau import Array
+from healthval.contracts.proportions import expit, logit
 from healthval.contracts.submission import SUPPRESSED, Cell, ReleasedEstimate
 
 Named: TypeAlias = tuple[str, ReleasedEstimate | None]
@@ -27,9 +36,9 @@ _BLOCK = 256  # left-out sites at a time
 _EXACT_UP_TO = 50  # sites; above, leave-one-out starts from the estimate with all sites
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Transform:
-    """Scale on which site estimates are close to normal, and the way back."""
+    """Scale on which site estimates are close to normal, with its inverse and slope."""
 
     scale: Scale
     forward: Callable[[float], float]
@@ -39,27 +48,28 @@ class Transform:
     high: float
 
 
-def _logit(p: float) -> float:
-    return float(np.log(p / (1 - p)))
+def _exp(x: float) -> float:
+    return float(np.exp(np.clip(x, -700, 700)))
 
 
-def _expit(x: float) -> float:
-    tail = float(np.exp(-min(abs(x), 700.0)))
-    return 1 / (1 + tail) if x >= 0 else tail / (1 + tail)
-
-
-IDENTITY = Transform("identity", float, float, lambda _: 1.0, -np.inf, np.inf)
-LOG = Transform("log", lambda x: float(np.log(x)), lambda x: float(np.exp(np.clip(x, -700, 700))), lambda x: 1 / x, 0.0, np.inf)  # fmt: skip
-LOGIT = Transform("logit", _logit, _expit, lambda p: 1 / (p * (1 - p)), 0.0, 1.0)
-# A proportion of 0 or 1 has counts behind it: one half is added to each (Haldane 1956).
+IDENTITY = Transform(
+    scale="identity", forward=float, back=float, slope=lambda _: 1.0, low=-np.inf, high=np.inf
+)
+LOG = Transform(
+    scale="log", forward=math.log, back=_exp, slope=lambda x: 1 / x, low=0.0, high=np.inf
+)
+LOGIT = Transform(
+    scale="logit", forward=logit, back=expit, slope=lambda p: 1 / (p * (1 - p)), low=0.0, high=1.0
+)
+# A proportion of 0 or 1 is a quotient of counts: one half is added to each (Haldane 1956).
 PROPORTION = replace(LOGIT)
 
 
 def effect_of(estimate: ReleasedEstimate | None, transform: Transform) -> tuple[float, float] | str:
-    """Effect and standard error on the scale of analysis, or the reason there is none.
+    """Effect and standard error on the scale of analysis, or the reason why they are missing.
 
-    The standard error goes through the delta method; where it was not released, the interval is
-    transformed and its width taken.
+    The standard error is transformed by the delta method; where it was not released, it is
+    computed from the width of the transformed interval.
     """
     found = _effect(estimate, transform)
     if isinstance(found, str) or (abs(found[0]) <= LARGEST and 1 / LARGEST <= found[1] <= LARGEST):
@@ -91,10 +101,8 @@ def _from_interval(
     lo, hi = estimate.lo, estimate.hi
     if lo is None or hi is None or not transform.low < lo < hi < transform.high:
         return "no standard error"
-    from scipy.stats import norm
-
-    z = float(norm.ppf((1 + estimate.level) / 2))
-    return effect, (transform.forward(hi) - transform.forward(lo)) / (2 * z)
+    width = transform.forward(hi) - transform.forward(lo)
+    return effect, width / (2 * normal_quantile(estimate.level))
 
 
 def pool_measure(
@@ -107,33 +115,36 @@ def pool_measure(
 ) -> PooledMeasure:
     """Pool one measure over sites by REML and truncated Hartung-Knapp.
 
-    Every site keeps its released value; sites without a usable one are named in `excluded`, and so
-    are those that `unfit` gives a reason for. `leave_out` adds the mean without each site in turn.
+    Every site keeps its released value; `excluded` names the sites without a usable one, and those
+    with a reason in `unfit`. `leave_out` adds the mean without each site in turn.
     """
     reasons = unfit or {}
     found = [(site, reasons.get(site) or effect_of(e, transform)) for site, e in named]
-    used = [(site, e) for site, e in found if not isinstance(e, str)]
-    excluded = tuple(Excluded(site, e) for site, e in found if isinstance(e, str))
-    funnel = tuple(FunnelPoint(site, e[0], e[1]) for site, e in used)
-    k = len(used)
-    reason: str | None = f"{k} of at least {MIN_SITES_POOLED} sites: not pooled"
-    meta: MetaResult | None = None
-    left_out: tuple[LeftOut, ...] = ()
-    if k >= MIN_SITES_POOLED:
-        effects, variances = [p.effect for p in funnel], [p.se**2 for p in funnel]
-        meta = meta_analysis(effects, variances)
-        reason = meta.reason
-        left_out = _leave_one_out(funnel, meta, transform) if leave_out else ()
+    funnel = tuple(FunnelPoint(x, *e) for x, e in found if not isinstance(e, str))
+    meta, reason = _pooled(funnel)
     weights = dict(zip((p.site for p in funnel), meta.weights, strict=True)) if meta else {}
     return PooledMeasure(
-        measure, transform.scale,
-        tuple(_site_value(site, e, weights.get(site)) for site, e in named if e is not None),
-        excluded, k,
-        transform.back(meta.mu) if meta else None,
-        _back(meta.ci, transform) if meta else None,
-        _back(meta.prediction, transform) if meta else None,
-        meta, left_out, funnel, reason,
-    )  # fmt: skip
+        measure=measure,
+        scale=transform.scale,
+        sites=tuple(_site_value(x, e, weights.get(x)) for x, e in named if e is not None),
+        excluded=tuple(Excluded(x, e) for x, e in found if isinstance(e, str)),
+        k=len(funnel),
+        value=transform.back(meta.mu) if meta else None,
+        ci=_back(meta.ci, transform) if meta else None,
+        prediction=_back(meta.prediction, transform) if meta else None,
+        meta=meta,
+        leave_one_out=_leave_one_out(funnel, meta, transform) if meta and leave_out else (),
+        funnel=funnel,
+        reason=reason,
+    )
+
+
+def _pooled(funnel: Sequence[FunnelPoint]) -> tuple[MetaResult | None, str | None]:
+    """The meta-analysis, None below three sites, with the reason for a missing part of it."""
+    if len(funnel) < MIN_SITES_POOLED:
+        return None, f"{len(funnel)} of at least {MIN_SITES_POOLED} sites: not pooled"
+    meta = meta_analysis([p.effect for p in funnel], [p.se**2 for p in funnel])
+    return meta, meta.reason
 
 
 def _back(pair: Pair | None, transform: Transform) -> Pair | None:
@@ -141,20 +152,28 @@ def _back(pair: Pair | None, transform: Transform) -> Pair | None:
 
 
 def count(cell: Cell | None) -> int | None:
-    """Give a released count, None where it was suppressed."""
+    """Return a released count, None where it was suppressed."""
     return None if cell is None or cell == SUPPRESSED else int(cell)
 
 
 def _site_value(site: str, e: ReleasedEstimate, weight: float | None) -> SiteValue:
     return SiteValue(
-        site, e.value, e.lo, e.hi, e.se, count(e.n), count(e.n_events), e.method, weight
+        site=site,
+        value=e.value,
+        lo=e.lo,
+        hi=e.hi,
+        se=e.se,
+        n=count(e.n),
+        n_events=count(e.n_events),
+        method=e.method,
+        weight=weight,
     )
 
 
 def _leave_one_out(
     funnel: Sequence[FunnelPoint], meta: MetaResult, transform: Transform
 ) -> tuple[LeftOut, ...]:
-    """Pool again without each site in turn; needs three sites to remain."""
+    """Pool again without each site in turn; at least three sites must remain."""
     if len(funnel) <= MIN_SITES_POOLED:
         return ()
     y = np.array([p.effect for p in funnel])
@@ -162,17 +181,21 @@ def _leave_one_out(
     without = leave_one_out(y, v, meta.tau2)
     return tuple(
         LeftOut(
-            point.site, transform.back(mu), transform.back(mu - half), transform.back(mu + half),
-            tau2, i2,
+            site=point.site,
+            value=transform.back(mu),
+            lo=transform.back(mu - half),
+            hi=transform.back(mu + half),
+            tau2=tau2,
+            i2=i2,
         )
         for point, (mu, half, tau2, i2) in zip(funnel, without, strict=True)
-    )  # fmt: skip
+    )
 
 
 def leave_one_out(y: Array, v: Array, start: float) -> list[tuple[float, float, float, float]]:
-    """Mean, half width, tau2 and I2 without each site: as `meta_analysis` of the others.
+    """Mean, half width, tau2 and I2 without each site, equal to `meta_analysis` of the others.
 
-    `start` is tau2 with all sites; with many sites REML starts from there, a block at a time.
+    `start` is tau2 with all sites; with many sites REML starts from it, a block at a time.
     """
     k, out = len(y), []
     quantile = _DEFAULT.quantile(k - 2)
@@ -182,22 +205,22 @@ def leave_one_out(y: Array, v: Array, start: float) -> list[tuple[float, float, 
         for i in np.flatnonzero(np.isnan(tau2)):
             others = np.arange(k) != rows[i]
             one = np.ones((k - 1, 1))
-            tau2[i] = tau.between_site_variance("REML", y[others], v[others], one)
-        out += _summaries(rows, y, v, tau2, quantile)
+            tau2[i] = between_site_variance("REML", y[others], v[others], one)
+        out += _summaries(rows, y, v, tau2=tau2, quantile=quantile)
     return out
 
 
 def _without(rows: np.ndarray, k: int) -> Array:
-    """Ones (len(rows), k) with a zero at each row's own site."""
+    """Ones (len(rows), k) with a zero at the site of each row."""
     keep = np.ones((len(rows), k))
     keep[np.arange(len(rows)), rows] = 0.0
     return keep
 
 
 def _summaries(
-    rows: np.ndarray, y: Array, v: Array, tau2: Array, quantile: float
+    rows: np.ndarray, y: Array, v: Array, *, tau2: Array, quantile: float
 ) -> list[tuple[float, float, float, float]]:
-    """Mean, half width of the truncated Hartung-Knapp interval, tau2 and I2, a row a left-out site."""
+    """Mean, half width (truncated Hartung-Knapp), tau2 and I2, one row for each left-out site."""
     k = len(y) - 1
     keep = _without(rows, len(y))
     w = keep / (v + tau2[:, None])
@@ -211,9 +234,9 @@ def _summaries(
 
 
 def _reml_without(rows: np.ndarray, y: Array, v: Array, start: float) -> Array:
-    """Fisher scoring of tau2 for several left-out sites at once; NaN where it does not settle."""
+    """Fisher scoring of tau2 for several left-out sites at once; NaN where it does not converge."""
     keep = _without(rows, len(y))
-    t2, settled = np.full(len(rows), start), np.zeros(len(rows), bool)
+    t2, converged = np.full(len(rows), start), np.zeros(len(rows), bool)
     for _ in range(50):
         w = keep / (v + t2[:, None])
         w2 = w * w
@@ -222,8 +245,8 @@ def _reml_without(rows: np.ndarray, y: Array, v: Array, start: float) -> Array:
         trace_pp = s2 - 2 * s3 / s1 + (s2 / s1) ** 2
         step = (np.sum(w2 * r * r, axis=1) - (s1 - s2 / s1)) / trace_pp
         new = np.maximum(0.0, t2 + step)
-        settled = np.abs(new - t2) <= 1e-11 * np.maximum(new, 1e-300)
+        converged = np.abs(new - t2) <= 1e-11 * np.maximum(new, 1e-300)
         t2 = new
-        if settled.all():
+        if converged.all():
             break
-    return np.where(settled, t2, np.nan)
+    return np.where(converged, t2, np.nan)

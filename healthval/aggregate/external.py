@@ -1,7 +1,7 @@
-"""What others measured: MedPerf results and NVFlare cross-site validation, read for pooling.
+"""External results, read for pooling: MedPerf results and NVFlare cross-site validation.
 
-Both are free JSON at their source. Here they are closed: names have a pattern, leaves are finite
-numbers, depth and size have limits; a list or a text is refused, for it may be about patients.
+Both are free JSON at their source. The readers are closed: names have a pattern, leaves are finite
+numbers, depth and size have limits; a list or a text is refused, because it may be about patients.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Any, Literal
 from healthval.aggregate.effects import LOGIT, pool_measure
 from healthval.aggregate.result import PooledMeasure
 from healthval.contracts.submission import ReleasedEstimate
-from healthval.errors import MetricError
+from healthval.errors import MetricError, counted
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.@%()+-]{0,63}", re.ASCII)
 _DEPTH, _METRICS, _ENTRIES = 3, 200, 100_000
@@ -21,7 +21,7 @@ _DEPTH, _METRICS, _ENTRIES = 3, 200, 100_000
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """One model's metrics at one site; nested names are joined by a slash."""
+    """Metrics of one model at one site; nested names are joined by a slash."""
 
     site: str
     model: str
@@ -32,12 +32,12 @@ def read_medperf(parsed: Any) -> tuple[Imported, ...]:
     """Read MedPerf results: one entry, a list of entries, or a page of the server's list.
 
     An entry has whole numbers `benchmark`, `model` and `dataset` and a mapping `results`; the site
-    is named ``dataset-<number>``. Only one benchmark at a time.
+    is named ``dataset-<number>``. All entries must be of one benchmark.
 
     Raises
     ------
     MetricError
-        If the shape is another, an entry is rejected, or one model comes twice at a dataset.
+        If the shape differs, an entry is rejected, or a model occurs twice at a dataset.
     """
     page = isinstance(parsed, Mapping) and isinstance(parsed.get("results"), Sequence)
     entries = parsed["results"] if page else parsed
@@ -52,12 +52,12 @@ def read_medperf(parsed: Any) -> tuple[Imported, ...]:
         ):
             raise MetricError(f"{where}: needs benchmark, model and dataset as whole numbers")
         if row.get("approval_status") == "REJECTED":
-            raise MetricError(f"{where}: its benchmark's owner rejected it; leave it out")
+            raise MetricError(f"{where}: rejected by its benchmark's owner; leave it out")
         benchmarks.add(row["benchmark"])
         metrics = _metrics(row.get("results"), where)
         found.append(Imported(f"dataset-{row['dataset']}", f"model-{row['model']}", metrics))
     if len(benchmarks) > 1:
-        raise MetricError(f"MedPerf: {len(benchmarks)} benchmarks; pool one at a time")
+        raise MetricError(f"MedPerf: {counted(len(benchmarks), 'benchmark')}; pool one at a time")
     return _each_once(found, "MedPerf")
 
 
@@ -67,7 +67,7 @@ def read_nvflare(parsed: Any) -> tuple[Imported, ...]:
     Raises
     ------
     MetricError
-        If the shape is another.
+        If the shape differs.
     """
     if not isinstance(parsed, Mapping) or not 0 < len(parsed) <= _ENTRIES:
         raise MetricError("NVFlare: need a mapping of data clients")
@@ -96,7 +96,7 @@ def _metrics(tree: Any, where: str) -> tuple[tuple[str, float], ...]:
         raise MetricError(f"{where}: no metrics; need a mapping of names to numbers")
     leaves = tuple(_leaves(tree, where, ()))
     if len({name for name, _ in leaves}) < len(leaves):
-        raise MetricError(f"{where}: a metric comes twice")
+        raise MetricError(f"{where}: a metric occurs twice")
     return leaves
 
 
@@ -112,7 +112,7 @@ def _leaves(
             yield from _leaves(value, where, (*path, name))
         elif isinstance(value, bool) or not isinstance(value, int | float) or not _finite(value):
             raise MetricError(
-                f"{where}: metric {i} is not a finite number; texts and lists stay out"
+                f"{where}: metric {i} is not a finite number; texts and lists are refused"
             )
         else:
             yield "/".join((*path, name)), float(value)
@@ -130,7 +130,7 @@ def _each_once(found: list[Imported], source: str) -> tuple[Imported, ...]:
     for i, entry in enumerate(found):
         if (entry.site, entry.model) in seen:
             raise MetricError(
-                f"{source}: a model comes twice at one site (entry {i}); keep the latest"
+                f"{source}: a model occurs twice at one site (entry {i}); keep the latest"
             )
         seen.add((entry.site, entry.model))
     return tuple(found)
@@ -146,14 +146,14 @@ def pool_imported(
 ) -> PooledMeasure:
     """Pool one metric of one model over sites by random effects on the logit scale.
 
-    The sources give no standard error, so it comes from the sites' sizes: Hanley & McNeil's for an
-    AUC, the binomial one for a proportion of all cases such as accuracy.
+    The sources contain no standard error, so it is computed from the sites' sizes: Hanley &
+    McNeil's for an AUC, the binomial one for a proportion of all cases such as accuracy.
 
     Parameters
     ----------
     metric : name as in `Imported.metrics`.
-    sizes : site -> (events, non-events); a site without is left out, and named.
-    model : may be left out when there is only one.
+    sizes : site -> (events, non-events); a site without sizes is excluded, and named.
+    model : optional where there is only one.
 
     References
     ----------
@@ -161,10 +161,10 @@ def pool_imported(
     """
     models = {entry.model for entry in imported}
     if model is None and len(models) != 1:
-        raise MetricError(f"{len(models)} models; name the one to pool")
+        raise MetricError(f"{counted(len(models), 'model')}; name the one to pool")
     chosen = [e for e in imported if model is None or e.model == model]
     if not any(name == metric for e in chosen for name, _ in e.metrics):
-        raise MetricError("no site has this metric of this model; check both names")
+        raise MetricError("this metric of this model is missing at every site; check both names")
     error = _hanley_mcneil if kind == "auc" else _binomial
     named = [(e.site, _estimate(e, metric, sizes.get(e.site), error)) for e in chosen]
     return pool_measure(metric, named, LOGIT, leave_out=True)
@@ -180,7 +180,7 @@ def _estimate(
         raise MetricError(f"{entry.site}: the metric is outside 0 to 1; a percentage?")
     if not all(_is_number_of(x) for x in size) or min(size) < 1:
         raise MetricError(f"{entry.site}: sizes need at least one event and one non-event")
-    se, method = error(value, *size)
+    se, method = error(value, size[0], size[1])
     return ReleasedEstimate(value=value, se=se, method=method, n=sum(size), n_events=size[0])
 
 

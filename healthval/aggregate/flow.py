@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from healthval.aggregate.counts import total
+from healthval.aggregate.counts import Sites, total
 from healthval.aggregate.effects import count
 from healthval.aggregate.result import FlowTotal, Total
-from healthval.aggregate.selection import Sites
 from healthval.contracts.submission import SUPPRESSED, Submission
 
 Known: TypeAlias = Mapping[str, int]

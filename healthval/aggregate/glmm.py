@@ -1,7 +1,7 @@
 """Binomial-normal mixed model by adaptive Gauss-Hermite quadrature, for one or two outcomes.
 
 Counts are binomial given a site's logits; these are normal over sites: eta = mu + L z, z ~ N(0, I).
-L is lower triangular, so a between-site SD of zero is an inner point and not an edge. With one node
+L is lower triangular, so a between-site SD of zero is an inner point, not an edge. With one node
 the integral is Laplace's, as in ``lme4::glmer``.
 
 References
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from healthval.aggregate.tau import Array
+from healthval.aggregate.meta import Array
 from healthval.errors import MetricError
 
-_FINE = 7  # nodes from which the quadrature's own gradient is that of the exact likelihood
+_FINE = 7  # number of nodes from which the quadrature's gradient is that of the exact likelihood
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Model:
         return density, self.yes[:, None] - self.n[:, None] * p, self.n[:, None] * p * (1 - p)
 
     def _find_modes(self, mu: Array, L: Array) -> tuple[Array, Array]:
-        """Newton steps to each site's mode, halved where they would go down; curvature there."""
+        """Newton steps to each site's mode, halved where the density would decrease; curvature there."""
         z = self._mode[:, None, :]
         density, residual, weight = self._terms(z, mu, L)
         for _ in range(100):
@@ -143,7 +143,7 @@ def differences(f: Callable[[Array], float], theta: Array, h: float = 1e-4) -> A
 
 
 def maximise(f: Callable[[Array], tuple[float, Array]], start: Array, d: int) -> Optimum:
-    """Climb by BFGS, finish by Newton, and invert the curvature.
+    """Maximise by BFGS, refine by Newton, and invert the curvature.
 
     Raises
     ------
@@ -167,7 +167,7 @@ def maximise(f: Callable[[Array], tuple[float, Array]], start: Array, d: int) ->
         theta, value = theta + step, trial
         curvature = _curvature(f, theta)
     if not np.all(np.isfinite(theta)) or not np.isfinite(value):
-        raise MetricError("bivariate model: the likelihood has no maximum for these counts")
+        raise MetricError("bivariate model: no maximum of the likelihood for these counts")
     return Optimum(theta, _covariance(curvature, d), value)
 
 
@@ -189,7 +189,7 @@ def _newton_step(curvature: Array, slope: Array) -> Array:
 
 
 def _covariance(curvature: Array, d: int) -> Array:
-    """Inverse curvature of the means; at an edge of the between-site part, with that part held."""
+    """Inverse curvature of the means; at an edge of the between-site part, that part is fixed."""
     values = np.linalg.eigvalsh(curvature)
     if values.min() > 1e-6 * values.max():
         return np.asarray(np.linalg.inv(curvature)[:d, :d])

@@ -1,4 +1,4 @@
-"""Random-effects meta-analysis of site estimates, as metafor's ``rma`` does it.
+"""Random-effects meta-analysis of site estimates, with metafor's ``rma`` as the reference.
 
 Conventions, where packages differ:
 
@@ -7,6 +7,11 @@ Conventions, where packages differ:
   the variance is never made smaller than that of ``z``), both with t(k - 1);
 - the prediction interval uses t(k - 2) (Higgins 2009) with the standard error of the chosen test;
   metafor itself takes t(k - 1) with ``knha`` and the normal with ``z``.
+
+The between-site variance is estimated by REML, Paule-Mandel or DerSimonian-Laird, for the mean
+(design of ones) and for a meta-regression (one covariate more). Symbols follow Viechtbauer 2005
+(J Educ Behav Stat 30:261): y effects, v sampling variances, X design, W = diag(1 / (v + tau2)),
+P = W - W X (X'WX)^-1 X'W.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,25 +20,32 @@ from numbers import Real
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
-from healthval.aggregate import tau
-from healthval.aggregate.tau import Array, TauMethod
-from healthval.errors import MetricError
+from healthval.errors import MetricError, counted
 
+Array: TypeAlias = NDArray[np.float64]
+TauMethod: TypeAlias = Literal["REML", "PM", "DL", "FE"]
 Test: TypeAlias = Literal["z", "hk", "hk-truncated"]
 Pair: TypeAlias = tuple[float, float]
 Result = TypeVar("Result", bound=Any)
 
-LARGEST = (
-    1e50  # beyond it no effect or variance can be meant, and squares leave the range of floats
-)
+LARGEST = 1e50  # of an effect or variance: beyond it, squares leave the range of floats
 MIN_SITES_POOLED = 3
 MIN_SITES_PREDICTION = 5
+_GRID = 65  # points at which the sign of the REML score is read; its roots are then refined
+
+
+def normal_quantile(level: float) -> float:
+    """Normal quantile of a two-sided level: 1.96 for 95 %."""
+    from scipy.stats import norm
+
+    return float(norm.ppf((1 + level) / 2))
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """How a pooled mean is estimated and its interval made; refuses what it does not know."""
+    """Estimation method of a pooled mean, test of its interval, and level; refuses unknown ones."""
 
     method: TauMethod
     test: Test
@@ -46,22 +58,23 @@ class Choice:
             raise MetricError(f"test: unknown; use one of {', '.join(get_args(Test))}")
         number = isinstance(self.level, Real) and not isinstance(self.level, bool)
         if not number or not 0 < self.level < 1:
-            raise MetricError("level: must lie between 0 and 1, such as 0.95")
+            raise MetricError("level: must be between 0 and 1, for example 0.95")
 
     def quantile(self, df: int) -> float:
         """Two-sided quantile: normal for ``z``, else t with `df`."""
-        from scipy.stats import norm, t
+        from scipy.stats import t
 
-        tail = (1 + self.level) / 2
-        return float(norm.ppf(tail) if self.test == "z" else t.ppf(tail, df))
+        if self.test == "z":
+            return normal_quantile(self.level)
+        return float(t.ppf((1 + self.level) / 2, df))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetaResult:
     """A pooled mean with its heterogeneity, on the scale of the estimates.
 
-    `ci` is None below 3 sites and `prediction` below 5 (and for ``FE``); `reason` then says why. A
-    `mu` without `ci` is no pooled result: `pool` leaves it out.
+    `ci` is None below 3 sites and `prediction` below 5 (and for ``FE``); `reason` is then the
+    reason. A `mu` without `ci` is not a pooled result, and `pool` omits it.
     `weights` are in percent, in the order of the input. `i2` and `i2_ci` are in percent.
     """
 
@@ -83,7 +96,7 @@ class MetaResult:
     reason: str | None = None
 
     def probability_between(self, low: float, high: float) -> float | None:
-        """Chance that a new site's true value lies in [low, high]; None below 5 sites.
+        """Chance that a new site's true value is in [low, high]; None below 5 sites.
 
         The predictive distribution is that of the prediction interval, t(k - 2).
         """
@@ -98,8 +111,141 @@ class MetaResult:
         return float(tail[1] - tail[0])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """Weighted least squares at one tau2.
+
+    `w` (k,) weights; `beta` (p,); `cov` (p, p) = (X'WX)^-1; `r` (k,) residuals.
+    """
+
+    tau2: float
+    w: Array
+    beta: Array
+    cov: Array
+    r: Array
+    X: Array
+
+    @property
+    def q(self) -> float:
+        """Generalised Q: the weighted sum of squared residuals."""
+        return float(np.sum(self.w * self.r**2))
+
+    @property
+    def loglik(self) -> float:
+        """Restricted log-likelihood, constants left out."""
+        _, logdet = np.linalg.slogdet(self.cov)
+        return float(0.5 * (np.sum(np.log(self.w)) + logdet - self.q))
+
+
+def fit_at(tau2: float, y: Array, v: Array, X: Array) -> Fit:
+    """Fit the mean or the line by weighted least squares with the given tau2."""
+    w = 1.0 / (v + tau2)
+    cov = np.asarray(np.linalg.inv((X * w[:, None]).T @ X), float)
+    beta = cov @ (X.T @ (w * y))
+    r = y - X @ beta
+    return Fit(tau2=tau2, w=w, beta=beta, cov=cov, r=r, X=X)
+
+
+def reml_scores(tau2: Array, y: Array, v: Array, X: Array) -> Array:
+    """Twice the derivative of the restricted log-likelihood at each tau2: y'PPy - tr P."""
+    w = 1.0 / (v + tau2[:, None])
+    cov = np.linalg.inv(np.einsum("tk,ki,kj->tij", w, X, X))
+    beta = np.einsum("tij,tj->ti", cov, (w * y) @ X)
+    wr = w * (y - beta @ X.T)
+    m2 = np.einsum("tk,ki,kj->tij", w**2, X, X)
+    trace = w.sum(axis=1) - np.einsum("tij,tji->t", cov, m2)
+    return np.asarray(np.sum(wr**2, axis=1) - trace)
+
+
+def _least_squares(y: Array, X: Array) -> float:
+    """Residual sum of squares without weights; bounds every root from above."""
+    beta, *_ = np.linalg.lstsq(X, y, rcond=None)
+    return float(np.sum((y - X @ beta) ** 2))
+
+
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    from scipy.optimize import brentq
+
+    return float(brentq(function, low, high, xtol=1e-300, rtol=4 * np.finfo(float).eps))
+
+
+def _reml(y: Array, v: Array, X: Array) -> float:
+    """Find the global maximum of the restricted likelihood over tau2 >= 0.
+
+    Above c + sqrt(c max v), with c = SS / (k - p), the score is negative: y'PPy <= max(w)^2 SS
+    and tr P >= (k - p) min(w). Below, every change of its sign from + to - is a local maximum.
+    """
+    c = _least_squares(y, X) / (len(y) - X.shape[1])
+    top = (c + np.sqrt(c * v.max())) * 1.0001
+    if top <= np.finfo(float).tiny:
+        return 0.0
+
+    def score(t: float) -> float:
+        return float(reml_scores(np.array([t]), y, v, X)[0])
+
+    grid = np.concatenate([[0.0], np.geomspace(top * 1e-12, top, _GRID)])
+    signs = reml_scores(grid, y, v, X)
+    falls = np.flatnonzero((signs[:-1] > 0) & (signs[1:] <= 0))
+    candidates = [0.0] if signs[0] <= 0 else []
+    candidates += [_root(score, grid[i], grid[i + 1]) for i in falls]
+    return max(candidates, key=lambda t: (fit_at(t, y, v, X).loglik, -t))
+
+
+def tau2_where_q_is(target: float, y: Array, v: Array, X: Array) -> float:
+    """Solve Q(tau2) = target; 0.0 where Q(0) is already below it. Q decreases with tau2."""
+
+    def excess(t: float) -> float:
+        return fit_at(t, y, v, X).q - target
+
+    if excess(0.0) <= 0:
+        return 0.0
+    top = _least_squares(y, X) / target  # Q(t) <= SS / (min v + t)
+    return _root(excess, 0.0, top) if excess(top) < 0 else top
+
+
+def _dersimonian_laird(y: Array, v: Array, X: Array) -> float:
+    """Solve the moment equation with fixed-effect weights (DerSimonian & Laird 1986)."""
+    fixed = fit_at(0.0, y, v, X)
+    m2 = (X * fixed.w[:, None] ** 2).T @ X
+    trace = np.sum(fixed.w) - np.trace(fixed.cov @ m2)
+    return max(0.0, float((fixed.q - (len(y) - X.shape[1])) / trace))
+
+
+def between_site_variance(method: TauMethod, y: Array, v: Array, X: Array) -> float:
+    """Estimate tau2; it is never negative, and exactly 0.0 at the boundary."""
+    if method == "FE" or len(y) <= X.shape[1]:
+        return 0.0
+    if method == "DL":
+        return _dersimonian_laird(y, v, X)
+    if method == "PM":
+        return tau2_where_q_is(len(y) - X.shape[1], y, v, X)
+    return _reml(y, v, X)
+
+
+def typical_variance(v: Array, X: Array) -> float:
+    """Sampling variance of a typical site, for I2 (Higgins & Thompson 2002, eq. 9)."""
+    w = 1.0 / v
+    m2 = (X * w[:, None] ** 2).T @ X
+    cov = np.linalg.inv((X * w[:, None]).T @ X)
+    return float((len(v) - X.shape[1]) / (np.sum(w) - np.trace(cov @ m2)))
+
+
+def q_profile(y: Array, v: Array, X: Array, level: float) -> tuple[float, float]:
+    """Interval for tau2 by inverting the generalised Q statistic.
+
+    References
+    ----------
+    Viechtbauer 2007, Stat Med 26:37.
+    """
+    from scipy.stats import chi2
+
+    df = len(y) - X.shape[1]
+    upper, lower = chi2.ppf([(1 + level) / 2, (1 - level) / 2], df)
+    return tau2_where_q_is(float(upper), y, v, X), tau2_where_q_is(float(lower), y, v, X)
+
+
 def checked(estimates: Sequence[float], variances: Sequence[float]) -> tuple[Array, Array]:
-    """Return effects and variances as arrays; refuse what cannot be pooled.
+    """Return effects and variances as arrays; refuse numbers that cannot be pooled.
 
     Raises
     ------
@@ -109,26 +255,29 @@ def checked(estimates: Sequence[float], variances: Sequence[float]) -> tuple[Arr
     """
     y, v = as_floats(estimates, "estimates"), as_floats(variances, "variances")
     if y.shape != v.shape:
-        raise MetricError(f"{y.size} estimates but {v.size} variances; give one variance a site")
+        raise MetricError(
+            f"{counted(y.size, 'estimate')} but {counted(v.size, 'variance')}; "
+            "give one variance a site"
+        )
     if not y.size:
         raise MetricError("no site to pool; give at least one estimate with its variance")
-    refuse_rows(~np.isfinite(y), "estimates are missing or infinite", "leave these sites out")
-    refuse_rows(~np.isfinite(v), "variances are missing or infinite", "leave these sites out")
-    refuse_rows(v <= 0, "variances are not above zero", "give the squared standard error")
-    refuse_rows(np.abs(y) > LARGEST, "estimates are beyond 1e50", "check their scale")
+    refuse_rows(~np.isfinite(y), "estimates missing or infinite", "leave these sites out")
+    refuse_rows(~np.isfinite(v), "variances missing or infinite", "leave these sites out")
+    refuse_rows(v <= 0, "variances not above zero", "give the squared standard error")
+    refuse_rows(np.abs(y) > LARGEST, "estimates beyond 1e50", "check their scale")
     beyond = (v > LARGEST) | (v < 1 / LARGEST)
-    refuse_rows(beyond, "variances are beyond 1e50 or below 1e-50", "check their scale")
+    refuse_rows(beyond, "variances beyond 1e50 or below 1e-50", "check their scale")
     return y, v
 
 
 def as_floats(values: Sequence[float], name: str) -> Array:
-    """One-dimensional float64 array, or a refusal that quotes nothing."""
+    """One-dimensional float64 array; other input is refused without being quoted."""
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
         raise MetricError(f"{name}: not all are numbers; give one number a site") from None
     if array.ndim != 1:
-        raise MetricError(f"{name}: {array.ndim} dimensions; give one number a site")
+        raise MetricError(f"{name}: {counted(array.ndim, 'dimension')}; give one number a site")
     return array
 
 
@@ -151,15 +300,15 @@ def meta_analysis(
 
     Parameters
     ----------
-    estimates, variances : shape (k,), one per site, on a scale where the normal holds
+    estimates, variances : shape (k,), one per site, on a scale where they are close to normal
         (logit AUC, log O:E, slope, CITL, net benefit); variances are squared standard errors.
     method : how tau2 is estimated; ``FE`` sets it to zero.
-    test : how the interval of the mean is made.
+    test : kind of interval of the mean.
 
     Raises
     ------
     MetricError
-        If a number is missing or infinite, or a variance is not above zero, or the numbers lie too
+        If a number is missing or infinite, or a variance is not above zero, or the numbers are too
         far apart to be pooled.
 
     References
@@ -179,9 +328,9 @@ def meta_analysis(
 
 
 def finite(compute: Callable[[], Result]) -> Result:
-    """Refuse what numbers too far apart for floats would give: NaN, infinity or a failed solve."""
+    """Return a finite result; refuse numbers so far apart that floats give NaN or infinity."""
     too_far = MetricError(
-        "estimates or variances lie too far apart to be pooled; check their scale"
+        "estimates or variances are too far apart to be pooled; check their scale"
     )
     try:
         with np.errstate(all="ignore"):
@@ -195,28 +344,42 @@ def finite(compute: Callable[[], Result]) -> Result:
 
 
 def _pooled(y: Array, v: Array, choice: Choice) -> MetaResult:
-    # Sorted and taken from the middle: the answer does not depend on the order of the sites, and
-    # equal effects leave residuals of exactly zero.
+    # Sorted, with the middle effect subtracted: the result does not depend on the order of the
+    # sites, and equal effects leave residuals of exactly zero.
     order = np.lexsort((v, y))
     middle = float(y[order[len(y) // 2]])
     ys, vs, X = y[order] - middle, v[order], np.ones((len(y), 1))
-    tau2 = tau.between_site_variance(choice.method, ys, vs, X)
-    fit = tau.fit_at(tau2, ys, vs, X)
+    tau2 = between_site_variance(choice.method, ys, vs, X)
+    fit = fit_at(tau2, ys, vs, X)
     mu, se = middle + float(fit.beta[0]), _standard_error(fit, choice)
     ci, prediction = _intervals(mu, se, fit, choice)
+    spread = _heterogeneity(fit, ys, vs, choice)
     w = 1.0 / (v + tau2)
     return MetaResult(
-        mu, se, ci, prediction, tau2,
-        *_heterogeneity(fit, ys, vs, choice), len(y),
-        tuple(float(x) for x in 100 * w / w.sum()), choice.method, choice.test, choice.level, _reason(len(y), choice.method),
-    )  # fmt: skip
+        mu=mu,
+        se=se,
+        ci=ci,
+        prediction=prediction,
+        tau2=tau2,
+        tau2_ci=spread.tau2_ci,
+        i2=spread.i2,
+        i2_ci=spread.i2_ci,
+        q=spread.q,
+        q_p=spread.q_p,
+        k=len(y),
+        weights=tuple(float(x) for x in 100 * w / w.sum()),
+        method=choice.method,
+        test=choice.test,
+        level=choice.level,
+        reason=_reason(len(y), choice.method),
+    )
 
 
-def _standard_error(fit: tau.Fit, choice: Choice) -> float:
+def _standard_error(fit: Fit, choice: Choice) -> float:
     return float(np.sqrt(fit.cov[0, 0] * inflation(fit, choice)))
 
 
-def inflation(fit: tau.Fit, choice: Choice) -> float:
+def inflation(fit: Fit, choice: Choice) -> float:
     """Knapp and Hartung's factor for the variance; 1 for ``z`` and for a single site."""
     df = len(fit.w) - len(fit.beta)
     if choice.test == "z" or df < 1:
@@ -224,9 +387,7 @@ def inflation(fit: tau.Fit, choice: Choice) -> float:
     return max(1.0, fit.q / df) if choice.test == "hk-truncated" else fit.q / df
 
 
-def _intervals(
-    mu: float, se: float, fit: tau.Fit, choice: Choice
-) -> tuple[Pair | None, Pair | None]:
+def _intervals(mu: float, se: float, fit: Fit, choice: Choice) -> tuple[Pair | None, Pair | None]:
     from scipy.stats import t
 
     k = len(fit.w)
@@ -240,22 +401,30 @@ def _intervals(
     return ci, (mu - half, mu + half)
 
 
-def _heterogeneity(
-    fit: tau.Fit, y: Array, v: Array, choice: Choice
-) -> tuple[Pair | None, float, Pair | None, float, float]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Heterogeneity:
+    tau2_ci: Pair | None
+    i2: float
+    i2_ci: Pair | None
+    q: float
+    q_p: float
+
+
+def _heterogeneity(fit: Fit, y: Array, v: Array, choice: Choice) -> _Heterogeneity:
     from scipy.stats import chi2
 
     k, X = len(y), fit.X
     if k == 1:
-        return None, 0.0, None, 0.0, 1.0
-    q = tau.fit_at(0.0, y, v, X).q
+        return _Heterogeneity(tau2_ci=None, i2=0.0, i2_ci=None, q=0.0, q_p=1.0)
+    q = fit_at(0.0, y, v, X).q
     q_p = float(chi2.sf(q, k - 1))
     if choice.method == "FE":  # no tau2: I2 as Higgins & Thompson 2002, eq. 10
-        return None, 100 * max(0.0, (q - (k - 1)) / q) if q else 0.0, None, q, q_p
-    typical = tau.typical_variance(v, X)
-    tau2_ci = tau.q_profile(y, v, X, choice.level)
+        i2 = 100 * max(0.0, (q - (k - 1)) / q) if q else 0.0
+        return _Heterogeneity(tau2_ci=None, i2=i2, i2_ci=None, q=q, q_p=q_p)
+    typical = typical_variance(v, X)
+    tau2_ci = q_profile(y, v, X, choice.level)
     i2, low, high = (100 * t2 / (t2 + typical) for t2 in (fit.tau2, *tau2_ci))
-    return tau2_ci, i2, (low, high), q, q_p
+    return _Heterogeneity(tau2_ci=tau2_ci, i2=i2, i2_ci=(low, high), q=q, q_p=q_p)
 
 
 def _reason(k: int, method: str) -> str | None:

@@ -1,6 +1,16 @@
-"""Pool the released results of several sites into one study."""
+"""Select the submissions of one study and pool their released results over sites."""
 
-from healthval.aggregate.counts import total
+from collections import defaultdict
+from collections.abc import Sequence
+
+from healthval.aggregate.counts import (
+    Sites,
+    exact_calibration,
+    study_totals,
+    table_one_totals,
+    total,
+    within_site,
+)
 from healthval.aggregate.effects import (
     IDENTITY,
     LOG,
@@ -15,83 +25,155 @@ from healthval.aggregate.flow import flow_totals
 from healthval.aggregate.result import (
     Estimands,
     NewSite,
+    PooledDisplay,
     PooledMeasure,
     SiteSummary,
     StudyResult,
     SubgroupPool,
 )
-from healthval.aggregate.selection import Sites, check_one_study, notes
-from healthval.aggregate.sums import (
-    display,
-    exact_calibration,
-    study_totals,
-    table_one_totals,
-    within_site,
-)
+from healthval.aggregate.roc import display
 from healthval.aggregate.thresholds import Bivariate, decision_curve, pool_thresholds
 from healthval.contracts.base import digest
 from healthval.contracts.submission import ReleasedSubgroup, Submission
+from healthval.errors import MetricError, counted
 
-MIN_EVENTS = 11  # and non-events, that a site needs to enter a pooled subgroup
+MIN_EVENTS = 11  # and non-events, that a site needs for a pooled subgroup
+_KEYS = {
+    "model": "models",
+    "version": "model versions",
+    "plan_hash": "plans",
+    "model_digest": "served artefacts of the same model version",
+}
+_HEADLINES = {"auroc": LOGIT, "oe": LOG, "citl": IDENTITY, "slope": IDENTITY}
+
+
+def active_submissions(arrivals: Sites) -> tuple[tuple[str, Submission], ...]:
+    """Keep one submission a site, model version and plan: the last to arrive supersedes.
+
+    Parameters
+    ----------
+    arrivals : pairs of site and submission, in the order of their arrival at the hub.
+
+    Returns
+    -------
+    pairs in the order of each site's first arrival, for each model version and plan.
+    """
+    active: dict[tuple[str, ...], tuple[str, Submission]] = {}
+    for site, s in arrivals:
+        active[(site, s.model, s.version, s.plan_hash)] = (site, s)
+    return tuple(active.values())
+
+
+def _check_one_study(sites: Sites) -> None:
+    """Refuse an empty list, a repeated site, and different models or plans."""
+    if not sites:
+        raise MetricError("no site to pool; give at least one submission")
+    labels = [site for site, _ in sites]
+    twice = [i for i, label in enumerate(labels) if label in labels[:i]]
+    if twice:
+        raise MetricError(
+            f"{len(twice)} of {counted(len(labels), 'submission')} from a site that has another "
+            f"one (first at row {twice[0]}); keep the active ones with active_submissions"
+        )
+    for field, plural in _KEYS.items():
+        values = [getattr(s, field) for _, s in sites]
+        other = [i for i, value in enumerate(values) if value != values[0]]
+        if other:
+            raise MetricError(
+                f"{field}: {len(set(values))} different {plural} (first other at row {other[0]}); "
+                "pool one model version under one plan at a time"
+            )
 
 
 def pool(sites: Sites, *, bivariate: Bivariate = "binomial") -> StudyResult:
-    """Pool what several sites released for one model version under one plan.
+    """Pool the released results of several sites for one model version under one plan.
 
     Parameters
     ----------
     sites : pairs of a label and its active submission, one a site; see `active_submissions`.
-    bivariate : model for sensitivity with specificity; ``none`` leaves it out (1,000 sites
-        take seconds for each threshold).
+    bivariate : model for sensitivity with specificity; ``none`` omits it (1,000 sites take
+        seconds for each threshold).
 
     Raises
     ------
     MetricError
-        If no site is given, a site comes twice, or the submissions differ in model, version,
+        If `sites` is empty, a site occurs twice, or the submissions differ in model, version,
         served artefact or plan.
     """
-    check_one_study(sites)
+    _check_one_study(sites)
     first = sites[0][1]
     hashes = [digest(s) for _, s in sites]
-    auroc = _headline("auroc", [(site, s.auroc) for site, s in sites], LOGIT)
-    oe, citl, slope = (
-        _headline(name, _calibration(sites, name), transform)
-        for name, transform in (("oe", LOG), ("citl", IDENTITY), ("slope", IDENTITY))
-    )
+    headline = {name: _headline(name, sites) for name in _HEADLINES}
     shown = display(sites)
     n, n_events, n_indeterminate, n_missing = study_totals(sites)
     return StudyResult(
-        first.model, first.version, first.model_digest, first.plan_hash, len(sites),
-        tuple(_summary(*pair, sha) for pair, sha in zip(sites, hashes, strict=True)),
-        n, n_events, n_indeterminate, n_missing,
-        flow_totals(sites), table_one_totals(sites),
-        auroc, oe, citl, slope,
-        Estimands(shown.auc, shown.bound, *within_site(sites), auroc.value),
-        exact_calibration(sites), shown,
-        pool_thresholds(sites, bivariate), decision_curve(sites), _subgroups(sites),
-        _new_site(auroc, oe, slope, citl), notes(sites, hashes),
-    )  # fmt: skip
+        model=first.model,
+        version=first.version,
+        model_digest=first.model_digest,
+        plan_hash=first.plan_hash,
+        k=len(sites),
+        sites=tuple(_summary(x, s, sha) for (x, s), sha in zip(sites, hashes, strict=True)),
+        n=n,
+        n_events=n_events,
+        n_indeterminate=n_indeterminate,
+        n_missing_reference=n_missing,
+        flow=flow_totals(sites),
+        table_one=table_one_totals(sites),
+        auroc=headline["auroc"],
+        oe=headline["oe"],
+        citl=headline["citl"],
+        slope=headline["slope"],
+        estimands=_estimands(sites, shown, headline["auroc"]),
+        calibration=exact_calibration(sites),
+        display=shown,
+        thresholds=pool_thresholds(sites, bivariate),
+        decision_curve=decision_curve(sites),
+        subgroups=_subgroups(sites),
+        new_site=_new_site(headline),
+        notes=_notes(sites, hashes),
+    )
 
 
-def _headline(measure: str, named: list[Named], transform: Transform) -> PooledMeasure:
-    return pool_measure(measure, named, transform, leave_out=True)
-
-
-def _calibration(sites: Sites, name: str) -> list[Named]:
-    return [(site, getattr(s.calibration, name, None)) for site, s in sites]
+def _headline(name: str, sites: Sites) -> PooledMeasure:
+    named: list[Named] = [
+        (site, s.auroc if name == "auroc" else getattr(s.calibration, name, None))
+        for site, s in sites
+    ]
+    return pool_measure(name, named, _HEADLINES[name], leave_out=True)
 
 
 def _summary(site: str, s: Submission, sha256: str) -> SiteSummary:
     return SiteSummary(
-        site, count(s.n), count(s.n_events), count(s.n_indeterminate),
-        count(s.n_missing_reference), s.plan_amended, s.dates, s.pixel_sign_off, s.canary,
-        s.healthval_version, s.certificate.policy, s.certificate.policy_version,
-        s.certificate.minimum_cell, sha256,
-    )  # fmt: skip
+        site=site,
+        n=count(s.n),
+        n_events=count(s.n_events),
+        n_indeterminate=count(s.n_indeterminate),
+        n_missing_reference=count(s.n_missing_reference),
+        plan_amended=s.plan_amended,
+        dates=s.dates,
+        pixel_sign_off=s.pixel_sign_off,
+        canary=s.canary,
+        healthval_version=s.healthval_version,
+        policy=s.certificate.policy,
+        policy_version=s.certificate.policy_version,
+        minimum_cell=s.certificate.minimum_cell,
+        submission_sha256=sha256,
+    )
+
+
+def _estimands(sites: Sites, shown: PooledDisplay, auroc: PooledMeasure) -> Estimands:
+    within, k = within_site(sites)
+    return Estimands(
+        mixture=shown.auc,
+        mixture_bound=shown.bound,
+        within_site=within,
+        within_site_k=k,
+        between_sites=auroc.value,
+    )
 
 
 def _subgroups(sites: Sites) -> tuple[SubgroupPool, ...]:
-    """Pool every level that any site released, in the order in which they come."""
+    """Pool every level that any site released, in the order of first release."""
     by_site = [(site, {(g.variable, g.level): g for g in s.subgroups}) for site, s in sites]
     levels = dict.fromkeys(key for _, groups in by_site for key in groups)
     return tuple(
@@ -110,10 +192,15 @@ def _subgroup(
 
     present = [g for _, g in groups if g is not None]
     return SubgroupPool(
-        *key, total(g.n for g in present), total(g.n_events for g in present),
-        pooled("auroc", LOGIT), pooled("oe", LOG),
-        pooled("sensitivity", PROPORTION), pooled("specificity", PROPORTION),
-    )  # fmt: skip
+        variable=key[0],
+        level=key[1],
+        n=total(g.n for g in present),
+        n_events=total(g.n_events for g in present),
+        auroc=pooled("auroc", LOGIT),
+        oe=pooled("oe", LOG),
+        sensitivity=pooled("sensitivity", PROPORTION),
+        specificity=pooled("specificity", PROPORTION),
+    )
 
 
 def _too_small(group: ReleasedSubgroup) -> str | None:
@@ -124,11 +211,47 @@ def _too_small(group: ReleasedSubgroup) -> str | None:
     return f"fewer than {MIN_EVENTS} events or non-events" if few else None
 
 
-def _new_site(
-    auroc: PooledMeasure, oe: PooledMeasure, slope: PooledMeasure, citl: PooledMeasure
-) -> NewSite:
-    p_slope = slope.meta.probability_between(0.8, 1.2) if slope.meta else None
+def _new_site(headline: dict[str, PooledMeasure]) -> NewSite:
+    auroc, slope = headline["auroc"], headline["slope"]
     return NewSite(
-        auroc.prediction, oe.prediction, slope.prediction, citl.prediction, p_slope,
-        auroc.k, auroc.k <= 10, auroc.reason,
-    )  # fmt: skip
+        auroc=auroc.prediction,
+        oe=headline["oe"].prediction,
+        slope=slope.prediction,
+        citl=headline["citl"].prediction,
+        p_slope=slope.meta.probability_between(0.8, 1.2) if slope.meta else None,
+        k=auroc.k,
+        approximate=auroc.k <= 10,
+        reason=auroc.reason,
+    )
+
+
+def _notes(sites: Sites, hashes: Sequence[str]) -> tuple[str, ...]:
+    """Facts about the submissions as a whole that a reader of the study must know."""
+    found = [
+        _named("amended the plan", [site for site, s in sites if s.plan_amended]),
+        _named("saw the model change while it ran", [x for x, s in sites if s.canary == "changed"]),
+        _named("kept dates", [site for site, s in sites if s.dates == "kept"]),
+    ]
+    if len({s.certificate.minimum_cell for _, s in sites}) > 1:
+        found.append("Sites suppressed small counts by different minimum cells.")
+    if len({s.healthval_version for _, s in sites}) > 1:
+        found.append("Sites used different versions of healthval.")
+    if any(t.origin == "data-derived" for _, s in sites for t in s.thresholds):
+        found.append("Thresholds chosen on the data of a site are not pooled.")
+    return tuple(note for note in found + _identical(sites, hashes) if note)
+
+
+def _named(what: str, sites: list[str]) -> str:
+    return f"{len(sites)} of the sites {what}: {', '.join(sites)}." if sites else ""
+
+
+def _identical(sites: Sites, hashes: Sequence[str]) -> list[str]:
+    same: dict[str, list[str]] = defaultdict(list)
+    for (site, _), sha256 in zip(sites, hashes, strict=True):
+        same[sha256].append(site)
+    return [
+        f"{len(labels)} sites released identical results, perhaps the same patients: "
+        f"{', '.join(labels)}."
+        for labels in same.values()
+        if len(labels) > 1
+    ]

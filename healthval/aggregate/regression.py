@@ -1,34 +1,38 @@
-"""Meta-regression: does one characteristic of the sites explain how the model does there."""
+"""Meta-regression of site estimates on one characteristic of the sites."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from healthval.aggregate import tau
 from healthval.aggregate.meta import (
+    Array,
     Choice,
     Pair,
     Test,
     as_floats,
+    between_site_variance,
     checked,
     finite,
+    fit_at,
     inflation,
     refuse_rows,
+    typical_variance,
 )
 from healthval.aggregate.result import PooledMeasure
-from healthval.errors import MetricError
+from healthval.errors import MetricError, counted
 
 MIN_SITES = 4
 ENOUGH_SITES = 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetaRegression:
     """Line through site estimates against one site covariate, on the scale of the estimates.
 
-    `tau2` and `i2` (percent) are what the covariate leaves unexplained, `r2` (percent) the share
-    of tau2 it explains (None where there was none to explain). `q`, `q_p` test what is left.
+    `tau2` and `i2` (percent) are the unexplained heterogeneity, `r2` (percent) is the share of tau2
+    that the covariate explains (None where tau2 without it is zero). `q`, `q_p` test the
+    unexplained part.
     """
 
     intercept: float
@@ -59,9 +63,9 @@ def meta_regression(
 ) -> MetaRegression:
     """Regress site estimates on one site covariate, mixed effects by REML.
 
-    As metafor's ``rma(y, v, mods = ~ x, test = ...)``; ``hk`` is its ``knha``, ``hk-truncated``
-    its ``adhoc``, both with t(k - 2). A covariate of sites is not one of patients: a slope over
-    sites says nothing about patients within them.
+    The reference is metafor's ``rma(y, v, mods = ~ x, test = ...)``; ``hk`` is its ``knha``,
+    ``hk-truncated`` its ``adhoc``, both with t(k - 2). A covariate of sites is not one of patients:
+    a slope over sites is no evidence about patients within them.
 
     Raises
     ------
@@ -77,44 +81,55 @@ def meta_regression(
     y, v = checked(estimates, variances)
     x = as_floats(covariate, "covariate")
     if x.shape != y.shape:
-        raise MetricError(f"{y.size} estimates but {x.size} covariates; give one a site")
-    refuse_rows(~np.isfinite(x), "covariates are missing or infinite", "leave these sites out")
+        raise MetricError(
+            f"{counted(y.size, 'estimate')} but {counted(x.size, 'covariate')}; give one a site"
+        )
+    refuse_rows(~np.isfinite(x), "covariates missing or infinite", "leave these sites out")
     if len(y) < MIN_SITES:
         raise MetricError(f"{len(y)} of at least {MIN_SITES} sites for a meta-regression")
     centre, spread = float(x.mean()), float(x.std())
     if spread <= 1e-12 * max(abs(centre), 1e-300):
-        raise MetricError("covariate: the same at every site; it can explain no difference")
+        raise MetricError("covariate: the same at every site, so it cannot explain differences")
     X = np.column_stack([np.ones_like(x), (x - centre) / spread])
-    back = np.array([[1.0, -centre / spread], [0.0, 1 / spread]])  # to the covariate's own unit
-    return finite(lambda: _report(y, v, X, back, choice))
+    back = np.array([[1.0, -centre / spread], [0.0, 1 / spread]])  # to the covariate's unit
+    return finite(lambda: _regression(y, v, X, back=back, choice=choice))
 
 
-def _report(
-    y: tau.Array, v: tau.Array, X: tau.Array, back: tau.Array, choice: Choice
-) -> MetaRegression:
+def _regression(y: Array, v: Array, X: Array, *, back: Array, choice: Choice) -> MetaRegression:
     from scipy.stats import chi2, norm, t
 
     k, df = len(y), len(y) - 2
-    tau2 = tau.between_site_variance("REML", y, v, X)
-    fit = tau.fit_at(tau2, y, v, X)
-    beta = back @ fit.beta
+    tau2 = between_site_variance("REML", y, v, X)
+    fit = fit_at(tau2, y, v, X)
+    intercept, slope = (back @ fit.beta).tolist()
     se = np.sqrt(np.diag(back @ fit.cov @ back.T) * inflation(fit, choice))
-    half = choice.quantile(df) * se
-    z = abs(float(beta[1] / se[1])) if se[1] else np.inf
-    typical = tau.typical_variance(v, X)
-    q = tau.fit_at(0.0, y, v, X).q
+    half = (choice.quantile(df) * se).tolist()
+    z = abs(slope / float(se[1])) if se[1] else np.inf
+    q = fit_at(0.0, y, v, X).q
     return MetaRegression(
-        float(beta[0]), float(se[0]), (float(beta[0] - half[0]), float(beta[0] + half[0])),
-        float(beta[1]), float(se[1]), (float(beta[1] - half[1]), float(beta[1] + half[1])),
-        2 * float(norm.sf(z) if choice.test == "z" else t.sf(z, df)),
-        tau2, 100 * tau2 / (tau2 + typical), _explained(tau2, y, v), q, float(chi2.sf(q, df)),
-        k, choice.test, choice.level,
-        None if k >= ENOUGH_SITES else f"{k} sites: fewer than {ENOUGH_SITES} say little",
-    )  # fmt: skip
+        intercept=intercept,
+        intercept_se=float(se[0]),
+        intercept_ci=(intercept - half[0], intercept + half[0]),
+        slope=slope,
+        slope_se=float(se[1]),
+        slope_ci=(slope - half[1], slope + half[1]),
+        p=2 * float(norm.sf(z) if choice.test == "z" else t.sf(z, df)),
+        tau2=tau2,
+        i2=100 * tau2 / (tau2 + typical_variance(v, X)),
+        r2=_explained(tau2, y, v),
+        q=q,
+        q_p=float(chi2.sf(q, df)),
+        k=k,
+        test=choice.test,
+        level=choice.level,
+        reason=None
+        if k >= ENOUGH_SITES
+        else f"{k} sites: fewer than {ENOUGH_SITES}, weak evidence",
+    )
 
 
-def _explained(tau2: float, y: tau.Array, v: tau.Array) -> float | None:
-    alone = tau.between_site_variance("REML", y, v, np.ones((len(y), 1)))
+def _explained(tau2: float, y: Array, v: Array) -> float | None:
+    alone = between_site_variance("REML", y, v, np.ones((len(y), 1)))
     return 100 * max(0.0, (alone - tau2) / alone) if alone > 0 else None
 
 
@@ -126,11 +141,13 @@ def regress_on(
     Raises
     ------
     MetricError
-        As `meta_regression`, and if a pooled site has no covariate.
+        In the cases of `meta_regression`, and if a pooled site has no covariate.
     """
     absent = [p.site for p in measure.funnel if p.site not in covariate]
     if absent:
-        raise MetricError(f"covariate: missing for {len(absent)} sites (first: {absent[0]})")
+        raise MetricError(
+            f"covariate: missing for {counted(len(absent), 'site')} (first: {absent[0]})"
+        )
     return meta_regression(
         [p.effect for p in measure.funnel],
         [p.se**2 for p in measure.funnel],

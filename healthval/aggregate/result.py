@@ -1,15 +1,14 @@
-"""What pooling over sites yields: a tree of frozen values, everything a report shows.
+"""Records of a pooled study: a tree of frozen values with all numbers that a report shows.
 
-Undefined is None, with a `reason` beside it. A suppressed cell stays suppressed: it widens a
-`Total`'s bounds or leaves its site out of an exact sum, and both say so.
+Undefined is None, with a `reason` beside it. A suppressed cell stays suppressed: it widens the
+bounds of a `Total` or excludes its site from an exact sum, and both are recorded.
 """
 
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal, TypeAlias
 
-from healthval.aggregate.meta import MetaResult
+from healthval.aggregate.meta import MetaResult, Pair
 
-Pair: TypeAlias = tuple[float, float]
 Scale: TypeAlias = Literal["identity", "log", "logit"]
 
 
@@ -17,7 +16,7 @@ Scale: TypeAlias = Literal["identity", "log", "logit"]
 class Total:
     """A sum of counts over sites; `upper` is None where a suppressed cell has no known bound.
 
-    `n_sites` gave a count, `n_suppressed` withheld it; the bounds hold for all of them together.
+    `n_sites` sites released a count, `n_suppressed` withheld it; the bounds are for all together.
     """
 
     lower: int
@@ -33,15 +32,15 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class Excluded:
-    """A site that a pooled number does not contain, and why."""
+    """A site that is not part of a pooled number, and the reason."""
 
     site: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SiteValue:
-    """One site's estimate as it was released; `weight` (percent) is None where not pooled."""
+    """One site's estimate as released; `weight` (percent) is None where not pooled."""
 
     site: str
     value: float | None
@@ -54,7 +53,7 @@ class SiteValue:
     weight: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
     """The pooled mean without one site, on the scale of the report."""
 
@@ -75,7 +74,7 @@ class FunnelPoint:
     se: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PooledMeasure:
     """One measure pooled by random effects over site estimates.
 
@@ -97,7 +96,7 @@ class PooledMeasure:
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
     """A proportion, or a weighted difference of two, over the cases of `k` sites together.
 
@@ -112,13 +111,14 @@ class Rate:
     k: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PooledCounts:
     """Confusion counts summed over the `k` sites that released all four; `excluded` are the rest.
 
     `totals` are bounds of (tp, fp, fn, tn) over all sites, suppressed cells included. Sensitivity
-    takes every site that released tp and fn, specificity every site with fp and tn; their `k` says
-    how many. Whether the rates of all sites are higher or lower is unknown.
+    is over every site that released tp and fn, specificity over every site with fp and tn; their
+    `k` is the number of these sites. The rate of all sites may be higher or lower than
+    the rate without the sites that withheld a cell.
     """
 
     tp: int
@@ -136,9 +136,9 @@ class PooledCounts:
     prevalence: Rate
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BivariateResult:
-    """Sensitivity and specificity pooled together over sites.
+    """Sensitivity and specificity pooled jointly over sites.
 
     `mu` and `cov` are on the logit scale, sensitivity first; `tau` are between-site SDs and `rho`
     their correlation (None in the univariate fallback). `prediction_*` are for a new site.
@@ -162,9 +162,9 @@ class BivariateResult:
     fallback: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ThresholdPool:
-    """Everything at one pre-specified threshold.
+    """Pooled counts, net benefit and rates at one pre-specified threshold.
 
     `net_benefit` is exact from summed counts (all patients as one), `net_benefit_sites` the
     random-effects mean. `bivariate` and `bivariate_normal` are None with `bivariate_reason`.
@@ -189,7 +189,7 @@ class DecisionTotal:
     treat_all: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RocBound:
     """The pooled ROC at one threshold; bounds are exact, values their middles.
 
@@ -203,7 +203,7 @@ class RocBound:
     tpr_bounds: Pair
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationBin:
     """Scores in [low, high) of all sites together: cases, events, mean score, observed rate."""
 
@@ -216,12 +216,12 @@ class CalibrationBin:
     ci: Pair | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PooledDisplay:
     """ROC and calibration from the sites' histograms on the shared grid.
 
-    The AUC of all cases together lies in `auc` -/+ `bound`, surely. `ece` is for `bins`, and
-    depends on them.
+    The AUC of all cases together is certainly within `bound` of `auc`. `ece` is computed for
+    `bins` and depends on them.
     """
 
     auc: float | None
@@ -234,13 +234,13 @@ class PooledDisplay:
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Estimands:
-    """Three answers to "how good is the model over hospitals", each to its own question.
+    """Three AUCs over hospitals, each for another question.
 
-    `mixture`: a random event against a random non-event, hospitals mixed (`mixture_bound` away at
-    most). `within_site`: both from one hospital, weighted by its pairs. `between_sites`: the mean
-    over hospitals, each counted as one of many; the headline.
+    `mixture`: a random event against a random non-event, hospitals mixed; the true value is within
+    `mixture_bound`. `within_site`: both from one hospital, weighted by its pairs. `between_sites`:
+    the mean over hospitals, each counted as one of many; the headline.
     """
 
     mixture: float | None
@@ -250,7 +250,7 @@ class Estimands:
     between_sites: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExactCalibration:
     """Sums over all sites that released them: O:E and the Brier score of all cases together."""
 
@@ -265,7 +265,7 @@ class ExactCalibration:
     excluded: tuple[Excluded, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SubgroupPool:
     """One level of one subgroup variable, pooled by random effects (>= 11 events a site)."""
 
@@ -287,7 +287,7 @@ class FlowTotal:
     total: Total
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TableOneTotal:
     """A level's counts, or a number's mean and SD, over sites; means are weighted by site size."""
 
@@ -301,12 +301,12 @@ class TableOneTotal:
     k: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewSite:
-    """What to expect at a hospital that was not among the sites; None below five sites.
+    """Expected performance at a hospital that is not among the sites; None below five sites.
 
     Prediction intervals with t(k - 2) are approximate up to ten sites. `p_slope` is the chance
-    that the calibration slope lies in 0.8 to 1.2 there.
+    of a calibration slope between 0.8 and 1.2 there.
     """
 
     auroc: Pair | None
@@ -319,9 +319,9 @@ class NewSite:
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SiteSummary:
-    """One site as it was released, and how."""
+    """Counts, versions and release policy of one site."""
 
     site: str
     n: int | None
@@ -339,9 +339,9 @@ class SiteSummary:
     submission_sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyResult:
-    """A model version judged at several sites under one plan."""
+    """Pooled results of one model version at several sites under one plan."""
 
     model: str
     version: str
@@ -369,13 +369,13 @@ class StudyResult:
     notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values: equal to what reading back its JSON gives, bit for bit."""
+        """Plain values, equal bit for bit to the values read back from their JSON."""
         plain: dict[str, Any] = as_plain(self)
         return plain
 
 
 def as_plain(value: Any) -> Any:
-    """Dataclasses as dictionaries and tuples as lists, all the way down."""
+    """Convert dataclasses to dictionaries and tuples to lists, recursively."""
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: as_plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, tuple | list):

@@ -1,25 +1,26 @@
-"""ROC and calibration of all cases together, from histograms that sites released.
+"""ROC and calibration of all cases together, from the histograms that sites released.
 
-A site's bins were merged until each met the floor, so sites rarely share all edges. A pair of an
+Each site merges bins until they meet the floor, so sites rarely share all edges. A pair of an
 event and a non-event is decided where their bins do not overlap, and counts one half where they
 do; each such pair scores in [0, 1], hence the exact bound: half the share of undecided pairs. With
 equal bins this is 1/2 sum p_k q_k / (m n).
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from healthval.aggregate.counts import wilson
-from healthval.aggregate.result import CalibrationBin, RocBound
-from healthval.aggregate.tau import Array
+from healthval.aggregate.counts import Sites, wilson_interval
+from healthval.aggregate.meta import Array
+from healthval.aggregate.result import CalibrationBin, Excluded, PooledDisplay, RocBound
 from healthval.contracts.submission import SUPPRESSED
 from healthval.errors import MetricError
 
 
 class PooledRoc(NamedTuple):
-    """The mixture AUC, how far from it the true one can lie, and the curve with its bounds."""
+    """The mixture AUC, the largest distance of the true one from it, and the curve with its bounds."""
 
     auc: float
     bound: float
@@ -45,7 +46,7 @@ def bins_of(histogram: Histogram, row: int = 0) -> Bins:
     Raises
     ------
     MetricError
-        If a cell is suppressed, bins overlap, or an edge lies outside 0 to 1.
+        If a cell is suppressed, bins overlap, or an edge is outside 0 to 1.
     """
     try:
         columns = _columns(histogram)
@@ -61,9 +62,8 @@ def _columns(histogram: Histogram) -> list[tuple[Any, ...]]:
         return [(b.low, b.high, b.events, b.non_events, b.score_sum) for b in histogram]
     edges = list(histogram.edges)
     sums = getattr(histogram, "score_sums", None) or [None] * (len(edges) - 1)
-    return list(
-        zip(edges[:-1], edges[1:], histogram.events, histogram.non_events, sums, strict=True)
-    )
+    counts = zip(histogram.events, histogram.non_events, sums, strict=True)
+    return [(a, b, *row) for (a, b), row in zip(pairwise(edges), counts, strict=True)]
 
 
 def _checked(columns: list[tuple[Any, ...]], row: int) -> Bins:
@@ -88,7 +88,7 @@ def _checked(columns: list[tuple[Any, ...]], row: int) -> Bins:
 
 
 def together(histograms: Sequence[Histogram]) -> Bins:
-    """Put the histograms of all sites in one table of bins."""
+    """Combine the histograms of all sites in one table of bins."""
     if not len(histograms):
         raise MetricError("no histogram to pool; give at least one site's bins")
     return summed([bins_of(h, i) for i, h in enumerate(histograms)])
@@ -100,7 +100,14 @@ def summed(parts: Sequence[Bins]) -> Bins:
     edges, where = np.unique(np.column_stack([low, high]), axis=0, return_inverse=True)
     where = where.ravel()
     totals = [np.bincount(where, weights=s, minlength=len(edges)) for s in sums]
-    return Bins(edges[:, 0], edges[:, 1], *(np.asarray(t, float) for t in totals))
+    events, non_events, score_sum = (np.asarray(t, float) for t in totals)
+    return Bins(
+        low=edges[:, 0],
+        high=edges[:, 1],
+        events=events,
+        non_events=non_events,
+        score_sum=score_sum,
+    )
 
 
 def pooled_roc(histograms: Sequence[Histogram]) -> PooledRoc:
@@ -114,8 +121,8 @@ def pooled_roc(histograms: Sequence[Histogram]) -> PooledRoc:
     Returns
     -------
     (auc, bound, curve)
-        The AUC of the raw scores lies within `bound` of `auc`, whatever they are. The curve has
-        one point at each edge any site has.
+        The AUC of the raw scores is within `bound` of `auc` in every case. The curve has one point
+        at each edge of any site.
 
     Raises
     ------
@@ -126,10 +133,10 @@ def pooled_roc(histograms: Sequence[Histogram]) -> PooledRoc:
 
 
 def roc_of(bins: Bins) -> PooledRoc:
-    """As `pooled_roc`, from one table of all sites' bins."""
+    """`pooled_roc` from one table of all sites' bins."""
     m, n = float(bins.events.sum()), float(bins.non_events.sum())
     if not m or not n:
-        raise MetricError("pooled ROC needs events and non-events; got none of one kind")
+        raise MetricError("pooled ROC: no events or no non-events; add sites with both")
     below = _mass_before(bins.low, bins.high, bins.non_events)
     not_above = n - _mass_from(bins.high, bins.low, bins.non_events)
     undecided = float(np.sum(bins.events * (not_above - below)))
@@ -152,7 +159,7 @@ def _mass_from(at: Array, low: Array, mass: Array) -> Array:
 
 
 def _curve(bins: Bins) -> tuple[RocBound, ...]:
-    """One point an edge, from above every score (0, 0) down to the lowest edge (1, 1)."""
+    """One point for each edge, from above every score (0, 0) down to the lowest edge (1, 1)."""
     edges = np.unique(np.concatenate([bins.low, bins.high]))[::-1]
     columns = []
     for mass in (bins.non_events, bins.events):
@@ -162,7 +169,13 @@ def _curve(bins: Bins) -> tuple[RocBound, ...]:
     rows = np.column_stack(columns).tolist()
     return tuple(
         # The highest bin is closed: no case is positive only above its edge.
-        RocBound(None if i == 0 else edge, (f0 + f1) / 2, (f0, f1), (t0 + t1) / 2, (t0, t1))
+        RocBound(
+            threshold=None if i == 0 else edge,
+            fpr=(f0 + f1) / 2,
+            fpr_bounds=(f0, f1),
+            tpr=(t0 + t1) / 2,
+            tpr_bounds=(t0, t1),
+        )
         for i, (edge, (f0, f1, t0, t1)) in enumerate(zip(edges.tolist(), rows, strict=True))
     )
 
@@ -172,21 +185,26 @@ def calibration_bins(bins: Bins, level: float = 0.95) -> tuple[CalibrationBin, .
     edges = np.unique(np.concatenate([bins.low, bins.high]))
     begun = np.searchsorted(np.sort(bins.low), edges, side="left")
     ended = np.searchsorted(np.sort(bins.high), edges, side="right")
-    edges = edges[begun == ended]  # no site's bin lies across these
+    edges = edges[begun == ended]  # no site's bin crosses these
     where = np.searchsorted(edges, bins.low, side="right") - 1
     return tuple(
-        _bin(float(edges[i]), float(edges[i + 1]), bins, where == i, level)
-        for i in range(len(edges) - 1)
+        _bin((low, high), bins, where == i, level)
+        for i, (low, high) in enumerate(pairwise(edges.tolist()))
     )
 
 
-def _bin(low: float, high: float, bins: Bins, here: np.ndarray, level: float) -> CalibrationBin:
+def _bin(edges: tuple[float, float], bins: Bins, here: np.ndarray, level: float) -> CalibrationBin:
     events = int(bins.events[here].sum())
     n = events + int(bins.non_events[here].sum())
     score = float(bins.score_sum[here].sum())
-    mean = score / n if n and 0 <= score <= n else None  # a sum not released, or absurd
     return CalibrationBin(
-        low, high, n, events, mean, events / n if n else None, wilson(events, n, level)
+        low=edges[0],
+        high=edges[1],
+        n=n,
+        events=events,
+        mean_score=score / n if n and 0 <= score <= n else None,  # a sum not released, or absurd
+        observed=events / n if n else None,
+        ci=wilson_interval(events, n, level),
     )
 
 
@@ -201,3 +219,30 @@ def expected_calibration_error(bins: Sequence[CalibrationBin]) -> float | None:
         if b.n and b.observed is not None and b.mean_score is not None
     )
     return sum(gaps) / n
+
+
+def display(sites: Sites) -> PooledDisplay:
+    """Pooled ROC and calibration bins from the sites whose histogram is complete."""
+    used, excluded = [], []
+    for site, s in sites:
+        try:
+            used.append(bins_of(s.histogram))
+        except MetricError:
+            cells = [c for b in s.histogram for c in (b.events, b.non_events)]
+            malformed = "suppressed cells" if SUPPRESSED in cells else "bins do not follow"
+            excluded.append(Excluded(site, malformed if cells else "no histogram"))
+    table = summed(used) if used else None
+    roc: PooledRoc | None = None
+    bins: tuple[CalibrationBin, ...] = ()
+    if table is not None and table.events.any() and table.non_events.any():
+        roc, bins = roc_of(table), calibration_bins(table)
+    return PooledDisplay(
+        auc=roc.auc if roc else None,
+        bound=roc.bound if roc else None,
+        curve=roc.curve if roc else (),
+        bins=bins,
+        ece=expected_calibration_error(bins),
+        k=len(used),
+        excluded=tuple(excluded),
+        reason=None if roc else "no histogram with events and non-events",
+    )

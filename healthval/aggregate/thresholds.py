@@ -1,10 +1,10 @@
-"""Pre-specified thresholds over sites: summed counts, net benefit, bivariate model."""
+"""Pooled results at pre-specified thresholds: summed counts, net benefit, bivariate model."""
 
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from healthval.aggregate.bivariate import bivariate
-from healthval.aggregate.counts import cells_of, net_benefit, pool_counts
+from healthval.aggregate.counts import Sites, cells_of, net_benefit, pool_counts, weighted
 from healthval.aggregate.effects import IDENTITY, count, pool_measure
 from healthval.aggregate.result import (
     BivariateResult,
@@ -14,8 +14,6 @@ from healthval.aggregate.result import (
     Rate,
     ThresholdPool,
 )
-from healthval.aggregate.selection import Sites
-from healthval.aggregate.sums import weighted
 from healthval.contracts.submission import (
     SUPPRESSED,
     ReleasedEstimate,
@@ -57,19 +55,25 @@ def _at_threshold(
         margins=[(s.n, s.n_events) for _, s, _ in rows],
     )
     sites_nb = pool_measure("net_benefit", [(site, t.net_benefit) for site, _, t in rows], IDENTITY)
+    binomial, normal, reason = _bivariate([t for _, _, t in rows], which)
     return ThresholdPool(
-        threshold, replace(counts, excluded=counts.excluded + absent),
-        net_benefit(counts, threshold), _treat_all(counts, threshold), sites_nb,
-        *_bivariate([t for _, _, t in rows], which),
-    )  # fmt: skip
+        threshold=threshold,
+        counts=replace(counts, excluded=counts.excluded + absent),
+        net_benefit=net_benefit(counts, threshold),
+        treat_all=_treat_all(counts, threshold),
+        net_benefit_sites=sites_nb,
+        bivariate=binomial,
+        bivariate_normal=normal,
+        bivariate_reason=reason,
+    )
 
 
 def _bivariate(
     rows: list[ReleasedThreshold], which: Bivariate
 ) -> tuple[BivariateResult | None, BivariateResult | None, str | None]:
-    """Headline and cross-check over the sites that released all four cells, or the reason."""
+    """Binomial and normal model over the sites that released all four cells, or the reason for none."""
     if which == "none":
-        return None, None, "not asked for"
+        return None, None, "not requested"
     tables = [cells_of(t.confusion, i) for i, t in enumerate(rows)]
     complete = [c for c in tables if SUPPRESSED not in c]
     usable = [c for c in complete if int(c[0]) + int(c[2]) and int(c[1]) + int(c[3])]
@@ -89,7 +93,7 @@ def _treat_all(counts: PooledCounts, threshold: float) -> float | None:
 
 
 def decision_curve(sites: Sites, level: float = 0.95) -> tuple[DecisionTotal, ...]:
-    """Net benefit of all cases as one at each threshold of any site's curve, weighted by cases."""
+    """Net benefit of all cases together at each threshold of any site's curve, weighted by cases."""
     points = [
         (p, n)
         for _, s in sites
@@ -104,7 +108,14 @@ def decision_curve(sites: Sites, level: float = 0.95) -> tuple[DecisionTotal, ..
         everyone = [(n, p.treat_all, None) for p, n in here if p.treat_all is not None]
         value, ci = weighted(model, level)
         cases = sum(n for n, _, _ in model)
-        total = Rate(value, ci, None, cases, "case-weighted", len(model))
+        total = Rate(
+            value=value,
+            ci=ci,
+            numerator=None,
+            denominator=cases,
+            method="case-weighted",
+            k=len(model),
+        )
         out.append(DecisionTotal(at, total, weighted(everyone, level)[0]))
     return tuple(out)
 

@@ -1,1 +1,1 @@
-"""What an evaluation costs on AWS, and what nothing costs."""
+"""Costs of evaluations and of an idle hub on AWS."""

@@ -1,7 +1,7 @@
-"""What runs and what rests, in dollars: pure sums over a price list.
+"""Estimated costs on AWS in US dollars: sums over a price list.
 
-A month costs what rests (`idle`) plus, for each evaluation, its inferences (`estimate`) and the
-calls, index entries and one query around them (`overhead`). Free tiers are never netted off.
+A month costs its storage (`idle`) plus, for each evaluation, the inferences (`estimate`) and the
+calls, index entries and one query around them (`overhead`). Free tiers are never subtracted.
 """
 
 from collections.abc import Iterable
@@ -28,17 +28,17 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """Lines that add up."""
+    """Lines of costs and their sum."""
 
     lines: tuple[Cost, ...]
 
     @property
     def usd(self) -> float:
-        """The sum, in US dollars."""
+        """Sum of the lines, in US dollars."""
         return sum(line.usd for line in self.lines)
 
     def share(self, what: str) -> float | None:
-        """Part of the sum that one line makes; None for a bill of nothing."""
+        """Share of one line in the sum; None if the sum is zero."""
         total = self.usd
         part = sum(line.usd for line in self.lines if line.what == what)
         return part / total if total else None
@@ -48,13 +48,13 @@ class Bill:
         return _bill((line.what, line.usd) for line in (*self.lines, *other.lines))
 
     def __mul__(self, times: float) -> "Bill":
-        """Repeat the bill `times` over."""
+        """Multiply every line by `times`."""
         return Bill(tuple(Cost(line.what, line.usd * times) for line in self.lines))
 
 
 @dataclass(frozen=True, slots=True)
-class Resting:
-    """What is kept while nobody evaluates, in GB."""
+class Storage:
+    """Stored data that are billed also without evaluations, in GB."""
 
     images_gb: float = 3.0
     objects_gb: float = 5.0
@@ -62,13 +62,13 @@ class Resting:
     logs_gb: float = 1.0
 
 
-def idle(prices: Prices, resting: Resting | None = None) -> Bill:
-    """Return a month in which nobody evaluates: storage, and nothing else.
+def idle(prices: Prices, storage: Storage | None = None) -> Bill:
+    """Return the bill of a month without evaluations: storage only.
 
     The index (on demand, under 25 GB), serverless endpoints, functions, the API and the web
-    application firewall inside CloudFront's flat-rate free plan rest at no charge.
+    application firewall inside CloudFront's flat-rate free plan cost nothing while unused.
     """
-    kept = resting or Resting()
+    kept = storage or Storage()
     return _bill(
         [
             ("model images (ECR)", kept.images_gb * prices["ecr_gb_month"]),
@@ -81,16 +81,16 @@ def idle(prices: Prices, resting: Resting | None = None) -> Bill:
 
 
 def hardened(prices: Prices, *, zones: int = 2, endpoints: int = 3) -> Bill:
-    """Return what the hardened profile adds to `idle` each month.
+    """Return the monthly costs that the hardened profile adds to `idle`.
 
     Parameters
     ----------
     zones, endpoints : availability zones, and interface VPC endpoints in each
     """
-    hours = prices.held.hours_per_month
+    hours = prices.content.hours_per_month
     return _bill(
         [
-            ("own keys (KMS), 3", 3 * prices["kms_cmk_month"]),
+            ("customer keys (KMS), 3", 3 * prices["kms_cmk_month"]),
             (
                 "regional firewall (WAF), 3 rules",
                 prices["waf_webacl_month"] + 3 * prices["waf_rule_month"],
@@ -111,20 +111,20 @@ def hardened(prices: Prices, *, zones: int = 2, endpoints: int = 3) -> Bill:
 def estimate(
     n_inferences: int, *, memory_mb: int, seconds: float, megabytes: float, prices: Prices
 ) -> Bill:
-    """Return the cost of inferences, each its own call to the hub and to the model endpoint.
+    """Return the cost of inferences, each a separate call to the hub and to the model endpoint.
 
-    Rows of a table that travel in one batch are one call, so for tables this is the upper bound.
+    Table rows in one batch are one call, so for tables this is an upper bound.
 
     Parameters
     ----------
-    memory_mb : of the serverless endpoint, 1024 to 6144 in steps of 1024
-    seconds : in the model, per call
-    megabytes : in and out, per call
+    memory_mb : memory of the serverless endpoint, 1024 to 6144 in steps of 1024
+    seconds : time in the model, per call
+    megabytes : data in and out, per call
 
     Raises
     ------
     UsageError
-        If a figure is outside what a serverless endpoint takes.
+        If a figure is outside the limits of a serverless endpoint.
 
     References
     ----------
@@ -149,10 +149,10 @@ def estimate(
 
 
 def overhead(prices: Prices) -> Bill:
-    """Return what one evaluation costs beside its inferences: 20 calls, 6 writes, one query."""
+    """Return the cost of one evaluation without its inferences: 20 calls, 6 writes, one query."""
     call_seconds = LAMBDA_GB * 2 * LAMBDA_EXTRA_SECONDS
     calls, writes, reads, puts = 20, 6, 20, 3
-    scanned_tb = prices.held.athena_minimum_mb / 1e6
+    scanned_tb = prices.content.athena_minimum_mb / 1e6
     return _bill(
         [
             (
@@ -171,7 +171,7 @@ def overhead(prices: Prices) -> Bill:
 
 
 def month(n_evaluations: int, inferences: Bill, prices: Prices) -> Bill:
-    """Return a month with `n_evaluations`, each with the same `inferences` (from `estimate`)."""
+    """Return the bill of a month with `n_evaluations`, each with the same `inferences`."""
     return idle(prices) + (inferences + overhead(prices)) * n_evaluations
 
 
@@ -186,9 +186,9 @@ def _check(n_inferences: int, memory_mb: int, seconds: float, megabytes: float) 
     rules: tuple[tuple[bool, str], ...] = (
         (n_inferences >= 0, "the number of inferences must be 0 or more"),
         (memory_mb in MEMORY_MB, "memory must be 1024 to 6144 MB in steps of 1024"),
-        (0 < seconds <= MAX_SECONDS, "an inference takes more than 0 and up to 60 s"),
-        (0 <= megabytes <= 2 * MAX_MEGABYTES, "a call moves up to 4 MB in and 4 MB out"),
+        (0 < seconds <= MAX_SECONDS, "an inference must take more than 0 and up to 60 s"),
+        (0 <= megabytes <= 2 * MAX_MEGABYTES, "a call must have up to 4 MB in and 4 MB out"),
     )
     for holds, rule in rules:
         if not holds:
-            raise UsageError(f"{rule}; a serverless endpoint takes no other")
+            raise UsageError(f"{rule}: the limit of a serverless endpoint")

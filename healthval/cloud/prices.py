@@ -1,4 +1,4 @@
-"""The dated price list: every figure with its unit and the mark that says how it was found."""
+"""The dated price list: each price has its unit and a mark for its source."""
 
 import json
 from dataclasses import dataclass
@@ -9,10 +9,11 @@ from pydantic import Field
 
 from healthval.contracts.base import Line, Wire, read_wire
 from healthval.errors import UsageError
+from healthval.files import packaged
 
 
 class Price(Wire):
-    """One unit price. `bills_idle`: it is charged while nobody evaluates."""
+    """One unit price; `bills_idle`: charged also without evaluations."""
 
     usd: Annotated[float, Field(ge=0)]
     per: Line
@@ -22,7 +23,7 @@ class Price(Wire):
 
 
 class PriceList(Wire):
-    """The file as it stands."""
+    """Content of the file ``prices.json``."""
 
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
     currency: Literal["USD"]
@@ -37,33 +38,35 @@ class PriceList(Wire):
 class Prices:
     """Unit prices by name, in US dollars."""
 
-    held: PriceList
+    content: PriceList
 
     def __getitem__(self, name: str) -> float:
         """Return a unit price in US dollars."""
-        return self.held.prices[name].usd
+        return self.content.prices[name].usd
 
     @property
     def source(self) -> str:
-        """Where and when: for the line under every sum."""
-        return f"{self.held.region}, prices of {self.held.compiled}"
+        """Region and date of the prices, printed under every sum."""
+        return f"{self.content.region}, prices of {self.content.compiled}"
 
     @property
     def unconfirmed(self) -> tuple[str, ...]:
-        """Names of prices that were not read from AWS: refresh them before quoting a sum."""
-        return tuple(name for name, price in self.held.prices.items() if price.mark == "list")
+        """Names of prices that were not read from AWS; refresh them before quoting a sum."""
+        return tuple(name for name, price in self.content.prices.items() if price.mark == "list")
 
 
 def load_prices(path: Path | None = None) -> Prices:
-    """Read a price list; without a path, the one that ships with the package.
+    """Read a price list; without a path, the packaged one.
 
     Raises
     ------
     UsageError
-        If the file is missing or is no price list.
+        If the file cannot be read or is no price list.
     """
     try:
-        return Prices(read_wire(PriceList, (path or _shipped()).read_bytes()))
+        return Prices(
+            read_wire(PriceList, (path or packaged("infra") / "prices.json").read_bytes())
+        )
     except OSError:
         raise UsageError("the price list cannot be read; give the path of a prices.json") from None
     except ValueError as misfit:
@@ -71,15 +74,10 @@ def load_prices(path: Path | None = None) -> Prices:
 
 
 def as_json(prices: Prices) -> str:
-    """Write a price list as it is kept: one line a price, so that a refresh reads as a diff."""
-    held = prices.held.model_dump(mode="json", exclude_defaults=True)
+    """Format a price list for its file: one line a price, so that a refresh is a short diff."""
+    content = prices.content.model_dump(mode="json", exclude_defaults=True)
     rows = ",\n".join(
-        f"    {json.dumps(name)}: {json.dumps(price)}" for name, price in held.pop("prices").items()
+        f"    {json.dumps(name)}: {json.dumps(price)}"
+        for name, price in content.pop("prices").items()
     )
-    return json.dumps(held, indent=2)[:-2] + ',\n  "prices": {\n' + rows + "\n  }\n}\n"
-
-
-def _shipped() -> Path:
-    package = Path(__file__).parents[1]
-    installed = package / "_share" / "infra" / "prices.json"
-    return installed if installed.exists() else package.parent / "infra" / "prices.json"
+    return json.dumps(content, indent=2)[:-2] + ',\n  "prices": {\n' + rows + "\n  }\n}\n"

@@ -1,35 +1,67 @@
-"""The site's patients as cases, with counts at every step."""
+"""Cohort: the site's patients as cases, with counts at every step."""
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from healthval.cohort.build import (
-    check_verification,
-    join_views,
-    link_rows,
-    one_case_per,
-    select_cases,
-)
 from healthval.cohort.cohort import Cohort
+from healthval.cohort.dates import CohortWarning
+from healthval.cohort.eligibility import check_verification, one_case_per, select_cases
 from healthval.cohort.fhir.resources import read_resources, refuse_conflicts
 from healthval.cohort.fhir.views import run_view, run_views
+from healthval.cohort.linkage import join_views, link_rows
 from healthval.cohort.propose import Proposal, propose_table, propose_views
 from healthval.cohort.read import read_cohort
 from healthval.cohort.sql import Query
 from healthval.cohort.tables import read_table
 from healthval.contracts.table import Eligibility, FhirInputs, Link, TableSchema
 
-__all__ = ["BackendServices", "BulkExport", "Cohort", "Eligibility", "FhirInputs", "FhirServer", "Link", "Proposal", "Query", "TableSchema", "check_verification", "join_views", "link_rows", "one_case_per", "propose_table", "propose_views", "read_cohort", "read_resources", "read_table", "refuse_conflicts", "run_view", "run_views", "select_cases"]  # fmt: skip
+if TYPE_CHECKING:
+    from healthval.cohort.dicom import DimsePacs, WebPacs, read_folder
+    from healthval.cohort.fhir.bulk import BulkExport
+    from healthval.cohort.fhir.server import BackendServices, FhirServer
 
-_ONLINE = {
+__all__ = [
+    "BackendServices",
+    "BulkExport",
+    "Cohort",
+    "CohortWarning",
+    "DimsePacs",
+    "Eligibility",
+    "FhirInputs",
+    "FhirServer",
+    "Link",
+    "Proposal",
+    "Query",
+    "TableSchema",
+    "WebPacs",
+    "check_verification",
+    "join_views",
+    "link_rows",
+    "one_case_per",
+    "propose_table",
+    "propose_views",
+    "read_cohort",
+    "read_folder",
+    "read_resources",
+    "read_table",
+    "refuse_conflicts",
+    "run_view",
+    "run_views",
+    "select_cases",
+]
+
+_LAZY = {
     "BackendServices": "fhir.server",
     "BulkExport": "fhir.bulk",
+    "DimsePacs": "dicom",
     "FhirServer": "fhir.server",
+    "WebPacs": "dicom",
+    "read_folder": "dicom",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Load what talks to servers when it is used: a table needs no HTTP."""
-    if name in _ONLINE:
-        return getattr(importlib.import_module(f"healthval.cohort.{_ONLINE[name]}"), name)
+    """Load HTTP and DICOM at first use; a table needs neither."""
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"healthval.cohort.{_LAZY[name]}"), name)
     raise AttributeError(f"module 'healthval.cohort' has no attribute {name!r}")

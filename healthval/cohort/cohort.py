@@ -1,4 +1,4 @@
-"""`Cohort`: one row a case, counts at every step, and no value in what it shows of itself."""
+"""`Cohort`: one row a case, counts at every step, and a `repr` without values."""
 
 from __future__ import annotations
 
@@ -9,40 +9,61 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from healthval.cohort.dates import instant_column, is_hidden
 from healthval.contracts.table import TableSchema
-from healthval.errors import CohortError
+from healthval.errors import CohortError, counted
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Flow = tuple[tuple[str, int], ...]
+Counts = Flow
 
 
-@dataclass(frozen=True, repr=False, eq=False)
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class Cohort:
-    """A site's cases with their reference standard; identifiable, so it never leaves.
+    """A site's cases with their reference standard; identifiable, so it stays at the site.
 
     Attributes
     ----------
-    schema : what each column of the frame is, after reading
-    flow : (step, cases left after it), from the source to the analysis
-    dropped : names of the source's columns that the schema does not name; local only
+    schema : declaration of each column of the frame, after reading
+    steps : (step, cases left after it), from the source to the analysis
+    dropped : names of the source's columns that are not declared; local only
+    counts : (name, number) of files, resources and values that were left out; local only
     """
 
     _frame: pd.DataFrame = field(repr=False)
     schema: TableSchema
-    flow: Flow
+    steps: Flow
     dropped: tuple[str, ...] = ()
+    counts: Counts = ()
 
     def __post_init__(self) -> None:
         if not len(self._frame):
-            steps = " > ".join(f"{step} {n}" for step, n in self.flow)
-            raise CohortError(f"the cohort has no cases left ({steps}); loosen the last step")
+            steps = " > ".join(f"{step} {n}" for step, n in self.steps)
+            raise CohortError(f"the cohort has no cases left ({steps}); widen the last step")
+
+    @property
+    def flow(self) -> Flow:
+        """What was left out while reading (`counts`), then the steps and the cases after each."""
+        return (*self.counts, *self.steps)
 
     @property
     def frame(self) -> pd.DataFrame:
         """A copy of the declared columns, one row a case."""
-        return self._frame.copy()
+        return self._frame[[n for n in self._frame.columns if not is_hidden(n)]].copy()
+
+    def instants(self, name: str) -> pd.Series:
+        """Values of a date column that order its rows: instants, where the offsets from UTC differ."""
+        hidden = instant_column(name)
+        return self._frame[hidden if hidden in self._frame.columns else name].copy()
+
+    def with_counts(self, counts: Counts) -> Cohort:
+        """Return the cohort with further counts of what was left out; numbers of one name add up."""
+        total = dict(self.counts)
+        for name, n in counts:
+            total[name] = total.get(name, 0) + n
+        return replace(self, counts=tuple((name, n) for name, n in total.items() if n))
 
     @property
     def cases(self) -> np.ndarray[Any, np.dtype[Any]]:
@@ -51,13 +72,13 @@ class Cohort:
 
     @property
     def clusters(self) -> np.ndarray[Any, np.dtype[Any]] | None:
-        """The patient of each case, shape (n,); None when the schema has no `cluster`."""
+        """Patient of each case, shape (n,); None if the schema has no `cluster`."""
         names = self.schema.of_kind("cluster")
         return self._frame[names[0]].to_numpy(dtype=object) if names else None
 
     @property
     def ratings(self) -> pd.DataFrame:
-        """Each reader's verdict, one `label` column a reader, shape (n, n_readers)."""
+        """Verdicts of the readers, one `label` column a reader, shape (n, n_readers)."""
         return self._frame[list(self.schema.of_kind("label"))]
 
     def levels(self, name: str) -> np.ndarray[Any, np.dtype[Any]]:
@@ -79,7 +100,7 @@ class Cohort:
 
     @property
     def verdicts(self) -> np.ndarray[Any, np.dtype[Any]]:
-        """The reference standard in words, None where missing; readers are combined. Shape (n,)."""
+        """Reference standard in words, readers combined; None where missing. Shape (n,)."""
         labels = self.schema.of_kind("label")
         if not labels:
             raise CohortError("the schema declares no 'label'; add the reference standard's column")
@@ -97,16 +118,16 @@ class Cohort:
 
     @property
     def n_indeterminate(self) -> int:
-        """Cases whose reference standard gave no clear answer."""
+        """Number of cases whose reference standard is indeterminate."""
         return int(np.count_nonzero(self.verdicts == "indeterminate"))
 
     @property
     def n_missing_reference(self) -> int:
-        """Cases without a reference standard."""
+        """Number of cases without a reference standard."""
         return sum(v is None for v in self.verdicts)
 
     def keep(self, step: str, mask: Any) -> Cohort:
-        """Cases where `mask` is true, with the step and its count added to the flow.
+        """Return the cases where `mask` is true; the step and its count are added to the flow.
 
         Raises
         ------
@@ -117,28 +138,29 @@ class Cohort:
         if chosen.shape != (len(self),):
             raise CohortError(f"step '{step}': the mask does not have one entry per case")
         frame = self._frame[chosen].reset_index(drop=True)
-        return replace(self, _frame=frame, flow=(*self.flow, (step, len(frame))))
+        return replace(self, _frame=frame, steps=(*self.steps, (step, len(frame))))
 
     def __len__(self) -> int:
         return len(self._frame)
 
-    def _counts(self) -> dict[str, int]:
-        counts = {"cases": len(self)}
+    def _counts(self) -> list[tuple[int, str, str]]:
+        """Counts of cases, patients and verdicts, each with its singular and plural name."""
+        counts = [(len(self), "case", "cases")]
         if (clusters := self.clusters) is not None:
-            counts["patients"] = len(set(clusters))
+            counts.append((len(set(clusters)), "patient", "patients"))
         if self.schema.of_kind("label"):
             words = list(self.verdicts)
-            counts |= {w: words.count(w) for w in ("positive", "negative", "indeterminate")}
-            counts["without reference"] = words.count(None)
-        return counts | {"columns dropped": len(self.dropped)}
+            counts += [(words.count(w), w, w) for w in ("positive", "negative", "indeterminate")]
+            counts.append((words.count(None), "without reference", "without reference"))
+        return [*counts, (len(self.dropped), "column dropped", "columns dropped")]
 
     def __repr__(self) -> str:
-        return f"Cohort({', '.join(f'{n} {name}' for name, n in self._counts().items())})"
+        return f"Cohort({', '.join(counted(*count) for count in self._counts())})"
 
     def _repr_html_(self) -> str:
         """Two small tables of counts for a notebook."""
         steps = "".join(f"<tr><td>{escape(s)}</td><td>{n}</td></tr>" for s, n in self.flow)
-        counts = "".join(f"<tr><td>{k}</td><td>{n}</td></tr>" for k, n in self._counts().items())
+        counts = "".join(f"<tr><td>{name}</td><td>{n}</td></tr>" for n, _, name in self._counts())
         return (
             f"<table><caption>Cohort</caption>{counts}</table>"
             f"<table><caption>Flow</caption>{steps}</table>"
@@ -162,13 +184,13 @@ def _banded(values: Any, edges: tuple[float, ...]) -> np.ndarray[Any, np.dtype[A
 def combine_readers(
     verdicts: np.ndarray[Any, np.dtype[Any]], rule: str
 ) -> np.ndarray[Any, np.dtype[Any]]:
-    """Make one verdict a case out of several readers'.
+    """Combine the verdicts of several readers into one verdict a case.
 
     Parameters
     ----------
     verdicts : object array, shape (n, n_readers); "positive", "negative", "indeterminate" or None
-    rule : "majority" needs more than half of the readers who gave a verdict, "unanimous" needs all;
-        otherwise the case is indeterminate. A case that nobody read is missing.
+    rule : "majority" needs more than half of the readers who gave a verdict, "unanimous" needs all
+        of them; otherwise the case is indeterminate. A case without any verdict is None.
     """
     read = np.isin(verdicts, ("positive", "negative", "indeterminate"))
     n_read = read.sum(axis=1)

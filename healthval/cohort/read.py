@@ -1,4 +1,4 @@
-"""The plan's sources put together: a table, FHIR resources, or both, as one cohort."""
+"""One cohort from the sources of the plan: a table, FHIR resources, or both."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from healthval.cohort.build import join_frames, link_rows, select_cases
-from healthval.cohort.cohort import Cohort
-from healthval.cohort.columns import as_text
-from healthval.cohort.fhir.resources import read_resources, refuse_conflicts
-from healthval.cohort.fhir.views import run_views
-from healthval.cohort.tables import as_cohort, check_frame, read_source
+from healthval.cohort.cohort import Cohort, Counts
+from healthval.cohort.eligibility import select_cases
+from healthval.cohort.fhir.current import CurrentResources
+from healthval.cohort.fhir.resources import read_resources, refuse_conflicts, resolved_resources
+from healthval.cohort.fhir.views import compile_view, run_views
+from healthval.cohort.linkage import join_frames, link_rows
+from healthval.cohort.tables import as_cohort, check_and_count, read_source
+from healthval.cohort.text import as_text
 from healthval.contracts.table import Eligibility, FhirInputs, IdColumn, Link, TableSchema
-from healthval.errors import CohortError
+from healthval.errors import CohortError, counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,11 +34,12 @@ def read_cohort(
     fhir: FhirInputs | None = None,
     eligibility: Iterable[Eligibility] = (),
 ) -> Cohort:
-    """Read what the plan declares as one cohort.
+    """Read the sources that the plan declares as one cohort.
 
     Parameters
     ----------
-    table : rows of cases, as `read_table` takes them; without it the first view gives the cases
+    table : rows of cases, a source of `read_table`; without it the rows of the first view are the
+        cases
     resources : folder or file of FHIR resources, or a stream of them
     fhir : the views that flatten them
     eligibility : steps of the flow diagram
@@ -44,8 +47,8 @@ def read_cohort(
     Raises
     ------
     CohortError
-        If sources are missing or do not fit the schema, no row of the table is found among the
-        resources, or no case is left.
+        If sources are missing or do not fit the schema, if the resources contain no row of the
+        table, or if no case is left.
     """
     if (resources is None) != (fhir is None):
         raise CohortError("FHIR resources and the plan's views go together; give both or neither")
@@ -53,67 +56,106 @@ def read_cohort(
         if table is None:
             raise CohortError("the cohort has no source; give a table, or FHIR resources and views")
         return select_cases(as_cohort(read_source(table), schema), eligibility)
-    stream = read_resources(resources) if isinstance(resources, (str, Path)) else resources
-    frames = run_views(fhir.views, refuse_conflicts(stream))
-    flat = join_frames({n: f for n, f in frames.items() if n not in fhir.links}, on=fhir.on)
-    linked = {name: frames[name] for name in fhir.links}
-    base = _without(schema, linked, fhir)
-    if table is None:
-        cohort = as_cohort(flat, base, "first_view_rows")
-    else:
-        cohort = _joined(read_source(table), flat, fhir.on, base)
-    for name, frame in linked.items():
-        cohort = _linked(cohort, name, frame, fhir.links[name], schema)
+    frames, counts = _run_views(fhir, resources)
+    cohort = _unlinked(frames, table, fhir, schema).with_counts(counts)
+    for name in fhir.links:
+        cohort = _linked(cohort, frames[name], fhir.links[name], view=name, schema=schema)
     return select_cases(cohort, eligibility)
 
 
-def _without(
-    schema: TableSchema, linked: Mapping[str, pd.DataFrame], fhir: FhirInputs
+def _run_views(fhir: FhirInputs, resources: Resources) -> tuple[dict[str, pd.DataFrame], Counts]:
+    """Run the views on the resources that count; count files and resources that were left out."""
+    stream: Iterable[Mapping[str, Any]]
+    n_files = 0
+    if isinstance(resources, (str, Path)):
+        files = read_resources(resources)
+        stream, n_files = files, len(files.files_not_read)
+    else:
+        stream = resolved_resources(resources)
+    types = frozenset(compile_view(view).resource for view in fhir.views.values())
+    current = CurrentResources(read=types)
+    found = run_views(fhir.views, current.filtered(refuse_conflicts(stream, types)))
+    frames = {name: current.with_current_keys(frame) for name, frame in found.items()}
+    counts = {
+        "files_not_read": n_files,
+        "references_unresolved": current.unresolved,
+        "resources_superseded": current.superseded,
+    }
+    return frames, tuple((name, n) for name, n in counts.items() if n)
+
+
+def _unlinked(
+    frames: Mapping[str, pd.DataFrame], table: Source | None, fhir: FhirInputs, schema: TableSchema
+) -> Cohort:
+    """Cases with the columns of the table and of the views that have one row a case."""
+    flat = join_frames({n: f for n, f in frames.items() if n not in fhir.links}, on=fhir.on)
+    base = _without_links(schema, frames, fhir)
+    if table is None:
+        return as_cohort(flat, base, "first_view_rows")
+    return _joined(read_source(table), flat, fhir.on, base)
+
+
+def _without_links(
+    schema: TableSchema, frames: Mapping[str, pd.DataFrame], fhir: FhirInputs
 ) -> TableSchema:
-    """Leave out the columns that linked views bring later."""
-    later = {c for n, f in linked.items() for c in f.columns if c not in fhir.links[n].on.values()}
+    """Return the schema without the columns that linked views add later."""
+    later = {
+        column
+        for name, link in fhir.links.items()
+        for column in frames[name].columns
+        if column not in link.on.values()
+    }
     columns = {name: column for name, column in schema.columns.items() if name not in later}
     return schema.model_copy(update={"columns": columns})
 
 
 def _linked(
-    cohort: Cohort, name: str, frame: pd.DataFrame, link: Link, schema: TableSchema
+    cohort: Cohort, frame: pd.DataFrame, link: Link, *, view: str, schema: TableSchema
 ) -> Cohort:
-    """Link the rows of one view; rows that name nobody are nobody's."""
+    """Link the rows of one view to the cases; rows without a key are left out."""
     keys = list(link.on.values())
     absent = [key for key in keys if key not in frame.columns]
     if absent:
-        raise CohortError(f"view '{name}' has no column '{absent[0]}' to link on; add it")
+        raise CohortError(f"view '{view}' has no column '{absent[0]}' to link on; add it")
     known = frame[frame[keys].notna().all(axis=1)]
     if known.empty:
-        raise CohortError(f"view '{name}' gives no row that names a patient; check its 'where'")
+        raise CohortError(f"view '{view}' has no row that names a patient; check its 'where'")
     columns = {c: schema.columns[c] for c in frame.columns if c in schema.columns}
     ours = schema.model_copy(update={"columns": columns | {k: IdColumn(kind="id") for k in keys}})
-    return link_rows(cohort, check_frame(known, ours), ours, link, step=f"with_{name}")
+    rows, counts = check_and_count(known, ours)
+    return link_rows(cohort.with_counts(counts), rows, ours, link, step=f"with_{view}")
 
 
 def _joined(table: pd.DataFrame, flat: pd.DataFrame, on: str, schema: TableSchema) -> Cohort:
-    """Put the views' columns beside the table's rows; rows without resources drop out, counted."""
-    if on not in table.columns:
-        raise CohortError(f"the table has no column '{on}', on which the views join; add it")
-    twice = [c for c in flat.columns if c != on and c in table.columns]
-    if twice:
-        raise CohortError(
-            f"{len(twice)} columns are in the table and in a view ({', '.join(map(str, twice))}); "
-            "rename them in the view"
-        )
-    n_twice = int(flat[on].dropna().duplicated().sum())
-    if n_twice:
-        raise CohortError(f"the first view gives {n_twice} rows more than keys; narrow its 'where'")
-    key = as_text(table[on].reset_index(drop=True))
-    found = key.isin(set(flat[on].dropna()))
+    """Join the columns of the views to the table; rows without resources are left out, counted."""
+    _check_join(table, flat, on)
+    rows = table.reset_index(drop=True)
+    key = as_text(rows[on])
+    named = as_text(flat[on])
+    found = key.notna() & key.isin(set(named.dropna()))
     if not found.any():
         raise CohortError(
-            f"none of {len(table)} rows of the table is found among the resources; check '{on}'"
+            f"none of {counted(len(table), 'row')} of the table is found among the resources; "
+            f"check '{on}'"
         )
-    wide = (
-        table.reset_index(drop=True).assign(**{on: key}).merge(flat, on=on, how="left", sort=False)
-    )
-    cohort = as_cohort(wide[found.to_numpy()].reset_index(drop=True), schema)
-    flow = (("rows_read", len(table)), ("with_resources", len(cohort)))
-    return replace(cohort, flow=flow)
+    known = flat.assign(**{on: named})[named.notna()]
+    wide = rows.assign(**{on: key})[found].merge(known, on=on, how="left", sort=False)
+    cohort = as_cohort(wide, schema)
+    steps = (("rows_read", len(table)), ("with_resources", len(cohort)))
+    return replace(cohort, steps=steps)
+
+
+def _check_join(table: pd.DataFrame, flat: pd.DataFrame, on: str) -> None:
+    if on not in table.columns:
+        raise CohortError(f"the table has no column '{on}' to join the views on; add it")
+    shared = [c for c in flat.columns if c != on and c in table.columns]
+    if shared:
+        raise CohortError(
+            f"{counted(len(shared), 'column is', 'columns are')} in the table and in a view "
+            f"({', '.join(map(str, shared))}); rename each one in the view"
+        )
+    n_surplus = int(flat[on].dropna().duplicated().sum())
+    if n_surplus:
+        raise CohortError(
+            f"the first view repeats a key in {counted(n_surplus, 'row')}; narrow its 'where'"
+        )

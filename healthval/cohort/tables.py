@@ -1,20 +1,22 @@
-"""Read a site's table: only declared columns, every value checked, none of them quoted."""
+"""Tables of a site: read the declared columns only, check every value, quote none."""
 
 from __future__ import annotations
 
-import csv
-import gzip
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from healthval.cohort.cohort import Cohort
-from healthval.cohort.columns import as_text, read_column, refuse_rows
+from healthval.cohort.cohort import Cohort, Counts
+from healthval.cohort.columns import read_column, single_values
+from healthval.cohort.dates import instant_column, read_dates
+from healthval.cohort.measured import read_measured
 from healthval.cohort.sql import Query, read_query
-from healthval.contracts.table import AgeColumn, DateColumn, NumberColumn, TableSchema, plain_token
-from healthval.errors import CohortError
+from healthval.cohort.table_files import read_table_file
+from healthval.cohort.text import missing_codes, refuse_rows
+from healthval.contracts.table import AgeColumn, DateColumn, NumberColumn, TableSchema
+from healthval.errors import CohortError, counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,26 +27,27 @@ if TYPE_CHECKING:
 def read_table(source: Source, schema: TableSchema | Mapping[str, Any]) -> Cohort:
     """Read a CSV or Parquet file, a data frame or a database query as a cohort, one row a case.
 
-    The schema may be the plan's, or its text as a mapping; see `as_schema`.
+    The schema is the plan's, or a mapping of its text; see `as_schema`. Columns that the schema does
+    not declare are dropped and listed in `dropped`.
 
     Raises
     ------
     CohortError
-        If a declared column is absent, a value does not fit its declaration, a case occurs twice or
-        there is no row. Columns that the schema does not name are dropped and listed in `dropped`.
+        If a declared column is absent, a value does not fit its declaration, a case is repeated, or
+        the table has no rows.
     """
     return as_cohort(read_source(source), as_schema(schema))
 
 
 def as_schema(schema: TableSchema | Mapping[str, Any]) -> TableSchema:
-    """Read a schema that is still a mapping: the plan's ``table``, or its columns alone.
+    """Convert a mapping to a schema: the plan's ``table``, or its columns alone.
 
-    A column may be its kind alone, where the kind needs nothing else.
+    A column whose kind has no required fields can be given by the name of its kind.
 
     Raises
     ------
     CohortError
-        If it does not fit; names the places.
+        If the mapping does not fit; names the places.
 
     Examples
     --------
@@ -60,72 +63,41 @@ def as_schema(schema: TableSchema | Mapping[str, Any]) -> TableSchema:
     except ValidationError as error:
         places = sorted({".".join(map(str, e["loc"][:2])) or "table" for e in error.errors()})
         raise CohortError(
-            f"{len(places)} places of the schema do not fit ({', '.join(places)}); "
-            "see docs/cohort.md for the kinds and what they need"
+            f"{counted(len(places), 'place of the schema does', 'places of the schema do')} not fit "
+            f"({', '.join(places)}); "
+            "see docs/cohort.md for the kinds and their fields"
         ) from None
 
 
 def as_cohort(frame: pd.DataFrame, schema: TableSchema, step: str = "rows_read") -> Cohort:
-    """Check a raw table and make it a cohort; see `read_table`."""
-    checked = check_frame(frame, schema)
+    """Convert a raw table to a cohort after checking it; see `read_table`."""
+    checked, counts = check_and_count(frame, schema)
     key = _case_key(schema)
     refuse_rows(
-        checked[key].duplicated(keep="first"), key, "repeat an earlier case", _remedy(schema)
+        checked[key].duplicated(keep="first"),
+        key,
+        "repeat an earlier case",
+        _remedy_for_repetition(schema),
     )
     dropped = tuple(str(c) for c in frame.columns if c not in schema.columns)
-    return Cohort(checked, schema.settled(), ((step, len(checked)),), dropped)
+    return Cohort(
+        _frame=checked,
+        schema=schema.settled(),
+        steps=((step, len(checked)),),
+        dropped=dropped,
+        counts=counts,
+    )
 
 
 def read_source(source: Source) -> pd.DataFrame:
-    """Load the raw table; text files are read as text, so that no identifier loses a leading zero."""
+    """Load the raw table; the cells of a text file stay text, so that leading zeros are kept."""
     import pandas as pd
 
     if isinstance(source, pd.DataFrame):
         return source
     if isinstance(source, Query):
         return read_query(source)
-    path = Path(source)
-    if not path.is_file():
-        raise CohortError("the table's file does not exist; check the path")
-    if path.suffix.lower() not in {".parquet", ".pq"}:
-        return _read_csv(path)
-    try:
-        return pd.read_parquet(path)
-    except Exception:  # the parser may quote the file
-        raise CohortError("the table cannot be read as Parquet; export it again") from None
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    opener = gzip.open if path.suffix.lower() == ".gz" else open
-    try:
-        with opener(path, "rt", encoding="utf-8-sig", newline="") as lines:
-            header, n_rows, ragged = _shape(csv.reader(lines, strict=True))
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error, StopIteration):
-        raise CohortError(
-            "the table cannot be read as CSV (UTF-8, comma separated, one header line); export it again"
-        ) from None
-    if ragged:
-        raise CohortError(
-            f"{len(ragged)} of {n_rows} rows do not have as many fields as the header line "
-            f"(first at row {ragged[0]}); quote fields that contain a comma or a line break"
-        )
-    frame = pd.read_csv(
-        path, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig"
-    )
-    frame.columns = pd.Index(header)  # as written: pandas would rename a repeated column
-    return frame
-
-
-def _shape(lines: Iterator[list[str]]) -> tuple[list[str], int, list[int]]:
-    """Header, number of rows, and the rows that do not have the header's number of fields."""
-    header = next(lines)
-    row, ragged = -1, []
-    for row, fields in enumerate(line for line in lines if line):
-        if len(fields) != len(header):
-            ragged.append(row)
-    return header, row + 1, ragged
+    return read_table_file(Path(source))
 
 
 def check_frame(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
@@ -134,72 +106,107 @@ def check_frame(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
     Raises
     ------
     CohortError
-        If a column is absent or occurs twice, the table is empty, or a value does not fit.
+        If a column is absent or repeated, the table is empty, or a value does not fit.
+    """
+    return check_and_count(frame, schema)[0]
+
+
+def check_and_count(frame: pd.DataFrame, schema: TableSchema) -> tuple[pd.DataFrame, Counts]:
+    """Convert the declared columns, and count values below a limit and in another unit.
+
+    The frame has a hidden column of instants for a date whose offsets from UTC differ; see
+    `read_dates`.
     """
     import pandas as pd
 
     wanted = [name for name, column in schema.columns.items() if column.kind != "drop"]
-    units = {n: c.unit_column for n, c in schema.columns.items() if isinstance(c, NumberColumn)}
-    needed = [*wanted, *(unit for unit in units.values() if unit)]
+    beside = [
+        name
+        for column in schema.columns.values()
+        if isinstance(column, NumberColumn)
+        for name in (column.unit_column, column.comparator_column)
+        if name
+    ]
+    _check_names(frame, [*wanted, *beside])
+    if not len(frame):
+        raise CohortError("the table has no rows; check the export, or the query")
+    read: dict[str, pd.Series] = {}
+    counts: Counts = ()
+    for name in wanted:
+        column = schema.columns[name]
+        if isinstance(column, NumberColumn):
+            read[name], found = read_measured(name, column, frame)
+            counts += found
+        elif isinstance(column, DateColumn):
+            values = single_values(name, frame[name])
+            read[name], instants = read_dates(name, values, missing_codes(column))
+            if instants is not None:
+                read[instant_column(name)] = instants
+        else:
+            read[name] = _read(frame, name, schema)
+    return pd.DataFrame(read), counts
+
+
+def _check_names(frame: pd.DataFrame, needed: list[str]) -> None:
     missing = [name for name in needed if name not in frame.columns]
     if missing:
         raise CohortError(
-            f"{len(missing)} declared columns are not in the table ({', '.join(missing)}); "
-            "correct the plan's names or the table's header line"
+            f"{counted(len(missing), 'declared column is', 'declared columns are')} not in the "
+            f"table ({', '.join(missing)}); {_remedy_for_names(frame, missing)}"
         )
-    twice = [name for name in needed if list(frame.columns).count(name) > 1]
-    if twice:
-        raise CohortError(f"columns occur twice in the table ({', '.join(twice)}); keep one each")
-    if not len(frame):
-        raise CohortError("the table has no rows; nothing can be evaluated")
-    for name, unit_column in units.items():
-        if unit_column:
-            _check_units(frame, name, unit_column, schema)
-    checked = {}
-    for name in wanted:
-        column = schema.columns[name]
-        values = frame[name]
-        if isinstance(column, AgeColumn) and column.at:
-            values = _ages_at(
-                name, values, read_column(column.at, schema.columns[column.at], frame[column.at])
-            )
-        checked[name] = read_column(name, column, values)
-    return pd.DataFrame(checked)
+    names = list(frame.columns)
+    repeated = [name for name in needed if names.count(name) > 1]
+    if repeated:
+        raise CohortError(
+            f"{counted(len(repeated), 'column is', 'columns are')} repeated in the table "
+            f"({', '.join(repeated)}); keep one of each name"
+        )
 
 
-def _ages_at(name: str, births: pd.Series, at: pd.Series) -> pd.Series:
-    """Completed years from a date of birth, as in the calendar."""
-    born = read_column(name, DateColumn(kind="date"), births)
+def _remedy_for_names(frame: pd.DataFrame, missing: list[str]) -> str:
+    """Remedy for absent columns; names a spelling only if it is a declared name but for its case."""
+    alike = {str(name).strip().casefold(): str(name) for name in frame.columns}
+    found = [alike[name.strip().casefold()] for name in missing if name.strip().casefold() in alike]
+    if found:
+        spelled = ", ".join(f"'{name}'" for name in found)
+        return f"the table's header line spells {spelled}: correct capital letters and spaces"
+    one = f"; its header line was read as {counted(len(frame.columns), 'column')}"
+    return f"correct the plan's names or the table's header line{one}"
+
+
+def _read(frame: pd.DataFrame, name: str, schema: TableSchema) -> pd.Series:
+    column = schema.columns[name]
+    values = frame[name]
+    if isinstance(column, AgeColumn) and column.at:
+        at = read_column(column.at, schema.columns[column.at], frame[column.at])
+        values = _ages_at(name, DateColumn(kind="date", missing=column.missing), values, at)
+        column = column.model_copy(update={"missing": ()})
+    return read_column(name, column, values)
+
+
+def _ages_at(name: str, birth: DateColumn, births: pd.Series, at: pd.Series) -> pd.Series:
+    """Age in completed calendar years, from the date of birth to the date `at`."""
+    born = read_column(name, birth, births)
     had_birthday = (at.dt.month * 100 + at.dt.day) >= (born.dt.month * 100 + born.dt.day)
     years = at.dt.year - born.dt.year - (~had_birthday).astype(int)
     refuse_rows(
-        at.dt.normalize() < born.dt.normalize(), name, "lie after the date of the age", "check both"
+        at.dt.normalize() < born.dt.normalize(),
+        name,
+        "are after the date of the age",
+        "check both dates",
     )
     ages: pd.Series = years.astype(float).where(born.notna() & at.notna())
     return ages
 
 
-def _check_units(frame: pd.DataFrame, name: str, unit_column: str, schema: TableSchema) -> None:
-    column = schema.columns[name]
-    assert isinstance(column, NumberColumn)  # noqa: S101 (narrows the type for mypy)
-    unit = as_text(frame[unit_column]).reset_index(drop=True)
-    given = as_text(frame[name]).reset_index(drop=True).notna()
-    refuse_rows(
-        given & (unit.map(plain_token, na_action="ignore") != column.unit),
-        name,
-        f"are not in the declared unit ({column.unit})",
-        "convert them, or correct the plan's unit",
-    )
-
-
 def _case_key(schema: TableSchema) -> str:
     ids = schema.of_kind("id")
     if not ids:
-        raise CohortError("the schema declares no 'id'; name the column that identifies a case")
+        raise CohortError("the schema declares no 'id'; declare the column that identifies a case")
     return ids[0]
 
 
-def _remedy(schema: TableSchema) -> str:
+def _remedy_for_repetition(schema: TableSchema) -> str:
     if schema.of_kind("cluster"):
         return "keep one row for each scored case"
-    return "declare it 'cluster' if it names the patient, and give each case an 'id' of its own"
+    return "if it names the patient, declare it 'cluster' and add an 'id' column for the case"

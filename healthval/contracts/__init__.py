@@ -1,1 +1,1 @@
-"""Wire shapes: pydantic at the wall, closed and strict."""
+"""Contracts: wire shapes (pydantic), closed and strict."""

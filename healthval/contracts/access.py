@@ -1,4 +1,4 @@
-"""Access: a site asks with its public key, the operator decides, the grant is the credential."""
+"""Access: public keys, requests of sites, decisions of the operator, grants."""
 
 import base64
 import hashlib
@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from healthval.contracts.base import Line, Name, Sha256, SiteId, Version, Wire
+from healthval.contracts.base import Cursor, Line, Name, Sha256, SiteId, Version, Wire
 
 PUBLIC_KEY_BYTES = 32
 
@@ -43,7 +43,7 @@ def raw_public_key(key: PublicKey) -> bytes:
 
 
 def site_id(key: PublicKey) -> str:
-    """Name a key holder by the key: 40 bits of the SHA-256 of its raw bytes, in base32.
+    """Return the name of a key's holder: 40 bits of the SHA-256 of the raw key, in base32.
 
     >>> site_id(PublicKey(x="11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"))
     'site-eh7ddx5b'
@@ -56,7 +56,7 @@ TOKEN_SECONDS = 300
 
 
 def request_claims(method: str, target: str, body: bytes) -> dict[str, str]:
-    """Bind a token to one request, as DPoP does (RFC 9449), and to the body as well.
+    """Return the claims that bind a token to one request, as in DPoP (RFC 9449), and to its body.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def request_claims(method: str, target: str, body: bytes) -> dict[str, str]:
 
 
 class AccessRequest(Wire):
-    """What a site sends once; signed with the very key it carries."""
+    """Request for access; signed with the key that it contains."""
 
     public_key: PublicKey
     label: Line
@@ -85,7 +85,7 @@ AccessStatus = Literal["requested", "approved", "rejected", "revoked"]
 
 
 class AccessDecision(Wire):
-    """The operator's word on a request."""
+    """Decision of the operator on a request."""
 
     status: Literal["approved", "rejected", "revoked"]
     valid_days: Annotated[int, Field(ge=1, le=366)] = 90
@@ -113,13 +113,14 @@ class AccessGrant(Wire):
 
 
 class AccessList(Wire):
-    """Grants, as the operator lists them or as a site sees its own."""
+    """One page of grants: all for the operator; a site sees only its own."""
 
-    grants: Annotated[tuple[AccessGrant, ...], Field(max_length=10_000)] = ()
+    grants: Annotated[tuple[AccessGrant, ...], Field(max_length=1000)] = ()
+    next: Cursor | None = None
 
 
 class VendorKey(Wire):
-    """The operator's word that a developer's key may read the reports on these models."""
+    """Permission of a developer's key to read the reports on these models."""
 
     public_key: PublicKey
     label: Line

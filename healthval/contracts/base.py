@@ -1,4 +1,4 @@
-"""What every wire shape shares: closed, frozen, strict, silent about its input."""
+"""Base of all wire shapes: closed, frozen, strict; errors never quote the input."""
 
 import hashlib
 import json
@@ -7,10 +7,11 @@ from typing import Annotated, Any, TypeVar, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from healthval.contracts.text import UNSEEN, check_seen
+from healthval.errors import counted
 
 
 class Wire(BaseModel):
-    """Base of all shapes that cross a wall: unknown fields are refused, input is never echoed."""
+    """Base of all shapes on the wire; refuses unknown fields and never quotes the input."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -28,7 +29,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,62}$")]
 Version = Annotated[str, Field(pattern=r"^[0-9]{1,5}(\.[0-9]{1,5}){0,3}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[a-f0-9]{64}$")]
 Column = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.]{0,63}$")]
-# A line written by a developer or an operator (model cards, labels); never filled from patient data.
+# A line written by a developer or operator (model cards, labels); never contains patient data.
 Line = Annotated[
     str,
     Field(pattern=rf"^[^\x00-\x1f{UNSEEN}<>]*$", min_length=1, max_length=200),
@@ -43,7 +44,7 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 def canonical_json(value: Any) -> bytes:
-    """Sorted keys, no spaces, UTF-8: the one form that is hashed and signed.
+    """Return JSON with sorted keys, without spaces, in UTF-8: the form that is hashed and signed.
 
     >>> canonical_json({"b": 1, "a": [0.5, None]})
     b'{"a":[0.5,null],"b":1}'
@@ -54,14 +55,17 @@ def canonical_json(value: Any) -> bytes:
 
 
 def digest(value: Any) -> str:
-    """SHA-256 of the canonical JSON of a value or of a wire shape, as 64 hexadecimal digits."""
+    """Return the SHA-256 of the canonical JSON of a value or wire shape, in hexadecimal."""
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json")
     return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
+Cursor = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,700}$")]
+
+
 class Problem(BaseModel):
-    """An answer other than success, as problem details (RFC 9457); never quotes what was sent."""
+    """Problem details (RFC 9457) of a refused request; never quotes the request."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
@@ -76,12 +80,12 @@ Shape = TypeVar("Shape", bound=BaseModel)
 
 
 def read_wire(shape: type[Shape], data: bytes) -> Shape:
-    """Parse JSON into a wire shape; a misfit is told by place, count and kind only.
+    """Parse JSON into a wire shape; an error names place, count and type only.
 
     Raises
     ------
     ValueError
-        In words that hold no part of `data`: names that the shape does not know are not repeated.
+        If the data do not fit; the message has no part of `data`, also no unknown field name.
 
     Examples
     --------
@@ -97,13 +101,13 @@ def read_wire(shape: type[Shape], data: bytes) -> Shape:
     place = ".".join(
         str(part) if isinstance(part, int) or part in known else "?" for part in found[0]["loc"]
     )
-    many = "1 place does" if len(found) == 1 else f"{len(found)} places do"
+    many = counted(len(found), "place does", "places do")
     where = f"first at '{place}': {found[0]['type']}" if place else found[0]["type"]
     raise ValueError(f"{many} not fit {shape.__name__} ({where})") from None
 
 
 def field_names(shape: type[BaseModel]) -> frozenset[str]:
-    """Every field name in a shape and in the shapes inside it."""
+    """Return every field name of a shape and of the shapes inside it."""
     names: set[str] = set(shape.model_fields)
     waiting: list[Any] = [field.annotation for field in shape.model_fields.values()]
     while waiting:

@@ -1,4 +1,4 @@
-"""The model as its developer registers it: card, input contract, serving needs."""
+"""Models: card, input contract, registration and status."""
 
 from typing import Annotated, Literal, Self
 
@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from healthval.contracts.base import (
     Column,
+    Cursor,
     Line,
     Name,
     Paragraph,
@@ -18,7 +19,7 @@ from healthval.contracts.reporting import DeveloperReporting
 
 
 class InputField(Wire):
-    """One named input: a number within limits, or one of the listed levels."""
+    """One named input: a number with limits, or one of the listed levels."""
 
     name: Column
     kind: Literal["number", "category"] = "number"
@@ -29,10 +30,10 @@ class InputField(Wire):
 
 
 class InputContract(Wire):
-    """What the model takes.
+    """Inputs of the model.
 
     ``table``: rows of the named fields; ``dicom``: one file a case; ``combined``: the files of a
-    case, and its row.
+    case and its row.
     """
 
     kind: Literal["table", "dicom", "combined"] = "table"
@@ -44,12 +45,12 @@ class InputContract(Wire):
     @model_validator(mode="after")
     def _files_is_no_field(self) -> Self:
         if self.kind == "combined" and any(entry.name == "files" for entry in self.fields):
-            raise ValueError("a field of a combined model cannot be called 'files'")
+            raise ValueError("the name 'files' is reserved in a combined model; rename the field")
         return self
 
 
 class ModelCard(Wire):
-    """What a reader must know before believing a number about the model."""
+    """Model card: purpose, population and limits of the model."""
 
     name: Name
     version: Version
@@ -66,7 +67,7 @@ class ModelCard(Wire):
 
 
 class ModelRegistration(Wire):
-    """Card, contract and what serving needs; the artefact travels beside it."""
+    """Card, input contract and resources of a model; the artefact is uploaded separately."""
 
     card: ModelCard
     inputs: InputContract
@@ -79,14 +80,26 @@ ModelStatus = Literal["registered", "serving", "stopped"]
 
 
 class ModelRecord(Wire):
-    """A registered model as the hub shows it."""
+    """A registered model with its digest and status."""
 
     registration: ModelRegistration
     digest: Sha256
     status: ModelStatus
 
 
+class ModelName(Wire):
+    """Name and version of a model."""
+
+    name: Name
+    version: Version
+
+
 class ModelList(Wire):
-    """The models that the hub knows."""
+    """One page of the registered models.
+
+    `models` has those whose card the caller may read, `others` the names of the rest.
+    """
 
     models: Annotated[tuple[ModelRecord, ...], Field(max_length=1000)] = ()
+    others: Annotated[tuple[ModelName, ...], Field(max_length=1000)] = ()
+    next: Cursor | None = None

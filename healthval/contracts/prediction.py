@@ -1,4 +1,4 @@
-"""Predictions: de-identified cases in, one score or one reason per case out."""
+"""Predictions: batches of de-identified cases, uploads, and one score or reason per case."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,6 +8,7 @@ from pydantic import Field
 
 from healthval.contracts.base import CaseId, Column, Name, Probability, Sha256, Version, Wire
 from healthval.contracts.model import InputContract, InputField
+from healthval.errors import counted
 
 Value = float | int | Column | None
 PredictionId = Annotated[str, Field(pattern=r"^prediction-[a-f0-9]{32}$")]
@@ -18,7 +19,7 @@ MAX_INLINE_BYTES = 3 * 1024 * 1024
 
 
 class TableInstances(Wire):
-    """Rows of a table model: `columns` named by the input contract, one row a case."""
+    """Rows of a table model: columns of the input contract, one row a case."""
 
     kind: Literal["table"] = "table"
     columns: Annotated[tuple[Column, ...], Field(max_length=512)]
@@ -35,7 +36,7 @@ class DicomInstances(Wire):
 
 
 class CombinedInstances(Wire):
-    """Uploads of each case together with its row: for models that read images and named inputs."""
+    """Uploads and row of each case, for models that read images and named inputs."""
 
     kind: Literal["combined"] = "combined"
     columns: Annotated[tuple[Column, ...], Field(max_length=512)] = ()
@@ -62,7 +63,7 @@ class PredictionRequest(Wire):
 
 
 class Prediction(Wire):
-    """The model's answer for one case; no score means indeterminate, with a reason."""
+    """Prediction for one case; without a score it is indeterminate and has a reason."""
 
     case: CaseId
     score: Probability | None = None
@@ -70,7 +71,7 @@ class Prediction(Wire):
 
 
 class PredictionAnswer(Wire):
-    """202 while pending, 200 when done; the client polls."""
+    """Answer of the hub: status 202 while pending, 200 when done or failed; the client polls."""
 
     id: PredictionId
     status: Literal["pending", "done", "failed"]
@@ -82,7 +83,7 @@ MAX_UPLOAD_BYTES = 64 * 1024 * 1024
 
 
 class UploadRequest(Wire):
-    """Asks for a place to put one de-identified file."""
+    """Request for an upload address for one de-identified file."""
 
     model: Name
     version: Version
@@ -92,7 +93,7 @@ class UploadRequest(Wire):
 
 
 class UploadTicket(Wire):
-    """Where and with which headers to PUT the bytes: signed, short-lived, for this file only."""
+    """Signed, short-lived address and headers for the PUT of one file."""
 
     id: UploadId
     url: Annotated[str, Field(pattern=r"^[!-~]{1,4000}$")]
@@ -107,36 +108,38 @@ class UploadTicket(Wire):
 
 
 def check_instances(inputs: InputContract, request: PredictionRequest) -> None:
-    """Refuse a batch that the model's input contract does not admit.
+    """Refuse a batch that does not match the model's input contract.
 
-    A number outside a field's limits is no misfit: that case is answered with a reason.
+    A number outside a field's limits is no error: that case is answered with a reason.
 
     Raises
     ------
     ValueError
-        Naming field, count and first row; names that the contract does not know are not repeated.
+        Names field, count and first row; never quotes a name that is not in the contract.
     """
     cases, instances = request.cases, request.instances
     if len(set(cases)) != len(cases):
-        raise ValueError(f"{len(cases) - len(set(cases))} case ids come more than once")
+        raise ValueError(f"{counted(len(cases) - len(set(cases)), 'case id')} repeated")
     if inputs.kind != instances.kind:
         raise ValueError(f"this model takes {inputs.kind} instances")
-    for held in instance_lists(instances):
-        if len(held) != len(cases):
-            raise ValueError(f"{len(held)} instances came for {len(cases)} cases")
+    for entries in instance_lists(instances):
+        if len(entries) != len(cases):
+            raise ValueError(
+                f"{counted(len(entries), 'instance')} for {counted(len(cases), 'case')}"
+            )
     if not isinstance(instances, DicomInstances):
         check_rows(inputs, instances.columns, instances.rows)
 
 
 def instance_lists(instances: Instances) -> tuple[Sequence[Any], ...]:
-    """Everything of which there is one a case."""
+    """Return the lists that have one entry a case."""
     if isinstance(instances, CombinedInstances):
         return instances.rows, instances.uploads
     return (instances.uploads if isinstance(instances, DicomInstances) else instances.rows,)
 
 
 def uploads_of(instances: Instances) -> tuple[str, ...]:
-    """Every upload that a batch names, in order."""
+    """Return all uploads of a batch, in order."""
     if isinstance(instances, CombinedInstances):
         return tuple(upload for files in instances.uploads for upload in files)
     return instances.uploads if isinstance(instances, DicomInstances) else ()
@@ -145,7 +148,7 @@ def uploads_of(instances: Instances) -> tuple[str, ...]:
 def check_rows(
     inputs: InputContract, columns: Sequence[str], rows: Sequence[Sequence[Value]]
 ) -> None:
-    """Refuse rows that the contract's fields do not admit; see `check_instances`."""
+    """Refuse rows that do not match the contract's fields; see `check_instances`."""
     _check_columns(inputs, columns, rows)
     for wanted in inputs.fields:
         _check_values(wanted, [row[columns.index(wanted.name)] for row in rows])
@@ -157,34 +160,36 @@ def _check_columns(
     wanted = {entry.name for entry in inputs.fields}
     missing = sorted(wanted - set(columns))
     if missing:
-        raise ValueError(f"{len(missing)} fields are missing, first '{missing[0]}'")
+        count = counted(len(missing), "field is", "fields are")
+        raise ValueError(f"{count} missing, first '{missing[0]}'")
     unknown = [i for i, name in enumerate(columns) if name not in wanted]
     if unknown:
+        count = counted(len(unknown), "column is", "columns are")
         raise ValueError(
-            f"{len(unknown)} columns are unknown to the model (first at column {unknown[0]}); "
+            f"{count} unknown to the model (first at column {unknown[0]}); "
             "send the contract's fields only"
         )
     if len(columns) != len(wanted):
-        raise ValueError(f"{len(columns) - len(wanted)} columns come more than once")
+        raise ValueError(f"{counted(len(columns) - len(wanted), 'column')} repeated")
     ragged = [i for i, row in enumerate(rows) if len(row) != len(columns)]
     if ragged:
-        raise ValueError(
-            f"{len(ragged)} rows do not have one value for each column (first at row {ragged[0]})"
-        )
+        count = counted(len(ragged), "row does", "rows do")
+        raise ValueError(f"{count} not have one value for each column (first at row {ragged[0]})")
 
 
 def _check_values(wanted: InputField, values: Sequence[Value]) -> None:
     bad = [i for i, value in enumerate(values) if not _fits(wanted, value)]
     if bad:
-        kind = "not a number" if wanted.kind == "number" else "none of the listed levels"
+        kind = "not a number" if wanted.kind == "number" else "not among the listed levels"
+        verb = "is" if len(bad) == 1 else "are"
         raise ValueError(
-            f"field '{wanted.name}': {len(bad)} of {len(values)} values are {kind} "
+            f"field '{wanted.name}': {len(bad)} of {counted(len(values), 'value')} {verb} {kind} "
             f"(first at row {bad[0]})"
         )
 
 
 def out_of_range(inputs: InputContract, table: TableInstances | CombinedInstances) -> set[int]:
-    """Positions of rows with a number outside the limits that the model was registered with."""
+    """Return the positions of rows with a number outside the registered limits."""
     limits = [
         (table.columns.index(entry.name), entry.low, entry.high)
         for entry in inputs.fields

@@ -1,4 +1,4 @@
-"""The released results a report is made from, and the published report as it is indexed."""
+"""Published reports, and the list of submissions from which a report is made."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,7 +12,7 @@ ReportId = Annotated[str, Field(pattern=r"^report-[a-f0-9]{16}$")]
 
 
 class ReportRecord(Wire):
-    """Index entry; the files lie in the object store under their hash."""
+    """Index entry of a report; its files are in the object store under their hashes."""
 
     id: ReportId
     model: Name
@@ -33,7 +33,7 @@ class ReportList(Wire):
 def report_record(
     *, model: str, version: str, plan_hash: str, n_sites: int, files: Mapping[str, str]
 ) -> ReportRecord:
-    """Name a report by its content: the same files for the same plan are the same report."""
+    """Return a record whose id is a hash of its content: the same files are the same report."""
     draft = ReportRecord(
         id="report-" + "0" * 16,
         model=model,
@@ -46,12 +46,12 @@ def report_record(
 
 
 def report_id(record: ReportRecord) -> str:
-    """Return the identifier that a record's content gives it."""
+    """Return the id of a record, a hash of its content."""
     return f"report-{digest(record.model_dump(mode='json', exclude={'id'}))[:16]}"
 
 
 class SubmissionEntry(Wire):
-    """One site's active submission, as the operator lists it; the bytes lie under their hash."""
+    """Active submission of one site; its bytes are stored under their hash."""
 
     site: SiteId
     label: Line

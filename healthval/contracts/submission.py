@@ -1,14 +1,14 @@
-"""The one message with results that leaves a hospital; built only by `healthval.disclosure`.
+"""Submission: the only message with results that leaves a hospital, built by `healthval.disclosure`.
 
-Closed by shape: no string without a pattern, no list without a maximum, nothing per patient.
-A count below the floor is the word ``suppressed`` and stays so through pooling.
+The shape is closed: every string has a pattern, every list a maximum length, and no field is per
+patient. A count below the minimum cell is the word ``suppressed``, also in pooled results.
 """
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from healthval.contracts.base import Column, Name, Probability, Sha256, Version, Wire
+from healthval.contracts.base import Column, Name, Probability, Sha256, SiteId, Version, Wire
 
 SUPPRESSED: Literal["suppressed"] = "suppressed"
 Cell = Annotated[int, Field(ge=0, le=10**12)] | Literal["suppressed"]
@@ -16,7 +16,7 @@ Method = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9 ._()/-]{0,63}$")]
 
 
 class ReleasedEstimate(Wire):
-    """A rounded estimate; `value` None when withheld, and `withheld` says why."""
+    """A rounded estimate; `value` is None if withheld, and `withheld` is the reason."""
 
     value: float | None = None
     lo: float | None = None
@@ -30,7 +30,7 @@ class ReleasedEstimate(Wire):
 
 
 class ReleasedConfusion(Wire):
-    """Cases by reference standard and prediction."""
+    """Cases counted by reference standard and prediction."""
 
     tp: Cell
     fp: Cell
@@ -39,7 +39,7 @@ class ReleasedConfusion(Wire):
 
 
 class ReleasedThreshold(Wire):
-    """Everything at one threshold; only pre-specified thresholds are pooled."""
+    """Results at one threshold; only pre-specified thresholds are pooled."""
 
     threshold: Probability
     origin: Literal["pre-specified", "data-derived"]
@@ -95,7 +95,7 @@ class DecisionPoint(Wire):
 
 
 class ReleasedBin(Wire):
-    """Scores in [low, high): cases with and without the condition; bins below the floor are merged."""
+    """Scores in [low, high): cases with and without the condition; bins below the minimum cell are merged."""
 
     low: Probability
     high: Probability
@@ -105,7 +105,7 @@ class ReleasedBin(Wire):
 
 
 class HistogramNoise(Wire):
-    """Differential privacy of the histogram: its cost, and the error that 95 % of cells stay under."""
+    """Differential privacy of the histogram: its cost, and the error bound of 95 % of cells."""
 
     epsilon: Annotated[float, Field(gt=0, le=10)]
     error_95: Annotated[int, Field(ge=0, le=10**6)]
@@ -125,14 +125,14 @@ class ReleasedSubgroup(Wire):
 
 
 class FlowCount(Wire):
-    """Cases left after one step from the hospital's list to the analysis."""
+    """Cases that remain after one step of the flow diagram."""
 
     step: Column
     n: Cell
 
 
 class TableOneRow(Wire):
-    """A level's counts, or a number's mean and SD, by reference standard."""
+    """Counts of a level, or mean and SD of a number, by reference standard."""
 
     variable: Column
     level: Column
@@ -144,14 +144,14 @@ class TableOneRow(Wire):
 
 
 class AttackPassed(Wire):
-    """An attack that the gate ran on this very payload without success."""
+    """An attack that the gate ran on this payload without success."""
 
     name: Name
     checked: Annotated[int, Field(ge=0)]
 
 
 class Certificate(Wire):
-    """The policy applied and the attacks the payload withstood."""
+    """The policy of the release and the attacks that the payload passed."""
 
     policy: Name
     policy_version: Annotated[int, Field(ge=1)]
@@ -191,9 +191,14 @@ class Submission(Wire):
 
 
 class Receipt(Wire):
-    """Proof that the hub holds a site's result."""
+    """Proof that the hub has stored a site's result.
 
-    site: Annotated[str, Field(pattern=r"^site-[a-z0-9]{8}$")]
+    `active` is the site's result that the hub counts when it answers; a repetition of a superseded
+    result has another hash there.
+    """
+
+    site: SiteId
     submission_sha256: Sha256
+    active: Sha256
     supersedes: Sha256 | None = None
     repeated: bool = False

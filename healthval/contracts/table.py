@@ -1,9 +1,10 @@
-"""The columns of a site's table as the plan declares them: a closed list, nothing else is read."""
+"""Declarations of the plan: columns, eligibility, links between tables, FHIR inputs."""
 
+from datetime import date
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from healthval.contracts.base import Column, Wire
 from healthval.contracts.text import UNSEEN, check_seen
@@ -11,9 +12,31 @@ from healthval.contracts.text import UNSEEN, check_seen
 SourceColumn = Annotated[
     str, Field(pattern=rf"^[^\x00-\x1f{UNSEEN}<>]{{1,128}}$"), AfterValidator(check_seen)
 ]
-Finite = Annotated[float, Field(strict=True)]
-Unit = Annotated[str, Field(pattern=r"^[A-Za-z0-9%/.*^ ()\[\]{}-]{0,32}$")]
-IsoDate = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+
+
+def _not_text(value: object) -> object:
+    if isinstance(value, (str, bool)):
+        raise ValueError(  # noqa: TRY004 (pydantic reports only a ValueError)
+            "a number is needed, and YAML 1.2 has a text or truth value here; write it like 60 or 0.5"
+        )
+    return value
+
+
+NotText = BeforeValidator(_not_text)
+Finite = Annotated[float, NotText, Field(strict=True)]
+Days = Annotated[int, NotText, Field(ge=0, le=36_525)]
+Unit = Annotated[str, Field(pattern=r"^[A-Za-z0-9%/.*^ ()\[\]{}_'°²³µμ-]{0,32}$")]
+
+
+def _calendar_day(text: str) -> str:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        raise ValueError("the date does not exist; write an existing day as YYYY-MM-DD") from None
+    return text
+
+
+IsoDate = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$"), AfterValidator(_calendar_day)]
 
 
 def _ascending(edges: tuple[float, ...]) -> tuple[float, ...]:
@@ -24,6 +47,8 @@ def _ascending(edges: tuple[float, ...]) -> tuple[float, ...]:
 
 LabelValue = Annotated[str, Field(min_length=1, max_length=64)] | bool | int | float
 LabelValues = Annotated[tuple[LabelValue, ...], Field(max_length=32)]
+# Codes that a source writes where it has no value, such as ".", "-" or -999.
+Missing = Annotated[tuple[LabelValue, ...], Field(max_length=32)]
 Levels = (
     Annotated[tuple[Column, ...], Field(min_length=1, max_length=64)]
     | Annotated[
@@ -36,23 +61,23 @@ Levels = (
 Bands = Annotated[tuple[Finite, ...], Field(max_length=32), AfterValidator(_ascending)]
 
 
-_YAML_BOOLEANS = {"true": "1", "yes": "1", "on": "1", "false": "0", "no": "0", "off": "0"}
+_BOOLEANS = {"true": "1", "yes": "1", "on": "1", "false": "0", "no": "0", "off": "0"}
 
 
 class Declared(Wire):
-    """Base of the plan's declarations: closed and silent like the wire, but YAML lists are lists."""
+    """Base of the plan's declarations: closed like the wire, but a YAML list is accepted as a tuple."""
 
     model_config = ConfigDict(strict=False)
 
 
 class IdColumn(Declared):
-    """Names a case; the first one declared is the case's key. Leaves only as a keyed pseudonym."""
+    """Identifier of a case, replaced by a keyed pseudonym; the first one declared is the case's key."""
 
     kind: Literal["id"]
 
 
 class ClusterColumn(Declared):
-    """Names the patient who owns the case."""
+    """Identifier of the case's patient."""
 
     kind: Literal["cluster"]
 
@@ -61,45 +86,63 @@ class DateColumn(Declared):
     """A date or a time, written as ISO 8601."""
 
     kind: Literal["date"]
+    missing: Missing = ()
 
 
 class AgeColumn(Declared):
-    """Age in years; above 89 it leaves as 90.
+    """Age in years; de-identification replaces ages above 89 by 90.
 
-    With `at`, the source holds birth dates, and the age is that in completed years at the date in
-    column `at` (FHIR has no ages).
+    With `at`, the source has birth dates, and the age is in completed years at the date in column
+    `at` (FHIR has no ages).
     """
 
     kind: Literal["age"]
     bands: Bands = ()
     at: SourceColumn | None = None
+    missing: Missing = ()
 
 
 class ZipColumn(Declared):
     """A United States ZIP code."""
 
     kind: Literal["zip"]
+    missing: Missing = ()
 
 
 class CategoryColumn(Declared):
-    """One of the listed levels; a mapping renames what the source writes to a level."""
+    """One of the listed levels; a mapping translates the source's text to a level."""
 
     kind: Literal["category"]
     levels: Levels
+    missing: Missing = ()
+
+    @model_validator(mode="after")
+    def _levels_are_not_missing(self) -> Self:
+        if {plain_token(code) for code in self.missing} & {plain_token(w) for w in self.names}:
+            raise ValueError("a code in 'missing' is also a level; keep it in one of them")
+        return self
 
     @property
     def names(self) -> dict[str, str]:
-        """What the source writes, and the level it stands for."""
+        """Level of each text of the source."""
         if isinstance(self.levels, dict):
             return dict(self.levels)
         return {level: level for level in self.levels}
 
 
-class NumberColumn(Declared):
-    """A number within limits.
+Factor = Annotated[float, Field(strict=True, gt=0)] | Literal["ucum"]
 
-    `unit_column` names the column with each value's unit, if there is one; `bands` are the lower
-    edges by which subgroups and Table 1 group the number.
+
+class NumberColumn(Declared):
+    """A number with optional limits.
+
+    `unit_column` names the column with each value's unit, if there is one. `convert` gives for
+    another unit the factor to the declared one, or "ucum" for a conversion by the definitions of the
+    units; values in any other unit are refused, or counted and set to missing by ``other_units:
+    exclude``. `comparator_column` names the column with "<" or ">", if there is one. `below_limit`
+    is the treatment of a result below a limit, such as "<0.5": the limit itself, half of it, or a
+    missing value that is counted. `bands` are the lower edges by which subgroups and Table 1 group the
+    number.
     """
 
     kind: Literal["number"]
@@ -107,6 +150,11 @@ class NumberColumn(Declared):
     high: Finite | None = None
     unit: Unit = ""
     unit_column: SourceColumn | None = None
+    convert: Annotated[dict[Unit, Factor], Field(max_length=16, default_factory=dict)]
+    other_units: Literal["refuse", "exclude"] = "refuse"
+    comparator_column: SourceColumn | None = None
+    below_limit: Literal["value", "half", "exclude"] | None = None
+    missing: Missing = ()
     bands: Bands = ()
 
     @model_validator(mode="after")
@@ -115,28 +163,34 @@ class NumberColumn(Declared):
             raise ValueError("'low' must be below 'high'")
         if self.unit_column is not None and not self.unit:
             raise ValueError("'unit_column' needs the expected 'unit'")
+        if (self.convert or self.other_units != "refuse") and self.unit_column is None:
+            raise ValueError("'convert' and 'other_units' need 'unit_column'")
         return self
 
 
 class LabelColumn(Declared):
-    """The reference standard, or one reader's verdict; an empty cell is a missing one."""
+    """The reference standard, or one reader's verdict; an empty cell is a missing verdict."""
 
     kind: Literal["label"]
     positive: Annotated[LabelValues, Field(min_length=1)]
     negative: Annotated[LabelValues, Field(min_length=1)]
     indeterminate: LabelValues = ()
+    missing: Missing = ()
 
     @model_validator(mode="after")
     def _values_are_disjoint(self) -> Self:
-        groups = [{label_token(v) for v in group} for group in
-                  (self.positive, self.negative, self.indeterminate)]  # fmt: skip
+        verdicts = (self.positive, self.negative, self.indeterminate)
+        groups = [{label_token(value) for value in values} for values in verdicts]
         if len(set().union(*groups)) != sum(map(len, groups)):
-            raise ValueError("a label value stands for one verdict only")
+            raise ValueError("a label value has one verdict only")
+        declared = {plain_token(v) for v in (*self.positive, *self.negative, *self.indeterminate)}
+        if declared & {plain_token(code) for code in self.missing}:
+            raise ValueError("a code in 'missing' is also a label value; keep it in one of them")
         return self
 
 
 class DropColumn(Declared):
-    """Known and not wanted."""
+    """Declared, but never read."""
 
     kind: Literal["drop"]
 
@@ -156,10 +210,10 @@ ColumnSchema = Annotated[
 
 
 class TableSchema(Declared):
-    """Every column that may be read; a column that is not declared is dropped and reported.
+    """Columns that may be read; a column that is not declared is dropped and reported.
 
-    `readers` says how several `label` columns, one a reader, become the reference standard;
-    `verification` whether every case was meant to receive it.
+    `readers` is the rule that combines several `label` columns, one a reader, to the reference
+    standard; `verification` is partial if only some cases were to receive it.
 
     Examples
     --------
@@ -177,10 +231,9 @@ class TableSchema(Declared):
     @model_validator(mode="after")
     def _ages_have_dates(self) -> Self:
         dates = self.of_kind("date")
-        if any(
-            isinstance(c, AgeColumn) and c.at and c.at not in dates for c in self.columns.values()
-        ):
-            raise ValueError("'at' of an age names a column that is not declared 'date'")
+        for column in self.columns.values():
+            if isinstance(column, AgeColumn) and column.at and column.at not in dates:
+                raise ValueError("age column: 'at' must name a 'date' column")
         return self
 
     @model_validator(mode="after")
@@ -189,31 +242,38 @@ class TableSchema(Declared):
             raise ValueError("only one column can be the cluster")
         if (len(self.of_kind("label")) > 1) != (self.readers != "single"):
             raise ValueError(
-                "several 'label' columns need 'readers: majority' or 'readers: unanimous', "
-                "and only they do"
+                "several 'label' columns need 'readers: majority' or 'readers: unanimous'; "
+                "one needs 'readers: single'"
             )
         return self
 
     def settled(self) -> "TableSchema":
-        """Describe the table once it is read: levels renamed, ages counted, labels put in words."""
-        columns = {n: _after_reading(c) for n, c in self.columns.items()}
+        """Return the schema of the table after reading: levels, ages and verdicts are translated."""
+        columns = {name: _after_reading(column) for name, column in self.columns.items()}
         return self.model_copy(update={"columns": columns})
 
     def of_kind(self, *kinds: str) -> tuple[str, ...]:
-        """Names of the columns declared as one of `kinds`, in the plan's order."""
+        """Return the names of the columns declared as one of `kinds`, in the plan's order."""
         return tuple(name for name, column in self.columns.items() if column.kind in kinds)
 
 
 def _after_reading(column: ColumnSchema) -> ColumnSchema:
     if isinstance(column, CategoryColumn):
-        return column.model_copy(update={"levels": tuple(dict.fromkeys(column.names.values()))})
+        levels = tuple(dict.fromkeys(column.names.values()))
+        return column.model_copy(update={"levels": levels, "missing": ()})
     if isinstance(column, NumberColumn):
-        return column.model_copy(update={"unit_column": None})
+        read: dict[str, object] = {
+            "unit_column": None,
+            "comparator_column": None,
+            "convert": {},
+            "missing": (),
+        }
+        return column.model_copy(update=read | {"other_units": "refuse", "below_limit": None})
     if isinstance(column, AgeColumn):
-        return column.model_copy(update={"at": None})
+        return column.model_copy(update={"at": None, "missing": ()})
     if isinstance(column, LabelColumn):
         words = {w: (w,) for w in ("positive", "negative", "indeterminate")}
-        return column.model_copy(update=words)
+        return column.model_copy(update=words | {"missing": ()})
     return column
 
 
@@ -221,15 +281,14 @@ class Within(Declared):
     """A window around a date of the same case, in whole days."""
 
     of: SourceColumn
-    days_before: Annotated[int, Field(ge=0, le=36_525)] = 0
-    days_after: Annotated[int, Field(ge=0, le=36_525)] = 0
+    days_before: Days = 0
+    days_after: Days = 0
 
 
 class Eligibility(Declared):
-    """One step of the flow diagram: who is kept, or with `exclude` who is not.
+    """One step of the flow diagram: cases that are kept or, with `exclude`, removed.
 
-    All conditions given must hold. A case whose value is missing meets no condition but
-    ``present: false``.
+    All given conditions must hold. A case with a missing value meets only ``present: false``.
     """
 
     step: Column
@@ -251,17 +310,17 @@ class Eligibility(Declared):
 
 
 class Link(Declared):
-    """Which rows of another table belong to a case, and which one of them is taken.
+    """Link from a case to rows of another table, and the choice of one row.
 
-    `on` pairs a column of the cohort with the column of the rows that names the same thing.
-    `anchor` and `date` are the dates compared: of the case and of the row.
+    `on` pairs a column of the cohort with the column of the rows that has the same identifier.
+    `anchor` is the date of the case, `date` that of the row; the window compares them.
     """
 
     on: Annotated[dict[SourceColumn, SourceColumn], Field(min_length=1, max_length=4)]
     anchor: SourceColumn | None = None
     date: SourceColumn | None = None
-    days_before: Annotated[int, Field(ge=0, le=36_525)] = 0
-    days_after: Annotated[int, Field(ge=0, le=36_525)] = 0
+    days_before: Days = 0
+    days_after: Days = 0
     choose: Literal["only", "nearest", "first", "last"] = "only"
     required: bool = True
 
@@ -276,11 +335,11 @@ class Link(Declared):
 
 
 class FhirInputs(Declared):
-    """SQL-on-FHIR ViewDefinitions by name, and the column that all of them give to join on.
+    """SQL-on-FHIR ViewDefinitions by name, and `on`, the column that joins them.
 
-    Where a table gives the cases, `on` names its column too; otherwise the rows of the first view
-    are the cases. A view that gives several rows a patient, such as a laboratory's, needs an entry
-    in `links` that says which of them counts.
+    If a table has the cases, `on` is also a column of that table; otherwise the rows of the first
+    view are the cases. A view with several rows a patient, such as laboratory values, needs an
+    entry in `links` that chooses one of them.
     """
 
     on: Column
@@ -290,24 +349,24 @@ class FhirInputs(Declared):
     @model_validator(mode="after")
     def _links_name_views(self) -> Self:
         if not self.links.keys() <= self.views.keys() - {next(iter(self.views))}:
-            raise ValueError("'links' names a view that is not there, or the first one")
+            raise ValueError("'links' names a view that is not declared, or the first one")
         return self
 
 
 def label_token(value: object) -> str:
-    """One spelling for 1, 1.0, "1", True, "true" and "yes", in any case, so that all files agree.
+    """Return one spelling for 1, 1.0, "1", True, "true" and "yes", in upper or lower case.
 
-    YAML reads an unquoted ``yes`` as true, and nobody expects it to.
+    A plan and its data files may write the same label in different ways.
 
     >>> label_token(True) == label_token(1.0) == label_token(" TRUE ") == "1"
     True
     """
     text = plain_token(value).casefold()
-    return _YAML_BOOLEANS.get(text, text)
+    return _BOOLEANS.get(text, text)
 
 
 def plain_token(value: object) -> str:
-    """Text without surrounding space; a whole number without its decimal point.
+    """Return text without surrounding space, and a whole number without its decimal point.
 
     >>> plain_token(7.0), plain_token(" a "), plain_token("1.0")
     ('7', 'a', '1')

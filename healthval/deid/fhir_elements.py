@@ -1,7 +1,7 @@
-"""Which elements of which FHIR R4 resources may stay, and how; everything else is removed.
+"""Allow-list of FHIR R4 elements, with the rule for each; all other elements are removed.
 
-The names of the rules are those of `healthval.deid.fhir`. Names, identifiers, telecom, photographs,
-narrative, notes, attachments, free text, contained resources and extensions have no rule.
+The rules are defined in `healthval.deid.fhir`. Names, identifiers, telecom, photographs, narrative,
+notes, attachments, free text, contained resources and extensions have no rule.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ Elements = dict[str, Any]
 
 
 def _elements(spec: str, **backbone: Elements) -> Elements:
-    """Read ``rule: element element; rule: ...`` and add nested elements."""
+    """Parse ``rule: element element; rule: ...`` and add nested elements."""
     named: Elements = {}
     for part in spec.split(";"):
         rule, _, names = part.partition(":")
@@ -141,15 +141,10 @@ RESOURCES: dict[str, Elements] = {
         condition=_elements("concept: code outcome; age: onsetAge; boolean: contributedToDeath"),
     ),
 }
-REFERENCED = frozenset(RESOURCES) | {"CarePlan", "Device", "EpisodeOfCare", "Group", "Location",
-    "Organization", "Practitioner", "PractitionerRole", "RelatedPerson"}  # fmt: skip
-
-# Hosts of published code systems; the address of a hospital's own system would name the hospital.
-CODE_SYSTEMS = ("http://loinc.org", "http://snomed.info/", "http://terminology.hl7.org/",
-    "http://hl7.org/fhir/", "http://unitsofmeasure.org", "http://www.nlm.nih.gov/",
-    "http://www.ama-assn.org/", "http://dicom.nema.org/", "http://fdasis.nlm.nih.gov",
-    "http://www.whocc.no/atc", "http://hl7.org/fhir/sid/", "urn:iso:std:iso:", "urn:ietf:bcp:47",
-    "urn:ietf:rfc:3986", "urn:oid:2.16.840.1.113883.6.")  # fmt: skip
+REFERENCED = frozenset(RESOURCES) | {
+    *("CarePlan", "Device", "EpisodeOfCare", "Group", "Location", "Organization"),
+    *("Practitioner", "PractitionerRole", "RelatedPerson"),
+}
 
 STATES = {
     "AL": "Alabama", "AK": "Alaska", "AZ": "Arizona", "AR": "Arkansas", "CA": "California",

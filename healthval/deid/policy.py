@@ -1,7 +1,7 @@
-"""`Policy`: which confidentiality profile and options are applied.
+"""`Policy`: confidentiality profile and options of a de-identification.
 
-The default is the Basic Application Level Confidentiality Profile with dates removed; every
-option is an explicit choice that the output and the report state (DICOM PS3.15 Annex E).
+The default is the Basic Application Level Confidentiality Profile with dates removed. Every other
+option is an explicit choice, recorded in the output and in the report (DICOM PS3.15 Annex E).
 """
 
 import re
@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from healthval.errors import UsageError
+from healthval.errors import UsageError, counted
 
 Dates = Literal["remove", "shift", "keep"]
 
 
 class Option(StrEnum):
-    """Options of the profile (PS3.15 E.3); each has a code in PS3.16 CID 7050."""
+    """Options of the profile (PS3.15 E.3), with codes in PS3.16 CID 7050."""
 
     CLEAN_PIXEL_DATA = "clean-pixel-data"
     CLEAN_GRAPHICS = "clean-graphics"
@@ -39,11 +39,11 @@ _DATE_OPTION: dict[Dates, Option] = {
 
 @dataclass(frozen=True, slots=True)
 class PixelPolicy:
-    """What happens to images that may carry burned-in text.
+    """Treatment of images that may contain burned-in text; by default they are refused.
 
-    Without any of the three, risky images are refused. `rules` blank regions of known devices,
-    `text` lets a detector refuse or blank what it finds, `sign_off` names the person who
-    inspected the images; the report states that name.
+    `rules` blank regions in images of known devices. With `text`, a detector searches every image,
+    and detected text is refused or blanked. `sign_off` is the name of the person who inspected the
+    images; the report contains it.
     """
 
     rules: tuple["RegionRule", ...] = ()
@@ -57,13 +57,13 @@ class PixelPolicy:
             raise UsageError("pixels.text must be 'ignore', 'refuse' or 'blank'")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegionRule:
-    """Rectangles of one kind of image; every `when` predicate must hold.
+    """Rectangles to blank in one kind of image; every `when` predicate must be true.
 
-    `when` pairs a keyword with the value it must have (compared without case). Rectangles are
-    (left, top, right, bottom) in pixels, right and bottom excluded. `keep` blanks everything
-    outside; `ultrasound_regions` keeps what SequenceOfUltrasoundRegions declares.
+    `when` contains pairs of a keyword and its value (compared without case). Rectangles are
+    (left, top, right, bottom) in pixels, right and bottom excluded. Everything outside `keep` is
+    blanked; with `ultrasound_regions`, everything outside SequenceOfUltrasoundRegions.
     """
 
     name: str
@@ -73,24 +73,26 @@ class RegionRule:
     ultrasound_regions: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Basic profile, dates removed, unless options say otherwise.
+    """Basic profile with dates removed, changed by options.
 
     Parameters
     ----------
     options : options of the profile, as `Option` or as its text
     dates : "remove", "shift" (one keyed offset per patient) or "keep"; the same choice as the two
         longitudinal options. Shifted dates are not HIPAA Safe Harbor.
-    pixels : what happens to images that may carry burned-in text
-    private_allowlist : (creator, group, element within the block) of private attributes that
-        hold no identity; only with the Safe Private option
-    public_allowlist : tags of standard attributes younger than our dictionary that may stay
+    pixels : treatment of images that may contain burned-in text
+    private_allowlist : (creator, group, element within the block) of private attributes without
+        identity, which are kept; only with the Safe Private option
+    public_allowlist : tags of standard attributes that are kept although the dictionary does not
+        have them
+    remove : tags of further attributes that are removed at every depth
 
     Raises
     ------
     UsageError
-        If an option is unknown or two contradict each other.
+        If an option is unknown or two options contradict each other.
 
     Examples
     --------
@@ -105,6 +107,7 @@ class Policy:
     pixels: PixelPolicy = field(default_factory=PixelPolicy)
     private_allowlist: frozenset[tuple[str, int, int]] = frozenset()
     public_allowlist: frozenset[int] = frozenset()
+    remove: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         options = _checked_options(self.options)
@@ -120,6 +123,7 @@ class Policy:
         object.__setattr__(self, "dates", given[0] if given else "remove")
         object.__setattr__(self, "private_allowlist", frozenset(self.private_allowlist))
         object.__setattr__(self, "public_allowlist", frozenset(self.public_allowlist))
+        object.__setattr__(self, "remove", frozenset(self.remove))
 
 
 def _checked_options(given: Iterable[Option | str]) -> frozenset[Option]:
@@ -129,17 +133,18 @@ def _checked_options(given: Iterable[Option | str]) -> frozenset[Option]:
     folded = [_folded(str(option)) for option in given]
     unknown = [position for position, option in enumerate(folded) if option not in names]
     if unknown:
+        many = counted(len(unknown), "de-identification option is", "de-identification options are")
         raise UsageError(
-            f"{len(unknown)} de-identification options are unknown (first at position "
-            f"{unknown[0]}); the options are: {', '.join(sorted(names))}"
+            f"{many} unknown (first at position {unknown[0]}); "
+            f"the options are: {', '.join(sorted(names))}"
         )
     return frozenset(Option(option) for option in folded)
 
 
 def _folded(name: str) -> str:
-    """Accept the standard's own spelling, such as "Retain UIDs Option"."""
-    words = re.findall(r"[a-z]+", name.lower())
-    return "-".join(w for w in words if w not in ("option", "longitudinal", "temporal", "information"))  # fmt: skip
+    """Option text of the standard's spelling, such as "Retain UIDs Option"."""
+    omitted = ("option", "longitudinal", "temporal", "information")
+    return "-".join(w for w in re.findall(r"[a-z]+", name.lower()) if w not in omitted)
 
 
 def _check_contradictions(options: frozenset[Option], policy: Policy) -> None:

@@ -1,7 +1,8 @@
-"""The site's secret, and everything that is derived from it with keyed HMAC-SHA256.
+"""The site's secret, and the values derived from it: pseudonyms, case ids, UIDs, date offsets.
 
-The same functions serve DICOM, FHIR and tables, so that one patient is one pseudonym and one date
-offset everywhere. A hash without a key would be reversed by trying all record numbers.
+DICOM, FHIR and tables use the same functions, so that a patient has the same pseudonym and the
+same date offset in all three. Each value is a keyed HMAC-SHA256: a hash without a key could be
+reversed by a trial of all record numbers.
 """
 
 import hmac
@@ -16,20 +17,19 @@ from uuid import UUID
 from healthval.errors import UsageError
 
 MIN_BYTES = 32
-# Arcs of registered UIDs are short; a long arc could carry a record number.
+# Arcs of registered UIDs are short; a long arc could contain a record number.
 _REGISTERED = re.compile(r"1\.2\.840\.10008(\.(0|[1-9]\d{0,3})){1,8}")
-
-
-# Neither vowel nor digit: a pseudonym cannot spell a name or hold a record number by chance, which
-# the audit would have to take for a leak ("ada" stands in one of some hundred hexadecimal ones).
+# A pseudonym has neither vowels nor digits: it can never contain a name or a record number by
+# chance, which the audit would report as a leak ("ada" occurs in about one of a hundred
+# hexadecimal pseudonyms).
 _SPELLING = str.maketrans("0123456789abcdef", "bcdfghjkmnpqrtvw")
 
 
 class Secret:
-    """At least 32 bytes that never leave the site; silent in every representation.
+    """Secret key of a site: at least 32 bytes that never leave it and appear in no representation.
 
-    A secret that was read from a file or an environment variable travels to worker processes by
-    that reference; one built from bytes cannot be pickled at all.
+    A secret from a file or an environment variable is pickled as that reference, so that worker
+    processes read it again. A secret built from bytes cannot be pickled.
 
     Examples
     --------
@@ -52,12 +52,13 @@ class Secret:
 
     @classmethod
     def from_file(cls, path: str | Path) -> Self:
-        """Read the secret from a file; a line end after it does not count."""
+        """Read the secret from a file; line ends at the end of a text are ignored."""
         try:
             key = Path(path).read_bytes()
         except OSError:
             raise UsageError("the secret file cannot be read; check its path and rights") from None
-        secret = cls(key.rstrip(b"\r\n"))
+        text = key.rstrip(b"\r\n")
+        secret = cls(text if text.isascii() and text.decode("ascii").isprintable() else key)
         secret._reference = ("from_file", str(path))
         return secret
 
@@ -65,15 +66,18 @@ class Secret:
     def from_env(cls, name: str) -> Self:
         """Read the secret from the environment variable `name`."""
         if name not in os.environ:
-            raise UsageError("the environment variable that should hold the secret is not set")
-        secret = cls(os.environb[os.fsencode(name)])
+            raise UsageError(
+                "the environment variable of the secret is not set; set it, or use a file"
+            )
+        secret = cls(os.fsencode(os.environ[name]))
         secret._reference = ("from_env", name)
         return secret
 
     def digest(self, kind: str, value: str) -> bytes:
         """HMAC-SHA256 of `value`, 32 bytes; digests of different kinds are unrelated."""
-        # The kind has no NUL, so kind and value cannot run into each other.
-        return hmac.digest(self._key, b"\0".join((kind.encode(), value.encode("utf-8", "surrogatepass"))), "sha256")  # fmt: skip
+        # A kind has no NUL, so the boundary between kind and value is unambiguous.
+        message = b"\0".join((kind.encode(), value.encode("utf-8", "surrogatepass")))
+        return hmac.digest(self._key, message, "sha256")
 
     def __repr__(self) -> str:
         return "Secret(***)"
@@ -86,7 +90,9 @@ class Secret:
 
     def __reduce__(self) -> tuple[Any, tuple[str, str]]:
         if self._reference is None:
-            raise UsageError("a secret is never written down; pass it by file or environment name")
+            raise UsageError(
+                "a secret built from bytes cannot be pickled; use Secret.from_file or from_env"
+            )
         return (_read_again, self._reference)
 
 
@@ -95,23 +101,24 @@ def _read_again(how: str, where: str) -> Secret:
 
 
 def normalise_patient_id(patient_id: str) -> str:
-    """Fold the spellings that DICOM, FHIR and tables give one id: width, padding, outer spaces.
+    """Normalise a patient id, so that it is equal in DICOM, FHIR and tables.
 
-    Case and leading zeros are kept: they distinguish patients at some sites.
+    Character width, padding and outer spaces are removed. Case and leading zeros are kept, because
+    they distinguish patients at some sites.
     """
     return unicodedata.normalize("NFKC", patient_id).strip(" \t\r\n\0")
 
 
 def pseudonym(secret: Secret, kind: str, value: str) -> str:
-    """Stand-in for `value`: 32 consonants, the same in every run, unrelated across kinds.
+    """Pseudonym of `value`: 32 consonants, the same in every run, unrelated between kinds.
 
-    A consonant stands for each hexadecimal digit of the first 128 bits.
+    Each consonant encodes one hexadecimal digit of the first 128 bits.
     """
     return _pseudonym_bytes(secret, kind, value).hex().translate(_SPELLING)
 
 
 def pseudonym_uuid(secret: Secret, kind: str, value: str) -> UUID:
-    """The same 128 bits as `pseudonym`, where a UUID has to stand."""
+    """Pseudonym of `value` as a UUID: the same 128 bits as `pseudonym`."""
     return UUID(bytes=_pseudonym_bytes(secret, kind, value))
 
 
@@ -122,17 +129,17 @@ def _pseudonym_bytes(secret: Secret, kind: str, value: str) -> bytes:
 
 
 def case_id(secret: Secret, key: str) -> str:
-    """Name of a case outside the site: "case-" and 16 hexadecimal digits."""
+    """Id of a case outside the site: "case-" and 16 hexadecimal digits."""
     return "case-" + secret.digest("case", key)[:8].hex()
 
 
 def is_registered_uid(value: str) -> bool:
-    """Whether a UID belongs to the standard itself (class, syntax, well-known instance)."""
+    """Whether a UID is defined by the standard (class, syntax, well-known instance)."""
     return _REGISTERED.fullmatch(value) is not None
 
 
 def uid(secret: Secret, original: str) -> str:
-    """Replace a UID by 2.25 and a UUID (version 8); UIDs of the standard stay.
+    """Replace a UID by 2.25 and a UUID (version 8); UIDs of the standard are kept.
 
     References
     ----------
@@ -148,12 +155,12 @@ def uid(secret: Secret, original: str) -> str:
 
 @lru_cache(maxsize=4096)
 def uids(secret: Secret, values: str) -> str:
-    """Replace every UID of a DICOM value; those of study and series come again with each slice."""
+    """Replace every UID of a DICOM value; cached, because each slice repeats study and series."""
     return "\\".join(uid(secret, v) if v.strip(" \0") else "" for v in values.split("\\"))
 
 
 def date_offset(secret: Secret, patient_id: str) -> int:
-    """Whole days by which all dates of a patient move: -365 to 365, never 0."""
+    """Offset in whole days for all dates of a patient: -365 to 365, never 0."""
     number = int.from_bytes(secret.digest("date", normalise_patient_id(patient_id))[:8], "big")
     days = number % 730 - 365
     return days if days < 0 else days + 1

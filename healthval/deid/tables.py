@@ -1,4 +1,4 @@
-"""De-identify tables by their declared columns; what is not declared does not exist."""
+"""De-identify tables by their declared columns; undeclared columns are dropped."""
 
 from __future__ import annotations
 
@@ -12,32 +12,34 @@ from healthval.cohort import Cohort, TableSchema
 from healthval.cohort.tables import as_schema, check_frame
 from healthval.deid.policy import Policy
 from healthval.deid.secret import Secret, case_id, date_offset, pseudonym
-from healthval.errors import DeidentificationError
+from healthval.errors import DeidentificationError, counted
 
 if TYPE_CHECKING:
     import pandas as pd
 
 OLDEST_AGE = 90  # 45 CFR 164.514(b)(2)(i)(C): all ages over 89 are one category
-MINIMUM_LEVEL = 11  # a level with fewer rows becomes OTHER (CMS cell size policy)
-# ZIP3 areas of 20,000 people or fewer, Census 2010 (HHS Safe Harbor guidance; the list that
-# Microsoft's Tools for Health Data Anonymization ships).
+MINIMUM_LEVEL = 11  # a level with fewer rows is replaced by OTHER (CMS cell size policy)
+# ZIP3 areas of 20,000 people or fewer, Census 2010 (HHS Safe Harbor guidance; same list as in
+# Microsoft's Tools for Health Data Anonymization).
 RESTRICTED_ZIP3 = frozenset(
     "036 059 102 203 205 369 556 692 821 823 878 879 884 893".split()  # noqa: SIM905
 )
 _MODEL_INPUTS = ("number", "age", "category")
-_LOOKS_LIKE_ID_DIGITS = 6
+_ID_DIGITS = 6  # whole numbers with at least as many digits may be record numbers
+_MANY_NUMBERS = 10  # different long whole numbers that make a column look like record numbers
+_MOSTLY = 0.8  # share of long whole numbers in such a column
 _SEAL = object()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeidentifiedCases:
-    """Cases of a table model as they may leave; made only by `deidentify_cases`.
+    """De-identified inputs of a table model; made only by `deidentify_cases`.
 
     Attributes
     ----------
-    cases : names of the cases outside the site, "case-" and 16 hexadecimal digits
-    columns, rows : the model's inputs; row i belongs to case i, None where missing
-    actions : how often each de-identifying action changed a value
+    cases : ids of the cases outside the site, "case-" and 16 hexadecimal digits
+    columns, rows : the model's inputs; row i belongs to case i; a missing value is None
+    actions : number of values that each de-identifying action changed
     """
 
     cases: tuple[str, ...]
@@ -53,23 +55,25 @@ class DeidentifiedCases:
             )
 
     def __repr__(self) -> str:
-        return f"DeidentifiedCases({len(self.cases)} cases, {len(self.columns)} columns)"
+        size = f"{counted(len(self.cases), 'case')}, {counted(len(self.columns), 'column')}"
+        return f"DeidentifiedCases({size})"
 
 
 def deidentify_table(
     frame: pd.DataFrame, schema: TableSchema | Mapping[str, Any], policy: Policy, secret: Secret
 ) -> pd.DataFrame:
-    """De-identify the declared columns of a table; labels, drops and undeclared columns are gone.
+    """De-identify the declared columns of a table; labels, drops and undeclared columns are removed.
 
-    Ids and clusters become keyed pseudonyms, ages above 89 become 90, ZIP codes three digits or
-    000, rare levels OTHER; dates are removed, shifted by the patient's offset, or kept.
+    Ids and clusters are replaced by keyed pseudonyms, ages above 89 by 90, ZIP codes by three
+    digits or 000, rare levels by OTHER. Dates are removed, shifted by the patient's offset, or
+    kept, by the policy.
 
     Raises
     ------
     CohortError
         If a value does not fit its declaration.
     DeidentificationError
-        If dates are to be shifted and no column names the patient.
+        If dates are to be shifted and no column identifies the patient.
     """
     schema = as_schema(schema)
     leaving = {n: c for n, c in schema.columns.items() if c.kind not in {"label", "drop"}}
@@ -82,17 +86,17 @@ def deidentify_table(
 def deidentify_cases(
     cohort: Cohort, columns: Sequence[str], policy: Policy, secret: Secret
 ) -> DeidentifiedCases:
-    """Make the model's inputs fit to leave: only `columns`, only numbers, ages and categories.
+    """De-identify the model's inputs: only `columns`, only numbers, ages and categories.
 
-    Categories keep their level, however rare: the plan's levels are a closed list that was fixed
-    before data were seen, and a level put in its place would change the model's answer without a
-    word, or break its input contract.
+    Rare levels of categories are kept. The plan's levels are a closed list that was fixed before
+    data were seen, and another level would change the model's answer silently or break its input
+    contract.
 
     Raises
     ------
     DeidentificationError
-        If a column is not declared, is of another kind, repeats, or holds what looks like record
-        numbers or dates.
+        If a column is not declared, is of another kind, is repeated, or its values look like
+        record numbers or dates.
     """
     names = tuple(columns)
     _check_inputs(names, cohort)
@@ -107,10 +111,10 @@ def deidentify_cases(
     del actions["level_merged"]
     rows = zip(*(_cells(frame[name]) for name in names), strict=True)
     return DeidentifiedCases(
-        tuple(case_id(secret, str(key)) for key in cohort.cases),
-        names,
-        tuple(rows),
-        tuple(sorted(actions.items())),
+        cases=tuple(case_id(secret, str(key)) for key in cohort.cases),
+        columns=names,
+        rows=tuple(rows),
+        actions=tuple(sorted(actions.items())),
         seal=_SEAL,
     )
 
@@ -126,8 +130,11 @@ def _deidentified(
         if column.kind in {"drop", "label"} or (column.kind == "date" and policy.dates == "remove"):
             actions["column_removed"] += 1
         elif column.kind == "date":
-            kept[name] = _moved(frame, name, schema, policy, secret)
-            actions[f"date_{policy.dates}"] += int(kept[name].notna().sum())
+            dates = _without_oldest(frame[name])
+            if policy.dates == "shift":
+                dates += _offsets(frame, name, schema, secret)
+            kept[name] = dates
+            actions[f"date_{policy.dates}"] += int(dates.notna().sum())
         else:
             action, change = _CHANGES[column.kind]
             kept[name] = change(frame[name], secret)
@@ -156,59 +163,67 @@ def _common_levels(values: pd.Series, _: Secret) -> pd.Series:
     return values.where(~values.isin(rare), "OTHER")
 
 
-def _moved(
-    frame: pd.DataFrame, name: str, schema: TableSchema, policy: Policy, secret: Secret
-) -> pd.Series:
+def _without_oldest(dates: pd.Series) -> pd.Series:
+    """Remove dates of 90 years ago or more: they reveal an age above 89."""
     import pandas as pd
 
-    # A date 90 years ago tells an age above 89; some days early, never late.
+    # A year counts as 365 days, so that the limit is some days early, never late.
     oldest = pd.Timestamp(date.today()) - pd.Timedelta(days=OLDEST_AGE * 365)  # noqa: DTZ011
-    dates = frame[name].where(frame[name] > oldest)
-    if policy.dates == "keep":
-        return dates
+    return dates.where(dates > oldest)
+
+
+def _offsets(frame: pd.DataFrame, name: str, schema: TableSchema, secret: Secret) -> pd.Series:
+    import pandas as pd
+
     owners = schema.of_kind("cluster") or schema.of_kind("id")
     if not owners:
         raise DeidentificationError(
-            f"column '{name}': dates are shifted per patient, and no column names the patient; "
-            "declare one as 'cluster' or 'id'"
+            f"column '{name}': dates are shifted per patient, but no column identifies the "
+            "patient; declare one as 'cluster' or 'id'"
         )
     patients = frame[owners[0]]
     days = patients.map({p: date_offset(secret, str(p)) for p in patients.unique()})
-    return dates + pd.to_timedelta(days, unit="D")
+    return pd.to_timedelta(days, unit="D")
 
 
 def _check_inputs(names: tuple[str, ...], cohort: Cohort) -> None:
     if not names or len(set(names)) != len(names):
-        raise DeidentificationError("the model's inputs are empty or repeat; name each column once")
+        raise DeidentificationError(
+            "the model's inputs are empty or repeated; name each column once"
+        )
     undeclared = [name for name in names if name not in cohort.schema.columns]
     if undeclared:
         raise DeidentificationError(
-            f"{len(undeclared)} inputs are not declared in the plan's table "
-            f"({', '.join(undeclared)}); declare or remove them"
+            f"{counted(len(undeclared), 'input is', 'inputs are')} not declared in the plan's "
+            f"table ({', '.join(undeclared)}); declare or remove them"
         )
     for name in names:
         kind = cohort.schema.columns[name].kind
         if kind not in _MODEL_INPUTS:
             raise DeidentificationError(
                 f"column '{name}' is declared '{kind}' and cannot be a model's input; "
-                "only numbers, ages and categories leave"
+                "only numbers, ages and categories can leave the site"
             )
         if kind == "number":
             _check_not_an_identifier(name, cohort)
 
 
 def _check_not_an_identifier(name: str, cohort: Cohort) -> None:
-    """Refuse record numbers and dates that were declared as numbers without limits."""
+    """Refuse a column of record numbers or dates that is declared as a number without limits."""
     column = cohort.schema.columns[name]
     if getattr(column, "low", None) is not None and getattr(column, "high", None) is not None:
         return
     values = cohort.frame[name].dropna()
-    long = (values.abs() >= 10 ** (_LOOKS_LIKE_ID_DIGITS - 1)) & (values % 1 == 0)
-    if len(values) > 1 and long.all() and values.is_unique:
+    long = (values.abs() >= 10 ** (_ID_DIGITS - 1)) & (values % 1 == 0)
+    found = values[long]
+    n_different = len(found.unique())
+    # Patients come twice, and a test patient may have a short number.
+    varied = n_different >= min(_MANY_NUMBERS, len(found) / 2)
+    if len(found) > 1 and long.mean() >= _MOSTLY and varied:
         raise DeidentificationError(
-            f"column '{name}': {len(values)} of {len(cohort)} values are long whole numbers, each "
-            f"different, as record numbers are (first at row {values.index[0]}); "
-            "declare it 'id' or 'drop', or give the number its low and high"
+            f"column '{name}': {len(found)} of {len(cohort)} values are long whole numbers, "
+            f"{n_different} of them different, like record numbers (first at row {found.index[0]}); "
+            "declare it 'id' or 'drop', or declare the low and high of the number"
         )
 
 

@@ -1,1 +1,1 @@
-"""The demo: the whole path once, on this machine."""
+"""The demo: the whole path from patients to report, on this machine."""

@@ -1,8 +1,5 @@
-"""`healthval demo`: the seven steps over real HTTP, on this machine, with patients of one track."""
+"""`healthval demo`: all steps of an evaluation over real HTTP, with the patients of one track."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,20 +8,21 @@ from tqdm.auto import tqdm
 
 from healthval.client import Client, Credential
 from healthval.contracts.access import AccessDecision
-from healthval.demo.embedded_hub import embedded_hub, locked
+from healthval.demo.embedded_hub import embedded_hub
+from healthval.demo.inputs import DemoSite, InventedSite, record_inputs
 from healthval.demo.scenes import Scene, scene
-from healthval.errors import HealthvalError
-from healthval.evaluation import open_credential
-from healthval.plan import Plan, load_plan
+from healthval.errors import UsageError
+from healthval.evaluation import Site, open_credential, request_access
+from healthval.files import locked
+from healthval.plan import Plan
+from healthval.plan_file import load_plan
 from healthval.runner.execute import run
 from healthval.runner.parameters import EvaluateParameters, ProvisionParameters, ReportParameters
-
-APPROVAL_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Where the demo keeps its things and how it reaches its hub."""
+    """Folders of a demo, and the address of its hub."""
 
     folder: Path
     hub_url: str
@@ -40,44 +38,58 @@ class Stage:
         """The operator's private key."""
         return self.folder / "operator" / "operator.key"
 
-    def site(self, site: Any) -> Path:
-        """A site's own folder, with its ledger."""
-        return self.folder / "sites" / str(site.folder)
+    def site(self, site: DemoSite | InventedSite) -> Path:
+        """Folder of a site, with its key and ledger."""
+        return self.folder / "sites" / site.folder
 
 
 def run_demo(folder: Path, track: str = "table") -> list[str]:
-    """Run the whole path once; a run that was cut short is completed, not repeated.
+    """Run the whole path once; an interrupted run is completed, not repeated.
 
     Parameters
     ----------
-    folder : the products of a track other than `table` lie in a folder of its name below
+    folder : output of the track `table`; another track has a subfolder of its name
 
     Returns
     -------
-    At most 15 lines for the newcomer.
+    list of str
+        At most 15 lines for the newcomer.
+
+    Raises
+    ------
+    UsageError
+        If the track is unknown, or another run uses the folder.
     """
     played = scene(track)
     home = folder if track == "table" else folder / track
     home.mkdir(parents=True, exist_ok=True)
-    steps = tqdm(total=len(played.sites) + 3, desc="healthval demo", unit="step", leave=False)
-    with locked(home / ".lock"), steps:
-        played.record(home / "inputs")
+    busy = UsageError(
+        f"another run is using the folder {home}; wait for it or choose another folder"
+    )
+    steps: tqdm[Any] = tqdm(
+        total=len(played.sites) + 3, desc="healthval demo", unit="step", leave=False
+    )
+    with locked(home / ".lock", seconds=0, busy=busy), steps:
+        record_inputs(home / "inputs", track)
         steps.update()
         open_credential(home / "operator" / "operator.key")
         with embedded_hub(home / "hub", home / "operator" / "operator.key.pub") as hub_url:
-            stage = Stage(home, hub_url, played)
-            plan = load_plan(stage.inputs / "plan.yaml")
-            _provision(stage)
-            steps.update()
-            with _approving(stage, plan):
-                for site in played.sites:
-                    _evaluate(stage, site)
-                    steps.update()
-            _report(stage)
-            steps.update()
+            _play(Stage(home, hub_url, played), steps)
     from healthval.demo.summary import summary
 
     return summary(home, played)
+
+
+def _play(stage: Stage, steps: "tqdm[Any]") -> None:
+    plan = load_plan(stage.inputs / "plan.yaml")
+    _provision(stage)
+    steps.update()
+    for site in stage.scene.sites:
+        _grant_access(stage, plan, site)
+        _evaluate(stage, site)
+        steps.update()
+    _report(stage)
+    steps.update()
 
 
 def _provision(stage: Stage) -> None:
@@ -90,13 +102,22 @@ def _provision(stage: Stage) -> None:
     run(parameters, stage.folder / "runs")
 
 
-def _evaluate(stage: Stage, site: Any) -> None:
+def _grant_access(stage: Stage, plan: Plan, site: DemoSite | InventedSite) -> None:
+    """Request access as the site and approve it as the operator, unless it is approved already."""
+    home = Site.open(stage.site(site))
+    with Client(stage.hub_url, home.credential) as client:
+        grant = request_access(plan, client, site=home, label=site.label)
+    if grant.status == "requested":
+        with Client(stage.hub_url, Credential.load(stage.operator_key)) as operator:
+            operator.decide_access(grant, AccessDecision(status="approved"))
+
+
+def _evaluate(stage: Stage, site: DemoSite | InventedSite) -> None:
     parameters = EvaluateParameters(
         hub_url=stage.hub_url,
         site_folder=stage.site(site),
         site_label=site.label,
         plan=stage.inputs / "plan.yaml",
-        wait_seconds=APPROVAL_SECONDS,
         send=True,
         **stage.scene.sources(stage.inputs, site),
     )
@@ -111,28 +132,3 @@ def _report(stage: Stage) -> None:
         out=stage.folder,
     )
     run(parameters, stage.folder / "runs")
-
-
-@contextmanager
-def _approving(stage: Stage, plan: Plan) -> Iterator[None]:
-    """Stand in for the operator: approve the three known sites when they ask for this plan."""
-    done = threading.Event()
-    thread = threading.Thread(target=_approve, args=(stage, plan, done), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join(timeout=APPROVAL_SECONDS)
-
-
-def _approve(stage: Stage, plan: Plan, done: threading.Event) -> None:
-    labels = {site.label for site in stage.scene.sites}
-    with Client(stage.hub_url, Credential.load(stage.operator_key)) as client:
-        while not done.wait(0.2):
-            try:
-                for grant in client.access_requests("requested"):
-                    if grant.label in labels and grant.plan_hash == plan.hash:
-                        client.decide_access(grant, AccessDecision(status="approved"))
-            except HealthvalError:
-                continue  # the hub may just be busy; the next look will tell

@@ -1,4 +1,4 @@
-"""What the demo tells at its end, read back from its products."""
+"""Summary of a finished demo, read from its report and ledgers."""
 
 import json
 from collections.abc import Iterator
@@ -9,30 +9,30 @@ from healthval.cloud.estimate import estimate, idle, overhead
 from healthval.cloud.prices import load_prices
 from healthval.demo.scenes import Scene
 from healthval.disclosure import Ledger
+from healthval.errors import counted
 
 Numbers = dict[str, Any]
 
 
 def summary(folder: Path, scene: Scene) -> list[str]:
-    """At most 15 lines: what was judged, what left, what it would have cost, where to look."""
+    """At most 15 lines: patients, results, bytes that left the sites, costs on AWS, files, next commands."""
     study: Numbers = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["study"]
-    sent = [
-        e
-        for site in scene.sites
-        for e in Ledger(folder / "sites" / site.folder / "ledger.jsonl").entries()
-    ]
+    ledgers = [Ledger(folder / "sites" / site.folder / "ledger.jsonl") for site in scene.sites]
+    sent = [entry for ledger in ledgers for entry in ledger.entries()]
     return [
-        scene.told,
+        scene.headline,
         *_numbers(study, scene.condition),
         *_sent(sent),
         _cost(study, scene),
         *_products(folder),
-        f"next         healthval verify {folder}   healthval ledger show {folder}/sites/north   healthval doctor",
+        f"next         healthval verify {folder} --key {folder}/operator/operator.key.pub",
+        f"             healthval ledger show {folder}/sites/north   healthval doctor",
     ]
 
 
 def _numbers(study: Numbers, condition: str) -> Iterator[str]:
-    yield f"n            {_total(study['n'])} cases, {_total(study['n_events'])} {condition}, at {study['k']} sites"
+    sites = counted(study["k"], "site")
+    yield f"n            {_total(study['n'])} cases, {_total(study['n_events'])} {condition}, at {sites}"
     values = ", ".join(
         f"{site['value']:.2f}" for site in study["auroc"]["sites"] if site["value"] is not None
     )
@@ -47,24 +47,25 @@ def _rates(threshold: Numbers, k: int) -> Iterator[str]:
     names = [n for n in ("sensitivity", "specificity") if counts and counts[n]["value"] is not None]
     if names:
         rates = ", ".join(f"{name} {counts[name]['value']:.2f}" for name in names)
-        over = f"{counts['k']} of {k} sites" if counts["k"] else "the sites that show them"
-        yield f"at {threshold['threshold']:<10g}{rates}, summed over {over} (small cells stay at home)"
+        over = f"{counts['k']} of {k} sites" if counts["k"] else "the sites that released them"
+        yield f"at {threshold['threshold']:<10g}{rates}, summed over {over} (small cells are withheld)"
     else:
-        yield f"at {threshold['threshold']:<10g}small cells of every site stay at home"
+        yield f"at {threshold['threshold']:<10g}every site withheld small cells"
 
 
 def _sent(entries: list[Any]) -> Iterator[str]:
     payloads = [e.body["n_bytes"] for e in entries if e.kind == "payload"]
     releases = [e.body["n_bytes"] for e in entries if e.kind == "release"]
     yield (
-        f"left         {sum(payloads):,} bytes of de-identified inputs in {len(payloads)} requests,"
-        f" {sum(releases):,} bytes of aggregates in {len(releases)} messages; nothing else"
+        f"left         {sum(payloads):,} bytes of de-identified inputs in"
+        f" {counted(len(payloads), 'request')}, {sum(releases):,} bytes of aggregates in"
+        f" {counted(len(releases), 'message')}; nothing else"
     )
 
 
 def _cost(study: Numbers, scene: Scene) -> str:
     prices = load_prices()
-    # Rows travel in batches; counting each case as a call of its own is the upper bound.
+    # Rows are sent in batches; one call per case is the upper bound.
     used = estimate(
         study["n"]["lower"],
         memory_mb=scene.memory_mb,
@@ -73,17 +74,14 @@ def _cost(study: Numbers, scene: Scene) -> str:
         prices=prices,
     )
     used += overhead(prices) * len(scene.sites)
-    return f"on AWS       at most ${used.usd:.4f} for this study; ${idle(prices).usd:.2f} a month while nobody evaluates"
+    return f"on AWS       at most ${used.usd:.4f} for this study; ${idle(prices).usd:.2f} a month without evaluations"
 
 
 def _products(folder: Path) -> Iterator[str]:
     yield f"report       {folder / 'report.html'}"
     pdf = folder / "report.pdf"
-    yield (
-        f"             {pdf}"
-        if pdf.exists()
-        else "             no PDF without Pango: run `healthval doctor`"
-    )
+    no_pdf = "no PDF, because Pango is missing: run `healthval doctor`"
+    yield f"             {pdf if pdf.exists() else no_pdf}"
 
 
 def _total(total: Numbers) -> str:

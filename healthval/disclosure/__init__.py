@@ -1,10 +1,11 @@
-"""The gate: the only maker of a Release."""
+"""Disclosure control at the hospital wall: the gate, its policies and the egress ledger."""
 
 from healthval.disclosure.attacks.score_search import find_scores
-from healthval.disclosure.gate import check_arrival, release
+from healthval.disclosure.gate import Release, check_arrival, release, releases
 from healthval.disclosure.ledger import Entry, Ledger, LedgerState
-from healthval.disclosure.policy import Policy, check_not_laxer, load_policy
-from healthval.disclosure.release import Release, Withheld, releases
+from healthval.disclosure.payload.suppression import Withheld
+from healthval.disclosure.policy import Policy, check_not_laxer
+from healthval.disclosure.presets import load_policy
 from healthval.errors import DisclosureRefused
 
 __all__ = [

@@ -1,28 +1,27 @@
-"""The gate: build the payload, attack it, write it to the ledger, and only then let it go."""
+"""The gate: builds a release, attacks it and writes it to the ledger; the only maker of a `Release`."""
 
+import hashlib
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import replace
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import InitVar, dataclass, field, replace
+from typing import TypeAlias
 
 from pydantic import ValidationError
 
+from healthval import __version__
 from healthval.contracts import submission as shapes
 from healthval.contracts.base import Wire, canonical_json, digest
-from healthval.contracts.submission import AttackPassed, Certificate, Submission
-from healthval.disclosure.attacks import checks, consistency
+from healthval.contracts.submission import AttackPassed, Submission
+from healthval.disclosure.attacks import checks, consistency, estimates
 from healthval.disclosure.attacks.bounds import bound
-from healthval.disclosure.attacks.intervals import check_intervals
-from healthval.disclosure.attacks.reconstruct import check_reconstruction
 from healthval.disclosure.attacks.score_search import find_scores
-from healthval.disclosure.history import Past, check_overlap, past_releases, relate
-from healthval.disclosure.ledger import Entry, Ledger
-from healthval.disclosure.noise import check_noise, noisy_display
+from healthval.disclosure.history import Past, check_overlap, past_releases, related_releases
+from healthval.disclosure.ledger import Ledger
+from healthval.disclosure.noise import noisy_display
 from healthval.disclosure.payload.build import build, has_few_levels
-from healthval.disclosure.payload.context import Context
+from healthval.disclosure.payload.suppression import Context, Withheld
 from healthval.disclosure.policy import Policy
-from healthval.disclosure.release import Release, Withheld, seal
-from healthval.errors import DisclosureRefused
+from healthval.errors import DisclosureRefused, counted
 from healthval.metrics.result import SiteResult
 
 Check: TypeAlias = Callable[[Submission, Policy], int]
@@ -30,20 +29,20 @@ Check: TypeAlias = Callable[[Submission, Policy], int]
 CHECKS: dict[str, Check] = {
     "decimals": checks.check_decimals,
     "small-cells": checks.check_small_cells,
-    "classes": checks.check_classes,
+    "classes": estimates.check_classes,
     "list-sizes": checks.check_sizes,
     "names": checks.check_names,
-    "rounding-by-class": checks.check_estimates,
-    "intervals": check_intervals,
+    "rounding-by-class": estimates.check_estimates,
+    "intervals": estimates.check_intervals,
     "confusion-complements": consistency.check_confusions,
-    "rational-reconstruction": check_reconstruction,
+    "rational-reconstruction": estimates.check_reconstruction,
     "roc-inversion": consistency.check_curves,
     "calibration-parts": consistency.check_calibration,
     "neighbouring-cuts": consistency.check_cuts,
     "table-complements": consistency.check_tables,
     "means": consistency.check_means,
     "exclusions": consistency.check_flow,
-    "histogram-noise": check_noise,
+    "histogram-noise": checks.check_noise,
 }
 
 FIELDS = frozenset(
@@ -54,6 +53,53 @@ FIELDS = frozenset(
 )
 MOST_ROUNDS = 8
 MOST_PAST = 10_000
+SEND_RELEASED = "send the bytes that the gate released"
+_MADE_BY_GATE = object()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """A submission that passed the attacks and is in the ledger; `submit` sends nothing else.
+
+    Attributes
+    ----------
+    payload : the canonical JSON that is sent, byte for byte
+    sha256 : its hash, which a person confirms before sending
+    withheld : the fields that the gate withheld from the result
+    """
+
+    submission: Submission
+    payload: bytes = field(repr=False)
+    sha256: str
+    withheld: tuple[Withheld, ...] = field(repr=False)
+    made_by: InitVar[object] = None
+
+    def __post_init__(self, made_by: object) -> None:
+        if made_by is not _MADE_BY_GATE:
+            raise TypeError("a Release is made by healthval.disclosure.release only")
+
+
+def _seal(
+    submission: Submission, attacks: Sequence[AttackPassed], withheld: tuple[Withheld, ...]
+) -> Release:
+    """Certify a submission that passed the attacks, and make its release."""
+    certificate = submission.certificate.model_copy(update={"attacks": tuple(attacks)})
+    certified = submission.model_copy(update={"certificate": certificate})
+    payload = canonical_json(certified.model_dump(mode="json"))
+    return Release(
+        submission=certified,
+        payload=payload,
+        sha256=hashlib.sha256(payload).hexdigest(),
+        withheld=withheld,
+        made_by=_MADE_BY_GATE,
+    )
+
+
+def releases(ledger: Ledger) -> list[Release]:
+    """All releases in the site's ledger, oldest first, byte for byte as they were made."""
+    payloads = (canonical_json(e.body["payload"]) for e in ledger.entries() if e.kind == "release")
+    held = (Submission.model_validate_json(payload) for payload in payloads)
+    return [_seal(submission, submission.certificate.attacks, ()) for submission in held]
 
 
 def run_checks(submission: Submission, policy: Policy) -> tuple[AttackPassed, ...]:
@@ -66,74 +112,78 @@ def run_checks(submission: Submission, policy: Policy) -> tuple[AttackPassed, ..
 def release(
     result: SiteResult, policy: Policy, ledger: Ledger, *, scores: Iterable[float] = ()
 ) -> Release:
-    """Let out what may be known of a result, or refuse.
+    """Release the parts of a result that may leave the site, or refuse.
 
-    The release is built from named fields, suppressed, merged and rounded, then attacked with all
-    that the ledger says left before, and written to the ledger. Asking again for the same result
-    gives the same release, and nothing new is written.
+    The submission is built from named fields, suppressed, merged and rounded, then attacked
+    together with all earlier releases in the ledger, and written to the ledger. A repeated request
+    for the same result returns the same release and writes nothing.
 
     Parameters
     ----------
     result : SiteResult
     policy : Policy
     ledger : Ledger of this site
-    scores : the cases' scores if the result does not hold them; searched for in every byte
+    scores : the cases' scores if the result does not contain them; all bytes are searched for them
 
     Raises
     ------
     DisclosureRefused
         Names the field, the reason and the remedy.
     LedgerError
-        If the ledger is broken or busy: then nothing is released.
+        If the ledger is broken or busy; there is no release then.
     """
-    known = tuple(scores) or result.scores
-    few = has_few_levels(result, known, policy)
-    request = digest(_build(result, policy, Context(few_levels=few))[0])
-    made: list[Release] = []
-
-    def make(entries: tuple[Entry, ...]) -> Entry | dict[str, Any]:
-        asked = {"request": request, "cohort": sorted(result.cohort)}
-        again = next((e for e in entries if asked.items() <= e.body.items()), None)
+    scores = tuple(scores) or result.scores
+    context = Context(
+        healthval_version=__version__, few_levels=has_few_levels(result, scores, policy)
+    )
+    request = {
+        "request": digest(_build(result, policy, context)[0]),
+        "cohort": sorted(result.cohort),
+    }
+    with ledger.recording_release() as (entries, record):
+        again = next((e for e in entries if request.items() <= e.body.items()), None)
         past = past_releases(entries if again is None else entries[: again.seq], result.model)
-        display, epsilon = noisy_display(result, policy, entries)
-        made.append(_release_after(past, result, (policy, display), known))
-        if again is not None and again.body["sha256"] == made[0].sha256:
-            return again
-        payload = made[0].payload
-        return asked | {
-            "sha256": made[0].sha256,
-            "n_bytes": len(payload),
-            "epsilon": epsilon,
-            "payload": json.loads(payload),
-        }
-
-    ledger.record_release(make)
-    return made[0]
+        context = _with_past(context, result, past, policy)
+        submission, withheld = _audited(result, policy, context)
+        epsilon = 0.0
+        if policy.histogram_epsilon is not None:
+            display, epsilon = noisy_display(result, policy, entries)
+            submission = submission.model_copy(update=display)
+        made = _attacked(submission, withheld, policy, n_past=len(past), scores=scores)
+        if again is None or again.body["sha256"] != made.sha256:
+            size = {"sha256": made.sha256, "n_bytes": len(made.payload), "epsilon": epsilon}
+            record(request | size | {"payload": json.loads(made.payload)})
+    return made
 
 
-def _release_after(
-    past: list[Past],
-    result: SiteResult,
-    how: tuple[Policy, dict[str, Any]],
-    scores: tuple[float, ...],
-) -> Release:
-    """Build and attack a release, given the earlier ones about the same model."""
-    policy, display = how
+def _with_past(context: Context, result: SiteResult, past: list[Past], policy: Policy) -> Context:
+    """Add the earlier releases about the same model, after a check of the cohorts."""
     check_overlap(result.cohort, past, policy)
-    few = has_few_levels(result, scores, policy)
-    context = replace(relate(result, past, policy), few_levels=few)
-    submission, withheld = _audited(result, policy, context)
-    submission = submission.model_copy(update=display)
+    same, nested = related_releases(result, past, policy)
+    return replace(context, same=same, nested=nested)
+
+
+def _attacked(
+    submission: Submission,
+    withheld: tuple[Withheld, ...],
+    policy: Policy,
+    *,
+    n_past: int,
+    scores: Sequence[float],
+) -> Release:
+    """Run the attacks on a submission and certify it."""
     attacks = [
         *run_checks(submission, policy),
-        AttackPassed(name="ledger-differencing", checked=len(past)),
+        AttackPassed(name="ledger-differencing", checked=n_past),
     ]
-    sealed = seal(submission, attacks, withheld)
-    if found := find_scores(sealed.payload, scores):
+    made = _seal(submission, attacks, withheld)
+    if found := find_scores(made.payload, scores):
         raise DisclosureRefused(
-            "payload", f"{found} scores of single cases stand in it", "report this as a defect"
+            "payload",
+            f"it contains {counted(found, 'score')} of single cases",
+            "report this as a defect",
         )
-    return sealed
+    return made
 
 
 def _audited(
@@ -141,12 +191,12 @@ def _audited(
 ) -> tuple[Submission, tuple[Withheld, ...]]:
     """Hide further rows of subgroups until the auditor can bound no hidden count.
 
-    What earlier releases of the same cases told, under a laxer policy, cannot be taken back.
+    Counts that earlier releases of the same cases revealed, under a laxer policy, stay revealed.
     """
-    told = {e.field for e in bound(context.same, policy)} if context.same else set()
+    revealed = {e.field for e in bound(context.same, policy)} if context.same else set()
     for _ in range(MOST_ROUNDS):
         submission, withheld = _build(result, policy, context)
-        exposed = [e for e in bound([*context.same, submission], policy) if e.field not in told]
+        exposed = [e for e in bound([*context.same, submission], policy) if e.field not in revealed]
         if not exposed:
             return submission, withheld
         more = dict(context.more)
@@ -155,7 +205,7 @@ def _audited(
         context = replace(context, more=more)
     raise DisclosureRefused(
         exposed[0].field,
-        "it can be bounded to a few values from what is released",
+        "the released numbers bound it to a few values",
         "merge levels, or drop this threshold or subgroup variable",
     )
 
@@ -171,18 +221,18 @@ def _build(
 
 def _misshapen(error: ValidationError, remedy: str) -> DisclosureRefused:
     first = error.errors(include_input=False, include_context=False, include_url=False)[0]
-    # Only names of our own fields and positions: a key that the client made up is not repeated.
+    # Only names of known fields, and positions: a key from the client is not repeated.
     place = ".".join(str(part) for part in first["loc"] if isinstance(part, int) or part in FIELDS)
     return DisclosureRefused(place or "payload", "not the shape of a submission", remedy)
 
 
 def check_arrival(submission: bytes | Submission, policy: Policy) -> Submission:
-    """Check a submission as if nothing were known of the client that made it.
+    """Check a submission without trust in the client that made it.
 
     Parameters
     ----------
     submission : the bytes that arrived, or the parsed shape
-    policy : the hub's; a stricter site passes, a laxer one does not
+    policy : the hub's; a submission under a laxer policy is refused
 
     Raises
     ------
@@ -190,16 +240,16 @@ def check_arrival(submission: bytes | Submission, policy: Policy) -> Submission:
         Names the first field that breaks a rule.
     """
     parsed = submission if isinstance(submission, Submission) else _parse(submission)
-    certificate: Certificate = parsed.certificate
+    certificate = parsed.certificate
     if certificate.minimum_cell < policy.minimum_cell:
         raise DisclosureRefused(
             "certificate.minimum_cell",
             f"the site's policy is laxer than the hub's floor of {policy.minimum_cell}",
             "release again under the hub's policy or a stricter one",
         )
-    certificate_says = {attack.name: attack.checked for attack in certificate.attacks}
+    certified = {attack.name: attack.checked for attack in certificate.attacks}
     for attack in run_checks(parsed, policy):
-        if certificate_says.pop(attack.name, None) != attack.checked:
+        if certified.pop(attack.name, None) != attack.checked:
             raise _uncertified()
     if bound([parsed], policy):
         raise DisclosureRefused(
@@ -207,17 +257,14 @@ def check_arrival(submission: bytes | Submission, policy: Policy) -> Submission:
             "a hidden count can be bounded to a few values",
             "merge levels, or drop a threshold or subgroup variable",
         )
-    if (
-        certificate_says.keys() != {"ledger-differencing"}
-        or max(certificate_says.values()) > MOST_PAST
-    ):
+    if certified.keys() != {"ledger-differencing"} or max(certified.values()) > MOST_PAST:
         raise _uncertified()
     return parsed
 
 
 def _uncertified() -> DisclosureRefused:
     return DisclosureRefused(
-        "certificate.attacks", "not the attacks on this payload", "send what the gate released"
+        "certificate.attacks", "not the attacks on this payload", SEND_RELEASED
     )
 
 
@@ -225,9 +272,7 @@ def _parse(payload: bytes) -> Submission:
     try:
         parsed = Submission.model_validate_json(payload)
     except ValidationError as error:
-        raise _misshapen(error, "send what the gate released") from None
+        raise _misshapen(error, SEND_RELEASED) from None
     if canonical_json(parsed.model_dump(mode="json")) != payload:
-        raise DisclosureRefused(
-            "payload", "not canonical: bytes that say nothing", "send what the gate released"
-        )
+        raise DisclosureRefused("payload", "not in canonical form", SEND_RELEASED)
     return parsed

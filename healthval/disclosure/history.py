@@ -1,4 +1,4 @@
-"""What earlier releases say together with a new one: differencing against the ledger (pure)."""
+"""Differencing: comparison of a new release with the earlier ones in the ledger (pure)."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,6 @@ import numpy as np
 from healthval.contracts.base import canonical_json
 from healthval.contracts.submission import Submission
 from healthval.disclosure.ledger import Entry
-from healthval.disclosure.payload.context import Context
 from healthval.disclosure.policy import Policy
 from healthval.errors import DisclosureRefused
 from healthval.metrics.result import SiteResult
@@ -19,7 +18,7 @@ MOST_COMPARED = 60  # releases whose cohorts are combined; older ones are compar
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """An earlier release about the same model, and the keyed digests of its cases."""
+    """An earlier release about the same model, with the keyed digests of its cases."""
 
     cohort: frozenset[str]
     submission: Submission
@@ -37,11 +36,11 @@ def past_releases(entries: Iterable[Entry], model: str) -> list[Past]:
 
 
 def check_overlap(cohort: frozenset[str], past: Sequence[Past], policy: Policy) -> None:
-    """Refuse a cohort from which, with earlier ones, a few patients can be subtracted.
+    """Refuse a cohort whose difference to earlier ones singles out a few patients.
 
     Parameters
     ----------
-    cohort : keyed digests of the cases; ``patient:case`` where a patient may own several
+    cohort : keyed digests of the cases; ``patient:case`` where a patient may have several
 
     Raises
     ------
@@ -77,7 +76,7 @@ def _is_isolating(
     """Whether sums and differences of the cohorts leave few patients of the new one.
 
     Patients who belong to the same cohorts form an atom; released counts are sums over atoms. If
-    earlier cohorts can be combined to cancel every large atom, what is left is about small ones.
+    a combination of earlier cohorts cancels every large atom, the remainder is about small ones.
     """
     if not earlier:
         return False
@@ -96,8 +95,16 @@ def _is_isolating(
     return bool(np.abs(left[large]).max(initial=0) < 1e-7 and np.abs(left).max(initial=0) > 1e-7)
 
 
-def relate(result: SiteResult, past: Sequence[Past], policy: Policy) -> Context:
-    """Sort earlier releases by relation, and refuse if the sizes of the classes give a few away."""
+def related_releases(
+    result: SiteResult, past: Sequence[Past], policy: Policy
+) -> tuple[tuple[Submission, ...], tuple[Submission, ...]]:
+    """Earlier releases about the same cases, and about fewer or more of them.
+
+    Raises
+    ------
+    DisclosureRefused
+        If the class sizes of an earlier release reveal the outcome of a few patients.
+    """
     cohort, m = result.cohort, result.evaluation.n_events
     others = result.evaluation.n - m
     same, nested = [], []
@@ -111,12 +118,12 @@ def relate(result: SiteResult, past: Sequence[Past], policy: Policy) -> Context:
         if not all(x == 0 or abs(x) >= policy.minimum_cell for x in apart):
             raise DisclosureRefused(
                 "n_events",
-                f"with an earlier release it gives the outcome of fewer than {policy.minimum_cell} "
-                "patients",
+                "with an earlier release it reveals the outcome of fewer than "
+                f"{policy.minimum_cell} patients",
                 "wait until more cases are new, or release the earlier cohort again",
             )
         if p.cohort == cohort and apart == (0, 0) and s.version == result.version:
             same.append(s)
         elif s.version == result.version:
             nested.append(s)
-    return Context(same=tuple(same), nested=tuple(nested))
+    return tuple(same), tuple(nested)

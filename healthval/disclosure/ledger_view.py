@@ -1,4 +1,4 @@
-"""The ledger for people: what left, when, about how many cases, to which model."""
+"""Readable views of the egress ledger: each entry with its time, model, number of cases and size."""
 
 import html
 import json
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from healthval.disclosure.ledger import Entry, Ledger, LedgerState
+from healthval.errors import counted
 
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;color:#1a1a1a}"
@@ -18,22 +19,26 @@ HEADINGS = ("No.", "When (UTC)", "What left", "Model", "Cases", "Bytes", "SHA-25
 
 
 def show(ledger: Ledger) -> list[str]:
-    """Give a line about the chain, which is checked, and one line for each entry."""
+    """Check the chain; return a line about it and one line for each entry."""
     entries = ledger.entries()
     lines = [_summary(ledger.verify(), entries)]
     for entry in entries:
         number, when, what, model, cases, size, mark = _cells(entry)
-        lines.append(f"{number:>5}  {when}  {what:<8} {model:<28} {cases:>9} cases {size:>11} bytes  {mark[:16]}")  # fmt: skip
+        about = counted(int(cases), "case") if cases else ""
+        lines.append(
+            f"{number:>5}  {when}  {what:<8} {model:<28} {about:>15} "
+            f"{counted(int(size), 'byte'):>17}  {mark[:16]}"
+        )
     return lines
 
 
 def verify(ledger: Ledger) -> str:
-    """Check the chain anew and say what was found; raises LedgerError where it is broken."""
+    """Check the chain anew and describe it; raises LedgerError where it is broken."""
     return _summary(ledger.verify(), ledger.entries())
 
 
 def export(ledger: Ledger, path: Path | str) -> Path:
-    """Write the whole ledger as one readable HTML file, releases in full, and give its path."""
+    """Write the whole ledger as one readable HTML file, releases in full, and return its path."""
     target = Path(path)
     target.write_text(ledger_html(ledger), encoding="utf-8")
     return target
@@ -59,18 +64,15 @@ def _summary(state: LedgerState, entries: Sequence[Entry]) -> str:
     releases = sum(entry.kind == "release" for entry in entries)
     spent = sum(float(entry.body.get("epsilon") or 0) for entry in entries)
     text = (
-        f"The chain of {state.n_entries} entries is whole (last hash {state.head[:16]}): "
-        f"{payloads} de-identified payload{_s(payloads)}, {releases} release{_s(releases)}"
+        f"The chain of {counted(state.n_entries, 'entry')} is whole "
+        f"(last hash {state.head[:16]}): "
+        f"{counted(payloads, 'de-identified payload')}, {counted(releases, 'release')}"
     )
     if state.n_torn:
-        text += f", {state.n_torn} torn lines set aside, which were never sent"
+        text += f", {counted(state.n_torn, 'torn line')} set aside and never sent"
     if spent:
         text += f"; privacy budget spent on histograms: epsilon {spent:g}"
     return text + "."
-
-
-def _s(count: int) -> str:
-    return "" if count == 1 else "s"
 
 
 def _cells(entry: Entry) -> tuple[str, str, str, str, str, str, str]:

@@ -1,11 +1,10 @@
-"""Differential privacy for the histogram, if a policy asks for it: OpenDP's integer mechanism.
+"""Differential privacy for the histogram, where a policy asks for it: OpenDP's integer mechanism.
 
 The sizes of the classes are released exactly, so neighbouring data sets have one case in another
-bin: two counts change by 1 each, and the noise is scaled to that. Only the display is meant: small
-sites get more noise than signal.
+bin: two counts change by 1 each, and the noise is scaled to that. Only the display has noise: at
+small sites it is larger than the signal.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -14,13 +13,12 @@ import numpy as np
 
 from healthval.contracts.base import canonical_json
 from healthval.contracts.submission import HistogramNoise, ReleasedBin, Submission
+from healthval.disclosure.attacks.checks import SENSITIVITY, error_95
 from healthval.disclosure.ledger import Entry
-from healthval.disclosure.payload.context import GRID_DECIMALS, is_on_grid, thinned
-from healthval.disclosure.policy import Policy
+from healthval.disclosure.policy import GRID_DECIMALS, Policy, is_on_grid, thinned
 from healthval.errors import DisclosureRefused, UsageError
 from healthval.metrics.result import ScoreHistogram, SiteResult
 
-SENSITIVITY = 2
 Sampler: TypeAlias = Callable[[Sequence[int], float], list[int]]
 
 
@@ -43,32 +41,17 @@ def opendp_laplace(counts: Sequence[int], scale: float) -> list[int]:
     return [int(x) for x in dp.m.make_laplace(*space, scale=scale)(list(counts))]
 
 
-def error_95(epsilon: float) -> int:
-    """Error that 95 % of noisy counts stay within, before they are made to add up.
-
-    Examples
-    --------
-    >>> [error_95(epsilon) for epsilon in (0.5, 1.0, 4.0)]
-    [12, 6, 1]
-    """
-    a = math.exp(-epsilon / SENSITIVITY)
-    k = 0
-    while 2 * a ** (k + 1) / (1 + a) > 0.05:
-        k += 1
-    return k
-
-
 def noisy_histogram(
     histogram: ScoreHistogram, policy: Policy, epsilon: float, sampler: Sampler
 ) -> tuple[tuple[ReleasedBin, ...], HistogramNoise]:
-    """Give every bin of both classes a noisy count; the classes keep their exact sizes.
+    """Replace the counts of every bin by noisy ones; the classes keep their exact sizes.
 
-    Negative counts are not cut off, which would bias: the nearest counts that are at least 0 and
-    add up to the class take their place.
+    Clipping negative counts at 0 would bias: they are replaced by the nearest counts that are at
+    least 0 and add up to the class.
     """
     if not all(is_on_grid(edge, GRID_DECIMALS) for edge in histogram.edges):
         raise DisclosureRefused(
-            "histogram", "a bin edge has too many decimals", "use the fixed grid"
+            "histogram", f"a bin edge has more than {GRID_DECIMALS} decimals", "use the fixed grid"
         )
     cuts = thinned(range(len(histogram.edges)), policy.max_points + 1)
     bins = list(pairwise(cuts))
@@ -93,7 +76,7 @@ def noisy_histogram(
 def noisy_display(
     result: SiteResult, policy: Policy, entries: Sequence[Entry]
 ) -> tuple[dict[str, Any], float]:
-    """Give the fields of the noisy histogram, and what they cost now.
+    """Fields of the noisy histogram with their privacy cost; empty where no noise is due.
 
     Noise about the same cases is drawn once: later releases repeat it at no cost.
 
@@ -107,19 +90,11 @@ def noisy_display(
     sizes = (evaluation.n_events, evaluation.n - evaluation.n_events)
     if epsilon is None or not all(policy.shows(size) for size in sizes):
         return {}, 0.0
-    spent, cases = 0.0, sorted(result.cohort)
-    for body in (e.body for e in entries if e.kind == "release"):
-        before = body["payload"]
-        if before["model"] != result.model:
-            continue
-        spent += body["epsilon"]
-        same = (body["cohort"], before["version"]) == (cases, result.version)
-        if same and before["histogram_noise"] == {
-            "epsilon": epsilon,
-            "error_95": error_95(epsilon),
-        }:
-            again = Submission.model_validate_json(canonical_json(before))
-            return {"histogram": again.histogram, "histogram_noise": again.histogram_noise}, 0.0
+    past = [e.body for e in entries if e.kind == "release"]
+    past = [body for body in past if body["payload"]["model"] == result.model]
+    if drawn := _drawn_before(result, epsilon, past):
+        return drawn, 0.0
+    spent = sum(body["epsilon"] for body in past)
     if spent + epsilon > policy.epsilon_budget:
         raise DisclosureRefused(
             "histogram",
@@ -130,8 +105,22 @@ def noisy_display(
     return {"histogram": bins, "histogram_noise": noise}, epsilon
 
 
+def _drawn_before(
+    result: SiteResult, epsilon: float, past: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """Noisy histogram of the first release about the same cases at the same epsilon, or nothing."""
+    cases, noise = sorted(result.cohort), {"epsilon": epsilon, "error_95": error_95(epsilon)}
+    for body in past:
+        before = body["payload"]
+        same = (body["cohort"], before["version"]) == (cases, result.version)
+        if same and before["histogram_noise"] == noise:
+            again = Submission.model_validate_json(canonical_json(before))
+            return {"histogram": again.histogram, "histogram_noise": again.histogram_noise}
+    return {}
+
+
 def nearest_counts(noisy: Sequence[int], total: int) -> list[int]:
-    """Whole numbers of at least 0 with the given sum, nearest to the noisy ones.
+    """Whole numbers of at least 0 with the given sum that are nearest to the noisy ones.
 
     References
     ----------
@@ -151,21 +140,3 @@ def nearest_counts(noisy: Sequence[int], total: int) -> list[int]:
     missing = int(total - whole.sum())
     whole[np.argsort(whole - projected, kind="stable")[:missing]] += 1
     return [int(x) for x in whole]
-
-
-def check_noise(submission: Submission, policy: Policy) -> int:
-    """Noise is accepted only where the policy asks for it, at no greater cost."""
-    noise = submission.histogram_noise
-    if noise is None:
-        return 0
-    if policy.histogram_epsilon is None or noise.epsilon > policy.histogram_epsilon:
-        raise DisclosureRefused(
-            "histogram_noise",
-            "noise that the policy does not ask for cannot be told from the counts themselves",
-            "release the merged histogram",
-        )
-    if noise.error_95 != error_95(noise.epsilon) or any(
-        b.score_sum is not None for b in submission.histogram
-    ):
-        raise DisclosureRefused("histogram_noise", "not what this noise gives", "release again")
-    return len(submission.histogram)

@@ -1,28 +1,46 @@
-"""`Policy`: what a site lets out, from versioned presets; stricter is allowed, laxer is not."""
+"""`Policy`: the counts, decimals and names that a release may contain, and how numbers are rounded (pure)."""
 
 import math
-from dataclasses import dataclass, fields, replace
-from importlib.resources import files
-from typing import Any
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from healthval.errors import UsageError
 
-PRESETS = ("cms", "sacro", "nhs", "datashield")
+T = TypeVar("T")
+GRID_DECIMALS = 4  # of thresholds, grid points and bin edges: they belong to the protocol
+# The name of a method is text, so it consists of these words; any other name becomes "other".
+METHOD_WORDS = frozenset({
+    "none", "other", "logit", "delong", "newcombe", "obuchowski", "boyd", "wilson", "clopper",
+    "pearson", "exact", "ratio", "estimator", "log", "wald", "cluster", "clustered", "robust",
+    "logistic", "delta", "bootstrap", "simulation", "percentile", "pointwise", "patient", "bc",
+    "rcs5", "on", "p", "score", "normal", "binomial", "jackknife", "effective", "size", "haldane",
+})  # fmt: skip
+_LIMITS = {
+    "version": (1, 10**6),
+    "minimum_cell": (2, 1000),
+    "minimum_class": (2, 10**6),
+    "max_points": (2, 20),
+    "max_decimals": (1, 4),
+    "rounding": (0.05, 1),
+    "epsilon_budget": (0, 10),
+}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The rules of one release.
+    """The rules of a release.
 
     Attributes
     ----------
-    minimum_cell : smallest count that may be shown; 0 may too unless `zero_is_sensitive`
-    minimum_class : events, and non-events, below which no discrimination measure is given
-    max_points : most grid points of a curve, or bins
+    minimum_cell : smallest count that may be shown; 0 may be shown unless `zero_is_sensitive`
+    minimum_class : smallest number of events, and of non-events, for a discrimination measure
+    max_points : largest number of grid points of a curve, or of bins
     max_decimals, rounding : a statistic over m cases has the most decimals, up to the maximum,
         with m x unit >= rounding
-    histogram_epsilon : None, or the cost of one differentially private histogram
-    epsilon_budget : what all releases about one model may cost together
+    histogram_epsilon : privacy cost of one differentially private histogram, or None
+    epsilon_budget : privacy cost of all releases about one model together, at most
     """
 
     name: str
@@ -37,28 +55,19 @@ class Policy:
     epsilon_budget: float = 4.0
 
     def __post_init__(self) -> None:
-        limits = {
-            "version": (1, 10**6),
-            "minimum_cell": (2, 1000),
-            "minimum_class": (2, 10**6),
-            "max_points": (2, 20),
-            "max_decimals": (1, 4),
-            "rounding": (0.05, 1),
-            "epsilon_budget": (0, 10),
-        }
-        for name, (low, high) in limits.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise UsageError(f"policy: {name} must lie between {low} and {high}")
+        for name, (low, high) in _LIMITS.items():
+            if not low <= getattr(self, name) <= high:
+                raise UsageError(f"policy: {name} must be between {low} and {high}")
         if self.histogram_epsilon is not None and not 0 < self.histogram_epsilon <= 10:
             raise UsageError("policy: histogram_epsilon must be above 0 and at most 10")
 
     def shows(self, count: float) -> bool:
-        """Whether a count of cases may be known.
+        """Whether a count of cases may be shown.
 
         Examples
         --------
-        >>> [load_policy("cms").shows(n) for n in (0, 1, 10, 11)]
+        >>> cms = Policy(name="cms", version=1, minimum_cell=11)
+        >>> [cms.shows(n) for n in (0, 1, 10, 11)]
         [True, False, False, True]
         """
         return count >= self.minimum_cell or (count == 0 and not self.zero_is_sensitive)
@@ -73,7 +82,8 @@ class Policy:
 
         Examples
         --------
-        >>> [load_policy("cms").decimals(m) for m in (45, 50, 500, 10**6)]
+        >>> cms = Policy(name="cms", version=1, minimum_cell=11)
+        >>> [cms.decimals(m) for m in (45, 50, 500, 10**6)]
         [2, 3, 4, 4]
         """
         if size <= 0:
@@ -81,12 +91,21 @@ class Policy:
         fine = math.floor(math.log10(size / self.rounding) + 1e-9)
         return max(0, min(self.max_decimals, fine))
 
+    def mean_decimals(self, sd: float, size: int) -> int:
+        """Decimals of a mean that one patient cannot move visibly.
+
+        A patient four SD away moves the mean by 4 sd / size; the unit is at least a twentieth of
+        that, and a 500th of the SD.
+        """
+        unit = max(sd / 500, sd / (5 * max(size, 1)))
+        return min(self.max_decimals, -math.ceil(math.log10(unit) - 1e-9))
+
     def stricter(self, **changes: Any) -> "Policy":
-        """Make this policy stricter; a change that would relax it is refused.
+        """Return a copy with stricter rules; a laxer rule is refused.
 
         Examples
         --------
-        >>> load_policy("cms").stricter(minimum_cell=20).minimum_cell
+        >>> Policy(name="cms", version=1, minimum_cell=11).stricter(minimum_cell=20).minimum_cell
         20
         """
         policy = replace(self, **changes)
@@ -95,12 +114,12 @@ class Policy:
 
 
 def check_not_laxer(site: Policy, hub: Policy) -> None:
-    """Refuse a site policy that would let out what the hub's policy keeps in.
+    """Refuse a site policy with a rule that is laxer than the hub's.
 
     Raises
     ------
     UsageError
-        Names the rule that is laxer.
+        Names the laxer rules.
     """
     at_least = ("minimum_cell", "zero_is_sensitive", "minimum_class", "rounding")
     at_most = ("max_points", "max_decimals", "epsilon_budget")
@@ -114,36 +133,59 @@ def check_not_laxer(site: Policy, hub: Policy) -> None:
         )
 
 
-def load_policy(name: str = "cms") -> Policy:
-    """Read a preset: `cms` (11), `sacro` (10), `nhs` (8) or `datashield` (3).
-
-    Raises
-    ------
-    UsageError
-        If there is no preset of that name.
+def is_method(text: str) -> bool:
+    """Whether a text consists of words for statistical methods only.
 
     Examples
     --------
-    >>> load_policy().minimum_cell
-    11
+    >>> [is_method(x) for x in ("logistic wald (clip 1e-06)", "newcombe-5", "john doe 41 years")]
+    [True, True, False]
     """
-    import yaml
-
-    if name not in PRESETS:
-        raise UsageError(f"no such disclosure preset; choose one of {', '.join(PRESETS)}")
-    text = files("healthval.disclosure").joinpath("policies", f"{name}.yaml").read_text("utf-8")
-    return read_policy(yaml.safe_load(text))
+    text = re.sub(r"\(clip [0-9e.-]{1,9}\)", "", text)
+    words = re.findall(r"[a-z]+\d?", text.lower())
+    return set(words) <= METHOD_WORDS and all(len(x) < 3 for x in re.findall(r"\d+", text))
 
 
-def read_policy(rules: dict[str, Any]) -> Policy:
-    """Make a policy from parsed YAML; unknown and missing rules are refused."""
-    known = {f.name for f in fields(Policy)}
-    if unknown := set(rules) - known:
-        raise UsageError(
-            f"policy: {len(unknown)} unknown rules; known are {', '.join(sorted(known))}"
-        )
-    if missing := {"name", "version", "minimum_cell"} - set(rules):
-        raise UsageError(f"policy: {', '.join(sorted(missing))} is missing")
-    if any(isinstance(v, str) != (k == "name") for k, v in rules.items() if v is not None):
-        raise UsageError("policy: every rule but the name is a number or true/false")
-    return Policy(**rules)
+def rounded(value: float | None, decimals: int) -> float | None:
+    """Round a number; None and non-finite numbers become None, -0.0 becomes 0.0."""
+    if value is None or not math.isfinite(value):
+        return None
+    return round(float(value), decimals) + 0.0
+
+
+def is_on_grid(value: float, decimals: int) -> bool:
+    """Whether a number has at most so many decimals."""
+    return round(value, decimals) == value
+
+
+def is_rounding(shown: float, value: float) -> bool:
+    """Whether a number is the value, rounded to 0 to 5 decimals."""
+    return any(
+        rounded(shown, d) == shown and abs(shown - value) <= 0.5 * 10**-d + 1e-9 for d in range(6)
+    )
+
+
+def counts_of(share: float, size: int) -> list[int]:
+    """Counts out of `size` whose share rounds to the given number.
+
+    Examples
+    --------
+    >>> counts_of(0.7, 20), counts_of(0.33, 6)
+    ([13, 14, 15], [2])
+    """
+    around = round(share * size)
+    span = range(max(0, around - size // 10 - 1), min(size, around + size // 10 + 1) + 1)
+    return [k for k in span if size and is_rounding(share, k / size)]
+
+
+def thinned(items: Sequence[T], most: int) -> list[T]:
+    """Keep at most `most` items, evenly spaced, with both ends.
+
+    Examples
+    --------
+    >>> thinned(range(9), 5)
+    [0, 2, 4, 6, 8]
+    """
+    if len(items) <= most:
+        return list(items)
+    return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]

@@ -1,1 +1,1 @@
-"""The model container's server: /ping and /invocations, on AWS and as a child process alike."""
+"""Model container: HTTP server, artefact and child processes; the same on AWS and on one machine."""

@@ -1,51 +1,46 @@
-"""``python -m healthval.hosting serve --model DIR --port N``: the container's entry point."""
+"""``python -m healthval.hosting serve --model DIR --port N``: entry point of the model container."""
 
 import argparse
 import contextlib
 import json
 import os
-import resource
 import signal
+import socket
 import sys
 import threading
 import time
 from pathlib import Path
 from typing import TextIO
 
-from healthval.errors import HostingError
+from healthval.errors import HealthvalError
 from healthval.hosting.artefact import load
+from healthval.hosting.child_process import check_platform, stop_with_parent
 from healthval.hosting.server import MAX_SECONDS, ModelServer
+
+DRAIN_SECONDS = 10
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Load the model, say where it listens, serve until told to stop."""
+    """Load the model, write the port as a line of JSON, and serve until the end."""
     options = _parse(argv)
-    voice = _own_voice()
-    if options.memory_mb:
-        resource.setrlimit(resource.RLIMIT_AS, (options.memory_mb * 1024**2,) * 2)
+    output = _private_output()
+    stop, is_serving = threading.Event(), threading.Event()
+    if options.die_with_parent:
+        stop_with_parent(lambda: stop.set() if is_serving.is_set() else os._exit(0))
     try:
-        predict = load(options.model)
-    except HostingError as error:
-        _say(voice, {"failed": str(error)})
+        server = _loaded(options)
+    except HealthvalError as error:
+        _write_line(output, {"failed": str(error)})
         return error.exit_code
-    server = ModelServer(
-        (options.host, options.port),
-        predict,
-        max_concurrency=options.max_concurrency,
-        seconds=options.seconds,
-        inputs=options.inputs,
-    )
-    stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, lambda *_: stop.set())
-    if options.die_with_parent:
-        threading.Thread(target=_wait_for_parent, args=(stop,), daemon=True).start()
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    _say(voice, {"ready": server.server_address[1]})
+    is_serving.set()
+    _write_line(output, {"ready": server.port})
     _wait(server, stop, options.idle_seconds)
     server.shutdown()
-    server.drain(10)
-    os._exit(0)  # threads of the model must not keep a served-out process alive
+    server.drain(DRAIN_SECONDS)
+    os._exit(0)  # threads of the model must not keep the process alive
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
@@ -55,35 +50,61 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     port = int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))
     parser.add_argument("--port", type=int, default=port)
+    parser.add_argument("--socket", type=int, help="number of an open Unix socket that listens")
     parser.add_argument("--memory-mb", type=int, default=0)
     parser.add_argument("--max-concurrency", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=MAX_SECONDS)
     inputs = os.environ.get("HEALTHVAL_INPUTS", "")
-    parser.add_argument("--inputs", default=inputs, help="file:// or s3:// prefix it may read")
-    parser.add_argument("--idle-seconds", type=float, default=0, help="stop after so long unused")
+    parser.add_argument(
+        "--inputs", default=inputs, help="file:// or s3:// prefix of readable files"
+    )
+    parser.add_argument(
+        "--idle-seconds", type=float, default=0, help="stop when unused for so long"
+    )
     parser.add_argument("--die-with-parent", action="store_true", help="stop when stdin closes")
     return parser.parse_args(argv)
 
 
-def _own_voice() -> TextIO:
-    """Keep standard output for ourselves and close it to the model, which may print inputs."""
-    voice = os.fdopen(os.dup(1), "w")
-    silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 1)
-    os.dup2(silence, 2)
-    os.close(silence)
-    return voice
+def _loaded(options: argparse.Namespace) -> ModelServer:
+    check_platform()
+    _limit_memory(options.memory_mb)
+    address = (options.host, options.port)
+    return ModelServer(
+        address if options.socket is None else socket.socket(fileno=options.socket),
+        load(options.model),
+        max_concurrency=options.max_concurrency,
+        seconds=options.seconds,
+        inputs=options.inputs,
+    )
 
 
-def _say(voice: TextIO, word: dict[str, object]) -> None:
+def _limit_memory(megabytes: int) -> None:
+    """Limit the address space of this process; macOS has no such limit and refuses the call."""
+    if not megabytes:
+        return
+    import resource
+
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (megabytes * 1024**2,) * 2)
+    except (ValueError, OSError):
+        if sys.platform != "darwin":
+            raise
+
+
+def _private_output() -> TextIO:
+    """Keep standard output for the server and discard the model's output: it may print inputs."""
+    output = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    discarded = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(discarded, 1)
+    os.dup2(discarded, 2)
+    os.close(discarded)
+    return output
+
+
+def _write_line(output: TextIO, line: dict[str, object]) -> None:
     with contextlib.suppress(BrokenPipeError):
-        voice.write(json.dumps(word) + "\n")
-        voice.flush()
-
-
-def _wait_for_parent(stop: threading.Event) -> None:
-    sys.stdin.buffer.read()
-    stop.set()
+        output.write(json.dumps(line) + "\n")
+        output.flush()
 
 
 def _wait(server: ModelServer, stop: threading.Event, idle_seconds: float) -> None:
@@ -91,7 +112,8 @@ def _wait(server: ModelServer, stop: threading.Event, idle_seconds: float) -> No
         if idle_seconds and server.idle_seconds > idle_seconds:
             return
         if server.stuck:
-            time.sleep(1)  # lets the 504 leave
+            server.timeout_sent.wait(DRAIN_SECONDS)
+            time.sleep(1)  # /ping answers 503 meanwhile
             return
 
 

@@ -1,9 +1,9 @@
-"""A model artefact: a folder with ``inference.py``, packed the same way every time.
+"""Model artefact: a folder with ``inference.py``; the same files are packed to the same bytes.
 
 ``inference.py`` exposes ``load(model_dir) -> model`` and
 ``predict(model, instances) -> list[float | None]``: one score (0 to 1) or None (the model
-declines) per instance. An instance is a dict of named inputs, or the bytes of a DICOM file; of a
-combined model it is the dict with the files of the case, a list of bytes, under ``files``.
+declines) per instance. An instance is a dict of named inputs, or the bytes of a DICOM file; for a
+combined model it is the dict, with the files of the case (a list of bytes) under ``files``.
 """
 
 import importlib.util
@@ -15,22 +15,25 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
-from healthval.errors import HostingError
+from healthval.errors import HostingError, counted
 
 MAX_UNPACKED_BYTES = 5 * 1024**3
+FREE_BYTES = 1024**3
+MAX_RATIO = 100
+MAX_FILES = 100_000
+PIECE_BYTES = 1024**2
 ENTRY = "inference.py"
-# What damaged, encrypted or unknown compression raises.
+# Errors of damaged, encrypted or unknown compression.
 _CODEC_ERRORS = (zlib.error, lzma.LZMAError, RuntimeError, NotImplementedError)
-_Entry = tuple[str, int, Callable[[], bytes]]
+_Entry = tuple[str, IO[bytes]]
 Predict = Callable[[Sequence[Any]], list[float | None]]
 
 
 def pack(folder: Path) -> bytes:
-    """Pack a model folder into a ZIP that depends on its files alone (no times, owners, modes).
+    """Pack a model folder into a ZIP that depends on its files only, not on times, owners or modes.
 
     Raises
     ------
@@ -51,33 +54,47 @@ def pack(folder: Path) -> bytes:
 
 
 def unpack(data: bytes, folder: Path) -> None:
-    """Unpack a ZIP or tar artefact into an empty folder; only plain files below it are made.
+    """Unpack a ZIP or tar artefact into an empty folder; creates plain files below it only.
 
     Raises
     ------
     HostingError
-        If it is neither, is too large, or holds links or paths that lead elsewhere.
+        If it is neither, is too large, or contains links or paths outside the folder.
     """
+    limit = min(MAX_UNPACKED_BYTES, max(FREE_BYTES, MAX_RATIO * len(data)))
     try:
-        _unpack_entries(_entries(data), folder)
+        _unpack_entries(_entries(data), folder, limit)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, *_CODEC_ERRORS):
         raise HostingError("the artefact is damaged, or neither a ZIP nor a tar file") from None
     if not (folder / ENTRY).is_file():
         raise HostingError(f"the artefact has no {ENTRY} at its top")
 
 
-def _unpack_entries(entries: Iterator[_Entry], folder: Path) -> None:
-    held = 0
-    for name, size, read in entries:
+def _unpack_entries(entries: Iterator[_Entry], folder: Path, limit: int) -> None:
+    left = limit
+    for number, (name, stream) in enumerate(entries):
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or "\\" in name:
-            raise HostingError("the artefact holds a path that leads outside it; pack it anew")
-        held += size
-        if held > MAX_UNPACKED_BYTES:
-            raise HostingError("the artefact unpacks to more than 5 GiB")
+            raise HostingError("the artefact contains a path outside its folder; pack it again")
+        if number >= MAX_FILES:
+            raise HostingError(f"the artefact has more than {MAX_FILES} files")
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(read())
+        with stream, target.open("wb") as file:
+            left -= _copy(stream, file, left)
+
+
+def _copy(stream: IO[bytes], file: IO[bytes], limit: int) -> int:
+    """Copy piece by piece: the sizes that an archive declares may be wrong."""
+    size = 0
+    while piece := stream.read(PIECE_BYTES):
+        size += len(piece)
+        if size > limit:
+            raise HostingError(
+                "the artefact unpacks to more than 5 GiB, or to more than 1 GiB and 100 times its size"
+            )
+        file.write(piece)
+    return size
 
 
 def _entries(data: bytes) -> Iterator[_Entry]:
@@ -86,7 +103,7 @@ def _entries(data: bytes) -> Iterator[_Entry]:
         with zipfile.ZipFile(stream) as archive:
             for info in archive.infolist():
                 if not info.is_dir():
-                    yield info.filename, info.file_size, partial(archive.read, info)
+                    yield info.filename, archive.open(info)
         return
     stream.seek(0)
     with tarfile.open(fileobj=stream) as bundle:
@@ -95,12 +112,12 @@ def _entries(data: bytes) -> Iterator[_Entry]:
                 continue
             file = bundle.extractfile(member) if member.isreg() else None
             if file is None:
-                raise HostingError("the artefact holds links or devices; pack plain files")
-            yield member.name, member.size, file.read
+                raise HostingError("the artefact contains links or devices; pack plain files")
+            yield member.name, file
 
 
 def load(folder: Path) -> Predict:
-    """Import the folder's ``inference.py`` and load its model; errors name the kind, no value."""
+    """Import the folder's ``inference.py`` and load its model; an error names its type only."""
     spec = importlib.util.spec_from_file_location("inference", folder / ENTRY)
     if spec is None or spec.loader is None or not (folder / ENTRY).is_file():
         raise HostingError(f"the model folder has no {ENTRY}")
@@ -116,12 +133,12 @@ def load(folder: Path) -> Predict:
 
 
 def check_scores(answer: Any, n: int) -> list[float | None]:
-    """Turn a model's answer into plain scores; not-a-number means the model declines.
+    """Convert a model's answer to a list of scores; NaN means that the model declines.
 
     Raises
     ------
     HostingError
-        If the count differs or a score is no number within 0 to 1.
+        If the count differs or a score is no number from 0 to 1.
 
     Examples
     --------
@@ -133,9 +150,13 @@ def check_scores(answer: Any, n: int) -> list[float | None]:
     except (TypeError, ValueError):
         raise HostingError("the model's answer is not a list of numbers") from None
     if len(scores) != n:
-        raise HostingError(f"the model gave {len(scores)} scores for {n} instances")
+        raise HostingError(
+            f"the model returned {counted(len(scores), 'score')} for {counted(n, 'instance')}"
+        )
     scores = [None if score is None or math.isnan(score) else score for score in scores]
     bad = [i for i, score in enumerate(scores) if score is not None and not 0 <= score <= 1]
     if bad:
-        raise HostingError(f"{len(bad)} of {n} scores lie outside 0 to 1 (first at {bad[0]})")
+        raise HostingError(
+            f"{len(bad)} of {counted(n, 'score')} outside 0 to 1 (first at {bad[0]})"
+        )
     return scores

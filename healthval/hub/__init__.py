@@ -1,1 +1,1 @@
-"""The platform: access, models, predictions and results behind one API; no patient row is kept."""
+"""Hub, the platform: access, models, predictions and results behind one API; keeps no patient row."""

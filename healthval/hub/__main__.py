@@ -6,7 +6,6 @@ import os
 import secrets
 import socket
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -16,11 +15,18 @@ from healthval.contracts.access import PublicKey
 from healthval.contracts.base import read_wire
 from healthval.disclosure import load_policy
 from healthval.errors import HealthvalError, UsageError
+from healthval.files import write_durably
+from healthval.hosting import sandbox
+from healthval.hosting.child_process import check_platform, stop_with_parent
 from healthval.hub.app import Settings, create_app
-from healthval.hub.backends.local import FolderObjects, ProcessHost, SqliteIndex
+from healthval.hub.backends.local import FolderObjects, SqliteIndex
+from healthval.hub.backends.model_process import HostOptions
+from healthval.hub.backends.processes import ProcessHost
 from healthval.hub.ports import Backend
 
 LOOPBACK = "127.0.0.1"
+SECRET_BYTES = 32
+GRACEFUL_SECONDS = 15
 
 
 def serve(
@@ -28,10 +34,10 @@ def serve(
     operator: PublicKey,
     *,
     port: int = 0,
-    host: str = LOOPBACK,
     die_with_parent: bool = False,
+    trust_models: bool = False,
 ) -> None:
-    """Serve the hub over a data folder until told to stop.
+    """Serve the hub over a data folder until a signal or the parent stops it.
 
     Writes one line of JSON with the address to standard output and to ``hub.json`` in the folder
     once it listens. `port` 0 takes a free one.
@@ -39,16 +45,46 @@ def serve(
     Raises
     ------
     UsageError
-        If `host` is not loopback or the port is taken: this hub has no TLS of its own.
+        If the system is not supported, models cannot be isolated and are not trusted, the port is
+        taken or the upload secret is damaged.
     """
-    if host not in {LOOPBACK, "localhost"}:
-        raise UsageError("the embedded hub listens on loopback only; use 127.0.0.1")
+    check_platform()
+    isolated = _isolates(trust_models=trust_models)
     data.mkdir(parents=True, exist_ok=True)
+    secret = _upload_secret(data / "upload.secret")
     listening = _listen(port)
     port = listening.getsockname()[1]
+    server = _server(data, operator, secret=secret, port=port, isolated=isolated)
+
+    def stop() -> None:
+        server.should_exit = True
+
+    if die_with_parent:
+        stop_with_parent(stop)
+    _announce(data / "hub.json", port)
+    server.run([listening])
+
+
+def _isolates(*, trust_models: bool) -> bool:
+    """Return whether models run in a sandbox; refuse to run them without unless they are trusted."""
+    missing = sandbox.unavailable()
+    if missing is None:
+        return True
+    if not trust_models:
+        raise UsageError(
+            f"models cannot be isolated: {missing}; with --trust-models a vendor's code has the "
+            "rights of this hub"
+        )
+    sys.stderr.write(f"models are not isolated: {missing}\n")
+    return False
+
+
+def _server(
+    data: Path, operator: PublicKey, *, secret: bytes, port: int, isolated: bool
+) -> uvicorn.Server:
     objects = FolderObjects(data / "objects")
     index = SqliteIndex(data / "index.sqlite", time.time)
-    models = ProcessHost(objects, data / "models")
+    models = ProcessHost(objects, data / "models", HostOptions(isolated=isolated, hidden=data))
 
     def close() -> None:
         models.close()
@@ -57,48 +93,73 @@ def serve(
     settings = Settings(
         operator=operator,
         audiences=(f"http://{LOOPBACK}:{port}", f"http://localhost:{port}"),
-        upload_secret=_own_secret(data / "upload.secret"),
+        upload_secret=secret,
         policy=load_policy(),
     )
-    app = create_app(Backend(objects, index, models, time.time), settings, on_close=close)
     config = uvicorn.Config(
-        app,
+        create_app(Backend(objects, index, models, time.time), settings, on_close=close),
         log_level="warning",
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=15,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
-    server = uvicorn.Server(config)
-    if die_with_parent:
-        threading.Thread(target=_end_with_parent, args=(server,), daemon=True).start()
-    _tell(data / "hub.json", {"url": f"http://{LOOPBACK}:{port}", "pid": os.getpid()})
-    server.run([listening])
+    return uvicorn.Server(config)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Parse the command line and serve."""
-    parser = argparse.ArgumentParser(prog="python -m healthval.hub", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder for everything it keeps")
-    parser.add_argument("--operator", type=Path, required=True, help="the operator's public key")
-    parser.add_argument("--port", type=int, default=0, help="0: any free one")
-    parser.add_argument("--host", default=LOOPBACK)
-    parser.add_argument("--die-with-parent", action="store_true", help="stop when stdin closes")
-    options = parser.parse_args(argv)
+    options = _parse(argv)
     try:
+        _check_loopback(options.host)
+        check_apart(options.operator, options.data)
         serve(
             options.data,
-            _public_key(options.operator),
+            operator_key(options.operator),
             port=options.port,
-            host=options.host,
             die_with_parent=options.die_with_parent,
+            trust_models=options.trust_models,
         )
     except HealthvalError as error:
         sys.stderr.write(f"{error}\n")
+        if options.die_with_parent:
+            _write_line({"failed": str(error)})
         return error.exit_code
     return 0
 
 
-def _public_key(path: Path) -> PublicKey:
+def _parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m healthval.hub", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the hub's data")
+    parser.add_argument("--operator", type=Path, required=True, help="the operator's public key")
+    parser.add_argument("--port", type=int, default=0, help="0: any free port")
+    parser.add_argument("--host", default=LOOPBACK)
+    parser.add_argument("--die-with-parent", action="store_true", help="stop when stdin closes")
+    parser.add_argument(
+        "--trust-models", action="store_true", help="run models also where they cannot be isolated"
+    )
+    return parser.parse_args(argv)
+
+
+def check_apart(operator: Path, data: Path) -> Path:
+    """Return the private half of the operator's key; it must not be in the hub's data folder.
+
+    Raises
+    ------
+    UsageError
+        If `operator` is not named like a public key or is in the data folder.
+    """
+    private = operator.with_name(operator.name.removesuffix(".pub"))
+    if private == operator:
+        raise UsageError("--operator takes the operator's public key, a file that ends in .pub")
+    if operator.resolve().is_relative_to(data.resolve()):
+        raise UsageError(
+            "the operator's key is in the hub's data folder, which backups copy; keep it elsewhere"
+        )
+    return private
+
+
+def operator_key(path: Path) -> PublicKey:
+    """Read the operator's public key."""
     try:
         return read_wire(PublicKey, path.read_bytes())
     except OSError:
@@ -107,6 +168,12 @@ def _public_key(path: Path) -> PublicKey:
         raise UsageError(
             "the operator's key is no Ed25519 public key; give its .pub file"
         ) from None
+
+
+def _check_loopback(host: str) -> None:
+    """Refuse another interface: this hub has no TLS."""
+    if host not in {LOOPBACK, "localhost"}:
+        raise UsageError("the embedded hub listens on loopback only; use 127.0.0.1")
 
 
 def _listen(port: int) -> socket.socket:
@@ -122,34 +189,27 @@ def _listen(port: int) -> socket.socket:
     return listening
 
 
-def _own_secret(path: Path) -> bytes:
-    """Read the secret that signs upload addresses, making it at the first start."""
-    aside = path.with_name(f"{path.name}.{os.getpid()}")
-    handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(secrets.token_bytes(32))
-        os.fsync(file.fileno())
-    try:
-        os.link(aside, path)
-    except FileExistsError:
-        pass
-    finally:
-        aside.unlink()
-    return path.read_bytes()
+def _upload_secret(path: Path) -> bytes:
+    """Read the secret that signs upload addresses; the first start creates it."""
+    write_durably(path, secrets.token_bytes(SECRET_BYTES), replace=False)
+    secret = path.read_bytes()
+    if len(secret) < SECRET_BYTES:
+        raise UsageError(
+            f"{path.name} in the data folder has fewer than {SECRET_BYTES} bytes; delete it and "
+            "start again: the hub creates a new one, and pending upload addresses end"
+        )
+    return secret
 
 
-def _tell(path: Path, word: dict[str, object]) -> None:
-    line = json.dumps(word) + "\n"
-    aside = path.with_name(f"{path.name}.{os.getpid()}")
-    aside.write_text(line)
-    aside.replace(path)
-    sys.stdout.write(line)
+def _announce(path: Path, port: int) -> None:
+    where = {"url": f"http://{LOOPBACK}:{port}", "pid": os.getpid()}
+    write_durably(path, json.dumps(where).encode() + b"\n", mode=0o644)
+    _write_line(where)
+
+
+def _write_line(line: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
-
-
-def _end_with_parent(server: uvicorn.Server) -> None:
-    sys.stdin.buffer.read()
-    server.should_exit = True
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Access: a key holder asks, the operator decides; nobody is approved by default."""
+"""Access: states of a grant from request to revocation; only the operator approves."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,10 +15,13 @@ from healthval.contracts.access import (
     VendorKey,
     site_id,
 )
-from healthval.hub.auth import Caller, record
+from healthval.errors import counted
+from healthval.hub.audit_chain import record
+from healthval.hub.auth import Caller
+from healthval.hub.pages import Page
 from healthval.hub.ports import Backend, Item, Refusal, Write
 
-# (from, to) pairs that the operator may decide. Revoked is final: the site makes a new key.
+# (from, to) pairs open to the operator. Revoked is final: the site makes a new key.
 TRANSITIONS: frozenset[tuple[AccessStatus, AccessStatus]] = frozenset(
     {
         ("requested", "approved"),
@@ -29,102 +32,125 @@ TRANSITIONS: frozenset[tuple[AccessStatus, AccessStatus]] = frozenset(
     }
 )
 DAY = 86_400
+MAX_PENDING = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What access is to: one model version under one plan."""
+    """Subject of a grant: one model version under one plan."""
 
     model: str
     version: str
     plan_hash: str
 
     def key(self, site: str) -> str:
-        """Key of a site's grant in the index."""
+        """Return the key of a site's grant in the index."""
         return f"{site}#{self.model}#{self.version}#{self.plan_hash}"
 
 
-def request(backend: Backend, operator: PublicKey, asked: AccessRequest) -> AccessGrant:
-    """Note a request whose signature by its own key has been checked; asking again is harmless."""
-    site, subject = site_id(asked.public_key), Subject(asked.model, asked.version, asked.plan_hash)
+def request(backend: Backend, operator: PublicKey, sent: AccessRequest) -> AccessGrant:
+    """Store a request whose signature is checked; a repeated request changes nothing."""
+    site = site_id(sent.public_key)
+    key = Subject(sent.model, sent.version, sent.plan_hash).key(site)
     if site == site_id(operator):
-        raise Refusal(403, "The operator's key cannot ask for access", "make a key for the site")
+        raise Refusal(403, "The operator's key cannot request access", "create a key for the site")
 
     def plan() -> tuple[AccessGrant, list[Write]]:
-        held = backend.index.get("grants", subject.key(site))
-        writes = _enrol(backend, asked.public_key, {"role": "site"})
-        if held is not None:
-            return _grant(held.key, held.value), []
-        value: dict[str, Any] = {"label": asked.label, "status": "requested", "not_after": None}
+        stored = backend.index.get("grants", key)
+        writes = _enrol(backend, sent.public_key, {"role": "site"})
+        if stored is not None:
+            return _grant(stored.key, stored.value), []
+        _check_pending(backend, site)
+        value: dict[str, Any] = {"label": sent.label, "status": "requested", "not_after": None}
         value |= {"max_cases": 0, "used": 0}
-        writes.append(Write("grants", subject.key(site), value))
-        return _grant(subject.key(site), value), writes
+        return _grant(key, value), [*writes, Write(partition="grants", key=key, value=value)]
 
-    return record(backend, site, "access.requested", subject.key(site), plan)
-
-
-def own(backend: Backend, site: str) -> AccessList:
-    """List a site's own grants."""
-    found = backend.index.query("grants", f"{site}#")
-    return AccessList(grants=tuple(_grant(item.key, item.value) for item in found))
+    return record(backend, plan, actor=site, action="access.requested", subject=key)
 
 
-def all_grants(backend: Backend) -> AccessList:
-    """List every grant, for the operator."""
-    return AccessList(
-        grants=tuple(_grant(item.key, item.value) for item in backend.index.query("grants"))
-    )
+def _check_pending(backend: Backend, site: str) -> None:
+    own = backend.index.query("grants", f"{site}#")
+    if sum(item.value["status"] == "requested" for item in own) >= MAX_PENDING:
+        title = f"This key has {MAX_PENDING} pending requests"
+        raise Refusal(409, title, "wait until the operator has decided on them")
+
+
+def grants(backend: Backend, page: Page, site: str | None = None) -> AccessList:
+    """List the grants of one site, or of all sites, page by page."""
+    found, cursor = page.read(backend.index, "grants", f"{site}#" if site else "")
+    return AccessList(grants=tuple(_grant(item.key, item.value) for item in found), next=cursor)
 
 
 def decide(
-    backend: Backend, actor: Caller, site: str, subject: Subject, decision: AccessDecision
+    backend: Backend, decision: AccessDecision, *, actor: Caller, site: str, subject: Subject
 ) -> AccessGrant:
-    """Move a grant along `TRANSITIONS`; the same word twice is the same, but for a renewal."""
+    """Change a grant's status along `TRANSITIONS`.
+
+    A repeated decision changes nothing, except a repeated approval, which renews the grant.
+    """
     key = subject.key(site)
 
     def plan() -> tuple[AccessGrant, list[Write]]:
-        held = backend.index.get("grants", key)
-        if held is None:
+        stored = backend.index.get("grants", key)
+        if stored is None:
             raise Refusal(404, "There is no such access request")
         if actor.id == site:
-            raise Refusal(403, "Nobody decides on their own request")
-        status = held.value["status"]
+            raise Refusal(403, "A requester cannot decide on their own request")
+        status = stored.value["status"]
         if status == decision.status and status != "approved":
-            return _grant(key, held.value), []
+            return _grant(key, stored.value), []
         if (status, decision.status) not in TRANSITIONS:
             raise Refusal(409, f"Access that is {status} cannot become {decision.status}")
-        value = {**held.value, "status": decision.status, "reason": decision.reason}
+        value = {**stored.value, "status": decision.status, "reason": decision.reason}
         if decision.status == "approved":
             end = backend.now + decision.valid_days * DAY
             value |= {"not_after": end, "max_cases": decision.max_cases}
-        return _grant(key, value), [Write("grants", key, value, held.version)]
+        return _grant(key, value), [stored.updated(value)]
 
-    return record(backend, actor.id, f"access.{decision.status}", key, plan)
+    return record(backend, plan, actor=actor.id, action=f"access.{decision.status}", subject=key)
 
 
 def require(backend: Backend, site: str, subject: Subject) -> Item:
-    """Return the site's grant when it is approved and not expired; else refuse with 403."""
-    held = backend.index.get("grants", subject.key(site))
-    if held is None:
+    """Return the site's grant; refuse with 403 unless it is approved and not expired."""
+    stored = backend.index.get("grants", subject.key(site))
+    if stored is None:
         raise Refusal(403, "No access to this model under this plan", "request access first")
-    if held.value["status"] != "approved":
-        raise Refusal(403, f"Access is {held.value['status']}", "the operator decides on access")
-    if held.value["not_after"] <= backend.now:
+    if stored.value["status"] != "approved":
+        raise Refusal(403, f"Access is {stored.value['status']}", "the operator decides on access")
+    if stored.value["not_after"] <= backend.now:
         raise Refusal(403, "Access has expired", "ask the operator to renew it")
-    return held
+    return stored
 
 
-def count(held: Item, n: int) -> Write:
-    """Count cases against a grant's limit."""
-    used = held.value["used"] + n
-    if used > held.value["max_cases"]:
-        left = held.value["max_cases"] - held.value["used"]
-        raise Refusal(403, "The limit of cases is reached", f"{left} are left for {n} asked")
-    return Write("grants", held.key, {**held.value, "used": used}, held.version)
+def may_read_card(backend: Backend, caller: Caller, model: str, version: str) -> bool:
+    """Return whether a caller may see more of a model than its name and version."""
+    if caller.role == "operator":
+        return True
+    if caller.role == "vendor":
+        return model in caller.models
+    own = backend.index.query("grants", f"{caller.id}#{model}#{version}#")
+    return any(item.value["status"] == "approved" for item in own)
+
+
+def check_not_revoked(backend: Backend, site: str, subject: Subject) -> None:
+    """Refuse a site whose access was revoked; an answer stays readable after a grant's end."""
+    stored = backend.index.get("grants", subject.key(site))
+    if stored is None or stored.value["status"] != "approved":
+        raise Refusal(403, "Access to this model is not approved", "the operator decides on access")
+
+
+def count(stored: Item, n: int) -> Write:
+    """Return the write that counts `n` cases against a grant's limit."""
+    used = stored.value["used"] + n
+    if used > stored.value["max_cases"]:
+        left = stored.value["max_cases"] - stored.value["used"]
+        detail = f"{counted(n, 'case')} requested, {left} left in the grant"
+        raise Refusal(403, "The limit of cases is reached", detail)
+    return stored.updated({**stored.value, "used": used})
 
 
 def enrol_vendor(backend: Backend, actor: Caller, vendor: VendorKey) -> None:
-    """Let a developer's key read the reports on its models."""
+    """Allow a developer's key to read the reports on its models."""
 
     def plan() -> tuple[None, list[Write]]:
         return None, _enrol(
@@ -133,18 +159,22 @@ def enrol_vendor(backend: Backend, actor: Caller, vendor: VendorKey) -> None:
             {"role": "vendor", "label": vendor.label, "models": list(vendor.models)},
         )
 
-    record(backend, actor.id, "vendor.enrolled", site_id(vendor.public_key), plan)
+    key = site_id(vendor.public_key)
+    record(backend, plan, actor=actor.id, action="vendor.enrolled", subject=key)
 
 
 def _enrol(backend: Backend, key: PublicKey, role: dict[str, Any]) -> list[Write]:
-    """Put a key on file; 40 bits name it, so another key with the same name is turned away."""
+    """Return the write that registers a key.
+
+    The name has 40 bits of the key, so a different key can have the same name; it is refused.
+    """
     name, value = site_id(key), {"x": key.x, **role}
-    held = backend.index.get("keys", name)
-    if held is None:
-        return [Write("keys", name, value)]
-    if held.value["x"] != key.x or held.value["role"] != role["role"]:
-        raise Refusal(409, "This key's name is taken by another key or role", "make a new key")
-    return [] if dict(held.value) == value else [Write("keys", name, value, held.version)]
+    stored = backend.index.get("keys", name)
+    if stored is None:
+        return [Write(partition="keys", key=name, value=value)]
+    if stored.value["x"] != key.x or stored.value["role"] != role["role"]:
+        raise Refusal(409, "This key's name is taken by another key or role", "create a new key")
+    return [] if dict(stored.value) == value else [stored.updated(value)]
 
 
 def _grant(key: str, value: Mapping[str, Any]) -> AccessGrant:

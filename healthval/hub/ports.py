@@ -1,9 +1,8 @@
-"""What the hub needs from outside, as Protocols; the memory backend is their specification."""
+"""Ports of the hub as Protocols: object store, index, model host; `backends.memory` specifies them."""
 
 import re
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from healthval.contracts.base import canonical_json, digest
@@ -17,7 +16,7 @@ MAX_WRITES = 100
 
 
 class Conflict(Exception):
-    """Another writer was first: nothing of the commit was done."""
+    """Another writer was first; no part of the commit was written."""
 
 
 class StoreUnavailable(Exception):
@@ -29,11 +28,11 @@ class HostUnavailable(Exception):
 
 
 class ModelFailed(Exception):
-    """The model host answered, and the answer is that the model failed."""
+    """The model host answered that the model failed."""
 
 
 class Refusal(Exception):
-    """The hub's answer other than success; `detail` never quotes what was sent."""
+    """The hub's refusal of a request; `detail` never quotes the request."""
 
     def __init__(
         self, status: int, title: str, detail: str = "", *, retryable: bool = False
@@ -43,23 +42,12 @@ class Refusal(Exception):
         self.retryable = retryable
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One entry of the index; `version` counts its writes from 1."""
-
-    partition: str
-    key: str
-    value: Mapping[str, Any]
-    version: int
-    expires: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """A change to one entry, done only if the entry is still at `version` (0: not there).
+    """A change to one entry, on condition that the entry is still at `version` (0: absent).
 
     `value` None removes the entry. `expires` is in seconds since 1970; from then on the entry
-    counts as not there.
+    counts as absent.
     """
 
     partition: str
@@ -69,34 +57,55 @@ class Write:
     expires: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One entry of the index; `version` counts its writes from 1."""
+
+    partition: str
+    key: str
+    value: Mapping[str, Any]
+    version: int
+    expires: int | None = None
+
+    def updated(self, value: Mapping[str, Any] | None) -> Write:
+        """Return the write that replaces or removes the value of this version; keeps its expiry."""
+        return Write(
+            partition=self.partition,
+            key=self.key,
+            value=value,
+            version=self.version,
+            expires=self.expires,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A signed address to PUT to, with the headers that were signed along."""
+    """A signed address for one PUT, and the headers that the signature covers."""
 
     url: str
     headers: Mapping[str, str]
 
 
 class ObjectStore(Protocol):
-    """Bytes under a key that are written once. Keys look like ``folder/folder/name.ext``."""
+    """Bytes under keys that are written once; a key has the form ``folder/folder/name.ext``."""
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """Write all of `data` or nothing; False when the key is taken, whatever lies there."""
+        """Write all of `data` or nothing; False if the key is taken."""
 
     def get(self, key: str) -> bytes:
-        """Return the bytes; KeyError when there are none."""
+        """Return the bytes; KeyError if the key is absent."""
 
     def delete(self, key: str) -> None:
-        """Remove the bytes if they are there."""
+        """Delete the bytes if the key is present."""
 
     def keys(self, prefix: str) -> list[str]:
         """List the keys that begin with `prefix`, sorted."""
 
     def address(self, key: str) -> str:
-        """Where a model host reads the bytes: a file: or s3: address."""
+        """Return the address at which a model host reads the bytes: file: or s3:."""
 
     def offer(self, key: str, size: int, sha256: str, seconds: int) -> Offer | None:
-        """Sign a place to PUT exactly these bytes; None where the hub takes them itself."""
+        """Sign an address for a PUT of exactly these bytes; None if the hub itself receives them."""
 
 
 class Index(Protocol):
@@ -105,19 +114,24 @@ class Index(Protocol):
     def get(self, partition: str, key: str) -> Item | None:
         """Return the entry as last committed."""
 
-    def query(self, partition: str, prefix: str = "") -> list[Item]:
-        """Return a partition's entries whose key begins with `prefix`, sorted by key."""
+    def query(
+        self, partition: str, prefix: str = "", *, after: str = "", limit: int | None = None
+    ) -> list[Item]:
+        """Return a partition's entries whose key begins with `prefix`, sorted by key.
+
+        Only entries with a key above `after`, and only the first `limit` of them.
+        """
 
     def commit(self, writes: Sequence[Write]) -> None:
-        """Do all writes or none; Conflict when any condition does not hold."""
+        """Do all writes or none; Conflict if any condition does not hold."""
 
 
 HostStatus = Literal["stopped", "starting", "serving", "failed"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostedModel:
-    """What a host needs to know to serve one model version."""
+    """One model version as its host serves it: name, artefact, memory and concurrency."""
 
     name: str
     version: str
@@ -135,21 +149,21 @@ class ModelHost(Protocol):
     """Runs models that speak the SageMaker container contract."""
 
     def start(self, model: HostedModel) -> None:
-        """Bring the endpoint up; HostUnavailable or ModelFailed when it does not come."""
+        """Start the endpoint; HostUnavailable while it is starting, ModelFailed if it cannot."""
 
     def stop(self, model: HostedModel) -> None:
-        """Take the endpoint down."""
+        """Stop the endpoint."""
 
     def status(self, model: HostedModel) -> HostStatus:
-        """Tell how the endpoint is."""
+        """Return the endpoint's status."""
 
     def invoke(self, model: HostedModel, body: bytes) -> bytes:
-        """POST `body` to the endpoint's /invocations, starting it when it sleeps."""
+        """POST `body` to the endpoint's /invocations; start the endpoint if it has stopped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """Everything outside that the hub's rooms work with."""
+    """The ports of one hub: object store, index, model host and clock."""
 
     objects: ObjectStore
     index: Index
@@ -163,13 +177,13 @@ class Backend:
 
 
 def check_object_key(key: str) -> None:
-    """Refuse a key that some store could not hold or would read as another place."""
+    """Refuse a key that a store cannot hold or could read as another path."""
     if not _OBJECT_KEY.fullmatch(key):
         raise ValueError("an object key looks like folder/name.ext, in lower case")
 
 
 def check_writes(writes: Sequence[Write]) -> None:
-    """Refuse a commit that DynamoDB would not take, so that every index is as strict."""
+    """Refuse a commit beyond DynamoDB's limits, so that every index is equally strict."""
     places = {(write.partition, write.key) for write in writes}
     if len(places) != len(writes) or len(writes) > MAX_WRITES:
         raise ValueError(f"a commit changes up to {MAX_WRITES} entries, each once")
@@ -177,86 +191,4 @@ def check_writes(writes: Sequence[Write]) -> None:
         raise ValueError("an index key is 1 to 512 printable ASCII characters")
     for write in writes:
         if write.value is not None and len(canonical_json(write.value)) > MAX_ITEM_BYTES - 2048:
-            raise ValueError("an index entry holds up to 398 KiB")
-
-
-@dataclass(slots=True)
-class MemoryObjects:
-    """Object store in memory: the specification."""
-
-    held: dict[str, bytes] = field(default_factory=dict)
-    lock: Any = field(default_factory=threading.Lock)
-
-    def put_if_absent(self, key: str, data: bytes) -> bool:
-        """Write once."""
-        check_object_key(key)
-        with self.lock:
-            is_first = key not in self.held
-            self.held.setdefault(key, data)
-        return is_first
-
-    def get(self, key: str) -> bytes:
-        """Return the bytes."""
-        check_object_key(key)
-        return self.held[key]
-
-    def delete(self, key: str) -> None:
-        """Remove the bytes if they are there."""
-        check_object_key(key)
-        self.held.pop(key, None)
-
-    def keys(self, prefix: str) -> list[str]:
-        """List keys by prefix."""
-        return sorted(key for key in self.held if key.startswith(prefix))
-
-    def address(self, key: str) -> str:
-        """Name the bytes; no other process can read them."""
-        return f"memory:{key}"
-
-    def offer(self, key: str, size: int, sha256: str, seconds: int) -> Offer | None:
-        """Leave it to the hub."""
-        return None
-
-
-@dataclass(slots=True)
-class MemoryIndex:
-    """Index in memory: the specification."""
-
-    clock: Clock
-    held: dict[tuple[str, str], Item] = field(default_factory=dict)
-    lock: Any = field(default_factory=threading.Lock)
-
-    def get(self, partition: str, key: str) -> Item | None:
-        """Return the entry unless it has expired."""
-        item = self.held.get((partition, key))
-        return None if item is None or self._is_over(item) else item
-
-    def query(self, partition: str, prefix: str = "") -> list[Item]:
-        """Return a partition's entries by key."""
-        found = [
-            item
-            for (owner, key), item in sorted(self.held.items())
-            if owner == partition and key.startswith(prefix)
-        ]
-        return [item for item in found if not self._is_over(item)]
-
-    def commit(self, writes: Sequence[Write]) -> None:
-        """Check every condition, then write."""
-        check_writes(writes)
-        with self.lock:
-            for write in writes:
-                item = self.get(write.partition, write.key)
-                if (item.version if item else 0) != write.version:
-                    raise Conflict
-            for write in writes:
-                self._apply(write)
-
-    def _apply(self, write: Write) -> None:
-        place = (write.partition, write.key)
-        if write.value is None:
-            self.held.pop(place, None)
-        else:
-            self.held[place] = Item(*place, write.value, write.version + 1, write.expires)
-
-    def _is_over(self, item: Item) -> bool:
-        return item.expires is not None and item.expires <= self.clock()
+            raise ValueError("an index entry has at most 398 KiB")

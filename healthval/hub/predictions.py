@@ -1,161 +1,56 @@
-"""Predictions: accepted at once, run aside, kept for a day; inputs go as soon as they are scored.
+"""Predictions: accepted immediately, scored in the background, kept 24 h.
 
-The work for one batch may be done twice (a process died, a lease ran out) without harm: the same
-model scores the same bytes, and the first answer stored is the answer.
+The inputs of a batch are deleted before the batch counts as done or failed. A batch may be scored
+twice without harm (a process died): the same model scores the same bytes, and the first stored
+answer is the one returned.
 """
 
-import base64
-import hashlib
-import hmac
-import json
 import logging
 import secrets
-import threading
-import time
-from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
 
-from healthval.contracts.base import canonical_json, digest, read_wire
-from healthval.contracts.model import InputContract, ModelRecord
+from healthval.contracts.base import digest, read_wire
+from healthval.contracts.model import InputContract
 from healthval.contracts.prediction import (
-    MAX_INLINE_BYTES,
-    CombinedInstances,
-    DicomInstances,
-    Prediction,
     PredictionAnswer,
     PredictionRequest,
-    UploadRequest,
-    UploadTicket,
     check_instances,
-    out_of_range,
     uploads_of,
 )
 from healthval.hub import access, registry
 from healthval.hub.access import Subject
-from healthval.hub.auth import record
-from healthval.hub.ports import (
-    Backend,
-    Conflict,
-    HostUnavailable,
-    Item,
-    ModelFailed,
-    Offer,
-    Refusal,
-    StoreUnavailable,
-    Write,
-)
+from healthval.hub.audit_chain import note, record
+from healthval.hub.leases import Leases
+from healthval.hub.ports import Backend, Item, ModelFailed, Refusal, StoreUnavailable, Write
+from healthval.hub.scoring import Closing, Scoring
+from healthval.hub.uploads import KEEP_SECONDS, Uploads
 
 log = logging.getLogger("healthval.hub")
 
-LEASE_SECONDS = 10
-KEEP_SECONDS = 86_400
-TICKET_SECONDS = 300
 QUICK_SECONDS = 2.0
-ROW_BYTES = 64 * 1024  # left for a case's row beside its files
-HOST_ATTEMPTS = 6
-# Folder of the object store -> partition of the index that says how long its objects are kept.
+# Folder of the object store -> partition of the index whose entries end the objects' life.
 KEPT = {"requests": "predictions", "answers": "predictions", "uploads": "uploads"}
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where one file of known size and hash may be put."""
-
-    key: str
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Uploads:
-    """Hands out signed, short-lived places for one file each; `secret` never leaves the hub."""
-
-    backend: Backend
-    secret: bytes
-
-    def offer(self, site: str, asked: UploadRequest) -> UploadTicket:
-        """Sign a place for a file of exactly this size and hash."""
-        access.require(self.backend, site, Subject(asked.model, asked.version, asked.plan_hash))
-        end = self.backend.now + TICKET_SECONDS
-        upload = f"upload-{secrets.token_hex(16)}"
-        forget = self.backend.now + KEEP_SECONDS
-        self.backend.index.commit([Write("uploads", f"{site}#{upload}", {}, expires=forget)])
-        terms = f"{site}.{asked.size}.{asked.sha256}.{end}"
-        own = f"/v1/uploads/{upload}?terms={terms}&signature={self._sign(upload, terms)}"
-        offer = self.backend.objects.offer(
-            _upload_key(site, upload), asked.size, asked.sha256, TICKET_SECONDS
-        ) or Offer(own, {})
-        until = datetime.fromtimestamp(end, UTC)
-        return UploadTicket(id=upload, url=offer.url, headers=dict(offer.headers), not_after=until)
-
-    def place(self, upload: str, terms: str, signature: str) -> Place:
-        """Read an address, before any byte of the file: ours, and not too old."""
-        if not hmac.compare_digest(self._sign(upload, terms).encode(), signature.encode()):
-            raise Refusal(403, "The upload address is not one this hub signed")
-        site, size, sha256, end = terms.split(".")
-        if int(end) <= self.backend.now:
-            raise Refusal(403, "The upload address has expired", "ask for a new one")
-        return Place(_upload_key(site, upload), int(size), sha256)
-
-    def take(self, place: Place, data: bytes) -> None:
-        """Keep the file that an address was made for, and no other."""
-        if len(data) != place.size or hashlib.sha256(data).hexdigest() != place.sha256:
-            raise Refusal(422, "The file is not the one the address was made for", "ask again")
-        self.backend.objects.put_if_absent(place.key, data)
-
-    def instance(self, site: str, uploads: Iterable[str]) -> dict[str, Any]:
-        """Hand files to the model host: in the call when they fit, else by their addresses."""
-        keys = [_upload_key(site, upload) for upload in uploads]
-        files: list[bytes] = []
-        size = 0
-        for key in keys:
-            data = self.backend.objects.get(key)
-            if data[128:132] != b"DICM":
-                raise ModelFailed("a file is not DICOM")
-            size += len(data)
-            # What is too large for the call is looked at and let go: a study may be large.
-            files = [*files, data] if size <= MAX_INLINE_BYTES - ROW_BYTES else []
-        if size > MAX_INLINE_BYTES - ROW_BYTES:
-            return {"addresses": [self.backend.objects.address(key) for key in keys]}
-        return {"files": [base64.b64encode(data).decode() for data in files]}
-
-    def check_held(self, site: str, uploads: Iterable[str]) -> None:
-        """Refuse uploads that this site has not made."""
-        held = set(self.backend.objects.keys(f"uploads/{site}/"))
-        lost = [i for i, upload in enumerate(uploads) if _upload_key(site, upload) not in held]
-        if lost:
-            title = f"{len(lost)} uploads are not held here"
-            raise Refusal(422, title, f"first at {lost[0]}; upload the files again")
-
-    def remove(self, site: str, uploads: Iterable[str]) -> None:
-        """Delete files that have been scored."""
-        for upload in uploads:
-            self.backend.objects.delete(_upload_key(site, upload))
-
-    def _sign(self, upload: str, terms: str) -> str:
-        return hmac.new(self.secret, f"{upload}?{terms}".encode(), hashlib.sha256).hexdigest()
 
 
 @dataclass(slots=True)
 class Predictions:
-    """Runs batches; the index says which are pending, so another process can take them over."""
+    """Scores batches; the index lists the pending ones, so another process can take them over."""
 
     backend: Backend
     uploads: Uploads
-    _workers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8))
-    _running: dict[str, Future[None]] = field(default_factory=dict)
-    _lock: Any = field(default_factory=threading.Lock)
+    _leases: Leases = field(init=False)
+    _scoring: Scoring = field(init=False)
 
-    def ask(self, site: str, body: bytes, name: str | None = None) -> PredictionAnswer:
-        """Accept a batch and wait a moment for its answer.
+    def __post_init__(self) -> None:
+        self._leases = Leases(backend=self.backend)
+        self._scoring = Scoring(self.backend, self.uploads, self._leases.closing)
+
+    def submit(self, site: str, body: bytes, name: str | None = None) -> PredictionAnswer:
+        """Accept a batch and wait up to `QUICK_SECONDS` for its answer.
 
         Parameters
         ----------
-        name : the caller's Idempotency-Key: what comes under it again is the same batch
+        name : the caller's Idempotency-Key: a repeated key is the same batch
         """
         request = read_request(body)
         access.require(self.backend, site, _subject(request))
@@ -163,194 +58,139 @@ class Predictions:
         _check(model.registration.inputs, request)
         batch = "prediction-" + digest([site, name or secrets.token_hex(16)])[:32]
         if self._accept(site, batch, request):
-            self.backend.objects.put_if_absent(_request_key(site, batch), body)
+            self._store(site, batch, body)
         return self.poll(site, batch, QUICK_SECONDS)
 
     def poll(self, site: str, batch: str, seconds: float = 0) -> PredictionAnswer:
-        """Tell how a batch stands, taking it over when nobody works on it."""
+        """Return a batch's status; take the batch over if its lease has ended."""
         item = self._item(site, batch)
+        subject = Subject(*(item.value[name] for name in ("model", "version", "plan_hash")))
+        access.check_not_revoked(self.backend, site, subject)
         if item.value["status"] == "pending":
-            self._work_on(item)
-            wait([work] if (work := self._running.get(batch)) else [], seconds)
+            model = registry.model(self.backend, item.value["model"], item.value["version"])
+            hosted = registry.hosted(model)
+            self._leases.take(item, hosted, lambda: self._run(site, batch))
+            self._leases.wait(item, seconds)
             item = self._item(site, batch)
         if item.value["status"] != "done":
             return PredictionAnswer(id=batch, status=item.value["status"])
         return read_wire(PredictionAnswer, self.backend.objects.get(_answer_key(site, batch)))
 
     def sweep(self) -> None:
-        """Delete objects whose day is over."""
+        """Delete objects whose entry has expired, and inputs that a killed process left."""
         for folder, partition in KEPT.items():
             for key in self.backend.objects.keys(f"{folder}/"):
                 _, site, name = key.split("/")
-                if self.backend.index.get(partition, f"{site}#{name.split('.')[0]}") is None:
+                subject = name.split(".")[0]
+                item = self.backend.index.get(partition, f"{site}#{subject}")
+                is_over = folder == "requests" and item and item.value["status"] != "pending"
+                if item is None or is_over:
                     self.backend.objects.delete(key)
+                    if folder != "answers":
+                        note(self.backend, actor="hub", action="deleted", subject=subject)
 
     def close(self) -> None:
-        """Finish what runs, start nothing more."""
-        self._workers.shutdown(cancel_futures=True)
+        """Finish the batches inside a model; the others stay pending."""
+        self._leases.close()
 
     def _item(self, site: str, batch: str) -> Item:
         item = self.backend.index.get("predictions", f"{site}#{batch}")
         if item is None:
-            raise Refusal(404, "There is no such prediction here", "it is kept for a day")
+            raise Refusal(404, "There is no such prediction here", "predictions are kept for a day")
         return item
 
+    def _store(self, site: str, batch: str, body: bytes) -> None:
+        """Store the request; a repetition that arrives after scoring leaves nothing behind."""
+        key = _request_key(site, batch)
+        self.backend.objects.put_if_absent(key, body)
+        if self._item(site, batch).value["status"] != "pending":
+            self.backend.objects.delete(key)
+
     def _accept(self, site: str, batch: str, request: PredictionRequest) -> bool:
-        """Note the batch and count its cases in one commit; a failed one may be tried again."""
+        """Store the batch and count its cases in one commit; a failed batch may be repeated."""
         key = f"{site}#{batch}"
+        asked = request.model_dump(include={"model", "version", "plan_hash"})
 
         def plan() -> tuple[bool, list[Write]]:
-            held = self.backend.index.get("predictions", key)
-            if held is not None and held.value["status"] != "failed":
-                return held.value["status"] == "pending", []
+            stored = self.backend.index.get("predictions", key)
+            if stored is not None and stored.value["status"] != "failed":
+                return stored.value["status"] == "pending", []
             if uploads := uploads_of(request.instances):
-                self.uploads.check_held(site, uploads)
+                self.uploads.check_stored(site, uploads)
             grant = access.require(self.backend, site, _subject(request))
-            note = Write(
-                "predictions",
-                key,
-                {"status": "pending", "lease": 0},
-                held.version if held else 0,
-                self.backend.now + KEEP_SECONDS,
+            entry = Write(
+                partition="predictions",
+                key=key,
+                value={**asked, "status": "pending", "lease": 0},
+                version=stored.version if stored else 0,
+                expires=self.backend.now + KEEP_SECONDS,
             )
-            return True, [note] if held else [note, access.count(grant, len(request.cases))]
+            return True, [entry] if stored else [entry, access.count(grant, len(request.cases))]
 
-        return record(self.backend, site, "prediction.accepted", batch, plan)
-
-    def _work_on(self, item: Item) -> None:
-        site, batch = item.key.split("#")
-        with self._lock, suppress(Conflict):
-            if batch in self._running or item.value["lease"] > self.backend.now:
-                return
-            value = {**item.value, "lease": self.backend.now + LEASE_SECONDS}
-            self.backend.index.commit(
-                [Write(item.partition, item.key, value, item.version, item.expires)]
-            )
-            work = self._running[batch] = self._workers.submit(self._run, site, batch)
-            work.add_done_callback(lambda _: self._running.pop(batch, None))
+        return record(self.backend, plan, actor=site, action="prediction.accepted", subject=batch)
 
     def _run(self, site: str, batch: str) -> None:
         try:
             request = read_request(self.backend.objects.get(_request_key(site, batch)))
-        except KeyError:  # finished elsewhere, or lost before it was stored: then ask again
-            self._finish(site, batch, "failed")
+        except KeyError:  # scored by another process that was killed, or lost before it was stored
+            is_answered = self.backend.objects.keys(_answer_key(site, batch)) != []
+            self._finish(site, batch, "done" if is_answered else "failed")
             return
+        status = self._score(site, batch, request)
+        self.backend.objects.delete(_request_key(site, batch))
+        self.uploads.delete(site, uploads_of(request.instances))
+        self._finish(site, batch, status)
+
+    def _score(self, site: str, batch: str, request: PredictionRequest) -> str:
+        """Score a batch and store its answer; return the batch's new status."""
         try:
             model = registry.model(self.backend, request.model, request.version)
-            scored = self._score(site, model, request)
+            scored = self._scoring.score(site, model, request)
             answer = PredictionAnswer(
                 id=batch, status="done", model_digest=model.digest, predictions=tuple(scored)
             )
             data = answer.model_dump_json().encode()
             self.backend.objects.put_if_absent(_answer_key(site, batch), data)
-            self._finish(site, batch, "done")
-        except StoreUnavailable:
-            raise  # the batch stays pending, and the next poll takes it up
+        except (StoreUnavailable, Closing):
+            raise  # the batch stays pending, and the next poll takes it over
         except Exception as error:
-            _note(error)
-            self._finish(site, batch, "failed")
-        self.backend.objects.delete(_request_key(site, batch))
-        self.uploads.remove(site, uploads_of(request.instances))
+            _log_failure(error)
+            return "failed"
+        return "done"
 
     def _finish(self, site: str, batch: str, status: str) -> None:
+        """Commit the new status of a batch whose inputs are deleted."""
+
         def plan() -> tuple[None, list[Write]]:
             item = self._item(site, batch)
-            if item.value["status"] == "done":
+            if item.value["status"] != "pending":
                 return None, []
-            value = {"status": status, "lease": 0}
-            return None, [Write(item.partition, item.key, value, item.version, item.expires)]
+            return None, [item.updated({**item.value, "status": status, "lease": 0})]
 
-        record(self.backend, "hub", f"prediction.{status}", batch, plan)
-
-    def _score(self, site: str, model: ModelRecord, request: PredictionRequest) -> list[Prediction]:
-        sent = request.instances
-        if isinstance(sent, DicomInstances):
-            files = zip(request.cases, sent.uploads, strict=True)
-            return [self._score_case(site, model, case, {}, [upload]) for case, upload in files]
-        outside = out_of_range(model.registration.inputs, sent)
-        rows = [i for i in range(len(sent.rows)) if i not in outside]
-        if isinstance(sent, CombinedInstances):
-            scored = [
-                self._score_case(
-                    site,
-                    model,
-                    request.cases[i],
-                    {"columns": sent.columns, "rows": [sent.rows[i]]},
-                    sent.uploads[i],
-                )
-                for i in rows
-            ]
-        else:
-            table = {"columns": sent.columns, "rows": [sent.rows[i] for i in rows]}
-            scores = self._invoke(model, table) if rows else []
-            if len(scores) != len(rows):
-                raise ModelFailed("the host gave another number of scores")
-            scored = [
-                _prediction(request.cases[i], score) for i, score in zip(rows, scores, strict=True)
-            ]
-        left = iter(scored)
-        return [
-            Prediction(case=case, reason="input_out_of_range") if i in outside else next(left)
-            for i, case in enumerate(request.cases)
-        ]
-
-    def _score_case(
-        self, site: str, model: ModelRecord, case: str, row: dict[str, Any], uploads: Iterable[str]
-    ) -> Prediction:
-        """Score one case with files; one that fails does not take the batch with it."""
-        try:
-            files = self.uploads.instance(site, uploads)
-            if row:  # the files of one case are one instance
-                files = {kind: [held] for kind, held in files.items()}
-            return _prediction(case, self._invoke(model, row | files)[0])
-        except (ModelFailed, KeyError, IndexError):
-            return Prediction(case=case, reason="model_failed")
-
-    def _invoke(self, model: ModelRecord, instances: dict[str, Any]) -> list[float | None]:
-        body = canonical_json(instances)
-        for attempt in range(HOST_ATTEMPTS):
-            with suppress(HostUnavailable):
-                answer = self.backend.host.invoke(registry.hosted(model), body)
-                return _scores(answer)
-            time.sleep(0.1 * 2**attempt)
-        raise ModelFailed("the model host is out of reach")
+        actions = ("deleted", f"prediction.{status}")
+        record(self.backend, plan, actor="hub", action=actions, subject=batch)
 
 
-def _note(error: Exception) -> None:
-    """Log a failure of our own by kind: its words may hold what was sent."""
+def _log_failure(error: Exception) -> None:
+    """Log a failure of the hub by type only: its message may contain parts of the request."""
     if not isinstance(error, ModelFailed):
         log.error("a batch failed inside the hub: %s", type(error).__name__)
 
 
-def _scores(answer: bytes) -> list[float | None]:
-    """Read a host's answer; what is no list of scores within 0 to 1 is the model's failure."""
-    try:
-        scores = json.loads(answer)["scores"]
-        if all(score is None or 0 <= score <= 1 for score in scores):
-            return [None if score is None else float(score) for score in scores]
-    except (ValueError, TypeError, KeyError):
-        pass
-    raise ModelFailed("the host's answer is no list of scores")
-
-
 def read_request(body: bytes) -> PredictionRequest:
-    """Parse a batch; a misfit is told by place and kind."""
+    """Parse a batch; a refusal names place and type of the first error."""
     try:
         return read_wire(PredictionRequest, body)
     except ValueError as misfit:
-        raise Refusal(422, "The request is not as the contract says", str(misfit)) from None
+        raise Refusal(422, "The request does not match its contract", str(misfit)) from None
 
 
 def _check(inputs: InputContract, request: PredictionRequest) -> None:
     try:
         check_instances(inputs, request)
     except ValueError as misfit:
-        title = "The batch is not as the model's input contract says"
+        title = "The batch does not match the model's input contract"
         raise Refusal(422, title, str(misfit)) from None
-
-
-def _prediction(case: str, score: float | None) -> Prediction:
-    return Prediction(case=case, score=score, reason="model_declined" if score is None else "none")
 
 
 def _subject(request: PredictionRequest) -> Subject:
@@ -363,7 +203,3 @@ def _request_key(site: str, batch: str) -> str:
 
 def _answer_key(site: str, batch: str) -> str:
     return f"answers/{site}/{batch}.json"
-
-
-def _upload_key(site: str, upload: str) -> str:
-    return f"uploads/{site}/{upload}.dcm"

@@ -1,12 +1,18 @@
-"""What is registered: artefacts and models, submissions exactly once, reports for ever."""
+"""Registry: stored objects, model versions, submissions (each exactly once) and reports."""
 
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from healthval.contracts.base import digest, read_wire
-from healthval.contracts.model import ModelList, ModelRecord, ModelRegistration, ModelStatus
+from healthval.contracts.base import canonical_json, digest, read_wire
+from healthval.contracts.model import (
+    ModelList,
+    ModelName,
+    ModelRecord,
+    ModelRegistration,
+    ModelStatus,
+)
 from healthval.contracts.report import (
     ReportList,
     ReportRecord,
@@ -16,10 +22,14 @@ from healthval.contracts.report import (
 )
 from healthval.contracts.submission import Receipt, Submission
 from healthval.disclosure import DisclosureRefused, Policy, check_arrival
+from healthval.errors import counted
 from healthval.hub import access
 from healthval.hub.access import Subject
-from healthval.hub.auth import Caller, record
+from healthval.hub.audit_chain import record
+from healthval.hub.auth import Caller
+from healthval.hub.pages import Page
 from healthval.hub.ports import (
+    MAX_ITEM_BYTES,
     Backend,
     HostedModel,
     HostUnavailable,
@@ -31,24 +41,24 @@ from healthval.hub.ports import (
 
 
 def object_key(sha256: str) -> str:
-    """Where the bytes with this hash lie."""
+    """Return the key of the bytes with this hash."""
     return f"objects/{sha256}.bin"
 
 
 def store(backend: Backend, sha256: str, data: bytes) -> None:
-    """Keep bytes under their hash; keeping them twice is keeping them once."""
+    """Store bytes under their hash; storing them again changes nothing."""
     if hashlib.sha256(data).hexdigest() != sha256:
         raise Refusal(422, "The bytes do not have the hash in the address", "send them again")
     backend.objects.put_if_absent(object_key(sha256), data)
 
 
 def is_stored(backend: Backend, sha256: str) -> bool:
-    """Tell whether bytes with this hash are held."""
+    """Return whether bytes with this hash are stored."""
     return backend.objects.keys(object_key(sha256)) != []
 
 
 def register(backend: Backend, actor: Caller, registration: ModelRegistration) -> ModelRecord:
-    """Register a model version, once; its artefact must be stored already."""
+    """Register a model version once; its artefact must be stored before."""
     key = _key(registration.card.name, registration.card.version)
     if not is_stored(backend, registration.artefact_sha256):
         raise Refusal(422, "The artefact is not stored here", "PUT it to /v1/objects first")
@@ -57,50 +67,72 @@ def register(backend: Backend, actor: Caller, registration: ModelRegistration) -
         "digest": digest(registration),
         "status": "registered",
     }
+    if len(canonical_json(value)) > MAX_ITEM_BYTES:
+        limit = f"card and input contract have at most {MAX_ITEM_BYTES} bytes together"
+        raise Refusal(413, "The registration is too large", limit)
 
     def plan() -> tuple[ModelRecord, list[Write]]:
-        held = backend.index.get("models", key)
-        if held is None:
-            return _model(value), [Write("models", key, value)]
-        if held.value["digest"] != value["digest"]:
+        stored = backend.index.get("models", key)
+        if stored is None:
+            return _model(value), [Write(partition="models", key=key, value=value)]
+        if stored.value["digest"] != value["digest"]:
             title = "This model version is registered with other content"
             raise Refusal(409, title, "register a new version")
-        return _model(held.value), []
+        return _model(stored.value), []
 
-    return record(backend, actor.id, "model.registered", key, plan)
+    return record(backend, plan, actor=actor.id, action="model.registered", subject=key)
 
 
 def model(backend: Backend, name: str, version: str) -> ModelRecord:
     """Return a registered model."""
-    return _model(_held(backend, name, version).value)
+    return _model(_model_item(backend, name, version).value)
 
 
-def all_models(backend: Backend) -> ModelList:
-    """List the registered models."""
-    return ModelList(models=tuple(_model(item.value) for item in backend.index.query("models")))
+def models(backend: Backend, caller: Caller, page: Page) -> ModelList:
+    """List the registered models, page by page; a card only to those who may read it."""
+    found, cursor = page.read(backend.index, "models")
+    readable = [_model(item.value) for item in found if _may_read_card(backend, caller, item)]
+    others = [item.key.split("#") for item in found if not _may_read_card(backend, caller, item)]
+    return ModelList(
+        models=tuple(readable),
+        others=tuple(ModelName(name=name, version=version) for name, version in others),
+        next=cursor,
+    )
+
+
+def model_for(backend: Backend, caller: Caller, name: str, version: str) -> ModelRecord:
+    """Return a registered model to a caller who may read its card."""
+    item = _model_item(backend, name, version)
+    if not _may_read_card(backend, caller, item):
+        raise Refusal(403, "The model's card is not open to this key", "request access first")
+    return _model(item.value)
+
+
+def _may_read_card(backend: Backend, caller: Caller, item: Item) -> bool:
+    return access.may_read_card(backend, caller, *item.key.split("#"))
 
 
 def start(backend: Backend, actor: Caller, name: str, version: str) -> ModelRecord:
-    """Bring the model's endpoint up."""
+    """Start the model's endpoint."""
     wanted = hosted(model(backend, name, version))
     try:
         backend.host.start(wanted)
     except HostUnavailable:
-        raise Refusal(503, "The model endpoint is not up yet", retryable=True) from None
+        raise Refusal(503, "The model endpoint is still starting", retryable=True) from None
     except ModelFailed as failure:
         raise Refusal(422, "The model does not start", str(failure)) from None
-    return _turn(backend, actor, _key(name, version), "serving")
+    return _set_status(backend, actor, _key(name, version), "serving")
 
 
 def stop(backend: Backend, actor: Caller, name: str, version: str) -> ModelRecord:
-    """Take the model's endpoint down."""
-    stopped = _turn(backend, actor, _key(name, version), "stopped")
+    """Stop the model's endpoint."""
+    stopped = _set_status(backend, actor, _key(name, version), "stopped")
     backend.host.stop(hosted(stopped))
     return stopped
 
 
 def serving(backend: Backend, name: str, version: str) -> ModelRecord:
-    """Return a model that may be asked; 409 unless the operator has started it."""
+    """Return a model that is serving; 409 unless the operator has started it."""
     found = model(backend, name, version)
     if found.status != "serving":
         raise Refusal(409, f"The model is {found.status}, not serving", "the operator starts it")
@@ -108,116 +140,119 @@ def serving(backend: Backend, name: str, version: str) -> ModelRecord:
 
 
 def hosted(registered: ModelRecord) -> HostedModel:
-    """Tell a host what to serve."""
+    """Return a registered model as its host serves it."""
     registration = registered.registration
     return HostedModel(
-        registration.card.name,
-        registration.card.version,
-        registration.artefact_sha256,
-        registration.memory_mb,
-        registration.max_concurrency,
+        name=registration.card.name,
+        version=registration.card.version,
+        artefact=registration.artefact_sha256,
+        memory_mb=registration.memory_mb,
+        max_concurrency=registration.max_concurrency,
     )
 
 
-def _turn(backend: Backend, actor: Caller, key: str, status: ModelStatus) -> ModelRecord:
+def _set_status(backend: Backend, actor: Caller, key: str, status: ModelStatus) -> ModelRecord:
     def plan() -> tuple[ModelRecord, list[Write]]:
-        held = _held(backend, *key.split("#"))
-        value = {**held.value, "status": status}
-        is_same = held.value["status"] == status
-        return _model(value), [] if is_same else [Write("models", key, value, held.version)]
+        stored = _model_item(backend, *key.split("#"))
+        value = {**stored.value, "status": status}
+        if stored.value["status"] == status:
+            return _model(value), []
+        return _model(value), [stored.updated(value)]
 
-    return record(backend, actor.id, f"model.{status}", key, plan)
+    return record(backend, plan, actor=actor.id, action=f"model.{status}", subject=key)
 
 
 def _key(name: str, version: str) -> str:
     return f"{name}#{version}"
 
 
-def _held(backend: Backend, name: str, version: str) -> Item:
-    held = backend.index.get("models", _key(name, version))
-    if held is None:
+def _model_item(backend: Backend, name: str, version: str) -> Item:
+    stored = backend.index.get("models", _key(name, version))
+    if stored is None:
         raise Refusal(404, "There is no such model version here")
-    return held
+    return stored
 
 
 def _model(value: object) -> ModelRecord:
-    # strict=False: the index holds plain JSON, in which a tuple is a list
+    # strict=False: the index contains plain JSON, in which a tuple is a list
     return ModelRecord.model_validate(value, strict=False)
 
 
 def submit(backend: Backend, policy: Policy, site: str, payload: bytes) -> Receipt:
-    """Hold a site's released result, checked again. The same bytes again get the same receipt.
+    """Store a site's released result after a new check; the same bytes get the same receipt.
 
-    Another payload for the same model version and plan takes the place of the one before, whose
-    bytes stay in the store.
+    Another payload for the same model version and plan supersedes the earlier one, whose bytes
+    stay in the store.
     """
     submission = _check(payload, policy)
     subject = Subject(submission.model, submission.version, submission.plan_hash)
     access.require(backend, site, subject)
     if model(backend, subject.model, subject.version).digest != submission.model_digest:
-        raise Refusal(409, "The result is about another build of the model", "evaluate it again")
+        raise Refusal(409, "The result is for another build of the model", "evaluate it again")
     sha256 = hashlib.sha256(payload).hexdigest()
     backend.objects.put_if_absent(_payload_key(site, sha256), payload)
 
     def plan() -> tuple[Receipt, list[Write]]:
         known = backend.index.get(f"receipts#{site}", sha256)
+        active = backend.index.get(_results(subject), site)
+        before = active.value["sha256"] if active else None
         if known is not None:
-            return _receipt(site, sha256, known.value["supersedes"], repeated=True), []
-        held = backend.index.get(_shelf(subject), site)
-        before = held.value["sha256"] if held else None
+            receipt = _receipt(site, sha256, known.value["supersedes"])
+            return receipt.model_copy(update={"active": before or sha256, "repeated": True}), []
         value = {"sha256": sha256, "supersedes": before, "received": backend.now}
+        first = Write(partition=_results(subject), key=site, value=value)
         writes = [
-            Write(f"receipts#{site}", sha256, {"supersedes": before}),
-            Write(_shelf(subject), site, value, held.version if held else 0),
+            Write(partition=f"receipts#{site}", key=sha256, value={"supersedes": before}),
+            active.updated(value) if active else first,
         ]
-        return _receipt(site, sha256, before, repeated=False), writes
+        return _receipt(site, sha256, before), writes
 
-    return record(backend, site, "result.submitted", sha256, plan)
+    return record(backend, plan, actor=site, action="result.submitted", subject=sha256)
 
 
 def submissions(backend: Backend, subject: Subject) -> SubmissionList:
     """List each site's latest submission for a model version under a plan."""
-    found = backend.index.query(_shelf(subject))
+    found = backend.index.query(_results(subject))
     return SubmissionList(
         submissions=tuple(_entry(backend, item.key, subject, item.value) for item in found)
     )
 
 
 def payload_of(backend: Backend, site: str, sha256: str) -> bytes:
-    """Return a submission as it was sent."""
+    """Return the bytes of a submission, as sent."""
     return _bytes(backend, _payload_key(site, sha256))
 
 
 def publish(backend: Backend, actor: Caller, report: ReportRecord) -> ReportRecord:
-    """Index a report whose files are stored; its name is its content, so it never changes."""
+    """Index a report whose files are stored; its id is a hash of its content, so it never changes."""
     if report.id != report_id(report):
         raise Refusal(422, "The report's id does not fit its content")
     missing = [sha for sha in report.files.values() if not is_stored(backend, sha)]
     if missing:
-        title = f"{len(missing)} of {len(report.files)} files are not stored here"
+        title = f"{len(missing)} of {counted(len(report.files), 'file')} not stored here"
         raise Refusal(422, title, "PUT them to /v1/objects first")
     model(backend, report.model, report.version)
     value = report.model_dump(mode="json")
 
     def plan() -> tuple[ReportRecord, list[Write]]:
-        held = backend.index.get("reports", report.id)
-        if held is None:
-            return report, [Write("reports", report.id, value)]
-        if dict(held.value) != value:
+        stored = backend.index.get("reports", report.id)
+        if stored is None:
+            return report, [Write(partition="reports", key=report.id, value=value)]
+        if dict(stored.value) != value:
             raise Refusal(409, "Another report has this id")
         return report, []
 
-    return record(backend, actor.id, "report.published", report.id, plan)
+    return record(backend, plan, actor=actor.id, action="report.published", subject=report.id)
 
 
 def reports(backend: Backend, caller: Caller) -> ReportList:
-    """List the reports that the caller may read: the operator all, a vendor its own models'."""
+    """List the reports that the caller may read: all (operator) or those on its models (vendor)."""
     found = [ReportRecord.model_validate(item.value) for item in backend.index.query("reports")]
     return ReportList(reports=tuple(report for report in found if _may_read(caller, report)))
 
 
 def report_file(backend: Backend, caller: Caller, report: str, name: str) -> bytes:
-    """Return one file of a report; one that is not the caller's is not there."""
+    """Return one file of a report; 404 also for a report that the caller may not read."""
     item = backend.index.get("reports", report)
     found = ReportRecord.model_validate(item.value) if item else None
     if found is None or not _may_read(caller, found) or name not in found.files:
@@ -230,17 +265,17 @@ def _may_read(caller: Caller, report: ReportRecord) -> bool:
 
 
 def _check(payload: bytes, policy: Policy) -> Submission:
-    """Trust neither the site's shape nor its gate."""
+    """Parse a payload and repeat the checks of the site's gate."""
     try:
         return check_arrival(read_wire(Submission, payload), policy)
     except ValueError as misfit:
-        raise Refusal(422, "The submission is not as the contract says", str(misfit)) from None
+        raise Refusal(422, "The submission does not match its contract", str(misfit)) from None
     except DisclosureRefused as refused:
-        raise Refusal(422, "The submission says too much", str(refused)) from None
+        raise Refusal(422, "The submission discloses too much", str(refused)) from None
 
 
-def _receipt(site: str, sha256: str, supersedes: str | None, *, repeated: bool) -> Receipt:
-    return Receipt(site=site, submission_sha256=sha256, supersedes=supersedes, repeated=repeated)
+def _receipt(site: str, sha256: str, supersedes: str | None) -> Receipt:
+    return Receipt(site=site, submission_sha256=sha256, active=sha256, supersedes=supersedes)
 
 
 def _entry(
@@ -256,7 +291,7 @@ def _entry(
     )
 
 
-def _shelf(subject: Subject) -> str:
+def _results(subject: Subject) -> str:
     return f"results#{subject.model}#{subject.version}#{subject.plan_hash}"
 
 

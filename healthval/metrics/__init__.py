@@ -1,9 +1,9 @@
-"""Pure statistics: every number with an interval."""
+"""Performance statistics, each with an interval: numpy and scipy only, without I/O."""
 
 from healthval.errors import MissingPredictionError, SingleClassError
-from healthval.metrics.agreement import reader_agreement
-from healthval.metrics.auroc import auroc, average_precision
-from healthval.metrics.calibration.binned import (
+from healthval.metrics.agreement import cohen_kappa, reader_agreement
+from healthval.metrics.auroc import auroc, average_precision, partial_auroc
+from healthval.metrics.calibration.curves import (
     HosmerLemeshow,
     expected_calibration_error,
     hosmer_lemeshow,
@@ -13,7 +13,6 @@ from healthval.metrics.calibration.recalibration import Update, recalibrate
 from healthval.metrics.comparison import (
     Comparison,
     PairedAccuracy,
-    cohen_kappa,
     compare_auroc,
     compare_auroc_unpaired,
     mcnemar,
@@ -28,7 +27,8 @@ from healthval.metrics.confusion import (
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.evaluate import at_threshold, data_derived_threshold, evaluate
 from healthval.metrics.inputs import DirectionWarning, reference_standard
-from healthval.metrics.intervals.analytic import Bootstrap, proportion
+from healthval.metrics.intervals.analytic import proportion
+from healthval.metrics.intervals.resampling import Bootstrap
 from healthval.metrics.missing import Bounds, MissingBounds, missing_bounds
 from healthval.metrics.net_benefit import DecisionCurve, net_benefit
 from healthval.metrics.outcomes.continuous import Continuous, continuous
@@ -41,7 +41,6 @@ from healthval.metrics.outcomes.segmentation import (
     segmentation,
 )
 from healthval.metrics.outcomes.survival import SurvivalMetrics, concordance, survival
-from healthval.metrics.partial import partial_auroc
 from healthval.metrics.planning import (
     Action,
     Precision,

@@ -1,4 +1,4 @@
-"""How well the score separates cases with from cases without the target condition."""
+"""Discrimination: AUROC, partial AUROC, average precision and the ROC curve."""
 
 import math
 import warnings
@@ -7,13 +7,27 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from healthval.errors import SingleClassError
-from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Cases, DirectionWarning, Floats, Ints, read_cases
-from healthval.metrics.intervals.analytic import Bootstrap, Sample, percentile, wilson
-from healthval.metrics.intervals.resampling import resampled_aucs, resampled_tables
+from healthval.contracts.proportions import wilson
+from healthval.errors import MetricError, SingleClassError
+from healthval.metrics.estimate import Estimate, Sample
+from healthval.metrics.inputs import (
+    Cases,
+    DirectionWarning,
+    Floats,
+    Ints,
+    check_choice,
+    read_cases,
+    read_flag,
+    read_numbers,
+)
+from healthval.metrics.intervals.resampling import (
+    Bootstrap,
+    percentile,
+    percentile_estimate,
+    resampled_aucs,
+    resampled_tables,
+)
 from healthval.metrics.logistic import dot, per_cluster
-from healthval.metrics.parameters import check_choice
 from healthval.metrics.ranking.delong import (
     Placements,
     auc_and_variance,
@@ -21,9 +35,8 @@ from healthval.metrics.ranking.delong import (
     obuchowski_covariance,
     placements,
 )
-from healthval.metrics.ranking.keys import sorted_keys
 from healthval.metrics.ranking.sums import auc_and_variance_of_keys
-from healthval.metrics.ranking.table import RankTable
+from healthval.metrics.ranking.table import RankTable, sorted_keys
 
 AucInterval = Literal["logit-delong", "delong", "newcombe", "bootstrap"]
 SMALL_CLASS = 30
@@ -37,12 +50,13 @@ def auroc(
     ci: AucInterval | Bootstrap = "logit-delong",
     level: float = 0.95,
 ) -> Estimate:
-    """Area under the ROC curve: the chance that a case with the condition scores higher.
+    """Area under the ROC curve: the probability that a case with the condition scores higher.
 
-    Ties count one half. The default interval is DeLong's variance on the logit scale; when the
-    AUROC is 0 or 1, its variance 0 or a class under 30 cases, Newcombe's method 5 takes its place
-    (so it does for a bootstrap whose replicates would all be alike, or with a class of one case;
-    with clusters: at class sizes divided by the design effect). The method is in the result.
+    Ties count one half. The default interval is DeLong's, on the logit scale. Where a class has fewer
+    than 30 cases (with clusters: class sizes divided by the design effect), it is the wider of
+    DeLong's and Newcombe's method 5: the latter allows for few cases, the former for the spread of
+    these scores. Newcombe's also replaces DeLong's when the AUROC is 0 or 1 or its variance is 0,
+    and a bootstrap that gives no width, or with a class of one case. The result contains the method.
 
     Parameters
     ----------
@@ -62,7 +76,7 @@ def auroc(
     Warns
     -----
     DirectionWarning
-        If the whole interval lies below 1/2. The score is never flipped.
+        If the whole interval is below 1/2. The score is never flipped.
 
     References
     ----------
@@ -79,11 +93,11 @@ def auroc(
 
 
 def warn_if_inverted(auc: Estimate) -> None:
-    """Tell the user that labels or score direction may be inverted."""
+    """Warn the user that labels or score direction may be inverted."""
     if auc.hi is not None and auc.hi < 0.5:
         warnings.warn(
-            "the AUROC lies below 1/2 with its whole interval: labels or score direction may be "
-            "inverted (nothing was flipped)",
+            "the AUROC is below 1/2 with its whole interval: labels or score direction may be "
+            "inverted (the score was not flipped)",
             DirectionWarning,
             stacklevel=3,
         )
@@ -96,7 +110,7 @@ def auroc_of(
     level: float = 0.95,
     table: RankTable | None = None,
 ) -> Estimate:
-    """`auroc` of checked cases; a rank table already at hand saves the sort."""
+    """`auroc` of checked cases; an existing rank table saves the sort."""
     check_both_classes(cases, "AUROC")
     if not isinstance(ci, Bootstrap):
         check_choice(ci, ("logit-delong", "delong", "newcombe", "bootstrap"), "ci")
@@ -106,18 +120,18 @@ def auroc_of(
     plan = Bootstrap() if ci == "bootstrap" else ci
     if isinstance(plan, Bootstrap) and se is not None and 0 < auc < 1:
         replicates = resampled_aucs(cases, plan)
-        if np.ptp(replicates) > 0:
+        bounds = percentile(replicates, level)
+        if bounds[0] < bounds[1]:
             deviation = float(replicates.std(ddof=1))
-            bounds = percentile(replicates, level)
-            whose = "" if cases.cluster is None else "patient "
-            return sample.given(auc, bounds, deviation, f"{whose}bootstrap percentile")
+            unit = "" if cases.cluster is None else "patient "
+            return sample.with_bounds(auc, bounds, deviation, f"{unit}bootstrap percentile")
     suffix = "" if cases.cluster is None else " (obuchowski)"
     kind: AucInterval = "newcombe" if isinstance(plan, Bootstrap) else plan
     return _analytic(sample, auc, se, (kind, effect, suffix))
 
 
 def check_both_classes(cases: Cases, what: str) -> None:
-    """Refuse a statistic that compares classes when one is empty."""
+    """Refuse an empty class, for a statistic that compares the classes."""
     if 0 < cases.n_events < cases.n:
         return
     missing = "positives" if cases.n_events == 0 else "negatives"
@@ -125,7 +139,7 @@ def check_both_classes(cases: Cases, what: str) -> None:
 
 
 def _point(cases: Cases, table: RankTable | None) -> tuple[float, float | None, float]:
-    """AUROC, variance, and the design effect by which class sizes shrink."""
+    """AUROC, its variance, and the design effect that divides the class sizes."""
     if cases.cluster is None:
         return *_unclustered(cases, table), 1.0
     own = placements(cases.reference, cases.score)
@@ -142,7 +156,7 @@ def _unclustered(cases: Cases, table: RankTable | None) -> tuple[float, float | 
 
 
 def _design_effect(cases: Cases, cluster: Ints, own: Placements) -> float:
-    """Spread between patients over that between cases, both without their factors K / (K - 1)."""
+    """Variance between patients over variance between cases, both without K / (K - 1)."""
     parts = own.parts(cases.reference)
     totals = per_cluster(parts, cluster)
     return dot(totals, totals) / dot(parts, parts)
@@ -154,15 +168,20 @@ def _analytic(
     ci, effect, suffix = how
     m, n = sample.n_events / effect, (sample.n - sample.n_events) / effect
     if ci == "delong" and se is not None:
-        wald = sample.wald(auc, se, f"delong{suffix}")
-        return sample.given(
-            auc, (max(wald.lo or 0.0, 0.0), min(wald.hi or 0.0, 1.0)), se, wald.method
-        )
-    small = min(m, n) < SMALL_CLASS
-    if ci == "newcombe" or se is None or small or not 0 < auc < 1:
-        bounds = newcombe_interval(auc, m, n, sample.z)
-        return sample.given(auc, bounds, se, f"newcombe-5{suffix}")
-    return sample.logit(auc, se, f"logit-delong{suffix}")
+        return sample.wald(auc, se, f"delong{suffix}", within=(0.0, 1.0))
+    by_sizes = sample.with_bounds(
+        auc, newcombe_interval(auc, m, n, sample.z), se, f"newcombe-5{suffix}"
+    )
+    if ci == "newcombe" or se is None or not 0 < auc < 1:
+        return by_sizes
+    by_spread = sample.logit(auc, se, f"logit-delong{suffix}")
+    if min(m, n) < SMALL_CLASS and _width(by_sizes) > _width(by_spread):
+        return by_sizes
+    return by_spread
+
+
+def _width(estimate: Estimate) -> float:
+    return (estimate.hi or 0.0) - (estimate.lo or 0.0)
 
 
 def average_precision(
@@ -174,7 +193,7 @@ def average_precision(
 ) -> Estimate:
     """Average precision: step-wise area under the precision-recall curve, ties as one step.
 
-    Read it beside the prevalence, `n_events / n` of the result, which a useless score attains.
+    Compare it with the prevalence, `n_events / n` of the result: the value of an uninformative score.
 
     Parameters
     ----------
@@ -211,24 +230,25 @@ def average_precision_of(
         plan = Bootstrap(reps=1000)
         reps = np.array([_ap(pos, neg) for pos, neg in resampled_tables(cases, plan)])
         se, m = float(reps.std(ddof=1)), _with_events(cases)
-        if np.ptp(reps) < 1e-12:
-            return sample.given(ap, wilson(ap * m, m, sample.z), None, "wilson (patients)")
-        return sample.given(ap, percentile(reps, level), se, "patient bootstrap percentile")
+        lo, hi = percentile(reps, level)
+        if hi - lo < 1e-12:
+            return sample.with_bounds(ap, wilson(ap * m, m, sample.z), None, "wilson (patients)")
+        return sample.with_bounds(ap, (lo, hi), se, "patient bootstrap percentile")
     se = math.sqrt(ap * (1 - ap) / m)
     if not 0 < ap < 1:
-        return sample.given(ap, wilson(ap * m, m, sample.z), None, "wilson")
+        return sample.with_bounds(ap, wilson(ap * m, m, sample.z), None, "wilson")
     return sample.logit(ap, se, "boyd logit")
 
 
 def _with_events(cases: Cases) -> int:
-    """Patients with an event: what an interval at 1 may lean on."""
+    """Number of patients with an event (cases without clusters): the size of an interval at 1."""
     if cases.cluster is None:
         return cases.n_events
     return int(np.unique(cases.cluster[cases.reference]).size)
 
 
 def _ap(cum_pos: Ints, cum_neg: Ints) -> float:
-    """Sum of recall gained times precision, from the highest score down."""
+    """Sum of recall gain times precision, from the highest score down."""
     m = float(cum_pos[-1])
     found, flagged = np.empty(cum_pos.size), np.empty(cum_pos.size)
     found[0], flagged[0] = m, m + float(cum_neg[-1])
@@ -248,8 +268,8 @@ def roc_points(
 ) -> tuple[tuple[float, Estimate], ...]:
     """Sensitivity at fixed false-positive rates, linear between empirical points, pointwise.
 
-    Never the empirical vertices: these are individual scores. The interval is a stratified
-    bootstrap, of whole patients with clusters, and Wilson's where every replicate agrees.
+    The empirical vertices are never returned, because they are individual scores. The interval is a
+    stratified bootstrap (of whole patients with clusters), or Wilson's where that has no width.
     """
     check_both_classes(cases, "the ROC curve")
     values = _sensitivity_at(table.cum_pos, table.cum_neg, grid)
@@ -262,19 +282,21 @@ def roc_points(
     sample, m = Sample(cases.n, cases.n_events, level), _with_events(cases)
     points = []
     for fpr, value, column in zip(grid, values.tolist(), reps.T, strict=True):
-        se = float(column.std(ddof=1))
-        lo, hi = percentile(column, level) if se > 0 else wilson(value * m, m, sample.z)
+        lo, hi = percentile(column, level)
+        method, se = "bootstrap percentile pointwise", float(column.std(ddof=1))
+        if max(hi, value) - min(lo, value) < 1e-12:
+            (lo, hi), method = wilson(value * m, m, sample.z), "wilson pointwise"
         bounds = (min(lo, value), max(hi, value))
-        method = "bootstrap percentile pointwise" if se > 0 else "wilson pointwise"
-        points.append((fpr, sample.given(value, bounds, se or None, method)))
+        points.append((fpr, sample.with_bounds(value, bounds, se or None, method)))
     return tuple(points)
 
 
 def _resampled_sensitivity(table: RankTable, grid: tuple[float, ...], plan: Bootstrap) -> Floats:
-    """Replicates of the sensitivity at each rate without resampling a case, shape (reps, rates).
+    """Replicates of the sensitivity at each rate without resampled cases, shape (reps, rates).
 
-    In a replicate of the n negatives the threshold is an order statistic, which falls on the share
-    Beta(rate n, (1 - rate) n + 1) of the original ones; above it the positives are binomial.
+    The threshold of a replicate is an order statistic of the n negatives. Its rank among the
+    original negatives, as a share, follows Beta(rate n, (1 - rate) n + 1). The number of positives
+    above it is binomial.
     """
     rng, n, m = plan.rng(), table.n_neg, table.n_pos
     rate = np.array(grid)
@@ -290,3 +312,126 @@ def _sensitivity_at(cum_pos: Ints, cum_neg: Ints, grid: tuple[float, ...] | Floa
     tpr = (cum_pos[-1] - np.append(cum_pos[::-1], 0)) / cum_pos[-1]
     sensitivity: Floats = np.interp(grid, fpr, tpr)
     return sensitivity
+
+
+Range = tuple[float, float]
+
+
+def partial_auroc(  # noqa: PLR0913  # the range may be given on either axis
+    reference: ArrayLike,
+    score: ArrayLike,
+    *,
+    fpr: Range | None = None,
+    tpr: Range | None = None,
+    corrected: bool = True,
+    cluster: ArrayLike | None = None,
+) -> Estimate:
+    """Area under the empirical ROC curve between two false- or two true-positive rates.
+
+    For false-positive rates, it is the area below the curve; for true-positive rates, the area to
+    its right (specificity). The interval is a bootstrap, stratified by class, or of whole patients
+    with clusters.
+
+    Parameters
+    ----------
+    reference : bool or 0/1 array, shape (n_cases,)
+    score : array, shape (n_cases,)
+    fpr, tpr : (low, high) within 0 to 1; exactly one of them
+    corrected : McClish's scale, 1/2 for an uninformative and 1 for a perfect score, not estimable
+        below 1/2; False for the plain area
+    cluster : patient of each case
+
+    Raises
+    ------
+    SingleClassError
+        If a class is empty.
+    MetricError
+        If the range does not fit.
+
+    References
+    ----------
+    McClish 1989 Med Decis Making 9:190; pROC::auc(partial.auc).
+
+    Examples
+    --------
+    >>> y, p = [0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]
+    >>> round(partial_auroc(y, p, fpr=(0, 1), corrected=False).value, 4)
+    0.75
+    """
+    bounds, horizontal = _range(fpr, tpr)
+    corrected = read_flag(corrected, "corrected")
+    cases = read_cases(reference, score, cluster)
+    check_both_classes(cases, "partial AUROC")
+    table = RankTable.from_scores(cases.reference, cases.score)
+
+    def area(cum_pos: Ints, cum_neg: Ints) -> float:
+        plain = _area(_axis(cum_pos), _axis(cum_neg), bounds, horizontal)
+        return _mcclish(plain, bounds, horizontal) if corrected else plain
+
+    value = area(table.cum_pos, table.cum_neg)
+    sample = Sample(cases.n, cases.n_events)
+    method = "bootstrap percentile" + (" (mcclish)" if corrected else "")
+    if corrected and value < 0.5:
+        below = "the area is below chance, where McClish's correction has no meaning"
+        return sample.not_estimable(f"{below}; pass corrected=False", method)
+    reps = np.array([area(*counts) for counts in resampled_tables(cases, Bootstrap())])
+    reason = _reason_without_interval(cases, reps)
+    if reason is not None:
+        return sample.without_interval(value, method, reason=reason)
+    return percentile_estimate(sample, value, reps, method)
+
+
+def _reason_without_interval(cases: Cases, reps: Floats) -> str | None:
+    if cases.smaller_class < 2:
+        return "a class has a single case or patient: no interval"
+    if np.ptp(reps) < 1e-12:
+        return "all replicates are equal: no interval"
+    return None
+
+
+def _range(fpr: Range | None, tpr: Range | None) -> tuple[Range, bool]:
+    chosen = fpr if fpr is not None else tpr
+    if chosen is None or (fpr is not None and tpr is not None):
+        raise MetricError("give exactly one of fpr=(low, high) and tpr=(low, high)")
+    bounds = read_numbers(chosen, "the range")
+    if bounds.size != 2:
+        raise MetricError("the range needs two numbers, low and high")
+    low, high = bounds.tolist()
+    if not 0 <= low < high <= 1:
+        raise MetricError("the range needs 0 <= low < high <= 1")
+    return (low, high), fpr is not None
+
+
+def _axis(cumulative: Ints) -> Floats:
+    """Share of one class at or above each threshold, from no case to all cases."""
+    flagged = cumulative[-1] - np.append(cumulative[::-1], 0)
+    rate: Floats = flagged / cumulative[-1]
+    return rate
+
+
+def _area(tpr: Floats, fpr: Floats, bounds: Range, horizontal: bool) -> float:
+    x, y = (fpr, tpr) if horizontal else (tpr, 1 - fpr)
+    inside = (x > bounds[0]) & (x < bounds[1])
+    first, last = _edge(x, y, bounds[0], "right"), _edge(x, y, bounds[1], "left")
+    xs = np.concatenate([[bounds[0]], x[inside], [bounds[1]]])
+    ys = np.concatenate([[first], y[inside], [last]])
+    return float(np.sum((xs[1:] - xs[:-1]) * (ys[1:] + ys[:-1])) / 2)
+
+
+def _edge(x: Floats, y: Floats, at: float, side: str) -> float:
+    """Height of the curve at a bound, as the limit from inside the range."""
+    if side == "right":  # interpolates from the last vertex at or before the bound
+        i = int(np.searchsorted(x, at, side="right")) - 1
+        j = min(i + 1, x.size - 1)
+    else:
+        j = int(np.searchsorted(x, at, side="left"))
+        i = max(j - 1, 0)
+    if x[j] == x[i]:
+        return float(y[i] if side == "right" else y[j])
+    return float(y[i] + (y[j] - y[i]) * (at - x[i]) / (x[j] - x[i]))
+
+
+def _mcclish(area: float, bounds: Range, horizontal: bool) -> float:
+    low, high = bounds if horizontal else (1 - bounds[1], 1 - bounds[0])
+    least, most = (low + high) * (high - low) / 2, high - low
+    return (1 + (area - least) / (most - least)) / 2 if most > least else 1.0

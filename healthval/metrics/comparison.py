@@ -1,19 +1,25 @@
-"""Two scores or two readers over the same cases, or one score in two groups of cases."""
+"""Comparison of two AUROCs, paired or unpaired, and of two accuracies (McNemar)."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
 from healthval.metrics.auroc import auroc_of, check_both_classes, warn_if_inverted
-from healthval.metrics.columns import check_rows, read_whole
-from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Cases, Floats, Ints, read_cases, read_cluster, read_reference
-from healthval.metrics.intervals.analytic import Sample, two_sided_p
+from healthval.metrics.estimate import Estimate, Sample
+from healthval.metrics.inputs import (
+    Cases,
+    Floats,
+    Ints,
+    check_rows,
+    read_cases,
+    read_cluster,
+    read_reference,
+)
+from healthval.metrics.intervals.analytic import two_sided_p
 from healthval.metrics.logistic import dot, per_cluster, total_variance
-from healthval.metrics.parameters import read_flag
 from healthval.metrics.ranking.delong import (
     Placements,
     delong_covariance,
@@ -21,20 +27,22 @@ from healthval.metrics.ranking.delong import (
     placements,
 )
 
+RANGE = (-1.0, 1.0)  # of a difference between two proportions or AUROCs
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """Two AUROCs, their difference a - b, and the test that it is 0.
 
-    `z` is None, `p` 1 and `note` set when the difference has no variance because both scores
-    rank the cases alike. `df` is given where the reference distribution is t, not normal.
+    When both scores rank the cases alike, the difference has no variance: `z` is None, `p` is 1 and
+    `note` contains the reason. `df` is set where the reference distribution is t, not normal.
     """
 
     a: Estimate
     b: Estimate
     difference: Estimate
-    z: float | None
-    p: float | None
+    z: float | None = None
+    p: float | None = None
     df: float | None = None
     note: str | None = None
 
@@ -64,7 +72,7 @@ def compare_auroc(
     Warns
     -----
     DirectionWarning
-        If the whole interval of a score's AUROC lies below 1/2.
+        If the whole interval of a score's AUROC is below 1/2.
 
     References
     ----------
@@ -81,35 +89,37 @@ def compare_auroc(
     cases_b = read_cases(reference, score_b, cluster)
     check_both_classes(cases_a, "AUROC")
     a, b = (placements(c.reference, c.score) for c in (cases_a, cases_b))
-    apart = Placements(a.auc - b.auc, a.v10 - b.v10, a.v01 - b.v01)
+    gap = Placements(a.auc - b.auc, a.v10 - b.v10, a.v01 - b.v01)
     sample = Sample(cases_a.n, cases_a.n_events)
     if cases_a.cluster is None:
-        method, variance = "delong paired", delong_covariance(apart, apart)
+        method, variance = "delong paired", delong_covariance(gap, gap)
     else:
         method = "obuchowski paired"
-        variance = obuchowski_covariance(cases_a.reference, cases_a.cluster, apart, apart)
+        variance = obuchowski_covariance(cases_a.reference, cases_a.cluster, gap, gap)
     parts = (auroc_of(cases_a), auroc_of(cases_b))
     for part in parts:
         warn_if_inverted(part)
-    return _tested(parts, sample, (apart.auc, variance, method))
+    return _tested(parts, sample, (gap.auc, variance, method))
 
 
 def _tested(
     parts: tuple[Estimate, Estimate], sample: Sample, found: tuple[float, float | None, str]
 ) -> Comparison:
+    a, b = parts
     difference, variance, method = found
     if variance is None:
-        return Comparison(*parts, sample.none("a class has a single case", method), None, None)
+        none = sample.not_estimable("a class has a single case", method)
+        return Comparison(a=a, b=b, difference=none)
     se = math.sqrt(max(variance, 0.0))
-    estimate = sample.wald(difference, se, method)
+    estimate = sample.wald(difference, se, method, within=RANGE)
     if se == 0 and difference == 0:
         note = "both scores rank the cases alike"
-        return Comparison(*parts, estimate, None, 1.0, note=note)
+        return Comparison(a=a, b=b, difference=estimate, p=1.0, note=note)
     if se == 0:
         note = "the difference has no variance in these cases"
-        return Comparison(*parts, sample.bare(difference, method), None, None, note=note)
+        return Comparison(a=a, b=b, difference=estimate, note=note)
     z = difference / se
-    return Comparison(*parts, estimate, z, two_sided_p(z))
+    return Comparison(a=a, b=b, difference=estimate, z=z, p=two_sided_p(z))
 
 
 def compare_auroc_unpaired(  # noqa: PLR0913  # two samples of three columns
@@ -167,20 +177,20 @@ def compare_groups(a: Cases, b: Cases) -> Comparison:
     method = f"{name} unpaired (welch t)"
     variances = [v for e, c in ((first, a), (second, b)) if (v := _variance(e, c)) is not None]
     if len(variances) < 2 or sum(variances) == 0 or first.value is None or second.value is None:
-        reason = "the variance of an AUROC is unknown, or that of both is 0"
-        return Comparison(first, second, sample.none(reason, method), None, None)
+        reason = "the variance of one AUROC is unknown, or both variances are 0"
+        return Comparison(a=first, b=second, difference=sample.not_estimable(reason, method))
     se, difference = math.sqrt(sum(variances)), first.value - second.value
     shares = (v**2 / (_units(c) - 1) for v, c in zip(variances, (a, b), strict=True))
     df = sum(variances) ** 2 / sum(shares)
     t = difference / se
     p = float(2 * stdtr(df, -abs(t)))
     half = float(stdtrit(df, (1 + sample.level) / 2)) * se
-    estimate = sample.given(difference, (difference - half, difference + half), se, method)
-    return Comparison(first, second, estimate, t, p, df)
+    estimate = sample.symmetric(difference, half, se, method, within=RANGE)
+    return Comparison(a=first, b=second, difference=estimate, z=t, p=p, df=df)
 
 
 def _variance(estimate: Estimate, cases: Cases) -> float | None:
-    """0 for an AUROC of 0 or 1, None where a class has a single case or patient."""
+    """Variance of an AUROC: 0 at 0 or 1; None where a class has a single case or patient."""
     if cases.smaller_class < 2:
         return None
     return (estimate.se or 0.0) ** 2
@@ -190,20 +200,20 @@ def _units(cases: Cases) -> int:
     return cases.n if cases.cluster is None else int(cases.cluster.max()) + 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PairedAccuracy:
-    """Cases only one of two readers got right, and McNemar's tests.
+    """Cases that only one of two classifications got right, and McNemar's tests.
 
     `only_a`, `only_b` : cases that only a, only b, classified as the reference standard does.
-    `exact_p` is None with clusters: cases of a patient are no independent coin tosses.
+    `exact_p` is None with clusters, because the cases of a patient are not independent.
     """
 
     only_a: int
     only_b: int
     difference: Estimate
-    chi2: float | None
-    p: float
-    exact_p: float | None
+    chi2: float | None = None
+    p: float = 1.0
+    exact_p: float | None = None
 
 
 def mcnemar(
@@ -218,7 +228,7 @@ def mcnemar(
     Parameters
     ----------
     reference, positive_a, positive_b : bool or 0/1 arrays, shape (n_cases,)
-    cluster : patient of each case; each patient's gain is then one observation
+    cluster : patient of each case; the gain of each patient is then one observation
 
     References
     ----------
@@ -230,35 +240,43 @@ def mcnemar(
     >>> mcnemar([1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 0, 0]).exact_p
     1.0
     """
-    from scipy.special import bdtr
-
     check_rows(reference, positive_a, positive_b, cluster=cluster)
-    y, a, b = (
-        read_reference(x, name)
-        for x, name in ((reference, "reference"), (positive_a, "a"), (positive_b, "b"))
-    )
+    columns = ((reference, "reference"), (positive_a, "a"), (positive_b, "b"))
+    y, a, b = (read_reference(column, name) for column, name in columns)
     if not y.size == a.size == b.size:
         raise MetricError("reference and both classifications need one value per case")
-    only_a = int(np.count_nonzero((a == y) & (b != y)))
-    only_b = int(np.count_nonzero((b == y) & (a != y)))
-    sample, split = Sample(y.size, int(y.sum())), only_a + only_b
+    sample = Sample(y.size, int(y.sum()))
     if cluster is not None:
         gain = (a == y).astype(np.float64) - (b == y)
         return _clustered_mcnemar(gain, read_cluster(cluster, y.size), sample)
+    only_a = int(np.count_nonzero((a == y) & (b != y)))
+    only_b = int(np.count_nonzero((b == y) & (a != y)))
+    return _mcnemar(only_a, only_b, sample)
+
+
+def _mcnemar(only_a: int, only_b: int, sample: Sample) -> PairedAccuracy:
+    from scipy.special import bdtr
+
+    gap, split = _accuracy_gap(sample, only_a, only_b), only_a + only_b
     if split == 0:
-        return PairedAccuracy(0, 0, _accuracy_gap(sample, 0, 0), None, 1.0, 1.0)
+        return PairedAccuracy(only_a=0, only_b=0, difference=gap, exact_p=1.0)
     chi2 = (only_a - only_b) ** 2 / split
-    exact = min(1.0, 2 * float(bdtr(min(only_a, only_b), split, 0.5)))
-    p = two_sided_p(math.sqrt(chi2))
-    return PairedAccuracy(only_a, only_b, _accuracy_gap(sample, only_a, only_b), chi2, p, exact)
+    return PairedAccuracy(
+        only_a=only_a,
+        only_b=only_b,
+        difference=gap,
+        chi2=chi2,
+        p=two_sided_p(math.sqrt(chi2)),
+        exact_p=min(1.0, 2 * float(bdtr(min(only_a, only_b), split, 0.5))),
+    )
 
 
 def _accuracy_gap(sample: Sample, only_a: int, only_b: int) -> Estimate:
     if sample.n == 0:
-        return sample.none("no case", "wald paired")
+        return sample.not_estimable("no case", "wald paired")
     gap = (only_a - only_b) / sample.n
     se = math.sqrt(((only_a + only_b) / sample.n - gap**2) / sample.n)
-    return sample.wald(gap, se, "wald paired")
+    return sample.wald(gap, se, "wald paired", within=RANGE)
 
 
 def _clustered_mcnemar(gain: Floats, cluster: Ints, sample: Sample) -> PairedAccuracy:
@@ -266,95 +284,14 @@ def _clustered_mcnemar(gain: Floats, cluster: Ints, sample: Sample) -> PairedAcc
     only_a, only_b = int(np.count_nonzero(gain > 0)), int(np.count_nonzero(gain < 0))
     totals = per_cluster(gain, cluster)
     if totals.size < 2:
-        none = sample.none("fewer than two patients", method)
-        return PairedAccuracy(only_a, only_b, none, None, 1.0, None)
+        none = sample.not_estimable("fewer than two patients", method)
+        return PairedAccuracy(only_a=only_a, only_b=only_b, difference=none)
     mean = float(gain.sum()) / gain.size
     se = math.sqrt(total_variance((gain - mean) / gain.size, cluster))
-    estimate, spread = sample.wald(mean, se, method), dot(totals, totals)
+    estimate = sample.wald(mean, se, method, within=RANGE)
+    spread = dot(totals, totals)
     if spread == 0:
-        return PairedAccuracy(only_a, only_b, estimate, None, 1.0, None)
+        return PairedAccuracy(only_a=only_a, only_b=only_b, difference=estimate)
     chi2 = float(gain.sum()) ** 2 / spread
-    return PairedAccuracy(only_a, only_b, estimate, chi2, two_sided_p(math.sqrt(chi2)), None)
-
-
-def cohen_kappa(
-    a: ArrayLike,
-    b: ArrayLike,
-    *,
-    quadratic: bool = False,
-    cluster: ArrayLike | None = None,
-    level: float = 0.95,
-) -> Estimate:
-    """Agreement of two classifications beyond chance; quadratic weights for ordered classes.
-
-    Parameters
-    ----------
-    a, b : class codes 0, 1, 2, ..., shape (n_cases,)
-    quadratic : weight disagreement by the squared distance of the codes
-    cluster : patient of each case
-
-    Raises
-    ------
-    MetricError
-        If the codes are not whole numbers from 0, or the lengths differ.
-
-    References
-    ----------
-    Cohen 1960, 1968; standard error of Fleiss, Cohen and Everitt 1969 Psychol Bull 72:323, which
-    with clusters is summed per patient.
-
-    Examples
-    --------
-    >>> print(f"{cohen_kappa([0, 0, 1, 1], [0, 1, 1, 1]).value:.2f}")
-    0.50
-    """
-    quadratic = read_flag(quadratic, "quadratic")
-    check_rows(a, b, cluster=cluster)
-    cell, size = _agreement_cells(a, b)
-    table = np.bincount(cell, minlength=size * size).reshape(size, size)
-    patients = None if cluster is None else (cell, read_cluster(cluster, cell.size))
-    return kappa_of(table, quadratic=quadratic, level=level, patients=patients)
-
-
-def _agreement_cells(a: ArrayLike, b: ArrayLike) -> tuple[Ints, int]:
-    """Cell of each case in the table of a (rows) by b (columns), and the number of classes."""
-    first, second = read_whole(a, "a"), read_whole(b, "b")
-    if first.size != second.size or first.size == 0:
-        raise MetricError("give two equally long lists of class codes 0, 1, 2, ...")
-    if min(first.min(), second.min()) < 0 or max(first.max(), second.max()) > 1000:
-        raise MetricError("class codes must run from 0 and stay below 1000")
-    size = int(max(first.max(), second.max())) + 1
-    return first * size + second, size
-
-
-def kappa_of(
-    table: Ints, *, quadratic: bool, level: float = 0.95, patients: tuple[Ints, Ints] | None = None
-) -> Estimate:
-    """`cohen_kappa` of a table of counts; `patients` gives the cell and the patient of each case."""
-    n, size = int(table.sum()), len(table)
-    sample = Sample(n, n, level)
-    apart = np.subtract.outer(np.arange(size), np.arange(size))
-    w = 1 - (apart / max(size - 1, 1)) ** 2 if quadratic else (apart == 0).astype(float)
-    p = table / n
-    rows, columns = p.sum(axis=1), p.sum(axis=0)
-    observed, chance = float((w * p).sum()), float((w * np.outer(rows, columns)).sum())
-    method = "fleiss quadratic" if quadratic else "fleiss"
-    if chance == 1:
-        return sample.none("both readers use a single class", method)
-    kappa = (observed - chance) / (1 - chance)
-    expected = (w @ columns)[:, None] + (rows @ w)[None, :]
-    parts, mean = w - expected * (1 - kappa), kappa - chance * (1 - kappa)
-    variance = (float((p * parts**2).sum()) - mean**2) / (n * (1 - chance) ** 2)
-    if patients is not None:
-        cell, cluster = patients
-        method = f"{method} (cluster-robust)"
-        if np.unique(cluster).size < 2:
-            return sample.none("fewer than two patients", method)
-        scaled = (parts - mean).ravel() / (n * (1 - chance))
-        variance = total_variance(scaled[cell], cluster)
-    return _within_one(sample.wald(kappa, math.sqrt(max(variance, 0.0)), method))
-
-
-def _within_one(estimate: Estimate) -> Estimate:
-    lo, hi = estimate.lo or 0.0, estimate.hi or 0.0
-    return replace(estimate, lo=max(lo, -1.0), hi=min(hi, 1.0))
+    p = two_sided_p(math.sqrt(chi2))
+    return PairedAccuracy(only_a=only_a, only_b=only_b, difference=estimate, chi2=chi2, p=p)

@@ -1,4 +1,4 @@
-"""Two-by-two counts at a threshold, and everything that follows from four cells."""
+"""Counts of TP, FP, FN and TN at a threshold, and the rates and ratios computed from them."""
 
 import math
 from dataclasses import dataclass, field
@@ -6,19 +6,27 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
+from healthval.contracts.proportions import expit
 from healthval.errors import MetricError
-from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Floats, Ints, read_probability_cases
-from healthval.metrics.intervals.analytic import Interval, Sample, expit, proportion, ratio
-from healthval.metrics.parameters import check_choice, check_kind, read_count, read_number
+from healthval.metrics.estimate import Estimate, Sample
+from healthval.metrics.inputs import (
+    Floats,
+    Ints,
+    check_choice,
+    check_kind,
+    read_count,
+    read_number,
+    read_probability_cases,
+)
+from healthval.metrics.intervals.analytic import Interval, proportion, ratio
 
 
 @dataclass(frozen=True, slots=True)
 class Patients:
-    """How the four cells (TP, FP, FN, TN) spread over patients who own several cases.
+    """Distribution of the four cells (TP, FP, FN, TN) over patients who own several cases.
 
-    `products[i][j]` sums each patient's cases in cell i times those in cell j; `with_cells[mask]`
-    counts the patients with cases in just the cells whose bits are set in the mask.
+    `products[i][j]` is the sum over patients of their cases in cell i times those in cell j;
+    `with_cells[mask]` is the number of patients with cases in exactly the cells of the bit mask.
     """
 
     products: tuple[tuple[int, ...], ...]
@@ -26,21 +34,21 @@ class Patients:
 
     @property
     def number(self) -> int:
-        """All patients."""
+        """Number of patients."""
         return sum(self.with_cells)
 
     def number_in(self, among: Floats) -> int:
-        """Patients with a case in one of these cells."""
+        """Number of patients with a case in one of these cells."""
         wanted = sum(1 << cell for cell in np.flatnonzero(among).tolist())
         return sum(n for mask, n in enumerate(self.with_cells) if mask & wanted)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Confusion:
     """Cases counted by reference standard and prediction; each rate an `Estimate` (Wilson 95 %).
 
-    With `patients` (from `confusion_at(..., cluster=)`) all that follows from the cells allows for
-    several cases of a patient: the ratio estimator for rates, the delta method for the rest.
+    With `patients` (from `confusion_at(..., cluster=)`) every statistic of the cells accounts for
+    several cases per patient: rates by the ratio estimator, ratios by the delta method.
     """
 
     tp: int
@@ -57,12 +65,12 @@ class Confusion:
 
     @property
     def n(self) -> int:
-        """All cases."""
+        """Number of cases."""
         return self.tp + self.fp + self.fn + self.tn
 
     @property
     def n_events(self) -> int:
-        """Cases with the target condition."""
+        """Number of cases with the target condition."""
         return self.tp + self.fn
 
     @property
@@ -96,11 +104,12 @@ class Confusion:
         return self.rate("accuracy")
 
     def rate(self, name: str, *, interval: Interval = "wilson", level: float = 0.95) -> Estimate:
-        """Give one rate with the interval and level asked for.
+        """Rate by name, with the chosen interval and level.
 
         Examples
         --------
-        >>> print(Confusion(201, 130, 11, 227).rate("npv", interval="clopper-pearson"))
+        >>> cells = Confusion(tp=201, fp=130, fn=11, tn=227)
+        >>> print(cells.rate("npv", interval="clopper-pearson"))
         0.954 (95% CI 0.919 to 0.977)
         """
         check_choice(name, _RATES, "rate")
@@ -109,10 +118,10 @@ class Confusion:
         if self.patients is None or n == 0:
             return proportion(k, n, interval=interval, level=level)
         if interval != "wilson":
-            raise MetricError("with clusters rates have Wilson's interval; leave interval= out")
-        apart = (hit - k / n * among) / n
+            raise MetricError("with clusters a rate has Wilson's interval; omit interval=")
+        slope = (hit - k / n * among) / n
         units = self.patients.number_in(among)
-        return ratio(Sample(n, k, level), self.spread(apart), units)
+        return ratio(Sample(n, k, level), self.spread(slope), units)
 
     @property
     def cells(self) -> Floats:
@@ -120,9 +129,12 @@ class Confusion:
         return np.array([self.tp, self.fp, self.fn, self.tn], np.float64)
 
     def spread(self, slope: Floats, half: float = 0.0) -> float:
-        """Give the sum of squares, over patients, of a statistic's slope times their cells.
+        """Delta-method variance of a statistic, summed per patient (per case without patients).
 
-        Without patients every case is its own. `half` is what each cell was enlarged by.
+        Parameters
+        ----------
+        slope : derivative of the statistic with respect to each cell
+        half : continuity correction added to each cell
         """
         if self.patients is None:
             return float(slope**2 @ (self.cells + half))
@@ -131,7 +143,7 @@ class Confusion:
 
 
 _TP, _FP, _FN, _TN = np.eye(4)
-_RATES = {  # hits, and among which cells
+_RATES = {  # cells of the numerator, cells of the denominator
     "prevalence": (_TP + _FN, np.ones(4)),
     "sensitivity": (_TP, _TP + _FN),
     "specificity": (_TN, _TN + _FP),
@@ -155,7 +167,8 @@ def confusion_at(
     reference : bool or 0/1 array, shape (n_cases,)
     score : probability array, shape (n_cases,)
     threshold : probability, 0 to 1
-    cluster : patient of each case; rates, likelihood ratios and predictive values then allow for it
+    cluster : patient of each case; intervals of rates, likelihood ratios and predictive values then
+        account for it
 
     Raises
     ------
@@ -179,11 +192,16 @@ def confusion_at(
 def count_cells(
     reference: np.ndarray, positive: np.ndarray, cluster: Ints | None = None
 ) -> Confusion:
-    """Count the four cells of two checked bool arrays."""
+    """Confusion of two checked bool arrays."""
     tp = int(np.count_nonzero(reference & positive))
     flagged, events = int(np.count_nonzero(positive)), int(np.count_nonzero(reference))
-    cells = (tp, flagged - tp, events - tp, reference.size - flagged - events + tp)
-    return Confusion(*cells, None if cluster is None else _patients(reference, positive, cluster))
+    return Confusion(
+        tp=tp,
+        fp=flagged - tp,
+        fn=events - tp,
+        tn=reference.size - flagged - events + tp,
+        patients=None if cluster is None else _patients(reference, positive, cluster),
+    )
 
 
 def _patients(reference: np.ndarray, positive: np.ndarray, cluster: Ints) -> Patients:
@@ -198,12 +216,12 @@ def _patients(reference: np.ndarray, positive: np.ndarray, cluster: Ints) -> Pat
 def check_threshold(threshold: float) -> None:
     """Refuse a threshold outside 0 to 1."""
     if not 0 <= read_number(threshold, "threshold") <= 1:
-        raise MetricError("a threshold is a probability between 0 and 1")
+        raise MetricError("threshold must be a probability, 0 to 1")
 
 
 @dataclass(frozen=True, slots=True)
 class LikelihoodRatios:
-    """How a result shifts the odds of the target condition."""
+    """Likelihood ratios of a positive and a negative result, and the diagnostic odds ratio."""
 
     positive: Estimate
     negative: Estimate
@@ -213,7 +231,7 @@ class LikelihoodRatios:
 def likelihood_ratios(cells: Confusion, *, level: float = 0.95) -> LikelihoodRatios:
     """Positive and negative likelihood ratio and diagnostic odds ratio, log intervals.
 
-    Only where a needed cell is 0 is 1/2 added to all four, and the method then says so.
+    When a cell of the ratio is 0, 1/2 is added to all four cells, and the method records it.
 
     References
     ----------
@@ -222,13 +240,13 @@ def likelihood_ratios(cells: Confusion, *, level: float = 0.95) -> LikelihoodRat
 
     Examples
     --------
-    >>> print(likelihood_ratios(Confusion(201, 130, 11, 227)).positive)
+    >>> print(likelihood_ratios(Confusion(tp=201, fp=130, fn=11, tn=227)).positive)
     2.604 (95% CI 2.262 to 2.997)
     """
     check_kind(cells, Confusion, "cells")
     sample = Sample(cells.n, cells.n_events, level)
     if not (cells.tp + cells.fn and cells.fp + cells.tn):
-        none = sample.none("needs cases with and without the condition", "simel")
+        none = sample.not_estimable("needs cases with and without the condition", "simel")
         return LikelihoodRatios(none, none, none)
     return LikelihoodRatios(
         _likelihood_ratio(sample, cells, _TP + _FP),
@@ -244,7 +262,7 @@ def _likelihood_ratio(sample: Sample, cells: Confusion, hit: Floats) -> Estimate
 
 
 def _log_ratio(cells: Confusion, hit: Floats, half: float) -> tuple[float, Floats]:
-    """Share of hits (TP, FP or FN, TN) in cases with over those without; slope of its logarithm."""
+    """Likelihood ratio of a result (`hit` cells), and the slope of its logarithm in each cell."""
     counts, with_condition = cells.cells + half, _TP + _FN
     m, n = counts @ with_condition, counts @ (1 - with_condition)
     a, b = counts @ (hit * with_condition), counts @ (hit * (1 - with_condition))
@@ -265,12 +283,12 @@ def _on_log(
     value, slope, half = found
     se_log, method = _se(cells, slope, half), _named(method, cells, half)
     if se_log is None:
-        return sample.none("a single patient", method)
+        return sample.not_estimable("a single patient", method)
     return sample.log(value, se_log, method)
 
 
 def _se(cells: Confusion, slope: Floats, half: float) -> float | None:
-    """By the delta method; None when all cases are one patient's."""
+    """Standard error by the delta method; None when all cases belong to one patient."""
     if cells.patients is None:
         return math.sqrt(cells.spread(slope, half))
     units = cells.patients.number
@@ -285,7 +303,7 @@ def _named(method: str, cells: Confusion, half: float) -> str:
 def predictive_values(
     cells: Confusion, prevalence: float, *, level: float = 0.95
 ) -> tuple[Estimate, Estimate]:
-    """PPV and NPV as they would be at another prevalence, logit intervals.
+    """PPV and NPV at another prevalence, logit intervals.
 
     Parameters
     ----------
@@ -298,16 +316,16 @@ def predictive_values(
 
     Examples
     --------
-    >>> print(predictive_values(Confusion(201, 130, 11, 227), 0.05)[0])
+    >>> print(predictive_values(Confusion(tp=201, fp=130, fn=11, tn=227), 0.05)[0])
     0.121 (95% CI 0.106 to 0.136)
     """
     check_kind(cells, Confusion, "cells")
     prevalence = read_number(prevalence, "prevalence")
     if not 0 < prevalence < 1:
-        raise MetricError("prevalence must lie strictly between 0 and 1")
+        raise MetricError("prevalence must be strictly between 0 and 1")
     sample = Sample(cells.n, cells.n_events, level)
     if not (cells.tp + cells.fn and cells.fp + cells.tn):
-        none = sample.none("needs cases with and without the condition", "mercaldo")
+        none = sample.not_estimable("needs cases with and without the condition", "mercaldo")
         return none, none
     half, odds = 0.5 if 0 in cells.cells else 0.0, prevalence / (1 - prevalence)
     method = _named("mercaldo", cells, half)
@@ -317,7 +335,7 @@ def predictive_values(
         value = expit(sign * math.log(odds * factor))
         se = _se(cells, slope, half)
         found.append(
-            sample.none("a single patient", method)
+            sample.not_estimable("a single patient", method)
             if se is None
             else sample.logit(value, se * value * (1 - value), method)
         )

@@ -1,4 +1,4 @@
-"""Everything a report needs about one binary score, from one sort: `evaluate`."""
+"""`evaluate`: all statistics that a report needs for one binary score, from one sort."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,22 +16,22 @@ from healthval.metrics.auroc import (
 )
 from healthval.metrics.calibration.measures import calibration_of
 from healthval.metrics.confusion import check_threshold, count_cells
-from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Cases, read_cases, read_probability_cases
-from healthval.metrics.intervals.analytic import Bootstrap, Sample, clustered_proportion, proportion
+from healthval.metrics.estimate import Estimate, Sample
+from healthval.metrics.inputs import Cases, read_cases, read_one_or_more, read_probability_cases
+from healthval.metrics.intervals.analytic import rate
+from healthval.metrics.intervals.resampling import Bootstrap
 from healthval.metrics.net_benefit import net_benefit_at, net_benefit_of
-from healthval.metrics.parameters import read_one_or_more
 from healthval.metrics.ranking.table import RankTable
 from healthval.metrics.result import Evaluation, ScoreHistogram, ThresholdResult
 from healthval.metrics.subgroups.levels import by_level, read_groups
 
-ROC_GRID = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9)
-DECISION_GRID = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9)  # fmt: skip
+# False-positive rates of the ROC curve and thresholds of the decision curve.
+GRID = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9)
 MAX_POINTS = 20
 BINS = 20
 
 
-def evaluate(  # noqa: PLR0913  # the six things a plan fixes
+def evaluate(  # noqa: PLR0913  # a plan fixes all six
     reference: ArrayLike,
     score: ArrayLike,
     *,
@@ -40,16 +40,16 @@ def evaluate(  # noqa: PLR0913  # the six things a plan fixes
     cluster: ArrayLike | None = None,
     seed: int = 0,
 ) -> Evaluation:
-    """Judge one model's scores against the reference standard.
+    """Evaluate one model's scores against the reference standard.
 
-    What cannot be estimated (a class is empty, a subgroup too small) is marked so with its
-    reason; everything else is still computed.
+    A statistic that is not estimable (an empty class, a small subgroup) has a reason in place of its
+    value; all others are still computed.
 
     Parameters
     ----------
     reference : bool or 0/1 array, shape (n_cases,)
     score : probability array, shape (n_cases,)
-    thresholds : pre-specified decision thresholds, or one; subgroups are judged at the first
+    thresholds : one or more pre-specified decision thresholds; subgroups are evaluated at the first
     groups : a Series or array of levels, or a dict or DataFrame of several variables
     cluster : patient of each case; required where a patient owns several cases
     seed : of the bootstrap band of the decision curve
@@ -57,7 +57,7 @@ def evaluate(  # noqa: PLR0913  # the six things a plan fixes
     Raises
     ------
     MetricError
-        If there is no case, or the input does not fit; no value is quoted.
+        If there is no case, or the input does not fit. The message contains no value.
 
     References
     ----------
@@ -79,39 +79,38 @@ def evaluate(  # noqa: PLR0913  # the six things a plan fixes
     sample = Sample(cases.n, cases.n_events)
     auc = _or_reason(lambda: auroc_of(cases, table=table), sample, "logit-delong")
     warn_if_inverted(auc)
+    ap = _or_reason(lambda: average_precision_of(cases, table=table), sample, "boyd logit")
+    curve = net_benefit_of(cases, _decision_grid(fixed), Bootstrap(500, seed), table=table)
+    levels = read_groups(groups, cases.n, reference, score, cluster=cluster)
     return Evaluation(
         n=cases.n,
         n_events=cases.n_events,
         auroc=auc,
-        average_precision=_or_reason(
-            lambda: average_precision_of(cases, table=table), sample, "boyd logit"
-        ),
+        average_precision=ap,
         roc=_roc(cases, table),
         thresholds=tuple(threshold_result(cases, t) for t in fixed),
         calibration=calibration_of(cases, table=table),
-        decision_curve=net_benefit_of(
-            cases, _decision_grid(fixed), Bootstrap(500, seed), table=table
-        ),
+        decision_curve=curve,
         histogram=histogram(table),
-        subgroups=by_level(
-            cases, read_groups(groups, cases.n, reference, score, cluster=cluster), fixed[0]
-        ),
+        subgroups=by_level(cases, levels, fixed[0]),
     )
 
 
 def read_decision_thresholds(thresholds: float | Sequence[float]) -> tuple[float, ...]:
-    """One to 20 distinct probabilities."""
+    """Thresholds as 1 to 20 distinct probabilities."""
     fixed = tuple(read_one_or_more(thresholds, "thresholds").tolist())
     for threshold in fixed:
         check_threshold(threshold)
     if not 1 <= len(fixed) <= MAX_POINTS or len(set(fixed)) < len(fixed):
-        raise MetricError(f"give 1 to {MAX_POINTS} different thresholds; {len(fixed)} were given")
+        raise MetricError(
+            f"thresholds must be 1 to {MAX_POINTS} different values; got {len(fixed)}"
+        )
     return fixed
 
 
 def _decision_grid(fixed: tuple[float, ...]) -> np.ndarray:
     planned = [t for t in fixed if t < 1]
-    free = [t for t in DECISION_GRID if t not in planned][: MAX_POINTS - len(planned)]
+    free = [t for t in GRID if t not in planned][: MAX_POINTS - len(planned)]
     return np.array(sorted(planned + free))
 
 
@@ -119,12 +118,12 @@ def _or_reason(compute: Callable[[], Estimate], sample: Sample, method: str) -> 
     try:
         return compute()
     except SingleClassError as error:
-        return sample.none(str(error), method)
+        return sample.not_estimable(str(error), method)
 
 
 def _roc(cases: Cases, table: RankTable) -> tuple[tuple[float, Estimate], ...]:
     try:
-        return roc_points(cases, table, ROC_GRID)
+        return roc_points(cases, table, GRID)
     except SingleClassError:
         return ()
 
@@ -136,10 +135,10 @@ def at_threshold(
     *,
     cluster: ArrayLike | None = None,
 ) -> ThresholdResult:
-    """Give counts, rates and net benefit at one pre-specified threshold.
+    """Counts, rates and net benefit at one pre-specified threshold.
 
-    Rates are Wilson's; with clusters the ratio estimator with Wilson's interval at the effective
-    size (Rao and Scott 1992 Biometrics 48:577).
+    Rates have Wilson's interval; with clusters they are ratio estimates with Wilson's interval at the
+    effective size (Rao and Scott 1992 Biometrics 48:577).
 
     Parameters
     ----------
@@ -165,10 +164,10 @@ def at_threshold(
 def data_derived_threshold(
     reference: ArrayLike, score: ArrayLike, *, cluster: ArrayLike | None = None
 ) -> ThresholdResult:
-    """Find the largest Youden index on these very data: optimistic, and marked so.
+    """Threshold with the largest Youden index on the same data: optimistic, marked "data-derived".
 
-    It lies midway between neighbouring scores, so it must stay at the site; a data-derived
-    threshold never enters a headline or a pooled result. Any finite score will do.
+    It is the midpoint of two scores and must stay at the site; a data-derived threshold is never in
+    a headline or a pooled result. The score may be any finite number.
 
     Raises
     ------
@@ -192,11 +191,11 @@ def data_derived_threshold(
     best = int(np.argmax((specificity - missed)[:-1])) if table.score.size > 1 else 0
     lower, upper = (float(table.score[i]) for i in (best, min(best + 1, table.score.size - 1)))
     middle = (lower + upper) / 2
-    at = middle if lower < middle <= upper else upper  # of neighbouring floats it is the lower one
+    at = middle if lower < middle <= upper else upper  # two adjacent floats have no midpoint
     found = threshold_result(cases, at, origin="data-derived")
     if table.score[0] >= 0 and table.score[-1] <= 1:
         return found
-    none = Sample(cases.n, cases.n_events).none("the score is not a probability", "wald")
+    none = Sample(cases.n, cases.n_events).not_estimable("the score is not a probability", "wald")
     return replace(found, net_benefit=none)
 
 
@@ -213,19 +212,12 @@ def threshold_result(
         threshold=threshold,
         origin=origin,
         confusion=cells,
-        sensitivity=rate(cases, positive, y),
-        specificity=rate(cases, ~positive, ~y),
-        ppv=rate(cases, y, positive),
-        npv=rate(cases, ~y, ~positive),
+        sensitivity=rate(positive, y, cases.cluster),
+        specificity=rate(~positive, ~y, cases.cluster),
+        ppv=rate(y, positive, cases.cluster),
+        npv=rate(~y, ~positive, cases.cluster),
         net_benefit=net_benefit_at(cases, threshold),
     )
-
-
-def rate(cases: Cases, hit: np.ndarray, among: np.ndarray) -> Estimate:
-    """Share of the cases `among` which are a `hit`."""
-    if cases.cluster is None:
-        return proportion(int(np.count_nonzero(hit & among)), int(np.count_nonzero(among)))
-    return clustered_proportion(hit[among], cases.cluster[among])
 
 
 def histogram(table: RankTable) -> ScoreHistogram:
@@ -235,8 +227,8 @@ def histogram(table: RankTable) -> ScoreHistogram:
     first = np.searchsorted(table.score, edges[:-1], side="left")
     sums = np.append(0.0, np.cumsum(table.score * (table.pos + table.neg)))
     return ScoreHistogram(
-        tuple(edges.tolist()),
-        tuple((-np.diff(tp, append=0)).tolist()),
-        tuple((-np.diff(fp, append=0)).tolist()),
-        tuple(np.diff(sums[first], append=sums[-1]).tolist()),
+        edges=tuple(edges.tolist()),
+        events=tuple((-np.diff(tp, append=0)).tolist()),
+        non_events=tuple((-np.diff(fp, append=0)).tolist()),
+        score_sums=tuple(np.diff(sums[first], append=sums[-1]).tolist()),
     )

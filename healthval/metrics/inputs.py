@@ -1,20 +1,20 @@
-"""Read what a caller hands in; refuse what cannot be judged, without quoting a value."""
+"""Checks and conversion of a caller's columns, numbers and options.
 
+Missing values and row labels are checked first. Errors contain name, count and first row, never a
+value.
+"""
+
+import math
+from collections.abc import Collection
 from dataclasses import dataclass
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from healthval.errors import MetricError, MissingPredictionError
-from healthval.metrics.columns import (
-    check_rows,
-    is_numeric,
-    label_key,
-    missing_rows,
-    read_column,
-    read_numbers,
-)
+from healthval.errors import MetricError, MissingPredictionError, counted
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -36,28 +36,28 @@ class Cases:
 
     @property
     def n(self) -> int:
-        """Cases."""
+        """Number of cases."""
         return self.reference.size
 
     @property
     def n_events(self) -> int:
-        """Cases with the target condition."""
+        """Number of cases with the target condition."""
         return int(np.count_nonzero(self.reference))
 
     @property
     def smaller_class(self) -> int:
-        """Cases, or patients where cases are clustered, of the class that has fewer."""
+        """Number of cases, or of patients with clusters, in the class that has fewer."""
         owner = np.arange(self.n) if self.cluster is None else self.cluster
         return min(np.unique(owner[rows]).size for rows in (self.reference, ~self.reference))
 
     def take(self, rows: NDArray[Any]) -> "Cases":
-        """Only the given rows (mask or positions); clusters are numbered anew."""
+        """Cases of the given rows (mask or positions), with new cluster codes."""
         cluster = None if self.cluster is None else _codes(self.cluster[rows])
         return Cases(self.reference[rows], self.score[rows], cluster)
 
 
 def read_cases(reference: ArrayLike, score: ArrayLike, cluster: ArrayLike | None = None) -> Cases:
-    """Check and convert; the score may be any finite number.
+    """Checked cases; the score may be any finite number.
 
     Raises
     ------
@@ -76,12 +76,12 @@ def read_cases(reference: ArrayLike, score: ArrayLike, cluster: ArrayLike | None
 def read_probability_cases(
     reference: ArrayLike, score: ArrayLike, cluster: ArrayLike | None = None
 ) -> Cases:
-    """As `read_cases`; the score must be a probability.
+    """Checked cases as in `read_cases`; the score must be a probability.
 
     Raises
     ------
     MetricError
-        Also if a score lies outside 0 to 1.
+        Also if a score is outside 0 to 1.
     """
     cases = read_cases(reference, score, cluster)
     check_probabilities(cases.score)
@@ -89,14 +89,22 @@ def read_probability_cases(
 
 
 def check_probabilities(score: Floats) -> None:
-    """Refuse scores outside 0 to 1, with a guess at what they are."""
+    """Refuse scores outside 0 to 1, with a hint at their probable scale."""
     if not score.size or (score.min() >= 0 and score.max() <= 1):
         return
     bad = np.flatnonzero((score < 0) | (score > 1))
-    raise MetricError(
-        f"{bad.size} of {score.size} scores lie outside 0 to 1 (first at row {bad[0]}); "
-        f"{_scale_hint(score)}"
-    )
+    found = affected(bad, score.size, "score", "outside 0 to 1")
+    raise MetricError(f"{found}; {_scale_hint(score)}")
+
+
+def affected(rows: NDArray[Any], total: int, noun: str, problem: str) -> str:
+    """Text with the number of affected rows, the total, the problem and the first row.
+
+    >>> affected(np.array([4, 7]), 9, "score", "missing")
+    '2 of 9 scores are missing (first at row 4)'
+    """
+    verb = "is" if rows.size == 1 else "are"
+    return f"{rows.size} of {counted(total, noun)} {verb} {problem} (first at row {rows[0]})"
 
 
 def _scale_hint(score: Floats) -> str:
@@ -108,20 +116,20 @@ def _scale_hint(score: Floats) -> str:
 
 
 def read_scores(score: ArrayLike) -> Floats:
-    """One finite float64 per case."""
+    """Scores as finite float64, one per case."""
     values = read_numbers(score, "score")
     if values.size and not (_plain(values) or _all_finite(values)):
         bad = np.flatnonzero(~np.isfinite(values))
         if bad.size:
+            found = affected(bad, values.size, "score", "missing or infinite")
             raise MissingPredictionError(
-                f"{bad.size} of {values.size} scores are missing or infinite (first at row "
-                f"{bad[0]}); count them as indeterminate, or bound their effect with missing_bounds"
+                f"{found}; count them as indeterminate, or bound their effect with missing_bounds"
             )
     return values
 
 
 def _plain(values: Floats) -> bool:
-    """Finite and not negative, in one pass: the bits of such numbers lie below those of infinity."""
+    """Whether all are finite and not negative: one pass, their bits are below those of infinity."""
     return bool(values.view(np.uint64).max() < _BITS_OF_INFINITY)
 
 
@@ -130,7 +138,7 @@ def _all_finite(values: Floats) -> bool:
 
 
 def read_reference(reference: ArrayLike, name: str = "reference") -> Bools:
-    """Bool, or 0 and 1; anything else needs `reference_standard(labels, positive=...)`."""
+    """Bool, or 0 and 1; other labels need `reference_standard(labels, positive=...)`."""
     array = read_column(reference, name)
     if array.dtype == np.bool_:
         return array
@@ -140,36 +148,32 @@ def read_reference(reference: ArrayLike, name: str = "reference") -> Bools:
         values = read_numbers(reference, name)
         missing = np.flatnonzero(np.isnan(values))
         if missing.size:
+            found = affected(missing, values.size, f"{name} value", "missing")
             raise MetricError(
-                f"{missing.size} of {values.size} {name} values are missing (first at row "
-                f"{missing[0]}); exclude and count them, or bound their effect with missing_bounds"
+                f"{found}; exclude and count them, or bound their effect with missing_bounds"
             )
         return _zero_one(values, name)
     raise MetricError(
-        f"{name} holds labels that are not bool or 0/1 ({array.size} cases); name the positive "
-        "one with reference_standard(labels, positive=...)"
+        f"{name} has labels that are not bool or 0/1 ({counted(array.size, 'case')}); name the "
+        "positive label with reference_standard(labels, positive=...)"
     )
 
 
 def _zero_one(values: NDArray[Any], name: str) -> Bools:
-    if values.size and (values.min() < 0 or values.max() > 1):
-        bad = np.flatnonzero((values != 0) & (values != 1))
-        raise MetricError(
-            f"{bad.size} of {values.size} {name} values are neither 0 nor 1 (first at row "
-            f"{bad[0]}); name the positive label with reference_standard(labels, positive=...)"
-        )
     labels = values.astype(np.bool_)
-    if values.dtype.kind == "f" and not np.array_equal(labels, values):
-        bad = np.flatnonzero(labels != values)
-        raise MetricError(
-            f"{bad.size} of {values.size} {name} values are neither 0 nor 1 (first at row "
-            f"{bad[0]}); the reference standard is a class, not a probability"
-        )
-    return labels
+    if values.size and (values.min() < 0 or values.max() > 1):
+        remedy = "name the positive label with reference_standard(labels, positive=...)"
+    elif values.dtype.kind == "f" and not np.array_equal(labels, values):
+        remedy = "the reference standard is a class, not a probability"
+    else:
+        return labels
+    bad = np.flatnonzero((values != 0) & (values != 1))
+    found = affected(bad, values.size, f"{name} value", "neither 0 nor 1")
+    raise MetricError(f"{found}; {remedy}")
 
 
 def reference_standard(labels: ArrayLike, *, positive: Any) -> Bools:
-    """Turn labels into the reference standard by naming the positive one.
+    """Reference standard from labels, of which `positive` is the target condition.
 
     Parameters
     ----------
@@ -183,7 +187,7 @@ def reference_standard(labels: ArrayLike, *, positive: Any) -> Bools:
     Raises
     ------
     MetricError
-        If a label is missing, or none equals `positive`.
+        If a label is missing, or no label equals `positive`.
 
     Examples
     --------
@@ -193,31 +197,28 @@ def reference_standard(labels: ArrayLike, *, positive: Any) -> Bools:
     array = read_column(labels, "labels")
     missing = missing_rows(array)
     if missing.size:
-        raise MetricError(
-            f"{missing.size} of {array.size} labels are missing (first at row {missing[0]}); "
-            "exclude and count them"
-        )
+        found_missing = affected(missing, array.size, "label", "missing")
+        raise MetricError(f"{found_missing}; exclude and count these cases")
     try:
         found = np.fromiter((bool(label == positive) for label in array), np.bool_, array.size)
     except (TypeError, ValueError):
         raise MetricError("positive must be a single label") from None
     if array.size and not found.any():
         raise MetricError(
-            f"none of {array.size} labels equals the positive label; check its spelling and type"
+            f"none of {counted(array.size, 'label')} equals the positive label; check its spelling "
+            "and type"
         )
     return found
 
 
 def read_cluster(cluster: ArrayLike, n: int) -> Ints:
-    """Patient (or other cluster) of each case as codes 0, 1, ...; a missing id is refused."""
+    """Patient (or other cluster) of each case as codes 0, 1, ...; missing ids are refused."""
     array = read_column(cluster, "cluster")
     _check_length("cluster", array.size, n)
     missing = missing_rows(array)
     if missing.size:
-        raise MetricError(
-            f"{missing.size} of {n} cluster ids are missing (first at row {missing[0]}); "
-            "every case needs its patient"
-        )
+        found = affected(missing, n, "cluster id", "missing")
+        raise MetricError(f"{found}; give the patient of every case")
     return _codes(array)
 
 
@@ -230,5 +231,191 @@ def _codes(array: NDArray[Any]) -> Ints:
 def _check_length(name: str, found: int, expected: int) -> None:
     if found != expected:
         raise MetricError(
-            f"{name} has {found} cases, the reference standard {expected}; give one per case"
+            f"{name} has {counted(found, 'case')}, the reference standard {expected}; give one "
+            "value per case"
         )
+
+
+def is_missing(item: Any) -> bool:
+    """Whether a value is None, NaN, NaT, pandas.NA, or text without a visible character."""
+    if isinstance(item, str | bytes):
+        return not item.strip()
+    if item is None or type(item).__name__ in {"NAType", "NaTType"}:
+        return True
+    if isinstance(item, np.datetime64 | np.timedelta64):
+        return bool(np.isnat(item))
+    return isinstance(item, float | np.floating) and bool(np.isnan(item))
+
+
+def read_array(values: Any, name: str) -> NDArray[Any]:
+    """Array of any shape; masked values become None, mixed lists keep their types.
+
+    Raises
+    ------
+    MetricError
+        If it is no rectangular sequence.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        return _unmasked(values)
+    if isinstance(values, np.ndarray):
+        return np.asarray(values)
+    try:
+        array = np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values)
+        # In a list with texts, numpy would convert NaN and None to the texts "nan" and "None".
+        return np.array(values, dtype=object) if array.dtype.kind in "US" else array
+    except OverflowError:  # a whole number beyond the range of floats
+        return np.array(values, dtype=object)
+    except (ValueError, TypeError):
+        raise MetricError(f"{name} is not a plain sequence; give one value per case") from None
+
+
+def _unmasked(values: "np.ma.MaskedArray[Any, Any]") -> NDArray[Any]:
+    hidden = np.ma.getmaskarray(values)
+    if not hidden.any():
+        return np.asarray(values.data)
+    shown = zip(values.data.flat, hidden.flat, strict=True)
+    plain = [None if covered else item for item, covered in shown]
+    return np.array(plain, dtype=object).reshape(values.shape)
+
+
+def read_column(values: Any, name: str) -> NDArray[Any]:
+    """One-dimensional array of any values, one per case."""
+    array = read_array(values, name)
+    if array.ndim != 1:
+        raise MetricError(f"{name} has {counted(array.ndim, 'dimension')}; give one value per case")
+    return array
+
+
+def missing_rows(array: NDArray[Any]) -> NDArray[np.intp]:
+    """Positions of missing values."""
+    if array.dtype.kind == "f":
+        return np.flatnonzero(np.isnan(array))
+    if array.dtype.kind in "OMmUS":
+        return np.flatnonzero(np.array([is_missing(item) for item in array], np.bool_))
+    return np.array([], np.intp)
+
+
+def is_numeric(array: NDArray[Any]) -> bool:
+    """Whether every value that is not missing is a number (or a bool)."""
+    if array.dtype.kind in "iufb":
+        return True
+    number = bool | int | float | np.bool_ | np.integer | np.floating
+    return array.dtype.kind == "O" and all(
+        isinstance(item, number) or is_missing(item) for item in array
+    )
+
+
+def read_numbers(values: Any, name: str) -> NDArray[np.float64]:
+    """One float64 per case: NaN where missing, infinite beyond the range of floats."""
+    array = read_column(values, name)
+    among_objects = array.dtype.kind == "O" and any(isinstance(x, np.float16) for x in array)
+    if array.dtype == np.float16 or among_objects:
+        raise MetricError(f"{name} is float16, too coarse to rank by; give float32 or float64")
+    if array.dtype.kind in "iufb":
+        return np.asarray(array, np.float64)
+    if not is_numeric(array):
+        raise MetricError(
+            f"{name} is not numeric ({counted(array.size, 'case')}); convert it before the "
+            "evaluation"
+        )
+    return np.array([math.nan if is_missing(item) else _as_float(item) for item in array])
+
+
+def _as_float(item: Any) -> float:
+    try:
+        return float(item)
+    except OverflowError:
+        return math.inf if item > 0 else -math.inf
+
+
+def read_whole(values: Any, name: str) -> NDArray[np.int64]:
+    """One whole number per case."""
+    found = read_numbers(values, name)
+    bad = np.flatnonzero(~((np.abs(found) < 2**53) & (found == np.floor(found))))
+    if bad.size:
+        problem = affected(bad, found.size, f"{name} value", "not whole")
+        raise MetricError(f"{problem}; give whole numbers")
+    return found.astype(np.int64)
+
+
+def label_key(item: Any) -> str:
+    """Text by which labels are compared: 1, 1.0 and numpy's 1 are equal, "1" is different."""
+    if isinstance(item, np.generic) and item.dtype.kind not in "Mm":
+        item = item.item()
+    if isinstance(item, float) and item.is_integer():
+        item = int(item)
+    return f"{type(item).__name__}:{item}"
+
+
+def check_rows(*columns: Any, cluster: Any = None) -> None:
+    """Refuse pandas columns with different row labels, and repeated labels without a cluster."""
+    indexed = [x.index for x in (*columns, cluster) if _has_row_labels(x)]
+    if any(not indexed[0].equals(other) for other in indexed[1:]):
+        raise MetricError(
+            "the columns have different row labels; align them on the case id first (for example "
+            "with .reindex), or pass plain arrays"
+        )
+    if indexed and cluster is None and not indexed[0].is_unique:
+        repeated = np.flatnonzero(indexed[0].duplicated())
+        raise MetricError(
+            f"{counted(repeated.size, 'row label repeats', 'row labels repeat')} an earlier one "
+            f"(first at row {repeated[0]}); if they are patients, declare cluster=... (or, without "
+            "such an argument, keep one case of each); if they have no meaning, use "
+            ".reset_index(drop=True)"
+        )
+
+
+def _has_row_labels(values: Any) -> bool:
+    index = getattr(values, "index", None)
+    return hasattr(values, "to_numpy") and hasattr(index, "is_unique")
+
+
+def read_number(value: Any, name: str) -> float:
+    """Single number, possibly infinite.
+
+    Raises
+    ------
+    MetricError
+        If it is not a number, or NaN.
+    """
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value.item()
+    try:
+        number = float(value) if isinstance(value, Real | Decimal) else math.nan
+    except OverflowError:
+        number = math.nan
+    if math.isnan(number):
+        raise MetricError(f"{name} must be a single number")
+    return number
+
+
+def read_count(value: Any, name: str) -> int:
+    """Whole number from 0 that fits 64 bits."""
+    number = read_number(value, name)
+    if not (0 <= number < 2**63 and number.is_integer()):
+        raise MetricError(f"{name} must be a whole number, at least 0")
+    return int(value)
+
+
+def read_flag(value: Any, name: str) -> bool:
+    """True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise MetricError(f"{name} must be True or False")
+    return bool(value)
+
+
+def read_one_or_more(values: Any, name: str) -> NDArray[np.float64]:
+    """Array of a single number or of a sequence of numbers."""
+    return read_numbers([values] if isinstance(values, Real | Decimal) else values, name)
+
+
+def check_kind(value: Any, kind: type, name: str) -> None:
+    """Refuse an object that is not of the given type."""
+    if not isinstance(value, kind):
+        raise MetricError(f"{name} must be a {kind.__name__}")
+
+
+def check_choice(value: Any, choices: Collection[str], name: str) -> None:
+    """Refuse a text that is not one of the choices."""
+    if not isinstance(value, str) or value not in choices:
+        raise MetricError(f"{name} must be {' or '.join(repr(c) for c in choices)}")

@@ -1,5 +1,9 @@
-"""Logistic regression by Newton steps, restricted cubic splines, robust covariance."""
+"""Logistic regression: Newton steps, robust covariance, splines, and fits to binned scores.
 
+Logit and its inverse are numpy versions here: those of scipy differ in the last digit.
+"""
+
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,19 +19,19 @@ TOO_STEEP = 1e3
 
 
 class NotEstimable(Exception):
-    """A fit has no finite answer; the text is the reason a reader gets."""
+    """A fit has no finite solution; the text is the `reason` of the estimate."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogisticFit:
-    """Coefficients, their covariance and the deviance."""
+    """Coefficients, their covariance, and the deviance."""
 
     beta: Floats
     covariance: Floats
     deviance: float
 
     def fitted(self, design: Floats, offset: Floats | None = None) -> Floats:
-        """Probabilities at rows of terms."""
+        """Fitted probabilities at each column of the design."""
         eta = predictor(design, self.beta)
         return sigmoid(eta if offset is None else eta + offset)
 
@@ -44,11 +48,11 @@ def fit_logistic(
 
     Parameters
     ----------
-    design : array, shape (n_terms, n_groups), with its constant row; neighbours alike
-    counts : events and cases of each group of cases that share their terms
+    design : array, shape (n_terms, n_groups), with a constant row; neighbouring groups are similar
+    counts : events and cases of each group (cases with equal terms)
     start : array, shape (n_terms,)
     offset : array, shape (n_groups,)
-    coarse : whether many groups are first gathered in cells of neighbours, for a start
+    coarse : whether a fit to cells of neighbouring groups comes first, as a start for many groups
 
     Raises
     ------
@@ -61,11 +65,13 @@ def fit_logistic(
     deviance, gradient, curvature = _pass(design, counts, beta, offset)
     for _ in range(MAX_STEPS):
         covariance = _inverse(curvature)
+        if covariance is None:
+            break
         step = covariance @ gradient
         if np.max(np.abs(step)) <= 1e-10 * (1 + np.max(np.abs(beta))):
             return LogisticFit(beta + step, covariance, deviance)
         before = deviance
-        for _ in range(30):  # the step, or the longest half, quarter ... that fits no worse
+        for _ in range(30):  # the longest of step, step / 2, step / 4 ... that does not fit worse
             deviance, gradient, curvature = _pass(design, counts, beta + step, offset)
             if deviance <= before + 1e-9 * (1 + abs(before)):
                 break
@@ -73,11 +79,22 @@ def fit_logistic(
         beta = beta + step
         if np.max(np.abs(beta)) > TOO_STEEP:
             break
+    if _is_singular(design, counts[1]):
+        raise NotEstimable("the scores vary too little for the model")
     raise NotEstimable("the score separates the classes completely, or nearly so")
 
 
+def _is_singular(design: Floats, cases: Floats) -> bool:
+    """Whether a term is a combination of the others, so that no classes would give a fit."""
+    cross = information(design, cases)
+    scale = np.sqrt(np.diag(cross))
+    if not np.all(np.isfinite(scale) & (scale > 0)):
+        return True
+    return bool(np.linalg.eigvalsh(cross / np.outer(scale, scale))[0] < 1e-12)
+
+
 def _coarse(design: Floats, counts: Counts, start: Floats, offset: Floats | None) -> Floats:
-    """Coefficients over 1000 cells of neighbours: a start that saves half of the passes."""
+    """Coefficients of a fit to 1000 cells of neighbours: a start that saves half of the passes."""
     events, cases = counts
     starts = np.arange(0, cases.size, cases.size // 1000)
     size = np.add.reduceat(cases, starts)
@@ -90,7 +107,7 @@ def _coarse(design: Floats, counts: Counts, start: Floats, offset: Floats | None
 def _pass(
     design: Floats, counts: Counts, beta: Floats, offset: Floats | None
 ) -> tuple[float, Floats, Floats]:
-    """Deviance, its gradient and curvature, block by block: what fits the cache costs half."""
+    """Deviance, gradient and curvature, block by block: blocks that fit the cache cost half."""
     terms = len(design)
     deviance, gradient, curvature = 0.0, np.zeros(terms), np.zeros((terms, terms))
     for start in range(0, design.shape[1], BLOCK):
@@ -108,7 +125,7 @@ def _pass(
 
 
 def predictor(design: Floats, beta: Floats) -> Floats:
-    """Linear predictor; no BLAS, whose idle threads cost more than they save."""
+    """Linear predictor; without BLAS, because its idle threads cost more than they save."""
     eta: Floats = design[0] * beta[0]
     for row, coefficient in zip(design[1:], beta[1:], strict=True):
         eta += row * coefficient
@@ -122,7 +139,7 @@ def dot(a: Floats, b: Floats) -> float:
 
 
 def information(design: Floats, weight: Floats) -> Floats:
-    """Weighted cross products of the terms of one block, shape (n_terms, n_terms)."""
+    """Weighted cross products of the terms, shape (n_terms, n_terms)."""
     matrix = (design * weight) @ design.T
     return np.asarray(matrix + matrix.T) / 2
 
@@ -137,13 +154,14 @@ def _likelihood(eta: Floats, counts: Counts) -> tuple[Floats, float]:
     return fitted, 2 * (dot(cases, softplus) - dot(events, eta))
 
 
-def _inverse(information: Floats) -> Floats:
+def _inverse(information: Floats) -> Floats | None:
+    """Inverse of the information; None where it is singular or no covariance."""
     try:
         inverse = np.linalg.inv(information)
     except np.linalg.LinAlgError:
-        raise NotEstimable("the scores vary too little for the model") from None
+        return None
     if not np.all(np.isfinite(inverse)) or np.any(np.diag(inverse) <= 0):
-        raise NotEstimable("the scores vary too little for the model")
+        return None
     return np.asarray(inverse, np.float64)
 
 
@@ -154,7 +172,7 @@ def sigmoid(eta: Floats) -> Floats:
 
 
 def logit(p: Floats) -> Floats:
-    """Log odds; infinite at 0 and 1."""
+    """Logit of an array; infinite at 0 and 1."""
     with np.errstate(divide="ignore"):
         odds: Floats = np.log(p / (1 - p))
     return odds
@@ -172,7 +190,7 @@ def per_cluster(values: Floats, cluster: Ints) -> Floats:
 
 
 def total_variance(parts: Floats, cluster: Ints | None) -> float:
-    """Variance of a sum of parts that have mean zero, summed per patient where there are several."""
+    """Variance of a sum of parts with mean zero; with clusters, parts are summed per patient first."""
     if cluster is None:
         return dot(parts, parts)
     totals = per_cluster(parts, cluster)
@@ -197,15 +215,16 @@ def robust_covariance(design: Floats, residual: Floats, bread: Floats, cluster: 
 
 
 def spline_knots(values: Floats, cases: Ints, count: int = 5) -> Floats:
-    """Place knots of a restricted cubic spline where R's Hmisc places them.
+    """Knots of a restricted cubic spline, equal to those of R's Hmisc.
 
-    Quantiles (type 7) .05, .275, .5, .725, .95 for five; the fifth smallest and fifth largest
-    value outside when there are fewer than 100 cases; a tied extreme (at least 5 % of cases, and
-    no such tie inside) is set aside first; few distinct values become the knots themselves.
+    Five knots are the quantiles (type 7) .05, .275, .5, .725, .95. With fewer than 100 cases the
+    outer knots are the fifth smallest and fifth largest value. A tied extreme (at least 5 % of cases,
+    and no such tie inside) is set aside first. Few distinct values are the knots themselves.
 
     Parameters
     ----------
-    values : distinct, ascending; `cases` : how often each occurs
+    values : distinct, ascending
+    cases : number of cases with each value
 
     Raises
     ------
@@ -250,12 +269,12 @@ def _without_tied_ends(
 
 
 def order_statistics(values: Floats, cases: Ints, position: NDArray[Any]) -> Floats:
-    """Give the values at these places (from 0) of the cases in ascending order."""
+    """Values at these positions (from 0) of the cases in ascending order."""
     return values[np.searchsorted(np.cumsum(cases), position, side="right")]
 
 
 def grouped_quantile(values: Floats, cases: Ints, q: Floats) -> Floats:
-    """Quantiles of type 7 from distinct ascending values and how often each occurs."""
+    """Quantiles of type 7 from distinct ascending values and the number of cases with each."""
     at = (int(cases.sum()) - 1) * np.asarray(q)
     below = np.floor(at).astype(np.int64)
     lower = order_statistics(values, cases, below)
@@ -264,7 +283,7 @@ def grouped_quantile(values: Floats, cases: Ints, q: Floats) -> Floats:
 
 
 def spline_basis(x: Floats, knots: Floats) -> Floats:
-    """Terms of a restricted cubic spline: x itself and one per inner knot; linear in the tails.
+    """Terms of a restricted cubic spline, linear in the tails: x and one term per inner knot.
 
     Returns
     -------
@@ -285,6 +304,89 @@ def spline_basis(x: Floats, knots: Floats) -> Floats:
 
 
 def _cubed(x: Floats) -> Floats:
-    """Cube of the positive part; a product, for powers cost ten times as much."""
+    """Cube of the positive part; as a product, because powers cost ten times as much."""
     positive = np.maximum(x, 0.0)
     return positive * positive * positive
+
+
+# Binned fits. Within a cell 1/32 wide on the logit scale, a smooth function equals the polynomial
+# through six of its points to about 14 digits. A sum of the function over the scores of the cell is
+# then a weighted sum over the six points. The weights follow from the moments of the scores and may
+# be negative.
+CELLS_PER_UNIT = 32
+CELLS_BETWEEN_KNOTS = 128
+NO_KNOTS = np.empty(0)
+NARROWEST = 1e-12  # half width of a cell between a knot and an adjacent edge
+CASES_PER_CELL = 8
+WORTHWHILE = 4 * BLOCK  # a fit to fewer scores is faster without bins
+NODES = np.cos(np.pi * (np.arange(6) + 0.5) / 6)  # Chebyshev's, on -1 to 1
+WEIGHTS_OF_MOMENTS = np.linalg.inv(NODES ** np.arange(6)[:, None])
+
+
+@dataclass(frozen=True, slots=True)
+class Regression:
+    """Terms, events and cases of each point, and the offset of the predictor."""
+
+    design: Floats
+    counts: Counts
+    offset: Floats | None = None
+
+
+def binned_fit(bins: Regression, start: Floats) -> LogisticFit | None:
+    """Fit to the points of `bin_scores`; None where the fit fails or is too steep for the cells.
+
+    The predictor may change by at most 1/16 within a cell, as with slope 2.
+    """
+    beta = start
+    try:
+        with np.errstate(all="ignore"):  # a failed fit raises NotEstimable
+            for _ in range(2):  # refit once so that the covariance is evaluated at the optimum
+                fit = fit_logistic(
+                    bins.design, bins.counts, start=beta, offset=bins.offset, coarse=False
+                )
+                beta = fit.beta
+    except NotEstimable:
+        return None
+    eta = predictor(bins.design, fit.beta)
+    if bins.offset is not None:
+        eta += bins.offset
+    change = np.ptp(eta.reshape(NODES.size, -1), axis=0)
+    return fit if change.max() <= 2 / CELLS_PER_UNIT else None
+
+
+def bin_scores(x: Floats, counts: Counts, knots: Floats = NO_KNOTS) -> tuple[Floats, Counts] | None:
+    """Six points per cell in place of ascending scores, with their weights in events and cases.
+
+    None when bins would not save time: at most 4 * BLOCK scores, or too few scores per cell.
+
+    Knots of a spline are edges of cells, because the spline is smooth only between them. Cells are
+    narrow relative to the range of the knots, because the curvature scales with that range. The
+    points are in six rows, each with one point of every cell.
+    """
+    density = float(CELLS_PER_UNIT)
+    if knots.size:
+        density = max(density, CELLS_BETWEEN_KNOTS / float(knots[-1] - knots[0]))
+    if x.size <= WORTHWHILE or float(x[-1] - x[0]) * density > x.size / CASES_PER_CELL:
+        return None
+    edges = np.arange(math.floor(x[0] * density), math.ceil(x[-1] * density) + 1) / density
+    edges = np.union1d(edges, knots)
+    ends = np.searchsorted(x, edges[1:], side="right").astype(np.int64)
+    ends[-1] = x.size  # the last edge may be rounded down
+    filled = np.flatnonzero(np.diff(ends, prepend=0))
+    ends, middle = ends[filled], (edges[filled + 1] + edges[filled]) / 2
+    starts, half = np.append(0, ends[:-1]), np.maximum(edges[filled + 1] - middle, NARROWEST)
+    size = ends - starts
+    u = np.repeat(middle, size)
+    np.subtract(x, u, out=u)
+    u *= np.repeat(1 / half, size)
+    events, cases = (_weights(u, count, starts) for count in counts)
+    return (middle + half * NODES[:, None]).ravel(), (events, cases)
+
+
+def _weights(u: Floats, count: Floats, starts: Ints) -> Floats:
+    """Weights of the six points of each cell, from the moments of `u` (-1 to 1 in the cell)."""
+    moments, term = [np.add.reduceat(count, starts)], count.copy()
+    for _ in NODES[1:]:
+        term *= u
+        moments.append(np.add.reduceat(term, starts))
+    return np.asarray(np.einsum("ij,jk->ik", WEIGHTS_OF_MOMENTS, np.array(moments)).ravel())

@@ -1,4 +1,4 @@
-"""Cases without a score or without a reference standard: counted, and bounded both ways."""
+"""Counts of cases without score or reference standard, and bounds of their effect on rates."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,14 +6,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from healthval.errors import MetricError
-from healthval.metrics.columns import check_rows, missing_rows, read_column
+from healthval.errors import MetricError, counted
 from healthval.metrics.confusion import check_threshold
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import (
     Bools,
     Floats,
     check_probabilities,
+    check_rows,
+    missing_rows,
+    read_column,
     read_reference,
     read_scores,
 )
@@ -22,16 +24,16 @@ from healthval.metrics.intervals.analytic import proportion
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """A rate over complete cases, and with every missing piece at its worst and at its best."""
+    """A rate over complete cases, and with all missing values at their worst and at their best."""
 
     worst: Estimate
     observed: Estimate
     best: Estimate
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MissingBounds:
-    """Where cases went missing, and what they could do to sensitivity and specificity."""
+    """Counts of incomplete cases, and bounds of sensitivity and specificity over them."""
 
     n: int
     n_complete: int
@@ -45,10 +47,10 @@ class MissingBounds:
 
 
 def missing_bounds(reference: ArrayLike, score: ArrayLike, threshold: float) -> MissingBounds:
-    """Bound sensitivity and specificity over everything that is missing or indeterminate.
+    """Bounds of sensitivity and specificity over all missing or indeterminate values.
 
-    At worst a case without a score is classified wrongly, and a case without a reference standard
-    makes whatever the model said wrong; at best the reverse.
+    At worst, every case without a score is classified wrongly, and every case without a reference
+    standard belongs to the other class than the predicted one. At best, the reverse.
 
     Parameters
     ----------
@@ -59,8 +61,8 @@ def missing_bounds(reference: ArrayLike, score: ArrayLike, threshold: float) -> 
     Raises
     ------
     MetricError
-        If the input does not fit, or the reference standard is only known for one side of the
-        threshold (partial verification), where neither rate can be observed.
+        If the input does not fit, or the reference standard is known on one side of the threshold
+        only (partial verification), because neither rate can then be observed.
 
     References
     ----------
@@ -77,7 +79,10 @@ def missing_bounds(reference: ArrayLike, score: ArrayLike, threshold: float) -> 
     truth, known = _with_gaps(reference)
     values, scored = _scores_with_gaps(score)
     if truth.size != values.size:
-        raise MetricError(f"score has {values.size} cases, the reference standard {truth.size}")
+        raise MetricError(
+            f"score has {counted(values.size, 'case')}, the reference standard {truth.size}; give one "
+            "value per case"
+        )
     positive = scored & (values >= threshold)
     complete = known & scored
     _check_verified_on_both_sides(known, scored, positive)
@@ -95,7 +100,13 @@ def missing_bounds(reference: ArrayLike, score: ArrayLike, threshold: float) -> 
 
 
 def _bounds(state: tuple[Bools, Bools, Bools], right: Bools) -> Bounds:
-    """For one class: `member` are its known cases, `right` those the model would get right."""
+    """Bounds of one class's rate.
+
+    Parameters
+    ----------
+    state : cases known to belong to the class, with a known reference, with a score
+    right : cases that the model classifies correctly if they belong to the class
+    """
     member, known, scored = state
     hits, total = _count(member & right), _count(member & scored)
     unscored, lost = _count(member & ~scored), _count(~known & ~scored)
@@ -113,7 +124,7 @@ def _check_verified_on_both_sides(known: Bools, scored: Bools, positive: Bools) 
     for side, name in ((positive, "at or above"), (scored & ~positive, "below")):
         if side.any() and not (side & known).any() and (known & scored).any():
             raise MetricError(
-                f"no case {name} the threshold has a reference standard ({_count(side)} cases): "
+                f"no case {name} the threshold has a reference standard ({counted(_count(side), 'case')}): "
                 "under partial verification sensitivity and specificity cannot be observed; "
                 "verify a random sample of these cases"
             )

@@ -1,4 +1,4 @@
-"""Whether acting on the score beats treating everyone or no one."""
+"""Net benefit of acting on the score, and the decision curve."""
 
 import math
 from dataclasses import dataclass
@@ -8,16 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from healthval.errors import MetricError
-from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Cases, Floats, Ints, read_probability_cases
-from healthval.metrics.intervals.analytic import Bootstrap, Sample, quantiles, read_plan
-from healthval.metrics.intervals.resampling import canonical, patient_weights
+from healthval.metrics.estimate import Estimate, Sample
+from healthval.metrics.inputs import Cases, Floats, Ints, read_one_or_more, read_probability_cases
+from healthval.metrics.intervals.resampling import Bootstrap, drawn_counts, quantiles, read_plan
 from healthval.metrics.logistic import dot, per_cluster
-from healthval.metrics.parameters import read_one_or_more
 from healthval.metrics.ranking.table import RankTable
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class DecisionCurve:
     """Net benefit over thresholds, per case, with a pointwise bootstrap band.
 
@@ -41,12 +39,12 @@ class DecisionCurve:
 
     @property
     def standardized(self) -> Floats:
-        """Net benefit as a share of the prevalence, which is the most any model attains."""
+        """Net benefit divided by the prevalence, the maximum of any model."""
         return self._share(self.net_benefit)
 
     @property
     def standardized_lo(self) -> Floats:
-        """Lower end of the band of `standardized`; the prevalence counts as known."""
+        """Lower end of the band of `standardized`, with the prevalence taken as known."""
         return self._share(self.lo)
 
     @property
@@ -59,30 +57,23 @@ class DecisionCurve:
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:
-        """The net benefit at each threshold as an `Estimate`."""
+        """Net benefit at each threshold as an `Estimate`."""
         sample = Sample(self.n, self.n_events, self.level)
         rows = zip(self.net_benefit, self.lo, self.hi, self.se, strict=True)
-        return tuple(sample.given(nb, (lo, hi), se, self.method) for nb, lo, hi, se in rows)
+        return tuple(sample.with_bounds(nb, (lo, hi), se, self.method) for nb, lo, hi, se in rows)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, DecisionCurve):
             return NotImplemented
-        mine, theirs = (
-            (
-                c.n,
-                c.n_events,
-                c.level,
-                c.thresholds.tobytes(),
-                c.net_benefit.tobytes(),
-                c.lo.tobytes(),
-                c.hi.tobytes(),
-            )
-            for c in (self, other)
-        )
-        return mine == theirs
+        return self._key() == other._key()
 
     def __hash__(self) -> int:
-        return hash((self.n, self.n_events, self.thresholds.tobytes(), self.net_benefit.tobytes()))
+        return hash(self._key())
+
+    def _key(self) -> tuple[Any, ...]:
+        """Values that make two curves equal: counts, level and the bytes of curve and band."""
+        arrays = (self.thresholds, self.net_benefit, self.lo, self.hi)
+        return self.n, self.n_events, self.level, *(array.tobytes() for array in arrays)
 
 
 def net_benefit(
@@ -95,14 +86,14 @@ def net_benefit(
 ) -> DecisionCurve:
     """Net benefit TP/n - FP/n * t/(1 - t) at each threshold t; positive means score >= t.
 
-    The band is an exact nonparametric bootstrap: between thresholds only counts matter, so
-    replicates are multinomial draws of counts (of whole patients, with clusters).
+    The band is an exact nonparametric bootstrap. Between thresholds only counts matter: replicates
+    are multinomial draws of counts, or of whole patients with clusters.
 
     Parameters
     ----------
     reference : bool or 0/1 array, shape (n_cases,)
     score : probability array, shape (n_cases,)
-    thresholds : probabilities in [0, 1), ascending; give the clinically plausible range only
+    thresholds : probabilities in [0, 1), ascending, within the clinically plausible range
     cluster : patient of each case
     bootstrap : replicates and seed; 500 from seed 0 by default
 
@@ -126,7 +117,7 @@ def net_benefit(
 
 
 def read_thresholds(thresholds: ArrayLike) -> Floats:
-    """Ascending, distinct, within [0, 1)."""
+    """Thresholds as an array: ascending, distinct, within [0, 1)."""
     values = read_one_or_more(thresholds, "thresholds")
     if not values.size or not np.all((values >= 0) & (values < 1)):
         raise MetricError("thresholds must be probabilities from 0 to below 1")
@@ -138,26 +129,32 @@ def read_thresholds(thresholds: ArrayLike) -> Floats:
 def net_benefit_of(
     cases: Cases, thresholds: Floats, plan: Bootstrap, *, table: RankTable | None = None
 ) -> DecisionCurve:
-    """`net_benefit` of checked cases; a rank table already at hand saves the sort."""
+    """`net_benefit` of checked cases; an existing rank table saves the sort."""
     if cases.n == 0:
         raise MetricError("net benefit needs at least one case")
     odds = thresholds / (1 - thresholds)
     counts = _cells(table, thresholds) if table else _counted(cases, thresholds)
     value = _from_cells(counts[:, None], odds)[:, 0]
-    replicates = _from_cells(_drawn(cases, thresholds, counts, plan).T, odds)
+    patients = None if cases.cluster is None else (_slots(cases, thresholds), cases.cluster)
+    replicates = _from_cells(drawn_counts(counts, plan, patients).T, odds)
     lo, hi = quantiles(replicates, (0.025, 0.975))
     prevalence = cases.n_events / cases.n
-    arrays = (
-        thresholds, value, np.minimum(lo, value), np.maximum(hi, value), replicates.std(axis=1, ddof=1),
-        prevalence - (1 - prevalence) * odds, np.zeros(thresholds.size),
-    )  # fmt: skip
-    for array in arrays:
+    arrays = {
+        "thresholds": thresholds,
+        "net_benefit": value,
+        "lo": np.minimum(lo, value),
+        "hi": np.maximum(hi, value),
+        "se": replicates.std(axis=1, ddof=1),
+        "treat_all": prevalence - (1 - prevalence) * odds,
+        "treat_none": np.zeros(thresholds.size),
+    }
+    for array in arrays.values():
         array.flags.writeable = False
-    return DecisionCurve(*arrays, n=cases.n, n_events=cases.n_events)
+    return DecisionCurve(**arrays, n=cases.n, n_events=cases.n_events)
 
 
 def _cells(table: RankTable, thresholds: Floats) -> Ints:
-    """Non-events, then events, in the zones between thresholds, ascending."""
+    """Counts of non-events, then of events, in the zones between thresholds, ascending."""
     tp, fp = table.counts_at(thresholds)
     return np.concatenate(
         [
@@ -173,10 +170,10 @@ def _counted(cases: Cases, thresholds: Floats) -> Ints:
 
 
 def _slots(cases: Cases, thresholds: Floats) -> Ints:
-    """Zone of each case (how many thresholds it reaches), events after non-events.
+    """Zone of each case (number of thresholds it reaches), events after non-events.
 
-    A table of the zone at each 1024th spares a search per case; the few thresholds within the
-    same 1024th are then compared with the score itself.
+    A table of the zone at each 1024th replaces a search per case. Thresholds within the same 1024th
+    are then compared with the score.
     """
     at = np.arange(1025) / 1024
     zone = np.searchsorted(thresholds, at, side="right")[(cases.score * 1024).astype(np.intp)]
@@ -188,7 +185,7 @@ def _slots(cases: Cases, thresholds: Floats) -> Ints:
 
 
 def _from_cells(counts: NDArray[Any], odds: Floats) -> Floats:
-    """Turn counts, shape (2 zones, reps), into net benefit, shape (zones - 1, reps)."""
+    """Net benefit, shape (zones - 1, reps), from counts, shape (2 zones, reps)."""
     zones = odds.size + 1
     flagged = np.ascontiguousarray(counts, np.float64)
     fp, tp = (np.cumsum(part[:0:-1], axis=0)[::-1] for part in (flagged[:zones], flagged[zones:]))
@@ -198,33 +195,24 @@ def _from_cells(counts: NDArray[Any], odds: Floats) -> Floats:
     return np.asarray(tp)
 
 
-def _drawn(cases: Cases, thresholds: Floats, counts: Ints, plan: Bootstrap) -> NDArray[Any]:
-    rng = plan.rng()
-    if cases.cluster is None:
-        return rng.multinomial(cases.n, counts / cases.n, size=plan.reps)
-    rows, owner = canonical(cases.cluster, slot := _slots(cases, thresholds))
-    slot, patients = slot[rows], int(owner.max()) + 1
-    return np.array(
-        [
-            np.bincount(slot, patient_weights(rng, patients)[owner], counts.size)
-            for _ in range(plan.reps)
-        ]
-    )
-
-
 def net_benefit_at(cases: Cases, threshold: float, *, level: float = 0.95) -> Estimate:
-    """Net benefit at one threshold; the mean of independent contributions, normal interval."""
+    """Net benefit at one threshold: the mean of each case's contribution, normal interval."""
     sample = Sample(cases.n, cases.n_events, level)
     if cases.n < 2 or threshold >= 1:
-        return sample.none("needs two cases and a threshold below 1", "wald")
-    worth = np.where(cases.reference, 1.0, -threshold / (1 - threshold))
-    gain = worth * (cases.score >= threshold)
+        return sample.not_estimable("needs two cases and a threshold below 1", "wald")
+    gain = contributions(cases, threshold)
     value = float(gain.mean())
-    apart = (gain - value) / cases.n
+    deviation = (gain - value) / cases.n
     if cases.cluster is not None:
-        apart = per_cluster(apart, cases.cluster)
+        deviation = per_cluster(deviation, cases.cluster)
     method = "wald" if cases.cluster is None else "wald (cluster-robust)"
-    if apart.size < 2:
-        return sample.none("a single patient", method)
-    se = math.sqrt(dot(apart, apart) * apart.size / (apart.size - 1))
-    return sample.wald(value, se, method)
+    if deviation.size < 2:
+        return sample.not_estimable("a single patient", method)
+    se = math.sqrt(dot(deviation, deviation) * deviation.size / (deviation.size - 1))
+    return sample.wald(value, se, method, within=(-threshold / (1 - threshold), 1.0))
+
+
+def contributions(cases: Cases, threshold: float) -> Floats:
+    """Contribution of each case to the net benefit: 1, -t/(1 - t), or 0 below the threshold t."""
+    worth = np.where(cases.reference, 1.0, -threshold / (1 - threshold))
+    return np.asarray(worth * (cases.score >= threshold))

@@ -1,4 +1,4 @@
-"""How many cases a validation study needs, what it reached, and what will be suppressed."""
+"""Sample size of a validation study, precision reached, and expected number of suppressed cells."""
 
 import math
 from collections.abc import Sequence
@@ -8,19 +8,19 @@ import numpy as np
 from scipy.special import bdtr
 
 from healthval.errors import MetricError
-from healthval.metrics.columns import read_numbers
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.parameters import check_kind, read_count, read_flag, read_number
+from healthval.metrics.inputs import check_kind, read_count, read_flag, read_number, read_numbers
+from healthval.metrics.logistic import sigmoid
 from healthval.metrics.result import Evaluation
 
-Z = 1.96  # as printed in the source, so that published sizes are met
+Z = 1.96  # as printed by Riley et al., so that published sample sizes are reproduced
 NODES = 200
-NARROWEST = 1e-9  # a width below is out of reach
+NARROWEST = 1e-9  # no sample size reaches a smaller width
 
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """Width of the 95 % interval of each statistic; None where it is not wanted or not known."""
+    """Width of the 95 % interval of each statistic; None where not required or not known."""
 
     oe: float | None = 0.2
     slope: float | None = 0.2
@@ -30,16 +30,16 @@ class Precision:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A decision threshold with the sensitivity and specificity expected there."""
+    """A decision threshold with its expected sensitivity and specificity."""
 
     threshold: float
     sensitivity: float
     specificity: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SampleSize:
-    """Cases each criterion needs (unrounded), and the smallest whole number that meets all."""
+    """Cases required by each criterion (unrounded), and the smallest `n` that meets all criteria."""
 
     n: int
     n_events: int
@@ -49,7 +49,7 @@ class SampleSize:
     net_benefit: float | None
 
 
-def required_sample_size(  # noqa: PLR0913  # the assumptions of the source
+def required_sample_size(  # noqa: PLR0913  # the assumptions of Riley et al.
     prevalence: float,
     c_statistic: float,
     *,
@@ -58,24 +58,24 @@ def required_sample_size(  # noqa: PLR0913  # the assumptions of the source
     precision: Precision | None = None,
     action: Action | None = None,
 ) -> SampleSize:
-    """Cases needed to estimate O:E, slope, c-statistic and net benefit precisely enough.
+    """Number of cases that O:E, slope, c-statistic and net benefit require for a given precision.
 
     Parameters
     ----------
     prevalence, c_statistic : expected values
-    lp_mean, lp_sd : the linear predictor (logit score) is taken as normal
+    lp_mean, lp_sd : of the linear predictor (logit score), which is assumed to be normal
     precision : widths of the 95 % intervals; by default O:E 0.2, slope 0.2, c-statistic 0.1
-    action : needed for a width of the (standardised) net benefit
+    action : required with a width of the (standardised) net benefit
 
     Raises
     ------
     MetricError
-        If an assumption is outside its range or missing, or a width is out of reach with it.
+        If an assumption is missing or outside its range, or no sample size reaches a width.
 
     References
     ----------
-    Riley et al. 2021 Stat Med 40:4230; the slope's information by Gauss-Hermite quadrature where
-    the source simulates.
+    Riley et al. 2021 Stat Med 40:4230; the information on the slope is computed by Gauss-Hermite
+    quadrature in place of their simulation.
 
     Examples
     --------
@@ -89,30 +89,27 @@ def required_sample_size(  # noqa: PLR0913  # the assumptions of the source
         _check_action(action)
     if want.net_benefit is not None and action is None:
         raise MetricError("a width for the net benefit needs action=Action(...)")
-    oe = slope = c = benefit = None
-    if want.oe is not None:
-        oe = (1 - prevalence) / prevalence / (math.asinh(want.oe / 2) / Z) ** 2
-    if want.slope is not None:
-        slope = _information_per_case(lp_mean, lp_sd) / (want.slope / (2 * Z)) ** 2
-    if want.c_statistic is not None:
-        c = _for_c(prevalence, c_statistic, want.c_statistic)
-    if want.net_benefit is not None and action is not None:
-        benefit = _for_net_benefit(prevalence, action, want.net_benefit)
-    known = [size for size in (oe, slope, c, benefit) if size is not None]
+    sizes = {
+        "oe": _for_oe(prevalence, want.oe),
+        "slope": _for_slope(lp_mean, lp_sd, want.slope),
+        "c_statistic": _for_c(prevalence, c_statistic, want.c_statistic),
+        "net_benefit": _for_net_benefit(prevalence, action, want.net_benefit),
+    }
+    known = [size for size in sizes.values() if size is not None]
     if not known:
-        raise MetricError("name at least one width in precision")
+        raise MetricError("precision must have at least one width")
     if not math.isfinite(max(known)):
-        raise MetricError("a width in precision is out of reach; give a larger one")
+        raise MetricError("no sample size reaches a width in precision; give a larger width")
     n = math.ceil(max(known))
-    events = math.ceil(n * prevalence * (1 - 1e-14))  # 300 * 0.07 is a little more than 21
-    return SampleSize(n, events, oe, slope, c, benefit)
+    events = math.ceil(n * prevalence * (1 - 1e-14))  # 300 * 0.07 is slightly above 21 in floats
+    return SampleSize(n=n, n_events=events, **sizes)
 
 
 def _check(prevalence: float, c_statistic: float, lp: tuple[float, float], want: Precision) -> None:
     if not 0 < read_number(prevalence, "prevalence") < 1:
-        raise MetricError("prevalence must lie strictly between 0 and 1")
+        raise MetricError("prevalence must be strictly between 0 and 1")
     if not 0.5 < read_number(c_statistic, "c_statistic") < 1:
-        raise MetricError("c_statistic must lie strictly between 0.5 and 1")
+        raise MetricError("c_statistic must be strictly between 0.5 and 1")
     if not math.isfinite(read_number(lp[0], "lp_mean")):
         raise MetricError("lp_mean must be finite")
     if not 0 < read_number(lp[1], "lp_sd") < math.inf:
@@ -126,7 +123,7 @@ def _check(prevalence: float, c_statistic: float, lp: tuple[float, float], want:
         ):
             raise MetricError(f"precision.{name} must be finite and at least {NARROWEST}")
     if want.c_statistic is not None and want.c_statistic >= 1:
-        raise MetricError("precision.c_statistic must be below 1, the whole width of the scale")
+        raise MetricError("precision.c_statistic must be below 1, the width of the whole scale")
 
 
 def _check_action(action: Action) -> None:
@@ -135,25 +132,41 @@ def _check_action(action: Action) -> None:
         if not 0 <= read_number(getattr(action, name), f"action.{name}") <= 1:
             raise MetricError(f"action.{name} must be a probability")
     if action.threshold in (0, 1):
-        raise MetricError("action.threshold must lie strictly between 0 and 1")
+        raise MetricError("action.threshold must be strictly between 0 and 1")
 
 
-def _information_per_case(lp_mean: float, lp_sd: float) -> float:
+def _for_oe(prevalence: float, width: float | None) -> float | None:
+    if width is None:
+        return None
+    return (1 - prevalence) / prevalence / (math.asinh(width / 2) / Z) ** 2
+
+
+def _for_slope(lp_mean: float, lp_sd: float, width: float | None) -> float | None:
+    if width is None:
+        return None
+    return _slope_variance_per_case(lp_mean, lp_sd) / (width / (2 * Z)) ** 2
+
+
+def _slope_variance_per_case(lp_mean: float, lp_sd: float) -> float:
     """Variance of the calibration slope times n, when the model is well calibrated."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
     lp = lp_mean + lp_sd * nodes
-    with np.errstate(over="ignore"):
-        p = 1 / (1 + np.exp(-lp))
+    p = sigmoid(lp)
     w = weights / weights.sum() * p * (1 - p)
     a, ab, b = float(w.sum()), float((w * lp).sum()), float((w * lp**2).sum())
     if not 0 < a * b - ab**2 < math.inf:
-        raise MetricError("lp_mean and lp_sd leave no event or no non-event to expect; check both")
+        raise MetricError(
+            "with this lp_mean and lp_sd no event or no non-event is expected; check both"
+        )
     return a / (a * b - ab**2)
 
 
-def _for_c(prevalence: float, c: float, width: float) -> float:
-    """Newcombe's standard error of the c-statistic, solved for n."""
+def _for_c(prevalence: float, c: float, width: float | None) -> float | None:
+    """Sample size for a width of the c-statistic, from Newcombe's standard error."""
     from scipy.optimize import brentq
+
+    if width is None:
+        return None
 
     def excess(n: float) -> float:
         half = n / 2 - 1
@@ -164,11 +177,13 @@ def _for_c(prevalence: float, c: float, width: float) -> float:
     if excess(2.0) <= 0:
         return 2.0
     if excess(1e12) > 0:
-        raise MetricError("precision.c_statistic is out of reach; give a larger width")
+        raise MetricError("no sample size reaches precision.c_statistic; give a larger width")
     return float(brentq(excess, 2.0, 1e12, xtol=1e-9, rtol=1e-13))
 
 
-def _for_net_benefit(prevalence: float, action: Action, width: float) -> float:
+def _for_net_benefit(prevalence: float, action: Action | None, width: float | None) -> float | None:
+    if width is None or action is None:
+        return None
     se, sp = action.sensitivity, action.specificity
     w = (1 - prevalence) / prevalence * action.threshold / (1 - action.threshold)
     variance = se * (1 - se) / prevalence + w**2 * sp * (1 - sp) / (1 - prevalence)
@@ -177,9 +192,9 @@ def _for_net_benefit(prevalence: float, action: Action, width: float) -> float:
 
 
 def achieved_precision(result: Evaluation) -> Precision:
-    """Widths of the intervals an evaluation reached, to set beside those that were planned.
+    """Widths of the intervals of an evaluation, for comparison with the planned widths.
 
-    The net benefit is that at the first threshold, standardised as in `required_sample_size`.
+    The net benefit is at the first threshold, standardised as in `required_sample_size`.
 
     Examples
     --------
@@ -209,14 +224,14 @@ def _width(estimate: Estimate) -> float | None:
 def expected_suppressed_cells(
     n: int, shares: Sequence[float], *, minimum_cell: int = 11, zero_is_sensitive: bool = False
 ) -> float:
-    """How many of the planned table cells will be too small to leave the site, on average.
+    """Expected number of planned table cells that are too small to leave the site.
 
     Parameters
     ----------
     n : cases
     shares : expected share of all cases in each cell, each 0 to 1
     minimum_cell : counts from 1 to minimum_cell - 1 are suppressed
-    zero_is_sensitive : whether an empty cell is suppressed as well
+    zero_is_sensitive : whether an empty cell is suppressed too
 
     Raises
     ------
@@ -232,7 +247,7 @@ def expected_suppressed_cells(
     n, minimum_cell = read_count(n, "n"), read_count(minimum_cell, "minimum_cell")
     zero_is_sensitive = read_flag(zero_is_sensitive, "zero_is_sensitive")
     if minimum_cell < 1 or not np.all((p >= 0) & (p <= 1)):
-        raise MetricError("n and minimum_cell must be counts, shares lie within 0 to 1")
+        raise MetricError("minimum_cell must be at least 1, and shares must be within 0 to 1")
     small = bdtr(min(minimum_cell - 1, n), n, p)
     empty = np.zeros(p.size) if zero_is_sensitive else (1 - p) ** n
     return float(np.sum(small - empty))

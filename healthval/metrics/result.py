@@ -1,18 +1,30 @@
-"""What was measured at one site, complete and unrounded: never leaves as it is."""
+"""Records of one site's results, unrounded, with their JSON, HTML table and plots.
 
-from dataclasses import dataclass, field
+None of them leaves the site: `healthval.disclosure` makes the releasable copy.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from html import escape
 from typing import Any, Literal
 
-from healthval.metrics import display
+import numpy as np
+
+from healthval.errors import counted
+from healthval.metrics import plots
 from healthval.metrics.calibration.measures import Calibration
 from healthval.metrics.confusion import Confusion
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.net_benefit import DecisionCurve
 
+FEWEST_SUMMED = 3  # the smallest minimum cell of any policy
+COLUMNS = ("Statistic", "Value", "95 % CI", "Method")
+Row = tuple[str, ...]
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ThresholdResult:
-    """Everything at one threshold; positive means score >= threshold."""
+    """Counts, rates and net benefit at one threshold; positive means score >= threshold."""
 
     threshold: float
     origin: Literal["pre-specified", "data-derived"]
@@ -28,8 +40,8 @@ class ThresholdResult:
 class ScoreHistogram:
     """Cases per fixed score bin [edge, next edge), last bin closed, by reference standard.
 
-    `score_sums` is exact, for the gate to add up merged bins: the sum of one case is its score, so
-    it is neither printed nor written; `shown_sums` is.
+    `score_sums` is exact, because the gate adds up merged bins. The sum of a bin with one case is
+    that case's score; repr and JSON therefore contain `shown_sums` in its place.
     """
 
     edges: tuple[float, ...]
@@ -39,19 +51,19 @@ class ScoreHistogram:
 
     @property
     def shown_sums(self) -> tuple[float | None, ...]:
-        """Sums of at least 3 scores; None where fewer, or where the others would tell them."""
+        """Sums of at least 3 scores; None for smaller bins and where a sum could be subtracted."""
         sizes = [e + o for e, o in zip(self.events, self.non_events, strict=True)]
         hidden: list[int] = []
         for bin_ in sorted((i for i, n in enumerate(sizes) if n), key=lambda i: sizes[i]):
-            few = sum(sizes[i] for i in hidden) < display.FEWEST_SUMMED
-            if sizes[bin_] < display.FEWEST_SUMMED or (hidden and few):
+            few = sum(sizes[i] for i in hidden) < FEWEST_SUMMED
+            if sizes[bin_] < FEWEST_SUMMED or (hidden and few):
                 hidden.append(bin_)
         return tuple(None if i in hidden else s for i, s in enumerate(self.score_sums))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SubgroupResult:
-    """One level of one subgroup variable."""
+    """Performance in one level of one subgroup variable."""
 
     variable: str
     level: str
@@ -67,9 +79,12 @@ class SubgroupResult:
     net_benefit: Estimate | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TableOne:
-    """A level's counts, or a number's mean and SD, overall and by reference standard."""
+    """Row of Table 1: counts of a level, or mean and SD of a number.
+
+    `overall`, `events` and `non_events` are counts of cases.
+    """
 
     variable: str
     level: str
@@ -80,9 +95,9 @@ class TableOne:
     sd: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """A model's performance on one set of cases; what `metrics.evaluate` returns."""
+    """A model's performance on one set of cases; the result of `metrics.evaluate`."""
 
     n: int
     n_events: int
@@ -96,31 +111,53 @@ class Evaluation:
     subgroups: tuple[SubgroupResult, ...] = ()
 
     def to_json(self) -> str:
-        """Every number exact; aggregates only, yet unrounded: stays at the site."""
-        return display.to_json(self)
+        """JSON with sorted keys and exact numbers; aggregates only, but unrounded: stays at the site.
+
+        Sums of fewer than 3 scores are null.
+        """
+        values = asdict(self)
+        values["histogram"]["score_sums"] = self.histogram.shown_sums
+        if self.n < FEWEST_SUMMED:
+            values["calibration"]["expected"] = None
+        return json.dumps(values, default=_json_value, sort_keys=True, allow_nan=False)
 
     def plot_roc(self, ax: Any = None) -> Any:
-        """Draw sensitivity on a fixed grid of false-positive rates, on `ax` or on axes of its own.
+        """Plot sensitivity on a fixed grid of false-positive rates; return the axes.
 
-        The axes come back to be adjusted; without `ax` a notebook shows them as a picture.
+        Parameters
+        ----------
+        ax : matplotlib axes to plot on; without them new ones are made, which a notebook shows
         """
-        return display.plot_roc(self, ax)
+        marks = [
+            (1 - row.specificity.value, row.sensitivity.value)
+            for row in self.thresholds
+            if row.sensitivity.value is not None and row.specificity.value is not None
+        ]
+        return plots.plot_roc(ax, self.roc, label=f"AUROC {_short(self.auroc)}", thresholds=marks)
 
     def plot_calibration(self, ax: Any = None) -> Any:
-        """Draw observed against predicted probability on a fixed grid, as `plot_roc` does."""
-        return display.plot_calibration(self, ax)
+        """Plot observed against predicted probability on a fixed grid; `ax` as in `plot_roc`."""
+        label = f"slope {_short(self.calibration.slope)}"
+        return plots.plot_calibration(ax, self.calibration.curve, label=label)
 
     def _repr_html_(self) -> str:
-        return display.to_html(self)
+        """HTML tables of headline numbers, thresholds and subgroups, with interval and method."""
+        events = f"{self.n_events} with the condition ({self.n_events / self.n:.1%})"
+        caption = f"{counted(self.n, 'case')}, {events}"
+        tables = [_table(caption, COLUMNS, _headline(self))]
+        tables += [_table(*_at_threshold(row)) for row in self.thresholds]
+        if self.subgroups:
+            tables.append(_subgroups(self.subgroups))
+        return "<div class='healthval-evaluation'>" + "".join(tables) + "</div>"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SiteResult:
-    """One site's evaluation with what identifies model, plan and cohort.
+    """One site's evaluation, with the identity of model, plan and cohort.
 
-    `cohort` holds keyed digests of the cases; it stays in the site's ledger, where the gate
-    compares overlapping releases. `scores` are what the gate searches for in every byte of the
-    payload. Neither is ever part of one.
+    `cohort` contains keyed digests of the cases; it stays in the site's ledger, where the gate
+    compares overlapping releases. `scores` are the values that the gate searches for in every byte
+    of the payload. Neither is ever part of a payload.
     """
 
     model: str
@@ -138,3 +175,81 @@ class SiteResult:
     plan_amended: bool = False
     pixel_sign_off: bool = False
     canary: Literal["unchanged", "changed", "not_run"] = "not_run"
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise TypeError(f"an evaluation must not contain a {type(value).__name__}")
+
+
+def _headline(result: Evaluation) -> list[Row]:
+    c, prevalence = result.calibration, result.n_events / result.n
+    return [
+        _row("AUROC", result.auroc),
+        _row(f"Average precision (prevalence {prevalence:.3f})", result.average_precision),
+        _row("O:E", c.oe),
+        _row("Calibration in the large", c.citl),
+        _row("Calibration slope", c.slope),
+        _row("ICI (rcs5)", c.ici_rcs5),
+        _row("Brier score", c.brier),
+        _row("Scaled Brier score", c.scaled_brier),
+    ]
+
+
+def _at_threshold(result: ThresholdResult) -> tuple[str, Row, list[Row]]:
+    """Caption, head and rows of the table for one threshold."""
+    cells = result.confusion
+    caption = (
+        f"Positive: score at or above {result.threshold:g} ({result.origin}); "
+        f"TP {cells.tp}, FP {cells.fp}, FN {cells.fn}, TN {cells.tn}"
+    )
+    rows = [
+        _row("Sensitivity", result.sensitivity),
+        _row("Specificity", result.specificity),
+        _row("PPV", result.ppv),
+        _row("NPV", result.npv),
+        _row("Net benefit", result.net_benefit),
+    ]
+    return caption, COLUMNS, rows
+
+
+def _subgroups(results: tuple[SubgroupResult, ...]) -> str:
+    head = ("Subgroup", "n", "Events", "AUROC", "O:E", "Sensitivity", "Specificity")
+    rows = []
+    for s in results:
+        estimates = (_short(e) for e in (s.auroc, s.oe, s.sensitivity, s.specificity))
+        rows.append((f"{s.variable}: {s.level}", str(s.n), str(s.n_events), *estimates))
+    return _table("Subgroups (exploratory, unadjusted)", head, rows)
+
+
+def _row(name: str, estimate: Estimate) -> Row:
+    if estimate.value is None:
+        return name, "not estimable", str(estimate.reason), estimate.method
+    return name, f"{estimate.value:.3f}", _interval(estimate), estimate.method
+
+
+def _short(estimate: Estimate) -> str:
+    if estimate.value is None:
+        return f"not estimable ({estimate.reason})"
+    return f"{estimate.value:.3f} ({_interval(estimate)})"
+
+
+def _interval(estimate: Estimate) -> str:
+    if estimate.lo is None or estimate.hi is None:
+        return "none"
+    return f"{estimate.lo:.3f} to {estimate.hi:.3f}"
+
+
+def _table(caption: str, head: Row, rows: list[Row]) -> str:
+    top = "".join(f"<th scope='col'>{escape(cell)}</th>" for cell in head)
+    body = "".join(
+        f"<tr><th scope='row'>{escape(row[0])}</th>"
+        + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
+        + "</tr>"
+        for row in rows
+    )
+    return (
+        f"<table><caption>{escape(caption)}</caption><thead><tr>{top}</tr></thead>"
+        f"<tbody>{body}</tbody></table>"
+    )

@@ -1,43 +1,45 @@
-"""Table 1: who the cases are, overall and by reference standard (STARD 2015, items 20 and 21)."""
+"""Table 1: description of the cases, overall and by reference standard (STARD 2015, items 20, 21)."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from healthval.errors import MetricError
-from healthval.metrics.columns import (
+from healthval.errors import MetricError, counted
+from healthval.metrics.inputs import (
+    Bools,
+    Floats,
+    check_kind,
     check_rows,
     is_missing,
     is_numeric,
     missing_rows,
     read_column,
     read_numbers,
+    read_reference,
 )
-from healthval.metrics.inputs import Bools, Floats, read_reference
-from healthval.metrics.parameters import check_kind
 from healthval.metrics.result import TableOne
 
 
 def table_one(columns: Mapping[str, Any], reference: ArrayLike) -> tuple[TableOne, ...]:
-    """Describe each column: counts of a category's levels, mean and SD of a number.
+    """Rows of Table 1: counts of the levels of a category, mean and SD of a number.
 
     Parameters
     ----------
-    columns : name to array of shape (n_cases,); numbers are described by their mean and SD, all
-        else by its levels
+    columns : name to array of shape (n_cases,); numbers have mean and SD, other values have levels
     reference : bool or 0/1 array, shape (n_cases,)
 
     Returns
     -------
-    One row a level or number, and a level "missing" where values are. `overall`, `events` and
-    `non_events` count the cases that have the value.
+    One row per level or number, and a row "missing" where values are missing. `overall`, `events`
+    and `non_events` are counts of cases.
 
     Raises
     ------
     MetricError
-        If a column has not one value for each case, or the reference standard is missing.
+        If a column does not have one value per case, or the reference standard is missing.
 
     Examples
     --------
@@ -51,7 +53,10 @@ def table_one(columns: Mapping[str, Any], reference: ArrayLike) -> tuple[TableOn
     for name, column in columns.items():
         values = read_column(column, "a column")
         if values.shape != events.shape:
-            raise MetricError(f"column '{name}' has not one value for each of {events.size} cases")
+            raise MetricError(
+                f"column '{name}' needs one value for each of {counted(events.size, 'case')}; got "
+                f"{values.size}"
+            )
         rows += (
             _number(name, read_numbers(values, "a column"), events)
             if _is_number(values)
@@ -61,7 +66,7 @@ def table_one(columns: Mapping[str, Any], reference: ArrayLike) -> tuple[TableOn
 
 
 def _is_number(values: NDArray[Any]) -> bool:
-    """Numbers, also where some are missing; truth values are levels, and so is nothing at all."""
+    """Whether values are numbers, some possibly missing; bools and all-missing columns are not."""
     if values.dtype.kind != "O":
         return values.dtype.kind in "fiu"
     known = np.delete(values, missing_rows(values))
@@ -76,18 +81,21 @@ def _number(name: str, values: Floats, events: Bools) -> Iterator[TableOne]:
     known = np.isfinite(values)
     if known.any():
         sd = float(np.std(values[known], ddof=1)) if known.sum() > 1 else None
-        counts = _counts(known, events)
-        yield TableOne(name, "mean", *counts, mean=float(np.mean(values[known])), sd=sd)
+        yield replace(
+            _counts(name, "mean", known, events), mean=float(np.mean(values[known])), sd=sd
+        )
     if not known.all():
-        yield TableOne(name, "missing", *_counts(~known, events))
+        yield _counts(name, "missing", ~known, events)
 
 
 def _levels(name: str, values: NDArray[Any], events: Bools) -> Iterator[TableOne]:
     text = np.array(["missing" if is_missing(v) else str(v) for v in values.tolist()])
     for level in np.unique(text):
-        yield TableOne(name, str(level), *_counts(text == level, events))
+        yield _counts(name, str(level), text == level, events)
 
 
-def _counts(chosen: Bools, events: Bools) -> tuple[int, int, int]:
-    both = int(np.count_nonzero(chosen & events))
-    return int(np.count_nonzero(chosen)), both, int(np.count_nonzero(chosen)) - both
+def _counts(name: str, level: str, chosen: Bools, events: Bools) -> TableOne:
+    overall, both = int(np.count_nonzero(chosen)), int(np.count_nonzero(chosen & events))
+    return TableOne(
+        variable=name, level=level, overall=overall, events=both, non_events=overall - both
+    )

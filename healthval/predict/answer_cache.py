@@ -1,4 +1,4 @@
-"""Answers already paid for: a run that was cut short asks only for what is missing."""
+"""Cache of model answers, so that an interrupted run resumes without repeated requests."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -10,12 +10,12 @@ from healthval.contracts.prediction import Prediction, Value
 
 
 def input_digest(columns: Sequence[str], row: Sequence[Value]) -> str:
-    """SHA-256 of one de-identified row together with its column names."""
+    """SHA-256 of one de-identified row with its column names."""
     return digest([list(columns), list(row)])
 
 
 class AnswerCache:
-    """Scores by model digest and input digest, in one SQLite file readable by its owner only."""
+    """Scores by model digest and input digest, in a SQLite file that only its owner can read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -28,18 +28,18 @@ class AnswerCache:
             )
 
     def get(self, model: str, inputs: Iterable[str]) -> dict[str, tuple[float | None, str]]:
-        """Return the known answers of a model digest, by input digest."""
+        """Return the cached answers of a model, by input digest."""
         wanted = set(inputs)
         with closing(self._connect()) as db:
             rows = db.execute("SELECT input, score, reason FROM answer WHERE model = ?", (model,))
             return {key: (score, reason) for key, score, reason in rows if key in wanted}
 
     def put(self, model: str, answers: dict[str, Prediction]) -> None:
-        """Keep answers; an answer that failed is asked for again, so it is not kept."""
+        """Store answers by input digest, except failures, which are requested again."""
         rows = [
-            (model, key, a.score, a.reason)
-            for key, a in answers.items()
-            if a.reason != "model_failed"
+            (model, key, answer.score, answer.reason)
+            for key, answer in answers.items()
+            if answer.reason != "model_failed"
         ]
         with closing(self._connect()) as db, db:
             db.executemany("INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?)", rows)

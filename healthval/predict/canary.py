@@ -1,10 +1,10 @@
-"""The canary: the same synthetic cases before and after a run show whether the model changed.
+"""Canary: synthetic cases, predicted before and after a run, that show whether the model changed.
 
-Nothing in it comes from a patient: the values are the limits and levels of the input contract.
+The values are between the limits, and among the levels, of the input contract. They contain no
+patient data.
 """
 
 import hashlib
-from collections.abc import Iterator
 
 from healthval.contracts.model import InputContract, InputField
 from healthval.contracts.prediction import Value
@@ -13,7 +13,7 @@ N_CANARIES = 8
 
 
 def canary_cases(contract: InputContract) -> tuple[tuple[str, ...], tuple[tuple[Value, ...], ...]]:
-    """Case ids and rows that span a table contract, always the same for the same contract."""
+    """Case ids and rows that span a table contract; the same contract gives the same rows."""
     rows = tuple(tuple(_probe(field, i) for field in contract.fields) for i in range(N_CANARIES))
     ids = tuple(
         f"case-{hashlib.sha256(f'canary {i}'.encode()).hexdigest()[:16]}" for i in range(N_CANARIES)
@@ -30,11 +30,6 @@ def _probe(field: InputField, i: int) -> Value:
 def _points(field: InputField) -> list[float]:
     low = 0.0 if field.low is None else field.low
     high = low + 1.0 if field.high is None else field.high
-    # A different walk through the range for each field, or all fields would move together.
-    turn = hashlib.sha256(field.name.encode()).digest()
-    return [low + (high - low) * part for part in _fractions(turn)]
-
-
-def _fractions(turn: bytes) -> Iterator[float]:
-    for byte in turn[:N_CANARIES]:
-        yield byte / 255
+    # Each field has its own sequence of fractions, so that fields do not rise and fall together.
+    fractions = hashlib.sha256(field.name.encode()).digest()[:N_CANARIES]
+    return [low + (high - low) * (byte / 255) for byte in fractions]

@@ -1,6 +1,7 @@
-"""A case's images: found by the plan's contract, de-identified and audited as one batch.
+"""Images of the cases: find them by the plan, de-identify and audit them as one batch.
 
-A leak anywhere withdraws the batch before anything is sent. The hospital's own files are only read.
+A leak in any file withdraws the whole batch before anything is sent. The hospital's files are only
+read.
 """
 
 import os
@@ -21,7 +22,7 @@ from healthval.deid import (
     normalise_patient_id,
     uid,
 )
-from healthval.errors import CohortError, DeidentificationError
+from healthval.errors import CohortError, DeidentificationError, counted
 from healthval.plan import ImageInputs
 
 FILES_PER_PROCESS = 200
@@ -29,9 +30,9 @@ Group = tuple[Instance, ...]
 _SEAL = object()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ImageCases:
-    """De-identified, audited files of each case, with its row; made only by `image_cases`."""
+    """De-identified, audited files and row of each case; made only by `image_cases`."""
 
     cases: tuple[str, ...] = field(repr=False)
     files: tuple[tuple[Path, ...], ...] = field(repr=False)
@@ -45,18 +46,18 @@ class ImageCases:
 
 
 def find_images(cohort: Cohort, folder: str | Path, wanted: ImageInputs) -> tuple[Group, ...]:
-    """Return each case's images, none where there are none.
+    """Return the images of each case, in the order of the cohort; empty for a case without images.
 
     Raises
     ------
     CohortError
-        If the folder holds none of the modalities, a case names several studies, series or images
-        where it must name one, or images belong to another patient than their case.
+        If the folder contains no image of the modalities, a case names more than one study, series
+        or image, or images belong to another patient than their case.
     """
     found = [i for i in read_folder(folder).instances if i.modality in wanted.modalities]
     if not found:
         raise CohortError(
-            f"the DICOM folder holds no image of the plan's modalities"
+            "the DICOM folder contains no image of the plan's modalities"
             f" ({', '.join(wanted.modalities)}); check 'images' in the plan"
         )
     groups: dict[str, list[Instance]] = {}
@@ -79,8 +80,8 @@ def _check_units(cases: Sequence[Group], wanted: ImageInputs) -> None:
     several = [i for i, group in enumerate(cases) if len({getattr(g, unit) for g in group}) > 1]
     if several:
         raise CohortError(
-            f"column '{wanted.on}': {len(several)} of {len(cases)} cases name more than one"
-            f" {wanted.case} (first at row {several[0]}); name one by another column, or correct"
+            f"column '{wanted.on}': cases that name more than one {wanted.case}: {len(several)} of"
+            f" {len(cases)} (first at row {several[0]}); use a column that names one, or correct"
             " 'case' under 'images' in the plan"
         )
 
@@ -90,8 +91,8 @@ def _check_patients(cases: Sequence[Group], patients: Any, column: str) -> None:
     other = [i for i, (group, p) in enumerate(pairs) if any(_key(g.patient) != p for g in group)]
     if other:
         raise CohortError(
-            f"column '{column}': the images of {len(other)} of {len(cases)} cases belong to another"
-            f" patient (first at row {other[0]}); correct the table, nothing was sent"
+            f"column '{column}': cases whose images belong to another patient: {len(other)} of"
+            f" {len(cases)} (first at row {other[0]}); correct the table, nothing was sent"
         )
 
 
@@ -102,14 +103,14 @@ def deidentify_images(
 
     Returns
     -------
-    The written files of each case; none where one of them was refused.
+    The written files of each case; empty for a case with a refused file.
 
     Raises
     ------
     LeakFound
         If the audit finds a source's identifier in any file: the batch is withdrawn.
     CohortError
-        If no case is left; counts the refused files by reason.
+        If no case is left; the message counts the refused files by reason.
     """
     paths = [one.path for group in cases for one in group]
     workers = max(1, min(os.cpu_count() or 1, len(paths) // FILES_PER_PROCESS))
@@ -118,13 +119,14 @@ def deidentify_images(
         r.instance: manifest.folder / r.output for r in manifest.records if r.status == "written"
     }
     files = [tuple(written.get(uid(secret, one.instance)) for one in group) for group in cases]
-    # The same file lying in two places is one image.
+    # Copies of a file in several folders are one image.
     whole = tuple(() if None in g else tuple(dict.fromkeys(filter(None, g))) for g in files)
     if not any(whole):
-        reasons = ", ".join(f"{reason}: {n} files" for reason, n in manifest.refused.items())
+        refused = manifest.refused.items()
+        reasons = ", ".join(f"{reason}: {counted(n, 'file')}" for reason, n in refused)
         raise CohortError(
-            f"none of {len(cases)} cases has images that may leave ({reasons}); see 'pixels' under"
-            " 'images' in the plan"
+            f"no images that may leave the site for {counted(len(cases), 'case')} ({reasons});"
+            " see 'pixels' under 'images' in the plan"
         )
     return whole
 
@@ -135,7 +137,7 @@ def image_cases(
     secret: Secret,
     rows: DeidentifiedCases | None,
 ) -> ImageCases:
-    """Put the de-identified files of each case beside its de-identified row, if it has one."""
+    """Combine the de-identified files of each case with its de-identified row, if there is one."""
     return ImageCases(
         cases=tuple(case_id(secret, str(key)) for key in cohort.cases),
         files=tuple(files),

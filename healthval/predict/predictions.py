@@ -1,4 +1,4 @@
-"""One score or one reason per case, paired by case id."""
+"""Predictions of a model: one score, or one reason why there is none, per case."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ from healthval.contracts.prediction import (
 )
 from healthval.deid import DeidentifiedCases
 from healthval.disclosure import Ledger
-from healthval.errors import PredictionError
+from healthval.errors import PredictionError, counted
 from healthval.predict.answer_cache import AnswerCache, input_digest
 from healthval.predict.canary import canary_cases
 from healthval.predict.images import ImageCases
@@ -38,11 +38,15 @@ IMAGE_BATCH_BYTES = 256 * 1024 * 1024
 UPLOADS_AT_ONCE = 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """The model's answers in the order of `cases`.
+    """Answers of a model, in the order of `cases`.
 
-    `score` has shape (n_cases,) and is NaN where the model gave none; `reasons` says why.
+    Attributes
+    ----------
+    score : array, shape (n_cases,); NaN for a case without a score
+    reasons : why a case has no score, "" for a case with a score
+    canary : whether the model's answers to the canary cases changed during the run
     """
 
     cases: tuple[str, ...] = field(repr=False)
@@ -53,13 +57,16 @@ class Predictions:
 
     @property
     def n_indeterminate(self) -> int:
-        """Cases without a score."""
+        """Number of cases without a score."""
         return int(np.isnan(self.score).sum())
 
 
 @dataclass(frozen=True)
-class Desk:
-    """Whom to ask, on whose behalf, and where every byte that leaves is written down first."""
+class Session:
+    """Access to a hosted model for one plan: hub client, ledger and cache of answers.
+
+    Each payload is recorded in the ledger before it is sent.
+    """
 
     client: Client
     ledger: Ledger
@@ -82,23 +89,25 @@ class Desk:
         answer = self.client.predict(request)
         if answer.status != "done":
             raise PredictionError(
-                f"the model failed on a batch of {len(cases)} cases; run again, answered cases are kept"
+                f"the model failed on a batch of {counted(len(cases), 'case')}; run again, "
+                "answered cases are kept"
             )
         if answer.model_digest != model.digest:
             raise PredictionError(
-                "the answers come from another model version than the plan names; ask the operator"
+                "the answers are from another model version than the one in the plan; "
+                "ask the operator"
             )
         return _pair(cases, answer.predictions)
 
     def upload(self, files: Sequence[Path], model: ModelRecord) -> list[str]:
-        """Send de-identified files and return the ids to predict them by, in their order."""
+        """Send de-identified files and return their upload ids in the same order."""
         card = model.registration.card
         send = partial(
             self.client.upload, model=card.name, version=card.version, plan_hash=self.plan_hash
         )
         ids: list[str] = []
         with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
-            # A few at a time: a study may be larger than memory.
+            # A few files at a time, because a study may be larger than memory.
             for start in range(0, len(files), UPLOADS_AT_ONCE):
                 chunk = [file.read_bytes() for file in files[start : start + UPLOADS_AT_ONCE]]
                 for data in chunk:
@@ -117,38 +126,38 @@ class Desk:
         )
 
 
-def predict(cases: DeidentifiedCases | ImageCases, model: ModelRecord, desk: Desk) -> Predictions:
-    """Ask the model for every case it has not answered yet.
+def predict(
+    cases: DeidentifiedCases | ImageCases, model: ModelRecord, session: Session
+) -> Predictions:
+    """Predict every case; answers in the cache are not requested again.
 
-    A table model's canary runs before and after; answers already in the cache are not asked for
-    again.
+    For a table model, the canary cases are predicted before and after the others.
 
     Raises
     ------
     PredictionError
         If a case does not fit the model's input contract (nothing is sent then), or answers are
-        missing, doubled or from another model version.
+        missing, duplicated or from another model version.
     """
     _check(cases, model.registration.inputs)
-    before = _ask_canary(model, desk)
+    before = _ask_canary(model, session)
     inputs = list(_input_digests(cases))
-    known = desk.cache.get(model.digest, inputs)
+    known = session.cache.get(model.digest, inputs)
     todo = [i for i, key in enumerate(inputs) if key not in known]
     batches = list(_batches(cases, todo))
     for batch in tqdm(batches, desc="predict", unit="batch", disable=len(batches) < 2):
         ids = [cases.cases[i] for i in batch]
-        answers = desk.ask(model, ids, _instances(cases, batch, model, desk))
-        desk.cache.put(model.digest, {inputs[i]: answers[cases.cases[i]] for i in batch})
+        answers = session.ask(model, ids, _instances(cases, batch, model, session))
+        session.cache.put(model.digest, {inputs[i]: answers[cases.cases[i]] for i in batch})
         known |= {
             inputs[i]: (answers[cases.cases[i]].score, answers[cases.cases[i]].reason)
             for i in batch
         }
-    after = _ask_canary(model, desk)
+    after = _ask_canary(model, session)
+    scores = [np.nan if known[key][0] is None else known[key][0] for key in inputs]
     return Predictions(
         cases=cases.cases,
-        score=np.array(
-            [np.nan if known[key][0] is None else known[key][0] for key in inputs], dtype=np.float64
-        ),
+        score=np.array(scores, dtype=np.float64),
         reasons=tuple(known[key][1] for key in inputs),
         model_digest=model.digest,
         canary="not_run" if before is None else "unchanged" if before == after else "changed",
@@ -156,7 +165,7 @@ def predict(cases: DeidentifiedCases | ImageCases, model: ModelRecord, desk: Des
 
 
 def _check(cases: DeidentifiedCases | ImageCases, contract: InputContract) -> None:
-    """Refuse at the site what the hub would refuse, before anything is sent."""
+    """Refuse, before anything is sent, cases that the hub would refuse."""
     try:
         check_rows(contract, cases.columns, cases.rows)
     except ValueError as misfit:
@@ -167,8 +176,8 @@ def _check(cases: DeidentifiedCases | ImageCases, contract: InputContract) -> No
         several = [i for i, files in enumerate(cases.files) if len(files) != 1]
         if several:
             raise PredictionError(
-                f"{len(several)} of {len(cases.files)} cases have several images, the model takes"
-                f" one file a case (first at case {several[0]}); narrow 'images' in the plan"
+                f"cases with several images: {len(several)} of {len(cases.files)} (first at case "
+                f"{several[0]}); the model takes one file per case, narrow 'images' in the plan"
             )
 
 
@@ -177,8 +186,8 @@ def _input_digests(cases: DeidentifiedCases | ImageCases) -> Iterator[str]:
         yield from (input_digest(cases.columns, row) for row in cases.rows)
         return
     for files, row in zip(cases.files, cases.rows, strict=True):
-        marks = [_file_digest(file) for file in files]
-        yield input_digest([*cases.columns, *("file" for _ in marks)], [*row, *marks])
+        digests = [_file_digest(file) for file in files]
+        yield input_digest([*cases.columns, *("file" for _ in digests)], [*row, *digests])
 
 
 def _file_digest(path: Path) -> str:
@@ -187,13 +196,16 @@ def _file_digest(path: Path) -> str:
 
 
 def _instances(
-    cases: DeidentifiedCases | ImageCases, batch: Sequence[int], model: ModelRecord, desk: Desk
+    cases: DeidentifiedCases | ImageCases,
+    batch: Sequence[int],
+    model: ModelRecord,
+    session: Session,
 ) -> Instances:
     rows = tuple(cases.rows[i] for i in batch)
     if not isinstance(cases, ImageCases):
         return TableInstances(columns=cases.columns, rows=rows)
-    held = iter(desk.upload([file for i in batch for file in cases.files[i]], model))
-    uploads = tuple(tuple(next(held) for _ in cases.files[i]) for i in batch)
+    ids = iter(session.upload([file for i in batch for file in cases.files[i]], model))
+    uploads = tuple(tuple(next(ids) for _ in cases.files[i]) for i in batch)
     if model.registration.inputs.kind == "dicom":
         return DicomInstances(uploads=tuple(files[0] for files in uploads))
     return CombinedInstances(columns=cases.columns, rows=rows, uploads=uploads)
@@ -219,7 +231,7 @@ def _batches(cases: DeidentifiedCases | ImageCases, todo: Sequence[int]) -> Iter
 
 
 def _size(cases: DeidentifiedCases | ImageCases, i: int) -> int:
-    """Bytes that a case is sent as, about."""
+    """Approximate size of a case in bytes when it is sent."""
     row = len(canonical_json(list(cases.rows[i]))) + 32
     if isinstance(cases, ImageCases):
         return row + sum(file.stat().st_size for file in cases.files[i])
@@ -231,18 +243,22 @@ def _pair(cases: Sequence[str], predictions: Sequence[Prediction]) -> dict[str, 
     missing = len(set(cases) - set(answers))
     surplus = len(predictions) - len(set(cases) & set(answers))
     if missing or surplus:
+        surplus_answers = (
+            "answer is a duplicate or matches no case",
+            "answers are duplicates or match no case",
+        )
         raise PredictionError(
-            f"of {len(cases)} cases sent, {missing} have no answer and {surplus} answers belong to no case"
-            " or are doubled; ask the model's developer"
+            f"{counted(len(cases), 'case')} sent, {missing} without an answer, and "
+            f"{counted(surplus, *surplus_answers)}; ask the model's developer"
         )
     return answers
 
 
-def _ask_canary(model: ModelRecord, desk: Desk) -> str | None:
+def _ask_canary(model: ModelRecord, session: Session) -> str | None:
     contract = model.registration.inputs
     if contract.kind != "table" or not contract.fields:
         return None
     ids, rows = canary_cases(contract)
     columns = tuple(f.name for f in contract.fields)
-    answers = desk.ask(model, ids, TableInstances(columns=columns, rows=rows))
+    answers = session.ask(model, ids, TableInstances(columns=columns, rows=rows))
     return digest([answers[i].score for i in ids])

@@ -10,7 +10,7 @@ from healthval.contracts.table import CategoryColumn
 from healthval.errors import ReportError, counted
 from healthval.plan import Metric, Plan
 from healthval.report.levels import Levels
-from healthval.report.markup import Shown, decimals, exact
+from healthval.report.markup import Shown, as_shown, decimals, exact
 from healthval.report.means import Possible, SiteMean
 
 AT_THRESHOLD = frozenset({"sensitivity", "specificity", "ppv", "npv", "net_benefit"})
@@ -156,14 +156,14 @@ def verdict(criterion: Criterion, mean: SiteMean, possible: Possible, missing: i
     left_out = counted(mean.of - mean.k, "site")
     if outcome != "inconclusive" and possible is None:
         outcome, reason = "inconclusive", f"{left_out} released no value, which may be any value"
-    elif any(judge(criterion, Shown(lo, lo, hi)) != outcome for lo, hi in possible or ()):
+    elif any(judge(criterion, as_shown(lo, lo, hi)) != outcome for lo, hi in possible or ()):
         outcome, reason = "inconclusive", f"values that {left_out} withheld can change the outcome"
     elif possible and outcome != "inconclusive":
         reason += f", over the range of values that {left_out} withheld"
     if outcome == "met" and missing:
         sent = counted(missing, "hospital with access", "hospitals with access")
         outcome, reason = "inconclusive", f"{sent} sent no result"
-    there = None if mean.prediction is None else Shown(mean.value, *mean.prediction)
+    there = None if mean.prediction is None else as_shown(mean.value, *mean.prediction)
     return Verdict(
         criterion=criterion,
         mean=mean,
@@ -185,9 +185,9 @@ def judge(criterion: Criterion, shown: Shown) -> Outcome:
 
     An interval that crosses a target, or a result without an interval, is inconclusive.
 
-    >>> judge(Criterion("auroc", at_least=0.8), Shown(0.85, 0.81, 0.88))
+    >>> judge(Criterion("auroc", at_least=0.8), as_shown(0.85, 0.81, 0.88))
     'met'
-    >>> judge(Criterion("auroc", at_least=0.8), Shown(0.85, 0.79, 0.88))
+    >>> judge(Criterion("auroc", at_least=0.8), as_shown(0.85, 0.79, 0.88))
     'inconclusive'
     """
     if shown.value is None or shown.lo is None or shown.hi is None:

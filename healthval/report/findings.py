@@ -20,7 +20,7 @@ from healthval.errors import ReportError, counted
 from healthval.report.conduct import Conduct
 from healthval.report.criteria import PlanFacts
 from healthval.report.levels import place
-from healthval.report.markup import WITHHELD, Shown, count, decimals
+from healthval.report.markup import WITHHELD, Shown, as_shown, count, decimals
 from healthval.report.means import ONE_SITE, SiteMean, site_mean
 
 POOLED = "random-effects mean over sites"
@@ -75,25 +75,25 @@ def pooled(measure: PooledMeasure) -> tuple[Shown, str]:
     if len(measure.sites) == 1 and with_value:
         only = with_value[0]
         return as_released(only.value, only.lo, only.hi), ONE_SITE
-    return Shown(None, why=measure.reason or WITHHELD), "none"
+    return as_shown(None, why=measure.reason or WITHHELD), "none"
 
 
 def rate(value: Rate | None, reason: str | None = None) -> Shown:
     """Convert a proportion from summed counts to its printed form."""
     if value is None:
-        return Shown(None, why=reason or WITHHELD)
+        return as_shown(None, why=reason or WITHHELD)
     return _shown(value.value, value.ci, "not estimable")
 
 
 def _shown(value: float | None, ci: tuple[float, float] | None, why: str) -> Shown:
     lo, hi = ci or (None, None)
-    return Shown(value, lo, hi, why or WITHHELD)
+    return as_shown(value, lo, hi, why or WITHHELD)
 
 
 def estimate(released: ReleasedEstimate | None) -> Shown:
     """Convert a site's released estimate to its printed form."""
     if released is None:
-        return Shown(None, why="not released")
+        return as_shown(None, why="not released")
     why = "not estimable" if released.withheld == "not_estimable" else WITHHELD
     return as_released(released.value, released.lo, released.hi, why)
 
@@ -103,7 +103,7 @@ def as_released(
 ) -> Shown:
     """Return an estimate that is printed with no more decimals than were released."""
     given = [decimals(x) for x in (value, lo, hi) if x is not None]
-    return Shown(value, lo, hi, why, max(given, default=0))
+    return as_shown(value, lo, hi, why, digits=max(given, default=0))
 
 
 def total(cells: Total) -> str:

@@ -85,7 +85,7 @@ def count(cell: Count) -> str:
     return f"{cell:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
     """An estimate as the report prints it; without a value, `why` is printed instead.
 
@@ -101,7 +101,7 @@ class Shown:
     def text(self, digits: int = 3) -> str:
         """Format value and interval, or the reason for the missing value.
 
-        >>> Shown(0.76, 0.6, 0.88, digits=2).text()
+        >>> as_shown(0.76, 0.6, 0.88, digits=2).text()
         '0.76 (0.60 to 0.88)'
         """
         if self.value is None:
@@ -111,6 +111,18 @@ class Shown:
 
     def __html__(self) -> str:
         return unbroken(self.text())
+
+
+def as_shown(
+    value: float | None,
+    lo: float | None = None,
+    hi: float | None = None,
+    why: str = WITHHELD,
+    *,
+    digits: int | None = None,
+) -> Shown:
+    """Return a printed estimate; its interval is optional."""
+    return Shown(value=value, lo=lo, hi=hi, why=why, digits=digits)
 
 
 def count_cell(cell: Count, floor: int) -> Markup:

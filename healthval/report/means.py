@@ -20,7 +20,7 @@ from healthval.aggregate.effects import LOGIT, Transform
 from healthval.aggregate.meta import MIN_SITES_POOLED, MetaResult, meta_analysis
 from healthval.contracts.submission import Submission
 from healthval.errors import MetricError, counted
-from healthval.report.markup import WITHHELD, Shown
+from healthval.report.markup import WITHHELD, Shown, as_shown
 from healthval.report.site_values import FEW, Measure, Pair, SiteEffect, reader
 
 Possible: TypeAlias = tuple[Pair, ...] | None
@@ -44,7 +44,7 @@ class SiteMean:
         """Return the mean in its printed form, or the reason why there is none."""
         lo, hi = self.ci or (None, None)
         why = WITHHELD if self.of == 1 else f"not pooled: {self.k} of at least 3 sites"
-        return Shown(self.value, lo, hi, why)
+        return as_shown(self.value, lo, hi, why)
 
     def basis(self) -> str:
         """Return the sites of the mean in words."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-from healthval.aggregate.counts import wilson
+from healthval.aggregate.counts import wilson_interval
 from healthval.aggregate.effects import count
 from healthval.aggregate.result import PooledDisplay
 from healthval.aggregate.roc import bins_of
@@ -126,7 +126,7 @@ def _from_thresholds(release: Submission) -> list[Vertex]:
 
 def _counted(at: float, events: tuple[int, int], others: tuple[int, int]) -> Vertex:
     x, y = others[0] / others[1], events[0] / events[1]
-    return Vertex(at, (x, x), (y, y), wilson(*events))
+    return Vertex(at, (x, x), (y, y), wilson_interval(*events))
 
 
 def pooled_region(display: PooledDisplay) -> Region | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from healthval.aggregate.counts import wilson
+from healthval.aggregate.counts import wilson_interval
 from healthval.aggregate.effects import (
     IDENTITY,
     LOG,
@@ -186,7 +186,7 @@ def _rate(name: str, threshold: float | None) -> Measure:
         yes, no = cells(s)
         if yes is None or no is None or not yes + no:
             return _own(released(s))
-        return yes / (yes + no), wilson(yes, yes + no)
+        return yes / (yes + no), wilson_interval(yes, yes + no)
 
     def known(s: Submission) -> SiteEffect | None:
         yes, no = cells(s)

@@ -1,4 +1,4 @@
-"""Runs notebooks by papermill with typed parameters, checked before a kernel starts."""
+"""Execution of notebooks by papermill, with typed parameters checked before a kernel starts."""
 
 from healthval.runner.parameters import (
     EvaluateParameters,

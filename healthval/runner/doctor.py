@@ -1,18 +1,19 @@
-"""What this machine has and lacks, in words that say how to mend it."""
+"""Check of this machine: optional parts, Pango, kernel, clock and current folder, with remedies."""
 
 import importlib.util
+import os
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-PANGO = "HTML is made; for the PDF: apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
+from healthval.report.render import why_no_pdf
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at; `required` ones make `healthval doctor` fail."""
+    """Result of one check; `healthval doctor` fails if a required one is missing."""
 
     what: str
     ok: bool
@@ -21,17 +22,8 @@ class Finding:
 
 
 def diagnose() -> list[Finding]:
-    """Look at parts, Pango, the kernel, the clock and the current folder; changes nothing."""
+    """Check the machine without changing it."""
     return [*_extras(), _pango(), _kernel(), _clock(), _writable()]
-
-
-def has_pango() -> bool:
-    """Whether WeasyPrint finds the text layout library it draws PDFs with."""
-    try:
-        import weasyprint  # noqa: F401 - the import is the test
-    except (ImportError, OSError):
-        return False
-    return True
 
 
 def _extras() -> Iterator[Finding]:
@@ -41,6 +33,8 @@ def _extras() -> Iterator[Finding]:
         "pdf": "pydyf",
         "fhir": "fhirpathpy",
         "aws": "boto3",
+        "dicom": "dicomweb_client",
+        "decoders": "openjpeg",
     }
     for extra, module in parts.items():
         found = importlib.util.find_spec(module) is not None
@@ -49,8 +43,8 @@ def _extras() -> Iterator[Finding]:
 
 
 def _pango() -> Finding:
-    found = has_pango()
-    return Finding("Pango", found, "PDF can be made" if found else PANGO, required=False)
+    remedy = why_no_pdf()
+    return Finding("Pango", remedy is None, remedy or "PDF can be made", required=False)
 
 
 def _kernel() -> Finding:
@@ -59,23 +53,23 @@ def _kernel() -> Finding:
     from jupyter_client.kernelspec import KernelSpecManager
 
     found = "python3" in KernelSpecManager().find_kernel_specs()
-    return Finding(
-        "Jupyter kernel", found, "python3" if found else "python -m ipykernel install --sys-prefix"
-    )
+    detail = "python3" if found else "python -m ipykernel install --sys-prefix"
+    return Finding("Jupyter kernel", found, detail)
 
 
 def _clock() -> Finding:
-    sane = time.time() > 1_750_000_000  # plausibility only
-    return Finding("clock", sane, "plausible" if sane else "set the date: signatures expire by it")
+    is_plausible = time.time() > 1_750_000_000
+    detail = "plausible" if is_plausible else "set the date: signatures have an expiry time"
+    return Finding("clock", is_plausible, detail)
 
 
 def _writable() -> Finding:
+    folder = Path.cwd()
     try:
-        with tempfile.NamedTemporaryFile(dir=Path.cwd()):
+        with tempfile.NamedTemporaryFile(dir=folder):
             pass
     except OSError:
-        return Finding("current folder", False, "cannot be written; change to a folder of your own")
-    private = not Path.cwd().stat().st_mode & 0o002
-    return Finding(
-        "current folder", True, "writable" if private else "writable, by everyone: chmod o-w ."
-    )
+        return Finding("current folder", False, "not writable; change to a folder that is yours")
+    is_shared = os.name == "posix" and folder.stat().st_mode & 0o002
+    detail = "writable, by every user: chmod o-w ." if is_shared else "writable"
+    return Finding("current folder", True, detail)

@@ -1,26 +1,29 @@
-"""Executes one notebook by papermill; what may hold patients stays in a folder that says so."""
+"""Execution of one notebook by papermill; an evaluation's copy stays in a marked folder."""
 
 import os
 import shutil
 import sys
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from healthval import errors
 from healthval.errors import HealthvalError, RunFailed
+from healthval.files import packaged
 from healthval.runner.parameters import NotebookParameters
 
 IDENTIFIABLE = "identifiable"
 WARNING = (
-    "This folder holds executed notebooks that may show patient data.\n"
-    "Keep it inside the hospital; never convert, mail or upload what lies in it.\n"
+    "This folder contains executed notebooks that may show patient data.\n"
+    "Keep it inside the hospital; never convert, mail or upload its files.\n"
 )
 CELL_SECONDS = 1800
-# One thread and one hash seed: the order of sums and sets must not depend on the machine.
+# Kernel start and late messages: a busy machine may need minutes; a kernel that died is noticed at once.
+KERNEL_SECONDS = 600
+# One thread and one hash seed: the order of sums and sets is the same on every machine.
 KERNEL_ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
     "TZ": "UTC",
@@ -32,42 +35,35 @@ KERNEL_ENVIRONMENT = {
 }
 
 
-def shared(name: str) -> Path:
-    """A folder shipped with the package: `notebooks`, `templates` or `infra`."""
-    packed = Path(str(files("healthval"))) / "_share" / name
-    if packed.is_dir():
-        return packed
-    return Path(__file__).parents[2] / {"templates": "reports/templates"}.get(name, name)
-
-
 def run(parameters: NotebookParameters, out: Path) -> Path:
     """Execute the notebook that the parameters belong to and return its executed copy.
 
-    An evaluation's copy, finished or failed, lies in `out/identifiable/` and is never rendered.
+    The copy of an evaluation, finished or failed, is in `out/identifiable/` and is never rendered.
 
     Raises
     ------
     RunFailed
-        If a cell stops; names cell and kind of error. Our own errors pass through as they are.
+        If a cell fails; names the cell and the kind of error. An error of healthval keeps its
+        message and exit code.
     """
     name = f"{parameters.notebook}.ipynb"
     folder = _folder(out, identifiable=parameters.identifiable)
     values = parameters.model_dump(mode="json")
-    with _quiet_kernel():
+    with _kernel_environment():
         import papermill
         from papermill.exceptions import PapermillExecutionError
 
-        from healthval.runner.kernel import LocalKernelManager
-
         try:
             papermill.execute_notebook(
-                str(shared("notebooks") / name),
+                str(packaged("notebooks") / name),
                 str(folder / name),
                 parameters=values,
                 kernel_name="python3",
-                kernel_manager_class=LocalKernelManager,
+                kernel_manager_class=_kernel_manager(),
                 progress_bar=False,
                 execution_timeout=CELL_SECONDS,
+                start_timeout=KERNEL_SECONDS,
+                iopub_timeout=KERNEL_SECONDS,
                 cwd=str(Path.cwd()),
             )
         except PapermillExecutionError as error:
@@ -85,22 +81,43 @@ def _folder(out: Path, *, identifiable: bool) -> Path:
 
 
 def _translated(error: Any, copy: Path) -> HealthvalError:
-    """Our own errors quote no value and pass; of any other only the kind is told."""
+    """Keep the message of a healthval error; report only the kind of any other error."""
     own = getattr(errors, str(error.ename), None)
     if isinstance(own, type) and issubclass(own, HealthvalError):
         ours = RunFailed(str(error.evalue))
         ours.exit_code = own.exit_code  # type: ignore[misc]  # the kernel's error decides
         return ours
     return RunFailed(
-        f"cell {error.exec_count} of {copy.name} stopped with {error.ename}; its text may quote patients and is"
-        f" only in the executed copy in {copy.parent.name}/"
+        f"cell {error.exec_count} of {copy.name} failed with {error.ename}; the error's text may quote"
+        f" patients and is only in the executed copy in {copy.parent.name}/"
     )
 
 
+def _kernel_manager() -> type[Any]:
+    """Return a kernel manager that uses private sockets (IPC) where the system has them.
+
+    Jupyter picks, releases and binds TCP ports again, so that parallel runs collide, and other
+    users of the machine can read their traffic (nteract/papermill#511). Jupyter also numbers IPC
+    sockets in the current folder, which two runs may share: socket and connection file get a
+    unique name in the runtime folder instead.
+    """
+    from jupyter_client.manager import AsyncKernelManager
+    from jupyter_core.paths import jupyter_runtime_dir
+
+    class LocalKernelManager(AsyncKernelManager):
+        def __init__(self, **settings: object) -> None:
+            own = Path(jupyter_runtime_dir()) / uuid.uuid4().hex[:12]
+            if os.name == "posix":
+                settings |= {"transport": "ipc", "ip": str(own)}
+            super().__init__(**settings, connection_file=f"{own}.json")
+
+    return LocalKernelManager
+
+
 @contextmanager
-def _quiet_kernel() -> Iterator[None]:
-    """Private sockets and a fixed environment for kernels; given back afterwards."""
-    # jsonschema's optional grammar costs a second at every import and we check no IRIs.
+def _kernel_environment() -> Iterator[None]:
+    """Set a private runtime folder and a fixed environment for kernels; restore both afterwards."""
+    # jsonschema's optional grammar costs a second at every import, and we check no IRIs.
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     before = {name: os.environ.get(name) for name in (*KERNEL_ENVIRONMENT, "JUPYTER_RUNTIME_DIR")}
     runtime = tempfile.mkdtemp(prefix="hv-")

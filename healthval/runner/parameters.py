@@ -1,7 +1,7 @@
-"""Typed parameters of the notebooks; an unknown one is an error with a did-you-mean.
+"""Typed parameters of the notebooks; an error for an unknown one suggests the nearest name.
 
-Secrets are never parameters: papermill writes parameters into the output notebook. What a notebook
-needs of that kind is named by the path of a file that only its owner can read.
+Secrets are never parameters: papermill writes parameters into the output notebook. A notebook gets
+the path of a file that only its owner can read.
 """
 
 import difflib
@@ -9,21 +9,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, get_args
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from healthval.contracts.base import Line
 from healthval.errors import UsageError
+from healthval.files import read_yaml
 from healthval.plan import explain
 
-# An empty text is how a notebook's cell says "none".
+# In a notebook's cell an empty text means None.
 MaybePath = Annotated[Path | None, BeforeValidator(lambda value: None if value == "" else value)]
 HubUrl = Annotated[str, Field(pattern=r"^https://[^\s@]+$|^http://127\.0\.0\.1:[0-9]+$")]
 
 
 class NotebookParameters(BaseModel):
-    """Base of the three parameter sets; reads YAML-ish text from a command line too."""
+    """Base of the three parameter sets; converts text from a command line too."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=False
@@ -33,12 +33,12 @@ class NotebookParameters(BaseModel):
 
     @classmethod
     def check(cls, values: Mapping[str, Any]) -> Self:
-        """Check parameters before anything runs.
+        """Check parameters before the notebook runs.
 
         Raises
         ------
         UsageError
-            Names unknown parameters with the nearest known one, and the place of each misfit.
+            If a parameter is unknown, missing or invalid; names it, and the nearest known name.
         """
         unknown = sorted(set(values) - set(cls.model_fields))
         if unknown:
@@ -48,11 +48,13 @@ class NotebookParameters(BaseModel):
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
-            raise UsageError(f"parameters of {cls.notebook} do not fit: {explain(error)}") from None
+            raise UsageError(
+                f"parameters of {cls.notebook} are not valid: {explain(error)}"
+            ) from None
 
     @classmethod
     def from_notebook(cls, namespace: Mapping[str, Any]) -> Self:
-        """Check the values that a notebook's parameter cells left in its namespace."""
+        """Check the parameters in a notebook's namespace."""
         return cls.check({name: namespace[name] for name in cls.model_fields if name in namespace})
 
     @classmethod
@@ -62,7 +64,7 @@ class NotebookParameters(BaseModel):
 
 
 class ProvisionParameters(NotebookParameters):
-    """Operator: register a model and start its server."""
+    """Parameters of the operator's notebook that registers a model and starts its server."""
 
     notebook = "provision"
     hub_url: HubUrl = Field(description="address of the hub")
@@ -72,32 +74,38 @@ class ProvisionParameters(NotebookParameters):
 
 
 class EvaluateParameters(NotebookParameters):
-    """Hospital: judge a model on the site's own patients."""
+    """Parameters of the hospital's notebook that judges a model on the site's own patients."""
 
     notebook = "evaluate"
     identifiable = True
     hub_url: HubUrl = Field(description="address of the hub")
     site_folder: Path = Field(description="folder with the site's key, secret, ledger and answers")
-    site_label: Line = Field(description="the site's name as the operator shall see it")
+    site_label: Line = Field(description="site name shown to the operator")
     plan: Path = Field(description="the study's plan (YAML)")
-    table: MaybePath = Field(description="the patients: CSV or Parquet; empty: the first view")
+    table: MaybePath = Field(
+        description="table of the cases: CSV or Parquet; empty: the first view"
+    )
     resources: MaybePath = Field(None, description="folder or file with FHIR resources, if any")
     images: MaybePath = Field(None, description="folder with the patients' DICOM files, if any")
     linked: dict[str, Path] = Field({}, description="files of the plan's linked tables, by name")
     wait_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
-        0, description="how long to wait for the operator's approval"
+        0, description="seconds to wait for the operator's approval"
     )
-    send: bool = Field(False, description="True: send what the gate lets pass without asking again")
+    send: bool = Field(False, description="True: send the released result without asking again")
 
 
 class ReportParameters(NotebookParameters):
-    """Operator: pool what the sites released and publish the report."""
+    """Parameters of the operator's notebook that pools the sites and publishes the report."""
 
     notebook = "report"
     hub_url: HubUrl = Field(description="address of the hub")
     operator_key: Path = Field(description="file with the private key of the operator")
     plan: Path = Field(description="the study's plan (YAML)")
     out: Path = Field(description="folder for report.html, report.pdf and metrics.json")
+    certificate: MaybePath = Field(
+        default=None,
+        description="PEM file with key and certificates for the PDF's own signature, if any",
+    )
 
 
 NOTEBOOKS: dict[str, type[NotebookParameters]] = {
@@ -106,7 +114,7 @@ NOTEBOOKS: dict[str, type[NotebookParameters]] = {
 
 
 def describe(notebook: str) -> list[str]:
-    """One line a parameter: name, type, default, meaning."""
+    """One line per parameter: name, type, default, meaning."""
     parameters = NOTEBOOKS[check_name(notebook)]
     return [
         f"{name:<14} {_type_name(field.annotation):<6} {_default(field):<10} {field.description}"
@@ -120,23 +128,21 @@ def parameters_for(notebook: str, values: Mapping[str, Any]) -> NotebookParamete
 
 
 def check_name(notebook: str) -> str:
-    """Refuse a notebook we do not have; a path or the suffix may be typed too."""
+    """Return the notebook's name without folder and suffix; refuse an unknown one."""
     name = Path(notebook).stem
     if name not in NOTEBOOKS:
-        raise UsageError(f"there is no such notebook; choose one of {', '.join(NOTEBOOKS)}")
+        raise UsageError(f"unknown notebook; choose one of {', '.join(NOTEBOOKS)}")
     return name
 
 
 def read_parameters(file: Path | None) -> dict[str, Any]:
-    """Read parameters from a YAML file; none gives none."""
+    """Read parameters from a YAML file; without a file there are none."""
     if file is None:
         return {}
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError):
-        raise UsageError(f"{file.name} cannot be read as YAML") from None
-    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
-        raise UsageError(f"{file.name} is not a mapping of parameter names to values")
+    remedy = "write one line 'name: value' per parameter; `healthval params` lists the names"
+    values = read_yaml(file, what=file.name, remedy=remedy)
+    if not all(isinstance(name, str) for name in values):
+        raise UsageError(f"{file.name} has a parameter name that is no text; {remedy}")
     return values
 
 

@@ -49,9 +49,11 @@ class Hospital:
     def confusion(self, threshold: float) -> ReleasedConfusion:
         y, positive = self.reference, self.score >= threshold
         return ReleasedConfusion(
-            tp=int((y & positive).sum()), fp=int((~y & positive).sum()),
-            fn=int((y & ~positive).sum()), tn=int((~y & ~positive).sum()),
-        )  # fmt: skip
+            tp=int((y & positive).sum()),
+            fp=int((~y & positive).sum()),
+            fn=int((y & ~positive).sum()),
+            tn=int((~y & ~positive).sum()),
+        )
 
 
 def simulate(seed: int, n: int, shift: float = 0.0) -> Hospital:
@@ -66,13 +68,14 @@ def bins(h: Hospital, edges: np.ndarray) -> tuple[ReleasedBin, ...]:
     where = np.clip(np.searchsorted(edges, h.score, side="right") - 1, 0, len(edges) - 2)
     return tuple(
         ReleasedBin(
-            low=float(edges[b]), high=float(edges[b + 1]),
+            low=float(edges[b]),
+            high=float(edges[b + 1]),
             events=int((h.reference & (where == b)).sum()),
             non_events=int((~h.reference & (where == b)).sum()),
             score_sum=float(h.score[where == b].sum()),
         )
         for b in range(len(edges) - 1)
-    )  # fmt: skip
+    )
 
 
 def threshold(h: Hospital, at: float) -> ReleasedThreshold:
@@ -81,11 +84,15 @@ def threshold(h: Hospital, at: float) -> ReleasedThreshold:
     nb = c.tp / n - c.fp / n * at / (1 - at)
     blank = ReleasedEstimate(withheld="not_estimable")
     return ReleasedThreshold(
-        threshold=at, origin="pre-specified", confusion=c, ppv=blank, npv=blank,
+        threshold=at,
+        origin="pre-specified",
+        confusion=c,
+        ppv=blank,
+        npv=blank,
         sensitivity=estimate(sens, np.sqrt(sens * (1 - sens) / m) or 0.01, m, m),
         specificity=estimate(spec, np.sqrt(spec * (1 - spec) / (n - m)) or 0.01, n - m, 0),
         net_benefit=estimate(nb, 0.4 / np.sqrt(n), n, m),
-    )  # fmt: skip
+    )
 
 
 def submission(
@@ -99,22 +106,36 @@ def submission(
     oe_estimate = estimate(oe, oe * np.sqrt((1 - m / n) / m), n, m)
     point = threshold(h, 0.2)
     fields = {
-        "model": "sepsis", "version": "1.2", "model_digest": "a" * 64, "plan_hash": "b" * 64,
-        "healthval_version": "0.1.0", "dates": "removed", "n": n, "n_events": m,
-        "n_indeterminate": 0, "n_missing_reference": 11,
+        "model": "sepsis",
+        "version": "1.2",
+        "model_digest": "a" * 64,
+        "plan_hash": "b" * 64,
+        "healthval_version": "0.1.0",
+        "dates": "removed",
+        "n": n,
+        "n_events": m,
+        "n_indeterminate": 0,
+        "n_missing_reference": 11,
         "flow": (FlowCount(step="listed", n=n + 20), FlowCount(step="scored", n=n)),
         "auroc": auc,
         "thresholds": tuple(threshold(h, t) for t in thresholds),
         "calibration": {
-            "observed": m, "expected": float(h.score.sum()), "oe": oe_estimate,
-            "citl": estimate(float(np.log(oe)), 0.1, n, m), "intercept": blank,
+            "observed": m,
+            "expected": float(h.score.sum()),
+            "oe": oe_estimate,
+            "citl": estimate(float(np.log(oe)), 0.1, n, m),
+            "intercept": blank,
             "slope": estimate(0.9 + 0.05 * np.sin(n), 2.0 / np.sqrt(n), n, m),
-            "brier": estimate(brier, 0.1 / np.sqrt(n), n, m), "scaled_brier": blank,
-            "ici_rcs5": blank, "e50": blank, "e90": blank,
+            "brier": estimate(brier, 0.1 / np.sqrt(n), n, m),
+            "scaled_brier": blank,
+            "ici_rcs5": blank,
+            "e50": blank,
+            "e90": blank,
         },
         "decision_curve": tuple(
             DecisionPoint(
-                threshold=t.threshold, model=t.net_benefit,
+                threshold=t.threshold,
+                model=t.net_benefit,
                 treat_all=m / n - (1 - m / n) * t.threshold / (1 - t.threshold),
             )
             for t in (threshold(h, at) for at in (0.1, 0.2, 0.3))
@@ -122,17 +143,29 @@ def submission(
         "histogram": bins(h, np.linspace(0, 1, 11)),
         "subgroups": tuple(
             ReleasedSubgroup(
-                variable="sex", level=level, n=n // 2, n_events=m // 2, auroc=auc, oe=oe_estimate,
-                sensitivity=point.sensitivity, specificity=point.specificity,
+                variable="sex",
+                level=level,
+                n=n // 2,
+                n_events=m // 2,
+                auroc=auc,
+                oe=oe_estimate,
+                sensitivity=point.sensitivity,
+                specificity=point.specificity,
             )
             for level in ("female", "male")
         ),
         "table_one": (
             TableOneRow(variable="age", level="mean", mean=60.0 + n / 100, sd=12.0),
-            TableOneRow(variable="sex", level="female", overall=n // 2, events=m // 2, non_events=n // 2 - m // 2),
+            TableOneRow(
+                variable="sex",
+                level="female",
+                overall=n // 2,
+                events=m // 2,
+                non_events=n // 2 - m // 2,
+            ),
         ),
         "certificate": Certificate(policy="cms", policy_version=1, minimum_cell=11),
-    } | changes  # fmt: skip
+    } | changes
     return Submission.model_validate(fields)
 
 

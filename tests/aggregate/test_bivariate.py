@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import binom, norm, t
+from scipy.stats import binom, t
 
-from healthval.aggregate import bivariate
+from healthval.aggregate import bivariate, meta_analysis
 from healthval.aggregate.glmm import fit_mixed
 from healthval.errors import MetricError
 
@@ -104,9 +104,9 @@ def test_equal_rates_everywhere_leave_no_spread():
     ("rows", "says"),
     [
         ([(9, 1, 1, 9)] * 2, "2 of at least 3 sites"),
-        ([(9, 1, 1, 9), (9, 1, "suppressed", 9), (9, 1, 1, 9)], "1 of 3 sites have suppressed cells (first at row 1)"),
-        ([(9, 1, 1, 9), (0, 1, 0, 9), (9, 1, 1, 9)], "1 of 3 sites have no events (first at row 1)"),
-        ([(9, 0, 1, 0), (9, 1, 1, 9), (9, 1, 1, 9)], "1 of 3 sites have no non-events (first at row 0)"),
+        ([(9, 1, 1, 9), (9, 1, "suppressed", 9), (9, 1, 1, 9)], "1 of 3 sites with suppressed cells (first at row 1)"),
+        ([(9, 1, 1, 9), (0, 1, 0, 9), (9, 1, 1, 9)], "1 of 3 sites without events (first at row 1)"),
+        ([(9, 0, 1, 0), (9, 1, 1, 9), (9, 1, 1, 9)], "1 of 3 sites without non-events (first at row 0)"),
         ([(9, 1, 0, 9)] * 4, "sensitivity: 0 or 1 at every site"),
         ([(9, 1, 1, 9), (9, 1, 1, -271828)], "counts at row 1"),
         ([(9, 1, 1, 9), (9, 1, 1, 2.71828)], "counts at row 1"),
@@ -131,8 +131,40 @@ def test_an_unknown_model_is_refused(choice):
 
 def test_a_new_site_is_predicted_with_t_of_k_less_two():
     r = bivariate(table("six"))
-    half = t.ppf(0.975, 4) * np.sqrt(r.tau[0] ** 2 + r.cov[0][0])
+    half = t.ppf(0.975, 4) * np.sqrt(r.tau[0] ** 2 + 6 / 5 * r.cov[0][0])
     expected = 1 / (1 + np.exp(-np.array([r.mu[0] - half, r.mu[0] + half])))
     assert r.sensitivity_prediction == pytest.approx(tuple(expected), rel=1e-12)
-    near = 1 / (1 + np.exp(-(r.mu[1] + norm.ppf(0.975) * np.sqrt(r.cov[1][1]))))
+    near = 1 / (1 + np.exp(-(r.mu[1] + t.ppf(0.975, 5) * np.sqrt(6 / 5 * r.cov[1][1]))))
     assert r.specificity_ci[1] == pytest.approx(near, rel=1e-12)
+
+
+def simulated(k, seed):
+    """Counts of k sites whose logits have mean (1, 1.5) and a negative correlation."""
+    rng = np.random.default_rng(seed)
+    logits = rng.multivariate_normal([1.0, 1.5], [[0.3, -0.1], [-0.1, 0.2]], k)
+    n = np.column_stack([rng.integers(50, 200, k), rng.integers(150, 900, k)])
+    yes = rng.binomial(n, 1 / (1 + np.exp(-logits)))
+    return [
+        (a, m - b, events - a, b)
+        for (a, b), (events, m) in zip(yes.tolist(), n.tolist(), strict=True)
+    ]
+
+
+@pytest.mark.parametrize(("k", "method"), [(3, "normal"), (3, "binomial"), (6, "normal")])
+def test_the_mean_over_few_sites_is_covered(k, method):
+    held = np.zeros(2)
+    for seed in range(80):
+        found = bivariate(simulated(k, seed), method, nodes=7)
+        for j, (pair, truth) in enumerate(
+            ((found.sensitivity_ci, 1.0), (found.specificity_ci, 1.5))
+        ):
+            held[j] += pair[0] <= 1 / (1 + np.exp(-truth)) <= pair[1]
+    assert held.min() / 80 >= 0.9
+
+
+def test_three_sites_apart_have_the_interval_of_the_meta_analysis():
+    rows = simulated(3, 1)
+    y = [np.log(tp / fn) for tp, _, fn, _ in rows]
+    alone = meta_analysis(y, [1 / tp + 1 / fn for tp, _, fn, _ in rows])
+    expected = 1 / (1 + np.exp(-np.array(alone.ci)))
+    assert bivariate(rows, "normal").sensitivity_ci == pytest.approx(tuple(expected))

@@ -91,8 +91,8 @@ def test_a_site_without_size_or_metric_is_named_and_left_out():
         ([entry(CANARY, 0.8)], "entry 0: needs benchmark"),
         ([entry(True, 0.8)], "entry 0: needs benchmark"),
         ([entry(1, 0.8), entry(2, 0.8, benchmark=2)], "2 benchmarks"),
-        ([entry(1, 0.8), entry(1, 0.8)], "a model comes twice at one site (entry 1)"),
-        ([entry(1, 0.8, approval_status="REJECTED")], "entry 0: its benchmark's owner rejected"),
+        ([entry(1, 0.8), entry(1, 0.8)], "a model occurs twice at one site (entry 1)"),
+        ([entry(1, 0.8, approval_status="REJECTED")], "entry 0: rejected by its benchmark's owner"),
         ([entry(1, 0.8, results={})], "entry 0: no metrics"),
         ([entry(1, float("nan"))], "entry 0: metric 0 is not a finite number"),
         ([entry(1, 10**400)], "entry 0: metric 0 is not a finite number"),
@@ -136,7 +136,12 @@ def test_what_cannot_be_pooled_is_refused():
     two_models = read_nvflare({"a": {"m": {"auc": 0.8}, "n": {"auc": 0.8}}})
     for imported, metric, sizes, says in (
         (two_models, "auc", {"a": (9, 9)}, "2 models"),
-        (two_models[:1], "AUC", {"a": (9, 9)}, "no site has this metric"),
+        (
+            two_models[:1],
+            "AUC",
+            {"a": (9, 9)},
+            "this metric of this model is missing at every site",
+        ),
         (two_models[:1], "auc", {"a": (0, 9)}, "at least one event"),
         (read_nvflare({"a": {"m": {"auc": 87.1828}}}), "auc", {"a": (9, 9)}, "outside 0 to 1"),
     ):

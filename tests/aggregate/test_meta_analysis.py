@@ -74,7 +74,10 @@ def test_reml_is_the_best_of_a_fine_grid(network):
     assert all(loglik(t) <= best + 1e-9 for t in np.concatenate([[0], np.geomspace(1e-6, 50, 300)]))
 
 
-@pytest.mark.parametrize(("k", "ci", "prediction"), [(2, False, False), (3, True, False), (4, True, False), (5, True, True), (6, True, True)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("k", "ci", "prediction"),
+    [(2, False, False), (3, True, False), (4, True, False), (5, True, True), (6, True, True)],
+)
 def test_below_three_sites_no_interval_and_below_five_no_prediction(k, ci, prediction):
     r = meta_analysis(np.linspace(0, 1, k), np.full(k, 0.1))
     assert (r.ci is not None, r.prediction is not None) == (ci, prediction)
@@ -101,23 +104,35 @@ def test_what_is_pooled_is_finite_or_refused(network, method):
         r = meta_analysis(*split(network), method=method)
     except MetricError:
         return
-    numbers = (r.mu, r.se, r.tau2, r.i2, r.q, r.q_p, *(r.ci or ()), *(r.tau2_ci or ()), *(r.i2_ci or ()), *(r.prediction or ()), *r.weights)  # fmt: skip
+    numbers = (
+        r.mu,
+        r.se,
+        r.tau2,
+        r.i2,
+        r.q,
+        r.q_p,
+        *(r.ci or ()),
+        *(r.tau2_ci or ()),
+        *(r.i2_ci or ()),
+        *(r.prediction or ()),
+        *r.weights,
+    )
     assert np.all(np.isfinite(numbers))
 
 
 @pytest.mark.parametrize(
     ("estimates", "variances", "says"),
     [
-        ([0.1, 0.2], [0.1], "2 estimates but 1 variances"),
+        ([0.1, 0.2], [0.1], "2 estimates but 1 variance;"),
         ([], [], "no site"),
-        ([0.1, float("nan"), 0.2], [0.1] * 3, "1 of 3 estimates are missing or infinite (first at row 1)"),
-        ([0.1] * 3, [0.1, float("inf"), 0.1], "1 of 3 variances are missing or infinite (first at row 1)"),
-        ([0.1] * 3, [0.1, 0.0, -1.0], "2 of 3 variances are not above zero (first at row 1)"),
+        ([0.1, float("nan"), 0.2], [0.1] * 3, "1 of 3 estimates missing or infinite (first at row 1)"),
+        ([0.1] * 3, [0.1, float("inf"), 0.1], "1 of 3 variances missing or infinite (first at row 1)"),
+        ([0.1] * 3, [0.1, 0.0, -1.0], "2 of 3 variances not above zero (first at row 1)"),
         (["271828canary", 1.0], [0.1, 0.1], "estimates: not all are numbers"),
         ([[0.1]], [[0.1]], "2 dimensions"),
         ([10**400, 1, 2], [0.1] * 3, "estimates: not all are numbers"),
-        ([1e200, -1e200, 0], [1] * 3, "2 of 3 estimates are beyond 1e50 (first at row 0)"),
-        ([0.1, 0.2, 0.3], [5e-324] * 3, "3 of 3 variances are beyond 1e50 or below 1e-50"),
+        ([1e200, -1e200, 0], [1] * 3, "2 of 3 estimates beyond 1e50 (first at row 0)"),
+        ([0.1, 0.2, 0.3], [5e-324] * 3, "3 of 3 variances beyond 1e50 or below 1e-50"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_pooled_is_refused_by_place_and_quotes_no_value(estimates, variances, says):

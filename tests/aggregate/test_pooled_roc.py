@@ -24,9 +24,15 @@ class Bin:
 def histogram(reference, score, edges):
     where = np.clip(np.searchsorted(edges, score, side="right") - 1, 0, len(edges) - 2)
     return [
-        Bin(edges[b], edges[b + 1], int((reference & (where == b)).sum()), int((~reference & (where == b)).sum()), float(score[where == b].sum()))
+        Bin(
+            low=edges[b],
+            high=edges[b + 1],
+            events=int((reference & (where == b)).sum()),
+            non_events=int((~reference & (where == b)).sum()),
+            score_sum=float(score[where == b].sum()),
+        )
         for b in range(len(edges) - 1)
-    ]  # fmt: skip
+    ]
 
 
 def raw_auc(reference, score):
@@ -149,7 +155,7 @@ def test_edges_with_counts_are_read_as_bins():
         ([[Bin(0, 1.271828, 4, 4)]], "row 0: bins must follow"),
         ([[Bin(0, 1, 2.71828, 4)]], "row 0: counts must be whole"),
         ([[Bin(0, 1, -4, 4)]], "row 0: counts must be whole"),
-        ([[Bin(0, 1, 4, 0)]], "needs events and non-events"),
+        ([[Bin(0, 1, 4, 0)]], "no events or no non-events"),
         ([[Bin(0, 1, "canary-271828", 0)]], "row 0: not a number"),
     ],
 )  # fmt: skip

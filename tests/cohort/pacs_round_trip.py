@@ -1,4 +1,4 @@
-"""Run inside a network namespace of its own: store, search, retrieve, de-identify, compare.
+"""Run inside a separate network namespace: store, search, retrieve, de-identify, compare.
 
 Prints one line of JSON. Orthanc's bind option did not keep it on loopback, the namespace does.
 """
@@ -16,13 +16,15 @@ import numpy as np
 import pydicom
 from pydicom.data import get_testdata_file
 
-from healthval.cohort.dicom.dimse import DimsePacs
-from healthval.cohort.dicom.web import WebPacs
+from healthval.cohort import DimsePacs, WebPacs
 from healthval.deid import PixelPolicy, Policy, Secret, deidentify_files
 
 HTTP, DICOM = 18042, 14242
 FILES = ("CT_small.dcm", "MR_small.dcm", "JPEG2000.dcm", "SC_rgb_rle.dcm", "SC_rgb_jpeg_dcmtk.dcm")
-PLUGINS = ("/usr/share/orthanc/plugins/libOrthancDicomWeb.so", "/usr/lib/x86_64-linux-gnu/orthanc/libOrthancDicomWeb.so")  # fmt: skip
+PLUGINS = (
+    "/usr/share/orthanc/plugins/libOrthancDicomWeb.so",
+    "/usr/lib/x86_64-linux-gnu/orthanc/libOrthancDicomWeb.so",
+)
 
 
 def configuration(folder):
@@ -72,7 +74,9 @@ def store(paths):
 def compare(folder, originals):
     """Retrieved files through de-identification, pixel bytes against the originals."""
     policy = Policy(pixels=PixelPolicy(sign_off="Test"))
-    made = deidentify_files(folder, folder.parent / f"{folder.name}-out", policy, Secret(bytes(range(32))))  # fmt: skip
+    made = deidentify_files(
+        folder, folder.parent / f"{folder.name}-out", policy, Secret(bytes(range(32)))
+    )
     after = [pydicom.dcmread(path) for path in made.outputs]
     pixels = {d.PixelData for d in after}
     return {

@@ -1,4 +1,4 @@
-"""Two engines that were written apart agree on random expressions.
+"""healthval and fhirpathpy agree on random expressions.
 
 Left out are what fhirpathpy 2.2 gets wrong by the specification: the sign of `mod`, duplicates in a
 union of computed and stored values, and primitives with extensions counted twice.

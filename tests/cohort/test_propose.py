@@ -45,10 +45,21 @@ def test_kinds_follow_from_names_and_types():
     proposal = propose_table(table())
     kinds = {name: column.kind for name, column in proposal.table.columns.items()}
     assert kinds == {
-        "Visit ID": "id", "MRN": "cluster", "patient_name": "drop", "exam_date": "date", "Age": "age",
-        "postal_code": "zip", "sex": "category", "smoker": "category", "stage": "category",
-        "lactate": "number", "ward": "drop", "remark": "drop", "phone": "drop", "histology": "label",
-    }  # fmt: skip
+        "Visit ID": "id",
+        "MRN": "cluster",
+        "patient_name": "drop",
+        "exam_date": "date",
+        "Age": "age",
+        "postal_code": "zip",
+        "sex": "category",
+        "smoker": "category",
+        "stage": "category",
+        "lactate": "number",
+        "ward": "drop",
+        "remark": "drop",
+        "phone": "drop",
+        "histology": "label",
+    }
     assert next(iter(proposal.table.columns)) == "Visit ID"
     assert proposal.inputs == ("Age", "sex", "smoker", "stage", "lactate")
     assert proposal.subgroups == ("sex", "smoker", "stage")
@@ -97,6 +108,7 @@ def resources():
         }
         yield {
             "resourceType": "Observation",
+            "status": "final",
             "code": code,
             "subject": {"reference": f"Patient/p{i}"},
             "effectiveDateTime": "2024-01-02",
@@ -111,6 +123,7 @@ def test_views_are_proposed_for_common_codes_and_run():
     assert list(proposal.fhir.views) == ["patients", "loinc_2524_7"]
     earlier = {
         "resourceType": "Observation",
+        "status": "final",
         "code": {"coding": [{"system": "http://loinc.org", "code": "2524-7"}]},
         "subject": {"reference": "Patient/p0"},
         "effectiveDateTime": "2023-01-02",

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 
 from healthval.deid import Policy, Secret, audit, deidentify
 from healthval.deid.audit.audit import IDS, identifiers, search
-from healthval.deid.audit.pixel_search import Searcher
+from healthval.deid.audit.pixel_search import PixelSearch
 from healthval.deid.audit.sources import of_file
 
 SECRET = Secret(bytes(range(32)))
@@ -167,7 +167,7 @@ def test_a_name_is_found_across_the_end_of_a_window(before_end):
     data = bytearray(b"aZ" * (2 << 18) + bytes(100))
     at = (1 << 20) - before_end
     data[at : at + 10] = b"MUSTERMANN"
-    look = Searcher((("name", b"mustermann"),))
+    look = PixelSearch((("name", b"mustermann"),))
     assert look.kinds(bytes(data), 0, len(data)) == {"name"}
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pydicom
 import pytest
 
+# Ends a hanging test; far beyond what a busy machine needs.
+HANG_SECONDS = 1800
 FILES = Path(pydicom.data.__file__).parent / "test_files"
 
 
@@ -24,8 +26,12 @@ def given(tmp_path):
         command = [sys.executable, "-m", "healthval", "deid", "images", "-o", "out"]
         return subprocess.run(
             [*command, "--secret", "site.secret", *words],
-            cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=HANG_SECONDS,
+            check=False,
+        )
 
     run.folder = tmp_path
     return run
@@ -62,5 +68,5 @@ def test_a_text_detector_may_be_asked_for(given):
     if shutil.which("tesseract") is None:
         assert "healthval[ocr]" in done.stderr
     else:
-        assert done.returncode == 0, done.stderr
+        assert done.returncode in (0, 12), done.stderr  # 12: both images are refused
         assert "files in       2" in done.stdout

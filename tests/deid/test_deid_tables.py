@@ -120,7 +120,7 @@ def test_a_date_that_tells_an_age_above_89_is_removed(dates):
 
 def test_shifting_needs_a_column_that_names_the_patient():
     anonymous = TableSchema.model_validate({"columns": {"seen": {"kind": "date"}}})
-    with pytest.raises(DeidentificationError, match="no column names the patient"):
+    with pytest.raises(DeidentificationError, match="no column identifies the patient"):
         deidentify_table(table(), anonymous, Policy(dates="shift"), SECRET)
 
 
@@ -185,10 +185,12 @@ def test_counts_with_declared_limits_may_be_long():
     assert [row[0] for row in sent.rows] == counts
 
 
-def test_nobody_else_can_make_deidentified_cases():
+def test_deidentified_cases_are_made_by_deidentify_cases_only():
     sent = cases()
     with pytest.raises(DeidentificationError):
-        DeidentifiedCases(sent.cases, sent.columns, sent.rows, sent.actions)
+        DeidentifiedCases(
+            cases=sent.cases, columns=sent.columns, rows=sent.rows, actions=sent.actions
+        )
     with pytest.raises((DeidentificationError, ValueError, TypeError)):
         dataclasses.replace(sent, rows=(("x",),))
     with pytest.raises(AttributeError):
@@ -217,3 +219,25 @@ def test_no_stage_quotes_the_value_that_broke_it(column):
 def test_the_reference_standard_never_changes_what_leaves(seed):
     labels = np.random.default_rng(seed).integers(0, 2, 40)
     assert cases(sepsis=labels) == cases(sepsis=1 - labels)
+
+
+@pytest.mark.parametrize(
+    ("values", "refused"),
+    [
+        ([4471120 + n for n in range(30)], True),
+        ([4471120 + n // 3 for n in range(30)], True),
+        ([4471120 + n for n in range(29)] + [7], True),
+        ([4471120 + n for n in range(28)] + [None, None], True),
+        ([450 + n for n in range(30)], False),
+        ([254000.5 + n for n in range(30)], False),
+        ([1000000] * 30, False),
+    ],
+)
+def test_mostly_long_whole_numbers_are_no_input(values, refused):
+    frame = pd.DataFrame({"visit": range(len(values)), "x": values})
+    cohort = read_table(frame, {"visit": "id", "x": "number"})
+    if refused:
+        with pytest.raises(DeidentificationError, match="like record numbers"):
+            deidentify_cases(cohort, ["x"], Policy(), SECRET)
+    else:
+        assert len(deidentify_cases(cohort, ["x"], Policy(), SECRET).rows) == 30

@@ -1,4 +1,4 @@
-"""Every row of the table, at every depth and in every encoding: nothing planted comes out."""
+"""Values planted in every row of the table, at every depth and in every encoding, are removed."""
 
 import io
 import zlib
@@ -138,7 +138,7 @@ def to_file(dataset, path):
 
 
 def contents(path):
-    """Everything in a file, inflated where it is deflated."""
+    """Bytes of a file, with the inflated data set if it is deflated."""
     data = path.read_bytes()
     if pydicom.dcmread(path).file_meta.TransferSyntaxUID == SYNTAXES["deflated"]:
         start = 144 + int.from_bytes(data[140:144], "little")
@@ -150,7 +150,11 @@ def leaked(values, data):
     low = data.lower()
     found = []
     for where, value in values.items():
-        forms = [value] if isinstance(value, bytes) else [part.encode() for part in value.split("^")[:1]]  # fmt: skip
+        forms = (
+            [value]
+            if isinstance(value, bytes)
+            else [part.encode() for part in value.split("^")[:1]]
+        )
         found += [where for form in forms if form.lower() in low]
     return found
 
@@ -194,7 +198,9 @@ def test_the_memory_path_does_the_same_as_the_file_path(tmp_path):
     buffer = io.BytesIO()
     output.save_as(buffer)
     assert leaked(planter.values, buffer.getvalue()) == []
-    made = deidentify_files([to_file(dataset, tmp_path / "in.dcm")], tmp_path / "out", Policy(), SECRET)  # fmt: skip
+    made = deidentify_files(
+        [to_file(dataset, tmp_path / "in.dcm")], tmp_path / "out", Policy(), SECRET
+    )
     assert pydicom.dcmread(made.outputs[0]).to_json_dict() == output.to_json_dict()
 
 
@@ -222,7 +228,9 @@ def test_private_unknown_and_disguised_attributes_go(tmp_path, syntax):
     dataset.add(DataElement(0x60000022, "LO", "Zqoverlayxw"))
     dataset.add(DataElement(0x60003000, "OW", b"Zqoverlaydataxw "))
     dataset.add(DataElement(0xFFFCFFFC, "OB", b"Zqpaddingxw "))
-    made = deidentify_files([to_file(dataset, tmp_path / "in.dcm")], tmp_path / "out", Policy(), SECRET)  # fmt: skip
+    made = deidentify_files(
+        [to_file(dataset, tmp_path / "in.dcm")], tmp_path / "out", Policy(), SECRET
+    )
     data = made.outputs[0].read_bytes().lower()
     assert b"zq" not in data
     after = pydicom.dcmread(made.outputs[0])
@@ -239,7 +247,9 @@ def test_twenty_levels_deep_is_as_clean_as_the_root(tmp_path):
         outer.add(DataElement(UNLISTED[level % 5], "SQ", Sequence([inner])))
         inner = outer
     dataset = image(inner)
-    made = deidentify_files([to_file(dataset, tmp_path / "in.dcm")], tmp_path / "out", Policy(), SECRET)  # fmt: skip
+    made = deidentify_files(
+        [to_file(dataset, tmp_path / "in.dcm")], tmp_path / "out", Policy(), SECRET
+    )
     assert b"zqdeep" not in made.outputs[0].read_bytes().lower()
     assert (
         sum(e.keyword == "SliceThickness" for e in pydicom.dcmread(made.outputs[0]).iterall()) == 2
@@ -261,7 +271,17 @@ def test_every_row_is_in_the_table_once():
     standard = [r for r in rules() if r.edition != "healthval"]
     assert len(standard) == 656
     counts = {a: sum(r.action == a for r in standard) for a in {r.action for r in standard}}
-    assert counts == {"X": 416, "D": 93, "U": 55, "Z": 42, "X/D": 23, "X/Z": 11, "X/Z/D": 8, "Z/D": 6, "X/Z/U*": 2}  # fmt: skip
+    assert counts == {
+        "X": 416,
+        "D": 93,
+        "U": 55,
+        "Z": 42,
+        "X/D": 23,
+        "X/Z": 11,
+        "X/Z/D": 8,
+        "Z/D": 6,
+        "X/Z/U*": 2,
+    }
 
 
 def test_our_additions_do_not_touch_what_the_table_lists():

@@ -1,4 +1,4 @@
-"""Images that may carry burned-in text are refused, blanked by a rule, or signed off by a person."""
+"""Images that may contain burned-in text are refused, blanked by a rule or signed off."""
 
 import sys
 from types import SimpleNamespace
@@ -113,7 +113,11 @@ def test_the_burned_in_status_stays_as_it_was_when_pixels_do(status):
     assert made.dataset.get("BurnedInAnnotation") == status
 
 
-RULE = RegionRule("acme", (("Manufacturer", "Acme"), ("Rows", "12"), ("Columns", "20")), blank=((0, 0, 20, 3), (5, 8, 7, 12)))  # fmt: skip
+RULE = RegionRule(
+    name="acme",
+    when=(("Manufacturer", "Acme"), ("Rows", "12"), ("Columns", "20")),
+    blank=((0, 0, 20, 3), (5, 8, 7, 12)),
+)
 BLANKED = np.zeros((12, 20), dtype=bool)
 BLANKED[0:3] = True
 BLANKED[8:12, 5:7] = True
@@ -146,7 +150,11 @@ def test_a_rule_blanks_its_rectangles_and_nothing_else(tmp_path, samples, bits, 
     assert after.BurnedInAnnotation == "NO"
     assert after.ImageType[0] == "DERIVED"
     assert after.DerivationDescription
-    assert after.SOPInstanceUID == uid(SECRET, "1.2.276.0.5") == after.file_meta.MediaStorageSOPInstanceUID  # fmt: skip
+    assert (
+        after.SOPInstanceUID
+        == uid(SECRET, "1.2.276.0.5")
+        == after.file_meta.MediaStorageSOPInstanceUID
+    )
     codes = {item.CodeValue for item in after.DeidentificationMethodCodeSequence}
     assert codes == {"113100", "113101"}
     assert not after.file_meta.TransferSyntaxUID.is_compressed
@@ -171,7 +179,7 @@ def test_no_pixels_are_blanked_where_no_rule_fits():
 
 
 def test_a_rectangle_outside_the_image_is_refused():
-    rule = RegionRule("far", (("Modality", "US"),), blank=((0, 0, 21, 3),))
+    rule = RegionRule(name="far", when=(("Modality", "US"),), blank=((0, 0, 21, 3),))
     policy = Policy(pixels=PixelPolicy(rules=(rule,)))
     assert reason_of(image("US", "6.1")[0], policy) is Reason.NO_REGION
 
@@ -184,7 +192,7 @@ def region(left, top, right, bottom):
 
 
 def test_ultrasound_keeps_only_its_declared_regions():
-    rule = RegionRule("us", (("Modality", "US"),), ultrasound_regions=True)
+    rule = RegionRule(name="us", when=(("Modality", "US"),), ultrasound_regions=True)
     policy = Policy(pixels=PixelPolicy(rules=(rule,)))
     dataset, pixels = image("US", "6.1", SequenceOfUltrasoundRegions=[region(2, 4, 9, 10)])
     made = deidentify(dataset, policy, SECRET).dataset.pixel_array
@@ -201,7 +209,9 @@ def test_ultrasound_keeps_only_its_declared_regions():
 def finds_text(monkeypatch):
     ocr_room.detector.cache_clear()
     engine = lambda image, **_: ([[[3, 3], [6, 3], [6, 5], [3, 5]]], None)  # noqa: E731
-    monkeypatch.setitem(sys.modules, "rapidocr_onnxruntime", SimpleNamespace(RapidOCR=lambda: engine))  # fmt: skip
+    monkeypatch.setitem(
+        sys.modules, "rapidocr_onnxruntime", SimpleNamespace(RapidOCR=lambda: engine)
+    )
     yield
     ocr_room.detector.cache_clear()
 
@@ -232,10 +242,21 @@ def test_rules_are_read_from_yaml(tmp_path):
     assert second.ultrasound_regions
 
 
+@pytest.mark.parametrize("start", ["", "---\n", "# of the ultrasound ward\n\n---\n"])
+@pytest.mark.parametrize("value", ["060", "1:30", "on"])
+def test_scalars_of_rules_are_those_of_yaml_1_2(tmp_path, start, value):
+    path = tmp_path / "rules.yaml"
+    path.write_text(
+        f"{start}[{{name: us, when: {{StationName: {value}}}, ultrasound_regions: true}}]"
+    )
+    assert read_region_rules(path)[0].when == (("StationName", value),)
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "rules: 5",
+        "- name: a\n  name: b\n  when: {Modality: US}\n  ultrasound_regions: true",
         "- name: a\n  when: {}\n  blank: [[0, 0, 1, 1]]",
         "- name: a\n  when: {CanaryName: x, Rows: 1, Columns: 1}\n  blank: [[0, 0, 1, 1]]",
         "- name: a\n  when: {Modality: US}\n  blank: [[0, 0, 1, 1]]",
@@ -256,3 +277,90 @@ def test_bad_rules_are_refused_without_quoting(tmp_path, text):
 def test_a_head_ct_is_flagged_because_a_face_can_be_rendered():
     assert Flag.FACE in deidentify(image(BodyPartExamined="HEAD")[0], Policy(), SECRET).flags
     assert Flag.FACE not in deidentify(image(BodyPartExamined="KNEE")[0], Policy(), SECRET).flags
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "modality"),
+    [
+        ("77.1.5.1", "OP"),
+        ("77.1.7", "DMS"),
+        ("77.1.2", "GM"),
+        ("1", "CF"),
+        ("1", "EC"),
+        ("9.9", ""),
+    ],
+)
+def test_a_class_or_modality_that_is_not_of_low_risk_needs_a_sign_off(sop_class, modality):
+    dataset = image_of(sop_class, modality)
+    with pytest.raises(Refused):
+        deidentify(dataset, Policy(), SECRET)
+    signed = Policy(pixels=PixelPolicy(sign_off="A. Reader"))
+    assert Flag.SIGNED_OFF in deidentify(dataset, signed, SECRET).flags
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "modality"), [("2", "CT"), ("4", "MR"), ("1", "CR"), ("1.1", "DX"), ("128", "PT")]
+)
+def test_classes_of_low_risk_pass_unless_an_attribute_or_a_colour_shows_a_risk(sop_class, modality):
+    assert deidentify(image_of(sop_class, modality), Policy(), SECRET).flags == ()
+    for risky in (
+        {"RecognizableVisualFeatures": "YES"},
+        {"SamplesPerPixel": 3},
+        {"AnatomicRegionSequence": [image_of("7", "SC")]},
+    ):
+        with pytest.raises(Refused):
+            deidentify(image_of(sop_class, modality, **risky), Policy(), SECRET)
+
+
+def image_of(sop_class, modality, **more):
+    dataset = Dataset()
+    dataset.SOPClassUID, dataset.Modality = f"1.2.840.10008.5.1.4.1.1.{sop_class}", modality
+    dataset.Rows = dataset.Columns = 4
+    dataset.SamplesPerPixel, dataset.BitsAllocated, dataset.BitsStored = 1, 16, 12
+    dataset.PhotometricInterpretation, dataset.PatientID = "MONOCHROME2", "MRN-1"
+    for keyword, value in more.items():
+        setattr(dataset, keyword, value)
+    dataset.PixelData = bytes(32 * dataset.SamplesPerPixel)
+    return dataset
+
+
+@pytest.mark.parametrize(
+    ("colour", "samples", "black"),
+    [("RGB", 3, 0), ("YBR_FULL", 3, [0, 128, 128]), ("MONOCHROME1", 1, 255), ("MONOCHROME2", 1, 0)],
+)
+@pytest.mark.parametrize("rle", [False, True])
+def test_blanked_regions_are_black_in_the_colour_space_of_the_image(colour, samples, black, rle):
+    dataset = image_of("6.1", "US", SamplesPerPixel=samples, PhotometricInterpretation=colour)
+    dataset.BitsAllocated = dataset.BitsStored = 8
+    dataset.HighBit, dataset.PixelRepresentation, dataset.PlanarConfiguration = 7, 0, 0
+    dataset.SOPInstanceUID = "2.25.9"
+    values = np.arange(40, 40 + 16 * samples, dtype="u1").reshape(4, 4, samples)
+    dataset.PixelData = values.tobytes()
+    dataset["PixelData"].VR = "OB"
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    if rle:
+        dataset.compress("1.2.840.10008.1.2.5", generate_instance_uid=False)
+    rule = RegionRule(name="top", when=(("Modality", "US"),), blank=((0, 0, 4, 1),))
+    done = deidentify(dataset, Policy(pixels=PixelPolicy(rules=(rule,))), SECRET).dataset
+    after = np.frombuffer(done.PixelData, "u1").reshape(values.shape)
+    assert done.PhotometricInterpretation == colour
+    assert (after[0] == black).all()
+    assert np.array_equal(after[1:], values[1:])
+
+
+def test_a_rule_that_blanks_nothing_is_a_refusal():
+    halves = []
+    for left, right in ((0, 1), (2, 3)):
+        item = Dataset()
+        item.RegionLocationMinX0, item.RegionLocationMaxX1 = left, right
+        item.RegionLocationMinY0, item.RegionLocationMaxY1 = 0, 3
+        halves.append(item)
+    dataset = image_of("6.1", "US", SequenceOfUltrasoundRegions=halves)
+    dataset.HighBit, dataset.PixelRepresentation = 11, 0
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    rule = RegionRule(name="us", when=(("Modality", "US"),), ultrasound_regions=True)
+    with pytest.raises(Refused) as refused:
+        deidentify(dataset, Policy(pixels=PixelPolicy(rules=(rule,))), SECRET)
+    assert refused.value.reason is Reason.NO_REGION

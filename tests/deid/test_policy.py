@@ -1,4 +1,4 @@
-"""A policy says what it does, and refuses to contradict itself."""
+"""A policy records its choices and refuses contradictions."""
 
 import pytest
 

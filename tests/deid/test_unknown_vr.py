@@ -1,4 +1,4 @@
-"""A sequence of unknown VR is cleaned and kept in whichever encoding its items stand."""
+"""A sequence of unknown VR is cleaned and kept in every encoding of its items."""
 
 import io
 import struct
@@ -77,7 +77,10 @@ def check(output):
     empty, outer = pydicom.dcmread(io.BytesIO(output)).ReferencedImageSequence
     assert len(empty) == 0
     assert (outer.SliceThickness, outer.Rows, outer.PatientName) == (1.25, 0x0107, "")
-    assert (outer.SourceImageSequence[0].ExposureTime, outer.SourceImageSequence[0].Columns) == (33, 515)  # fmt: skip
+    assert (outer.SourceImageSequence[0].ExposureTime, outer.SourceImageSequence[0].Columns) == (
+        33,
+        515,
+    )
 
 
 def test_it_is_cleaned_and_kept(syntax, value, tmp_path):

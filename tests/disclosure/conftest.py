@@ -9,7 +9,7 @@ import pytest
 
 from healthval.disclosure import Ledger, load_policy
 from healthval.metrics import Bootstrap, SiteResult, evaluate
-from healthval.metrics.calibration import curve
+from healthval.metrics.calibration import curves
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -31,7 +31,7 @@ class Site:
 
     def result(self, rows=slice(None), *, thresholds=(0.5,), **changes):
         groups = {name: levels[rows] for name, levels in self.groups.items()}
-        with patch.object(curve, "PLAN", Bootstrap(reps=40)):  # the width of bands is not at stake
+        with patch.object(curves, "PLAN", Bootstrap(reps=40)):  # the width of bands is not at stake
             evaluation = evaluate(
                 self.outcome[rows], self.score[rows], thresholds=thresholds, groups=groups
             )

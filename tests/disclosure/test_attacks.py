@@ -9,6 +9,7 @@ import zlib
 import numpy as np
 import pytest
 
+from healthval.contracts.proportions import wilson
 from healthval.contracts.submission import (
     SUPPRESSED,
     ReleasedConfusion,
@@ -18,8 +19,7 @@ from healthval.contracts.submission import (
 )
 from healthval.disclosure import find_scores, release
 from healthval.disclosure.attacks.bounds import bound
-from healthval.disclosure.attacks.reconstruct import consistent_tables
-from healthval.metrics.intervals.analytic import wilson
+from healthval.disclosure.attacks.estimates import consistent_tables
 
 NOTHING = ReleasedEstimate(withheld="suppressed")
 

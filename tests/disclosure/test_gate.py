@@ -61,7 +61,7 @@ def test_the_cohort_stays_in_the_ledger(make_site, policy, ledger):
 def test_nobody_else_makes_a_release(make_site, policy, ledger):
     out = release(make_site().result(), policy, ledger)
     with pytest.raises(TypeError, match="made by"):
-        Release(out.submission, b"{}", "0" * 64, ())
+        Release(submission=out.submission, payload=b"{}", sha256="0" * 64, withheld=())
     with pytest.raises(TypeError, match="made by"):
         dataclasses.replace(out, payload=b"{}")
     with pytest.raises(dataclasses.FrozenInstanceError):

@@ -14,7 +14,7 @@ from healthval.disclosure import (
     release,
 )
 from healthval.disclosure.ledger_view import show
-from healthval.disclosure.policy import read_policy
+from healthval.disclosure.presets import read_policy
 from healthval.errors import UsageError
 
 RULES = {"name": "cms-display", "version": 1, "minimum_cell": 11, "histogram_epsilon": 1.0}

@@ -118,9 +118,15 @@ def test_rates_beside_a_hidden_cell(honest, rate):
         payload["thresholds"][1]["confusion"].update(tp="suppressed", fn="suppressed")
         for name in {"sensitivity", "ppv", "npv", "net_benefit"} - {rate}:
             payload["thresholds"][1][name] = payload["auroc"] | {
-                "value": None, "lo": None, "hi": None, "se": None, "method": "none",
-                "n": "suppressed", "n_events": "suppressed", "withheld": "suppressed",
-            }  # fmt: skip
+                "value": None,
+                "lo": None,
+                "hi": None,
+                "se": None,
+                "method": "none",
+                "n": "suppressed",
+                "n_events": "suppressed",
+                "withheld": "suppressed",
+            }
         payload["thresholds"][1][rate] |= {"n": "suppressed", "n_events": "suppressed"}
 
     refuses(planted(honest, hide), r"thresholds\[1\]")
@@ -204,10 +210,17 @@ def test_a_year_is_no_identifier(honest):
 
 def test_scores_rounded_to_four_decimals_as_means(honest, site):
     rows = [
-        {"variable": "age", "level": f"x{i}", "mean": round(s, 4), "sd": 0.21,
-         "overall": None, "events": None, "non_events": None}
+        {
+            "variable": "age",
+            "level": f"x{i}",
+            "mean": round(s, 4),
+            "sd": 0.21,
+            "overall": None,
+            "events": None,
+            "non_events": None,
+        }
         for i, s in enumerate(site.score.tolist()[:50])
-    ]  # fmt: skip
+    ]
     refuses(planted(honest, lambda p: p.update(table_one=rows)), "table_one")
 
 

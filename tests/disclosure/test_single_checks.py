@@ -5,11 +5,11 @@ import json
 import pytest
 
 from healthval.contracts.base import canonical_json
-from healthval.contracts.submission import Submission
+from healthval.contracts.submission import ReleasedEstimate, Submission
 from healthval.disclosure import DisclosureRefused, Ledger, load_policy, release
 from healthval.disclosure.gate import CHECKS
 
-GONE = {"value": None, "lo": None, "hi": None, "se": None, "method": "none", "n": "suppressed", "n_events": "suppressed", "withheld": "suppressed"}  # fmt: skip
+GONE = ReleasedEstimate(withheld="suppressed").model_dump(mode="json")
 
 
 @pytest.fixture(scope="module")

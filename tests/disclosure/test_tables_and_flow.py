@@ -19,7 +19,13 @@ from healthval.metrics import TableOne
 
 
 def row(level, overall, events, variable="sex"):
-    return TableOne(variable, level, overall, events, overall - events)
+    return TableOne(
+        variable=variable,
+        level=level,
+        overall=overall,
+        events=events,
+        non_events=overall - events,
+    )
 
 
 def test_flow_steps_are_merged_until_no_exclusion_is_small(make_site, policy, ledger):
@@ -92,7 +98,7 @@ def test_table_one_of_other_cases_than_the_subgroups_is_refused(make_site, polic
 
 
 def test_means_are_rounded_to_what_one_patient_cannot_move(make_site, policy, ledger):
-    rows = (TableOne("age", "all", overall=300, mean=64.318, sd=12.071),)
+    rows = (TableOne(variable="age", level="all", overall=300, mean=64.318, sd=12.071),)
     out = release(make_site(300).result(table_one=rows), policy, ledger).submission
     assert (out.table_one[0].mean, out.table_one[0].sd) == (64.3, 12.1)
 
@@ -102,7 +108,7 @@ def test_means_are_rounded_to_what_one_patient_cannot_move(make_site, policy, le
     [(3 / 300, (0.01 * 0.99) ** 0.5), (63.0, 0.0), (1 + 3 / 300, (0.01 * 0.99) ** 0.5)],
 )
 def test_a_mean_that_is_a_count_in_disguise_is_withheld(make_site, policy, ledger, mean, sd):
-    rows = (TableOne("diabetes", "all", overall=300, mean=mean, sd=sd),)
+    rows = (TableOne(variable="diabetes", level="all", overall=300, mean=mean, sd=sd),)
     out = release(make_site(300).result(table_one=rows), policy, ledger).submission
     assert [(r.level, r.mean) for r in out.table_one] == [("suppressed", None)]
 
@@ -171,7 +177,12 @@ CANARY = "Zaphod Beeblebrox 1942-03-11"
         lambda r: replace(r, flow=((CANARY, 300),)),
         lambda r: replace(r, model=CANARY),
         lambda r: replace(r, version=CANARY),
-        lambda r: replace(r, table_one=(TableOne(CANARY, "x", 300, 150, 150),)),
+        lambda r: replace(
+            r,
+            table_one=(
+                TableOne(variable=CANARY, level="x", overall=300, events=150, non_events=150),
+            ),
+        ),
         lambda r: replace(
             r,
             evaluation=replace(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthval.errors import PlanError, UsageError, counted
-from healthval.files import locked, packaged, parse_yaml, read_yaml, write_durably
+from healthval.files import locked, packaged, parse_yaml, read_yaml, read_yaml_list, write_durably
 
 WORDS = {"what": "the file", "remedy": "repair it"}
 
@@ -59,6 +59,15 @@ def test_what_is_no_mapping_is_an_error_that_quotes_nothing(text, tmp_path):
     assert caught.value.__cause__ is None
 
 
+def test_a_list_is_read_as_a_list_and_nothing_else(tmp_path):
+    file = tmp_path / "rules.yaml"
+    file.write_text("# first\n---\n- a: 060\n")
+    assert read_yaml_list(file, **WORDS) == [{"a": "060"}]
+    file.write_text("a: 1\n")
+    with pytest.raises(UsageError, match="the file is not a list; repair it"):
+        read_yaml_list(file, **WORDS)
+
+
 def test_a_file_that_is_missing_or_not_text_is_named(tmp_path):
     with pytest.raises(UsageError, match="the file cannot be read"):
         read_yaml(tmp_path / "no.yaml", **WORDS)
@@ -89,6 +98,19 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path, monk
     with pytest.raises(OSError, match="no space"):
         write_durably(path, b"new")
     assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows renames instead of linking")
+def test_a_drive_without_hard_links_keeps_an_existing_file_too(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(1, "no hard links")
+
+    monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "key"
+    assert write_durably(path, b"one", replace=False)
+    assert not write_durably(path, b"two", replace=False)
+    assert path.read_bytes() == b"one"
     assert list(tmp_path.iterdir()) == [path]
 
 

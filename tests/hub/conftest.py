@@ -1,8 +1,8 @@
 import hashlib
+import io
 import itertools
-import json
+import os
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -15,6 +15,8 @@ import pytest
 import uvicorn
 from botocore.config import Config
 from moto import mock_aws
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from healthval.client import Client, Credential
 from healthval.contracts.access import AccessDecision, PublicKey
@@ -31,12 +33,18 @@ from healthval.contracts.submission import AttackPassed, Certificate, ReleasedEs
 from healthval.disclosure import load_policy
 from healthval.disclosure.gate import run_checks
 from healthval.hosting.artefact import pack, unpack
+from healthval.hosting.child_process import ChildProcess
 from healthval.hub.app import Settings, create_app
 from healthval.hub.backends.aws import DynamoIndex, S3Objects, SageMakerHost
 from healthval.hub.ports import Backend, HostedModel
 from healthval.hub.registry import hosted
 
+# The hub needs Linux or macOS; its client does not.
+HUB_TESTS = ["test_hub_*.py", "test_stores.py", "test_model_processes.py", "test_aws_errors.py"]
+collect_ignore_glob = [] if os.name == "posix" else HUB_TESTS
+
 PLAN = "a" * 64
+LONG = 300  # a bound for what should happen soon, on a machine that may be busy
 SUBJECT = {"model": "tumour", "version": "1.0", "plan_hash": PLAN}
 INFERENCE = """
 import json
@@ -54,16 +62,15 @@ class HubProcess:
 
     def __init__(self, data: Path, operator: Path) -> None:
         self.data, self.operator = data, operator
-        self.process, self.url = None, None
+        self._child, self.process, self.url = None, None, None
 
     def start(self, port: int = 0) -> "HubProcess":
         command = [sys.executable, "-m", "healthval.hub", "--data", str(self.data)]
         command += ["--operator", str(self.operator), "--port", str(port), "--die-with-parent"]
+        command += ["--trust-models"]  # for machines without bubblewrap
         with (self.data.parent / "hub.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
-            )
-        self.url = json.loads(self.process.stdout.readline())["url"]
+            self._child = ChildProcess(command, log=log)
+        self.process, self.url = self._child.process, self._child.first_line()["url"]
         return self
 
     @property
@@ -72,16 +79,10 @@ class HubProcess:
 
     def kill(self) -> None:
         self.process.kill()
-        self._reap()
+        self._child.stop()
 
     def stop(self) -> None:
-        self.process.stdin.close()
-        self._reap()
-
-    def _reap(self) -> None:
-        self.process.wait(30)
-        self.process.stdout.close()
-        self.process.stdin.close()
+        self._child.stop()
 
 
 @pytest.fixture(scope="session")
@@ -173,20 +174,16 @@ class HubThread:
 
     def stop(self) -> None:
         self._server.should_exit = True
-        self._thread.join(20)
+        self._thread.join(LONG)
 
 
 @contextmanager
-def model_container(folder: Path):
+def model_container(folder: Path, *options: str):
     """The container's server, as it runs on AWS, for the SageMaker runtime to call."""
     command = [sys.executable, "-m", "healthval.hosting", "serve", "--die-with-parent"]
-    with subprocess.Popen(
-        [*command, "--port", "0", "--model", str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
-        yield json.loads(process.stdout.readline())["ready"]
-        process.stdin.close()
+    child = ChildProcess([*command, "--port", "0", "--model", str(folder), *options])
+    yield child.first_line()["ready"]
+    child.stop()
 
 
 @pytest.fixture(scope="session", params=["embedded", "aws"])
@@ -246,6 +243,28 @@ def model(operator, artefact):
     return operator.start_model("tumour", "1.0")
 
 
+def dicom(size: int, **values: str) -> bytes:
+    """A DICOM file of this (even) size with marks of de-identification and these attributes."""
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
+    meta.MediaStorageSOPInstanceUID = "2.25.1"
+    dataset = FileDataset("", {}, file_meta=meta, preamble=bytes(128))
+    marks = {"PatientIdentityRemoved": "YES", "DeidentificationMethod": "invented"}
+    for keyword, value in (marks | values).items():
+        setattr(dataset, keyword, value)
+    dataset.add_new("PixelData", "OB", b"")
+    short = len(_saved(dataset))
+    dataset.PixelData = bytes(size - short)
+    return _saved(dataset)
+
+
+def _saved(dataset: FileDataset) -> bytes:
+    out = io.BytesIO()
+    dataset.save_as(out)
+    return out.getvalue()
+
+
 def case(i: int) -> str:
     return f"case-{i:016x}"
 
@@ -284,7 +303,7 @@ def approve(operator: Client, site: Client, **limits: int) -> None:
 
 @pytest.fixture
 def new_site(hub, tmp_path):
-    """Make sites that the hub has never heard of."""
+    """Create sites that the hub does not know yet."""
     made = []
 
     def make() -> Client:
@@ -306,14 +325,17 @@ def site(new_site, operator, model):
 
 @pytest.fixture(scope="session")
 def kit():
-    """What tests build requests with."""
+    """Helpers that build requests."""
     return SimpleNamespace(
         PLAN=PLAN,
         SUBJECT=SUBJECT,
+        LONG=LONG,
         HubProcess=HubProcess,
+        model_container=model_container,
         approve=approve,
         batch=batch,
         case=case,
+        dicom=dicom,
         payload=payload,
         registration_of=registration_of,
     )

@@ -1,4 +1,4 @@
-"""Access as a state machine: whatever operator and sites do, only the table's steps happen."""
+"""Access as a state machine: only the transitions of the table occur."""
 
 from types import SimpleNamespace
 
@@ -10,8 +10,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from healthval.contracts.access import AccessDecision, AccessRequest, PublicKey, VendorKey, site_id
 from healthval.hub import access
 from healthval.hub.access import DAY, TRANSITIONS, Subject
-from healthval.hub.auth import AUDIT, Caller, check_chain, entries
-from healthval.hub.ports import Backend, MemoryIndex, MemoryObjects, Refusal
+from healthval.hub.audit_chain import chain_head, check_chain, entries
+from healthval.hub.auth import Caller
+from healthval.hub.backends.memory import MemoryIndex, MemoryObjects
+from healthval.hub.pages import Page
+from healthval.hub.ports import Backend, Refusal
 
 PLAN = "a" * 64
 OPERATOR = PublicKey(x="o" * 43)
@@ -31,6 +34,10 @@ def ask(backend, key, subject, label="Hospital"):
 
 
 BOSS = Caller(site_id(OPERATOR), "operator")
+
+
+def decide(backend, decision, site, subject, actor=BOSS):
+    return access.decide(backend, decision, actor=actor, site=site, subject=subject)
 
 
 class AccessMachine(RuleBasedStateMachine):
@@ -60,9 +67,9 @@ class AccessMachine(RuleBasedStateMachine):
         )
         if not allowed:
             with pytest.raises(Refusal):
-                access.decide(self.backend, BOSS, place[0], subject, decision)
+                decide(self.backend, decision, place[0], subject)
             return
-        access.decide(self.backend, BOSS, place[0], subject, decision)
+        decide(self.backend, decision, place[0], subject)
         self.status[place] = to
         if to == "approved":
             self.until[place] = self.clock.now + days * DAY
@@ -90,11 +97,10 @@ class AccessMachine(RuleBasedStateMachine):
     def the_index_says_what_happened_and_the_chain_holds(self):
         held = {
             (g.site, Subject(g.model, g.version, g.plan_hash)): g.status
-            for g in access.all_grants(self.backend).grants
+            for g in access.grants(self.backend, Page()).grants
         }
         assert held == self.status
-        head = self.backend.index.get(AUDIT, "head")
-        check_chain(entries(self.backend), head.value if head else None)
+        check_chain(entries(self.backend), chain_head(self.backend))
 
 
 TestAccess = AccessMachine.TestCase
@@ -114,7 +120,7 @@ def test_access_ends_at_its_end(offset):
     backend, clock = memory()
     ask(backend, KEYS[0], SUBJECTS[0])
     decision = AccessDecision(status="approved", valid_days=1)
-    access.decide(backend, BOSS, site_id(KEYS[0]), SUBJECTS[0], decision)
+    decide(backend, decision, site_id(KEYS[0]), SUBJECTS[0])
     clock.now += DAY + offset
     if offset < 0:
         access.require(backend, site_id(KEYS[0]), SUBJECTS[0])
@@ -145,22 +151,70 @@ def test_a_sites_key_is_no_vendors_key_and_the_other_way_round():
         ask(backend, KEYS[1], SUBJECTS[0])
 
 
-def test_nobody_decides_on_their_own_request():
+def test_a_requester_cannot_decide_on_their_own_request():
     backend, _ = memory()
     ask(backend, KEYS[0], SUBJECTS[0])
     site = site_id(KEYS[0])
     decision = AccessDecision(status="approved")
     with pytest.raises(Refusal, match="their own request"):
-        access.decide(backend, Caller(site, "operator"), site, SUBJECTS[0], decision)
+        decide(backend, decision, site, SUBJECTS[0], actor=Caller(site, "operator"))
+
+
+def plan(i: int) -> Subject:
+    return Subject("model", "1", f"{i:064x}")
+
+
+def test_a_key_has_a_bounded_number_of_pending_requests(monkeypatch):
+    monkeypatch.setattr(access, "MAX_PENDING", 2)
+    backend, _ = memory()
+    first, second = ask(backend, KEYS[0], plan(0)), ask(backend, KEYS[0], plan(1))
+    with pytest.raises(Refusal, match="2 pending requests") as refused:
+        ask(backend, KEYS[0], plan(2))
+    assert refused.value.status == 409
+    assert ask(backend, KEYS[0], plan(0)) == first  # a repetition is no new request
+    ask(backend, KEYS[1], plan(2))  # another key is not affected
+    decide(backend, AccessDecision(status="approved"), second.site, plan(1))
+    ask(backend, KEYS[0], plan(2))
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 6])
+def test_pages_give_every_entry_once_in_order(limit):
+    backend, _ = memory()
+    for i in range(3):
+        for key in KEYS[:2]:
+            ask(backend, key, plan(i))
+    for site in (None, site_id(KEYS[0])):
+        found, page = [], Page(limit)
+        while page:
+            answer = access.grants(backend, page, site)
+            assert len(answer.grants) <= limit
+            found += answer.grants
+            page = answer.next and Page(limit, answer.next)
+        assert found == list(access.grants(backend, Page(), site).grants)
+        assert len(found) == (3 if site else 6)
+
+
+def test_a_cursor_of_another_list_is_refused():
+    backend, _ = memory()
+    for key in KEYS:
+        ask(backend, key, plan(0))
+    cursor = access.grants(backend, Page(1)).next
+    sites = {site_id(key) for key in KEYS} - {access.grants(backend, Page(1)).grants[0].site}
+    for site in sites:
+        with pytest.raises(Refusal, match="not one of this list"):
+            access.grants(backend, Page(1, cursor), site)
+    for bad in ("!", "AAA", "_-_-", "8J-YgA"):
+        with pytest.raises(Refusal, match="not one of this list"):
+            access.grants(backend, Page(1, bad), site_id(KEYS[0]))
 
 
 def test_a_grant_has_the_operators_reason_and_the_inputs_scored():
     backend, _ = memory()
     ask(backend, KEYS[0], SUBJECTS[0])
     site = site_id(KEYS[0])
-    access.decide(backend, BOSS, site, SUBJECTS[0], AccessDecision(status="approved"))
+    decide(backend, AccessDecision(status="approved"), site, SUBJECTS[0])
     backend.index.commit([access.count(access.require(backend, site, SUBJECTS[0]), 7)])
     withdrawn = AccessDecision(status="revoked", reason="withdrew before results")
-    access.decide(backend, BOSS, site, SUBJECTS[0], withdrawn)
-    (grant,) = access.all_grants(backend).grants
+    decide(backend, withdrawn, site, SUBJECTS[0])
+    (grant,) = access.grants(backend, Page()).grants
     assert (grant.used_cases, grant.reason) == (7, "withdrew before results")

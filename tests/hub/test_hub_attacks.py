@@ -1,4 +1,4 @@
-"""What a forger, a replayer, a flooder and a careless client get: a refusal that quotes nothing."""
+"""Forged, replayed, oversized and malformed requests are refused without a quotation."""
 
 import base64
 import json
@@ -11,8 +11,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from healthval.client import Client, Credential, wire_bytes
-from healthval.contracts.access import request_claims
-from healthval.errors import AccessDenied
+from healthval.contracts.access import AccessDecision, request_claims
+from healthval.contracts.model import InputContract, InputField
+from healthval.errors import AccessDenied, HubError
 
 # Recognising callers is the same code over every store; the path runs over both.
 pytestmark = pytest.mark.parametrize("hub", ["embedded"], indirect=True, scope="session")
@@ -31,7 +32,7 @@ def site(kit, hub, operator, model, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def http(hub):
-    with httpx.Client(base_url=hub.url, timeout=30) as client:
+    with httpx.Client(base_url=hub.url, timeout=300) as client:
         yield client
 
 
@@ -41,7 +42,7 @@ def token(client: Client, method="GET", target="/v1/models", body=b"", **changes
     claims = {
         "iss": credential.id,
         "sub": credential.id,
-        "aud": client._origin,
+        "aud": client.transport.origin,
         "iat": now,
         "exp": now + 60,
         "jti": secrets.token_urlsafe(24),
@@ -150,7 +151,10 @@ def test_a_stranger_is_told_the_same_as_a_forger(http, hub, tmp_path, site):
     assert unknown.json() == wrong.json()
 
 
-@pytest.mark.parametrize("path", ["/v1/audit", "/v1/submissions?model=tumour&version=1.0&plan_hash=" + "a" * 64])  # fmt: skip
+OPERATORS = ("/v1/audit", "/v1/submissions?model=tumour&version=1.0&plan_hash=" + "a" * 64)
+
+
+@pytest.mark.parametrize("path", OPERATORS)
 def test_a_site_cannot_do_the_operators_work(http, site, path):
     assert get(http, token(site, target=path), path).status_code == 403
 
@@ -158,8 +162,8 @@ def test_a_site_cannot_do_the_operators_work(http, site, path):
 def test_a_site_cannot_decide_on_its_own_access(kit, new_site, operator, model):
     site = new_site()
     grant = site.request_access(label="Me", **kit.SUBJECT)
-    with pytest.raises(AccessDenied, match="not for the site's key"):
-        site._send(
+    with pytest.raises(AccessDenied, match="site's key cannot use this address"):
+        site.transport.send(
             "POST",
             f"/v1/access-requests/{grant.site}/tumour/1.0/{kit.PLAN}/decision",
             b'{"status":"approved"}',
@@ -167,7 +171,7 @@ def test_a_site_cannot_decide_on_its_own_access(kit, new_site, operator, model):
 
 
 def test_the_operators_key_cannot_ask_for_access(kit, operator, model):
-    with pytest.raises(AccessDenied, match="operator's key cannot ask"):
+    with pytest.raises(AccessDenied, match="operator's key cannot request"):
         operator.request_access(label="Me", **kit.SUBJECT)
 
 
@@ -175,7 +179,7 @@ def test_an_access_request_signed_by_another_key_than_it_carries_is_refused(kit,
     one, other = new_site(), new_site()
     grant = {"public_key": other.credential.public_key.model_dump(), "label": "x", **kit.SUBJECT}
     with pytest.raises(AccessDenied, match="not signed by a key"):
-        one._send("POST", "/v1/access-requests", json.dumps(grant).encode())
+        one.transport.send("POST", "/v1/access-requests", json.dumps(grant).encode())
 
 
 def test_a_site_reads_no_other_sites_predictions(kit, site, new_site, operator):
@@ -183,7 +187,7 @@ def test_a_site_reads_no_other_sites_predictions(kit, site, new_site, operator):
     other = new_site()
     kit.approve(operator, other)
     with pytest.raises(Exception, match="no such prediction"):
-        other._send("GET", f"/v1/predictions/{answer.id}")
+        other.transport.send("GET", f"/v1/predictions/{answer.id}")
 
 
 def post(http, site, body, target="/v1/predictions", **headers):
@@ -284,7 +288,7 @@ def test_the_bad_row_is_named_by_field_count_and_position(kit, site):
 def test_failures_inside_the_hub_have_no_details(hub, caplog):
     import asyncio
 
-    from healthval.hub.app import Wall
+    from healthval.hub.middleware import HubMiddleware
 
     async def broken(scope, receive, send):
         raise RuntimeError(CANARY)
@@ -298,7 +302,57 @@ def test_failures_inside_the_hub_have_no_details(hub, caplog):
         sent.append(message)
 
     scope = {"type": "http", "path": "/", "headers": [], "method": "GET"}
-    asyncio.run(Wall(broken)(scope, receive, send))
+    asyncio.run(HubMiddleware(broken)(scope, receive, send))
     assert sent[0]["status"] == 500
     assert CANARY not in str(sent) + caplog.text
     assert "RuntimeError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/v1/models", "GET, POST"),
+        ("PUT", "/v1/predictions", "POST"),
+        ("PATCH", "/v1/health", "GET"),
+    ],
+)
+def test_a_method_that_is_not_allowed_names_those_that_are(hub, method, path, allowed):
+    answer = httpx.request(method, hub.url + path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
+def test_a_registration_that_the_index_cannot_store_is_refused(kit, operator, artefact):
+    levels = tuple(f"level_{i:02d}" + "x" * 20 for i in range(64))
+    fields = tuple(InputField(name=f"f{i}", kind="category", levels=levels) for i in range(512))
+    registration = kit.registration_of(artefact, "wide")
+    wide = registration.model_copy(update={"inputs": InputContract(fields=fields)})
+    with pytest.raises(HubError, match="too large"):
+        operator.register_model(wide, artefact)
+
+
+def test_a_revoked_site_and_a_stranger_read_no_answer_and_no_card(kit, operator, model, new_site):
+    site = new_site()
+    kit.approve(operator, site)
+    assert site.model("tumour", "1.0") == model
+    answer = site.predict(kit.batch(1.0))
+    (grant,) = site.access_requests()
+    operator.decide_access(grant, AccessDecision(status="revoked"))
+    for path in (f"/v1/predictions/{answer.id}", "/v1/models/tumour/1.0"):
+        with pytest.raises(AccessDenied):
+            site.transport.send("GET", path)
+    listed = json.loads(site.transport.send("GET", "/v1/models"))
+    assert listed["models"] == []
+    assert {"name": "tumour", "version": "1.0"} in listed["others"]
+
+
+def test_an_idempotency_key_of_an_access_request_stands_for_one_request(kit, hub, model, new_site):
+    site = new_site()
+    key = {"Idempotency-Key": "k" * 32}
+    about = {"public_key": site.credential.public_key.model_dump(), "label": "Hospital"}
+    first, second = (
+        json.dumps(about | kit.SUBJECT | {"plan_hash": letter * 64}).encode() for letter in "ab"
+    )
+    for _ in range(2):
+        site.transport.send("POST", "/v1/access-requests", first, headers=key)
+    with pytest.raises(HubError, match="used before with another request"):
+        site.transport.send("POST", "/v1/access-requests", second, headers=key)

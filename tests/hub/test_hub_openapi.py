@@ -1,4 +1,4 @@
-"""The API's document is OpenAPI 3.1 and speaks of the wire shapes as they are."""
+"""The API's document is OpenAPI 3.1 with the wire shapes."""
 
 import json
 
@@ -8,7 +8,8 @@ import pytest
 from healthval.contracts.access import PublicKey
 from healthval.disclosure import load_policy
 from healthval.hub.app import Settings, create_app
-from healthval.hub.ports import Backend, MemoryIndex, MemoryObjects
+from healthval.hub.backends.memory import MemoryIndex, MemoryObjects
+from healthval.hub.ports import Backend
 from healthval.hub.routes import BODIES
 
 

@@ -1,17 +1,28 @@
-"""One suite for every object store and every index: the memory pair specifies, the rest obey."""
+"""One suite for every object store and index; the memory backend is the specification."""
 
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from healthval.errors import UsageError
 from healthval.hub.backends.local import FolderObjects, SqliteIndex
-from healthval.hub.ports import Conflict, Item, MemoryIndex, MemoryObjects, Write
+from healthval.hub.backends.memory import MemoryIndex, MemoryObjects
+from healthval.hub.ports import Conflict, Item, Write
 
 NOW = 1_700_000_000
 KEY = "results/site-aaaaaaaa/one.json"
+
+
+def write(partition, key, value, version=0, *, expires=None):
+    return Write(partition=partition, key=key, value=value, version=version, expires=expires)
+
+
+def item(partition, key, value, version):
+    return Item(partition=partition, key=key, value=value, version=version)
 
 
 @pytest.fixture(params=["memory", "folder", "s3"])
@@ -99,68 +110,71 @@ def test_of_many_writers_at_once_one_wins_and_its_bytes_stay(objects):
 
 
 def test_versions_count_from_one_and_a_stale_write_is_a_conflict(index):
-    index.commit([Write("p", "k", {"n": 1.5})])
-    assert index.get("p", "k") == Item("p", "k", {"n": 1.5}, 1)
-    index.commit([Write("p", "k", {"n": None}, 1)])
-    assert index.get("p", "k") == Item("p", "k", {"n": None}, 2)
+    index.commit([write("p", "k", {"n": 1.5})])
+    assert index.get("p", "k") == item("p", "k", {"n": 1.5}, 1)
+    index.commit([write("p", "k", {"n": None}, 1)])
+    assert index.get("p", "k") == item("p", "k", {"n": None}, 2)
     for stale in (0, 1, 3):
         with pytest.raises(Conflict):
-            index.commit([Write("p", "k", {}, stale)])
+            index.commit([write("p", "k", {}, stale)])
     with pytest.raises(Conflict):
-        index.commit([Write("p", "k", None, 1)])
-    index.commit([Write("p", "k", None, 2)])
+        index.commit([write("p", "k", None, 1)])
+    index.commit([write("p", "k", None, 2)])
     assert index.get("p", "k") is None
     with pytest.raises(Conflict):
-        index.commit([Write("p", "k", {}, 2)])
+        index.commit([write("p", "k", {}, 2)])
 
 
 def test_a_commit_is_done_whole_or_not_at_all(index):
-    index.commit([Write("p", "old", {})])
+    index.commit([write("p", "old", {})])
     with pytest.raises(Conflict):
-        index.commit([Write("p", "new", {}), Write("q", "new", {}), Write("p", "old", {})])
+        index.commit([write("p", "new", {}), write("q", "new", {}), write("p", "old", {})])
     assert index.get("p", "new") is None
     assert index.get("q", "new") is None
-    index.commit([Write("p", "new", {}), Write("q", "new", {}), Write("p", "old", {}, 1)])
+    index.commit([write("p", "new", {}), write("q", "new", {}), write("p", "old", {}, 1)])
     assert [item.version for item in index.query("p")] == [1, 2]
 
 
 def test_an_entry_is_gone_at_its_expiry_not_before(index, clock):
-    index.commit([Write("p", "k", {"n": 1}, expires=NOW + 10)])
+    index.commit([write("p", "k", {"n": 1}, expires=NOW + 10)])
     for seconds, there in ((9, True), (11, False), (10, False)):
         clock.now = NOW + seconds
         assert (index.get("p", "k") is not None) is there
         assert (index.query("p") != []) is there
     with pytest.raises(Conflict):
-        index.commit([Write("p", "k", {"n": 2}, 1)])
-    index.commit([Write("p", "k", {"n": 2}, 0)])
-    assert index.get("p", "k") == Item("p", "k", {"n": 2}, 1)
+        index.commit([write("p", "k", {"n": 2}, 1)])
+    index.commit([write("p", "k", {"n": 2}, 0)])
+    assert index.get("p", "k") == item("p", "k", {"n": 2}, 1)
 
 
 def test_a_query_returns_one_partition_by_prefix_in_order(index):
     keys = ["b#2", "a#10", "a#1", "a", "b", "a$", "~"]
-    index.commit([Write("p", key, {"key": key}) for key in keys])
-    index.commit([Write("pp", "a#0", {})])
+    index.commit([write("p", key, {"key": key}) for key in keys])
+    index.commit([write("pp", "a#0", {})])
     assert [item.key for item in index.query("p")] == sorted(keys)
     assert [item.key for item in index.query("p", "a#")] == ["a#1", "a#10"]
     assert index.query("p", "c") == []
+    assert [item.key for item in index.query("p", "a#", limit=1)] == ["a#1"]
+    assert [item.key for item in index.query("p", "a#", after="a#1")] == ["a#10"]
+    assert index.query("p", "a#", after="a#10", limit=1) == []
     assert index.query("none") == []
 
 
 def test_a_large_partition_comes_whole(index):
     filling = "x" * 100_000
     for i in range(15):
-        index.commit([Write("p", f"{i:03d}", {"filling": filling})])
+        index.commit([write("p", f"{i:03d}", {"filling": filling})])
     assert [item.key for item in index.query("p")] == [f"{i:03d}" for i in range(15)]
 
 
 @pytest.mark.parametrize(
     "writes",
     [
-        [Write("p", "k", {}), Write("p", "k", {})],
-        [Write("p", str(i), {}) for i in range(101)],
-        [Write("", "k", {})],
-        [Write("p", "é", {})],
-        [Write("p", "k", {"text": "x" * 400 * 1024})],
+        [write("p", "k", {}), write("p", "k", {})],
+        [write("p", str(i), {}) for i in range(101)],
+        [write("", "k", {})],
+        [write("p", "é", {})],
+        [write("p", "k", {"text": "x" * 400 * 1024})],
     ],
     ids=["twice", "too many", "no partition", "not ASCII", "too large"],
 )
@@ -174,14 +188,14 @@ def test_an_empty_commit_is_nothing(index):
 
 
 def test_of_many_counters_at_once_none_is_lost(index):
-    index.commit([Write("p", "n", {"n": 0})])
+    index.commit([write("p", "n", {"n": 0})])
 
     def count():
         done = 0
         while done < 5:
             held = index.get("p", "n")
             try:
-                index.commit([Write("p", "n", {"n": held.value["n"] + 1}, held.version)])
+                index.commit([write("p", "n", {"n": held.value["n"] + 1}, held.version)])
             except Conflict:
                 continue
             done += 1
@@ -196,11 +210,11 @@ def test_of_many_counters_at_once_none_is_lost(index):
 
 WRITES = st.builds(
     Write,
-    st.sampled_from(["p", "q"]),
-    st.sampled_from(["a", "ab", "b"]),
-    st.none() | st.dictionaries(st.sampled_from("xy"), st.integers(0, 3), max_size=2),
-    st.integers(0, 2),
-    st.none() | st.integers(NOW, NOW + 3),
+    partition=st.sampled_from(["p", "q"]),
+    key=st.sampled_from(["a", "ab", "b"]),
+    value=st.none() | st.dictionaries(st.sampled_from("xy"), st.integers(0, 3), max_size=2),
+    version=st.integers(0, 2),
+    expires=st.none() | st.integers(NOW, NOW + 3),
 )
 
 
@@ -239,9 +253,9 @@ def test_a_folder_store_finds_what_another_process_wrote_and_leaves_no_half_file
 
 def test_two_sqlite_indexes_on_one_file_see_one_truth(tmp_path):
     one, two = (SqliteIndex(tmp_path / "index.sqlite", lambda: NOW) for _ in range(2))
-    one.commit([Write("p", "k", {})])
+    one.commit([write("p", "k", {})])
     with pytest.raises(Conflict):
-        two.commit([Write("p", "k", {})])
+        two.commit([write("p", "k", {})])
     assert two.get("p", "k") == one.get("p", "k")
     one.close()
     two.close()
@@ -250,8 +264,21 @@ def test_two_sqlite_indexes_on_one_file_see_one_truth(tmp_path):
 def test_expired_entries_leave_the_file(tmp_path):
     clock = SimpleNamespace(now=NOW)
     index = SqliteIndex(tmp_path / "index.sqlite", lambda: clock.now)
-    index.commit([Write("tokens", str(i), {}, expires=NOW + 1) for i in range(50)])
+    index.commit([write("tokens", str(i), {}, expires=NOW + 1) for i in range(50)])
     clock.now += 2
-    index.commit([Write("p", "k", {})])
+    index.commit([write("p", "k", {})])
     assert index._db.execute("SELECT count(*) FROM items").fetchone() == (1,)
     index.close()
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda sound: b"no database " * 900, lambda sound: sound[:4096] + b"\xff" * 8192]
+)
+def test_a_damaged_index_is_refused_by_name(tmp_path, damage):
+    path = tmp_path / "index.sqlite"
+    index = SqliteIndex(path, time.time)
+    index.commit([Write(partition="p", key=f"{i:05d}", value={"i": i}) for i in range(99)])
+    index.close()
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(UsageError, match=r"index\.sqlite in the data folder is damaged"):
+        SqliteIndex(path, time.time)

@@ -1,4 +1,4 @@
-"""Several cases per patient: intervals that patients, not cases, make narrow."""
+"""Several cases per patient: the width of an interval depends on the number of patients."""
 
 import numpy as np
 import pytest

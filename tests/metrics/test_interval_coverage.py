@@ -1,22 +1,22 @@
-"""How often intervals hold the truth, by simulation with fixed seeds."""
+"""Coverage of intervals, by simulation with fixed seeds."""
 
 import numpy as np
 import pytest
 from scipy.stats import binom, norm
 
 from healthval import metrics as hm
+from healthval.contracts.proportions import wilson
 from healthval.metrics.auroc import auroc_of
 from healthval.metrics.inputs import Cases
-from healthval.metrics.intervals.analytic import wilson
 
 
-def auroc_coverage(auc, m, n, reps=1500):
-    """Binormal scores with the given AUROC."""
-    rng, shift = np.random.default_rng(1), np.sqrt(2) * norm.ppf(auc)
+def auroc_coverage(auc, m, n, reps=1500, spread=1.0):
+    """Binormal scores with the given AUROC; `spread` is the SD of the events."""
+    rng, shift = np.random.default_rng(1), np.sqrt(1 + spread**2) * norm.ppf(auc)
     y, held = np.repeat([True, False], [m, n]), 0
     for _ in range(reps):
         score = rng.normal(size=m + n)
-        score[:m] += shift
+        score[:m] = shift + spread * score[:m]
         e = auroc_of(Cases(y, score, None))
         held += e.lo <= auc <= e.hi
     return held / reps
@@ -25,6 +25,30 @@ def auroc_coverage(auc, m, n, reps=1500):
 @pytest.mark.parametrize(("auc", "m", "n"), [(0.95, 20, 80), (0.9, 20, 80), (0.8, 100, 400)])
 def test_the_default_auroc_interval_covers(auc, m, n):
     assert auroc_coverage(auc, m, n, reps=1500 if m < 100 else 800) >= 0.93
+
+
+@pytest.mark.parametrize(
+    ("auc", "m", "n", "spread"), [(0.7, 20, 380, 2.5), (0.75, 29, 971, 2.5), (0.8, 380, 20, 0.4)]
+)
+def test_the_auroc_interval_of_a_small_class_covers_with_unequal_spread(auc, m, n, spread):
+    assert auroc_coverage(auc, m, n, 800, spread) >= 0.93
+
+
+@pytest.mark.parametrize("spread", [0.3, 1.0, 3.0])
+@pytest.mark.parametrize("twice", [False, True])
+def test_the_auroc_interval_of_a_small_class_is_the_wider_of_two(spread, twice):
+    rng = np.random.default_rng(3)
+    y = np.repeat([True, False], [15, 200])
+    score = np.where(y, rng.normal(0.8, spread, 215), rng.normal(size=215))
+    ids = None
+    if twice:
+        y, score, ids = np.tile(y, 2), np.tile(score, 2), np.tile(np.arange(215), 2)
+    default, sizes = hm.auroc(y, score, cluster=ids), hm.auroc(y, score, cluster=ids, ci="newcombe")
+    half = norm.ppf(0.975) * default.se / (default.value * (1 - default.value))
+    logit = np.log(default.value / (1 - default.value))
+    low, high = 1 / (1 + np.exp(half - logit)), 1 / (1 + np.exp(-half - logit))
+    wider = max([(low, high), (sizes.lo, sizes.hi)], key=lambda pair: pair[1] - pair[0])
+    np.testing.assert_allclose((default.lo, default.hi), wider)
 
 
 def test_wilson_covers_at_least_94_percent_on_average():

@@ -1,4 +1,4 @@
-"""A unique patient value goes in, the metric fails: the value is nowhere in what comes out."""
+"""Canary: a unique patient value in a failing call is in no message, traceback or log."""
 
 import traceback
 
@@ -19,25 +19,34 @@ def with_canary(values, canary, kind=object):
     return out
 
 
-@pytest.mark.parametrize("call", [
-    lambda: hm.auroc(Y, with_canary(P, CANARY_TEXT)),
-    lambda: hm.auroc(with_canary(Y, CANARY_TEXT), P),
-    lambda: hm.auroc(with_canary(Y, CANARY, float), P),
-    lambda: hm.calibration(Y, with_canary(P, CANARY, float)),
-    lambda: hm.evaluate(Y, with_canary(P, CANARY, float)),
-    lambda: hm.evaluate(Y, P, cluster=with_canary(Y, CANARY_TEXT)[1:]),
-    lambda: hm.evaluate(Y, P, groups=np.array([CANARY_TEXT] * 3)),
-    lambda: hm.evaluate(Y, P, groups={"note": np.array([f"{CANARY_TEXT} {i}" for i in range(40)] * 3)[:40],
-                                      "free": np.array([f"{CANARY_TEXT} {i}" for i in range(80)])[:40],
-                                      "bad": [CANARY_TEXT]}),
-    lambda: hm.multiclass(with_canary(Y, CANARY_TEXT), np.column_stack([P, 1 - P])),
-    lambda: hm.reference_standard([CANARY_TEXT, None], positive="x"),
-    lambda: hm.missing_bounds(with_canary(Y, CANARY_TEXT), P, 0.5),
-    lambda: hm.continuous(with_canary(P, CANARY_TEXT), P),
-    lambda: hm.concordance(with_canary(P, -CANARY, float), Y, P),
-    lambda: hm.confusion_at(Y, with_canary(P, CANARY, float), 0.5),
-    lambda: hm.auroc([[CANARY_TEXT], CANARY_TEXT], P),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: hm.auroc(Y, with_canary(P, CANARY_TEXT)),
+        lambda: hm.auroc(with_canary(Y, CANARY_TEXT), P),
+        lambda: hm.auroc(with_canary(Y, CANARY, float), P),
+        lambda: hm.calibration(Y, with_canary(P, CANARY, float)),
+        lambda: hm.evaluate(Y, with_canary(P, CANARY, float)),
+        lambda: hm.evaluate(Y, P, cluster=with_canary(Y, CANARY_TEXT)[1:]),
+        lambda: hm.evaluate(Y, P, groups=np.array([CANARY_TEXT] * 3)),
+        lambda: hm.evaluate(
+            Y,
+            P,
+            groups={
+                "note": np.array([f"{CANARY_TEXT} {i}" for i in range(40)] * 3)[:40],
+                "free": np.array([f"{CANARY_TEXT} {i}" for i in range(80)])[:40],
+                "bad": [CANARY_TEXT],
+            },
+        ),
+        lambda: hm.multiclass(with_canary(Y, CANARY_TEXT), np.column_stack([P, 1 - P])),
+        lambda: hm.reference_standard([CANARY_TEXT, None], positive="x"),
+        lambda: hm.missing_bounds(with_canary(Y, CANARY_TEXT), P, 0.5),
+        lambda: hm.continuous(with_canary(P, CANARY_TEXT), P),
+        lambda: hm.concordance(with_canary(P, -CANARY, float), Y, P),
+        lambda: hm.confusion_at(Y, with_canary(P, CANARY, float), 0.5),
+        lambda: hm.auroc([[CANARY_TEXT], CANARY_TEXT], P),
+    ],
+)
 def test_an_error_quotes_no_value(call):
     with pytest.raises(MetricError) as caught:
         call()

@@ -1,4 +1,4 @@
-"""Every public function refuses what it cannot read, in our words, and keeps rows and gaps apart."""
+"""Input checks of every public function: clear refusals, row labels and missing values."""
 
 import inspect
 import itertools
@@ -24,10 +24,20 @@ P = np.round(RNG.uniform(0.05, 0.95, N), 3)
 Y = (RNG.uniform(size=N) < P).astype(int)
 TIME = np.round(RNG.exponential(5, N), 2)
 OWN = np.arange(N)
-CELLS = hm.Confusion(20, 3, 5, 40)
+CELLS = hm.Confusion(tp=20, fp=3, fn=5, tn=40)
 MASK = np.eye(6, dtype=bool)
 FEW = hm.Bootstrap(20)
-OUTLINED = [hm.SegmentedCase(0.8, 0.7, 2.0, 0.9, False, False)] * 3
+OUTLINED = [
+    hm.SegmentedCase(
+        dice=0.8,
+        iou=0.7,
+        hd95=2.0,
+        nsd=0.9,
+        diagonal=9.0,
+        reference_empty=False,
+        prediction_empty=False,
+    )
+] * 3
 
 # A usable call of each public function, every parameter given. A new function must join.
 CALLS = {
@@ -46,7 +56,7 @@ CALLS = {
     "evaluate": {"reference": Y, "score": P, "thresholds": (0.3,), "groups": Y, "cluster": OWN, "seed": 1},
     "expected_calibration_error": {"reference": Y, "score": P, "bins": 5, "cluster": OWN},
     "expected_suppressed_cells": {"n": 200, "shares": [0.5, 0.01], "minimum_cell": 5, "zero_is_sensitive": True},
-    "froc": {"score": [0.9, 0.3], "lesion": [0, -1], "case": [0, 1], "lesions_per_case": [1, 1], "false_alarms": [1.0], "cluster": [0, 1]},
+    "froc": {"score": [0.9, 0.3], "lesion": [0, -1], "case": [0, 1], "lesions_per_case": [1, 1], "false_alarms": [1.0], "cluster": [0, 1], "level": 0.9},
     "holm": {"p_values": [0.01, 0.04]},
     "hosmer_lemeshow": {"reference": Y, "score": P, "groups": 5, "cluster": OWN},
     "likelihood_ratios": {"cells": CELLS, "level": 0.9},
@@ -63,7 +73,7 @@ CALLS = {
     "required_sample_size": {"prevalence": 0.1, "c_statistic": 0.8, "lp_mean": -2.0, "lp_sd": 1.0,
                              "precision": hm.Precision(net_benefit=0.2), "action": hm.Action(0.1, 0.8, 0.7)},
     "segment_case": {"reference": MASK, "prediction": MASK, "spacing": (1, 1), "tolerance": 1},
-    "segmentation": {"cases": OUTLINED, "cluster": [0, 1, 2]},
+    "segmentation": {"cases": OUTLINED, "cluster": [0, 1, 2], "worst": 9.0, "level": 0.9},
     "subgroups": {"reference": Y, "score": P, "groups": Y, "threshold": 0.5, "cluster": OWN,
                   "confirmatory": True, "intersections": False, "bootstrap": FEW},
     "survival": {"time": TIME, "event": Y, "risk": P, "horizon": 4.0, "cluster": OWN, "bootstrap": FEW},
@@ -83,7 +93,11 @@ COLUMNS = {
 COLUMNS["froc"], COLUMNS["segmentation"] = ["score", "lesion", "case"], ["cases", "cluster"]
 BY_CASE = [(name, key) for name, keys in COLUMNS.items() if keys for key in keys]
 NOT_ABOUT_PATIENTS = {"froc"}  # its rows are candidates, which `case` gathers
-PATIENTS = [(name, key) for name, key in PARAMETERS if key.startswith("cluster") and CALLS[name][key] is not None]  # fmt: skip
+PATIENTS = [
+    (name, key)
+    for name, key in PARAMETERS
+    if key.startswith("cluster") and CALLS[name][key] is not None
+]
 
 
 @pytest.fixture(autouse=True)
@@ -173,12 +187,16 @@ def in_order(name, key):
     return {key: with_labels(CALLS[name][key], range(length(CALLS[name][key])))}
 
 
-@pytest.mark.parametrize(("name", "one", "other"), [
-    (name, one, other)
-    for name, keys in COLUMNS.items()
-    for one, other in itertools.combinations(keys, 2)
-    if name != "compare_auroc_unpaired" or one[-2:] == other[-2:]  # two groups, rows of their own
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "one", "other"),
+    [
+        (name, one, other)
+        for name, keys in COLUMNS.items()
+        for one, other in itertools.combinations(keys, 2)
+        if name != "compare_auroc_unpaired"
+        or one[-2:] == other[-2:]  # two groups, rows of their own
+    ],
+)
 def test_row_labels_that_differ_between_any_two_columns_are_refused(name, one, other):
     columns = in_order(name, one) | turned(name, other)
     with pytest.raises(MetricError, match="row labels"):
@@ -193,7 +211,7 @@ def test_a_repeated_row_label_needs_a_declared_cluster(name, key):
     patients = np.arange(length(call[key])) // 2
     column = {key: with_labels(call[key], patients)}
     cluster = next((k for k in ("cluster", f"cluster_{key[-1]}") if k in call), None)
-    with pytest.raises(MetricError, match=r"row labels repeat .* row 1\b"):
+    with pytest.raises(MetricError, match=r"row labels? repeats? .* row 1\b"):
         called(name, **column, **({cluster: None} if cluster else {}))
     if name == "hosmer_lemeshow":  # it has no version for such patients
         called(name, **column)
@@ -220,13 +238,13 @@ def test_clusters_of_other_rows_are_refused(name, key):
 def test_every_case_needs_its_patient(name, key, gap):
     patients = np.ma.masked_array(CALLS[name][key], dtype=object)
     patients[1] = gap
-    with pytest.raises(MetricError, match=r"1 of \d+ cluster ids are missing .* row 1\b"):
+    with pytest.raises(MetricError, match=r"1 of \d+ cluster ids is missing .* row 1\b"):
         called(name, **{key: patients})
 
 
 def test_cases_of_lesions_that_repeat_need_their_patients():
     lesions = {"lesions_per_case": with_labels([1, 1, 1], [0, 0, 1])}
-    with pytest.raises(MetricError, match="row labels repeat"):
+    with pytest.raises(MetricError, match=r"row labels? repeat"):
         called("froc", **lesions, cluster=None)
     called("froc", **lesions, cluster=[0, 0, 1])
 
@@ -249,7 +267,7 @@ def test_rows_of_the_risks_at_several_horizons_are_those_of_the_times():
 
 def test_cells_hold_counted_patients_or_none():
     with pytest.raises(MetricError, match="patients must be") as caught:
-        hm.Confusion(20, 3, 5, 40, PLANTED)
+        hm.Confusion(tp=20, fp=3, fn=5, tn=40, patients=PLANTED)
     assert PLANTED not in str(caught.value)
 
 
@@ -297,8 +315,13 @@ def test_no_function_looks_behind_a_mask():
 
 
 @pytest.mark.parametrize(
-    ("name", "key"), [(n, k) for n, k in BY_CASE if n not in {"missing_bounds", "reader_agreement"} and k != "groups"]
-)  # fmt: skip
+    ("name", "key"),
+    [
+        (n, k)
+        for n, k in BY_CASE
+        if n not in {"missing_bounds", "reader_agreement"} and k != "groups"
+    ],
+)
 def test_what_a_mask_hides_is_refused_where_no_gap_may_be(name, key):
     if name in {"froc", "segmentation"}:
         return
@@ -334,7 +357,11 @@ def test_table_one_reads_the_reference_as_all_others_do():
 @pytest.mark.parametrize("values", [[1, None, 3], np.array([1, 2.5, None], dtype=object)])
 def test_a_number_with_gaps_is_no_list_of_levels(values):
     assert [r.level for r in hm.table_one({"x": values}, [0, 1, 1])] == ["mean", "missing"]
-    assert {r.level for r in hm.table_one({"x": [True, None, False]}, [0, 1, 1])} == {"True", "False", "missing"}  # fmt: skip
+    assert {r.level for r in hm.table_one({"x": [True, None, False]}, [0, 1, 1])} == {
+        "True",
+        "False",
+        "missing",
+    }
 
 
 def test_a_metric_error_is_a_value_error():
@@ -357,7 +384,16 @@ def test_an_observed_to_expected_ratio_beyond_the_floats_is_not_estimable():
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("field", ["value", "lo", "hi"])
 def test_no_estimate_holds_what_is_not_finite(field, bad):
-    good = {"value": 0.5, "lo": 0.4, "hi": 0.6, "se": 0.1, "level": 0.95, "method": "wald", "n": 9, "n_events": 4}  # fmt: skip
+    good = {
+        "value": 0.5,
+        "lo": 0.4,
+        "hi": 0.6,
+        "se": 0.1,
+        "level": 0.95,
+        "method": "wald",
+        "n": 9,
+        "n_events": 4,
+    }
     e = hm.Estimate(**good | {field: bad})
     assert (e.value, e.lo, e.hi, e.se) == (None, None, None, None)
     assert e.reason
@@ -374,7 +410,11 @@ def test_counts_of_any_integer_type_are_the_same_and_reach_json():
     one, other = hm.proportion(np.int32(90_000), np.int32(100_000)), hm.proportion(90_000, 100_000)
     assert one == other
     assert json.dumps(one.to_dict()) == json.dumps(other.to_dict())
-    big = [hm.Confusion(*(kind(x) for x in (2_000_000_000, 100, 50, 2_000_000_000))) for kind in (np.int32, int)]  # fmt: skip
+    many = 2_000_000_000
+    big = [
+        hm.Confusion(tp=kind(many), fp=kind(100), fn=kind(50), tn=kind(many))
+        for kind in (np.int32, int)
+    ]
     assert big[0].sensitivity == big[1].sensitivity
     assert hm.likelihood_ratios(big[0]) == hm.likelihood_ratios(big[1])
     with pytest.raises(MetricError):
@@ -382,7 +422,9 @@ def test_counts_of_any_integer_type_are_the_same_and_reach_json():
 
 
 @pytest.mark.parametrize("ci", ["bootstrap", hm.Bootstrap(50)])
-@pytest.mark.parametrize("y", [[0] * 40 + [1] * 40, [1] * 40 + [0] * 40, [0] * 79 + [1], [1] + [0] * 79])  # fmt: skip
+@pytest.mark.parametrize(
+    "y", [[0] * 40 + [1] * 40, [1] * 40 + [0] * 40, [0] * 79 + [1], [1] + [0] * 79]
+)
 @pytest.mark.parametrize("paired", [False, True])
 def test_a_bootstrap_of_an_auroc_that_cannot_vary_gives_way_to_newcombe(y, ci, paired):
     cluster = np.arange(80) // 2 if paired else None
@@ -392,17 +434,32 @@ def test_a_bootstrap_of_an_auroc_that_cannot_vary_gives_way_to_newcombe(y, ci, p
     assert e.hi - e.lo > 0.01
 
 
-@pytest.mark.parametrize("found", [
-    lambda: hm.partial_auroc([0] * 40 + [1] * 40, np.arange(80.0), fpr=(0, 0.2)),
-    lambda: hm.partial_auroc([0] * 40 + [1], np.arange(41.0)[::-1], fpr=(0, 0.2)),
-    lambda: hm.partial_auroc([0, 1] * 20, np.arange(40.0) % 7, fpr=(0, 0.2), cluster=[k if k % 2 == 0 else 1 for k in range(40)]),
-    lambda: hm.multiclass([0, 1, 2] * 4, np.eye(3)[[0, 1, 2] * 4]).hand_till,
-    lambda: hm.multiclass([0, 1] * 5 + [2], RNG.dirichlet([1, 1, 1], 11)).hand_till,
-    lambda: hm.multiclass([0, 1] * 5 + [2], RNG.dirichlet([1, 1, 1], 11)).macro,
-    lambda: hm.concordance(np.arange(1, 9), np.ones(8), -np.arange(8)),
-    lambda: hm.concordance(np.arange(1, 9), [0, 0, 1, 0, 0, 0, 0, 0], [1, 2, 3, 4, 1, 2, 5, 1]),
-    lambda: hm.survival(np.arange(1, 41), np.arange(40) < 20, np.arange(40)[::-1] / 40, horizon=20).auc,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "found",
+    [
+        lambda: hm.partial_auroc([0] * 40 + [1] * 40, np.arange(80.0), fpr=(0, 0.2)),
+        lambda: hm.partial_auroc(
+            [0] * 40 + [1], np.arange(41.0)[::-1], fpr=(0, 0.2), corrected=False
+        ),
+        lambda: hm.partial_auroc(
+            [0, 1] * 20,
+            np.arange(40.0) % 7,
+            fpr=(0, 0.2),
+            corrected=False,
+            cluster=[k if k % 2 == 0 else 1 for k in range(40)],
+        ),
+        lambda: hm.multiclass([0, 1, 2] * 4, np.eye(3)[[0, 1, 2] * 4]).hand_till,
+        lambda: hm.multiclass([0, 1] * 5 + [2], RNG.dirichlet([1, 1, 1], 11)).hand_till,
+        lambda: hm.multiclass([0, 1] * 5 + [2], RNG.dirichlet([1, 1, 1], 11)).macro,
+        lambda: hm.concordance(np.arange(1, 9), np.ones(8), -np.arange(8)),
+        lambda: hm.concordance(np.arange(1, 9), [0, 0, 1, 0, 0, 0, 0, 0], [1, 2, 3, 4, 1, 2, 5, 1]),
+        lambda: (
+            hm.survival(
+                np.arange(1, 41), np.arange(40) < 20, np.arange(40)[::-1] / 40, horizon=20
+            ).auc
+        ),
+    ],
+)
 def test_what_cannot_vary_in_these_cases_has_no_interval_and_says_why(found):
     e = found()
     assert e.value is not None
@@ -415,7 +472,14 @@ def test_a_float32_below_the_threshold_stays_below_it():
     assert (c.tp, c.fn) == (0, 1)
 
 
-@pytest.mark.parametrize("p", [P.astype(np.float16), list(P.astype(np.float16)), np.ma.masked_array(P.astype(np.float16), mask=OWN == 3)])  # fmt: skip
+@pytest.mark.parametrize(
+    "p",
+    [
+        P.astype(np.float16),
+        list(P.astype(np.float16)),
+        np.ma.masked_array(P.astype(np.float16), mask=OWN == 3),
+    ],
+)
 def test_float16_is_refused_however_it_is_wrapped(p):
     scores = p if isinstance(p, np.ma.MaskedArray) else np.array([*p, None], dtype=object)[:-1]
     with pytest.raises(MetricError, match="float16"):
@@ -448,12 +512,15 @@ def test_a_data_derived_threshold_parts_even_neighbouring_floats(low):
     assert (found.confusion.tp, found.confusion.tn) == (1, 1)
 
 
-@pytest.mark.parametrize("call", [
-    lambda: hm.compare_auroc(Y, 1 - P, P),
-    lambda: hm.compare_auroc(Y, P, 1 - P),
-    lambda: hm.compare_auroc_unpaired(Y, P, Y, 1 - P),
-    lambda: hm.multiclass(Y, np.column_stack([P, 1 - P])),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: hm.compare_auroc(Y, 1 - P, P),
+        lambda: hm.compare_auroc(Y, P, 1 - P),
+        lambda: hm.compare_auroc_unpaired(Y, P, Y, 1 - P),
+        lambda: hm.multiclass(Y, np.column_stack([P, 1 - P])),
+    ],
+)
 def test_an_inverted_score_is_told_in_a_comparison_too(call):
     with pytest.warns(hm.DirectionWarning, match="inverted") as told:
         call()
@@ -490,7 +557,9 @@ def test_a_sample_size_needs_finite_assumptions_and_names_the_one_that_is_not(ch
 
 @pytest.mark.parametrize(("oe", "prevalence"), [(0.4, 0.07), (0.3, 0.1), (0.1, 0.055)])
 def test_events_are_counted_without_the_fuzz_of_floats(oe, prevalence):
-    size = hm.required_sample_size(prevalence, 0.8, lp_mean=-2, lp_sd=1, precision=hm.Precision(oe, None, None))  # fmt: skip
+    size = hm.required_sample_size(
+        prevalence, 0.8, lp_mean=-2, lp_sd=1, precision=hm.Precision(oe, None, None)
+    )
     exact = Fraction(str(prevalence)) * size.n
     assert size.n_events == math.ceil(exact)
 
@@ -517,7 +586,9 @@ def test_one_perfect_group_is_compared_by_the_variance_of_the_other():
     assert hm.compare_auroc_unpaired([0, 0, 1], [1, 2, 3], Y, P).difference.value is None
 
 
-@pytest.mark.parametrize(("k", "n"), [(0, 5), (1, 3), (1, 10**8), (5, 10**10), (2, 5), (3, 5), (49, 100)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("k", "n"), [(0, 5), (1, 3), (1, 10**8), (5, 10**10), (2, 5), (3, 5), (49, 100)]
+)
 def test_wilsons_lower_bound_keeps_its_digits(k, n):
     with localcontext() as context:
         context.prec = 50
@@ -525,4 +596,6 @@ def test_wilsons_lower_bound_keeps_its_digits(k, n):
         p = Decimal(k) / m
         root = (p * (1 - p) / m + z * z / (4 * m * m)).sqrt()
         exact = (p + z * z / (2 * m) - z * root) / (1 + z * z / m)
-    np.testing.assert_allclose(hm.proportion(k, n).lo, float(exact), rtol=1e-12, atol=0 if k else 1e-30)  # fmt: skip
+    np.testing.assert_allclose(
+        hm.proportion(k, n).lo, float(exact), rtol=1e-12, atol=0 if k else 1e-30
+    )

@@ -103,7 +103,18 @@ CALLS = {
     "missing_bounds": lambda d: hm.missing_bounds(d.y, np.where(d.q > 0.9, np.nan, d.p), 0.4),
     "segment_case": lambda d: hm.segment_case(*outlines(d), spacing=(1, 2), tolerance=1),
     "segmentation": lambda d: hm.segmentation(
-        [hm.SegmentedCase(x, x / 2, 10 * x, x, False, False) for x in d.p.tolist()],
+        [
+            hm.SegmentedCase(
+                dice=x,
+                iou=x / 2,
+                hd95=10 * x,
+                nsd=x,
+                diagonal=9.0,
+                reference_empty=False,
+                prediction_empty=False,
+            )
+            for x in d.p.tolist()
+        ],
         cluster=d.patient,
     ),
     "froc": lambda d: hm.froc(
@@ -126,28 +137,73 @@ CALLS = {
     "reference_standard": lambda d: hm.reference_standard(d.y.astype(str), positive="True"),
 }
 
-RANKS_ONLY = {"auroc", "average_precision", "partial_auroc", "compare_auroc", "compare_auroc_unpaired", "concordance"}  # fmt: skip
+RANKS_ONLY = {
+    "auroc",
+    "average_precision",
+    "partial_auroc",
+    "compare_auroc",
+    "compare_auroc_unpaired",
+    "concordance",
+}
 PER_CASE = set(CALLS) - {
-    "proportion", "segment_case", "required_sample_size", "expected_suppressed_cells", "holm",
+    "proportion",
+    "segment_case",
+    "required_sample_size",
+    "expected_suppressed_cells",
+    "holm",
     "reference_standard",
-}  # fmt: skip
+}
 # Values (not intervals) that do not move when every case is there twice.
 SCALE_FREE = PER_CASE - {
-    "compare_auroc", "compare_auroc_unpaired", "mcnemar", "hosmer_lemeshow", "subgroups", "calibration",
-    "evaluate", "achieved_precision", "recalibrate", "table_one", "data_derived_threshold", "missing_bounds",
-    "froc", "continuous", "concordance", "survival",
-}  # fmt: skip
+    "compare_auroc",
+    "compare_auroc_unpaired",
+    "mcnemar",
+    "hosmer_lemeshow",
+    "subgroups",
+    "calibration",
+    "evaluate",
+    "achieved_precision",
+    "recalibrate",
+    "table_one",
+    "data_derived_threshold",
+    "missing_bounds",
+    "froc",
+    "continuous",
+    "concordance",
+    "survival",
+}
 CLUSTERED = {
     n for n in CALLS if {"cluster", "cluster_a"} & set(inspect.signature(getattr(hm, n)).parameters)
 } | {"likelihood_ratios", "predictive_values", "achieved_precision"}
 # Whose clustered variance is, for one case per patient, the usual one (but for K / (K - 1)).
 REDUCES = {
-    "auroc", "compare_auroc", "compare_auroc_unpaired", "confusion_at", "at_threshold", "likelihood_ratios",
-    "predictive_values", "cohen_kappa", "mcnemar", "reader_agreement", "multiclass", "expected_calibration_error",
-    "data_derived_threshold", "concordance", "segmentation", "froc",
-}  # fmt: skip
-NEEDS_CLASSES = {"auroc", "average_precision", "partial_auroc", "compare_auroc", "compare_auroc_unpaired",
-                 "data_derived_threshold", "multiclass", "recalibrate"}  # fmt: skip
+    "auroc",
+    "compare_auroc",
+    "compare_auroc_unpaired",
+    "confusion_at",
+    "at_threshold",
+    "likelihood_ratios",
+    "predictive_values",
+    "cohen_kappa",
+    "mcnemar",
+    "reader_agreement",
+    "multiclass",
+    "expected_calibration_error",
+    "data_derived_threshold",
+    "concordance",
+    "segmentation",
+    "froc",
+}
+NEEDS_CLASSES = {
+    "auroc",
+    "average_precision",
+    "partial_auroc",
+    "compare_auroc",
+    "compare_auroc_unpaired",
+    "data_derived_threshold",
+    "multiclass",
+    "recalibrate",
+}
 LAWS = {
     "repeatable": set(CALLS),
     "permutation": PER_CASE,
@@ -464,7 +520,11 @@ def test_counts_of_two_sites_add_up(rows):
     parts = [hm.confusion_at(y[s], p[s], 0.5) for s in (slice(None, half), slice(half, None))]
     whole = hm.confusion_at(y, p, 0.5)
     assert [getattr(parts[0], f) + getattr(parts[1], f) for f in ("tp", "fp", "fn", "tn")] == [
-        whole.tp, whole.fp, whole.fn, whole.tn]  # fmt: skip
+        whole.tp,
+        whole.fp,
+        whole.fn,
+        whole.tn,
+    ]
 
 
 @few

@@ -1,4 +1,4 @@
-"""Numerical traps, each with the behaviour it must have."""
+"""Numerical traps, each with the required behaviour."""
 
 import json
 
@@ -55,7 +55,8 @@ def test_perfect_and_perverse_scores_keep_a_proper_interval(value):
 def test_thirty_cases_in_each_class_earn_the_logit_interval(n, method):
     rng = np.random.default_rng(n)
     y = np.repeat([0, 1], [100, n])
-    assert hm.auroc(y, rng.normal(size=100 + n) + y).method == method
+    spread = np.where(y, 0.3, 1.0)  # narrow: Newcombe's interval is the wider one
+    assert hm.auroc(y, spread * rng.normal(size=100 + n) + y).method == method
 
 
 def test_scores_of_0_and_1_are_counted_and_the_slope_is_refused_not_clipped():
@@ -252,29 +253,32 @@ def test_two_dimensions_are_refused():
         hm.auroc(Y, P[:, None])
 
 
-@pytest.mark.parametrize("call", [
-    lambda: hm.auroc(Y, P, ci="wald"),
-    lambda: hm.auroc(Y, P, level=95),
-    lambda: hm.calibration(Y, P, curve="loess"),
-    lambda: hm.calibration(Y, P, clip=0.7),
-    lambda: hm.partial_auroc(Y, P),
-    lambda: hm.partial_auroc(Y, P, fpr=(0.5, 0.1)),
-    lambda: hm.confusion_at(Y, P, 1.5),
-    lambda: hm.net_benefit(Y, P, [0.2, 0.1]),
-    lambda: hm.net_benefit(Y, P, [1.0]),
-    lambda: hm.evaluate(Y, P, thresholds=()),
-    lambda: hm.evaluate(Y, P, groups=Y[1:]),
-    lambda: hm.evaluate(Y, P, cluster=Y[1:]),
-    lambda: hm.evaluate([], []),
-    lambda: hm.predictive_values(hm.Confusion(1, 1, 1, 1), 0),
-    lambda: hm.proportion(3, 2),
-    lambda: hm.concordance([1, -2], [1, 1], [0, 1]),
-    lambda: hm.survival([1, 2, 3], [1, 1, 0], [0.1, 0.2, 0.3], horizon=9),
-    lambda: hm.required_sample_size(0, 0.8, lp_mean=0, lp_sd=1),
-    lambda: hm.recalibrate(Y, np.where(P > 0.9, 1.0, P)),
-    lambda: hm.multiclass([0, 1], [[0.2, 0.2], [0.5, 0.5]]),
-    lambda: hm.segment_case(np.zeros((3, 3)), np.zeros((2, 3)), spacing=(1, 1), tolerance=1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: hm.auroc(Y, P, ci="wald"),
+        lambda: hm.auroc(Y, P, level=95),
+        lambda: hm.calibration(Y, P, curve="loess"),
+        lambda: hm.calibration(Y, P, clip=0.7),
+        lambda: hm.partial_auroc(Y, P),
+        lambda: hm.partial_auroc(Y, P, fpr=(0.5, 0.1)),
+        lambda: hm.confusion_at(Y, P, 1.5),
+        lambda: hm.net_benefit(Y, P, [0.2, 0.1]),
+        lambda: hm.net_benefit(Y, P, [1.0]),
+        lambda: hm.evaluate(Y, P, thresholds=()),
+        lambda: hm.evaluate(Y, P, groups=Y[1:]),
+        lambda: hm.evaluate(Y, P, cluster=Y[1:]),
+        lambda: hm.evaluate([], []),
+        lambda: hm.predictive_values(hm.Confusion(tp=1, fp=1, fn=1, tn=1), 0),
+        lambda: hm.proportion(3, 2),
+        lambda: hm.concordance([1, -2], [1, 1], [0, 1]),
+        lambda: hm.survival([1, 2, 3], [1, 1, 0], [0.1, 0.2, 0.3], horizon=9),
+        lambda: hm.required_sample_size(0, 0.8, lp_mean=0, lp_sd=1),
+        lambda: hm.recalibrate(Y, np.where(P > 0.9, 1.0, P)),
+        lambda: hm.multiclass([0, 1], [[0.2, 0.2], [0.5, 0.5]]),
+        lambda: hm.segment_case(np.zeros((3, 3)), np.zeros((2, 3)), spacing=(1, 1), tolerance=1),
+    ],
+)
 def test_unusable_requests_are_our_errors(call):
     with pytest.raises(MetricError):
         call()
@@ -313,3 +317,64 @@ def test_a_handful_of_cases_and_patients_is_judged_as_far_as_it_goes(n):
         )
         json.loads(result.to_json(), parse_constant=pytest.fail)
         assert result._repr_html_()
+
+
+@pytest.mark.parametrize("end", ["top", "bottom"])
+@pytest.mark.parametrize(("n", "events"), [(50, 2), (90, 4), (35, 9), (250, 11)])
+@pytest.mark.parametrize("seed", range(4))
+def test_separation_is_named_wherever_the_fit_runs_away(n, events, end, seed):
+    # Albert & Anderson 1984, Biometrika 71:1: no finite maximum under separation
+    p = 1 / (1 + np.exp(-np.random.default_rng(seed).normal(-1.5, 1.4, n)))
+    y, order = np.zeros(n, int), np.argsort(p)
+    y[order[-events:] if end == "top" else order[:events]] = 1
+    assert "separates the classes" in hm.calibration(y, p).slope.reason
+
+
+def test_scores_that_are_all_equal_are_not_called_separated():
+    for y in ([0, 1] * 20, [1] + [0] * 39):
+        assert "vary too little" in hm.calibration(y, np.full(40, 0.3)).slope.reason
+
+
+@pytest.mark.parametrize("limits", [{"fpr": (0, 0.3)}, {"tpr": (0.6, 1)}])
+def test_a_partial_area_below_chance_has_no_correction(limits):
+    # pROC 1.18: auc(..., partial.auc.correct = TRUE) is NA below the diagonal
+    y, score = np.repeat([0, 1], 30), np.r_[np.linspace(0.3, 1, 30), np.linspace(0, 0.7, 30)]
+    found = hm.partial_auroc(y, score, **limits)
+    assert found.value is None
+    assert "below chance" in found.reason
+    assert hm.partial_auroc(y, score, corrected=False, **limits).value < 0.1
+
+
+def test_oe_has_one_variance_with_and_without_patient_ids():
+    rng = np.random.default_rng(5)
+    p = rng.beta(1, 4, 300)
+    y = (rng.random(300) < p).astype(int)
+    plain = hm.calibration(y, p, curve=None).oe
+    named = hm.calibration(y, p, curve=None, cluster=rng.permutation(300)).oe
+    # metamisc::oecalc: var(log O:E) = (1 - O/N) / O
+    np.testing.assert_allclose(plain.se / plain.value, np.sqrt((1 - y.mean()) / y.sum()))
+    np.testing.assert_allclose(named.se, plain.se * np.sqrt(300 / 299))
+    ids = np.tile(np.arange(300), 3)
+    thrice = hm.calibration(np.tile(y, 3), np.tile(p, 3), curve=None, cluster=ids).oe
+    np.testing.assert_allclose(thrice.se, named.se)
+
+
+TIMES = np.linspace(1, 9, 12)
+THREE = [np.array([0, 1, 2] * 4), np.array(["alive", "relapse", "dead"] * 4), [0.0, 1.0, 2.0] * 4]
+
+
+@pytest.mark.parametrize("event", THREE, ids=["codes", "words", "floats"])
+def test_competing_events_are_refused_by_name(event):
+    risk = TIMES / 10
+    for run in (
+        lambda: hm.survival(TIMES, event, risk, horizon=5),
+        lambda: hm.concordance(TIMES, event, risk),
+    ):
+        with pytest.raises(MetricError, match="3 different outcomes: competing events") as refused:
+            run()
+        assert "positive" not in str(refused.value)
+
+
+def test_two_labels_of_an_outcome_still_get_the_advice_to_name_one():
+    with pytest.raises(MetricError, match="name the positive label"):
+        hm.concordance(TIMES, ["alive", "relapse"] * 6, TIMES / 10)

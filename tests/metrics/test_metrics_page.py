@@ -1,4 +1,4 @@
-"""The page about metrics tells the truth."""
+"""The code of the page about metrics runs, and the page lists every public metric."""
 
 import inspect
 import re

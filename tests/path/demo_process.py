@@ -1,14 +1,21 @@
-"""The demo as a process of its own, as a newcomer starts it."""
+"""The demo as a separate process, as a newcomer starts it, and ways to end it."""
 
+import contextlib
 import hashlib
+import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 PRODUCTS = ("report.html", "report.pdf", "metrics.json")
+# Ends a hanging test; far beyond what a busy machine needs.
+HANG_SECONDS = 1800
 
 
 def start(folder, track="table"):
-    """Start it in a session of its own, so that a kill reaches its children too."""
+    """Start the demo in a new session, so that one signal can reach its children too."""
     command = [sys.executable, "-m", "healthval", "demo", "--track", track, "--folder", str(folder)]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -16,10 +23,49 @@ def start(folder, track="table"):
 
 
 def finish(process):
-    """Wait for a good end; gives what it printed."""
-    out, err = process.communicate(timeout=300)
+    """Wait until the demo has succeeded; return its output."""
+    out, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0, err[-2000:]
     return out
+
+
+def kill_at(process, mark, *, group):
+    """Kill -9 when the file `mark` appears: at the same step on a fast and on a busy machine."""
+    assert not mark.exists(), f"{mark.name} is left from an earlier step"
+    while not mark.exists():
+        assert process.poll() is None, f"the demo ended before {mark.name} appeared"
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL) if group else process.kill()
+    process.wait()
+    process.stdout.close()
+    process.stderr.close()
+
+
+def processes_of(folder):
+    """Pids of processes whose command line contains the demo's folder."""
+    return [pid for pid, line in command_lines() if str(folder) in line and pid != os.getpid()]
+
+
+def command_lines():
+    """Pid and command line of each process: from /proc, or from ps on macOS."""
+    if not Path("/proc/self").exists():
+        listed = subprocess.check_output(["ps", "-Aww", "-o", "pid=,args="], text=True)
+        for line in listed.splitlines():
+            pid, _, command = line.strip().partition(" ")
+            yield int(pid), command
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            yield int(entry.name), (entry / "cmdline").read_text(errors="replace")
+
+
+def wait_until_gone(folder, seconds=300):
+    """True as soon as no process of the demo is left; a busy machine may need a while."""
+    end = time.monotonic() + seconds
+    while processes_of(folder):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def digests(folder):

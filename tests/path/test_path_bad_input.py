@@ -1,4 +1,4 @@
-"""Bad input at the hospital: a clear error and exit code, no value quoted, nothing half-written."""
+"""Bad input at the hospital: a clear error and exit code, no quoted value, no incomplete file."""
 
 import subprocess
 import sys
@@ -6,6 +6,7 @@ import sys
 import pandas as pd
 import pytest
 import yaml
+from demo_process import HANG_SECONDS
 
 from healthval.evaluation import Site
 from healthval.runner.execute import IDENTIFIABLE
@@ -15,7 +16,7 @@ CANARY = "Zyxwvut-90210-Qqq"
 
 @pytest.fixture
 def evaluate(stage, tmp_path):
-    """Run the evaluation notebook by the command line; gives exit code, what was said, and the site."""
+    """Run the evaluation notebook by the command line; returns exit code, output and site folder."""
 
     def run(change=None, *, approve=True, **changes):
         home = tmp_path / "site"
@@ -39,7 +40,9 @@ def evaluate(stage, tmp_path):
             "-o",
             str(home),
         ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=HANG_SECONDS, check=False
+        )
         return done.returncode, done.stdout + done.stderr, home
 
     return run
@@ -130,7 +133,7 @@ def test_a_plan_for_other_inputs_than_the_models_is_refused(evaluate, stage, tmp
 
 
 def test_two_runs_at_once_in_one_folder_do_not_meet(stage, tmp_path):
-    """Jupyter numbers the sockets of kernels in the current folder; ours lie apart."""
+    """Jupyter numbers the sockets of kernels in the current folder; ours are in private folders."""
     runs = []
     for name in ("a", "b"):
         stage.approved_site(tmp_path / name)
@@ -141,6 +144,6 @@ def test_two_runs_at_once_in_one_folder_do_not_meet(stage, tmp_path):
         runs.append(
             subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         )
-    said = [run.communicate(timeout=180) for run in runs]
+    said = [run.communicate(timeout=HANG_SECONDS) for run in runs]
     assert [run.returncode for run in runs] == [0, 0], said
     assert not list(tmp_path.glob("kernel-*"))

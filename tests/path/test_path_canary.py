@@ -1,6 +1,6 @@
-"""One canary per stage: a unique fake patient value goes in, the stage fails, the value is nowhere.
+"""One canary per stage: a unique fake patient value goes in, the stage fails, no output contains it.
 
-Nowhere: not in the message, the printed traceback with its chain, a log record, a warning, or a repr.
+Outputs are the message, the printed traceback with its chain, log records, warnings and reprs.
 """
 
 import logging
@@ -42,11 +42,11 @@ def judged(stage, north, tmp_path):
 
 
 def silent(caplog, stage_of_the_path):
-    """The stage fails with our error, and what it says anywhere does not hold the canary."""
+    """The stage fails with our error, and no output contains the canary."""
     with caplog.at_level(logging.DEBUG), pytest.raises(HealthvalError) as caught:
         stage_of_the_path()
     said = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + caplog.text
-    # Source lines in a traceback are the test's own; the value would stand in the message.
+    # A traceback quotes the source lines of this test; a leaked value would be in the message.
     said = said.replace("CANARY", "")
     assert CANARY not in said
     assert "90210" not in said

@@ -2,15 +2,11 @@
 
 import csv
 import json
-import os
 import re
-import signal
-import time
-from pathlib import Path
 
 import pandas as pd
 import pytest
-from demo_process import PRODUCTS, digests, finish, start
+from demo_process import PRODUCTS, digests, finish, kill_at, start, wait_until_gone
 from sklearn.metrics import roc_auc_score
 
 from healthval.client import Client, Credential
@@ -18,27 +14,6 @@ from healthval.demo.embedded_hub import embedded_hub
 from healthval.demo.inputs import SITES
 from healthval.disclosure import Ledger
 from healthval.plan import load_plan
-
-
-def processes_of(folder):
-    """Pids of processes whose command line names the demo's folder."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                if str(folder).encode() in (entry / "cmdline").read_bytes():
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-    return found
-
-
-def wait_until_gone(folder):
-    for _ in range(100):
-        if not processes_of(folder):
-            return True
-        time.sleep(0.1)
-    return False
 
 
 @pytest.fixture(scope="module")
@@ -146,16 +121,21 @@ def test_a_second_run_gives_the_same_bytes_and_no_second_submission(demo):
     assert digests(folder) == before
 
 
+# A file that appears at each step, and whether the children are killed too.
+STEPS = {
+    ".lock": True,
+    "hub/hub.log": False,
+    "sites/north/ledger.jsonl": True,
+    "sites/harbour/identifiable/evaluate.ipynb": False,
+    "report.html": True,
+}
+
+
 @pytest.mark.slow
 def test_kill_9_at_any_step_and_a_new_run_completes_without_a_duplicate(tmp_path):
     folder = tmp_path / "demo"
-    for seconds in (1.0, 4.0, 7.0, 10.0, 13.0):
-        process = start(folder)
-        time.sleep(seconds)
-        os.killpg(process.pid, signal.SIGKILL) if seconds % 2 else process.kill()
-        process.wait()
-        process.stdout.close()
-        process.stderr.close()
+    for mark, group in STEPS.items():
+        kill_at(start(folder), folder / mark, group=group)
         assert wait_until_gone(folder), "a child outlived the demo"
     finish(start(folder))
     for site in SITES:

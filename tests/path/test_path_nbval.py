@@ -5,15 +5,16 @@ import sys
 
 import papermill
 import pytest
+from demo_process import HANG_SECONDS
 
-from healthval.runner.execute import shared
+from healthval.files import packaged
 
 
 def prepared(name, parameters, folder):
     """A copy of a committed notebook with these parameters, not executed."""
     copy = folder / f"{name}.ipynb"
     papermill.execute_notebook(
-        str(shared("notebooks") / copy.name),
+        str(packaged("notebooks") / copy.name),
         str(copy),
         parameters=parameters,
         prepare_only=True,
@@ -45,12 +46,13 @@ def test_every_notebook_passes_nbval(stage, tmp_path):
         prepared("report", report, tmp_path),
     ]
     command = [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-current-env"]
+    command.append(f"--nbval-kernel-startup-timeout={HANG_SECONDS}")
     isolated = ["-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", str(tmp_path)]
     done = subprocess.run(
         [*command, *isolated, *map(str, copies)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANG_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:]

@@ -1,4 +1,4 @@
-"""Submitting: shown whole, asked, refused without a yes, stopped by a broken ledger."""
+"""Submission: shown in full, confirmed by a person or a hash, stopped by a broken ledger."""
 
 import os
 
@@ -16,7 +16,7 @@ from healthval.submit import submit
 
 @pytest.fixture
 def home(stage, tmp_path):
-    """A site that has evaluated and released, and sent nothing yet."""
+    """A site with a release that is not sent yet."""
     site = stage.approved_site(tmp_path / "site")
     cohort = read_table(stage.inputs / "north" / "cohort.csv", stage.plan.table)
     with Client(stage.url, site.credential) as client:
@@ -81,7 +81,7 @@ def test_a_release_that_the_ledger_does_not_hold_is_not_sent(stage, home, tmp_pa
 
 
 def test_a_ledger_changed_behind_an_open_one_stops_sending_too(stage, home):
-    """Same size, same time: only reading it anew tells."""
+    """The size and the time of the file are unchanged: only a new reading shows the change."""
     message, path = newest_release(home), home.ledger.path
     before = path.stat()
     path.write_text(path.read_text().replace('"n_cases":174', '"n_cases":173', 1))

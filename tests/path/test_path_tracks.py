@@ -1,28 +1,34 @@
-"""Images and FHIR resources of the same invented patients go through the whole path.
+"""The tracks `fhir` and `imaging`: synthetic patients go through the whole path.
 
-What is recomputed here is read from the recorded inputs by other code than the project's: json,
-csv, pydicom and scikit-learn.
+Expected values are recomputed from the recorded inputs without the project's code, by json, csv,
+pydicom and scikit-learn.
 """
 
 import csv
 import hashlib
 import json
 import math
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from datetime import date
 from pathlib import Path
 
+import combined_study
 import numpy as np
 import pandas as pd
 import pydicom
 import pytest
 import yaml
-from demo_process import PRODUCTS, digests, finish, start
+from demo_process import (
+    HANG_SECONDS,
+    PRODUCTS,
+    digests,
+    finish,
+    kill_at,
+    start,
+    wait_until_gone,
+)
 from sklearn.metrics import roc_auc_score
 
 from healthval.aggregate import pool
@@ -32,7 +38,7 @@ from healthval.contracts.table import Eligibility
 from healthval.deid.audit.audit import Leak
 from healthval.demo import synthetic
 from healthval.demo.embedded_hub import embedded_hub
-from healthval.demo.scenes import INVENTED
+from healthval.demo.inputs import INVENTED
 from healthval.disclosure import Ledger, release, releases
 from healthval.errors import AccessDenied, CohortError, LeakFound, PlanError, PredictionError
 from healthval.evaluation import Site, Sources, cohort_of, evaluate, gate_policy, request_access
@@ -46,19 +52,29 @@ TRACKS = ("fhir", "imaging")
 LOINC = {"lactate": "2524-7", "heart_rate": "8867-4", "crp": "1988-5"}
 SPELLED = {"yes": True, "1": True, "no": False, "0": False, "0.0": False}
 
+IDENTIFYING = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "StudyDate",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "AccessionNumber",
+)
 
-# --- read again, by other means ----------------------------------------------------------------
+
+# --- expected values, recomputed -----------------------------------------------------------------
 
 
 def vendor_weights(track):
-    """The synthetic signal's own weights for the features of a track."""
-    whole = synthetic.VENDOR_WEIGHTS
+    """Weights for the features of a track."""
+    whole = combined_study.VENDOR_WEIGHTS
     wanted = load_plan(EXAMPLES / track / "plan.yaml").inputs
     at = [whole["features"].index(name) for name in wanted]
     weights = {key: [whole[key][i] for i in at] for key in ("mean", "sd", "coefficients")}
     if track == "imaging":
-        weights = {key: [*values, {"mean": 260, "sd": 150, "coefficients": 1}[key]]
-                   for key, values in weights.items()}  # fmt: skip
+        film = {"mean": 260, "sd": 150, "coefficients": 1}
+        weights = {key: [*values, film[key]] for key, values in weights.items()}
         wanted = (*wanted, "opacity")
     return weights | {"features": list(wanted), "intercept": -0.5}
 
@@ -105,20 +121,16 @@ def expected(home, weights):
         person = people[row["mrn"]]
         age = min(90, age_at(person["born"], date.fromisoformat(row["admitted"])))
         seen = {**person, "age": age, "opacity": films.get(row["accession"])}
-        z = [
-            c * (seen[name] - m) / s
-            for name, m, s, c in zip(
-                weights["features"], weights["mean"], weights["sd"], weights["coefficients"],
-                strict=True,
-            )
-        ]  # fmt: skip
+        parts = ("features", "mean", "sd", "coefficients")
+        terms = zip(*(weights[part] for part in parts), strict=True)
+        z = [c * (seen[name] - m) / s for name, m, s, c in terms]
         truth.append(verdict)
         scores.append(1 / (1 + math.exp(-weights["intercept"] - sum(z))))
     return np.array(truth), np.array(scores)
 
 
 def planted(home):
-    """Names, numbers, dates and UIDs of every patient of a site, as they stand in the sources."""
+    """Names, numbers, dates and UIDs of every patient of a site, as written in the sources."""
     found = set()
     for row in csv.DictReader((home / "labels.csv").read_text().splitlines()):
         found |= {row["accession"], row["mrn"], row["admitted"], row["comment"]}
@@ -128,8 +140,7 @@ def planted(home):
         found |= {patient["birthDate"], f"{name['given'][0]} {name['family']}"}
     for path in (home / "images").glob("*.dcm") if (home / "images").exists() else ():
         film = pydicom.dcmread(path, stop_before_pixels=True)
-        found |= {str(film[k].value) for k in ("PatientName", "PatientID", "PatientBirthDate",
-                  "StudyDate", "SOPInstanceUID", "StudyInstanceUID", "AccessionNumber")}  # fmt: skip
+        found |= {str(film[keyword].value) for keyword in IDENTIFYING}
     return {value for value in found if len(value) > 4}
 
 
@@ -138,7 +149,7 @@ def found_in(needles, data):
     return [needle for needle in needles if needle in text]
 
 
-# --- one hub for all that is quick -------------------------------------------------------------
+# --- one hub for the quick tests ---------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +174,7 @@ def house(tmp_path_factory):
 
 @pytest.fixture
 def enter(house, tmp_path):
-    """Let a new site in under a plan; gives site and client."""
+    """Approve a new site under a plan; returns site and client."""
     _, url, operator = house
     opened = []
 
@@ -216,17 +227,17 @@ def test_nothing_planted_leaves_and_all_that_leaves_is_in_the_ledger_first(
     plan = plan_of(track)
     site, client = enter(plan)
     sent = []
-    send = client._send
+    send = client.transport.send
 
     def watching(method, target, body=b"", **options):
-        # What carries a patient's data: batches, and the files that are put where a ticket says.
+        # Requests with patient data: batches, and files that are uploaded by a ticket.
         if method == "PUT" or target == "/v1/predictions":
             sent.append(body)
             known = {body["sha256"] for body in payloads(site)}
             assert hashlib.sha256(body).hexdigest() in known
         return send(method, target, body, **options)
 
-    monkeypatch.setattr(client, "_send", watching)
+    monkeypatch.setattr(client.transport, "send", watching)
     result = evaluate(plan, read(home, plan), client, site=site, images=home / "images")
     monkeypatch.undo()
     message = release(result, gate_policy(plan), site.ledger)
@@ -360,14 +371,16 @@ def test_the_reference_standard_may_lie_in_a_table_of_its_own(house, enter, tmp_
         cohort_of(plan, Sources(resources=home / "bundles"))
 
 
-# --- what must stop, and stop before anything is sent ------------------------------------------
+# --- refusals before anything is sent ----------------------------------------------------------
 
 
 def test_a_leak_stops_the_batch_before_anything_is_sent(house, enter, monkeypatch):
     home = house[0] / "site"
     plan = plan_of("imaging")
     site, client = enter(plan)
-    monkeypatch.setattr("healthval.deid.dicom.batch.search", lambda *_: [Leak("id", "(0010,0020)")])
+    monkeypatch.setattr(
+        "healthval.deid.dicom.one_file.search", lambda *_: [Leak("id", "(0010,0020)")]
+    )
     with pytest.raises(LeakFound, match="withdrawn"):
         evaluate(plan, read(home, plan), client, site=site, images=home / "images")
     assert not payloads(site)
@@ -429,7 +442,7 @@ def test_films_that_do_not_fit_are_refused_and_nothing_is_sent(house, enter, tmp
 def test_a_plan_with_images_needs_their_folder(house, enter):
     plan = plan_of("imaging")
     site, client = enter(plan)
-    with pytest.raises(CohortError, match="name their folder"):
+    with pytest.raises(CohortError, match="give their folder"):
         evaluate(plan, read(house[0] / "site", plan), client, site=site)
     assert not payloads(site)
 
@@ -439,8 +452,8 @@ def test_plan_and_model_must_agree_on_inputs_images_and_modalities(house, enter)
     images = plan_of("imaging").images
     for change, place in (
         ({"images": None}, "differ in images"),
-        ({"inputs": ("age",)}, "names 1 inputs"),
-        ({"images": images.model_copy(update={"modalities": ("MG",)})}, "1 modalities"),
+        ({"inputs": ("age",)}, "names 1 input, "),
+        ({"images": images.model_copy(update={"modalities": ("MG",)})}, "1 modality "),
     ):
         plan = plan_of("imaging", **change)
         site, client = enter(plan)
@@ -471,7 +484,7 @@ REFUSED_LABELS = {
 
 
 def test_the_notebook_stops_at_a_table_with_mistakes_and_sends_nothing(house, enter, tmp_path):
-    """What the command line says of the tables' mistakes: place and count, and no value."""
+    """The command line reports place and count of each mistake, and no value."""
     home = house[0] / "site"
     site, _ = enter(plan_of("imaging"))
     values = {
@@ -487,7 +500,9 @@ def test_the_notebook_stops_at_a_table_with_mistakes_and_sends_nothing(house, en
     (tmp_path / "parameters.yaml").write_text(yaml.safe_dump(values))
     command = [sys.executable, "-m", "healthval", "run", "evaluate"]
     command += ["-f", str(tmp_path / "parameters.yaml"), "-o", str(site.folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=HANG_SECONDS, check=False
+    )
     said = done.stdout + done.stderr
     assert done.returncode == CohortError.exit_code, said
     assert "first at row" in said
@@ -610,15 +625,13 @@ def test_a_record_of_plans_that_cannot_be_read_stops_the_site(enter):
 @pytest.mark.slow
 @pytest.mark.parametrize("track", TRACKS)
 def test_the_demo_of_a_track_survives_kill_9_and_repeats_its_bytes(tmp_path, track):
-    for seconds in (2.5, 9.0):
-        process = start(tmp_path, track)
-        time.sleep(seconds)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+    home = tmp_path / track
+    for mark in ("hub/hub.log", "sites/harbour/ledger.jsonl"):
+        kill_at(start(tmp_path, track), home / mark, group=True)
+        assert wait_until_gone(tmp_path), "a child outlived the demo"
     out = finish(start(tmp_path, track))
     assert len(out.splitlines()) <= 15
     assert "invented" in out.lower()
-    home = tmp_path / track
     before = digests(home)
     finish(start(tmp_path, track))
     assert digests(home) == before

@@ -1,8 +1,9 @@
-"""Invented patients of three hospitals go from Bundles, films and labels to pooled aggregates."""
+"""Bundles, films and label tables of three invented hospitals: read, de-identified, released."""
 
 import json
 import math
 
+import combined_study
 import numpy as np
 import pytest
 from pydicom import dcmread
@@ -41,19 +42,19 @@ def site(request, tmp_path_factory):
 
 def read(site):
     cohort = read_cohort(
-        synthetic.SCHEMA,
+        combined_study.SCHEMA,
         table=site.labels,
         resources=site.bundles,
-        fhir=synthetic.VIEWS,
+        fhir=combined_study.VIEWS,
         eligibility=[ADULTS, COMPLETE],
     )
-    films = check_frame(synthetic.read_opacities(site.images), synthetic.OPACITY)
+    films = check_frame(combined_study.read_opacities(site.images), combined_study.OPACITY)
     link = Link(on={"accession": "accession_number"})
-    return link_rows(cohort, films, synthetic.OPACITY, link, step="with_film")
+    return link_rows(cohort, films, combined_study.OPACITY, link, step="with_film")
 
 
 def vendor_scores(rows):
-    w = synthetic.VENDOR_WEIGHTS
+    w = combined_study.VENDOR_WEIGHTS
     terms = (np.array(rows, dtype=float) - w["mean"]) / w["sd"] * w["coefficients"]
     return 1 / (1 + np.exp(-w["intercept"] - terms.sum(axis=1)))
 
@@ -62,12 +63,16 @@ def test_images_and_resources_feed_one_model(site):
     cohort = read(site)
     assert cohort.flow[:2] == (("rows_read", 82), ("with_resources", 80))
     assert [step for step, _ in cohort.flow] == [
-        "rows_read", "with_resources", "adults", "with_lactate", "with_film",
-    ]  # fmt: skip
+        "rows_read",
+        "with_resources",
+        "adults",
+        "with_lactate",
+        "with_film",
+    ]
     known = cohort.reference.notna().to_numpy()
     assert cohort.n_indeterminate + cohort.n_missing_reference == (~known).sum() > 0
     judged = cohort.keep("with_reference", known)
-    sent = deidentify_cases(judged, synthetic.FEATURES, Policy(), SECRET)
+    sent = deidentify_cases(judged, combined_study.FEATURES, Policy(), SECRET)
     result = evaluate(
         judged.reference.to_numpy(dtype=bool), vendor_scores(sent.rows), thresholds=(0.4,)
     )
@@ -100,7 +105,9 @@ def test_mistakes_in_the_label_table_are_refused_one_by_one(site):
 
 
 def read_whole(site, table):
-    return read_cohort(synthetic.SCHEMA, table=table, resources=site.bundles, fhir=synthetic.VIEWS)
+    return read_cohort(
+        combined_study.SCHEMA, table=table, resources=site.bundles, fhir=combined_study.VIEWS
+    )
 
 
 def repaired(site, messages):
@@ -142,18 +149,21 @@ def test_the_same_seed_writes_the_same_files(tmp_path):
 def test_the_table_alone_cannot_replace_the_resources(tmp_path):
     site = synthetic.write_site(tmp_path, n=3)
     with pytest.raises(CohortError, match="declared columns are not in the table"):
-        read_table(site.labels, synthetic.SCHEMA)
+        read_table(site.labels, combined_study.SCHEMA)
     with pytest.raises(CohortError, match="go together"):
-        read_cohort(synthetic.SCHEMA, table=site.labels, resources=site.bundles)
+        read_cohort(combined_study.SCHEMA, table=site.labels, resources=site.bundles)
     with pytest.raises(CohortError, match="no source"):
-        read_cohort(synthetic.SCHEMA)
+        read_cohort(combined_study.SCHEMA)
 
 
 def test_a_table_of_other_patients_is_refused(tmp_path):
     here, there = (synthetic.write_site(tmp_path / str(s), n=4, seed=s) for s in (1, 2))
     with pytest.raises(CohortError, match="none of 6 rows"):
         read_cohort(
-            synthetic.SCHEMA, table=there.labels, resources=here.bundles, fhir=synthetic.VIEWS
+            combined_study.SCHEMA,
+            table=there.labels,
+            resources=here.bundles,
+            fhir=combined_study.VIEWS,
         )
 
 
@@ -166,7 +176,7 @@ def judged_result(site):
     cohort = read(site)
     judged = cohort.keep("with_reference", cohort.reference.notna())
     reference = judged.reference.to_numpy(dtype=bool)
-    sent = deidentify_cases(judged, synthetic.FEATURES, Policy(), SECRET)
+    sent = deidentify_cases(judged, combined_study.FEATURES, Policy(), SECRET)
     groups = {"sex": judged.frame["sex"].to_numpy(), "age": judged.levels("age")}
     return SiteResult(
         model="film-risk",

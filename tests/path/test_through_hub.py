@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import combined_study
 import pytest
 import yaml
 
@@ -16,12 +17,15 @@ from healthval.demo.embedded_hub import embedded_hub
 from healthval.disclosure import release
 from healthval.errors import CohortError
 from healthval.evaluation import Site, evaluate, gate_policy, submit_if
+from healthval.files import packaged
 from healthval.plan import load_plan
-from healthval.runner.execute import shared
 from healthval.runner.provision import pack_artefact, read_registration
 
-TABLE = synthetic.SCHEMA.model_copy(
-    update={"columns": synthetic.SCHEMA.columns | {"opacity": synthetic.OPACITY.columns["opacity"]}}
+TABLE = combined_study.SCHEMA.model_copy(
+    update={
+        "columns": combined_study.SCHEMA.columns
+        | {"opacity": combined_study.OPACITY.columns["opacity"]}
+    }
 )
 ELIGIBILITY = (
     Eligibility(step="adults", column="age", low=18),
@@ -35,7 +39,7 @@ PLAN = {
     "reference_standard": "verdict of a radiologist",
     "model": {"name": "film-risk", "version": "1.0"},
     "table": TABLE.model_dump(mode="json", exclude_defaults=True),
-    "inputs": list(synthetic.FEATURES),
+    "inputs": list(combined_study.FEATURES),
     "thresholds": [0.4],
     "subgroups": ["sex"],
 }
@@ -48,7 +52,7 @@ REGISTRATION = {
         "intended_use": "Shows the path of resources and films into one model.",
         "target_condition": "pneumonia",
     },
-    "inputs": {"kind": "table", "fields": [{"name": name} for name in synthetic.FEATURES]},
+    "inputs": {"kind": "table", "fields": [{"name": name} for name in combined_study.FEATURES]},
 }
 SITES = ("north", "harbour", "valley")
 
@@ -58,8 +62,8 @@ def hub(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hub")
     Credential.create(folder / "operator.key")
     vendor = folder / "vendor"
-    shutil.copytree(shared("examples") / "vendor" / "artefact", vendor / "artefact")
-    (vendor / "artefact" / "weights.json").write_text(json.dumps(synthetic.VENDOR_WEIGHTS))
+    shutil.copytree(packaged("examples") / "vendor" / "artefact", vendor / "artefact")
+    (vendor / "artefact" / "weights.json").write_text(json.dumps(combined_study.VENDOR_WEIGHTS))
     (vendor / "registration.yaml").write_text(yaml.safe_dump(REGISTRATION))
     (folder / "plan.yaml").write_text(yaml.safe_dump(PLAN))
     registration = read_registration(vendor / "registration.yaml", vendor / "artefact")
@@ -97,7 +101,7 @@ def test_resources_and_films_of_three_hospitals_become_one_pooled_result(hub, tm
 
 
 def read_site(files, plan):
-    films = synthetic.read_opacities(files.images)
+    films = combined_study.read_opacities(files.images)
     table = read_source(files.labels).merge(
         films, how="left", left_on="accession", right_on="accession_number"
     )
@@ -105,7 +109,7 @@ def read_site(files, plan):
         plan.table,
         table=table,
         resources=files.bundles,
-        fhir=synthetic.VIEWS,
+        fhir=combined_study.VIEWS,
         eligibility=ELIGIBILITY,
     )
 

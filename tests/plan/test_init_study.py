@@ -1,4 +1,4 @@
-"""`healthval init`: a plan to fill in, the notebooks beside it, nothing overwritten or disclosed."""
+"""`healthval init`: a plan to fill in and its notebooks; files are not overwritten, values not disclosed."""
 
 import json
 
@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from healthval import __version__
 from healthval.cli import cli
 from healthval.demo import synthetic
-from healthval.errors import CohortError, UsageError
+from healthval.errors import CohortError, PlanError, UsageError
 from healthval.plan import load_plan
 from healthval.runner.new_study import start_study
 
@@ -77,9 +77,14 @@ def test_a_table_proposes_ids_inputs_label_and_subgroups_to_confirm(tmp_path, ki
     plan = load_plan(tmp_path / "my-study" / "plan.yaml")
     kinds = {name: column.kind for name, column in plan.table.columns.items()}
     assert kinds == {
-        "visit_id": "id", "mrn": "cluster", "age": "age", "sex": "category", "crp": "number",
-        "remark": "drop", "sepsis": "label",
-    }  # fmt: skip
+        "visit_id": "id",
+        "mrn": "cluster",
+        "age": "age",
+        "sex": "category",
+        "crp": "number",
+        "remark": "drop",
+        "sepsis": "label",
+    }
     assert set(plan.inputs) == {"age", "sex", "crp"}
     assert plan.subgroups == ("sex",)
     text = (tmp_path / "my-study" / "plan.yaml").read_text()
@@ -92,6 +97,12 @@ def test_a_fhir_folder_proposes_views(tmp_path):
     site = synthetic.write_site(tmp_path / "site", n=8, seed=3)
     start_study(tmp_path / "my-study", site.bundles)
     path = tmp_path / "my-study" / "plan.yaml"
+    with pytest.raises(PlanError, match="no column is declared 'label'"):
+        load_plan(path)
+    label = "    # outcome: {kind: label"
+    text = path.read_text()
+    assert label in text
+    path.write_text(text.replace(label, label.replace("# ", ""), 1))
     plan = load_plan(path)
     assert plan.fhir.on == "patient"
     assert "loinc_2524_7" in plan.inputs

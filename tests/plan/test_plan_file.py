@@ -1,4 +1,4 @@
-"""The plan: closed, hashed, and refused without quoting what was wrong in it."""
+"""The plan: closed, hashed, and refused without quoting a value."""
 
 from pathlib import Path
 from typing import get_args
@@ -18,12 +18,13 @@ CANARY = "Zyxwvut-90210-Qqq"
 
 @pytest.fixture
 def values():
-    return yaml.safe_load(EXAMPLE.read_text())
+    return yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
 
 
 def written(tmp_path, values):
     path = tmp_path / "plan.yaml"
-    path.write_text(values if isinstance(values, str) else yaml.safe_dump(values))
+    text = values if isinstance(values, str) else yaml.safe_dump(values)
+    path.write_text(text, encoding="utf-8")
     return path
 
 
@@ -35,7 +36,7 @@ def test_the_example_is_a_plan_and_its_hash_does_not_depend_on_layout(tmp_path, 
 @pytest.mark.parametrize("field", ["title", "target_condition", "thresholds", "reference_standard"])
 def test_any_change_is_another_plan(tmp_path, values, field):
     before = load_plan(EXAMPLE).hash
-    values[field] = [0.41] if field == "thresholds" else values[field] + " amended"
+    values[field] = [0.4, 0.41] if field == "thresholds" else values[field] + " amended"
     assert load_plan(written(tmp_path, values)).hash != before
 
 
@@ -45,7 +46,7 @@ def test_plan_and_report_know_the_same_measures():
 
 @given(st.text(st.characters(codec="ascii", categories=["Ll"]), min_size=1, max_size=12))
 def test_a_plan_is_closed(name):
-    values = yaml.safe_load(EXAMPLE.read_text())
+    values = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     if name not in Plan.model_fields:
         with pytest.raises(ValueError, match="Extra inputs"):
             Plan.model_validate({**values, name: 1}, strict=False)
@@ -73,6 +74,21 @@ def test_a_bad_plan_is_named_by_place_and_quotes_nothing(tmp_path, values, name)
     assert caught.value.__cause__ is None
 
 
-def test_a_missing_plan_is_said_without_its_path(tmp_path):
-    with pytest.raises(PlanError, match="cannot be read"):
+def test_a_missing_plan_is_reported_without_its_path(tmp_path):
+    with pytest.raises(PlanError, match="the plan cannot be read; check the path") as caught:
         load_plan(tmp_path / f"{CANARY}.yaml")
+    assert CANARY not in str(caught.value)
+
+
+def test_a_plan_in_another_encoding_is_refused(tmp_path):
+    path = tmp_path / "plan.yaml"
+    path.write_bytes(f"title: {CANARY} é".encode("latin-1"))
+    with pytest.raises(PlanError, match=r"not UTF-8 text; compare it with examples/plan\.yaml"):
+        load_plan(path)
+
+
+def test_a_plan_with_a_byte_order_mark_and_windows_line_ends_is_the_same_plan(tmp_path, values):
+    path = tmp_path / "plan.yaml"
+    text = yaml.safe_dump(values).replace("\n", "\r\n")
+    path.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert load_plan(path).hash == load_plan(EXAMPLE).hash

@@ -1,4 +1,4 @@
-"""What a plan may name: columns, FHIR views, linked tables, images; dates and words as written."""
+"""Inputs of a plan: columns, FHIR views, linked tables and images; dates and words as written."""
 
 from pathlib import Path
 
@@ -8,7 +8,9 @@ import yaml
 from healthval.errors import PlanError
 from healthval.plan import load_plan
 
-EXAMPLE = yaml.safe_load((Path(__file__).parents[2] / "examples" / "plan.yaml").read_text())
+EXAMPLE = yaml.safe_load(
+    (Path(__file__).parents[2] / "examples" / "plan.yaml").read_text(encoding="utf-8")
+)
 CANARY = "Zyxwvut-90210-Qqq"
 IMAGES = {"modalities": ["CR"], "on": "mrn"}
 VIEW = {
@@ -25,13 +27,13 @@ LINKED = {
 def plan_of(tmp_path, **changes):
     path = tmp_path / "plan.yaml"
     values = {k: v for k, v in (EXAMPLE | changes).items() if v is not None}
-    path.write_text(yaml.safe_dump(values, sort_keys=False))
+    path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
     return load_plan(path)
 
 
 def text_of(tmp_path, more):
     path = tmp_path / "plan.yaml"
-    path.write_text(yaml.safe_dump(EXAMPLE) + more)
+    path.write_text(yaml.safe_dump(EXAMPLE) + more, encoding="utf-8")
     return load_plan(path)
 
 
@@ -57,6 +59,27 @@ def test_dates_and_words_of_yaml_stay_as_written(tmp_path):
     assert plan.fhir.on == "mrn"
 
 
+@pytest.mark.parametrize("word", ["060", "1:30", "on", "No", "2024-02-01", "1_000"])
+def test_a_word_that_yaml_1_1_would_convert_stays_text(tmp_path, word):
+    level = {"kind": "category", "levels": {"WORD": "level_a"}}
+    label = {"kind": "label", "positive": ["WORD"], "negative": ["other"]}
+    columns = {"mrn": {"kind": "id"}, "code": level, "sepsis": label}
+    values = EXAMPLE | {"table": {"columns": columns}, "inputs": ["code"], "subgroups": []}
+    path = tmp_path / "plan.yaml"
+    path.write_text(yaml.safe_dump(values).replace("WORD", word), encoding="utf-8")
+    table = load_plan(path).table
+    assert table.columns["code"].names == {word: "level_a"}
+    assert table.columns["sepsis"].positive == (word,)
+
+
+@pytest.mark.parametrize(("text", "value"), [("0.5", 0.5), ("5e-1", 0.5), ("0", 0.0), ("1", 1.0)])
+def test_a_number_stays_a_number(tmp_path, text, value):
+    path = tmp_path / "plan.yaml"
+    rest = {name: v for name, v in EXAMPLE.items() if name not in {"thresholds", "acceptance"}}
+    path.write_text(f"{yaml.safe_dump(rest)}thresholds: [{text}]\n", encoding="utf-8")
+    assert load_plan(path).thresholds == (value,)
+
+
 def test_a_field_that_is_written_twice_is_refused(tmp_path):
     with pytest.raises(PlanError, match="line"):
         text_of(tmp_path, "thresholds: [0.9]\n")
@@ -78,15 +101,21 @@ def test_what_the_order_of_columns_and_views_decides_is_hashed(tmp_path):
 
 BAD = {
     "nothing to read": ({"inputs": None}, "'inputs', 'images' or both"),
-    "images by an unknown column": ({"images": IMAGES | {"on": CANARY}}, "images names 1"),
-    "patient of images unknown": ({"images": IMAGES | {"patient": CANARY}}, "images names 1"),
+    "images by an unknown column": (
+        {"images": IMAGES | {"on": CANARY}},
+        "images names 1 column that",
+    ),
+    "patient of images unknown": (
+        {"images": IMAGES | {"patient": CANARY}},
+        "images names 1 column that",
+    ),
     "eligibility on an unknown column": (
         {"eligibility": [{"step": "adults", "column": CANARY, "low": 18}]},
-        "eligibility names 1",
+        "eligibility names 1 column that",
     ),
     "linked by an unknown column": (
         {"linkage": [LINKED | {"link": {"on": {CANARY: "patient"}}}]},
-        "linkage names 1",
+        "linkage names 1 column that",
     ),
     "two steps of one name": (
         {"linkage": [LINKED], "eligibility": [{"step": "labs", "column": "mrn", "present": True}]},

@@ -17,12 +17,12 @@ from healthval.plan import ImageInputs
 from healthval.predict import (
     AnswerCache,
     ImageCases,
+    Session,
     deidentify_images,
     find_images,
     image_cases,
     predict,
 )
-from healthval.predict.predictions import Desk
 
 SECRET = Secret(b"k" * 32)
 COLUMNS = {"key": {"kind": "id"}, "who": {"kind": "cluster"}}
@@ -76,7 +76,9 @@ def test_a_case_finds_its_images_by_what_the_plan_names(films, by, keyword, case
 @pytest.mark.parametrize("case", ["series", "image"])
 def test_a_key_that_names_several_units_is_refused_by_count_and_row(films, case):
     cohort = cohort_by(films, "AccessionNumber")
-    with pytest.raises(CohortError, match=rf"1 of 10 cases name more than one {case} .*row 0"):
+    with pytest.raises(
+        CohortError, match=rf"cases that name more than one {case}: 1 of 10 .*row 0"
+    ):
         find_images(cohort, films, wanted(case=case))
 
 
@@ -95,7 +97,7 @@ def test_files_stay_with_their_case_and_in_their_order(cases):
         assert [uid(SECRET, one.instance) for one in group] == [file.stem for file in files]
 
 
-def test_a_file_that_lies_in_two_places_is_one_image(films, tmp_path):
+def test_a_file_in_two_folders_is_one_image(films, tmp_path):
     for folder in ("a", "b"):
         shutil.copytree(films, tmp_path / "twice" / folder)
     cohort = cohort_by(films, "AccessionNumber")
@@ -107,7 +109,7 @@ def test_a_file_that_lies_in_two_places_is_one_image(films, tmp_path):
 
 def test_image_cases_cannot_be_built_by_hand():
     with pytest.raises(DeidentificationError, match="by hand"):
-        ImageCases((), (), (), ())
+        ImageCases(cases=(), files=(), columns=(), rows=())
 
 
 def test_a_repr_shows_no_case_and_no_path(cases):
@@ -139,8 +141,8 @@ class Counting:
 
 
 @pytest.fixture
-def desk(tmp_path):
-    return Desk(
+def session(tmp_path):
+    return Session(
         Counting(), Ledger(tmp_path / "ledger.jsonl"), AnswerCache(tmp_path / "a.sqlite"), "b" * 64
     )
 
@@ -157,22 +159,22 @@ def model_of(contract):
     return ModelRecord(registration=registration, digest="a" * 64, status="serving")
 
 
-def test_all_files_of_a_case_reach_the_model_once(cases, desk):
+def test_all_files_of_a_case_reach_the_model_once(cases, session):
     *_, ready = cases
     model = model_of(InputContract(kind="combined"))
-    answers = predict(ready, model, desk)
+    answers = predict(ready, model, session)
     assert answers.score.tolist() == pytest.approx([0.3] + [0.1] * 9)
-    assert sorted(desk.client.uploaded) == sorted(f.read_bytes() for g in ready.files for f in g)
-    predict(ready, model, desk)
-    assert len(desk.client.uploaded) == 12, "answers already paid for are not asked again"
+    assert sorted(session.client.uploaded) == sorted(f.read_bytes() for g in ready.files for f in g)
+    predict(ready, model, session)
+    assert len(session.client.uploaded) == 12, "answers already paid for are not asked again"
 
 
-def test_a_model_of_one_file_a_case_is_not_sent_a_study_of_three(cases, desk):
+def test_a_model_of_one_file_a_case_is_not_sent_a_study_of_three(cases, session):
     *_, ready = cases
-    with pytest.raises(PredictionError, match=r"1 of 10 cases have several images.*case 0"):
-        predict(ready, model_of(InputContract(kind="dicom")), desk)
-    assert not desk.client.uploaded
-    assert not desk.ledger.entries()
+    with pytest.raises(PredictionError, match=r"cases with several images: 1 of 10 .*case 0"):
+        predict(ready, model_of(InputContract(kind="dicom")), session)
+    assert not session.client.uploaded
+    assert not session.ledger.entries()
 
 
 def test_a_field_called_files_would_hide_the_files():
@@ -180,12 +182,12 @@ def test_a_field_called_files_would_hide_the_files():
         InputContract(kind="combined", fields=(InputField(name="files"),))
 
 
-def test_a_batch_holds_no_more_bytes_than_its_limit(cases, desk, monkeypatch):
+def test_a_batch_holds_no_more_bytes_than_its_limit(cases, session, monkeypatch):
     *_, ready = cases
     sizes = [sum(file.stat().st_size for file in files) for files in ready.files]
     monkeypatch.setattr("healthval.predict.predictions.IMAGE_BATCH_BYTES", 3 * max(sizes[1:]))
-    predict(ready, model_of(InputContract(kind="combined")), desk)
-    sent = [request.cases for request in desk.client.asked]
+    predict(ready, model_of(InputContract(kind="combined")), session)
+    sent = [request.cases for request in session.client.asked]
     assert tuple(case for batch in sent for case in batch) == ready.cases
     assert len(sent[0]) == 1, "a study of three films fills a batch"
     assert max(map(len, sent)) == 2

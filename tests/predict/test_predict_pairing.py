@@ -16,7 +16,7 @@ from healthval.disclosure import Ledger
 from healthval.errors import PredictionError
 from healthval.plan import load_plan
 from healthval.predict import AnswerCache, canary_cases, predict
-from healthval.predict.predictions import Desk, _pair
+from healthval.predict.predictions import Session, _pair
 from healthval.runner.provision import read_registration
 
 CASE = st.from_regex(r"case-[0-9a-f]{16}", fullmatch=True)
@@ -101,65 +101,65 @@ def bench(tmp_path):
     columns = [f.name for f in model.registration.inputs.fields]
     cases = deidentify_cases(cohort, columns, Policy(), Secret(b"k" * 32))
     client = Drifting(digest)
-    desk = Desk(
+    session = Session(
         client,
         Ledger(tmp_path / "ledger.jsonl"),
         AnswerCache(tmp_path / "answers.sqlite"),
         plan.hash,
     )
-    return cases, model, desk
+    return cases, model, session
 
 
 def test_every_payload_is_in_the_ledger_before_it_is_sent(bench):
-    cases, model, desk = bench
+    cases, model, session = bench
     seen = []
-    ask = desk.client.predict
+    ask = session.client.predict
 
     def watching(request):
         from healthval.client import wire_bytes
 
         seen.append(hashlib.sha256(wire_bytes(request)).hexdigest())
-        assert desk.ledger.entries()[-1].body["sha256"] == seen[-1]
+        assert session.ledger.entries()[-1].body["sha256"] == seen[-1]
         return ask(request)
 
-    desk.client.predict = watching
-    predict(cases, model, desk)
-    assert [e.body["sha256"] for e in desk.ledger.entries()] == seen
+    session.client.predict = watching
+    predict(cases, model, session)
+    assert [e.body["sha256"] for e in session.ledger.entries()] == seen
 
 
 def test_answers_already_paid_for_are_not_asked_again(bench):
-    cases, model, desk = bench
-    first = predict(cases, model, desk)
-    desk.client.asked.clear()
-    again = predict(cases, model, desk)
+    cases, model, session = bench
+    first = predict(cases, model, session)
+    session.client.asked.clear()
+    again = predict(cases, model, session)
     assert np.array_equal(first.score, again.score)
-    assert not set(desk.client.asked) & set(cases.cases)
+    assert not set(session.client.asked) & set(cases.cases)
 
 
 def test_a_model_that_changes_during_the_run_is_noticed(bench):
-    cases, model, desk = bench
-    assert predict(cases, model, desk).canary == "unchanged"
+    cases, model, session = bench
+    assert predict(cases, model, session).canary == "unchanged"
     calls = []
-    ask = desk.client.predict
+    ask = session.client.predict
 
     def drifting(request):
         calls.append(1)
-        desk.client.shift = 0.01 * len(calls)
+        session.client.shift = 0.01 * len(calls)
         return ask(request)
 
-    desk.client.predict = drifting
-    assert predict(cases, model, desk).canary == "changed"
+    session.client.predict = drifting
+    assert predict(cases, model, session).canary == "changed"
 
 
 def test_answers_of_another_build_are_refused(bench):
-    cases, model, desk = bench
-    desk.client.digest = "b" * 64
+    cases, model, session = bench
+    session.client.digest = "b" * 64
     with pytest.raises(PredictionError, match="another model version"):
-        predict(cases, model, desk)
+        predict(cases, model, session)
 
 
 def test_a_repr_of_predictions_shows_no_case_and_no_score(bench):
-    cases, model, desk = bench
-    shown = repr(predict(cases, model, desk))
+    cases, model, session = bench
+    shown = repr(predict(cases, model, session))
     assert cases.cases[0] not in shown
     assert "score" not in shown

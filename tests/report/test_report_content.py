@@ -16,7 +16,7 @@ from healthval.report import Criterion, Figure, build
 from healthval.report.criteria import judge
 from healthval.report.figures.forest import AUROC, site_forest
 from healthval.report.findings import Findings, match
-from healthval.report.markup import Shown, number, table
+from healthval.report.markup import as_shown, number, table
 from healthval.report.means import SiteMean
 from healthval.report.sections import __path__ as sections_path
 from healthval.report.sections.checklist import ITEMS, coverage
@@ -77,20 +77,20 @@ WITHIN = Criterion("slope", at_least=0.8, at_most=1.2)
     ],
 )
 def test_a_verdict_turns_exactly_at_the_target(criterion, lo, hi, outcome):
-    assert judge(criterion, Shown((lo + hi) / 2, lo, hi)) == outcome
+    assert judge(criterion, as_shown((lo + hi) / 2, lo, hi)) == outcome
 
 
 @settings(deadline=None)
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
 def test_a_wider_interval_never_turns_met_into_not_met(lo, hi, wider):
     lo, hi = min(lo, hi), max(lo, hi)
-    narrow = judge(AT_LEAST, Shown(lo, lo, hi))
-    wide = judge(AT_LEAST, Shown(lo, lo - wider, hi + wider))
+    narrow = judge(AT_LEAST, as_shown(lo, lo, hi))
+    wide = judge(AT_LEAST, as_shown(lo, lo - wider, hi + wider))
     assert wide in {narrow, "inconclusive"}
 
 
 def test_without_an_interval_nothing_is_met():
-    assert judge(AT_LEAST, Shown(0.99)) == judge(AT_LEAST, Shown(None)) == "inconclusive"
+    assert judge(AT_LEAST, as_shown(0.99)) == judge(AT_LEAST, as_shown(None)) == "inconclusive"
 
 
 @pytest.mark.parametrize(

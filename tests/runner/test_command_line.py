@@ -1,4 +1,4 @@
-"""The command line: every command explains itself, errors are one line with their exit code."""
+"""The command line: a help text for every command, one line and an exit code for every error."""
 
 import subprocess
 import sys
@@ -10,6 +10,10 @@ from click.testing import CliRunner
 from healthval.cli import cli
 from healthval.cli.deid import OPTIONS
 from healthval.deid import Option
+from healthval.errors import UsageError
+
+# Ends a hanging test; far beyond what a busy machine needs.
+HANG_SECONDS = 1800
 
 
 def commands(group=cli, path=()):
@@ -38,6 +42,12 @@ def test_help_fits_a_narrow_terminal(path):
     assert max(len(line) for line in shown.output.splitlines()) <= 78
 
 
+@pytest.mark.parametrize("path", [(), ("access",), ("ledger",)], ids=" ".join)
+def test_a_list_of_commands_is_not_cut_in_a_narrow_terminal(path):
+    shown = CliRunner().invoke(cli, [*path, "--help"], terminal_width=60, max_content_width=60)
+    assert "..." not in shown.output.partition("Commands:")[2]
+
+
 def test_the_options_of_deid_are_those_of_the_engine():
     assert set(OPTIONS) == {str(option) for option in Option}
 
@@ -47,7 +57,7 @@ def healthval(*words):
         [sys.executable, "-m", "healthval", *words],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_SECONDS,
         check=False,
     )
 
@@ -57,8 +67,8 @@ def healthval(*words):
     [
         (("run", "evalute"), 2, "provision, evaluate, report"),
         (("params", "nothing"), 2, "choose one of"),
-        (("deid", "--secret", "/dev/null"), 2, "--out"),
-        (("verify", "."), 2, "public key"),
+        (("deid", "."), 2, "--out"),
+        (("verify", "."), 25, "attestation.dsse.json is missing"),
         (("nonsense",), 2, "No such command"),
     ],
 )
@@ -82,3 +92,64 @@ def test_an_unexpected_failure_shows_its_kind_and_no_value(monkeypatch, capsys):
     assert stopped.value.code == 70
     assert "ValueError" in said
     assert "Zyxwvut" not in said
+
+
+@pytest.mark.parametrize("words", [["hub", "--operator", "boss.pub"], ["demo"]], ids=" ".join)
+def test_a_hub_is_refused_on_windows_before_anything_is_written(monkeypatch, tmp_path, words):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.platform", "win32")
+    result = CliRunner().invoke(cli, words)
+    assert isinstance(result.exception, UsageError)
+    assert str(result.exception) == "healthval's hub needs Linux or macOS"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("module", "remedy"),
+    [("fcntl", "healthval's hub needs Linux or macOS"), ("papermill", 'pip install "healthval[')],
+)
+def test_a_missing_module_is_explained_with_its_remedy(monkeypatch, capsys, module, remedy):
+    import healthval.cli as command_line
+
+    def fail(**_):
+        raise ModuleNotFoundError(name=module)
+
+    monkeypatch.setattr(command_line, "cli", fail)
+    with pytest.raises(SystemExit) as stopped:
+        command_line.main()
+    assert stopped.value.code == 2
+    assert remedy in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "healthval.cli",
+        "healthval.runner",
+        "healthval.runner.doctor",
+        "healthval.runner.execute",
+        "healthval.runner.new_study",
+        "healthval.runner.operator",
+    ],
+)
+def test_the_hospitals_commands_need_no_module_that_windows_lacks(module):
+    code = (
+        "import importlib, sys\n"
+        "for name in ('fcntl', 'grp', 'pwd', 'resource', 'termios'):\n"
+        "    sys.modules[name] = None\n"
+        f"importlib.import_module({module!r})"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=HANG_SECONDS)
+
+
+def test_an_interrupted_command_exits_with_130(monkeypatch, capsys):
+    import healthval.cli as command_line
+
+    def interrupted(**_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_line, "cli", interrupted)
+    with pytest.raises(SystemExit) as stopped:
+        command_line.main()
+    assert stopped.value.code == 130
+    assert "completed work is kept" in capsys.readouterr().err

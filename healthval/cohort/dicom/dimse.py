@@ -1,17 +1,23 @@
-"""DIMSE: find studies (C-FIND) and get them (C-GET) into a folder, as the PACS stored them."""
+"""DIMSE: find studies (C-FIND) and copy them (C-GET) into a folder, as the PACS stored them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
-from healthval.cohort.dicom.folder import Instance, index_file, silenced, stage
-from healthval.cohort.dicom.web import Study
-from healthval.errors import CohortError
+from healthval.cohort.dicom.folder import (
+    Instance,
+    Study,
+    check_filters,
+    index_file,
+    quiet_pacs,
+    stage,
+    staging_folder,
+)
+from healthval.errors import CohortError, counted
 
 _PENDING: Final = (0xFF00, 0xFF01)
 _SUCCESS, _REFUSED = 0x0000, 0xA700
@@ -28,12 +34,12 @@ _SYNTAXES: Final = tuple(
 
 @dataclass(frozen=True, slots=True)
 class DimsePacs:
-    """A PACS that answers C-FIND and C-GET, study root.
+    """A PACS with C-FIND and C-GET, study root.
 
     Parameters
     ----------
     host, port, ae_title : the PACS
-    calling : our own AE title, which the PACS must know
+    calling : our own AE title, which must be registered at the PACS
     """
 
     host: str
@@ -42,14 +48,14 @@ class DimsePacs:
     calling: str = "HEALTHVAL"
 
     def search(self, filters: Mapping[str, str]) -> Iterator[Study]:
-        """Yield the studies that fit; filters are keywords such as StudyDate or PatientID."""
-        yield from (_study(answer) for answer in self._answers(filters))
+        """Yield the studies that match; filters are keywords such as StudyDate or PatientID."""
+        yield from (_study(answer) for answer in self._found(filters))
 
-    def _answers(self, filters: Mapping[str, str]) -> list[Dataset]:
+    def _found(self, filters: Mapping[str, str]) -> list[Dataset]:
         net = _pynetdicom()
         model = net.sop_class.StudyRootQueryRetrieveInformationModelFind
         found = []
-        with silenced(), self._association([net.build_context(model)]) as association:
+        with quiet_pacs(), self._association([net.build_context(model)]) as association:
             for status, answer in association.send_c_find(_query(filters), model):
                 if not status or status.Status not in (*_PENDING, _SUCCESS):
                     raise CohortError(
@@ -60,15 +66,15 @@ class DimsePacs:
         return found
 
     def _contexts(self, study: str) -> list[Any]:
-        """One context per class and transfer syntax, so that nothing need be transcoded.
+        """One context per class and transfer syntax, so that the PACS transcodes no file.
 
-        A PACS that does not tell a study's classes is offered all of them, and picks one
-        syntax for each.
+        If the PACS does not report the classes of a study, all classes are offered and the PACS
+        chooses one syntax for each.
         """
         net = _pynetdicom()
-        answers = self._answers({"StudyInstanceUID": study, "SOPClassesInStudy": ""})
-        told = [a.get("SOPClassesInStudy") or [] for a in answers]
-        classes = sorted({str(c) for t in told for c in ([t] if isinstance(t, str) else t)})
+        answers = self._found({"StudyInstanceUID": study, "SOPClassesInStudy": ""})
+        reported = [a.get("SOPClassesInStudy") or [] for a in answers]
+        classes = sorted({str(c) for r in reported for c in ([r] if isinstance(r, str) else r)})
         pairs = [(c, s) for s in _SYNTAXES for c in classes]
         if not classes or len(pairs) > _MAX_CONTEXTS:
             known = [c.abstract_syntax for c in net.StoragePresentationContexts][:_MAX_CONTEXTS]
@@ -76,54 +82,68 @@ class DimsePacs:
         return [net.build_context(c, s) for c, s in pairs]
 
     def retrieve(self, studies: Iterable[str], folder: str | Path) -> Iterator[Instance]:
-        """Get studies into `folder`; every file is written as it arrives, without decoding.
+        """Copy studies into `folder`; every file is written when it arrives, without decoding.
 
         Raises
         ------
         CohortError
-            If the PACS refuses, breaks off or could not send every instance.
+            If the PACS refuses, ends the transfer early or cannot send every instance.
         """
-        target = Path(folder)
-        target.mkdir(parents=True, exist_ok=True, mode=0o700)
+        target = staging_folder(folder)
         for number, study in enumerate(studies):
-            yield from self._got(number, study, target)
+            yield from self._copied(number, study, target)
 
-    def _got(self, number: int, study: str, folder: Path) -> list[Instance]:
-        net = _pynetdicom()
-        model = net.sop_class.StudyRootQueryRetrieveInformationModelGet
-        contexts = self._contexts(study)
-        classes = {str(context.abstract_syntax) for context in contexts}
-        roles = [net.build_role(c, scp_role=True) for c in sorted(classes)]
+    def _copied(self, number: int, study: str, folder: Path) -> list[Instance]:
         arrived: list[Path] = []
 
         def store(event: Any) -> int:
+            uid = event.request.AffectedSOPInstanceUID
             try:
-                arrived.append(stage(folder, event.request.AffectedSOPInstanceUID, event.encoded_dataset()))  # fmt: skip
+                arrived.append(stage(folder, uid, event.encoded_dataset()))
             except OSError:
                 return _REFUSED
             return _SUCCESS
 
-        identifier = Dataset()
-        identifier.QueryRetrieveLevel, identifier.StudyInstanceUID = "STUDY", study
-        handlers = [(net.evt.EVT_C_STORE, store)]
-        with silenced(), self._association([net.build_context(model), *contexts], roles, handlers) as association:  # fmt: skip
-            answers = [status for status, _ in association.send_c_get(identifier, model)]
-        last = answers[-1] if answers else None
+        last = self._get(study, store)
         if not last or last.Status != _SUCCESS:
-            lost = getattr(last, "NumberOfFailedSuboperations", None) or "some"
+            n_failed = getattr(last, "NumberOfFailedSuboperations", None)
+            missing = counted(n_failed, "instance") if n_failed else "some instances"
             raise CohortError(
-                f"the PACS did not send study {number} whole: {lost} instances are missing, "
-                f"{len(arrived)} arrived; check its rights for this AE title and run again"
+                f"the PACS did not send study {number} completely: missing {missing}, received "
+                f"{len(arrived)}; check its rights for this AE title and run again"
             )
-        found = [index_file(path) for path in arrived]
+        with quiet_pacs():
+            found = [index_file(path) for path in arrived]
         return [one for one in found if isinstance(one, Instance)]
 
-    @contextmanager
-    def _association(self, contexts: list[Any], roles: Any = (), handlers: Any = ()) -> Iterator[Any]:  # fmt: skip
+    def _get(self, study: str, store: Any) -> Any:
+        """C-GET of one study; return the last status, or None without an answer."""
         net = _pynetdicom()
-        entity = net.AE(ae_title=self.calling)
+        model = net.sop_class.StudyRootQueryRetrieveInformationModelGet
+        storage = self._contexts(study)
+        classes = sorted({str(context.abstract_syntax) for context in storage})
+        roles = [net.build_role(c, scp_role=True) for c in classes]
+        identifier = Dataset()
+        identifier.QueryRetrieveLevel, identifier.StudyInstanceUID = "STUDY", study
+        contexts = [net.build_context(model), *storage]
+        handlers = [(net.evt.EVT_C_STORE, store)]
+        with quiet_pacs(), self._association(contexts, roles, handlers) as association:
+            statuses = [status for status, _ in association.send_c_get(identifier, model)]
+        return statuses[-1] if statuses else None
+
+    @contextmanager
+    def _association(
+        self, contexts: list[Any], roles: Sequence[Any] = (), handlers: Sequence[Any] = ()
+    ) -> Iterator[Any]:
+        entity = _pynetdicom().AE(ae_title=self.calling)
         entity.requested_contexts = contexts
-        association = entity.associate(self.host, self.port, ae_title=self.ae_title, ext_neg=list(roles), evt_handlers=list(handlers))  # fmt: skip
+        association = entity.associate(
+            self.host,
+            self.port,
+            ae_title=self.ae_title,
+            ext_neg=list(roles),
+            evt_handlers=list(handlers),
+        )
         if not association.is_established:
             raise CohortError(
                 "the PACS did not accept the association; check host, port and both AE titles"
@@ -139,15 +159,13 @@ def _pynetdicom() -> Any:
         import pynetdicom
         from pynetdicom import sop_class
     except ImportError:
-        raise CohortError("DIMSE needs the extra healthval[dicom]") from None
-    del sop_class  # imported so that `pynetdicom.sop_class` is there
+        raise CohortError("DIMSE needs the extra healthval[dicom]; install it") from None
+    del sop_class  # imported because `pynetdicom.sop_class` exists only then
     return pynetdicom
 
 
 def _query(filters: Mapping[str, str]) -> Dataset:
-    unknown = sum(tag_for_keyword(keyword) is None for keyword in filters)
-    if unknown:
-        raise CohortError(f"{unknown} filters are no DICOM keywords; see StudyDate, Modality ...")
+    check_filters(filters)
     query = Dataset()
     query.QueryRetrieveLevel = "STUDY"
     query.PatientID = query.StudyInstanceUID = ""

@@ -1,32 +1,34 @@
-"""DICOM from a folder: which file belongs to which patient, study and series.
+"""Folder of DICOM files: index by patient, study and series, and staging of files from a PACS.
 
-A PACS is read into a folder first (`dicom_web`, `dicom_dimse`), so everything after it is the same.
-Keys are the site's own identifiers; they stay inside the hospital and are silent in `repr`.
+`web` and `dimse` copy a PACS into a folder first, so every later step reads a folder. The keys are
+the site's own identifiers; they stay inside the hospital and are left out of `repr`.
 """
 
 import hashlib
 import logging
 import os
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from pydicom import dcmread
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
-from healthval.errors import CohortError
+from healthval.errors import CohortError, counted
+from healthval.files import write_durably
+from healthval.pydicom_internals import quiet
 
 # SOP Class, SOP Instance, Modality, Patient ID, Study, Series, Accession Number
 _KEYS: Final = (0x00080016, 0x00080018, 0x00080060, 0x00100020, 0x0020000D, 0x0020000E, 0x00080050)
 _DIRECTORY: Final = "1.2.840.10008.1.3.10"
-_NEVER: Final = logging.CRITICAL + 1
-_TALKATIVE: Final = ("pydicom", "pynetdicom", "dicomweb_client", "urllib3")
+_SILENT: Final = logging.CRITICAL + 1
+_NETWORK_LOGGERS: Final = ("pynetdicom", "dicomweb_client", "urllib3")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:
     """One DICOM file of the site and the keys it is grouped by."""
 
@@ -40,13 +42,13 @@ class Instance:
 
     def read(self) -> Dataset:
         """Read the whole data set."""
-        with silenced():
+        with quiet():
             return dcmread(self.path, force=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """What a folder holds: readable instances, and counts of what is no instance."""
+    """Instances of a folder, and counts of its other files."""
 
     instances: tuple[Instance, ...] = field(repr=False)
     n_unreadable: int
@@ -60,32 +62,44 @@ class Folder:
         return {key: tuple(group) for key, group in groups.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A study in a PACS."""
+
+    patient: str = field(repr=False)
+    study: str = field(repr=False)
+    n_instances: int | None
+
+
 def read_folder(folder: str | Path) -> Folder:
-    """Index all DICOM files below a folder, reading headers only.
+    """Index all DICOM files below a folder; only their headers are read.
 
     Raises
     ------
     CohortError
-        If the folder does not exist or holds no DICOM instance.
+        If the folder does not exist or contains no DICOM instance.
     """
     if not Path(folder).is_dir():
         raise CohortError("the DICOM folder does not exist; check its path")
-    found, unreadable, directories = [], 0, 0
-    with silenced():
+    found: list[Instance] = []
+    n_unreadable = n_directories = 0
+    with quiet():
         for path in _files(Path(folder)):
             one = index_file(path)
-            if one is None:
-                unreadable += 1
-            elif one == _DIRECTORY:
-                directories += 1
-            elif isinstance(one, Instance):
+            if isinstance(one, Instance):
                 found.append(one)
+            elif one == _DIRECTORY:
+                n_directories += 1
+            else:
+                n_unreadable += 1
     if not found:
         raise CohortError(
-            f"the DICOM folder holds no DICOM instance ({unreadable} files cannot be read, "
-            f"{directories} are DICOMDIR); give the folder with the images"
+            "the DICOM folder contains no DICOM instance "
+            f"({counted(n_unreadable, 'file')} cannot be read, "
+            f"{counted(n_directories, 'file is', 'files are')} DICOMDIR); "
+            "give the folder with the images"
         )
-    return Folder(tuple(found), unreadable, directories)
+    return Folder(tuple(found), n_unreadable, n_directories)
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -95,47 +109,80 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def index_file(path: Path) -> Instance | str | None:
-    """Return a file's keys; its SOP class when it is an index, None when it is not readable."""
+    """Return the keys of a file; the SOP class of a DICOMDIR; None if the file cannot be read.
+
+    The caller holds `quiet` or `quiet_pacs`: pydicom's warnings quote values.
+    """
     try:
+        if not path.is_file():  # a pipe or a device could block
+            return None
         header = dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_KEYS))
-        meta_class = str(header.file_meta.get("MediaStorageSOPClassUID", ""))
-        if meta_class == _DIRECTORY:
+        if str(header.file_meta.get("MediaStorageSOPClassUID", "")) == _DIRECTORY:
             return _DIRECTORY
         if not header.get("SOPInstanceUID"):
             return None
-        words = [str(header.get(tag).value or "") if tag in header else "" for tag in _KEYS[1:]]
+        keys = [str(header.get(tag).value or "") if tag in header else "" for tag in _KEYS[1:]]
     except Exception:
         return None
-    instance, modality, patient, study, series, accession = words
-    return Instance(path, patient, study, series, instance, modality, accession)
+    instance, modality, patient, study, series, accession = keys
+    return Instance(
+        path=path,
+        patient=patient,
+        study=study,
+        series=series,
+        instance=instance,
+        modality=modality,
+        accession=accession,
+    )
+
+
+def check_filters(filters: Mapping[str, str]) -> None:
+    """Refuse keywords that do not exist: a PACS ignores them and returns every study.
+
+    Raises
+    ------
+    CohortError
+        If a filter is no DICOM keyword.
+    """
+    n_unknown = sum(tag_for_keyword(keyword) is None for keyword in filters)
+    if n_unknown:
+        raise CohortError(
+            f"{counted(n_unknown, 'filter is no DICOM keyword', 'filters are no DICOM keywords')}; "
+            "use for example StudyDate or Modality"
+        )
+
+
+def staging_folder(folder: str | Path) -> Path:
+    """Make the folder for files of a PACS, and delete unfinished files of an interrupted run."""
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for unfinished in target.glob(".*.dcm.*"):
+        unfinished.unlink()
+    return target
 
 
 def staged_path(folder: Path, instance_uid: str) -> Path:
-    """Return where a retrieved instance is kept: a name that repeats no identifier."""
+    """Return the path of a file from a PACS; its name is a hash, so it repeats no identifier."""
     return folder / f"{hashlib.sha256(instance_uid.encode()).hexdigest()[:32]}.dcm"
 
 
 def stage(folder: Path, instance_uid: str, data: bytes) -> Path:
-    """Write a retrieved file so that it is there whole or not at all."""
+    """Write a file from a PACS, readable by the owner only."""
     target = staged_path(folder, instance_uid)
-    partial = target.with_suffix(".partial")
-    partial.write_bytes(data)
-    partial.chmod(0o600)
-    partial.replace(target)
+    write_durably(target, data)
     return target
 
 
 @contextmanager
-def silenced() -> Iterator[None]:
-    """Keep the DICOM libraries from printing what they read or ask for."""
-    loggers = [logging.getLogger(name) for name in _TALKATIVE]
-    were = [logger.level for logger in loggers]
+def quiet_pacs() -> Iterator[None]:
+    """Silence pydicom and the network libraries, whose log lines quote identifiers."""
+    loggers = [logging.getLogger(name) for name in _NETWORK_LOGGERS]
+    levels = [logger.level for logger in loggers]
     for logger in loggers:
-        logger.setLevel(_NEVER)  # unlike `disabled`, children inherit it
+        logger.setLevel(_SILENT)  # unlike `disabled`, children inherit it
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             yield
     finally:
-        for logger, was in zip(loggers, were, strict=True):
-            logger.setLevel(was)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,4 +1,4 @@
-"""A hospital's FHIR R4 server: SMART Backend Services, patient retries, search page by page.
+"""FHIR R4 server of a hospital: SMART Backend Services, retries while busy, search page by page.
 
 Sources: SMART App Launch 2.x, "Backend Services"; FHIR R4, "RESTful API" and "Search".
 """
@@ -6,6 +6,7 @@ Sources: SMART App Launch 2.x, "Backend Services"; FHIR R4, "RESTful API" and "S
 from __future__ import annotations
 
 import logging
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -17,24 +18,25 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from healthval.cohort.fhir.resources import check_r4
+from healthval.cohort.fhir.r4 import check_r4
 from healthval.errors import CohortError, UsageError
 
-# At INFO these write addresses into the log, and a search's address can name a patient.
+# At INFO these libraries log addresses, and the address of a search can name a patient.
 for _name in ("httpx", "httpcore"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _BUSY = frozenset({429, 502, 503, 504})
-_PATIENCE = 6  # attempts at one request while the server is busy
+_ATTEMPTS = 6  # at one request while the server is busy
+_REDIRECTS = 6  # followed for one file
 _LONGEST_PAUSE = 300.0  # seconds
 _ASSERTION_SECONDS = 240
-_EARLY = 30.0  # seconds before its end that a token is renewed
+_RENEWAL = 30.0  # seconds before its expiry in which a token is renewed
 
 
-@dataclass
+@dataclass(kw_only=True)
 class BackendServices:
-    """Access of a system to a system: a signed assertion buys a short token.
+    """SMART Backend Services: exchange a signed assertion for a short-lived token.
 
     Parameters
     ----------
@@ -44,17 +46,17 @@ class BackendServices:
     key_id : `kid` of the registered public key
     """
 
-    client_id: str
-    private_key: bytes = field(repr=False)
+    client_id: str = field(kw_only=False)
+    private_key: bytes = field(kw_only=False, repr=False)
     token_url: str
     scope: str = "system/*.rs"
     key_id: str | None = None
     _token: str | None = field(default=None, init=False, repr=False)
-    _until: float = field(default=0.0, init=False, repr=False)
+    _expiry: float = field(default=0.0, init=False, repr=False)
 
     def token(self, http: httpx.Client, now: float) -> str:
-        """Return the current token, or buy one when it is about to end."""
-        if self._token is None or now >= self._until - _EARLY:
+        """Return the current token; request a new one shortly before it expires."""
+        if self._token is None or now >= self._expiry - _RENEWAL:
             answer = http.post(
                 self.token_url,
                 data={
@@ -71,12 +73,12 @@ class BackendServices:
                     "check client id, registered public key and scope"
                 )
             lifetime = grant.get("expires_in", 300)
-            self._until = now + (float(lifetime) if isinstance(lifetime, (int, float)) else 300.0)
+            self._expiry = now + (float(lifetime) if isinstance(lifetime, (int, float)) else 300.0)
             self._token = grant["access_token"]
         return self._token
 
     def forget(self) -> None:
-        """Drop a token that the server no longer takes."""
+        """Drop a token that the server no longer accepts."""
         self._token = None
 
     def _assertion(self, now: float) -> str:
@@ -113,40 +115,46 @@ class BackendServices:
         raise UsageError("the private key must be elliptic P-384 or RSA of at least 2048 bits")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class FhirServer:
-    """One R4 server. `now` and `sleep` are the clock; messages quote no address and no content."""
+    """One R4 server; error messages quote neither addresses nor contents.
 
-    base: str
-    auth: BackendServices | None = None
+    Parameters
+    ----------
+    base : address, ``https`` unless the host is this computer
+    auth : access with a token; None for an open server
+    now, sleep : the clock, in seconds
+    """
+
+    base: str = field(kw_only=False)
+    auth: BackendServices | None = field(default=None, kw_only=False)
     http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60.0), repr=False)
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
 
     def __post_init__(self) -> None:
         for url in (self.base, self.auth.token_url if self.auth else self.base):
-            parts = urlsplit(url)
-            local = parts.hostname in {"127.0.0.1", "localhost", "::1"}
-            if parts.scheme != "https" and not (parts.scheme == "http" and local):
+            if not _is_private(url):
                 raise UsageError("the FHIR server must be reached by https; correct its address")
         self.base = self.base.rstrip("/") + "/"
 
     def check_version(self) -> None:
-        """Refuse a server that does not speak R4."""
+        """Refuse a server of another release than R4."""
         statement = self.get_json("metadata")
         version = statement.get("fhirVersion")
         if not isinstance(version, str) or not version.startswith("4.0"):
-            raise CohortError("the FHIR server does not speak R4 (4.0.1); ask for an R4 endpoint")
+            raise CohortError("the FHIR server is not R4 (4.0.1); ask for its R4 endpoint")
 
     def search(
         self, resource: str, params: Mapping[str, str] | None = None
     ) -> Iterator[dict[str, Any]]:
-        """Yield the matches of a search, page after page; one page is held at a time.
+        """Yield the matches of a search, page by page; one page is in memory at a time.
 
         Raises
         ------
         CohortError
-            If the server refuses, or its chain of pages is broken, circular or leads elsewhere.
+            If the server refuses, or if its chain of pages is broken, circular or leads to another
+            host.
         """
         page = self.get_json(resource, params=dict(params or {}))
         seen: set[str] = set()
@@ -159,18 +167,20 @@ class FhirServer:
             url = self.own(following)
             if url in seen:
                 raise CohortError(
-                    f"search page {number}: the next page was there before; try again"
+                    f"search page {number}: the next page is an earlier one; try again"
                 )
             seen.add(url)
             number += 1
             page = self.get_json(url)
 
     def own(self, url: str) -> str:
-        """Resolve an address of this server; a token is never sent to another host."""
+        """Resolve an address of this server; refuse another host, which must not get the token."""
         full = urljoin(self.base, url)
-        theirs, ours = urlsplit(full), urlsplit(self.base)
-        if (theirs.scheme, theirs.netloc) != (ours.scheme, ours.netloc):
-            raise CohortError("the FHIR server points to another host; nothing is asked there")
+        if not self._is_own(full):
+            raise CohortError(
+                "the FHIR server points to another host, which is not contacted; "
+                "ask the server's operator"
+            )
         return full
 
     def get_json(self, url: str, **options: Any) -> dict[str, Any]:
@@ -179,7 +189,7 @@ class FhirServer:
         Raises
         ------
         CohortError
-            If the server refuses, or answers something else.
+            If the server refuses, or if the answer is anything else.
         """
         answer = self.request("GET", url, headers={"Accept": "application/fhir+json"}, **options)
         body = _json(answer)
@@ -192,30 +202,34 @@ class FhirServer:
         return body
 
     def request(
-        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, **options: Any
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        once: bool = False,
+        **options: Any,
     ) -> httpx.Response:
-        """Send with a token; wait while the server is busy, renew the token once if it is refused."""
+        """Send one request with the token; see `_retried`. `once` returns a busy answer at once."""
         full = self.own(url)
-        renewed = False
-        for attempt in range(_PATIENCE):
-            send = {**(headers or {}), **self._authorization()}
+
+        def send(access: dict[str, str]) -> httpx.Response:
             try:
-                answer = self.http.request(method, full, headers=send, **options)
+                return self.http.request(
+                    method, full, headers={**(headers or {}), **access}, **options
+                )
             except httpx.HTTPError:
                 raise CohortError(
                     "the FHIR server does not answer; check address and network"
                 ) from None
-            if answer.status_code == 401 and self.auth and not renewed:
-                renewed = True
-                self.auth.forget()
-            elif answer.status_code in _BUSY and attempt < _PATIENCE - 1:
-                self.sleep(self.pause(answer, 2.0**attempt))
-            else:
-                return answer
-        return answer
 
-    def download(self, url: str, target: Path, with_token: bool) -> int:
-        """Stream a file to disk and return the status; files without token may lie elsewhere.
+        return self._retried(send, attempts=1 if once else _ATTEMPTS)
+
+    def download(self, url: str, target: Path, *, with_token: bool) -> int:
+        """Stream a file to disk, flush it and return the status.
+
+        A file that needs no token may be on another host. Redirects are followed; the token is sent to
+        the server's own host only.
 
         Raises
         ------
@@ -223,29 +237,63 @@ class FhirServer:
             If the connection breaks before the announced end.
         """
         full = self.own(url) if with_token else self._elsewhere(url)
-        for attempt in range(_PATIENCE):
-            headers = {"Accept": "application/fhir+ndjson"} | (
-                self._authorization() if with_token else {}
-            )
+        for _ in range(_REDIRECTS):
+            answer = self._download_once(full, target, with_token=with_token)
+            location = answer.headers.get("Location")
+            if answer.status_code not in {301, 302, 303, 307, 308} or not location:
+                return answer.status_code
+            full = self._redirected(urljoin(full, location))
+            with_token = with_token and self._is_own(full)
+        raise CohortError(
+            "a file of the export is redirected in a circle; ask the server's operator"
+        )
+
+    def _download_once(self, full: str, target: Path, *, with_token: bool) -> httpx.Response:
+        def send(access: dict[str, str]) -> httpx.Response:
+            headers = {"Accept": "application/fhir+ndjson", **access}
             try:
                 with self.http.stream("GET", full, headers=headers) as answer:
                     if answer.status_code == 200:
-                        with target.open("wb") as file:
-                            for block in answer.iter_bytes():
-                                file.write(block)
-                        return 200
-                    status = answer.status_code
+                        _write(answer, target)
+                    return answer
             except httpx.HTTPError:
                 raise CohortError(
-                    "a download of the export broke off; run again to resume"
+                    "a download of the export was interrupted; run again to resume"
                 ) from None
-            if status == 401 and with_token and self.auth and attempt == 0:
+
+        return self._retried(send, with_token=with_token)
+
+    def _retried(
+        self,
+        send: Callable[[dict[str, str]], httpx.Response],
+        *,
+        with_token: bool = True,
+        attempts: int = _ATTEMPTS,
+    ) -> httpx.Response:
+        """Send until answered: wait while the server is busy, renew a refused token once."""
+        renewed = False
+        for attempt in range(attempts + 1):
+            answer = send(self._authorization() if with_token else {})
+            if answer.status_code == 401 and with_token and self.auth and not renewed:
+                renewed = True
                 self.auth.forget()
-            elif status in _BUSY and attempt < _PATIENCE - 1:
+            elif answer.status_code in _BUSY and attempt < attempts - 1:
                 self.sleep(self.pause(answer, 2.0**attempt))
             else:
-                return status
-        return status
+                break
+        return answer
+
+    def _is_own(self, full: str) -> bool:
+        theirs, ours = urlsplit(full), urlsplit(self.base)
+        return (theirs.scheme, theirs.netloc) == (ours.scheme, ours.netloc)
+
+    def _redirected(self, full: str) -> str:
+        if not (self._is_own(full) or _is_private(full)):
+            raise CohortError(
+                "a file of the export is redirected to an address without https, which is not "
+                "contacted; ask the server's operator"
+            )
+        return full
 
     def _elsewhere(self, url: str) -> str:
         full = urljoin(self.base, url)
@@ -267,13 +315,28 @@ class FhirServer:
         """Seconds that ``Retry-After`` asks for, as a number or a date."""
         text = answer.headers.get("Retry-After", "")
         try:
-            wanted = float(text) if text.strip().isdigit() else _until(text, self.now())
+            wanted = float(text) if text.strip().isdigit() else _seconds_until(text, self.now())
         except (TypeError, ValueError):
             wanted = default
         return min(max(wanted, 0.0), _LONGEST_PAUSE)
 
 
-def _until(text: str, now: float) -> float:
+def _is_private(url: str) -> bool:
+    """Whether an address is read over https, or on this computer."""
+    parts = urlsplit(url)
+    local = parts.hostname in {"127.0.0.1", "localhost", "::1"}
+    return parts.scheme == "https" or (parts.scheme == "http" and local)
+
+
+def _write(answer: httpx.Response, target: Path) -> None:
+    with target.open("wb") as file:
+        for block in answer.iter_bytes():
+            file.write(block)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _seconds_until(text: str, now: float) -> float:
     return parsedate_to_datetime(text).timestamp() - now
 
 
@@ -285,27 +348,29 @@ def _json(answer: httpx.Response) -> Any:
 
 
 def refusal(answer: httpx.Response) -> str:
-    """Say what a status means; the body may hold patient data and is not quoted."""
+    """Explain a status for an error message; the body may hold patient data and is not quoted."""
     advice = {
-        401: "the server does not take the token; check client id, key and scope",
-        403: "the scope does not cover this; ask for system/*.rs",
-        404: "nothing there; check address and resource type",
-        410: "the export is gone; start it again",
-        429: "the server stays busy; try later",
+        401: "the server does not accept the token; check client id, key and scope",
+        403: "the scope does not include this; ask for system/*.rs",
+        404: "the address does not exist; check it and the resource type",
+        410: "the export no longer exists; start it again",
+        429: "the server is still busy; try later",
     }.get(answer.status_code, "look it up in the server's log")
     return f"the FHIR server answered {answer.status_code}; {advice}"
 
 
 def _matches(page: dict[str, Any], resource: str, number: int) -> Iterator[dict[str, Any]]:
     if page.get("resourceType") != "Bundle" or page.get("type", "searchset") != "searchset":
-        raise CohortError(f"search page {number} is not a search set; the chain of pages is broken")
+        raise CohortError(
+            f"search page {number} is not a search set: the chain of pages is broken; "
+            "ask the server's operator"
+        )
     for at, entry in enumerate(page.get("entry") or [], 1):
         found = entry.get("resource") if isinstance(entry, dict) else None
         if isinstance(found, dict) and found.get("resourceType") == "OperationOutcome":
             continue  # a remark of the server on the search itself
-        mode = (
-            (entry.get("search") or {}).get("mode", "match") if isinstance(entry, dict) else "match"
-        )
+        search = (entry.get("search") or {}) if isinstance(entry, dict) else {}
+        mode = search.get("mode", "match")
         checked = check_r4(found, f"search page {number}, entry {at}")
         if mode != "match" or checked["resourceType"] == resource:
             yield checked
@@ -315,6 +380,9 @@ def _link(page: dict[str, Any]) -> str | None:
     for link in page.get("link") or []:
         if isinstance(link, dict) and link.get("relation") == "next":
             if not isinstance(link.get("url"), str):
-                raise CohortError("the next search page has no address; the chain is broken")
+                raise CohortError(
+                    "the next search page has no address: the chain of pages is broken; "
+                    "ask the server's operator"
+                )
             return str(link["url"])
     return None

@@ -14,7 +14,7 @@ from healthval.cohort.fhirpath.compile import compile_path
 from healthval.cohort.fhirpath.functions import Env, Path
 from healthval.cohort.fhirpath.operators import Items
 from healthval.cohort.fhirpath.syntax import Integer64, Moment, Variable, parse
-from healthval.errors import ViewError
+from healthval.errors import ViewError, counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,7 @@ class View:
     _rows: Rows
 
     def rows(self, resource: Mapping[str, Any]) -> list[Row]:
-        """Rows of one resource, in the order of `columns`; none if type or filter do not fit."""
+        """Rows of one resource, in the order of `columns`; none if its type or filter differs."""
         if not isinstance(resource, dict):
             raise ViewError("a resource is not a JSON object; check the source")
         if resource.get("resourceType") != self.resource:
@@ -58,7 +58,7 @@ def run_view(view: Mapping[str, Any], resources: Iterable[Mapping[str, Any]]) ->
     Raises
     ------
     ViewError
-        If the view is invalid, or a path gives several values for a column that takes one.
+        If the view is invalid, or if a path has several values in a column that takes one.
 
     Examples
     --------
@@ -100,7 +100,7 @@ def compile_view(view: Mapping[str, Any]) -> View:
     Raises
     ------
     ViewError
-        If it is invalid; says which part and what is expected.
+        If it is invalid; names the part and the expected form.
     """
     if not isinstance(view, Mapping):
         raise ViewError("a view is not a JSON object; write a ViewDefinition")
@@ -113,11 +113,12 @@ def compile_view(view: Mapping[str, Any]) -> View:
     )
     selects = _list(view, "select")
     if not selects:
-        raise ViewError("the view selects nothing; give 'select' at least one entry")
+        raise ViewError("the 'select' of the view is empty; give it at least one entry")
     root = _Select({"select": selects}, constants)
-    twice = len(root.columns) - len(set(root.columns))
-    if twice:
-        raise ViewError(f"{twice} column names of the view occur twice; rename them")
+    n_repeated = len(root.columns) - len(set(root.columns))
+    if n_repeated:
+        repeated = counted(n_repeated, "column name is", "column names are")
+        raise ViewError(f"{repeated} repeated in the view; give each column its own name")
     return View(resource, root.columns, where, root.rows)
 
 
@@ -165,12 +166,12 @@ def _holds(verdict: Items) -> bool:
     if not verdict:
         return False
     if len(verdict) > 1 or not isinstance(verdict[0], bool):
-        raise ViewError("a path in 'where' does not give true or false; compare or use exists()")
+        raise ViewError("a path in 'where' is not true or false; add a comparison or exists()")
     return verdict[0]
 
 
 class _Select:
-    """One selection structure: what it iterates over, its columns, and the parts nested in it."""
+    """One selection structure: the nodes it iterates over, its columns and its nested parts."""
 
     columns: tuple[str, ...]
 
@@ -198,7 +199,7 @@ class _Select:
         self._row_numbers = [_is_row_index(c.get("path")) for c in columns]
 
     def rows(self, node: Any, env: Env) -> list[Row]:
-        """Rows for one node; the Cartesian product of the parts."""
+        """Rows of one node: the Cartesian product of the parts."""
         if self._foci is None:
             return self._of_focus(node, env)
         outer = env.row
@@ -252,7 +253,7 @@ def _cell(column: Mapping[str, Any], constants: Mapping[str, Any]) -> Callable[[
             return None
         if len(found) > 1:
             raise ViewError(
-                f"column '{name}' gives several values; use first(), forEach or 'collection: true'"
+                f"column '{name}' has several values; use first(), forEach or 'collection: true'"
             )
         return found[0]
 
@@ -278,7 +279,7 @@ def _iteration(spec: Mapping[str, Any], constants: Mapping[str, Any]) -> tuple[P
 
 
 def _repeated(paths: list[Path]) -> Path:
-    """Visit depth first, as the rows of the specification's examples are ordered."""
+    """Visit the nodes depth first, in the order of the specification's examples."""
 
     def visit(this: Items, env: Env) -> Items:
         found: Items = []

@@ -1,1 +1,1 @@
-"""FHIRPath over plain JSON."""
+"""FHIRPath over plain JSON: parser, compiler, functions and operators."""

@@ -1,16 +1,26 @@
-"""FHIRPath compiled to closures over plain JSON; what lies outside the subset goes to fhirpathpy.
+"""FHIRPath compiled to closures over plain JSON; fhirpathpy compiles expressions beyond the subset.
 
-The subset is the one that SQL on FHIR v2 requires of view runners, and most of the rest. A closure
+The subset contains all that SQL on FHIR v2 requires of view runners, and most of the rest. A closure
 takes the context (``$this``, a list) and returns a list; an empty list is FHIRPath's empty.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from healthval.cohort.fhirpath.dates import DATE_ELEMENTS, boundary
-from healthval.cohort.fhirpath.functions import FUNCTIONS, Env, Path
+from healthval.cohort.fhirpath.functions import (
+    CHOICES,
+    FUNCTIONS,
+    Env,
+    Path,
+    any_choice,
+    has_type,
+    reference_keys,
+    type_name,
+)
 from healthval.cohort.fhirpath.operators import OPERATORS, Items, arithmetic_sign
 from healthval.cohort.fhirpath.syntax import (
     Call,
@@ -21,13 +31,6 @@ from healthval.cohort.fhirpath.syntax import (
     Quantity,
     Variable,
     parse,
-)
-from healthval.cohort.fhirpath.types import (
-    CHOICES,
-    any_choice,
-    has_type,
-    reference_keys,
-    type_name,
 )
 from healthval.errors import ViewError
 
@@ -44,7 +47,7 @@ def compile_path(text: object, constants: Mapping[str, Any], kind: str | None = 
     Parameters
     ----------
     constants : values of ``%name``, by name
-    kind : FHIR type that the result is declared to have; tells a date from a dateTime
+    kind : declared FHIR type of the result; distinguishes a date from a dateTime
 
     Raises
     ------
@@ -55,9 +58,7 @@ def compile_path(text: object, constants: Mapping[str, Any], kind: str | None = 
     try:
         return _Compiler(constants, kind).compile(tree)
     except _OutsideSubset:
-        from healthval.cohort.fhirpath.fallback import compile_by_library
-
-        return compile_by_library(str(text), constants)
+        return _compile_by_library(str(text), constants)
 
 
 class _Compiler:
@@ -169,7 +170,7 @@ class _Compiler:
         return lambda this, env: [bool(found(this, env))] if everything(this, env) else []
 
     def _extensions(self, element: Member) -> Path:
-        """Extensions of an element, those of a primitive included (they stand in `_element`)."""
+        """Extensions of an element; those of a primitive are in its sibling `_element`."""
         parents = self.compile(element.base) if element.base is not None else _this
         values, siblings = _walk((element.name,)), _walk((f"_{element.name}",))
 
@@ -192,7 +193,7 @@ class _Compiler:
 
 
 def _json(value: Any) -> Any:
-    """Spell a quantity literal as FHIR does; calendar durations are the library's."""
+    """Convert a quantity literal to FHIR's JSON; the library handles calendar durations."""
     if not isinstance(value, Quantity):
         return value
     number, _, unit = value.partition(" ")
@@ -235,7 +236,7 @@ def _walk_from(base: Path, names: tuple[str, ...]) -> Path:
 
 
 def _of_resource(name: str) -> Path:
-    """Match a leading capital: the resource's own type, as in ``Patient.name``."""
+    """Path of a leading type name, as in ``Patient.name``: items of that resource type."""
 
     def own(this: Items, _env: Env) -> Items:
         if name in {"Resource", "DomainResource"}:
@@ -272,10 +273,53 @@ def _bounded(base: Path, kind: str | None, *, high: bool) -> Path:
     def read(this: Items, env: Env) -> Items:
         items = base(this, env)
         if len(items) > 1:
-            raise ViewError("a boundary is asked of several values; use first() or forEach")
+            raise ViewError("a boundary function has several values; use first() or forEach")
         if items and isinstance(items[0], dict):  # a Period
             items = _as_list(items[0].get("end" if high else "start"))
         found = [boundary(item, kind, high=high) for item in items]
         return [f for f in found if f is not None]
 
     return read
+
+
+def _compile_by_library(text: str, constants: Mapping[str, Any]) -> Path:
+    """Compile an expression beyond the subset (calendar arithmetic ...) with fhirpathpy and R4.
+
+    Raises
+    ------
+    ViewError
+        If fhirpathpy is not installed, or if a function does not exist; fhirpathpy's own messages
+        quote data.
+    """
+    try:
+        import fhirpathpy
+        from fhirpathpy.models import models
+    except ImportError:
+        raise ViewError(
+            "a path uses FHIRPath beyond the SQL on FHIR subset; install healthval[fhir]"
+        ) from None
+    try:
+        evaluate = fhirpathpy.compile(text, model=models["r4"])
+        evaluate({}, {**constants, "rowIndex": 0})
+    except Exception as problem:  # all errors of fhirpathpy are plain exceptions
+        if str(problem).startswith("Not implemented"):
+            raise ViewError(
+                "a path calls a function that does not exist; correct the view"
+            ) from None
+        evaluate = fhirpathpy.compile(text, model=models["r4"])
+
+    def read(this: Items, env: Env) -> Items:
+        try:
+            focus: Any = this[0] if len(this) == 1 else this
+            found = evaluate(focus, {**constants, "rowIndex": env.row})
+        except Exception:
+            raise ViewError("a path cannot be evaluated on a resource; correct the view") from None
+        return [_plain(value) for value in found]
+
+    return read
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return value if isinstance(value, (str, int, float, bool, dict, list)) else str(value)

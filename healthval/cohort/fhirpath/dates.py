@@ -1,4 +1,4 @@
-"""Partial dates and times as FHIRPath compares them, and their lower and upper boundaries."""
+"""Partial dates and times: comparison by FHIRPath's rules, lower and upper boundaries."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ _MOMENT = re.compile(
     r"(?:(\d{4})(?:-(\d\d)(?:-(\d\d))?)?)?"
     r"(?:T?(?:(\d\d):?(?:(\d\d)(?::(\d\d)(?:\.(\d+))?)?)?)?)?(Z|[+-]\d\d:\d\d)?"
 )
-# Where nothing else says so, a plain date is a dateTime; these R4 elements are dates.
+_FHIR_MOMENT = re.compile(
+    r"[12]\d{3}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01])"
+    r"(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)?)?)?)?"
+)
+# A plain date without a declared type is read as a dateTime, except in these R4 elements.
 DATE_ELEMENTS = frozenset(
     {"birthDate", "expirationDate", "startDate", "lastReviewDate", "approvalDate"}
 )
 
 
 def _fields(text: str) -> tuple[list[int], str | None] | None:
-    """Year to millisecond as far as given (a time starts at the hour), and the offset."""
+    """Fields from the year (or the hour of a time) to the last one given, and the UTC offset."""
     timed = bool(re.match(r"\d\d:", text)) or (len(text) == 2 and text.isdigit())
     found = _MOMENT.fullmatch("T" + text if timed else text)
     if found is None:
@@ -30,8 +34,17 @@ def _fields(text: str) -> tuple[list[int], str | None] | None:
     return (values, offset) if values else None
 
 
+def is_moment(text: str) -> bool:
+    """Whether a text has the form of a FHIR date or dateTime.
+
+    >>> is_moment("2024-01-05T10:00:00Z"), is_moment("2024-01"), is_moment("2345-7")
+    (True, True, False)
+    """
+    return text[:1].isdigit() and _FHIR_MOMENT.fullmatch(text) is not None
+
+
 def compare_moments(left: str, right: str) -> int | None:
-    """Return -1, 0 or 1; None where precision or offset leaves the order open.
+    """Return -1, 0 or 1; None if precision or offset leaves the order undetermined.
 
     >>> compare_moments("2020-01-01", "2020-02"), compare_moments("2020", "2020-01")
     (-1, None)
@@ -42,7 +55,10 @@ def compare_moments(left: str, right: str) -> int | None:
     if len(a[0]) >= 5 and len(b[0]) >= 5 and (a[1] is None) != (b[1] is None):
         return None
     if a[1] and b[1] and a[1] != b[1]:
-        a, b = (_to_utc(*a), None), (_to_utc(*b), None)
+        try:
+            a, b = (_to_utc(*a), None), (_to_utc(*b), None)
+        except (ValueError, OverflowError):  # no existing day or time
+            return None
     # Seconds and milliseconds count as one precision (FHIRPath N1, 6.2).
     x, y = (_whole_seconds(v[0]) for v in (a, b))
     for i, j in zip(x, y, strict=False):
@@ -70,12 +86,12 @@ def _to_utc(fields: list[int], offset: str | None) -> list[int]:
 
 
 def boundary(value: object, kind: str | None, *, high: bool) -> object:
-    """Give the least or greatest value that the stated precision allows; None where there is none.
+    """Return the least or greatest value within the stated precision; None if the text is no date.
 
     Parameters
     ----------
     value : number, or text of a date, dateTime or time
-    kind : "date", "dateTime", "instant", "time", or None to judge by the text
+    kind : "date", "dateTime", "instant", "time", or None to infer it from the text
 
     Examples
     --------

@@ -1,18 +1,46 @@
-"""FHIRPath functions on lists of JSON values."""
+"""FHIRPath functions on lists of JSON values, and FHIR types in plain JSON."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
 from healthval.cohort.fhirpath.operators import Items, as_boolean, distinct, exact, same, singleton
+from healthval.cohort.fhirpath.syntax import Literal, Member, Node
 from healthval.errors import ViewError
+
+# FHIR R4: elements with a choice of types, and the types (the spelling of `value[x]` in JSON).
+CHOICES = frozenset(
+    """abatement additive age allowed amount answer asNeeded author born bounds characteristic
+    chargeItem code collected content created date deceased defaultValue definition detail
+    diagnosis dose doseNumber due effective entity event example fastingStatus fixed identified
+    indication item legallyBinding location manufacturer maxValue medication minValue module
+    multipleBirth name occurred occurrence offset onset participantEffective pattern performed
+    probability procedure product quantity rate reported scheduled seriesDoses serviced source
+    start statusReason studyEffective subject substance target time timing topic used value
+    when""".split()  # noqa: SIM905
+)
+CHOICE_TYPES = frozenset(
+    """Address Age Annotation Attachment Base64Binary Boolean Canonical Code CodeableConcept Coding
+    ContactDetail ContactPoint Contributor Count DataRequirement Date DateTime Decimal Distance
+    Dosage Duration Expression HumanName Id Identifier Instant Integer Integer64 Markdown Meta
+    Money Oid ParameterDefinition Period PositiveInt Quantity Range Ratio Reference
+    RelatedArtifact SampledData Signature String Time Timing TriggerDefinition UnsignedInt Uri
+    Url UsageContext Uuid""".split()  # noqa: SIM905
+)
+_TEXT = "string code id uri url canonical oid uuid markdown base64binary date datetime instant time"
+_PYTHON_TYPES: dict[str, tuple[type, ...]] = {
+    "boolean": (bool,),
+    "decimal": (float, int),
+    **dict.fromkeys(("integer", "positiveint", "unsignedint", "integer64"), (int,)),
+    **dict.fromkeys(_TEXT.split(), (str,)),
+}
 
 
 class Env:
-    """What an expression can see besides its context: the resource, row and item numbers."""
+    """Environment of an expression: the resource, and the numbers of row and item."""
 
     __slots__ = ("index", "resource", "row")
 
@@ -83,7 +111,7 @@ def _resource_key(items: Items, _env: Env) -> Items:
 
 def _join(items: Items, _env: Env, separator: Items | None = None) -> Items:
     if any(not isinstance(i, str) for i in items):
-        raise ViewError("join() met a value that is not text; join strings only")
+        raise ViewError("join() has an item that is not text; join strings only")
     return [str(singleton(separator or []) or "").join(items)]
 
 
@@ -95,14 +123,14 @@ def _count_argument(items: Items) -> int:
 
 
 def _on_text(function: Callable[..., Any]) -> Callable[..., Items]:
-    """Lift a function of text to lists; empty in, empty out."""
+    """Lift a function of text to lists; an empty argument gives an empty result."""
 
     def lifted(items: Items, _env: Env, *args: Items) -> Items:
         values = [singleton(items), *(singleton(a) for a in args)]
         if any(v is None for v in values):
             return []
         if not isinstance(values[0], str):
-            raise ViewError("a text function met a value that is not text; correct the path")
+            raise ViewError("a text function has a value that is not text; correct the path")
         answer = function(*values)
         return [] if answer is None else [answer]
 
@@ -159,6 +187,57 @@ def _single(items: Items, _env: Env) -> Items:
 def _not(items: Items, _env: Env) -> Items:
     value = as_boolean(items)
     return [] if value is None else [not value]
+
+
+def any_choice(item: Mapping[str, Any], name: str) -> Any:
+    """Value of ``name[x]`` of any type; None if the element is absent."""
+    for key in item:
+        if key.startswith(name) and key[len(name) :] in CHOICE_TYPES:
+            return item[key]
+    return None
+
+
+def type_name(node: Node) -> str:
+    """Read a type specifier, quoted or not: ``Patient``, ``FHIR.Patient``, ``'Patient'``."""
+    match node:
+        case Literal(value=str() as name):
+            return name.split(".")[-1]
+        case Member(base=None, name=name) | Member(base=Member(base=None), name=name):
+            return name
+    raise ViewError("a type is not written as a name; write for example ofType(Quantity)")
+
+
+def has_type(item: Any, wanted: str) -> bool:
+    """Whether a JSON value can have a FHIR or System type; JSON elements do not name their type."""
+    if isinstance(item, dict):
+        own = item.get("resourceType")
+        return (
+            own == wanted if own else wanted[:1].isupper() and wanted.lower() not in _PYTHON_TYPES
+        )
+    types = _PYTHON_TYPES.get(wanted.lower(), ())
+    return isinstance(item, types) and (bool in types or not isinstance(item, bool))
+
+
+class PatientKey(str):
+    """Key of a referenced patient, as a view returns it."""
+
+    __slots__ = ()
+
+
+def reference_keys(items: list[Any], wanted: str | None) -> list[Any]:
+    """Ids of the referenced resources; other types, contained and unresolvable ones are left out."""
+    keys: list[Any] = []
+    for item in items:
+        reference = item.get("reference") if isinstance(item, dict) else None
+        if not isinstance(reference, str) or reference.startswith("#"):
+            continue
+        kind, _, key = reference.partition("/_history/")[0].rpartition("/")
+        kind = kind.rpartition("/")[2]
+        if reference.startswith("urn:uuid:"):
+            kind, key = str(item.get("type") or ""), reference.removeprefix("urn:uuid:")
+        if key and (kind == wanted or wanted is None):
+            keys.append(PatientKey(key) if kind == "Patient" else key)
+    return keys
 
 
 # Name: (numbers of arguments allowed, function of the items, the environment and the arguments).

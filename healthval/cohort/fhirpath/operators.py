@@ -7,7 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from healthval.cohort.fhirpath.dates import compare_moments
+from healthval.cohort.fhirpath.dates import compare_moments, is_moment
 from healthval.cohort.fhirpath.syntax import Integer64, Moment
 from healthval.errors import ViewError
 
@@ -19,7 +19,7 @@ def _is_number(value: object) -> bool:
 
 
 def _quantities(a: Any, b: Any) -> tuple[float, float] | None:
-    """Values of two quantities in the same unit; units are not converted."""
+    """Values of two quantities in the same unit, None for different units; no conversion."""
     if not (isinstance(a, dict) and isinstance(b, dict)):
         return None
     units = [q.get("code") or q.get("unit") for q in (a, b)]
@@ -31,41 +31,51 @@ def _quantities(a: Any, b: Any) -> tuple[float, float] | None:
 
 
 def singleton(items: Items) -> Any:
-    """Return the only item, or None for empty.
+    """Return the only item, or None for an empty list.
 
     Raises
     ------
     ViewError
-        If there are several.
+        If the list has several items.
     """
     if len(items) > 1:
         raise ViewError(
-            "an operator or function met several values where one is allowed; use first()"
+            "an operator or function has several values where one is allowed; use first()"
         )
     return items[0] if items else None
 
 
 def as_boolean(items: Items) -> bool | None:
-    """Read a condition: empty is unknown, a single value that is no boolean counts as true."""
+    """Read a condition: empty is unknown (None), a single value that is no boolean is true."""
     value = singleton(items)
     return value if value is None or isinstance(value, bool) else True
 
 
 def same(a: Any, b: Any) -> bool | None:
-    """FHIRPath equality of two items; None where the precision of a date leaves it open."""
+    """FHIRPath equality of two items; None if the precision of a date leaves it undetermined."""
     if isinstance(a, bool) or isinstance(b, bool):
         return a is b
     if isinstance(a, Integer64) or isinstance(b, Integer64):
         return str(a) == str(b)
-    if isinstance(a, Moment) or isinstance(b, Moment):
-        if str(a) == str(b):
-            return True
-        order = compare_moments(str(a), str(b))
-        return None if order is None else order == 0
+    if isinstance(a, (str, Moment)) and isinstance(b, (str, Moment)):
+        return _same_texts(a, b)
     if _is_number(a) != _is_number(b):
         return False
     quantities = _quantities(a, b)
     return bool(a == b if quantities is None else quantities[0] == quantities[1])
+
+
+def _same_texts(a: Any, b: Any) -> bool | None:
+    if str(a) == str(b):
+        return True
+    if not (isinstance(a, Moment) or isinstance(b, Moment) or (is_moment(a) and is_moment(b))):
+        return False
+    order = compare_moments(str(a), str(b))
+    return None if order is None else order == 0
+
+
+def _is_moment(value: object) -> bool:
+    return isinstance(value, str) and is_moment(value)
 
 
 def _equal(a: Items, b: Items) -> Items:
@@ -99,7 +109,7 @@ def _ordered(test: Callable[[int], bool]) -> Callable[[Items, Items], Items]:
         if x is None or y is None:
             return []
         x, y = (int(v) if isinstance(v, Integer64) else v for v in (x, y))
-        if isinstance(x, Moment) or isinstance(y, Moment):
+        if isinstance(x, Moment) or isinstance(y, Moment) or (_is_moment(x) and _is_moment(y)):
             order = compare_moments(str(x), str(y))
             return [] if order is None else [test(order)]
         if isinstance(x, dict) and isinstance(y, dict):
@@ -192,7 +202,7 @@ def _concatenate(a: Items, b: Items) -> Items:
 
 
 def distinct(items: Items) -> Items:
-    """Keep the first of equal items."""
+    """Remove duplicates; the first of equal items is kept."""
     kept: Items = []
     for item in items:
         if not any(same(item, k) for k in kept):

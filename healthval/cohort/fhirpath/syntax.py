@@ -1,4 +1,4 @@
-"""FHIRPath text to a small syntax tree; the whole grammar, and no recovery from an error.
+"""FHIRPath parser: the whole grammar, from text to a small syntax tree; the first error ends it.
 
 Source: FHIRPath N1 (HL7), grammar and operator precedence.
 """
@@ -29,7 +29,7 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An element of the base, or of the context where there is no base."""
+    """An element of the base; of the context if the base is None."""
 
     base: Node | None
     name: str
@@ -37,7 +37,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function on the base, or on the context where there is no base."""
+    """A function call on the base; on the context if the base is None."""
 
     base: Node | None
     name: str
@@ -46,7 +46,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operator with one operand or two."""
+    """An operator with one or two operands."""
 
     name: str
     operands: tuple[Node, ...]
@@ -62,7 +62,7 @@ class Moment(str):
 
 
 class Integer64(str):
-    """A constant of type integer64, which JSON writes as text to keep its digits."""
+    """A constant of type integer64, which is text in JSON so that all digits are kept."""
 
     __slots__ = ()
 
@@ -88,7 +88,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _ESCAPES = {"r": "\r", "n": "\n", "t": "\t", "f": "\f"}
-# From the loosest to the tightest; polarity, index and invocation bind tighter still.
+# Binary operators, weakest first; sign, index and invocation bind more strongly.
 _PRECEDENCE = {
     "implies": 1, "or": 2, "xor": 2, "and": 3, "in": 4, "contains": 4,
     "=": 5, "~": 5, "!=": 5, "!~": 5, "<": 6, ">": 6, "<=": 6, ">=": 6, "|": 7,
@@ -107,7 +107,7 @@ def parse(text: object) -> Node:
     Raises
     ------
     ViewError
-        If the text is not a FHIRPath expression; says at which character.
+        If the text is not a FHIRPath expression; names the character.
     """
     if not isinstance(text, str):
         raise ViewError("a path is not text; write a FHIRPath expression")

@@ -1,12 +1,19 @@
-"""What the audit finds and is no leak: our own marks, a maker's words, a device's dates.
+"""Matches that the audit ignores (known false positives).
 
-Knows the marks from the standard, not from the code that writes them.
+They are our own marks, the words of a manufacturer and the dates of a device. The marks are
+copied from the standard, not imported from the code that writes them.
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
+from pydicom._dicom_dict import DicomDictionary
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
+
 from healthval.deid.audit.patterns import Pattern
+from healthval.deid.audit.reader import Element
+from healthval.pydicom_internals import concepts
 
 # PS3.16 CID 7050
 METHODS: Final = {
@@ -43,33 +50,72 @@ _MARKS: Final[dict[tuple[int, ...], re.Pattern[str]]] = {
     (0x00089215, 0x00080104): re.compile("Pixel by pixel mask"),
 }
 _DUMMIES: Final = frozenset({"REMOVED", "99REMOVED", "about:blank"})
-# Filled by the maker of a device, not by those who use it (PS3.3): Image Type, Modality,
-# Manufacturer, its Model Name, Software Versions, Convolution Kernel, Photometric Interpretation.
-_MAKER: Final = frozenset(
+# Attributes that the manufacturer of a device fills in, not its users (PS3.3): Image Type, Modality,
+# Manufacturer, Model Name, Software Versions, Convolution Kernel, Photometric Interpretation.
+_MANUFACTURER: Final = frozenset(
     {0x00080008, 0x00080060, 0x00080070, 0x00081090, 0x00181020, 0x00181210, 0x00280004}
 )
-# Rows of PS3.15 Table E.1-1 that Retain Device Identity keeps and that are dates: calibration,
-# installation, manufacture.
+# Dates in PS3.15 Table E.1-1 that Retain Device Identity keeps: calibration, installation,
+# manufacture.
 DEVICE_DATES: Final = frozenset(
     {0x0014407E, 0x00181200, 0x00181202, 0x00181203, 0x00181204, 0x00181205, 0x0018700C, 0x300C0127}
 )
 _YEAR: Final = 4
+_SHORTEST_TERM: Final = 3  # letters: a name may be written letter by letter
+_CODE_MEANING: Final = 0x00080104
+# Filter Type, Type of Filters, View Name, Plate Type: defined terms in attributes of text
+_TERMS_AS_TEXT: Final = frozenset({0x00181160, 0x00181161, 0x00082127, 0x00181260})
 
 
-def is_mark(path: tuple[int, ...], text: str) -> bool:
-    """Whether a value is one that every output of ours has at this place, or a dummy."""
+def is_own_mark(path: tuple[int, ...], text: str) -> bool:
+    """Whether a value is a dummy, or a mark that our outputs have in this attribute."""
     text = text.strip(" \0")
     mark = _MARKS.get(path)
     return text in _DUMMIES or (mark is not None and mark.fullmatch(text) is not None)
 
 
-def is_makers(pattern: Pattern, tag: int, text: str) -> bool:
-    """Whether a value is a maker's text, and no more of it found than one word of a name.
+def is_defined_term(pattern: Pattern, element: Element, text: str) -> bool:
+    """Whether a match is a defined term of its attribute, and no other word of the name is there.
 
-    A text beyond ASCII, or with a further word of the same name, is taken for no maker's.
+    A coded string whose words are all words of the standard is a term; so is the meaning of a
+    standard code.
     """
-    if tag not in _MAKER or not text.isascii():
+    if not pattern.is_single_word or not text.isascii():
         return False
-    if pattern.strict:
+    if pattern.other_words and re.search(pattern.other_words, text.lower()):
+        return False
+    tag = element.path[-1]
+    if tag == _CODE_MEANING:
+        return text.strip(" \0").lower() in _standard_meanings()
+    is_code = element.vr == "CS" and dictionary_has_tag(tag) and dictionary_VR(tag) == "CS"
+    if not (is_code or tag in _TERMS_AS_TEXT):
+        return False
+    found = re.findall("[a-z]+", text.lower())
+    return min(map(len, found)) >= _SHORTEST_TERM and set(found) <= _standard_words()
+
+
+@lru_cache(maxsize=1)
+def _standard_meanings() -> frozenset[str]:
+    schemes = concepts().values()
+    codes = (codes for keywords in schemes for codes in keywords.values())
+    return frozenset(meaning.lower() for found in codes for meaning, _ in found.values())
+
+
+@lru_cache(maxsize=1)
+def _standard_words() -> frozenset[str]:
+    """Words of the standard's code meanings and attribute names."""
+    texts = [*_standard_meanings(), *(entry[2].lower() for entry in DicomDictionary.values())]
+    return frozenset(word for text in texts for word in re.findall("[a-z]+", text))
+
+
+def is_manufacturer_text(pattern: Pattern, tag: int, text: str) -> bool:
+    """Whether a match is a manufacturer's word or a year in its text.
+
+    A text with characters beyond ASCII, or with another word of the same name, is a leak.
+    """
+    if tag not in _MANUFACTURER or not text.isascii():
+        return False
+    if pattern.number_regex:
         return pattern.length <= _YEAR
-    return pattern.is_part and not (pattern.beside and re.search(pattern.beside, text.lower()))
+    has_other = pattern.other_words and re.search(pattern.other_words, text.lower())
+    return pattern.is_single_word and not has_other

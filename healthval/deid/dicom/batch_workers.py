@@ -1,77 +1,112 @@
-"""The files of a batch in shares, which this process and others take when they are free."""
+"""Worker processes of a batch: each takes a share of the files whenever it is free.
+
+A worker receives the batch's parameters once, when it starts. On Linux it is forked, which costs
+least; elsewhere it is started anew, and the parameters are pickled. A secret is pickled as the name
+of its file or environment variable; a secret made from bytes is refused.
+"""
 
 import gc
-from collections.abc import Callable, Iterator
+import os
+import pickle
+import sys
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import connection, get_context, parent_process
+from threading import Thread
 from typing import Any, Final, Generic, TypeVar
 
 from tqdm.auto import tqdm
 
-_MOST: Final = 25
-_AHEAD: Final = 3
+from healthval.deid.secret import Secret
+
+# None is the platform's default: spawn on Windows and macOS.
+start_method: str | None = "fork" if sys.platform == "linux" else None
+_MAX_SHARE: Final = 25  # files
+_AHEAD: Final = 3  # shares for each worker
 _Done = TypeVar("_Done")
 _Work = Callable[[list[str]], list[_Done]]
 
 
-@contextmanager
-def pool_of(workers: int, start: Callable[[Any], None], task: Any) -> Iterator[ProcessPoolExecutor | None]:  # fmt: skip
-    """Give all workers but this process; what they need crosses by fork, never in a message."""
-    if workers == 1:
-        yield None
-        return
-    with ProcessPoolExecutor(workers - 1, get_context("fork"), _ready, (start, task)) as pool:
-        yield pool
+def check_can_start(secret: Secret) -> None:
+    """Refuse a secret that a new process could not receive, before any file is read.
+
+    Raises
+    ------
+    UsageError
+        If workers are not forked and the secret was made from bytes.
+    """
+    if start_method != "fork":
+        pickle.dumps(secret)
 
 
-def _ready(start: Callable[[Any], None], task: Any) -> None:
-    gc.freeze()  # looking through what the parent made would copy all of it
+def pool_of(others: int, start: Callable[[Any], None], task: Any) -> ProcessPoolExecutor:
+    """Pool of worker processes beside this one; each calls `start(task)` when it starts."""
+    context = get_context(start_method)
+    return ProcessPoolExecutor(others, context, _initialise, (start, task))
+
+
+def _initialise(start: Callable[[Any], None], task: Any) -> None:
+    _end_with_parent()
+    gc.freeze()  # collecting the objects of the parent would copy their memory
+    gc.disable()  # the batch collects once for each group of files
     start(task)
 
 
+def _end_with_parent() -> None:
+    """End this worker, and its copy of the secret, when its parent ends for whatever reason."""
+    parent = parent_process()
+    if parent is not None:
+        Thread(target=_wait_for, args=(parent.sentinel,), daemon=True).start()
+
+
+def _wait_for(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
+
+
 def shares_of(files: list[str], workers: int) -> list[list[str]]:
-    """Cut large shares first and small ones last, so that all workers end at about one time."""
+    """Divide files into large shares first and small ones last, so that all workers end together."""
     shares, at = list[list[str]](), 0
     while at < len(files):
-        size = max(1, min(_MOST, (len(files) - at) // (4 * workers)))
+        size = max(1, min(_MAX_SHARE, (len(files) - at) // (4 * workers)))
         shares.append(files[at : at + size])
         at += size
     return shares
 
 
 class Shared(Generic[_Done]):
-    """Shares under way: some given to the pool, the others done in this process."""
+    """Division of work: some shares are given to the pool, the others done in this process."""
 
     def __init__(self, pool: ProcessPoolExecutor, others: int, bar: "tqdm[Any]") -> None:
         self._pool, self._others, self._bar = pool, others, bar
-        self._given: dict[Future[list[_Done]], int] = {}
+        self._pending: dict[Future[list[_Done]], int] = {}
         self._results: dict[int, list[_Done]] = {}
 
     def run(self, shares: list[list[str]], there: _Work[_Done], here: _Work[_Done]) -> list[_Done]:
-        """Do all shares; results come in the order of the files.
+        """Do all shares, by `there` in the pool and `here` in this process.
 
-        The first error ends it: shares not begun are dropped.
+        Results have the order of the files. The first error ends the run: pending shares are
+        cancelled.
         """
         try:
             for number, share in enumerate(shares):
                 self._collect()
-                if len(self._given) < self._ahead(len(shares) - number):
-                    self._given[self._pool.submit(there, share)] = number
+                if len(self._pending) < self._ahead(len(shares) - number):
+                    self._pending[self._pool.submit(there, share)] = number
                 else:
                     self._results[number] = here(share)
-            while self._given:
-                wait(self._given, return_when=FIRST_COMPLETED)
+            while self._pending:
+                wait(self._pending, return_when=FIRST_COMPLETED)
                 self._collect()
         finally:
             self._pool.shutdown(wait=True, cancel_futures=True)
         return [done for number in range(len(shares)) for done in self._results[number]]
 
     def _ahead(self, left: int) -> int:
-        """How many shares the others should have before them, this one's being as long as theirs."""
+        """Number of shares that the pool should have; this process does shares of equal length."""
         return max(self._others, min(_AHEAD * self._others, left // 2))
 
     def _collect(self) -> None:
-        for future in [future for future in self._given if future.done()]:
-            done = self._results[self._given.pop(future)] = future.result()
+        for future in [future for future in self._pending if future.done()]:
+            done = self._results[self._pending.pop(future)] = future.result()
             self._bar.update(len(done))

@@ -1,11 +1,13 @@
-"""The manifest of a batch: what came in, what went out, what was refused and why.
+"""Manifest of a batch: files in, files out, and refusals by reason.
 
-While a batch runs it is a journal of one line per file, appended in one write, so that a killed
-run resumes without losing or redoing a file. Lines hold keyed digests in place of source names.
+While a batch runs, the manifest is a journal with one line per file. Each line is appended in one
+write, so that a killed run can resume without losing or repeating a file. Source files are named by
+keyed digests.
 """
 
 import json
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,21 +15,35 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
-from healthval.deid.dicom.refuse import Reason
+from healthval import __version__
+from healthval.deid.dicom.deidentify import Deidentified
+from healthval.deid.dicom.profile import EDITION
+from healthval.deid.dicom_values import text_of
+from healthval.deid.policy import Policy
+from healthval.deid.refuse import Reason
+from healthval.deid.secret import Secret, pseudonym
 from healthval.errors import UsageError
+from healthval.files import write_durably
 
 JOURNAL: Final = "manifest.jsonl"
 SUMMARY: Final = "manifest.json"
-Status = Literal["written", "duplicate", "refused"]
+# A UID becomes a file name; any other text in its place could leave the output folder.
+_UID: Final = re.compile(r"(?=.{1,64}$)\d+(\.\d+)*")
+_PATIENT_ID, _STUDY, _INSTANCE = 0x00100020, 0x0020000D, 0x00080018
+Status = Literal["written", "duplicate", "refused", "withdrawn"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What became of one source file; ids are those of the output."""
+    """Result of one source file; the ids are those of the output.
+
+    `places` are the kinds and attributes of identifiers that the audit found, without values.
+    """
 
     source: str
     status: Status
     reason: str = ""
+    places: str = ""
     output: str = ""
     patient: str = ""
     study: str = ""
@@ -36,37 +52,45 @@ class Record:
     flags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """A finished batch."""
+    """Results of a finished batch.
+
+    Parameters
+    ----------
+    withdrawn : outputs of earlier runs that were deleted, because their source is gone or refused
+    replaced : outputs of earlier runs that were written again from a changed source
+    """
 
     folder: Path
     records: tuple[Record, ...] = field(repr=False)
     policy: Mapping[str, Any]
+    withdrawn: int = 0
+    replaced: int = 0
 
     @property
     def files_in(self) -> int:
-        """Files that were given."""
+        """Number of source files."""
         return len(self.records)
 
     @property
     def files_out(self) -> int:
-        """Files that were written."""
+        """Number of files written."""
         return sum(r.status == "written" for r in self.records)
 
     @property
     def duplicates(self) -> int:
-        """Files with the same content as one that was written."""
+        """Number of files with the same content as a written one."""
         return sum(r.status == "duplicate" for r in self.records)
 
     @property
     def refused(self) -> Counter[str]:
-        """Refused files by reason."""
+        """Number of refused files by reason."""
         return Counter(r.reason for r in self.records if r.status == "refused")
 
     @property
     def actions(self) -> Counter[str]:
-        """What was done to attributes, over all files written."""
+        """Changes of attributes by kind, over all written files."""
         total: Counter[str] = Counter()
         for record in self.records:
             if record.status == "written":
@@ -75,7 +99,7 @@ class Manifest:
 
     @property
     def flags(self) -> Counter[str]:
-        """Files written by what a person should know about them."""
+        """Number of written files by flag."""
         return Counter(f for r in self.records if r.status == "written" for f in r.flags)
 
     @property
@@ -84,11 +108,13 @@ class Manifest:
         return tuple(self.folder / r.output for r in self.records if r.status == "written")
 
     def summary(self) -> dict[str, Any]:
-        """Give counts and choices, for the report; no file, patient or study is named."""
+        """Counts and policy for the report; contains no name of a file, patient or study."""
         return {
             "files_in": self.files_in,
             "files_out": self.files_out,
             "duplicates": self.duplicates,
+            "withdrawn": self.withdrawn,
+            "replaced": self.replaced,
             "refused": dict(sorted(self.refused.items())),
             "actions": dict(sorted(self.actions.items())),
             "flags": dict(sorted(self.flags.items())),
@@ -96,56 +122,121 @@ class Manifest:
         }
 
     def write(self) -> None:
-        """Write the summary beside the files, atomically."""
-        partial = self.folder / (SUMMARY + ".partial")
-        partial.write_text(json.dumps(self.summary(), indent=1) + "\n", "utf-8")
-        partial.replace(self.folder / SUMMARY)
+        """Write the summary to the output folder."""
+        content = json.dumps(self.summary(), indent=1) + "\n"
+        write_durably(self.folder / SUMMARY, content.encode("ascii"))
+
+
+def policy_summary(policy: Policy) -> dict[str, Any]:
+    """Choices of a policy, for the manifest and the report."""
+    return {
+        "table": f"DICOM PS3.15 E.1-1, {EDITION}",
+        "options": sorted(policy.options),
+        "dates": policy.dates,
+        "region_rules": [rule.name for rule in policy.pixels.rules],
+        "text_detection": policy.pixels.text,
+        "sign_off": policy.pixels.sign_off,
+        "removed": [f"({tag >> 16:04X},{tag & 0xFFFF:04X})" for tag in sorted(policy.remove)],
+    }
+
+
+def written_record(key: str, result: Deidentified) -> Record:
+    """Record of a de-identified file; the output's path consists of its study and instance UID."""
+    dataset = result.dataset
+    study, instance = text_of(dataset, _STUDY), text_of(dataset, _INSTANCE)
+    folder = study if _UID.fullmatch(study) else "no-study"
+    name = instance if _UID.fullmatch(instance) else key
+    return Record(
+        source=key,
+        status="written",
+        output=f"{folder}/{name}.dcm",
+        patient=text_of(dataset, _PATIENT_ID),
+        study=study,
+        instance=instance,
+        actions=dict(result.actions),
+        flags=tuple(flag.value for flag in result.flags),
+    )
+
+
+def refused_record(key: str, reason: Reason, places: str = "") -> Record:
+    """Record of a refused file; `places` are the kinds and attributes of leaks."""
+    return Record(source=key, status="refused", reason=reason.value, places=places)
+
+
+def source_key(secret: Secret, file: str) -> str:
+    """Keyed digest of a source file's path, size and time of change, for the journal."""
+    try:
+        found = os.stat(file)  # noqa: PTH116  plain texts: the batch has one for every file
+        state = f"{found.st_size}|{found.st_mtime_ns}"
+    except OSError:  # refused when it is opened
+        state = "gone"
+    return pseudonym(secret, "file", f"{os.path.abspath(file)}|{state}")  # noqa: PTH100  `resolve` follows links
+
+
+def batch_key(policy: Policy, secret: Secret, known: Iterable[str] = ()) -> str:
+    """Keyed digest of a policy: a folder has outputs of one policy, secret and version only."""
+    choices = (
+        __version__,
+        repr(sorted(set(known))),
+        ",".join(sorted(policy.options)),
+        repr(sorted(policy.private_allowlist)),
+        repr(sorted(policy.public_allowlist)),
+        repr(policy.pixels),
+        repr(sorted(policy.remove)),
+    )
+    return pseudonym(secret, "batch", "|".join(choices))
 
 
 _FIELDS: Final = tuple(f.name for f in fields(Record))
 
 
 class Journal:
-    """The lines of a running batch."""
+    """Journal of a running batch: one line for each source file that is done."""
 
     def __init__(self, folder: Path, batch: str) -> None:
         self.path, self.batch, self._number = folder / JOURNAL, batch, -1
 
     def open(self) -> dict[str, Record]:
-        """Start the journal, or read what an earlier run of the same batch finished.
+        """Start the journal, or return the records of an earlier run of the same batch.
 
         Raises
         ------
         UsageError
-            If the folder holds a batch made with another policy or secret.
+            If the folder contains other DICOM files, or a batch with another policy or secret.
         """
         if not self.path.exists():
             if any(self.path.parent.glob("*/*.dcm")):
-                raise UsageError("the output folder holds other DICOM files; give an empty one")
+                raise UsageError("the output folder contains other DICOM files; give an empty one")
             with self.appending():
                 self._append({"batch": self.batch})
             return {}
         lines = [_parsed(line) for line in self.path.read_bytes().split(b"\n")]
         if not lines or lines[0] is None or lines[0].get("batch") != self.batch:
             raise UsageError(
-                "the output folder holds a batch made with another policy or secret; give an empty one"
+                "the output folder contains a batch with another policy or secret, other known "
+                "identifiers or another version of healthval; give an empty one"
             )
         with self.appending():
-            self._append(None)  # a line that a kill cut short ends here
+            self._append(None)  # ends a line that a killed run left incomplete
         records = (_record(line) for line in lines[1:] if line is not None)
         return {record.source: record for record in records if record is not None}
 
     @contextmanager
     def appending(self) -> Iterator[Self]:
-        """Hold the journal open while a worker appends to it."""
-        self._number = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        """Open the journal for a worker to append to.
+
+        Appending is atomic except on Windows, where two workers can overwrite each other's line.
+        A damaged line is skipped when a run resumes, and its file is done again.
+        """
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        self._number = os.open(self.path, flags, 0o600)
         try:
             yield self
         finally:
             os.close(self._number)
 
     def add(self, record: Record) -> None:
-        """Append one line, in one write."""
+        """Append the line of one file, in one write."""
         self._append({name: getattr(record, name) for name in _FIELDS})
 
     def _append(self, line: dict[str, Any] | None) -> None:
@@ -168,16 +259,44 @@ def _record(line: dict[str, Any]) -> Record | None:
         return None
 
 
-def conflicts(records: Iterable[Record]) -> dict[str, Reason]:
-    """Find sources that contradict each other: several patients in a study, or one UID twice.
+def settled(records: Iterable[Record], journal: Journal) -> tuple[Record, ...]:
+    """Final records of a batch: files that conflict with others are refused, outputs deleted."""
+    records = _adopted(records, journal)
+    refused = conflicts(records)
+    for position, record in enumerate(records):
+        reason = refused.get(record.source)
+        if reason is None or record.status == "refused":
+            continue
+        (journal.path.parent / record.output).unlink(missing_ok=True)
+        records[position] = replace(record, status="refused", reason=reason.value)
+        with journal.appending():
+            journal.add(records[position])
+    return tuple(records)
 
-    None of them can be trusted, so all are withdrawn.
+
+def _adopted(records: Iterable[Record], journal: Journal) -> list[Record]:
+    """Count an output as written if a killed run had moved it to its place without a record."""
+    records = list(records)
+    written = {r.output for r in records if r.status == "written"}
+    for position, record in enumerate(records):
+        if record.status == "duplicate" and record.output not in written:
+            written.add(record.output)
+            records[position] = replace(record, status="written")
+            with journal.appending():
+                journal.add(records[position])
+    return records
+
+
+def conflicts(records: Iterable[Record]) -> dict[str, Reason]:
+    """Find sources that conflict: several patients in one study, or one UID with two contents.
+
+    Either of them may be wrong, so all are refused.
     """
     records = tuple(records)
     found: dict[str, Reason] = {}
     patients, instances = defaultdict(set), defaultdict(set)
     for record in records:
-        if record.study:
+        if record.study and record.patient:
             patients[record.study].add(record.patient)
         if record.instance and record.status != "duplicate":
             instances[record.instance].add(record.source)

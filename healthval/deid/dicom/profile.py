@@ -1,8 +1,8 @@
-"""The profile's table, read once: which action each attribute has under a policy.
+"""Table of the confidentiality profile: the action of each attribute under a policy.
 
-`data/profile.csv` holds the facts of DICOM PS3.15 Table E.1-1 (editions 2024b and 2026c) and our
-own additions for attributes the table forgets (edition "healthval"); `data/types.csv` the attribute
-types of PS3.3 that decide between X, Z and D.
+`data/profile.csv` contains DICOM PS3.15 Table E.1-1 (editions 2024b and 2026c) and healthval's
+additions for identifying attributes that the table does not list (edition "healthval").
+`data/types.csv` contains the attribute types of PS3.3, which decide between X, Z and D.
 """
 
 import csv
@@ -28,9 +28,9 @@ _MEANING = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One row: `tag` is 8 hexadecimal digits, where x stands for any, or "odd" for private."""
+    """Row of the table: `tag` has 8 hexadecimal digits, x for any digit, or is "odd" (private)."""
 
     tag: str
     keyword: str
@@ -39,10 +39,15 @@ class Rule:
     options: tuple[tuple[Option, str], ...]
     edition: str
 
+    @property
+    def is_longitudinal(self) -> bool:
+        """Whether the option to modify dates changes this attribute."""
+        return any(option is Option.RETAIN_MODIFIED_DATES for option, _ in self.options)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """What happens to one attribute under a policy, and which option says so."""
+    """Action of one attribute under a policy, and the option that decides it."""
 
     tag: str
     keyword: str
@@ -51,14 +56,26 @@ class Explanation:
     because: str
 
 
+def read_data(name: str) -> str:
+    """Text of a file in `healthval/deid/data`."""
+    return resources.files("healthval.deid").joinpath(f"data/{name}").read_text("ascii")
+
+
 @lru_cache(maxsize=1)
 def rules() -> tuple[Rule, ...]:
-    """All rows, sorted by tag; the private rule comes last."""
-    text = resources.files("healthval.deid").joinpath("data/profile.csv").read_text("ascii")
+    """All rows, sorted by tag; the rule of private attributes is last."""
+    text = read_data("profile.csv")
     names, *rows = csv.reader(text.splitlines())
     assert names == [field.name for field in fields(Rule)]  # noqa: S101  our own file
     return tuple(
-        Rule(tag, keyword, vr, action, _options(options), edition)
+        Rule(
+            tag=tag,
+            keyword=keyword,
+            vr=vr,
+            action=action,
+            options=_options(options),
+            edition=edition,
+        )
         for tag, keyword, vr, action, options, edition in rows
     )
 
@@ -75,14 +92,14 @@ def rules_by_tag() -> dict[int, Rule]:
 
 
 def read_table() -> None:
-    """Read the table and the types now rather than with the first object."""
+    """Read the table and the types now, so that forked workers share them."""
     rules_by_tag()
     _types()
 
 
 @lru_cache(maxsize=1)
 def _types() -> dict[tuple[str, str], tuple[tuple[int, frozenset[str]], ...]]:
-    text = resources.files("healthval.deid").joinpath("data/types.csv").read_text("ascii")
+    text = read_data("types.csv")
     table: dict[tuple[str, str], tuple[tuple[int, frozenset[str]], ...]] = {}
     for row in csv.DictReader(text.splitlines()):
         key = (row["keyword"], row["within"])
@@ -97,8 +114,8 @@ def attribute_type(keyword: str, within: str, sop_class: str) -> int:
     Parameters
     ----------
     keyword : the attribute
-    within : keyword of the sequence it stands in, "" at the root
-    sop_class : SOP Class UID of the object; matters at the root only
+    within : keyword of the enclosing sequence, "" at the root
+    sop_class : SOP Class UID of the object; used at the root only
     """
     for kind, classes in _types().get((keyword, within), ()):
         if not classes or sop_class in classes:
@@ -107,7 +124,7 @@ def attribute_type(keyword: str, within: str, sop_class: str) -> int:
 
 
 def choose(action: str, kind: int) -> str:
-    """Settle X/Z, X/D, Z/D or X/Z/D: the most thorough that keeps the object conformant.
+    """Choose one of X/Z, X/D, Z/D or X/Z/D: the most thorough that keeps the object conformant.
 
     Examples
     --------
@@ -122,10 +139,10 @@ def choose(action: str, kind: int) -> str:
 
 
 def resolve(rule: Rule, policy: Policy) -> tuple[str, str]:
-    """Settle the action of a row under a policy, and the option responsible ("profile" if none).
+    """Return the action of a row under a policy, and the option responsible ("profile" if none).
 
-    Where two options speak, cleaning wins over keeping: a calibration date kept for the device is
-    still shifted when dates are.
+    If two options apply, cleaning has priority over keeping: a calibration date that is kept with
+    the device identity is still shifted when dates are shifted.
     """
     chosen = [(action, option) for option, action in rule.options if option in policy.options]
     if not chosen:
@@ -135,18 +152,23 @@ def resolve(rule: Rule, policy: Policy) -> tuple[str, str]:
 
 
 def explain(policy: Policy) -> list[Explanation]:
-    """List what happens to each attribute under `policy`; the docs' table is made from this."""
+    """List the action of each attribute under `policy`; the table of the docs is made from it."""
     rows = []
     for rule in rules():
         action, because = resolve(rule, policy)
-        rows.append(
-            Explanation(_printed(rule.tag), rule.keyword, action, _meaning(rule, action), because)
+        row = Explanation(
+            tag=_printed(rule.tag),
+            keyword=rule.keyword,
+            action=action,
+            meaning=_meaning(rule, action),
+            because=because,
         )
+        rows.append(row)
     return rows
 
 
 def markdown() -> str:
-    """Write the table of the documentation: the basic profile, and what each option changes."""
+    """Table of the documentation: the basic profile, and the changes by each option."""
     head = "| tag | attribute | basic profile | with an option |\n| --- | --- | --- | --- |\n"
     lines = []
     for row, rule in zip(explain(Policy()), rules(), strict=True):

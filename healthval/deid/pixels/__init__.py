@@ -1,1 +1,1 @@
-"""Text in pixels: which images are at risk, and what is blanked."""
+"""Text in pixels: images at risk, region rules, text detection and blanking."""

@@ -1,7 +1,7 @@
-"""Text detection in images: rapidocr-onnxruntime where installed, else the tesseract program.
+"""Text detection in images: rapidocr-onnxruntime if it is installed, else the program tesseract.
 
-No detector finds all text (reference: 158 of 160 and 81 of 160 synthetic boxes), so detection adds
-to the pixel policy and never replaces a region rule or a sign-off.
+No detector finds all text (reference: 158 of 160 and 81 of 160 synthetic boxes), so detection is an
+addition to the pixel policy and does not replace a region rule or a sign-off.
 """
 
 import shutil
@@ -22,7 +22,7 @@ _SCALE = 2
 
 @lru_cache(maxsize=1)
 def detector() -> Detector:
-    """Return the best detector there is.
+    """Return the best detector that is installed.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def detector() -> Detector:
 
 
 def _box(corners: npt.NDArray[Any]) -> Box:
-    """Widen what was found by a fifth of its height: detectors cut off the tips of letters."""
+    """Bounding box with a margin of a fifth of its height: detectors cut off the tips of letters."""
     (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
     margin = 2 + int(bottom - top) // 5
     return (
@@ -57,7 +57,7 @@ def _box(corners: npt.NDArray[Any]) -> Box:
 
 
 def _tesseract(image: npt.NDArray[np.uint8]) -> list[Box]:
-    # At twice the size it finds a fifth more (96 in place of 81 of 160 synthetic boxes).
+    # At twice the size, tesseract finds 96 in place of 81 of 160 synthetic boxes.
     image = image.repeat(_SCALE, axis=0).repeat(_SCALE, axis=1)
     rows, columns = image.shape
     picture = f"P5 {columns} {rows} 255\n".encode("ascii") + image.tobytes()

@@ -1,4 +1,4 @@
-"""Region rules: which rectangles of which device's images are blanked, from a small YAML file.
+"""Region rules: rectangles that are blanked in images of a device, read from a YAML file.
 
 ::
 
@@ -13,14 +13,12 @@
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydicom.datadict import tag_for_keyword
-from pydicom.dataset import Dataset
 
-from healthval.deid.dicom import values
 from healthval.deid.policy import RegionRule
-from healthval.errors import UsageError
+from healthval.errors import UsageError, counted
+from healthval.files import read_yaml_list
 
 _Pixel = Annotated[int, Field(ge=0, le=65535)]
 _Rectangle = tuple[_Pixel, _Pixel, _Pixel, _Pixel]
@@ -38,20 +36,20 @@ class _Rule(BaseModel):
 
 
 def read_region_rules(path: str | Path) -> tuple[RegionRule, ...]:
-    """Read rules, in the order in which they are tried.
+    """Read region rules, in the order in which they are tried.
 
     Raises
     ------
     UsageError
-        If the file is no list of rules, names an unknown attribute, or gives rectangles without
-        the Rows and Columns they were drawn for.
+        If the file is not a list of rules, a keyword is not in the DICOM dictionary, or a rule has
+        rectangles without the Rows and Columns for which they were drawn.
     """
-    try:
-        given = yaml.safe_load(Path(path).read_text("utf-8"))
-    except (OSError, UnicodeError, yaml.YAMLError):
-        raise UsageError("the region rules cannot be read as YAML") from None
-    if not isinstance(given, list) or len(given) > _MAX_RULES:
-        raise UsageError(f"the region rules must be a list of at most {_MAX_RULES} rules")
+    what, remedy = "the file of region rules", "compare it with docs/deidentification.md"
+    given = read_yaml_list(path, what=what, remedy=remedy)
+    if len(given) > _MAX_RULES:
+        raise UsageError(
+            f"the file of region rules has {len(given)} rules; at most {_MAX_RULES} are read"
+        )
     return tuple(_rule(position, rule) for position, rule in enumerate(given))
 
 
@@ -65,13 +63,20 @@ def _rule(position: int, given: Any) -> RegionRule:
         ) from None
     _check(position, rule)
     when = tuple((keyword, str(value)) for keyword, value in rule.when.items())
-    return RegionRule(rule.name, when, tuple(rule.blank), rule.keep, rule.ultrasound_regions)
+    return RegionRule(
+        name=rule.name,
+        when=when,
+        blank=tuple(rule.blank),
+        keep=rule.keep,
+        ultrasound_regions=rule.ultrasound_regions,
+    )
 
 
 def _check(position: int, rule: _Rule) -> None:
     unknown = sum(tag_for_keyword(keyword) is None for keyword in rule.when)
     if unknown:
-        raise UsageError(f"region rule {position}: {unknown} keywords are not in the dictionary")
+        many = counted(unknown, "keyword is", "keywords are")
+        raise UsageError(f"region rule {position}: {many} not in the DICOM dictionary")
     drawn = bool(rule.blank or rule.keep)
     if not (drawn or rule.ultrasound_regions):
         raise UsageError(f"region rule {position}: give blank, keep or ultrasound_regions")
@@ -80,21 +85,3 @@ def _check(position: int, rule: _Rule) -> None:
     for left, top, right, bottom in (*rule.blank, *([rule.keep] if rule.keep else [])):
         if left >= right or top >= bottom:
             raise UsageError(f"region rule {position}: a rectangle is empty")
-
-
-def matching(dataset: Dataset, rules: tuple[RegionRule, ...]) -> RegionRule | None:
-    """First rule whose predicates all hold."""
-    return next((rule for rule in rules if _holds(dataset, rule)), None)
-
-
-def _holds(dataset: Dataset, rule: RegionRule) -> bool:
-    return all(_shown(dataset, keyword) == value.casefold() for keyword, value in rule.when)
-
-
-def _shown(dataset: Dataset, keyword: str) -> str:
-    tag = tag_for_keyword(keyword)
-    if tag is None or tag not in dataset:
-        return ""
-    if keyword in ("Rows", "Columns"):
-        return str(values.number_of(dataset, tag))
-    return values.text_of(dataset, tag).casefold()

@@ -1,1 +1,1 @@
-"""The attacks that a payload must withstand before it is released; pure."""
+"""Attacks that a payload must withstand before it is released (pure)."""

@@ -1,7 +1,7 @@
-"""The auditor bounds each hidden count from all that is released, as an attacker would.
+"""Bounds of each hidden count, from everything released, by linear programming (pure).
 
-Counts become variables of a linear programme, everything released becomes rows, and each count
-(and each difference of neighbours) is minimised and maximised. It shares no code with suppression.
+Counts are the variables, released numbers the rows; each count (and each difference of neighbours)
+is minimised and maximised. This auditor shares no code with suppression.
 """
 
 import math
@@ -12,18 +12,23 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from healthval.contracts.submission import Cell, ReleasedEstimate, Submission
+from healthval.contracts.submission import (
+    Cell,
+    ReleasedEstimate,
+    ReleasedThreshold,
+    Submission,
+)
 from healthval.disclosure.policy import Policy
 
 Name: TypeAlias = tuple[str | float, ...]
 Form: TypeAlias = dict[Name, float]
-Place: TypeAlias = tuple[str, str]  # a subgroup variable or "", and what of it is exposed
+Place: TypeAlias = tuple[str, str]  # a subgroup variable or "", and the kind of count
 Floats: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Exposed:
-    """A count that can be bounded too closely, and the bounds."""
+    """A hidden count with bounds that are too close together."""
 
     field: str
     lo: int
@@ -31,9 +36,9 @@ class Exposed:
     place: Place
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class System:
-    """Rows `lo <= form <= hi` over counts that are at least 0, and the forms to be bounded."""
+    """Rows `lo <= form <= hi` over counts of at least 0, and the forms to be bounded."""
 
     forms: list[Form] = field(default_factory=list)
     lo: list[float] = field(default_factory=list)
@@ -48,27 +53,27 @@ class System:
         self.hi.append(hi)
 
     def aim(self, place: Place, targets: dict[str, Form]) -> None:
-        """Name counts that must not be bounded closely."""
+        """Add counts that must not be bounded closely."""
         self.targets |= targets
         self.places |= dict.fromkeys(targets, place)
 
     def cell(self, form: Form, cell: Cell | None) -> None:
-        """Add what a released cell says: its count, or nothing."""
+        """Add the count of a released cell; a suppressed cell adds no row."""
         if isinstance(cell, int):
             self.add(form, cell, cell)
 
 
 def bound(submissions: Sequence[Submission], policy: Policy) -> list[Exposed]:
-    """Find the counts that can be bounded to fewer values than the floor, small ones among them.
+    """Find the counts that can be bounded to fewer values than the floor, with small values among them.
 
     Parameters
     ----------
-    submissions : one or more releases about the same cases, which are taken together
+    submissions : one or more releases about the same cases, combined into one system
 
     Notes
     -----
-    Rates of subgroups belong to the first threshold. Should that contradict what is released, they
-    are left aside. Releases that contradict each other altogether say nothing.
+    Rates of subgroups are assumed to be at the first threshold. If that contradicts the other rows,
+    the rates are ignored. The list is empty for releases that contradict each other.
     """
     exposed = _bound_system(_system_of(submissions, with_rates=True), policy)
     if exposed is None:
@@ -99,22 +104,22 @@ def _bound_system(system: System, policy: Policy) -> list[Exposed] | None:
 
 
 def _ranges(rows: "_Rows", goals: Floats, enough: float) -> tuple[Floats, Floats] | None:
-    """Least and greatest value of each goal; no further than `enough` apart is looked for."""
+    """Smallest and largest value of each goal; the search stops once they are `enough` apart."""
     known = rows.known()
     programme = rows.without(known)
     if programme is None:
         return None
     free = np.isnan(known)
     low = goals[:, ~free] @ known[~free]
-    open_ = np.flatnonzero(np.abs(goals[:, free]).max(axis=1, initial=0) > 0)
-    if not open_.size:
+    unknown = np.flatnonzero(np.abs(goals[:, free]).max(axis=1, initial=0) > 0)
+    if not unknown.size:
         return low, low
-    span = _spans(programme, goals[open_][:, free], enough)
+    span = _spans(programme, goals[unknown][:, free], enough)
     if span is None:
         return None
     high = low.copy()
-    low[open_] += span[0]
-    high[open_] += span[1]
+    low[unknown] += span[0]
+    high[unknown] += span[1]
     return low, high
 
 
@@ -125,7 +130,7 @@ def _spans(programme: "_Rows", goals: Floats, enough: float) -> tuple[Floats, Fl
     seen = goals @ np.array(found).T
     low, high = seen.min(axis=1), seen.max(axis=1)
     for i, goal in enumerate(goals):
-        # One solution says something about every goal: most never need a programme of their own.
+        # One solution bounds every goal: most goals never need a separate programme.
         for sign in (1.0, -1.0):
             if high[i] - low[i] >= enough:
                 break
@@ -159,7 +164,7 @@ class _Rows:
     hi: Floats
 
     def known(self) -> Floats:
-        """Solve equations with one unknown, again and again; NaN where that tells nothing."""
+        """Repeatedly solve single-unknown equations; NaN where a value stays undetermined."""
         known = np.full(self.matrix.shape[1], np.nan)
         equations = self.matrix[self.hi == self.lo], self.lo[self.hi == self.lo]
         while True:
@@ -173,7 +178,7 @@ class _Rows:
             known[columns] = rest[solvable] / equations[0][solvable, columns]
 
     def without(self, known: Floats) -> "_Rows | None":
-        """Put the known counts in; None if they contradict a row."""
+        """Substitute the known counts; None if they contradict a row."""
         free = np.isnan(known)
         given = self.matrix[:, ~free] @ known[~free]
         lo, hi = self.lo - given, self.hi - given
@@ -183,11 +188,11 @@ class _Rows:
         return _Rows(self.matrix[~closed][:, free], lo[~closed], hi[~closed])
 
     def solve(self, cost: Floats) -> Floats | None:
-        """Minimise; None if the rows contradict each other."""
+        """Minimise the cost; None if the rows contradict each other."""
         from scipy.optimize import LinearConstraint, milp
         from scipy.sparse import csr_array
 
-        # milp without integrality is the LP with two-sided rows, passed straight to HiGHS.
+        # milp without integrality is the LP with two-sided rows, passed to HiGHS directly.
         constraint = LinearConstraint(csr_array(self.matrix), self.lo - 1e-7, self.hi + 1e-7)
         found = milp(cost, constraints=constraint)
         return None if found.x is None else np.asarray(found.x)
@@ -213,33 +218,31 @@ def _add_classes(system: System, s: Submission) -> None:
 
 def _add_cuts(system: System, s: Submission) -> None:
     for t in s.thresholds:
-        tp: Form = {("tp", t.threshold): 1.0}
-        fp: Form = {("fp", t.threshold): 1.0}
-        fn, tn = _minus({("events",): 1.0}, tp), _minus({("others",): 1.0}, fp)
-        system.add(fn, 0)
-        system.add(tn, 0)
-        cells = zip((tp, fp, fn, tn), (t.confusion.tp, t.confusion.fp, t.confusion.fn, t.confusion.tn), strict=True)  # fmt: skip
-        for form, cell in cells:
-            system.cell(form, cell)
-        path = f"thresholds[{t.threshold:g}]"
-        system.targets |= {f"{path}.tp": tp, f"{path}.fp": fp, f"{path}.fn": fn, f"{path}.tn": tn}
-        for e, right, wrong in (
-            (t.sensitivity, tp, fn),
-            (t.specificity, tn, fp),
-            (t.ppv, tp, fp),
-            (t.npv, tn, fn),
-        ):
-            _add_share(system, e, right, wrong)
+        _add_threshold(system, t)
         _add_benefit(system, t.net_benefit, t.threshold, s.n)
     for p in s.decision_curve:
         _add_benefit(system, p.model, p.threshold, s.n)
-    if s.histogram_noise is None:
-        for b in s.histogram:
-            for kind, cell in (("tp", b.events), ("fp", b.non_events)):
-                below = _at_or_above(kind, b.low)
-                above = _at_or_above(kind, b.high) if b.high < 1 else {}
-                system.cell(_minus(below, above), cell)
-                system.add(_minus(below, above), 0)
+    for b in s.histogram if s.histogram_noise is None else ():
+        for kind, cell in (("tp", b.events), ("fp", b.non_events)):
+            above = _at_or_above(kind, b.high) if b.high < 1 else {}
+            inside = _minus(_at_or_above(kind, b.low), above)
+            system.cell(inside, cell)
+            system.add(inside, 0)
+
+
+def _add_threshold(system: System, t: ReleasedThreshold) -> None:
+    tp: Form = {("tp", t.threshold): 1.0}
+    fp: Form = {("fp", t.threshold): 1.0}
+    fn, tn = _minus({("events",): 1.0}, tp), _minus({("others",): 1.0}, fp)
+    system.add(fn, 0)
+    system.add(tn, 0)
+    for name, form in (("tp", tp), ("fp", fp), ("fn", fn), ("tn", tn)):
+        system.cell(form, getattr(t.confusion, name))
+        system.targets[f"thresholds[{t.threshold:g}].{name}"] = form
+    _add_share(system, t.sensitivity, tp, fn)
+    _add_share(system, t.specificity, tn, fp)
+    _add_share(system, t.ppv, tp, fp)
+    _add_share(system, t.npv, tn, fn)
 
 
 def _at_or_above(kind: str, at: float) -> Form:
@@ -249,15 +252,10 @@ def _at_or_above(kind: str, at: float) -> Form:
 
 
 def _order_cuts(system: System) -> None:
+    """Add a row and a target for the cases between each two neighbouring cuts."""
+    names = {name for form in system.forms for name in form if len(name) == 2}
     for kind, whole in (("tp", "events"), ("fp", "others")):
-        cuts = sorted(
-            {
-                float(name[1])
-                for form in system.forms
-                for name in form
-                if name[0] == kind and len(name) == 2
-            }
-        )
+        cuts = sorted(float(name[1]) for name in names if name[0] == kind)
         inner: list[Form] = [{(kind, at): 1.0} for at in cuts]
         chain: list[Form] = [{(whole,): 1.0}, *inner, {}]
         for at, upper, lower in zip([0.0, *cuts], chain, chain[1:], strict=False):
@@ -267,7 +265,7 @@ def _order_cuts(system: System) -> None:
 
 
 def _add_share(system: System, e: ReleasedEstimate, right: Form, wrong: Form) -> None:
-    """`value` is right / (right + wrong), rounded: two rows."""
+    """Add two rows for a value that is right / (right + wrong), rounded."""
     if e.value is None:
         return
     lo, hi = _rounded_from(e.value)
@@ -284,7 +282,7 @@ def _add_benefit(system: System, e: ReleasedEstimate, t: float, n: Cell) -> None
 
 
 def _rounded_from(value: float) -> tuple[float, float]:
-    """Numbers that round to this one, at as many decimals as it shows."""
+    """Range of the numbers that round to this one, at its number of decimals."""
     decimals = next(d for d in range(18) if round(value, d) == value)
     return value - 0.5 * 10**-decimals - 1e-9, value + 0.5 * 10**-decimals + 1e-9
 
@@ -336,8 +334,7 @@ def _add_level(
 
 def _add_level_rates(system: System, s: Submission) -> None:
     at = s.thresholds[0].threshold
-    sides = (("sensitivity", "in", "tp", "events"), ("specificity", "out", "fp", "others"))
-    for rate, kind, cut, whole in sides:
+    for rate, kind, cut in (("sensitivity", "in", "tp"), ("specificity", "out", "fp")):
         positives: dict[str, Form] = {}
         for g in s.subgroups:
             if not isinstance(g.n, int):
@@ -353,12 +350,20 @@ def _add_level_rates(system: System, s: Submission) -> None:
             rest = positives.get(g.variable, {(cut, at): 1.0})
             positives[g.variable] = _minus(rest, hit)
         for variable, rest in positives.items():
-            # Positives in no level shown: from 0 to the cases of the class in no level shown.
-            system.add(rest, 0)
-            left = system.targets[f"{variable}: {whole} in no level shown"]
-            system.add(_minus(left, rest), 0)
-            parts = {f"{variable}: {cut} in no level shown": rest, f"{variable}: not {cut} in no level shown": _minus(left, rest)}  # fmt: skip
-            system.aim((variable, rate), parts)
+            _add_remaining_positives(system, (variable, rate), cut, rest)
+
+
+def _add_remaining_positives(system: System, place: Place, cut: str, rest: Form) -> None:
+    """Positives in no shown level: from 0 to the cases of the class in no shown level."""
+    variable, whole = place[0], "events" if cut == "tp" else "others"
+    negatives = _minus(system.targets[f"{variable}: {whole} in no level shown"], rest)
+    system.add(rest, 0)
+    system.add(negatives, 0)
+    targets = {
+        f"{variable}: {cut} in no level shown": rest,
+        f"{variable}: not {cut} in no level shown": negatives,
+    }
+    system.aim(place, targets)
 
 
 def _plus(*forms: Form) -> Form:

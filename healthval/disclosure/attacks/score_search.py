@@ -1,4 +1,4 @@
-"""Search for patients' scores in any bytes: JSON, HTML, SVG, notebooks, PDF (pure)."""
+"""Search for scores of single cases in any bytes: JSON, HTML, SVG, notebooks, PDF (pure)."""
 
 import base64
 import binascii
@@ -19,12 +19,12 @@ Floats = NDArray[np.float64]
 
 
 def find_scores(data: bytes, scores: Iterable[float]) -> int:
-    """Count the scores that stand in the data, as text or as binary floats, at any precision.
+    """Count the scores in the data, as text or as binary floats, at any precision.
 
-    Looks through compressed, base64 and hexadecimal parts too. A number of 8 significant digits or
-    more counts when it equals a score (or 1 - score, or a percentage) rounded as far; shorter
-    numbers count only where far more of them are scores than chance would have it. Scores that
-    are short themselves, such as 0.5, cannot be told from statistics and are passed over.
+    Compressed, base64 and hexadecimal parts are decoded first. A number of 8 significant digits or
+    more counts when it equals a score (or 1 - score, or a percentage) rounded to its decimals;
+    shorter numbers count only where far more of them equal scores than by chance. Scores of at most
+    4 decimals, such as 0.5, are indistinguishable from statistics and are ignored.
 
     Parameters
     ----------
@@ -40,12 +40,12 @@ def find_scores(data: bytes, scores: Iterable[float]) -> int:
     values = values[np.isfinite(values) & (np.round(values, 4) != values)]
     if not values.size:
         return 0
-    parts = [*unfolded(data)]
+    parts = [*decoded_parts(data)]
     return sum(_in_text(part, values) + _in_binary(part, values) for part in parts)
 
 
-def unfolded(data: bytes, depth: int = DEPTH) -> Iterator[bytes]:
-    """Yield the data, and what is folded into it by compression, base64 or hexadecimal."""
+def decoded_parts(data: bytes, depth: int = DEPTH) -> Iterator[bytes]:
+    """Yield the data, then the compressed, base64 and hexadecimal parts in it, decoded."""
     yield data
     if b"\0" in data[:4096]:
         yield data.replace(b"\0", b"")  # UTF-16 text
@@ -54,11 +54,11 @@ def unfolded(data: bytes, depth: int = DEPTH) -> Iterator[bytes]:
     for match in ZLIB.finditer(data):
         found = _inflated(data, match.start())
         if len(found) > 16:
-            yield from unfolded(found, depth - 1)
+            yield from decoded_parts(found, depth - 1)
     for pattern, decode in ((BASE64, _from_base64), (HEX, _from_hex)):
         for match in pattern.finditer(data):
             if found := decode(match.group()):
-                yield from unfolded(found, depth - 1)
+                yield from decoded_parts(found, depth - 1)
 
 
 def _inflated(data: bytes, start: int) -> bytes:
@@ -99,7 +99,7 @@ def _in_text(data: bytes, values: Floats) -> int:
 
 
 def _hits(numbers: Floats, decimals: int, values: Floats) -> int:
-    """How many numbers are a score, its complement, or a percentage of it, rounded as far."""
+    """Number of values that equal a score, its complement or its percentage at these decimals."""
     half = 0.5000001 * 10.0**-decimals
     hit = np.zeros(numbers.size, dtype=bool)
     for form in (values, np.sort(1 - values), 100 * values):
@@ -110,9 +110,9 @@ def _hits(numbers: Floats, decimals: int, values: Floats) -> int:
 
 
 def _beyond_chance(found: set[float], decimals: int, values: Floats) -> int:
-    """Short numbers coincide with some score by chance: count them where it is no chance.
+    """Number of short numbers that equal a score, or 0 where chance explains them.
 
-    Chance is measured: the same numbers, moved by a few units of their last decimal, hit as often.
+    Chance is measured with the same numbers, moved by a few units of their last decimal.
     """
     numbers = np.array(sorted(found))
     numbers = numbers[numbers <= 1]
@@ -123,7 +123,7 @@ def _beyond_chance(found: set[float], decimals: int, values: Floats) -> int:
 
 
 def _in_binary(data: bytes, values: Floats) -> int:
-    """Doubles at any offset; single floats only side by side, since four bytes meet by chance."""
+    """Count doubles at any offset, and pairs of single floats: four bytes alone match by chance."""
     return sum(
         _packed(data, values.astype(kind), run)
         for kind, run in (("<f8", 1), (">f8", 1), ("<f4", 2), (">f4", 2))

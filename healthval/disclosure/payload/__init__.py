@@ -1,1 +1,1 @@
-"""From a site's result to the payload of its release, small cells suppressed; pure."""
+"""The payload of a release, built from a site's result with small cells suppressed (pure)."""

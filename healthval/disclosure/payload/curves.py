@@ -1,24 +1,188 @@
-"""Curves and bins of a submission: on fixed grids, and no few cases between two points (pure)."""
+"""Thresholds, curves and bins of a submission: on fixed grids, never a few cases between points (pure)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
 
-from healthval.contracts.submission import CurvePoint, DecisionPoint, ReleasedBin, RocPoint
-from healthval.disclosure.payload.context import GRID_DECIMALS, Draft, is_on_grid, rounded, thinned
-from healthval.disclosure.payload.suppression import Cut, Shown, longest_chain
+from healthval.contracts.proportions import wilson
+from healthval.contracts.submission import (
+    SUPPRESSED,
+    CurvePoint,
+    DecisionPoint,
+    ReleasedBin,
+    ReleasedCalibration,
+    ReleasedConfusion,
+    ReleasedEstimate,
+    ReleasedThreshold,
+    RocPoint,
+    Submission,
+)
+from healthval.disclosure.payload.suppression import (
+    WITHHELD,
+    Cut,
+    Draft,
+    Earlier,
+    Shown,
+    longest_chain,
+)
+from healthval.disclosure.policy import GRID_DECIMALS, is_on_grid, rounded, thinned
 from healthval.errors import DisclosureRefused
-from healthval.metrics.intervals.analytic import wilson
-from healthval.metrics.result import Evaluation
+from healthval.metrics.estimate import Estimate
+from healthval.metrics.result import Evaluation, ThresholdResult
 
 FEWEST_CUTS = 4  # (0, 0), (1, 1) and two between: fewer would draw nearly a diagonal
+Z_95 = 1.959963984540054  # normal quantile of a two-sided level of 95 %
 
 
-def released_curve(draft: Draft, evaluation: Evaluation) -> tuple[CurvePoint, ...]:
-    """Points with enough cases on either side, thinned to the maximum."""
-    d = draft.policy.decimals(draft.n / 10)  # a point leans on about a tenth of the cases
+def shown_cuts(submission: Submission) -> Iterator[tuple[str, float, int]]:
+    """Every shown cut of a submission, class by class: ("true" or "false", at, positives)."""
+    for t in submission.thresholds:
+        if isinstance(t.confusion.tp, int):
+            yield "true", t.threshold, t.confusion.tp
+        if isinstance(t.confusion.fp, int):
+            yield "false", t.threshold, t.confusion.fp
+    if submission.histogram_noise is None:
+        yield from _bin_cuts(submission)
+
+
+def _bin_cuts(submission: Submission) -> Iterator[tuple[str, float, int]]:
+    tp = fp = 0
+    for b in reversed(submission.histogram):
+        if not isinstance(b.events, int) or not isinstance(b.non_events, int):
+            return
+        tp, fp = tp + b.events, fp + b.non_events
+        if b.low > 0:
+            yield "true", b.low, tp
+            yield "false", b.low, fp
+
+
+def shown_before(draft: Draft) -> Shown:
+    """Cuts that earlier releases showed of the same cases, or of fewer or more of them."""
+    shown = Shown.of_classes(draft.policy, n_events=draft.n_events, n_non_events=draft.n_non_events)
+    for s in draft.context.same:
+        for kind, at, count in shown_cuts(s):
+            (shown.tp if kind == "true" else shown.fp).setdefault(at, count)
+    shown.earlier = tuple(_earlier(s) for s in draft.context.nested)
+    return shown
+
+
+def _earlier(s: Submission) -> Earlier:
+    cuts = list(shown_cuts(s))
+    events = s.n_events if isinstance(s.n_events, int) else 0
+    others = s.n - events if isinstance(s.n, int) else 0
+    tp = {at: count for kind, at, count in cuts if kind == "true"}
+    fp = {at: count for kind, at, count in cuts if kind == "false"}
+    return Earlier(events, others, tp, fp)
+
+
+def released_thresholds(
+    draft: Draft, evaluation: Evaluation, shown: Shown | None
+) -> tuple[ReleasedThreshold, ...]:
+    """Thresholds with both classes where they fit, else with one; without counts if `shown` is None."""
+    found = _on_grid(draft, evaluation)
+    if shown is None:
+        return tuple(_threshold(draft, t, events=False, non_events=False) for t in found)
+    cuts = [_cut(i, t) for i, t in enumerate(found)]
+    whole = set(shown.admit(cuts))
+    out = []
+    for cut, t in zip(cuts, found, strict=True):
+        events = cut.key in whole or shown.fits_events(cut)
+        non_events = cut.key in whole or shown.fits_non_events(cut)
+        shown.show(cut, events=events, non_events=non_events)
+        out.append(_threshold(draft, t, events=events, non_events=non_events))
+    return tuple(out)
+
+
+def _on_grid(draft: Draft, evaluation: Evaluation) -> list[ThresholdResult]:
+    """Thresholds that can be named; a threshold found on the data is a patient's score."""
+    named = []
+    for t in evaluation.thresholds:
+        decimals = GRID_DECIMALS if t.origin == "pre-specified" else 2
+        if is_on_grid(t.threshold, decimals):
+            named.append(t)
+        elif t.origin == "pre-specified":
+            raise DisclosureRefused(
+                "thresholds",
+                f"a pre-specified threshold has more than {GRID_DECIMALS} decimals",
+                "state it in the plan with fewer decimals",
+            )
+        else:
+            draft.note(
+                "thresholds", "found on the data with more than 2 decimals: a patient's score"
+            )
+    if len({t.threshold for t in named}) < len(named):
+        raise DisclosureRefused("thresholds", "a threshold is given twice", "give each once")
+    return named[: draft.policy.max_points]
+
+
+def _cut(key: int, t: ThresholdResult) -> Cut:
+    # Pre-specified thresholds outweigh any number of others; an earlier one breaks a tie.
+    weight = (1000.0 if t.origin == "pre-specified" else 1.0) - key / 1000
+    return Cut(key=key, at=t.threshold, tp=t.confusion.tp, fp=t.confusion.fp, weight=weight)
+
+
+def _threshold(
+    draft: Draft, t: ThresholdResult, *, events: bool, non_events: bool
+) -> ReleasedThreshold:
+    both = events and non_events
+    if not both:
+        draft.note(
+            f"thresholds[{t.threshold:g}]",
+            f"a cell, or its difference to a neighbouring threshold, is below "
+            f"{draft.policy.minimum_cell}",
+        )
+
+    def rate(estimate: Estimate, is_shown: bool, k: int, n: int) -> ReleasedEstimate:
+        return draft.estimate(estimate, n, counts=(k, n)) if is_shown else WITHHELD
+
+    c = t.confusion
+    return ReleasedThreshold(
+        threshold=t.threshold,
+        origin=t.origin,
+        confusion=ReleasedConfusion(
+            tp=c.tp if events else SUPPRESSED,
+            fp=c.fp if non_events else SUPPRESSED,
+            fn=c.fn if events else SUPPRESSED,
+            tn=c.tn if non_events else SUPPRESSED,
+        ),
+        sensitivity=rate(t.sensitivity, events, c.tp, c.tp + c.fn),
+        specificity=rate(t.specificity, non_events, c.tn, c.tn + c.fp),
+        ppv=rate(t.ppv, both, c.tp, c.tp + c.fp),
+        npv=rate(t.npv, both, c.tn, c.tn + c.fn),
+        net_benefit=rate(t.net_benefit, both, draft.n_events, draft.n),
+    )
+
+
+def released_calibration(draft: Draft, evaluation: Evaluation) -> ReleasedCalibration:
+    """Calibration measures, rounded by the class sizes, with the curve."""
+    c = evaluation.calibration
+    counts = (draft.n, draft.n_events)
+    m, n = draft.smaller_class, draft.n
+
+    def one(estimate: Estimate, size: float) -> ReleasedEstimate:
+        return draft.estimate(estimate, size, counts=counts)
+
+    return ReleasedCalibration(
+        observed=draft.n_events,
+        expected=rounded(c.expected, 1),
+        oe=one(c.oe, m),
+        citl=one(c.citl, m),
+        intercept=one(c.intercept, m),
+        slope=one(c.slope, m),
+        brier=one(c.brier, n),
+        scaled_brier=one(c.scaled_brier, m),
+        ici_rcs5=one(c.ici_rcs5, n),
+        e50=one(c.e50, n),
+        e90=one(c.e90, n),
+        curve=_calibration_curve(draft, evaluation),
+    )
+
+
+def _calibration_curve(draft: Draft, evaluation: Evaluation) -> tuple[CurvePoint, ...]:
+    """Points with enough cases on both sides, thinned to the maximum."""
+    d = draft.policy.decimals(draft.n / 10)  # a point depends on about a tenth of the cases
     points = []
     for predicted, observed in evaluation.calibration.curve:
         if not _is_supported(draft, evaluation, predicted):
@@ -47,24 +211,38 @@ def _unit(value: float) -> float:
 def released_decision_curve(
     draft: Draft, evaluation: Evaluation, shown: Shown
 ) -> tuple[DecisionPoint, ...]:
-    """Points at cuts whose counts are shown: net benefit gives true and false positives away."""
-    curve = evaluation.decision_curve
-    known = {at: (tp, fp) for at, tp, fp in shown.whole}
+    """Points at cuts whose counts are shown: net benefit reveals true and false positives."""
+    thresholds = [float(t) for t in evaluation.decision_curve.thresholds]
+    known = {at for at, _, _ in shown.whole}
     points = [
-        DecisionPoint(
-            threshold=float(t),
-            model=draft.estimate(estimate, draft.n, counts=(draft.n, draft.n_events)),
-            treat_all=rounded(
-                net_benefit(draft.n_events, draft.n_non_events, draft.n, float(t)),
-                draft.policy.decimals(draft.n),
-            ),
-        )
-        for t, estimate in zip(curve.thresholds, curve.estimates, strict=True)
-        if float(t) in known and t < 1
+        _decision_point(draft, evaluation, i)
+        for i, t in enumerate(thresholds)
+        if t in known and t < 1
     ]
-    if len(points) < len(curve.thresholds):
-        draft.note("decision_curve", "points at which counts may not be known are left out")
+    if len(points) < len(thresholds):
+        draft.note("decision_curve", "points whose counts may not be shown are withheld")
     return tuple(thinned(points, draft.policy.max_points))
+
+
+def _decision_point(draft: Draft, evaluation: Evaluation, i: int) -> DecisionPoint:
+    curve = evaluation.decision_curve
+    at = float(curve.thresholds[i])
+    model = Estimate(
+        value=float(curve.net_benefit[i]),
+        lo=float(curve.lo[i]),
+        hi=float(curve.hi[i]),
+        se=float(curve.se[i]),
+        level=curve.level,
+        method=curve.method,
+        n=curve.n,
+        n_events=curve.n_events,
+    )
+    everyone = net_benefit(draft.n_events, draft.n_non_events, draft.n, at)
+    return DecisionPoint(
+        threshold=at,
+        model=draft.estimate(model, draft.n, counts=(draft.n, draft.n_events)),
+        treat_all=rounded(everyone, draft.policy.decimals(draft.n)),
+    )
 
 
 def net_benefit(tp: int, fp: int, n: int, threshold: float) -> float:
@@ -75,15 +253,17 @@ def net_benefit(tp: int, fp: int, n: int, threshold: float) -> float:
 def released_histogram(
     draft: Draft, evaluation: Evaluation, shown: Shown
 ) -> tuple[ReleasedBin, ...]:
-    """Merge adjacent bins until each class has no case or enough, and neighbours of cuts too."""
+    """Merge adjacent bins until the counts of each class fit each other and the shown cuts."""
     h = evaluation.histogram
     if not all(is_on_grid(edge, GRID_DECIMALS) for edge in h.edges):
         raise DisclosureRefused(
             "histogram", f"a bin edge has more than {GRID_DECIMALS} decimals", "use the fixed grid"
         )
     inner = range(1, len(h.edges) - 1)
-    cuts = [Cut(i, h.edges[i], sum(h.events[i:]), sum(h.non_events[i:])) for i in inner]
-    chosen = longest_chain([c for c in cuts if _fits_both(shown, c)], draft.policy)
+    cuts = [
+        Cut(key=i, at=h.edges[i], tp=sum(h.events[i:]), fp=sum(h.non_events[i:])) for i in inner
+    ]
+    chosen = longest_chain([cut for cut in cuts if shown.fits(cut)], draft.policy)
     kept = thinned([cut.key for cut in chosen], draft.policy.max_points - 1)
     shown.admit([cuts[i - 1] for i in kept])
     edges = [0, *kept, len(h.edges) - 1]
@@ -99,14 +279,10 @@ def released_histogram(
     )
 
 
-def _fits_both(shown: Shown, cut: Cut) -> bool:
-    return shown.fits_events(cut) and shown.fits_non_events(cut)
-
-
 def released_roc(draft: Draft, evaluation: Evaluation, shown: Shown) -> tuple[RocPoint, ...]:
-    """Draw the ROC through the cuts that are shown, read at the fixed false-positive rates.
+    """Draw the ROC through the shown cuts, read at the fixed false-positive rates.
 
-    It is a function of counts shown already, so that it cannot be inverted to anything else.
+    It is a function of shown counts only, so an inversion reveals no further count.
     """
     grid = [x for x, _ in evaluation.roc]
     if not all(is_on_grid(x, 2) for x in grid):
@@ -134,10 +310,12 @@ def roc_through(
     m, n = tp[-1], fp[-1]
     # At a jump the upper end counts: np.interp needs abscissae that grow.
     hits = np.interp(np.asarray(grid) * n, fp + 1e-9 * np.arange(fp.size), tp)
-    return tuple(_roc_point(x, k, m, decimals) for x, k in zip(grid, hits, strict=True))
+    return tuple(
+        _roc_point(x, float(k), float(m), decimals) for x, k in zip(grid, hits, strict=True)
+    )
 
 
 def _roc_point(fpr: float, hits: float, m: float, decimals: int) -> RocPoint:
-    lo, hi = wilson(hits, m, 1.959963984540054)
+    lo, hi = wilson(hits, m, Z_95)
     tpr, lo, hi = (_unit(rounded(x, decimals) or 0.0) for x in (hits / m, lo, hi))
     return RocPoint(fpr=fpr, tpr=tpr, lo=lo, hi=hi)

@@ -1,22 +1,125 @@
-"""Which counts may be shown: primary and complementary suppression, and merging (pure).
+"""Suppression: which counts of a release may be shown, and which are withheld or merged (pure).
 
 Two shapes cover every count of a submission. *Cuts*: a threshold or a bin edge splits the
-cases of each class in two, so all of them are points (fp, tp) of one ROC curve; between two
-shown points lie no cases or at least `minimum_cell`. *Tables*: rows that add up to a known total.
+cases of each class in two, so all of them are points (fp, tp) of one ROC curve; the number of
+cases between two shown points is 0 or at least `minimum_cell`. *Tables*: rows that add up to a
+known total.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
-from healthval.disclosure.policy import Policy
+from healthval.contracts.submission import SUPPRESSED, Cell, ReleasedEstimate, Submission
+from healthval.disclosure.policy import Policy, is_method, rounded
+from healthval.metrics.estimate import Estimate
 
-Row = tuple[int, ...]
+Row: TypeAlias = tuple[int, ...]
+WITHHELD = ReleasedEstimate(withheld="suppressed")
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld:
+    """A field that is left out of a release, and the reason; shown at the site, never sent."""
+
+    field: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Facts outside the result and the policy that a release depends on.
+
+    Attributes
+    ----------
+    healthval_version : version of the client
+    same, nested : earlier releases about the same cases, and about fewer or more of them
+    more : number of rows to hide beyond the rules, by subgroup variable and kind of count
+    few_levels : whether the score has so few values that statistics reveal its whole table
+    """
+
+    healthval_version: str
+    same: tuple[Submission, ...] = ()
+    nested: tuple[Submission, ...] = ()
+    more: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    few_levels: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """An unfinished release: suppresses cells, rounds estimates, collects the withheld fields."""
+
+    policy: Policy
+    n: int
+    n_events: int
+    context: Context
+    notes: list[Withheld] = field(default_factory=list)
+
+    @property
+    def n_non_events(self) -> int:
+        """Number of cases without the target condition."""
+        return self.n - self.n_events
+
+    @property
+    def smaller_class(self) -> int:
+        """Number of cases in the smaller class."""
+        return min(self.n_events, self.n_non_events)
+
+    def shows(self, count: float) -> bool:
+        """Whether a count of cases may be shown."""
+        return self.policy.shows(count)
+
+    @property
+    def classes_shown(self) -> bool:
+        """Whether the numbers of events and of non-events may be shown."""
+        return self.shows(self.n_events) and self.shows(self.n_non_events)
+
+    @property
+    def discriminates(self) -> bool:
+        """Whether both classes are large enough for a discrimination measure."""
+        return self.classes_shown and self.smaller_class >= self.policy.minimum_class
+
+    def note(self, name: str, reason: str) -> None:
+        """Record, for the site, that a field is withheld."""
+        self.notes.append(Withheld(name, reason))
+
+    def cell(self, name: str, count: int) -> Cell:
+        """Return the count, or ``suppressed`` where it may not be shown."""
+        if self.shows(count):
+            return count
+        self.note(name, f"fewer than {self.policy.minimum_cell} cases")
+        return SUPPRESSED
+
+    def estimate(
+        self, estimate: Estimate, size: float, *, counts: Iterable[int]
+    ) -> ReleasedEstimate:
+        """Round an estimate over `size` cases; its counts are repeated only if in `counts`."""
+        public = set(counts)
+        method = estimate.method if is_method(estimate.method) else "other"
+        n: Cell = estimate.n if estimate.n in public else SUPPRESSED
+        n_events: Cell = estimate.n_events if estimate.n_events in public else SUPPRESSED
+        shared: dict[str, Any] = {
+            "level": estimate.level,
+            "method": method,
+            "n": n,
+            "n_events": n_events,
+        }
+        if estimate.value is None or not math.isfinite(estimate.value):
+            return ReleasedEstimate(**shared, withheld="not_estimable")
+        d = self.policy.decimals(size)
+        return ReleasedEstimate(
+            **shared,
+            value=rounded(estimate.value, d),
+            lo=rounded(estimate.lo, d),
+            hi=rounded(estimate.hi, d),
+            se=rounded(estimate.se, d + 1),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """Cases scored at or above `at`; `key` says where the cut stands in the result."""
+    """Number of cases of each class scored at or above `at`; `key` is the cut's index."""
 
     key: int
     at: float
@@ -35,9 +138,9 @@ class Earlier:
     fp: Mapping[float, int]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Shown:
-    """True and false positives that are known by now; every count that is added fits the others."""
+    """True and false positives that are shown so far; each new count must fit the others."""
 
     policy: Policy
     n_events: int
@@ -48,20 +151,29 @@ class Shown:
     here: set[float] = field(default_factory=lambda: {0.0, math.inf})
 
     @classmethod
-    def of_classes(cls, policy: Policy, n_events: int, n_non_events: int) -> "Shown":
-        """Start with what the sizes of the classes say: all lie at or above 0, none above 1."""
-        tp, fp = {0.0: n_events, math.inf: 0}, {0.0: n_non_events, math.inf: 0}
-        return cls(policy, n_events, n_non_events, tp, fp)
+    def of_classes(cls, policy: Policy, *, n_events: int, n_non_events: int) -> "Shown":
+        """Start from the class sizes: every case is at or above 0, and none above 1."""
+        return cls(
+            policy=policy,
+            n_events=n_events,
+            n_non_events=n_non_events,
+            tp={0.0: n_events, math.inf: 0},
+            fp={0.0: n_non_events, math.inf: 0},
+        )
 
     def fits_events(self, cut: Cut) -> bool:
-        """Whether showing this number of true positives leaves no small gap."""
+        """Whether this number of true positives leaves no small gap to the others."""
         before = [(e.n_events, e.tp) for e in self.earlier]
         return self._fits((cut.at, cut.tp), self.tp, self.n_events, before)
 
     def fits_non_events(self, cut: Cut) -> bool:
-        """Whether showing this number of false positives leaves no small gap."""
+        """Whether this number of false positives leaves no small gap to the others."""
         before = [(e.n_non_events, e.fp) for e in self.earlier]
         return self._fits((cut.at, cut.fp), self.fp, self.n_non_events, before)
+
+    def fits(self, cut: Cut) -> bool:
+        """Whether both counts of the cut leave no small gap."""
+        return self.fits_events(cut) and self.fits_non_events(cut)
 
     def _fits(
         self,
@@ -78,14 +190,13 @@ class Shown:
         return all(self.policy.shows(abs(gap)) for gap in gaps)
 
     def admit(self, cuts: Sequence[Cut]) -> list[int]:
-        """Show the heaviest set of these cuts that fits what is shown already; give their keys."""
-        fitting = [cut for cut in cuts if self.fits_events(cut) and self.fits_non_events(cut)]
-        chosen = longest_chain(fitting, self.policy)
+        """Show the heaviest set of these cuts that fits the shown ones; return their keys."""
+        chosen = longest_chain([cut for cut in cuts if self.fits(cut)], self.policy)
         for cut in chosen:
-            self.show(cut, True, True)
+            self.show(cut, events=True, non_events=True)
         return sorted(cut.key for cut in chosen)
 
-    def show(self, cut: Cut, events: bool, non_events: bool) -> None:
+    def show(self, cut: Cut, *, events: bool, non_events: bool) -> None:
         """Show one class of a cut, or both."""
         if events:
             self.tp[cut.at] = cut.tp
@@ -105,8 +216,9 @@ def longest_chain(cuts: Sequence[Cut], policy: Policy) -> list[Cut]:
 
     Examples
     --------
-    >>> from healthval.disclosure.policy import load_policy
-    >>> cuts = [Cut(0, 0.1, 60, 60), Cut(1, 0.2, 45, 30), Cut(2, 0.3, 40, 20), Cut(3, 0.4, 20, 5)]
+    >>> from healthval.disclosure import load_policy
+    >>> table = [(0.1, 60, 60), (0.2, 45, 30), (0.3, 40, 20), (0.4, 20, 5)]
+    >>> cuts = [Cut(key=i, at=at, tp=tp, fp=fp) for i, (at, tp, fp) in enumerate(table)]
     >>> [cut.key for cut in longest_chain(cuts, load_policy("cms"))]
     [0, 1, 3]
     """
@@ -143,20 +255,20 @@ def rows_to_hide(
 ) -> frozenset[str]:
     """Find the rows of a table that must not be shown.
 
-    Rows below the floor are hidden first. The hidden rows, together with the cases in no row, can
-    be had by subtraction when the totals are known, so further rows are hidden, smallest first,
-    until each hidden sum is 0 or above the floor and no hidden row is alone.
+    Rows below the floor are hidden first. Where the totals are known, the sum of the hidden rows
+    and of the cases in no row follows by subtraction; so further rows are hidden, smallest first,
+    until each hidden sum is 0 or at least the floor and no hidden row is alone.
 
     Parameters
     ----------
     rows : counts of each row; the columns split the row's cases
-    totals : the same counts over all cases, None where they are not known
-    hidden : rows hidden already for another reason
-    more : rows to hide beyond that, because the auditor could still bound one
+    totals : the same counts over all cases, None where they are unknown
+    hidden : rows already hidden for another reason
+    more : number of rows to hide beyond the rules, because the auditor could still bound one
 
     Examples
     --------
-    >>> from healthval.disclosure.policy import load_policy
+    >>> from healthval.disclosure import load_policy
     >>> rows = {"a": (3, 40), "b": (20, 50), "c": (37, 60)}
     >>> sorted(rows_to_hide(rows, (60, 150), load_policy("cms")))
     ['a', 'b']

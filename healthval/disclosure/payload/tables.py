@@ -1,4 +1,4 @@
-"""Subgroups, Table 1 and the flow: tables whose margins are known (pure)."""
+"""Subgroups, Table 1 and the patient flow: tables whose totals are known (pure)."""
 
 import math
 import re
@@ -10,25 +10,26 @@ from healthval.contracts.submission import (
     SUPPRESSED,
     Cell,
     FlowCount,
+    ReleasedEstimate,
     ReleasedSubgroup,
     Submission,
     TableOneRow,
 )
-from healthval.disclosure.attacks.consistency import counts_of
-from healthval.disclosure.payload.context import WITHHELD, Draft, mean_decimals, rounded
-from healthval.disclosure.payload.suppression import Row, rows_to_hide
+from healthval.disclosure.payload.suppression import WITHHELD, Draft, Row, rows_to_hide
+from healthval.disclosure.policy import counts_of, rounded
 from healthval.errors import DisclosureRefused
+from healthval.metrics.estimate import Estimate
 from healthval.metrics.result import Evaluation, SiteResult, SubgroupResult, TableOne
 
-OTHERS = "suppressed"  # stands for levels whose very name would tell about few patients
-
+OTHERS = "suppressed"  # name of the row for all levels with few patients, whose names are withheld
+TOO_SMALL = "a level, or the remainder without it, is too small"
 
 Counts: TypeAlias = Mapping[str, tuple[int, int | None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """The counts of a variable's levels, and which of them must not be known."""
+    """Counts of a variable's levels, and the levels whose count or events must not be shown."""
 
     counts: Counts
     without_count: frozenset[str]
@@ -36,7 +37,7 @@ class Levels:
 
 
 def name_of(text: str) -> str:
-    """Make a level's name fit the wire: letters, digits, ``_`` and ``.``.
+    """Convert a level's name to the characters of the wire: letters, digits, ``_`` and ``.``.
 
     Examples
     --------
@@ -50,7 +51,7 @@ def name_of(text: str) -> str:
 def levels_of(
     draft: Draft, evaluation: Evaluation, rows: tuple[TableOne, ...]
 ) -> dict[str, Levels]:
-    """Decide level by level, over subgroups and Table 1 together: they count the same cases."""
+    """Decide which levels to hide, for subgroups and Table 1 together: both count the same cases."""
     counts: dict[str, dict[str, tuple[int, int | None]]] = {}
     for s in evaluation.subgroups:
         _add(counts, s.variable, s.level, (s.n, s.n_events))
@@ -72,7 +73,7 @@ def _add(
         raise DisclosureRefused(
             f"subgroups[{variable}]",
             "a level has other counts in Table 1 than among the subgroups",
-            "count both over the cases analysed; their difference would single out a few",
+            "count both over the analysed cases; their difference would single out a few",
         )
     levels[level] = found if before[1] is None else before
 
@@ -80,10 +81,10 @@ def _add(
 def _decide(draft: Draft, variable: str, counts: Counts) -> Levels:
     total = max(draft.n, sum(n for n, _ in counts.values()))
     sizes: dict[str, Row] = {level: (n,) for level, (n, _) in counts.items()}
-    told = _told_before(draft, variable, counts)
+    unsafe_counts, unsafe_events = _unsafe_levels(draft, variable, counts)
     more = draft.context.more
     without_count = rows_to_hide(
-        sizes, (total,), draft.policy, told[0], more=more.get((variable, "n"), 0)
+        sizes, (total,), draft.policy, unsafe_counts, more=more.get((variable, "n"), 0)
     )
     if not draft.classes_shown or any(e is None for _, e in counts.values()):
         return Levels(counts, without_count, frozenset(counts))
@@ -93,42 +94,48 @@ def _decide(draft: Draft, variable: str, counts: Counts) -> Levels:
         split,
         totals,
         draft.policy,
-        without_count | told[1],
+        without_count | unsafe_events,
         more=more.get((variable, "events"), 0),
     )
     return Levels(counts, without_count, without_events)
 
 
-def _told_before(
+def _unsafe_levels(
     draft: Draft, variable: str, counts: Counts
 ) -> tuple[frozenset[str], frozenset[str]]:
-    """Levels whose count, or whose events, an earlier release would turn into a few patients'."""
+    """Levels whose count, or whose events, would reveal a few patients beside earlier releases."""
     no_count: set[str] = set()
     no_events: set[str] = set()
     for s in draft.context.same:
-        before = levels_shown(s).get(variable, {})
-        named = before.keys() - {OTHERS}
-        if named and OTHERS not in before and {name_of(level) for level in counts} != named:
-            # Other levels of the same cases: where two groupings overlap lies a smaller group.
-            no_count |= counts.keys()
-        if OTHERS in before and any(name_of(level) not in before for level in counts):
-            no_count |= {level for level in counts if name_of(level) not in before}
+        no_count |= _regrouped_levels(levels_shown(s).get(variable, {}), counts)
     for s in draft.context.same + draft.context.nested:
         before = levels_shown(s).get(variable, {})
         for level, (n, e) in counts.items():
             n_then, e_then = before.get(name_of(level), (None, None))
-            if n_then is not None and not draft.policy.shows(abs(n - n_then)):
+            if n_then is not None and not draft.shows(abs(n - n_then)):
                 no_count.add(level)
             if n_then is None or e is None or e_then is None:
                 continue
             apart = (abs(e - e_then), abs(n - e - (n_then - e_then)))
-            if not all(draft.policy.shows(x) for x in apart):
+            if not all(draft.shows(x) for x in apart):
                 no_events.add(level)
     return frozenset(no_count), frozenset(no_events)
 
 
+def _regrouped_levels(before: Mapping[str, object], counts: Counts) -> set[str]:
+    """Levels of the same cases that an earlier release grouped differently, or left unnamed."""
+    out: set[str] = set()
+    named = before.keys() - {OTHERS}
+    if named and OTHERS not in before and {name_of(level) for level in counts} != named:
+        # Other levels of the same cases: the overlap of two groupings is a smaller group.
+        out |= counts.keys()
+    if OTHERS in before:
+        out |= {level for level in counts if name_of(level) not in before}
+    return out
+
+
 def levels_shown(s: Submission) -> dict[str, dict[str, tuple[int | None, int | None]]]:
-    """Collect the counts of cases and of events that a submission shows, by variable and level."""
+    """Counts of cases and of events that a submission shows, by variable and level."""
     out: dict[str, dict[str, tuple[int | None, int | None]]] = {}
     for g in s.subgroups:
         out.setdefault(g.variable, {})[g.level] = (_int(g.n), _int(g.n_events))
@@ -150,7 +157,7 @@ def _int(cell: Cell | None) -> int | None:
 def released_subgroups(
     draft: Draft, evaluation: Evaluation, levels: Mapping[str, Levels]
 ) -> tuple[ReleasedSubgroup, ...]:
-    """Levels that may be named; the others become one row without counts per variable."""
+    """Named levels; the others of a variable become one row without counts."""
     out: list[ReleasedSubgroup] = []
     for variable in dict.fromkeys(s.variable for s in evaluation.subgroups):
         found = [s for s in evaluation.subgroups if s.variable == variable]
@@ -165,14 +172,14 @@ def released_subgroups(
 def _variable(
     draft: Draft, evaluation: Evaluation, found: list[SubgroupResult], decided: Levels
 ) -> list[ReleasedSubgroup]:
-    quiet_sensitivity = _rate_rows(draft, evaluation, found, decided, events=True)
-    quiet_specificity = _rate_rows(draft, evaluation, found, decided, events=False)
+    hidden_rates = {
+        "sensitivity": _levels_without_rate(draft, evaluation, found, decided, events=True),
+        "specificity": _levels_without_rate(draft, evaluation, found, decided, events=False),
+    }
     out = []
     for s in found:
         if s.level in decided.without_count:
-            draft.note(
-                f"subgroups[{s.variable}]", "a level, or what is left without it, is too small"
-            )
+            draft.note(f"subgroups[{s.variable}]", TOO_SMALL)
             continue
         if s.level in decided.without_events:
             draft.note(
@@ -180,7 +187,8 @@ def _variable(
             )
             out.append(_row(s.variable, name_of(s.level), s.n))
             continue
-        out.append(_level(draft, s, s.level in quiet_sensitivity, s.level in quiet_specificity))
+        withheld = {rate for rate, levels in hidden_rates.items() if s.level in levels}
+        out.append(_level(draft, s, withheld))
     if len(out) < len(found):
         out.append(_row(found[0].variable, OTHERS, SUPPRESSED))
     return out
@@ -199,13 +207,18 @@ def _row(variable: str, level: str, n: Cell) -> ReleasedSubgroup:
     )
 
 
-def _level(
-    draft: Draft, s: SubgroupResult, no_sensitivity: bool, no_specificity: bool
-) -> ReleasedSubgroup:
+def _level(draft: Draft, s: SubgroupResult, withheld: set[str]) -> ReleasedSubgroup:
+    """One level with its estimates, except the rates named in `withheld`."""
     events, others = s.n_events, s.n - s.n_events
     smaller, counts = min(events, others), (s.n, s.n_events)
-    tp, tn = _hits(s, events=True), _hits(s, events=False)
     discriminates = smaller >= draft.policy.minimum_class
+
+    def rate(name: str, estimate: Estimate, size: int) -> ReleasedEstimate:
+        if name in withheld:
+            return WITHHELD
+        right, _ = _hits(s, events=name == "sensitivity")
+        return draft.estimate(estimate, size, counts=(right, size))
+
     return ReleasedSubgroup(
         variable=s.variable,
         level=name_of(s.level),
@@ -213,24 +226,20 @@ def _level(
         n_events=s.n_events,
         auroc=draft.estimate(s.auroc, smaller, counts=counts) if discriminates else WITHHELD,
         oe=draft.estimate(s.oe, smaller, counts=counts),
-        sensitivity=WITHHELD
-        if no_sensitivity
-        else draft.estimate(s.sensitivity, events, counts=(tp[0], events)),
-        specificity=WITHHELD
-        if no_specificity
-        else draft.estimate(s.specificity, others, counts=(tn[0], others)),
+        sensitivity=rate("sensitivity", s.sensitivity, events),
+        specificity=rate("specificity", s.specificity, others),
     )
 
 
 def _hits(s: SubgroupResult, *, events: bool) -> Row:
-    """Cases of a class on the right side of the threshold, and on the wrong one."""
+    """Cases of a class on the right side of the threshold, and on the wrong side."""
     size = s.n_events if events else s.n - s.n_events
     rate = (s.sensitivity if events else s.specificity).value
     right = round((rate or 0.0) * size)
     return right, size - right
 
 
-def _rate_rows(
+def _levels_without_rate(
     draft: Draft,
     evaluation: Evaluation,
     found: list[SubgroupResult],
@@ -238,7 +247,7 @@ def _rate_rows(
     *,
     events: bool,
 ) -> frozenset[str]:
-    """Levels whose sensitivity (or specificity) stays in; subgroups are judged at the first threshold."""
+    """Levels whose sensitivity (or specificity) must not be shown; rates are at the first threshold."""
     name = "sensitivity" if events else "specificity"
     unknown = {s.level for s in found if getattr(s, name).value is None}
     rows = {s.level: _hits(s, events=events) for s in found if s.level not in unknown}
@@ -247,16 +256,16 @@ def _rate_rows(
         c = evaluation.thresholds[0].confusion
         totals = (c.tp, c.fn) if events else (c.tn, c.fp)
     if totals and any(totals[i] < sum(row[i] for row in rows.values()) for i in (0, 1)):
-        totals = None  # judged at another threshold, so nothing can be subtracted
+        totals = None  # the rates are at another threshold, so subtraction is impossible
     more = draft.context.more.get((found[0].variable, name), 0)
-    hidden = decided.without_events | _rates_told_before(draft, found[0].variable, rows, name)
+    hidden = decided.without_events | _unsafe_rates(draft, found[0].variable, rows, name)
     return rows_to_hide(rows, totals, draft.policy, hidden, more=more)
 
 
-def _rates_told_before(
+def _unsafe_rates(
     draft: Draft, variable: str, rows: Mapping[str, Row], rate: str
 ) -> frozenset[str]:
-    """Levels whose rate, beside an earlier one, would tell about a few patients."""
+    """Levels whose rate, beside an earlier one, would reveal a few patients."""
     out = set()
     for s in draft.context.same + draft.context.nested:
         before = {g.level: g for g in s.subgroups if g.variable == variable}
@@ -268,7 +277,7 @@ def _rates_told_before(
             size = g.n_events if rate == "sensitivity" else g.n - g.n_events
             for then in counts_of(value, size) if value is not None else ():
                 apart = (abs(right - then), abs(wrong - (size - then)))
-                if not all(draft.policy.shows(x) for x in apart):
+                if not all(draft.shows(x) for x in apart):
                     out.add(level)
     return frozenset(out)
 
@@ -276,14 +285,12 @@ def _rates_told_before(
 def released_rows(
     draft: Draft, rows: tuple[TableOne, ...], levels: Mapping[str, Levels]
 ) -> tuple[TableOneRow, ...]:
-    """Table 1 without small counts, and numbers' means rounded to what one patient cannot move."""
+    """Table 1 without small counts; means are rounded so that one patient cannot move them."""
     out: list[TableOneRow] = []
     for row in rows:
         shown = _number(draft, row) if row.mean is not None else _counts(draft, row, levels)
         if shown is None:
-            draft.note(
-                f"table_one[{row.variable}]", "a level, or what is left without it, is too small"
-            )
+            draft.note(f"table_one[{row.variable}]", TOO_SMALL)
             shown = TableOneRow(variable=row.variable, level=OTHERS, overall=SUPPRESSED)
         if shown not in out:
             out.append(shown)
@@ -315,8 +322,8 @@ def _number(draft: Draft, row: TableOne) -> TableOneRow | None:
         or _is_binary(draft, (row.mean, row.sd), size)
     ):
         return None
-    d = mean_decimals(row.sd, size, draft.policy)
-    counted = row.overall is not None and all(draft.policy.shows(abs(size - x)) for x in around)
+    d = draft.policy.mean_decimals(row.sd, size)
+    counted = row.overall is not None and all(draft.shows(abs(size - x)) for x in around)
     return TableOneRow(
         variable=row.variable,
         level=name_of(row.level),
@@ -327,33 +334,31 @@ def _number(draft: Draft, row: TableOne) -> TableOneRow | None:
 
 
 def _is_binary(draft: Draft, moments: tuple[float, float], size: int) -> bool:
-    """Whether mean and SD give away a count, as those of a 0/1 variable do, and a small one."""
+    """Whether mean and SD are those of a 0/1 variable and reveal a small count."""
     mean, sd = moments
     share = mean - math.floor(mean)
     k = share * size
     if abs(k - round(k)) > 1e-6 or abs(sd**2 - share * (1 - share)) > 1.5 / size:
         return False
-    return not (draft.policy.shows(round(k)) and draft.policy.shows(size - round(k)))
+    return not (draft.shows(round(k)) and draft.shows(size - round(k)))
 
 
 def released_flow(draft: Draft, result: SiteResult) -> tuple[FlowCount, ...]:
-    """Keep steps whose differences to all other known counts may be known; others are left out."""
+    """Steps whose differences to all other known counts may be shown; the others are withheld."""
     counts = [n for _, n in result.flow]
     if counts != sorted(counts, reverse=True):
         raise DisclosureRefused(
             "flow", "a step has more cases than the step before", "list the steps in their order"
         )
     apart = [
-        x
-        for x in (result.n_indeterminate, result.n_missing_reference)
-        if draft.policy.shows(x) and x
+        x for x in (result.n_indeterminate, result.n_missing_reference) if draft.shows(x) and x
     ]
     known = {draft.n + sum(part) for part in ((), *((x,) for x in apart), tuple(apart))}
     kept = []
     for step, n in reversed(result.flow):
-        if all(draft.policy.shows(abs(n - k)) for k in known):
+        if all(draft.shows(abs(n - k)) for k in known):
             kept.append(FlowCount(step=step, n=n))
             known |= {n} | {n - x for x in apart} | {n - sum(apart)}
         else:
-            draft.note(f"flow[{step}]", "few cases were excluded here; steps are merged")
+            draft.note(f"flow[{step}]", "few cases were excluded here; the steps are merged")
     return tuple(reversed(kept))

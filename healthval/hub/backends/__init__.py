@@ -1,1 +1,1 @@
-"""The hub's ports on one machine and on AWS."""
+"""Backends of the hub's ports: in memory, on one machine, on AWS."""

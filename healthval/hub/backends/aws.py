@@ -1,6 +1,6 @@
-"""The ports on AWS, pay per request only: S3, one DynamoDB table on demand, SageMaker Serverless.
+"""The ports on AWS, billed per request: S3, one DynamoDB table on demand, SageMaker Serverless.
 
-The clients are boto3's and come from outside, so this module reads no region, key or environment.
+The caller makes the boto3 clients, so this module reads no region, key or environment.
 The table has the keys ``pk`` and ``sk`` (text) and its time-to-live on ``expires``.
 """
 
@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -40,13 +41,13 @@ _ENDPOINT: dict[str, HostStatus] = {
     "OutOfService": "failed",
     "Deleting": "stopped",
 }
-# The model's own failures. Everything else (throttling, cold start, network) may pass.
+# Failures of the model. All others (throttling, cold start, network) may pass.
 _MODEL_ERRORS = {"ModelError", "ValidationError"}
 
 
 @contextmanager
 def _reaching() -> Iterator[None]:
-    """Turn boto's errors, whose messages hold keys and values, into one that holds none."""
+    """Replace boto's errors, whose messages contain keys and values, by one without them."""
     try:
         yield
     except (ClientError, BotoCoreError):
@@ -54,17 +55,17 @@ def _reaching() -> Iterator[None]:
 
 
 class S3Objects:
-    """Object store in a bucket; `If-None-Match` decides who was first.
+    """Object store in a bucket; `If-None-Match` decides which writer is first.
 
-    The client must be made with ``Config(signature_version="s3v4")``: boto3 signs addresses by an
-    older scheme otherwise, which covers neither length nor checksum.
+    The client needs ``Config(signature_version="s3v4")``: otherwise boto3 signs addresses by an
+    older scheme, which covers neither length nor checksum.
     """
 
     def __init__(self, client: Any, bucket: str) -> None:
         self._s3, self._bucket = client, bucket
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """Write once."""
+        """Write the bytes if the key is absent."""
         check_object_key(key)
         for attempt in range(5):
             with _reaching():
@@ -85,7 +86,7 @@ class S3Objects:
         return data
 
     def delete(self, key: str) -> None:
-        """Remove the bytes if they are there."""
+        """Delete the object if it is present."""
         check_object_key(key)
         with _reaching():
             self._s3.delete_object(Bucket=self._bucket, Key=key)
@@ -98,12 +99,12 @@ class S3Objects:
             return sorted(entry["Key"] for page in found for entry in page.get("Contents", ()))
 
     def address(self, key: str) -> str:
-        """Return the object's address."""
+        """Return the object's s3: address."""
         check_object_key(key)
         return f"s3://{self._bucket}/{key}"
 
     def offer(self, key: str, size: int, sha256: str, seconds: int) -> Offer | None:
-        """Sign a PUT: length and checksum are part of the signature, so S3 takes no other bytes."""
+        """Sign a PUT; the signature covers length and checksum, so S3 refuses other bytes."""
         check_object_key(key)
         checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
         with _reaching():
@@ -142,15 +143,15 @@ class S3Objects:
 class DynamoIndex:
     """Index in one table.
 
-    Every commit is a transaction, also of one write: only transactions carry a token by which a
-    repeated request (the answer was lost on the way) is not taken for a second writer.
+    Every commit is a transaction, also of one write: only a transaction carries a token that
+    distinguishes a repeated request (after a lost answer) from a second writer.
     """
 
     def __init__(self, client: Any, table: str, clock: Clock) -> None:
         self._dynamo, self._table, self._clock = client, table, clock
 
     def get(self, partition: str, key: str) -> Item | None:
-        """Return the entry unless it has expired: DynamoDB removes late, within days."""
+        """Return the entry unless it has expired; DynamoDB deletes expired entries within days."""
         with _reaching():
             answer = self._dynamo.get_item(
                 TableName=self._table, Key=_place(partition, key), ConsistentRead=True
@@ -158,27 +159,31 @@ class DynamoIndex:
         item = _item(answer["Item"]) if "Item" in answer else None
         return None if item is None or self._is_over(item) else item
 
-    def query(self, partition: str, prefix: str = "") -> list[Item]:
-        """Return a partition's entries by key."""
+    def query(
+        self, partition: str, prefix: str = "", *, after: str = "", limit: int | None = None
+    ) -> list[Item]:
+        """Return a partition's entries, sorted by key."""
         condition, values = "pk = :pk", {":pk": {"S": partition}}
         if prefix:
             condition, values = (
                 condition + " AND begins_with(sk, :sk)",
                 values | {":sk": {"S": prefix}},
             )
+        start = {"ExclusiveStartKey": _place(partition, after)} if after else {}
         pages = self._dynamo.get_paginator("query")
         with _reaching():
-            found = [
+            found = (
                 _item(entry)
                 for page in pages.paginate(
                     TableName=self._table,
                     KeyConditionExpression=condition,
                     ExpressionAttributeValues=values,
                     ConsistentRead=True,
+                    **start,
                 )
                 for entry in page["Items"]
-            ]
-        return [item for item in found if not self._is_over(item)]
+            )
+            return list(islice((item for item in found if not self._is_over(item)), limit))
 
     def commit(self, writes: Sequence[Write]) -> None:
         """Check and write in one transaction."""
@@ -217,7 +222,7 @@ class DynamoIndex:
         if version == 0:
             return "attribute_not_exists(pk) OR expires <= :now", now
         condition = "version = :version AND (attribute_not_exists(expires) OR expires > :now)"
-        # `version` is no reserved word of DynamoDB; `value` and `partition` are
+        # `value` and `partition` are reserved words of DynamoDB; `version` is not
         return condition, now | {":version": {"N": str(version)}}
 
     def _is_over(self, item: Item) -> bool:
@@ -231,19 +236,19 @@ def _place(partition: str, key: str) -> dict[str, dict[str, str]]:
 def _item(entry: dict[str, Any]) -> Item:
     expires = int(entry["expires"]["N"]) if "expires" in entry else None
     return Item(
-        entry["pk"]["S"],
-        entry["sk"]["S"],
-        json.loads(entry["item"]["S"]),
-        int(entry["version"]["N"]),
-        expires,
+        partition=entry["pk"]["S"],
+        key=entry["sk"]["S"],
+        value=json.loads(entry["item"]["S"]),
+        version=int(entry["version"]["N"]),
+        expires=expires,
     )
 
 
 class SageMakerHost:
     """Model host of serverless endpoints that the model's stack has deployed.
 
-    The hub may only look and invoke. An endpoint nobody asks costs nothing, so there is nothing
-    to take down: a model that is stopped in the registry is just not asked.
+    The hub's role may describe and invoke endpoints only. An unused endpoint costs nothing, so
+    `stop` leaves it: the hub does not invoke a model that is stopped in the registry.
     """
 
     def __init__(self, control: Any, runtime: Any) -> None:
@@ -261,12 +266,12 @@ class SageMakerHost:
         """Leave the endpoint as it is."""
 
     def status(self, model: HostedModel) -> HostStatus:
-        """Ask SageMaker how the endpoint is."""
+        """Return the endpoint's status in SageMaker."""
         try:
             answer = self._control.describe_endpoint(EndpointName=model.endpoint)
         except ClientError as error:
             if error.response["Error"]["Code"] == "ValidationException":
-                return "stopped"  # this is how SageMaker says that there is none
+                return "stopped"  # the code by which SageMaker reports an unknown endpoint
             raise HostUnavailable from None
         except BotoCoreError:
             raise HostUnavailable from None

@@ -1,4 +1,4 @@
-"""Whether predicted probabilities agree with what happened."""
+"""Calibration measures: O:E, intercept and slope, Brier score and Spiegelhalter's test."""
 
 import math
 from dataclasses import dataclass, replace
@@ -7,36 +7,45 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from healthval.errors import MetricError
-from healthval.metrics.calibration.binned_fits import Regression, condense, condensed_fit
-from healthval.metrics.calibration.curve import Curve, FlexibleCalibration, flexible_calibration
-from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Cases, Floats, Ints, read_probability_cases
-from healthval.metrics.intervals.analytic import Sample, two_sided_p
+from healthval.errors import MetricError, counted
+from healthval.metrics.calibration.curves import Curve, FlexibleCalibration, flexible_calibration
+from healthval.metrics.estimate import NOISE, Estimate, Sample
+from healthval.metrics.inputs import (
+    Cases,
+    Floats,
+    Ints,
+    check_choice,
+    read_number,
+    read_probability_cases,
+)
+from healthval.metrics.intervals.analytic import two_sided_p
 from healthval.metrics.logistic import (
     Counts,
     LogisticFit,
     NotEstimable,
+    Regression,
+    bin_scores,
+    binned_fit,
     deviance_of,
+    dot,
     fit_logistic,
     logit,
     robust_covariance,
     total_variance,
 )
-from healthval.metrics.parameters import check_choice, read_number
 from healthval.metrics.ranking.table import RankTable
 
 Method = Literal["rcs5"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
     """Calibration of one set of cases; every statistic an `Estimate`.
 
-    `curve` holds (predicted, observed) on a fixed grid of at most 20 probabilities, pointwise
-    intervals; `observed` and `expected` are the sums of events and of scores. `joint_test` is the
-    likelihood-ratio statistic of intercept 0 and slope 1 together, with its p-value;
-    `spiegelhalter` is a z statistic with its p-value. `n_boundary` counts scores of exactly 0 or 1.
+    `curve` contains (predicted, observed) on a fixed grid of at most 20 probabilities, with pointwise
+    intervals. `observed` and `expected` are the sums of events and of scores. `joint_test` is the
+    likelihood-ratio statistic of intercept 0 and slope 1 together, `spiegelhalter` a z statistic,
+    both with p-value. `n_boundary` is the number of scores of exactly 0 or 1.
     """
 
     oe: Estimate
@@ -67,23 +76,23 @@ def calibration(
 ) -> Calibration:
     """Calibration in the large, intercept and slope, flexible curve and overall accuracy.
 
-    With clusters, every interval is cluster-robust (sums over patients). Scores of exactly 0 or 1 have no logit: intercept, slope and
-    calibration in the large are then not estimable unless `clip` moves such scores to `clip` and
-    1 - `clip`, which the method of each estimate records; the curve is fitted on the probability
-    scale instead.
+    With clusters, every interval is cluster-robust (sums over patients). Scores of exactly 0 or 1
+    have no logit: intercept, slope and calibration in the large are then not estimable, unless `clip`
+    moves such scores to `clip` and 1 - `clip`. The method of each estimate records the clipping. The
+    curve is then fitted on the probability scale.
 
     Parameters
     ----------
     reference : bool or 0/1 array, shape (n_cases,)
     score : probability array, shape (n_cases,)
-    curve : "rcs5", restricted cubic spline with 5 knots on logit score; None leaves it out
+    curve : "rcs5", restricted cubic spline with 5 knots on the logit score; None for no curve
     cluster : patient of each case, shape (n_cases,)
     clip : probability strictly between 0 and 1/2
 
     Raises
     ------
     MetricError
-        If the input does not fit; no value is quoted.
+        If the input does not fit. The message contains no value.
 
     References
     ----------
@@ -100,7 +109,7 @@ def calibration(
     if curve is not None:
         check_choice(curve, ("rcs5",), "curve")
     if clip is not None and not 0 < read_number(clip, "clip") < 0.5:
-        raise MetricError("clip must lie strictly between 0 and 0.5, for example 1e-6")
+        raise MetricError("clip must be strictly between 0 and 0.5, for example 1e-6")
     return calibration_of(read_probability_cases(reference, score, cluster), curve=curve, clip=clip)
 
 
@@ -111,7 +120,7 @@ def calibration_of(
     clip: float | None = None,
     table: RankTable | None = None,
 ) -> Calibration:
-    """`calibration` of checked cases; a rank table already at hand saves the sort."""
+    """`calibration` of checked cases; an existing rank table saves the sort."""
     sample = Sample(cases.n, cases.n_events)
     table = table or RankTable.from_scores(cases.reference, cases.score)
     boundary = int(np.count_nonzero((cases.score == 0) | (cases.score == 1)))
@@ -124,7 +133,7 @@ def calibration_of(
         intercept=intercept,
         slope=slope,
         joint_test=joint,
-        brier=_mean(squared, cases, sample),
+        brier=_mean(squared, cases, sample, within=(0.0, 1.0)),
         scaled_brier=_scaled_brier(squared, cases, sample),
         log_loss=_log_loss(cases, sample),
         ici_rcs5=flexible.ici,
@@ -139,21 +148,34 @@ def calibration_of(
 
 
 def observed_to_expected(cases: Cases, *, level: float = 0.95) -> Estimate:
-    """Events observed per event expected, interval on the log scale."""
+    """Observed events divided by expected events, interval on the log scale.
+
+    The variance is Debray's, (1 - O/n) / O; with clusters times the design effect.
+    """
     sample = Sample(cases.n, cases.n_events, level)
     expected = float(cases.score.sum())
     if cases.n_events == 0 or expected == 0:
-        return sample.none("no event observed or none expected", "log")
+        return sample.not_estimable("no event observed or none expected", "log")
     ratio = cases.n_events / expected
-    if cases.cluster is None:
-        se_log = math.sqrt((1 - cases.n_events / cases.n) / cases.n_events)
-        if se_log == 0:
-            return sample.bare(ratio, "log", reason="every case has the event: no interval")
-        return sample.log(ratio, se_log, "log")
+    method = _with_cluster("log", cases)
     if _is_alone(cases):
-        return sample.none("a single patient", "log (cluster-robust)")
-    influence = (cases.reference - ratio * cases.score) / cases.n_events
-    return sample.log(ratio, math.sqrt(_total_variance(influence, cases)), "log (cluster-robust)")
+        return sample.not_estimable("a single patient", method)
+    variance = (1 - cases.n_events / cases.n) / cases.n_events * _design_effect(cases, ratio)
+    if variance == 0:
+        reason = "every case has the event: no interval"
+        if cases.n_events < cases.n:
+            reason = "all patients have the same ratio: no interval"
+        return sample.without_interval(ratio, method, reason=reason)
+    return sample.log(ratio, math.sqrt(variance), method)
+
+
+def _design_effect(cases: Cases, ratio: float) -> float:
+    """Variance of events minus expected events with patients as units, over that with cases."""
+    if cases.cluster is None:
+        return 1.0
+    deviation = cases.reference - ratio * cases.score
+    between, within = _total_variance(deviation, cases), dot(deviation, deviation)
+    return between / within if between > NOISE * within else 0.0
 
 
 def _total_variance(influence: Floats, cases: Cases) -> float:
@@ -161,19 +183,19 @@ def _total_variance(influence: Floats, cases: Cases) -> float:
 
 
 def _is_alone(cases: Cases) -> bool:
-    """Whether all cases are one patient's: nothing then tells how patients vary."""
+    """Whether all cases belong to one patient, so that no variance between patients is known."""
     return cases.cluster is not None and not cases.cluster.any()
 
 
-def _mean(values: Floats, cases: Cases, sample: Sample) -> Estimate:
+def _mean(values: Floats, cases: Cases, sample: Sample, *, within: tuple[float, float]) -> Estimate:
     if cases.n < 2:
-        return sample.none("fewer than two cases", "wald")
+        return sample.not_estimable("fewer than two cases", "wald")
     if _is_alone(cases):
-        return sample.none("a single patient", _with_cluster("wald", cases))
+        return sample.not_estimable("a single patient", _with_cluster("wald", cases))
     mean = float(values.mean())
     correction = cases.n / (cases.n - 1) if cases.cluster is None else 1.0
     se = math.sqrt(_total_variance(values - mean, cases) * correction) / cases.n
-    return sample.wald(mean, se, _with_cluster("wald", cases))
+    return sample.wald(mean, se, _with_cluster("wald", cases), within=within)
 
 
 def _with_cluster(method: str, cases: Cases) -> str:
@@ -185,61 +207,64 @@ def _scaled_brier(loss: Floats, cases: Cases, sample: Sample) -> Estimate:
     prevalence = cases.n_events / max(cases.n, 1)
     worst = prevalence * (1 - prevalence)
     if worst == 0:
-        return sample.none("all cases belong to one class", "delta")
+        return sample.not_estimable("all cases belong to one class", "delta")
     if _is_alone(cases):
-        return sample.none("a single patient", _with_cluster("delta", cases))
+        return sample.not_estimable("a single patient", _with_cluster("delta", cases))
     brier = float(loss.mean())
     slope = brier * (1 - 2 * prevalence) / worst**2
     influence = np.where(cases.reference, slope * (1 - prevalence), -slope * prevalence)
     influence -= (loss - brier) / worst
     se = math.sqrt(_total_variance(influence, cases)) / cases.n
-    return sample.wald(1 - brier / worst, se, _with_cluster("delta", cases))
+    method = _with_cluster("delta", cases)
+    return sample.wald(1 - brier / worst, se, method, within=(-math.inf, 1.0))
 
 
 def _log_loss(cases: Cases, sample: Sample) -> Estimate:
-    given = np.where(cases.reference, cases.score, 1 - cases.score)
-    contradicted = int(np.count_nonzero(given == 0))
+    likelihood = np.where(cases.reference, cases.score, 1 - cases.score)
+    contradicted = int(np.count_nonzero(likelihood == 0))
     if contradicted:
-        return sample.none(
-            f"infinite: {contradicted} cases contradict a score of exactly 0 or 1", "wald"
+        return sample.not_estimable(
+            f"infinite: {counted(contradicted, 'case contradicts', 'cases contradict')} a score of "
+            "exactly 0 or 1",
+            "wald",
         )
-    loss = np.log(given, out=given)
-    return _mean(np.negative(loss, out=loss), cases, sample)
+    loss = np.log(likelihood, out=likelihood)
+    return _mean(np.negative(loss, out=loss), cases, sample, within=(0.0, math.inf))
 
 
 def _spiegelhalter(cases: Cases, sample: Sample) -> Estimate:
     p = cases.score
-    away = 1 - 2 * p
-    apart, method = (cases.reference - p) * away, _with_cluster("spiegelhalter z", cases)
-    variance = float(np.sum(away**2 * p * (1 - p)))
+    weight = 1 - 2 * p
+    deviation, method = (cases.reference - p) * weight, _with_cluster("spiegelhalter z", cases)
+    variance = float(np.sum(weight**2 * p * (1 - p)))
     if _is_alone(cases):
-        return sample.none("a single patient", method)
+        return sample.not_estimable("a single patient", method)
     if variance > 0 and cases.cluster is not None:
-        variance = _total_variance(apart, cases)
+        variance = _total_variance(deviation, cases)
     if variance == 0:
-        return sample.none("every score is 0, 0.5 or 1", method)
-    z = float(np.sum(apart)) / math.sqrt(variance)
-    return replace(sample.bare(z, method, se=1.0), p=two_sided_p(z))
+        return sample.not_estimable("every score is 0, 0.5 or 1", method)
+    z = float(np.sum(deviation)) / math.sqrt(variance)
+    return replace(sample.without_interval(z, method, se=1.0), p=two_sided_p(z))
 
 
 @dataclass(frozen=True, slots=True)
 class _Logits:
-    """Distinct scores on the logit scale, with what occurred there."""
+    """Distinct scores on the logit scale, with their counts."""
 
     lp: Floats
     counts: Counts
-    row: Ints | None  # of each case, where patients must be summed
-    few: "_Logits | None" = None  # the same in few points
+    row: Ints | None  # row of each case; with clusters only
+    binned: "_Logits | None" = None  # six points per cell in place of the scores
 
     @classmethod
     def of(cls, score: Floats, counts: Counts, row: Ints | None) -> "_Logits":
-        """Distinct ascending scores; where they are many, with few points in their place."""
+        """Logits of distinct ascending scores; binned too where the scores are many."""
         lp = logit(score)
-        few = condense(lp, counts) if row is None else None
-        return cls(lp, counts, row, None if few is None else cls(*few, None))
+        bins = bin_scores(lp, counts) if row is None else None
+        return cls(lp, counts, row, bins and cls(bins[0], bins[1], None))
 
     def regression(self, terms: int) -> Regression:
-        """On the intercept alone, the score being given, or on both."""
+        """Regression on the intercept alone (logit score as offset), or on intercept and slope."""
         design = np.ones((terms, self.lp.size))
         if terms == 1:
             return Regression(design, self.counts, self.lp)
@@ -247,9 +272,9 @@ class _Logits:
         return Regression(design, self.counts)
 
     def fit(self, cases: Cases, *start: float) -> LogisticFit:
-        """Fit, with the covariance of patients where cases are clustered."""
-        if self.few is not None:
-            found = condensed_fit(self.few.regression(len(start)), np.array(start))
+        """Fit, with cluster-robust covariance where cases are clustered."""
+        if self.binned is not None:
+            found = binned_fit(self.binned.regression(len(start)), np.array(start))
             if found is not None:
                 return found
         every = self.regression(len(start))
@@ -263,9 +288,9 @@ class _Logits:
         return replace(fit, covariance=robust)
 
     def deviance(self) -> float:
-        """Minus twice the log likelihood of the scores as they are."""
-        few = self.few or self
-        return deviance_of(few.lp, few.counts)
+        """Minus twice the log likelihood of the scores without recalibration."""
+        points = self.binned or self
+        return deviance_of(points.lp, points.counts)
 
 
 def _recalibration(
@@ -277,14 +302,15 @@ def _recalibration(
     score = table.score if clip is None else _clipped(table.score, clip)
     reason = "all cases belong to one class"
     if boundary and clip is None:
-        reason = f"{boundary} scores are exactly 0 or 1, where the logit is infinite; pass clip="
+        scores = counted(boundary, "score is", "scores are")
+        reason = f"{scores} exactly 0 or 1, where the logit is infinite; pass clip="
     if (boundary and clip is None) or cases.n_events in (0, cases.n):
-        none = sample.none(reason, method)
+        none = sample.not_estimable(reason, method)
         return none, none, none, none
     row = None if cases.cluster is None else np.searchsorted(table.score, cases.score)
     events = table.pos.astype(np.float64)
     counts = (events, events + table.neg)
-    if clip is not None and row is None:  # a score that was moved may have passed its neighbours
+    if clip is not None and row is None:  # a clipped score may be beyond its neighbours
         order = np.argsort(score, kind="stable")
         score, counts = score[order], (counts[0][order], counts[1][order])
     logits = _Logits.of(score, counts, row)
@@ -295,7 +321,7 @@ def _recalibration(
 
 
 def _clipped(score: Floats, clip: float) -> Floats:
-    """Move scores of exactly 0 or 1, and no other."""
+    """Scores with exactly 0 and 1 moved to `clip` and 1 - `clip`."""
     return np.select([score == 0, score == 1], [clip, 1 - clip], score)
 
 
@@ -303,7 +329,7 @@ def _in_the_large(cases: Cases, logits: _Logits, sample: Sample, method: str) ->
     try:
         fit = logits.fit(cases, 0.0)
     except NotEstimable as reason:
-        return sample.none(str(reason), method)
+        return sample.not_estimable(str(reason), method)
     return sample.wald(float(fit.beta[0]), math.sqrt(fit.covariance[0, 0]), method)
 
 
@@ -313,7 +339,7 @@ def _intercept_and_slope(
     try:
         fit = logits.fit(cases, 0.0, 1.0)
     except NotEstimable as reason:
-        none = sample.none(str(reason), method)
+        none = sample.not_estimable(str(reason), method)
         return none, none, none
     intercept, slope = (
         sample.wald(float(fit.beta[i]), math.sqrt(fit.covariance[i, i]), method) for i in (0, 1)
@@ -322,25 +348,25 @@ def _intercept_and_slope(
 
 
 def _joint(cases: Cases, logits: _Logits, fit: LogisticFit, sample: Sample) -> Estimate:
-    """Likelihood ratio; with clusters, where likelihoods do not compare, a robust Wald test."""
+    """Likelihood-ratio test; with clusters a robust Wald test, because clustered cases have no likelihood."""
     if cases.cluster is None:
         statistic = max(logits.deviance() - fit.deviance, 0.0)
         method = "likelihood ratio chi2 (2 df)"
     else:
-        apart = fit.beta - np.array([0.0, 1.0])
-        statistic = float(apart @ np.linalg.solve(fit.covariance, apart))
+        deviation = fit.beta - np.array([0.0, 1.0])
+        statistic = float(deviation @ np.linalg.solve(fit.covariance, deviation))
         method = "robust wald chi2 (2 df)"
-    return replace(sample.bare(statistic, method), p=math.exp(-statistic / 2))
+    return replace(sample.without_interval(statistic, method), p=math.exp(-statistic / 2))
 
 
 def _flexible(
     cases: Cases, table: RankTable, sample: Sample, curve: Method | None
 ) -> FlexibleCalibration:
-    reason = "not asked for"
+    reason = "not requested"
     if curve is not None:
         try:
             return flexible_calibration(cases, table, sample)
         except NotEstimable as obstacle:
             reason = str(obstacle)
-    none = sample.none(reason, "rcs5")
+    none = sample.not_estimable(reason, "rcs5")
     return FlexibleCalibration(none, none, none, ())

@@ -1,38 +1,41 @@
-"""Recalibrating the score to one site: numbers a vendor may adopt, with an honest gain."""
+"""Recalibration of the score to one site, with its gain corrected for optimism."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from healthval.errors import MetricError
-from healthval.metrics.estimate import Estimate
+from healthval.errors import MetricError, counted
+from healthval.metrics.estimate import Estimate, Sample
 from healthval.metrics.inputs import (
     Bools,
     Cases,
     Floats,
-    Ints,
+    check_choice,
     check_probabilities,
     read_probability_cases,
     read_scores,
 )
-from healthval.metrics.intervals.analytic import Bootstrap, Sample, percentile, read_plan
-from healthval.metrics.intervals.resampling import canonical_cases, patient_weights
+from healthval.metrics.intervals.resampling import (
+    Bootstrap,
+    canonical_cases,
+    drawn_weights,
+    percentile_estimate,
+    read_plan,
+)
 from healthval.metrics.logistic import NotEstimable, fit_logistic, logit, sigmoid
-from healthval.metrics.parameters import check_choice
 
 Method = Literal["in-the-large", "logistic", "isotonic"]
 BINS = 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
     """A recalibration: new logit = intercept + slope * logit(score), or a step function.
 
     `steps` (isotonic only) is the updated probability in each 0.05 of score. `brier_gain` is the
-    Brier score before minus after, corrected for being judged on the data it was fitted to;
+    Brier score before minus after, corrected for optimism (fit and test on the same data);
     `apparent_gain` is not corrected.
     """
 
@@ -44,7 +47,11 @@ class Update:
     brier_gain: Estimate
 
     def apply(self, score: ArrayLike) -> Floats:
-        """Update scores of new cases: probabilities, none of them missing.
+        """Updated scores of new cases.
+
+        Parameters
+        ----------
+        score : probability array, shape (n_cases,), without missing values
 
         Raises
         ------
@@ -53,13 +60,27 @@ class Update:
         """
         values = read_scores(score)
         check_probabilities(values)
-        return self._updated(values)
+        return _Fit(self.intercept, self.slope, self.steps).updated(values)
 
-    def _updated(self, values: Floats) -> Floats:
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """Coefficients of a logistic recalibration, or steps of an isotonic one."""
+
+    intercept: float | None
+    slope: float | None
+    steps: tuple[float, ...] = ()
+
+    def updated(self, score: Floats) -> Floats:
         if self.intercept is None or self.slope is None:
-            return np.array(self.steps)[np.minimum((values * BINS).astype(np.int64), BINS - 1)]
+            return np.array(self.steps)[np.minimum((score * BINS).astype(np.int64), BINS - 1)]
         with np.errstate(divide="ignore"):  # the logit of exactly 0 or 1 is infinite
-            return sigmoid(self.intercept + self.slope * logit(values))
+            return sigmoid(self.intercept + self.slope * logit(score))
+
+    def gain(self, reference: Bools, score: Floats) -> float:
+        """Brier score before minus after."""
+        after = np.mean((reference - self.updated(score)) ** 2)
+        return float(np.mean((reference - score) ** 2) - after)
 
 
 def recalibrate(
@@ -70,7 +91,7 @@ def recalibrate(
     cluster: ArrayLike | None = None,
     bootstrap: Bootstrap | None = None,
 ) -> Update:
-    """Fit a recalibration and what it gains after correction for optimism.
+    """Recalibration fitted to the cases, and its gain after correction for optimism.
 
     Parameters
     ----------
@@ -99,48 +120,52 @@ def recalibrate(
     """
     check_choice(method, ("in-the-large", "logistic", "isotonic"), "method")
     cases = canonical_cases(read_probability_cases(reference, score, cluster))
+    _check(cases, method)
+    try:
+        fit = _fit(cases.reference, cases.score, method)
+    except NotEstimable as reason:
+        raise MetricError(f"recalibration cannot be fitted: {reason}") from None
+    gain = fit.gain(cases.reference, cases.score)
+    optimism, corrected = _optimism(cases, method, read_plan(bootstrap, 200))
+    sample, name = Sample(cases.n, cases.n_events), "bootstrap optimism-corrected"
+    return Update(
+        method=method,
+        intercept=fit.intercept,
+        slope=fit.slope,
+        steps=fit.steps,
+        apparent_gain=gain,
+        brier_gain=percentile_estimate(sample, gain - optimism, corrected, name),
+    )
+
+
+def _check(cases: Cases, method: Method) -> None:
     if cases.n_events in (0, cases.n):
-        raise MetricError(f"recalibration needs both classes; {cases.n_events} of {cases.n} events")
+        raise MetricError(
+            f"recalibration needs both classes; got {counted(cases.n_events, 'event')} in "
+            f"{counted(cases.n, 'case')}"
+        )
     boundary = int(np.count_nonzero((cases.score == 0) | (cases.score == 1)))
     if boundary and method != "isotonic":
         raise MetricError(
-            f"{boundary} scores are exactly 0 or 1, where the logit is infinite; use 'isotonic'"
+            f"{counted(boundary, 'score is', 'scores are')} exactly 0 or 1, where the logit is "
+            "infinite; use 'isotonic'"
         )
-    try:
-        fitted = _fit(cases.reference, cases.score, method)
-    except NotEstimable as reason:
-        raise MetricError(f"recalibration cannot be fitted: {reason}") from None
-    gain = _gain(fitted, cases.reference, cases.score)
-    optimism, spread = _optimism(cases, method, read_plan(bootstrap, 200))
-    sample = Sample(cases.n, cases.n_events)
-    lo, hi = percentile(spread, sample.level)
-    corrected = gain - float(optimism.mean())
-    estimate = sample.given(
-        corrected,
-        (min(lo, corrected), max(hi, corrected)),
-        float(spread.std(ddof=1)),
-        "bootstrap optimism-corrected",
-    )
-    return Update(method, *fitted, gain, estimate)
 
 
-Fitted = tuple[float | None, float | None, tuple[float, ...]]
-
-
-def _fit(reference: Bools, score: Floats, method: Method) -> Fitted:
+def _fit(reference: Bools, score: Floats, method: Method) -> _Fit:
     if method == "isotonic":
-        return None, None, _isotonic(reference, score)
+        return _Fit(None, None, _isotonic(reference, score))
     lp, ones = logit(score), np.ones(score.size)
     counts = (reference.astype(np.float64), ones)
     if method == "in-the-large":
         large = fit_logistic(ones[None], counts, start=np.zeros(1), offset=lp)
-        return float(large.beta[0]), 1.0, ()
+        return _Fit(float(large.beta[0]), 1.0)
     both = fit_logistic(np.array([ones, lp]), counts, start=np.array([0.0, 1.0]))
-    return float(both.beta[0]), float(both.beta[1]), ()
+    return _Fit(float(both.beta[0]), float(both.beta[1]))
 
 
 def _isotonic(reference: Bools, score: Floats) -> tuple[float, ...]:
-    """Pool adjacent violators over 20 fixed bins: steps at scores of patients would tell on them."""
+    """Pool adjacent violators over 20 fixed bins; steps at patients' scores would reveal scores."""
     code = np.minimum((score * BINS).astype(np.int64), BINS - 1)
     cases = np.bincount(code, minlength=BINS)
     events = np.bincount(code[reference], minlength=BINS)
@@ -154,39 +179,29 @@ def _isotonic(reference: Bools, score: Floats) -> tuple[float, ...]:
 
 
 def _violates(before: list[float], after: list[float]) -> bool:
-    """Rates that fall, and empty bins, join their neighbour."""
+    """Whether two blocks must be merged: a falling rate or an empty block."""
     empty = before[1] == 0 or after[1] == 0
     return empty or before[0] * after[1] >= after[0] * before[1]
 
 
-def _gain(fitted: Fitted, reference: Bools, score: Floats) -> float:
-    updated = Update("", *fitted, math.nan, _NO_ESTIMATE)._updated(score)
-    return float(np.mean((reference - score) ** 2) - np.mean((reference - updated) ** 2))
+def _optimism(cases: Cases, method: Method, plan: Bootstrap) -> tuple[float, Floats]:
+    """Mean optimism over replicates, and the apparent gain of each replicate minus that mean.
 
-
-_NO_ESTIMATE = Sample(0, 0).none("not judged", "none")
-
-
-def _optimism(cases: Cases, method: Method, plan: Bootstrap) -> tuple[Floats, Floats]:
-    """Gain where fitted minus gain on all cases, per replicate; and the latter's spread."""
-    rng, optimism, tested = plan.rng(), [], []
+    The optimism of a replicate is its gain on the drawn cases, to which it was fitted, minus its
+    gain on all cases.
+    """
+    optimism, apparent = [], []
     owner = np.arange(cases.n) if cases.cluster is None else cases.cluster
-    for _ in range(plan.reps):
-        rows = _rows(rng, owner)
+    for weight in drawn_weights(owner, plan):
+        rows = np.repeat(np.arange(cases.n), weight)
         y, p = cases.reference[rows], cases.score[rows]
         try:
-            fitted = _fit(y, p, method)
+            fit = _fit(y, p, method)
         except NotEstimable:
             continue
-        again = _gain(fitted, cases.reference, cases.score)
-        within = _gain(fitted, y, p)
-        optimism.append(within - again)
-        tested.append(within)
+        gain = fit.gain(y, p)
+        optimism.append(gain - fit.gain(cases.reference, cases.score))
+        apparent.append(gain)
     if len(optimism) < plan.reps / 2:
-        raise MetricError("too few cases: most replicates cannot be fitted")
-    correction = float(np.mean(optimism))
-    return np.array(optimism), np.array(tested) - correction
-
-
-def _rows(rng: np.random.Generator, owner: Ints) -> Ints:
-    return np.repeat(np.arange(owner.size), patient_weights(rng, int(owner.max()) + 1)[owner])
+        raise MetricError("too few cases: most bootstrap replicates have no fit")
+    return float(np.mean(optimism)), np.array(apparent) - float(np.mean(optimism))

@@ -1,1 +1,1 @@
-"""Confidence intervals: analytic and by resampling."""
+"""Confidence intervals: analytic, and by bootstrap."""

@@ -1,85 +1,19 @@
-"""Intervals: normal on a chosen scale, for proportions, and from bootstrap replicates."""
+"""Intervals of proportions, and p-values of normal statistics, by formula."""
 
 import math
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv, ndtr, ndtri
+from scipy.special import betaincinv, ndtr
 
+from healthval.contracts.proportions import wilson
 from healthval.errors import MetricError
-from healthval.metrics.estimate import Estimate, not_estimable
-from healthval.metrics.inputs import Floats, Ints
-from healthval.metrics.parameters import check_choice, check_kind, read_count, read_number
+from healthval.metrics.estimate import Estimate, Sample
+from healthval.metrics.inputs import Ints, check_choice, read_count
 
 Interval = Literal["wilson", "clopper-pearson"]
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """What every estimate says about where it comes from."""
-
-    n: int
-    n_events: int
-    level: float = 0.95
-
-    def __post_init__(self) -> None:
-        check_level(self.level)
-
-    @property
-    def z(self) -> float:
-        """Normal quantile of the two-sided level."""
-        return float(ndtri((1 + self.level) / 2))
-
-    def none(self, reason: str, method: str) -> Estimate:
-        """Build an estimate without a value."""
-        return not_estimable(
-            reason, method=method, n=self.n, n_events=self.n_events, level=self.level
-        )
-
-    def bare(
-        self, value: float, method: str, *, se: float | None = None, reason: str | None = None
-    ) -> Estimate:
-        """Build an estimate without an interval, for a reason where it should have one."""
-        return Estimate(
-            float(value), None, None, se, self.level, method, self.n, self.n_events, reason
-        )
-
-    def given(
-        self, value: float, bounds: tuple[float, float], se: float | None, method: str
-    ) -> Estimate:
-        """Build an estimate from bounds found elsewhere."""
-        lo, hi = (float(bound) for bound in bounds)
-        deviation = None if se is None else float(se)
-        return Estimate(float(value), lo, hi, deviation, self.level, method, self.n, self.n_events)
-
-    def wald(self, value: float, se: float, method: str) -> Estimate:
-        """Interval on the scale of the value."""
-        half = self.z * se
-        return self.given(value, (value - half, value + half), se, method)
-
-    def log(self, value: float, se_log: float, method: str) -> Estimate:
-        """Interval on the log scale of a positive value; `se` by the delta method."""
-        factor = math.exp(min(self.z * se_log, 700.0))
-        return self.given(value, (value / factor, value * factor), value * se_log, method)
-
-    def logit(self, value: float, se: float, method: str) -> Estimate:
-        """Interval on the logit scale of a value strictly between 0 and 1."""
-        half = self.z * se / (value * (1 - value))
-        centre = math.log(value / (1 - value))
-        return self.given(value, (expit(centre - half), expit(centre + half)), se, method)
-
-
-def check_level(level: float) -> None:
-    """Refuse a confidence level that is not strictly between 0 and 1."""
-    if not 0 < read_number(level, "level") < 1:
-        raise MetricError("level must lie strictly between 0 and 1, for example 0.95")
-
-
-def expit(x: float) -> float:
-    """Inverse logit without overflow."""
-    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
+RATIO = "wilson (ratio estimator)"
 
 
 def two_sided_p(z: float) -> float:
@@ -87,18 +21,8 @@ def two_sided_p(z: float) -> float:
     return float(2 * ndtr(-abs(z)))
 
 
-def wilson(k: float, n: float, z: float) -> tuple[float, float]:
-    """Score interval for a proportion (Wilson 1927); `k` and `n` may be effective sizes."""
-    p = k / n
-    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    if k < n / 2:  # the bounds' product is p^2 / (1 + z^2 / n): no digit is lost to a difference
-        return p**2 / (1 + z**2 / n) / (centre + half), centre + half
-    return centre - half, 1.0 if k == n else centre + half
-
-
 def clopper_pearson(k: int, n: int, level: float) -> tuple[float, float]:
-    """Exact interval for a proportion (Clopper and Pearson 1934)."""
+    """Exact interval of a proportion (Clopper and Pearson 1934)."""
     tail = (1 - level) / 2
     lo = float(betaincinv(k, n - k + 1, tail)) if k else 0.0
     hi = float(betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
@@ -106,7 +30,7 @@ def clopper_pearson(k: int, n: int, level: float) -> tuple[float, float]:
 
 
 def proportion(k: int, n: int, *, interval: Interval = "wilson", level: float = 0.95) -> Estimate:
-    """Give k of n with an interval that stays within 0 to 1.
+    """Proportion k / n, with an interval within 0 to 1.
 
     Parameters
     ----------
@@ -133,10 +57,22 @@ def proportion(k: int, n: int, *, interval: Interval = "wilson", level: float = 
     sample = Sample(n, k, level)
     check_choice(interval, ("wilson", "clopper-pearson"), "interval")
     if n == 0:
-        return sample.none("no case in the denominator", interval)
-    z = sample.z
-    bounds = wilson(k, n, z) if interval == "wilson" else clopper_pearson(k, n, level)
-    return sample.given(k / n, bounds, math.sqrt(k / n * (1 - k / n) / n), interval)
+        return sample.not_estimable("no case in the denominator", interval)
+    bounds = wilson(k, n, sample.z) if interval == "wilson" else clopper_pearson(k, n, level)
+    return sample.with_bounds(k / n, bounds, math.sqrt(k / n * (1 - k / n) / n), interval)
+
+
+def rate(hit: NDArray[np.bool_], among: NDArray[np.bool_], cluster: Ints | None) -> Estimate:
+    """Proportion of hits among some cases; with clusters by the ratio estimator.
+
+    Parameters
+    ----------
+    hit, among : bool arrays, shape (n_cases,)
+    cluster : int array, shape (n_cases,), codes; or None
+    """
+    if cluster is None:
+        return proportion(int(np.count_nonzero(hit & among)), int(np.count_nonzero(among)))
+    return clustered_proportion(hit[among], cluster[among])
 
 
 def clustered_proportion(hit: NDArray[np.bool_], cluster: Ints, *, level: float = 0.95) -> Estimate:
@@ -154,75 +90,26 @@ def clustered_proportion(hit: NDArray[np.bool_], cluster: Ints, *, level: float 
     n, k = hit.size, int(np.count_nonzero(hit))
     sample = Sample(n, k, level)
     if n == 0:
-        return sample.none("no case in the denominator", "wilson (ratio estimator)")
+        return sample.not_estimable("no case in the denominator", RATIO)
     sizes = np.bincount(cluster)
     hits = np.bincount(cluster, weights=hit, minlength=sizes.size)
-    groups = int(np.count_nonzero(sizes))
-    return ratio(sample, float(np.sum((hits - k / n * sizes) ** 2)) / n**2, groups)
+    n_clusters = int(np.count_nonzero(sizes))
+    return ratio(sample, float(np.sum((hits - k / n * sizes) ** 2)) / n**2, n_clusters)
 
 
-def ratio(sample: Sample, spread: float, groups: int) -> Estimate:
-    """`clustered_proportion` of `n_events` in n from the spread of the groups' contributions."""
-    if groups < 2:
-        return sample.none("a single cluster", "wilson (ratio estimator)")
-    p = sample.n_events / sample.n
-    noise = 1e-12 * p * (1 - p) / sample.n  # what rounding leaves where all groups are alike
-    variance = groups / (groups - 1) * spread if spread > noise else 0.0
-    effective = p * (1 - p) / variance if variance > 0 else float(groups)
-    bounds = wilson(p * effective, effective, sample.z)
-    return sample.given(p, bounds, math.sqrt(variance), "wilson (ratio estimator)")
+def ratio(sample: Sample, spread: float, n_clusters: int) -> Estimate:
+    """`clustered_proportion` from counts alone.
 
-
-@dataclass(frozen=True, slots=True)
-class Bootstrap:
-    """How often to resample, and from which seed."""
-
-    reps: int = 2000
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        read_count(self.seed, "seed")
-        if read_count(self.reps, "reps") < 2:
-            raise MetricError("reps must be at least 2")
-
-    def rng(self) -> np.random.Generator:
-        """Make a fresh generator: the same seed gives the same bits."""
-        return np.random.Generator(np.random.PCG64(self.seed))
-
-
-def read_plan(bootstrap: Bootstrap | None, reps: int = 2000) -> Bootstrap:
-    """Give the caller's bootstrap, or one of so many replicates from seed 0."""
-    plan = Bootstrap(reps) if bootstrap is None else bootstrap
-    check_kind(plan, Bootstrap, "bootstrap")
-    return plan
-
-
-def quantiles(values: Floats, q: tuple[float, ...]) -> tuple[Floats, ...]:
-    """Quantiles of type 7 along the last axis; one sort takes half as long as `np.quantile`."""
-    ranked, last = np.sort(values, axis=-1), values.shape[-1] - 1
-    found = []
-    for at in (share * last for share in q):
-        low, high = ranked[..., math.floor(at)], ranked[..., math.ceil(at)]
-        found.append(low + (at - math.floor(at)) * (high - low))
-    return tuple(found)
-
-
-def percentile(replicates: Floats, level: float) -> tuple[float, float]:
-    """Give the middle part of the replicates."""
-    tail = (1 - level) / 2
-    lo, hi = np.quantile(replicates, [tail, 1 - tail])
-    return float(lo), float(hi)
-
-
-def bias_corrected(replicates: Floats, value: float, level: float) -> tuple[float, float]:
-    """Bias-corrected percentiles: for statistics that resampling pushes to one side.
-
-    References
+    Parameters
     ----------
-    Efron 1981 Can J Stat 9:139.
+    sample : the denominator is its `n`, the hits are its `n_events`
+    spread : sum over clusters of the squared influence on the proportion
     """
-    below = np.count_nonzero(replicates < value) + 0.5 * np.count_nonzero(replicates == value)
-    share = min(max(below, 0.5), replicates.size - 0.5) / replicates.size
-    shift, z = float(ndtri(share)), float(ndtri((1 + level) / 2))
-    lo, hi = np.quantile(replicates, ndtr([2 * shift - z, 2 * shift + z]))
-    return min(float(lo), value), max(float(hi), value)
+    if n_clusters < 2:
+        return sample.not_estimable("a single cluster", RATIO)
+    p = sample.n_events / sample.n
+    noise = 1e-12 * p * (1 - p) / sample.n  # rounding error when all clusters are alike
+    variance = n_clusters / (n_clusters - 1) * spread if spread > noise else 0.0
+    effective = p * (1 - p) / variance if variance > 0 else float(n_clusters)
+    bounds = wilson(p * effective, effective, sample.z)
+    return sample.with_bounds(p, bounds, math.sqrt(variance), RATIO)

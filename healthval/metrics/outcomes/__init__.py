@@ -1,1 +1,1 @@
-"""Outcomes other than one binary one: classes, quantities, times and outlines."""
+"""Outcomes other than a binary one: classes, quantities, times to event, and outlines."""

@@ -1,7 +1,6 @@
-"""A predicted quantity against the measured one."""
+"""Continuous outcome: errors, limits of agreement and correlations of a predicted quantity."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,19 +8,23 @@ from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
 from healthval.errors import MetricError
-from healthval.metrics.columns import check_rows
-from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Floats, Ints, read_cluster, read_scores
-from healthval.metrics.intervals.analytic import Bootstrap, Sample, percentile
-from healthval.metrics.intervals.resampling import canonical, patient_weights
+from healthval.metrics.estimate import NO_SPREAD, NOISE, Estimate, Sample
+from healthval.metrics.inputs import Floats, Ints, check_rows, read_cluster, read_scores
+from healthval.metrics.intervals.resampling import (
+    Bootstrap,
+    canonical,
+    drawn_weights,
+    percentile_estimate,
+)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Continuous:
     """Agreement of prediction and measurement; errors are predicted minus measured.
 
-    `lower_limit` and `upper_limit` are Bland and Altman's limits of agreement; `slope` and
-    `intercept` regress the measured on the predicted value (1 and 0 when calibrated).
+    `lower_limit` and `upper_limit` are Bland and Altman's limits of agreement. `slope` and
+    `intercept` are from the regression of the measured on the predicted value (1 and 0 when
+    calibrated).
     """
 
     mae: Estimate
@@ -45,9 +48,9 @@ def continuous(
     cluster: ArrayLike | None = None,
     level: float = 0.95,
 ) -> Continuous:
-    """Judge predictions of a quantity.
+    """Agreement of a predicted quantity with the measured one.
 
-    With clusters every interval comes from a patient-level bootstrap.
+    With clusters, every interval is a patient-level bootstrap.
 
     Parameters
     ----------
@@ -72,9 +75,9 @@ def continuous(
     check_rows(reference, prediction, cluster=cluster)
     y, x = read_scores(reference), read_scores(prediction)
     if y.size != x.size or y.size < 4:
-        raise MetricError("reference and prediction need one value per case, at least 4 cases")
+        raise MetricError("reference and prediction need one value per case, with at least 4 cases")
     if np.ptp(y) == 0 or np.ptp(x) == 0:
-        raise MetricError("reference or prediction is the same for every case")
+        raise MetricError("reference or prediction has the same value in all cases")
     sample = Sample(y.size, y.size, level)
     found = _errors(y, x, sample) | _agreement(y, x, sample)
     if cluster is not None:
@@ -95,24 +98,27 @@ def _errors(y: Floats, x: Floats, sample: Sample) -> dict[str, Estimate]:
     limit_se = sd * math.sqrt(1 / n + z**2 / (2 * (n - 1)))
     return {
         "mae": sample.wald(
-            float(absolute.mean()), float(absolute.std(ddof=1)) / math.sqrt(n), "wald"
+            float(absolute.mean()),
+            float(absolute.std(ddof=1)) / math.sqrt(n),
+            "wald",
+            within=(0.0, math.inf),
         ),
         "median_absolute_error": _median(absolute, sample),
-        "rmse": sample.log(rmse, mse_se / (2 * mse), "log")
-        if rmse > 0
-        else sample.none("no error at all", "log"),
-        "bias": sample.given(mean, (mean - half, mean + half), sd / math.sqrt(n), "t"),
+        "rmse": _rmse(rmse, mse_se / (2 * mse) if mse > 0 else 0.0, sample),
+        "bias": sample.symmetric(mean, half, sd / math.sqrt(n), "t"),
         "lower_limit": sample.wald(mean - z * sd, limit_se, "bland-altman"),
         "upper_limit": sample.wald(mean + z * sd, limit_se, "bland-altman"),
     }
 
 
 def _median(values: Floats, sample: Sample) -> Estimate:
-    """Binomial order-statistic interval: no assumption on the distribution."""
+    """Median with a binomial order-statistic interval, for any distribution."""
     ranked, n = np.sort(values), values.size
     half = sample.z * math.sqrt(n) / 2
     lo, hi = max(math.floor((n - 1) / 2 - half), 0), min(math.ceil((n - 1) / 2 + half), n - 1)
-    return sample.given(float(np.median(values)), (ranked[lo], ranked[hi]), None, "order statistic")
+    return sample.with_bounds(
+        float(np.median(values)), (ranked[lo], ranked[hi]), None, "order statistic"
+    )
 
 
 def _agreement(y: Floats, x: Floats, sample: Sample) -> dict[str, Estimate]:
@@ -132,13 +138,8 @@ def _agreement(y: Floats, x: Floats, sample: Sample) -> dict[str, Estimate]:
             ranks, math.sqrt((1 + ranks**2 / 2) / (n - 3)), sample, "bonett-wright z"
         ),
         "ccc": _ccc(y, x, r, sample),
-        "slope": sample.given(slope, (slope - t * slope_se, slope + t * slope_se), slope_se, "t"),
-        "intercept": sample.given(
-            intercept,
-            (intercept - t * intercept_se, intercept + t * intercept_se),
-            intercept_se,
-            "t",
-        ),
+        "slope": sample.symmetric(slope, t * slope_se, slope_se, "t"),
+        "intercept": sample.symmetric(intercept, t * intercept_se, intercept_se, "t"),
     }
 
 
@@ -155,11 +156,11 @@ def _ranks(values: Floats) -> Floats:
 
 
 def _fisher(r: float, se_z: float, sample: Sample, method: str) -> Estimate:
-    if abs(r) >= 1:
-        return sample.bare(r, method)
+    if abs(r) >= 1 - NOISE:
+        return sample.without_interval(r, method, reason=NO_SPREAD)
     centre, half = math.atanh(r), sample.z * se_z
     bounds = (math.tanh(centre - half), math.tanh(centre + half))
-    return sample.given(r, bounds, se_z * (1 - r**2), method)
+    return sample.with_bounds(r, bounds, se_z * (1 - r**2), method)
 
 
 def _r2(y: Floats, x: Floats, sample: Sample) -> Estimate:
@@ -167,7 +168,8 @@ def _r2(y: Floats, x: Floats, sample: Sample) -> Estimate:
     total, left = (y - y.mean()) ** 2, (y - x) ** 2
     ratio = float(left.sum() / total.sum())
     part = (left - ratio * total) / float(total.sum())
-    return sample.wald(1 - ratio, math.sqrt(float(np.sum(part**2))), "delta")
+    se = math.sqrt(float(np.sum(part**2)))
+    return sample.wald(1 - ratio, se, "delta", within=(-math.inf, 1.0))
 
 
 def _ccc(y: Floats, x: Floats, r: float, sample: Sample) -> Estimate:
@@ -176,12 +178,20 @@ def _ccc(y: Floats, x: Floats, r: float, sample: Sample) -> Estimate:
     shift2 = float(y.mean() - x.mean()) ** 2
     p = 2 * r * math.sqrt(vy * vx) / (vy + vx + shift2)
     if r == 0 or abs(p) >= 1:
-        return sample.bare(p, "lin z")
+        return sample.without_interval(p, "lin z", reason=NO_SPREAD)
     u2 = shift2 / math.sqrt(vy * vx)
     variance = (1 - r**2) * p**2 * (1 - p**2) / r**2
     variance += 2 * p**3 * (1 - p) * u2 / r - 0.5 * p**4 * u2**2 / r**2
     se = math.sqrt(max(variance, 0.0) / (n - 2))
     return _fisher(p, se / (1 - p**2), sample, "lin z")
+
+
+def _rmse(rmse: float, se_log: float, sample: Sample) -> Estimate:
+    return (
+        sample.log(rmse, se_log, "log")
+        if rmse > 0
+        else sample.not_estimable("all errors are 0", "log")
+    )
 
 
 def _point_estimates(y: Floats, x: Floats) -> dict[str, float]:
@@ -193,29 +203,25 @@ def _point_estimates(y: Floats, x: Floats) -> dict[str, float]:
 def _resampled(
     y: Floats, x: Floats, owner: Ints, found: dict[str, Estimate]
 ) -> dict[str, Estimate]:
-    rows_in_order, owner = canonical(owner, x, y)
-    y, x = y[rows_in_order], x[rows_in_order]
-    plan, patients = Bootstrap(1000), int(owner.max()) + 1
-    rng = plan.rng()
-    rows: Callable[[], Ints] = lambda: np.repeat(  # noqa: E731
-        np.arange(y.size), patient_weights(rng, patients)[owner]
-    )
-    reps = []
-    for _ in range(plan.reps):
-        drawn = rows()
+    rows, owner = canonical(owner, x, y)
+    y, x = y[rows], x[rows]
+    replicates = []
+    for weight in drawn_weights(owner, Bootstrap(1000)):
+        drawn = np.repeat(np.arange(y.size), weight)
         if drawn.size >= 4 and np.ptp(y[drawn]) > 0 and np.ptp(x[drawn]) > 0:
-            reps.append(_point_estimates(y[drawn], x[drawn]))
-    return {name: _replaced(e, np.array([r[name] for r in reps])) for name, e in found.items()}
+            replicates.append(_point_estimates(y[drawn], x[drawn]))
+    return {
+        name: _with_bootstrap(estimate, np.array([r[name] for r in replicates]))
+        for name, estimate in found.items()
+    }
 
 
-def _replaced(estimate: Estimate, reps: Floats) -> Estimate:
+def _with_bootstrap(estimate: Estimate, replicates: Floats) -> Estimate:
+    """The estimate with a bootstrap interval in place of its own."""
     if estimate.value is None:
         return estimate
-    known = reps[~np.isnan(reps)]
+    known, method = replicates[~np.isnan(replicates)], "patient bootstrap percentile"
     sample = Sample(estimate.n, estimate.n_events, estimate.level)
     if known.size < 100:
-        return sample.none("too few patients to resample", "patient bootstrap percentile")
-    lo, hi = percentile(known, estimate.level)
-    bounds = (min(lo, estimate.value), max(hi, estimate.value))
-    se = float(known.std(ddof=1))
-    return sample.given(estimate.value, bounds, se, "patient bootstrap percentile")
+        return sample.not_estimable("too few patients to resample", method)
+    return percentile_estimate(sample, estimate.value, known, method)

@@ -1,4 +1,4 @@
-"""A predicted risk against the time to an event that some cases never reach while observed."""
+"""Time-to-event outcome: concordance, and AUC, Brier score and O:E of a risk at a horizon."""
 
 import math
 from collections.abc import Sequence
@@ -10,26 +10,38 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
-from healthval.metrics.columns import check_rows, read_array, read_numbers
-from healthval.metrics.estimate import Estimate
+from healthval.metrics.estimate import Estimate, Sample
 from healthval.metrics.inputs import (
     Bools,
     Floats,
     Ints,
+    affected,
+    check_choice,
     check_probabilities,
+    check_rows,
+    is_missing,
+    label_key,
+    read_array,
     read_cluster,
+    read_column,
+    read_number,
+    read_numbers,
     read_reference,
     read_scores,
 )
-from healthval.metrics.intervals.analytic import Bootstrap, Sample, percentile, read_plan
-from healthval.metrics.intervals.resampling import canonical, patient_weights
+from healthval.metrics.intervals.resampling import (
+    Bootstrap,
+    canonical,
+    drawn_weights,
+    percentile_estimate,
+    read_plan,
+)
 from healthval.metrics.logistic import per_cluster
-from healthval.metrics.parameters import check_choice, read_number
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SurvivalMetrics:
-    """Performance of the risk of an event by one horizon, under right censoring."""
+    """Performance of a predicted risk of an event by one horizon, with right censoring."""
 
     horizon: float
     harrell_c: Estimate
@@ -42,7 +54,7 @@ class SurvivalMetrics:
 
 @dataclass(frozen=True, slots=True)
 class _FollowUp:
-    """Cases in order of time, events before censorings at equal times."""
+    """Cases in order of time; at equal times, events before censored cases."""
 
     time: Floats
     event: Bools
@@ -56,14 +68,24 @@ class _FollowUp:
 
 @overload
 def survival(
-    time: ArrayLike, event: ArrayLike, risk: ArrayLike, *, horizon: float,
-    cluster: ArrayLike | None = None, bootstrap: Bootstrap | None = None,
-) -> SurvivalMetrics: ...  # fmt: skip
+    time: ArrayLike,
+    event: ArrayLike,
+    risk: ArrayLike,
+    *,
+    horizon: float,
+    cluster: ArrayLike | None = None,
+    bootstrap: Bootstrap | None = None,
+) -> SurvivalMetrics: ...
 @overload
 def survival(
-    time: ArrayLike, event: ArrayLike, risk: ArrayLike, *, horizon: Sequence[float],
-    cluster: ArrayLike | None = None, bootstrap: Bootstrap | None = None,
-) -> tuple[SurvivalMetrics, ...]: ...  # fmt: skip
+    time: ArrayLike,
+    event: ArrayLike,
+    risk: ArrayLike,
+    *,
+    horizon: Sequence[float],
+    cluster: ArrayLike | None = None,
+    bootstrap: Bootstrap | None = None,
+) -> tuple[SurvivalMetrics, ...]: ...
 def survival(  # noqa: PLR0913  # time, event, risk and horizon are one outcome
     time: ArrayLike,
     event: ArrayLike,
@@ -75,30 +97,31 @@ def survival(  # noqa: PLR0913  # time, event, risk and horizon are one outcome
 ) -> SurvivalMetrics | tuple[SurvivalMetrics, ...]:
     """Discrimination, accuracy and calibration of a predicted risk at one horizon or several.
 
-    Censored cases count through inverse probability of censoring weights (Kaplan-Meier of the
-    censoring times). Uno's C looks at events up to the horizon. Intervals at the horizon are a
-    bootstrap of cases, or of patients with clusters.
+    Censoring is handled by inverse probability of censoring weights (Kaplan-Meier of the censoring
+    times). Uno's C uses events up to the horizon. Intervals at the horizon are a bootstrap of cases,
+    or of patients with clusters. Competing events (a death that makes the event impossible) are not
+    censoring and are refused: with them, one minus Kaplan-Meier is not the observed risk.
 
     Parameters
     ----------
     time : follow-up in any unit, at least 0, shape (n_cases,)
-    event : bool or 0/1, whether follow-up ended with the event, shape (n_cases,)
-    risk : probability of the event by the horizon, shape (n_cases,), or one column for each of
-        several horizons; a single column serves all of them, and O:E then tells how far it is off
-    horizon : in the unit of `time`; several give one result each, in their order
+    event : bool or 0/1, whether follow-up ended with the event, shape (n_cases,); 0 is censored
+    risk : probability of the event by the horizon, shape (n_cases,), or one column per horizon; a
+        single column is used for all horizons, and O:E then shows its error at each
+    horizon : in the unit of `time`; several horizons have one result each, in the same order
     cluster : patient of each case
     bootstrap : replicates and seed; 500 from seed 0 by default
 
     Raises
     ------
     MetricError
-        If the input does not fit, or nobody is followed beyond the horizon, or no event comes
-        before it.
+        If the input does not fit, no case is followed beyond the horizon, or no event is before it.
 
     References
     ----------
     Harrell 1982; Uno 2011 Stat Med 30:1105; Blanche 2013 Stat Med 32:5381 (time-dependent AUC);
-    Graf 1999 Stat Med 18:2529 (Brier); McLernon 2023 Ann Intern Med 176:105 (O:E).
+    Graf 1999 Stat Med 18:2529 (Brier); McLernon 2023 Ann Intern Med 176:105 (O:E);
+    Andersen 2012 Int J Epidemiol 41:861 (competing events).
 
     Examples
     --------
@@ -120,7 +143,7 @@ def survival(  # noqa: PLR0913  # time, event, risk and horizon are one outcome
     risks = read_array(risk, "risk")
     columns = risks.T if risks.ndim == 2 else [risk] * horizons.size
     if not horizons.size or len(columns) != horizons.size:
-        raise MetricError("several horizons need one column of risk, or one for each")
+        raise MetricError("several horizons need one column of risk, or one column each")
     return tuple(
         _judged(_read(time, event, column, cluster), at, plan, cluster)
         for column, at in zip(columns, horizons.tolist(), strict=True)
@@ -140,20 +163,16 @@ def _judged(
     measure = partial(_at_horizon, data, horizon, codes)
     names = ("auc", "brier", "scaled_brier", "oe")
     values = dict(zip(names, measure(np.ones(data.time.size)), strict=True))
-    rng, patients = plan.rng(), int(data.owner.max()) + 1
-    weights = (patient_weights(rng, patients)[data.owner] for _ in range(plan.reps))
-    drawn = np.array([measure(w.astype(np.float64)) for w in weights])
-    reps = dict(zip(names, drawn.T, strict=True))
+    weights = (weight.astype(np.float64) for weight in drawn_weights(data.owner, plan))
+    reps = dict(zip(names, np.array([measure(w) for w in weights]).T, strict=True))
+    estimates = {name: _from_replicates(sample, values[name], reps[name]) for name in names}
+    if cluster is None:
+        estimates["oe"] = _observed_to_expected(data, horizon, sample)
     return SurvivalMetrics(
         horizon=horizon,
         harrell_c=_concordance(data, None, "harrell", sample),
         uno_c=_concordance(data, horizon, "uno", sample),
-        **{
-            name: _observed_to_expected(data, horizon, sample)
-            if name == "oe" and cluster is None
-            else _from_replicates(sample, values[name], reps[name])
-            for name in names
-        },
+        **estimates,
     )
 
 
@@ -161,11 +180,12 @@ def _from_replicates(sample: Sample, value: float, reps: Floats) -> Estimate:
     known = reps[np.isfinite(reps)]
     method = "ipcw bootstrap percentile"
     if known.size < 100:
-        return sample.none("too few replicates can be judged at the horizon", method)
+        return sample.not_estimable("too few replicates are estimable at the horizon", method)
     if np.ptp(known) < 1e-12:  # a perfect score, or a single patient
-        return sample.bare(value, method, reason="every replicate is alike: no interval")
-    lo, hi = percentile(known, sample.level)
-    return sample.given(value, (min(lo, value), max(hi, value)), float(known.std(ddof=1)), method)
+        return sample.without_interval(
+            value, method, reason="all replicates are equal: no interval"
+        )
+    return percentile_estimate(sample, value, known, method)
 
 
 def concordance(  # noqa: PLR0913  # time, event and score are one outcome
@@ -177,14 +197,14 @@ def concordance(  # noqa: PLR0913  # time, event and score are one outcome
     tau: float | None = None,
     cluster: ArrayLike | None = None,
 ) -> Estimate:
-    """Share of comparable pairs in which the case with the earlier event scores higher.
+    """Proportion of comparable pairs in which the case with the earlier event scores higher.
 
     Parameters
     ----------
     time, event : follow-up and whether it ended with the event, shape (n_cases,)
     score : any finite number, higher means earlier, shape (n_cases,)
-    method : "harrell", or "uno" with weights 1 / G(t)^2, which frees it of the censoring
-    tau : events after it are left out
+    method : "harrell", or "uno" with weights 1 / G(t)^2, which is independent of the censoring
+    tau : time after which events are not used
     cluster : patient of each case
 
     Raises
@@ -212,15 +232,33 @@ def _read(
     time: ArrayLike, event: ArrayLike, risk: ArrayLike, cluster: ArrayLike | None
 ) -> _FollowUp:
     check_rows(time, event, risk, cluster=cluster)
+    _refuse_competing_events(event)
     t, e, r = read_scores(time), read_reference(event, "event"), read_scores(risk)
     if not t.size == e.size == r.size or t.size < 2:
-        raise MetricError("time, event and risk need one value per case, at least two cases")
+        raise MetricError("time, event and risk need one value per case, with at least two cases")
     if t.min() < 0:
-        bad = np.flatnonzero(t < 0)
-        raise MetricError(f"{bad.size} of {t.size} times are negative (first at row {bad[0]})")
+        found = affected(np.flatnonzero(t < 0), t.size, "time", "negative")
+        raise MetricError(f"{found}; give follow-up times from 0")
     owner = np.arange(t.size) if cluster is None else read_cluster(cluster, t.size)
     order, owner = canonical(owner, t, ~e, r)
     return _FollowUp(t[order], e[order], r[order], owner)
+
+
+def _refuse_competing_events(event: ArrayLike) -> None:
+    """Refuse more than two outcomes; a competing event is not a censored case."""
+    array = read_column(event, "event")
+    if array.dtype == np.bool_:
+        return
+    if array.dtype.kind not in "iu":
+        array = np.array([label_key(x) for x in array if not is_missing(x)])
+    outcomes = np.unique(array).size
+    if outcomes > 2:
+        raise MetricError(
+            f"event has {outcomes} different outcomes: competing events are not supported, and to "
+            "count them as censored makes right risks look too low. Evaluate the time to the first "
+            "event of any kind with a risk of it or, where every case is followed to the horizon or "
+            "to an event, 'the event by the horizon' with metrics.evaluate"
+        )
 
 
 def _concordance(data: _FollowUp, tau: float | None, method: str, sample: Sample) -> Estimate:
@@ -235,24 +273,26 @@ def _concordance(data: _FollowUp, tau: float | None, method: str, sample: Sample
     for_event, for_other = _pair_scores(data, rank, weight)
     pairs = float(for_event[1].sum())
     if pairs == 0:
-        return sample.none("no pair of cases is comparable", name)
+        return sample.not_estimable("no pair of cases is comparable", name)
     somers = float(for_event[0].sum()) / pairs
     own = (for_event[0] + for_other[0]) / pairs - somers / pairs * (for_event[1] + for_other[1])
     totals = per_cluster(own, data.owner)
     se = math.sqrt(float(np.sum(totals**2))) / 2
     value = (somers + 1) / 2
     if np.unique(data.owner[weight > 0]).size < 2:
-        return sample.bare(value, name, reason="a single case or patient has events: no interval")
+        return sample.without_interval(
+            value, name, reason="a single case or patient has events: no interval"
+        )
     if se == 0 or not 0 < value < 1:
-        reason = "at 0 or 1, or without variation in these cases: no interval"
-        return sample.bare(value, name, reason=reason)
+        reason = "exactly 0 or 1, or without variance in these cases: no interval"
+        return sample.without_interval(value, name, reason=reason)
     return sample.logit(value, se, f"{name} logit")
 
 
 def _pair_scores(
     data: _FollowUp, rank: Ints, weight: Floats
 ) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
-    """Per case, as the one with the event and as the other: concordant minus discordant, and pairs."""
+    """Per case, with the event and as partner: concordant minus discordant pairs, and all pairs."""
     n = data.time.size
     last_event = np.searchsorted(data.time, data.time, side="left") + per_cluster(
         data.event.astype(np.float64), _time_codes(data.time)
@@ -262,7 +302,7 @@ def _pair_scores(
     not_above = weight_below(rank, ones, start, rank + 1)
     every = (n - start).astype(np.float64)
     as_event = (weight * (lower - (every - not_above)), weight * every)
-    # The other way round: events whose risk set begins at or before this case.
+    # As partner: events whose risk set begins at or before this case.
     order = np.argsort(-start, kind="stable")
     first = n - np.searchsorted(np.sort(start), np.arange(n), side="right")
     below = weight_below(rank[order], weight[order], first, rank)
@@ -278,13 +318,13 @@ def _time_codes(time: Floats) -> Ints:
 def weight_below(rank: Ints, weight: Floats, start: Ints, limit: Ints) -> Floats:
     """Sum of weights at positions >= start whose rank is < limit, for each query.
 
-    A merge tree: at each level blocks of 2^level positions are sorted by rank, and a suffix is
-    cut into at most one block per level. O(n log^2 n), no n x n matrix.
+    Merge tree: at each level, blocks of 2^level positions are sorted by rank, and a suffix consists
+    of at most one block per level. O(n log^2 n), without an n x n matrix.
     """
     levels = max(int(rank.size).bit_length(), 1)
     size, top = 1 << levels, int(max(rank.max(), limit.max())) + 2
     ranks, weights = np.full(size, top - 1), np.zeros(size)
-    ranks[1 : rank.size + 1], weights[1 : rank.size + 1] = rank, weight  # position 0 is a blank
+    ranks[1 : rank.size + 1], weights[1 : rank.size + 1] = rank, weight  # position 0 is unused
     found, at = np.zeros(start.size), start + 1
     for level in range(levels):
         key = (np.arange(size) >> level) * top + ranks
@@ -299,7 +339,7 @@ def weight_below(rank: Ints, weight: Floats, start: Ints, limit: Ints) -> Floats
 
 
 def _censoring(data: _FollowUp, weight: Floats) -> tuple[Floats, Floats]:
-    """Kaplan-Meier of being uncensored just before each time, and at it; events leave first."""
+    """Kaplan-Meier of the censoring just before and at each time; events leave the risk set first."""
     return _kaplan_meier(data.time, ~data.event, weight, after=data.event)
 
 
@@ -321,7 +361,7 @@ def _kaplan_meier(
 def _at_horizon(
     data: _FollowUp, horizon: float, codes: Ints, weight: Floats
 ) -> tuple[float, float, float, float]:
-    """Time-dependent AUC, Brier, scaled Brier and O:E with censoring weights; nan when undefined."""
+    """Time-dependent AUC, Brier, scaled Brier and O:E with censoring weights; NaN when undefined."""
     early, late = data.event & (data.time <= horizon), data.time > horizon
     before, at = _censoring(data, weight)
     stay = at[data.time <= horizon]
@@ -358,7 +398,7 @@ def _observed_to_expected(data: _FollowUp, horizon: float, sample: Sample) -> Es
     deaths = np.bincount(code, weights=data.event)[code]
     counted = data.event & (data.time <= horizon)
     if survived == 0 or expected == 0:
-        return sample.none("nobody survives, or no event is expected", "log greenwood")
+        return sample.not_estimable("no case survives, or no event is expected", "log greenwood")
     terms = 1 / (at_risk[counted] * (at_risk - deaths)[counted])
     se = survived * math.sqrt(float(terms.sum()))
     return sample.log(incidence / expected, se / incidence, "log greenwood")

@@ -1,1 +1,1 @@
-"""Ranks of scores by one sort, and what the AUROC needs of them."""
+"""Ranks of scores from one sort, and the AUROC with its variance."""

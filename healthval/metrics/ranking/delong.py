@@ -1,4 +1,4 @@
-"""Variance of the AUROC: DeLong from a rank table, Obuchowski from placements, Newcombe's method 5."""
+"""Variance of the AUROC: DeLong, Obuchowski (clusters) and Newcombe's method 5."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from healthval.metrics.ranking.table import BLOCK, RankTable
 
 @dataclass(frozen=True, slots=True)
 class Placements:
-    """Share of the other class that each case beats (ties half), in the caller's order."""
+    """Placement of each case in the caller's order: share of the other class it beats, ties half."""
 
     auc: float
     v10: Floats
     v01: Floats
 
     def parts(self, reference: Bools) -> Floats:
-        """What each case adds to the error of the AUROC."""
+        """Influence of each case on the AUROC."""
         parts = np.empty(reference.size)
         parts[reference] = (self.v10 - self.auc) / self.v10.size
         parts[~reference] = (self.v01 - self.auc) / self.v01.size
@@ -43,9 +43,9 @@ def auc_and_variance(table: RankTable) -> tuple[float, float | None]:
 
 
 def _summed(blocks: Iterator[tuple[Floats, Floats]], sizes: tuple[int, int]) -> tuple[int, int]:
-    """Weighted sum of whole numbers and of their squares, exact."""
+    """Exact weighted sums of whole numbers and of their squares."""
     total = squares = 0
-    small = 4 * sizes[0] * sizes[1] ** 2 < 2**53  # then floats hold the squares as well
+    small = 4 * sizes[0] * sizes[1] ** 2 < 2**53  # then squares are exact in floats
     for weight, values in blocks:
         pairs = weight * values
         total += int(pairs.sum())
@@ -57,9 +57,9 @@ def _summed(blocks: Iterator[tuple[Floats, Floats]], sizes: tuple[int, int]) -> 
 
 
 def _blocks(own: Ints, other: Ints) -> Iterator[tuple[Floats, Floats]]:
-    """Cases of a class at each score, and twice those of the other below it with half of the ties.
+    """Per score: cases of one class, and twice the cases of the other below it (ties once).
 
-    Block by block: arrays as long as the data would cost more in memory than in sums.
+    In blocks, because for arrays as long as the data memory costs more than the sums.
     """
     for start in range(0, own.size, BLOCK):
         here, before = slice(start, start + BLOCK), slice(max(start - 1, 0), start + BLOCK - 1)
@@ -71,7 +71,7 @@ def _blocks(own: Ints, other: Ints) -> Iterator[tuple[Floats, Floats]]:
 
 
 def placements(reference: Bools, score: Floats) -> Placements:
-    """Placement values per case: `v10` of the positives, `v01` of the negatives."""
+    """Placements: `v10` of the positives, `v01` of the negatives."""
     order = np.argsort(score)
     ranked, labels = score[order], reference[order]
     last = np.append(ranked[1:] != ranked[:-1], True)
@@ -102,9 +102,9 @@ def delong_covariance(a: Placements, b: Placements) -> float | None:
 def obuchowski_covariance(
     reference: Bools, cluster: Ints, a: Placements, b: Placements
 ) -> float | None:
-    """Covariance when a patient owns several cases; with singletons it is DeLong's exactly.
+    """Covariance of two AUROCs with clustered cases; equals DeLong's for clusters of one case.
 
-    None when either class comes from fewer than two clusters.
+    None when either class has fewer than two clusters.
 
     References
     ----------
@@ -126,7 +126,7 @@ def obuchowski_covariance(
 def newcombe_interval(auc: float, m: float, n: float, z: float) -> tuple[float, float]:
     """Newcombe's method 5: score-type inversion of the Hanley-McNeil variance.
 
-    `m` and `n` may be effective sizes. Conservative, and never degenerate at 0 or 1.
+    `m` and `n` may be effective sizes. Conservative, and of positive width at 0 and 1.
 
     References
     ----------
@@ -138,7 +138,7 @@ def newcombe_interval(auc: float, m: float, n: float, z: float) -> tuple[float, 
 
     def excess(theta: float) -> float:
         spread = z**2 * (1 + half * ((1 - theta) / (2 - theta) + theta / (1 + theta))) / (m * n)
-        if auc == 1:  # one factor 1 - theta taken out: 1 itself is not the bound
+        if auc == 1:  # divided by 1 - theta, because 1 is a root but not the bound
             return 1 - theta - theta * spread
         return (auc - theta) ** 2 - theta * (1 - theta) * spread
 

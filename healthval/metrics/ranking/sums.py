@@ -1,8 +1,8 @@
-"""The AUROC and DeLong's variance in whole numbers, from the ranks of the positives alone.
+"""AUROC and DeLong's variance in exact whole numbers, from the ranks of the positives alone.
 
-The k-th positive, k = 0, 1, ..., of rank r has r - k negatives below it, so three sums over the
-positives (r, its square, r k) hold all that placements and their squares add up to. Every sum is
-exact: nothing is lost when nearly equal terms cancel.
+The k-th positive, k = 0, 1, ..., of rank r has r - k negatives below it. Three sums over the
+positives (r, r squared, r times k) therefore determine the sums of placements and of their squares.
+Every sum is exact, so cancellation of nearly equal terms loses no digit.
 """
 
 from dataclasses import dataclass, field
@@ -11,15 +11,15 @@ import numpy as np
 
 from healthval.metrics.inputs import Bools, Ints
 from healthval.metrics.logistic import dot
-from healthval.metrics.ranking.keys import KEY_BLOCK, ONE, Keys
+from healthval.metrics.ranking.table import KEY_BLOCK, ONE, Keys
 
-FEW = 16  # up to one tie in so many keys its ends are searched, all at once
+FEW = 16  # with at most one tie per 16 keys, the ends of ties are found by search
 _NONE = np.empty((2, 0), np.int64)
-_NO_TIE = np.uint64(2)  # any step but 0 and 1
+_NO_TIE = np.uint64(2)  # any step other than 0 and 1
 
 
 def auc_and_variance_of_keys(keys: Keys) -> tuple[float, float | None]:
-    """AUROC and DeLong's variance of ascending keys of both classes.
+    """AUROC and DeLong's variance from ascending keys of both classes.
 
     The variance is None when a class has a single case.
 
@@ -27,7 +27,7 @@ def auc_and_variance_of_keys(keys: Keys) -> tuple[float, float | None]:
     ----------
     DeLong 1988 Biometrics 44:837.
     """
-    sums, ties = _Sums(), _Ties(keys)
+    sums, ties = _Sums(), _Ties(keys=keys)
     for start in range(0, keys.size, KEY_BLOCK):
         at = _positives(keys[start : start + KEY_BLOCK])
         ties.add(start, at, sums.positives)
@@ -45,7 +45,15 @@ def auc_and_variance_of_keys(keys: Keys) -> tuple[float, float | None]:
 def auc_and_variance_of_sums(
     sizes: tuple[int, int], won: int, won_squared: int, lost_squared: int
 ) -> tuple[float, float | None]:
-    """From twice the negatives below each positive, summed, its squares, and the converse ones."""
+    """AUROC and DeLong's variance from sums over placements.
+
+    Parameters
+    ----------
+    sizes : number of positives, number of negatives
+    won : sum over positives of twice the negatives below each (ties count once)
+    won_squared : sum of the squares of the same terms
+    lost_squared : sum over negatives of the square of twice the positives below each
+    """
     m, n = sizes
     auc = won / (2 * m * n)
     if min(m, n) < 2:
@@ -56,9 +64,9 @@ def auc_and_variance_of_sums(
     return auc, s10 + s01
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Ties:
-    """Half credit of the ties of both classes: what `of_placements` must be corrected by."""
+    """Half credit for ties between the classes: the corrections to `of_placements`."""
 
     keys: Keys
     won: int = 0
@@ -67,9 +75,16 @@ class _Ties:
     few: list[Ints] = field(default_factory=list)
 
     def add(self, start: int, at: Ints, before: int) -> None:
-        """Take in ties whose first positive is in the block: one `at`, `before` ones earlier."""
+        """Add the ties whose first positive is in the block.
+
+        Parameters
+        ----------
+        start : rank of the first key of the block
+        at : positions of the positives in the block
+        before : number of positives before the block
+        """
         steps = _steps(self.keys, start)
-        if steps.min() > ONE:  # 0 is a tie within a class
+        if steps.min() > ONE:  # a step of 0 is a tie within a class
             return
         tied = steps == ONE
         first = np.flatnonzero(tied)
@@ -80,7 +95,7 @@ class _Ties:
             self._credit((begin, first + start, end), np.flatnonzero(tied[at]) + before)
 
     def close(self) -> None:
-        """Credit the ties that were too few to repay the arithmetic in their block."""
+        """Credit the ties of blocks with few ties, all at once."""
         middle, before = np.concatenate([_NONE, *self.few], axis=1)
         if middle.size:
             keys = self.keys
@@ -99,7 +114,7 @@ class _Ties:
 
 @dataclass(slots=True)
 class _Sums:
-    """Sums over the positives so far."""
+    """Sums over the positives of all blocks added."""
 
     positives: int = 0
     rank: int = 0
@@ -107,9 +122,9 @@ class _Sums:
     rank_by_k: int = 0
 
     def add(self, start: int, at: Ints) -> None:
-        """Take in a block: from which rank, and where positives are in it.
+        """Add a block: rank of its first key, and positions of its positives.
 
-        Counted from the start of the block every product stays below 2**53, exact in floats.
+        Positions are relative to the block, so that every product is below 2**53 and exact in floats.
         """
         r, k = at.astype(np.float64), np.arange(at.size, dtype=np.float64)
         size, rank, before = at.size, int(r.sum()), self.positives
@@ -119,10 +134,12 @@ class _Sums:
         self.positives += size
 
     def of_placements(self, total: int) -> tuple[int, int, int]:
-        """Twice the negatives below each positive, summed; its squares; and those of the converse.
+        """`won`, `won_squared` and `lost_squared` of `auc_and_variance_of_sums`, ties not halved.
 
-        Tied negatives count as below. Positives below a negative of rank r are r - k as well, and
-        over all ranks r times the positives below r is what lies above each positive, summed.
+        Tied negatives count as below. The j-th negative, j = 0, 1, ..., of rank r has r - j
+        positives below it. Sums over negatives are sums over all ranks minus sums over positives;
+        the sum over all ranks r of r times the positives below r is the sum, over positives, of the
+        ranks above each.
         """
         m = self.positives
         won = self.rank - _sum(m)
@@ -150,14 +167,14 @@ def _positives(block: Keys) -> Ints:
 
 
 def _steps(keys: Keys, start: int) -> Keys:
-    """What tells each key of the block from the one before: 1 is the label alone, a tie."""
+    """Bits in which each key of the block differs from the one before: 1 is a tie (label only)."""
     here = keys[max(start - 1, 0) : start + KEY_BLOCK]
     steps = here[1:] ^ here[:-1]
     return steps if start else np.append(_NO_TIE, steps)
 
 
 def _ends_by_runs(keys: Keys, start: int, found: tuple[Keys, Bools]) -> tuple[Ints, Ints]:
-    """Where each tie of the block begins and ends: the runs of equal keys before and after it."""
+    """Begin and end of each tie in the block, from the runs of equal keys before and after it."""
     steps, tied = found
     new = np.flatnonzero(steps != 0)
     middle = np.flatnonzero(tied[new])
@@ -168,7 +185,7 @@ def _ends_by_runs(keys: Keys, start: int, found: tuple[Keys, Bools]) -> tuple[In
 
 
 def exact_dot(pairs: Ints, counts: Ints) -> int:
-    """Digit by digit of the counts, each as wide as keeps the sum in an int64."""
+    """Exact sum of products: one int64 product per digit of `counts`, in digits of maximal width."""
     width = 63 - int(pairs.sum()).bit_length()
     digits = range(0, int(counts.max()).bit_length(), width)
     mask = (1 << width) - 1

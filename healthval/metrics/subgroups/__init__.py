@@ -1,1 +1,1 @@
-"""Performance by subgroup: levels, heterogeneity and gaps."""
+"""Performance by subgroup: levels, heterogeneity, differences and gaps."""

@@ -1,4 +1,4 @@
-"""Whether the model serves every group alike: heterogeneity first, then differences, then gaps."""
+"""Subgroup analysis: heterogeneity tests, differences to other cases, and gaps of rates."""
 
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
-from healthval.metrics.columns import read_numbers
 from healthval.metrics.confusion import check_threshold
-from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Cases, Floats, read_probability_cases
-from healthval.metrics.intervals.analytic import Bootstrap, Sample, percentile, read_plan
-from healthval.metrics.intervals.resampling import canonical, patient_weights
-from healthval.metrics.parameters import read_flag
+from healthval.metrics.estimate import Estimate, Sample
+from healthval.metrics.inputs import Cases, Floats, read_flag, read_numbers, read_probability_cases
+from healthval.metrics.intervals.resampling import (
+    Bootstrap,
+    drawn_counts,
+    percentile_estimate,
+    read_plan,
+)
 from healthval.metrics.result import SubgroupResult
 from healthval.metrics.subgroups.heterogeneity import (
     STATISTICS,
@@ -25,9 +27,9 @@ from healthval.metrics.subgroups.heterogeneity import (
 from healthval.metrics.subgroups.levels import FEWEST, Groups, by_level, read_groups
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """A level minus all other cases (its complement, which does not contain it)."""
+    """A statistic in one level minus the same statistic in all other cases."""
 
     variable: str
     level: str
@@ -38,16 +40,16 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Largest minus smallest rate over the levels of a variable; an estimate, not a verdict."""
+    """Largest minus smallest rate over the levels of a variable."""
 
     variable: str
     metric: str
     estimate: Estimate
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SubgroupAnalysis:
-    """Performance by subgroup; `exploratory` unless the family was declared confirmatory."""
+    """Performance by subgroup; `exploratory` unless the comparisons were declared confirmatory."""
 
     results: tuple[SubgroupResult, ...]
     heterogeneity: tuple[Heterogeneity, ...]
@@ -56,7 +58,7 @@ class SubgroupAnalysis:
     exploratory: bool
 
 
-def subgroups(  # noqa: PLR0913  # what a plan fixes for its subgroup analysis
+def subgroups(  # noqa: PLR0913  # a plan fixes all of them
     reference: ArrayLike,
     score: ArrayLike,
     groups: Any,
@@ -69,9 +71,9 @@ def subgroups(  # noqa: PLR0913  # what a plan fixes for its subgroup analysis
 ) -> SubgroupAnalysis:
     """Compare performance between the levels of subgroup variables.
 
-    A level with fewer than 10 events or non-events is shown with its counts, and its statistics
-    are not estimable. P-values are Holm-adjusted over the declared family when `confirmatory`;
-    otherwise they are unadjusted and the analysis calls itself exploratory.
+    A level with fewer than 10 events or non-events has counts, but its statistics are not estimable.
+    With `confirmatory`, p-values are Holm-adjusted over the declared family; otherwise they are
+    unadjusted and the result is marked exploratory.
 
     Parameters
     ----------
@@ -81,7 +83,7 @@ def subgroups(  # noqa: PLR0913  # what a plan fixes for its subgroup analysis
     threshold : positive means score >= threshold
     cluster : patient of each case
     confirmatory : whether the plan declared these comparisons in advance
-    intersections : also every pair of variables, named "first.second"
+    intersections : whether to add every pair of variables, named "first.second"
     bootstrap : replicates and seed for the gaps; 2000 from seed 0 by default
 
     Raises
@@ -107,40 +109,50 @@ def subgroups(  # noqa: PLR0913  # what a plan fixes for its subgroup analysis
     if read_flag(intersections, "intersections"):
         variables |= _pairs(variables, cases.n)
     if not variables or cases.n == 0:
-        raise MetricError("name at least one subgroup variable, of at least one case")
+        raise MetricError("subgroups need at least one variable and at least one case")
+    plan = read_plan(bootstrap)
     tests = tuple(
         heterogeneity(cases, variable, metric, threshold)
         for variable in variables.items()
         for metric in STATISTICS
     )
-    differences = tuple(
-        Difference(name, str(level), metric, difference(cases, levels == level, metric, threshold))
+    differences = _differences(cases, variables, threshold)
+    if read_flag(confirmatory, "confirmatory"):
+        tests, differences = _adjusted(tests, differences)
+    gaps = (rate_gaps(cases, variable, threshold, plan) for variable in variables.items())
+    return SubgroupAnalysis(
+        results=by_level(cases, variables, threshold),
+        heterogeneity=tests,
+        differences=differences,
+        gaps=tuple(gap for pair in gaps for gap in pair),
+        exploratory=not confirmatory,
+    )
+
+
+def _differences(cases: Cases, variables: Groups, threshold: float) -> tuple[Difference, ...]:
+    return tuple(
+        Difference(
+            variable=name,
+            level=str(level),
+            metric=metric,
+            estimate=difference(cases, levels == level, metric, threshold),
+        )
         for name, levels in variables.items()
         for level in np.unique(levels)
         for metric in STATISTICS
     )
-    gaps = tuple(
-        gap
-        for name, levels in variables.items()
-        for gap in rate_gaps(cases, (name, levels), threshold, read_plan(bootstrap))
-    )
-    if read_flag(confirmatory, "confirmatory"):
-        tests, differences = _adjusted(tests, differences)
-    results = by_level(cases, variables, threshold)
-    return SubgroupAnalysis(results, tests, differences, gaps, not confirmatory)
 
 
 def _pairs(variables: Groups, n: int) -> Groups:
-    return {
-        f"{a}.{b}": read_groups({"": np.char.add(np.char.add(variables[a], "."), variables[b])}, n)[
-            ""
-        ]
+    joined = {
+        f"{a}.{b}": np.char.add(np.char.add(variables[a], "."), variables[b])
         for a, b in combinations(variables, 2)
     }
+    return read_groups(joined, n)
 
 
 def holm(p_values: ArrayLike) -> Floats:
-    """Adjust p-values for a family of tests, stepping down.
+    """Holm-adjusted p-values of a family of tests.
 
     References
     ----------
@@ -153,7 +165,7 @@ def holm(p_values: ArrayLike) -> Floats:
     """
     p = read_numbers(p_values, "p_values")
     if not np.all((p >= 0) & (p <= 1)):
-        raise MetricError("p-values must lie within 0 to 1")
+        raise MetricError("p-values must be within 0 to 1")
     order = np.argsort(p, kind="stable")
     stepped = np.maximum.accumulate(p[order] * (p.size - np.arange(p.size)))
     adjusted = np.empty(p.size)
@@ -164,7 +176,7 @@ def holm(p_values: ArrayLike) -> Floats:
 def _adjusted(
     heterogeneity: tuple[Heterogeneity, ...], differences: tuple[Difference, ...]
 ) -> tuple[tuple[Heterogeneity, ...], tuple[Difference, ...]]:
-    """Holm within the tests of heterogeneity and, separately, within the differences."""
+    """Holm-adjusted heterogeneity tests and, as a separate family, Holm-adjusted differences."""
     first = _holm_where_known([h.p for h in heterogeneity])
     second = _holm_where_known([d.estimate.p for d in differences])
     return (
@@ -181,13 +193,14 @@ def _holm_where_known(p_values: list[float | None]) -> list[float | None]:
 def rate_gaps(
     cases: Cases, variable: tuple[str, np.ndarray], threshold: float, plan: Bootstrap
 ) -> tuple[Gap, ...]:
-    """Range over levels of the true- and of the false-positive rate, by exact bootstrap of cells."""
+    """Gaps of the true- and the false-positive rate over levels, by exact bootstrap of cells."""
     name, levels = variable
     code = np.unique(levels, return_inverse=True)[1].reshape(-1)
     groups = int(code.max()) + 1
     cell = 4 * code + 2 * cases.reference + (cases.score >= threshold)
     counts = np.bincount(cell, minlength=4 * groups).astype(np.float64)
-    reps = _drawn(cases, cell, counts, plan)
+    patients = None if cases.cluster is None else (cell, cases.cluster)
+    reps = drawn_counts(counts, plan, patients).astype(np.float64)
     sample = Sample(cases.n, cases.n_events)
     observed, drawn = (c.reshape(-1, groups, 2, 2) for c in (counts, reps))
     return tuple(
@@ -197,36 +210,25 @@ def rate_gaps(
 
 
 def _shares(table: Floats) -> Floats:
-    """Flagged among all, from cases not flagged and flagged in the last place; nan when none."""
+    """Proportion flagged, from counts (not flagged, flagged) on the last axis; NaN without cases."""
     total = table.sum(axis=-1)
     return np.asarray(table[..., 1] / np.where(total > 0, total, np.nan))
 
 
 def _gap(sample: Sample, observed: Floats, drawn: Floats) -> Estimate:
-    """Range over the levels that have enough cases to be judged."""
+    """Range of rates over the levels with enough cases."""
     method, enough = "bootstrap percentile", observed.sum(axis=1) >= FEWEST
     if np.count_nonzero(enough) < 2:
-        return sample.none(f"fewer than two levels with {FEWEST} such cases", method)
+        return sample.not_estimable(
+            f"fewer than two levels with at least {FEWEST} cases of this class", method
+        )
     rates, reps = _shares(observed[enough]), _shares(drawn[:, enough])
     reps = reps[~np.isnan(reps).any(axis=1)]
     if len(reps) < 100:
-        return sample.none("too few cases to resample", method)
+        return sample.not_estimable("too few cases to resample", method)
     value, spread = float(np.ptp(rates)), np.ptp(reps, axis=1)
-    if np.ptp(spread) == 0:  # all rates are 0 or 1: resampling cannot tell how sure that is
-        return sample.bare(value, method, reason="every replicate is alike: no interval")
-    lo, hi = percentile(spread, sample.level)
-    return sample.given(value, (min(lo, value), max(hi, value)), float(spread.std(ddof=1)), method)
-
-
-def _drawn(cases: Cases, cell: np.ndarray, counts: Floats, plan: Bootstrap) -> Floats:
-    rng = plan.rng()
-    if cases.cluster is None:
-        return rng.multinomial(cases.n, counts / cases.n, size=plan.reps).astype(np.float64)
-    rows, owner = canonical(cases.cluster, cell)
-    cell, patients = cell[rows], int(owner.max()) + 1
-    return np.array(
-        [
-            np.bincount(cell, patient_weights(rng, patients)[owner], counts.size)
-            for _ in range(plan.reps)
-        ]
-    )
+    if np.ptp(spread) == 0:  # all rates are 0 or 1, where resampling has no variance
+        return sample.without_interval(
+            value, method, reason="all replicates are equal: no interval"
+        )
+    return percentile_estimate(sample, value, spread, method)

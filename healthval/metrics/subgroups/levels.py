@@ -1,16 +1,15 @@
-"""Performance level by level of a subgroup variable."""
+"""Performance in each level of a subgroup variable."""
 
 from typing import Any
 
 import numpy as np
 
-from healthval.errors import MetricError
+from healthval.errors import MetricError, counted
 from healthval.metrics.auroc import auroc_of
 from healthval.metrics.calibration.measures import calibration_of, observed_to_expected
-from healthval.metrics.columns import check_rows, is_missing, read_column
-from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import Bools, Cases
-from healthval.metrics.intervals.analytic import Sample, clustered_proportion, proportion
+from healthval.metrics.estimate import Estimate, Sample
+from healthval.metrics.inputs import Bools, Cases, check_rows, is_missing, read_column
+from healthval.metrics.intervals.analytic import rate
 from healthval.metrics.net_benefit import net_benefit_at
 from healthval.metrics.result import SubgroupResult
 
@@ -20,16 +19,15 @@ Groups = dict[str, np.ndarray]
 
 
 def read_groups(groups: Any, n: int, *beside: Any, cluster: Any = None) -> Groups:
-    """One variable (array, Series) or several (dict, DataFrame), each a level per case.
+    """Levels per case of one variable (array, Series) or several (dict, DataFrame).
 
-    A missing level becomes the level "missing": such cases are shown, not dropped. Where groups
-    and the columns `beside` them carry pandas row labels these must agree, and repeat only with a
-    cluster.
+    Cases with a missing level are in the level "missing". Pandas row labels of the groups and of the
+    columns `beside` them must be equal, and may repeat only with a cluster.
 
     Raises
     ------
     MetricError
-        If a variable has not one level per case, or more than 64 levels.
+        If a variable does not have one level per case, or has more than 64 levels.
     """
     if groups is None:
         return {}
@@ -45,21 +43,25 @@ def read_groups(groups: Any, n: int, *beside: Any, cluster: Any = None) -> Group
 def _levels(name: str, levels: Any, n: int) -> np.ndarray:
     array = read_column(levels, f"subgroup variable {name}")
     if array.size != n:
-        raise MetricError(f"subgroup variable {name} has not one level for each of {n} cases")
-    if array.dtype.kind in "fOMm":
+        raise MetricError(
+            f"subgroup variable {name} needs one level for each of {counted(n, 'case')}; got "
+            f"{array.size}"
+        )
+    if array.dtype.kind in "fOMmUS":
         text = np.array(["missing" if is_missing(x) else str(x) for x in array])
     else:
         text = array.astype(str)
     count = np.unique(text).size
     if count > MAX_LEVELS:
         raise MetricError(
-            f"subgroup variable {name} has {count} levels; group it into at most {MAX_LEVELS}"
+            f"subgroup variable {name} has {counted(count, 'level')}; group them into at most "
+            f"{MAX_LEVELS}"
         )
     return text
 
 
 def by_level(cases: Cases, groups: Groups, threshold: float) -> tuple[SubgroupResult, ...]:
-    """One result per level, in the order of the variables and of the sorted levels."""
+    """Results per level, in the order of the variables and of the sorted levels."""
     return tuple(
         level_result(cases.take(levels == level), (name, str(level)), threshold)
         for name, levels in groups.items()
@@ -68,7 +70,7 @@ def by_level(cases: Cases, groups: Groups, threshold: float) -> tuple[SubgroupRe
 
 
 def level_result(cases: Cases, name: tuple[str, str], threshold: float) -> SubgroupResult:
-    """Judge one level; where events are too few its statistics say so."""
+    """Result of one level; statistics with too few events are not estimable."""
     y, positive = cases.reference, cases.score >= threshold
     return SubgroupResult(
         variable=name[0],
@@ -92,7 +94,7 @@ def level_auroc(cases: Cases) -> Estimate:
 
 
 def level_oe(cases: Cases) -> Estimate:
-    """O:E where at least 10 events happened."""
+    """O:E where there are at least 10 events."""
     return observed_to_expected(cases) if cases.n_events >= FEWEST else _too_few(cases, "log")
 
 
@@ -115,15 +117,12 @@ def _fewest(cases: Cases) -> int:
 
 
 def level_rate(cases: Cases, hit: Bools, among: Bools) -> Estimate:
-    """Share of hits where at least 10 cases can be one."""
-    total = int(np.count_nonzero(among))
-    if total < FEWEST:
+    """Proportion of hits where the denominator is at least 10 cases."""
+    if np.count_nonzero(among) < FEWEST:
         return _too_few(cases, "wilson")
-    if cases.cluster is None:
-        return proportion(int(np.count_nonzero(hit & among)), total)
-    return clustered_proportion(hit[among], cases.cluster[among])
+    return rate(hit, among, cases.cluster)
 
 
 def _too_few(cases: Cases, method: str) -> Estimate:
     reason = f"fewer than {FEWEST} events or non-events"
-    return Sample(cases.n, cases.n_events).none(reason, method)
+    return Sample(cases.n, cases.n_events).not_estimable(reason, method)

@@ -11,7 +11,7 @@ from healthval.errors import counted
 from healthval.report.document import Figure
 from healthval.report.figures.style import BLUE, GREY, INK, MUTED, VERMILION, board
 from healthval.report.findings import Findings, as_released, pooled
-from healthval.report.markup import Shown, count, number, table
+from healthval.report.markup import Shown, as_shown, count, number, table
 
 Scale = Literal["linear", "log", "logit"]
 ROWS_PER_FIGURE = 36
@@ -88,7 +88,7 @@ def _site_value(value: SiteValue | None, reason: str | None) -> Shown:
     if value is not None and value.value is not None:
         return as_released(value.value, value.lo, value.hi)
     printed = {"suppressed": "withheld", "not submitted": "not released"}
-    return Shown(None, why=printed.get(reason or "", reason or "withheld"))
+    return as_shown(None, why=printed.get(reason or "", reason or "withheld"))
 
 
 def _summary(measure: PooledMeasure) -> Pooled | None:

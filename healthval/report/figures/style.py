@@ -86,4 +86,4 @@ def _svg(figure: Any) -> str:
     figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     text = stream.getvalue()
     text = text[text.index("<svg") :]  # drops the prolog, which refers to an external DTD
-    return compact(re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL))
+    return compact(re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL))

@@ -7,7 +7,7 @@ from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.curves import CALIBRATION_BANDS, Bin, Curve, calibration_plot
 from healthval.report.figures.forest import Axis, site_forest
 from healthval.report.findings import Findings, estimate, some_sites
-from healthval.report.markup import Shown, number, paragraphs, table
+from healthval.report.markup import Shown, as_shown, number, paragraphs, table
 from healthval.report.sections.summary import expected
 
 OE = Axis("Observed to expected events, O:E (log scale)", "log", 1.0)
@@ -33,10 +33,10 @@ def calibration(findings: Findings) -> Section:
     blocks += site_forest(findings, study.slope, SLOPE, "Calibration slope")
     blocks += site_forest(findings, study.citl, CITL, "Calibration in the large")
     sheets = [
-        _sum("O:E", Shown(sums.oe, *(sums.oe_ci or (None, None))), sums.oe_k, study.k),
+        _sum("O:E", as_shown(sums.oe, *(sums.oe_ci or (None, None))), sums.oe_k, study.k),
         _sum(
             "Brier score",
-            Shown(sums.brier, *(sums.brier_ci or (None, None))),
+            as_shown(sums.brier, *(sums.brier_ci or (None, None))),
             sums.brier_k,
             study.k,
         ),
@@ -84,7 +84,7 @@ def _curve_figure(findings: Findings, curves: Sequence[Curve]) -> Figure:
         f"agreement; O:E {oe.text(2)}, slope {slope.text(2)}."
     )
     rows = [
-        [curve.label, number(x, 2), Shown(y, lo, hi).text()]
+        [curve.label, number(x, 2), as_shown(y, lo, hi).text()]
         for curve in curves
         for x, y, lo, hi in curve.points
     ]

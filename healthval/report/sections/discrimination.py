@@ -16,7 +16,7 @@ from healthval.report.figures.panels import (
     roc_together,
 )
 from healthval.report.findings import Findings, estimate, rate, some_sites
-from healthval.report.markup import Shown, exact, number, paragraphs, table
+from healthval.report.markup import as_shown, exact, number, paragraphs, table
 from healthval.report.roc_region import Region, Vertex, pooled_region, site_region
 from healthval.report.sections.thresholds import summed_rates
 
@@ -126,7 +126,7 @@ def _ends(values: Sequence[float]) -> str:
 
 
 def _sensitivity(v: Vertex) -> str:
-    return Shown(v.tpr[0], *(v.interval or (None, None))).text()
+    return as_shown(v.tpr[0], *(v.interval or (None, None))).text()
 
 
 def _diamonds(at: Sequence[OperatingPoint]) -> str:

@@ -8,7 +8,7 @@ from healthval.report.criteria import judge
 from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.curves import FunnelSite, funnel_plot
 from healthval.report.findings import Findings, as_released
-from healthval.report.markup import Shown, number, p_value, paragraphs, table
+from healthval.report.markup import as_shown, number, p_value, paragraphs, table
 from healthval.report.sections.summary import badge
 from healthval.report.site_values import reader
 
@@ -119,7 +119,7 @@ def _leave_one_out(measure: PooledMeasure) -> list[Block]:
     ranked = sorted(measure.leave_one_out, key=lambda left: -abs(left.value - overall))
     chosen = {left.site for left in ranked[:MOST_INFLUENTIAL]}
     rows = [
-        [left.site, Shown(left.value, left.lo, left.hi).text(), f"{number(left.i2, 0)}%"]
+        [left.site, as_shown(left.value, left.lo, left.hi).text(), f"{number(left.i2, 0)}%"]
         for left in measure.leave_one_out
         if left.site in chosen
     ]

@@ -12,7 +12,7 @@ from healthval.report.figures.forest import AUROC, Axis, Row, forest_figures
 from healthval.report.findings import Findings, estimate, pooled, total
 from healthval.report.gaps import MEASURES, gaps
 from healthval.report.levels import level_name
-from healthval.report.markup import Shown, count, exact, p_value, paragraphs, table, words
+from healthval.report.markup import Shown, as_shown, count, exact, p_value, paragraphs, table, words
 
 
 def subgroups(findings: Findings) -> Section:
@@ -44,7 +44,7 @@ def _differences(findings: Findings, groups: Sequence[SubgroupPool]) -> Markup:
             f"{words(gap.variable)}: {level_name(gap.level)} less {level_name(gap.reference)}",
             MEASURES[gap.measure],
             gap.k,
-            Shown(gap.value, *gap.ci),
+            as_shown(gap.value, *gap.ci),
             p_value(gap.p),
         ]
         for gap in found
@@ -75,7 +75,7 @@ def _forest_rows(findings: Findings, groups: Sequence[SubgroupPool]) -> list[Row
 
 def _pooled(measure: PooledMeasure) -> Shown:
     shown, _ = pooled(measure)
-    return shown if shown.value is not None else Shown(None, why="not pooled")
+    return shown if shown.value is not None else as_shown(None, why="not pooled")
 
 
 def _site_rows(findings: Findings, group: SubgroupPool) -> list[Row]:

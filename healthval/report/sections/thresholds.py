@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from markupsafe import Markup
 
-from healthval.aggregate.counts import wilson
+from healthval.aggregate.counts import wilson_interval
 from healthval.aggregate.result import PooledCounts, ThresholdPool
 from healthval.contracts.submission import SUPPRESSED
 from healthval.report.document import Block, Figure, Section
@@ -12,6 +12,7 @@ from healthval.report.figures.curves import Curve, predictive_plot
 from healthval.report.findings import NO_COUNTS, Findings, estimate, left_out, some_sites
 from healthval.report.markup import (
     Shown,
+    as_shown,
     count,
     count_cell,
     exact,
@@ -118,9 +119,9 @@ def summed_rates(counts: PooledCounts) -> Mapping[str, Shown]:
     found = {}
     for name, (yes, no) in CELLS.items():
         hits, misses = getattr(counts, yes), getattr(counts, no)
-        lo, hi = wilson(hits, hits + misses) or (None, None)
+        lo, hi = wilson_interval(hits, hits + misses) or (None, None)
         value = hits / (hits + misses) if hits + misses else None
-        found[name] = Shown(value, lo, hi, "no such cases")
+        found[name] = as_shown(value, lo, hi, "no such cases")
     return found
 
 

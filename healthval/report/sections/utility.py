@@ -16,7 +16,7 @@ from healthval.report.figures.panels import (
     decision_together,
 )
 from healthval.report.findings import Findings, as_released, left_out, rate, some_sites
-from healthval.report.markup import Shown, exact, number, paragraphs, table
+from healthval.report.markup import as_shown, exact, number, paragraphs, table
 from healthval.report.sections.summary import expected
 
 
@@ -130,7 +130,7 @@ def _together_figure(
     heights = [y for _, y, *_ in panel.model.points]
     everyone = {x: y for x, y, *_ in panel.treat_all.points}
     rows = [
-        [exact(x), Shown(y, lo, hi).text(), number(everyone.get(x))]
+        [exact(x), as_shown(y, lo, hi).text(), number(everyone.get(x))]
         for x, y, lo, hi in panel.model.points
     ]
     return Figure(

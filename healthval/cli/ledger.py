@@ -1,0 +1,96 @@
+"""Commands for the messages of a site: `release`, `submit` and the group `ledger`."""
+
+from pathlib import Path
+
+import click
+
+from healthval.cli.types import FOLDER, HUB
+
+
+@click.command()
+@click.argument("site", type=FOLDER)
+def release(site: Path) -> None:
+    """Show the newest released message.
+
+    It is printed in full, with its hash.
+    """
+    from healthval.evaluation import Site, newest_release
+
+    message = newest_release(Site.open(site))
+    click.echo(message.submission.model_dump_json(indent=2))
+    click.echo(f"sha256 {message.sha256}", err=True)
+
+
+@click.command("submit")
+@HUB
+@click.argument("site", type=FOLDER)
+@click.option(
+    "--yes",
+    metavar="SHA256",
+    help="The hash that `healthval release` printed; replaces the question.",
+)
+def submit_command(hub_url: str, site: Path, yes: str | None) -> None:
+    """Send the newest released message.
+
+    It is printed in full first and is sent after your confirmation.
+    """
+    from healthval.runner.submission import send_release
+
+    def confirm(text: str) -> bool:
+        click.echo(text)
+        return click.confirm("Send exactly this to the hub?", default=False)
+
+    receipt = send_release(hub_url, site, confirm=confirm, agreed=yes)
+    repeated = " (the hub had it already)" if receipt.repeated else ""
+    click.echo(f"received: {receipt.submission_sha256}{repeated}")
+    if receipt.active != receipt.submission_sha256:
+        click.echo(f"not counted: the hub counts your later result {receipt.active}")
+
+
+@click.group()
+def ledger() -> None:
+    """Show, export or verify the site's ledger.
+
+    The ledger records everything that left the site.
+    """
+
+
+@ledger.command("show")
+@click.argument("site", type=FOLDER)
+def ledger_show(site: Path) -> None:
+    """List the messages that left the site.
+
+    Each line has the time, the kind of message, its bytes and its cases.
+    """
+    from healthval.disclosure.ledger_view import show
+    from healthval.evaluation import Site
+
+    for line in show(Site.open(site).ledger):
+        click.echo(line)
+
+
+@ledger.command("export")
+@click.argument("site", type=FOLDER)
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def ledger_export(site: Path, file: Path) -> None:
+    """Write the ledger as an HTML page.
+
+    A privacy officer can read the page in a browser.
+    """
+    from healthval.disclosure.ledger_view import export
+    from healthval.evaluation import Site
+
+    click.echo(f"written: {export(Site.open(site).ledger, file)}")
+
+
+@ledger.command("verify")
+@click.argument("site", type=FOLDER)
+def ledger_verify(site: Path) -> None:
+    """Check that the ledger is complete.
+
+    A changed, removed or added entry is reported as an error.
+    """
+    from healthval.disclosure.ledger_view import verify
+    from healthval.evaluation import Site
+
+    click.echo(verify(Site.open(site).ledger))
