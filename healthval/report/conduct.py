@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 class Hospital:
     """A hospital that asked for access under the plan.
 
-    `inputs` were sent to the model to be scored, with fixed test inputs and repeated runs. `replaced`
-    means that its result replaced an earlier one. `reason` is the operator's.
+    `replaced` means that its result replaced an earlier one. `inputs` were scored without a result
+    in the report; of hospitals with a result they are not counted, because each further run adds
+    test inputs. `reason` is the operator's.
     """
 
     label: str
@@ -53,11 +54,6 @@ class Conduct:
         """Return the hospitals with access of which no result is in the report."""
         return tuple(hospital for hospital in self.hospitals if hospital.is_missing)
 
-    @property
-    def inputs(self) -> int:
-        """Return the inputs that all hospitals sent to be scored."""
-        return sum(hospital.inputs for hospital in self.hospitals)
-
 
 def conduct_at(client: "Client", plan: Plan) -> Conduct:
     """Ask the hub for every access under the plan and every result; needs the operator's key."""
@@ -79,7 +75,7 @@ def conduct_of(
             status=g.status,
             sent=g.site in sent,
             replaced=g.site in sent and sent[g.site].supersedes is not None,
-            inputs=g.used_cases,
+            inputs=0 if g.site in sent else g.used_cases,
             reason=g.reason,
         )
         for g in here

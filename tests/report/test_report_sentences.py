@@ -92,7 +92,7 @@ def test_flows_in_contradicting_orders_are_shown_apart(released, card, plan):
     turned = released[first].model_copy(update={"flow": (flow[1], flow[0], *flow[2:])})
     sites = {first: turned} | {s: released[s] for s in others}
     html = build(pool(tuple(sites.items())), sites, card, plan).section("cohort")._repr_html_()
-    assert html.count("Cohort flow at site-") == 3
+    assert html.count("<caption>Cohort flow at site-") == 3
     assert "contradict each other" in html
 
 

@@ -66,7 +66,8 @@ def _gather_definitions(root: ET.Element) -> None:
             if child.tag == found.tag:
                 found.extend(child)
                 parent.remove(child)
-    root.insert(0, found)
+    if len(found):
+        root.insert(0, found)
 
 
 def _set_family(root: ET.Element) -> None:

@@ -33,17 +33,10 @@ def what_left(findings: Findings) -> str:
     """Name both kinds of data that left the hospitals, with the counts that are known."""
     n, k = findings.study.n, findings.study.k
     cases = f"at least {counted(n.lower, 'case')}" if n.lower else "cases"
-    inputs = findings.conduct.inputs if findings.conduct else 0
-    hub = (
-        f" The hub counted {counted(inputs, 'input')} to score, with fixed test inputs and repeated "
-        "runs."
-        if inputs
-        else ""
-    )
     return (
         f"Two kinds of data left the {counted(k, 'hospital')}: de-identified inputs of {cases}, "
-        f"which were sent to the hosted model to be scored, and aggregates.{hub} The egress ledger "
-        "of each hospital lists every transfer with its time, size and number of cases."
+        "which were sent to the hosted model to be scored with fixed test inputs, and aggregates. The "
+        "egress ledger of each hospital lists every transfer with its time, size and number of cases."
     )
 
 
