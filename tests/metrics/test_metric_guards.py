@@ -438,11 +438,14 @@ def test_a_bootstrap_of_an_auroc_that_cannot_vary_gives_way_to_newcombe(y, ci, p
     "found",
     [
         lambda: hm.partial_auroc([0] * 40 + [1] * 40, np.arange(80.0), fpr=(0, 0.2)),
-        lambda: hm.partial_auroc([0] * 40 + [1], np.arange(41.0)[::-1], fpr=(0, 0.2)),
+        lambda: hm.partial_auroc(
+            [0] * 40 + [1], np.arange(41.0)[::-1], fpr=(0, 0.2), corrected=False
+        ),
         lambda: hm.partial_auroc(
             [0, 1] * 20,
             np.arange(40.0) % 7,
             fpr=(0, 0.2),
+            corrected=False,
             cluster=[k if k % 2 == 0 else 1 for k in range(40)],
         ),
         lambda: hm.multiclass([0, 1, 2] * 4, np.eye(3)[[0, 1, 2] * 4]).hand_till,

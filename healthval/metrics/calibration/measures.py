@@ -171,6 +171,8 @@ def observed_to_expected(cases: Cases, *, level: float = 0.95) -> Estimate:
 
 def _design_effect(cases: Cases, ratio: float) -> float:
     """Variance of events minus expected events with patients as units, over that with cases."""
+    if cases.cluster is None:
+        return 1.0
     deviation = cases.reference - ratio * cases.score
     between, within = _total_variance(deviation, cases), dot(deviation, deviation)
     return between / within if between > NOISE * within else 0.0

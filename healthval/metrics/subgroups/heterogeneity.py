@@ -40,9 +40,12 @@ def rate_influence(hit: Bools, among: Bools) -> Floats:
 
 
 def oe_influence(cases: Cases) -> Floats:
-    """Influence of each case on observed to expected events."""
-    expected = float(cases.score.sum())
-    return (cases.reference - cases.n_events / expected * cases.score) / expected
+    """Influence of each case on observed to expected events, scaled to the variance of that ratio."""
+    events, expected = cases.n_events, float(cases.score.sum())
+    influence = (cases.reference - events / expected * cases.score) / expected
+    own = dot(influence, influence)
+    debray = (events / expected) ** 2 * (1 / events - 1 / cases.n) if events else 0.0
+    return np.asarray(influence * math.sqrt(debray / own) if own > 0 else influence)
 
 
 def citl_influence(cases: Cases) -> Floats:
