@@ -10,7 +10,7 @@ _HOME = {
     "Client": "healthval.client",
     "Plan": "healthval.plan",
     "evaluate": "healthval.evaluation",
-    "load_plan": "healthval.plan",
+    "load_plan": "healthval.plan_file",
 }
 
 __all__ = [

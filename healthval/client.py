@@ -6,14 +6,14 @@ The credential is a key pair that the site creates and keeps; the hub has the pu
 import hashlib
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeVar
 from urllib.parse import urlencode
 
 import httpx
 
-from healthval.client_transport import SignedTransport, checked_origin
+from healthval.client_transport import TIMEOUT, SignedTransport, checked_origin
 from healthval.contracts.access import (
     AccessDecision,
     AccessGrant,
@@ -22,6 +22,7 @@ from healthval.contracts.access import (
     VendorKey,
 )
 from healthval.contracts.base import Shape, Wire, canonical_json, read_wire
+from healthval.contracts.keys import WELL_KNOWN, HubKeys
 from healthval.contracts.model import ModelList, ModelRecord, ModelRegistration
 from healthval.contracts.prediction import (
     PredictionAnswer,
@@ -60,6 +61,9 @@ class SiteSubmission:
     sha256: str
     payload: bytes
     submission: Submission
+
+
+Listing = TypeVar("Listing", AccessList, ModelList)
 
 
 class Client:
@@ -118,7 +122,7 @@ class Client:
             If the site has not requested access.
         """
         wanted = (model, version, plan_hash)
-        for grant in self._get("/v1/access-requests", AccessList).grants:
+        for grant in self.access_requests():
             if (grant.model, grant.version, grant.plan_hash) == wanted:
                 return grant
         raise AccessDenied("access to this model under this plan is not requested yet; request it")
@@ -239,7 +243,8 @@ class Client:
 
     def access_requests(self, status: str | None = None) -> tuple[AccessGrant, ...]:
         """List the grants: all for the operator; a site sees only its own."""
-        grants = self._get("/v1/access-requests", AccessList).grants
+        pages = self._pages("/v1/access-requests", AccessList)
+        grants = (grant for page in pages for grant in page.grants)
         return tuple(grant for grant in grants if status in {None, grant.status})
 
     def decide_access(self, grant: AccessGrant, decision: AccessDecision) -> AccessGrant:
@@ -276,7 +281,8 @@ class Client:
 
     def models(self) -> tuple[ModelRecord, ...]:
         """List the models."""
-        return self._get("/v1/models", ModelList).models
+        pages = self._pages("/v1/models", ModelList)
+        return tuple(model for page in pages for model in page.models)
 
     def model(self, name: str, version: str) -> ModelRecord:
         """Return one model."""
@@ -312,6 +318,13 @@ class Client:
     def _post(self, target: str, sent: Wire, answer: type[Shape]) -> Shape:
         return self._read(answer, self.transport.send("POST", target, wire_bytes(sent)))
 
+    def _pages(self, target: str, answer: type[Listing]) -> Iterator[Listing]:
+        page = self._get(target, answer)
+        yield page
+        while page.next:
+            page = self._get(f"{target}?cursor={page.next}", answer)
+            yield page
+
     def _get(self, target: str, answer: type[Shape]) -> Shape:
         return self._read(answer, self.transport.send("GET", target))
 
@@ -331,3 +344,31 @@ def _checked(data: bytes, sha256: str) -> bytes:
     if hashlib.sha256(data).hexdigest() != sha256:
         raise IntegrityError("the bytes from the hub do not match their listed hash")
     return data
+
+
+def published_keys(hub_url: str) -> HubKeys:
+    """Fetch the keys that a hub publishes, by TLS or on loopback; no credential is needed.
+
+    Raises
+    ------
+    UsageError
+        If the address is neither https nor loopback.
+    HubUnavailable
+        If the hub does not respond.
+    HubError
+        If the hub publishes no keys or a malformed list.
+    """
+    origin = checked_origin(hub_url)
+    try:
+        response = httpx.get(origin + WELL_KNOWN, timeout=TIMEOUT, trust_env=False)
+    except httpx.HTTPError:
+        raise HubUnavailable(f"no response from {origin}; check its address") from None
+    if response.status_code != httpx.codes.OK:
+        raise HubError(
+            f"{origin} publishes no keys (status {response.status_code}); ask its operator for "
+            "the public key and give it with --key"
+        )
+    try:
+        return read_wire(HubKeys, response.content)
+    except ValueError as misfit:
+        raise HubError(f"the list of keys at {origin} is malformed: {misfit}") from None

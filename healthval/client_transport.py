@@ -19,7 +19,7 @@ from healthval.errors import AccessDenied, HubError, HubUnavailable, UsageError
 ATTEMPTS: Final = 6
 FIRST_WAIT_SECONDS: Final = 0.2
 LONGEST_WAIT_SECONDS: Final = 8.0
-RETRYABLE: Final = frozenset({429, 502, 503, 504})
+RETRYABLE: Final = frozenset({429, 502, 503, 504, 507})
 TIMEOUT: Final = httpx.Timeout(65.0, connect=5.0)
 
 

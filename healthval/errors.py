@@ -1,4 +1,4 @@
-"""Every error a user can meet, one exit code each; no message ever quotes a value.
+"""All errors for users, each with an exit code; messages never quote a value.
 
 ::
 
@@ -8,21 +8,22 @@
     ├── CohortError (11)            local data do not have the shape the plan needs
     │   └── ViewError (18)          a ViewDefinition is invalid
     ├── DeidentificationError (12)  something could not be de-identified
-    │   └── LeakFound (19)          the audit met a source value in the output: nothing was sent
+    │   └── LeakFound (19)          the audit found a source value in the output
     ├── PredictionError (13)        the model's answers are missing or unusable
-    ├── MetricError (14)            a statistic is asked of data that cannot give it (a ValueError)
-    │   ├── SingleClassError        no case with, or none without, the target condition
+    ├── MetricError (14)            the data do not allow the statistic (also a ValueError)
+    │   ├── SingleClassError        all cases have the target condition, or all lack it
     │   └── MissingPredictionError  cases without a usable score
-    ├── DisclosureRefused (15)      the gate kept a result at home
+    ├── DisclosureRefused (15)      the gate refused a release
     ├── LedgerError (16)            the egress ledger is broken or busy
     ├── SubmissionError (17)        the person or the hub declined a submission
     ├── HubError (20)               the hub answered with a refusal
-    │   ├── HubUnavailable (21)     nobody answered
+    │   ├── HubUnavailable (21)     no response from the hub
     │   └── AccessDenied (22)       the key is unknown, not approved or revoked
-    ├── RunFailed (23)              a notebook stopped; its copy stays with the identifiable files
+    ├── RunFailed (23)              a notebook failed; its copy is in the identifiable folder
     ├── ReportError (24)            a report cannot be made
-    ├── IntegrityError (25)         a signature or hash does not fit
-    └── HostingError (26)           the model server does not start or answer
+    ├── IntegrityError (25)         a signature or hash does not match
+    │   └── UnknownSigner (27)      the signature is valid, and its key is not trusted
+    └── HostingError (26)           the model server does not start or respond
 """
 
 from typing import ClassVar
@@ -65,7 +66,7 @@ class DeidentificationError(HealthvalError):
 
 
 class LeakFound(DeidentificationError):
-    """The audit met a source value in the output; the whole batch stops."""
+    """The audit found a source value in the output; the whole batch stops."""
 
     exit_code = 19
 
@@ -77,7 +78,7 @@ class PredictionError(HealthvalError):
 
 
 class MetricError(HealthvalError, ValueError):
-    """A statistic is asked of data that cannot give it; a ValueError too, as elsewhere in science."""
+    """The data do not allow the statistic; also a ValueError, as in numpy and scikit-learn."""
 
     exit_code = 14
 
@@ -91,7 +92,7 @@ class MissingPredictionError(MetricError):
 
 
 class DisclosureRefused(HealthvalError):
-    """The gate kept a result at home; says which field, why, and what to change."""
+    """The gate refused a release; the message names field, reason and remedy."""
 
     exit_code = 15
 
@@ -101,7 +102,7 @@ class DisclosureRefused(HealthvalError):
 
 
 class LedgerError(HealthvalError):
-    """The egress ledger is broken or busy; nothing may be sent."""
+    """The egress ledger is broken or busy; sending is blocked."""
 
     exit_code = 16
 
@@ -119,7 +120,7 @@ class HubError(HealthvalError):
 
 
 class HubUnavailable(HubError):
-    """Nobody answered at the hub's address."""
+    """No response from the hub's address."""
 
     exit_code = 21
 
@@ -131,7 +132,7 @@ class AccessDenied(HubError):
 
 
 class RunFailed(HealthvalError):
-    """A notebook stopped; its copy stays in the folder marked as identifiable."""
+    """A notebook failed; its copy is in the folder marked as identifiable."""
 
     exit_code = 23
 
@@ -143,13 +144,19 @@ class ReportError(HealthvalError):
 
 
 class IntegrityError(HealthvalError):
-    """A signature or a hash does not fit what it is said to cover."""
+    """A signature or hash does not match the content that it covers."""
 
     exit_code = 25
 
 
+class UnknownSigner(IntegrityError):
+    """A signature is valid, and its key is not trusted."""
+
+    exit_code = 27
+
+
 class HostingError(HealthvalError):
-    """The model server does not start or does not answer."""
+    """The model server does not start or does not respond."""
 
     exit_code = 26
 

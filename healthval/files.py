@@ -69,10 +69,21 @@ def _put_in_place(draft: Path, path: Path, *, replace: bool) -> bool:
         if os.name == "nt":
             draft.rename(path)  # refuses an existing target, on Windows only
         else:
-            os.link(draft, path)
+            _link(draft, path)
     except FileExistsError:
         return False
     return True
+
+
+def _link(draft: Path, path: Path) -> None:
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # FAT and some network drives have no hard links: claim the name first, then fill it.
+        path.touch(mode=0o600, exist_ok=False)
+        draft.replace(path)
 
 
 def flush_folder(folder: Path) -> None:

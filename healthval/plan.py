@@ -1,6 +1,7 @@
 """The plan: model, cohort, reference standard and criteria, fixed and hashed before data are seen."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -22,12 +23,16 @@ from healthval.contracts.table import (
     Eligibility,
     FhirInputs,
     Link,
+    NotText,
     SourceColumn,
     TableSchema,
 )
 from healthval.errors import PlanError, counted
 from healthval.files import read_yaml
+from healthval.plan_checks import problems_of
 
+Number = Annotated[float, NotText]
+Threshold = Annotated[Probability, NotText]
 Metric = Literal[
     "auroc",
     "oe",
@@ -55,9 +60,9 @@ class Criterion(Wire):
     """One acceptance criterion, fixed beforehand: the interval must be within [low, high]."""
 
     metric: Metric
-    low: float | None = None
-    high: float | None = None
-    threshold: Probability | None = None
+    low: Number | None = None
+    high: Number | None = None
+    threshold: Threshold | None = None
 
     @model_validator(mode="after")
     def _has_bounds_in_order(self) -> Self:
@@ -72,13 +77,13 @@ class DisclosureChoice(Wire):
     """Preset of the gate; a site can set a larger minimum cell, never a smaller one."""
 
     preset: Name = "cms"
-    minimum_cell: Annotated[int, Field(ge=1, le=1000)] | None = None
+    minimum_cell: Annotated[int, NotText, Field(ge=1, le=1000)] | None = None
 
 
 class SampleSize(Wire):
     """Planned number of cases and its rationale, as in the protocol."""
 
-    planned_cases: Annotated[int, Field(ge=1)] | None = None
+    planned_cases: Annotated[int, NotText, Field(ge=1)] | None = None
     rationale: Paragraph = ""
 
 
@@ -139,7 +144,7 @@ class Plan(Wire):
     eligibility: Annotated[tuple[Eligibility, ...], Field(max_length=24)] = ()
     inputs: Annotated[tuple[Column, ...], Field(max_length=512)] = ()
     images: ImageInputs | None = None
-    thresholds: Annotated[tuple[Probability, ...], Field(max_length=20)] = ()
+    thresholds: Annotated[tuple[Threshold, ...], Field(max_length=20)] = ()
     subgroups: Annotated[tuple[Column, ...], Field(max_length=12)] = ()
     acceptance: Annotated[tuple[Criterion, ...], Field(max_length=20)] = ()
     disclosure: DisclosureChoice = DisclosureChoice()
@@ -210,7 +215,7 @@ class Plan(Wire):
 
 
 def load_plan(path: str | Path) -> Plan:
-    """Read a plan from YAML.
+    """Read a plan from YAML; `healthval.load_plan` also checks views, units and preset.
 
     Raises
     ------
@@ -221,9 +226,18 @@ def load_plan(path: str | Path) -> Plan:
         path, what="the plan", remedy="compare it with examples/plan.yaml", error=PlanError
     )
     try:
-        return Plan.model_validate(values, strict=False)
+        plan = Plan.model_validate(values, strict=False)
     except ValidationError as error:
         raise PlanError(f"the plan does not fit: {explain(error)}") from None
+    if problems := problems_of(plan):
+        raise PlanError(misfit(problems))
+    return plan
+
+
+def misfit(problems: Sequence[str]) -> str:
+    """Describe the problems of a plan; the first five are named, the others are counted."""
+    more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+    return f"the plan does not fit: {'; '.join(problems[:5])}{more}"
 
 
 def plan_schema() -> dict[str, Any]:

@@ -19,6 +19,7 @@ from healthval.aggregate.effects import (
     count,
     pool_measure,
 )
+from healthval.aggregate.flow import flow_totals
 from healthval.aggregate.result import (
     Estimands,
     NewSite,
@@ -29,7 +30,7 @@ from healthval.aggregate.result import (
     SubgroupPool,
 )
 from healthval.aggregate.roc import display
-from healthval.aggregate.tables import flow_totals, study_totals, table_one_totals
+from healthval.aggregate.tables import study_totals, table_one_totals
 from healthval.aggregate.thresholds import Bivariate, decision_curve, pool_thresholds
 from healthval.contracts.base import digest
 from healthval.contracts.submission import ReleasedSubgroup, Submission

@@ -1,16 +1,16 @@
-"""Totals over sites: cases, patient flow and Table 1.
+"""Totals over sites: cases and Table 1.
 
 A suppressed count is never taken as zero, and a level without a row only where it is zero.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from healthval.aggregate.counts import Bounds, Sites, bounds_of, total
 from healthval.aggregate.effects import LARGEST, count
-from healthval.aggregate.result import FlowTotal, TableOneTotal, Total
-from healthval.contracts.submission import SUPPRESSED, Cell, FlowCount, Submission, TableOneRow
+from healthval.aggregate.result import TableOneTotal, Total
+from healthval.contracts.submission import SUPPRESSED, Cell, Submission, TableOneRow
 
 HIDDEN_LEVELS = "suppressed"  # level of the row for all levels of a variable that are withheld
 Rows: TypeAlias = Mapping[tuple[str, str], TableOneRow]
@@ -31,32 +31,6 @@ def study_totals(sites: Sites) -> tuple[Total, Total, Total, Total]:
 def _at_most(cell: Cell, whole: Cell) -> Bounds:
     known = count(cell)
     return (0, count(whole)) if known is None else (known, known)
-
-
-def flow_totals(sites: Sites) -> tuple[FlowTotal, ...]:
-    """Sum each step; a suppressed count is between the next step's and that of the step before."""
-    steps = dict.fromkeys(f.step for _, s in sites for f in s.flow)
-    by_site = [dict(_flow_bounds(s.flow)) for _, s in sites]
-    cells = [{f.step: f.n for f in s.flow} for _, s in sites]
-    return tuple(
-        FlowTotal(
-            step,
-            total((c[step] for c in cells if step in c), (b[step] for b in by_site if step in b)),
-        )
-        for step in steps
-    )
-
-
-def _flow_bounds(flow: Iterable[FlowCount]) -> Iterable[tuple[str, Bounds]]:
-    rows = list(flow)
-    for i, row in enumerate(rows):
-        known = count(row.n)
-        if known is not None:
-            yield row.step, (known, known)
-            continue
-        before = [c for r in rows[:i] if (c := count(r.n)) is not None]
-        after = [c for r in rows[i + 1 :] if (c := count(r.n)) is not None]
-        yield row.step, (max(after, default=0), min(before) if before else None)
 
 
 def table_one_totals(sites: Sites) -> tuple[TableOneTotal, ...]:

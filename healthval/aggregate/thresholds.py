@@ -21,7 +21,12 @@ from healthval.aggregate.result import (
     Rate,
     ThresholdPool,
 )
-from healthval.contracts.submission import SUPPRESSED, ReleasedThreshold, Submission
+from healthval.contracts.submission import (
+    SUPPRESSED,
+    ReleasedEstimate,
+    ReleasedThreshold,
+    Submission,
+)
 from healthval.errors import MetricError, counted
 
 Bivariate: TypeAlias = Literal["binomial", "normal", "none"]
@@ -121,7 +126,7 @@ def decision_curve(sites: Sites, level: float = 0.95) -> tuple[DecisionTotal, ..
     out = []
     for at in sorted({p.threshold for p, _ in points}):
         here = [(p, n) for p, n in points if p.threshold == at]
-        model = [(n, p.model.value, p.model.se) for p, n in here if p.model.value is not None]
+        model = [(n, p.model.value, _spread(p.model)) for p, n in here if p.model.value is not None]
         everyone = [(n, p.treat_all, None) for p, n in here if p.treat_all is not None]
         whole = len(model) == len(sites)
         value, ci = weighted(model, level) if whole else (None, None)
@@ -141,3 +146,15 @@ def decision_curve(sites: Sites, level: float = 0.95) -> tuple[DecisionTotal, ..
 
 def _not_released(missing: int, k: int) -> str:
     return f"{missing} of {counted(k, 'site')} did not release this point"
+
+
+def _spread(estimate: ReleasedEstimate) -> float | None:
+    """Return the standard error; where it was rounded to zero, half the unit of the rounding."""
+    if estimate.se != 0 or estimate.value is None:
+        return estimate.se
+    decimals = max(
+        len(repr(x).partition(".")[2])
+        for x in (estimate.value, estimate.lo, estimate.hi)
+        if x is not None
+    )
+    return float(0.5 * 10.0**-decimals)

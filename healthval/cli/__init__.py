@@ -15,7 +15,8 @@ from healthval.cli.cloud import cost
 from healthval.cli.deid import deid_command
 from healthval.cli.hub import HUB_PLATFORMS, hub
 from healthval.cli.ledger import ledger, release, submit_command
-from healthval.cli.report import verify
+from healthval.cli.pacs import pacs
+from healthval.cli.report import trust, verify
 from healthval.cli.study import demo, doctor, init, params, run
 from healthval.errors import HealthvalError
 
@@ -40,11 +41,13 @@ _COMMANDS = (
     params,
     hub,
     access,
+    pacs,
     deid_command,
     release,
     submit_command,
     ledger,
     verify,
+    trust,
     cost,
 )
 for _command in _COMMANDS:

@@ -27,7 +27,7 @@ def access_request(hub_url: str, site: Path, plan_file: Path, label: str) -> Non
     """Ask for access to the plan's model."""
     from healthval.client import Client
     from healthval.evaluation import Site, request_access
-    from healthval.plan import load_plan
+    from healthval.plan_file import load_plan
 
     home, plan = Site.open(site), load_plan(plan_file)
     click.echo(repr(home.register(plan)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from healthval.cli.types import FILE, FOLDER
-from healthval.errors import UsageError
+from healthval.errors import DeidentificationError, UsageError, counted
 
 if TYPE_CHECKING:
     from healthval.deid import Manifest, Policy
@@ -59,6 +59,17 @@ OPTIONS = (
     "--known", type=FILE, help="File of further identifiers that the audit looks for, one per line."
 )
 @click.option(
+    "--remove",
+    multiple=True,
+    metavar="TAG",
+    help="Attribute to remove, such as FilterType or 0018,1160; may be repeated.",
+)
+@click.option(
+    "--skip-leaking",
+    is_flag=True,
+    help="Leave out files in whose result the audit finds an identifier; write the others.",
+)
+@click.option(
     "--workers",
     type=click.IntRange(1, 64),
     default=1,
@@ -69,7 +80,8 @@ OPTIONS = (
 def deid_command(explain: bool, **given: Any) -> None:
     """De-identify DICOM files and audit the result.
 
-    The audit reads every byte of the result; one leak stops the whole batch. Dates are removed unless an option
+    The audit reads every byte of the result; one leak withdraws the whole batch, unless --skip-leaking
+    leaves the file out. Dates are removed unless an option
     retains them. A second run finishes an interrupted batch.
     """
     for line in _explanation(_policy(given)) if explain else _batch(given):
@@ -108,17 +120,29 @@ def _batch(given: dict[str, Any]) -> Iterator[str]:
         Secret.from_file(given["secret"]),
         workers=given["workers"],
         known=_known_identifiers(given["known"]),
+        remove=given["remove"],
+        skip_leaking=given["skip_leaking"],
     )
     yield from _counts(manifest)
 
 
 def _counts(manifest: "Manifest") -> Iterator[str]:
+    from healthval.deid.dicom.refused_list import identifiable_folder
+
     yield f"files in       {manifest.files_in}"
     yield f"written        {manifest.files_out} (audited: no identifier of the source found)"
     yield f"duplicates     {manifest.duplicates}"
+    for word, number in (("withdrawn", manifest.withdrawn), ("replaced", manifest.replaced)):
+        if number:
+            yield f"{word:<14} {counted(number, 'output')} of an earlier run"
     yield from (f"refused        {n} {reason}" for reason, n in sorted(manifest.refused.items()))
     yield from (f"look at        {n} {flag}" for flag, n in sorted(manifest.flags.items()))
+    if manifest.refused:
+        folder = identifiable_folder(manifest.folder)
+        yield f"refused files  {folder / 'refused.csv'} (identifiable: stays here)"
     yield f"manifest       {manifest.folder / 'manifest.json'}"
+    if not manifest.files_out:
+        raise DeidentificationError("no file was written; see the counts above")
 
 
 def _known_identifiers(file: Path | None) -> list[str]:

@@ -23,7 +23,13 @@ def check_platform() -> None:
     type=FOLDER,
     default=Path("hub"),
     show_default=True,
-    help="Folder for the hub's database, its files and the operator's key.",
+    help="Folder for the hub's database and its files.",
+)
+@click.option(
+    "--operator",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The operator's public key, a .pub file outside the data folder.",
 )
 @click.option(
     "--port",
@@ -32,15 +38,26 @@ def check_platform() -> None:
     show_default=True,
     help="Port; 0 takes any free one.",
 )
-def hub(data: Path, port: int) -> None:
+@click.option(
+    "--trust-models",
+    is_flag=True,
+    help="Run models also where bubblewrap cannot isolate them.",
+)
+def hub(data: Path, operator: Path, port: int, trust_models: bool) -> None:
     """Serve an embedded hub on 127.0.0.1.
 
-    The first start creates the operator's key.
+    Where --operator names a file that does not exist, the key pair is created there: KEY.pub and,
+    private, KEY.
     """
     check_platform()
+    from healthval.contracts.keys import fingerprint
     from healthval.evaluation import open_credential
-    from healthval.hub.__main__ import serve
+    from healthval.hub.__main__ import check_apart, operator_key, serve
 
-    operator = open_credential(data / "operator.key")
-    click.echo(f"operator key: {data / 'operator.key'} (private: keep it)", err=True)
-    serve(data, operator.public_key, port=port)
+    private = check_apart(operator, data)
+    if not operator.exists():
+        open_credential(private)
+        click.echo(f"operator key: {private} (private: keep it)", err=True)
+    public = operator_key(operator)
+    click.echo(f"fingerprint: {fingerprint(public)} (publish it)", err=True)
+    serve(data, public, port=port, trust_models=trust_models)

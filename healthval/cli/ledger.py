@@ -43,6 +43,8 @@ def submit_command(hub_url: str, site: Path, yes: str | None) -> None:
     receipt = send_release(hub_url, site, confirm=confirm, agreed=yes)
     repeated = " (the hub had it already)" if receipt.repeated else ""
     click.echo(f"received: {receipt.submission_sha256}{repeated}")
+    if receipt.active != receipt.submission_sha256:
+        click.echo(f"not counted: the hub counts your later result {receipt.active}")
 
 
 @click.group()

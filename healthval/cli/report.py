@@ -1,10 +1,20 @@
-"""Command `verify`: check a published report."""
+"""Commands `verify` and `trust`: check a published report, and choose whose reports to trust."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from healthval.cli.types import FILE
+from healthval.errors import UnknownSigner, UsageError
+
+if TYPE_CHECKING:
+    from healthval.report.trust import Verified
+
+
+def trusted_keys() -> Path:
+    """Return the file of the user's pinned keys, in the configuration folder of the system."""
+    return Path(click.get_app_dir("healthval")) / "trusted-keys.json"
 
 
 @click.command()
@@ -14,12 +24,74 @@ from healthval.cli.types import FILE
     type=FILE,
     help="The platform's public key (.pub), obtained through a different channel than the report.",
 )
-def verify(report: Path, key: Path | None) -> None:
-    """Check a report's signature, offline.
+@click.option(
+    "--hub", "hub_url", help="Trust the keys that this hub publishes (https or loopback)."
+)
+def verify(report: Path, key: Path | None, hub_url: str | None) -> None:
+    """Check a report's signature and signer.
 
     Every file that the signature covers is checked too.
-    """
-    from healthval.report.publish import verify_report
 
-    for name in verify_report(report, key):
-        click.echo(f"as signed: {name}")
+    Without --key and --hub, the keys of `healthval trust list` are trusted. A key that lies beside
+    the report is never trusted by itself.
+    """
+    found = _verified(report, key, hub_url)
+    for line in found.lines():
+        click.echo(line)
+    if found.trusted_as is None:
+        raise UnknownSigner(
+            "signature valid, signer unknown: anybody can sign with a key of their own. Compare "
+            "the fingerprint with the one that the platform publishes, then name the key with "
+            "--key or pin it with `healthval trust add`"
+        )
+    click.echo("verified     signature valid, signer trusted, every file as signed")
+
+
+def _verified(report: Path, key: Path | None, hub_url: str | None) -> "Verified":
+    from healthval.report.trust import verify_by_hub, verify_named, verify_pinned
+
+    if key is not None and hub_url is not None:
+        raise UsageError("give --key or --hub, not both")
+    if key is not None:
+        return verify_named(report, key)
+    if hub_url is not None:
+        from healthval.client import published_keys
+
+        return verify_by_hub(report, hub_url, published_keys(hub_url))
+    return verify_pinned(report, trusted_keys())
+
+
+@click.group()
+def trust() -> None:
+    """Choose the keys whose reports you trust."""
+
+
+@trust.command("add")
+@click.argument("key", type=FILE)
+@click.option("--label", help="Your name for the key's holder; by default the file's name.")
+def trust_add(key: Path, label: str | None) -> None:
+    """Pin a platform's public key (.pub), obtained through a different channel than its reports."""
+    from healthval.report.trust import pin, read_public_key
+
+    entry = pin(trusted_keys(), read_public_key(key), label or key.name)
+    click.echo(f"trusted      {entry.label}")
+    click.echo(f"fingerprint  {entry.fingerprint}")
+    click.echo("Compare the fingerprint with the one that the platform publishes.")
+
+
+@trust.command("list")
+def trust_list() -> None:
+    """List the pinned keys: fingerprint, day of pinning, label."""
+    from healthval.report.trust import pinned
+
+    for entry in pinned(trusted_keys()):
+        click.echo(f"{entry.fingerprint}  {entry.added:%Y-%m-%d}  {entry.label}")
+
+
+@trust.command("remove")
+@click.argument("which")
+def trust_remove(which: str) -> None:
+    """Remove a pinned key, named by its label or the first digits of its fingerprint."""
+    from healthval.report.trust import unpin
+
+    click.echo(f"no longer trusted: {unpin(trusted_keys(), which).label}")

@@ -21,7 +21,7 @@ def init(study: Path, source: Path | None) -> None:
     """Start a study with a commented plan.
 
     The plan and the three notebooks are written to the folder STUDY, whose name becomes the study's
-    name. With --from, columns, inputs, label and subgroups are proposed from names and types;
+    name. With --from, columns, inputs, label and subgroups are proposed from names and values;
     confirm or correct them in the plan. Existing files are never overwritten.
     """
     from healthval.runner.new_study import start_study

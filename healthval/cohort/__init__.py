@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from healthval.cohort.cohort import Cohort
+from healthval.cohort.dates import CohortWarning
 from healthval.cohort.eligibility import check_verification, one_case_per, select_cases
 from healthval.cohort.fhir.resources import read_resources, refuse_conflicts
 from healthval.cohort.fhir.views import run_view, run_views
@@ -23,6 +24,7 @@ __all__ = [
     "BackendServices",
     "BulkExport",
     "Cohort",
+    "CohortWarning",
     "DimsePacs",
     "Eligibility",
     "FhirInputs",

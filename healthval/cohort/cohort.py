@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from healthval.cohort.dates import instant_column, is_hidden
 from healthval.contracts.table import TableSchema
 from healthval.errors import CohortError, counted
 
@@ -16,33 +17,53 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Flow = tuple[tuple[str, int], ...]
+Counts = Flow
 
 
-@dataclass(frozen=True, repr=False, eq=False)
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class Cohort:
     """A site's cases with their reference standard; identifiable, so it stays at the site.
 
     Attributes
     ----------
     schema : declaration of each column of the frame, after reading
-    flow : (step, cases left after it), from the source to the analysis
+    steps : (step, cases left after it), from the source to the analysis
     dropped : names of the source's columns that are not declared; local only
+    counts : (name, number) of files, resources and values that were left out; local only
     """
 
     _frame: pd.DataFrame = field(repr=False)
     schema: TableSchema
-    flow: Flow
+    steps: Flow
     dropped: tuple[str, ...] = ()
+    counts: Counts = ()
 
     def __post_init__(self) -> None:
         if not len(self._frame):
-            steps = " > ".join(f"{step} {n}" for step, n in self.flow)
+            steps = " > ".join(f"{step} {n}" for step, n in self.steps)
             raise CohortError(f"the cohort has no cases left ({steps}); widen the last step")
+
+    @property
+    def flow(self) -> Flow:
+        """What was left out while reading (`counts`), then the steps and the cases after each."""
+        return (*self.counts, *self.steps)
 
     @property
     def frame(self) -> pd.DataFrame:
         """A copy of the declared columns, one row a case."""
-        return self._frame.copy()
+        return self._frame[[n for n in self._frame.columns if not is_hidden(n)]].copy()
+
+    def instants(self, name: str) -> pd.Series:
+        """Values of a date column that order its rows: instants, where the offsets from UTC differ."""
+        hidden = instant_column(name)
+        return self._frame[hidden if hidden in self._frame.columns else name].copy()
+
+    def with_counts(self, counts: Counts) -> Cohort:
+        """Return the cohort with further counts of what was left out; numbers of one name add up."""
+        total = dict(self.counts)
+        for name, n in counts:
+            total[name] = total.get(name, 0) + n
+        return replace(self, counts=tuple((name, n) for name, n in total.items() if n))
 
     @property
     def cases(self) -> np.ndarray[Any, np.dtype[Any]]:
@@ -117,7 +138,7 @@ class Cohort:
         if chosen.shape != (len(self),):
             raise CohortError(f"step '{step}': the mask does not have one entry per case")
         frame = self._frame[chosen].reset_index(drop=True)
-        return replace(self, _frame=frame, flow=(*self.flow, (step, len(frame))))
+        return replace(self, _frame=frame, steps=(*self.steps, (step, len(frame))))
 
     def __len__(self) -> int:
         return len(self._frame)

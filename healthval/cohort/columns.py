@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from healthval.cohort.dates import read_dates
+from healthval.cohort.text import MISSING, as_text, missing_codes, refuse_rows
 from healthval.contracts.table import (
     CategoryColumn,
     ColumnSchema,
@@ -23,29 +25,9 @@ from healthval.errors import CohortError
 if TYPE_CHECKING:
     import pandas as pd
 
-# Spellings of a missing value in hospital exports. A declared level or label of that name is kept.
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "nat", "<na>"})
 OLDEST_CREDIBLE_AGE = 130
-_ISO_DATE = (
-    r"(?:1[5-9]|2\d)\d\d(?:-\d\d-\d\d|\d{4})"
-    r"(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?"
-)
-
-
-def refuse_rows(bad: Any, column: str, problem: str, remedy: str) -> None:
-    """Raise with column, count, first row and remedy if any row of the mask is set.
-
-    Raises
-    ------
-    CohortError
-        Rows are numbered from 0, as in a data frame; no value is quoted.
-    """
-    rows = np.flatnonzero(np.asarray(bad, dtype=bool))
-    if rows.size:
-        raise CohortError(
-            f"column '{column}': {rows.size} of {len(bad)} values {problem} "
-            f"(first at row {rows[0]}); {remedy}"
-        )
+_BELOW = r"<=?\s*[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d+)?"
+_EXACT = 2**53  # whole numbers from here on are not exact as decimals
 
 
 def find_column(frame: pd.DataFrame, name: str, step: str) -> pd.Series:
@@ -63,12 +45,6 @@ def find_column(frame: pd.DataFrame, name: str, step: str) -> pd.Series:
     return frame[name]
 
 
-def days_between(dates: pd.Series, anchor: pd.Series) -> pd.Series:
-    """Calendar days from the anchor, negative before it; the time of day is ignored."""
-    days: pd.Series = (dates.dt.normalize() - anchor.dt.normalize()).dt.days
-    return days
-
-
 def read_column(name: str, column: ColumnSchema, values: pd.Series) -> pd.Series:
     """Convert a source column to the type of its declaration.
 
@@ -83,28 +59,31 @@ def read_column(name: str, column: ColumnSchema, values: pd.Series) -> pd.Series
     CohortError
         If a value does not fit; names column, count, first row and remedy.
     """
-    values = values.reset_index(drop=True)
-    if values.dtype == object:
-        nested = values.map(lambda v: isinstance(v, (dict, list, tuple, set, bytes))).astype(bool)
-        refuse_rows(nested, name, "are not single values", "give one number or one text a cell")
-    converted: pd.Series = _READERS[column.kind](name, column, values)
+    converted: pd.Series = _READERS[column.kind](name, column, single_values(name, values))
     return converted
 
 
-def as_text(values: pd.Series[Any], keep: frozenset[str] = frozenset()) -> pd.Series[Any]:
-    """Trimmed text of a column; missing where the cell is empty or a spelling in `MISSING`."""
+def single_values(name: str, values: pd.Series) -> pd.Series:
+    """Return the column with rows numbered from 0.
+
+    Raises
+    ------
+    CohortError
+        If a cell is not one text, number, truth value or date.
+    """
     import pandas as pd
 
-    if pd.api.types.is_float_dtype(values) or pd.api.types.is_bool_dtype(values):
-        values = values.astype(object)
-    text = {value: _trimmed(value) for value in values.dropna().unique()}
-    gone = {v for v, t in text.items() if t.lower() in MISSING and t not in keep}
-    known: pd.Series[Any] = values.map({v: t for v, t in text.items() if v not in gone})
-    return known.astype(object)
-
-
-def _trimmed(value: Any) -> str:
-    return plain_token(value) if isinstance(value, float) else str(value).strip()
+    values = values.reset_index(drop=True)
+    nested = np.zeros(len(values), dtype=bool)
+    if values.dtype == object:
+        kinds = (dict, list, tuple, set, frozenset, bytes, complex, np.ndarray, pd.DataFrame)
+        nested = values.map(lambda v: isinstance(v, kinds)).to_numpy(dtype=bool)
+    elif pd.api.types.is_complex_dtype(values) or pd.api.types.is_timedelta64_dtype(values):
+        nested = np.ones(len(values), dtype=bool)
+    elif not isinstance(values.dtype, (np.dtype, pd.StringDtype, pd.DatetimeTZDtype)):
+        return values.astype(object).where(values.notna(), None)
+    refuse_rows(nested, name, "are not single values", "give one number or one text a cell")
+    return values
 
 
 def _read_id(name: str, _: Any, values: pd.Series) -> pd.Series:
@@ -112,45 +91,130 @@ def _read_id(name: str, _: Any, values: pd.Series) -> pd.Series:
     refuse_rows(
         text.isna(), name, "are missing", "give each row a value, or remove the rows without one"
     )
+    return _as_record_numbers(name, values, text)
+
+
+def _as_record_numbers(name: str, values: pd.Series, text: pd.Series) -> pd.Series:
+    """Refuse ids that a spreadsheet or a decimal column may have changed."""
+    decimal = text.str.fullmatch(r"-?\d+\.0+", na=False)
+    whole = text.where(~decimal, text.str.replace(r"\.0+$", "", regex=True))
+    is_float = values.map(lambda v: isinstance(v, (float, np.floating))).to_numpy(dtype=bool)
+    long = (decimal | is_float) & (whole.str.lstrip("-").str.len() >= 16)
+    inexact = long & (whole.where(long).map(float, na_action="ignore").abs() >= _EXACT)
+    refuse_rows(
+        inexact | text.str.fullmatch(r"\d(?:\.\d+)?[eE]\+\d+", na=False),
+        name,
+        "are numbers that have lost digits as decimals",
+        "export the column as text",
+    )
+    if decimal.all():  # a column of whole numbers that was exported as decimals
+        return whole
+    both = decimal & whole.isin(set(text[~decimal]))
+    refuse_rows(
+        both,
+        name,
+        "are whole numbers with a decimal point, and others are the same number without it",
+        "export the column as text, in one spelling",
+    )
     return text
 
 
-def _read_date(name: str, _: Any, values: pd.Series) -> pd.Series:
+def _read_date(name: str, column: Any, values: pd.Series) -> pd.Series:
+    return read_dates(name, values, missing_codes(column))[0]
+
+
+def _numbers(name: str, values: pd.Series, missing: frozenset[str] = frozenset()) -> pd.Series:
     import pandas as pd
 
-    if pd.api.types.is_datetime64_any_dtype(values):
-        dates = values
+    plain = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    if plain and not missing:
+        numbers = values.astype(float)
     else:
-        text = as_text(values)
-        # pandas alone also reads 45292, 12 and 2024-1-5 as dates.
-        whole = text.str.fullmatch(_ISO_DATE, na=False)
-        dates = pd.to_datetime(text.where(whole), format="ISO8601", errors="coerce", utc=True)
-        refuse_rows(
-            text.notna() & dates.isna(), name, "are not ISO 8601 dates", "write them as YYYY-MM-DD"
-        )
-    return dates.dt.tz_convert(None) if dates.dt.tz is not None else dates
-
-
-def _numbers(name: str, values: pd.Series) -> pd.Series:
-    import pandas as pd
-
-    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
-        text = as_text(values)
+        text = _with_points(as_text(values, missing=missing))
         numbers = pd.to_numeric(text, errors="coerce").astype(float)
+        bad = text.notna() & numbers.isna()
         refuse_rows(
-            text.notna() & numbers.isna(),
+            bad & text.str.match(r"[<>≤≥]", na=False),
+            name,
+            "are results below or above a limit",
+            "declare 'below_limit' for '<' (value, half or exclude), and leave '>' empty",
+        )
+        refuse_rows(
+            bad & text.str.fullmatch(r"[-+]?\d+,\d+", na=False),
+            name,
+            "have a comma that may be a decimal or a thousands separator",
+            "write a decimal point, and no thousands separator",
+        )
+        refuse_rows(
+            bad,
             name,
             "are not numbers",
-            "use a decimal point, or declare the column 'category' or 'drop'",
+            "use a decimal point, list codes of missing values under 'missing', or declare the "
+            "column 'category' or 'drop'",
         )
-    else:
-        numbers = values.astype(float)
     refuse_rows(np.isinf(numbers), name, "are infinite", "leave the cell empty where unknown")
     return numbers
 
 
+def _with_points(text: pd.Series) -> pd.Series:
+    """Write decimal commas as points, if the column has no point and no comma can be a thousands one."""
+    comma = text.str.fullmatch(r"[-+]?\d+,\d+", na=False)
+    certain = comma & ~text.str.fullmatch(r"[-+]?\d{1,3},\d{3}", na=False)
+    if not certain.any() or text.str.contains(".", regex=False, na=False).any():
+        return text
+    return text.where(~comma, text.str.replace(",", ".", regex=False))
+
+
+def read_limited(
+    name: str, column: NumberColumn, values: pd.Series, comparators: pd.Series | None
+) -> tuple[pd.Series, int]:
+    """Read numbers with results below a limit, as declared; before units are converted.
+
+    Parameters
+    ----------
+    comparators : "<" and the like, beside each value, or None
+
+    Returns
+    -------
+    The numbers, and how many of them were below a limit.
+    """
+    missing = missing_codes(column)
+    values = single_values(name, values)
+    below = np.zeros(len(values), dtype=bool)
+    if column.below_limit and values.dtype != float:
+        text = as_text(values, missing=missing)
+        below = text.str.fullmatch(_BELOW, na=False).to_numpy(dtype=bool)
+        values = text.where(~below, text.str.replace(r"^<=?\s*", "", regex=True))
+    numbers = _numbers(name, values, missing)
+    if comparators is not None:
+        sign = as_text(comparators.reset_index(drop=True)).where(numbers.notna())
+        known = ("<", "<=") if column.below_limit else ()
+        refuse_rows(
+            sign.notna() & ~sign.isin(known),
+            name,
+            "have a comparator that the plan does not allow",
+            "declare 'below_limit' for '<' (value, half or exclude); leave out results above a limit",
+        )
+        below = below | sign.isin(known).to_numpy(dtype=bool)
+    if column.below_limit == "half":
+        numbers = numbers.where(~below, numbers / 2)
+    elif column.below_limit == "exclude":
+        numbers = numbers.where(~below)
+    return numbers, int(below.sum())
+
+
 def _read_number(name: str, column: NumberColumn, values: pd.Series) -> pd.Series:
-    numbers = _numbers(name, values)
+    return within_limits(name, column, read_limited(name, column, values, None)[0])
+
+
+def within_limits(name: str, column: NumberColumn, numbers: pd.Series) -> pd.Series:
+    """Return the numbers.
+
+    Raises
+    ------
+    CohortError
+        If a number is outside the declared low and high.
+    """
     low = -np.inf if column.low is None else column.low
     high = np.inf if column.high is None else column.high
     refuse_rows(
@@ -162,8 +226,8 @@ def _read_number(name: str, column: NumberColumn, values: pd.Series) -> pd.Serie
     return numbers
 
 
-def _read_age(name: str, _: Any, values: pd.Series) -> pd.Series:
-    ages = _numbers(name, values)
+def _read_age(name: str, column: Any, values: pd.Series) -> pd.Series:
+    ages = _numbers(name, values, missing_codes(column))
     refuse_rows(
         (ages < 0) | (ages > OLDEST_CREDIBLE_AGE),
         name,
@@ -173,8 +237,8 @@ def _read_age(name: str, _: Any, values: pd.Series) -> pd.Series:
     return ages
 
 
-def _read_zip(name: str, _: Any, values: pd.Series) -> pd.Series:
-    text = as_text(values)
+def _read_zip(name: str, column: Any, values: pd.Series) -> pd.Series:
+    text = as_text(values, missing=missing_codes(column))
     # A spreadsheet that reads ZIP codes as numbers removes the leading zero (New England).
     padded = text.str.replace("-", "", regex=False)
     padded = padded.where(padded.str.len() != 4, "0" + padded)
@@ -185,24 +249,49 @@ def _read_zip(name: str, _: Any, values: pd.Series) -> pd.Series:
 
 def _read_category(name: str, column: CategoryColumn, values: pd.Series) -> pd.Series:
     names = {plain_token(source): level for source, level in column.names.items()}
-    text = as_text(values, keep=frozenset(names))
-    found = text.map(lambda t: names.get(plain_token(t)), na_action="ignore")
-    problem, remedy = "are outside the declared levels", "add the level or map it"
+    text = as_text(values, keep=frozenset(names), missing=missing_codes(column))
+    found = _declared(text, names, plain_token)
+    problem = "are outside the declared levels"
+    remedy = "add the level, map it, or list a code of missing values under 'missing'"
     return _all_declared(name, text, found, problem=problem, remedy=remedy)
 
 
 def _read_label(name: str, column: LabelColumn, values: pd.Series) -> pd.Series:
+    spelling = _label_spelling(column)
     verdicts = {
-        label_token(value): verdict
+        spelling(value): verdict
         for verdict in ("positive", "negative", "indeterminate")
         for value in getattr(column, verdict)
     }
     declared = {str(v).strip() for v in (*column.positive, *column.negative, *column.indeterminate)}
-    text = as_text(values, keep=frozenset(declared))
-    found = text.map(lambda t: verdicts.get(label_token(t)), na_action="ignore")
+    text = as_text(values, keep=frozenset(declared), missing=missing_codes(column))
+    found = text.map(lambda t: verdicts.get(spelling(t)), na_action="ignore")
     problem = "are outside the declared label values"
     remedy = "list them as positive, negative or indeterminate; leave unknown ones empty"
     return _all_declared(name, text, found, problem=problem, remedy=remedy)
+
+
+def _label_spelling(column: LabelColumn) -> Callable[[object], str]:
+    """Spelling by which cells are compared: "yes" is 1 only where 1 and 0 are opposite verdicts."""
+    positive, negative = ({label_token(v) for v in g} for g in (column.positive, column.negative))
+    opposite = ("1" in positive and "0" in negative) or ("0" in positive and "1" in negative)
+    return label_token if opposite else lambda value: plain_token(value).casefold()
+
+
+def _declared(
+    text: pd.Series, names: dict[str, str], spelling: Callable[[object], str]
+) -> pd.Series:
+    """Level of each text; a declared word such as "none" counts in any case."""
+    folded: dict[str, str] = {}
+    for source, level in names.items():
+        folded.setdefault(source.casefold(), level)
+    words = {t: names.get(spelling(t), _word(t, folded)) for t in text.dropna().unique()}
+    found: pd.Series = text.map(words, na_action="ignore")
+    return found
+
+
+def _word(text: str, folded: dict[str, str]) -> str | None:
+    return folded.get(text.casefold()) if text.casefold() in MISSING else None
 
 
 def _all_declared(

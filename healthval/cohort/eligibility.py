@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from healthval.cohort.cohort import Cohort
-from healthval.cohort.columns import days_between, find_column
+from healthval.cohort.columns import find_column
+from healthval.cohort.dates import days_between
 from healthval.contracts.table import Eligibility
 from healthval.errors import CohortError
 
@@ -83,8 +84,10 @@ def one_case_per(
     frame = cohort.frame
     find_column(frame, unit, step)
     find_column(frame, by, step)
-    order = frame.sort_values(by, ascending=choose == "first", kind="stable", na_position="last")
-    chosen = order.drop_duplicates(unit).index
+    order = cohort.instants(by).sort_values(
+        ascending=choose == "first", kind="stable", na_position="last"
+    )
+    chosen = frame.loc[order.index].drop_duplicates(unit).index
     return cohort.keep(step, frame.index.isin(chosen))
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from pydantic import ValidationError
 
 from healthval.cohort.cohort import Cohort
-from healthval.cohort.columns import days_between, find_column
+from healthval.cohort.columns import find_column
+from healthval.cohort.dates import days_between, instant_column, is_hidden
 from healthval.cohort.fhir.views import run_views
 from healthval.contracts.table import Link, TableSchema
 from healthval.errors import CohortError, counted
@@ -47,7 +48,7 @@ def link_rows(
     added = best.reindex(range(len(frame)))
     for name in added.select_dtypes(object).columns:
         added[name] = added[name].where(added[name].notna(), None)
-    joined = pd.concat([frame, added], axis=1)
+    joined = pd.concat([cohort._frame, added], axis=1)
     merged = replace(cohort, _frame=joined, schema=_merged_schema(cohort.schema, schema, new, step))
     linked = np.isin(np.arange(len(frame)), best.index)
     return merged.keep(step, linked) if link.required else merged
@@ -70,6 +71,8 @@ def _pairs(frame: pd.DataFrame, rows: pd.DataFrame, link: Link) -> pd.DataFrame:
     anchor = [link.anchor] if link.anchor else []
     candidates = frame[[*keys, *anchor]].assign(_case=range(len(frame)))
     right = rows.rename(columns=dict(zip(link.on.values(), keys, strict=True)))
+    # A missing key would match the missing keys of other patients.
+    candidates, right = (part[part[keys].notna().all(axis=1)] for part in (candidates, right))
     return candidates.merge(right, on=keys, how="inner", sort=False)
 
 
@@ -87,14 +90,17 @@ def _one_per_case(pairs: pd.DataFrame, link: Link, step: str) -> pd.DataFrame:
                 "choose 'nearest', 'first' or 'last', or narrow the window"
             )
         return pairs
-    by = "_days" if link.choose == "nearest" else link.date
-    ordered = pairs.sort_values(str(by), ascending=link.choose != "last", kind="stable")
+    by = "_days" if link.choose == "nearest" else str(link.date)
+    if instant_column(by) in pairs.columns:
+        by = instant_column(by)
+    ordered = pairs.sort_values(by, ascending=link.choose != "last", kind="stable")
     return ordered.drop_duplicates("_case")
 
 
 def _merged_schema(
     ours: TableSchema, theirs: TableSchema, new: list[str], step: str
 ) -> TableSchema:
+    new = [name for name in new if not is_hidden(name)]
     undeclared = [name for name in new if name not in theirs.columns]
     if undeclared:
         raise CohortError(

@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from healthval.cohort.cohort import Cohort
-from healthval.cohort.columns import as_text
+from healthval.cohort.cohort import Cohort, Counts
 from healthval.cohort.eligibility import select_cases
-from healthval.cohort.fhir.resources import read_resources, refuse_conflicts
-from healthval.cohort.fhir.views import run_views
+from healthval.cohort.fhir.current import CurrentResources
+from healthval.cohort.fhir.resources import read_resources, refuse_conflicts, resolved_resources
+from healthval.cohort.fhir.views import compile_view, run_views
 from healthval.cohort.linkage import join_frames, link_rows
-from healthval.cohort.tables import as_cohort, check_frame, read_source
+from healthval.cohort.tables import as_cohort, check_and_count, read_source
+from healthval.cohort.text import as_text
 from healthval.contracts.table import Eligibility, FhirInputs, IdColumn, Link, TableSchema
 from healthval.errors import CohortError, counted
 
@@ -55,12 +56,32 @@ def read_cohort(
         if table is None:
             raise CohortError("the cohort has no source; give a table, or FHIR resources and views")
         return select_cases(as_cohort(read_source(table), schema), eligibility)
-    stream = read_resources(resources) if isinstance(resources, (str, Path)) else resources
-    frames = run_views(fhir.views, refuse_conflicts(stream))
-    cohort = _unlinked(frames, table, fhir, schema)
+    frames, counts = _run_views(fhir, resources)
+    cohort = _unlinked(frames, table, fhir, schema).with_counts(counts)
     for name in fhir.links:
         cohort = _linked(cohort, frames[name], fhir.links[name], view=name, schema=schema)
     return select_cases(cohort, eligibility)
+
+
+def _run_views(fhir: FhirInputs, resources: Resources) -> tuple[dict[str, pd.DataFrame], Counts]:
+    """Run the views on the resources that count; count files and resources that were left out."""
+    stream: Iterable[Mapping[str, Any]]
+    n_files = 0
+    if isinstance(resources, (str, Path)):
+        files = read_resources(resources)
+        stream, n_files = files, len(files.files_not_read)
+    else:
+        stream = resolved_resources(resources)
+    types = frozenset(compile_view(view).resource for view in fhir.views.values())
+    current = CurrentResources(read=types)
+    found = run_views(fhir.views, current.filtered(refuse_conflicts(stream, types)))
+    frames = {name: current.with_current_keys(frame) for name, frame in found.items()}
+    counts = {
+        "files_not_read": n_files,
+        "references_unresolved": current.unresolved,
+        "resources_superseded": current.superseded,
+    }
+    return frames, tuple((name, n) for name, n in counts.items() if n)
 
 
 def _unlinked(
@@ -101,7 +122,8 @@ def _linked(
         raise CohortError(f"view '{view}' has no row that names a patient; check its 'where'")
     columns = {c: schema.columns[c] for c in frame.columns if c in schema.columns}
     ours = schema.model_copy(update={"columns": columns | {k: IdColumn(kind="id") for k in keys}})
-    return link_rows(cohort, check_frame(known, ours), ours, link, step=f"with_{view}")
+    rows, counts = check_and_count(known, ours)
+    return link_rows(cohort.with_counts(counts), rows, ours, link, step=f"with_{view}")
 
 
 def _joined(table: pd.DataFrame, flat: pd.DataFrame, on: str, schema: TableSchema) -> Cohort:
@@ -109,16 +131,18 @@ def _joined(table: pd.DataFrame, flat: pd.DataFrame, on: str, schema: TableSchem
     _check_join(table, flat, on)
     rows = table.reset_index(drop=True)
     key = as_text(rows[on])
-    found = key.isin(set(flat[on].dropna()))
+    named = as_text(flat[on])
+    found = key.notna() & key.isin(set(named.dropna()))
     if not found.any():
         raise CohortError(
             f"none of {counted(len(table), 'row')} of the table is found among the resources; "
             f"check '{on}'"
         )
-    wide = rows.assign(**{on: key}).merge(flat, on=on, how="left", sort=False)
-    cohort = as_cohort(wide[found.to_numpy()].reset_index(drop=True), schema)
-    flow = (("rows_read", len(table)), ("with_resources", len(cohort)))
-    return replace(cohort, flow=flow)
+    known = flat.assign(**{on: named})[named.notna()]
+    wide = rows.assign(**{on: key})[found].merge(known, on=on, how="left", sort=False)
+    cohort = as_cohort(wide, schema)
+    steps = (("rows_read", len(table)), ("with_resources", len(cohort)))
+    return replace(cohort, steps=steps)
 
 
 def _check_join(table: pd.DataFrame, flat: pd.DataFrame, on: str) -> None:

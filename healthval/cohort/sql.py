@@ -1,18 +1,29 @@
-"""Query of a hospital's database: one read-only SELECT, through SQLAlchemy."""
+"""Query of a hospital's database: one SELECT in a read-only transaction, through SQLAlchemy."""
 
 from __future__ import annotations
 
+import logging
 import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from io import StringIO
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from healthval.errors import CohortError, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_COMMENT = re.compile(r"\A(?:\s+|--[^\n]*\n|/\*.*?\*/)*", re.DOTALL)
 _BLOCK = 50_000
+# Texts, quoted names and comments, in which a semicolon separates nothing. Where databases differ
+# (backslashes, nested comments, dollar quotes, MySQL's "--1" and "/*!"), the shorter reading counts, so
+# that no statement can hide: a query with such a semicolon is refused.
+_QUIET = re.compile(
+    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|--(?=\s|\Z)[^\n]*|/\*(?!!).*?\*/""", re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +33,27 @@ class Query:
     Parameters
     ----------
     url : SQLAlchemy address, for example ``postgresql+pg8000://user:password@host/name``
-    statement : one SELECT (or WITH ... SELECT)
+    statement : one SELECT (or WITH ... SELECT); semicolons may only end it
     """
 
     url: str = field(repr=False)
     statement: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        text = self.statement[_COMMENT.match(self.statement).end() :]  # type: ignore[union-attr]
-        if not re.match(r"(select|with)\b", text, re.IGNORECASE):
+        bare = _bare(self.statement)
+        if not re.match(r"[(\s]*(select|with)\b", bare, re.IGNORECASE):
             raise UsageError("the query must be one SELECT; healthval never changes a database")
+        if ";" in bare:
+            raise UsageError(
+                "the query has several statements; give one SELECT, because healthval never changes a "
+                "database"
+            )
+
+
+def _bare(statement: str) -> str:
+    """The statement without texts, quoted names, comments and its last semicolons."""
+    bare = _QUIET.sub(lambda found: " " if found[0].startswith(("--", "/*")) else "''", statement)
+    return bare.strip().rstrip("; \t\r\n")
 
 
 def read_query(query: Query) -> pd.DataFrame:
@@ -41,7 +63,7 @@ def read_query(query: Query) -> pd.DataFrame:
     ------
     CohortError
         If the driver, the database or the query fails. Messages of the database quote values and are
-        not shown.
+        not shown, and nothing that the driver prints, logs or warns of is.
     """
     import pandas as pd
 
@@ -49,9 +71,11 @@ def read_query(query: Query) -> pd.DataFrame:
         import sqlalchemy
     except ImportError:
         raise UsageError("reading from a database needs healthval[tables]; install it") from None
-    engine = _engine(query.url)
     try:
-        names, rows = _fetch(engine, query.statement)
+        with _silent():
+            names, rows = _fetch(query)
+    except UsageError:
+        raise
     except (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError, OSError):
         raise CohortError(
             "the database cannot be reached, or refuses the login or the query; check all three"
@@ -60,36 +84,71 @@ def read_query(query: Query) -> pd.DataFrame:
         raise CohortError(
             "the database refuses the query; try it with the database's own client"
         ) from None
+    return pd.DataFrame([tuple(row) for row in rows], columns=names, dtype=object)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep drivers and SQLAlchemy from printing, logging and warning: their texts quote rows."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with (
+            warnings.catch_warnings(),
+            redirect_stderr(StringIO()),
+            redirect_stdout(StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _fetch(query: Query) -> tuple[list[str], list[Any]]:
+    engine = _engine(query.url)
+    try:
+        with engine.connect() as connection:
+            _make_read_only(connection)
+            # Without parameters the driver sends the text as it is: a colon or percent sign is one.
+            result = connection.execution_options(
+                stream_results=True, no_parameters=True
+            ).exec_driver_sql(query.statement.strip().rstrip("; \t\r\n"))
+            names = list(result.keys())
+            rows: list[Any] = []
+            while block := result.fetchmany(_BLOCK):
+                rows += block
+            result.close()
+            connection.rollback()
     finally:
         engine.dispose()
-    return pd.DataFrame([tuple(row) for row in rows], columns=names, dtype=object)
+    return names, rows
 
 
 def _engine(url: str) -> Any:
     import sqlalchemy
 
     try:
-        return sqlalchemy.create_engine(url, poolclass=sqlalchemy.pool.NullPool)
+        address = sqlalchemy.make_url(url)
+        options: dict[str, Any] = {"poolclass": sqlalchemy.pool.NullPool, "hide_parameters": True}
+        if address.get_backend_name() == "duckdb":
+            options["connect_args"] = {"read_only": True}
+        if address.get_backend_name() == "sqlite" and _is_file(address.database):
+            address = _read_only_file(address)
+        return sqlalchemy.create_engine(address, **options)
     except Exception:  # some of these errors quote the address and its password
         raise UsageError(
             "the database address is not one of SQLAlchemy's, or its driver is not installed"
         ) from None
 
 
-def _fetch(engine: Any, statement: str) -> tuple[list[str], list[Any]]:
-    import sqlalchemy
+def _is_file(database: str | None) -> bool:
+    return bool(database) and database != ":memory:" and not str(database).startswith("file:")
 
-    with engine.connect() as connection:
-        _make_read_only(connection)
-        result = connection.execution_options(stream_results=True).execute(
-            sqlalchemy.text(statement)
-        )
-        names = list(result.keys())
-        rows: list[Any] = []
-        while block := result.fetchmany(_BLOCK):
-            rows += block
-        connection.rollback()
-    return names, rows
+
+def _read_only_file(address: Any) -> Any:
+    """Address of a SQLite file that is opened read-only, and not made where it is missing."""
+    query = {**address.query, "mode": "ro", "uri": "true"}
+    return address.set(database=f"file:{quote(address.database)}", query=query)
 
 
 def _make_read_only(connection: Any) -> None:

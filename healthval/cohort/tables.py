@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from healthval.cohort.cohort import Cohort
-from healthval.cohort.columns import as_text, read_column, refuse_rows
+from healthval.cohort.cohort import Cohort, Counts
+from healthval.cohort.columns import read_column, single_values
+from healthval.cohort.dates import instant_column, read_dates
+from healthval.cohort.measured import read_measured
 from healthval.cohort.sql import Query, read_query
-from healthval.contracts.table import AgeColumn, DateColumn, NumberColumn, TableSchema, plain_token
+from healthval.cohort.table_files import read_table_file
+from healthval.cohort.text import missing_codes, refuse_rows
+from healthval.contracts.table import AgeColumn, DateColumn, NumberColumn, TableSchema
 from healthval.errors import CohortError, counted
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ def as_schema(schema: TableSchema | Mapping[str, Any]) -> TableSchema:
 
 def as_cohort(frame: pd.DataFrame, schema: TableSchema, step: str = "rows_read") -> Cohort:
     """Convert a raw table to a cohort after checking it; see `read_table`."""
-    checked = check_frame(frame, schema)
+    checked, counts = check_and_count(frame, schema)
     key = _case_key(schema)
     refuse_rows(
         checked[key].duplicated(keep="first"),
@@ -78,60 +80,24 @@ def as_cohort(frame: pd.DataFrame, schema: TableSchema, step: str = "rows_read")
         _remedy_for_repetition(schema),
     )
     dropped = tuple(str(c) for c in frame.columns if c not in schema.columns)
-    return Cohort(checked, schema.settled(), ((step, len(checked)),), dropped)
+    return Cohort(
+        _frame=checked,
+        schema=schema.settled(),
+        steps=((step, len(checked)),),
+        dropped=dropped,
+        counts=counts,
+    )
 
 
 def read_source(source: Source) -> pd.DataFrame:
-    """Load the raw table; the cells of a CSV file stay text, so that leading zeros are kept."""
+    """Load the raw table; the cells of a text file stay text, so that leading zeros are kept."""
     import pandas as pd
 
     if isinstance(source, pd.DataFrame):
         return source
     if isinstance(source, Query):
         return read_query(source)
-    path = Path(source)
-    if not path.is_file():
-        raise CohortError("the file of the table does not exist; check the path")
-    if path.suffix.lower() not in {".parquet", ".pq"}:
-        return _read_csv(path)
-    try:
-        return pd.read_parquet(path)
-    except Exception:  # the parser may quote the file
-        raise CohortError("the table cannot be read as Parquet; export it again") from None
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    opener = gzip.open if path.suffix.lower() == ".gz" else open
-    try:
-        with opener(path, "rt", encoding="utf-8-sig", newline="") as lines:
-            header, n_rows, ragged = _shape(csv.reader(lines, strict=True))
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error, StopIteration):
-        raise CohortError(
-            "the table cannot be read as CSV (UTF-8, comma separated, one header line); "
-            "export it again"
-        ) from None
-    if ragged:
-        raise CohortError(
-            f"{len(ragged)} of {n_rows} rows do not have as many fields as the header line "
-            f"(first at row {ragged[0]}); quote fields that contain a comma or a line break"
-        )
-    frame = pd.read_csv(
-        path, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig"
-    )
-    frame.columns = pd.Index(header)  # pandas renames a repeated column
-    return frame
-
-
-def _shape(lines: Iterator[list[str]]) -> tuple[list[str], int, list[int]]:
-    """Header, number of rows, and the rows whose number of fields differs from the header's."""
-    header = next(lines)
-    row, ragged = -1, []
-    for row, fields in enumerate(line for line in lines if line):
-        if len(fields) != len(header):
-            ragged.append(row)
-    return header, row + 1, ragged
+    return read_table_file(Path(source))
 
 
 def check_frame(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
@@ -142,20 +108,43 @@ def check_frame(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
     CohortError
         If a column is absent or repeated, the table is empty, or a value does not fit.
     """
+    return check_and_count(frame, schema)[0]
+
+
+def check_and_count(frame: pd.DataFrame, schema: TableSchema) -> tuple[pd.DataFrame, Counts]:
+    """Convert the declared columns, and count values below a limit and in another unit.
+
+    The frame has a hidden column of instants for a date whose offsets from UTC differ; see
+    `read_dates`.
+    """
     import pandas as pd
 
     wanted = [name for name, column in schema.columns.items() if column.kind != "drop"]
-    units = {
-        name: column.unit_column
-        for name, column in schema.columns.items()
-        if isinstance(column, NumberColumn) and column.unit_column
-    }
-    _check_names(frame, [*wanted, *units.values()])
+    beside = [
+        name
+        for column in schema.columns.values()
+        if isinstance(column, NumberColumn)
+        for name in (column.unit_column, column.comparator_column)
+        if name
+    ]
+    _check_names(frame, [*wanted, *beside])
     if not len(frame):
         raise CohortError("the table has no rows; check the export, or the query")
-    for name, unit_column in units.items():
-        _check_units(frame, name, unit_column, schema)
-    return pd.DataFrame({name: _read(frame, name, schema) for name in wanted})
+    read: dict[str, pd.Series] = {}
+    counts: Counts = ()
+    for name in wanted:
+        column = schema.columns[name]
+        if isinstance(column, NumberColumn):
+            read[name], found = read_measured(name, column, frame)
+            counts += found
+        elif isinstance(column, DateColumn):
+            values = single_values(name, frame[name])
+            read[name], instants = read_dates(name, values, missing_codes(column))
+            if instants is not None:
+                read[instant_column(name)] = instants
+        else:
+            read[name] = _read(frame, name, schema)
+    return pd.DataFrame(read), counts
 
 
 def _check_names(frame: pd.DataFrame, needed: list[str]) -> None:
@@ -163,7 +152,7 @@ def _check_names(frame: pd.DataFrame, needed: list[str]) -> None:
     if missing:
         raise CohortError(
             f"{counted(len(missing), 'declared column is', 'declared columns are')} not in the "
-            f"table ({', '.join(missing)}); correct the plan's names or the table's header line"
+            f"table ({', '.join(missing)}); {_remedy_for_names(frame, missing)}"
         )
     names = list(frame.columns)
     repeated = [name for name in needed if names.count(name) > 1]
@@ -174,18 +163,30 @@ def _check_names(frame: pd.DataFrame, needed: list[str]) -> None:
         )
 
 
+def _remedy_for_names(frame: pd.DataFrame, missing: list[str]) -> str:
+    """Remedy for absent columns; names a spelling only if it is a declared name but for its case."""
+    alike = {str(name).strip().casefold(): str(name) for name in frame.columns}
+    found = [alike[name.strip().casefold()] for name in missing if name.strip().casefold() in alike]
+    if found:
+        spelled = ", ".join(f"'{name}'" for name in found)
+        return f"the table's header line spells {spelled}: correct capital letters and spaces"
+    one = f"; its header line was read as {counted(len(frame.columns), 'column')}"
+    return f"correct the plan's names or the table's header line{one}"
+
+
 def _read(frame: pd.DataFrame, name: str, schema: TableSchema) -> pd.Series:
     column = schema.columns[name]
     values = frame[name]
     if isinstance(column, AgeColumn) and column.at:
         at = read_column(column.at, schema.columns[column.at], frame[column.at])
-        values = _ages_at(name, values, at)
+        values = _ages_at(name, DateColumn(kind="date", missing=column.missing), values, at)
+        column = column.model_copy(update={"missing": ()})
     return read_column(name, column, values)
 
 
-def _ages_at(name: str, births: pd.Series, at: pd.Series) -> pd.Series:
+def _ages_at(name: str, birth: DateColumn, births: pd.Series, at: pd.Series) -> pd.Series:
     """Age in completed calendar years, from the date of birth to the date `at`."""
-    born = read_column(name, DateColumn(kind="date"), births)
+    born = read_column(name, birth, births)
     had_birthday = (at.dt.month * 100 + at.dt.day) >= (born.dt.month * 100 + born.dt.day)
     years = at.dt.year - born.dt.year - (~had_birthday).astype(int)
     refuse_rows(
@@ -196,19 +197,6 @@ def _ages_at(name: str, births: pd.Series, at: pd.Series) -> pd.Series:
     )
     ages: pd.Series = years.astype(float).where(born.notna() & at.notna())
     return ages
-
-
-def _check_units(frame: pd.DataFrame, name: str, unit_column: str, schema: TableSchema) -> None:
-    column = schema.columns[name]
-    assert isinstance(column, NumberColumn)  # noqa: S101 (narrows the type for mypy)
-    unit = as_text(frame[unit_column]).reset_index(drop=True)
-    given = as_text(frame[name]).reset_index(drop=True).notna()
-    refuse_rows(
-        given & (unit.map(plain_token, na_action="ignore") != column.unit),
-        name,
-        f"are not in the declared unit ({column.unit})",
-        "convert them, or correct the plan's unit",
-    )
 
 
 def _case_key(schema: TableSchema) -> str:

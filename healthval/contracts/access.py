@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from healthval.contracts.base import Line, Name, Sha256, SiteId, Version, Wire
+from healthval.contracts.base import Cursor, Line, Name, Sha256, SiteId, Version, Wire
 
 PUBLIC_KEY_BYTES = 32
 
@@ -106,9 +106,10 @@ class AccessGrant(Wire):
 
 
 class AccessList(Wire):
-    """Grants: all for the operator; a site sees only its own."""
+    """One page of grants: all for the operator; a site sees only its own."""
 
-    grants: Annotated[tuple[AccessGrant, ...], Field(max_length=10_000)] = ()
+    grants: Annotated[tuple[AccessGrant, ...], Field(max_length=1000)] = ()
+    next: Cursor | None = None
 
 
 class VendorKey(Wire):

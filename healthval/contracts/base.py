@@ -4,8 +4,9 @@ import hashlib
 import json
 from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from healthval.contracts.text import UNSEEN, check_seen
 from healthval.errors import counted
 
 
@@ -29,8 +30,16 @@ Version = Annotated[str, Field(pattern=r"^[0-9]{1,5}(\.[0-9]{1,5}){0,3}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[a-f0-9]{64}$")]
 Column = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.]{0,63}$")]
 # A line written by a developer or operator (model cards, labels); never contains patient data.
-Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f<>]*$", min_length=1, max_length=200)]
-Paragraph = Annotated[str, Field(pattern=r"^[^\x00-\x08\x0b-\x1f\x7f<>]*$", max_length=2000)]
+Line = Annotated[
+    str,
+    Field(pattern=rf"^[^\x00-\x1f{UNSEEN}<>]*$", min_length=1, max_length=200),
+    AfterValidator(check_seen),
+]
+Paragraph = Annotated[
+    str,
+    Field(pattern=rf"^[^\x00-\x08\x0b-\x1f{UNSEEN}<>]*$", max_length=2000),
+    AfterValidator(check_seen),
+]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -50,6 +59,9 @@ def digest(value: Any) -> str:
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json")
     return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+Cursor = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,700}$")]
 
 
 class Problem(BaseModel):

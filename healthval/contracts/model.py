@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from healthval.contracts.base import (
     Column,
+    Cursor,
     Line,
     Name,
     Paragraph,
@@ -84,7 +85,19 @@ class ModelRecord(Wire):
     status: ModelStatus
 
 
+class ModelName(Wire):
+    """Name and version of a model."""
+
+    name: Name
+    version: Version
+
+
 class ModelList(Wire):
-    """The registered models."""
+    """One page of the registered models.
+
+    `models` has those whose card the caller may read, `others` the names of the rest.
+    """
 
     models: Annotated[tuple[ModelRecord, ...], Field(max_length=1000)] = ()
+    others: Annotated[tuple[ModelName, ...], Field(max_length=1000)] = ()
+    next: Cursor | None = None

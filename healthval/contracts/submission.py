@@ -191,9 +191,14 @@ class Submission(Wire):
 
 
 class Receipt(Wire):
-    """Proof that the hub has stored a site's result."""
+    """Proof that the hub has stored a site's result.
+
+    `active` is the site's result that the hub counts when it answers; a repetition of a superseded
+    result has another hash there.
+    """
 
     site: SiteId
     submission_sha256: Sha256
+    active: Sha256
     supersedes: Sha256 | None = None
     repeated: bool = False

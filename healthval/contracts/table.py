@@ -1,16 +1,42 @@
 """Declarations of the plan: columns, eligibility, links between tables, FHIR inputs."""
 
+from datetime import date
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from healthval.contracts.base import Column, Wire
+from healthval.contracts.text import UNSEEN, check_seen
 
-SourceColumn = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f<>]{1,128}$")]
-Finite = Annotated[float, Field(strict=True)]
-Unit = Annotated[str, Field(pattern=r"^[A-Za-z0-9%/.*^ ()\[\]{}-]{0,32}$")]
-IsoDate = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+SourceColumn = Annotated[
+    str, Field(pattern=rf"^[^\x00-\x1f{UNSEEN}<>]{{1,128}}$"), AfterValidator(check_seen)
+]
+
+
+def _not_text(value: object) -> object:
+    if isinstance(value, (str, bool)):
+        raise ValueError(  # noqa: TRY004 (pydantic reports only a ValueError)
+            "a number is needed, and YAML 1.2 has a text or truth value here; write it like 60 or 0.5"
+        )
+    return value
+
+
+NotText = BeforeValidator(_not_text)
+Finite = Annotated[float, NotText, Field(strict=True)]
+Days = Annotated[int, NotText, Field(ge=0, le=36_525)]
+Unit = Annotated[str, Field(pattern=r"^[A-Za-z0-9%/.*^ ()\[\]{}_'°²³µμ-]{0,32}$")]
+
+
+def _calendar_day(text: str) -> str:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        raise ValueError("the date does not exist; write an existing day as YYYY-MM-DD") from None
+    return text
+
+
+IsoDate = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$"), AfterValidator(_calendar_day)]
 
 
 def _ascending(edges: tuple[float, ...]) -> tuple[float, ...]:
@@ -21,6 +47,8 @@ def _ascending(edges: tuple[float, ...]) -> tuple[float, ...]:
 
 LabelValue = Annotated[str, Field(min_length=1, max_length=64)] | bool | int | float
 LabelValues = Annotated[tuple[LabelValue, ...], Field(max_length=32)]
+# Codes that a source writes where it has no value, such as ".", "-" or -999.
+Missing = Annotated[tuple[LabelValue, ...], Field(max_length=32)]
 Levels = (
     Annotated[tuple[Column, ...], Field(min_length=1, max_length=64)]
     | Annotated[
@@ -58,6 +86,7 @@ class DateColumn(Declared):
     """A date or a time, written as ISO 8601."""
 
     kind: Literal["date"]
+    missing: Missing = ()
 
 
 class AgeColumn(Declared):
@@ -70,12 +99,14 @@ class AgeColumn(Declared):
     kind: Literal["age"]
     bands: Bands = ()
     at: SourceColumn | None = None
+    missing: Missing = ()
 
 
 class ZipColumn(Declared):
     """A United States ZIP code."""
 
     kind: Literal["zip"]
+    missing: Missing = ()
 
 
 class CategoryColumn(Declared):
@@ -83,6 +114,13 @@ class CategoryColumn(Declared):
 
     kind: Literal["category"]
     levels: Levels
+    missing: Missing = ()
+
+    @model_validator(mode="after")
+    def _levels_are_not_missing(self) -> Self:
+        if {plain_token(code) for code in self.missing} & {plain_token(w) for w in self.names}:
+            raise ValueError("a code in 'missing' is also a level; keep it in one of them")
+        return self
 
     @property
     def names(self) -> dict[str, str]:
@@ -92,11 +130,19 @@ class CategoryColumn(Declared):
         return {level: level for level in self.levels}
 
 
+Factor = Annotated[float, Field(strict=True, gt=0)] | Literal["ucum"]
+
+
 class NumberColumn(Declared):
     """A number with optional limits.
 
-    `unit_column` is the column with each value's unit, if any; `bands` are the lower edges of the
-    groups in subgroups and Table 1.
+    `unit_column` names the column with each value's unit, if there is one. `convert` gives for
+    another unit the factor to the declared one, or "ucum" for a conversion by the definitions of the
+    units; values in any other unit are refused, or counted and set to missing by ``other_units:
+    exclude``. `comparator_column` names the column with "<" or ">", if there is one. `below_limit`
+    is the treatment of a result below a limit, such as "<0.5": the limit itself, half of it, or a
+    missing value that is counted. `bands` are the lower edges by which subgroups and Table 1 group the
+    number.
     """
 
     kind: Literal["number"]
@@ -104,6 +150,11 @@ class NumberColumn(Declared):
     high: Finite | None = None
     unit: Unit = ""
     unit_column: SourceColumn | None = None
+    convert: Annotated[dict[Unit, Factor], Field(max_length=16, default_factory=dict)]
+    other_units: Literal["refuse", "exclude"] = "refuse"
+    comparator_column: SourceColumn | None = None
+    below_limit: Literal["value", "half", "exclude"] | None = None
+    missing: Missing = ()
     bands: Bands = ()
 
     @model_validator(mode="after")
@@ -112,6 +163,8 @@ class NumberColumn(Declared):
             raise ValueError("'low' must be below 'high'")
         if self.unit_column is not None and not self.unit:
             raise ValueError("'unit_column' needs the expected 'unit'")
+        if (self.convert or self.other_units != "refuse") and self.unit_column is None:
+            raise ValueError("'convert' and 'other_units' need 'unit_column'")
         return self
 
 
@@ -122,6 +175,7 @@ class LabelColumn(Declared):
     positive: Annotated[LabelValues, Field(min_length=1)]
     negative: Annotated[LabelValues, Field(min_length=1)]
     indeterminate: LabelValues = ()
+    missing: Missing = ()
 
     @model_validator(mode="after")
     def _values_are_disjoint(self) -> Self:
@@ -129,6 +183,9 @@ class LabelColumn(Declared):
         groups = [{label_token(value) for value in values} for values in verdicts]
         if len(set().union(*groups)) != sum(map(len, groups)):
             raise ValueError("a label value has one verdict only")
+        declared = {plain_token(v) for v in (*self.positive, *self.negative, *self.indeterminate)}
+        if declared & {plain_token(code) for code in self.missing}:
+            raise ValueError("a code in 'missing' is also a label value; keep it in one of them")
         return self
 
 
@@ -202,14 +259,21 @@ class TableSchema(Declared):
 
 def _after_reading(column: ColumnSchema) -> ColumnSchema:
     if isinstance(column, CategoryColumn):
-        return column.model_copy(update={"levels": tuple(dict.fromkeys(column.names.values()))})
+        levels = tuple(dict.fromkeys(column.names.values()))
+        return column.model_copy(update={"levels": levels, "missing": ()})
     if isinstance(column, NumberColumn):
-        return column.model_copy(update={"unit_column": None})
+        read: dict[str, object] = {
+            "unit_column": None,
+            "comparator_column": None,
+            "convert": {},
+            "missing": (),
+        }
+        return column.model_copy(update=read | {"other_units": "refuse", "below_limit": None})
     if isinstance(column, AgeColumn):
-        return column.model_copy(update={"at": None})
+        return column.model_copy(update={"at": None, "missing": ()})
     if isinstance(column, LabelColumn):
-        verdicts = ("positive", "negative", "indeterminate")
-        return column.model_copy(update={verdict: (verdict,) for verdict in verdicts})
+        words = {w: (w,) for w in ("positive", "negative", "indeterminate")}
+        return column.model_copy(update=words | {"missing": ()})
     return column
 
 
@@ -217,8 +281,8 @@ class Within(Declared):
     """A window around a date of the same case, in whole days."""
 
     of: SourceColumn
-    days_before: Annotated[int, Field(ge=0, le=36_525)] = 0
-    days_after: Annotated[int, Field(ge=0, le=36_525)] = 0
+    days_before: Days = 0
+    days_after: Days = 0
 
 
 class Eligibility(Declared):
@@ -255,8 +319,8 @@ class Link(Declared):
     on: Annotated[dict[SourceColumn, SourceColumn], Field(min_length=1, max_length=4)]
     anchor: SourceColumn | None = None
     date: SourceColumn | None = None
-    days_before: Annotated[int, Field(ge=0, le=36_525)] = 0
-    days_after: Annotated[int, Field(ge=0, le=36_525)] = 0
+    days_before: Days = 0
+    days_after: Days = 0
     choose: Literal["only", "nearest", "first", "last"] = "only"
     required: bool = True
 

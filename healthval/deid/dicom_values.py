@@ -78,6 +78,7 @@ _TEMPORAL: Final = {
     "DT": re.compile(r"\d{4,14}(\.\d{1,6})?([+-]\d{4})?"),
     "SH": re.compile(r"[+-]?\d{4}"),  # TimezoneOffsetFromUTC
 }
+_AGE: Final = re.compile(r"[0-9]{3}[DWMY]")
 _CHARSET: Final = 0x00080005
 _SYNTAX: Final = 0x00020010
 _FRAMES: Final = 0x00280008
@@ -162,9 +163,11 @@ def is_name(tag: int, element: Element) -> bool:
     return bool(element.VR == "PN")
 
 
-def is_over_89(age: str) -> bool:
-    """Whether an age string is an age above 89, which HIPAA Safe Harbor groups as 90 or older."""
-    return age[3:4].upper() == "Y" and age.isascii() and age[:3].isdigit() and int(age[:3]) > 89
+def safe_age(age: str) -> str | None:
+    """Return an age string, ages above 89 as 090Y (HIPAA Safe Harbor); None if it is malformed."""
+    if not _AGE.fullmatch(age):
+        return None
+    return "090Y" if age[3] == "Y" and int(age[:3]) > 89 else age
 
 
 def find(dataset: Dataset, tag: int) -> Element | None:

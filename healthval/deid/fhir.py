@@ -12,27 +12,22 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
-from healthval.deid.fhir_elements import CODE_SYSTEMS, REFERENCED, RESOURCES, STATES, Elements
+from healthval.deid.fhir_address import area
+from healthval.deid.fhir_ages import OLDEST_AGE, cap_values, capped, is_age, is_birth, limit_of
+from healthval.deid.fhir_codes import STATUSES, clean_unit, may_leave, version_may_leave
+from healthval.deid.fhir_elements import REFERENCED, RESOURCES, Elements
+from healthval.deid.fhir_numbers import may_be_a_record_number, whole_number
 from healthval.deid.policy import Policy
 from healthval.deid.secret import Secret, date_offset, pseudonym, pseudonym_uuid, uid
-from healthval.deid.tables import OLDEST_AGE, RESTRICTED_ZIP3
 from healthval.errors import DeidentificationError, counted
 
 _DEEPEST = 100  # levels of nesting; a Questionnaire with ten nested groups has about thirty
 _OBSERVATION_VALUE = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
+_UCUM = "http://unitsofmeasure.org"
 _DATE = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)(T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d))?)?)?"
 )
-_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:/_-]{0,31}")
-_STATUS = re.compile(r"[a-z][a-z-]{0,31}")
-_SYSTEM = re.compile(r"[A-Za-z0-9:/.#_-]{1,100}")
-_UNIT = re.compile(r"[A-Za-z0-9%/.*^()\[\]{}µ°'-]{1,16}")
-_VERSION = re.compile(r"[0-9][0-9.-]{0,15}|http://snomed\.info/sct/\d+(/version/\d{8})?")
 _REFERENCE = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+)/([A-Za-z0-9.-]{1,64})(?:/_history/[^/]+)?")
-# The lowest age above 89 in each unit of time that ages have.
-_OLDEST = {"a": 90, "mo": 90 * 12, "wk": 4696, "d": 32873}
-_SPELLED_UNITS = {"year": "a", "years": "a", "yr": "a", "y": "a", "month": "mo", "months": "mo"}
-_AGE_CODES = frozenset({"30525-0", "21612-7", "29553-5", "21611-9", "35659-2", "63900-5"})
 
 
 def deidentify_resource(
@@ -143,7 +138,7 @@ class _Resource:
             out["id"] = self.pseudonym(self.source["id"])
         body = self._kept(self.source, RESOURCES[kind])
         if kind == "Observation":
-            self._cap_age_count(body)
+            self._cap_ages(body)
         if self.source.keys() - {"resourceType", "id", "meta"} - body.keys():
             self.marks.add("REDACTED")
         out["meta"] = {"security": [_mark(code) for code in sorted(self.marks)]}
@@ -228,37 +223,57 @@ class _Resource:
         number = value.get("value") if isinstance(value, dict) else None
         if isinstance(number, bool) or not isinstance(number, (int, float)):
             return None
+        unit = clean_unit(value.get("code")) or clean_unit(value.get("unit"))
+        if may_be_a_record_number(number, has_unit=unit not in (None, "1")):
+            return None
         kept: dict[str, Any] = {"value": number}
-        for name, known in (("comparator", ("<", "<=", ">=", ">")), ("system", CODE_SYSTEMS)):
-            if value.get(name) in known:
-                kept[name] = value[name]
-        unit = "code" if value.get("code") else "unit"
-        if isinstance(value.get(unit), str) and _UNIT.fullmatch(value[unit]):
-            kept[unit] = value[unit]
-        spelled = str(kept.get(unit, "")).lower()
-        oldest = _OLDEST.get(_SPELLED_UNITS.get(spelled, spelled))
-        if oldest is not None:
-            kept["value"] = self._capped(number, oldest)
+        if value.get("comparator") in ("<", "<=", ">=", ">"):
+            kept["comparator"] = value["comparator"]
+        if unit is not None:
+            coded = value.get("system") == _UCUM and clean_unit(value.get("code")) == unit
+            kept |= {"system": _UCUM, "code": unit} if coded else {"unit": unit}
+        limits = [limit_of(value.get(name)) for name in ("code", "unit")]
+        if limit := next((found for found in limits if found), None):
+            kept["value"] = self._capped(number, limit)
         return kept
 
-    def _capped(self, number: float, oldest: int) -> float:
-        if number <= oldest * (OLDEST_AGE - 1) / OLDEST_AGE:
-            return number
-        self.marks.add("ABSTRED")
-        return oldest
+    def _capped(self, number: float, limit: float) -> float:
+        found = capped(number, limit)
+        if found != number:
+            self.marks.add("ABSTRED")
+        return found
 
     def age(self, value: Any) -> dict[str, Any] | None:
-        """Return an age capped at 90; the default unit is the year."""
+        """Return an age capped at 90; a unit that is unknown is the year."""
         kept = self.quantity(value)
-        if kept and not kept.get("code") and not kept.get("unit"):
+        if kept and not any(limit_of(value.get(name)) for name in ("code", "unit")):
             kept["value"] = self._capped(kept["value"], OLDEST_AGE)
         return kept
 
-    def _cap_age_count(self, body: dict[str, Any]) -> None:
-        for part in (body, *body.get("component", [])):
-            codes = {c.get("code") for c in part.get("code", {}).get("coding", [])}
-            if codes & _AGE_CODES and isinstance(part.get("valueInteger"), int):
-                part["valueInteger"] = self._capped(part["valueInteger"], OLDEST_AGE)
+    def _cap_ages(self, body: dict[str, Any]) -> None:
+        """Cap what an Observation or a component of it measures as an age, or as a year of birth."""
+        parts: list[tuple[dict[str, Any], Mapping[str, Any]]] = [(body, self.source)]
+        if "component" in body:
+            rules = RESOURCES["Observation"]["component"]
+            given = [c for c in _list(self.source["component"]) if isinstance(c, dict)]
+            pairs = [(kept, c) for c in given if (kept := self._kept(c, rules))]
+            body["component"] = [kept for kept, _ in pairs]
+            parts += pairs
+        code = self.source.get("code")
+        for part, source in parts:
+            if is_age(code, source.get("code")) and cap_values(part, source):
+                self.marks.add("ABSTRED")
+            if is_birth(code, source.get("code")):
+                self._remove_old_year(part)
+
+    def _remove_old_year(self, part: dict[str, Any]) -> None:
+        for name, year in (
+            ("valueInteger", part.get("valueInteger")),
+            ("valueQuantity", (part.get("valueQuantity") or {}).get("value")),
+        ):
+            if isinstance(year, (int, float)) and self.today.year - year >= OLDEST_AGE:
+                del part[name]
+                self.marks.add("ABSTRED")
 
     def range(self, value: Any) -> dict[str, Any]:
         return self._pair(value, ("low", "high"))
@@ -271,19 +286,12 @@ class _Resource:
         return {name: q for name in names if (q := self.quantity(parts.get(name)))}
 
     def coding(self, value: Any) -> dict[str, str] | None:
-        code = value.get("code") if isinstance(value, dict) else None
-        if not isinstance(code, str) or not _CODE.fullmatch(code):
+        """Return a code of a published system; a local one may be a name or a record number."""
+        if not isinstance(value, dict) or not may_leave(value.get("system"), value.get("code")):
             return None
-        system, version = value.get("system"), value.get("version")
-        kept = {"code": code}
-        if (
-            isinstance(system, str)
-            and system.startswith(CODE_SYSTEMS)
-            and _SYSTEM.fullmatch(system)
-        ):
-            kept = {"system": system, "code": code}
-            if isinstance(version, str) and _VERSION.fullmatch(version):
-                kept["version"] = version
+        kept = {"system": value["system"], "code": value["code"]}
+        if version_may_leave(value.get("version")):
+            kept["version"] = value["version"]
         return kept
 
     def concept(self, value: Any) -> dict[str, Any]:
@@ -292,20 +300,8 @@ class _Resource:
         return {"coding": clean} if clean else {}
 
     def address(self, value: Any) -> dict[str, str]:
-        """Return state and ZIP3 in the United States, only the country elsewhere."""
-        given = value if isinstance(value, dict) else {}
-        country, state = given.get("country"), given.get("state")
-        kept: dict[str, str] = {}
-        if isinstance(country, str) and re.fullmatch(r"[A-Z]{2,3}", country):
-            kept["country"] = country
-        if country not in (None, "US", "USA", "United States", "United States of America"):
-            return kept
-        if state in STATES or state in STATES.values():
-            kept["state"] = str(state)
-        code = given.get("postalCode")
-        if isinstance(code, str) and re.fullmatch(r"\d{5}(-?\d{4})?", code.strip()):
-            zip3 = code.strip()[:3]
-            kept["postalCode"] = "000" if zip3 in RESTRICTED_ZIP3 else zip3
+        kept = area(value)
+        if "postalCode" in kept:
             self.marks.add("ABSTRED")
         return kept
 
@@ -326,14 +322,18 @@ class _Resource:
         return self.date(value) or True
 
 
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
 def _matching(pattern: re.Pattern[str]) -> Callable[[_Resource, Any], str | None]:
     return lambda _, value: value if isinstance(value, str) and pattern.fullmatch(value) else None
 
 
 _RULES: dict[str, Callable[[_Resource, Any], Any]] = {
     "boolean": lambda _, value: value if isinstance(value, bool) else None,
-    "integer": lambda _, value: value if type(value) is int else None,
-    "code": _matching(_STATUS),
+    "integer": lambda _, value: whole_number(value),
+    "code": lambda _, value: value if isinstance(value, str) and value in STATUSES else None,
     "gender": _matching(re.compile("male|female|other|unknown")),
     "birth": _Resource.date,
     "date": _Resource.date,

@@ -146,25 +146,6 @@ REFERENCED = frozenset(RESOURCES) | {
     *("Practitioner", "PractitionerRole", "RelatedPerson"),
 }
 
-# Addresses of published code systems; the address of a hospital's system would identify the hospital.
-CODE_SYSTEMS = (
-    "http://loinc.org",
-    "http://snomed.info/",
-    "http://terminology.hl7.org/",
-    "http://hl7.org/fhir/",
-    "http://unitsofmeasure.org",
-    "http://www.nlm.nih.gov/",
-    "http://www.ama-assn.org/",
-    "http://dicom.nema.org/",
-    "http://fdasis.nlm.nih.gov",
-    "http://www.whocc.no/atc",
-    "http://hl7.org/fhir/sid/",
-    "urn:iso:std:iso:",
-    "urn:ietf:bcp:47",
-    "urn:ietf:rfc:3986",
-    "urn:oid:2.16.840.1.113883.6.",
-)
-
 STATES = {
     "AL": "Alabama", "AK": "Alaska", "AZ": "Arizona", "AR": "Arkansas", "CA": "California",
     "CO": "Colorado", "CT": "Connecticut", "DE": "Delaware", "DC": "District of Columbia",

@@ -87,6 +87,7 @@ class Policy:
         identity, which are kept; only with the Safe Private option
     public_allowlist : tags of standard attributes that are kept although the dictionary does not
         have them
+    remove : tags of further attributes that are removed at every depth
 
     Raises
     ------
@@ -106,6 +107,7 @@ class Policy:
     pixels: PixelPolicy = field(default_factory=PixelPolicy)
     private_allowlist: frozenset[tuple[str, int, int]] = frozenset()
     public_allowlist: frozenset[int] = frozenset()
+    remove: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         options = _checked_options(self.options)
@@ -121,6 +123,7 @@ class Policy:
         object.__setattr__(self, "dates", given[0] if given else "remove")
         object.__setattr__(self, "private_allowlist", frozenset(self.private_allowlist))
         object.__setattr__(self, "public_allowlist", frozenset(self.public_allowlist))
+        object.__setattr__(self, "remove", frozenset(self.remove))
 
 
 def _checked_options(given: Iterable[Option | str]) -> frozenset[Option]:

@@ -19,6 +19,10 @@ class Reason(StrEnum):
     FLUOROSCOPY = "angiography or fluoroscopy"
     ENDOSCOPY = "endoscopy, photograph or video"
     OTHER = "modality OT"
+    UNLISTED = "image class or modality that is not on the list of low risk"
+    RECOGNIZABLE = "RecognizableVisualFeatures is YES"
+    COLOUR = "colour or report picture in a class of grey images"
+    NESTED = "pixels inside a sequence"
     SCREEN = "screen save"
     DOSE = "dose report"
     SLIDE_LABEL = "whole-slide label or overview"
@@ -30,13 +34,16 @@ class Reason(StrEnum):
     VOICE = "voice recording"
     DICOMDIR = "DICOMDIR"
     SIGNED = "digital signature"
-    UNREADABLE = "file cannot be opened"
+    UNREADABLE = "file or folder cannot be opened"
     UNPARSEABLE = "not a readable DICOM file"
     STRUCTURE = "structure that cannot be de-identified"
     NO_PATIENT_ID = "no PatientID: its dates cannot be shifted consistently"
     MIXED_STUDY = "several patients in one study"
     CONFLICT = "same SOPInstanceUID with other content"
     NO_DECODER = "pixels cannot be decoded"
+    STREAM = "a compressed frame cannot be parsed"
+    LEAK = "the audit found an identifier in the output"
+    DAMAGED = "pixels, frames or elements are missing"
 
 
 _REMEDY: Final = {
@@ -48,6 +55,9 @@ _REMEDY: Final = {
     Reason.NO_DECODER: "install the extra healthval[decoders]",
     Reason.UNREADABLE: "check its permissions",
     Reason.UNPARSEABLE: "repair or leave out the file",
+    Reason.STREAM: "store the image in another transfer syntax, or leave it out",
+    Reason.DAMAGED: "retrieve the file again, or leave it out",
+    Reason.LEAK: "remove the attribute (--remove TAG) or the file (--skip-leaking)",
     Reason.CONFLICT: "keep one of the files",
     Reason.MIXED_STUDY: "correct the study at the source",
     Reason.DOCUMENT: "leave the document out",
@@ -61,11 +71,16 @@ _DIRECTORY: Final = "1.2.840.10008.1.3.10"
 _DIRECTORY_RECORDS, _SIGNATURES, _SIGNATURE = 0x00041220, 0xFFFAFFFA, 0x04000120
 
 
+def remedy_of(reason: Reason) -> str:
+    """Remedy for a refusal."""
+    return _REMEDY.get(reason, _PIXEL_REMEDY)
+
+
 class Refused(DeidentificationError):
     """An object cannot be de-identified safely; `reason` is the `Reason`, the text has the remedy."""
 
     def __init__(self, reason: Reason) -> None:
-        super().__init__(f"refused: {reason.value}; {_REMEDY.get(reason, _PIXEL_REMEDY)}")
+        super().__init__(f"refused: {reason.value}; {remedy_of(reason)}")
         self.reason = reason
 
     def __reduce__(self) -> tuple[type["Refused"], tuple[Reason]]:

@@ -52,12 +52,13 @@ class Secret:
 
     @classmethod
     def from_file(cls, path: str | Path) -> Self:
-        """Read the secret from a file; line ends at its end are ignored."""
+        """Read the secret from a file; line ends at the end of a text are ignored."""
         try:
             key = Path(path).read_bytes()
         except OSError:
             raise UsageError("the secret file cannot be read; check its path and rights") from None
-        secret = cls(key.rstrip(b"\r\n"))
+        text = key.rstrip(b"\r\n")
+        secret = cls(text if text.isascii() and text.decode("ascii").isprintable() else key)
         secret._reference = ("from_file", str(path))
         return secret
 

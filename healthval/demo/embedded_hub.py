@@ -15,6 +15,8 @@ def embedded_hub(
 ) -> Iterator[str]:
     """Run a hub over `data` on a free loopback port and yield its address.
 
+    It trusts its models: the demo's model is part of this package.
+
     Parameters
     ----------
     operator : the operator's public key file
@@ -27,7 +29,7 @@ def embedded_hub(
         in the folder.
     """
     data.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "healthval.hub", "--die-with-parent"]
+    command = [sys.executable, "-m", "healthval.hub", "--die-with-parent", "--trust-models"]
     command += ["--data", str(data), "--operator", str(operator)]
     with (data / "hub.log").open("ab") as log:
         hub = ChildProcess(command, log=log, start_seconds=start_seconds)

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from healthval.demo.synthetic import FAMILY, GIVEN, write_site
 from healthval.evaluation import Sources, cohort_of
 from healthval.files import packaged
-from healthval.plan import Plan, load_plan
+from healthval.plan import Plan
+from healthval.plan_file import load_plan
 
 SEED = 20260101
 N_TRAINING = 149

@@ -14,7 +14,8 @@ from healthval.demo.scenes import Scene, scene
 from healthval.errors import UsageError
 from healthval.evaluation import Site, open_credential, request_access
 from healthval.files import locked
-from healthval.plan import Plan, load_plan
+from healthval.plan import Plan
+from healthval.plan_file import load_plan
 from healthval.runner.execute import run
 from healthval.runner.parameters import EvaluateParameters, ProvisionParameters, ReportParameters
 

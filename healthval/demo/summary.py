@@ -25,7 +25,8 @@ def summary(folder: Path, scene: Scene) -> list[str]:
         *_sent(sent),
         _cost(study, scene),
         *_products(folder),
-        f"next         healthval verify {folder}   healthval ledger show {folder}/sites/north   healthval doctor",
+        f"next         healthval verify {folder} --key {folder}/operator/operator.key.pub",
+        f"             healthval ledger show {folder}/sites/north   healthval doctor",
     ]
 
 

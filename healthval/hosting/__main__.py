@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -35,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGINT, lambda *_: stop.set())
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     is_serving.set()
-    _write_line(output, {"ready": server.server_address[1]})
+    _write_line(output, {"ready": server.port})
     _wait(server, stop, options.idle_seconds)
     server.shutdown()
     server.drain(DRAIN_SECONDS)
@@ -49,6 +50,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     port = int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))
     parser.add_argument("--port", type=int, default=port)
+    parser.add_argument("--socket", type=int, help="number of an open Unix socket that listens")
     parser.add_argument("--memory-mb", type=int, default=0)
     parser.add_argument("--max-concurrency", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=MAX_SECONDS)
@@ -66,8 +68,9 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
 def _loaded(options: argparse.Namespace) -> ModelServer:
     check_platform()
     _limit_memory(options.memory_mb)
+    address = (options.host, options.port)
     return ModelServer(
-        (options.host, options.port),
+        address if options.socket is None else socket.socket(fileno=options.socket),
         load(options.model),
         max_concurrency=options.max_concurrency,
         seconds=options.seconds,

@@ -15,17 +15,20 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 from healthval.errors import HostingError, counted
 
 MAX_UNPACKED_BYTES = 5 * 1024**3
+FREE_BYTES = 1024**3
+MAX_RATIO = 100
+MAX_FILES = 100_000
+PIECE_BYTES = 1024**2
 ENTRY = "inference.py"
 # Errors of damaged, encrypted or unknown compression.
 _CODEC_ERRORS = (zlib.error, lzma.LZMAError, RuntimeError, NotImplementedError)
-_Entry = tuple[str, int, Callable[[], bytes]]
+_Entry = tuple[str, IO[bytes]]
 Predict = Callable[[Sequence[Any]], list[float | None]]
 
 
@@ -58,26 +61,40 @@ def unpack(data: bytes, folder: Path) -> None:
     HostingError
         If it is neither, is too large, or contains links or paths outside the folder.
     """
+    limit = min(MAX_UNPACKED_BYTES, max(FREE_BYTES, MAX_RATIO * len(data)))
     try:
-        _unpack_entries(_entries(data), folder)
+        _unpack_entries(_entries(data), folder, limit)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, *_CODEC_ERRORS):
         raise HostingError("the artefact is damaged, or neither a ZIP nor a tar file") from None
     if not (folder / ENTRY).is_file():
         raise HostingError(f"the artefact has no {ENTRY} at its top")
 
 
-def _unpack_entries(entries: Iterator[_Entry], folder: Path) -> None:
-    total = 0
-    for name, size, read in entries:
+def _unpack_entries(entries: Iterator[_Entry], folder: Path, limit: int) -> None:
+    left = limit
+    for number, (name, stream) in enumerate(entries):
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or "\\" in name:
             raise HostingError("the artefact contains a path outside its folder; pack it again")
-        total += size
-        if total > MAX_UNPACKED_BYTES:
-            raise HostingError("the artefact unpacks to more than 5 GiB")
+        if number >= MAX_FILES:
+            raise HostingError(f"the artefact has more than {MAX_FILES} files")
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(read())
+        with stream, target.open("wb") as file:
+            left -= _copy(stream, file, left)
+
+
+def _copy(stream: IO[bytes], file: IO[bytes], limit: int) -> int:
+    """Copy piece by piece: the sizes that an archive declares may be wrong."""
+    size = 0
+    while piece := stream.read(PIECE_BYTES):
+        size += len(piece)
+        if size > limit:
+            raise HostingError(
+                "the artefact unpacks to more than 5 GiB, or to more than 1 GiB and 100 times its size"
+            )
+        file.write(piece)
+    return size
 
 
 def _entries(data: bytes) -> Iterator[_Entry]:
@@ -86,7 +103,7 @@ def _entries(data: bytes) -> Iterator[_Entry]:
         with zipfile.ZipFile(stream) as archive:
             for info in archive.infolist():
                 if not info.is_dir():
-                    yield info.filename, info.file_size, partial(archive.read, info)
+                    yield info.filename, archive.open(info)
         return
     stream.seek(0)
     with tarfile.open(fileobj=stream) as bundle:
@@ -96,7 +113,7 @@ def _entries(data: bytes) -> Iterator[_Entry]:
             file = bundle.extractfile(member) if member.isreg() else None
             if file is None:
                 raise HostingError("the artefact contains links or devices; pack plain files")
-            yield member.name, member.size, file.read
+            yield member.name, file
 
 
 def load(folder: Path) -> Predict:

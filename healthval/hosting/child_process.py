@@ -40,6 +40,7 @@ class ChildProcess:
     log : receives standard error; it is discarded where this is None
     environment : variables of the child; those of this process where this is None
     start_seconds : upper bound for a child that never writes its line
+    pass_fds : open files that the child inherits under the same numbers
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class ChildProcess:
         log: IO[bytes] | None = None,
         environment: Mapping[str, str] | None = None,
         start_seconds: float = START_SECONDS,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         self.process = subprocess.Popen(  # noqa: S603 - arguments as a list
             command,
@@ -56,6 +58,7 @@ class ChildProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if log is None else log,
             env=environment,
+            pass_fds=pass_fds,
         )
         self._start_seconds = start_seconds
         self._deadline = time.monotonic() + start_seconds

@@ -8,6 +8,7 @@ import base64
 import binascii
 import json
 import re
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -43,21 +44,29 @@ class Refused(Exception):
 
 
 class ModelServer(ThreadingHTTPServer):
-    """Serves one model; refuses more than `max_concurrency` simultaneous requests with 429."""
+    """Serves one model; refuses more than `max_concurrency` simultaneous requests with 429.
+
+    `address` is a host and port, or a Unix socket that listens already.
+    """
 
     daemon_threads = True
     request_queue_size = 128
 
     def __init__(
         self,
-        address: tuple[str, int],
+        address: tuple[str, int] | socket.socket,
         predict: Predict,
         *,
         max_concurrency: int = 4,
         seconds: float = MAX_SECONDS,
         inputs: str = "",
     ) -> None:
-        super().__init__(address, _Handler)
+        if isinstance(address, socket.socket):
+            super().__init__(("", 0), _UnixHandler, bind_and_activate=False)
+            self.socket.close()
+            self.socket = address
+        else:
+            super().__init__(address, _Handler)
         self.seconds = seconds
         self._inputs = inputs
         self.stuck = False
@@ -69,6 +78,12 @@ class ModelServer(ThreadingHTTPServer):
         self._count = threading.Lock()
         self._in_flight = 0
         self._unsent = 0
+
+    @property
+    def port(self) -> int:
+        """Port of the server; 0 on a Unix socket."""
+        name = self.socket.getsockname()
+        return int(name[1]) if isinstance(name, tuple) else 0
 
     @property
     def idle_seconds(self) -> float:
@@ -252,3 +267,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - name of the base class
         """Write no access log: a path or header may contain a value."""
+
+
+class _UnixHandler(_Handler):
+    disable_nagle_algorithm = False  # an option of TCP

@@ -16,9 +16,11 @@ from healthval.contracts.base import read_wire
 from healthval.disclosure import load_policy
 from healthval.errors import HealthvalError, UsageError
 from healthval.files import write_durably
+from healthval.hosting import sandbox
 from healthval.hosting.child_process import check_platform, stop_with_parent
 from healthval.hub.app import Settings, create_app
 from healthval.hub.backends.local import FolderObjects, SqliteIndex
+from healthval.hub.backends.model_process import HostOptions
 from healthval.hub.backends.processes import ProcessHost
 from healthval.hub.ports import Backend
 
@@ -32,8 +34,8 @@ def serve(
     operator: PublicKey,
     *,
     port: int = 0,
-    host: str = LOOPBACK,
     die_with_parent: bool = False,
+    trust_models: bool = False,
 ) -> None:
     """Serve the hub over a data folder until a signal or the parent stops it.
 
@@ -43,30 +45,46 @@ def serve(
     Raises
     ------
     UsageError
-        If the system is not supported, `host` is not loopback (this hub has no TLS), the port is
+        If the system is not supported, models cannot be isolated and are not trusted, the port is
         taken or the upload secret is damaged.
     """
     check_platform()
-    if host not in {LOOPBACK, "localhost"}:
-        raise UsageError("the embedded hub listens on loopback only; use 127.0.0.1")
+    isolated = _isolates(trust_models=trust_models)
     data.mkdir(parents=True, exist_ok=True)
     secret = _upload_secret(data / "upload.secret")
     listening = _listen(port)
-    server = _server(data, operator, secret=secret, port=listening.getsockname()[1])
+    port = listening.getsockname()[1]
+    server = _server(data, operator, secret=secret, port=port, isolated=isolated)
 
     def stop() -> None:
         server.should_exit = True
 
     if die_with_parent:
         stop_with_parent(stop)
-    _announce(data / "hub.json", listening.getsockname()[1])
+    _announce(data / "hub.json", port)
     server.run([listening])
 
 
-def _server(data: Path, operator: PublicKey, *, secret: bytes, port: int) -> uvicorn.Server:
+def _isolates(*, trust_models: bool) -> bool:
+    """Return whether models run in a sandbox; refuse to run them without unless they are trusted."""
+    missing = sandbox.unavailable()
+    if missing is None:
+        return True
+    if not trust_models:
+        raise UsageError(
+            f"models cannot be isolated: {missing}; with --trust-models a vendor's code has the "
+            "rights of this hub"
+        )
+    sys.stderr.write(f"models are not isolated: {missing}\n")
+    return False
+
+
+def _server(
+    data: Path, operator: PublicKey, *, secret: bytes, port: int, isolated: bool
+) -> uvicorn.Server:
     objects = FolderObjects(data / "objects")
     index = SqliteIndex(data / "index.sqlite", time.time)
-    models = ProcessHost(objects, data / "models")
+    models = ProcessHost(objects, data / "models", HostOptions(isolated=isolated, hidden=data))
 
     def close() -> None:
         models.close()
@@ -92,12 +110,14 @@ def main(argv: list[str] | None = None) -> int:
     """Parse the command line and serve."""
     options = _parse(argv)
     try:
+        _check_loopback(options.host)
+        check_apart(options.operator, options.data)
         serve(
             options.data,
-            _public_key(options.operator),
+            operator_key(options.operator),
             port=options.port,
-            host=options.host,
             die_with_parent=options.die_with_parent,
+            trust_models=options.trust_models,
         )
     except HealthvalError as error:
         sys.stderr.write(f"{error}\n")
@@ -114,10 +134,32 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument("--host", default=LOOPBACK)
     parser.add_argument("--die-with-parent", action="store_true", help="stop when stdin closes")
+    parser.add_argument(
+        "--trust-models", action="store_true", help="run models also where they cannot be isolated"
+    )
     return parser.parse_args(argv)
 
 
-def _public_key(path: Path) -> PublicKey:
+def check_apart(operator: Path, data: Path) -> Path:
+    """Return the private half of the operator's key; it must not be in the hub's data folder.
+
+    Raises
+    ------
+    UsageError
+        If `operator` is not named like a public key or is in the data folder.
+    """
+    private = operator.with_name(operator.name.removesuffix(".pub"))
+    if private == operator:
+        raise UsageError("--operator takes the operator's public key, a file that ends in .pub")
+    if operator.resolve().is_relative_to(data.resolve()):
+        raise UsageError(
+            "the operator's key is in the hub's data folder, which backups copy; keep it elsewhere"
+        )
+    return private
+
+
+def operator_key(path: Path) -> PublicKey:
+    """Read the operator's public key."""
     try:
         return read_wire(PublicKey, path.read_bytes())
     except OSError:
@@ -126,6 +168,12 @@ def _public_key(path: Path) -> PublicKey:
         raise UsageError(
             "the operator's key is no Ed25519 public key; give its .pub file"
         ) from None
+
+
+def _check_loopback(host: str) -> None:
+    """Refuse another interface: this hub has no TLS."""
+    if host not in {LOOPBACK, "localhost"}:
+        raise UsageError("the embedded hub listens on loopback only; use 127.0.0.1")
 
 
 def _listen(port: int) -> socket.socket:

@@ -18,6 +18,7 @@ from healthval.contracts.access import (
 from healthval.errors import counted
 from healthval.hub.audit_chain import record
 from healthval.hub.auth import Caller
+from healthval.hub.pages import Page
 from healthval.hub.ports import Backend, Item, Refusal, Write
 
 # (from, to) pairs open to the operator. Revoked is final: the site makes a new key.
@@ -31,6 +32,7 @@ TRANSITIONS: frozenset[tuple[AccessStatus, AccessStatus]] = frozenset(
     }
 )
 DAY = 86_400
+MAX_PENDING = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ def request(backend: Backend, operator: PublicKey, sent: AccessRequest) -> Acces
         writes = _enrol(backend, sent.public_key, {"role": "site"})
         if stored is not None:
             return _grant(stored.key, stored.value), []
+        _check_pending(backend, site)
         value: dict[str, Any] = {"label": sent.label, "status": "requested", "not_after": None}
         value |= {"max_cases": 0, "used": 0}
         return _grant(key, value), [*writes, Write(partition="grants", key=key, value=value)]
@@ -65,17 +68,17 @@ def request(backend: Backend, operator: PublicKey, sent: AccessRequest) -> Acces
     return record(backend, plan, actor=site, action="access.requested", subject=key)
 
 
-def grants_of(backend: Backend, site: str) -> AccessList:
-    """List the grants of one site."""
-    found = backend.index.query("grants", f"{site}#")
-    return AccessList(grants=tuple(_grant(item.key, item.value) for item in found))
+def _check_pending(backend: Backend, site: str) -> None:
+    own = backend.index.query("grants", f"{site}#")
+    if sum(item.value["status"] == "requested" for item in own) >= MAX_PENDING:
+        title = f"This key has {MAX_PENDING} pending requests"
+        raise Refusal(409, title, "wait until the operator has decided on them")
 
 
-def all_grants(backend: Backend) -> AccessList:
-    """List all grants, for the operator."""
-    return AccessList(
-        grants=tuple(_grant(item.key, item.value) for item in backend.index.query("grants"))
-    )
+def grants(backend: Backend, page: Page, site: str | None = None) -> AccessList:
+    """List the grants of one site, or of all sites, page by page."""
+    found, cursor = page.read(backend.index, "grants", f"{site}#" if site else "")
+    return AccessList(grants=tuple(_grant(item.key, item.value) for item in found), next=cursor)
 
 
 def decide(
@@ -117,6 +120,23 @@ def require(backend: Backend, site: str, subject: Subject) -> Item:
     if stored.value["not_after"] <= backend.now:
         raise Refusal(403, "Access has expired", "ask the operator to renew it")
     return stored
+
+
+def may_read_card(backend: Backend, caller: Caller, model: str, version: str) -> bool:
+    """Return whether a caller may see more of a model than its name and version."""
+    if caller.role == "operator":
+        return True
+    if caller.role == "vendor":
+        return model in caller.models
+    own = backend.index.query("grants", f"{caller.id}#{model}#{version}#")
+    return any(item.value["status"] == "approved" for item in own)
+
+
+def check_not_revoked(backend: Backend, site: str, subject: Subject) -> None:
+    """Refuse a site whose access was revoked; an answer stays readable after a grant's end."""
+    stored = backend.index.get("grants", subject.key(site))
+    if stored is None or stored.value["status"] != "approved":
+        raise Refusal(403, "Access to this model is not approved", "the operator decides on access")
 
 
 def count(stored: Item, n: int) -> Write:

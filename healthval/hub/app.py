@@ -60,7 +60,9 @@ def create_app(
     app.add_exception_handler(HTTPException, http_problem)
     app.add_exception_handler(RequestValidationError, parameter_problem)
     auth = Authenticator(backend, settings.operator, settings.audiences)
-    app.include_router(routes(auth, predictions, settings.policy))
+    router = routes(auth, predictions, settings.policy)
+    app.include_router(router)
+    app.state.routes = router.routes
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     return app
 

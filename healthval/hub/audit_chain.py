@@ -17,46 +17,68 @@ Plan = Callable[[], tuple[Answer, Sequence[Write]]]
 
 
 def record(
-    backend: Backend, plan: Plan[Answer], *, actor: str, action: str, subject: str
+    backend: Backend,
+    plan: Plan[Answer],
+    *,
+    actor: str,
+    action: str | tuple[str, ...],
+    subject: str,
 ) -> Answer:
-    """Commit the writes of `plan` with their audit entry; plan again if another commit was first.
+    """Commit the writes of `plan` with their audit entries; plan again if another commit was first.
 
     Parameters
     ----------
     plan : reads, checks and returns (answer, writes); without writes there is no commit
+    action : one action, or several; each has its entry
 
     Raises
     ------
     StoreUnavailable
         If another commit was first at every attempt.
     """
+    actions = (action,) if isinstance(action, str) else action
+    events = [{"actor": actor, "action": name, "subject": subject} for name in actions]
     for attempt in range(_ATTEMPTS):
         answer, writes = plan()
-        if not writes:
-            return answer
-        head = backend.index.get(AUDIT, "head")
-        event = {"at": backend.now, "actor": actor, "action": action, "subject": subject}
-        try:
-            backend.index.commit([*writes, *_entry_writes(event, head)])
-        except Conflict:
-            time.sleep(random.uniform(0, 0.002 * 2 ** min(attempt, 6)))  # noqa: S311 - no secret
-        else:
+        if not writes or _commits(backend, writes, events, attempt):
             return answer
     raise StoreUnavailable
 
 
-def _entry_writes(event: Mapping[str, Any], head: Item | None) -> list[Write]:
-    """Return the new entry and the new head of the chain."""
-    entry = {
-        "number": head.value["number"] + 1 if head else 1,
-        **event,
-        "previous": head.value["sha256"] if head else CHAIN_START,
-    }
-    top = {"number": entry["number"], "sha256": digest(entry)}
-    return [
-        Write(partition=AUDIT, key=f"entry#{entry['number']:012d}", value=entry),
-        Write(partition=AUDIT, key="head", value=top, version=head.version if head else 0),
-    ]
+def note(backend: Backend, *, actor: str, action: str, subject: str) -> None:
+    """Commit an audit entry for a change outside the index."""
+    event = {"actor": actor, "action": action, "subject": subject}
+    if not any(_commits(backend, [], [event], attempt) for attempt in range(_ATTEMPTS)):
+        raise StoreUnavailable
+
+
+def _commits(
+    backend: Backend, writes: Sequence[Write], events: Sequence[Mapping[str, Any]], attempt: int
+) -> bool:
+    """Commit writes and entries; False, after a pause, if another commit was first."""
+    head = backend.index.get(AUDIT, "head")
+    dated = [{"at": backend.now, **event} for event in events]
+    try:
+        backend.index.commit([*writes, *_entry_writes(dated, head)])
+    except Conflict:
+        time.sleep(random.uniform(0, 0.002 * 2 ** min(attempt, 6)))  # noqa: S311 - no secret
+        return False
+    return True
+
+
+def _entry_writes(events: Sequence[Mapping[str, Any]], head: Item | None) -> list[Write]:
+    """Return the new entries and the new head of the chain."""
+    number = head.value["number"] if head else 0
+    previous = head.value["sha256"] if head else CHAIN_START
+    writes = []
+    for event in events:
+        number += 1
+        entry = {"number": number, **event, "previous": previous}
+        writes.append(Write(partition=AUDIT, key=f"entry#{number:012d}", value=entry))
+        previous = digest(entry)
+    top = {"number": number, "sha256": previous}
+    version = head.version if head else 0
+    return [*writes, Write(partition=AUDIT, key="head", value=top, version=version)]
 
 
 def chain_head(backend: Backend) -> Mapping[str, Any] | None:

@@ -1,10 +1,13 @@
 """Middleware of the hub: limits of request bodies, and errors as problem details (RFC 9457)."""
 
+import errno
 import logging
+from http import HTTPStatus
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from healthval.contracts.base import Problem
@@ -81,6 +84,8 @@ def _answer_for(error: Exception) -> Response:
         return problem(error.status, error.title, error.detail, retryable=error.retryable)
     if isinstance(error, StoreUnavailable):
         return problem(503, "The store does not respond", retryable=True)
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return problem(507, "The hub's disk is full", "repeat the call later", retryable=True)
     log.error("a request failed inside the hub: %s", type(error).__name__)
     return problem(500, "The hub failed", "the log of the hub has the type of the error")
 
@@ -95,11 +100,21 @@ def problem(status: int, title: str, detail: str = "", *, retryable: bool = Fals
     return Response(body, status, headers, media_type="application/problem+json")
 
 
-def http_problem(_: Request, error: Exception) -> Response:
+def http_problem(request: Request, error: Exception) -> Response:
     """Return an HTTP error of the framework as problem details."""
     assert isinstance(error, HTTPException)  # noqa: S101 - for the type checker
     title = {404: "Address not found", 405: "Method not allowed"}
-    return problem(error.status_code, title.get(error.status_code, "The request was refused"))
+    answer = problem(error.status_code, title.get(error.status_code, "The request was refused"))
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["Allow"] = ", ".join(_methods(request))  # RFC 9110 requires it
+    return answer
+
+
+def _methods(request: Request) -> list[str]:
+    """Return the methods of all routes at the address of a request."""
+    routes = [route for route in request.app.state.routes if isinstance(route, Route)]
+    found = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in found for method in route.methods or ()})
 
 
 def parameter_problem(_: Request, error: Exception) -> Response:

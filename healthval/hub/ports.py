@@ -67,8 +67,8 @@ class Item:
     version: int
     expires: int | None = None
 
-    def updated(self, value: Mapping[str, Any]) -> Write:
-        """Return the write that replaces the value of this version and keeps its expiry."""
+    def updated(self, value: Mapping[str, Any] | None) -> Write:
+        """Return the write that replaces or removes the value of this version; keeps its expiry."""
         return Write(
             partition=self.partition,
             key=self.key,
@@ -114,8 +114,13 @@ class Index(Protocol):
     def get(self, partition: str, key: str) -> Item | None:
         """Return the entry as last committed."""
 
-    def query(self, partition: str, prefix: str = "") -> list[Item]:
-        """Return a partition's entries whose key begins with `prefix`, sorted by key."""
+    def query(
+        self, partition: str, prefix: str = "", *, after: str = "", limit: int | None = None
+    ) -> list[Item]:
+        """Return a partition's entries whose key begins with `prefix`, sorted by key.
+
+        Only entries with a key above `after`, and only the first `limit` of them.
+        """
 
     def commit(self, writes: Sequence[Write]) -> None:
         """Do all writes or none; Conflict if any condition does not hold."""

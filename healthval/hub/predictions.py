@@ -1,75 +1,49 @@
-"""Predictions: accepted immediately, scored in the background, kept 24 h; inputs are deleted then.
+"""Predictions: accepted immediately, scored in the background, kept 24 h.
 
-A batch may be scored twice without harm (a process died, a lease ended): the same model scores
-the same bytes, and the first stored answer is the one returned.
+The inputs of a batch are deleted before the batch counts as done or failed. A batch may be scored
+twice without harm (a process died): the same model scores the same bytes, and the first stored
+answer is the one returned.
 """
 
-import json
 import logging
 import secrets
-import threading
-import time
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
-from healthval.contracts.base import canonical_json, digest, read_wire
-from healthval.contracts.model import InputContract, ModelRecord
+from healthval.contracts.base import digest, read_wire
+from healthval.contracts.model import InputContract
 from healthval.contracts.prediction import (
-    CombinedInstances,
-    DicomInstances,
-    Prediction,
     PredictionAnswer,
     PredictionRequest,
-    TableInstances,
     check_instances,
-    out_of_range,
     uploads_of,
 )
 from healthval.hub import access, registry
 from healthval.hub.access import Subject
-from healthval.hub.audit_chain import record
-from healthval.hub.ports import (
-    Backend,
-    Conflict,
-    HostUnavailable,
-    Item,
-    ModelFailed,
-    Refusal,
-    StoreUnavailable,
-    Write,
-)
+from healthval.hub.audit_chain import note, record
+from healthval.hub.leases import Leases
+from healthval.hub.ports import Backend, Item, ModelFailed, Refusal, StoreUnavailable, Write
+from healthval.hub.scoring import Closing, Scoring
 from healthval.hub.uploads import KEEP_SECONDS, Uploads
 
 log = logging.getLogger("healthval.hub")
 
-LEASE_SECONDS = 10
 QUICK_SECONDS = 2.0
-HOST_ATTEMPTS = 6
 # Folder of the object store -> partition of the index whose entries end the objects' life.
 KEPT = {"requests": "predictions", "answers": "predictions", "uploads": "uploads"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """One case with files; `row` is its row as a table of one, empty without named inputs."""
-
-    id: str
-    uploads: Sequence[str]
-    row: dict[str, Any]
-
-
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Predictions:
     """Scores batches; the index lists the pending ones, so another process can take them over."""
 
     backend: Backend
     uploads: Uploads
-    _workers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8))
-    _running: dict[str, Future[None]] = field(default_factory=dict)
-    _lock: Any = field(default_factory=threading.Lock)
+    _leases: Leases = field(init=False)
+    _scoring: Scoring = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._leases = Leases(backend=self.backend)
+        self._scoring = Scoring(self.backend, self.uploads, self._leases.closing)
 
     def submit(self, site: str, body: bytes, name: str | None = None) -> PredictionAnswer:
         """Accept a batch and wait up to `QUICK_SECONDS` for its answer.
@@ -84,31 +58,40 @@ class Predictions:
         _check(model.registration.inputs, request)
         batch = "prediction-" + digest([site, name or secrets.token_hex(16)])[:32]
         if self._accept(site, batch, request):
-            self.backend.objects.put_if_absent(_request_key(site, batch), body)
+            self._store(site, batch, body)
         return self.poll(site, batch, QUICK_SECONDS)
 
     def poll(self, site: str, batch: str, seconds: float = 0) -> PredictionAnswer:
         """Return a batch's status; take the batch over if its lease has ended."""
         item = self._item(site, batch)
+        subject = Subject(*(item.value[name] for name in ("model", "version", "plan_hash")))
+        access.check_not_revoked(self.backend, site, subject)
         if item.value["status"] == "pending":
-            self._work_on(item)
-            wait([work] if (work := self._running.get(batch)) else [], seconds)
+            model = registry.model(self.backend, item.value["model"], item.value["version"])
+            hosted = registry.hosted(model)
+            self._leases.take(item, hosted, lambda: self._run(site, batch))
+            self._leases.wait(item, seconds)
             item = self._item(site, batch)
         if item.value["status"] != "done":
             return PredictionAnswer(id=batch, status=item.value["status"])
         return read_wire(PredictionAnswer, self.backend.objects.get(_answer_key(site, batch)))
 
     def sweep(self) -> None:
-        """Delete objects whose entry in the index has expired."""
+        """Delete objects whose entry has expired, and inputs that a killed process left."""
         for folder, partition in KEPT.items():
             for key in self.backend.objects.keys(f"{folder}/"):
                 _, site, name = key.split("/")
-                if self.backend.index.get(partition, f"{site}#{name.split('.')[0]}") is None:
+                subject = name.split(".")[0]
+                item = self.backend.index.get(partition, f"{site}#{subject}")
+                is_over = folder == "requests" and item and item.value["status"] != "pending"
+                if item is None or is_over:
                     self.backend.objects.delete(key)
+                    if folder != "answers":
+                        note(self.backend, actor="hub", action="deleted", subject=subject)
 
     def close(self) -> None:
-        """Finish running batches and start no others."""
-        self._workers.shutdown(cancel_futures=True)
+        """Finish the batches inside a model; the others stay pending."""
+        self._leases.close()
 
     def _item(self, site: str, batch: str) -> Item:
         item = self.backend.index.get("predictions", f"{site}#{batch}")
@@ -116,9 +99,17 @@ class Predictions:
             raise Refusal(404, "There is no such prediction here", "predictions are kept for a day")
         return item
 
+    def _store(self, site: str, batch: str, body: bytes) -> None:
+        """Store the request; a repetition that arrives after scoring leaves nothing behind."""
+        key = _request_key(site, batch)
+        self.backend.objects.put_if_absent(key, body)
+        if self._item(site, batch).value["status"] != "pending":
+            self.backend.objects.delete(key)
+
     def _accept(self, site: str, batch: str, request: PredictionRequest) -> bool:
         """Store the batch and count its cases in one commit; a failed batch may be repeated."""
         key = f"{site}#{batch}"
+        asked = request.model_dump(include={"model", "version", "plan_hash"})
 
         def plan() -> tuple[bool, list[Write]]:
             stored = self.backend.index.get("predictions", key)
@@ -127,126 +118,63 @@ class Predictions:
             if uploads := uploads_of(request.instances):
                 self.uploads.check_stored(site, uploads)
             grant = access.require(self.backend, site, _subject(request))
-            note = Write(
+            entry = Write(
                 partition="predictions",
                 key=key,
-                value={"status": "pending", "lease": 0},
+                value={**asked, "status": "pending", "lease": 0},
                 version=stored.version if stored else 0,
                 expires=self.backend.now + KEEP_SECONDS,
             )
-            return True, [note] if stored else [note, access.count(grant, len(request.cases))]
+            return True, [entry] if stored else [entry, access.count(grant, len(request.cases))]
 
         return record(self.backend, plan, actor=site, action="prediction.accepted", subject=batch)
-
-    def _work_on(self, item: Item) -> None:
-        site, batch = item.key.split("#")
-        with self._lock, suppress(Conflict):
-            if batch in self._running or item.value["lease"] > self.backend.now:
-                return
-            value = {**item.value, "lease": self.backend.now + LEASE_SECONDS}
-            self.backend.index.commit([item.updated(value)])
-            work = self._running[batch] = self._workers.submit(self._run, site, batch)
-            work.add_done_callback(lambda _: self._running.pop(batch, None))
 
     def _run(self, site: str, batch: str) -> None:
         try:
             request = read_request(self.backend.objects.get(_request_key(site, batch)))
-        except KeyError:  # finished by another process, or lost before it was stored
-            self._finish(site, batch, "failed")
+        except KeyError:  # scored by another process that was killed, or lost before it was stored
+            is_answered = self.backend.objects.keys(_answer_key(site, batch)) != []
+            self._finish(site, batch, "done" if is_answered else "failed")
             return
+        status = self._score(site, batch, request)
+        self.backend.objects.delete(_request_key(site, batch))
+        self.uploads.delete(site, uploads_of(request.instances))
+        self._finish(site, batch, status)
+
+    def _score(self, site: str, batch: str, request: PredictionRequest) -> str:
+        """Score a batch and store its answer; return the batch's new status."""
         try:
             model = registry.model(self.backend, request.model, request.version)
-            scored = self._score(site, model, request)
+            scored = self._scoring.score(site, model, request)
             answer = PredictionAnswer(
                 id=batch, status="done", model_digest=model.digest, predictions=tuple(scored)
             )
             data = answer.model_dump_json().encode()
             self.backend.objects.put_if_absent(_answer_key(site, batch), data)
-            self._finish(site, batch, "done")
-        except StoreUnavailable:
+        except (StoreUnavailable, Closing):
             raise  # the batch stays pending, and the next poll takes it over
         except Exception as error:
             _log_failure(error)
-            self._finish(site, batch, "failed")
-        self.backend.objects.delete(_request_key(site, batch))
-        self.uploads.delete(site, uploads_of(request.instances))
+            return "failed"
+        return "done"
 
     def _finish(self, site: str, batch: str, status: str) -> None:
+        """Commit the new status of a batch whose inputs are deleted."""
+
         def plan() -> tuple[None, list[Write]]:
             item = self._item(site, batch)
-            if item.value["status"] == "done":
+            if item.value["status"] != "pending":
                 return None, []
-            value = {"status": status, "lease": 0}
-            return None, [item.updated(value)]
+            return None, [item.updated({**item.value, "status": status, "lease": 0})]
 
-        record(self.backend, plan, actor="hub", action=f"prediction.{status}", subject=batch)
-
-    def _score(self, site: str, model: ModelRecord, request: PredictionRequest) -> list[Prediction]:
-        sent = request.instances
-        outside: set[int] = set()
-        if not isinstance(sent, DicomInstances):
-            outside = out_of_range(model.registration.inputs, sent)
-        rows = [i for i in range(len(request.cases)) if i not in outside]
-        if isinstance(sent, TableInstances):
-            scored = self._score_table(model, request.cases, sent, rows)
-        else:
-            scored = [self._score_files(site, model, _case(request.cases, sent, i)) for i in rows]
-        left = iter(scored)
-        return [
-            Prediction(case=case, reason="input_out_of_range") if i in outside else next(left)
-            for i, case in enumerate(request.cases)
-        ]
-
-    def _score_table(
-        self, model: ModelRecord, cases: Sequence[str], sent: TableInstances, rows: Sequence[int]
-    ) -> list[Prediction]:
-        table = {"columns": sent.columns, "rows": [sent.rows[i] for i in rows]}
-        scores = self._invoke(model, table) if rows else []
-        if len(scores) != len(rows):
-            raise ModelFailed("the host's answer has another number of scores")
-        return [_prediction(cases[i], score) for i, score in zip(rows, scores, strict=True)]
-
-    def _score_files(self, site: str, model: ModelRecord, case: _Case) -> Prediction:
-        """Score one case with files; a failure is a reason for this case, not for the batch."""
-        try:
-            files = self.uploads.instance(site, case.uploads)
-            if case.row:  # the files of one case are one instance
-                files = {kind: [of_case] for kind, of_case in files.items()}
-            return _prediction(case.id, self._invoke(model, case.row | files)[0])
-        except (ModelFailed, KeyError, IndexError):
-            return Prediction(case=case.id, reason="model_failed")
-
-    def _invoke(self, model: ModelRecord, instances: dict[str, Any]) -> list[float | None]:
-        body = canonical_json(instances)
-        for attempt in range(HOST_ATTEMPTS):
-            with suppress(HostUnavailable):
-                answer = self.backend.host.invoke(registry.hosted(model), body)
-                return _scores(answer)
-            time.sleep(0.1 * 2**attempt)
-        raise ModelFailed("the model host does not respond")
-
-
-def _case(cases: Sequence[str], sent: DicomInstances | CombinedInstances, i: int) -> _Case:
-    if isinstance(sent, DicomInstances):
-        return _Case(cases[i], [sent.uploads[i]], {})
-    return _Case(cases[i], sent.uploads[i], {"columns": sent.columns, "rows": [sent.rows[i]]})
+        actions = ("deleted", f"prediction.{status}")
+        record(self.backend, plan, actor="hub", action=actions, subject=batch)
 
 
 def _log_failure(error: Exception) -> None:
     """Log a failure of the hub by type only: its message may contain parts of the request."""
     if not isinstance(error, ModelFailed):
         log.error("a batch failed inside the hub: %s", type(error).__name__)
-
-
-def _scores(answer: bytes) -> list[float | None]:
-    """Read a host's answer; anything but a list of scores from 0 to 1 is the model's failure."""
-    try:
-        scores = json.loads(answer)["scores"]
-        if all(score is None or 0 <= score <= 1 for score in scores):
-            return [None if score is None else float(score) for score in scores]
-    except (ValueError, TypeError, KeyError):
-        pass
-    raise ModelFailed("the host's answer is no list of scores")
 
 
 def read_request(body: bytes) -> PredictionRequest:
@@ -263,10 +191,6 @@ def _check(inputs: InputContract, request: PredictionRequest) -> None:
     except ValueError as misfit:
         title = "The batch does not match the model's input contract"
         raise Refusal(422, title, str(misfit)) from None
-
-
-def _prediction(case: str, score: float | None) -> Prediction:
-    return Prediction(case=case, score=score, reason="model_declined" if score is None else "none")
 
 
 def _subject(request: PredictionRequest) -> Subject:

@@ -5,8 +5,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from healthval.contracts.base import digest, read_wire
-from healthval.contracts.model import ModelList, ModelRecord, ModelRegistration, ModelStatus
+from healthval.contracts.base import canonical_json, digest, read_wire
+from healthval.contracts.model import (
+    ModelList,
+    ModelName,
+    ModelRecord,
+    ModelRegistration,
+    ModelStatus,
+)
 from healthval.contracts.report import (
     ReportList,
     ReportRecord,
@@ -21,7 +27,9 @@ from healthval.hub import access
 from healthval.hub.access import Subject
 from healthval.hub.audit_chain import record
 from healthval.hub.auth import Caller
+from healthval.hub.pages import Page
 from healthval.hub.ports import (
+    MAX_ITEM_BYTES,
     Backend,
     HostedModel,
     HostUnavailable,
@@ -59,6 +67,9 @@ def register(backend: Backend, actor: Caller, registration: ModelRegistration) -
         "digest": digest(registration),
         "status": "registered",
     }
+    if len(canonical_json(value)) > MAX_ITEM_BYTES:
+        limit = f"card and input contract have at most {MAX_ITEM_BYTES} bytes together"
+        raise Refusal(413, "The registration is too large", limit)
 
     def plan() -> tuple[ModelRecord, list[Write]]:
         stored = backend.index.get("models", key)
@@ -77,9 +88,28 @@ def model(backend: Backend, name: str, version: str) -> ModelRecord:
     return _model(_model_item(backend, name, version).value)
 
 
-def all_models(backend: Backend) -> ModelList:
-    """List the registered models."""
-    return ModelList(models=tuple(_model(item.value) for item in backend.index.query("models")))
+def models(backend: Backend, caller: Caller, page: Page) -> ModelList:
+    """List the registered models, page by page; a card only to those who may read it."""
+    found, cursor = page.read(backend.index, "models")
+    readable = [_model(item.value) for item in found if _may_read_card(backend, caller, item)]
+    others = [item.key.split("#") for item in found if not _may_read_card(backend, caller, item)]
+    return ModelList(
+        models=tuple(readable),
+        others=tuple(ModelName(name=name, version=version) for name, version in others),
+        next=cursor,
+    )
+
+
+def model_for(backend: Backend, caller: Caller, name: str, version: str) -> ModelRecord:
+    """Return a registered model to a caller who may read its card."""
+    item = _model_item(backend, name, version)
+    if not _may_read_card(backend, caller, item):
+        raise Refusal(403, "The model's card is not open to this key", "request access first")
+    return _model(item.value)
+
+
+def _may_read_card(backend: Backend, caller: Caller, item: Item) -> bool:
+    return access.may_read_card(backend, caller, *item.key.split("#"))
 
 
 def start(backend: Backend, actor: Caller, name: str, version: str) -> ModelRecord:
@@ -164,17 +194,18 @@ def submit(backend: Backend, policy: Policy, site: str, payload: bytes) -> Recei
 
     def plan() -> tuple[Receipt, list[Write]]:
         known = backend.index.get(f"receipts#{site}", sha256)
-        if known is not None:
-            return _receipt(site, sha256, known.value["supersedes"], repeated=True), []
         active = backend.index.get(_results(subject), site)
         before = active.value["sha256"] if active else None
+        if known is not None:
+            receipt = _receipt(site, sha256, known.value["supersedes"])
+            return receipt.model_copy(update={"active": before or sha256, "repeated": True}), []
         value = {"sha256": sha256, "supersedes": before, "received": backend.now}
         first = Write(partition=_results(subject), key=site, value=value)
         writes = [
             Write(partition=f"receipts#{site}", key=sha256, value={"supersedes": before}),
             active.updated(value) if active else first,
         ]
-        return _receipt(site, sha256, before, repeated=False), writes
+        return _receipt(site, sha256, before), writes
 
     return record(backend, plan, actor=site, action="result.submitted", subject=sha256)
 
@@ -243,8 +274,8 @@ def _check(payload: bytes, policy: Policy) -> Submission:
         raise Refusal(422, "The submission discloses too much", str(refused)) from None
 
 
-def _receipt(site: str, sha256: str, supersedes: str | None, *, repeated: bool) -> Receipt:
-    return Receipt(site=site, submission_sha256=sha256, supersedes=supersedes, repeated=repeated)
+def _receipt(site: str, sha256: str, supersedes: str | None) -> Receipt:
+    return Receipt(site=site, submission_sha256=sha256, active=sha256, supersedes=supersedes)
 
 
 def _entry(

@@ -13,6 +13,7 @@ from healthval.contracts.access import (
     AccessList,
     AccessRequest,
     VendorKey,
+    site_id,
 )
 from healthval.contracts.base import Name, Sha256, Shape, SiteId, Version, read_wire
 from healthval.contracts.model import ModelList, ModelRecord, ModelRegistration
@@ -31,6 +32,7 @@ from healthval.hub import access, registry
 from healthval.hub.access import Subject
 from healthval.hub.audit_chain import chain_head, entries
 from healthval.hub.auth import Authenticator, Caller, CheckedHead, Head, Role
+from healthval.hub.pages import MAX_LIMIT, Page
 from healthval.hub.ports import Refusal
 from healthval.hub.predictions import Predictions
 from healthval.hub.uploads import UploadPlace
@@ -80,6 +82,14 @@ async def _body(request: Request) -> bytes:
     return await request.body()
 
 
+def _page(
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = MAX_LIMIT,
+    cursor: Annotated[str, Query(max_length=700)] = "",
+) -> Page:
+    return Page(limit, cursor)
+
+
+AskedPage = Annotated[Page, Depends(_page)]
 RequestHead = Annotated[Head, Depends(_head)]
 Body = Annotated[bytes, Depends(_body)]
 
@@ -180,19 +190,23 @@ def _access_routes(router: APIRouter, auth: Authenticator, by: Callable[..., Any
     @router.post(
         "/access-requests", response_model=AccessGrant, openapi_extra=_body_schema(AccessRequest)
     )
-    def ask(head: RequestHead, body: Body) -> Response:
+    def ask(
+        head: RequestHead, body: Body, idempotency_key: Annotated[str | None, Header()] = None
+    ) -> Response:
         """Request access; signed by the key in the request."""
         sent = read_body(AccessRequest, body)
         auth.check_self_signed(head, body, sent.public_key)
+        if idempotency_key is not None:
+            caller = Caller(site_id(sent.public_key), "site")
+            auth.bind_idempotency_key(caller, idempotency_key, head, body)
         registry.model(backend, sent.model, sent.version)
         return _json_response(access.request(backend, auth.operator, sent), 201)
 
     @router.get("/access-requests", response_model=AccessList, openapi_extra=_SIGNED)
-    def grants(call: Annotated[Call, by("site", "operator")]) -> Response:
+    def grants(call: Annotated[Call, by("site", "operator")], page: AskedPage) -> Response:
         """List grants: a site's own, all for the operator."""
-        if call.caller.role == "operator":
-            return _json_response(access.all_grants(backend))
-        return _json_response(access.grants_of(backend, call.caller.id))
+        site = None if call.caller.role == "operator" else call.caller.id
+        return _json_response(access.grants(backend, page, site))
 
     @router.post(
         "/access-requests/{site}/{model}/{version}/{plan_hash}/decision",
@@ -239,16 +253,18 @@ def _model_routes(router: APIRouter, auth: Authenticator, by: Callable[..., Any]
         )
 
     @router.get("/models", response_model=ModelList, openapi_extra=_SIGNED)
-    def models(call: Annotated[Call, by("site", "operator", "vendor")]) -> Response:
+    def models(
+        call: Annotated[Call, by("site", "operator", "vendor")], page: AskedPage
+    ) -> Response:
         """List the models."""
-        return _json_response(registry.all_models(backend))
+        return _json_response(registry.models(backend, call.caller, page))
 
     @router.get("/models/{name}/{version}", response_model=ModelRecord, openapi_extra=_SIGNED)
     def model(
         name: Name, version: Version, call: Annotated[Call, by("site", "operator", "vendor")]
     ) -> Response:
         """Return one model."""
-        return _json_response(registry.model(backend, name, version))
+        return _json_response(registry.model_for(backend, call.caller, name, version))
 
     @router.post(
         "/models/{name}/{version}/start", response_model=ModelRecord, openapi_extra=_SIGNED

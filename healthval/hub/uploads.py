@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +14,8 @@ from healthval.contracts.prediction import MAX_INLINE_BYTES, UploadRequest, Uplo
 from healthval.errors import counted
 from healthval.hub import access
 from healthval.hub.access import Subject
-from healthval.hub.ports import Backend, ModelFailed, Offer, Refusal, Write
+from healthval.hub.ports import Backend, Conflict, ModelFailed, Offer, Refusal, Write
+from healthval.hub.tripwire import check_file
 
 KEEP_SECONDS = 86_400
 TICKET_SECONDS = 300
@@ -22,9 +24,10 @@ ROW_BYTES = 64 * 1024  # left for a case's row beside its files
 
 @dataclass(frozen=True, slots=True)
 class UploadPlace:
-    """Object key for one file of known size and hash."""
+    """Object key and index entry for one file of known size and hash."""
 
     key: str
+    entry: str
     size: int
     sha256: str
 
@@ -63,14 +66,25 @@ class Uploads:
         site, size, sha256, end = terms.split(".")
         if int(end) <= self.backend.now:
             raise Refusal(403, "The upload address has expired", "request a new one")
-        return UploadPlace(_object_key(site, upload), int(size), sha256)
+        return UploadPlace(_object_key(site, upload), f"{site}#{upload}", int(size), sha256)
 
     def store(self, place: UploadPlace, data: bytes) -> None:
         """Store a file; its size and hash must be those of the address."""
         if len(data) != place.size or hashlib.sha256(data).hexdigest() != place.sha256:
             title = "The file does not match the address"
             raise Refusal(422, title, "request an address for this file")
+        check_file(data)
+        self._check_open(place)
         self.backend.objects.put_if_absent(place.key, data)
+        try:
+            self._check_open(place)
+        except Refusal:  # scored meanwhile: a late repetition leaves nothing behind
+            self.backend.objects.delete(place.key)
+            raise
+
+    def _check_open(self, place: UploadPlace) -> None:
+        if self.backend.index.get("uploads", place.entry) is None:
+            raise Refusal(403, "The upload address was used before", "request a new one")
 
     def instance(self, site: str, uploads: Iterable[str]) -> dict[str, Any]:
         """Return the files of one instance: in base64 if they fit into a call, else by address."""
@@ -79,8 +93,7 @@ class Uploads:
         size = 0
         for key in keys:
             data = self.backend.objects.get(key)
-            if data[128:132] != b"DICM":
-                raise ModelFailed("a file is not DICOM")
+            _check_again(data)
             size += len(data)
             # A study may be large: files beyond the limit are checked one by one and not kept.
             files = [*files, data] if size <= MAX_INLINE_BYTES - ROW_BYTES else []
@@ -97,8 +110,12 @@ class Uploads:
             raise Refusal(422, title, f"first at {lost[0]}; upload the files again")
 
     def delete(self, site: str, uploads: Iterable[str]) -> None:
-        """Delete files that are scored."""
+        """Delete files that are scored, and close their addresses."""
         for upload in uploads:
+            item = self.backend.index.get("uploads", f"{site}#{upload}")
+            if item is not None:
+                with suppress(Conflict):  # another process deletes it as well
+                    self.backend.index.commit([item.updated(None)])
             self.backend.objects.delete(_object_key(site, upload))
 
     def _offer(self, site: str, upload: str, asked: UploadRequest, end: int) -> Offer:
@@ -112,6 +129,14 @@ class Uploads:
 
     def _sign(self, upload: str, terms: str) -> str:
         return hmac.new(self.secret, f"{upload}?{terms}".encode(), hashlib.sha256).hexdigest()
+
+
+def _check_again(data: bytes) -> None:
+    """Keep a file from the model that an object store received without the hub."""
+    try:
+        check_file(data)
+    except Refusal as refused:
+        raise ModelFailed(refused.title) from None
 
 
 def _object_key(site: str, upload: str) -> str:

@@ -4,7 +4,7 @@ from healthval.report.attestation import sign, verify
 from healthval.report.build import build
 from healthval.report.criteria import Criterion, PlanFacts
 from healthval.report.document import Figure, Report, Section
-from healthval.report.provenance import seal
+from healthval.report.provenance import seal, with_signer
 from healthval.report.publish import write
 from healthval.report.render import render_html, render_pdf, why_no_pdf
 
@@ -21,5 +21,6 @@ __all__ = [
     "sign",
     "verify",
     "why_no_pdf",
+    "with_signer",
     "write",
 ]

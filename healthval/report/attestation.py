@@ -10,13 +10,16 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from healthval import __version__
-from healthval.contracts.base import canonical_json
+from healthval.contracts.access import PublicKey, raw_public_key
+from healthval.contracts.base import canonical_json, read_wire
+from healthval.contracts.keys import Predicate
 from healthval.errors import IntegrityError, ReportError, counted
 
 if TYPE_CHECKING:
@@ -26,12 +29,23 @@ if TYPE_CHECKING:
     )
 
 ATTESTATION = "attestation.dsse.json"
-COVERED = ("metrics.json", "report.html", "report.pdf", "ro-crate-metadata.json")
+COVERED = (
+    "card.chai.xml",
+    "metrics.json",
+    "model-card.md",
+    "report.html",
+    "report.pdf",
+    "ro-crate-metadata.json",
+)
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:healthval:validation:v1"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _SHA256 = re.compile(r"[a-f0-9]{64}")
+
+
+class NotSigned(IntegrityError):
+    """An attestation is signed by none of the keys it was checked against."""
 
 
 def sign(
@@ -66,7 +80,8 @@ def sign(
             f"malformed name or digest in {len(bad)} of {counted(len(files), 'file')} to sign; "
             "give plain file names with their SHA-256"
         )
-    payload = _statement(files, about or {}, now or datetime.now(UTC))
+    signer = {"signer": jwk(key.public_key()).model_dump()}
+    payload = _statement(files, {**(about or {}), **signer}, now or datetime.now(UTC))
     signature = {
         "keyid": key_id(key.public_key()),
         "sig": base64.b64encode(key.sign(_pae(payload))).decode(),
@@ -79,7 +94,7 @@ def sign(
     return canonical_json(envelope) + b"\n"
 
 
-def _statement(files: Mapping[str, str], about: Mapping[str, str], now: datetime) -> bytes:
+def _statement(files: Mapping[str, str], about: Mapping[str, Any], now: datetime) -> bytes:
     statement = {
         "_type": STATEMENT_TYPE,
         "subject": [{"name": n, "digest": {"sha256": files[n]}} for n in sorted(files)],
@@ -93,9 +108,23 @@ def _statement(files: Mapping[str, str], about: Mapping[str, str], now: datetime
     return canonical_json(statement)
 
 
+def jwk(key: "Ed25519PublicKey") -> PublicKey:
+    """Encode a public key as JWK."""
+    return PublicKey(x=base64.urlsafe_b64encode(key.public_bytes_raw()).decode().rstrip("="))
+
+
 def key_id(key: "Ed25519PublicKey") -> str:
-    """Return the identifier of a public key: SHA-256 of its 32 raw bytes."""
-    return hashlib.sha256(key.public_bytes_raw()).hexdigest()
+    """Return the key identifier of the signature: the one that securesystemslib computes.
+
+    It is the SHA-256 of the key's description as canonical JSON. People compare the fingerprint
+    instead, `healthval.contracts.keys.fingerprint`.
+    """
+    described = {
+        "keytype": "ed25519",
+        "keyval": {"public": key.public_bytes_raw().hex()},
+        "scheme": "ed25519",
+    }
+    return hashlib.sha256(canonical_json(described)).hexdigest()
 
 
 def _pae(payload: bytes) -> bytes:
@@ -123,17 +152,38 @@ def verify(place: Path, public_key: "Ed25519PublicKey") -> list[str]:
         If the attestation is missing, malformed or not signed by this key, or if a file is missing,
         changed or not covered by the signature; the message names the file.
     """
+    return sorted(check(place, [jwk(public_key)]).files)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """Content of an attestation, with the key that its signature fits."""
+
+    files: dict[str, str]
+    about: Predicate
+    key: PublicKey
+
+
+def check(place: Path, keys: Iterable[PublicKey]) -> Statement:
+    """Check a report against keys, as `verify` does, and return what was signed and by which key."""
     folder = place if place.is_dir() else place.parent
-    signed = read_statement(_bytes(folder, ATTESTATION), public_key)
-    for name, digest in signed.items():
+    statement = read_statement(_bytes(folder, ATTESTATION), keys)
+    for name, digest in statement.files.items():
         if hashlib.sha256(_bytes(folder, name)).hexdigest() != digest:
             raise IntegrityError(f"{name} differs from the signed file; get the report again")
     beside = {name for name in COVERED if (folder / name).exists()}
     if place.is_file() and place.name != ATTESTATION:
         beside.add(place.name)
-    for name in sorted(beside - set(signed)):
+    for name in sorted(beside - set(statement.files)):
         raise IntegrityError(f"{name} is not covered by the signature; do not rely on it")
-    return sorted(signed)
+    return statement
+
+
+def named_signer(place: Path) -> PublicKey | None:
+    """Return the key that the attestation names as its signer's; anybody can write any key there."""
+    folder = place if place.is_dir() else place.parent
+    payload, _ = _payload_and_signatures(_bytes(folder, ATTESTATION))
+    return _parsed(payload)[1].signer
 
 
 def _bytes(folder: Path, name: str) -> bytes:
@@ -143,26 +193,36 @@ def _bytes(folder: Path, name: str) -> bytes:
         raise IntegrityError(f"{name} is missing or cannot be read; get the report again") from None
 
 
-def read_statement(envelope: bytes, public_key: "Ed25519PublicKey") -> dict[str, str]:
-    """Check the envelope's signature and return the digests it covers: file name to SHA-256.
+def read_statement(envelope: bytes, keys: Iterable[PublicKey]) -> Statement:
+    """Check the envelope's signature and return its statement.
 
     Raises
     ------
     IntegrityError
-        If the envelope is malformed, has another payload type or is not signed by this key.
+        If the envelope is malformed or has another payload type.
+    NotSigned
+        If it is signed by none of the keys.
     """
-    from cryptography.exceptions import InvalidSignature
-
     payload, signatures = _payload_and_signatures(envelope)
-    for signature in signatures:
-        try:
-            public_key.verify(signature, _pae(payload))
-        except InvalidSignature:
-            continue
-        return _subjects(payload)
-    raise IntegrityError(
-        f"{ATTESTATION} is not signed by the given key; check that it is the platform's key"
+    for key in keys:
+        if any(_fits(key, signature, payload) for signature in signatures):
+            files, about = _parsed(payload)
+            return Statement(files=files, about=about, key=key)
+    raise NotSigned(
+        f"{ATTESTATION} is not signed by a trusted key; check that you named or pinned the "
+        "platform's key"
     )
+
+
+def _fits(key: PublicKey, signature: bytes, payload: bytes) -> bool:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        Ed25519PublicKey.from_public_bytes(raw_public_key(key)).verify(signature, _pae(payload))
+    except InvalidSignature:
+        return False
+    return True
 
 
 def _malformed() -> IntegrityError:
@@ -180,16 +240,19 @@ def _payload_and_signatures(envelope: bytes) -> tuple[bytes, list[bytes]]:
         raise _malformed() from None
 
 
-def _subjects(payload: bytes) -> dict[str, str]:
+def _parsed(payload: bytes) -> tuple[dict[str, str], Predicate]:
     try:
         statement: dict[str, Any] = json.loads(payload)
         kinds = (statement["_type"], statement["predicateType"])
         pairs = [(s["name"], s["digest"]["sha256"]) for s in statement["subject"]]
         sound = all(_NAME.fullmatch(n) and _SHA256.fullmatch(d) for n, d in pairs)
+        about = read_wire(Predicate, canonical_json(statement["predicate"]))
+        if about.signer is not None:
+            raw_public_key(about.signer)
     except (ValueError, KeyError, TypeError, RecursionError):
         raise _malformed() from None
     if kinds != (STATEMENT_TYPE, PREDICATE_TYPE) or not pairs or not sound:
         raise _malformed()
     if len(dict(pairs)) != len(pairs):
         raise _malformed()
-    return dict(pairs)
+    return dict(pairs), about

@@ -8,13 +8,14 @@ from healthval import __version__
 from healthval.aggregate.result import StudyResult
 from healthval.contracts.model import ModelCard
 from healthval.contracts.submission import Submission
+from healthval.contracts.text import unseen
 from healthval.errors import ReportError, counted
 from healthval.report.criteria import PlanFacts, Verdict
 from healthval.report.document import Report
 from healthval.report.findings import Findings, match
 from healthval.report.provenance import provenance
 from healthval.report.sections.calibration import calibration
-from healthval.report.sections.checklist import checklist, coverage
+from healthval.report.sections.checklist import checklist, coverage, held
 from healthval.report.sections.claim import claim
 from healthval.report.sections.cohort import cohort
 from healthval.report.sections.disclosure import disclosure
@@ -64,6 +65,7 @@ def build(
     """
     given = submissions.values() if isinstance(submissions, Mapping) else submissions
     _check_belong(study, card, plan)
+    _check_texts(study, card, plan)
     amended = plan.amended or any(site.plan_amended for site in study.sites)
     findings = Findings(study, match(study, given), card, replace(plan, amended=amended))
     sections = [section(findings) for section in _SECTIONS]
@@ -90,6 +92,24 @@ def _check_belong(study: StudyResult, card: ModelCard, plan: PlanFacts) -> None:
         )
 
 
+def _check_texts(study: StudyResult, card: ModelCard, plan: PlanFacts) -> None:
+    """Refuse invisible and direction characters, which make a name read as another one."""
+    places = {
+        "the site labels": [site.site for site in study.sites],
+        "the model card": card.model_dump(mode="json").values(),
+        "the plan": asdict(plan).values(),
+    }
+    for place, values in places.items():
+        texts = [value for value in values if isinstance(value, str)]
+        bad = sum(bool(unseen(text)) for text in texts)
+        if bad:
+            raise ReportError(
+                f"{bad} of {counted(len(texts), 'text')} of {place} "
+                f"{'has' if bad == 1 else 'have'} invisible or direction characters; "
+                "write them without"
+            )
+
+
 def numbers(findings: Findings) -> dict[str, Any]:
     """Return all numbers of the report as plain values: the content of ``metrics.json``."""
     done, items = coverage(findings)
@@ -99,7 +119,7 @@ def numbers(findings: Findings) -> dict[str, Any]:
         "plan": asdict(findings.plan),
         "model_card": findings.card.model_dump(mode="json"),
         "verdicts": [_verdict(verdict) for verdict in verdicts(findings)],
-        "tripod_ai": {"covered": done, "items": items},
+        "tripod_ai": {"covered": done, "items": items, "held": held(findings)},
         "study": findings.study.to_dict(),
         "released": {s: r.model_dump(mode="json") for s, r in findings.released.items()},
     }
@@ -108,12 +128,22 @@ def numbers(findings: Findings) -> dict[str, Any]:
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
+    mean = verdict.mean
+    lo, hi = mean.ci or (None, None)
+    result: dict[str, Any] = {"value": mean.value, "lo": lo, "hi": hi}
+    if mean.value is None:
+        result["why"] = mean.shown().why
     return {
         "criterion": verdict.criterion.name(),
         "target": verdict.criterion.target(),
-        "result": asdict(verdict.shown),
-        "basis": verdict.basis,
+        "result": result,
+        "prediction": mean.prediction,
+        "k": mean.k,
+        "of": mean.of,
+        "basis": mean.basis(),
         "outcome": verdict.outcome,
+        "reason": verdict.reason,
+        "new_site": verdict.new_site,
     }
 
 

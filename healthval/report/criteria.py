@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from healthval.contracts.submission import Submission
-from healthval.errors import ReportError
+from healthval.contracts.table import CategoryColumn
+from healthval.errors import ReportError, counted
 from healthval.plan import Metric, Plan
-from healthval.report.markup import Shown, number
+from healthval.report.levels import Levels
+from healthval.report.markup import Shown, as_shown, decimals, exact
+from healthval.report.means import Possible, SiteMean
 
 AT_THRESHOLD = frozenset({"sensitivity", "specificity", "ppv", "npv", "net_benefit"})
 NAMES: dict[str, str] = {
@@ -30,8 +33,8 @@ class Criterion:
 
     Examples
     --------
-    >>> Criterion("slope", at_least=0.8, at_most=1.2).target()
-    '0.80 to 1.20'
+    >>> Criterion("slope", at_least=0.8, at_most=1.25).target()
+    '0.8 to 1.25'
     """
 
     measure: Metric
@@ -56,16 +59,20 @@ class Criterion:
 
     def name(self) -> str:
         """Return the measure in words, with its threshold."""
-        at = "" if self.threshold is None else f" at threshold {self.threshold:g}"
+        at = "" if self.threshold is None else f" at threshold {exact(self.threshold)}"
         return NAMES[self.measure] + at
 
     def target(self) -> str:
-        """Return the target in words."""
-        if self.at_least is None:
-            return f"at most {number(self.at_most, 2)}"
-        if self.at_most is None:
-            return f"at least {number(self.at_least, 2)}"
-        return f"{number(self.at_least, 2)} to {number(self.at_most, 2)}"
+        """Return the target in words, with the digits of the plan."""
+        low, high = (None if end is None else exact(end) for end in (self.at_least, self.at_most))
+        if low is None:
+            return f"at most {high}"
+        return f"at least {low}" if high is None else f"{low} to {high}"
+
+    def digits(self) -> int:
+        """Return the decimals with which a result is comparable to the target; at least 3."""
+        ends = [end for end in (self.at_least, self.at_most) if end is not None]
+        return max(3, *map(decimals, ends))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +88,7 @@ class PlanFacts:
     amended: bool = False
     planned_cases: int | None = None
     sample_size_rationale: str = ""
+    levels: Levels = ()
 
 
 def plan_facts(plan: Plan, released: Iterable[Submission] = ()) -> PlanFacts:
@@ -98,20 +106,75 @@ def plan_facts(plan: Plan, released: Iterable[Submission] = ()) -> PlanFacts:
         amended=any(submission.plan_amended for submission in released),
         planned_cases=plan.sample_size.planned_cases,
         sample_size_rationale=plan.sample_size.rationale,
+        levels=_levels(plan),
+    )
+
+
+def _levels(plan: Plan) -> Levels:
+    """Return the levels of each categorical column, subgroup variables first."""
+    columns = plan.columns
+    names = dict.fromkeys([*plan.subgroups, *plan.inputs, *columns])
+    return tuple(
+        (name, tuple(dict.fromkeys(column.names.values())))
+        for name in names
+        if isinstance(column := columns.get(name), CategoryColumn)
     )
 
 
 Outcome = Literal["met", "not met", "inconclusive"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """A criterion, the result it is compared with, and the basis of that result: how it was pooled."""
+    """A criterion with the mean that it is compared with, the outcome and its reason.
+
+    `new_site` compares the criterion with the prediction interval; None without one.
+    """
 
     criterion: Criterion
-    shown: Shown
+    mean: SiteMean
     outcome: Outcome
-    basis: str
+    reason: str
+    new_site: Outcome | None
+
+
+def verdict(criterion: Criterion, mean: SiteMean, possible: Possible, missing: int) -> Verdict:
+    """Compare the mean with the target, over the whole range of what other sites can be.
+
+    Parameters
+    ----------
+    possible : intervals of the mean for values that withheld sites can have
+    missing : hospitals with access that sent no result; with any of them nothing is met
+    """
+    outcome = judge(criterion, mean.shown())
+    reason = _REASONS[outcome]
+    if mean.ci is None:
+        reason = "no interval" if mean.value is not None else mean.shown().why
+    left_out = counted(mean.of - mean.k, "site")
+    if outcome != "inconclusive" and possible is None:
+        outcome, reason = "inconclusive", f"{left_out} released no value, which may be any value"
+    elif any(judge(criterion, as_shown(lo, lo, hi)) != outcome for lo, hi in possible or ()):
+        outcome, reason = "inconclusive", f"values that {left_out} withheld can change the outcome"
+    elif possible:
+        reason += f", over the range of values that {left_out} withheld"
+    if outcome == "met" and missing:
+        sent = counted(missing, "hospital with access", "hospitals with access")
+        outcome, reason = "inconclusive", f"{sent} sent no result"
+    there = None if mean.prediction is None else as_shown(mean.value, *mean.prediction)
+    return Verdict(
+        criterion=criterion,
+        mean=mean,
+        outcome=outcome,
+        reason=reason,
+        new_site=None if there is None else judge(criterion, there),
+    )
+
+
+_REASONS: dict[Outcome, str] = {
+    "met": "the whole interval reaches the target",
+    "not met": "none of the interval reaches the target",
+    "inconclusive": "the interval crosses the target",
+}
 
 
 def judge(criterion: Criterion, shown: Shown) -> Outcome:
@@ -119,9 +182,9 @@ def judge(criterion: Criterion, shown: Shown) -> Outcome:
 
     An interval that crosses a target, or a result without an interval, is inconclusive.
 
-    >>> judge(Criterion("auroc", at_least=0.8), Shown(0.85, 0.81, 0.88))
+    >>> judge(Criterion("auroc", at_least=0.8), as_shown(0.85, 0.81, 0.88))
     'met'
-    >>> judge(Criterion("auroc", at_least=0.8), Shown(0.85, 0.79, 0.88))
+    >>> judge(Criterion("auroc", at_least=0.8), as_shown(0.85, 0.79, 0.88))
     'inconclusive'
     """
     if shown.value is None or shown.lo is None or shown.hi is None:

@@ -1,12 +1,12 @@
 """`Report`: ordered sections of text, tables and figures, shown as a notebook or as HTML."""
 
-import base64
 from dataclasses import dataclass, field
 from typing import Any
 
 from markupsafe import Markup
 
 from healthval.errors import ReportError
+from healthval.report.figures.compact import data_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,11 @@ class Figure:
 
     def __html__(self) -> str:
         return Markup(
-            '<figure><img alt="{alt}" src="data:image/svg+xml;base64,{source}">'
+            '<figure><img alt="{alt}" src="{source}">'
             "<figcaption>{caption}</figcaption></figure>{details}"
         ).format(
             alt=self.alt,
-            source=base64.b64encode(self.svg.encode()).decode(),
+            source=data_url(self.svg),
             caption=self.caption,
             details=self.details(),
         )

@@ -3,17 +3,26 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from healthval.aggregate.result import PooledMeasure, Rate, StudyResult, ThresholdPool, Total
+from healthval.aggregate.result import (
+    Excluded,
+    PooledMeasure,
+    Rate,
+    StudyResult,
+    SubgroupPool,
+    TableOneTotal,
+    ThresholdPool,
+    Total,
+)
 from healthval.contracts.base import digest
 from healthval.contracts.model import ModelCard
 from healthval.contracts.submission import ReleasedEstimate, Submission
 from healthval.errors import ReportError, counted
 from healthval.report.criteria import PlanFacts
-from healthval.report.markup import WITHHELD, Shown, count
+from healthval.report.levels import place
+from healthval.report.markup import WITHHELD, Shown, as_shown, count, decimals
+from healthval.report.means import ONE_SITE, SiteMean, site_mean
 
 POOLED = "random-effects mean over sites"
-COUNTS = "all cases together"
-ONE_SITE = "the one site"
 NO_COUNTS = "no site released its counts"
 
 
@@ -30,31 +39,30 @@ class Findings:
         """Return the minimum cell of the site's policy."""
         return self.released[site].certificate.minimum_cell
 
+    def subgroups(self) -> list[SubgroupPool]:
+        """Return the subgroups in the plan's order; withheld levels are last."""
+        groups = self.study.subgroups
+        key = place(self.plan.levels, [(g.variable, g.level) for g in groups])
+        return sorted(groups, key=lambda group: key(group.variable, group.level))
+
+    def table_one(self) -> list[TableOneTotal]:
+        """Return the rows of table 1 in the plan's order; withheld levels are last."""
+        rows = self.study.table_one
+        key = place(self.plan.levels, [(row.variable, row.level) for row in rows])
+        return sorted(rows, key=lambda row: key(row.variable, row.level))
+
+    def mean(self, measure: str, threshold: float | None = None) -> SiteMean:
+        """Return the mean of a measure over the sites that released it."""
+        return site_mean(self.released, measure, threshold)
+
     def result(self, measure: str, threshold: float | None = None) -> tuple[Shown, str]:
         """Return the headline result of a measure and the basis of that result."""
-        if threshold is None:
-            if measure == "brier":
-                sums = self.study.calibration
-                return _shown(sums.brier, sums.brier_ci, "no site released it"), COUNTS
-            return pooled(getattr(self.study, measure))
-        at = self.at(threshold)
-        if at is None:
-            return Shown(None, why="not a pre-specified threshold of the study"), "none"
-        return _at_threshold(at, measure)
+        mean = self.mean(measure, threshold)
+        return mean.shown(), mean.basis()
 
     def at(self, threshold: float) -> ThresholdPool | None:
         """Return the pooled results at a threshold."""
         return next((t for t in self.study.thresholds if t.threshold == threshold), None)
-
-
-def _at_threshold(at: ThresholdPool, measure: str) -> tuple[Shown, str]:
-    if at.bivariate is not None and measure in {"sensitivity", "specificity"}:
-        value, ci = getattr(at.bivariate, measure), getattr(at.bivariate, f"{measure}_ci")
-        return _shown(value, ci, ""), "bivariate random-effects mean over sites"
-    found = at.net_benefit if measure == "net_benefit" else getattr(at.counts, measure)
-    if found is None or not found.k:
-        return Shown(None, why=NO_COUNTS), "none"
-    return rate(found, NO_COUNTS), f"all cases of {counted(found.k, 'site')} together"
 
 
 def pooled(measure: PooledMeasure) -> tuple[Shown, str]:
@@ -64,28 +72,36 @@ def pooled(measure: PooledMeasure) -> tuple[Shown, str]:
     with_value = [site for site in measure.sites if site.value is not None]
     if len(measure.sites) == 1 and with_value:
         only = with_value[0]
-        return Shown(only.value, only.lo, only.hi), ONE_SITE
-    return Shown(None, why=measure.reason or WITHHELD), "none"
+        return as_released(only.value, only.lo, only.hi), ONE_SITE
+    return as_shown(None, why=measure.reason or WITHHELD), "none"
 
 
 def rate(value: Rate | None, reason: str | None = None) -> Shown:
     """Convert a proportion from summed counts to its printed form."""
     if value is None:
-        return Shown(None, why=reason or WITHHELD)
+        return as_shown(None, why=reason or WITHHELD)
     return _shown(value.value, value.ci, "not estimable")
 
 
 def _shown(value: float | None, ci: tuple[float, float] | None, why: str) -> Shown:
     lo, hi = ci or (None, None)
-    return Shown(value, lo, hi, why or WITHHELD)
+    return as_shown(value, lo, hi, why or WITHHELD)
 
 
 def estimate(released: ReleasedEstimate | None) -> Shown:
     """Convert a site's released estimate to its printed form."""
     if released is None:
-        return Shown(None, why="not released")
+        return as_shown(None, why="not released")
     why = "not estimable" if released.withheld == "not_estimable" else WITHHELD
-    return Shown(released.value, released.lo, released.hi, why)
+    return as_released(released.value, released.lo, released.hi, why)
+
+
+def as_released(
+    value: float | None, lo: float | None, hi: float | None, why: str = WITHHELD
+) -> Shown:
+    """Return an estimate that is printed with no more decimals than were released."""
+    given = [decimals(x) for x in (value, lo, hi) if x is not None]
+    return as_shown(value, lo, hi, why, digits=max(given, default=0))
 
 
 def total(cells: Total) -> str:
@@ -100,6 +116,29 @@ def total(cells: Total) -> str:
     if not cells.n_sites:
         return WITHHELD
     return f"≥{count(cells.lower)}" if cells.n_suppressed else count(cells.lower)
+
+
+def some_sites(k: int, of: int) -> str:
+    """Name the number of sites that a sum contains.
+
+    >>> some_sites(3, 5), some_sites(5, 5), some_sites(1, 1)
+    ('3 of 5 sites', '5 sites', '1 site')
+    """
+    return f"{k} of {counted(of, 'site')}" if k < of else counted(of, "site")
+
+
+_LEFT_OUT = {
+    "suppressed cells": "counts withheld",
+    "threshold not submitted": "threshold not submitted",
+}
+
+
+def left_out(excluded: Iterable[Excluded]) -> list[str]:
+    """Return one sentence for each reason, with the sites that a sum does not contain."""
+    by_reason: dict[str, list[str]] = {}
+    for item in excluded:
+        by_reason.setdefault(_LEFT_OUT.get(item.reason, item.reason), []).append(item.site)
+    return [f"Left out ({reason}): {', '.join(sites)}." for reason, sites in by_reason.items()]
 
 
 def match(study: StudyResult, submissions: Iterable[Submission]) -> dict[str, Submission]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 from markupsafe import Markup, escape
@@ -25,6 +26,27 @@ def number(value: float | None, digits: int = 3) -> str:
     if float(text) == 0:
         text = text.lstrip("-")
     return text.replace("-", "−")
+
+
+def exact(value: float) -> str:
+    """Format a number with the digits it has, without an exponent.
+
+    >>> exact(0.995), exact(-0.0625), exact(1.0), exact(0.00001)
+    ('0.995', '−0.0625', '1', '0.00001')
+    """
+    text = f"{Decimal(repr(float(value))):f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return (text if float(text) else "0").replace("-", "−")
+
+
+def decimals(value: float) -> int:
+    """Count the decimals of a number.
+
+    >>> decimals(0.76), decimals(12.0)
+    (2, 0)
+    """
+    return len(exact(value).partition(".")[2])
 
 
 def interval(value: float | None, lo: float | None, hi: float | None, digits: int = 3) -> str:
@@ -54,23 +76,44 @@ def count(cell: Count) -> str:
     return f"{cell:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """An estimate as the report prints it; without a value, `why` is printed instead."""
+    """An estimate as the report prints it; without a value, `why` is printed instead.
+
+    `digits` are the decimals that were released; more are never printed.
+    """
 
     value: float | None
     lo: float | None = None
     hi: float | None = None
     why: str = WITHHELD
+    digits: int | None = None
 
     def text(self, digits: int = 3) -> str:
-        """Format value and interval, or the reason for the missing value."""
+        """Format value and interval, or the reason for the missing value.
+
+        >>> as_shown(0.76, 0.6, 0.88, digits=2).text()
+        '0.76 (0.60 to 0.88)'
+        """
         if self.value is None:
             return self.why
-        return interval(self.value, self.lo, self.hi, digits)
+        shown = digits if self.digits is None else min(digits, self.digits)
+        return interval(self.value, self.lo, self.hi, shown)
 
     def __html__(self) -> str:
         return unbroken(self.text())
+
+
+def as_shown(
+    value: float | None,
+    lo: float | None = None,
+    hi: float | None = None,
+    why: str = WITHHELD,
+    *,
+    digits: int | None = None,
+) -> Shown:
+    """Return a printed estimate; its interval is optional."""
+    return Shown(value=value, lo=lo, hi=hi, why=why, digits=digits)
 
 
 def count_cell(cell: Count, floor: int) -> Markup:
@@ -108,6 +151,11 @@ def hashed(digest: str) -> Markup:
 def unbroken(text: str) -> Markup:
     """Keep a short text on one line."""
     return Markup('<span class="unbroken">{}</span>').format(text)
+
+
+def beside(main: Markup, detail: str) -> Markup:
+    """Show a detail in small type under the main content of a table cell."""
+    return Markup('{}<span class="detail">{}</span>').format(main, detail)
 
 
 def table(
@@ -161,7 +209,7 @@ def facts(pairs: Iterable[tuple[str, Any]]) -> Markup:
     return Markup('<dl class="facts">{}</dl>').format(_terms(pair for pair in pairs if pair[1]))
 
 
-def tiles(pairs: Iterable[tuple[str, str]]) -> Markup:
+def tiles(pairs: Iterable[tuple[str, str | Markup]]) -> Markup:
     """Build the row of headline numbers."""
     return Markup('<dl class="tiles">{}</dl>').format(_terms(pairs))
 

@@ -2,12 +2,14 @@
 
 References
 ----------
-RO-Crate 1.3; Workflow Run RO-Crate, Process Run Crate profile 0.6.
+RO-Crate 1.1; Workflow Run RO-Crate, Process Run Crate profile 0.5.
 """
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,36 +18,59 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from healthval import __version__
+from healthval.contracts.keys import fingerprint
 from healthval.errors import ReportError
 from healthval.files import write_durably
-from healthval.report.attestation import ATTESTATION, COVERED, sign
+from healthval.report.attestation import ATTESTATION, COVERED, jwk, sign
 from healthval.report.document import Report, Section
 from healthval.report.findings import Findings
 from healthval.report.markup import hashed, paragraphs, table
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+        Ed25519PrivateKey,
+        Ed25519PublicKey,
+    )
 
 CRATE = "ro-crate-metadata.json"
 _DESCRIPTOR: dict[str, Any] = {
     "@id": CRATE,
     "@type": "CreativeWork",
     "about": {"@id": "./"},
-    "conformsTo": {"@id": "https://w3id.org/ro/crate/1.3"},
+    "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"},
 }
 _PROFILE: dict[str, Any] = {
-    "@id": "https://w3id.org/ro/wfrun/process/0.6",
+    "@id": "https://w3id.org/ro/wfrun/process/0.5",
     "@type": "CreativeWork",
     "name": "Process Run Crate",
-    "version": "0.6",
+    "version": "0.5",
 }
+_CONTEXT = [
+    "https://w3id.org/ro/crate/1.1/context",
+    {"sha256": "https://w3id.org/ro/terms/workflow-run#sha256"},
+]
 _SOFTWARE: dict[str, Any] = {
-    "@id": "#healthval",
+    "@id": f"https://pypi.org/project/healthval/{__version__}/",
     "@type": "SoftwareApplication",
     "name": "healthval",
     "softwareVersion": __version__,
+    "url": {"@id": "https://pypi.org/project/healthval/"},
+}
+_OPERATOR: dict[str, Any] = {
+    "@id": "#operator",
+    "@type": "Organization",
+    "name": "Operator of the platform",
+    "description": "Pooled the sites' releases and signed the report",
+}
+_TERMS: dict[str, Any] = {
+    "@id": "#terms",
+    "@type": "CreativeWork",
+    "name": "Terms of the study",
+    "description": "Use as agreed between the platform, the sites and the developer",
 }
 _KINDS = {
+    "card.chai.xml": ("CHAI Applied Model Card v0.2", "application/xml"),
+    "model-card.md": ("Model card with model-index metadata", "text/markdown"),
     "metrics.json": ("Results as numbers", "application/json"),
     "report.html": ("Validation report", "text/html"),
     "report.pdf": ("Validation report for print", "application/pdf"),
@@ -64,17 +89,35 @@ def provenance(findings: Findings) -> Section:
         ),
     ]
     how = paragraphs(
-        f"Made with healthval {__version__}. The same releases, model card, plan and software give "
-        "this report again, byte for byte. The report contains no time: the time of signing is in "
-        "attestation.dsse.json, which contains the SHA-256 of report.html, report.pdf, metrics.json "
-        "and ro-crate-metadata.json, signed with the platform's Ed25519 key."
+        f"Made with healthval {__version__}. The same releases, model card, plan, software and signer's "
+        "key give this report again, byte for byte. The report contains no time: the time of signing "
+        "is in attestation.dsse.json."
     )
     check = Markup(
         "<p>To check a copy: <code>healthval verify report.html --key PLATFORM.pub</code>, with "
-        "the platform's public key, obtained through a different channel than the report.</p>"
+        "the platform's public key, obtained through a different channel than the report. A key "
+        "that came with the report proves nothing.</p>"
     )
     sheet = table("Inputs of this report", ["", "SHA-256"], rows, kind="words")
     return Section("provenance", "Provenance", (sheet, how, check))
+
+
+def with_signer(report: Report, key: "Ed25519PublicKey") -> Report:
+    """Return the report with the fingerprint of the key that will sign it, in provenance and numbers."""
+    mark = fingerprint(jwk(key))
+    signer = Markup(
+        "<p>Signed with the Ed25519 key that has this SHA-256 fingerprint: {}. "
+        "attestation.dsse.json contains the signature over the SHA-256 of each file. Anybody can "
+        "print a fingerprint: compare it with the one that the platform publishes.</p>"
+    ).format(hashed(mark))
+    sections = tuple(
+        replace(section, blocks=(*section.blocks, signer))
+        if section.id == "provenance"
+        else section
+        for section in report.sections
+    )
+    numbers = {**report.numbers, "signer": {"fingerprint": mark}}
+    return replace(report, sections=sections, numbers=numbers)
 
 
 def seal(
@@ -94,8 +137,12 @@ def seal(
     Raises
     ------
     ReportError
-        If the folder contains no written report or cannot be written.
+        If the folder contains no written report or cannot be written, or if the report names
+        another key as its signer's.
     """
+    named = report.numbers.get("signer")
+    if named is not None and named["fingerprint"] != fingerprint(jwk(key.public_key())):
+        raise ReportError("the report names another signer's key; sign it with that key")
     now = (now or datetime.now(UTC)).astimezone(UTC)
     folder = Path(folder)
     try:
@@ -103,7 +150,7 @@ def seal(
         contents = {name: path.read_bytes() for name, path in here.items() if path.exists()}
         if "report.html" not in contents or "metrics.json" not in contents:
             raise ReportError("the folder has no written report to seal; write the report first")
-        contents[CRATE] = crate(report, contents, now)
+        contents[CRATE] = crate(with_signer(report, key.public_key()), contents, now)
         digests = {name: _sha256(content) for name, content in contents.items()}
         envelope = sign(digests, key, about=_about(report), now=now)
         write_durably(folder / CRATE, contents[CRATE], mode=0o644)
@@ -131,12 +178,23 @@ def crate(report: Report, files: Mapping[str, bytes], published: datetime) -> by
         _root(report, files, published),
         _PROFILE,
         _SOFTWARE,
+        {**_OPERATOR, **_signer(report)},
+        _TERMS,
         *_inputs(report),
         _run(report, files, published),
         *(_file(name, content) for name, content in sorted(files.items())),
     ]
-    document = {"@context": "https://w3id.org/ro/crate/1.3/context", "@graph": graph}
+    document = {"@context": _CONTEXT, "@graph": graph}
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+
+
+def _signer(report: Report) -> dict[str, str]:
+    """Return the address of the signer's key by its digest (RFC 6920), as `verify` prints it in hex."""
+    named = report.numbers.get("signer")
+    if not named:
+        return {}
+    raw = bytes.fromhex(named["fingerprint"])
+    return {"url": f"ni:///sha-256;{base64.urlsafe_b64encode(raw).decode().rstrip('=')}"}
 
 
 def _root(report: Report, files: Mapping[str, bytes], published: datetime) -> dict[str, Any]:
@@ -144,9 +202,11 @@ def _root(report: Report, files: Mapping[str, bytes], published: datetime) -> di
         "@id": "./",
         "@type": "Dataset",
         "name": report.title,
-        "description": f"{report.subtitle} Aggregates only; no record of a patient.",
+        "description": f"{report.subtitle}. Aggregates that passed the disclosure gate of each site.",
         "datePublished": published.isoformat(timespec="seconds"),
-        "license": "As agreed between the platform, the sites and the developer",
+        "license": {"@id": _TERMS["@id"]},
+        "author": {"@id": _OPERATOR["@id"]},
+        "publisher": {"@id": _OPERATOR["@id"]},
         "conformsTo": {"@id": _PROFILE["@id"]},
         "hasPart": [{"@id": name} for name in sorted(files)],
         "mentions": {"@id": "#run"},
@@ -173,11 +233,13 @@ def _run(report: Report, files: Mapping[str, bytes], published: datetime) -> dic
         "@id": "#run",
         "@type": "CreateAction",
         "name": "Pool the released results and write the report",
-        "instrument": {"@id": "#healthval"},
+        "description": "Each release was checked on arrival; the report contains released numbers only.",
+        "agent": {"@id": _OPERATOR["@id"]},
+        "instrument": {"@id": _SOFTWARE["@id"]},
         "object": [{"@id": entity["@id"]} for entity in _inputs(report)],
         "result": [{"@id": name} for name in sorted(files)],
         "endTime": published.isoformat(timespec="seconds"),
-        "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
+        "actionStatus": "http://schema.org/CompletedActionStatus",
     }
 
 

@@ -33,6 +33,8 @@ def _extras() -> Iterator[Finding]:
         "pdf": "pydyf",
         "fhir": "fhirpathpy",
         "aws": "boto3",
+        "dicom": "dicomweb_client",
+        "decoders": "openjpeg",
     }
     for extra, module in parts.items():
         found = importlib.util.find_spec(module) is not None

@@ -19,6 +19,7 @@ from healthval.cohort import (
     propose_views,
     read_resources,
 )
+from healthval.cohort.fhir.files import find_files, is_fhir_name
 from healthval.cohort.tables import read_source
 from healthval.errors import UsageError, counted
 from healthval.files import packaged, parse_yaml, write_durably
@@ -26,7 +27,6 @@ from healthval.plan import plan_schema_text
 from healthval.runner.parameters import NOTEBOOKS
 
 PLAN, SCHEMA = "plan.yaml", "plan.schema.json"
-_FHIR_SUFFIXES = (".ndjson", ".ndjson.gz", ".json", ".json.gz")
 _NAME = re.compile(r"[a-z][a-z0-9-]{1,62}")
 _EXAMPLE = Proposal(
     table=TableSchema.model_validate(
@@ -100,15 +100,20 @@ def _next_steps(folder: Path, proposal: Proposal, *, is_proposed: bool) -> Itera
     if is_proposed:
         columns = counted(len(proposal.table.columns), "column")
         inputs = counted(len(proposal.inputs), "input")
-        yield f"proposed     {columns} and {inputs}, from names and types only"
+        yield f"proposed     {columns} and {inputs}, from names and values"
+        yield from (f"dropped      {name}: {reason}" for name, reason in proposal.dropped.items())
         yield from (f"confirm      {question}" for question in proposal.questions)
     yield f"next         fill in {folder / PLAN}, then open {folder / 'evaluate.ipynb'} in JupyterLab"
     yield "remember     the plan's hash is registered when you ask for access; a later change is reported as 'amended'"
 
 
+def _is_parquet(folder: Path) -> bool:
+    return any(folder.rglob("*.parquet")) and not find_files(folder)[0]
+
+
 def _proposed(source: Path) -> Proposal:
     try:
-        if source.is_dir() or source.name.lower().endswith(_FHIR_SUFFIXES):
+        if (source.is_dir() and not _is_parquet(source)) or is_fhir_name(source.name):
             return propose_views(read_resources(source))
         return propose_table(read_source(source))
     except ValidationError:
@@ -141,7 +146,10 @@ def plan_text(study: str, proposal: Proposal) -> str:
         _HEAD.format(schema=SCHEMA, study=study, version=__version__),
         *(f"# CONFIRM: {question}\n" for question in proposal.questions),
         "table:\n  columns:\n",
-        *(f"    {_flow(name)}: {_flow(column)}\n" for name, column in table.items()),
+        *(
+            f"    {_flow(name)}: {_flow(column)}{_comment(proposal.dropped.get(name))}\n"
+            for name, column in table.items()
+        ),
         "" if has_label else _NO_LABEL,
         _COHORT,
         _fhir(proposal.fhir),
@@ -155,6 +163,10 @@ def plan_text(study: str, proposal: Proposal) -> str:
         _TAIL,
     ]
     return "".join(parts)
+
+
+def _comment(reason: str | None) -> str:
+    return f"  # dropped: {reason}" if reason else ""
 
 
 def _listed(name: str, values: Iterable[str]) -> str:

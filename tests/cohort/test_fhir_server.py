@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from healthval.cohort.fhir.bulk import BulkExport
+from healthval.cohort.fhir.resources import read_resources
 from healthval.cohort.fhir.server import BackendServices, FhirServer
 from healthval.errors import CohortError, UsageError
 
@@ -85,6 +86,18 @@ class Stub:
         self.uses, self.polls, self.truncate, self.lifetime = 1000, 2, 0, 300
         self.version, self.chain, self.page_size = "4.0.1", "good", 2
         self.manifest, self.cancelled, self.status = {}, False, 200
+        self.troubles, self.n_exports, self.cuts, self.redirect = [], 0, 0, ""
+        self.messages = {
+            severity: json.dumps(
+                {
+                    "resourceType": "OperationOutcome",
+                    "issue": [
+                        {"severity": severity, "code": "informational", "diagnostics": CANARY}
+                    ],
+                }
+            ).encode()
+            for severity in ("information", "warning", "error", "fatal")
+        }
         self.files = {
             "Patient": b"".join(json.dumps(p).encode() + b"\n" for p in PATIENTS),
             "Observation": b"".join(json.dumps(o).encode() + b"\n" for o in OBSERVATIONS),
@@ -142,17 +155,30 @@ class Stub:
         if url.path in {"/fhir/$export", "/fhir/Group/g1/$export"}:
             asked_right = (headers["Prefer"], headers["Accept"]) == ("respond-async", FHIR)
             self.export_query = query
+            self.n_exports += 1
             location = {"Content-Location": f"{self.url}/fhir/status/1"}
             return (202, None, location) if asked_right else (400,)
         if url.path == "/fhir/status/1":
             if method == "DELETE":
                 self.cancelled = True
                 return (202,)
+            if self.troubles:
+                return self.troubles.pop(0)
             self.polls -= 1
             if self.polls >= 0:
                 return 202, None, {"Retry-After": "7", "X-Progress": CANARY}
             return 200, self.manifest or self.whole_manifest()
-        kind = url.path.rpartition("/")[2]
+        return self.file(url.path, headers)
+
+    def file(self, path, headers):
+        kind = path.rpartition("/")[2]
+        if kind in self.messages:
+            return 200, self.messages[kind]
+        if self.redirect and path.startswith("/fhir/files/"):
+            return 307, None, {"Location": self.redirect + kind}
+        if self.cuts and kind == "Patient":
+            self.cuts -= 1
+            return 200, self.files[kind][:-5]
         if kind in self.files and headers["Accept"] == "application/fhir+ndjson":
             return 200, self.files[kind]
         return (404,)
@@ -225,6 +251,14 @@ def server(stub):
         found.slept = []
         found.sleep = found.slept.append
         yield found
+
+
+def exported(export):
+    """Resources in the folder after the export has run."""
+    done = export.run()
+    found = list(read_resources(export.folder))
+    assert sum(n for _, n in done.counts) == len(found)
+    return found
 
 
 def refused(run):
@@ -327,7 +361,7 @@ def test_an_export_is_started_awaited_and_downloaded(stub, server, tmp_path):
     export = BulkExport(
         server=server, folder=tmp_path / "x", types=["Patient", "Observation"], since="2024-01-01"
     )
-    assert list(export.run()) == PATIENTS + OBSERVATIONS
+    assert exported(export) == PATIENTS + OBSERVATIONS
     assert server.slept == [7, 7]
     assert stub.export_query["_type"] == "Patient,Observation"
     if os.name != "nt":
@@ -338,52 +372,52 @@ def test_an_export_may_take_thousands_of_polls(stub, server, tmp_path, monkeypat
     refused_once = []
     answer = server.request
 
-    def request(method, url, **options):
+    def request(method, url, *, once=False, **options):
         if "status" not in url or len(refused_once) == 1100:
-            return answer(method, url, **options)
+            return answer(method, url, once=once, **options)
         refused_once.append(url)
         return httpx.Response(202)
 
     monkeypatch.setattr(server, "request", request)
     stub.polls = 0
-    assert len(list(BulkExport(server=server, folder=tmp_path).run())) == 8
+    assert len(exported(BulkExport(server=server, folder=tmp_path / "x"))) == 8
     assert set(server.slept[6:]) == {60}
 
 
 def test_a_group_can_be_exported(stub, server, tmp_path):
-    assert len(list(BulkExport(server=server, folder=tmp_path, group="g1").run())) == 8
+    assert len(exported(BulkExport(server=server, folder=tmp_path / "x", group="g1"))) == 8
 
 
 def test_a_broken_download_resumes_where_it_broke(stub, server, tmp_path):
-    export = BulkExport(server=server, folder=tmp_path)
+    export = BulkExport(server=server, folder=tmp_path / "x")
     stub.files["Observation"], whole = b"", stub.files["Observation"]
     stub.manifest = stub.whole_manifest()
     stub.manifest["output"][1]["count"] = 3
-    assert "has 0 resources, the manifest lists 3" in refused(lambda: list(export.run()))
+    assert "has 0 resources, the manifest lists 3" in refused(lambda: exported(export))
     stub.files["Observation"] = whole
     n_asked = len(stub.asked)
-    again = BulkExport(server=server, folder=tmp_path)
-    assert list(again.run()) == PATIENTS + OBSERVATIONS
+    again = BulkExport(server=server, folder=tmp_path / "x")
+    assert exported(again) == PATIENTS + OBSERVATIONS
     assert [path for _, path, _ in stub.asked[n_asked:]] == ["/fhir/files/Observation"]
 
 
 def test_a_truncated_file_is_noticed(stub, server, tmp_path):
     stub.truncate = 10
     assert "was interrupted" in refused(
-        lambda: list(BulkExport(server=server, folder=tmp_path).run())
+        lambda: exported(BulkExport(server=server, folder=tmp_path / "x"))
     )
-    assert not list(tmp_path.glob("*.ndjson"))
+    assert not list(tmp_path.rglob("*.ndjson"))
 
 
 def test_a_token_that_ends_during_the_download_is_renewed(stub, server, tmp_path):
     stub.uses = 5
-    assert len(list(BulkExport(server=server, folder=tmp_path).run())) == 8
+    assert len(exported(BulkExport(server=server, folder=tmp_path / "x"))) == 8
     assert len(stub.jtis) == 2
 
 
 def test_files_without_token_are_not_shown_one(stub, server, tmp_path):
     stub.manifest = stub.whole_manifest(base="open", requiresAccessToken=False)
-    assert len(list(BulkExport(server=server, folder=tmp_path).run())) == 8
+    assert len(exported(BulkExport(server=server, folder=tmp_path / "x"))) == 8
 
 
 @pytest.mark.parametrize(
@@ -391,7 +425,7 @@ def test_files_without_token_are_not_shown_one(stub, server, tmp_path):
     [
         ({"output": "x"}, "no list of files"),
         ({"output": [{"type": CANARY}]}, "no list of files"),
-        ({"output": [], "error": [{"url": CANARY}]}, "1 error file;"),
+        ({"output": [], "error": [{"url": CANARY}]}, "reports 1 error;"),
         ({"output": [{"url": f"https://evil.example.org/{CANARY}"}]}, "another host"),
         (
             {
@@ -404,25 +438,141 @@ def test_files_without_token_are_not_shown_one(stub, server, tmp_path):
 )
 def test_a_manifest_that_cannot_be_trusted_is_refused(stub, server, tmp_path, manifest, message):
     stub.manifest = manifest
-    assert message in refused(lambda: list(BulkExport(server=server, folder=tmp_path).run()))
+    assert message in refused(lambda: exported(BulkExport(server=server, folder=tmp_path / "x")))
 
 
 def test_a_failed_export_starts_again(stub, server, tmp_path):
-    export = BulkExport(server=server, folder=tmp_path)
+    export = BulkExport(server=server, folder=tmp_path / "x")
     stub.manifest = {"resourceType": "OperationOutcome"}
-    refused(lambda: list(export.run()))
+    refused(lambda: exported(export))
     stub.status = 500
-    assert "answered 500" in refused(lambda: list(BulkExport(server=server, folder=tmp_path).run()))
+    assert "answered 500" in refused(
+        lambda: exported(BulkExport(server=server, folder=tmp_path / "x"))
+    )
     stub.status, stub.manifest, stub.polls = 200, {}, 0
-    assert len(list(BulkExport(server=server, folder=tmp_path).run())) == 8
+    assert len(exported(BulkExport(server=server, folder=tmp_path / "x"))) == 8
 
 
 def test_a_cancelled_export_is_deleted_at_the_server(stub, server, tmp_path):
-    export = BulkExport(server=server, folder=tmp_path)
+    export = BulkExport(server=server, folder=tmp_path / "x")
     export._kick_off()
     export.cancel()
     assert stub.cancelled
-    assert not list(tmp_path.iterdir())
-    (tmp_path / "export-state.json").write_text("{")
+    assert [path.name for path in tmp_path.rglob("*")] == ["x"]
+    (tmp_path / ".x.export-state.json").write_text("{")
     with pytest.raises(CohortError, match="state file is not JSON"):
-        BulkExport(server=server, folder=tmp_path)
+        BulkExport(server=server, folder=tmp_path / "x")
+
+
+TRANSIENT = {
+    "resourceType": "OperationOutcome",
+    "issue": [{"code": "transient", "diagnostics": CANARY}],
+}
+
+
+@pytest.mark.parametrize(
+    "troubles",
+    [
+        [(429,)] * 9,
+        [(503, None, {"Retry-After": "20"})] * 150,
+        [(500, TRANSIENT)] * 5,
+        [(500,)] * 3,
+    ],
+    ids=["429", "503", "transient", "500"],
+)
+def test_troubles_while_an_export_runs_cost_time_and_never_the_job(
+    stub, server, tmp_path, troubles
+):
+    stub.troubles = list(troubles)
+    assert len(exported(BulkExport(server, tmp_path / "x"))) == 8
+    assert stub.n_exports == 1
+
+
+@pytest.mark.parametrize("troubles", [[(503,)] * 99, [(500,)] * 4], ids=["an hour", "failed"])
+def test_an_export_that_stays_in_trouble_is_given_up(stub, server, tmp_path, troubles):
+    stub.troubles = list(troubles)
+    refused(lambda: BulkExport(server, tmp_path / "x").run())
+    stub.troubles = []
+    assert len(exported(BulkExport(server, tmp_path / "x"))) == 8
+
+
+@pytest.mark.parametrize("severity", ["information", "warning", "error", "fatal"])
+def test_remarks_are_counted_and_errors_stop_the_export(stub, server, tmp_path, severity):
+    stub.manifest = stub.whole_manifest(
+        error=[{"url": f"{stub.url}/fhir/messages/{severity}"}],
+        deleted=[{"url": f"{stub.url}/fhir/files/gone", "count": 4}],
+    )
+    export = BulkExport(server, tmp_path / "x")
+    if severity in {"error", "fatal"}:
+        assert "reports 1 error" in refused(export.run)
+    else:
+        done = export.run()
+        assert done.messages == ((f"{severity} informational", 1),)
+        assert done.counts == (("Observation", 3), ("Patient", 5))
+        assert done.deleted == 4
+        assert [file.name for file in done.files] == ["00000.ndjson", "00001.ndjson"]
+
+
+def test_a_cut_file_is_fetched_again_without_a_count_too(stub, server, tmp_path):
+    stub.manifest = stub.whole_manifest()
+    for output in stub.manifest["output"]:
+        del output["count"]
+    stub.cuts = 2
+    assert len(exported(BulkExport(server, tmp_path / "x"))) == 8
+    stub.cuts = 9
+    assert "truncated or not NDJSON" in refused(BulkExport(server, tmp_path / "y").run)
+    assert not list((tmp_path / "y").glob("[0-9]*"))
+
+
+def test_files_that_are_gone_start_one_new_export(stub, server, tmp_path):
+    stub.manifest = stub.whole_manifest(base="fhir/gone")
+    stub.manifest["output"][0]["url"] = f"{stub.url}/fhir/gone/nothing"
+    export = BulkExport(server, tmp_path / "x")
+    assert "no longer exists" in refused(export.run)
+    assert stub.n_exports == 2
+    stub.manifest = {}
+    assert len(exported(export)) == 8
+
+
+def test_redirects_are_followed_and_the_token_stays_at_home(stub, server, tmp_path):
+    with_token = []
+
+    class Storage(BaseHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+        def do_GET(self):
+            with_token.append("Authorization" in self.headers)
+            content = stub.files[self.path.rpartition("/")[2]]
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+    storage = ThreadingHTTPServer(("127.0.0.1", 0), Storage)
+    thread = threading.Thread(target=storage.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        stub.redirect = f"http://127.0.0.1:{storage.server_port}/bucket/"
+        assert len(exported(BulkExport(server, tmp_path / "x"))) == 8
+    finally:
+        storage.shutdown()
+        storage.server_close()
+        thread.join()
+    assert with_token == [False, False]
+    stub.redirect = "http://evil.example.org/"
+    assert "without https" in refused(BulkExport(server, tmp_path / "y").run)
+    stub.redirect = "/fhir/files/"
+    assert "in a circle" in refused(BulkExport(server, tmp_path / "y").run)
+
+
+def test_only_finished_files_are_in_the_folder(stub, server, tmp_path):
+    export = BulkExport(server, tmp_path / "x")
+    export._manifest()
+    (tmp_path / "x/.00000.part").write_bytes(b"{")
+    assert len(exported(BulkExport(server, tmp_path / "x"))) == 8
+    assert stub.n_exports == 1
+    assert sorted(path.name for path in (tmp_path / "x").iterdir()) == [
+        "00000.ndjson",
+        "00001.ndjson",
+    ]

@@ -303,7 +303,8 @@ def read_repeated(*more):
 
 def test_the_plan_says_which_of_several_measurements_counts():
     found = read_repeated()
-    assert found.flow == (("rows_read", 3), ("with_resources", 2), ("with_labs", 1))
+    assert found.steps == (("rows_read", 3), ("with_resources", 2), ("with_labs", 1))
+    assert found.counts == (("references_unresolved", 1),)
     assert found.frame[["patient", "sex", "lactate"]].to_numpy().tolist() == [["p1", "male", 1.0]]
     assert found.schema.columns["drawn"].kind == "date"
 

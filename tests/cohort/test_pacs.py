@@ -46,7 +46,7 @@ def test_store_search_retrieve_deidentify_compare():
     for door in ("web", "dimse"):
         assert result[door] == {
             "out": N_FILES,
-            "same_pixel_bytes": N_FILES,
+            "same_pixel_bytes": N_FILES - 1,  # one has a comment in its frame, which is removed
             "names": 0,
             "same_arrays": N_FILES,
         }

@@ -108,6 +108,7 @@ def resources():
         }
         yield {
             "resourceType": "Observation",
+            "status": "final",
             "code": code,
             "subject": {"reference": f"Patient/p{i}"},
             "effectiveDateTime": "2024-01-02",
@@ -122,6 +123,7 @@ def test_views_are_proposed_for_common_codes_and_run():
     assert list(proposal.fhir.views) == ["patients", "loinc_2524_7"]
     earlier = {
         "resourceType": "Observation",
+        "status": "final",
         "code": {"coding": [{"system": "http://loinc.org", "code": "2524-7"}]},
         "subject": {"reference": "Patient/p0"},
         "effectiveDateTime": "2023-01-02",

@@ -1,16 +1,20 @@
 """A query reads from SQLite and from a real PostgreSQL, leaves them unchanged and hides the password."""
 
+import logging
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import traceback
+import warnings
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from healthval.cohort import Query, TableSchema, read_table
+from healthval.cohort.sql import read_query
 from healthval.errors import CohortError, UsageError
 
 sqlalchemy = pytest.importorskip("sqlalchemy")
@@ -142,3 +146,62 @@ def test_an_address_is_shown_nowhere():
     assert CANARY not in "".join(traceback.format_exception(caught.value))
     with pytest.raises(UsageError, match="not one of SQLAlchemy's"):
         read_table(Query(f"nonsense://{CANARY}", "SELECT 1"), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT 1; DROP TABLE visits",
+        "SELECT 1; -- done\nDELETE FROM visits",
+        "SELECT 'a'';'; COMMIT",
+        "SELECT 'a\\'; DROP TABLE visits; --'",
+        "SELECT /* /* */ ; DROP TABLE visits */ 1",
+        "SELECT 1 --1; DROP TABLE visits",
+        "SELECT 1 /*!; DROP TABLE visits */",
+        "SELECT $$a$$; DROP TABLE visits",
+    ],
+)
+def test_several_statements_are_refused_before_anything_runs(statement):
+    with pytest.raises(UsageError, match="several statements"):
+        Query("sqlite://", statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT mrn FROM visits;\n ; ",
+        "SELECT mrn FROM visits WHERE mrn <> 'a;''b' -- three; four",
+        'SELECT mrn AS "a;b" FROM visits /* one; two */',
+        "SELECT mrn FROM visits WHERE mrn LIKE '%0%' AND mrn <> ':name'",
+        "(SELECT mrn FROM visits)",
+    ],
+)
+def test_one_statement_in_any_spelling_is_read(postgres, statement):
+    assert len(read_query(Query(postgres, statement))) == 3
+
+
+def test_a_missing_file_is_not_made(tmp_path):
+    with pytest.raises(CohortError, match="cannot be reached"):
+        read_query(Query(f"sqlite:///{tmp_path}/none.db", "SELECT 1"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_driver_that_prints_logs_and_warns_shows_nothing(sqlite, capfd, caplog, monkeypatch):
+    real = sqlalchemy.create_engine
+
+    def noisy(*arguments, **options):
+        engine = real(*arguments, **options)
+
+        @sqlalchemy.event.listens_for(engine, "before_cursor_execute")
+        def shout(*_):
+            print(CANARY, file=sys.stderr)
+            logging.getLogger("driver").error(CANARY)
+            warnings.warn(CANARY, stacklevel=2)
+
+        return engine
+
+    monkeypatch.setattr(sqlalchemy, "create_engine", noisy)
+    assert len(read_query(Query(sqlite, "SELECT mrn FROM visits"))) == 3
+    assert CANARY not in "".join(capfd.readouterr()) + caplog.text
+    logging.getLogger("driver").error("heard")
+    assert "heard" in caplog.text

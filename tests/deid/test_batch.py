@@ -1,5 +1,6 @@
 """A batch loses and repeats no file, resumes, and is free of conflicts and leaks."""
 
+import csv
 import errno
 import json
 import multiprocessing
@@ -18,8 +19,8 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 
 from healthval.deid import Policy, Reason, Secret, deidentify_files, uid
-from healthval.deid.dicom import batch as batch_room
 from healthval.deid.dicom import batch_workers, writer
+from healthval.deid.dicom import one_file as batch_room
 from healthval.errors import DeidentificationError, LeakFound, UsageError
 
 KEY = bytes(range(32))
@@ -187,19 +188,19 @@ def test_a_secret_that_cannot_be_sent_is_refused_before_anything_is_written(tmp_
 
 
 def test_a_leak_withdraws_the_whole_batch(tmp_path, caplog, secret, start_method):
-    dirty = ct(5, AcquisitionProtocolName=f"as for {CANARY.lower()}")
+    dirty = ct(5, FilterType=f"for {CANARY.lower()}")
     source = write(tmp_path / "in", ct(1), ct(2), dirty, ct(6))
     for workers in (1, 2):
         with pytest.raises(LeakFound) as found:
             deidentify_files(source, tmp_path / "out", Policy(), secret, workers=workers)
         shown = "".join(traceback.format_exception(found.value)) + caplog.text
         assert CANARY.lower() not in shown.lower()
-        assert "(0018,9423)" in str(found.value)
+        assert "(0018,1160)" in str(found.value)
         assert not list((tmp_path / "out").rglob("*.dcm"))
 
 
 def test_what_the_operator_knows_is_looked_for(tmp_path):
-    source = write(tmp_path / "in", ct(5, AcquisitionProtocolName="for ward Rosenhof"))
+    source = write(tmp_path / "in", ct(5, FilterType="ward Rosenhof"))
     deidentify_files(source, tmp_path / "a", Policy(), SECRET)
     with pytest.raises(LeakFound):
         deidentify_files(source, tmp_path / "b", Policy(), SECRET, known=["rosenhof"])
@@ -427,3 +428,107 @@ def test_an_output_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "out").touch()
     with pytest.raises(UsageError, match="is a file"):
         deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+
+
+def test_outputs_of_sources_that_are_gone_or_changed_are_withdrawn_or_replaced(tmp_path):
+    source, out = write(tmp_path / "in", *(ct(n) for n in range(4))), tmp_path / "out"
+    (source / "copy.dcm").write_bytes((source / "0000.dcm").read_bytes())
+    first = deidentify_files(source, out, Policy(), SECRET)
+    assert (first.withdrawn, first.replaced) == (0, 0)
+    (source / "0000.dcm").unlink()  # its copy is still there
+    (source / "0001.dcm").unlink()
+    ct(2, KVP="99").save_as(source / "0002.dcm", enforce_file_format=True)
+    ct(3, BurnedInAnnotation="YES").save_as(source / "0003.dcm", enforce_file_format=True)
+    made = deidentify_files(source, out, Policy(), SECRET)
+    assert (made.files_in, made.files_out, made.withdrawn, made.replaced) == (3, 2, 2, 2)
+    assert set(made.outputs) == set(out.glob("*/*.dcm"))
+    assert {pydicom.dcmread(p).InstanceNumber for p in made.outputs} == {0, 2}
+    assert json.loads((out / "manifest.json").read_text())["withdrawn"] == 2
+    again = deidentify_files(source, out, Policy(), SECRET)
+    assert (again.files_out, again.withdrawn, again.replaced) == (2, 0, 0)
+    (source / "0002.dcm").unlink()
+    (source / "copy.dcm").unlink()
+    assert deidentify_files(source, out, Policy(), SECRET).withdrawn == 2
+    assert not list(out.glob("*/"))
+
+
+def test_a_conflict_that_was_corrected_at_the_source_comes_back(tmp_path):
+    source = write(tmp_path / "in", ct(1), ct(1, KVP="99"), ct(2, patient="MRN-9"))
+    deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+    (source / "0001.dcm").unlink()
+    (source / "0002.dcm").unlink()
+    made = deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+    assert (made.files_out, dict(made.refused)) == (1, {})
+
+
+def test_a_local_list_names_refused_and_leaking_files_and_the_others_can_be_written(tmp_path):
+    source, out = tmp_path / "in", tmp_path / "out"
+    dirty = ct(5, FilterType=f"AS {CANARY}")
+    write(source, ct(1), ct(2, BurnedInAnnotation="YES"), dirty)
+    with pytest.raises(LeakFound, match=r"1 output \(name in \(0018,1160\): 1 file\)") as found:
+        deidentify_files(source, out, Policy(), SECRET)
+    assert "0002.dcm" not in str(found.value)
+    listed = tmp_path / "out-identifiable" / "refused.csv"
+    rows = list(csv.DictReader(listed.read_text().splitlines()))
+    assert [Path(row["file (identifiable)"]).name for row in rows] == ["0001.dcm", "0002.dcm"]
+    assert "sign off" in rows[0]["remedy"]
+    assert rows[1]["places"] == "name in (0018,1160)"
+    if os.name == "posix":
+        assert listed.parent.stat().st_mode & 0o77 == 0
+    skipped = deidentify_files(source, out, Policy(), SECRET, skip_leaking=True)
+    assert (skipped.files_out, skipped.refused[Reason.LEAK]) == (1, 1)
+    assert CANARY.encode() not in b"".join(p.read_bytes() for p in skipped.outputs)
+    removed = deidentify_files(source, tmp_path / "two", Policy(), SECRET, remove=["0018,1160"])
+    assert removed.files_out == 2
+    assert json.loads((tmp_path / "two/manifest.json").read_text())["policy"]["removed"] == [
+        "(0018,1160)"
+    ]
+
+
+@pytest.mark.parametrize("given", [["FilterTyp"], ["SOPInstanceUID"], "FilterType", ["0028,0010"]])
+def test_an_attribute_that_cannot_be_removed_is_refused(tmp_path, given):
+    source = write(tmp_path / "in", ct(1))
+    with pytest.raises(UsageError, match="remove") as refused:
+        deidentify_files(source, tmp_path / "out", Policy(), SECRET, remove=given)
+    assert "FilterTyp " not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "keyword", "value", "n"),
+    [
+        ("Wedge^A", "FilterType", "WEDGE", 1),
+        ("Lung^A", "BodyPartExamined", "LUNG", 1),
+        ("Lung^Wedge", "FilterType", "WEDGE LUNG", 0),
+        ("Tannhauer^A", "FilterType", "TANNHAUER", 0),
+    ],
+)
+def test_a_defined_term_is_no_name(tmp_path, name, keyword, value, n):
+    source = write(tmp_path / "in", ct(1, name=name, **{keyword: value}))
+    made = deidentify_files(source, tmp_path / "out", Policy(), SECRET, skip_leaking=True)
+    assert made.files_out == n
+
+
+@posix_only
+def test_folders_that_cannot_be_read_are_counted_and_links_are_followed_once(tmp_path):
+    source = write(tmp_path / "in", ct(1))
+    write(tmp_path / "elsewhere", ct(2))
+    (source / "link").symlink_to(tmp_path / "elsewhere")
+    (source / "cycle").symlink_to(source)
+    os.mkfifo(source / "pipe")
+    made = deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+    assert (made.files_out, made.refused[Reason.UNREADABLE]) == (2, 1)
+    (source / "back").symlink_to(tmp_path / "out")
+    assert deidentify_files(source, tmp_path / "out", Policy(), SECRET).files_in == 3
+
+
+def test_an_output_that_cannot_be_made_is_a_usage_error(tmp_path):
+    source = write(tmp_path / "in", ct(1))
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UsageError, match="cannot be made"):
+        deidentify_files(source, tmp_path / "file" / "out", Policy(), SECRET)
+
+
+def test_an_object_without_patient_id_does_not_make_its_study_mixed(tmp_path):
+    source = write(tmp_path / "in", ct(1), ct(2), ct(3, patient=""))
+    made = deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+    assert (made.files_out, dict(made.refused)) == (3, {})

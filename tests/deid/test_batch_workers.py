@@ -6,7 +6,11 @@ All tests of worker processes run with each start method of the platform.
 import gc
 import multiprocessing
 import os
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -139,3 +143,45 @@ def test_a_secret_made_from_bytes_cannot_be_sent_to_a_new_process(tmp_path, meth
     else:
         with pytest.raises(UsageError, match="from_file or from_env"):
             check_can_start(Secret(b"k" * 32))
+
+
+_ORPHANS = """
+import os, time
+from healthval.deid.dicom.batch_workers import pool_of
+
+def start(_):
+    pass
+
+def identify(_):
+    time.sleep(0.3)
+    return os.getpid()
+
+if __name__ == "__main__":
+    pool = pool_of(3, start, None)
+    print(*set(pool.map(identify, range(6))), flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGTERM, 9])
+def test_workers_end_with_their_parent(tmp_path, number):
+    script = tmp_path / "orphans.py"
+    script.write_text(_ORPHANS)
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as parent:
+        workers = [int(word) for word in parent.stdout.readline().split()]
+        parent.send_signal(number)
+    deadline = time.monotonic() + 10
+    while any(map(_is_running, workers)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(workers) > 1
+    assert not any(map(_is_running, workers))
+
+
+def _is_running(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{process}/stat")
+    return not status.exists() or ") Z " not in status.read_text()

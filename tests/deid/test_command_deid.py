@@ -68,5 +68,5 @@ def test_a_text_detector_may_be_asked_for(given):
     if shutil.which("tesseract") is None:
         assert "healthval[ocr]" in done.stderr
     else:
-        assert done.returncode == 0, done.stderr
+        assert done.returncode in (0, 12), done.stderr  # 12: both images are refused
         assert "files in       2" in done.stdout

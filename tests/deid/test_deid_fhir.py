@@ -113,7 +113,7 @@ def test_what_a_model_needs_stays():
         "code": "mmol/L",
     }
     assert out["status"] == "final"
-    assert out["category"] == [{"coding": [{"code": "lab"}]}]
+    assert "category" not in out  # a code of the hospital's own system
     patient = clean(PATIENT)
     assert (patient["gender"], patient["active"]) == ("female", True)
     assert patient["deceasedBoolean"] is True
@@ -320,3 +320,93 @@ def test_no_shape_of_a_broken_element_crashes_or_leaks(resource, data):
     broken = resource | {name: data.draw(JSON)}
     for dates in ("remove", "keep"):
         assert CANARY not in json.dumps(clean(broken, Policy(dates=dates)))
+
+
+OPEN = [
+    {"system": "http://loinc.org", "code": "2524-8"},  # a wrong check digit
+    {"system": "http://loinc.org", "code": CANARY},
+    {"system": "http://snomed.info/sct", "code": "271649007"},
+    {"system": f"http://snomed.info/{CANARY}", "code": "271649006"},
+    {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "QARGH"},
+    {"system": f"http://terminology.hl7.org/CodeSystem/{CANARY}", "code": "A"},
+    {"system": "http://hl7.org/fhir/sid/us-ssn", "code": "219-09-9999"},
+    {"system": "http://unitsofmeasure.org", "code": "{QARGH}"},
+    {"system": "urn:x", "code": "A"},
+    {"code": "A"},
+]
+SHUT = [
+    {"system": "http://loinc.org", "code": "2345-7"},
+    {"system": "http://loinc.org", "code": "LA6576-8"},
+    {"system": "http://snomed.info/sct", "code": "271649006"},
+    {"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "J18.9"},
+    {"system": "http://www.whocc.no/atc", "code": "J01CA04"},
+    {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation", "code": "HH"},
+    {"system": "http://unitsofmeasure.org", "code": "mm[Hg]"},
+]
+
+
+@pytest.mark.parametrize("coding", OPEN, ids=str)
+def test_a_code_outside_a_published_list_or_shape_is_removed(coding):
+    out = clean(LACTATE | {"valueCodeableConcept": {"coding": [coding]}})
+    assert "valueCodeableConcept" not in out
+
+
+@pytest.mark.parametrize("coding", SHUT, ids=str)
+def test_a_code_of_a_published_system_stays(coding):
+    out = clean(LACTATE | {"valueCodeableConcept": {"coding": [coding | {"version": CANARY}]}})
+    assert out["valueCodeableConcept"] == {"coding": [coding]}
+
+
+@pytest.mark.parametrize(
+    ("quantity", "kept"),
+    [
+        ({"value": 1, "unit": "QARGH"}, {"value": 1}),
+        ({"value": 1, "unit": "MRN4471"}, {"value": 1}),
+        ({"value": 1, "unit": "{beats}/min"}, {"value": 1, "unit": "{beats}/min"}),
+        ({"value": 1, "unit": "mg/{QARGH}"}, {"value": 1, "unit": "mg/1"}),
+        ({"value": 4471120}, None),
+        ({"value": 219099999, "unit": "mg"}, None),
+        ({"value": 254000, "unit": "/uL"}, {"value": 254000, "unit": "/uL"}),
+        ({"value": 44711}, {"value": 44711}),
+    ],
+)
+def test_units_and_long_numbers_are_closed(quantity, kept):
+    assert clean(LACTATE | {"valueQuantity": quantity}).get("valueQuantity") == kept
+
+
+AGE = {"coding": [{"system": "http://loinc.org", "code": "30525-0"}]}
+
+
+def age_that_leaves(**value):
+    out = clean({**LACTATE, "code": AGE, "valueQuantity": None, **value})
+    found = out[next(iter(value))]
+    if isinstance(found, dict):
+        found = found.get("low", found)["value"]
+    return found
+
+
+@pytest.mark.parametrize("age", [89, 90, 97])
+@pytest.mark.parametrize(
+    "unit", ["", "yrs", "yr.", "Jahre", "años", "y.o.", "a_j", "{years}", "odd"]
+)
+def test_an_age_is_capped_in_any_unit_of_years(age, unit):
+    quantity = {"value": age, "unit": unit}
+    assert age_that_leaves(valueQuantity=quantity) == min(age, 90)
+    assert age_that_leaves(valueRange={"low": quantity}) == min(age, 90)
+    assert age_that_leaves(valueInteger=age) == min(age, 90)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "limit"),
+    [(1170, "mos", 1080), (5100, "weeks", 4696), (35500, "Tage", 32873), (8, "months", 8)],
+)
+def test_an_age_in_other_units_of_time_is_capped(value, unit, limit):
+    out = clean({**LACTATE, "code": AGE, "valueQuantity": {"value": value, "unit": unit}})
+    assert out["valueQuantity"]["value"] == limit
+
+
+def test_only_old_years_of_birth_are_removed():
+    birth = {"coding": [{"system": "http://loinc.org", "code": "80904-6"}]}
+    for year, kept in ((1931, None), (2001, 2001)):
+        out = clean({**LACTATE, "code": birth, "valueQuantity": None, "valueInteger": year})
+        assert out.get("valueInteger") == kept

@@ -219,3 +219,25 @@ def test_no_stage_quotes_the_value_that_broke_it(column):
 def test_the_reference_standard_never_changes_what_leaves(seed):
     labels = np.random.default_rng(seed).integers(0, 2, 40)
     assert cases(sepsis=labels) == cases(sepsis=1 - labels)
+
+
+@pytest.mark.parametrize(
+    ("values", "refused"),
+    [
+        ([4471120 + n for n in range(30)], True),
+        ([4471120 + n // 3 for n in range(30)], True),
+        ([4471120 + n for n in range(29)] + [7], True),
+        ([4471120 + n for n in range(28)] + [None, None], True),
+        ([450 + n for n in range(30)], False),
+        ([254000.5 + n for n in range(30)], False),
+        ([1000000] * 30, False),
+    ],
+)
+def test_mostly_long_whole_numbers_are_no_input(values, refused):
+    frame = pd.DataFrame({"visit": range(len(values)), "x": values})
+    cohort = read_table(frame, {"visit": "id", "x": "number"})
+    if refused:
+        with pytest.raises(DeidentificationError, match="like record numbers"):
+            deidentify_cases(cohort, ["x"], Policy(), SECRET)
+    else:
+        assert len(deidentify_cases(cohort, ["x"], Policy(), SECRET).rows) == 30

@@ -277,3 +277,90 @@ def test_bad_rules_are_refused_without_quoting(tmp_path, text):
 def test_a_head_ct_is_flagged_because_a_face_can_be_rendered():
     assert Flag.FACE in deidentify(image(BodyPartExamined="HEAD")[0], Policy(), SECRET).flags
     assert Flag.FACE not in deidentify(image(BodyPartExamined="KNEE")[0], Policy(), SECRET).flags
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "modality"),
+    [
+        ("77.1.5.1", "OP"),
+        ("77.1.7", "DMS"),
+        ("77.1.2", "GM"),
+        ("1", "CF"),
+        ("1", "EC"),
+        ("9.9", ""),
+    ],
+)
+def test_a_class_or_modality_that_is_not_of_low_risk_needs_a_sign_off(sop_class, modality):
+    dataset = image_of(sop_class, modality)
+    with pytest.raises(Refused):
+        deidentify(dataset, Policy(), SECRET)
+    signed = Policy(pixels=PixelPolicy(sign_off="A. Reader"))
+    assert Flag.SIGNED_OFF in deidentify(dataset, signed, SECRET).flags
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "modality"), [("2", "CT"), ("4", "MR"), ("1", "CR"), ("1.1", "DX"), ("128", "PT")]
+)
+def test_classes_of_low_risk_pass_unless_an_attribute_or_a_colour_shows_a_risk(sop_class, modality):
+    assert deidentify(image_of(sop_class, modality), Policy(), SECRET).flags == ()
+    for risky in (
+        {"RecognizableVisualFeatures": "YES"},
+        {"SamplesPerPixel": 3},
+        {"AnatomicRegionSequence": [image_of("7", "SC")]},
+    ):
+        with pytest.raises(Refused):
+            deidentify(image_of(sop_class, modality, **risky), Policy(), SECRET)
+
+
+def image_of(sop_class, modality, **more):
+    dataset = Dataset()
+    dataset.SOPClassUID, dataset.Modality = f"1.2.840.10008.5.1.4.1.1.{sop_class}", modality
+    dataset.Rows = dataset.Columns = 4
+    dataset.SamplesPerPixel, dataset.BitsAllocated, dataset.BitsStored = 1, 16, 12
+    dataset.PhotometricInterpretation, dataset.PatientID = "MONOCHROME2", "MRN-1"
+    for keyword, value in more.items():
+        setattr(dataset, keyword, value)
+    dataset.PixelData = bytes(32 * dataset.SamplesPerPixel)
+    return dataset
+
+
+@pytest.mark.parametrize(
+    ("colour", "samples", "black"),
+    [("RGB", 3, 0), ("YBR_FULL", 3, [0, 128, 128]), ("MONOCHROME1", 1, 255), ("MONOCHROME2", 1, 0)],
+)
+@pytest.mark.parametrize("rle", [False, True])
+def test_blanked_regions_are_black_in_the_colour_space_of_the_image(colour, samples, black, rle):
+    dataset = image_of("6.1", "US", SamplesPerPixel=samples, PhotometricInterpretation=colour)
+    dataset.BitsAllocated = dataset.BitsStored = 8
+    dataset.HighBit, dataset.PixelRepresentation, dataset.PlanarConfiguration = 7, 0, 0
+    dataset.SOPInstanceUID = "2.25.9"
+    values = np.arange(40, 40 + 16 * samples, dtype="u1").reshape(4, 4, samples)
+    dataset.PixelData = values.tobytes()
+    dataset["PixelData"].VR = "OB"
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    if rle:
+        dataset.compress("1.2.840.10008.1.2.5", generate_instance_uid=False)
+    rule = RegionRule(name="top", when=(("Modality", "US"),), blank=((0, 0, 4, 1),))
+    done = deidentify(dataset, Policy(pixels=PixelPolicy(rules=(rule,))), SECRET).dataset
+    after = np.frombuffer(done.PixelData, "u1").reshape(values.shape)
+    assert done.PhotometricInterpretation == colour
+    assert (after[0] == black).all()
+    assert np.array_equal(after[1:], values[1:])
+
+
+def test_a_rule_that_blanks_nothing_is_a_refusal():
+    halves = []
+    for left, right in ((0, 1), (2, 3)):
+        item = Dataset()
+        item.RegionLocationMinX0, item.RegionLocationMaxX1 = left, right
+        item.RegionLocationMinY0, item.RegionLocationMaxY1 = 0, 3
+        halves.append(item)
+    dataset = image_of("6.1", "US", SequenceOfUltrasoundRegions=halves)
+    dataset.HighBit, dataset.PixelRepresentation = 11, 0
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    rule = RegionRule(name="us", when=(("Modality", "US"),), ultrasound_regions=True)
+    with pytest.raises(Refused) as refused:
+        deidentify(dataset, Policy(pixels=PixelPolicy(rules=(rule,))), SECRET)
+    assert refused.value.reason is Reason.NO_REGION

@@ -12,7 +12,7 @@ from pydicom.filewriter import write_sequence
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
-from healthval.deid.dicom.reader import items_of, usual_elements
+from healthval.deid.dicom.elements import items_of, usual_elements
 from healthval.pydicom_internals import elements_of, parent_encoding, quiet, with_fields
 
 TEXTS = st.text("ABC 0189", max_size=12)

@@ -101,6 +101,19 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path, monk
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows renames instead of linking")
+def test_a_drive_without_hard_links_keeps_an_existing_file_too(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(1, "no hard links")
+
+    monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "key"
+    assert write_durably(path, b"one", replace=False)
+    assert not write_durably(path, b"two", replace=False)
+    assert path.read_bytes() == b"one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def _create(path, number, winners):
     winners.put(write_durably(path, str(number).encode(), replace=False))
 

@@ -76,7 +76,7 @@ def test_state_of_an_empty_data_set(kind):
 
 
 def test_fields_of_a_raw_element():
-    what = breaks("every element that the fast parser reads (deid/dicom/reader.usual_elements)")
+    what = breaks("every element that the fast parser reads (deid/dicom/elements.usual_elements)")
     first = ["tag", "VR", "length", "value", "value_tell", "is_implicit_VR", "is_little_endian"]
     assert list(RawDataElement._fields[: len(first)]) == first, what
     fields = (TAG, "LO", 4, b"MRN1", 0, False, True, *pydicom_internals.RAW_DEFAULTS)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthval.errors import HostingError
+from healthval.hosting import artefact
 from healthval.hosting.artefact import check_scores, load, pack, unpack
 
 NAMES = st.from_regex(r"[a-z]{1,8}(/[a-z]{1,8}){0,2}\.[a-z]{2}", fullmatch=True)
@@ -130,3 +131,19 @@ def test_proper_scores_come_through_unchanged(scores):
 def test_improper_scores_do_not(score):
     with pytest.raises(HostingError, match=r"1 of 2 scores .* \(first at 1\)"):
         check_scores([0.5, score], 2)
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_an_archive_that_unpacks_to_too_much_is_refused_piece_by_piece(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(artefact, "FREE_BYTES", 200_000)
+    monkeypatch.setattr(artefact, "MAX_RATIO", 1)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("inference.py", "")
+        archive.writestr("weights.bin", bytes(200_000 + size))
+    if size:
+        with pytest.raises(HostingError, match="unpacks to more than"):
+            artefact.unpack(packed.getvalue(), tmp_path)
+    else:
+        artefact.unpack(packed.getvalue(), tmp_path)
+        assert (tmp_path / "weights.bin").stat().st_size == 200_000

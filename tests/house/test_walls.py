@@ -1,6 +1,7 @@
 """Each wall between rooms goes red for a breach planted in a temporary copy of the package."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
     "contracts"
 ]
-LAYERS = [[name.strip(" ()") for name in row.split("|")] for row in CONTRACTS[0]["layers"]]
+LAYERS = [[name.strip(" ()") for name in re.split("[|:]", row)] for row in CONTRACTS[0]["layers"]]
 PURE = CONTRACTS[1]["source_modules"]
 
 
@@ -74,7 +75,9 @@ def test_the_package_keeps_all_walls(copy):
 
 
 UPWARDS = [(low, high) for above, below in pairwise(LAYERS) for high in above for low in below]
-SIBLINGS = [(row[0], row[1]) for row in LAYERS if len(row) > 1]
+SIBLINGS = [
+    tuple(name.strip() for name in row.split("|")) for row in CONTRACTS[0]["layers"] if "|" in row
+]
 
 
 @pytest.mark.parametrize(("low", "high"), UPWARDS + SIBLINGS)

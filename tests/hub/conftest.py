@@ -1,4 +1,5 @@
 import hashlib
+import io
 import itertools
 import os
 import socket
@@ -14,6 +15,8 @@ import pytest
 import uvicorn
 from botocore.config import Config
 from moto import mock_aws
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from healthval.client import Client, Credential
 from healthval.contracts.access import AccessDecision, PublicKey
@@ -64,6 +67,7 @@ class HubProcess:
     def start(self, port: int = 0) -> "HubProcess":
         command = [sys.executable, "-m", "healthval.hub", "--data", str(self.data)]
         command += ["--operator", str(self.operator), "--port", str(port), "--die-with-parent"]
+        command += ["--trust-models"]  # for machines without bubblewrap
         with (self.data.parent / "hub.log").open("ab") as log:
             self._child = ChildProcess(command, log=log)
         self.process, self.url = self._child.process, self._child.first_line()["url"]
@@ -239,6 +243,28 @@ def model(operator, artefact):
     return operator.start_model("tumour", "1.0")
 
 
+def dicom(size: int, **values: str) -> bytes:
+    """A DICOM file of this (even) size with marks of de-identification and these attributes."""
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
+    meta.MediaStorageSOPInstanceUID = "2.25.1"
+    dataset = FileDataset("", {}, file_meta=meta, preamble=bytes(128))
+    marks = {"PatientIdentityRemoved": "YES", "DeidentificationMethod": "invented"}
+    for keyword, value in (marks | values).items():
+        setattr(dataset, keyword, value)
+    dataset.add_new("PixelData", "OB", b"")
+    short = len(_saved(dataset))
+    dataset.PixelData = bytes(size - short)
+    return _saved(dataset)
+
+
+def _saved(dataset: FileDataset) -> bytes:
+    out = io.BytesIO()
+    dataset.save_as(out)
+    return out.getvalue()
+
+
 def case(i: int) -> str:
     return f"case-{i:016x}"
 
@@ -309,6 +335,7 @@ def kit():
         approve=approve,
         batch=batch,
         case=case,
+        dicom=dicom,
         payload=payload,
         registration_of=registration_of,
     )

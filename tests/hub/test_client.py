@@ -190,7 +190,7 @@ def test_the_same_batch_asked_twice_is_two_batches_and_one_when_retried(credenti
 
 
 def test_a_receipt_for_other_bytes_is_an_error(credential):
-    receipt = {"site": credential.id, "submission_sha256": "0" * 64}
+    receipt = {"site": credential.id, "submission_sha256": "0" * 64, "active": "0" * 64}
     hub, _ = client(credential, (201, {"content": json.dumps(receipt).encode()}))
     with pytest.raises(IntegrityError, match="other bytes"):
         hub.submit(b"{}")

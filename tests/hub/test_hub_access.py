@@ -13,6 +13,7 @@ from healthval.hub.access import DAY, TRANSITIONS, Subject
 from healthval.hub.audit_chain import chain_head, check_chain, entries
 from healthval.hub.auth import Caller
 from healthval.hub.backends.memory import MemoryIndex, MemoryObjects
+from healthval.hub.pages import Page
 from healthval.hub.ports import Backend, Refusal
 
 PLAN = "a" * 64
@@ -96,7 +97,7 @@ class AccessMachine(RuleBasedStateMachine):
     def the_index_says_what_happened_and_the_chain_holds(self):
         held = {
             (g.site, Subject(g.model, g.version, g.plan_hash)): g.status
-            for g in access.all_grants(self.backend).grants
+            for g in access.grants(self.backend, Page()).grants
         }
         assert held == self.status
         check_chain(entries(self.backend), chain_head(self.backend))
@@ -157,3 +158,51 @@ def test_a_requester_cannot_decide_on_their_own_request():
     decision = AccessDecision(status="approved")
     with pytest.raises(Refusal, match="their own request"):
         decide(backend, decision, site, SUBJECTS[0], actor=Caller(site, "operator"))
+
+
+def plan(i: int) -> Subject:
+    return Subject("model", "1", f"{i:064x}")
+
+
+def test_a_key_has_a_bounded_number_of_pending_requests(monkeypatch):
+    monkeypatch.setattr(access, "MAX_PENDING", 2)
+    backend, _ = memory()
+    first, second = ask(backend, KEYS[0], plan(0)), ask(backend, KEYS[0], plan(1))
+    with pytest.raises(Refusal, match="2 pending requests") as refused:
+        ask(backend, KEYS[0], plan(2))
+    assert refused.value.status == 409
+    assert ask(backend, KEYS[0], plan(0)) == first  # a repetition is no new request
+    ask(backend, KEYS[1], plan(2))  # another key is not affected
+    decide(backend, AccessDecision(status="approved"), second.site, plan(1))
+    ask(backend, KEYS[0], plan(2))
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 6])
+def test_pages_give_every_entry_once_in_order(limit):
+    backend, _ = memory()
+    for i in range(3):
+        for key in KEYS[:2]:
+            ask(backend, key, plan(i))
+    for site in (None, site_id(KEYS[0])):
+        found, page = [], Page(limit)
+        while page:
+            answer = access.grants(backend, page, site)
+            assert len(answer.grants) <= limit
+            found += answer.grants
+            page = answer.next and Page(limit, answer.next)
+        assert found == list(access.grants(backend, Page(), site).grants)
+        assert len(found) == (3 if site else 6)
+
+
+def test_a_cursor_of_another_list_is_refused():
+    backend, _ = memory()
+    for key in KEYS:
+        ask(backend, key, plan(0))
+    cursor = access.grants(backend, Page(1)).next
+    sites = {site_id(key) for key in KEYS} - {access.grants(backend, Page(1)).grants[0].site}
+    for site in sites:
+        with pytest.raises(Refusal, match="not one of this list"):
+            access.grants(backend, Page(1, cursor), site)
+    for bad in ("!", "AAA", "_-_-", "8J-YgA"):
+        with pytest.raises(Refusal, match="not one of this list"):
+            access.grants(backend, Page(1, bad), site_id(KEYS[0]))

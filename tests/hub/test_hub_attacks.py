@@ -11,8 +11,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from healthval.client import Client, Credential, wire_bytes
-from healthval.contracts.access import request_claims
-from healthval.errors import AccessDenied
+from healthval.contracts.access import AccessDecision, request_claims
+from healthval.contracts.model import InputContract, InputField
+from healthval.errors import AccessDenied, HubError
 
 # Recognising callers is the same code over every store; the path runs over both.
 pytestmark = pytest.mark.parametrize("hub", ["embedded"], indirect=True, scope="session")
@@ -305,3 +306,53 @@ def test_failures_inside_the_hub_have_no_details(hub, caplog):
     assert sent[0]["status"] == 500
     assert CANARY not in str(sent) + caplog.text
     assert "RuntimeError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/v1/models", "GET, POST"),
+        ("PUT", "/v1/predictions", "POST"),
+        ("PATCH", "/v1/health", "GET"),
+    ],
+)
+def test_a_method_that_is_not_allowed_names_those_that_are(hub, method, path, allowed):
+    answer = httpx.request(method, hub.url + path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
+def test_a_registration_that_the_index_cannot_store_is_refused(kit, operator, artefact):
+    levels = tuple(f"level_{i:02d}" + "x" * 20 for i in range(64))
+    fields = tuple(InputField(name=f"f{i}", kind="category", levels=levels) for i in range(512))
+    registration = kit.registration_of(artefact, "wide")
+    wide = registration.model_copy(update={"inputs": InputContract(fields=fields)})
+    with pytest.raises(HubError, match="too large"):
+        operator.register_model(wide, artefact)
+
+
+def test_a_revoked_site_and_a_stranger_read_no_answer_and_no_card(kit, operator, model, new_site):
+    site = new_site()
+    kit.approve(operator, site)
+    assert site.model("tumour", "1.0") == model
+    answer = site.predict(kit.batch(1.0))
+    (grant,) = site.access_requests()
+    operator.decide_access(grant, AccessDecision(status="revoked"))
+    for path in (f"/v1/predictions/{answer.id}", "/v1/models/tumour/1.0"):
+        with pytest.raises(AccessDenied):
+            site.transport.send("GET", path)
+    listed = json.loads(site.transport.send("GET", "/v1/models"))
+    assert listed["models"] == []
+    assert {"name": "tumour", "version": "1.0"} in listed["others"]
+
+
+def test_an_idempotency_key_of_an_access_request_stands_for_one_request(kit, hub, model, new_site):
+    site = new_site()
+    key = {"Idempotency-Key": "k" * 32}
+    about = {"public_key": site.credential.public_key.model_dump(), "label": "Hospital"}
+    first, second = (
+        json.dumps(about | kit.SUBJECT | {"plan_hash": letter * 64}).encode() for letter in "ab"
+    )
+    for _ in range(2):
+        site.transport.send("POST", "/v1/access-requests", first, headers=key)
+    with pytest.raises(HubError, match="used before with another request"):
+        site.transport.send("POST", "/v1/access-requests", second, headers=key)

@@ -21,13 +21,15 @@ from healthval.hub.uploads import KEEP_SECONDS, TICKET_SECONDS, Uploads
 FILE = (b"\0" * 128 + b"DICM").ljust(200, b"\1")
 
 
-def test_a_place_expires():
+def test_a_place_expires(kit):
     clock = SimpleNamespace(now=1_700_000_000)
     backend = Backend(MemoryObjects(), MemoryIndex(lambda: clock.now), None, lambda: clock.now)
-    uploads, data = Uploads(backend, b"secret"), FILE
+    uploads, data = Uploads(backend, b"secret"), kit.dicom(400)
     sha256, upload = hashlib.sha256(data).hexdigest(), "upload-" + "0" * 32
     end = clock.now + TICKET_SECONDS
     terms = f"site-aaaaaaaa.{len(data)}.{sha256}.{end}"
+    entry = Write(partition="uploads", key=f"site-aaaaaaaa#{upload}", value={})
+    backend.index.commit([entry])
     signature = uploads._sign(upload, terms)
     for now, taken in ((end - 1, True), (end, False), (end + 1, False)):
         clock.now = now
@@ -38,6 +40,22 @@ def test_a_place_expires():
                 uploads.store(uploads.place(upload, terms, signature), data)
 
 
+def test_a_file_sent_again_after_scoring_is_not_stored(kit):
+    data = kit.dicom(400)
+    backend = Backend(MemoryObjects(), MemoryIndex(lambda: 0), None, lambda: 0)
+    uploads, sha256 = Uploads(backend, b"secret"), hashlib.sha256(data).hexdigest()
+    upload = "upload-" + "0" * 32
+    terms = f"site-aaaaaaaa.{len(data)}.{sha256}.9"
+    place = uploads.place(upload, terms, uploads._sign(upload, terms))
+    backend.index.commit([Write(partition="uploads", key=place.entry, value={})])
+    uploads.store(place, data)
+    uploads.store(place, data)  # a repetition before scoring is no error
+    uploads.delete("site-aaaaaaaa", [upload])
+    with pytest.raises(Refusal, match="used before"):
+        uploads.store(place, data)
+    assert backend.objects.entries == {}
+
+
 def test_unread_answers_and_uploads_are_deleted_after_a_day():
     clock = SimpleNamespace(now=0)
     objects, index = MemoryObjects(), MemoryIndex(lambda: clock.now)
@@ -46,7 +64,12 @@ def test_unread_answers_and_uploads_are_deleted_after_a_day():
     upload, batch = "upload-" + "0" * 32, "prediction-" + "0" * 32
     index.commit(
         [
-            Write(partition=partition, key=f"site-aaaaaaaa#{name}", value={}, expires=KEEP_SECONDS)
+            Write(
+                partition=partition,
+                key=f"site-aaaaaaaa#{name}",
+                value={"status": "done"},
+                expires=KEEP_SECONDS,
+            )
             for partition, name in (("uploads", upload), ("predictions", batch))
         ]
     )

@@ -51,6 +51,9 @@ def test_the_same_bytes_get_the_same_receipt_and_others_supersede(kit, operator,
     assert again == one.model_copy(update={"repeated": True})
     other = site.submit(second)
     assert other.supersedes == one.submission_sha256
+    assert one.active == one.submission_sha256
+    late = site.submit(first)
+    assert (late.repeated, late.active) == (True, other.submission_sha256)
     active = [s for s in operator.submissions(**kit.SUBJECT) if s.site == site.site]
     assert [s.payload for s in active] == [second]
 

@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -18,7 +19,7 @@ from healthval.contracts.prediction import (
     check_instances,
     out_of_range,
 )
-from healthval.hub import access, audit_chain, auth, predictions, registry
+from healthval.hub import access, audit_chain, auth, leases, predictions, registry, scoring
 from healthval.hub.access import Subject
 from healthval.hub.backends.memory import MemoryIndex, MemoryObjects
 from healthval.hub.ports import Backend, HostUnavailable, ModelFailed, StoreUnavailable
@@ -35,6 +36,7 @@ class Host:
 
     def __init__(self):
         self.troubles, self.answer, self.calls = [], None, 0
+        self.inside, self.crowd, self.count = 0, 0, threading.Lock()
         self.go = threading.Event()
         self.go.set()
 
@@ -43,8 +45,13 @@ class Host:
     def stop(self, model): ...
 
     def invoke(self, model, body):
-        self.calls += 1
+        with self.count:
+            self.calls += 1
+            self.inside += 1
+            self.crowd = max(self.crowd, self.inside)
         self.go.wait(300)
+        with self.count:
+            self.inside -= 1
         if self.troubles:
             raise self.troubles.pop(0)
         if self.answer is not None:
@@ -54,7 +61,7 @@ class Host:
 
 @pytest.fixture
 def desk(kit, artefact, monkeypatch):
-    monkeypatch.setattr(predictions.time, "sleep", lambda _: None)
+    monkeypatch.setattr(scoring, "PAUSE_SECONDS", 0.001)
     monkeypatch.setattr(predictions, "QUICK_SECONDS", 300.0)
     clock = SimpleNamespace(now=1_700_000_000)
     backend = Backend(MemoryObjects(), MemoryIndex(lambda: clock.now), Host(), lambda: clock.now)
@@ -86,10 +93,89 @@ def desk(kit, artefact, monkeypatch):
 
 
 def test_a_host_that_is_starting_or_busy_is_asked_again(desk):
-    desk.host.troubles = [HostUnavailable()] * (predictions.HOST_ATTEMPTS - 1)
+    desk.host.troubles = [HostUnavailable()] * 9
     assert desk.ask().status == "done"
-    desk.host.troubles = [HostUnavailable()] * predictions.HOST_ATTEMPTS
+
+
+def test_a_host_that_stays_out_of_reach_fails_the_batch_in_the_end(desk, monkeypatch):
+    monkeypatch.setattr(scoring, "HOST_SECONDS", -1)
+    desk.host.troubles = [HostUnavailable()]
     assert desk.ask().status == "failed"
+
+
+def test_a_batch_that_waits_for_its_turn_is_pending_and_the_model_has_no_more_than_its_places(
+    desk, kit, monkeypatch
+):
+    monkeypatch.setattr(predictions, "QUICK_SECONDS", 0.0)
+    desk.host.go.clear()
+    places = kit.registration_of(b"").max_concurrency
+    answers = [desk.ask() for _ in range(places + 2)]
+    assert {answer.status for answer in answers} == {"pending"}
+    assert desk.host.calls <= places
+    desk.host.go.set()
+    assert {desk.work.poll(SITE, answer.id, 300).status for answer in answers} == {"done"}
+    assert desk.host.crowd == places
+
+
+def test_a_lease_is_renewed_while_the_work_runs_and_while_it_waits(desk, monkeypatch):
+    monkeypatch.setattr(predictions, "QUICK_SECONDS", 0.0)
+    monkeypatch.setattr(leases, "RENEW_SECONDS", 0.01)
+    desk.host.go.clear()
+    batches = [desk.ask().id for _ in range(6)]
+    desk.clock.now += leases.LEASE_SECONDS
+    for batch in batches:
+        key, end = f"{SITE}#{batch}", time.monotonic() + 300
+        while desk.backend.index.get("predictions", key).value["lease"] <= desk.clock.now:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+
+def test_a_repetition_that_arrives_after_scoring_stores_nothing(desk):
+    answer = desk.ask("k" * 16)
+    assert desk.ask("k" * 16).status == "done"
+    desk.work._store(SITE, answer.id, desk.body)  # accepted before, delayed until now
+    assert desk.backend.objects.keys("requests/") == []
+
+
+def test_the_inputs_are_deleted_before_the_batch_is_done_and_the_deletion_is_in_the_audit(desk):
+    answer = desk.ask()
+    assert desk.backend.objects.keys("requests/") == []
+    entries = [
+        entry["action"]
+        for entry in audit_chain.entries(desk.backend)
+        if entry["subject"] == answer.id
+    ]
+    assert entries == ["prediction.accepted", "deleted", "prediction.done"]
+    audit_chain.check_chain(audit_chain.entries(desk.backend), audit_chain.chain_head(desk.backend))
+
+
+def test_a_batch_whose_process_died_after_the_deletion_is_done(desk, monkeypatch):
+    monkeypatch.setattr(Predictions, "_finish", lambda *_: None)
+    answer = desk.ask()
+    assert answer.status == "pending"
+    monkeypatch.undo()
+    desk.clock.now += leases.LEASE_SECONDS
+    assert desk.work.poll(SITE, answer.id, 300).status == "done"
+
+
+def test_inputs_that_a_killed_process_left_are_swept_and_pending_ones_stay(desk, monkeypatch):
+    monkeypatch.setattr(predictions, "QUICK_SECONDS", 0.0)
+    done = desk.ask().id
+    assert desk.work.poll(SITE, done, 300).status == "done"
+    desk.backend.objects.put_if_absent(f"requests/{SITE}/{done}.json", desk.body)
+    desk.host.go.clear()
+    waiting = desk.ask().id
+    desk.work.sweep()
+    assert desk.backend.objects.keys("requests/") == [f"requests/{SITE}/{waiting}.json"]
+
+
+def test_a_hub_that_stops_leaves_a_waiting_batch_pending(desk, monkeypatch):
+    monkeypatch.setattr(predictions, "QUICK_SECONDS", 0.0)
+    desk.host.troubles = [HostUnavailable()] * 10_000
+    answer = desk.ask()
+    desk.work.close()
+    assert desk.work.poll(SITE, answer.id).status == "pending"
+    assert desk.backend.objects.keys("requests/") != []
 
 
 LIES = b"""
@@ -141,6 +227,7 @@ def test_a_slow_model_is_answered_with_pending_and_polled(desk, monkeypatch):
 @pytest.mark.parametrize(("seconds", "taken"), [(-1, False), (0, True), (1, True)])
 def test_a_batch_is_taken_over_when_its_lease_is_over(desk, monkeypatch, seconds, taken):
     monkeypatch.setattr(predictions, "QUICK_SECONDS", 0.0)
+    monkeypatch.setattr(leases, "RENEW_SECONDS", 300)
     desk.host.go.clear()
     answer = desk.ask()
     other_host = Host()
@@ -148,7 +235,7 @@ def test_a_batch_is_taken_over_when_its_lease_is_over(desk, monkeypatch, seconds
         backend=Backend(desk.backend.objects, desk.backend.index, other_host, desk.backend.clock),
         uploads=desk.work.uploads,
     )
-    desk.clock.now += predictions.LEASE_SECONDS + seconds
+    desk.clock.now += leases.LEASE_SECONDS + seconds
     assert other.poll(SITE, answer.id, 300).status == ("done" if taken else "pending")
     assert other_host.calls == int(taken)
     desk.host.go.set()
@@ -160,7 +247,7 @@ def test_a_store_that_is_out_of_reach_leaves_the_batch_for_later(desk, monkeypat
     desk.host.troubles = [StoreUnavailable()]
     answer = desk.ask()
     assert answer.status == "pending"
-    desk.clock.now += predictions.LEASE_SECONDS
+    desk.clock.now += leases.LEASE_SECONDS
     assert desk.work.poll(SITE, answer.id, 300).status == "done"
 
 

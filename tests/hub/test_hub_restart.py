@@ -125,7 +125,7 @@ def test_a_batch_under_way_when_the_hub_was_killed_is_finished_by_the_next(kit, 
     body = canonical_json(kit.batch(2.0).model_dump(mode="json"))
     FolderObjects(own.hub.data / "objects").put_if_absent(f"requests/{site}/{batch}.json", body)
     index = SqliteIndex(own.hub.data / "index.sqlite", time.time)
-    note = {"status": "pending", "lease": int(time.time()) + 1}
+    note = {**kit.SUBJECT, "status": "pending", "lease": int(time.time()) + 1}
     key, end = f"{site}#{batch}", int(time.time()) + 3600
     index.commit([Write(partition="predictions", key=key, value=note, expires=end)])
     index.close()

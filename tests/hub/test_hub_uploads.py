@@ -23,14 +23,10 @@ def load(model_dir):
     return None
 
 def predict(model, instances):
-    if instances[0][132:] == b"broken":
+    if b"broken" in instances[0]:
         raise ValueError
     return [len(file) / 2**26 for file in instances]
 """
-
-
-def dicom(size: int, content: bytes = b"") -> bytes:
-    return (b"\0" * 128 + b"DICM" + content).ljust(size, b"\1")
 
 
 @pytest.fixture(scope="module")
@@ -53,35 +49,38 @@ def request(kit, *uploads: str) -> PredictionRequest:
     return PredictionRequest(**SUBJECT, cases=cases, instances=DicomInstances(uploads=uploads))
 
 
-def held(hub) -> list[str]:
-    return [path.name for path in (hub.data / "objects" / "uploads").rglob("*.dcm")]
+def held(hub, site) -> list[str]:
+    """Return the uploads of this module's site; the hub is shared with other modules."""
+    return [path.name for path in (hub.data / "objects" / "uploads" / site.site).rglob("*.dcm")]
 
 
 def test_small_and_large_files_reach_the_model_whole_and_are_deleted(kit, hub, site):
-    sizes = [200, 3 * 2**20 - 1025, 3 * 2**20 - 1024, 3 * 2**20 - 1023, 3 * 2**20, 20 * 2**20]
-    uploads = [site.upload(dicom(size), **SUBJECT) for size in sizes]
-    assert len(held(hub)) == len(sizes)
+    sizes = [400, 3 * 2**20 - 65538, 3 * 2**20 - 65536, 3 * 2**20 - 65534, 3 * 2**20, 20 * 2**20]
+    uploads = [site.upload(kit.dicom(size), **SUBJECT) for size in sizes]
+    assert len(held(hub, site)) == len(sizes)
     answer = site.predict(request(kit, *uploads))
     assert [p.score for p in answer.predictions] == [size / 2**26 for size in sizes]
-    assert held(hub) == []
+    assert held(hub, site) == []
 
 
 def test_a_file_that_the_model_cannot_read_is_one_case_without_a_score(kit, hub, site):
-    uploads = [site.upload(content, **SUBJECT) for content in (dicom(200), dicom(138, b"broken"))]
-    uploads.append(site.upload(b"no DICOM at all", **SUBJECT))
+    uploads = [
+        site.upload(content, **SUBJECT)
+        for content in (kit.dicom(400), kit.dicom(400, SeriesDescription="broken"))
+    ]
     answer = site.predict(request(kit, *uploads))
-    assert [p.reason for p in answer.predictions] == ["none", "model_failed", "model_failed"]
-    assert held(hub) == []
+    assert [p.reason for p in answer.predictions] == ["none", "model_failed"]
+    assert held(hub, site) == []
 
 
 def test_the_same_file_uploaded_twice_is_two_files(kit, site):
-    first, second = (site.upload(dicom(200), **SUBJECT) for _ in range(2))
+    first, second = (site.upload(kit.dicom(400), **SUBJECT) for _ in range(2))
     site.predict(request(kit, first))
     assert site.predict(request(kit, second)).predictions[0].reason == "none"
 
 
 def test_missing_uploads_and_those_of_another_site_are_refused(kit, site, new_site, operator):
-    mine = site.upload(dicom(200), **SUBJECT)
+    mine = site.upload(kit.dicom(400), **SUBJECT)
     other = new_site()
     operator.decide_access(
         other.request_access(label="Other", **SUBJECT), AccessDecision(status="approved")
@@ -94,7 +93,7 @@ def test_missing_uploads_and_those_of_another_site_are_refused(kit, site, new_si
 
 def test_without_access_there_is_no_place_to_upload_to(kit, new_site):
     with pytest.raises(AccessDenied):
-        new_site().upload(dicom(200), **SUBJECT)
+        new_site().upload(kit.dicom(400), **SUBJECT)
 
 
 def ticket(site, data: bytes) -> dict:
@@ -102,8 +101,8 @@ def ticket(site, data: bytes) -> dict:
     return json.loads(site.transport.send("POST", "/v1/uploads", json.dumps(asked).encode()))
 
 
-def test_a_place_is_for_one_file_and_no_other(hub, site):
-    data = dicom(200)
+def test_a_place_is_for_one_file_and_no_other(kit, hub, site):
+    data = kit.dicom(400)
     url = hub.url + ticket(site, data)["url"]
     terms = urllib.parse.parse_qs(urllib.parse.urlsplit(url).query)["terms"][0]
     owner, size, sha256, end = terms.split(".")
@@ -116,7 +115,33 @@ def test_a_place_is_for_one_file_and_no_other(hub, site):
         url[:-1] + ("0" if url[-1] != "0" else "1"),
     ):
         assert httpx.put(changed, content=data).status_code == 403
-    for content in (data + b"x", data[:-1], dicom(200, b"x"), b""):
+    for content in (data + b"x", data[:-1], kit.dicom(400, SeriesDescription="x"), b""):
         assert httpx.put(url, content=content).status_code == 422
     assert httpx.put(url, content=data).status_code == 204
     assert httpx.put(url, content=data).status_code == 204
+
+
+MISTAKES = {
+    "a table": b"name,born\nZebulon,1931-01-01\n",
+    "FHIR": b'{"resourceType": "Patient", "name": [{"text": "Zebulon"}]}',
+    "a table behind the prefix": bytes(128) + b"DICM" + b"name\nZebulon\n",
+}
+NAMED = {
+    "no mark": {"PatientIdentityRemoved": "NO"},
+    "no method": {"DeidentificationMethod": ""},
+    "a patient": {"PatientName": "Zebulon^Quartermaine"},
+    "a physician": {"ReferringPhysicianName": "Zebulon^Quartermaine"},
+    "other names": {"OtherPatientNames": ["", "Zebulon^Quartermaine"]},
+    "an address": {"PatientAddress": "Zebulon Street 1"},
+}
+
+
+@pytest.mark.parametrize("mistake", [*MISTAKES, *NAMED])
+def test_a_file_that_is_not_deidentified_is_refused_and_not_stored(kit, hub, site, mistake):
+    before = held(hub, site)
+    data = MISTAKES.get(mistake) or kit.dicom(600, **NAMED[mistake])
+    with pytest.raises(HubError, match="healthval deid") as refused:
+        site.upload(data, **SUBJECT)
+    assert "Zebulon" not in str(refused.value)
+    assert held(hub, site) == before
+    assert b"Zebulon" not in (hub.data.parent / "hub.log").read_bytes()

@@ -1,18 +1,21 @@
 """Model servers as child processes: a slow start is no failure, a failed one has its reason."""
 
+import hashlib
 import time
+from dataclasses import replace
 
 import pytest
 
 from healthval.hosting.artefact import pack
 from healthval.hub.backends.memory import MemoryObjects
+from healthval.hub.backends.model_process import HostOptions, remove_leftovers
 from healthval.hub.backends.processes import ProcessHost
 from healthval.hub.ports import HostedModel, HostUnavailable, ModelFailed
 
 MODEL = HostedModel(
     name="tumour", version="1.0", artefact="0" * 64, memory_mb=1024, max_concurrency=1
 )
-SCORES = "def predict(model, instances): return [0.5] * len(instances)"
+IMPORTS = "import os, subprocess, sys, time"
 BODY = b'{"instances": [1]}'
 
 
@@ -21,13 +24,17 @@ def host(tmp_path):
     """Make hosts of a model with this code in `load`."""
     made = []
 
-    def make(load, **options):
+    def make(load, scores="return [0.5] * len(instances)", **options):
         folder = tmp_path / "model"
         folder.mkdir()
-        code = f"import os, time\ndef load(model_dir):\n    {load}\n{SCORES}\n"
+        code = f"{IMPORTS}\ndef load(model_dir):\n    {load}\ndef predict(model, instances):\n    {scores}\n"
         (folder / "inference.py").write_text(code)
-        objects = MemoryObjects({f"objects/{MODEL.artefact}.bin": pack(folder)})
-        made.append(ProcessHost(objects, tmp_path / "models", **options))
+        packed = pack(folder)
+        model = replace(MODEL, artefact=hashlib.sha256(packed).hexdigest())
+        objects = MemoryObjects({f"objects/{model.artefact}.bin": packed})
+        settings = HostOptions(hidden=tmp_path / "models", isolated=False, **options)
+        made.append(ProcessHost(objects, tmp_path / "models", settings))
+        made[-1].model = model
         return made[-1]
 
     yield make
@@ -42,51 +49,96 @@ def slow(gate):
 def test_a_model_that_is_still_loading_is_awaited_by_the_next_call(host, tmp_path):
     gate = tmp_path / "gate"
     models = host(slow(gate), wait_seconds=0.05)
-    assert models.status(MODEL) == "stopped"
-    for call in (lambda: models.start(MODEL), lambda: models.invoke(MODEL, BODY)):
+    assert models.status(models.model) == "stopped"
+    for call in (lambda: models.start(models.model), lambda: models.invoke(models.model, BODY)):
         with pytest.raises(HostUnavailable):
             call()
-        assert models.status(MODEL) == "starting"
+        assert models.status(models.model) == "starting"
     gate.touch()
     end = time.monotonic() + 300
-    while models.status(MODEL) != "serving":
+    while models.status(models.model) != "serving":
         assert time.monotonic() < end
         time.sleep(0.01)
-    models.start(MODEL)
-    assert models.invoke(MODEL, BODY) == b'{"scores": [0.5]}'
+    models.start(models.model)
+    assert models.invoke(models.model, BODY) == b'{"scores": [0.5]}'
 
 
 def test_a_model_that_does_not_load_fails_with_its_reason_each_time(host):
     models = host("raise ValueError")
     for _ in range(2):
         with pytest.raises(ModelFailed, match=r"^the model does not load: ValueError$"):
-            models.start(MODEL)
-        assert models.status(MODEL) == "stopped"
+            models.start(models.model)
+        assert models.status(models.model) == "stopped"
 
 
 def test_a_model_server_that_ends_while_it_loads_fails_at_once(host):
+    models = host("os._exit(5)", wait_seconds=300)
     with pytest.raises(ModelFailed, match="ended with exit code 5"):
-        host("os._exit(5)", wait_seconds=300).start(MODEL)
+        models.start(models.model)
 
 
 def test_a_model_that_never_loads_fails_after_the_upper_bound(host, tmp_path):
     models = host(slow(tmp_path / "never"), start_seconds=0.5)
     with pytest.raises(ModelFailed, match=r"did not answer within 0\.5 s"):
-        models.start(MODEL)
-    assert models.status(MODEL) == "stopped"
+        models.start(models.model)
+    assert models.status(models.model) == "stopped"
 
 
 def test_a_model_is_stopped_while_it_loads(host, tmp_path):
     models = host(slow(tmp_path / "never"), wait_seconds=0)
     with pytest.raises(HostUnavailable):
-        models.start(MODEL)
-    models.stop(MODEL)
-    assert models.status(MODEL) == "stopped"
+        models.start(models.model)
+    models.stop(models.model)
+    assert models.status(models.model) == "stopped"
 
 
 def test_a_broken_artefact_is_the_models_failure_and_leaves_no_folder(host, tmp_path):
     models = host("pass")
-    models._objects.entries[f"objects/{MODEL.artefact}.bin"] = b"no archive"
+    model = replace(models.model, artefact=hashlib.sha256(b"no archive").hexdigest())
+    models._objects.entries[f"objects/{model.artefact}.bin"] = b"no archive"
     with pytest.raises(ModelFailed, match="neither a ZIP nor a tar file"):
-        models.start(MODEL)
+        models.start(model)
     assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_a_stored_artefact_with_other_bytes_is_never_started(host):
+    models = host("pass")
+    key = f"objects/{models.model.artefact}.bin"
+    models._objects.entries[key] += b"\0"
+    with pytest.raises(ModelFailed, match="not the registered one"):
+        models.start(models.model)
+
+
+def test_a_model_server_that_ends_during_each_call_is_the_models_failure(host):
+    models = host("pass", scores="os._exit(7)")
+    with pytest.raises(ModelFailed, match="ended before it answered"):
+        models.invoke(models.model, BODY)
+
+
+def test_each_start_unpacks_anew_and_each_stop_leaves_nothing(host, tmp_path):
+    models = host("pass")
+    models.start(models.model)
+    (run,) = (tmp_path / "models").iterdir()
+    (run / "model" / "inference.py").write_text("raise ValueError")
+    models.stop(models.model)
+    assert list((tmp_path / "models").iterdir()) == []
+    assert models.invoke(models.model, BODY) == b'{"scores": [0.5]}'
+
+
+def test_folders_of_a_killed_hub_are_deleted_and_those_of_a_running_hub_stay(host, tmp_path):
+    models = host("pass")
+    models.start(models.model)
+    left = tmp_path / "models" / "run-killed"
+    left.mkdir()
+    remove_leftovers(tmp_path / "models")
+    assert not left.exists()
+    assert models.invoke(models.model, BODY) == b'{"scores": [0.5]}'
+
+
+def test_a_group_above_its_memory_is_ended_with_that_reason(host):
+    hungry = "[subprocess.Popen([sys.executable, '-c', EAT]) for _ in range(3)]; time.sleep(300)"
+    models = host(
+        "global EAT; EAT = 'import time; x = bytearray(400 << 20); time.sleep(300)'", scores=hungry
+    )
+    with pytest.raises(ModelFailed, match="exceeded its memory"):
+        models.invoke(models.model, BODY)

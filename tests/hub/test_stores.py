@@ -1,12 +1,14 @@
 """One suite for every object store and index; the memory backend is the specification."""
 
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from healthval.errors import UsageError
 from healthval.hub.backends.local import FolderObjects, SqliteIndex
 from healthval.hub.backends.memory import MemoryIndex, MemoryObjects
 from healthval.hub.ports import Conflict, Item, Write
@@ -152,6 +154,9 @@ def test_a_query_returns_one_partition_by_prefix_in_order(index):
     assert [item.key for item in index.query("p")] == sorted(keys)
     assert [item.key for item in index.query("p", "a#")] == ["a#1", "a#10"]
     assert index.query("p", "c") == []
+    assert [item.key for item in index.query("p", "a#", limit=1)] == ["a#1"]
+    assert [item.key for item in index.query("p", "a#", after="a#1")] == ["a#10"]
+    assert index.query("p", "a#", after="a#10", limit=1) == []
     assert index.query("none") == []
 
 
@@ -264,3 +269,16 @@ def test_expired_entries_leave_the_file(tmp_path):
     index.commit([write("p", "k", {})])
     assert index._db.execute("SELECT count(*) FROM items").fetchone() == (1,)
     index.close()
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda sound: b"no database " * 900, lambda sound: sound[:4096] + b"\xff" * 8192]
+)
+def test_a_damaged_index_is_refused_by_name(tmp_path, damage):
+    path = tmp_path / "index.sqlite"
+    index = SqliteIndex(path, time.time)
+    index.commit([Write(partition="p", key=f"{i:05d}", value={"i": i}) for i in range(99)])
+    index.close()
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(UsageError, match=r"index\.sqlite in the data folder is damaged"):
+        SqliteIndex(path, time.time)

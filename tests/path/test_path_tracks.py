@@ -378,7 +378,9 @@ def test_a_leak_stops_the_batch_before_anything_is_sent(house, enter, monkeypatc
     home = house[0] / "site"
     plan = plan_of("imaging")
     site, client = enter(plan)
-    monkeypatch.setattr("healthval.deid.dicom.batch.search", lambda *_: [Leak("id", "(0010,0020)")])
+    monkeypatch.setattr(
+        "healthval.deid.dicom.one_file.search", lambda *_: [Leak("id", "(0010,0020)")]
+    )
     with pytest.raises(LeakFound, match="withdrawn"):
         evaluate(plan, read(home, plan), client, site=site, images=home / "images")
     assert not payloads(site)

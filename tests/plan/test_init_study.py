@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from healthval import __version__
 from healthval.cli import cli
 from healthval.demo import synthetic
-from healthval.errors import CohortError, UsageError
+from healthval.errors import CohortError, PlanError, UsageError
 from healthval.plan import load_plan
 from healthval.runner.new_study import start_study
 
@@ -97,6 +97,12 @@ def test_a_fhir_folder_proposes_views(tmp_path):
     site = synthetic.write_site(tmp_path / "site", n=8, seed=3)
     start_study(tmp_path / "my-study", site.bundles)
     path = tmp_path / "my-study" / "plan.yaml"
+    with pytest.raises(PlanError, match="no column is declared 'label'"):
+        load_plan(path)
+    label = "    # outcome: {kind: label"
+    text = path.read_text()
+    assert label in text
+    path.write_text(text.replace(label, label.replace("# ", ""), 1))
     plan = load_plan(path)
     assert plan.fhir.on == "patient"
     assert "loinc_2524_7" in plan.inputs

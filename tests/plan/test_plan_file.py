@@ -36,7 +36,7 @@ def test_the_example_is_a_plan_and_its_hash_does_not_depend_on_layout(tmp_path, 
 @pytest.mark.parametrize("field", ["title", "target_condition", "thresholds", "reference_standard"])
 def test_any_change_is_another_plan(tmp_path, values, field):
     before = load_plan(EXAMPLE).hash
-    values[field] = [0.41] if field == "thresholds" else values[field] + " amended"
+    values[field] = [0.4, 0.41] if field == "thresholds" else values[field] + " amended"
     assert load_plan(written(tmp_path, values)).hash != before
 
 

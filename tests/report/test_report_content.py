@@ -16,14 +16,15 @@ from healthval.report import Criterion, Figure, build
 from healthval.report.criteria import judge
 from healthval.report.figures.forest import AUROC, site_forest
 from healthval.report.findings import Findings, match
-from healthval.report.markup import Shown, number, table
+from healthval.report.markup import as_shown, number, table
+from healthval.report.means import SiteMean
 from healthval.report.sections import __path__ as sections_path
 from healthval.report.sections.checklist import ITEMS, coverage
 from healthval.report.sections.claim import claim
 from healthval.report.sections.cohort import cohort
 from healthval.report.sections.discrimination import discrimination
 from healthval.report.sections.heterogeneity import heterogeneity
-from healthval.report.sections.summary import limitations, plain_words, verdicts
+from healthval.report.sections.summary import limitations, plain_words, risks, verdicts
 from healthval.report.sections.thresholds import thresholds
 from healthval.report.sections.utility import utility
 
@@ -76,20 +77,20 @@ WITHIN = Criterion("slope", at_least=0.8, at_most=1.2)
     ],
 )
 def test_a_verdict_turns_exactly_at_the_target(criterion, lo, hi, outcome):
-    assert judge(criterion, Shown((lo + hi) / 2, lo, hi)) == outcome
+    assert judge(criterion, as_shown((lo + hi) / 2, lo, hi)) == outcome
 
 
 @settings(deadline=None)
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
 def test_a_wider_interval_never_turns_met_into_not_met(lo, hi, wider):
     lo, hi = min(lo, hi), max(lo, hi)
-    narrow = judge(AT_LEAST, Shown(lo, lo, hi))
-    wide = judge(AT_LEAST, Shown(lo, lo - wider, hi + wider))
+    narrow = judge(AT_LEAST, as_shown(lo, lo, hi))
+    wide = judge(AT_LEAST, as_shown(lo, lo - wider, hi + wider))
     assert wide in {narrow, "inconclusive"}
 
 
 def test_without_an_interval_nothing_is_met():
-    assert judge(AT_LEAST, Shown(0.99)) == judge(AT_LEAST, Shown(None)) == "inconclusive"
+    assert judge(AT_LEAST, as_shown(0.99)) == judge(AT_LEAST, as_shown(None)) == "inconclusive"
 
 
 @pytest.mark.parametrize(
@@ -109,9 +110,9 @@ def test_a_criterion_that_cannot_be_judged_is_refused(wrong):
 
 def test_verdicts_rest_on_the_pooled_results(findings, study):
     auroc, sensitivity, _, slope = verdicts(findings)
-    assert (auroc.shown.value, auroc.shown.lo) == (study.auroc.value, study.auroc.ci[0])
-    assert sensitivity.shown.value == study.thresholds[0].counts.sensitivity.value
-    assert slope.shown.value == study.slope.value
+    assert (auroc.mean.value, auroc.mean.ci) == (study.auroc.value, study.auroc.ci)
+    assert (sensitivity.mean.value, sensitivity.mean.k, sensitivity.mean.of) == (None, 2, 3)
+    assert (slope.mean.value, slope.mean.ci) == (study.slope.value, study.slope.ci)
 
 
 def test_verdicts_are_shown_by_word_and_shape(report):
@@ -141,25 +142,28 @@ def test_two_sites_are_shown_but_not_pooled(simulated, site_of, card, plan):
 def test_a_threshold_that_was_not_pooled_is_inconclusive(findings, plan):
     criterion = Criterion("ppv", at_least=0.5, threshold=0.31)
     (verdict,) = verdicts(replace(findings, plan=replace(plan, criteria=(criterion,))))
-    assert (verdict.outcome, verdict.shown.value) == ("inconclusive", None)
+    assert (verdict.outcome, verdict.mean.value) == ("inconclusive", None)
 
 
 def test_three_sentences_agree_with_the_numbers(findings, study):
-    ranking, deciding, risks = plain_words(findings)
+    ranking, deciding, risk = plain_words(findings)
     assert f"about {study.auroc.value * 100:.0f} of 100 pairs" in ranking
     counts = study.thresholds[0].counts
-    n = counts.tp + counts.fp + counts.fn + counts.tn
-    assert f"marks {1000 * counts.tp / n:.0f} of them" in deciding
-    assert f"{study.oe.value:.2f}" in risks
+    found = f"{100 * counts.tp / (counts.tp + counts.fn):.0f} of 100 cases with the condition"
+    assert f"marked {found}" in deciding
+    assert "in 2 of 3 hospitals" in deciding
+    assert f"{study.oe.value:.2f}" in risk
 
 
 @pytest.mark.parametrize(
     ("lo", "hi", "words"),
     [(1.01, 1.3, "too low"), (0.7, 0.99, "too high"), (0.9, 1.1, "neither"), (1.0, 1.2, "neither")],
 )
-def test_risks_are_called_too_low_or_too_high_only_by_the_interval(findings, lo, hi, words):
-    oe = replace(findings.study.oe, value=(lo + hi) / 2, ci=(lo, hi))
-    assert words in plain_words(replace(findings, study=replace(findings.study, oe=oe)))[2]
+def test_risks_are_called_too_low_or_too_high_only_by_the_interval(lo, hi, words):
+    mean = SiteMean(value=(lo + hi) / 2, ci=(lo, hi), prediction=(0.62, 1.64), k=6, of=6)
+    assert words in risks(mean)
+    assert "At another hospital, 0.62 to 1.64 events for each event predicted" in risks(mean)
+    assert "too few" in risks(replace(mean, prediction=None, k=4))
 
 
 def test_limitations_name_what_is_small_unchecked_or_amended(findings, plan):
@@ -276,7 +280,7 @@ def test_a_study_without_curves_groups_thresholds_and_criteria_still_gives_a_rep
     page = " ".join(text_of(section) for section in report.sections)
     for words in (
         "no acceptance criteria",
-        "No site released a ROC",
+        "No site released counts from which its ROC curve",
         "names no threshold",
         "no claim",
     ):
@@ -400,23 +404,25 @@ def test_the_decision_curve_of_all_cases_is_drawn_only_where_every_site_is_in_it
     findings, released, card, plan
 ):
     whole = text_of(utility(findings))
-    assert "and of all cases together" in whole
+    assert "Decision curve of the cases of 3 sites together" in whole
     first, *others = released
     bare = {first: released[first].model_copy(update={"decision_curve": ()})}
     bare |= {site: released[site] for site in others}
     part = text_of(utility(findings_of(bare, card, plan)))
     assert "Decision curves of 2 sites;" in part
+    assert "Decision curve of the cases" not in part
 
 
-def test_rates_are_shown_with_their_number_of_sites(findings):
+def test_sums_are_of_one_set_of_sites_which_is_named(findings):
     text = text_of(thresholds(findings))
-    counts = findings.study.thresholds[0].counts
-    for name in ("sensitivity", "specificity"):
-        found = getattr(counts, name)
-        shown = "not estimable"  # some sites withheld counts
-        if found.value is not None:
-            shown = f"{found.value:.3f} ({found.ci[0]:.3f} to {found.ci[1]:.3f})"
-        assert f"{name.capitalize()} {shown} {found.k} " in text
+    c = findings.study.thresholds[0].counts
+    assert "All cases" not in text
+    assert "Cases of 2 of 3 sites together at threshold 0.5" in text
+    shown = re.search(
+        r"Specificity (0\.\d+) \(", text[text.index("Rates of the cases of 2 of 3") :]
+    )
+    assert float(shown[1]) == pytest.approx(c.tn / (c.tn + c.fp), abs=0.0006)
+    assert f"Left out (counts withheld): {c.excluded[0].site}." in text
 
 
 def test_a_plan_amended_at_a_site_is_called_amended(simulated, study, released, card, plan):

@@ -162,7 +162,8 @@ def test_the_pdf_does_not_depend_on_process_clock_time_zone_or_fonts(report, tmp
 
 def test_writing_gives_each_file_with_its_digest(folder, html):
     place, digests = folder
-    assert set(digests) == {"report.html", "report.pdf", "metrics.json"}
+    cards = {"card.chai.xml", "model-card.md"}
+    assert set(digests) == {"report.html", "report.pdf", "metrics.json"} | cards
     for name, digest in digests.items():
         assert hashlib.sha256((place / name).read_bytes()).hexdigest() == digest
     assert {p.name for p in place.iterdir()} == set(digests)
@@ -174,7 +175,7 @@ def test_without_pango_the_rest_is_written_and_one_line_says_how_to_get_it(
 ):
     monkeypatch.setitem(sys.modules, "weasyprint", None)
     (tmp_path / "report.pdf").write_bytes(b"of an earlier run")
-    assert set(write(report, tmp_path)) == {"report.html", "metrics.json"}
+    assert "report.pdf" not in write(report, tmp_path)
     assert not (tmp_path / "report.pdf").exists()
     with pytest.raises(ReportError, match="pip install"):
         render_pdf("<html></html>")
@@ -264,6 +265,25 @@ def test_any_executed_notebook_is_rendered_without_inputs_warnings_and_scripts()
     assert "<table>" in html
     assert 'alt="Twelve cases"' in html
     assert not any(word in html for word in ("secret_input", "warns", "run()"))
+
+
+def test_the_exporter_of_jupyter_renders_the_same_page_and_refuses_the_same(report, tmp_path):
+    import tomllib
+    from pathlib import Path
+
+    from healthval.report.exporter import ReportExporter
+
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    named = project["entry-points"]["nbconvert.exporters"]["healthval"]
+    assert named == f"{ReportExporter.__module__}:{ReportExporter.__name__}"
+    chosen = replace(report, sections=(report.section("summary"), report.section("claim")))
+    path = tmp_path / "run.ipynb"
+    nbformat.write(chosen.notebook(), path)
+    page, resources = ReportExporter().from_filename(str(path))
+    assert page == render_html(chosen.notebook())
+    assert resources["output_extension"] == ".html"
+    with pytest.raises(ReportError, match="no alt text"):
+        ReportExporter().from_notebook_node(cell(shown({"image/png": "aGk="})))
 
 
 def test_a_figure_without_alt_text_is_refused():

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
 from healthval.cohort.dicom.folder import (
     Instance,
     Study,
+    check_filters,
     index_file,
     quiet_pacs,
     stage,
@@ -165,12 +165,7 @@ def _pynetdicom() -> Any:
 
 
 def _query(filters: Mapping[str, str]) -> Dataset:
-    n_unknown = sum(tag_for_keyword(keyword) is None for keyword in filters)
-    if n_unknown:
-        raise CohortError(
-            f"{counted(n_unknown, 'filter is no DICOM keyword', 'filters are no DICOM keywords')}; "
-            "use for example StudyDate or Modality"
-        )
+    check_filters(filters)
     query = Dataset()
     query.QueryRetrieveLevel = "STUDY"
     query.PatientID = query.StudyInstanceUID = ""

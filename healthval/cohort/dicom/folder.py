@@ -7,13 +7,14 @@ the site's own identifiers; they stay inside the hospital and are left out of `r
 import hashlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from pydicom import dcmread
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
 from healthval.errors import CohortError, counted
@@ -113,6 +114,8 @@ def index_file(path: Path) -> Instance | str | None:
     The caller holds `quiet` or `quiet_pacs`: pydicom's warnings quote values.
     """
     try:
+        if not path.is_file():  # a pipe or a device could block
+            return None
         header = dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_KEYS))
         if str(header.file_meta.get("MediaStorageSOPClassUID", "")) == _DIRECTORY:
             return _DIRECTORY
@@ -131,6 +134,22 @@ def index_file(path: Path) -> Instance | str | None:
         modality=modality,
         accession=accession,
     )
+
+
+def check_filters(filters: Mapping[str, str]) -> None:
+    """Refuse keywords that do not exist: a PACS ignores them and returns every study.
+
+    Raises
+    ------
+    CohortError
+        If a filter is no DICOM keyword.
+    """
+    n_unknown = sum(tag_for_keyword(keyword) is None for keyword in filters)
+    if n_unknown:
+        raise CohortError(
+            f"{counted(n_unknown, 'filter is no DICOM keyword', 'filters are no DICOM keywords')}; "
+            "use for example StudyDate or Modality"
+        )
 
 
 def staging_folder(folder: str | Path) -> Path:

@@ -1,4 +1,4 @@
-"""FHIR resources read from files: NDJSON and Bundles, both also gzipped, one resource at a time.
+"""FHIR resources read from files: NDJSON and Bundles, both also packed, one resource at a time.
 
 One line, or one entry of a Bundle, is in memory at a time. Error messages name a file by its number
 in order of name, because exports often name files after patients.
@@ -7,62 +7,49 @@ in order of name, because exports often name files after patients.
 from __future__ import annotations
 
 import codecs
-import gzip
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+from healthval.cohort.fhir.files import SUFFIXES, UNREADABLE, find_files, has_lines, opened
+from healthval.cohort.fhir.r4 import check_r4
+from healthval.cohort.fhir.references import Entry, References
 from healthval.errors import CohortError, counted
 
 MAX_RESOURCE_BYTES = 16 * 1024 * 1024
 _CHUNK = 1 << 16
 _SPACE = re.compile(r"[\ufeff \t\r\n]*")
-_SUFFIXES = (".ndjson", ".ndjson.gz", ".json", ".json.gz")
-# Resource types and elements that R4 does not have.
-_OLD_TYPES = frozenset(
-    """BodySite DataElement DeviceUseRequest DiagnosticOrder ExpansionProfile MedicationOrder
-    ProcedureRequest ProcessRequest ReferralRequest Sequence""".split()  # noqa: SIM905
-)
-_R5_TYPES = frozenset(
-    """ActorDefinition ArtifactAssessment BiologicallyDerivedProductDispense ConditionDefinition
-    DeviceAssociation DeviceDispense DeviceUsage EncounterHistory FormularyItem GenomicStudy
-    ImagingSelection InventoryItem InventoryReport NutritionIntake Permission Requirements
-    SubscriptionTopic TestPlan Transport""".split()  # noqa: SIM905
-)
-_R5_ELEMENTS = {
-    "Encounter": (
-        "actualPeriod",
-        "plannedStartDate",
-        "subjectStatus",
-        "admission",
-        "virtualService",
-    ),
-    "Observation": (
-        "triggeredBy",
-        "instantiatesReference",
-        "bodyStructure",
-        "valueAttachment",
-        "valueReference",
-    ),
-    "Condition": ("participant",),
-    "Procedure": ("occurrenceDateTime", "occurrencePeriod", "recorded", "reportedBoolean"),
-    "MedicationRequest": ("medication", "reason", "device", "effectiveDosePeriod"),
-    "MedicationAdministration": ("medication", "occurenceDateTime", "occurencePeriod"),
-    "MedicationStatement": ("medication", "adherence", "relatedClinicalInformation"),
-    "DiagnosticReport": ("study", "supportingInfo", "composition"),
-    "Immunization": ("administeredProduct", "basedOn", "informationSource"),
-    "AllergyIntolerance": ("participant",),
-    "ServiceRequest": ("focus", "orderDetailReference"),
-}
 
 
-def read_resources(source: str | Path) -> Iterator[dict[str, Any]]:
-    """Yield the R4 resources of a file, or of a folder's files in order of name.
+class Resources:
+    """Resources of files, one at a time.
 
-    References to a Bundle entry whose address is a ``urn:uuid`` are rewritten to its type and id.
+    Attributes
+    ----------
+    files_not_read : files of the folder whose names are no names of FHIR files
+    """
+
+    def __init__(self, files: list[Path], files_not_read: tuple[Path, ...]) -> None:
+        self.files_not_read = files_not_read
+        self._stream = References().resolved(_entries(files))
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return self._stream
+
+    def __next__(self) -> dict[str, Any]:
+        return next(self._stream)
+
+
+def read_resources(source: str | Path) -> Resources:
+    """Read the R4 resources of a file, or of a folder and its subfolders in order of path.
+
+    References to an address of a Bundle's entry, or to a patient by an identifier that only one
+    patient has, are rewritten to type and id, whatever the order of entries and files. Bundles
+    inside Bundles and in lines are unpacked.
 
     Raises
     ------
@@ -71,33 +58,63 @@ def read_resources(source: str | Path) -> Iterator[dict[str, Any]]:
         or has contained resources that refer to each other in a circle. Names file and line, and
         quotes no content.
     """
-    path = Path(source)
-    # By name as text: paths alone are compared without regard to case on Windows.
-    files = [path] if path.is_file() else sorted(_files(path), key=lambda file: file.name)
+    files, others = find_files(Path(source))
     if not files:
         raise CohortError(
-            f"no FHIR file found; give a file, or a folder with {', '.join(_SUFFIXES)} files"
+            f"no FHIR file found; give a file, or a folder with files that end in {SUFFIXES}"
         )
+    return Resources(files, tuple(others))
+
+
+def resolved_resources(resources: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Unpack Bundles of a stream and resolve references, as `read_resources` does."""
+    bundles = count()
+    entries = (
+        entry
+        for n, resource in enumerate(resources)
+        for entry in _unpacked(Entry(resource=dict(resource)), bundles, f"resource {n}")
+    )
+    return References().resolved(entries)
+
+
+def _entries(files: list[Path]) -> Iterator[Entry]:
+    bundles = count()
     for number, file in enumerate(files, 1):
-        yield from _read_file(file, f"file {number} of {len(files)}")
+        yield from _read_file(file, f"file {number} of {len(files)}", bundles)
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    if folder.is_dir():
-        yield from (f for f in folder.iterdir() if f.name.endswith(_SUFFIXES) and f.is_file())
-
-
-def _read_file(path: Path, place: str) -> Iterator[dict[str, Any]]:
-    opener = gzip.open if path.name.endswith(".gz") else open
-    lines = ".ndjson" in "".join(path.suffixes)
+def _read_file(path: Path, place: str, bundles: Iterator[int]) -> Iterator[Entry]:
     try:
-        with opener(path, "rb") as file:
-            yield from _lines(file, place) if lines else _document(file, place)
-    except (OSError, EOFError):
+        with opened(path) as file:
+            yield from (
+                _lines(file, place, bundles) if has_lines(path) else _document(file, place, bundles)
+            )
+    except UNREADABLE:
         raise CohortError(f"{place} is truncated or cannot be read; export it again") from None
 
 
-def _lines(file: Any, place: str) -> Iterator[dict[str, Any]]:
+def _unpacked(entry: Entry, bundles: Iterator[int], place: str) -> Iterator[Entry]:
+    """Yield the entry, or the entries of the Bundle that it contains."""
+    if entry.resource.get("resourceType") != "Bundle":
+        yield entry
+        return
+    bundle = next(bundles)
+    entries = entry.resource.get("entry") or []
+    if not isinstance(entries, list):
+        raise CohortError(f"{place}: 'entry' of a Bundle is not a list; export it again")
+    for number, value in enumerate(entries, 1):
+        yield from _unpacked(_entry(value, bundle, f"{place}, entry {number}"), bundles, place)
+
+
+def _entry(value: Any, bundle: int, place: str) -> Entry:
+    resource = value.get("resource") if isinstance(value, dict) else None
+    if resource is None:
+        raise CohortError(f"{place} of the Bundle has no resource; remove it")
+    checked = check_r4(resource, place)
+    return Entry(resource=checked, address=value.get("fullUrl"), bundle=bundle)
+
+
+def _lines(file: Any, place: str, bundles: Iterator[int]) -> Iterator[Entry]:
     number = 0
     while line := file.readline(MAX_RESOURCE_BYTES + 1):
         number += 1
@@ -113,7 +130,9 @@ def _lines(file: Any, place: str) -> Iterator[dict[str, Any]]:
                 f"{place}: {counted(n_broken, 'line is', 'lines are')} not JSON (first at line "
                 f"{number}); export it again"
             ) from None
-        yield check_r4(resource, f"{place}, line {number}")
+        checked = check_r4(resource, f"{place}, line {number}")
+        entry = Entry(resource=checked, deep=b'"urn:' in line)
+        yield from _unpacked(entry, bundles, f"{place}, line {number}")
 
 
 def _is_json(line: bytes) -> bool:
@@ -129,42 +148,19 @@ def _too_large(place: str) -> str:
     return f"{place}: a resource is larger than {limit} MB; remove its attachments and export again"
 
 
-def _document(file: Any, place: str) -> Iterator[dict[str, Any]]:
+def _document(file: Any, place: str, bundles: Iterator[int]) -> Iterator[Entry]:
     """Yield one resource, or the entries of one Bundle as they are read."""
-    aliases: dict[str, str] = {}
     whole: dict[str, Any] = {}
-    number = 0
+    number, bundle = 0, next(bundles)
     for key, value in _Members(file, place):
         if key != "entry":
             whole[key] = value
             continue
         number += 1
-        resource = value.get("resource") if isinstance(value, dict) else None
-        if resource is None:
-            raise CohortError(f"{place}: entry {number} of the Bundle has no resource; remove it")
-        checked = check_r4(resource, f"{place}, entry {number}")
-        full, identifier = value.get("fullUrl"), checked.get("id")
-        if isinstance(full, str) and full.startswith("urn:uuid:") and isinstance(identifier, str):
-            aliases[full] = f"{checked['resourceType']}/{identifier}"
-        if aliases:
-            _resolve(checked, aliases)
-        yield checked
+        entry = _entry(value, bundle, f"{place}: entry {number}")
+        yield from _unpacked(entry, bundles, place)
     if not number and whole.get("resourceType") != "Bundle":
-        yield check_r4(whole, place)
-
-
-def _resolve(node: Any, aliases: Mapping[str, str]) -> None:
-    """Rewrite references to earlier entries, in place; most Bundles have the patients first."""
-    if isinstance(node, dict):
-        reference = node.get("reference")
-        if isinstance(reference, str) and reference in aliases:
-            node["reference"] = aliases[reference]
-        for value in node.values():
-            if isinstance(value, (dict, list)):
-                _resolve(value, aliases)
-    elif isinstance(node, list):
-        for item in node:
-            _resolve(item, aliases)
+        yield Entry(resource=check_r4(whole, place))
 
 
 class _Members:
@@ -256,66 +252,14 @@ class _Members:
         return CohortError(f"{self._place} is truncated or not JSON; export it again")
 
 
-def check_r4(resource: Any, place: str) -> dict[str, Any]:
-    """Return the resource if it is an R4 resource.
-
-    Raises
-    ------
-    CohortError
-        If the value is no resource, if the resource belongs to another release of FHIR, or if its
-        contained resources refer to each other in a circle.
-    """
-    kind = resource.get("resourceType") if isinstance(resource, dict) else None
-    if not isinstance(kind, str) or not isinstance(resource, dict):
-        raise CohortError(f"{place}: not a FHIR resource; check the source")
-    wrong = kind in _R5_TYPES or any(name in resource for name in _R5_ELEMENTS.get(kind, ()))
-    if wrong or (kind == "Encounter" and isinstance(resource.get("class"), list)):
-        raise CohortError(f"{place}: a resource has the shape of FHIR R5; export as R4 (4.0.1)")
-    if kind in _OLD_TYPES or isinstance(resource.get("clinicalStatus"), str):
-        raise CohortError(f"{place}: a resource is older than FHIR R4; export as R4 (4.0.1)")
-    if resource.get("contained"):
-        _check_contained(resource, place)
-    return resource
-
-
-def _check_contained(resource: Mapping[str, Any], place: str) -> None:
-    contained = resource["contained"]
-    if not isinstance(contained, list):
-        raise CohortError(f"{place}: 'contained' is not a list; correct the source")
-    targets = {
-        str(inner.get("id")): set(_local_references(inner))
-        for inner in contained
-        if isinstance(inner, dict)
-    }
-    # Repeatedly remove resources without a reference to a remaining one; circles remain.
-    while done := [key for key, to in targets.items() if not to & targets.keys()]:
-        for key in done:
-            del targets[key]
-    if targets:
-        circle = counted(
-            len(targets),
-            "contained resource refers to itself",
-            "contained resources refer to each other in a circle",
-        )
-        raise CohortError(f"{place}: {circle}; correct the source")
-
-
-def _local_references(node: Any) -> Iterator[str]:
-    if isinstance(node, dict):
-        reference = node.get("reference")
-        if isinstance(reference, str) and reference.startswith("#"):
-            yield reference[1:]
-        for value in node.values():
-            yield from _local_references(value)
-    elif isinstance(node, list):
-        for item in node:
-            yield from _local_references(item)
-
-
 def refuse_conflicts(
-    resources: Iterable[Mapping[str, Any]],
+    resources: Iterable[Mapping[str, Any]], types: Collection[str] | None = None
 ) -> Iterator[Mapping[str, Any]]:
     """Yield each resource once; skip exact repetitions. Needs 32 bytes of memory a resource.
+
+    Parameters
+    ----------
+    types : resource types that are compared, all by default
 
     Raises
     ------
@@ -326,6 +270,9 @@ def refuse_conflicts(
     conflicts: set[bytes] = set()
     first = 0
     for position, resource in enumerate(resources):
+        if types is not None and resource.get("resourceType") not in types:
+            yield resource
+            continue
         name = f"{resource.get('resourceType')}/{resource.get('id')}"
         key = hashlib.blake2b(name.encode(), digest_size=16).digest()
         body = json.dumps(resource, sort_keys=True).encode()

@@ -18,7 +18,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from healthval.cohort.fhir.resources import check_r4
+from healthval.cohort.fhir.r4 import check_r4
 from healthval.errors import CohortError, UsageError
 
 # At INFO these libraries log addresses, and the address of a search can name a patient.
@@ -28,6 +28,7 @@ for _name in ("httpx", "httpcore"):
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _BUSY = frozenset({429, 502, 503, 504})
 _ATTEMPTS = 6  # at one request while the server is busy
+_REDIRECTS = 6  # followed for one file
 _LONGEST_PAUSE = 300.0  # seconds
 _ASSERTION_SECONDS = 240
 _RENEWAL = 30.0  # seconds before its expiry in which a token is renewed
@@ -45,8 +46,8 @@ class BackendServices:
     key_id : `kid` of the registered public key
     """
 
-    client_id: str
-    private_key: bytes = field(repr=False)
+    client_id: str = field(kw_only=False)
+    private_key: bytes = field(kw_only=False, repr=False)
     token_url: str
     scope: str = "system/*.rs"
     key_id: str | None = None
@@ -125,17 +126,15 @@ class FhirServer:
     now, sleep : the clock, in seconds
     """
 
-    base: str
-    auth: BackendServices | None = None
+    base: str = field(kw_only=False)
+    auth: BackendServices | None = field(default=None, kw_only=False)
     http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60.0), repr=False)
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
 
     def __post_init__(self) -> None:
         for url in (self.base, self.auth.token_url if self.auth else self.base):
-            parts = urlsplit(url)
-            local = parts.hostname in {"127.0.0.1", "localhost", "::1"}
-            if parts.scheme != "https" and not (parts.scheme == "http" and local):
+            if not _is_private(url):
                 raise UsageError("the FHIR server must be reached by https; correct its address")
         self.base = self.base.rstrip("/") + "/"
 
@@ -177,8 +176,7 @@ class FhirServer:
     def own(self, url: str) -> str:
         """Resolve an address of this server; refuse another host, which must not get the token."""
         full = urljoin(self.base, url)
-        theirs, ours = urlsplit(full), urlsplit(self.base)
-        if (theirs.scheme, theirs.netloc) != (ours.scheme, ours.netloc):
+        if not self._is_own(full):
             raise CohortError(
                 "the FHIR server points to another host, which is not contacted; "
                 "ask the server's operator"
@@ -204,9 +202,15 @@ class FhirServer:
         return body
 
     def request(
-        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, **options: Any
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        once: bool = False,
+        **options: Any,
     ) -> httpx.Response:
-        """Send one request with the token; see `_retried`."""
+        """Send one request with the token; see `_retried`. `once` returns a busy answer at once."""
         full = self.own(url)
 
         def send(access: dict[str, str]) -> httpx.Response:
@@ -219,12 +223,13 @@ class FhirServer:
                     "the FHIR server does not answer; check address and network"
                 ) from None
 
-        return self._retried(send)
+        return self._retried(send, attempts=1 if once else _ATTEMPTS)
 
     def download(self, url: str, target: Path, *, with_token: bool) -> int:
         """Stream a file to disk, flush it and return the status.
 
-        A file that needs no token may be on another host.
+        A file that needs no token may be on another host. Redirects are followed; the token is sent to
+        the server's own host only.
 
         Raises
         ------
@@ -232,7 +237,18 @@ class FhirServer:
             If the connection breaks before the announced end.
         """
         full = self.own(url) if with_token else self._elsewhere(url)
+        for _ in range(_REDIRECTS):
+            answer = self._download_once(full, target, with_token=with_token)
+            location = answer.headers.get("Location")
+            if answer.status_code not in {301, 302, 303, 307, 308} or not location:
+                return answer.status_code
+            full = self._redirected(urljoin(full, location))
+            with_token = with_token and self._is_own(full)
+        raise CohortError(
+            "a file of the export is redirected in a circle; ask the server's operator"
+        )
 
+    def _download_once(self, full: str, target: Path, *, with_token: bool) -> httpx.Response:
         def send(access: dict[str, str]) -> httpx.Response:
             headers = {"Accept": "application/fhir+ndjson", **access}
             try:
@@ -245,23 +261,39 @@ class FhirServer:
                     "a download of the export was interrupted; run again to resume"
                 ) from None
 
-        return self._retried(send, with_token=with_token).status_code
+        return self._retried(send, with_token=with_token)
 
     def _retried(
-        self, send: Callable[[dict[str, str]], httpx.Response], *, with_token: bool = True
+        self,
+        send: Callable[[dict[str, str]], httpx.Response],
+        *,
+        with_token: bool = True,
+        attempts: int = _ATTEMPTS,
     ) -> httpx.Response:
         """Send until answered: wait while the server is busy, renew a refused token once."""
         renewed = False
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(attempts + 1):
             answer = send(self._authorization() if with_token else {})
             if answer.status_code == 401 and with_token and self.auth and not renewed:
                 renewed = True
                 self.auth.forget()
-            elif answer.status_code in _BUSY and attempt < _ATTEMPTS - 1:
+            elif answer.status_code in _BUSY and attempt < attempts - 1:
                 self.sleep(self.pause(answer, 2.0**attempt))
             else:
                 break
         return answer
+
+    def _is_own(self, full: str) -> bool:
+        theirs, ours = urlsplit(full), urlsplit(self.base)
+        return (theirs.scheme, theirs.netloc) == (ours.scheme, ours.netloc)
+
+    def _redirected(self, full: str) -> str:
+        if not (self._is_own(full) or _is_private(full)):
+            raise CohortError(
+                "a file of the export is redirected to an address without https, which is not "
+                "contacted; ask the server's operator"
+            )
+        return full
 
     def _elsewhere(self, url: str) -> str:
         full = urljoin(self.base, url)
@@ -287,6 +319,13 @@ class FhirServer:
         except (TypeError, ValueError):
             wanted = default
         return min(max(wanted, 0.0), _LONGEST_PAUSE)
+
+
+def _is_private(url: str) -> bool:
+    """Whether an address is read over https, or on this computer."""
+    parts = urlsplit(url)
+    local = parts.hostname in {"127.0.0.1", "localhost", "::1"}
+    return parts.scheme == "https" or (parts.scheme == "http" and local)
 
 
 def _write(answer: httpx.Response, target: Path) -> None:

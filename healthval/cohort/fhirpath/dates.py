@@ -11,6 +11,10 @@ _MOMENT = re.compile(
     r"(?:(\d{4})(?:-(\d\d)(?:-(\d\d))?)?)?"
     r"(?:T?(?:(\d\d):?(?:(\d\d)(?::(\d\d)(?:\.(\d+))?)?)?)?)?(Z|[+-]\d\d:\d\d)?"
 )
+_FHIR_MOMENT = re.compile(
+    r"[12]\d{3}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01])"
+    r"(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)?)?)?)?"
+)
 # A plain date without a declared type is read as a dateTime, except in these R4 elements.
 DATE_ELEMENTS = frozenset(
     {"birthDate", "expirationDate", "startDate", "lastReviewDate", "approvalDate"}
@@ -30,6 +34,15 @@ def _fields(text: str) -> tuple[list[int], str | None] | None:
     return (values, offset) if values else None
 
 
+def is_moment(text: str) -> bool:
+    """Whether a text has the form of a FHIR date or dateTime.
+
+    >>> is_moment("2024-01-05T10:00:00Z"), is_moment("2024-01"), is_moment("2345-7")
+    (True, True, False)
+    """
+    return text[:1].isdigit() and _FHIR_MOMENT.fullmatch(text) is not None
+
+
 def compare_moments(left: str, right: str) -> int | None:
     """Return -1, 0 or 1; None if precision or offset leaves the order undetermined.
 
@@ -42,7 +55,10 @@ def compare_moments(left: str, right: str) -> int | None:
     if len(a[0]) >= 5 and len(b[0]) >= 5 and (a[1] is None) != (b[1] is None):
         return None
     if a[1] and b[1] and a[1] != b[1]:
-        a, b = (_to_utc(*a), None), (_to_utc(*b), None)
+        try:
+            a, b = (_to_utc(*a), None), (_to_utc(*b), None)
+        except (ValueError, OverflowError):  # no existing day or time
+            return None
     # Seconds and milliseconds count as one precision (FHIRPath N1, 6.2).
     x, y = (_whole_seconds(v[0]) for v in (a, b))
     for i, j in zip(x, y, strict=False):

@@ -218,6 +218,12 @@ def has_type(item: Any, wanted: str) -> bool:
     return isinstance(item, types) and (bool in types or not isinstance(item, bool))
 
 
+class PatientKey(str):
+    """Key of a referenced patient, as a view returns it."""
+
+    __slots__ = ()
+
+
 def reference_keys(items: list[Any], wanted: str | None) -> list[Any]:
     """Ids of the referenced resources; other types, contained and unresolvable ones are left out."""
     keys: list[Any] = []
@@ -230,7 +236,7 @@ def reference_keys(items: list[Any], wanted: str | None) -> list[Any]:
         if reference.startswith("urn:uuid:"):
             kind, key = str(item.get("type") or ""), reference.removeprefix("urn:uuid:")
         if key and (kind == wanted or wanted is None):
-            keys.append(key)
+            keys.append(PatientKey(key) if kind == "Patient" else key)
     return keys
 
 

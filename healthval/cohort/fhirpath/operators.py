@@ -7,7 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from healthval.cohort.fhirpath.dates import compare_moments
+from healthval.cohort.fhirpath.dates import compare_moments, is_moment
 from healthval.cohort.fhirpath.syntax import Integer64, Moment
 from healthval.errors import ViewError
 
@@ -57,15 +57,25 @@ def same(a: Any, b: Any) -> bool | None:
         return a is b
     if isinstance(a, Integer64) or isinstance(b, Integer64):
         return str(a) == str(b)
-    if isinstance(a, Moment) or isinstance(b, Moment):
-        if str(a) == str(b):
-            return True
-        order = compare_moments(str(a), str(b))
-        return None if order is None else order == 0
+    if isinstance(a, (str, Moment)) and isinstance(b, (str, Moment)):
+        return _same_texts(a, b)
     if _is_number(a) != _is_number(b):
         return False
     quantities = _quantities(a, b)
     return bool(a == b if quantities is None else quantities[0] == quantities[1])
+
+
+def _same_texts(a: Any, b: Any) -> bool | None:
+    if str(a) == str(b):
+        return True
+    if not (isinstance(a, Moment) or isinstance(b, Moment) or (is_moment(a) and is_moment(b))):
+        return False
+    order = compare_moments(str(a), str(b))
+    return None if order is None else order == 0
+
+
+def _is_moment(value: object) -> bool:
+    return isinstance(value, str) and is_moment(value)
 
 
 def _equal(a: Items, b: Items) -> Items:
@@ -99,7 +109,7 @@ def _ordered(test: Callable[[int], bool]) -> Callable[[Items, Items], Items]:
         if x is None or y is None:
             return []
         x, y = (int(v) if isinstance(v, Integer64) else v for v in (x, y))
-        if isinstance(x, Moment) or isinstance(y, Moment):
+        if isinstance(x, Moment) or isinstance(y, Moment) or (_is_moment(x) and _is_moment(y)):
             order = compare_moments(str(x), str(y))
             return [] if order is None else [test(order)]
         if isinstance(x, dict) and isinstance(y, dict):

@@ -5,9 +5,15 @@ copied from the standard, not imported from the code that writes them.
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
+from pydicom._dicom_dict import DicomDictionary
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
+
 from healthval.deid.audit.patterns import Pattern
+from healthval.deid.audit.reader import Element
+from healthval.pydicom_internals import concepts
 
 # PS3.16 CID 7050
 METHODS: Final = {
@@ -55,6 +61,10 @@ DEVICE_DATES: Final = frozenset(
     {0x0014407E, 0x00181200, 0x00181202, 0x00181203, 0x00181204, 0x00181205, 0x0018700C, 0x300C0127}
 )
 _YEAR: Final = 4
+_SHORTEST_TERM: Final = 3  # letters: a name may be written letter by letter
+_CODE_MEANING: Final = 0x00080104
+# Filter Type, Type of Filters, View Name, Plate Type: defined terms in attributes of text
+_TERMS_AS_TEXT: Final = frozenset({0x00181160, 0x00181161, 0x00082127, 0x00181260})
 
 
 def is_own_mark(path: tuple[int, ...], text: str) -> bool:
@@ -62,6 +72,40 @@ def is_own_mark(path: tuple[int, ...], text: str) -> bool:
     text = text.strip(" \0")
     mark = _MARKS.get(path)
     return text in _DUMMIES or (mark is not None and mark.fullmatch(text) is not None)
+
+
+def is_defined_term(pattern: Pattern, element: Element, text: str) -> bool:
+    """Whether a match is a defined term of its attribute, and no other word of the name is there.
+
+    A coded string whose words are all words of the standard is a term; so is the meaning of a
+    standard code.
+    """
+    if not pattern.is_single_word or not text.isascii():
+        return False
+    if pattern.other_words and re.search(pattern.other_words, text.lower()):
+        return False
+    tag = element.path[-1]
+    if tag == _CODE_MEANING:
+        return text.strip(" \0").lower() in _standard_meanings()
+    is_code = element.vr == "CS" and dictionary_has_tag(tag) and dictionary_VR(tag) == "CS"
+    if not (is_code or tag in _TERMS_AS_TEXT):
+        return False
+    found = re.findall("[a-z]+", text.lower())
+    return min(map(len, found)) >= _SHORTEST_TERM and set(found) <= _standard_words()
+
+
+@lru_cache(maxsize=1)
+def _standard_meanings() -> frozenset[str]:
+    schemes = concepts().values()
+    codes = (codes for keywords in schemes for codes in keywords.values())
+    return frozenset(meaning.lower() for found in codes for meaning, _ in found.values())
+
+
+@lru_cache(maxsize=1)
+def _standard_words() -> frozenset[str]:
+    """Words of the standard's code meanings and attribute names."""
+    texts = [*_standard_meanings(), *(entry[2].lower() for entry in DicomDictionary.values())]
+    return frozenset(word for text in texts for word in re.findall("[a-z]+", text))
 
 
 def is_manufacturer_text(pattern: Pattern, tag: int, text: str) -> bool:

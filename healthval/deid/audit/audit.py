@@ -17,9 +17,11 @@ from healthval.deid.audit.allowed import (
     DEVICE_DATES,
     METHOD_CODE,
     RETAINS_DEVICE,
+    is_defined_term,
     is_manufacturer_text,
     is_own_mark,
 )
+from healthval.deid.audit.frames import texts_of
 from healthval.deid.audit.identifiers import BIRTH, IDS, Identifiers, days, identifiers, parts
 from healthval.deid.audit.patterns import Pattern, PatternSet, candidates, pattern_set
 from healthval.deid.audit.reader import Element
@@ -84,6 +86,7 @@ def search(source: EncodedDataset, output: EncodedDataset, found: Identifiers) -
         leaks += _leaks_in_values(output, hits, retained)
     if output.pixels is not None:
         leaks += (Leak(kind, "pixels") for kind in patterns.pixel_search.kinds(*output.pixels))
+        leaks += _leaks_in_frames(output.pixels, patterns)
     return sorted(set(leaks), key=lambda leak: (leak.place, leak.kind))
 
 
@@ -151,6 +154,24 @@ def _leaks_around(output: EncodedDataset, patterns: list[Pattern]) -> Iterator[L
         yield from _leaks_in_values(output.meta, patterns, retained)
 
 
+def _leaks_in_frames(pixels: tuple[Any, int, int], patterns: PatternSet) -> Iterator[Leak]:
+    """Leaks in the parts of compressed frames that are not the coded image."""
+    for part in texts_of(*pixels):
+        if not part.strip(b"\0"):
+            continue
+        for text in _frame_readings(part):
+            hits = candidates(text.encode("utf-8", "replace"), patterns)
+            yield from _leaks_in_text(text, "pixels", hits)
+
+
+def _frame_readings(part: bytes) -> Iterator[str]:
+    yield part.decode("latin-1")
+    if not part.isascii():
+        yield part.decode("utf-8", "replace")
+    if b"\0" in part:  # UTF-16, of which EXIF and makers' notes consist
+        yield from (part[at:].decode("utf-16-le", "replace") for at in (0, 1))
+
+
 def _leaks_in_text(text: str, place: str, patterns: list[Pattern]) -> Iterator[Leak]:
     folded = fold(text)
     yield from (Leak(p.kind, place) for p in patterns if _matches(p.regex, folded))
@@ -167,7 +188,10 @@ def _leaks_in_values(
             folded = fold(text)
             for pattern in patterns:
                 is_leak = _is_leak(pattern, element, folded, retained)
-                if is_leak and not is_manufacturer_text(pattern, tag, text):
+                if is_leak and not (
+                    is_manufacturer_text(pattern, tag, text)
+                    or is_defined_term(pattern, element, text)
+                ):
                     yield Leak(pattern.kind, _place(element))
     for text in output.unparsed():
         yield from _leaks_in_text(text, "unreadable bytes", patterns)

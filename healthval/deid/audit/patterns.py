@@ -283,7 +283,13 @@ def _whole_id(body: str) -> str:
 
 def _date_pattern(kind: str, day: str) -> Pattern:
     y, m, d = day[:4], int(day[4:6]), int(day[6:])
-    in_pixels = (day, f"{y}-{m:02}-{d:02}", f"{d:02}.{m:02}.{y}", f"{m:02}/{d:02}/{y}")
+    in_pixels = (
+        day,
+        f"{y}-{m:02}-{d:02}",
+        f"{y}:{m:02}:{d:02}",
+        f"{d:02}.{m:02}.{y}",
+        f"{m:02}/{d:02}/{y}",
+    )
     forms = "|".join(_date_forms(y, m, d))
     return Pattern(
         kind=kind,
@@ -301,7 +307,7 @@ def _date_forms(y: str, m: int, d: int) -> Iterator[str]:
     month, day = f"0?{m}", f"0?{d}"
     orders = ((y, month, day), (day, month, y), (month, day, y))
     for name, (first, second, third) in zip("abc", orders, strict=True):
-        yield rf"{first}(?P<{name}>[-./ ]){second}(?P={name}){third}"
+        yield rf"{first}(?P<{name}>[-./: ]){second}(?P={name}){third}"
     if 1 <= m <= 12:
         word = _MONTHS[m - 1]
         named, gap, nth = f"(?:{word}|{word[:3]})", "[-./, ]{0,2}", "(?:st|nd|rd|th)?"

@@ -8,7 +8,13 @@ from collections import defaultdict
 from functools import lru_cache
 from typing import Any, Final
 
-from pydicom.datadict import dictionary_has_tag, dictionary_VR, repeater_has_tag
+from pydicom.datadict import (
+    dictionary_has_tag,
+    dictionary_keyword,
+    dictionary_VR,
+    private_dictionary_VR,
+    repeater_has_tag,
+)
 from pydicom.dataset import Dataset
 
 from healthval.deid.dicom.profile import read_data, resolve, rules_by_tag
@@ -18,12 +24,81 @@ from healthval.deid.policy import Option, Policy
 # Actions beside those of the table (X, Z, D, U, K, C and their combinations)
 KEEP, KEEP_IF_NUMBER, SEQUENCE, PATIENT_ID = "keep", "keep if number", "sequence", "patient id"
 OVERLAY, CURVE, PRIVATE, CHARACTER_SET = "overlay", "curve", "private", "character set"
+TYPED: Final = "typed"  # text that a person may have typed
 DROP, RETAIN, CLEAN, REPLACE_UID, KEEP_ITEMS = "X", "K", "C", "U", "X/Z/U*"
 # Actions whose result does not depend on the value
 FIXED: Final = frozenset({"Z", "D", "X/Z", "X/D", "Z/D", "X/Z/D"})
 
 FREE_TEXT_VRS: Final = frozenset({"LT", "ST", "UC", "UR", "UT"})
 TEXT_VRS: Final = FREE_TEXT_VRS | {"LO", "SH"}
+# Texts of the standard, a device or its maker, which no person types
+_SAFE_TEXT: Final = frozenset(
+    [
+        "CodeValue",
+        "LongCodeValue",
+        "URNCodeValue",
+        "ExtendedCodeValue",
+        "CodingSchemeDesignator",
+        "CodeMeaning",
+        "CodingSchemeVersion",
+        "CodingSchemeRegistry",
+        "MappingResourceName",
+        "Manufacturer",
+        "ManufacturerModelName",
+        "ManufacturerRelatedModelGroup",
+        "ManufacturerModelVersion",
+        "SoftwareVersions",
+        "ConvolutionKernel",
+        "SequenceName",
+        "PulseSequenceName",
+        "ImagedNucleus",
+        "FilterType",
+        "TypeOfFilters",
+        "ViewName",
+        "PlateType",
+        "PhosphorType",
+        "ReceiveCoilName",
+        "TransmitCoilName",
+        "ReceiveCoilManufacturerName",
+        "TransmitCoilManufacturerName",
+        "MultiCoilElementName",
+        "AcquisitionDeviceProcessingCode",
+        "DetectorManufacturerName",
+        "DetectorManufacturerModelName",
+        "SecondaryCaptureDeviceManufacturer",
+        "SecondaryCaptureDeviceManufacturerModelName",
+        "SecondaryCaptureDeviceSoftwareVersions",
+        "VideoImageFormatAcquired",
+        "DigitalImageFormatAcquired",
+        "RescaleType",
+        "ModalityLUTType",
+        "ImageFilter",
+        "AttenuationCorrectionMethod",
+        "ReconstructionMethod",
+        "ScatterCorrectionMethod",
+        "DetectorLinesOfResponseUsed",
+        "SourceIsotopeName",
+        "TransducerData",
+        "ProcessingFunction",
+        "AcquisitionMode",
+        "AlgorithmName",
+        "AlgorithmVersion",
+        "AlgorithmSource",
+        "ApplicationName",
+        "ApplicationVersion",
+        "ApplicationManufacturer",
+        "EXIFVersion",
+        "DeidentificationMethod",
+        "FrameLabelVector",
+        "StackID",
+        "SegmentAlgorithmName",
+        "MIMETypeOfEncapsulatedDocument",
+        "ListOfMIMETypes",
+        "TimeSource",
+    ]
+)
+# Bytes that may contain text and are not needed for reading the object
+_OPAQUE: Final = frozenset({"ICCProfile", "EncryptedContent", "HPGLDocument", "RecordKey"})
 _CHARSETS: Final = 0x00080005
 _LENGTH_TO_END: Final = 0x00080001
 # VRs of numbers and codes: a private attribute on the list may contain prose in some software.
@@ -56,6 +131,8 @@ class ActionTable(dict[int, str]):
         group, element = tag >> 16, tag & 0xFFFF
         if element == 0 or group in (0x0000, 0x0002, 0xFFFE) or tag == _LENGTH_TO_END:
             return DROP
+        if tag in self.policy.remove:
+            return DROP
         if tag == _CHARSETS:
             return CHARACTER_SET
         rule = rules_by_tag().get(tag)
@@ -75,6 +152,10 @@ class ActionTable(dict[int, str]):
         vr = dictionary_VR(tag)
         if vr == "SQ":
             return SEQUENCE
+        if dictionary_keyword(tag) in _OPAQUE:
+            return DROP
+        if vr in TEXT_VRS:
+            return KEEP if dictionary_keyword(tag) in _SAFE_TEXT else TYPED
         return KEEP_IF_NUMBER if vr in ("DS", "IS") else KEEP
 
 
@@ -118,12 +199,22 @@ def keeps_private(source: Dataset, tag: int, element: Element, policy: Policy) -
         block = tag & 0xFFFF0000 | number << 8
         tags = [t for t, _ in source.items() if t & 0xFFFFFF00 == block]
         return any(
-            (creator, group, t & 0xFF) in allowed and source.get_item(t).VR in _SAFE_PRIVATE_VRS
+            (creator, group, t & 0xFF) in allowed and _is_safe_private(source.get_item(t), creator)
             for t in tags
         )
     at = tag & 0xFFFF0000 | number >> 8
     creator = ascii_text(source.get_item(at)) if at in source else ""
-    return (creator, group, number & 0xFF) in allowed and element.VR in _SAFE_PRIVATE_VRS
+    return (creator, group, number & 0xFF) in allowed and _is_safe_private(element, creator)
+
+
+def _is_safe_private(element: Element, creator: str) -> bool:
+    """Whether a private element has a VR of numbers or codes; implicit VR needs the dictionary."""
+    if element.VR is not None:
+        return element.VR in _SAFE_PRIVATE_VRS
+    try:
+        return private_dictionary_VR(element.tag, creator) in _SAFE_PRIVATE_VRS
+    except KeyError:
+        return False
 
 
 def keeps_graphics(source: Dataset, tag: int, action: str, policy: Policy) -> bool:

@@ -1,77 +1,53 @@
 """Batch: files through engine and audit into an output folder, on all processors, resumable."""
 
-import filecmp
 import gc
-import mmap
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from tqdm.auto import tqdm
 
-from healthval.deid.audit.audit import IDS, Leak, identifiers, search
-from healthval.deid.audit.sources import of_file
 from healthval.deid.dicom.batch_workers import Shared, check_can_start, pool_of, shares_of
-from healthval.deid.dicom.deidentify import Deidentified, apply_policy, check_policy_and_secret
+from healthval.deid.dicom.deidentify import check_policy_and_secret
+from healthval.deid.dicom.inputs import checked_inputs, files_below
 from healthval.deid.dicom.manifest import (
+    SUMMARY,
     Journal,
     Manifest,
     Record,
     batch_key,
     policy_summary,
-    refused_record,
     settled,
     source_key,
-    written_record,
 )
+from healthval.deid.dicom.one_file import UNFINISHED, Named, Task, group_records
 from healthval.deid.dicom.profile import read_table
-from healthval.deid.dicom.reader import Source, open_source, read_source
-from healthval.deid.dicom.writer import encode_output, write_output
-from healthval.deid.pixels.risk import must_decode
+from healthval.deid.dicom.refused_list import write_refused
+from healthval.deid.dicom.removal import tags_of
+from healthval.deid.dicom.withdrawal import (
+    delete_outputs,
+    delete_undescribed,
+    outputs_in,
+    still_valid,
+)
 from healthval.deid.policy import Policy
-from healthval.deid.refuse import Reason, Refused
+from healthval.deid.refuse import Reason
 from healthval.deid.secret import Secret
-from healthval.errors import DeidentificationError, HealthvalError, LeakFound, UsageError, counted
+from healthval.errors import DeidentificationError, LeakFound, UsageError, counted
 from healthval.pydicom_internals import quiet
 
 _GROUP: Final = 50  # files whose headers are transformed before their pixels are copied
-_UNFINISHED: Final = ".partial"
 _RESUME: Final = "finished files are recorded: run the same command again"
-_Named = tuple[str, str]  # key and path of a source file
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Task:
-    """Parameters of a batch, for every worker; `done` are records of an earlier run."""
-
-    out: Path
-    policy: Policy
-    secret: Secret
-    known: tuple[str, ...]
-    journal: Journal
-    done: Mapping[str, Record]
-
-    @property
-    def unfinished(self) -> str:
-        """Folder in which this process writes files before they are complete."""
-        return os.path.join(self.out, _UNFINISHED, str(os.getpid()))  # noqa: PTH118
-
-    def finished(self, key: str) -> Record | None:
-        """Record of a file that an earlier run finished and whose output still exists."""
-        found = self.done.get(key)
-        if found is None or found.status != "written" or (self.out / found.output).exists():
-            return found
-        return None
-
-
-_task: _Task | None = None  # of a worker process
+_task: Task | None = None  # of a worker process
 
 
 def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
@@ -82,17 +58,25 @@ def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
     *,
     workers: int = 1,
     known: Iterable[str] = (),
+    remove: Iterable[str | int] = (),
+    skip_leaking: bool = False,
 ) -> Manifest:
     """De-identify and audit files into `out`; the same call resumes an interrupted batch.
 
     Parameters
     ----------
     paths : files and folders
-    out : a new or empty folder outside the input, or that of an interrupted batch
+    out : a new or empty folder outside the input, or that of an earlier run; outputs whose source
+        is not among `paths` any more, or was changed, are withdrawn or replaced
     policy, secret : as for `deidentify`
     workers : number of processes, including this one; more than one needs a secret from a file or
         an environment variable on systems other than Linux
     known : further identifiers for which the audit searches
+    remove : further attributes to remove, as keywords or tags
+    skip_leaking : refuse a file in whose output the audit finds an identifier, and write the others
+
+    The list of refused files, with reason and remedy, is `refused.csv` in a folder beside `out`
+    whose name ends in "-identifiable"; it stays in the hospital.
 
     Returns
     -------
@@ -108,76 +92,90 @@ def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
         If a disk or a worker failed. Run again to finish.
     """
     check_policy_and_secret(policy, secret)
+    policy = replace(policy, remove=policy.remove | tags_of(remove))
     if workers < 1:
         raise UsageError("workers must be at least 1")
     if workers > 1:
         check_can_start(secret)
     folder = Path(out)
-    inputs = _checked_inputs([paths] if isinstance(paths, (str, Path)) else list(paths), folder)
+    inputs = checked_inputs([paths] if isinstance(paths, (str, Path)) else paths, folder)
+    files = files_below(inputs, folder)
+    before = outputs_in(folder)
     task = _task_of(folder, policy, secret, tuple(known))
     with _manual_collection():
-        records = _run(task, _files_below(inputs), workers)
-        manifest = Manifest(folder, settled(records, task.journal), policy_summary(policy))
-    shutil.rmtree(folder / _UNFINISHED, ignore_errors=True)
+        task = _without_outdated(task, files)
+        records = settled(_run(task, files, workers), task.journal)
+    shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
+    write_refused(folder, files, records)
+    if not skip_leaking:
+        _check_no_leak(folder, records)
+    after = {record.output for record in records if record.status == "written"}
+    delete_undescribed(folder, after)
+    old = {r.output for r in records if r.source in task.done and r.status == "written"}
+    manifest = Manifest(
+        folder=folder,
+        records=records,
+        policy=policy_summary(policy),
+        withdrawn=len(before - after),
+        replaced=len((before & after) - old),
+    )
     manifest.write()
     return manifest
 
 
-# --- inputs -----------------------------------------------------------------------------------
+# --- start ------------------------------------------------------------------------------------
 
 
-def _checked_inputs(given: list[str | Path], out: Path) -> list[Path]:
-    inputs = [Path(path) for path in given]
-    missing = [position for position, path in enumerate(inputs) if not path.exists()]
-    if missing:
-        raise UsageError(
-            f"{len(missing)} of {counted(len(inputs), 'input does', 'inputs do')} not exist "
-            f"(first at position {missing[0]}); check the paths"
-        )
-    target = out.resolve()
-    if target.exists() and not target.is_dir():
-        raise UsageError("the output is a file; give a new or empty folder")
-    for path in (p.resolve() for p in inputs):
-        if path == target or path in target.parents or target in path.parents:
-            raise UsageError("the output folder and the input overlap; choose one outside")
-    return inputs
-
-
-def _files_below(inputs: list[Path]) -> list[str]:
-    """Files of a batch, each once, sorted; plain texts sort four times as fast as paths."""
-    return sorted({file for path in inputs for file in _walked(path)})
-
-
-def _walked(path: Path) -> Iterator[str]:
-    if not path.is_dir():
-        yield str(path)
-    for folder, _, names in os.walk(path):
-        yield from (os.path.join(folder, name) for name in names)  # noqa: PTH118
-
-
-def _task_of(out: Path, policy: Policy, secret: Secret, known: tuple[str, ...]) -> _Task:
+def _task_of(out: Path, policy: Policy, secret: Secret, known: tuple[str, ...]) -> Task:
     """Create the output folder and its journal, or continue those of an earlier run."""
-    journal = Journal(out, batch_key(policy, secret))
-    shutil.rmtree(out / _UNFINISHED, ignore_errors=True)
-    (out / _UNFINISHED).mkdir(parents=True)
-    return _Task(
-        out=out, policy=policy, secret=secret, known=known, journal=journal, done=journal.open()
+    journal = Journal(out, batch_key(policy, secret, known))
+    try:
+        shutil.rmtree(out / UNFINISHED, ignore_errors=True)
+        (out / UNFINISHED).mkdir(parents=True)
+        done = journal.open()
+        (out / SUMMARY).unlink(missing_ok=True)  # it describes the folder as it was
+    except OSError as failed:
+        raise UsageError(
+            f"the output folder cannot be made or written ({failed.strerror}); "
+            "check its path and rights, or give another folder"
+        ) from None
+    return Task(out=out, policy=policy, secret=secret, known=known, journal=journal, done=done)
+
+
+def _check_no_leak(out: Path, records: tuple[Record, ...]) -> None:
+    """Delete all outputs if the audit found an identifier in one of them."""
+    leaking = [record for record in records if record.reason == Reason.LEAK.value]
+    if not leaking:
+        return
+    delete_outputs(out)
+    places = Counter(place for record in leaking for place in record.places.split(", "))
+    named = ", ".join(f"{place}: {counted(n, 'file')}" for place, n in places.most_common(5))
+    raise LeakFound(
+        f"the audit found identifiers of a source in {counted(len(leaking), 'output')} ({named}); "
+        "the batch was withdrawn, nothing may be sent; the local list refused.csv has the files; "
+        "remove the attribute (--remove TAG), leave the files out (--skip-leaking) or tighten the "
+        "policy"
     )
+
+
+def _without_outdated(task: Task, files: list[str]) -> Task:
+    """Withdraw the outputs of sources that are gone or changed since an earlier run."""
+    if not task.done:
+        return task
+    keys = [source_key(task.secret, file) for file in files]
+    return replace(task, done=still_valid(task.done, keys, task.journal))
 
 
 # --- division among processes -----------------------------------------------------------------
 
 
-def _run(task: _Task, files: list[str], workers: int) -> list[Record]:
+def _run(task: Task, files: list[str], workers: int) -> list[Record]:
     """Records of all files, in their order."""
     try:
         with _progress(len(files)) as bar:
             here = partial(_work, task, bar=bar)
             records = here(files) if workers == 1 else _run_shared(task, files, workers, bar)
             return _without_races(task, records, files)
-    except LeakFound:
-        _delete_outputs(task.out)
-        raise
     except BrokenProcessPool:
         raise DeidentificationError(
             "a worker process was ended from outside, often for lack of memory; "
@@ -189,7 +187,7 @@ def _run(task: _Task, files: list[str], workers: int) -> list[Record]:
         ) from None
 
 
-def _run_shared(task: _Task, files: list[str], workers: int, bar: "tqdm[Any]") -> list[Record]:
+def _run_shared(task: Task, files: list[str], workers: int, bar: "tqdm[Any]") -> list[Record]:
     read_table()  # before workers are forked, so that they share it
     with pool_of(workers - 1, _start, task) as pool:
         shared = Shared[Record](pool, workers - 1, bar)
@@ -207,7 +205,7 @@ def _progress(files: int) -> "tqdm[Any]":
     )
 
 
-def _start(task: _Task) -> None:
+def _start(task: Task) -> None:
     global _task  # noqa: PLW0603  set once in each worker process, before its first share
     _task = task
 
@@ -217,11 +215,11 @@ def _share(files: list[str]) -> list[Record]:
     return _work(_task, files)
 
 
-def _work(task: _Task, files: list[str], bar: "tqdm[Any] | None" = None) -> list[Record]:
+def _work(task: Task, files: list[str], bar: "tqdm[Any] | None" = None) -> list[Record]:
     return _records(task, [(source_key(task.secret, file), file) for file in files], bar)
 
 
-def _records(task: _Task, files: list[_Named], bar: "tqdm[Any] | None" = None) -> list[Record]:
+def _records(task: Task, files: list[Named], bar: "tqdm[Any] | None" = None) -> list[Record]:
     """Process the files that an earlier run has not finished; return the records of all."""
     found = {key: record for key, _ in files if (record := task.finished(key)) is not None}
     todo = [one for one in files if one[0] not in found]
@@ -230,7 +228,7 @@ def _records(task: _Task, files: list[_Named], bar: "tqdm[Any] | None" = None) -
         bar.update(len(found))
     with quiet(), task.journal.appending() as journal:
         for start in range(0, len(todo), _GROUP):
-            for record in _group(task, todo[start : start + _GROUP]):
+            for record in group_records(task, todo[start : start + _GROUP]):
                 journal.add(record)
                 found[record.source] = record
                 if bar is not None:
@@ -251,112 +249,10 @@ def _manual_collection() -> Iterator[None]:
             gc.enable()
 
 
-# --- one file ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Audited:
-    """A file that passed the audit and has not been written yet."""
-
-    record: Record
-    header: bytes
-    source: Source
-
-
-def _group(task: _Task, files: list[_Named]) -> Iterator[Record]:
-    """Transform all headers of a group, then copy their pixels: processor caches remain warm."""
-    with ExitStack() as opened:
-        waiting: list[_Audited] = []
-        for key, path in files:
-            try:
-                one = _audited(task, key, path, opened)
-            except Refused as refused:
-                yield refused_record(key, refused.reason)
-                continue
-            if one.source.pixels is None:  # the whole file is in memory, so it is written at once
-                yield _written(task, one)
-            else:
-                waiting.append(one)
-        for one in waiting:
-            yield _written(task, one)
-
-
-def _audited(task: _Task, key: str, path: str, opened: ExitStack) -> _Audited:
-    """Read, transform and audit one file."""
-    file = opened.enter_context(open_source(path))
-    source = read_source(file)
-    if must_decode(source.dataset, task.policy.pixels):
-        source = read_source(file, whole=True)
-    result, header = _transformed(source, task)
-    try:
-        leaks = _leaks(source, header, task.known)
-    except Exception:  # the audit cannot read the output
-        raise Refused(Reason.STRUCTURE) from None
-    if leaks:
-        raise LeakFound(_leak_message(leaks))
-    return _Audited(written_record(key, result), header, source)
-
-
-def _transformed(source: Source, task: _Task) -> tuple[Deidentified, bytes]:
-    try:
-        result = apply_policy(source.dataset, task.policy, task.secret)
-        return result, encode_output(result.dataset, source)
-    except HealthvalError:
-        raise
-    except Exception:
-        raise Refused(Reason.STRUCTURE) from None
-
-
-def _leaks(source: Source, header: bytes, known: tuple[str, ...]) -> list[Leak]:
-    before, after = of_file(source.head, only=IDS), of_file(header)
-    pixels = source.pixels
-    if pixels is not None and not pixels.is_explained:  # compressed, or of an unexpected length
-        whole = mmap.mmap(source.file.fileno(), 0, access=mmap.ACCESS_READ)
-        after.pixels = (whole, pixels.start, pixels.end)
-    return search(before, after, identifiers(before, known))
-
-
-def _leak_message(leaks: list[Leak]) -> str:
-    places = Counter(f"{leak.kind} in {leak.place}" for leak in leaks)
-    many = counted(len(leaks), "identifier")
-    return (
-        f"the audit found {many} of a source in its output ({', '.join(places)}); "
-        "the batch was withdrawn, nothing may be sent; remove the attribute or tighten the policy"
-    )
-
-
-def _written(task: _Task, audited: _Audited) -> Record:
-    key = audited.record.source
-    unfinished = os.path.join(task.unfinished, key)  # noqa: PTH118  pathlib costs more than the move
-    try:
-        write_output(unfinished, audited.header, audited.source)
-    except Refused as refused:
-        os.unlink(unfinished)  # noqa: PTH108
-        return refused_record(key, refused.reason)
-    return _moved(task.out, unfinished, audited.record)
-
-
-def _moved(out: Path, unfinished: str, record: Record) -> Record:
-    """Move a complete file to its place; an existing file makes it a duplicate or a conflict."""
-    target = os.path.join(out, record.output)  # noqa: PTH118
-    if os.path.exists(target):  # noqa: PTH110
-        same = filecmp.cmp(unfinished, target, shallow=False)
-        os.unlink(unfinished)  # noqa: PTH108
-        if same:
-            return replace(record, status="duplicate")
-        return replace(record, status="refused", reason=Reason.CONFLICT.value)
-    try:
-        os.replace(unfinished, target)  # noqa: PTH105
-    except FileNotFoundError:
-        Path(target).parent.mkdir(exist_ok=True)
-        os.replace(unfinished, target)  # noqa: PTH105
-    return record
-
-
 # --- consistency of the whole batch -----------------------------------------------------------
 
 
-def _without_races(task: _Task, records: list[Record], files: list[str]) -> list[Record]:
+def _without_races(task: Task, records: list[Record], files: list[str]) -> list[Record]:
     """Repeat, one after the other, files that two workers wrote to one place at the same time."""
     written = Counter(r.output for r in records if r.status == "written")
     raced = {
@@ -371,8 +267,3 @@ def _without_races(task: _Task, records: list[Record], files: list[str]) -> list
             (task.out / record.output).unlink(missing_ok=True)
     again = {r.source: r for r in _records(task, sorted(raced.items()))}
     return [again.get(record.source, record) for record in records]
-
-
-def _delete_outputs(out: Path) -> None:
-    for file in (*out.glob("*/*.dcm"), *out.glob("manifest.json*")):
-        file.unlink()

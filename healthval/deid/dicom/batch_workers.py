@@ -6,11 +6,13 @@ of its file or environment variable; a secret made from bytes is refused.
 """
 
 import gc
+import os
 import pickle
 import sys
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from multiprocessing import get_context
+from multiprocessing import connection, get_context, parent_process
+from threading import Thread
 from typing import Any, Final, Generic, TypeVar
 
 from tqdm.auto import tqdm
@@ -44,9 +46,22 @@ def pool_of(others: int, start: Callable[[Any], None], task: Any) -> ProcessPool
 
 
 def _initialise(start: Callable[[Any], None], task: Any) -> None:
+    _end_with_parent()
     gc.freeze()  # collecting the objects of the parent would copy their memory
     gc.disable()  # the batch collects once for each group of files
     start(task)
+
+
+def _end_with_parent() -> None:
+    """End this worker, and its copy of the secret, when its parent ends for whatever reason."""
+    parent = parent_process()
+    if parent is not None:
+        Thread(target=_wait_for, args=(parent.sentinel,), daemon=True).start()
+
+
+def _wait_for(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
 
 
 def shares_of(files: list[str], workers: int) -> list[list[str]]:

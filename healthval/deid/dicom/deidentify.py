@@ -12,7 +12,7 @@ from healthval.deid.dicom.engine import Engine
 from healthval.deid.dicom.method_codes import method_attributes
 from healthval.deid.dicom.writer import file_meta
 from healthval.deid.dicom_values import has, load_deferred, text_of
-from healthval.deid.pixels.risk import blank_pixels, check_pixels, trim_pixels
+from healthval.deid.pixels.risk import blank_pixels, check_pixels, clean_pixels
 from healthval.deid.policy import Option, Policy
 from healthval.deid.refuse import Reason, Refused, check_object
 from healthval.deid.secret import Secret, uid
@@ -115,7 +115,7 @@ def apply_policy(dataset: Dataset, policy: Policy, secret: Secret) -> Deidentifi
         output = engine.run()
         blanked = blank_pixels(dataset, output, policy.pixels)
         if not blanked:
-            trim_pixels(dataset, output)
+            clean_pixels(dataset, output)
     except RecursionError:
         raise Refused(Reason.UNPARSEABLE) from None
     applied = policy.options if blanked else policy.options - {Option.CLEAN_PIXEL_DATA}

@@ -7,7 +7,7 @@ policy changes are decoded.
 from collections import Counter
 from typing import Any, Final
 
-from pydicom.datadict import dictionary_has_tag, dictionary_keyword
+from pydicom.datadict import dictionary_has_tag, dictionary_keyword, dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -30,17 +30,18 @@ from healthval.deid.dicom.attributes import (
     RETAIN,
     SEQUENCE,
     TEXT_VRS,
+    TYPED,
     action_table,
     is_fixed,
     is_text,
     keeps_graphics,
     keeps_private,
 )
+from healthval.deid.dicom.elements import items_of
 from healthval.deid.dicom.profile import Rule, attribute_type, choose, rules_by_tag
-from healthval.deid.dicom.reader import items_of
-from healthval.deid.dicom.text import clean_codes, clean_text, identifying_words
+from healthval.deid.dicom.text import clean_code, clean_text, identifying_words
 from healthval.deid.dicom.writer import EncodedDataset
-from healthval.deid.dicom_values import UNDEFINED_LENGTH, Element
+from healthval.deid.dicom_values import REMOVED, UNDEFINED_LENGTH, Element
 from healthval.deid.pixels.risk import PIXELS
 from healthval.deid.policy import Option, Policy
 from healthval.deid.refuse import Reason, Refused
@@ -134,6 +135,8 @@ class Engine:
             return None  # words in place of a number
         if action in (SEQUENCE, KEEP_ITEMS):
             return self._sequence(element)
+        if action == TYPED:
+            return self._typed(element, within)
         if action == CHARACTER_SET:
             return self._character_set(element)
         if action == PRIVATE:
@@ -207,11 +210,12 @@ class Engine:
 
     def _retain(self, element: Element, rule: Rule, vr: str) -> Element | None:
         if vr == "SQ":
-            return self._sequence(element)
+            return self._sequence(element, keeps_codes=True)
         if vr in ("DA", "TM", "DT") and not values.is_temporal(values.ascii_text(element), vr):
             return None
-        if rule.keyword == "PatientAge" and values.is_over_89(values.ascii_text(element)):
-            return self._raw(element, "AS", b"090Y")
+        if rule.keyword == "PatientAge":
+            age = values.safe_age(values.ascii_text(element))
+            return None if age is None else self._raw(element, "AS", age.encode("ascii"))
         return self._keep(element)
 
     def _clean(self, element: Element, rule: Rule, vr: str) -> Element | None:
@@ -235,12 +239,27 @@ class Engine:
     def _clean_sequence(self, element: Element, rule: Rule) -> Element | None:
         done = self._sequence(element)
         if done is not None:
-            clean_codes(done.value, self._clean_text)
             if rule.keyword == "GraphicAnnotationSequence":
                 for item in done.value:
                     item.pop(_GRAPHIC_TEXT, None)
             self.actions["cleaned"] += 1
         return done
+
+    def _typed(self, element: Element, within: str) -> Element | None:
+        """Keep the vocabulary words of a text that a person may have typed."""
+        if _has_undefined_length(element):
+            return None
+        text = self._decoded(element)
+        cleaned = "\\".join(map(self._clean_text, text.split("\\"))).strip("\\")
+        if cleaned == text:
+            return self._keep(element)
+        self.actions["cleaned"] += 1
+        vr = dictionary_VR(element.tag)
+        if not cleaned or vr == "UR":
+            keyword = dictionary_keyword(element.tag)
+            kind = attribute_type(keyword, within, self._sop_class)
+            return None if kind == 3 else self._raw(element, vr, b"" if kind == 2 else REMOVED)
+        return self._raw(element, vr, cleaned.encode("ascii"))
 
     def _shift(self, element: Element, vr: str) -> Element | None:
         text = values.ascii_text(element)
@@ -276,7 +295,7 @@ class Engine:
         self.actions["kept"] += 1
         return _copied(element)
 
-    def _sequence(self, element: Element) -> Element | None:
+    def _sequence(self, element: Element, *, keeps_codes: bool = False) -> Element | None:
         try:
             items = items_of(element, self.source)
         except Exception:
@@ -285,6 +304,8 @@ class Engine:
             return None
         within = dictionary_keyword(element.tag) if dictionary_has_tag(element.tag) else "?"
         done = [self._output(item, self._elements(item, within), Dataset) for item in items]
+        for item in () if keeps_codes else done:
+            clean_code(item, self._clean_text, self.encoding)
         self.actions["kept"] += 1
         undefined = not element.is_raw and element.is_undefined_length
         return DataElement(element.tag, "SQ", Sequence(done), is_undefined_length=undefined)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
+from healthval import __version__
 from healthval.deid.dicom.deidentify import Deidentified
 from healthval.deid.dicom.profile import EDITION
 from healthval.deid.dicom_values import text_of
@@ -29,16 +30,20 @@ SUMMARY: Final = "manifest.json"
 # A UID becomes a file name; any other text in its place could leave the output folder.
 _UID: Final = re.compile(r"(?=.{1,64}$)\d+(\.\d+)*")
 _PATIENT_ID, _STUDY, _INSTANCE = 0x00100020, 0x0020000D, 0x00080018
-Status = Literal["written", "duplicate", "refused"]
+Status = Literal["written", "duplicate", "refused", "withdrawn"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """Result of one source file; the ids are those of the output."""
+    """Result of one source file; the ids are those of the output.
+
+    `places` are the kinds and attributes of identifiers that the audit found, without values.
+    """
 
     source: str
     status: Status
     reason: str = ""
+    places: str = ""
     output: str = ""
     patient: str = ""
     study: str = ""
@@ -47,13 +52,21 @@ class Record:
     flags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """Results of a finished batch."""
+    """Results of a finished batch.
+
+    Parameters
+    ----------
+    withdrawn : outputs of earlier runs that were deleted, because their source is gone or refused
+    replaced : outputs of earlier runs that were written again from a changed source
+    """
 
     folder: Path
     records: tuple[Record, ...] = field(repr=False)
     policy: Mapping[str, Any]
+    withdrawn: int = 0
+    replaced: int = 0
 
     @property
     def files_in(self) -> int:
@@ -100,6 +113,8 @@ class Manifest:
             "files_in": self.files_in,
             "files_out": self.files_out,
             "duplicates": self.duplicates,
+            "withdrawn": self.withdrawn,
+            "replaced": self.replaced,
             "refused": dict(sorted(self.refused.items())),
             "actions": dict(sorted(self.actions.items())),
             "flags": dict(sorted(self.flags.items())),
@@ -121,6 +136,7 @@ def policy_summary(policy: Policy) -> dict[str, Any]:
         "region_rules": [rule.name for rule in policy.pixels.rules],
         "text_detection": policy.pixels.text,
         "sign_off": policy.pixels.sign_off,
+        "removed": [f"({tag >> 16:04X},{tag & 0xFFFF:04X})" for tag in sorted(policy.remove)],
     }
 
 
@@ -142,9 +158,9 @@ def written_record(key: str, result: Deidentified) -> Record:
     )
 
 
-def refused_record(key: str, reason: Reason) -> Record:
-    """Record of a refused file."""
-    return Record(source=key, status="refused", reason=reason.value)
+def refused_record(key: str, reason: Reason, places: str = "") -> Record:
+    """Record of a refused file; `places` are the kinds and attributes of leaks."""
+    return Record(source=key, status="refused", reason=reason.value, places=places)
 
 
 def source_key(secret: Secret, file: str) -> str:
@@ -157,13 +173,16 @@ def source_key(secret: Secret, file: str) -> str:
     return pseudonym(secret, "file", f"{os.path.abspath(file)}|{state}")  # noqa: PTH100  `resolve` follows links
 
 
-def batch_key(policy: Policy, secret: Secret) -> str:
-    """Keyed digest of a policy: a folder contains outputs of one policy and secret only."""
+def batch_key(policy: Policy, secret: Secret, known: Iterable[str] = ()) -> str:
+    """Keyed digest of a policy: a folder has outputs of one policy, secret and version only."""
     choices = (
+        __version__,
+        repr(sorted(set(known))),
         ",".join(sorted(policy.options)),
         repr(sorted(policy.private_allowlist)),
         repr(sorted(policy.public_allowlist)),
         repr(policy.pixels),
+        repr(sorted(policy.remove)),
     )
     return pseudonym(secret, "batch", "|".join(choices))
 
@@ -194,7 +213,8 @@ class Journal:
         lines = [_parsed(line) for line in self.path.read_bytes().split(b"\n")]
         if not lines or lines[0] is None or lines[0].get("batch") != self.batch:
             raise UsageError(
-                "the output folder contains a batch with another policy or secret; give an empty one"
+                "the output folder contains a batch with another policy or secret, other known "
+                "identifiers or another version of healthval; give an empty one"
             )
         with self.appending():
             self._append(None)  # ends a line that a killed run left incomplete
@@ -276,7 +296,7 @@ def conflicts(records: Iterable[Record]) -> dict[str, Reason]:
     found: dict[str, Reason] = {}
     patients, instances = defaultdict(set), defaultdict(set)
     for record in records:
-        if record.study:
+        if record.study and record.patient:
             patients[record.study].add(record.patient)
         if record.instance and record.status != "duplicate":
             instances[record.instance].add(record.source)

@@ -9,42 +9,36 @@ import os
 import re
 import stat
 import struct
-from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from io import FileIO
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 from pydicom import dcmread
 from pydicom.datadict import dictionary_has_tag
-from pydicom.dataelem import convert_raw_data_element, empty_value_for_VR
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import data_element_generator
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
+from healthval.deid.dicom.completeness import is_complete
+from healthval.deid.dicom.elements import usual_elements
 from healthval.deid.dicom_values import (
     LONG_VRS,
     UNDEFINED_LENGTH,
     VR_OF_CODE,
-    Element,
     Encoding,
-    are_charsets,
-    ascii_text,
     charsets,
     encoding_of,
-    tag_of,
+    has,
     text_of,
+    transfer_syntax_of,
 )
-from healthval.deid.pixels.risk import PIXELS, native_length
+from healthval.deid.pixels.risk import PIXELS, is_compressed, native_length
 from healthval.deid.refuse import Reason, Refused, check_not_signed
 from healthval.pydicom_internals import (
-    RAW_DEFAULTS,
     dataset_of,
-    raw_from_fields,
-    set_parent_encoding,
-    with_fields,
 )
 
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
@@ -52,15 +46,12 @@ _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 _HEAD: Final = 1 << 16
 _VR: Final = re.compile(rb"[A-Z][A-Z]")
 _SYNTAX: Final = 0x00020010
+_ROWS: Final = 0x00280010
+# Recognition Code (ACR-NEMA), SOP Class, SOP Instance, Modality, Study Instance
+_IDENTITIES: Final = (0x00080010, 0x00080016, 0x00080018, 0x00080060, 0x0020000D)
 _SIGNATURES: Final = 0xFFFAFFFA
 _SIGNATURE_TAGS: Final = (b"\xfa\xff\xfa\xff", b"\xff\xfa\xff\xfa")
 _ITEM_TAG, _ITEMS_END = 0xE000FFFE, 0xE0DDFFFE  # as one little endian number
-_ITEM: Final = [0xFFFE, 0xE000]
-_BIG_ENDIAN_ITEM: Final = b"\xff\xfe"
-_DELIMITERS: Final = 0xFFFE0000
-_CHARSET: Final = BaseTag(0x00080005)
-_NO_TAGS: Final[frozenset[int]] = frozenset()
-_Elements = dict[BaseTag, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,12 +119,22 @@ def read_source(file: FileIO, *, whole: bool = False) -> Source:
         dataset, at = _read(file, whole=whole)
         _check_is_dicom(dataset)
         head = _bytes_at(file, 0, _size(file) if at is None else at)
-        return Source(file, dataset, head, None if at is None else _pixel_span(file, dataset, at))
+        span = None if at is None else _pixel_span(file, dataset, at)
+        if span is None and at is not None:
+            _check_complete(file, dataset)
+        return Source(file, dataset, head, span)
     except Refused:
         raise
     except Exception as broken:
         is_disk = isinstance(broken, OSError) and broken.errno is not None
         raise Refused(Reason.UNREADABLE if is_disk else Reason.UNPARSEABLE) from None
+
+
+def _check_complete(file: FileIO, dataset: Dataset) -> None:
+    """Refuse a file without pixels that breaks off, or whose attributes announce pixels."""
+    whole = _bytes_at(file, 0, _size(file))
+    if has(dataset, _ROWS) or not is_complete(whole, encoding_of(dataset)):
+        raise Refused(Reason.DAMAGED)
 
 
 def _bytes_at(file: FileIO, at: int, length: int) -> bytes:
@@ -209,7 +210,7 @@ def _check_is_dicom(dataset: Dataset) -> None:
         raise Refused(Reason.UNPARSEABLE)
     if not dataset.preamble:
         known = sum(dictionary_has_tag(tag) for tag, _ in dataset.items())
-        if known <= len(dataset) / 2:
+        if known <= len(dataset) / 2 or not has(dataset, *_IDENTITIES):
             raise Refused(Reason.UNPARSEABLE)
 
 
@@ -223,13 +224,16 @@ def _pixel_span(file: FileIO, dataset: Dataset, at: int) -> PixelSpan | None:
         return None  # bytes after the end of a data set are not copied
     tag, vr, size, width = found
     start, available = at + width, _size(file) - at - width
-    if size == UNDEFINED_LENGTH:
+    if size == UNDEFINED_LENGTH or is_compressed(transfer_syntax_of(dataset)):
+        if size != UNDEFINED_LENGTH:
+            raise Refused(Reason.STREAM)
         length = _encapsulated_length(file, start, available)
         return PixelSpan(tag=tag, vr=vr, start=start, length=length, is_compressed=True)
     _check_signature(file, start + size)
-    stored = min(size, available)
-    needed = native_length(dataset, stored)
-    length = min(stored, needed or stored)
+    if size > available:
+        raise Refused(Reason.DAMAGED)
+    needed = native_length(dataset, size)
+    length = min(size, needed or size)
     return PixelSpan(
         tag=tag,
         vr=vr,
@@ -274,133 +278,7 @@ def _encapsulated_length(file: FileIO, start: int, available: int) -> int:
         tag, size = struct.unpack("<LL", _bytes_at(file, at, 8))
         if tag == _ITEMS_END:
             return at + 8 - start
-        if tag != _ITEM_TAG or at + 8 + size > end:
-            break
+        if tag != _ITEM_TAG:
+            raise Refused(Reason.UNPARSEABLE)
         at += 8 + size
-    raise Refused(Reason.UNPARSEABLE)
-
-
-# --- elements ---------------------------------------------------------------------------------
-
-
-def usual_elements(  # noqa: PLR0913  one loop for all, run for every file
-    data: bytes,
-    at: int,
-    end: int,
-    encoding: Encoding,
-    *,
-    until: AbstractSet[int] = _NO_TAGS,
-    only_meta: bool = False,
-) -> tuple[_Elements, int]:
-    """Read elements to the end; or up to a tag in `until`; or, `only_meta`, those of group 2.
-
-    Returns the elements and the offset after them, 0 if their form is unusual.
-    """
-    implicit, little = encoding
-    order = "<" if little else ">"
-    head = struct.Struct(order + ("HHL" if implicit else "HH2sH")).unpack_from
-    extended = struct.Struct(order + "L").unpack_from
-    elements: _Elements = {}
-    vr, last = None, -1
-    while at + 8 <= end:
-        if implicit:
-            group, element, size = head(data, at)
-        else:
-            group, element, code, size = head(data, at)
-            if only_meta and group != 2:
-                return elements, at
-            vr = VR_OF_CODE.get(code)
-            if vr is None:
-                return {}, 0
-        tag, value = group << 16 | element, at + 8
-        if tag in until:
-            return elements, at
-        if vr in LONG_VRS:
-            if at + 12 > end:
-                return {}, 0
-            size, value = extended(data, at + 8)[0], at + 12
-        at = value + size
-        if size == UNDEFINED_LENGTH or tag <= last:
-            return {}, 0
-        last, key = tag, tag_of(tag)
-        content = data[value:at] if size else empty_value_for_VR(vr, raw=True)
-        fields = (key, vr, size, content, value, implicit, little, *RAW_DEFAULTS)
-        elements[key] = raw_from_fields(fields)
-    is_whole = at == end and last < _DELIMITERS and not (until or only_meta)
-    return (elements, at) if is_whole else ({}, 0)
-
-
-# --- items of sequences -----------------------------------------------------------------------
-
-
-def items_of(element: Element, source: Dataset) -> list[Dataset] | None:
-    """Return the items of a sequence, decoded or raw; None if the element is not a sequence."""
-    if not element.is_raw:
-        return list(element.value) if element.VR == "SQ" else None
-    if element.VR not in ("SQ", "UN", None):
-        return None
-    around = element.is_implicit_VR, element.is_little_endian
-    value = element.value or b""
-    implicit, little = _encoding_of_unknown(value) if element.VR == "UN" else around
-    items = _usual_items(value, (implicit, little), charsets(source))
-    if items is None:
-        sequence = with_fields(element, VR="SQ", is_implicit_VR=implicit, is_little_endian=little)
-        converted: Element = convert_raw_data_element(
-            sequence, encoding=charsets(source), ds=source
-        )
-        items = list(converted.value)
-    if little != element.is_little_endian:
-        _decode(items, around)
-    return items
-
-
-def _encoding_of_unknown(value: bytes) -> Encoding:
-    """Encoding of items in a value of unknown VR.
-
-    It is implicit VR little endian (PS3.5, 6.2.2), unless a writer kept the original encoding.
-    """
-    little = value[:2] != _BIG_ENDIAN_ITEM
-    at = 0
-    while value[at + 4 : at + 8] == bytes(4):  # an empty item has no VR
-        at += 8
-    if value[at + 12 : at + 14] not in VR_OF_CODE:
-        return True, little
-    return _usual_items(value, (True, little), []) is not None, little
-
-
-def _decode(items: list[Dataset], encoding: Encoding) -> None:
-    """Decode items of the other byte order, so that they can be encoded in this one."""
-    for item in items:
-        for element in item:
-            if element.VR == "SQ":
-                _decode(element.value, encoding)
-        item.set_original_encoding(*encoding, item.original_character_set)
-
-
-def _usual_items(value: bytes, encoding: Encoding, codecs: list[str]) -> list[Dataset] | None:
-    """Read items of defined length with elements of the usual form; None for others."""
-    head = struct.Struct("<HHL" if encoding[1] else ">HHL").unpack_from
-    items: list[Dataset] = []
-    at = 0
-    while at + 8 <= len(value):
-        *tag, size = head(value, at)
-        end = at + 8 + size
-        if tag != _ITEM or end > len(value):
-            return None
-        elements, at = usual_elements(value, at + 8, end, encoding)
-        if at != end or not _has_known_charset(elements):
-            return None
-        items.append(_item(elements, encoding, codecs))
-    return items if at == len(value) else None
-
-
-def _has_known_charset(elements: _Elements) -> bool:
-    found = elements.get(_CHARSET)
-    return found is None or (found.VR in ("CS", None) and are_charsets(ascii_text(found)))
-
-
-def _item(elements: _Elements, encoding: Encoding, codecs: list[str]) -> Dataset:
-    item = dataset_of(Dataset, elements)
-    set_parent_encoding(item, codecs)
-    item.set_original_encoding(*encoding, charsets(item))
-    return item
+    raise Refused(Reason.DAMAGED)

@@ -7,15 +7,24 @@ and so is any word that is part of a name or id in the same object.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
 from pydicom.dataset import Dataset
 
 from healthval.deid.dicom.profile import read_data
-from healthval.deid.dicom_values import decoded_text, is_name
-from healthval.pydicom_internals import concepts
+from healthval.deid.dicom_values import (
+    Encoding,
+    charsets,
+    decoded_text,
+    has,
+    is_name,
+    raw_element,
+    tag_of,
+    text_of,
+)
+from healthval.pydicom_internals import concepts, elements_of
 
 _BREAKS: Final = re.compile(r"[^0-9A-Za-z.%+]+")
 _MEASURE: Final = re.compile(
@@ -28,6 +37,16 @@ _STANDARD_SCHEMES: Final = frozenset(
     {"DCM", "SCT", "SRT", "SNM3", "99SDM", "LN", "RADLEX", "UCUM", "FMA", "NCIt", "UMLS", "MDC"}
     | {"ICD9", "I9C", "I10", "ICD10", "ICD-10", "C4", "CD2", "RXNORM", "ATC", "NEU", "BI"}
     | {"ISO3166_1"}
+)
+
+
+_SCHEME, _MEANING = 0x00080102, 0x00080104
+_VALUES: Final = (0x00080100, 0x00080119, 0x00080120)  # Code Value, Long and URN Code Value
+_LOCAL: Final = b"99REMOVED"
+_PLACEHOLDER: Final = (
+    (_VALUES[0], "SH", b"0"),
+    (_SCHEME, "SH", _LOCAL),
+    (_MEANING, "LO", b"REMOVED"),
 )
 
 
@@ -70,29 +89,38 @@ def identifying_words(source: Dataset, codecs: list[str]) -> frozenset[str]:
     return frozenset(words)
 
 
-def clean_codes(items: Iterable[Dataset], clean: Callable[[str], str]) -> None:
-    """Clean the meanings of codes at every depth; empty the items of local coding schemes.
+def clean_code(item: Dataset, clean: Callable[[str], str], encoding: Encoding) -> None:
+    """Clean the code in an item: a local one becomes a placeholder, a meaning the standard's.
 
     The name of a local scheme identifies its hospital. A meaning that `clean` would change is
     replaced by the standard's own meaning, if the code has one.
     """
-    for item in items:
-        scheme = item.get("CodingSchemeDesignator", None)
-        if "CodingSchemeDesignator" in item and scheme not in _STANDARD_SCHEMES:
-            item.clear()
-        for element in item:
-            if element.VR == "SQ":
-                clean_codes(element.value, clean)
-            elif element.keyword == "CodeMeaning":
-                element.value = _clean_meaning(item, str(element.value or ""), clean)
+    if not has(item, _SCHEME, _MEANING):
+        return
+    elements = elements_of(item)
+    scheme = text_of(item, _SCHEME)
+    is_local = has(item, _SCHEME) and scheme not in _STANDARD_SCHEMES
+    if not has(item, *_VALUES, _MEANING):  # of Coding Scheme Identification Sequence
+        if is_local:
+            elements[tag_of(_SCHEME)] = raw_element(_SCHEME, "SH", _LOCAL, encoding)
+    elif is_local:
+        item.clear()
+        for tag, vr, value in _PLACEHOLDER:
+            elements[tag_of(tag)] = raw_element(tag, vr, value, encoding)
+    elif has(item, _MEANING):
+        text = decoded_text(elements[tag_of(_MEANING)], charsets(item))
+        meaning = _clean_meaning(scheme, text_of(item, _VALUES[0]), text, clean)
+        if meaning != text:
+            code = meaning.encode("ascii", "replace")
+            elements[tag_of(_MEANING)] = raw_element(_MEANING, "LO", code, encoding)
 
 
-def _clean_meaning(item: Dataset, text: str, clean: Callable[[str], str]) -> str:
-    cleaned = clean(text)
-    if cleaned == text:
+def _clean_meaning(scheme: str, code: str, text: str, clean: Callable[[str], str]) -> str:
+    standard = standard_meanings().get((scheme, code))
+    if standard is not None and standard.casefold() == text.casefold():
         return text
-    code = str(item.get("CodingSchemeDesignator", "")), str(item.get("CodeValue", ""))
-    return standard_meanings().get(code) or cleaned or "REMOVED"
+    cleaned = clean(text)
+    return text if cleaned == text else standard or cleaned or "REMOVED"
 
 
 @lru_cache(maxsize=1)

@@ -5,6 +5,7 @@ source file by the operating system, so that a file of any size needs constant m
 """
 
 import errno
+import mmap
 import os
 import struct
 import sys
@@ -35,6 +36,9 @@ from healthval.deid.dicom_values import (
     text_of,
     transfer_syntax_of,
 )
+from healthval.deid.pixels.fragments import CleanFrames, clean_frames
+from healthval.deid.pixels.risk import layout_of
+from healthval.deid.pixels.streams.pieces import Buffer
 from healthval.deid.refuse import Reason, Refused
 from healthval.pydicom_internals import elements_of
 
@@ -247,14 +251,36 @@ def encode_output(output: Dataset, source: Source) -> bytes:
     return _PREAMBLE + _encode_meta(meta) + body
 
 
-def write_output(target: str, header: bytes, source: Source) -> None:
-    """Write an output file: the header, then the pixel bytes of the source."""
+def cleaned_frames(source: Source) -> CleanFrames | None:
+    """Clean the compressed frames of a source; None if nothing must be removed.
+
+    Raises
+    ------
+    Refused
+        If frames are missing or cannot be parsed.
+    """
+    span = source.pixels
+    if span is None or not span.is_compressed:
+        return None
+    whole = mmap.mmap(source.file.fileno(), 0, access=mmap.ACCESS_READ)
+    value = memoryview(whole)[span.start : span.end]
+    frames = clean_frames(value, transfer_syntax_of(source.dataset), layout_of(source.dataset))
+    return frames if frames.is_changed else None
+
+
+def write_output(
+    target: str, header: bytes, source: Source, frames: CleanFrames | None = None
+) -> None:
+    """Write an output file: the header, then the cleaned frames or the source's pixel bytes."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
     number = os.open(target, flags, 0o600)
     try:
         span = source.pixels
         if span is None:
             _write_all(number, header)
+        elif frames is not None:
+            _write_all(number, header + _pixel_head(span, encoding_of(source.dataset)))
+            _write_pieces(number, frames.pieces)
         else:
             _write_all(number, header + _pixel_head(span, encoding_of(source.dataset)))
             _copy(source.file, number, span)
@@ -274,6 +300,18 @@ def _pixel_head(span: PixelSpan, encoding: Encoding) -> bytes:
 def _write_all(number: int, data: bytes | memoryview) -> None:
     while data:
         data = data[os.write(number, data) :]
+
+
+def _write_pieces(number: int, pieces: Iterable[Buffer]) -> None:
+    """Write many small pieces in few calls."""
+    waiting, size = list[Buffer](), 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= _BUFFER:
+            _write_all(number, waiting[0] if len(waiting) == 1 else b"".join(waiting))
+            waiting, size = [], 0
+    _write_all(number, b"".join(waiting))
 
 
 def _copy(source: FileIO, target: int, span: PixelSpan) -> None:

@@ -9,24 +9,25 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels.utils import pack_bits, pixel_array
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian, RLELossless
 
 from healthval.deid.dicom_values import encoding_of, number_of, text_of, transfer_syntax_of
 from healthval.deid.pixels import ocr
+from healthval.deid.pixels.risk import OFFSETS
 from healthval.deid.policy import PixelPolicy, RegionRule
 from healthval.deid.refuse import Reason, Refused
 
 _REGIONS: Final = 0x00186011
 _CORNERS: Final = (0x00186018, 0x0018601A, 0x0018601C, 0x0018601E)
 _PIXELS: Final = 0x7FE00010
+_BITS_ALLOCATED, _BITS_STORED, _SIGNED = 0x00280100, 0x00280101, 0x00280103
 _DERIVED_BY: Final = "burned-in regions blanked"
 _DERIVATION: Final = ("113047", "DCM", "Pixel by pixel mask")  # PS3.16 CID 7203
-_OFFSETS: Final = (0x7FE00001, 0x7FE00002)  # Extended Offset Table and its lengths
 # Attributes that pydicom needs to decode the pixels: group 0028, then the offsets
 _DECODING: Final = (
     *(0x00280002, 0x00280004, 0x00280006, 0x00280008, 0x00280010, 0x00280011),
     *(0x00280100, 0x00280101, 0x00280102, 0x00280103),
-    *_OFFSETS,
+    *OFFSETS,
     _PIXELS,
 )
 Frames = npt.NDArray[Any]
@@ -44,13 +45,15 @@ def blank(source: Dataset, output: Dataset, policy: PixelPolicy, rule: RegionRul
     """
     frames, colour = _decoded(source)
     painted = _rule_mask(source, frames, rule)
+    if rule is not None and not painted.any():
+        raise Refused(Reason.NO_REGION)  # the image passed only because of the rule
     found = _text_mask(frames, policy)
     if policy.text == "refuse" and (found & ~painted).any():
         raise Refused(Reason.TEXT_FOUND)
     masks = painted | found if policy.text == "blank" else painted
     if not masks.any():
         return False
-    frames[masks] = 0
+    frames[masks] = _black(source, frames, colour)
     _store(source, output, frames)
     _describe(source, output, colour)
     return True
@@ -65,7 +68,8 @@ def _decoded(source: Dataset) -> tuple[Frames, str]:
     colour = text_of(source, 0x00280004)
     try:
         if image.file_meta.TransferSyntaxUID.is_compressed:
-            image.decompress(as_rgb=True)
+            is_rle = image.file_meta.TransferSyntaxUID == RLELossless
+            image.decompress(as_rgb=not is_rle)
             colour = str(image.PhotometricInterpretation)
         as_rgb = "422" in colour
         frames = pixel_array(image, raw=not as_rgb)
@@ -129,6 +133,18 @@ def _text_mask(frames: Frames, policy: PixelPolicy) -> npt.NDArray[np.bool_]:
     return mask
 
 
+def _black(source: Dataset, frames: Frames, colour: str) -> Any:
+    """Stored value that is displayed as black."""
+    if colour.startswith("YBR") and frames.ndim == 4:
+        half = 1 << (number_of(source, _BITS_STORED) or 8) - 1
+        return np.array([0, half, half], dtype=frames.dtype)
+    if colour == "MONOCHROME1":
+        bits = number_of(source, _BITS_STORED) or number_of(source, _BITS_ALLOCATED)
+        is_signed = number_of(source, _SIGNED) == 1
+        return (1 << bits - is_signed) - 1
+    return 0
+
+
 def _store(source: Dataset, output: Dataset, frames: Frames) -> None:
     """Store the frames as native pixels of the output."""
     implicit, little = encoding_of(source)
@@ -139,7 +155,7 @@ def _store(source: Dataset, output: Dataset, frames: Frames) -> None:
         data = frames.astype(frames.dtype.newbyteorder("<" if little else ">")).tobytes()
     vr = "OB" if bits <= 8 and not implicit else "OW"
     output[_PIXELS] = DataElement(_PIXELS, vr, data + b"\0" * (len(data) % 2))
-    for tag in _OFFSETS:
+    for tag in OFFSETS:
         output.pop(tag, None)
 
 

@@ -1,45 +1,53 @@
 """Risk of burned-in text: refusal of images, region rules that cover them, length of the pixels."""
 
 import re
+import struct
 from typing import Final
 
 from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
-from healthval.deid.dicom_values import UNDEFINED_LENGTH, find, has, number_of, text_of
+from healthval.deid.dicom_values import (
+    UNDEFINED_LENGTH,
+    encoding_of,
+    find,
+    has,
+    number_of,
+    raw_element,
+    text_of,
+    transfer_syntax_of,
+)
+from healthval.deid.pixels.fragments import CleanFrames, Layout, clean_frames
 from healthval.deid.policy import PixelPolicy, RegionRule
 from healthval.deid.refuse import Reason, Refused
-from healthval.pydicom_internals import with_fields
+from healthval.pydicom_internals import elements_of, with_fields
 
 PIXELS: Final = frozenset({0x7FE00010, 0x7FE00008, 0x7FE00009})
 # Rows, Columns, Samples per Pixel, Bits Allocated
 _SIZES: Final = (0x00280010, 0x00280011, 0x00280002, 0x00280100)
 _FRAMES: Final = 0x00280008
+OFFSETS: Final = (0x7FE00001, 0x7FE00002)  # Extended Offset Table and its lengths
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
-_RISKY_CLASSES: Final = {
-    "6.1": Reason.ULTRASOUND,
-    "6.2": Reason.ULTRASOUND,
-    "6.3": Reason.ULTRASOUND,
-    "6": Reason.ULTRASOUND,
-    "3": Reason.ULTRASOUND,
-    "3.1": Reason.ULTRASOUND,
-    "7": Reason.CAPTURE,
-    "7.1": Reason.CAPTURE,
-    "7.2": Reason.CAPTURE,
-    "7.3": Reason.CAPTURE,
-    "7.4": Reason.CAPTURE,
-    "12.1": Reason.FLUOROSCOPY,
-    "12.1.1": Reason.FLUOROSCOPY,
-    "12.2": Reason.FLUOROSCOPY,
-    "12.2.1": Reason.FLUOROSCOPY,
-    "12.3": Reason.FLUOROSCOPY,
-    "77.1.1": Reason.ENDOSCOPY,
-    "77.1.1.1": Reason.ENDOSCOPY,
-    "77.1.2.1": Reason.ENDOSCOPY,
-    "77.1.4": Reason.ENDOSCOPY,
-    "77.1.4.1": Reason.ENDOSCOPY,
-}
-_RISKY_MODALITIES: Final = {
+# Classes whose images rarely contain text or show a person: CR, DX, MG, intra-oral X-ray, CT, MR, NM,
+# PET, projections of tomosynthesis, RT image and dose, segmentation, parametric map. All others,
+# also retired and private ones, need a rule or a sign-off.
+_LOW_RISK_CLASSES: Final = frozenset(
+    {"1", "1.1", "1.1.1", "1.2", "1.2.1", "1.3", "1.3.1", "2", "2.1", "4", "4.1", "4.2", "20"}
+    | {"128", "130", "13.1.3", "13.1.4", "481.1", "481.2", "30", "66.4", "66.5", "66.7", "66.8"}
+)
+_LOW_RISK_MODALITIES: Final = frozenset(
+    {"CR", "CT", "DX", "IO", "MG", "MR", "NM", "PT", "PX", "RG", "RTDOSE", "RTIMAGE", "SEG"}
+)
+_REASONS: Final = (
+    ("6", Reason.ULTRASOUND),
+    ("3", Reason.ULTRASOUND),
+    ("7", Reason.CAPTURE),
+    ("12", Reason.FLUOROSCOPY),
+    ("77", Reason.ENDOSCOPY),
+)
+_MODALITY_REASONS: Final = {
     "US": Reason.ULTRASOUND,
     "IVUS": Reason.ULTRASOUND,
     "SC": Reason.CAPTURE,
@@ -49,6 +57,8 @@ _RISKY_MODALITIES: Final = {
     "XC": Reason.ENDOSCOPY,
     "OT": Reason.OTHER,
 }
+# RT Dose, Segmentation and Parametric Map are derived and not drawn for reading.
+_COMPUTED: Final = frozenset({"481.2", "30", "66.4", "66.5", "66.7", "66.8"})
 # Overlay Bit Position of the 16 planes
 _BIT_POSITIONS: Final = tuple(0x60000102 | plane << 16 for plane in range(0, 32, 2))
 _SCREEN: Final = re.compile(r"SCREEN[ _-]?(SAVE|SHOT|CAPTURE)")
@@ -56,6 +66,8 @@ _DOSE: Final = re.compile(
     r"DOSE[ _-]?(REPORT|INFO|SUMMARY|RECORD|SHEET|PAGE)|CT_SOM\d PROT|PATIENT[ _-]PROTOCOL|CSA REPORT"
 )
 _PIXEL_DATA: Final = 0x7FE00010
+_REMOVED_IMAGES: Final = frozenset({0x00880200, 0x00101100})  # Icon Image, Referenced Patient Photo
+_PIXEL_MARKS: Final = (b"\xe0\x7f\x10\0O", b"\xe0\x7f\x10\0", b"\x7f\xe0\0\x10O")
 
 
 def has_pixels(dataset: Dataset) -> bool:
@@ -64,21 +76,68 @@ def has_pixels(dataset: Dataset) -> bool:
 
 
 def risk(dataset: Dataset) -> Reason | None:
-    """Reason why the pixels of an object may contain text; None if no attribute indicates it.
+    """Reason why the pixels of an object may contain text or a face; None for low-risk classes.
 
     BurnedInAnnotation NO, or its absence, is a weak signal and does not lower the risk.
     """
     if not has_pixels(dataset):
-        return None
-    if text_of(dataset, 0x00280301).strip(" \0").upper() == "YES":
-        return Reason.BURNED_IN
-    sop_class = text_of(dataset, 0x00080016)
-    found = _RISKY_CLASSES.get(sop_class.removeprefix(_STORAGE))
+        return _nested_risk(dataset)
+    return (
+        _described_risk(dataset)
+        or _kind_risk(dataset)
+        or _derived_risk(dataset)
+        or _nested_risk(dataset)
+    )
+
+
+def _kind_risk(dataset: Dataset) -> Reason | None:
+    """Reason by class and modality; None if both are on the list of low risk."""
+    sop_class = text_of(dataset, 0x00080016).removeprefix(_STORAGE)
     modality = text_of(dataset, 0x00080060).strip(" \0").upper()
-    return found or _RISKY_MODALITIES.get(modality) or _described_risk(dataset)
+    if sop_class and sop_class not in _LOW_RISK_CLASSES:
+        family = sop_class.split(".")[0]
+        return _MODALITY_REASONS.get(modality) or dict(_REASONS).get(family, Reason.UNLISTED)
+    if modality and modality not in _LOW_RISK_MODALITIES:
+        return _MODALITY_REASONS.get(modality, Reason.UNLISTED)
+    return None
+
+
+def _marked(dataset: Dataset, tag: int) -> bool:
+    return text_of(dataset, tag).strip(" \0").upper() == "YES"
+
+
+def _derived_risk(dataset: Dataset) -> Reason | None:
+    """Colour images of CT, MR and radiographs, and derived secondary ones, are drawn pictures."""
+    if text_of(dataset, 0x00080016).removeprefix(_STORAGE) in _COMPUTED:
+        return None
+    image_type = text_of(dataset, 0x00080008).upper().split("\\")
+    is_drawn = image_type[:2] == ["DERIVED", "SECONDARY"] and "REPORT" in image_type
+    is_colour = number_of(dataset, _SIZES[2]) == 3
+    return Reason.COLOUR if is_colour or is_drawn else None
+
+
+def _nested_risk(dataset: Dataset) -> Reason | None:
+    """Pixels below the root, except those of icons, which are removed."""
+    for tag, element in elements_of(dataset).items():
+        if tag in _REMOVED_IMAGES:
+            continue
+        if element.VR == "SQ" and not element.is_raw:
+            if any(has(item, *PIXELS) or _nested_risk(item) for item in element.value):
+                return Reason.NESTED
+        elif element.VR in ("SQ", "UN", None) and _has_pixel_mark(element.value or b""):
+            return Reason.NESTED
+    return None
+
+
+def _has_pixel_mark(value: bytes) -> bool:
+    return any(mark in value for mark in _PIXEL_MARKS)
 
 
 def _described_risk(dataset: Dataset) -> Reason | None:
+    if _marked(dataset, 0x00280301):
+        return Reason.BURNED_IN
+    if _marked(dataset, 0x00280302):
+        return Reason.RECOGNIZABLE
     image_type = text_of(dataset, 0x00080008).upper()
     words = f"{image_type}\\{text_of(dataset, 0x0008103E).upper()}"
     if _SCREEN.search(words):
@@ -153,36 +212,83 @@ def native_length(dataset: Dataset, stored: int) -> int | None:
 
     `stored` is the length of the element. The result is even: in big endian files the padding byte
     may be the last but one.
+
+    Raises
+    ------
+    Refused
+        If fewer bytes are stored than the image needs.
     """
-    rows, columns, samples, bits = (number_of(dataset, tag) for tag in _SIZES)
-    frames = _frames(dataset)
-    if 0 in (rows, columns, samples, bits, frames):
+    bits = _frame_bits(dataset) * frame_count(dataset)
+    if not bits:
         return None
-    full = (rows * columns * samples * bits * frames + 7) // 8
-    full += full % 2
-    if samples == 3 and "422" in text_of(dataset, 0x00280004):
-        # Some writers declare YBR_FULL_422 and store full resolution.
-        return stored if stored in (full, full // 3 * 2) else None
-    return full
+    full = (bits + 7) // 8
+    even = full + full % 2
+    # Some writers declare YBR_FULL_422 and store full resolution.
+    is_half = number_of(dataset, _SIZES[2]) == 3 and "422" in text_of(dataset, 0x00280004)
+    if stored < (even // 3 * 2 if is_half else full):
+        raise Refused(Reason.DAMAGED)
+    if is_half:
+        return stored if stored in (even, even // 3 * 2) else None
+    return even
 
 
-def _frames(dataset: Dataset) -> int:
+def _frame_bits(dataset: Dataset) -> int:
+    """Bits of one uncompressed frame, 0 if attributes are missing."""
+    rows, columns, samples, bits = (number_of(dataset, tag) for tag in _SIZES)
+    return rows * columns * samples * bits
+
+
+def layout_of(dataset: Dataset) -> Layout:
+    """Size and offsets of the frames of an image."""
+    table = find(dataset, OFFSETS[0])
+    value = None if table is None else table.value
+    offsets = struct.unpack(f"<{len(value) // 8}Q", value) if isinstance(value, bytes) else None
+    return Layout(
+        frames=max(frame_count(dataset), 1),
+        pixels=number_of(dataset, _SIZES[0]) * number_of(dataset, _SIZES[1]),
+        size=(_frame_bits(dataset) + 7) // 8,
+        offsets=offsets,
+    )
+
+
+def set_offsets(output: Dataset, frames: CleanFrames) -> None:
+    """Store the extended offset tables of cleaned frames, if the image has them."""
+    for tag, value in zip(OFFSETS, (frames.offsets, frames.lengths), strict=True):
+        if find(output, tag) is not None and value:
+            output[tag] = raw_element(tag, "OV", value, encoding_of(output))
+        elif find(output, tag) is not None:
+            del output[tag]
+
+
+def frame_count(dataset: Dataset) -> int:
     """Number of Frames; 1 if it is absent or empty, 0 if it is not a whole number."""
     text = text_of(dataset, _FRAMES).split("\\")[0].strip(" \0")
     found = re.fullmatch(r"\+?(\d{1,10})(\.0*)?", text)
     return int(found[1]) or 1 if found else int(not text)
 
 
-def trim_pixels(dataset: Dataset, output: Dataset) -> None:
-    """Remove the bytes after the last native pixel of an object in memory."""
+def clean_pixels(dataset: Dataset, output: Dataset) -> None:
+    """Clean the frames of an object in memory; remove bytes after the last native pixel.
+
+    Raises
+    ------
+    Refused
+        If pixels are missing, or a compressed frame cannot be parsed.
+    """
     element = find(output, _PIXEL_DATA)
     if element is None or not isinstance(element.value, bytes):
         return
-    if element.is_raw:
-        is_encapsulated = element.length == UNDEFINED_LENGTH
-    else:
-        is_encapsulated = element.is_undefined_length
-    needed = None if is_encapsulated else native_length(dataset, len(element.value))
+    undefined = (
+        element.length == UNDEFINED_LENGTH if element.is_raw else element.is_undefined_length
+    )
+    syntax = transfer_syntax_of(dataset)
+    if undefined or is_compressed(syntax):
+        frames = clean_frames(element.value, syntax, layout_of(dataset))
+        if frames.is_changed:
+            set_offsets(output, frames)
+            output[_PIXEL_DATA] = _pixel_element(b"".join(frames.pieces[:-1]))
+        return
+    needed = native_length(dataset, len(element.value))
     if needed is None or needed >= len(element.value):
         return
     value = element.value[:needed]
@@ -190,3 +296,13 @@ def trim_pixels(dataset: Dataset, output: Dataset) -> None:
         output[element.tag] = with_fields(element, value=value, length=len(value))
     else:
         element.value = value
+
+
+def is_compressed(syntax: str) -> bool:
+    """Whether pixels of a transfer syntax are encapsulated."""
+    uid = UID(syntax)
+    return uid.is_transfer_syntax and not uid.is_private and bool(uid.is_encapsulated)
+
+
+def _pixel_element(value: bytes) -> DataElement:
+    return DataElement(_PIXEL_DATA, "OB", value, is_undefined_length=True, already_converted=True)

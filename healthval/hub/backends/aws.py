@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -158,7 +159,9 @@ class DynamoIndex:
         item = _item(answer["Item"]) if "Item" in answer else None
         return None if item is None or self._is_over(item) else item
 
-    def query(self, partition: str, prefix: str = "") -> list[Item]:
+    def query(
+        self, partition: str, prefix: str = "", *, after: str = "", limit: int | None = None
+    ) -> list[Item]:
         """Return a partition's entries, sorted by key."""
         condition, values = "pk = :pk", {":pk": {"S": partition}}
         if prefix:
@@ -166,19 +169,21 @@ class DynamoIndex:
                 condition + " AND begins_with(sk, :sk)",
                 values | {":sk": {"S": prefix}},
             )
+        start = {"ExclusiveStartKey": _place(partition, after)} if after else {}
         pages = self._dynamo.get_paginator("query")
         with _reaching():
-            found = [
+            found = (
                 _item(entry)
                 for page in pages.paginate(
                     TableName=self._table,
                     KeyConditionExpression=condition,
                     ExpressionAttributeValues=values,
                     ConsistentRead=True,
+                    **start,
                 )
                 for entry in page["Items"]
-            ]
-        return [item for item in found if not self._is_over(item)]
+            )
+            return list(islice((item for item in found if not self._is_over(item)), limit))
 
     def commit(self, writes: Sequence[Write]) -> None:
         """Check and write in one transaction."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from healthval.contracts.base import canonical_json
+from healthval.errors import UsageError
 from healthval.files import flush_folder, write_durably
 from healthval.hub.ports import (
     Clock,
@@ -64,11 +65,14 @@ class FolderObjects:
         self._path(key).unlink(missing_ok=True)
 
     def keys(self, prefix: str) -> list[str]:
-        """List keys by prefix."""
-        found = (path for path in self.folder.glob("*/**/*") if path.is_file())
+        """List keys by prefix; reads only the folders that the prefix names."""
+        top = self.folder / prefix.rpartition("/")[0]
+        found = (path for path in top.rglob("*") if path.is_file())
         names = (path.relative_to(self.folder).as_posix() for path in found)
         return sorted(
-            name for name in names if name.startswith(prefix) and not name.startswith(".")
+            name
+            for name in names
+            if "/" in name and name.startswith(prefix) and not name.startswith(".")
         )
 
     def address(self, key: str) -> str:
@@ -101,10 +105,17 @@ class SqliteIndex:
         self._db = sqlite3.connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
-        # FULL: an answered commit survives the loss of power, not only of the process.
-        _repeat(self._db, "PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.executescript(_SCHEMA)
+        try:
+            # FULL: an answered commit survives the loss of power, not only of the process.
+            _repeat(self._db, "PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.executescript(_SCHEMA)
+            is_sound = self._db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+        except sqlite3.DatabaseError:
+            is_sound = False
+        if not is_sound:
+            self._db.close()
+            raise UsageError(f"{path.name} in the data folder is damaged; restore a backup of it")
 
     def close(self) -> None:
         """Close the database."""
@@ -116,11 +127,12 @@ class SqliteIndex:
         found = self._select("partition = ? AND key = ?", partition, key)
         return found[0] if found else None
 
-    def query(self, partition: str, prefix: str = "") -> list[Item]:
+    def query(
+        self, partition: str, prefix: str = "", *, after: str = "", limit: int | None = None
+    ) -> list[Item]:
         """Return a partition's entries, sorted by key."""
-        return self._select(
-            "partition = ? AND key >= ? AND key < ?", partition, prefix, prefix + "\x7f"
-        )
+        where = "partition = ? AND key >= ? AND key < ? AND key > ?"
+        return self._select(where, partition, prefix, prefix + "\x7f", after, limit=limit)
 
     def commit(self, writes: Sequence[Write]) -> None:
         """Check and write in one immediate transaction."""
@@ -146,14 +158,15 @@ class SqliteIndex:
             except sqlite3.OperationalError:
                 raise StoreUnavailable from None
 
-    def _select(self, where: str, *values: str) -> list[Item]:
+    def _select(self, where: str, *values: str, limit: int | None = None) -> list[Item]:
         sql = (
             "SELECT partition, key, value, version, expires FROM items"  # noqa: S608 - constant text
-            f" WHERE {where} AND (expires IS NULL OR expires > ?) ORDER BY key"
+            f" WHERE {where} AND (expires IS NULL OR expires > ?) ORDER BY key LIMIT ?"
         )
+        most = -1 if limit is None else limit  # SQLite: no limit
         with self._lock:
             try:
-                rows = self._db.execute(sql, (*values, int(self._clock()))).fetchall()
+                rows = self._db.execute(sql, (*values, int(self._clock()), most)).fetchall()
             except sqlite3.OperationalError:
                 raise StoreUnavailable from None
         return [_item(row) for row in rows]

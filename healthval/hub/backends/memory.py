@@ -67,14 +67,16 @@ class MemoryIndex:
         item = self.entries.get((partition, key))
         return None if item is None or self._is_over(item) else item
 
-    def query(self, partition: str, prefix: str = "") -> list[Item]:
+    def query(
+        self, partition: str, prefix: str = "", *, after: str = "", limit: int | None = None
+    ) -> list[Item]:
         """Return a partition's entries, sorted by key."""
         found = [
             item
             for (owner, key), item in sorted(self.entries.items())
-            if owner == partition and key.startswith(prefix)
+            if owner == partition and key.startswith(prefix) and key > after
         ]
-        return [item for item in found if not self._is_over(item)]
+        return [item for item in found if not self._is_over(item)][:limit]
 
     def commit(self, writes: Sequence[Write]) -> None:
         """Check all conditions, then write."""

@@ -1,25 +1,19 @@
-"""Model servers on one machine: one child process a model, on a loopback port."""
+"""Model servers on one machine: one sandboxed child process a model, on a private socket."""
 
+import hashlib
 import http.client
 import json
-import os
-import shutil
-import sys
-import tempfile
 import threading
 from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
-from healthval.errors import HostingError
-from healthval.hosting.artefact import unpack
-from healthval.hosting.child_process import START_SECONDS, ChildFailed, ChildProcess
+from healthval.hosting.child_process import ChildFailed
+from healthval.hub.backends.model_process import HostOptions, ModelProcess, remove_leftovers
 from healthval.hub.ports import HostedModel, HostStatus, HostUnavailable, ModelFailed, ObjectStore
 
-# Longest wait of one call for a model that is loading; below the client's time-out.
-WAIT_SECONDS = 25.0
-# The model server answers 504 after 60 s; that answer must arrive first.
-ANSWER_SECONDS = 70.0
+ATTEMPTS = 3
 
 
 class ProcessHost:
@@ -31,30 +25,22 @@ class ProcessHost:
     Parameters
     ----------
     folder : receives the unpacked artefacts
-    start_seconds : upper bound for loading a model
-    wait_seconds : a call raises HostUnavailable if the model is still loading after so long
     """
 
     def __init__(
-        self,
-        objects: ObjectStore,
-        folder: Path,
-        *,
-        idle_seconds: float = 300,
-        start_seconds: float = START_SECONDS,
-        wait_seconds: float = WAIT_SECONDS,
+        self, objects: ObjectStore, folder: Path, options: HostOptions | None = None
     ) -> None:
         self._objects, self._folder = objects, folder
-        self._inputs = objects.address("uploads/any.dcm").removesuffix("any.dcm")
-        self._idle_seconds, self._start_seconds = idle_seconds, start_seconds
-        self._wait_seconds = wait_seconds
-        self._children: dict[str, ChildProcess] = {}
+        self._options = options or HostOptions(hidden=folder)
+        self._running: dict[str, ModelProcess] = {}
         # One lock a model: while one starts, the others answer.
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
+        remove_leftovers(folder)
+
     def start(self, model: HostedModel) -> None:
         """Start the child and wait until it has loaded the model."""
-        self._port(model)
+        self._ready(model)
 
     def stop(self, model: HostedModel) -> None:
         """End the child; a request under way is answered first."""
@@ -62,107 +48,86 @@ class ProcessHost:
 
     def status(self, model: HostedModel) -> HostStatus:
         """Return whether the child is starting, serving, failed or stopped."""
-        child = self._children.get(model.endpoint)
-        if child is None or not child.is_alive:
+        process = self._running.get(model.endpoint)
+        if process is None or not process.child.is_alive:
             return "stopped"
         try:
-            return "starting" if child.first_line_within(0) is None else "serving"
+            return "starting" if process.child.first_line_within(0) is None else "serving"
         except ChildFailed:
             return "failed"
 
     def invoke(self, model: HostedModel, body: bytes) -> bytes:
-        """Send `body` to the child; start it again, once, if it has ended meanwhile."""
-        for _ in range(2):
+        """Send `body` to the child; start it again if it has ended meanwhile.
+
+        A child that ends during every attempt is the model's failure, not a reason to wait.
+        """
+        for _ in range(ATTEMPTS):
+            process = self._ready(model)
             with suppress(OSError, http.client.HTTPException):
-                status, answer = _post(self._port(model), body)
+                status, answer = self._send(process, body)
                 if status == 200:
                     return answer
                 if status in {429, 503}:
                     raise HostUnavailable
                 raise ModelFailed(json.loads(answer)["error"])
-        raise HostUnavailable
+            if process.failure:
+                raise ModelFailed(process.failure)
+        raise ModelFailed("the model server ended before it answered")
 
     def close(self) -> None:
         """End all children."""
         for endpoint in list(self._locks):
             self._stop(endpoint)
 
-    def _port(self, model: HostedModel) -> int:
-        """Return the port of the model's child, once it has loaded the model."""
-        child = self._child(model)
+    def _send(self, process: ModelProcess, body: bytes) -> tuple[int, bytes]:
+        """Send a call; files that it names by address are shown to the model meanwhile."""
+        sent = json.loads(body) if b'"addresses"' in body else {}
+        if "addresses" not in sent:
+            return process.post(body)
+        cases = [case if isinstance(case, list) else [case] for case in sent["addresses"]]
+        files = [Path(unquote(urlsplit(place).path)) for case in cases for place in case]
+        with process.lent(files) as places:
+            left = iter(places)
+            sent["addresses"] = [
+                [next(left) for _ in case] if isinstance(case, list) else next(left)
+                for case in sent["addresses"]
+            ]
+            return process.post(json.dumps(sent).encode())
+
+    def _ready(self, model: HostedModel) -> ModelProcess:
+        """Return the model's process, once it has loaded the model."""
+        process = self._process(model)
         try:
-            line = child.first_line_within(self._wait_seconds)
+            line = process.child.first_line_within(self._options.wait_seconds)
         except ChildFailed as failure:
-            self._stop(model.endpoint, child)
-            raise ModelFailed(str(failure)) from None
+            self._stop(model.endpoint, process)
+            raise ModelFailed(process.failure or str(failure)) from None
         if line is None:
             raise HostUnavailable
-        return int(line["ready"])
+        return process
 
-    def _child(self, model: HostedModel) -> ChildProcess:
+    def _process(self, model: HostedModel) -> ModelProcess:
         with self._locks[model.endpoint]:
-            child = self._children.get(model.endpoint)
-            if child and child.is_alive:
-                return child
-            if child:
-                child.stop()
-            self._children[model.endpoint] = child = self._spawn(model)
-        return child
+            process = self._running.get(model.endpoint)
+            if process and process.child.is_alive:
+                return process
+            if process:
+                process.stop()
+                del self._running[model.endpoint]
+            self._running[model.endpoint] = process = self._spawn(model)
+        return process
 
-    def _stop(self, endpoint: str, only: ChildProcess | None = None) -> None:
-        """Stop a model's child; with `only`, leave a child that has taken its place."""
+    def _stop(self, endpoint: str, only: ModelProcess | None = None) -> None:
+        """Stop a model's process; with `only`, leave a process that has taken its place."""
         with self._locks[endpoint]:
-            child = self._children.get(endpoint)
-            if child is None or (only is not None and only is not child):
+            process = self._running.get(endpoint)
+            if process is None or (only is not None and only is not process):
                 return
-            del self._children[endpoint]
-        child.stop()
+            del self._running[endpoint]
+        process.stop()
 
-    def _spawn(self, model: HostedModel) -> ChildProcess:
-        command = [sys.executable, "-m", "healthval.hosting", "serve", "--die-with-parent"]
-        options = {
-            "--port": 0,
-            "--model": self._unpacked(model),
-            "--memory-mb": model.memory_mb,
-            "--max-concurrency": model.max_concurrency,
-            "--idle-seconds": self._idle_seconds,
-            "--inputs": self._inputs,
-        }
-        command += [str(part) for option in options.items() for part in option]
-        return ChildProcess(
-            command, environment=_child_environment(), start_seconds=self._start_seconds
-        )
-
-    def _unpacked(self, model: HostedModel) -> Path:
-        """Unpack into a temporary folder and rename it: a folder under a hash is complete."""
-        home = self._folder / model.artefact
-        if home.is_dir():
-            return home
-        self._folder.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(dir=self._folder, prefix=".unfinished-"))
-        try:
-            unpack(self._objects.get(f"objects/{model.artefact}.bin"), draft)
-            with suppress(OSError):
-                draft.rename(home)
-        except HostingError as error:
-            raise ModelFailed(str(error)) from None
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
-        return home
-
-
-def _post(port: int, body: bytes) -> tuple[int, bytes]:
-    link = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
-    try:
-        link.request("POST", "/invocations", body, {"Content-Type": "application/json"})
-        answer = link.getresponse()
-        return answer.status, answer.read()
-    finally:
-        link.close()
-
-
-def _child_environment() -> dict[str, str]:
-    """Return the variables by which Python finds its modules, and one thread: scores repeat."""
-    kept = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR", "LANG")
-    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
-    return {name: os.environ[name] for name in kept if name in os.environ} | threads
+    def _spawn(self, model: HostedModel) -> ModelProcess:
+        artefact = self._objects.get(f"objects/{model.artefact}.bin")
+        if hashlib.sha256(artefact).hexdigest() != model.artefact:
+            raise ModelFailed("the stored artefact is not the registered one; store it again")
+        return ModelProcess(model, artefact, self._folder, self._options)

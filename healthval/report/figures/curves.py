@@ -1,4 +1,4 @@
-"""ROC, calibration, decision and predictive value curves, and the funnel plot."""
+"""Calibration and predictive value curves, and the funnel plot."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,10 +6,9 @@ from typing import Any, TypeAlias
 
 from healthval.report.figures.forest import shortened
 from healthval.report.figures.style import BLUE, COLOURS, GREY, INK, LINES, PALE, VERMILION, board
-from healthval.report.markup import Shown
 
 FEW_POINTS = 3  # a curve with at most this many points has a marker at each point
-CALIBRATION_BANDS, DECISION_BANDS = 4, 3  # more curves are drawn without their bands
+CALIBRATION_BANDS = 4  # more curves are drawn without their bands
 NAMED = 6  # number of line styles; more curves are thin and grey, with one common label
 
 
@@ -30,15 +29,6 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class OperatingPoint:
-    """Sensitivity and specificity at one threshold, each with its interval."""
-
-    threshold: float
-    sensitivity: Shown
-    specificity: Shown
-
-
-@dataclass(frozen=True, slots=True)
 class Bin:
     """Cases with scores in [low, high), with and without the target condition."""
 
@@ -54,20 +44,6 @@ class FunnelSite:
 
     effect: float
     se: float
-
-
-def roc_plot(pooled: Curve | None, sites: Sequence[Curve], at: Sequence[OperatingPoint]) -> str:
-    """Draw sensitivity against 1 − specificity, with straight lines between the grid points."""
-    with board() as drawn:
-        axes = drawn.figure.add_subplot()
-        _unit_square(axes, "1 − specificity", "Sensitivity")
-        _curves(axes, sites, bands=pooled is None and len(sites) == 1, thin=pooled is not None)
-        if pooled is not None:
-            _curve(axes, pooled, BLUE, "-", band=True)
-        for point in at:
-            _cross(axes, point)
-        _legend(axes, loc="lower right")
-    return drawn.svg
 
 
 def calibration_plot(sites: Sequence[Curve], bins: Sequence[Bin]) -> str:
@@ -86,52 +62,8 @@ def calibration_plot(sites: Sequence[Curve], bins: Sequence[Bin]) -> str:
             axes.set_aspect("auto")
             axes.tick_params(labelbottom=False)
         _curves(axes, sites, bands=len(sites) <= CALIBRATION_BANDS)
-        _legend(axes, loc="upper left")
+        legend(axes, loc="upper left")
     return drawn.svg
-
-
-def decision_plot(together: Curve | None, each: Sequence[Curve], treat_all: Sequence[Curve]) -> str:
-    """Draw net benefit against threshold probability: the model, treat all and treat none."""
-    with board() as drawn:
-        axes = drawn.figure.add_subplot()
-        axes.set_xlabel("Threshold probability")
-        axes.set_ylabel("Net benefit")
-        axes.axhline(0, color=INK, lw=0.9, ls=":", label="Treat none")
-        for i, curve in enumerate(treat_all):
-            label = curve.label if i == 0 else None
-            axes.plot(*curve.line, color=VERMILION, lw=1.1, ls="--", label=label, zorder=2)
-        _curves(axes, each, bands=len(each) <= DECISION_BANDS, thin=together is not None)
-        if together is not None:
-            _curve(axes, together, BLUE, "-", band=True)
-        top = _top([*([together] if together else []), *each, *treat_all])
-        axes.set_ylim(-0.12 * top, top)
-        axes.margins(x=0.02)
-        _harm_to_benefit(axes)
-        _legend(axes, loc="best")
-    return drawn.svg
-
-
-def _top(curves: Sequence[Curve]) -> float:
-    highest = [y if hi is None else hi for curve in curves for _, y, _, hi in curve.points]
-    return 1.05 * max([0.02, *highest])
-
-
-def _harm_to_benefit(axes: Any) -> None:
-    """Add a second axis: harm of a false positive relative to the benefit of a true positive."""
-    low, high = axes.get_xlim()
-    odds = {
-        "1:19": 0.05,
-        "1:9": 0.1,
-        "1:4": 0.2,
-        "1:2": 1 / 3,
-        "1:1": 0.5,
-        "2:1": 2 / 3,
-        "4:1": 0.8,
-    }
-    inside = {label: t for label, t in odds.items() if low <= t <= high}
-    above = axes.secondary_xaxis("top")
-    above.set_xticks(list(inside.values()), list(inside))
-    above.set_xlabel("Harm to benefit", fontsize=8)
 
 
 def predictive_plot(values: Sequence[Curve], here: float | None) -> str:
@@ -144,8 +76,8 @@ def predictive_plot(values: Sequence[Curve], here: float | None) -> str:
         for curve, colour, line in zip(values, COLOURS, LINES, strict=False):
             _curve(axes, curve, colour, line, band=True)
         if here is not None:
-            axes.axvline(here, color=INK, lw=0.9, ls=":", label="Prevalence in this study")
-        _legend(axes, loc="best")
+            axes.axvline(here, color=INK, lw=0.9, ls=":", label="Prevalence of these cases")
+        legend(axes, loc="best")
     return drawn.svg
 
 
@@ -172,8 +104,8 @@ def _unit_square(axes: Any, across: str, up: str) -> None:
     axes.set_yticks(ticks)
 
 
-def _curves(axes: Any, curves: Sequence[Curve], *, bands: bool, thin: bool = False) -> None:
-    if thin or len(curves) > NAMED:
+def _curves(axes: Any, curves: Sequence[Curve], *, bands: bool) -> None:
+    if len(curves) > NAMED:
         for i, curve in enumerate(curves):
             label = f"Each site ({len(curves)})" if i == 0 else None
             axes.plot(
@@ -194,19 +126,6 @@ def _curve(axes: Any, curve: Curve, colour: str, line: Any, *, band: bool) -> No
         axes.fill_between(across, lo, hi, color=colour, alpha=0.14, lw=0, zorder=2)
 
 
-def _cross(axes: Any, point: OperatingPoint) -> None:
-    sens, spec = point.sensitivity, point.specificity
-    if sens.value is None or spec.value is None:
-        return
-    x, y = 1 - spec.value, sens.value
-    label = f"Threshold {point.threshold:g}"
-    axes.plot([x], [y], "o", ms=5, color=VERMILION, zorder=5, label=label)
-    if None not in (sens.lo, sens.hi):
-        axes.plot([x, x], [sens.lo, sens.hi], color=VERMILION, lw=1.2, zorder=4)
-    if spec.lo is not None and spec.hi is not None:
-        axes.plot([1 - spec.hi, 1 - spec.lo], [y, y], color=VERMILION, lw=1.2, zorder=4)
-
-
 def _histogram(axes: Any, bins: Sequence[Bin]) -> None:
     left = [b.low for b in bins]
     width = [b.high - b.low for b in bins]
@@ -224,6 +143,7 @@ def _histogram(axes: Any, bins: Sequence[Bin]) -> None:
         axes.text(1.015, y, text, transform=axes.transAxes, va="center", fontsize=7)
 
 
-def _legend(axes: Any, loc: str) -> None:
+def legend(axes: Any, loc: str) -> None:
+    """Add the legend if a line has a label."""
     if axes.get_legend_handles_labels()[1]:
         axes.legend(loc=loc, handlelength=2.6)

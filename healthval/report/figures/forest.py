@@ -10,8 +10,8 @@ from healthval.aggregate.result import PooledMeasure, SiteValue
 from healthval.errors import counted
 from healthval.report.document import Figure
 from healthval.report.figures.style import BLUE, GREY, INK, MUTED, VERMILION, board
-from healthval.report.findings import Findings, pooled
-from healthval.report.markup import Shown, count, number, table
+from healthval.report.findings import Findings, as_released, pooled
+from healthval.report.markup import Shown, as_shown, count, number, table
 
 Scale = Literal["linear", "log", "logit"]
 ROWS_PER_FIGURE = 36
@@ -86,9 +86,9 @@ def site_forest(findings: Findings, measure: PooledMeasure, axis: Axis, name: st
 
 def _site_value(value: SiteValue | None, reason: str | None) -> Shown:
     if value is not None and value.value is not None:
-        return Shown(value.value, value.lo, value.hi)
+        return as_released(value.value, value.lo, value.hi)
     printed = {"suppressed": "withheld", "not submitted": "not released"}
-    return Shown(None, why=printed.get(reason or "", reason or "withheld"))
+    return as_shown(None, why=printed.get(reason or "", reason or "withheld"))
 
 
 def _summary(measure: PooledMeasure) -> Pooled | None:

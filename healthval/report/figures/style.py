@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
+from healthval.report.figures.compact import compact
+
 # Okabe & Ito (2008); together with the line styles, distinct in grey and for colour-blind readers.
 BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION = (
     "#0072B2",
@@ -81,4 +83,4 @@ def _svg(figure: Any) -> str:
     figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     text = stream.getvalue()
     text = text[text.index("<svg") :]  # drops the prolog, which refers to an external DTD
-    return re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
+    return compact(re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL))

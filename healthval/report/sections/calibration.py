@@ -6,13 +6,20 @@ from healthval.errors import counted
 from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.curves import CALIBRATION_BANDS, Bin, Curve, calibration_plot
 from healthval.report.figures.forest import Axis, site_forest
-from healthval.report.findings import Findings, estimate
-from healthval.report.markup import Shown, number, table
+from healthval.report.findings import Findings, estimate, some_sites
+from healthval.report.markup import Shown, as_shown, number, paragraphs, table
+from healthval.report.sections.summary import expected
 
 OE = Axis("Observed to expected events, O:E (log scale)", "log", 1.0)
 SLOPE = Axis("Calibration slope", "linear", 1.0)
 CITL = Axis("Calibration in the large (log odds)", "linear", 0.0)
 FEW_BINS = 4  # a histogram with fewer bins is not drawn
+MEANS = {
+    "oe": "O:E",
+    "slope": "Calibration slope",
+    "citl": "Calibration in the large",
+    "brier": "Brier score",
+}
 _CLOSENESS = ("brier", "scaled_brier", "ici_rcs5", "e90")
 
 
@@ -25,18 +32,37 @@ def calibration(findings: Findings) -> Section:
         blocks.append(_curve_figure(findings, curves))
     blocks += site_forest(findings, study.slope, SLOPE, "Calibration slope")
     blocks += site_forest(findings, study.citl, CITL, "Calibration in the large")
-    rows = [
-        ["O:E", _estimate_text(sums.oe, sums.oe_ci), sums.oe_k],
-        ["Brier score", _estimate_text(sums.brier, sums.brier_ci), sums.brier_k],
+    sheets = [
+        _sum("O:E", as_shown(sums.oe, *(sums.oe_ci or (None, None))), sums.oe_k, study.k),
+        _sum(
+            "Brier score",
+            as_shown(sums.brier, *(sums.brier_ci or (None, None))),
+            sums.brier_k,
+            study.k,
+        ),
     ]
-    columns = ["Measure", "Value (95% CI)", "Sites"]
-    blocks += [table("Sums over all cases together", columns, rows), *_closeness(findings)]
+    blocks += [paragraphs(*sheets), *_means(findings), *_closeness(findings)]
     return Section("calibration", "Calibration", tuple(blocks))
 
 
-def _estimate_text(value: float | None, ci: tuple[float, float] | None) -> str:
-    lo, hi = ci or (None, None)
-    return Shown(value, lo, hi, "not released").text()
+def _sum(name: str, shown: Shown, k: int, of: int) -> str:
+    if shown.value is None:
+        return f"{name} of all cases: not released by any site."
+    return (
+        f"{name} of the cases of {some_sites(k, of)} together: {shown.text()}, with a 95% CI for "
+        "the cases of these sites."
+    )
+
+
+def _means(findings: Findings) -> list[Block]:
+    if findings.study.k == 1:
+        return []
+    rows = []
+    for measure, name in MEANS.items():
+        mean = findings.mean(measure)
+        rows.append([name, mean.k, mean.shown(), expected(mean, 3)])
+    columns = ["Measure", "Sites", "Mean (95% CI)", "At another hospital (95% PI)"]
+    return [table("Calibration, means over sites", columns, rows)]
 
 
 def _site_curves(findings: Findings) -> list[Curve]:
@@ -58,7 +84,7 @@ def _curve_figure(findings: Findings, curves: Sequence[Curve]) -> Figure:
         f"agreement; O:E {oe.text(2)}, slope {slope.text(2)}."
     )
     rows = [
-        [curve.label, number(x, 2), Shown(y, lo, hi).text()]
+        [curve.label, number(x, 2), as_shown(y, lo, hi).text()]
         for curve in curves
         for x, y, lo, hi in curve.points
     ]

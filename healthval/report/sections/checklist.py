@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from healthval.aggregate.result import PooledMeasure, TableOneTotal
+from healthval.errors import counted
 from healthval.report.document import Section
 from healthval.report.findings import Findings
 from healthval.report.markup import paragraphs, table
@@ -41,14 +43,41 @@ _CONDITIONS: dict[str, Callable[[Findings], bool]] = {
     "4": lambda f: bool(f.plan.criteria),
     "8a": lambda f: bool(f.plan.reference_standard),
     "10": lambda f: bool(f.plan.planned_cases or f.plan.sample_size_rationale),
+    "11": lambda f: bool(f.study.n_missing_reference.n_sites),
     "12d": lambda f: f.study.k > 1,
-    "14": lambda f: bool(f.study.subgroups),
+    "14": lambda f: any(_has_value(g.auroc) for g in f.study.subgroups),
     "15": lambda f: bool(f.plan.thresholds),
     "16": lambda f: bool(f.card.training_data),
-    "20a": lambda f: bool(f.study.flow),
-    "20b": lambda f: bool(f.study.table_one),
+    "20a": lambda f: any(step.total.n_sites for step in f.study.flow),
+    "20b": lambda f: any(_has_row(row) for row in f.study.table_one),
+    "21": lambda f: bool(f.study.n.n_sites and f.study.n_events.n_sites),
+    "23a": lambda f: bool(_sites_with_value(f)),
     "23b": lambda f: f.study.auroc.meta is not None,
+    "27a": lambda f: bool(f.study.n_indeterminate.n_sites),
 }
+
+# Items whose numbers come from the releases: not covered means withheld or not estimable.
+_FROM_RELEASES = {"11", "14", "20a", "20b", "21", "23a", "23b", "27a"}
+
+
+def _has_value(measure: PooledMeasure) -> bool:
+    return any(site.value is not None for site in measure.sites)
+
+
+def _has_row(row: TableOneTotal) -> bool:
+    return row.mean is not None or bool(row.overall and row.overall.n_sites)
+
+
+def _sites_with_value(findings: Findings) -> int:
+    return sum(r.auroc.value is not None for r in findings.released.values())
+
+
+# Sites that did not release the numbers of an item, which is then covered in part.
+_WITHHELD_AT: dict[str, Callable[[Findings], int]] = {
+    "21": lambda f: max(f.study.n.n_suppressed, f.study.n_events.n_suppressed),
+    "23a": lambda f: f.study.k - _sites_with_value(f),
+}
+
 
 ITEMS = (
     Item("1", "Title names evaluation, population and outcome", SITE, "summary"),
@@ -104,9 +133,14 @@ ITEMS = (
 )
 
 
+def held(findings: Findings) -> list[str]:
+    """Return the numbers of the items this report covers."""
+    return [item.number for item in ITEMS if item.covered(findings)]
+
+
 def coverage(findings: Findings) -> tuple[int, int]:
     """Count the items this report covers, and all items."""
-    return sum(item.covered(findings) for item in ITEMS), len(ITEMS)
+    return len(held(findings)), len(ITEMS)
 
 
 def checklist(findings: Findings, headings: dict[str, str]) -> Section:
@@ -115,7 +149,8 @@ def checklist(findings: Findings, headings: dict[str, str]) -> Section:
     rows = [[item.number, item.topic, _place(item, findings, headings)] for item in ITEMS]
     intro = paragraphs(
         f"This report covers {done} of the {all_items} items and parts of items below, wholly or in "
-        "part. The other items are marked for the site or the developer to complete."
+        "part. An item is covered only if its numbers are in this report. The other items are marked "
+        "for the site or the developer to complete, or as withheld."
     )
     sheet = table("TRIPOD+AI item by item", ["Item", "Topic", "Where"], rows, kind="words index")
     return Section("checklist", "Reporting checklist (TRIPOD+AI)", (intro, sheet))
@@ -123,5 +158,10 @@ def checklist(findings: Findings, headings: dict[str, str]) -> Section:
 
 def _place(item: Item, findings: Findings, headings: dict[str, str]) -> Markup:
     if item.section is None or not item.covered(findings):
-        return Markup('<em class="owed">{}</em>').format(item.owner)
-    return Markup('<a href="#{}">{}</a>').format(item.section, headings[item.section])
+        withheld = item.section is not None and item.number in _FROM_RELEASES
+        owed = "withheld by sites or not estimable" if withheld else item.owner
+        return Markup('<em class="owed">{}</em>').format(owed)
+    link = Markup('<a href="#{}">{}</a>').format(item.section, headings[item.section])
+    withheld_at = _WITHHELD_AT.get(item.number)
+    sites = withheld_at(findings) if withheld_at else 0
+    return link + (f", in part: withheld by {counted(sites, 'site')}" if sites else "")

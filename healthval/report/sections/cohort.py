@@ -1,5 +1,6 @@
 """Section "Cohort and patients": cohort flow, counts at each site, table 1, sample size."""
 
+import math
 from collections.abc import Iterator
 
 from markupsafe import Markup
@@ -7,18 +8,26 @@ from markupsafe import Markup
 from healthval.aggregate.result import TableOneTotal, Total
 from healthval.report.document import Block, Section
 from healthval.report.findings import Findings, total
-from healthval.report.markup import box, count_cell, hatched, number, paragraphs, table, words
+from healthval.report.levels import level_name
+from healthval.report.markup import (
+    box,
+    count_cell,
+    decimals,
+    hatched,
+    number,
+    paragraphs,
+    table,
+    words,
+)
 
 FLOW_COLUMNS = 5  # more sites are shown as a total only
 
 
 def cohort(findings: Findings) -> Section:
     """Build the section on the number of cases at each step and on their characteristics."""
-    study = findings.study
-    blocks: list[Block] = [_flow(findings)] if study.flow else []
-    blocks.append(_sites(findings))
-    if study.table_one:
-        blocks.append(_table_one(study.table_one))
+    blocks: list[Block] = [*_flow(findings), _sites(findings)]
+    if findings.study.table_one:
+        blocks.append(_table_one(findings))
     blocks += _sample_size(findings)
     if findings.card.population:
         blocks.append(
@@ -34,7 +43,9 @@ def _sample_size(findings: Findings) -> list[Block]:
     return [box("Sample size", paragraphs(*texts))] if texts else []
 
 
-def _flow(findings: Findings) -> Markup:
+def _flow(findings: Findings) -> list[Block]:
+    if not findings.study.flow:
+        return _flows_apart(findings)
     released = findings.released
     by_site = {s: {f.step: f.n for f in r.flow} for s, r in released.items()}
     shown = list(released) if len(released) <= FLOW_COLUMNS else []
@@ -46,7 +57,34 @@ def _flow(findings: Findings) -> Markup:
         ]
         for step in findings.study.flow
     ]
-    return table("Cohort flow: cases left after each step", ["Step", *shown, "All sites"], rows)
+    sheet = table(
+        "Cohort flow: cases left after each step", ["Step", *shown, "All sites"], rows, note=_FLOW
+    )
+    return [sheet]
+
+
+_FLOW = (
+    "≥: some sites omitted or withheld the step; at least the cases of their later steps were "
+    "left. –: the site released no count for the step."
+)
+
+
+def _flows_apart(findings: Findings) -> list[Block]:
+    """Return one table for each site where the flows cannot be summed."""
+    flows = {site: r.flow for site, r in findings.released.items() if r.flow}
+    if not flows:
+        return []
+    why = "The flows of the sites contradict each other, so they are not summed."
+    sheets = [
+        table(
+            f"Cohort flow at {site}: cases left after each step",
+            ["Step", "Cases"],
+            [[words(row.step), count_cell(row.n, findings.floor(site))] for row in flow],
+            kind="numbers narrow",
+        )
+        for site, flow in flows.items()
+    ]
+    return [paragraphs(why), *sheets]
 
 
 def _sites(findings: Findings) -> Markup:
@@ -66,29 +104,54 @@ def _sites(findings: Findings) -> Markup:
     )
 
 
-def _table_one(rows: tuple[TableOneTotal, ...]) -> Markup:
+def _table_one(findings: Findings) -> Markup:
     return table(
         "Table 1: patients over all sites",
         ["Characteristic", "All", "With condition", "Without", "Sites"],
-        _table_one_lines(rows),
-        note="≥: some sites withheld a small count. Means are weighted by site size.",
+        _table_one_lines(findings),
+        note="Sites: those that released the row. ≥: some sites withheld the count or have no such "
+        "row. Means are over the sites that released them, weighted by site size.",
     )
 
 
-def _table_one_lines(rows: tuple[TableOneTotal, ...]) -> Iterator[list[object]]:
+def _table_one_lines(findings: Findings) -> Iterator[list[object]]:
+    rows = findings.table_one()
+    numbers = {row.variable for row in rows if row.mean is not None}
     variable = None
     for row in rows:
+        withheld = "values withheld" if row.variable in numbers else "levels withheld"
         if row.mean is not None:
-            spread = f"{number(row.mean, 1)} (SD {number(row.sd, 1)})"
-            yield [f"{words(row.variable)}, mean (SD)", spread, "–", "–", row.k]
+            yield [f"{words(row.variable)}, mean (SD)", _mean(findings, row), "–", "–", row.k]
         else:
-            if row.variable != variable:
+            if row.variable != variable and row.variable not in numbers:
                 heading = Markup("<strong>{}</strong>").format(words(row.variable))
                 yield [heading, "", "", "", ""]
-            cells = (_total_or_dash(cell) for cell in (row.overall, row.events, row.non_events))
-            yield [f"\N{EM SPACE}{words(row.level)}", *cells, row.k]
+            cells = (row.overall, row.events, row.non_events)
+            sums = (_total_or_dash(cell, partly=row.k < findings.study.k) for cell in cells)
+            yield [f"\N{EM SPACE}{level_name(row.level, withheld)}", *sums, row.k]
         variable = row.variable
 
 
-def _total_or_dash(cells: Total | None) -> str:
-    return "–" if cells is None else total(cells)
+def _mean(findings: Findings, row: TableOneTotal) -> str:
+    """Format mean and SD with the fewest decimals that a site released, three digits of the SD."""
+    released = [
+        value
+        for r in findings.released.values()
+        for at in r.table_one
+        if (at.variable, at.level) == (row.variable, row.level)
+        for value in (at.mean, at.sd)
+        if value is not None
+    ]
+    digits = min(map(decimals, released), default=0)
+    if row.sd:
+        digits = max(0, min(digits, 2 - math.floor(math.log10(row.sd))))
+    if row.sd is None or float(f"{row.sd:.{digits}f}") == 0:
+        return number(row.mean, digits)
+    return f"{number(row.mean, digits)} (SD {number(row.sd, digits)})"
+
+
+def _total_or_dash(cells: Total | None, *, partly: bool) -> str:
+    if cells is None:
+        return "–"
+    text = total(cells)
+    return f"≥{text}" if partly and cells.n_sites and not cells.n_suppressed else text

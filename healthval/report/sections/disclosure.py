@@ -19,17 +19,30 @@ def disclosure(findings: Findings) -> Section:
         rows,
         kind="words",
     )
-    intro = paragraphs(
-        "No record of a patient left a hospital. Each site's gate checked the aggregates below "
-        "against its policy and attacked them before they were released. This report is made from "
-        "the released numbers only."
+    blocks = (paragraphs(what_left(findings), _GATE), sheet, _attacks(findings))
+    return Section("disclosure", "Disclosure control", blocks)
+
+
+_GATE = (
+    "Each site's gate checked the aggregates of this report against its policy and attacked them "
+    "before they were released. This report is made from the released aggregates only."
+)
+
+
+def what_left(findings: Findings) -> str:
+    """Name both kinds of data that left the hospitals, with the counts that are known."""
+    n, k = findings.study.n, findings.study.k
+    cases = f"at least {counted(n.lower, 'case')}" if n.lower else "cases"
+    return (
+        f"Two kinds of data left the {counted(k, 'hospital')}: de-identified inputs of {cases}, "
+        "which were sent to the hosted model to be scored, and aggregates. The egress ledger of "
+        "each hospital lists every transfer with its time, size and number of cases."
     )
-    return Section("disclosure", "Disclosure control", (intro, sheet, _attacks(findings)))
 
 
 def _policy_row(findings: Findings, site: SiteSummary) -> list[object]:
     release = findings.released[site.site]
-    attacks = release.certificate.attacks
+    attacks = [attack for attack in release.certificate.attacks if attack.checked]
     kinds = counted(len(attacks), "kind")
     checks = counted(sum(attack.checked for attack in attacks), "check")
     return [
@@ -61,8 +74,9 @@ def _attacks(findings: Findings) -> Markup:
             kinds[attack.name] = kinds.get(attack.name, 0) + attack.checked
     if not kinds:
         return paragraphs("The certificates record no attack on the releases.")
-    items = [
-        f"{words(name).replace('-', ' ')}: {counted(checked, 'check')}"
-        for name, checked in kinds.items()
-    ]
-    return box("Attacks that the releases withstood", bullets(items), "box columns")
+    named = {name: words(name).replace("-", " ") for name in kinds}
+    items = [f"{named[name]}: {counted(n, 'check')}" for name, n in kinds.items() if n]
+    idle = [named[name] for name, n in kinds.items() if not n]
+    without = f"Without anything to check: {', '.join(idle)}." if idle else ""
+    inside = bullets(items) + paragraphs(without)
+    return box("Attacks that the releases withstood", inside, "box columns")

@@ -4,43 +4,56 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from healthval.contracts.submission import Submission
 from healthval.errors import counted
 from healthval.report.document import Block, Figure, Section
-from healthval.report.figures.curves import Curve, OperatingPoint, Point, roc_plot
 from healthval.report.figures.forest import AUROC, site_forest
-from healthval.report.findings import Findings, estimate, rate
-from healthval.report.markup import number, paragraphs, table
+from healthval.report.figures.panels import (
+    MOST_PANELS,
+    OperatingPoint,
+    RocPanel,
+    roc_panels,
+    roc_together,
+)
+from healthval.report.findings import Findings, estimate, rate, some_sites
+from healthval.report.markup import as_shown, exact, number, paragraphs, table
+from healthval.report.roc_region import Region, Vertex, pooled_region, site_region
+from healthval.report.sections.thresholds import summed_rates
 
 RARE = 0.1  # prevalence below which average precision is shown beside the ROC curve
-LOOSE = 0.05  # a pooled ROC curve with wider bounds, to either side, is not drawn
 
 
 def discrimination(findings: Findings) -> Section:
     """Build the section on how well scores separate cases with the condition from the others."""
     blocks: list[Block] = [
         *site_forest(findings, findings.study.auroc, AUROC, "AUROC"),
-        _estimands(findings),
-        _roc_figure(findings),
+        *_estimands(findings),
+        *_roc(findings),
         *_average_precision(findings),
     ]
     return Section("discrimination", "Discrimination", tuple(blocks))
 
 
-def _estimands(findings: Findings) -> Markup:
-    e = findings.study.estimands
-    shown, basis = findings.result("auroc")
-    within = f"{counted(e.within_site_k, 'site')}, by pairs"
+def _estimands(findings: Findings) -> list[Block]:
+    if findings.study.k == 1:
+        return []
+    e, mean = findings.study.estimands, findings.mean("auroc")
+    within = f"mean over {some_sites(e.within_site_k, findings.study.k)}, weighted by pairs"
+    bins = (
+        f"exact bounds from score bins of {some_sites(findings.study.display.k, findings.study.k)}"
+    )
     rows = [
-        ["Mean over hospitals (headline)", shown.text(), basis],
+        ["Mean over hospitals (headline)", mean.shown().text(), mean.basis()],
         ["Two patients of the same hospital", rate(e.within_site).text(), within],
-        ["Two patients of any hospitals", _mixture(findings), "exact bounds from score bins"],
+        ["Two patients of any hospitals", _mixture(findings), bins],
     ]
-    return table(
+    sheet = table(
         "AUROC under three definitions",
         ["Comparing", "AUROC (95% CI)", "Basis"],
         rows,
         kind="words",
     )
+    return [sheet]
 
 
 def _mixture(findings: Findings) -> str:
@@ -51,78 +64,120 @@ def _mixture(findings: Findings) -> str:
     return f"between {number(lo)} and {number(hi)}"
 
 
-def _roc_figure(findings: Findings) -> Block:
-    curves = [
-        Curve(site, _with_ends([(p.fpr, p.tpr, p.lo, p.hi) for p in release.roc]))
+def _roc(findings: Findings) -> list[Block]:
+    panels = [
+        RocPanel(site, region, _site_points(release))
         for site, release in findings.released.items()
-        if release.roc
+        if (region := site_region(release)) is not None
     ]
-    together = _together(findings)
-    if together is None and not curves:
-        return paragraphs("No site released a ROC curve.")
-    at = [
-        OperatingPoint(t.threshold, rate(t.counts.sensitivity), rate(t.counts.specificity))
-        for t in findings.study.thresholds
-        if t.counts.k
-    ]
-    return Figure(
-        roc_plot(together, curves, at),
-        _roc_alt(findings, at),
-        _roc_caption(findings, together=together is not None, crosses=bool(at)),
-        _roc_table([*([together] if together else []), *curves]),
+    together = pooled_region(findings.study.display) if findings.study.k > 1 else None
+    blocks: list[Block] = []
+    if panels and len(panels) <= MOST_PANELS:
+        blocks.append(_site_figure(findings, panels))
+    if together is not None:
+        blocks.append(_together_figure(findings, together, panels))
+    if not blocks:
+        return [paragraphs("No site released counts from which its ROC curve can be drawn.")]
+    return [*blocks, _areas(findings, panels)]
+
+
+def _site_points(release: Submission) -> tuple[OperatingPoint, ...]:
+    return tuple(
+        OperatingPoint(t.threshold, estimate(t.sensitivity), estimate(t.specificity))
+        for t in release.thresholds
+        if t.origin == "pre-specified"
     )
 
 
-def _with_ends(points: list[Point]) -> tuple[Point, ...]:
-    """Add the end points of every ROC curve, (0, 0) and (1, 1)."""
-    first = [] if points and points[0][0] == 0 else [(0.0, 0.0, 0.0, 0.0)]
-    last = [] if points and points[-1][0] == 1 else [(1.0, 1.0, 1.0, 1.0)]
-    return (*first, *points, *last)
-
-
-def _together(findings: Findings) -> Curve | None:
-    display = findings.study.display
-    if not display.curve or display.bound is None or display.bound > LOOSE:
-        return None
-    points = sorted((b.fpr, b.tpr, b.tpr_bounds[0], b.tpr_bounds[1]) for b in display.curve)
-    return Curve("All cases together", tuple(points))
-
-
-def _roc_alt(findings: Findings, at: Sequence[OperatingPoint]) -> str:
-    shown, basis = findings.result("auroc")
-    alt = f"ROC curves of {counted(len(findings.released), 'site')}"
-    if shown.value is not None:
-        alt += f", AUROC {shown.text()}, {basis}"
-    alt += "".join(
-        f"; at threshold {p.threshold:g} sensitivity {p.sensitivity.text(2)}, "
-        f"specificity {p.specificity.text(2)}"
-        for p in at
-    )
-    return f"{alt}."
-
-
-def _roc_caption(findings: Findings, *, together: bool, crosses: bool) -> str:
-    caption = "Receiver operating characteristic on the released grid, with straight lines between its points."
-    if together:
-        caption += (
-            f" All cases together: AUROC {_mixture(findings)}; the band shows exact bounds from "
-            "merged score bins, not a confidence interval."
-        )
-    elif len(findings.released) == 1:
-        caption += " The band is a pointwise 95% CI."
-    if crosses:
-        caption += " Cross: sensitivity and specificity with 95% CI, all cases together."
-    return caption
-
-
-def _roc_table(curves: Sequence[Curve]) -> Markup:
+def _site_figure(findings: Findings, panels: Sequence[RocPanel]) -> Figure:
+    names = counted(len(panels), "site")
     rows = [
-        [curve.label, number(x, 2), number(y), number(lo), number(hi)]
-        for curve in curves
-        for x, y, lo, hi in curve.points
+        [panel.label, "–" if v.at is None else exact(v.at), number(v.fpr[0]), _sensitivity(v)]
+        for panel in panels
+        for v in panel.region.inner
     ]
-    columns = ["Curve", "1 − specificity", "Sensitivity", "Lower", "Upper"]
-    return table("Points of the curves", columns, rows)
+    areas = [panel.region.area() for panel in panels]
+    caption = (
+        f"ROC of {names}. Dots: counted at a cut of the score. Shaded: where the curve can be between "
+        f"the dots; nothing was counted there.{_diamonds(findings)} Grey line: chance."
+    )
+    return Figure(
+        roc_panels(panels),
+        f"ROC of {names}: the smallest possible areas are {_ends([a for a, _ in areas])}, the "
+        f"largest {_ends([b for _, b in areas])}.",
+        caption,
+        table(
+            "Counted points",
+            ["Site", "Score from", "1 − specificity", "Sensitivity (95% CI)"],
+            rows,
+        ),
+    )
+
+
+def _ends(values: Sequence[float]) -> str:
+    low, high = number(min(values), 2), number(max(values), 2)
+    return low if low == high else f"{low} to {high}"
+
+
+def _sensitivity(v: Vertex) -> str:
+    return as_shown(v.tpr[0], *(v.interval or (None, None))).text()
+
+
+def _diamonds(findings: Findings) -> str:
+    if not findings.study.thresholds:
+        return ""
+    named = ", ".join(exact(t.threshold) for t in findings.study.thresholds)
+    return f" Diamonds: sensitivity and specificity with 95% CI at threshold {named}."
+
+
+def _together_figure(findings: Findings, region: Region, panels: Sequence[RocPanel]) -> Figure:
+    study = findings.study
+    left = {site.site for site in study.display.excluded}
+    same = [
+        t for t in study.thresholds if t.counts.k and {x.site for x in t.counts.excluded} == left
+    ]
+    at = [
+        OperatingPoint(t.threshold, rates["sensitivity"], rates["specificity"])
+        for t in same
+        if (rates := summed_rates(t.counts))
+    ]
+    low, high = region.area()
+    who = f"cases of {some_sites(study.display.k, study.k)} together"
+    rows = [
+        ["–" if v.at is None else exact(v.at), _bounds(v.fpr), _bounds(v.tpr)] for v in region.inner
+    ]
+    caption = (
+        f"ROC of the {who}. Dots: counted. Shaded: where the curve can be; its area is between "
+        f"{number(low)} and {number(high)}, which are exact bounds and no confidence interval. Grey "
+        f"dots: counted at a single site.{_diamonds(findings) if at else ''} Grey line: chance."
+    )
+    return Figure(
+        roc_together(region, panels, at),
+        f"ROC of the {who}: the area under the curve is between {number(low)} and {number(high)}.",
+        caption,
+        table(f"ROC of the {who}", ["Score from", "1 − specificity", "Sensitivity"], rows),
+    )
+
+
+def _bounds(ends: tuple[float, float]) -> str:
+    low, high = (number(end) for end in ends)
+    return low if low == high else f"{low} to {high}"
+
+
+def _areas(findings: Findings, panels: Sequence[RocPanel]) -> Markup:
+    regions = {panel.label: panel.region for panel in panels}
+    rows = []
+    for site, release in findings.released.items():
+        region = regions.get(site)
+        bounds = "–" if region is None else "{} to {}".format(*map(number, region.area()))
+        rows.append([site, estimate(release.auroc).text(), bounds])
+    return table(
+        "AUROC and the area that the released counts allow",
+        ["Site", "AUROC (95% CI)", "Area from counts"],
+        rows,
+        note="The AUROC was computed at the site from all scores; the released counts alone give "
+        "bounds. –: too few counts were released.",
+    )
 
 
 def _average_precision(findings: Findings) -> list[Block]:

@@ -5,7 +5,7 @@ from healthval.errors import counted
 from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.curves import FunnelSite, funnel_plot
 from healthval.report.findings import Findings
-from healthval.report.markup import Shown, number, paragraphs, table
+from healthval.report.markup import as_shown, number, paragraphs, table
 
 MOST_INFLUENTIAL = 12  # rows of the leave-one-out table
 FUNNEL_SITES = 10  # Sterne et al. 2011, BMJ 343:d4002: a funnel of fewer sites shows chance only
@@ -46,7 +46,8 @@ def _variation(findings: Findings) -> Block:
         ["Measure", "Sites", "τ²", "I² (95% CI)", "Q (p)"],
         rows,
         note="τ²: variance between sites on the scale of analysis (logit for AUROC, log for O:E). "
-        "I²: share of the variation that is not chance. REML; Q-profile intervals.",
+        "I²: share of the variation that is not chance. τ² by REML with Q-profile intervals; means "
+        "with Hartung-Knapp intervals.",
     )
 
 
@@ -57,6 +58,17 @@ def _p(value: float) -> str:
     ('p = 0.042', 'p < 0.001')
     """
     return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
+
+
+def chance(p: float) -> str:
+    """Format a probability in percent, never as certain.
+
+    >>> chance(0.964), chance(0.9999), chance(0.0)
+    ('96%', 'over 99%', 'under 1%')
+    """
+    if p > 0.99:
+        return "over 99%"
+    return "under 1%" if p < 0.01 else f"{number(100 * p, 0)}%"
 
 
 def _new_site(findings: Findings) -> Block:
@@ -74,7 +86,7 @@ def _new_site(findings: Findings) -> Block:
     if new.approximate:
         note += " With ten sites or fewer they are approximate."
     if new.p_slope is not None:
-        note += f" Chance of a slope of 0.8 to 1.2 there: {number(100 * new.p_slope, 0)}%."
+        note += f" Chance of a slope of 0.8 to 1.2 there: {chance(new.p_slope)}."
     columns = ["Measure", "95% prediction interval"]
     return table("At a hospital outside the study", columns, rows, kind="numbers narrow", note=note)
 
@@ -86,7 +98,7 @@ def _leave_one_out(measure: PooledMeasure) -> list[Block]:
     ranked = sorted(measure.leave_one_out, key=lambda left: -abs(left.value - overall))
     chosen = {left.site for left in ranked[:MOST_INFLUENTIAL]}
     rows = [
-        [left.site, Shown(left.value, left.lo, left.hi).text(), f"{number(left.i2, 0)}%"]
+        [left.site, as_shown(left.value, left.lo, left.hi).text(), f"{number(left.i2, 0)}%"]
         for left in measure.leave_one_out
         if left.site in chosen
     ]

@@ -9,12 +9,13 @@ from healthval.contracts.submission import ReleasedSubgroup
 from healthval.report.document import Section
 from healthval.report.figures.forest import AUROC, Axis, Row, forest_figures
 from healthval.report.findings import Findings, estimate, pooled, total
-from healthval.report.markup import Shown, count, paragraphs, table, words
+from healthval.report.levels import level_name
+from healthval.report.markup import Shown, as_shown, count, paragraphs, table, words
 
 
 def subgroups(findings: Findings) -> Section:
     """Build the section on the subgroups, in the plan's order and never sorted by result."""
-    groups = findings.study.subgroups
+    groups = findings.subgroups()
     if not groups:
         nothing = paragraphs("No site released subgroup results.")
         return Section("subgroups", "Subgroups", (nothing,))
@@ -37,7 +38,7 @@ def _forest_rows(findings: Findings, groups: Sequence[SubgroupPool]) -> list[Row
             rows.append(Row(words(group.variable)))
         shown = _pooled(group.auroc)
         columns = (total(group.n), total(group.n_events))
-        rows.append(Row(f"  {words(group.level)}", shown, columns))
+        rows.append(Row(f"  {level_name(group.level)}", shown, columns))
         if shown.value is None:
             rows += _site_rows(findings, group)
     return rows
@@ -45,7 +46,7 @@ def _forest_rows(findings: Findings, groups: Sequence[SubgroupPool]) -> list[Row
 
 def _pooled(measure: PooledMeasure) -> Shown:
     shown, _ = pooled(measure)
-    return shown if shown.value is not None else Shown(None, why="not pooled")
+    return shown if shown.value is not None else as_shown(None, why="not pooled")
 
 
 def _site_rows(findings: Findings, group: SubgroupPool) -> list[Row]:
@@ -67,7 +68,7 @@ def _measures(findings: Findings, groups: Sequence[SubgroupPool]) -> Markup:
     rows: list[list[str]] = []
     for group in groups:
         shown = [_pooled(m) for m in (group.oe, group.sensitivity, group.specificity)]
-        name = f"{words(group.variable)}: {words(group.level)}"
+        name = f"{words(group.variable)}: {level_name(group.level)}"
         rows.append([name, *(s.text(2) for s in shown)])
         if all(s.value is None for s in shown):
             rows += _site_measures(findings, group)

@@ -2,24 +2,43 @@
 
 from markupsafe import Markup, escape
 
+from healthval.aggregate.result import ThresholdPool
 from healthval.errors import counted
-from healthval.report.criteria import PlanFacts, Verdict, judge
+from healthval.report.criteria import PlanFacts, Verdict, verdict
 from healthval.report.document import Section
-from healthval.report.findings import Findings, total
-from healthval.report.markup import box, bullets, facts, number, paragraphs, table, tiles, unbroken
+from healthval.report.findings import Findings, some_sites, total
+from healthval.report.markup import (
+    beside,
+    box,
+    bullets,
+    count,
+    exact,
+    facts,
+    number,
+    paragraphs,
+    table,
+    tiles,
+    unbroken,
+)
+from healthval.report.means import SiteMean, possible_intervals
 
 FEW_EVENTS = 100  # Collins, Ogundimu & Altman 2016, Stat Med 35:214: fewer give imprecise results
+DECISIONS = 3  # thresholds with a sentence on the first page
 FEW_SITES = 5  # fewer give no prediction interval
 _SHAPES = {"met": ("met", "●"), "not met": ("unmet", "■"), "inconclusive": ("open", "▲")}
 
 
 def verdicts(findings: Findings) -> tuple[Verdict, ...]:
-    """Compare each criterion of the plan with the headline result of its measure."""
-    found = []
-    for criterion in findings.plan.criteria:
-        shown, basis = findings.result(criterion.measure, criterion.threshold)
-        found.append(Verdict(criterion, shown, judge(criterion, shown), basis))
-    return tuple(found)
+    """Compare each criterion of the plan with the mean of its measure over the sites."""
+    return tuple(
+        verdict(
+            criterion,
+            findings.mean(criterion.measure, criterion.threshold),
+            possible_intervals(findings.released, criterion.measure, criterion.threshold),
+            missing=0,
+        )
+        for criterion in findings.plan.criteria
+    )
 
 
 def summary(findings: Findings) -> Section:
@@ -36,15 +55,28 @@ def summary(findings: Findings) -> Section:
 
 def _size(findings: Findings) -> Markup:
     study = findings.study
-    shown, _ = findings.result("auroc")
     return tiles(
         [
             ("Hospitals", str(study.k)),
             ("Cases analysed", total(study.n)),
             ("With the condition", total(study.n_events)),
-            ("AUROC", number(shown.value) if shown.value is not None else "not pooled"),
+            ("AUROC", _headline(findings)),
         ]
     )
+
+
+def _headline(findings: Findings) -> Markup:
+    mean = findings.mean("auroc")
+    if mean.value is None:
+        return escape("not pooled")
+    if mean.ci is None:
+        return beside(escape(number(mean.value)), "(no interval)")
+    low, high = (number(end) for end in mean.ci)
+    text = f"(95% CI {low} to {high})"
+    if mean.prediction is not None:
+        low, high = (number(end) for end in mean.prediction)
+        text += f"; another hospital: {low} to {high} (95% PI)"
+    return beside(escape(number(mean.value)), text)
 
 
 def _subject(findings: Findings) -> Markup:
@@ -74,70 +106,133 @@ def _verdict_table(found: tuple[Verdict, ...], plan: PlanFacts) -> Markup:
         text = "The plan names no acceptance criteria, so the results are not judged here."
         return box("No acceptance criteria", paragraphs(text))
     rows = [
-        [v.criterion.name(), unbroken(v.criterion.target()), v.shown, v.basis, badge(v.outcome)]
+        [
+            v.criterion.name(),
+            unbroken(v.criterion.target()),
+            beside(unbroken(v.mean.shown().text(v.criterion.digits())), v.mean.basis()),
+            expected(v.mean, v.criterion.digits()),
+            beside(badge(v.outcome), v.reason),
+        ]
         for v in found
     ]
     when = "amended after it was registered" if plan.amended else "fixed before data were seen"
     return table(
         f"Acceptance criteria of the plan ({when})",
-        ["Criterion", "Target", "Result (95% CI)", "Basis", "Verdict"],
+        ["Criterion", "Target", "Result (95% CI)", "At another hospital (95% PI)", "Verdict"],
         rows,
         kind="words",
-        note="Met: the whole interval reaches the target. Not met: none of it does. Inconclusive: "
-        "the interval crosses the target, or there is no interval.",
+        note=_VERDICTS,
     )
+
+
+_VERDICTS = (
+    "Met: the whole interval of the mean over hospitals reaches the target. Not met: none of it "
+    "does. Inconclusive: the interval crosses the target, there is no interval, or values that "
+    "sites withheld can change the outcome. CI: interval of the mean (REML, Hartung-Knapp; for "
+    "rates and net benefit also the t interval of the site values, whichever is wider). PI: "
+    "prediction interval, where the true value of another hospital is expected; from five sites."
+)
+
+
+def expected(mean: SiteMean, digits: int) -> Markup:
+    """Format the prediction interval, or the reason why there is none."""
+    if mean.prediction is not None:
+        low, high = (number(end, digits) for end in mean.prediction)
+        return unbroken(f"{low} to {high}")
+    return escape("not estimated: fewer than 5 sites" if mean.value is not None else "–")
 
 
 def plain_words(findings: Findings) -> list[str]:
-    """Summarise ranking, decisions and risks in three sentences for clinicians."""
-    return [_ranking(findings), _deciding(findings), _risks(findings)]
+    """Summarise ranking, decisions and risks for clinicians, with differences between hospitals."""
+    return [ranking(findings.mean("auroc")), *_deciding(findings), risks(findings.mean("oe"))]
 
 
-def _ranking(findings: Findings) -> str:
-    study = findings.study
-    shown, _ = findings.result("auroc")
-    who = f"{total(study.n)} cases at {counted(study.k, 'hospital')}"
-    if shown.value is None:
-        return f"Among {who}, the AUROC was not pooled: {shown.why}."
+def ranking(mean: SiteMean) -> str:
+    """Return the AUROC as a share of pairs, on average and at another hospital."""
+    if mean.value is None:
+        return f"The AUROC of the hospitals was {mean.shown().why}."
     words = (
-        f"Among {who}, the model gave the higher score to the patient with the condition in about "
-        f"{number(100 * shown.value, 0)} of 100 pairs of one patient with and one without it"
+        f"{_where(mean)}, the model gave the higher score to the patient with the condition in about "
+        f"{_hundred(mean.value)} of 100 pairs of patients of the same hospital, one with and one "
+        "without it"
     )
-    if shown.lo is None or shown.hi is None:
+    if mean.ci is None:
         return f"{words}."
-    return f"{words} (95% CI {number(100 * shown.lo, 0)} to {number(100 * shown.hi, 0)})."
+    words += f" (95% CI {_hundred(mean.ci[0])} to {_hundred(mean.ci[1])})."
+    if mean.prediction is None:
+        return f"{words} {_no_prediction(mean)}"
+    low, high = (_hundred(end) for end in mean.prediction)
+    return f"{words} At another hospital, {low} to {high} of 100 are expected (95% prediction interval)."
 
 
-def _deciding(findings: Findings) -> str:
-    at = next((t for t in findings.study.thresholds if t.counts.k), None)
-    if at is None:
-        return (
+def _hundred(share: float) -> str:
+    return number(100 * share, 0)
+
+
+def _where(mean: SiteMean) -> str:
+    if mean.of == 1:
+        return "At the one hospital"
+    return f"On average over {some_sites(mean.k, mean.of).replace('site', 'hospital')}"
+
+
+def _no_prediction(mean: SiteMean) -> str:
+    few = counted(mean.k, "hospital is", "hospitals are")
+    return f"What to expect at another hospital is not estimated: {few} too few."
+
+
+def _deciding(findings: Findings) -> list[str]:
+    sentences = [_decision(findings, at) for at in findings.study.thresholds if at.counts.k]
+    if findings.study.thresholds and not sentences:
+        return [
             "Results at the decision threshold are not available: no site released all its counts."
+        ]
+    return sentences[:DECISIONS]
+
+
+def _decision(findings: Findings, at: ThresholdPool) -> str:
+    counts, threshold = at.counts, exact(at.threshold)
+    events, others = counts.tp + counts.fn, counts.fp + counts.tn
+    if counts.k == findings.study.k:
+        with_it, found, false = (
+            number(1000 * x / (events + others), 0) for x in (events, counts.tp, counts.fp)
         )
-    counts = at.counts
-    n = counts.tp + counts.fp + counts.fn + counts.tn
-    with_it, found, false = (
-        number(1000 * x / n, 0) for x in (counts.tp + counts.fn, counts.tp, counts.fp)
-    )
+        return (
+            f"Of 1000 cases like these, about {with_it} have the condition; at the threshold "
+            f"{threshold} the model marks {found} of them, and also {false} without it."
+        )
+    where = some_sites(counts.k, findings.study.k).replace("site", "hospital")
+    shares = [
+        f"{number(100 * part / whole, 0)} of 100 cases {kind} the condition"
+        for part, whole, kind in ((counts.tp, events, "with"), (counts.fp, others, "without"))
+        if whole
+    ]
     return (
-        f"Of 1000 cases like these, about {with_it} have the condition; at the threshold "
-        f"{at.threshold:g} the model marks {found} of them, and also {false} without it."
+        f"At the threshold {threshold}, the model marked {' and '.join(shares)} in {where}; the "
+        "others released no counts, so that the shares over all hospitals may be higher or lower."
     )
 
 
-def _risks(findings: Findings) -> str:
-    shown, _ = findings.result("oe")
-    if shown.value is None:
-        return f"The ratio of observed to expected events was not pooled: {shown.why}."
-    ratio = f"observed to expected {number(shown.value, 2)}"
-    if shown.lo is None or shown.hi is None:
-        return f"Observed events relative to the predicted risks: {ratio}."
-    ratio += f", 95% CI {number(shown.lo, 2)} to {number(shown.hi, 2)}"
-    if shown.lo > 1:
-        return f"The condition was more frequent than predicted: the risks are too low ({ratio})."
-    if shown.hi < 1:
-        return f"The condition was less frequent than predicted: the risks are too high ({ratio})."
-    return f"Risks were on average neither clearly too high nor clearly too low ({ratio})."
+def risks(mean: SiteMean) -> str:
+    """Return the direction in which risks are wrong, if any, on average and elsewhere."""
+    if mean.value is None:
+        return f"The ratio of observed to expected events was {mean.shown().why}."
+    ratio = f"{number(mean.value, 2)} events were observed for each event predicted"
+    if mean.ci is None:
+        return f"{_where(mean)}, {ratio}."
+    low, high = mean.ci
+    verdict = "the predicted risks were neither clearly too high nor clearly too low"
+    if low > 1:
+        verdict = "the predicted risks were too low"
+    elif high < 1:
+        verdict = "the predicted risks were too high"
+    words = f"{_where(mean)}, {ratio} (95% CI {number(low, 2)} to {number(high, 2)}): {verdict}."
+    if mean.prediction is None:
+        return f"{words} {_no_prediction(mean)}" if mean.of > 1 else words
+    low, high = mean.prediction
+    return (
+        f"{words} At another hospital, {number(low, 2)} to {number(high, 2)} events for each event "
+        "predicted are expected (95% prediction interval)."
+    )
 
 
 def limitations(findings: Findings) -> list[Markup]:
@@ -170,13 +265,28 @@ def _of_size(findings: Findings) -> list[str]:
         found.append("Some sites withheld their number of cases or events as too small to share.")
     for at in study.thresholds:
         if at.counts.excluded:
-            left_out = f"{len(at.counts.excluded)} of {counted(study.k, 'site')}"
+            absent = f"{len(at.counts.excluded)} of {counted(study.k, 'site')}"
             found.append(
-                f"Counts at threshold {at.threshold:g} leave out {left_out} "
-                "because of small cells. Small cells are often counts of errors, so the rates may "
-                "look worse than they are."
+                f"At threshold {exact(at.threshold)}, the summed counts leave out {absent}. The "
+                "rates of all sites may be higher or lower."
             )
-    return found
+    return [*_shortfall(findings), *found]
+
+
+def _shortfall(findings: Findings) -> list[str]:
+    """Report a missed sample size (TRIPOD+AI items 10 and 26)."""
+    planned, n = findings.plan.planned_cases, findings.study.n
+    if planned is None or n.lower >= planned:
+        return []
+    if n.n_suppressed:
+        return [
+            f"{count(planned)} cases were planned; at least {count(n.lower)} were analysed, and the "
+            "number at some sites is withheld, so that the planned size may not have been reached."
+        ]
+    return [
+        f"Fewer cases were analysed than planned: {count(n.lower)} instead of {count(planned)}. "
+        "Estimates are less precise than the plan asked for."
+    ]
 
 
 def _of_conduct(findings: Findings) -> list[str]:

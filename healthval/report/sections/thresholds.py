@@ -1,14 +1,28 @@
 """Section "Performance at the decision threshold": counts, rates and predictive values."""
 
+from collections.abc import Mapping
+
 from markupsafe import Markup
 
-from healthval.aggregate.result import PooledCounts, Rate, ThresholdPool
-from healthval.contracts.submission import ReleasedThreshold, Submission
-from healthval.errors import counted
+from healthval.aggregate.counts import wilson_interval
+from healthval.aggregate.result import PooledCounts, ThresholdPool
 from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.curves import Curve, predictive_plot
-from healthval.report.findings import NO_COUNTS, Findings, estimate, rate
-from healthval.report.markup import Shown, count_cell, hatched, number, paragraphs, table
+from healthval.report.findings import NO_COUNTS, Findings, estimate, left_out, some_sites
+from healthval.report.markup import (
+    Shown,
+    as_shown,
+    count,
+    count_cell,
+    exact,
+    hatched,
+    number,
+    paragraphs,
+    table,
+)
+from healthval.report.sections.summary import expected
+from healthval.report.site_values import RATES as CELLS
+from healthval.report.site_values import released_at
 
 RATES = {
     "sensitivity": "Sensitivity",
@@ -38,12 +52,21 @@ def thresholds(findings: Findings) -> Section:
 
 
 def _at_threshold(findings: Findings, at: ThresholdPool) -> list[Block]:
-    name = f"threshold {at.threshold:g}"
+    name = f"threshold {exact(at.threshold)}"
     blocks: list[Block] = [_site_matrix(findings, at)]
+    if findings.study.k > 1:
+        blocks.append(_means(findings, at, name))
     if not at.counts.k:
         return [*blocks, paragraphs(f"Counts at {name} were not summed: {NO_COUNTS}.")]
-    blocks += [_matrix(at.counts, name), _rates(at, name), _per_thousand(at.counts, name)]
-    if figure := _predictive_figure(at):
+    together = f"cases of {some_sites(at.counts.k, findings.study.k)} together at {name}"
+    blocks += [
+        _matrix(at.counts, together),
+        _rates(at.counts, together),
+        _per_thousand(
+            at.counts, f"cases like those of {some_sites(at.counts.k, findings.study.k)}, at {name}"
+        ),
+    ]
+    if figure := _predictive_figure(at, together):
         blocks.append(figure)
     return blocks
 
@@ -51,7 +74,7 @@ def _at_threshold(findings: Findings, at: ThresholdPool) -> list[Block]:
 def _site_matrix(findings: Findings, at: ThresholdPool) -> Markup:
     rows: list[list[object]] = []
     for site, release in findings.released.items():
-        here = _released_at(release, at.threshold)
+        here = released_at(release, at.threshold)
         if here is None:
             rows.append([site, *["not released"] * 6])
             continue
@@ -60,33 +83,23 @@ def _site_matrix(findings: Findings, at: ThresholdPool) -> Markup:
         rates = (estimate(here.sensitivity).text(2), estimate(here.specificity).text(2))
         rows.append([site, *(count_cell(cell, floor) for cell in cells), *rates])
     return table(
-        f"Each site at threshold {at.threshold:g}",
+        f"Each site at threshold {exact(at.threshold)}",
         _SITE_COLUMNS,
         rows,
         note=hatched(findings.floor(site) for site in findings.released),
     )
 
 
-def _released_at(release: Submission, threshold: float) -> ReleasedThreshold | None:
-    return next(
-        (t for t in release.thresholds if t.threshold == threshold and t.origin == "pre-specified"),
-        None,
-    )
-
-
-def _matrix(counts: PooledCounts, name: str) -> Markup:
-    released = counted(counts.k, "site")
-    note = f"Summed over the {released} that released all four counts; row percentages."
-    if counts.excluded:
-        note += f" Left out because of small cells: {', '.join(x.site for x in counts.excluded)}."
+def _matrix(counts: PooledCounts, together: str) -> Markup:
+    note = "Summed over the sites that released all four counts; row percentages."
     return table(
-        f"All cases together at {name}",
+        together[0].upper() + together[1:],
         ["Reference standard", "Model positive", "Model negative", "Total"],
         [
             ["With the condition", *_row_percentages(counts.tp, counts.fn)],
             ["Without the condition", *_row_percentages(counts.fp, counts.tn)],
         ],
-        note=note,
+        note=" ".join([note, *left_out(counts.excluded)]),
     )
 
 
@@ -94,28 +107,45 @@ def _row_percentages(positive: int, negative: int) -> list[str]:
     whole = positive + negative
     if not whole:
         return ["0", "0", "0"]
-    cells = [f"{part} ({number(100 * part / whole, 1)}%)" for part in (positive, negative)]
-    return [*cells, str(whole)]
+    cells = [f"{count(part)} ({number(100 * part / whole, 1)}%)" for part in (positive, negative)]
+    return [*cells, count(whole)]
 
 
-def _rates(at: ThresholdPool, name: str) -> Markup:
-    rows: list[list[object]] = []
-    for measure, label in RATES.items():
-        over_sites = Shown(None, why="–")
-        if at.bivariate is not None and measure in {"sensitivity", "specificity"}:
-            lo, hi = getattr(at.bivariate, f"{measure}_ci")
-            over_sites = Shown(getattr(at.bivariate, measure), lo, hi)
-        together: Rate = getattr(at.counts, measure)
-        rows.append([label, rate(together, NO_COUNTS), together.k, over_sites])
-    note = (
-        "All cases together: Wilson intervals, from the sites that released the two counts of the "
-        "rate. Small cells are often counts of errors, so that a rate without their sites may look "
-        "worse than it is. Mean over sites: bivariate random effects."
+def summed_rates(counts: PooledCounts) -> Mapping[str, Shown]:
+    """Return the rates of the sites that released all four counts, with Wilson intervals."""
+    found = {}
+    for name, (yes, no) in CELLS.items():
+        hits, misses = getattr(counts, yes), getattr(counts, no)
+        lo, hi = wilson_interval(hits, hits + misses) or (None, None)
+        value = hits / (hits + misses) if hits + misses else None
+        found[name] = as_shown(value, lo, hi, "no such cases")
+    return found
+
+
+def _rates(counts: PooledCounts, together: str) -> Markup:
+    rates = summed_rates(counts)
+    rows = [[label, rates[name]] for name, label in RATES.items()]
+    return table(
+        f"Rates of the {together}",
+        ["Measure", "Value (95% CI)"],
+        rows,
+        note="Wilson intervals for the cases of these sites; differences between sites are not "
+        "part of them.",
     )
-    if at.bivariate is None and at.bivariate_reason:
-        note += f" The bivariate model was not fitted: {at.bivariate_reason}."
-    columns = ["Measure", "All cases together (95% CI)", "Sites", "Mean over sites (95% CI)"]
-    return table(f"Rates at {name}", columns, rows, note=note)
+
+
+def _means(findings: Findings, at: ThresholdPool, name: str) -> Markup:
+    rows = []
+    for measure, label in RATES.items():
+        mean = findings.mean(measure, at.threshold)
+        rows.append([label, mean.k, mean.shown(), expected(mean, 3)])
+    return table(
+        f"Means over sites at {name}",
+        ["Measure", "Sites", "Mean (95% CI)", "At another hospital (95% PI)"],
+        rows,
+        note="Random effects: REML and Hartung-Knapp, or the t interval of the site values where it "
+        "is wider. Sites: those that released the two counts of the rate.",
+    )
 
 
 def _per_thousand(counts: PooledCounts, name: str) -> Markup:
@@ -127,14 +157,12 @@ def _per_thousand(counts: PooledCounts, name: str) -> Markup:
         "without the condition, not marked": counts.tn,
     }
     rows = [[label, number(1000 * value / n, 0)] for label, value in of.items()]
-    return table(
-        f"Of 1000 cases like these, at {name}", ["Cases", "Of 1000"], rows, kind="numbers narrow"
-    )
+    return table(f"Of 1000 {name}", ["Cases", "Of 1000"], rows, kind="numbers narrow")
 
 
-def _predictive_figure(at: ThresholdPool) -> Figure | None:
-    sens, spec = at.counts.sensitivity.value, at.counts.specificity.value
-    here = at.counts.prevalence.value
+def _predictive_figure(at: ThresholdPool, together: str) -> Figure | None:
+    rates, here = summed_rates(at.counts), at.counts.prevalence.value
+    sens, spec = rates["sensitivity"].value, rates["specificity"].value
     if sens is None or spec is None:
         return None
     grid = [i / 50 for i in range(1, 50)]
@@ -146,15 +174,21 @@ def _predictive_figure(at: ThresholdPool) -> Figure | None:
     ]
     every_fifth = zip(grid[4::5], ppv[4::5], npv[4::5], strict=True)
     rows = [[number(p, 2), number(a), number(b)] for p, a, b in every_fifth]
+    threshold = exact(at.threshold)
     return Figure(
         predictive_plot(curves, here),
-        f"Predictive values by prevalence at threshold {at.threshold:g}: with sensitivity "
-        f"{number(sens, 2)} and specificity {number(spec, 2)}, at the study's prevalence "
-        f"{number(here, 2)} the positive predictive value is {rate(at.counts.ppv).text(2)} and the "
-        f"negative {rate(at.counts.npv).text(2)}.",
-        "Predictive values where the condition is more or less frequent than in this study, if "
-        "sensitivity and specificity stay the same.",
-        table("Predictive values", ["Prevalence", "Positive", "Negative"], rows),
+        f"Predictive values by prevalence at threshold {threshold}: with sensitivity "
+        f"{number(sens, 2)} and specificity {number(spec, 2)}, at the prevalence "
+        f"{number(here, 2)} of these cases the positive predictive value is "
+        f"{rates['ppv'].text(2)} and the negative {rates['npv'].text(2)}.",
+        f"Threshold {threshold}: predictive values where the condition is more or less frequent, if "
+        f"sensitivity ({number(sens, 2)}) and specificity ({number(spec, 2)}) of the {together} "
+        "stay the same. Dotted: prevalence of these cases.",
+        table(
+            f"Predictive values at threshold {threshold}",
+            ["Prevalence", "Positive", "Negative"],
+            rows,
+        ),
     )
 
 

@@ -7,103 +7,148 @@ from markupsafe import Markup
 from healthval.contracts.submission import Submission
 from healthval.errors import counted
 from healthval.report.document import Block, Figure, Section
-from healthval.report.figures.curves import DECISION_BANDS, Curve, Point, decision_plot
-from healthval.report.findings import NO_COUNTS, Findings, pooled, rate
-from healthval.report.markup import Shown, number, paragraphs, table
+from healthval.report.figures.curves import Curve, Point
+from healthval.report.figures.panels import (
+    MOST_PANELS,
+    DecisionPanel,
+    decision_panels,
+    decision_together,
+)
+from healthval.report.findings import Findings, as_released, rate, some_sites
+from healthval.report.markup import as_shown, exact, number, paragraphs, table
+from healthval.report.sections.summary import expected
 
 
 def utility(findings: Findings) -> Section:
     """Build the section on the net benefit of the model, against treating all or none."""
-    curves = [Curve(site, _model_points(r)) for site, r in findings.released.items()]
-    curves = [curve for curve in curves if curve.points]
-    blocks: list[Block] = [_decision_figure(findings, curves)] if curves else []
+    panels = [_panel(site, release) for site, release in findings.released.items()]
+    panels = [panel for panel in panels if panel.model.points]
+    together = _together(findings)
+    blocks: list[Block] = []
+    if panels and len(panels) <= MOST_PANELS:
+        blocks.append(_site_figure(panels))
+    if together is not None:
+        blocks.append(_together_figure(findings, together, panels))
     if findings.study.thresholds:
-        blocks.append(_net_benefit(findings))
+        blocks += _net_benefit(findings)
     if not blocks:
         blocks = [paragraphs("No site released a decision curve.")]
     return Section("utility", "Clinical utility", tuple(blocks))
 
 
-def _model_points(release: Submission) -> tuple[Point, ...]:
-    return tuple(
-        (point.threshold, point.model.value, point.model.lo, point.model.hi)
-        for point in release.decision_curve
-        if point.model.value is not None
-    )
-
-
-def _treat_all_points(release: Submission) -> tuple[Point, ...]:
-    return _line((point.threshold, point.treat_all) for point in release.decision_curve)
+def _panel(site: str, release: Submission) -> DecisionPanel:
+    points = [p for p in release.decision_curve if p.model.value is not None]
+    model: list[Point] = [
+        (p.threshold, p.model.value, p.model.lo, p.model.hi)
+        for p in points
+        if p.model.value is not None
+    ]
+    everyone = _line((p.threshold, p.treat_all) for p in points)
+    return DecisionPanel(site, Curve("Model", tuple(model)), Curve("Treat all", everyone))
 
 
 def _line(points: Iterable[tuple[float, float | None]]) -> tuple[Point, ...]:
     return tuple((x, y, None, None) for x, y in points if y is not None)
 
 
-def _decision_figure(findings: Findings, curves: Sequence[Curve]) -> Figure:
-    together, treat_all = _together(findings)
-    heights = [y for c in ([together] if together else curves) for _, y, *_ in c.points]
-    rows = [
-        [curve.label, number(t, 2), Shown(y, lo, hi).text()]
-        for curve in [*([together] if together else []), *curves]
-        for t, y, lo, hi in curve.points
-    ]
+_MEANING = (
+    "Net benefit: true positives gained per case, less false positives weighted by the odds of the "
+    "threshold; below 0 the model does harm. Dots are released values with their 95% CI, joined by "
+    "straight lines. Treat none is 0. Where the model is above both other lines, deciding by the "
+    "model is the better choice."
+)
+
+
+def _site_figure(panels: Sequence[DecisionPanel]) -> Figure:
+    heights = [y for panel in panels for _, y, *_ in panel.model.points]
+    names = counted(len(panels), "site")
     return Figure(
-        decision_plot(together, curves, treat_all),
-        f"Decision curves of {counted(len(curves), 'site')}"
-        f"{' and of all cases together' if together else ''}; net benefit of the model from "
-        f"{number(min(heights))} to {number(max(heights))}.",
-        _decision_caption(together=together is not None, bands=len(curves) <= DECISION_BANDS),
-        table("Decision curves", ["Curve", "Threshold", "Net benefit (95% CI)"], rows),
+        decision_panels(panels),
+        f"Decision curves of {names}; net benefit of the model from {number(min(heights))} to "
+        f"{number(max(heights))}.",
+        f"Decision curves of {names}, by threshold probability. {_MEANING}",
+        table(
+            "Decision curves of the sites",
+            ["Site", "Threshold", "Model (95% CI)", "Treat all"],
+            [[panel.label, *row] for panel in panels for row in _rows(panel)],
+        ),
     )
 
 
-def _decision_caption(*, together: bool, bands: bool) -> str:
-    caption = (
-        "Net benefit: true positives gained per case, less false positives weighted by the odds of "
-        "the threshold. Where the line of the model is above both other lines, deciding by the "
-        "model is the better choice."
-    )
-    if together:
-        caption += " All cases together at the thresholds that every site released, with 95% CI."
-    elif bands:
-        caption += " Bands are pointwise 95% CI."
-    return caption
+def _rows(panel: DecisionPanel) -> list[list[str]]:
+    everyone = {x: y for x, y, *_ in panel.treat_all.points}
+    return [
+        [exact(x), as_released(y, lo, hi).text(), number(everyone.get(x))]
+        for x, y, lo, hi in panel.model.points
+    ]
 
 
-def _together(findings: Findings) -> tuple[Curve | None, list[Curve]]:
-    """Return the decision curve of all cases and the "treat all" curves.
+def _together(findings: Findings) -> DecisionPanel | None:
+    """Return the decision curve of the cases of all sites.
 
-    The curve of all cases contains only thresholds that every site released: with a changing set of
-    sites its shape would show the missing sites rather than the model.
+    It contains only thresholds that every site released: with a changing set of sites its shape
+    would show the missing sites rather than the model.
     """
     every = findings.study.k
     chosen = [at for at in findings.study.decision_curve if at.net_benefit.k == every]
     if every < 2 or len(chosen) < 2:
-        label = "Treat all, at each site"
-        return None, [Curve(label, _treat_all_points(r)) for r in findings.released.values()]
+        return None
     model: list[Point] = []
     for at in chosen:
         shown = rate(at.net_benefit)
         if shown.value is not None:
             model.append((at.threshold, shown.value, shown.lo, shown.hi))
     treat_all = Curve("Treat all", _line((at.threshold, at.treat_all) for at in chosen))
-    return Curve(f"Model, all cases of {counted(every, 'site')}", tuple(model)), [treat_all]
+    return DecisionPanel("", Curve("Model", tuple(model)), treat_all)
 
 
-def _net_benefit(findings: Findings) -> Markup:
+def _together_figure(
+    findings: Findings, panel: DecisionPanel, panels: Sequence[DecisionPanel]
+) -> Figure:
+    who = f"cases of {counted(findings.study.k, 'site')} together"
+    heights = [y for _, y, *_ in panel.model.points]
+    everyone = {x: y for x, y, *_ in panel.treat_all.points}
     rows = [
-        [
-            f"{at.threshold:g}",
-            rate(at.net_benefit, NO_COUNTS).text(),
-            number(at.treat_all),
-            "0.000",
-            pooled(at.net_benefit_sites)[0].text(),
-        ]
-        for at in findings.study.thresholds
+        [exact(x), as_shown(y, lo, hi).text(), number(everyone.get(x))]
+        for x, y, lo, hi in panel.model.points
     ]
+    return Figure(
+        decision_together(panel, [site.model for site in panels]),
+        f"Decision curve of the {who}; net benefit of the model from {number(min(heights))} to "
+        f"{number(max(heights))}.",
+        f"Decision curve of the {who}, at the thresholds that every site released. {_MEANING} The "
+        "95% CI are for these cases; differences between sites are not part of them. Pale lines: "
+        "model at each site.",
+        table(f"Decision curve of the {who}", ["Threshold", "Model (95% CI)", "Treat all"], rows),
+    )
+
+
+def _net_benefit(findings: Findings) -> list[Block]:
+    """Return one table for each set of sites that released the counts, and the means over sites."""
+    sums: dict[tuple[str, ...], list[list[str]]] = {}
+    for at in findings.study.thresholds:
+        if at.counts.k:
+            row = [exact(at.threshold), rate(at.net_benefit).text(), number(at.treat_all), "0.000"]
+            sums.setdefault(at.counts.sites, []).append(row)
+    blocks: list[Block] = [
+        table(
+            f"Net benefit of the cases of {some_sites(len(sites), findings.study.k)} together",
+            ["Threshold", "Model (95% CI)", "Treat all", "Treat none"],
+            rows,
+            note="" if len(sites) == findings.study.k else f"Sites: {', '.join(sites)}.",
+        )
+        for sites, rows in sums.items()
+    ]
+    return blocks if findings.study.k == 1 else [*blocks, _mean_net_benefit(findings)]
+
+
+def _mean_net_benefit(findings: Findings) -> Markup:
+    rows = []
+    for at in findings.study.thresholds:
+        mean = findings.mean("net_benefit", at.threshold)
+        rows.append([exact(at.threshold), mean.k, mean.shown().text(), expected(mean, 3)])
     return table(
-        "Net benefit at the pre-specified thresholds",
-        ["Threshold", "Model (95% CI)", "Treat all", "Treat none", "Mean over sites (95% CI)"],
+        "Net benefit of the model, mean over sites",
+        ["Threshold", "Sites", "Mean (95% CI)", "At another hospital (95% PI)"],
         rows,
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def load(model_dir):
-    """Read the weights that lie beside this file."""
+    """Read the weights from the folder of this file."""
     return json.loads((Path(model_dir) / "weights.json").read_text())
 
 

@@ -9,7 +9,7 @@ from pydicom import dcmread
 
 
 def load(model_dir):
-    """Read the weights that lie beside this file."""
+    """Read the weights from the folder of this file."""
     return json.loads((Path(model_dir) / "weights.json").read_text())
 
 

@@ -1,0 +1,92 @@
+"""How often a criterion whose target equals the true mean is met: at most 2.5 % is right.
+
+Run as ``python benchmarks/verdicts.py [networks]``. Prints a line for each number of sites and each
+size of the differences between them, with the simulation error (two standard errors).
+"""
+
+import math
+import sys
+
+import numpy as np
+
+from healthval.contracts.submission import ReleasedConfusion, ReleasedEstimate, ReleasedThreshold
+from healthval.report import Criterion
+from healthval.report.criteria import verdict
+from healthval.report.means import site_mean
+
+WITHHELD = ReleasedEstimate(withheld="suppressed")
+
+
+class Site:
+    """The fields of a submission that a mean over sites reads."""
+
+    def __init__(self, *, tp=0, fp=0, fn=0, tn=0, auroc=WITHHELD):
+        cells = ReleasedConfusion(tp=tp, fp=fp, fn=fn, tn=tn)
+        rates = dict.fromkeys(("sensitivity", "specificity", "ppv", "npv", "net_benefit"), WITHHELD)
+        self.n, self.n_events, self.auroc = tp + fp + fn + tn, tp + fn, auroc
+        self.thresholds = (
+            ReleasedThreshold(threshold=0.3, origin="pre-specified", confusion=cells, **rates),
+        )
+        self.calibration = None
+
+
+def expit(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def network(rng, k, spread):
+    """Sites that differ in sensitivity, specificity, prevalence and AUROC; sizes 60 to 2000."""
+    sites = {}
+    for i in range(k):
+        n = int(np.exp(rng.uniform(math.log(60), math.log(2000))))
+        sens, spec, share, auc = expit(TRUE + spread * rng.standard_normal(4) * [1, 1, 1, 0.6])
+        events = max(1, rng.binomial(n, share))
+        tp, tn = rng.binomial(events, sens), rng.binomial(n - events, spec)
+        se = 0.5 / math.sqrt(events) * math.sqrt(auc * (1 - auc))
+        drawn = expit(np.log(auc / (1 - auc)) + se / (auc * (1 - auc)) * rng.standard_normal())
+        estimate = ReleasedEstimate(value=float(drawn), se=float(se))
+        sites[f"s{i}"] = Site(tp=tp, fn=events - tp, tn=tn, fp=n - events - tn, auroc=estimate)
+    return sites
+
+
+TRUE = np.log(np.array([0.85, 0.75, 0.3, 0.8]) / (1 - np.array([0.85, 0.75, 0.3, 0.8])))
+
+
+def true_means(spread, rng):
+    """Means over hospitals of each measure, from many of them."""
+    draws = expit(TRUE + spread * rng.standard_normal((200_000, 4)) * [1, 1, 1, 0.6])
+    sens, spec, share, _ = draws.T
+    tp, fp = share * sens, (1 - share) * (1 - spec)
+    means = {
+        "sensitivity": sens,
+        "specificity": spec,
+        "ppv": tp / (tp + fp),
+        "npv": (1 - share) * spec / ((1 - share) * spec + share * (1 - sens)),
+        "net_benefit": tp - fp * 0.3 / 0.7,
+    }
+    return {name: float(np.mean(v)) for name, v in means.items()} | {"auroc": float(expit(TRUE[3]))}
+
+
+def wrongly_met(k, spread, networks, rng, truth=None):
+    """Share of networks in which a target equal to the truth is met, for each measure."""
+    truth = truth or true_means(spread, rng)
+    met = dict.fromkeys(truth, 0)
+    for _ in range(networks):
+        sites = network(rng, k, spread)
+        for name, target in truth.items():
+            at = None if name == "auroc" else 0.3
+            criterion = Criterion(name, at_least=target, threshold=at)
+            outcome = verdict(criterion, site_mean(sites, name, at), (), missing=0).outcome
+            met[name] += outcome == "met"
+    return {name: count / networks for name, count in met.items()}
+
+
+if __name__ == "__main__":
+    size = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    error = 200 * math.sqrt(0.025 * 0.975 / size)
+    print(f"{size} networks; right: at most 2.5 % + {error:.1f}")
+    for k in (3, 5, 10):
+        for spread in (0.0, 0.3, 0.6):
+            found = wrongly_met(k, spread, size, np.random.default_rng(k))
+            cells = "  ".join(f"{name} {100 * share:.1f}" for name, share in found.items())
+            print(f"{k:>3} sites, spread {spread}: {cells}")

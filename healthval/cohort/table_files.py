@@ -1,0 +1,139 @@
+"""Files of a table: CSV, Parquet, spreadsheets, and files of SAS, SPSS and Stata."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from healthval.cohort.csv_files import read_csv
+from healthval.errors import CohortError, UsageError, counted
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_PARQUET = frozenset({".parquet", ".pq"})
+_STATISTICS = {
+    ".sas7bdat": "read_sas7bdat",
+    ".xpt": "read_xport",
+    ".sav": "read_sav",
+    ".zsav": "read_sav",
+    ".dta": "read_dta",
+}
+
+
+def read_table_file(path: Path) -> pd.DataFrame:
+    """Read the file of a table by its suffix; a file with another suffix is read as CSV.
+
+    ``book.xlsx#Sheet`` names a sheet; without a name the first one is read.
+
+    Raises
+    ------
+    CohortError
+        If the file is absent or cannot be read.
+    """
+    name, _, sheet = path.name.partition("#")
+    if sheet and not path.exists():
+        path = path.with_name(name)
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        return _read_folder(path)
+    if not path.is_file():
+        raise CohortError("the file of the table does not exist; check the path")
+    if suffix in _PARQUET:
+        return _read_parquet(path)
+    if suffix in {".xlsx", ".xlsm"}:
+        return _read_sheet(path, sheet)
+    if suffix in _STATISTICS:
+        return _read_statistics(path, _STATISTICS[suffix])
+    return read_csv(path)
+
+
+def _read_folder(path: Path) -> pd.DataFrame:
+    """Read a folder of Parquet parts; ``key=value`` folders become columns."""
+    visible = [
+        file
+        for file in path.rglob("*")
+        if file.is_file() and not file.name.startswith(("_", ".")) and file.suffix != ".crc"
+    ]
+    others = [file for file in visible if file.suffix.lower() not in _PARQUET]
+    if not visible or others:
+        raise CohortError(
+            f"the table is a folder with {counted(len(visible), 'file')}, and "
+            f"{counted(len(others), 'is', 'are')} not Parquet; give one file, or a folder of Parquet "
+            "files"
+        )
+    return _read_parquet(path)
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        frame = pd.read_parquet(path)
+    except ImportError:
+        raise UsageError("reading Parquet needs healthval[tables]; install it") from None
+    except Exception:  # the parser may quote the file
+        raise CohortError("the table cannot be read as Parquet; export it again") from None
+    for name in frame.columns:
+        if isinstance(frame[name].dtype, pd.CategoricalDtype):  # a key of the partitions
+            frame[name] = frame[name].astype(object)
+    named = [name for name in frame.index.names if name is not None]
+    return frame.reset_index() if named and not set(named) & set(frame.columns) else frame
+
+
+def _read_sheet(path: Path, sheet: str) -> pd.DataFrame:
+    """Read one sheet of a workbook: header in its first row, cells as stored."""
+    import pandas as pd
+
+    try:
+        import openpyxl  # type: ignore[import-untyped, unused-ignore]
+    except ImportError:
+        raise UsageError(
+            "reading .xlsx needs healthval[files]; install it, or save as CSV"
+        ) from None
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        names = book.sheetnames
+        known = not sheet or sheet in names
+        page = book[sheet if sheet and known else names[0]]
+        rows = [list(row) for row in page.iter_rows(values_only=True)]
+        book.close()
+    except Exception:  # the parser may quote the file
+        raise CohortError("the table cannot be read as .xlsx; save it again, or as CSV") from None
+    if not known:
+        raise CohortError(
+            f"the workbook has no sheet of that name among {counted(len(names), 'sheet')}; correct the "
+            "name after '#'"
+        )
+    while rows and all(cell is None for cell in rows[-1]):
+        rows.pop()
+    if not rows:
+        raise CohortError("the sheet is empty; name another sheet after '#', as in book.xlsx#Data")
+    header = ["" if name is None else str(name) for name in rows[0]]
+    while header and not header[-1] and all(row[len(header) - 1] is None for row in rows):
+        header.pop()
+    outside = [
+        n for n, row in enumerate(rows[1:]) if any(c is not None for c in row[len(header) :])
+    ]
+    if outside:
+        raise CohortError(
+            f"{counted(len(outside), 'row has', 'rows have')} cells beside the header line (first at "
+            f"row {outside[0]}); name each column in the first row"
+        )
+    cells = [row[: len(header)] for row in rows[1:]]
+    return pd.DataFrame(cells, columns=header, dtype=object)
+
+
+def _read_statistics(path: Path, reader: str) -> pd.DataFrame:
+    """Read a file of SAS, SPSS or Stata; codes stay codes, and user-defined missing values are missing."""
+    try:
+        import pyreadstat  # type: ignore[import-not-found, unused-ignore]
+    except ImportError:
+        raise UsageError(
+            "reading SAS, SPSS or Stata files needs healthval[files]; install it"
+        ) from None
+    try:
+        frame, _ = getattr(pyreadstat, reader)(str(path))
+    except Exception:  # the parser may quote the file
+        raise CohortError("the table cannot be read; export it again, or as CSV") from None
+    return frame  # type: ignore[no-any-return]

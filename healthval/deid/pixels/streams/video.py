@@ -1,0 +1,100 @@
+"""Video streams: MPEG-2, and H.264 and H.265 as byte streams or in MP4 files.
+
+ITU-T H.262 6.2 (MPEG-2), H.264 and H.265 annex B (byte stream) and section 7.3.1 (NAL units).
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from healthval.deid.pixels.streams.pieces import Buffer, Pieces, check, is_zero
+
+_START: Final = re.compile(rb"\x00\x00\x01")
+_SEQUENCE, _EXTENSION, _SEQUENCE_END, _GROUP = 0xB3, 0xB5, 0xB7, 0xB8
+_PICTURE, _LAST_SLICE = 0x00, 0xAF
+_REMOVED: Final = frozenset({0xB0, 0xB1, 0xB2, 0xB4, 0xB6})  # user data, reserved, error
+_LARGEST_PICTURE_HEADER: Final = 12
+# NAL units that decoding needs: slices, parameter sets, delimiters, ends
+H264_KEPT: Final = frozenset({1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 13, 14, 15, 19, 20})
+H265_KEPT: Final = frozenset({*range(22), 32, 33, 34, 35, 36, 37})
+_H264_DELIMITERS: Final = {9: 2, 10: 1, 11: 1}  # bytes of delimiter and ends
+_H265_DELIMITERS: Final = {35: 3, 36: 2, 37: 2}
+
+
+def _units(data: Buffer) -> Iterator[tuple[int, int, int]]:
+    """Start, offset after the start code, and end of each unit."""
+    starts = [found.start() for found in _START.finditer(data)]
+    check(starts and is_zero(data[: starts[0]]))
+    for start, end in zip(starts, [*starts[1:], len(data)], strict=True):
+        check(start + 4 <= end)
+        yield start, start + 3, end
+
+
+def clean_mpeg2(data: Buffer) -> Pieces:
+    """Pieces of an MPEG-2 video elementary stream without user data."""
+    check(data[:4] == b"\0\0\1\xb3")
+    pieces: Pieces = []
+    for start, body, end in _units(data):
+        code = data[body]
+        if code in _REMOVED:
+            continue
+        check(code <= _GROUP)  # higher codes belong to a system stream
+        size = _mpeg2_size(code, data[body + 1 : end])
+        stop = end if size is None else min(body + 1 + size, end)
+        if size is not None and is_zero(data[stop:end]):
+            stop = end  # stuffing
+        pieces.append(data[start:stop])
+    return pieces
+
+
+def _mpeg2_size(code: int, payload: Buffer) -> int | None:
+    """Bytes of a header after its code; None if its length is not fixed."""
+    if code == _SEQUENCE_END:
+        return 0
+    if code == _GROUP:
+        return 4
+    if code == _PICTURE:
+        check(len(bytes(payload[:4096]).rstrip(b"\0")) <= _LARGEST_PICTURE_HEADER)
+        return None
+    if code != _SEQUENCE:
+        return None
+    check(len(payload) >= 8)
+    size = 8
+    if payload[7] & 2:  # intra matrix; its last bit is followed by the flag of the other matrix
+        check(len(payload) >= 72)
+        size = 72
+    return size + (64 if payload[size - 1] & 1 else 0)
+
+
+def clean_h264(data: Buffer) -> Pieces:
+    """Pieces of an H.264 byte stream without supplemental enhancement information."""
+    return _nal_pieces(data, is_h265=False)
+
+
+def clean_h265(data: Buffer) -> Pieces:
+    """Pieces of an H.265 byte stream without supplemental enhancement information."""
+    return _nal_pieces(data, is_h265=True)
+
+
+def _nal_pieces(data: Buffer, *, is_h265: bool) -> Pieces:
+    kept = H265_KEPT if is_h265 else H264_KEPT
+    fixed = _H265_DELIMITERS if is_h265 else _H264_DELIMITERS
+    pieces, seen = list[Buffer](), set[int]()
+    is_after_removed = True
+    for start, body, end in _units(data):
+        kind = nal_kind(data[body], is_h265=is_h265)
+        seen.add(kind)
+        if kind in kept:
+            first = start - (is_after_removed and data[start - 1 : start] == b"\0")
+            size = fixed.get(kind, end - body)
+            stop = end if is_zero(data[body + size : end]) else body + size
+            pieces.append(data[first:stop])
+        is_after_removed = kind not in kept
+    check({33, 34} <= seen if is_h265 else {7, 8} <= seen)
+    return pieces
+
+
+def nal_kind(head: int, *, is_h265: bool) -> int:
+    """Type of a NAL unit by its first byte, whose highest bit is zero."""
+    check(head < 128)
+    return head >> 1 & 0x3F if is_h265 else head & 0x1F

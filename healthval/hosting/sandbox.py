@@ -1,0 +1,132 @@
+"""Sandbox of a model process: bubblewrap around the vendor's code, and a bound on its memory.
+
+Inside, the model has its own user, process, network and file system namespaces: it sees the system's
+libraries, Python and this package read-only, its unpacked artefact under ``/model``, the files of its
+running calls under ``/inputs``, and a small private ``/tmp``. It has no network and no capability,
+and every process that it starts ends with it.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import healthval
+
+MODEL: Final = Path("/model")
+INPUTS: Final = Path("/inputs")
+PRIVATE_BYTES: Final = 256 * 1024**2
+MAX_PROCESSES: Final = 256
+_TRIAL_SECONDS: Final = 30
+_SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+_SETTINGS: Final = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime")
+_ISOLATION: Final = (
+    *("--unshare-user", "--disable-userns", "--unshare-ipc", "--unshare-pid", "--unshare-net"),
+    *("--unshare-uts", "--unshare-cgroup-try", "--uid", "65534", "--gid", "65534"),
+    *("--cap-drop", "ALL", "--new-session", "--die-with-parent", "--hostname", "model"),
+)
+
+
+def unavailable() -> str | None:
+    """Return why models cannot be isolated on this machine; None if they can.
+
+    It starts a sandbox: an installed bubblewrap may still be forbidden to make namespaces.
+    """
+    if shutil.which("bwrap") is None:
+        return "bubblewrap is not installed (Debian and Ubuntu: apt install bubblewrap)"
+    trial = wrapped([sys.executable, "-I", "-c", "pass"], hidden=[])
+    try:
+        done = subprocess.run(  # noqa: S603 - arguments as a list
+            trial, capture_output=True, timeout=_TRIAL_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "bubblewrap does not run here"
+    return None if done.returncode == 0 else "bubblewrap cannot make namespaces on this machine"
+
+
+def wrapped(
+    command: Sequence[str],
+    *,
+    hidden: Sequence[Path],
+    shown: Sequence[tuple[Path, Path]] = (),
+) -> list[str]:
+    """Return the command that runs `command` in a sandbox.
+
+    Parameters
+    ----------
+    hidden : folders that are empty inside, whatever contains them
+    shown : (folder, its path inside), read-only
+    """
+    visible = list(dict.fromkeys(_visible()))
+    empty = [path.resolve() for path in hidden]
+    inside = [path for path in empty if any(path.is_relative_to(shows) for shows in visible)]
+    private = [("--size", str(PRIVATE_BYTES), "--tmpfs", path) for path in ("/tmp", "/dev/shm")]  # noqa: S108
+    mounts = [
+        ("--proc", "/proc"),
+        ("--dev", "/dev"),
+        *private,
+        *(("--tmpfs", str(path)) for path in empty),
+        *(("--ro-bind-try", path, path) for path in visible),
+        *(("--tmpfs", str(path)) for path in inside),
+        *(("--ro-bind", str(outside), str(place)) for outside, place in shown),
+        *(("--remount-ro", str(path)) for path in (*empty, "/dev", "/")),
+    ]
+    words = [word for mount in mounts for word in mount]
+    return ["bwrap", *_ISOLATION, *words, "--chdir", "/", "--", *command]
+
+
+def _visible() -> Iterator[str]:
+    """Yield the paths that Python and the libraries of a model need."""
+    yield from _SYSTEM
+    yield from _SETTINGS
+    for prefix in (sys.base_prefix, sys.prefix):
+        yield os.path.realpath(prefix)
+        yield prefix
+    yield str(Path(healthval.__file__).parent)
+
+
+def python_path() -> str:
+    """Return the search path by which a sandboxed Python finds this package."""
+    return str(Path(healthval.__file__).parent.parent)
+
+
+def group_of(pid: int) -> list[int]:
+    """Return the processes that descend from `pid`, with itself; Linux only."""
+    children: dict[int, list[int]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError, ValueError, IndexError):
+            parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            children.setdefault(parent, []).append(int(folder.name))
+    group = [pid]
+    for member in group:
+        group += children.get(member, [])
+    return group
+
+
+def memory_of(group: Sequence[int], *, above: int) -> int:
+    """Return the bytes that a group of processes holds, pages that they share counted once.
+
+    Shared pages are looked up only where the plain sum exceeds `above`: the look-up is slow.
+    """
+    plain = sum(_resident(pid) for pid in group)
+    return plain if plain <= above else sum(_proportional(pid) for pid in group)
+
+
+def _resident(pid: int) -> int:
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _proportional(pid: int) -> int:
+    with suppress(OSError, ValueError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return _resident(pid)

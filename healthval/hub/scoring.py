@@ -1,0 +1,118 @@
+"""Scoring: the instances of a batch to a model host, and its answers to predictions."""
+
+import json
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from healthval.contracts.base import canonical_json
+from healthval.contracts.model import ModelRecord
+from healthval.contracts.prediction import (
+    CombinedInstances,
+    DicomInstances,
+    Prediction,
+    PredictionRequest,
+    TableInstances,
+    out_of_range,
+)
+from healthval.hub import registry
+from healthval.hub.ports import Backend, HostUnavailable, ModelFailed
+from healthval.hub.uploads import Uploads
+
+# Longest wait for a host that is busy, starting or out of reach; the batch is pending meanwhile.
+HOST_SECONDS = 3600.0
+PAUSE_SECONDS = 1.0
+
+
+class Closing(Exception):
+    """The hub stops; the batch stays pending and another process takes it over."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One case with files; `row` is its row as a table of one, empty without named inputs."""
+
+    id: str
+    uploads: Sequence[str]
+    row: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """Scores batches; ends with `Closing` at the next pause once `closing` is set."""
+
+    backend: Backend
+    uploads: Uploads
+    closing: threading.Event
+
+    def score(self, site: str, model: ModelRecord, request: PredictionRequest) -> list[Prediction]:
+        """Return one prediction for each case of a batch."""
+        sent = request.instances
+        outside: set[int] = set()
+        if not isinstance(sent, DicomInstances):
+            outside = out_of_range(model.registration.inputs, sent)
+        rows = [i for i in range(len(request.cases)) if i not in outside]
+        if isinstance(sent, TableInstances):
+            scored = self._score_table(model, request.cases, sent, rows)
+        else:
+            scored = [self._score_files(site, model, _case(request.cases, sent, i)) for i in rows]
+        left = iter(scored)
+        return [
+            Prediction(case=case, reason="input_out_of_range") if i in outside else next(left)
+            for i, case in enumerate(request.cases)
+        ]
+
+    def _score_table(
+        self, model: ModelRecord, cases: Sequence[str], sent: TableInstances, rows: Sequence[int]
+    ) -> list[Prediction]:
+        table = {"columns": sent.columns, "rows": [sent.rows[i] for i in rows]}
+        scores = self._invoke(model, table) if rows else []
+        if len(scores) != len(rows):
+            raise ModelFailed("the host's answer has another number of scores")
+        return [_prediction(cases[i], score) for i, score in zip(rows, scores, strict=True)]
+
+    def _score_files(self, site: str, model: ModelRecord, case: _Case) -> Prediction:
+        """Score one case with files; a failure is a reason for this case, not for the batch."""
+        try:
+            files = self.uploads.instance(site, case.uploads)
+            if case.row:  # the files of one case are one instance
+                files = {kind: [of_case] for kind, of_case in files.items()}
+            return _prediction(case.id, self._invoke(model, case.row | files)[0])
+        except (ModelFailed, KeyError, IndexError):
+            return Prediction(case=case.id, reason="model_failed")
+
+    def _invoke(self, model: ModelRecord, instances: dict[str, Any]) -> list[float | None]:
+        """Invoke the model; a host that is busy, starting or out of reach is asked again."""
+        body, end, pause = canonical_json(instances), time.monotonic() + HOST_SECONDS, 0.05
+        while True:
+            with suppress(HostUnavailable):
+                return _scores(self.backend.host.invoke(registry.hosted(model), body))
+            if time.monotonic() > end:
+                raise ModelFailed("the model host does not respond")
+            if self.closing.wait(pause):
+                raise Closing
+            pause = min(2 * pause, PAUSE_SECONDS)
+
+
+def _case(cases: Sequence[str], sent: DicomInstances | CombinedInstances, i: int) -> _Case:
+    if isinstance(sent, DicomInstances):
+        return _Case(cases[i], [sent.uploads[i]], {})
+    return _Case(cases[i], sent.uploads[i], {"columns": sent.columns, "rows": [sent.rows[i]]})
+
+
+def _scores(answer: bytes) -> list[float | None]:
+    """Read a host's answer; anything but a list of scores from 0 to 1 is the model's failure."""
+    try:
+        scores = json.loads(answer)["scores"]
+        if all(score is None or 0 <= score <= 1 for score in scores):
+            return [None if score is None else float(score) for score in scores]
+    except (ValueError, TypeError, KeyError):
+        pass
+    raise ModelFailed("the host's answer is no list of scores")
+
+
+def _prediction(case: str, score: float | None) -> Prediction:
+    return Prediction(case=case, score=score, reason="model_declined" if score is None else "none")

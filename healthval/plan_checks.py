@@ -1,0 +1,165 @@
+"""Checks of a whole plan: what would fail, or mean something else, after its registration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from healthval.contracts.table import CategoryColumn, ColumnSchema, Eligibility, Link
+from healthval.errors import counted
+
+if TYPE_CHECKING:
+    from healthval.plan import Plan
+
+_AT_THRESHOLD = frozenset({"sensitivity", "specificity", "ppv", "npv", "net_benefit"})
+_RANGES = {
+    **dict.fromkeys(("auroc", "brier", "sensitivity", "specificity", "ppv", "npv"), (0.0, 1.0)),
+    "oe": (0.0, float("inf")),
+    "net_benefit": (-float("inf"), 1.0),
+}
+_INPUTS = frozenset({"number", "age", "category"})
+_VERDICTS = ("positive", "negative", "indeterminate")
+RESERVED = frozenset(
+    {
+        *("rows_read", "with_resources", "first_view_rows", "with_images", "images_deidentified"),
+        *("scored", "files_not_read", "references_unresolved", "resources_superseded"),
+    }
+)
+
+
+def problems_of(plan: Plan) -> list[str]:
+    """Problems of a plan whose fields fit, each with its place and remedy; no value is quoted."""
+    return [
+        *_table(plan),
+        *_inputs(plan),
+        *_subgroups(plan),
+        *_acceptance(plan),
+        *_eligibility(plan),
+        *_links(plan),
+    ]
+
+
+def _table(plan: Plan) -> Iterator[str]:
+    if not plan.table.of_kind("id"):
+        yield "table: no column is declared 'id'; declare the column that identifies a case"
+    if not any(column.kind == "label" for column in plan.columns.values()):
+        yield "table: no column is declared 'label'; declare the reference standard"
+
+
+def _inputs(plan: Plan) -> Iterator[str]:
+    yield from _once("inputs", plan.inputs)
+    for name in plan.inputs:
+        kind = plan.columns[name].kind
+        if kind not in _INPUTS:
+            yield (
+                f"inputs: column '{name}' is declared '{kind}'; an input is a number, an age or a "
+                "category"
+            )
+
+
+def _subgroups(plan: Plan) -> Iterator[str]:
+    yield from _once("subgroups", plan.subgroups)
+    for name in plan.subgroups:
+        column = plan.columns[name]
+        if column.kind not in _INPUTS:
+            yield (
+                f"subgroups: column '{name}' is declared '{column.kind}'; a subgroup is a category, "
+                "or an age or number with 'bands'"
+            )
+        elif column.kind != "category" and not getattr(column, "bands", ()):
+            yield f"subgroups: column '{name}' has no 'bands'; add their lower edges in the table"
+
+
+def _acceptance(plan: Plan) -> Iterator[str]:
+    yield from _once("thresholds", plan.thresholds)
+    yield from _once("acceptance", [(c.metric, c.threshold) for c in plan.acceptance])
+    for at, criterion in enumerate(plan.acceptance):
+        place = f"acceptance.{at} ({criterion.metric})"
+        if criterion.metric not in _AT_THRESHOLD and criterion.threshold is not None:
+            yield f"{place}: this metric has no threshold; remove it"
+        elif criterion.metric in _AT_THRESHOLD and criterion.threshold is None:
+            yield f"{place}: this metric needs a 'threshold', one of the plan's thresholds"
+        elif criterion.threshold is not None and criterion.threshold not in plan.thresholds:
+            yield f"{place}: its threshold is not judged; add it to the plan's 'thresholds'"
+        low, high = _RANGES.get(criterion.metric, (-float("inf"), float("inf")))
+        given = [bound for bound in (criterion.low, criterion.high) if bound is not None]
+        if any(not low <= bound <= high for bound in given):
+            yield f"{place}: 'low' or 'high' is outside {low:g} to {high:g}; give it on that scale"
+
+
+def _once(place: str, names: Iterable[object]) -> Iterator[str]:
+    listed = list(names)
+    n_repeated = len(listed) - len(set(listed))
+    if n_repeated:
+        repeated = counted(n_repeated, "entry is", "entries are")
+        yield f"{place}: {repeated} repeated; keep one of each"
+
+
+def _eligibility(plan: Plan) -> Iterator[str]:
+    for step in plan.eligibility:
+        place = f"eligibility '{step.step}'"
+        if step.step in RESERVED:
+            yield f"{place}: this name is a step of healthval; choose another one"
+        column = plan.columns[step.column]
+        yield from (f"{place}: {problem}" for problem in _step(step, column, plan))
+
+
+def _step(step: Eligibility, column: ColumnSchema, plan: Plan) -> Iterator[str]:
+    limits = step.low is not None or step.high is not None
+    dates = bool(step.not_before or step.before or step.within)
+    for given, kinds, name in (
+        (limits, {"number", "age"}, "low and high"),
+        (bool(step.levels), {"category", "label"}, "levels"),
+        (dates, {"date"}, "dates"),
+    ):
+        if given and column.kind not in kinds:
+            yield f"{name} do not fit column '{step.column}', which is declared '{column.kind}'"
+    if column.kind == "drop":
+        yield f"column '{step.column}' is declared 'drop' and is not read; declare its kind"
+    if step.low is not None and step.high is not None and step.low > step.high:
+        yield "'low' is above 'high'; exchange them"
+    if step.not_before and step.before and step.not_before >= step.before:
+        yield "'not_before' is not earlier than 'before'; correct the dates"
+    n_unknown = len(set(step.levels) - set(_levels(column)))
+    if step.levels and column.kind in {"category", "label"} and n_unknown:
+        yield (
+            f"{counted(n_unknown, 'level is', 'levels are')} not among the levels of column "
+            f"'{step.column}'; correct the spelling"
+        )
+    if step.within is not None:
+        yield from _is_date(plan, step.within.of, "'of' in 'within'")
+
+
+def _levels(column: ColumnSchema) -> tuple[str, ...]:
+    return tuple(column.names.values()) if isinstance(column, CategoryColumn) else _VERDICTS
+
+
+def _is_date(plan: Plan, name: str, what: str) -> Iterator[str]:
+    column = plan.columns.get(name)
+    if column is None:
+        yield f"{what} names a column that the table does not declare; declare it 'date'"
+    elif column.kind != "date":
+        yield f"{what} names column '{name}', which is declared '{column.kind}', not 'date'"
+
+
+def _links(plan: Plan) -> Iterator[str]:
+    for source in plan.linkage:
+        place = f"linkage '{source.name}'"
+        theirs = source.table.columns
+        yield from _link(plan, source.link, place)
+        if not set(source.link.on.values()) <= theirs.keys():
+            yield f"{place}: 'on' names a column that its table does not declare; declare it"
+        if source.link.date and getattr(theirs.get(source.link.date), "kind", "") != "date":
+            yield f"{place}: 'date' names no column that its table declares 'date'"
+    for name, link in (plan.fhir.links if plan.fhir else {}).items():
+        place = f"fhir.links.{name}"
+        yield from _link(plan, link, place)
+        if link.date:
+            yield from (f"{place}: {p}" for p in _is_date(plan, link.date, "'date'"))
+
+
+def _link(plan: Plan, link: Link, place: str) -> Iterator[str]:
+    if not link.on.keys() <= plan.columns.keys() | {plan.fhir.on if plan.fhir else ""}:
+        yield f"{place}: 'on' names a column that the table does not declare; declare it"
+    if link.anchor:
+        yield from (f"{place}: {p}" for p in _is_date(plan, link.anchor, "'anchor'"))

@@ -1,0 +1,149 @@
+"""Means over sites behind the verdicts, and the intervals that withheld sites leave possible.
+
+A mean allows for differences between sites: REML with the Hartung-Knapp interval. For rates and net
+benefit the interval also contains the t interval of the unweighted site values, which holds without
+a model of the differences.
+
+References
+----------
+Knapp & Hartung 2003, Stat Med 22:2693; Bakirov & Szekely 2005, J Math Sci 139:6497 (t intervals
+under unequal variances).
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import TypeAlias
+
+from healthval.aggregate.effects import LOGIT, Transform
+from healthval.aggregate.meta import MIN_SITES_POOLED, MetaResult, meta_analysis
+from healthval.contracts.submission import Submission
+from healthval.errors import MetricError, counted
+from healthval.report.markup import WITHHELD, Shown, as_shown
+from healthval.report.site_values import Measure, Pair, SiteEffect, measure
+
+Possible: TypeAlias = tuple[Pair, ...] | None
+ONE_SITE = "the one site"
+_FRACTIONS = 9  # at which all withheld values are taken together
+_SPLITS = 12  # of the withheld sites into low and high ones
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteMean:
+    """Mean over the `k` sites that released a measure, of `of` sites in the study."""
+
+    value: float | None
+    ci: Pair | None
+    prediction: Pair | None
+    k: int
+    of: int
+
+    def shown(self) -> Shown:
+        """Return the mean in its printed form, or the reason why there is none."""
+        lo, hi = self.ci or (None, None)
+        why = WITHHELD if self.of == 1 else f"not pooled: {self.k} of at least 3 sites"
+        return as_shown(self.value, lo, hi, why)
+
+    def basis(self) -> str:
+        """Return the sites of the mean in words."""
+        if self.value is None:
+            return "none"
+        if self.of == 1:
+            return ONE_SITE
+        some = f"{self.k} of {self.of} sites" if self.k < self.of else counted(self.k, "site")
+        return f"random-effects mean over {some}"
+
+
+def site_mean(
+    released: Mapping[str, Submission], name: str, threshold: float | None = None
+) -> SiteMean:
+    """Pool a measure over the sites that released it, at a threshold if it is a rate.
+
+    A study of one site has that site's own estimate. Fewer than three values are not pooled.
+    """
+    read, sites = measure(name, threshold), list(released.values())
+    if len(sites) == 1:
+        value, ci = read.own(sites[0])
+        return SiteMean(value=value, ci=ci, prediction=None, k=int(value is not None), of=1)
+    known = [effect for s in sites if (effect := read.known(s)) is not None]
+    found = _pool(known)
+    if found is None:
+        return SiteMean(value=None, ci=None, prediction=None, k=len(known), of=len(sites))
+    return SiteMean(
+        value=read.scale.back(found.mu),
+        ci=_interval(known, found, read),
+        prediction=_back(found.prediction, read.scale),
+        k=len(known),
+        of=len(sites),
+    )
+
+
+def possible_intervals(
+    released: Mapping[str, Submission], name: str, threshold: float | None = None
+) -> Possible:
+    """Return the intervals of the mean for the values that withheld sites can have.
+
+    Empty if every site released the measure, None if the values have no bounds.
+    """
+    read, sites = measure(name, threshold), list(released.values())
+    known = [effect for s in sites if (effect := read.known(s)) is not None]
+    return _possible(read, known, [s for s in sites if read.known(s) is None])
+
+
+def _pool(known: Sequence[SiteEffect]) -> MetaResult | None:
+    if len(known) < MIN_SITES_POOLED:
+        return None
+    try:
+        return meta_analysis([e.effect for e in known], [e.variance for e in known])
+    except MetricError:
+        return None
+
+
+def _interval(known: Sequence[SiteEffect], found: MetaResult, read: Measure) -> Pair | None:
+    ci = _back(found.ci, read.scale)
+    if ci is None or not read.from_counts:
+        return ci
+    low, high = _t_interval([e.value for e in known])
+    low, high = min(ci[0], low), max(ci[1], high)
+    return (max(0.0, low), min(1.0, high)) if read.scale is LOGIT else (low, high)
+
+
+def _t_interval(values: Sequence[float]) -> Pair:
+    from scipy.stats import t
+
+    half = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
+    return fmean(values) - half, fmean(values) + half
+
+
+def _back(pair: Pair | None, scale: Transform) -> Pair | None:
+    return None if pair is None else (scale.back(pair[0]), scale.back(pair[1]))
+
+
+def _possible(
+    read: Measure, known: Sequence[SiteEffect], withheld: Sequence[Submission]
+) -> Possible:
+    ranges = [read.possible(s) for s in withheld]
+    if any(values is None for values in ranges):
+        return None
+    intervals = []
+    for values in _completions([values for values in ranges if values]):
+        whole = [*known, *values]
+        found = _pool(whole)
+        ci = None if found is None else _interval(whole, found, read)
+        if ci is None:
+            return None
+        intervals.append(ci)
+    return tuple(intervals)
+
+
+def _completions(ranges: Sequence[tuple[SiteEffect, ...]]) -> Iterator[list[SiteEffect]]:
+    """Yield values of the withheld sites: all equally far from low to high, then some of each."""
+    if not ranges:
+        return
+    for i in range(_FRACTIONS):
+        yield [values[round(i / (_FRACTIONS - 1) * (len(values) - 1))] for values in ranges]
+    w = len(ranges)
+    for cut in sorted({round(i * w / _SPLITS) for i in range(1, _SPLITS)} - {0, w}):
+        yield [values[0 if i < cut else -1] for i, values in enumerate(ranges)]
+        yield [values[-1 if i < cut else 0] for i, values in enumerate(ranges)]

@@ -1,0 +1,73 @@
+"""Text that a person typed goes, whichever attribute contains it; codes and numbers stay."""
+
+import pytest
+from pydicom.datadict import DicomDictionary, keyword_for_tag
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from healthval.deid import Policy, Secret, deidentify
+from healthval.deid.dicom.attributes import _SAFE_TEXT
+from healthval.deid.dicom.profile import rules_by_tag
+from healthval.deid.dicom_values import safe_age
+
+SECRET = Secret(b"a secret of the test, longer than 32 bytes")
+TEXTS = sorted(
+    tag
+    for tag, (vr, _, _, _, keyword) in DicomDictionary.items()
+    if vr in ("LO", "SH", "ST", "LT", "UT", "UC")
+    and keyword not in _SAFE_TEXT
+    and tag not in rules_by_tag()
+    and tag >> 16 not in (0x0000, 0x0002)
+)
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_no_attribute_of_text_keeps_a_word_outside_the_vocabulary(depth):
+    dataset = Dataset()
+    for tag in TEXTS:
+        dataset.add_new(tag, DicomDictionary[tag][0], "chest Rosalindq")
+    if depth:
+        outer = Dataset()
+        outer.BeamSequence = Sequence([dataset])
+        dataset = outer
+    done = deidentify(dataset, Policy(), SECRET).dataset
+    assert "Rosalindq" not in str(done)
+    inner = done.BeamSequence[0] if depth else done
+    kept = [keyword_for_tag(e.tag) for e in inner if e.value == "chest"]
+    assert "SegmentLabel" in kept
+
+
+def code(value, scheme, meaning):
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
+    return item
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (("39607008", "SCT", "Lung"), ("39607008", "SCT", "Lung")),
+        (("39607008", "SCT", "Rosalind"), ("39607008", "SCT", "Lung structure (body structure)")),
+        (("7", "99BIRKENAU", "Rosalind"), ("0", "99REMOVED", "REMOVED")),
+    ],
+)
+def test_standard_codes_stay_and_local_ones_become_placeholders(given, expected):
+    dataset = Dataset()
+    dataset.AnatomicRegionSequence = Sequence([code(*given)])
+    item = deidentify(dataset, Policy(), SECRET).dataset.AnatomicRegionSequence[0]
+    assert (item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning) == expected
+
+
+@pytest.mark.parametrize(
+    ("age", "expected"),
+    [("045Y", "045Y"), ("089Y", "089Y"), ("090Y", "090Y"), ("101Y", "090Y"), ("999M", "999M")]
+    + [(text, None) for text in ("95Y", "95", "095", "95 Y", "Y095", "095y", "1100M", "")],
+)
+def test_ages_above_89_become_90_and_malformed_ones_go(age, expected):
+    assert safe_age(age) == expected
+
+
+@pytest.mark.parametrize("last", [b"\n", b"\r"])
+def test_a_binary_secret_may_end_with_a_line_end_byte(tmp_path, last):
+    (tmp_path / "key").write_bytes(bytes(range(1, 32)) + last)
+    assert Secret.from_file(tmp_path / "key").digest("a", "b")

@@ -1,0 +1,135 @@
+"""A vendor's code inside the sandbox: what it sees, reaches and leaves behind."""
+
+import hashlib
+import json
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+from healthval.errors import UsageError
+from healthval.hosting import sandbox
+from healthval.hosting.artefact import pack
+from healthval.hub import __main__ as command
+from healthval.hub.backends.local import FolderObjects
+from healthval.hub.backends.model_process import HostOptions
+from healthval.hub.backends.processes import ProcessHost
+from healthval.hub.ports import HostedModel, ModelFailed
+
+needs_sandbox = pytest.mark.skipif(
+    sandbox.unavailable() is not None, reason="models cannot be isolated on this machine"
+)
+HOSTILE = """
+import os, socket, subprocess, sys
+from pathlib import Path
+def load(model_dir): return model_dir
+def predict(model_dir, instances):
+    return [float(bool(eval(row["try"], globals() | {"model_dir": model_dir}))) for row in instances]
+"""
+
+
+@pytest.fixture
+def attempt(tmp_path):
+    """Run an expression inside a hostile model; True if it succeeds with a true value."""
+    data, source = tmp_path / "data", tmp_path / "source"
+    objects = FolderObjects(data / "objects")
+    (data / "upload.secret").write_bytes(b"secret" * 9)
+    source.mkdir()
+    (source / "inference.py").write_text(HOSTILE)
+    packed = pack(source)
+    artefact = hashlib.sha256(packed).hexdigest()
+    objects.put_if_absent(f"objects/{artefact}.bin", packed)
+    host = ProcessHost(objects, data / "models", HostOptions(hidden=data))
+    model = HostedModel(
+        name="spy", version="1", artefact=artefact, memory_mb=1024, max_concurrency=1
+    )
+
+    def run(expression: str) -> bool:
+        body = json.dumps({"instances": [{"try": expression}]}).encode()
+        try:
+            return json.loads(host.invoke(model, body))["scores"] == [1.0]
+        except ModelFailed:
+            return False
+
+    run.data, run.host, run.model = data, host, model
+    yield run
+    host.close()
+
+
+@needs_sandbox
+def test_a_model_reads_its_own_artefact_only(attempt):
+    assert attempt("(model_dir / 'inference.py').read_text()")
+    assert not attempt(f"os.path.exists({str(attempt.data / 'upload.secret')!r})")
+    assert not attempt("any('upload.secret' in names for _, _, names in os.walk('/'))")
+    assert not attempt(f"os.path.exists({str(Path.home() / '.ssh')!r})")
+
+
+@needs_sandbox
+@pytest.mark.parametrize("place", ["/x", "/usr/x", "/model/x", "/inputs/x", "/dev/x", "/etc/x"])
+def test_a_model_writes_to_its_private_folder_only(attempt, place):
+    assert attempt("Path('/tmp/x').write_text('x')")
+    assert not attempt(f"Path({place!r}).write_text('x')")
+
+
+@needs_sandbox
+def test_a_model_has_no_network(attempt):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert not attempt(f"socket.create_connection(('127.0.0.1', {port}), 2)")
+
+
+@needs_sandbox
+def test_a_model_sees_no_process_of_the_hub(attempt):
+    assert attempt("len([name for name in os.listdir('/proc') if name.isdigit()]) <= 3")
+
+
+@needs_sandbox
+def test_a_model_cannot_make_namespaces_to_escape(attempt):
+    assert not attempt("subprocess.run(['unshare', '-Ur', 'true']).returncode == 0")
+
+
+@needs_sandbox
+def test_processes_that_a_model_leaves_end_with_it(attempt):
+    left = "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)', 'left-behind'], start_new_session=True)"
+    assert attempt(left)
+    attempt.host.stop(attempt.model)
+    found = [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"left-behind" in _read(path)]
+    assert found == []
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+@needs_sandbox
+def test_a_large_file_is_shown_during_its_call_only(attempt):
+    key = "uploads/site-aaaaaaaa/upload-1.dcm"
+    attempt.host._objects.put_if_absent(key, b"pixels")
+    address = attempt.host._objects.address(key)
+    process = attempt.host._ready(attempt.model)
+    sent = []
+    process.post = lambda body: sent.append(json.loads(body)["addresses"]) or (200, b"{}")
+    for places in ([address], [[address, address]]):
+        attempt.host._send(process, json.dumps({"addresses": places}).encode())
+    (first,), ((second, third),) = sent
+    assert {place.rpartition("/")[0] for place in (first, second, third)} == {"file:///inputs"}
+    assert list(process._folder.joinpath("inputs").iterdir()) == []
+
+
+def test_without_bubblewrap_the_hub_refuses_unless_models_are_trusted(monkeypatch, capsys):
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(UsageError, match=r"bubblewrap is not installed.*--trust-models"):
+        command._isolates(trust_models=False)
+    assert command._isolates(trust_models=True) is False
+    assert "models are not isolated" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["operator.key", "data/operator.key.pub"])
+def test_the_operators_key_is_a_public_one_outside_the_data_folder(tmp_path, name):
+    with pytest.raises(UsageError, match=r"public key|keep it elsewhere"):
+        command.check_apart(tmp_path / name, tmp_path / "data")
+    assert command.check_apart(tmp_path / "boss.pub", tmp_path / "data") == tmp_path / "boss"

@@ -1,0 +1,106 @@
+"""A plan that would fail, or mean something else, later is refused when it is read."""
+
+from pathlib import Path
+
+import pytest
+
+import healthval
+from healthval.errors import PlanError
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+PLAN = (EXAMPLES / "plan.yaml").read_text("utf-8")
+FHIR = (EXAMPLES / "fhir/plan.yaml").read_text("utf-8")
+CANARY = "zyxwolf"
+
+
+def load(tmp_path, text):
+    (tmp_path / "plan.yaml").write_text(text, "utf-8")
+    return healthval.load_plan(tmp_path / "plan.yaml")
+
+
+def changed(old, new, plan=PLAN):
+    assert old in plan
+    return plan.replace(old, new, 1)
+
+
+def step(text):
+    return changed("dates: removed", f"dates: removed\neligibility:\n  - {{step: s1, {text}}}")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (changed("threshold: 0.4, low: 0.6", "low: 0.6"), r"acceptance\.1 \(sensitivity\).*needs a 'threshold'"),
+        (changed("auroc, low", "auroc, threshold: 0.4, low"), r"acceptance\.0 \(auroc\).*no threshold"),
+        (changed("threshold: 0.4, low", "threshold: 0.3, low"), r"acceptance\.1.*is not judged"),
+        (changed("auroc, low: 0.65", "auroc, low: 65"), r"acceptance\.0.*outside 0 to 1"),
+        (changed("thresholds: [0.4]", "thresholds: [0.4, 0.4]"), "thresholds: 1 entry is repeated"),
+        (changed("inputs: [", "inputs: [histology, "), "inputs: column 'histology' is declared 'label'"),
+        (changed("inputs: [", "inputs: [mrn, "), "inputs: column 'mrn' is declared 'id'"),
+        (changed("inputs: [", "inputs: [mean_texture, "), "inputs: 1 entry is repeated"),
+        (changed("subgroups: [outline]", "subgroups: [mean_texture]"), "has no 'bands'"),
+        (changed("subgroups: [outline]", "subgroups: [exam_date]"), "is declared 'date'"),
+        (changed("    mrn: {kind: id}\n", ""), "no column is declared 'id'"),
+        (changed("    histology: {kind: label, positive: [malignant], negative: [benign]}\n", ""), "'label'"),
+        (changed("preset: cms", f"preset: {CANARY}"), r"disclosure\.preset"),
+        (changed("high: 60", "high: 060"), "mean_texture.*a number is needed"),
+        (changed("high: 60", "high: 6_0"), "mean_texture.*a number is needed"),
+        (changed("high: 60", "high: true"), "mean_texture.*a number is needed"),
+        (changed("thresholds: [0.4]", "thresholds: ['0.4']"), "thresholds.*a number is needed"),
+        (step(f"column: outline, levels: [{CANARY}], exclude: true"), "eligibility 's1': 1 level is not"),
+        (step("column: outline, low: 3"), "eligibility 's1': low and high do not fit"),
+        (step("column: mean_texture, levels: [a]"), "eligibility 's1': levels do not fit"),
+        (step("column: mean_texture, low: 9, high: 3"), "eligibility 's1': 'low' is above"),
+        (step("column: exam_date, not_before: 2024-02-31"), "eligibility.*the date does not exist"),
+        (step("column: exam_date, before: 2024-01-01, not_before: 2024-01-01"), "is not earlier"),
+        (step("column: exam_date, within: {of: admitted}"), "eligibility 's1'.*does not declare"),
+        (step("column: exam_date, within: {of: outline}"), "eligibility 's1'.*not 'date'"),
+        (step("column: exam_date, within: {of: exam_date, days_after: 1_0}"), "a number is needed"),
+        (step("column: exam_date, present: true").replace("s1", "scored"), "choose another"),
+        (changed("path: birthDate", "path: 'birthDate('", FHIR), r"fhir\.views\.patients: "),
+        (changed("name: mrn, path: getResourceKey()", "name: pid, path: getResourceKey()", FHIR), r"fhir\.views\.patients: .*'mrn'"),
+        (changed("unit_column: crp_unit", "unit_column: crp_unit, convert: {mmol/L: ucum}", FHIR), "no conversion from mmol/L"),
+    ],
+)  # fmt: skip
+def test_what_fails_later_is_refused_with_its_place(tmp_path, text, message):
+    with pytest.raises(PlanError, match=message) as refused:
+        load(tmp_path, text)
+    assert CANARY not in str(refused.value)
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("plan.yaml")), ids=str)
+def test_the_examples_are_accepted(path):
+    assert healthval.load_plan(path).hash
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        step("column: outline, levels: [plain]"),
+        step("column: histology, levels: [positive]"),
+        step("column: exam_date, within: {of: exam_date, days_after: 2}"),
+        changed("preset: cms", "preset: nhs"),
+        changed(
+            "unit_column: crp_unit",
+            'unit_column: crp_unit, convert: {mg/dL: ucum, "µg/L": 0.001}',
+            FHIR,
+        ),
+        changed("high: 0.3}", "high: 0.3, missing: ['.', -999], below_limit: half}"),
+    ],
+)
+def test_sound_plans_are_accepted(tmp_path, text):
+    assert load(tmp_path, text).hash
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("gender", "gender.first()"),
+        ("below_limit: half", "below_limit: value"),
+        ("code = '1988-5'", "code = '1988-6'"),
+        ("unit: mg/L", "unit: mg/dL"),
+        ("high: 1000", "high: 1000, missing: [-1]"),
+    ],
+)
+def test_the_hash_covers_what_changes_a_number(tmp_path, old, new):
+    assert load(tmp_path, FHIR).hash != load(tmp_path, changed(old, new, FHIR)).hash

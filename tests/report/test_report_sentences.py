@@ -1,0 +1,174 @@
+"""Sentences of the report that a reader can check against the releases and the way data go."""
+
+import json
+import re
+from dataclasses import replace
+from html import unescape
+
+import pytest
+
+from healthval.aggregate import pool
+from healthval.errors import ReportError
+from healthval.report import Criterion, build
+from healthval.report.findings import Findings, match
+from healthval.report.levels import place
+from healthval.report.sections.disclosure import what_left
+
+DENIALS = re.compile(
+    r"\b(no|nothing|never)\b[^.]{0,80}\b(left|leaves?|sent|transferred)\b"
+    r"|\b(stay(s|ed)?|remain(s|ed)?) (at|in|inside|within) (the|each|every|its) (hospital|site)",
+    re.IGNORECASE,
+)
+LOWER = re.compile(r"\b(worse|lower|pessimistic|underestimat\w+|too low)\b", re.IGNORECASE)
+HIGHER = re.compile(r"\b(better|higher|optimistic|overestimat\w+|too high)\b", re.IGNORECASE)
+WITHHELD = re.compile(r"withh|small cell|leave out|other sites|left out", re.IGNORECASE)
+
+
+def words(section):
+    html = re.sub(r'src="data:[^"]*"', "", section._repr_html_())
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", html)))
+
+
+def findings_of(released, card, plan):
+    study = pool(tuple(released.items()))
+    return Findings(study, match(study, released.values()), card, plan)
+
+
+def withholding(release, names=("tp", "fn")):
+    """Withhold the named cells and all estimates at each threshold of a release."""
+    values = json.loads(release.model_dump_json())
+    for at in values["thresholds"]:
+        at["confusion"] |= dict.fromkeys(names, "suppressed")
+        for rate in ("sensitivity", "specificity", "ppv", "npv", "net_benefit"):
+            at[rate] = {"withheld": "suppressed"}
+    return type(release).model_validate_json(json.dumps(values))
+
+
+def test_no_section_denies_that_de_identified_cases_left(report):
+    for section in report.sections:
+        assert not DENIALS.search(words(section)), section.id
+    assert "de-identified inputs of at least 512 cases" in words(report.section("disclosure"))
+
+
+def test_cases_that_left_are_not_counted_where_their_number_is_withheld(released, card, plan):
+    hidden = {
+        s: r.model_copy(update={"n": "suppressed", "n_events": "suppressed"})
+        for s, r in released.items()
+    }
+    assert "de-identified inputs of cases, " in what_left(findings_of(hidden, card, plan))
+
+
+@pytest.mark.parametrize("cells", [("tp", "fn"), ("fp", "tn"), ("fn",), ("tp", "fp", "fn", "tn")])
+def test_no_sentence_names_one_direction_of_withheld_counts(released, card, plan, cells):
+    first, *others = released
+    partly = {first: withholding(released[first], cells)} | {s: released[s] for s in others}
+    report = build(pool(tuple(partly.items())), partly, card, replace(plan, amended=True))
+    for section in report.sections:
+        for sentence in re.split(r"(?<=[.;:!?])\s+", words(section)):
+            if WITHHELD.search(sentence):
+                assert bool(LOWER.search(sentence)) == bool(HIGHER.search(sentence)), sentence
+
+
+def rows_of(html, caption):
+    found = next(t for t in re.findall(r"<table.*?</table>", html, re.DOTALL) if caption in t)
+    lines = re.findall(r"<tr>(.*?)</tr>", found, re.DOTALL)
+    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line, re.DOTALL) for line in lines]
+    return [[unescape(re.sub(r"<[^>]+>", "", c)).strip() for c in line] for line in cells]
+
+
+def test_a_flow_without_some_steps_is_a_lower_bound(released, card, plan):
+    first, *others = released
+    last_step = released[first].model_copy(update={"flow": released[first].flow[-1:]})
+    sites = {first: last_step} | {s: released[s] for s in others}
+    html = build(pool(tuple(sites.items())), sites, card, plan).section("cohort")._repr_html_()
+    rows = rows_of(html, "Cohort flow")[1:]
+    assert [row[0] for row in rows] == ["on the list", "eligible", "scored", "with reference"]
+    assert [row[-1][0] == "≥" for row in rows] == [True, True, True, False]
+
+
+def test_flows_in_contradicting_orders_are_shown_apart(released, card, plan):
+    first, *others = released
+    flow = released[first].flow
+    turned = released[first].model_copy(update={"flow": (flow[1], flow[0], *flow[2:])})
+    sites = {first: turned} | {s: released[s] for s in others}
+    html = build(pool(tuple(sites.items())), sites, card, plan).section("cohort")._repr_html_()
+    assert html.count("Cohort flow at site-") == 3
+    assert "contradict each other" in html
+
+
+TARGETS = {
+    "at least 0.995": {"at_least": 0.995},
+    "at most 0.00005": {"at_most": 0.00005},
+    "−0.0625 to 0.0625": {"at_least": -0.0625, "at_most": 0.0625},
+    "0.8 to 1": {"at_least": 0.8, "at_most": 1.0},
+}
+
+
+@pytest.mark.parametrize(("words_", "ends"), list(TARGETS.items()))
+def test_a_target_has_the_digits_of_the_plan(study, released, card, plan, words_, ends):
+    criterion = Criterion("citl", **ends)
+    report = build(study, released, card, replace(plan, criteria=(criterion,)))
+    assert report.numbers["verdicts"][0]["target"] == words_
+    assert words_ in words(report.section("summary"))
+
+
+def test_the_marker_of_withheld_levels_is_no_level(released, card, plan):
+    changed = {}
+    for site, release in released.items():
+        values = json.loads(release.model_dump_json())
+        hidden = {"variable": "sex", "level": "suppressed", "n": "suppressed"}
+        none = {"withheld": "suppressed"}
+        rates = dict.fromkeys(("auroc", "oe", "sensitivity", "specificity"), none)
+        values["subgroups"].insert(0, hidden | {"n_events": "suppressed"} | rates)
+        marker = {"variable": "sex", "level": "suppressed", "overall": "suppressed"}
+        values["table_one"].insert(0, marker)
+        changed[site] = type(release).model_validate_json(json.dumps(values))
+    report = build(pool(tuple(changed.items())), changed, card, plan)
+    for name in ("cohort", "subgroups"):
+        html = report.section(name)._repr_html_()
+        heads = [h.strip() for h in re.findall(r"<th[^>]*>(.*?)</th>", html, re.DOTALL)]
+        assert not [h for h in heads if re.search(r"\bsuppressed\b", h)]
+        levels = [h for h in heads if "female" in h or "withheld" in h]
+        assert "female" in levels[0]
+        assert "levels withheld" in levels[-1]
+
+
+def test_levels_are_in_the_order_of_the_plan(study, released, card, plan):
+    ordered = replace(plan, levels=(("age", ()), ("sex", ("male", "female"))))
+    html = build(study, released, card, ordered).section("subgroups")._repr_html_()
+    heads = [h.strip() for h in re.findall(r"<th[^>]*>(.*?)</th>", html, re.DOTALL)]
+    places = [heads.index(name) for name in ("from 50 to 64", "male", "female")]
+    assert places == sorted(places)
+
+
+def test_bands_are_in_the_order_of_their_edges():
+    bands = ["from_100", "from_minus_5_to_below_9", "below_minus_5", "from_9_to_below_100"]
+    key = place((), [("age", band) for band in ["suppressed", "missing", *bands]])
+    found = sorted(["suppressed", "missing", *bands], key=lambda level: key("age", level))
+    assert found == [bands[2], bands[1], bands[3], bands[0], "missing", "suppressed"]
+
+
+@pytest.mark.parametrize(
+    ("mean", "sd", "shown"),
+    [(0.096, 0.014, "0.096 (SD 0.014)"), (62.1, 12.3, "62.1 (SD 12.3)"), (61.0, 0.04, "61 ")],
+)
+def test_means_have_released_digits_and_no_sd_of_zero(released, card, plan, mean, sd, shown):
+    row = next(iter(released.values())).table_one[0].model_copy(update={"mean": mean, "sd": sd})
+    sites = {s: r.model_copy(update={"table_one": (row,)}) for s, r in released.items()}
+    study = pool(tuple(sites.items()))
+    printed = words(build(study, sites, card, plan).section("cohort"))
+    assert f"age, mean (SD) {shown}" in printed
+    assert "SD 0.0)" not in printed
+
+
+@pytest.mark.parametrize("bad", ["Nord\u202etset", "No\u200brd", "Nord\x85", "\u2067x\u2069"])
+def test_texts_that_read_as_others_are_refused(study, released, card, plan, bad):
+    first, *others = released
+    sites = {bad: released[first]} | {s: released[s] for s in others}
+    with pytest.raises(ReportError, match="1 of 3 texts of the site labels has") as told:
+        build(pool(tuple(sites.items())), sites, card, plan)
+    assert bad not in str(told.value)
+    with pytest.raises(ReportError, match="of the model card"):
+        build(study, released, card.model_copy(update={"title": bad}), plan)
+    with pytest.raises(ReportError, match="of the plan"):
+        build(study, released, card, replace(plan, title=bad))
