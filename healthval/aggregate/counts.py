@@ -24,6 +24,7 @@ from healthval.contracts.submission import SUPPRESSED, Cell, Submission
 from healthval.errors import MetricError, counted
 
 CELLS = ("tp", "fp", "fn", "tn")
+WITHHELD_CELLS = "suppressed cells"  # reason why a site is not in a sum
 WIDE = 0.1  # bounds of a rate beyond which its middle is no estimate
 Cells: TypeAlias = tuple[Cell, Cell, Cell, Cell]
 Bounds: TypeAlias = tuple[int, int | None]
@@ -165,7 +166,7 @@ def pool_counts(
         tn=tn,
         k=len(complete),
         sites=tuple(x for x, row in zip(labels, rows, strict=True) if SUPPRESSED not in row),
-        excluded=tuple(Excluded(label, "suppressed cells") for label in excluded),
+        excluded=tuple(Excluded(label, WITHHELD_CELLS) for label in excluded),
         totals=totals,
         sensitivity=_of_cells(rows, totals, (0, 2), level),
         specificity=_of_cells(rows, totals, (3, 1), level),
