@@ -111,6 +111,17 @@ class HistogramNoise(Wire):
     error_95: Annotated[int, Field(ge=0, le=10**6)]
 
 
+class CountNoise(Wire):
+    """Keyed noise on counts; `variance` is that of one count, whose multiple is `multiple`.
+
+    A statistic carries normal noise of one case's influence; its `se` and interval include it.
+    """
+
+    scale: Annotated[float, Field(ge=1, le=100)]
+    variance: Annotated[float, Field(gt=0, le=10**5)]
+    multiple: Annotated[int, Field(ge=1, le=100)] = 1
+
+
 class ReleasedSubgroup(Wire):
     """One level of one subgroup variable."""
 
@@ -185,6 +196,7 @@ class Submission(Wire):
     decision_curve: Annotated[tuple[DecisionPoint, ...], Field(max_length=20)] = ()
     histogram: Annotated[tuple[ReleasedBin, ...], Field(max_length=20)] = ()
     histogram_noise: HistogramNoise | None = None
+    noise: CountNoise | None = None
     subgroups: Annotated[tuple[ReleasedSubgroup, ...], Field(max_length=64)] = ()
     table_one: Annotated[tuple[TableOneRow, ...], Field(max_length=100)] = ()
     certificate: Certificate

@@ -5,7 +5,7 @@ from healthval.disclosure.gate import Release, check_arrival, release, releases
 from healthval.disclosure.ledger import Entry, Ledger, LedgerState
 from healthval.disclosure.payload.suppression import Withheld
 from healthval.disclosure.policy import Policy, check_not_laxer
-from healthval.disclosure.presets import load_policy
+from healthval.disclosure.presets import load_policy, policy_for
 from healthval.errors import DisclosureRefused
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "check_not_laxer",
     "find_scores",
     "load_policy",
+    "policy_for",
     "release",
     "releases",
 ]

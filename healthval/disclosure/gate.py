@@ -15,10 +15,17 @@ from healthval.contracts.submission import AttackPassed, Submission
 from healthval.disclosure.attacks import checks, consistency, estimates
 from healthval.disclosure.attacks.bounds import bound
 from healthval.disclosure.attacks.score_search import find_scores
-from healthval.disclosure.history import Past, check_overlap, past_releases, related_releases
-from healthval.disclosure.ledger import Ledger
+from healthval.disclosure.history import (
+    Past,
+    check_budget,
+    check_overlap,
+    past_releases,
+    related_releases,
+)
+from healthval.disclosure.ledger import Ledger, fingerprint
 from healthval.disclosure.noise import noisy_display
 from healthval.disclosure.payload.build import build, has_few_levels
+from healthval.disclosure.payload.protect import protected
 from healthval.disclosure.payload.suppression import Context, Withheld
 from healthval.disclosure.policy import Policy
 from healthval.errors import DisclosureRefused, counted
@@ -27,6 +34,7 @@ from healthval.metrics.result import SiteResult
 Check: TypeAlias = Callable[[Submission, Policy], int]
 
 CHECKS: dict[str, Check] = {
+    "count-noise": checks.check_count_noise,
     "decimals": checks.check_decimals,
     "small-cells": checks.check_small_cells,
     "classes": estimates.check_classes,
@@ -136,13 +144,18 @@ def release(
     context = Context(
         healthval_version=__version__, few_levels=has_few_levels(result, scores, policy)
     )
-    request = {
-        "request": digest(_build(result, policy, context)[0]),
-        "cohort": sorted(result.cohort),
-    }
+    _build(result, policy, context)  # refuses a misshapen result before the ledger is opened
     with ledger.recording_release() as (entries, record):
+        secret = ledger.noise_secret(entries)
+        result = protected(result, policy, secret, scores)
+        request = {
+            "request": digest(_build(result, policy, context)[0]),
+            "cohort": sorted(result.cohort),
+        }
         again = next((e for e in entries if request.items() <= e.body.items()), None)
         past = past_releases(entries if again is None else entries[: again.seq], result.model)
+        if again is None:
+            check_budget(result.cohort, entries, policy)
         context = _with_past(context, result, past, policy)
         submission, withheld = _audited(result, policy, context)
         epsilon = 0.0
@@ -152,6 +165,8 @@ def release(
         made = _attacked(submission, withheld, policy, n_past=len(past), scores=scores)
         if again is None or again.body["sha256"] != made.sha256:
             size = {"sha256": made.sha256, "n_bytes": len(made.payload), "epsilon": epsilon}
+            if policy.noise_scale is not None:
+                size["noise_secret"] = fingerprint(secret)
             record(request | size | {"payload": json.loads(made.payload)})
     return made
 
@@ -159,6 +174,8 @@ def release(
 def _with_past(context: Context, result: SiteResult, past: list[Past], policy: Policy) -> Context:
     """Add the earlier releases about the same model, after a check of the cohorts."""
     check_overlap(result.cohort, past, policy)
+    if policy.noise_scale is not None:
+        return context  # noise is fresh for other cases and the same for the same ones
     same, nested = related_releases(result, past, policy)
     return replace(context, same=same, nested=nested)
 
@@ -193,6 +210,8 @@ def _audited(
 
     Counts that earlier releases of the same cases revealed, under a laxer policy, stay revealed.
     """
+    if policy.noise_scale is not None:
+        return _build(result, policy, context)
     revealed = {e.field for e in bound(context.same, policy)} if context.same else set()
     for _ in range(MOST_ROUNDS):
         submission, withheld = _build(result, policy, context)
@@ -251,7 +270,7 @@ def check_arrival(submission: bytes | Submission, policy: Policy) -> Submission:
     for attack in run_checks(parsed, policy):
         if certified.pop(attack.name, None) != attack.checked:
             raise _uncertified()
-    if bound([parsed], policy):
+    if parsed.noise is None and bound([parsed], policy):
         raise DisclosureRefused(
             "payload",
             "a hidden count can be bounded to a few values",

@@ -10,7 +10,7 @@ from healthval.contracts.base import canonical_json
 from healthval.contracts.submission import Submission
 from healthval.disclosure.ledger import Entry
 from healthval.disclosure.policy import Policy
-from healthval.errors import DisclosureRefused
+from healthval.errors import DisclosureRefused, counted
 from healthval.metrics.result import SiteResult
 
 MOST_COMPARED = 60  # releases whose cohorts are combined; older ones are compared pair by pair
@@ -55,6 +55,26 @@ def check_overlap(cohort: frozenset[str], past: Sequence[Past], policy: Policy) 
             raise _too_close(policy)
     if _is_isolating(cohort, touching[-MOST_COMPARED:], policy):
         raise _too_close(policy)
+
+
+def check_budget(cohort: frozenset[str], entries: Iterable[Entry], policy: Policy) -> None:
+    """Refuse more releases about overlapping cohorts than the policy allows, over all models.
+
+    Raises
+    ------
+    DisclosureRefused
+        If the site has made `max_releases` releases about some of these cases.
+    """
+    made = sum(
+        1 for e in entries if e.kind == "release" and not cohort.isdisjoint(e.body["cohort"])
+    )
+    if made >= policy.max_releases:
+        raise DisclosureRefused(
+            "cohort",
+            f"{counted(made, 'release')} about some of these cases were made; the noise of more "
+            "could be averaged away",
+            "release an earlier result again, or use new cases",
+        )
 
 
 def _too_close(policy: Policy) -> DisclosureRefused:

@@ -11,7 +11,8 @@ noticed, and `<name>.lock` is the lock file.
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+import secrets
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from healthval.contracts.base import canonical_json, digest
-from healthval.errors import LedgerError
+from healthval.errors import LedgerError, counted
 from healthval.files import locked, write_durably
 
 GENESIS = "0" * 64
@@ -48,6 +49,11 @@ class LedgerState:
     n_entries: int
     head: str
     n_torn: int
+
+
+def fingerprint(secret: bytes) -> str:
+    """Short name of a secret, from which the secret cannot be computed."""
+    return hashlib.sha256(b"healthval noise secret\0" + secret).hexdigest()[:32]
 
 
 def utc_now() -> datetime:
@@ -131,6 +137,28 @@ class Ledger:
             self._set_torn_line_aside(file)
             yield file
 
+    def noise_secret(self, entries: Sequence[Entry]) -> bytes:
+        """Secret of the keyed noise; made once, beside the ledger, and never made again in silence.
+
+        Call it while the lock is held, that is, within `recording_release`.
+
+        Raises
+        ------
+        LedgerError
+            If the secret of earlier releases is lost or was replaced.
+        """
+        path = self._beside("noise")
+        used = {e.body["noise_secret"] for e in entries if "noise_secret" in e.body}
+        if not path.exists() and not used:
+            write_durably(path, secrets.token_hex(32).encode("ascii"), replace=False)
+        secret = path.read_bytes() if path.exists() else b""
+        if used - {fingerprint(secret)}:
+            raise LedgerError(
+                f"{path.name} is not the noise secret of the earlier releases; fresh noise about the"
+                " same cases could be averaged away; restore the file from a backup"
+            )
+        return secret
+
     def _append(self, file: BufferedRandom, kind: str, body: dict[str, Any]) -> Entry:
         entries = self._read(file)
         prev = entries[-1].hash if entries else GENESIS
@@ -143,11 +171,16 @@ class Ledger:
             "prev": prev,
         }
         entry = Entry(**fields, hash=digest(fields))
+        if not entries:  # so that a crash after the first entry leaves a head
+            self._write_head(-1, GENESIS)
         _write_at_end(file, canonical_json(asdict(entry)) + b"\n")
-        write_durably(self._beside("head"), canonical_json({"seq": entry.seq, "hash": entry.hash}))
+        self._write_head(entry.seq, entry.hash)
         entries.append(entry)
         self._seen = (os.fstat(file.fileno()), entries)
         return entry
+
+    def _write_head(self, seq: int, mark: str) -> None:
+        write_durably(self._beside("head"), canonical_json({"seq": seq, "hash": mark}))
 
     def _read(self, file: BufferedRandom) -> list[Entry]:
         status = os.fstat(file.fileno())
@@ -183,14 +216,18 @@ class Ledger:
 
     def _check_head(self, entries: list[Entry]) -> None:
         head = self._beside("head")
-        if not head.exists():  # a copy of the ledger, or a crash at its first entry
+        if not head.exists():
+            if entries:
+                found = counted(len(entries), "entry", "entries")
+                raise LedgerError(_broken(f"{head.name} is missing beside {found}"))
             return
         try:
             last = json.loads(head.read_bytes())
             seq, mark = int(last["seq"]), str(last["hash"])
         except (ValueError, KeyError, TypeError):
             raise LedgerError(_broken(f"{head.name} cannot be read")) from None
-        if seq >= len(entries) or entries[seq].hash != mark:
+        known = GENESIS if seq < 0 else entries[seq].hash if seq < len(entries) else None
+        if known != mark:
             raise LedgerError(_broken(f"entry {seq} was cut off or replaced"))
 
 

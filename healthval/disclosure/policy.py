@@ -15,7 +15,7 @@ METHOD_WORDS = frozenset({
     "none", "other", "logit", "delong", "newcombe", "obuchowski", "boyd", "wilson", "clopper",
     "pearson", "exact", "ratio", "estimator", "log", "wald", "cluster", "clustered", "robust",
     "logistic", "delta", "bootstrap", "simulation", "percentile", "pointwise", "patient", "bc",
-    "rcs5", "on", "p", "score", "normal", "binomial", "jackknife", "effective", "size", "haldane",
+    "rcs5", "on", "p", "score", "normal", "binomial", "jackknife", "effective", "size", "haldane", "perturbed",
 })  # fmt: skip
 _LIMITS = {
     "version": (1, 10**6),
@@ -25,6 +25,9 @@ _LIMITS = {
     "max_decimals": (1, 4),
     "rounding": (0.05, 1),
     "epsilon_budget": (0, 10),
+    "multiple": (1, 100),
+    "max_levels": (2, 1000),
+    "max_releases": (1, 1000),
 }
 
 
@@ -41,6 +44,12 @@ class Policy:
         with m x unit >= rounding
     histogram_epsilon : privacy cost of one differentially private histogram, or None
     epsilon_budget : privacy cost of all releases about one model together, at most
+    noise_scale : scale of the keyed noise on counts; statistics have noise of one case's influence;
+        None for exact numbers, which a reader who knows the scores can take apart
+    small_cuts : whether perturbed counts below `minimum_cell` are shown at thresholds and in bins
+    multiple : counts are rounded to multiples of this
+    max_levels : a variable with more levels is withheld
+    max_releases : releases about overlapping cohorts, at most: their noise must not average away
     """
 
     name: str
@@ -53,6 +62,11 @@ class Policy:
     rounding: float = 0.05
     histogram_epsilon: float | None = None
     epsilon_budget: float = 4.0
+    noise_scale: float | None = None
+    small_cuts: bool = False
+    multiple: int = 1
+    max_levels: int = 1000
+    max_releases: int = 20
 
     def __post_init__(self) -> None:
         for name, (low, high) in _LIMITS.items():
@@ -60,6 +74,12 @@ class Policy:
                 raise UsageError(f"policy: {name} must be between {low} and {high}")
         if self.histogram_epsilon is not None and not 0 < self.histogram_epsilon <= 10:
             raise UsageError("policy: histogram_epsilon must be above 0 and at most 10")
+        if self.noise_scale is not None and not 1 <= self.noise_scale <= 100:
+            raise UsageError("policy: noise_scale must be between 1 and 100")
+        if self.small_cuts and self.noise_scale is None:
+            raise UsageError(
+                "policy: small_cuts needs a noise_scale; an exact small count is a leak"
+            )
 
     def shows(self, count: float) -> bool:
         """Whether a count of cases may be shown.
@@ -71,6 +91,10 @@ class Policy:
         [True, False, False, True]
         """
         return count >= self.minimum_cell or (count == 0 and not self.zero_is_sensitive)
+
+    def shows_cut(self, count: float) -> bool:
+        """Whether a count at a cut, or between two cuts, may be shown."""
+        return self.small_cuts or self.shows(count)
 
     def decimals(self, size: float) -> int:
         """Decimals of a statistic to which each of `size` cases contributes about 1 / size.
@@ -121,12 +145,16 @@ def check_not_laxer(site: Policy, hub: Policy) -> None:
     UsageError
         Names the laxer rules.
     """
-    at_least = ("minimum_cell", "zero_is_sensitive", "minimum_class", "rounding")
-    at_most = ("max_points", "max_decimals", "epsilon_budget")
+    at_least = ("minimum_cell", "zero_is_sensitive", "minimum_class", "rounding", "multiple")
+    at_most = (
+        "max_points", "max_decimals", "epsilon_budget", "small_cuts", "max_levels", "max_releases",
+    )  # fmt: skip
     laxer = [name for name in at_least if getattr(site, name) < getattr(hub, name)]
     laxer += [name for name in at_most if getattr(site, name) > getattr(hub, name)]
     if (site.histogram_epsilon or 0) > (hub.histogram_epsilon or 0):
         laxer.append("histogram_epsilon")
+    if (site.noise_scale or 0) < (hub.noise_scale or 0):
+        laxer.append("noise_scale")
     if laxer:
         raise UsageError(
             f"policy: {', '.join(laxer)} is laxer than the hub's policy; a site may only be stricter"

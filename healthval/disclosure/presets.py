@@ -8,11 +8,11 @@ from healthval.disclosure.policy import Policy
 from healthval.errors import UsageError, counted
 from healthval.files import parse_yaml
 
-PRESETS = ("cms", "sacro", "nhs", "datashield")
+PRESETS = ("cms", "sacro", "nhs", "datashield", "cellkey")
 
 
 def load_policy(name: str = "cms") -> Policy:
-    """Read a preset: `cms` (11), `sacro` (10), `nhs` (8) or `datashield` (3).
+    """Read a preset: `cms` (11), `sacro` (10), `nhs` (8), `datashield` (3) or `cellkey` (3).
 
     Raises
     ------
@@ -30,6 +30,22 @@ def load_policy(name: str = "cms") -> Policy:
     return read_policy(
         parse_yaml(text, what="the disclosure preset", remedy="install healthval again")
     )
+
+
+def policy_for(own: Policy, named: str) -> Policy:
+    """Policy by which a hub judges an arrival: the preset that the release names.
+
+    A hub whose operator changed the rules of its preset judges every arrival by its own policy.
+
+    Examples
+    --------
+    >>> policy_for(load_policy("cms"), "nhs").multiple
+    5
+    >>> policy_for(load_policy("cms").stricter(minimum_cell=20), "nhs").minimum_cell
+    20
+    """
+    is_preset = own.name in PRESETS and own == load_policy(own.name)
+    return load_policy(named) if is_preset and named in PRESETS else own
 
 
 def read_policy(rules: dict[str, Any]) -> Policy:

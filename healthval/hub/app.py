@@ -34,7 +34,8 @@ class Settings:
     operator : key of the operator, who registers, approves and publishes
     audiences : origins of this hub; a token names one of them
     upload_secret : key that signs upload addresses
-    policy : least strict disclosure policy of an accepted submission
+    policy : disclosure policy of accepted submissions; where it is a preset, a release may name any
+        preset, by whose rules it is then judged
     """
 
     operator: PublicKey

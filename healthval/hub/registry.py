@@ -21,7 +21,7 @@ from healthval.contracts.report import (
     report_id,
 )
 from healthval.contracts.submission import Receipt, Submission
-from healthval.disclosure import DisclosureRefused, Policy, check_arrival
+from healthval.disclosure import DisclosureRefused, Policy, check_arrival, policy_for
 from healthval.errors import counted
 from healthval.hub import access
 from healthval.hub.access import Subject
@@ -267,7 +267,8 @@ def _may_read(caller: Caller, report: ReportRecord) -> bool:
 def _check(payload: bytes, policy: Policy) -> Submission:
     """Parse a payload and repeat the checks of the site's gate."""
     try:
-        return check_arrival(read_wire(Submission, payload), policy)
+        submission = read_wire(Submission, payload)
+        return check_arrival(submission, policy_for(policy, submission.certificate.policy))
     except ValueError as misfit:
         raise Refusal(422, "The submission does not match its contract", str(misfit)) from None
     except DisclosureRefused as refused:

@@ -83,7 +83,8 @@ class SubgroupResult:
 class TableOne:
     """Row of Table 1: counts of a level, or mean and SD of a number.
 
-    `overall`, `events` and `non_events` are counts of cases.
+    `overall`, `events` and `non_events` are counts of cases. `reach` is the largest distance of a value
+    from the mean; `dominated` is whether one or two values are most of the total or of the spread.
     """
 
     variable: str
@@ -93,6 +94,8 @@ class TableOne:
     non_events: int | None = None
     mean: float | None = None
     sd: float | None = None
+    reach: float | None = field(default=None, repr=False)
+    dominated: bool = field(default=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,8 @@ from healthval.metrics.inputs import (
 )
 from healthval.metrics.result import TableOne
 
+NK_SHARE, P_PERCENT, SPREAD_SHARE = 0.9, 0.1, 0.5
+
 
 def table_one(columns: Mapping[str, Any], reference: ArrayLike) -> tuple[TableOne, ...]:
     """Rows of Table 1: counts of the levels of a category, mean and SD of a number.
@@ -82,10 +84,37 @@ def _number(name: str, values: Floats, events: Bools) -> Iterator[TableOne]:
     if known.any():
         sd = float(np.std(values[known], ddof=1)) if known.sum() > 1 else None
         yield replace(
-            _counts(name, "mean", known, events), mean=float(np.mean(values[known])), sd=sd
+            _counts(name, "mean", known, events),
+            mean=float(np.mean(values[known])),
+            sd=sd,
+            reach=float(np.abs(values[known] - np.mean(values[known])).max()),
+            dominated=is_dominated(values[known]),
         )
     if not known.all():
         yield _counts(name, "missing", ~known, events)
+
+
+def is_dominated(values: Floats) -> bool:
+    """Whether one or two values can be read from the total, or one from the standard deviation.
+
+    References
+    ----------
+    Dominance rules of the SACRO guide (2023) and ACRO: the two largest values are at least 90 % of
+    the total (nk rule), or the total less the two largest is below 10 % of the largest (p % rule).
+
+    Examples
+    --------
+    >>> is_dominated(np.array([900.0, 2.0, 3.0, 1.0])), is_dominated(np.arange(20.0))
+    (True, False)
+    """
+    size = np.sort(np.abs(values))[::-1]
+    total, rest = float(size.sum()), float(size[2:].sum())
+    squares = (values - values.mean()) ** 2
+    spread = float(squares.sum())
+    if total == 0:
+        return False
+    by_size = total - rest >= NK_SHARE * total or rest < P_PERCENT * float(size[0])
+    return by_size or (spread > 0 and float(squares.max()) > SPREAD_SHARE * spread)
 
 
 def _levels(name: str, values: NDArray[Any], events: Bools) -> Iterator[TableOne]:

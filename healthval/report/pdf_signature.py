@@ -98,6 +98,7 @@ def _as_pyhanko(private: bytes, chain: list[bytes]) -> Any:
     from pyhanko_certvalidator.registry import SimpleCertificateStore
 
     first, *others = [x509.Certificate.load(certificate) for certificate in chain]
-    store = SimpleCertificateStore()
+    new_store: Any = SimpleCertificateStore
+    store = new_store()
     store.register_multiple(others)
     return SimpleSigner(first, keys.PrivateKeyInfo.load(private), store)

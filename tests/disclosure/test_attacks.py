@@ -8,6 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
+from exact_policy import exact
 
 from healthval.contracts.proportions import wilson
 from healthval.contracts.submission import (
@@ -91,12 +92,10 @@ def test_without_rates_nothing_is_reconstructed():
 
 @pytest.fixture(scope="module")
 def submission(make_site, tmp_path_factory):
-    from healthval.disclosure import Ledger, load_policy
+    from healthval.disclosure import Ledger
 
     ledger = Ledger(tmp_path_factory.mktemp("site") / "ledger.jsonl")
-    return release(
-        make_site(600).result(thresholds=(0.2, 0.5)), load_policy("cms"), ledger
-    ).submission
+    return release(make_site(600).result(thresholds=(0.2, 0.5)), exact("cms"), ledger).submission
 
 
 def test_the_auditor_finds_nothing_in_an_honest_release(submission, policy):

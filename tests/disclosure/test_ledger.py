@@ -1,6 +1,5 @@
 """The egress ledger: append-only, chained, safe under two processes and a crash."""
 
-import json
 import os
 import stat
 import subprocess
@@ -171,9 +170,16 @@ def test_an_unreadable_head_is_called_broken(ledger):
         Ledger(ledger.path).verify()
 
 
-def test_a_copy_without_its_head_can_be_read(ledger, tmp_path):
+def test_entries_without_a_head_stop_everything(ledger, tmp_path):
     note(ledger)
     copied = tmp_path / "copy.jsonl"
     copied.write_bytes(ledger.path.read_bytes())
-    assert len(Ledger(copied).entries()) == 1
-    json.loads(copied.read_text())
+    with pytest.raises(LedgerError, match=r"head is missing beside 1 entry"):
+        Ledger(copied).entries()
+
+
+def test_a_crash_after_the_first_entry_leaves_a_head(ledger):
+    note(ledger)
+    head = ledger.path.with_name("ledger.jsonl.head")
+    head.write_bytes(b'{"hash":"' + b"0" * 64 + b'","seq":-1}')
+    assert len(Ledger(ledger.path).entries()) == 1

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from exact_policy import exact
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,7 +10,6 @@ from healthval.disclosure import (
     DisclosureRefused,
     check_arrival,
     check_not_laxer,
-    load_policy,
     noise,
     release,
 )
@@ -41,7 +41,7 @@ def sampler(monkeypatch):
 
 def test_no_preset_adds_noise():
     for name in ("cms", "sacro", "nhs", "datashield"):
-        assert load_policy(name).histogram_epsilon is None
+        assert exact(name).histogram_epsilon is None
 
 
 def test_bins_get_noise_and_the_error_is_printed(make_site, noisy_policy, ledger, sampler):
@@ -57,9 +57,9 @@ def test_bins_get_noise_and_the_error_is_printed(make_site, noisy_policy, ledger
 def test_a_hub_that_did_not_ask_for_noise_refuses_it(make_site, noisy_policy, ledger, sampler):
     out = release(make_site().result(), noisy_policy, ledger).submission
     with pytest.raises(DisclosureRefused, match="histogram_noise"):
-        check_arrival(out, load_policy("cms"))
+        check_arrival(out, exact("cms"))
     with pytest.raises(UsageError, match="histogram_epsilon"):
-        check_not_laxer(noisy_policy, load_policy("cms"))
+        check_not_laxer(noisy_policy, exact("cms"))
 
 
 def test_noise_is_drawn_once_for_the_same_cases(make_site, noisy_policy, ledger, sampler):

@@ -5,9 +5,10 @@ import random
 
 import numpy as np
 import pytest
+from exact_policy import exact
 
 from healthval.contracts.base import canonical_json
-from healthval.disclosure import DisclosureRefused, check_arrival, load_policy, release
+from healthval.disclosure import DisclosureRefused, check_arrival, release
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +21,7 @@ def honest(site, tmp_path_factory):
     from healthval.disclosure import Ledger
 
     ledger = Ledger(tmp_path_factory.mktemp("site") / "ledger.jsonl")
-    return json.loads(
-        release(site.result(thresholds=(0.2, 0.5)), load_policy("cms"), ledger).payload
-    )
+    return json.loads(release(site.result(thresholds=(0.2, 0.5)), exact("cms"), ledger).payload)
 
 
 def planted(honest, change):
@@ -33,12 +32,12 @@ def planted(honest, change):
 
 def refuses(payload, field="."):
     with pytest.raises(DisclosureRefused, match=field) as refusal:
-        check_arrival(payload, load_policy("cms"))
+        check_arrival(payload, exact("cms"))
     return refusal.value
 
 
 def test_the_payload_passes_before_anything_is_planted(honest):
-    check_arrival(canonical_json(honest), load_policy("cms"))
+    check_arrival(canonical_json(honest), exact("cms"))
 
 
 def test_faircareai_every_risk_in_the_calibration_curve(honest, site):
@@ -205,7 +204,7 @@ def test_a_year_is_no_identifier(honest):
     def rename(payload):
         payload["flow"][0]["step"] = "admitted_2021"
 
-    check_arrival(planted(honest, rename), load_policy("cms"))
+    check_arrival(planted(honest, rename), exact("cms"))
 
 
 def test_scores_rounded_to_four_decimals_as_means(honest, site):
@@ -318,7 +317,7 @@ def test_rounded_scores_in_single_fields_hardly_ever_pass(honest, site):
         for path in rng.sample(leaves, 3):
             put(payload, path, round(rng.choice(site.score.tolist()), 3))
         try:
-            check_arrival(canonical_json(payload), load_policy("cms"))
+            check_arrival(canonical_json(payload), exact("cms"))
         except DisclosureRefused:
             continue
         passed += 1

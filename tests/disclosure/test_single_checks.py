@@ -3,10 +3,11 @@
 import json
 
 import pytest
+from exact_policy import exact
 
 from healthval.contracts.base import canonical_json
 from healthval.contracts.submission import ReleasedEstimate, Submission
-from healthval.disclosure import DisclosureRefused, Ledger, load_policy, release
+from healthval.disclosure import DisclosureRefused, Ledger, release
 from healthval.disclosure.gate import CHECKS
 
 GONE = ReleasedEstimate(withheld="suppressed").model_dump(mode="json")
@@ -16,7 +17,7 @@ GONE = ReleasedEstimate(withheld="suppressed").model_dump(mode="json")
 def honest(make_site, tmp_path_factory):
     ledger = Ledger(tmp_path_factory.mktemp("site") / "ledger.jsonl")
     result = make_site(600, seed=1).result(thresholds=(0.2, 0.5))
-    return json.loads(release(result, load_policy("cms"), ledger).payload)
+    return json.loads(release(result, exact("cms"), ledger).payload)
 
 
 def small_cell(p):

@@ -29,7 +29,13 @@ from healthval.contracts.model import (
     ModelRegistration,
 )
 from healthval.contracts.prediction import PredictionRequest, TableInstances
-from healthval.contracts.submission import AttackPassed, Certificate, ReleasedEstimate, Submission
+from healthval.contracts.submission import (
+    AttackPassed,
+    Certificate,
+    CountNoise,
+    ReleasedEstimate,
+    Submission,
+)
 from healthval.disclosure import load_policy
 from healthval.disclosure.gate import run_checks
 from healthval.hosting.artefact import pack, unpack
@@ -285,6 +291,7 @@ def payload(digest: str, *, n: int = 120) -> bytes:
         dates="removed",
         n=n,
         n_events=40,
+        noise=CountNoise(scale=1.5, variance=4.337),
         auroc=ReleasedEstimate(value=0.9, lo=0.85, hi=0.94, method="delong", n=n, n_events=40),
         certificate=Certificate(policy="cms", policy_version=1, minimum_cell=11),
     )

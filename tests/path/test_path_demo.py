@@ -105,7 +105,9 @@ def test_the_reports_numbers_equal_scikit_learns(demo):
         released = values[site.label]["value"]
         digits = len(str(released).split(".")[1])
         assert digits >= 2
-        assert released == pytest.approx(roc_auc_score(y, p), abs=0.51 * 10**-digits)
+        # Rounded, with noise of one case's influence (here 4 SD of it).
+        noise = 4 / min(sum(y), len(y) - sum(y))
+        assert released == pytest.approx(roc_auc_score(y, p), abs=0.51 * 10**-digits + noise)
 
 
 def test_some_cells_of_the_small_site_are_suppressed_and_the_large_ones_shown(demo):

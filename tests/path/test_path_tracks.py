@@ -643,8 +643,9 @@ def test_the_demo_of_a_track_survives_kill_9_and_repeats_its_bytes(tmp_path, tra
     data = b"\n".join(path.read_bytes() for path in received)
     for site in INVENTED:
         truth, scores = expected(home / "inputs" / site.folder, weights)
-        released = values[site.label]  # rounded to two decimals at least
-        assert released == pytest.approx(roc_auc_score(truth, scores), abs=0.0051)
+        # Rounded to two decimals at least, with noise of one case's influence (here 4 SD of it).
+        noise = 4 / min(sum(truth), len(truth) - sum(truth))
+        assert values[site.label] == pytest.approx(roc_auc_score(truth, scores), abs=0.0051 + noise)
         assert not found_in(planted(home / "inputs" / site.folder), data)
         ledger = Ledger(home / "sites" / site.folder / "ledger.jsonl")
         assert len({r.sha256 for r in releases(ledger)}) == 1

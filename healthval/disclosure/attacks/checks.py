@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 from healthval.contracts.submission import Submission
+from healthval.disclosure.payload.keyed_noise import count_variance
 from healthval.disclosure.policy import GRID_DECIMALS, Policy, is_method, is_on_grid
 from healthval.errors import DisclosureRefused
 
@@ -54,11 +55,16 @@ def check_small_cells(submission: Submission, policy: Policy) -> int:
     """Every count, in any field, is 0 or at least the floor."""
     seen = 0
     noisy = submission.histogram_noise is not None
+    cuts = ("histogram[", "thresholds[") if policy.small_cuts else ()
     for path, name, value in leaves(submission.model_dump()):
         if name not in COUNTS or not isinstance(value, int):
             continue
         seen += 1
-        if not (policy.shows(value) or (noisy and path.startswith("histogram["))):
+        if not (
+            policy.shows(value)
+            or (noisy and path.startswith("histogram["))
+            or path.startswith(cuts)
+        ):
             raise DisclosureRefused(
                 path,
                 f"a count below {policy.minimum_cell}",
@@ -155,6 +161,29 @@ def error_95(epsilon: float) -> int:
     while 2 * a ** (k + 1) / (1 + a) > 0.05:
         k += 1
     return k
+
+
+def check_count_noise(submission: Submission, policy: Policy) -> int:
+    """The noise is at least that of the policy, and its counts are multiples as it states."""
+    noise = submission.noise
+    if policy.noise_scale is None and noise is None:
+        return 0
+    if noise is None or noise.scale < (policy.noise_scale or 0) or noise.multiple < policy.multiple:
+        raise DisclosureRefused(
+            "noise",
+            "numbers are exact, or have less noise than the policy asks for",
+            "release again under the hub's policy or a stricter one",
+        )
+    if noise.variance != count_variance(noise.scale, noise.multiple):
+        raise DisclosureRefused("noise.variance", "not that of its scale", "update the client")
+    found = [
+        (path, value)
+        for path, name, value in leaves(submission.model_dump())
+        if name in COUNTS and isinstance(value, int)
+    ]
+    if odd := next((path for path, value in found if value % noise.multiple), None):
+        raise DisclosureRefused(odd, "not a multiple as the noise states", "release again")
+    return len(found)
 
 
 def check_noise(submission: Submission, policy: Policy) -> int:

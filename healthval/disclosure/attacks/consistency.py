@@ -144,7 +144,9 @@ def _check_roc(submission: Submission, cuts: dict[float, tuple[int, int]], polic
     grid = [p.fpr for p in submission.roc]
     ordered = [(at, tp, fp) for at, (tp, fp) in cuts.items()]
     finest = policy.decimals(submission.n_events)
-    if not any(roc_through(ordered, grid, d) == submission.roc for d in range(finest + 1)):
+    v = 0.0 if submission.noise is None else submission.noise.variance
+    drawn = (roc_through(ordered, grid, d, variance=v) for d in range(finest + 1))
+    if submission.roc not in drawn:
         raise DisclosureRefused("roc", "not the curve through the shown cuts", AGAIN)
 
 
@@ -201,13 +203,31 @@ def check_cuts(submission: Submission, policy: Policy) -> int:
             raise DisclosureRefused("histogram", "contradicts a threshold", AGAIN)
     for name, cuts in known.items():
         counts = [cuts[at] for at in sorted(cuts)]
-        if not all(policy.shows(a - b) for a, b in pairwise(counts)):
+        if not all(a >= b and policy.shows_cut(a - b) for a, b in pairwise(counts)):
             raise DisclosureRefused(
                 "thresholds",
                 f"two cuts differ by fewer than {policy.minimum_cell} {name} positives",
                 "drop one of two neighbouring thresholds or merge bins",
             )
+    _check_mixed(submission, policy)
     return sum(map(len, known.values()))
+
+
+def _check_mixed(submission: Submission, policy: Policy) -> None:
+    """Both classes or neither at a cut, and no gap of one class, where the numbers are perturbed."""
+    if policy.noise_scale is None:
+        return
+    for i, t in enumerate(submission.thresholds):
+        if (t.confusion.tp == SUPPRESSED) != (t.confusion.fp == SUPPRESSED):
+            raise DisclosureRefused(
+                f"thresholds[{i}]", "one class is shown, the other follows", WITHHOLD
+            )
+    cuts = sorted(_whole_cuts(submission).items())
+    for (_, (tp, fp)), (_, (tp_next, fp_next)) in pairwise(cuts):
+        if (tp == tp_next) != (fp == fp_next):
+            raise DisclosureRefused(
+                "thresholds", "all cases between two cuts have the same outcome", "merge the cuts"
+            )
 
 
 def check_tables(submission: Submission, policy: Policy) -> int:

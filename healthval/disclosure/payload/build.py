@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from healthval.contracts.submission import SUPPRESSED, Certificate, Submission
+from healthval.contracts.submission import SUPPRESSED, Certificate, CountNoise, Submission
 from healthval.disclosure.payload.curves import (
     released_calibration,
     released_decision_curve,
@@ -12,6 +12,7 @@ from healthval.disclosure.payload.curves import (
     released_thresholds,
     shown_before,
 )
+from healthval.disclosure.payload.keyed_noise import count_variance
 from healthval.disclosure.payload.suppression import WITHHELD, Context, Draft, Withheld
 from healthval.disclosure.payload.tables import (
     levels_of,
@@ -32,6 +33,8 @@ def has_few_levels(result: SiteResult, scores: Sequence[float], policy: Policy) 
     With two values the AUROC is a mean of sensitivity and specificity, and the Brier score counts
     errors: every statistic is then an equation about the table of values by classes.
     """
+    if policy.noise_scale is not None:
+        return False
     levels = len(set(scores))
     hard = result.evaluation.calibration.n_boundary == result.evaluation.n
     if not (hard or 0 < levels <= FEW_LEVELS):
@@ -69,6 +72,7 @@ def _facts(draft: Draft, result: SiteResult) -> dict[str, Any]:
         "dates": result.dates,
         "pixel_sign_off": result.pixel_sign_off,
         "canary": result.canary,
+        "noise": count_noise(policy),
         "n": draft.n,
         "n_events": draft.n_events if draft.classes_shown else SUPPRESSED,
         "n_indeterminate": draft.cell("n_indeterminate", result.n_indeterminate),
@@ -77,6 +81,14 @@ def _facts(draft: Draft, result: SiteResult) -> dict[str, Any]:
             policy=policy.name, policy_version=policy.version, minimum_cell=policy.minimum_cell
         ),
     }
+
+
+def count_noise(policy: Policy) -> CountNoise | None:
+    """Noise that a policy asks for, as it is stated in a submission."""
+    if policy.noise_scale is None:
+        return None
+    variance = count_variance(policy.noise_scale, policy.multiple)
+    return CountNoise(scale=policy.noise_scale, variance=variance, multiple=policy.multiple)
 
 
 def _tables(draft: Draft, result: SiteResult) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from healthval.contracts.submission import (
     RocPoint,
     Submission,
 )
+from healthval.disclosure.payload.noisy_estimates import effective_share
 from healthval.disclosure.payload.suppression import (
     WITHHELD,
     Cut,
@@ -88,8 +89,10 @@ def released_thresholds(
     whole = set(shown.admit(cuts))
     out = []
     for cut, t in zip(cuts, found, strict=True):
-        events = cut.key in whole or shown.fits_events(cut)
-        non_events = cut.key in whole or shown.fits_non_events(cut)
+        # The score totals are known, so that one class of a perturbed cut gives the other.
+        alone = draft.policy.noise_scale is None
+        events = cut.key in whole or (alone and shown.fits_events(cut))
+        non_events = cut.key in whole or (alone and shown.fits_non_events(cut))
         shown.show(cut, events=events, non_events=non_events)
         out.append(_threshold(draft, t, events=events, non_events=non_events))
     return tuple(out)
@@ -293,17 +296,24 @@ def released_roc(draft: Draft, evaluation: Evaluation, shown: Shown) -> tuple[Ro
         draft.note("roc", "too few cuts can be shown to draw a curve")
         return ()
     grid = thinned(sorted(set(grid)), draft.policy.max_points)
-    return roc_through(shown.whole, grid, draft.policy.decimals(draft.n_events))
+    return roc_through(
+        shown.whole, grid, draft.policy.decimals(draft.n_events), variance=draft.variance
+    )
 
 
 def roc_through(
-    cuts: Sequence[tuple[float, int, int]], grid: Sequence[float], decimals: int
+    cuts: Sequence[tuple[float, int, int]],
+    grid: Sequence[float],
+    decimals: int,
+    *,
+    variance: float = 0.0,
 ) -> tuple[RocPoint, ...]:
     """Sensitivity at each rate of the grid, linear between cuts, with Wilson's interval.
 
     Parameters
     ----------
     cuts : (at, tp, fp) in growing order of `at`, from all cases to none
+    variance : of the noise of a count; the interval includes it
     """
     ordered = sorted(cuts, reverse=True)
     tp, fp = (np.array([cut[i] for cut in ordered], dtype=float) for i in (1, 2))
@@ -311,11 +321,14 @@ def roc_through(
     # At a jump the upper end counts: np.interp needs abscissae that grow.
     hits = np.interp(np.asarray(grid) * n, fp + 1e-9 * np.arange(fp.size), tp)
     return tuple(
-        _roc_point(x, float(k), float(m), decimals) for x, k in zip(grid, hits, strict=True)
+        _roc_point(x, (float(k), float(m)), decimals, variance)
+        for x, k in zip(grid, hits, strict=True)
     )
 
 
-def _roc_point(fpr: float, hits: float, m: float, decimals: int) -> RocPoint:
-    lo, hi = wilson(hits, m, Z_95)
+def _roc_point(fpr: float, counts: tuple[float, float], decimals: int, variance: float) -> RocPoint:
+    hits, m = counts
+    share = effective_share(hits, m, variance) if variance else 1.0
+    lo, hi = wilson(hits * share, m * share, Z_95)
     tpr, lo, hi = (_unit(rounded(x, decimals) or 0.0) for x in (hits / m, lo, hi))
     return RocPoint(fpr=fpr, tpr=tpr, lo=lo, hi=hi)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from healthval.contracts.submission import SUPPRESSED, Cell, ReleasedEstimate, Submission
+from healthval.disclosure.payload.keyed_noise import count_variance
 from healthval.disclosure.policy import Policy, is_method, rounded
 from healthval.metrics.estimate import Estimate
 
@@ -69,6 +70,12 @@ class Draft:
     def shows(self, count: float) -> bool:
         """Whether a count of cases may be shown."""
         return self.policy.shows(count)
+
+    @property
+    def variance(self) -> float:
+        """Variance of a perturbed count; 0 without noise."""
+        scale = self.policy.noise_scale
+        return 0.0 if scale is None else count_variance(scale, self.policy.multiple)
 
     @property
     def classes_shown(self) -> bool:
@@ -173,7 +180,12 @@ class Shown:
 
     def fits(self, cut: Cut) -> bool:
         """Whether both counts of the cut leave no small gap."""
-        return self.fits_events(cut) and self.fits_non_events(cut)
+        return self.fits_events(cut) and self.fits_non_events(cut) and self._is_mixed(cut)
+
+    def _is_mixed(self, cut: Cut) -> bool:
+        """Whether no gap to a shown cut is of one class; without noise this is not required."""
+        gaps = [(cut.tp - tp, cut.fp - fp) for at, tp, fp in self.whole if at != cut.at]
+        return all(is_mixed(gap, self.policy) for gap in gaps)
 
     def _fits(
         self,
@@ -187,7 +199,7 @@ class Shown:
         for size_then, then in earlier:
             if at in then:
                 gaps += [count - then[at], size - count - (size_then - then[at])]
-        return all(self.policy.shows(abs(gap)) for gap in gaps)
+        return all(self.policy.shows_cut(abs(gap)) for gap in gaps)
 
     def admit(self, cuts: Sequence[Cut]) -> list[int]:
         """Show the heaviest set of these cuts that fits the shown ones; return their keys."""
@@ -216,10 +228,10 @@ def longest_chain(cuts: Sequence[Cut], policy: Policy) -> list[Cut]:
 
     Examples
     --------
-    >>> from healthval.disclosure import load_policy
+    >>> policy = Policy(name="exact", version=1, minimum_cell=11)
     >>> table = [(0.1, 60, 60), (0.2, 45, 30), (0.3, 40, 20), (0.4, 20, 5)]
     >>> cuts = [Cut(key=i, at=at, tp=tp, fp=fp) for i, (at, tp, fp) in enumerate(table)]
-    >>> [cut.key for cut in longest_chain(cuts, load_policy("cms"))]
+    >>> [cut.key for cut in longest_chain(cuts, policy)]
     [0, 1, 3]
     """
     ordered = sorted(cuts, key=lambda cut: cut.at)
@@ -233,7 +245,12 @@ def longest_chain(cuts: Sequence[Cut], policy: Policy) -> list[Cut]:
 
 def _may_follow(a: Cut, b: Cut, policy: Policy) -> bool:
     gaps = (a.tp - b.tp, a.fp - b.fp)
-    return all(policy.shows(gap) for gap in gaps)
+    return all(policy.shows_cut(gap) for gap in gaps) and is_mixed(gaps, policy)
+
+
+def is_mixed(gap: tuple[int, int], policy: Policy) -> bool:
+    """Whether a gap between two perturbed cuts is empty or has cases of both classes."""
+    return policy.noise_scale is None or (gap[0] == 0) == (gap[1] == 0)
 
 
 def _walk_back(ordered: list[Cut], best: list[tuple[float, int | None]]) -> list[Cut]:

@@ -80,6 +80,8 @@ def _add(
 
 def _decide(draft: Draft, variable: str, counts: Counts) -> Levels:
     total = max(draft.n, sum(n for n, _ in counts.values()))
+    if len(counts) > draft.policy.max_levels:
+        return Levels(counts, frozenset(counts), frozenset(counts))
     sizes: dict[str, Row] = {level: (n,) for level, (n, _) in counts.items()}
     unsafe_counts, unsafe_events = _unsafe_levels(draft, variable, counts)
     more = draft.context.more

@@ -1,0 +1,209 @@
+"""A reader who knows every score and input: nothing is derived for certain, and honest sites speak."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import Bounds, LinearConstraint, milp
+
+from healthval.disclosure import (
+    DisclosureRefused,
+    Ledger,
+    check_arrival,
+    load_policy,
+    policy_for,
+    release,
+)
+from healthval.disclosure.payload.keyed_noise import KeyedNoise, count_variance
+from healthval.disclosure.payload.protect import protected
+from healthval.errors import LedgerError
+from healthval.metrics import table_one
+from healthval.metrics.table_one import is_dominated
+
+PRESETS = ("cms", "sacro", "nhs", "datashield", "cellkey")
+SECRET = b"a secret of the site"
+
+
+def released(site, tmp_path, preset="cms", name="ledger", **changes):
+    ledger = Ledger(tmp_path / f"{name}.jsonl")
+    result = site.result(**changes)
+    scores = tuple(site.score[changes.get("rows", slice(None))].tolist())
+    return release(result, load_policy(preset), ledger, scores=scores).submission
+
+
+def equations(s, score):
+    """Shown counts as bounds on sums of the unknown outcomes."""
+    rows, values = [np.ones(score.size)], [s.n_events]
+    for t in s.thresholds:
+        if isinstance(t.confusion.tp, int):
+            rows.append(score >= t.threshold)
+            values.append(t.confusion.tp)
+    for b in s.histogram:
+        rows.append((score >= b.low) & ((score < b.high) | (b.high >= 1)))
+        values.append(b.events)
+    return np.array(rows, float), np.array(values, float)
+
+
+def determined(s, score, outcome):
+    """Outcomes that are the same in every solution of the shown numbers, and are true."""
+    rows, values = equations(s, score)
+    rule = LinearConstraint(rows, values - 1e-6, values + 1e-6)
+    out = 0
+    for i in range(score.size):
+        found = []
+        for v in (0, 1):
+            low, high = np.zeros(score.size), np.ones(score.size)
+            low[i] = high[i] = v
+            q = milp(0 * low, constraints=rule, integrality=1 + 0 * low, bounds=Bounds(low, high))
+            found.append(q.x is not None)
+        out += sum(found) == 1 and found[int(outcome[i])]
+    return out
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("n", [30, 60])
+def test_no_outcome_follows_from_counts_and_scores(make_site, tmp_path, preset, n):
+    right = tries = 0
+    for seed in range(4):
+        site = make_site(n, seed=seed, strength=2.5)
+        try:
+            s = released(site, tmp_path, preset, f"{seed}", thresholds=(0.3, 0.5))
+        except DisclosureRefused:
+            continue
+        if isinstance(s.n_events, int):
+            tries += 1
+            right += determined(s, site.score, site.outcome) == n
+    assert right == 0, f"{right} of {tries} releases give every outcome"
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("n", [150, 400, 5000])
+def test_no_gap_between_shown_cuts_is_of_one_class(make_site, tmp_path, preset, n):
+    site = make_site(n, seed=2, strength=3.0, prevalence=0.25)
+    s = released(site, tmp_path, preset, thresholds=(0.05, 0.3, 0.7, 0.9))
+    cuts = {0.0: (s.n_events, s.n - s.n_events), 2.0: (0, 0)}
+    for t in s.thresholds:
+        assert isinstance(t.confusion.tp, int) == isinstance(t.confusion.fp, int)
+        if isinstance(t.confusion.tp, int):
+            cuts[t.threshold] = (t.confusion.tp, t.confusion.fp)
+    steps = [np.subtract(cuts[a], cuts[b]) for a, b in pairwise(sorted(cuts))]
+    assert all((step[0] == 0) == (step[1] == 0) for step in steps)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_passes_at_the_hub_that_asks_for_it(make_site, tmp_path, preset):
+    s = released(make_site(300, seed=5), tmp_path, preset, thresholds=(0.2, 0.3, 0.5))
+    assert check_arrival(s, load_policy(preset)) == s
+    assert s.noise is not None
+    assert s.auroc.withheld == "none"
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_hub_judges_by_the_preset_that_the_release_names(make_site, tmp_path, preset):
+    s = released(make_site(300, seed=5), tmp_path, preset)
+    named = policy_for(load_policy("cms"), s.certificate.policy)
+    assert check_arrival(s, named) == s
+    own = load_policy("cms").stricter(minimum_cell=20)
+    assert policy_for(own, s.certificate.policy) == own
+    assert policy_for(load_policy("cms"), "unknown") == load_policy("cms")
+
+
+def test_a_small_hospital_shows_every_planned_threshold_with_both_classes(make_site, tmp_path):
+    for seed in range(3):
+        site = make_site(150, seed=seed, prevalence=0.27)
+        s = released(site, tmp_path, name=f"{seed}", thresholds=(0.1, 0.2, 0.3))
+        assert all(
+            isinstance(c, int) for t in s.thresholds for c in t.confusion.model_dump().values()
+        )
+        assert s.auroc.lo < s.auroc.value < s.auroc.hi
+        assert s.calibration.slope.withheld == "none"
+
+
+def test_exact_numbers_are_refused_where_the_hub_asks_for_noise(make_site, ledger, policy):
+    exact = release(make_site(800).result(), policy, ledger).submission
+    with pytest.raises(DisclosureRefused, match="exact"):
+        check_arrival(exact, load_policy("cms"))
+    with pytest.raises(Exception, match="noise_scale"):
+        load_policy("cms").stricter(noise_scale=None)
+
+
+def test_noise_is_the_same_for_the_same_cases_under_another_name(make_site, tmp_path):
+    site, ledger, policy = make_site(300), Ledger(tmp_path / "ledger.jsonl"), load_policy("cms")
+    found = set()
+    for i in range(4):
+        result = site.result(model=f"name-{i}", plan_hash=f"{i:064x}", thresholds=(0.4,))
+        s = release(result, policy, ledger, scores=site.score.tolist()).submission
+        found.add((s.n_events, s.thresholds[0].confusion, s.auroc.value, s.calibration.brier.value))
+    assert len(found) == 1
+
+
+def test_noise_cannot_be_averaged_over_many_releases(make_site, tmp_path):
+    site, ledger = make_site(400), Ledger(tmp_path / "ledger.jsonl")
+    policy = load_policy("cms").stricter(max_releases=3)
+    for i in range(3):
+        release(site.result(version=f"1.{i}", thresholds=(0.3 + i / 10,)), policy, ledger)
+    release(site.result(version="1.0", thresholds=(0.3,)), policy, ledger)
+    with pytest.raises(DisclosureRefused, match="averaged"):
+        release(site.result(version="1.9", thresholds=(0.7,)), policy, ledger)
+
+
+@pytest.mark.parametrize("harm", ["lost", "replaced"])
+def test_a_lost_noise_secret_is_noticed_and_never_made_again(make_site, tmp_path, harm):
+    site, ledger = make_site(300), Ledger(tmp_path / "ledger.jsonl")
+    release(site.result(), load_policy("cms"), ledger)
+    secret = tmp_path / "ledger.jsonl.noise"
+    secret.unlink()
+    if harm == "replaced":
+        secret.write_bytes(b"0" * 64)
+    with pytest.raises(LedgerError, match="noise secret"):
+        release(site.result(slice(0, 200)), load_policy("cms"), ledger)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), n=st.integers(20, 300), preset=st.sampled_from(PRESETS))
+def test_the_protected_table_is_consistent(make_site, seed, n, preset):
+    site = make_site(n, seed=seed)
+    if not 0 < site.outcome.sum() < n:
+        return
+    found = protected(
+        site.result(thresholds=(0.2, 0.5)), load_policy(preset), SECRET, site.score.tolist()
+    ).evaluation
+    h = found.histogram
+    assert min(*h.events, *h.non_events) >= 0
+    assert (sum(h.events), sum(h.non_events)) == (found.n_events, found.n - found.n_events)
+    for t in found.thresholds:
+        cells = (t.confusion.tp, t.confusion.fp, t.confusion.fn, t.confusion.tn)
+        assert min(cells) >= 0
+        assert sum(cells) == found.n
+        assert all(c % load_policy(preset).multiple == 0 for c in cells)
+        for e in (t.sensitivity, t.specificity, t.ppv, t.npv):
+            assert e.value is None or 0 <= e.lo <= e.value <= e.hi <= 1
+
+
+def test_the_noise_of_counts_is_unbiased_with_the_stated_variance():
+    noise = KeyedNoise(secret=SECRET, cohort="0" * 64, scale=1.5)
+    drawn = np.array([noise.count(20, i) - 20 for i in range(20_000)])
+    assert abs(drawn.mean()) < 0.05
+    assert drawn.var() == pytest.approx(count_variance(1.5, 1), rel=0.06)
+
+
+def test_an_outlier_is_not_read_from_mean_and_sd(make_site, tmp_path):
+    site = make_site(403)
+    rng = np.random.default_rng(3)
+    cost, urea = rng.gamma(2, 20, 403), rng.gamma(4, 2, 403)
+    cost[7] = 900_000.0
+    rows = table_one({"cost": cost, "urea": urea}, site.outcome)
+    for preset in PRESETS:
+        s = released(site, tmp_path, preset, preset, table_one=rows)
+        assert {r.variable for r in s.table_one if r.mean is not None} == {"urea"}
+    assert is_dominated(np.array([900.0, 50.0, 20.0, 20.0]))
+    assert not is_dominated(np.zeros(5))
+
+
+def test_a_variable_with_many_levels_is_withheld_under_datashield(make_site, tmp_path):
+    site = make_site(900)
+    rows = table_one({"ward": np.array([f"w{i % 45:02d}" for i in range(900)])}, site.outcome)
+    s = released(site, tmp_path, "datashield", table_one=rows)
+    assert not any(isinstance(r.overall, int) for r in s.table_one)
