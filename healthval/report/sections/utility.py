@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup
 
+from healthval.aggregate.counts import WITHHELD_CELLS
 from healthval.contracts.submission import Submission
 from healthval.errors import counted
 from healthval.report.document import Block, Figure, Section
@@ -124,22 +125,30 @@ def _together_figure(
 
 
 def _net_benefit(findings: Findings) -> list[Block]:
-    """Return one table for each set of sites that released the counts, and the means over sites."""
+    """Return one table for each set of sites with a threshold, and the means over sites."""
     sums: dict[tuple[str, ...], list[list[str]]] = {}
     for at in findings.study.thresholds:
-        if at.counts.k:
-            row = [exact(at.threshold), rate(at.net_benefit).text(), number(at.treat_all), "0.000"]
-            sums.setdefault(at.counts.sites, []).append(row)
+        row = [exact(at.threshold), rate(at.net_benefit).text(), number(at.treat_all), "0.000"]
+        absent = {x.site for x in at.counts.excluded if x.reason != WITHHELD_CELLS}
+        sites = tuple(site for site in findings.released if site not in absent)
+        sums.setdefault(sites, []).append(row)
     blocks: list[Block] = [
         table(
             f"Net benefit of the cases of {some_sites(len(sites), findings.study.k)} together",
             ["Threshold", "Model (95% CI)", "Treat all", "Treat none"],
             rows,
-            note="" if len(sites) == findings.study.k else f"Sites: {', '.join(sites)}.",
+            note=" ".join([*_named(sites, findings), _BETWEEN]),
         )
         for sites, rows in sums.items()
     ]
     return blocks if findings.study.k == 1 else [*blocks, _mean_net_benefit(findings)]
+
+
+_BETWEEN = "Not estimable: a site withheld a count that the value needs."
+
+
+def _named(sites: Sequence[str], findings: Findings) -> list[str]:
+    return [] if len(sites) == findings.study.k else [f"Sites: {', '.join(sites)}."]
 
 
 def _mean_net_benefit(findings: Findings) -> Markup:
