@@ -159,7 +159,9 @@ def test_a_batch_is_resumed_and_failed_runs_on_request_only(folder):
         0,
         [("completed", False), ("completed", True), ("completed", True)],
     )
-    (folder / "out" / "identifiable" / events[0]["run"] / "notebook.ipynb").write_text("cut")
+    (folder / "out" / "identifiable" / events[0]["run"] / "notebook.ipynb").write_text(
+        "cut", encoding="utf-8"
+    )
     assert statuses(batch(folder)[1]) == [
         ("completed", False),
         ("completed", True),
