@@ -17,6 +17,7 @@ from healthval.cli.hub import HUB_PLATFORMS, hub
 from healthval.cli.ledger import ledger, release, submit_command
 from healthval.cli.pacs import pacs
 from healthval.cli.report import trust, verify
+from healthval.cli.reports import report
 from healthval.cli.study import demo, doctor, init, params, run
 from healthval.errors import HealthvalError
 
@@ -46,6 +47,7 @@ _COMMANDS = (
     release,
     submit_command,
     ledger,
+    report,
     verify,
     trust,
     cost,
