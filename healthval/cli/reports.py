@@ -1,4 +1,4 @@
-"""Command group `report`: list, open, compare, withdraw and export published reports."""
+"""Command group `report`: published reports, their comparison and export, and a site's own report."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from healthval.cli.types import HUB, KEY
+from healthval.cli.types import FILE, FOLDER, HUB, KEY
 from healthval.errors import ReportError, counted
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ OUT = click.option(
 
 @click.group()
 def report() -> None:
-    """Find, compare, withdraw and export reports."""
+    """Find, compare, withdraw and export reports, or report a site's release to itself."""
 
 
 @report.command("list")
@@ -122,6 +122,28 @@ def report_export(page: Path, out: Path | None) -> None:
         raise ReportError("the page cannot be read; give the report.html of a report") from None
     files = export(text, out or page.parent / "export")
     click.echo(f"{counted(len(files), 'file')} in {files[0].parent}")
+
+
+@report.command("site")
+@HUB
+@click.option("--site", "folder", type=FOLDER, required=True, help="The site's folder.")
+@click.option("--plan", "plan_file", type=FILE, required=True, help="The study's plan.")
+@click.option("--label", default="Our hospital", show_default=True, help="Name in the title.")
+@OUT
+def report_site(hub_url: str, folder: Path, plan_file: Path, label: str, out: Path | None) -> None:
+    """Report a hospital's own newest release to itself; nothing is sent."""
+    from healthval.client import Client
+    from healthval.evaluation import Site, newest_release
+    from healthval.plan_file import load_plan
+    from healthval.report.forms.files import write_form
+    from healthval.report.forms.site import site_report
+
+    home, plan = Site.open(folder), load_plan(plan_file)
+    with Client(hub_url, home.credential) as client:
+        card = client.model(plan.model.name, plan.model.version).registration.card
+    made = site_report(newest_release(home), plan, card, label=label)
+    for path in write_form(made, out or folder / "report", "site-report"):
+        click.echo(str(path))
 
 
 def _client(hub_url: str, key: Path) -> "Client":
