@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 from markupsafe import Markup
 
-from healthval.aggregate.counts import wilson_interval
+from healthval.aggregate.counts import WITHHELD_CELLS, wilson_interval
 from healthval.aggregate.result import PooledCounts, ThresholdPool
 from healthval.contracts.submission import SUPPRESSED
 from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.curves import Curve, predictive_plot
-from healthval.report.findings import NO_COUNTS, Findings, estimate, left_out, some_sites
+from healthval.report.findings import NO_COUNTS, Findings, estimate, left_out, rate, some_sites
 from healthval.report.markup import (
     Shown,
     as_shown,
@@ -63,6 +63,7 @@ def _at_threshold(findings: Findings, at: ThresholdPool) -> list[Block]:
     blocks += [
         _matrix(at.counts, together),
         _rates(at.counts, together),
+        *_all_sites(findings, at.counts, name),
         _per_thousand(
             at.counts, f"cases like those of {some_sites(at.counts.k, findings.study.k)}, at {name}"
         ),
@@ -135,6 +136,23 @@ def _rates(counts: PooledCounts, together: str) -> Markup:
         note="Wilson intervals for the cases of these sites; differences between sites are not "
         "part of them.",
     )
+
+
+def _all_sites(findings: Findings, counts: PooledCounts, name: str) -> list[Block]:
+    """Return the rates over all sites; empty where no site withheld a count."""
+    if not any(total.n_suppressed for total in counts.totals):
+        return []
+    of = sum(1 for site in counts.excluded if site.reason == WITHHELD_CELLS) + counts.k
+    return [
+        table(
+            f"Rates of the cases of {some_sites(of, findings.study.k)} at {name}, withheld counts included",
+            ["Measure", "Value (95% CI)"],
+            [[label, rate(getattr(counts, measure))] for measure, label in RATES.items()],
+            note="Whether a site withholds a count depends on the count, so the rate over all sites "
+            "may be higher or lower than that of the sites with counts. Between: certain bounds, "
+            "for each value that the withheld counts can have.",
+        )
+    ]
 
 
 def _means(findings: Findings, at: ThresholdPool, name: str) -> Markup:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup
 
-from healthval.aggregate.result import Excluded
+from healthval.aggregate.counts import WITHHELD_CELLS
 from healthval.contracts.submission import Submission
 from healthval.errors import counted
 from healthval.report.document import Block, Figure, Section
@@ -15,7 +15,7 @@ from healthval.report.figures.panels import (
     decision_panels,
     decision_together,
 )
-from healthval.report.findings import Findings, as_released, left_out, rate, some_sites
+from healthval.report.findings import Findings, as_released, rate, some_sites
 from healthval.report.markup import as_shown, exact, number, paragraphs, table
 from healthval.report.sections.summary import expected
 
@@ -145,23 +145,30 @@ def _together_figure(
 
 
 def _net_benefit(findings: Findings) -> list[Block]:
-    """Return one table for each set of sites that released the counts, and the means over sites."""
-    sums: dict[tuple[Excluded, ...], list[list[str]]] = {}
+    """Return one table for each set of sites with a threshold, and the means over sites."""
+    sums: dict[tuple[str, ...], list[list[str]]] = {}
     for at in findings.study.thresholds:
-        if at.counts.k:
-            row = [exact(at.threshold), rate(at.net_benefit).text(), number(at.treat_all), "0.000"]
-            sums.setdefault(at.counts.excluded, []).append(row)
-    every = findings.study.k
+        row = [exact(at.threshold), rate(at.net_benefit).text(), number(at.treat_all), "0.000"]
+        absent = {x.site for x in at.counts.excluded if x.reason != WITHHELD_CELLS}
+        sites = tuple(site for site in findings.released if site not in absent)
+        sums.setdefault(sites, []).append(row)
     blocks: list[Block] = [
         table(
-            f"Net benefit of the cases of {some_sites(every - len(out), every)} together",
+            f"Net benefit of the cases of {some_sites(len(sites), findings.study.k)} together",
             ["Threshold", "Model (95% CI)", "Treat all", "Treat none"],
             rows,
-            note=" ".join(left_out(out)),
+            note=_note(findings, sites, rows),
         )
-        for out, rows in sums.items()
+        for sites, rows in sums.items()
     ]
     return blocks if findings.study.k == 1 else [*blocks, _mean_net_benefit(findings)]
+
+
+def _note(findings: Findings, sites: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    named = "" if len(sites) == findings.study.k else f"Sites: {', '.join(sites)}."
+    hidden = any("not estimable" in cell for row in rows for cell in row)
+    why = "Not estimable: a site withheld a count that the value needs." if hidden else ""
+    return f"{named} {why}".strip()
 
 
 def _mean_net_benefit(findings: Findings) -> Markup:
