@@ -237,7 +237,7 @@ def test_a_cost_that_cannot_be_known_fails(audit, kind, properties):
         ("AWS::EC2::VPCEndpoint", "{ServiceName: s3}", 0),
         ("AWS::WAFv2::WebACL", "{Scope: CLOUDFRONT, Rules: [{}, {}]}", 7.00),
         ("AWS::WAFv2::WebACL", "{Rules: [{Statement: {ManagedRuleGroupStatement: {VendorName: AWS, Name: AWSManagedRulesBotControlRuleSet}}}]}", 16.00),
-        ("AWS::DynamoDB::Table", "{BillingMode: PAY_PER_REQUEST, PointInTimeRecoverySpecification: {PointInTimeRecoveryEnabled: true}}", 0.20),
+        ("AWS::DynamoDB::Table", "{BillingMode: PAY_PER_REQUEST, PointInTimeRecoverySpecification: {PointInTimeRecoveryEnabled: true}}", 0.02),
         ("AWS::ECR::Repository", "{}", 0.30),
         ("AWS::SSM::Parameter", "{Tier: Advanced}", 0.05),
         ("AWS::CloudWatch::Alarm", "{Period: 10}", 0.30),
