@@ -12,6 +12,7 @@ from healthval.contracts.text import unseen
 from healthval.errors import ReportError, counted
 from healthval.report.conduct import Conduct
 from healthval.report.criteria import PlanFacts, Verdict
+from healthval.report.derived import derived
 from healthval.report.document import Report
 from healthval.report.findings import Findings, match
 from healthval.report.gaps import gaps
@@ -137,6 +138,7 @@ def numbers(findings: Findings) -> dict[str, Any]:
         "model_card": findings.card.model_dump(mode="json"),
         "verdicts": [_verdict(verdict) for verdict in verdicts(findings)],
         "subgroup_gaps": [asdict(gap) for gap in gaps(findings.released, findings.subgroups())],
+        "derived": derived(findings),
         "tripod_ai": {"covered": done, "items": items, "held": held(findings)},
         "study": findings.study.to_dict(),
         "released": {s: r.model_dump(mode="json") for s, r in findings.released.items()},
