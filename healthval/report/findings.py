@@ -27,7 +27,7 @@ POOLED = "random-effects mean over sites"
 NO_COUNTS = "no site released its counts"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
     """A study with its released results; `released` is keyed by site, in the study's order."""
 

@@ -31,7 +31,7 @@ def words(section):
 
 def findings_of(released, card, plan):
     study = pool(tuple(released.items()))
-    return Findings(study, match(study, released.values()), card, plan)
+    return Findings(study=study, released=match(study, released.values()), card=card, plan=plan)
 
 
 def withholding(release, names=("tp", "fn")):
