@@ -77,17 +77,21 @@ def compare(first: Numbers, second: Numbers) -> Report:
 
 
 def _subjects(first: Numbers, second: Numbers) -> Iterator[Block]:
-    rows: list[list[object]] = []
-    for name, read in (
-        ("Model and version", lambda n: f"{n['study']['model']} {n['study']['version']}"),
-        ("SHA-256 of the model", lambda n: hashed(n["study"]["model_digest"])),
-        ("SHA-256 of the plan", lambda n: hashed(n["study"]["plan_hash"])),
-        ("Hospitals", lambda n: str(n["study"]["k"])),
-        ("Software", lambda n: f"healthval {n['healthval_version']}"),
-    ):
-        rows.append([name, read(first), read(second)])
+    about = [_about(numbers) for numbers in (first, second)]
+    rows = [[name, about[0][name], about[1][name]] for name in about[0]]
     yield table("Reports", ["", "A", "B"], rows, kind="words")
     yield paragraphs(*_cautions(first, second))
+
+
+def _about(numbers: Numbers) -> dict[str, object]:
+    study = numbers["study"]
+    return {
+        "Model and version": f"{study['model']} {study['version']}",
+        "SHA-256 of the model": hashed(study["model_digest"]),
+        "SHA-256 of the plan": hashed(study["plan_hash"]),
+        "Hospitals": str(study["k"]),
+        "Software": f"healthval {numbers['healthval_version']}",
+    }
 
 
 def _cautions(first: Numbers, second: Numbers) -> Iterator[str]:
