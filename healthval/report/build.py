@@ -12,11 +12,9 @@ from healthval.contracts.text import unseen
 from healthval.errors import ReportError, counted
 from healthval.report.conduct import Conduct
 from healthval.report.criteria import PlanFacts, Verdict
-from healthval.report.derived import derived
 from healthval.report.document import Report
 from healthval.report.findings import Findings, match
-from healthval.report.gaps import gaps
-from healthval.report.provenance import provenance
+from healthval.report.proof.provenance import provenance
 from healthval.report.sections.calibration import calibration
 from healthval.report.sections.checklist import checklist, coverage, held
 from healthval.report.sections.claim import claim
@@ -31,6 +29,8 @@ from healthval.report.sections.subgroups import subgroups
 from healthval.report.sections.summary import summary, verdicts
 from healthval.report.sections.thresholds import thresholds
 from healthval.report.sections.utility import utility
+from healthval.report.values.derived import derived
+from healthval.report.values.gaps import gaps
 
 SIGNIFICANT = 9  # digits of a float in metrics.json; the last bits differ between processors
 _SECTIONS = (

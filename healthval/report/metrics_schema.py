@@ -11,8 +11,8 @@ from healthval.contracts.model import ModelCard
 from healthval.contracts.submission import Submission
 from healthval.report.conduct import Conduct
 from healthval.report.criteria import Outcome, PlanFacts
-from healthval.report.gaps import Gap
 from healthval.report.markup import Shown
+from healthval.report.values.gaps import Gap
 
 
 class _Verdict(BaseModel):

@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from healthval.aggregate import pool
 from healthval.errors import IntegrityError, ReportError
 from healthval.report import build, publish, seal, sign, verify, write
-from healthval.report.provenance import crate
+from healthval.report.proof.provenance import crate
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
 OTHER = Ed25519PrivateKey.from_private_bytes(b"\x08" * 32)
 NOW = datetime(2031, 3, 14, 15, 9, 26, tzinfo=UTC)
 DIGEST = "ab" * 32
 CARDS = ["card.chai.xml", "model-card.md"]
+SUMMARY = ["committee.html", "committee.pdf"]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,14 @@ def folder(report, written, tmp_path):
 
 
 def test_a_sealed_report_holds(folder):
-    names = [*CARDS, "metrics.json", "report.html", "report.pdf", "ro-crate-metadata.json"]
+    names = [
+        *CARDS,
+        *SUMMARY,
+        "metrics.json",
+        "report.html",
+        "report.pdf",
+        "ro-crate-metadata.json",
+    ]
     names.sort()
     assert verify(folder, KEY.public_key()) == names
     assert verify(folder / "report.html", KEY.public_key()) == names
@@ -140,7 +148,7 @@ def test_a_statement_of_another_kind_is_refused_even_when_well_signed(change, tm
 def test_the_payload_type_is_part_of_what_is_signed(tmp_path):
     envelope = json.loads(resigned(GOOD, kind="text/plain"))
     envelope["payloadType"] = "application/vnd.in-toto+json"
-    (tmp_path / "attestation.dsse.json").write_text(json.dumps(envelope))
+    (tmp_path / "attestation.dsse.json").write_text(json.dumps(envelope), encoding="utf-8")
     with pytest.raises(IntegrityError, match="not signed"):
         verify(tmp_path, KEY.public_key())
 
@@ -180,7 +188,7 @@ def test_any_bytes_as_an_envelope_are_refused_as_such(tmp_path_factory, junk):
 )
 def test_any_json_as_an_envelope_is_refused_as_such(tmp_path_factory, value):
     folder = tmp_path_factory.mktemp("json")
-    (folder / "attestation.dsse.json").write_text(json.dumps(value))
+    (folder / "attestation.dsse.json").write_text(json.dumps(value), encoding="utf-8")
     with pytest.raises(IntegrityError):
         verify(folder, KEY.public_key())
 
@@ -222,7 +230,7 @@ def test_the_crate_is_flat_linked_and_of_the_process_run_profile(folder):
     run = entities["#run"]
     assert entities[run["instrument"]["@id"]]["@type"] == "SoftwareApplication"
     assert root["mentions"] == {"@id": "#run"}
-    made = {"metrics.json", "report.html", "report.pdf", *CARDS}
+    made = {"metrics.json", "report.html", "report.pdf", *CARDS, *SUMMARY}
     assert {r["@id"] for r in run["result"]} == made
     named = {x["@id"] for e in entities.values() for x in _references(e)}
     assert {n for n in named if not n.startswith("http")} <= set(entities)

@@ -22,8 +22,8 @@ from healthval.report.markup import (
     table,
 )
 from healthval.report.sections.summary import expected
-from healthval.report.site_values import RATES as CELLS
-from healthval.report.site_values import released_at
+from healthval.report.values.site_values import RATES as CELLS
+from healthval.report.values.site_values import released_at
 
 RATES = {
     "sensitivity": "Sensitivity",

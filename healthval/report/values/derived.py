@@ -3,11 +3,11 @@
 from typing import Any
 
 from healthval.aggregate.result import ThresholdPool
+from healthval.report.figures.roc_region import Region, pooled_region, site_region
 from healthval.report.findings import Findings
-from healthval.report.roc_region import Region, pooled_region, site_region
 from healthval.report.sections.disclosure import checks_by_attack, suppressed_cells
 from healthval.report.sections.thresholds import predictive_values, summed_rates
-from healthval.report.site_values import reader
+from healthval.report.values.site_values import reader
 
 MEASURES = ("auroc", "oe", "slope", "citl", "brier")
 RATES = ("sensitivity", "specificity", "ppv", "npv", "net_benefit")
