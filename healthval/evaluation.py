@@ -16,7 +16,7 @@ from healthval.cohort import (
     read_cohort,
     select_cases,
 )
-from healthval.cohort.tables import check_and_count, read_source
+from healthval.cohort.tables import check_and_count, read_declared
 from healthval.contracts.access import AccessGrant
 from healthval.contracts.model import InputContract
 from healthval.contracts.submission import Receipt
@@ -126,7 +126,8 @@ def cohort_of(plan: Plan, sources: Sources) -> Cohort:
             raise CohortError(
                 f"linkage '{other.name}': its table was not given; add its file to 'linked'"
             )
-        rows, counts = check_and_count(read_source(sources.linked[other.name]), other.table)
+        frame, others = read_declared(sources.linked[other.name], other.table)
+        rows, counts = check_and_count(frame, other.table, others)
         cohort = cohort.with_counts(counts)
         cohort = link_rows(cohort, rows, other.table, other.link, step=other.name)
     return select_cases(cohort, plan.eligibility)
