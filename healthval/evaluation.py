@@ -80,9 +80,10 @@ def deid_policy(plan: Plan) -> Policy:
 
 
 def request_access(plan: Plan, client: Client, *, site: Site, label: str) -> AccessGrant:
-    """Register the plan at the site, then ask the operator for access to its model."""
+    """Ask the operator for access to the plan's model; once the hub has the request, record the plan."""
+    grant = client.request_access(label=label, **plan.subject)
     site.register(plan)
-    return client.request_access(label=label, **plan.subject)
+    return grant
 
 
 def newest_release(site: Site) -> Release:
@@ -159,7 +160,7 @@ def evaluate(
         From the stages; no result has been sent at that point.
     """
     site = site or Site.beside(client.credential)
-    registration = site.register(plan)
+    site.register(plan)
     model = client.model(plan.model.name, plan.model.version)
     check_inputs(plan, model.registration.inputs)
     check_verification(cohort)
@@ -172,6 +173,7 @@ def evaluate(
     rows = deidentify_cases(judged, columns, deid_policy(plan), site.secret) if columns else None
     ready = rows if files is None else image_cases(judged, files, site.secret, rows)
     assert ready is not None  # noqa: S101 - a plan has inputs, images or both
+    registration = site.register(plan, evaluates=True)
     session = Session(client, site.ledger, site.answers, plan.hash)
     predictions = predict(ready, model, session)
     return compare(plan, cohort, judged, predictions, amended=registration.amended)

@@ -16,6 +16,7 @@ from healthval.cli.deid import deid_command
 from healthval.cli.hub import HUB_PLATFORMS, hub
 from healthval.cli.ledger import ledger, release, submit_command
 from healthval.cli.pacs import pacs
+from healthval.cli.plan import plan
 from healthval.cli.report import trust, verify
 from healthval.cli.study import demo, doctor, init, params, run
 from healthval.errors import HealthvalError
@@ -41,6 +42,7 @@ _COMMANDS = (
     params,
     hub,
     access,
+    plan,
     pacs,
     deid_command,
     release,
