@@ -11,9 +11,11 @@ import click
 
 from healthval import __version__
 from healthval.cli.access import access
+from healthval.cli.batch import batch
 from healthval.cli.cloud import cost
 from healthval.cli.deid import deid_command
 from healthval.cli.hub import HUB_PLATFORMS, hub
+from healthval.cli.infra import infra
 from healthval.cli.ledger import ledger, release, submit_command
 from healthval.cli.pacs import pacs
 from healthval.cli.plan import plan
@@ -21,8 +23,8 @@ from healthval.cli.report import trust, verify
 from healthval.cli.study import demo, doctor, init, params, run
 from healthval.errors import HealthvalError
 
-# Modules of Python's standard library that Windows lacks; the hub uses them.
-_UNIX_MODULES = frozenset({"fcntl", "grp", "pwd", "resource", "termios"})
+# Modules of Python's standard library that the hub uses and Windows lacks.
+_UNIX_MODULES = frozenset({"fcntl", "resource"})
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -40,6 +42,7 @@ _COMMANDS = (
     doctor,
     run,
     params,
+    batch,
     hub,
     access,
     plan,
@@ -51,6 +54,7 @@ _COMMANDS = (
     verify,
     trust,
     cost,
+    infra,
 )
 for _command in _COMMANDS:
     cli.add_command(_command)

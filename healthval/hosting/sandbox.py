@@ -15,13 +15,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-import healthval
-
 MODEL: Final = Path("/model")
 INPUTS: Final = Path("/inputs")
 PRIVATE_BYTES: Final = 256 * 1024**2
 MAX_PROCESSES: Final = 256
 _TRIAL_SECONDS: Final = 30
+_PACKAGE: Final = Path(__file__).parents[1]
 _SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _SETTINGS: Final = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime")
 _ISOLATION: Final = (
@@ -86,12 +85,12 @@ def _visible() -> Iterator[str]:
     for prefix in (sys.base_prefix, sys.prefix):
         yield os.path.realpath(prefix)
         yield prefix
-    yield str(Path(healthval.__file__).parent)
+    yield str(_PACKAGE)
 
 
 def python_path() -> str:
     """Return the search path by which a sandboxed Python finds this package."""
-    return str(Path(healthval.__file__).parent.parent)
+    return str(_PACKAGE.parent)
 
 
 def group_of(pid: int) -> list[int]:
@@ -99,7 +98,7 @@ def group_of(pid: int) -> list[int]:
     children: dict[int, list[int]] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, ValueError, IndexError):
-            parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            parent = int((folder / "stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[1])
             children.setdefault(parent, []).append(int(folder.name))
     group = [pid]
     for member in group:
@@ -118,7 +117,7 @@ def memory_of(group: Sequence[int], *, above: int) -> int:
 
 def _resident(pid: int) -> int:
     try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1])
     except (OSError, ValueError, IndexError):
         return 0
     return pages * os.sysconf("SC_PAGE_SIZE")
@@ -126,7 +125,7 @@ def _resident(pid: int) -> int:
 
 def _proportional(pid: int) -> int:
     with suppress(OSError, ValueError):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines():
             if line.startswith("Pss:"):
                 return int(line.split()[1]) * 1024
     return _resident(pid)

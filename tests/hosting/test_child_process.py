@@ -64,6 +64,21 @@ def test_a_child_that_fails_is_reported_at_once_with_the_reason(start, monkeypat
     assert time.monotonic() - began < LONG / 2
 
 
+def test_the_reason_may_be_the_last_line_of_the_log(start, tmp_path):
+    code = "import sys; sys.stderr.write({!r}); sys.exit(2)"
+    log = tmp_path / "log"
+    log.write_bytes(b'{"failed": "an earlier start"}\n')
+    for written, reason in [
+        ('noise\n{"failed": "the index is damaged"}\n', "^the index is damaged$"),
+        ("ValueError: a value\n", "^the process ended with exit code 2"),
+        ("", "^the process ended with exit code 2"),
+    ]:
+        with log.open("ab") as stream:
+            child = start(code.format(written), log=stream)
+        with pytest.raises(ChildFailed, match=reason):
+            child.first_line()
+
+
 def test_a_child_that_never_answers_is_killed_after_the_upper_bound(start):
     child = start("import time; time.sleep(600)", start_seconds=0.2)
     with pytest.raises(ChildFailed, match=r"did not answer within 0\.2 s"):
@@ -93,7 +108,7 @@ raise SystemExit(3)
         child.first_line()
     child.stop()
     assert not child.process.stdout.closed, "the process that is left holds the pipe"
-    os.kill(int(file.read_text()), signal.SIGKILL)
+    os.kill(int(file.read_text(encoding="utf-8")), signal.SIGKILL)
     child._reader.join()
     child.stop()
     assert child.process.stdout.closed
@@ -123,7 +138,7 @@ time.sleep(600)
 def test_a_child_ends_with_its_parent_also_when_that_is_killed(tmp_path):
     scripts = [tmp_path / "parent.py", tmp_path / "child.py"]
     for script, code in zip(scripts, (PARENT, CHILD), strict=True):
-        script.write_text(code)
+        script.write_text(code, encoding="utf-8")
     ended = tmp_path / "ended"
     parent = ChildProcess([sys.executable, *map(str, scripts), str(ended)])
     parent.first_line()
@@ -151,4 +166,4 @@ def test_an_embedded_hub_that_cannot_start_is_reported_at_once_with_the_reason(t
         embedded_hub(tmp_path / "hub", tmp_path / "none.pub"),
     ):
         pytest.fail("there is no key")
-    assert "public key" in (tmp_path / "hub" / "hub.log").read_text()
+    assert "public key" in (tmp_path / "hub" / "hub.log").read_text(encoding="utf-8")

@@ -69,6 +69,7 @@ GOOD = (200, {"content": HEALTH})
     [
         *map(status, (429, 502, 503, 504)),
         *(httpx.ConnectError, httpx.ReadError, httpx.ConnectTimeout, httpx.RemoteProtocolError),
+        *(httpx.ReadTimeout, httpx.WriteTimeout),
     ],
 )
 def test_what_may_pass_is_tried_again_with_a_fresh_token(credential, waits, trouble):
@@ -98,10 +99,6 @@ def test_trying_ends(credential, waits):
     hub, _ = client(credential, status(503))
     with pytest.raises(HubUnavailable, match="still unavailable after 6 attempts"):
         hub.models()
-    hub, sent = client(credential, httpx.ReadTimeout)
-    with pytest.raises(HubUnavailable, match="too long"):
-        hub.models()
-    assert len(sent) == 1, "the hub may still be at work"
 
 
 TEXTS = st.text(st.characters(codec="ascii", exclude_characters="\r\n\0"), max_size=5)
@@ -257,7 +254,7 @@ BROKEN_PEM = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"
 @pytest.mark.parametrize("content", ["", CANARY, BROKEN_PEM])
 def test_a_file_that_is_no_key_is_refused(tmp_path, content):
     path = tmp_path / "site.key"
-    path.write_text(content)
+    path.write_text(content, encoding="utf-8")
     path.chmod(0o600)
     with pytest.raises(UsageError, match="no Ed25519 private key"):
         Credential.load(path)
