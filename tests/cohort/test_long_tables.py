@@ -101,14 +101,14 @@ def test_plain_quotes_are_those_that_both_readers_read_alike(text, cuts):
 
 
 def test_without_pyarrow_the_csv_reader_reads_the_same(tmp_path, monkeypatch):
-    (tmp_path / "t.csv").write_text('a;b\n"x;1";\n;"y""z"\n')
+    (tmp_path / "t.csv").write_text('a;b\n"x;1";\n;"y""z"\n', encoding="utf-8")
     found = read_csv(tmp_path / "t.csv").to_numpy().tolist()
     monkeypatch.setattr(csv_files, "read_rows", lambda *_: None)
     assert read_csv(tmp_path / "t.csv").to_numpy().tolist() == found == [["x;1", ""], ["", 'y"z']]
 
 
 def test_columns_that_are_not_declared_are_named_and_not_read(tmp_path):
-    (tmp_path / "t.csv").write_text("visit,phone,age\nv1,555,44\nv2,555,45\n")
+    (tmp_path / "t.csv").write_text("visit,phone,age\nv1,555,44\nv2,555,45\n", encoding="utf-8")
     frame, others = read_columns(tmp_path / "t.csv", {"visit", "age"})
     assert list(frame.columns) == ["visit", "age"]
     assert others == ("phone",)
@@ -124,7 +124,7 @@ def test_columns_that_are_not_declared_are_named_and_not_read(tmp_path):
 def test_a_long_file_is_read_by_columns_of_levels_and_of_texts(tmp_path):
     n = 20_000
     lines = [f'v{k},{"f" if k % 2 else "m"},{k / 7},"w, {k % 3}"' for k in range(n)]
-    (tmp_path / "t.csv").write_text("visit,sex,crp,ward\n" + "\n".join(lines))
+    (tmp_path / "t.csv").write_text("visit,sex,crp,ward\n" + "\n".join(lines), encoding="utf-8")
     frame = read_csv(tmp_path / "t.csv")
     assert [str(t) for t in frame.dtypes] == [
         "string[pyarrow]",
@@ -140,6 +140,6 @@ def test_a_long_file_is_read_by_columns_of_levels_and_of_texts(tmp_path):
 def test_a_bad_row_of_a_long_file_is_counted_as_in_a_short_one(tmp_path, line):
     lines = [f"v{k},{k}" for k in range(20_000)]
     lines[12_345] = line
-    (tmp_path / "t.csv").write_text("visit,crp\n" + "\n".join(lines))
+    (tmp_path / "t.csv").write_text("visit,crp\n" + "\n".join(lines), encoding="utf-8")
     with pytest.raises(CohortError, match=r"1 of 20000 rows .*first at row 12345|quotation mark"):
         read_csv(tmp_path / "t.csv")

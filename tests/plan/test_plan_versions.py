@@ -54,7 +54,7 @@ def test_an_amendment_keeps_the_earlier_version_its_text_and_the_reason(site, pl
     assert second.reason == "The committee asked for another threshold."
     assert second.registered >= first.registered
     for version in amended.versions:
-        text = (site.folder / "plans" / f"{version.hash}.json").read_text()
+        text = (site.folder / "plans" / f"{version.hash}.json").read_text(encoding="utf-8")
         assert Plan.model_validate(json.loads(text), strict=False).hash == version.hash
 
 
@@ -97,7 +97,8 @@ def test_the_command_line_checks_amends_and_lists(site, plan, tmp_path):
     text = Path(PLAN).read_text(encoding="utf-8")
     assert f"title: {plan.title}" in text
     (tmp_path / "plan.yaml").write_text(
-        text.replace(f"title: {plan.title}", "title: Another title")
+        text.replace(f"title: {plan.title}", "title: Another title"),
+        encoding="utf-8",
     )
     given = [str(tmp_path / "plan.yaml"), "--site", str(site.folder)]
     checked = CliRunner().invoke(cli, ["plan", "check", PLAN])
