@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 ATTESTATION = "attestation.dsse.json"
 COVERED = (
     "card.chai.xml",
+    "evidence.json",
     "metrics.json",
     "model-card.md",
     "report.html",

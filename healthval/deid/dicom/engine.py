@@ -47,7 +47,7 @@ from healthval.deid.pixels.risk import PIXELS
 from healthval.deid.policy import Option, Policy
 from healthval.deid.refuse import Reason, Refused
 from healthval.deid.secret import Secret, date_offset, is_registered_uid, pseudonym, uids
-from healthval.pydicom_internals import Kind, copy_encoding, dataset_of
+from healthval.pydicom_internals import Kind, copy_encoding, dataset_of, elements_of
 
 # VRs that are kept in their encoded form: no sequence, name or free text
 _COPIED_VRS: Final = frozenset(
@@ -58,16 +58,21 @@ _DIGITS: Final = b"0123456789+-.eE\\ \0"
 _MAX_OTHER: Final = 2  # other characters that a number may contain, for example a unit
 _ITEM_TAGS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _SOP_CLASS, _PATIENT_ID_TAG, _GRAPHIC_TEXT = 0x00080016, 0x00100020, 0x00700008
+_KEPT: Final = (KEEP, KEEP_IF_NUMBER)
 _NOT_CACHED: Final[Any] = object()
 
 
 class Engine:
-    """De-identification of one object; `run` returns the output, `actions` counts the changes."""
+    """De-identification of one object; `run` returns the output.
+
+    `actions` counts the changes by kind, `changes` by attribute and kind.
+    """
 
     def __init__(self, dataset: Dataset, policy: Policy, secret: Secret) -> None:
         self.source, self.policy, self.secret = dataset, policy, secret
         self.encoding = values.encoding_of(dataset)
         self.actions: Counter[str] = Counter()
+        self.changes: Counter[tuple[int, str]] = Counter()
         self._table = action_table(policy)
         sop_class = values.text_of(dataset, _SOP_CLASS)
         self._sop_class = sop_class if is_registered_uid(sop_class) else ""
@@ -109,7 +114,17 @@ class Engine:
                     kept[tag] = done
         self.actions["kept"] += n_copied
         self.actions["removed"] += len(source) - len(kept)
+        self._note_changes(source, kept)
         return kept
+
+    def _note_changes(self, source: Dataset, kept: dict[Any, Any]) -> None:
+        """Count removed, emptied and replaced elements by attribute, for the evidence."""
+        before, changes, table = elements_of(source), self.changes, self._table
+        for tag in before.keys() - kept.keys():
+            changes[int(tag), "x"] += 1
+        for tag, element in kept.items():
+            if element is not before[tag] and element.VR != "SQ" and table[int(tag)] not in _KEPT:
+                changes[int(tag), "d" if element.value else "z"] += 1
 
     def _fixed(
         self, element: Element, action: str, within: str, cached: dict[int, Element | None]
