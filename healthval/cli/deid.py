@@ -131,7 +131,7 @@ def _batch(given: dict[str, Any]) -> Iterator[str]:
         skip_leaking=given["skip_leaking"],
     )
     if signer is not None:
-        from healthval.report.evidence import sign_evidence
+        from healthval.report.proof.evidence import sign_evidence
 
         sign_evidence(manifest.folder, signer)
     yield from _counts(manifest)
@@ -147,7 +147,7 @@ def _signer(key: Path | None) -> "Credential | None":
 
 
 def _counts(manifest: "Manifest") -> Iterator[str]:
-    from healthval.deid.dicom.refused_list import identifiable_folder
+    from healthval.deid.dicom.files.refused_list import identifiable_folder
 
     yield f"files in       {manifest.files_in}"
     yield f"written        {manifest.files_out} (audited: no identifier of the source found)"

@@ -12,9 +12,9 @@ from healthval.cli.deid import deid_command
 from healthval.cli.report import verify
 from healthval.credential import Credential
 from healthval.deid import Policy, Secret, deidentify_files
-from healthval.deid.dicom.evidence import policy_digest
+from healthval.deid.dicom.files.evidence import policy_digest
 from healthval.errors import IntegrityError, UnknownSigner, UsageError
-from healthval.report.evidence import sign_evidence
+from healthval.report.proof.evidence import sign_evidence
 
 SECRET = Secret(bytes(range(32)))
 NAMES = ("CT_small.dcm", "MR_small.dcm", "JPEG2000.dcm", "SC_rgb_rle.dcm")

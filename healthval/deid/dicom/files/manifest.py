@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, Self
 
 from healthval import __version__
 from healthval.deid.dicom.deidentify import Deidentified
-from healthval.deid.dicom.evidence import EVIDENCE, Changes, encoded, evidence
+from healthval.deid.dicom.files.evidence import EVIDENCE, Changes, encoded, evidence
 from healthval.deid.dicom.profile import EDITION
 from healthval.deid.dicom_values import text_of
 from healthval.deid.policy import Policy
@@ -130,7 +130,7 @@ class Manifest:
         }
 
     def evidence(self) -> dict[str, Any]:
-        """Evidence of the batch for a privacy officer, without a value; see `dicom.evidence`."""
+        """Evidence of the batch for a privacy officer, without a value; see `evidence`."""
         batch = Changes()
         for record in self.records:
             if record.status == "written":

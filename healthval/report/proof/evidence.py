@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from healthval.credential import Credential
-from healthval.deid.dicom.evidence import EVIDENCE, FORMAT
-from healthval.deid.dicom.manifest import SUMMARY
+from healthval.deid.dicom.files.evidence import EVIDENCE, FORMAT
+from healthval.deid.dicom.files.manifest import SUMMARY
 from healthval.errors import UsageError
 from healthval.files import write_durably
-from healthval.report.attestation import ATTESTATION, sign
+from healthval.report.proof.attestation import ATTESTATION, sign
 
 _SIGNED: Final = (EVIDENCE, SUMMARY)
 
