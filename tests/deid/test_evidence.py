@@ -11,7 +11,7 @@ from pydicom.data import get_testdata_file
 from healthval.cli.deid import deid_command
 from healthval.cli.report import verify
 from healthval.credential import Credential
-from healthval.deid import Policy, Secret, deidentify_files
+from healthval.deid import Policy, Reason, Secret, deidentify_files, uid
 from healthval.deid.dicom.files.evidence import policy_digest
 from healthval.errors import IntegrityError, UnknownSigner, UsageError
 from healthval.report.proof.evidence import sign_evidence
@@ -156,3 +156,34 @@ def test_a_leak_leaves_no_evidence(sources, tmp_path):
     made = deidentify_files(sources, tmp_path / "out", Policy(), SECRET, skip_leaking=True)
     assert read(tmp_path / "out")["files"]["refused"] == dict(made.refused)
     assert Counter(made.refused)["the audit found an identifier in the output"] == 1
+
+
+def of_patient(folder, number, patient, issuer=None, study="2.25.900"):
+    dataset = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
+    dataset.PatientID, dataset.StudyInstanceUID = patient, f"{study}"
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"2.25.{number}"
+    if issuer is not None:
+        dataset.IssuerOfPatientID = issuer
+    folder.mkdir(exist_ok=True)
+    dataset.save_as(folder / f"{number}.dcm")
+
+
+def test_equal_numbers_of_two_issuers_stay_two_patients(tmp_path):
+    folder = tmp_path / "in"
+    of_patient(folder, 1, "4711", "North", study="2.25.901")
+    of_patient(folder, 2, "4711", "South", study="2.25.902")
+    of_patient(folder, 3, "4711", "North ", study="2.25.903")
+    made = deidentify_files(folder, tmp_path / "out", Policy(), SECRET)
+    found = {d.SOPInstanceUID: str(d.PatientID) for d in map(pydicom.dcmread, made.outputs)}
+    first, second, third = (found[uid(SECRET, f"2.25.{n}")] for n in (1, 2, 3))
+    assert first == third != second
+
+
+def test_an_object_without_an_issuer_does_not_refuse_its_study_and_two_issuers_do(tmp_path):
+    of_patient(tmp_path / "in", 1, "4711", "North")
+    of_patient(tmp_path / "in", 2, "4711")
+    made = deidentify_files(tmp_path / "in", tmp_path / "out", Policy(), SECRET)
+    assert made.files_out == 2
+    of_patient(tmp_path / "in", 3, "4711", "South")
+    made = deidentify_files(tmp_path / "in", tmp_path / "out", Policy(), SECRET)
+    assert made.refused == {Reason.MIXED_STUDY: 3}

@@ -44,13 +44,14 @@ class Flag(StrEnum):
 class Deidentified:
     """De-identified data set, the only kind that may be sent; made by `deidentify` only.
 
-    `actions` counts changes of attributes by kind, `changes` by attribute and kind; `flags` are
-    remaining risks.
+    `actions` counts changes of attributes by kind, `changes` by attribute and kind; `identity`
+    has the pseudonyms of the patient's number and its issuer; `flags` are remaining risks.
     """
 
     dataset: Dataset = field(repr=False)
     actions: Counter[str]
     changes: Counter[tuple[int, str]] = field(repr=False)
+    identity: tuple[str, str] = field(repr=False)
     flags: tuple[Flag, ...]
     seal: InitVar[object]
 
@@ -128,7 +129,12 @@ def apply_policy(dataset: Dataset, policy: Policy, secret: Secret) -> Deidentifi
         output.SOPInstanceUID = uid(secret, text_of(dataset, _SOP_INSTANCE))
     flags = _flags(dataset, policy, signed_off=signed_off, blanked=blanked)
     return Deidentified(
-        dataset=output, actions=engine.actions, changes=engine.changes, flags=flags, seal=_SEAL
+        dataset=output,
+        actions=engine.actions,
+        changes=engine.changes,
+        identity=engine.identity,
+        flags=flags,
+        seal=_SEAL,
     )
 
 

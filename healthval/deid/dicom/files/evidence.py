@@ -18,12 +18,13 @@ import pydicom
 from pydicom.datadict import dictionary_has_tag, dictionary_keyword
 
 from healthval import __version__
+from healthval.deid.dicom.changes import EMPTIED, REMOVED, REPLACED
 from healthval.deid.dicom.method_codes import METHOD_CODES
 from healthval.deid.policy import Option, Policy
 
 EVIDENCE: Final = "evidence.json"
 FORMAT: Final = "healthval-deid-evidence-1"
-_KINDS: Final = {"x": "removed", "z": "emptied", "d": "replaced"}
+_KINDS: Final = {REMOVED: "removed", EMPTIED: "emptied", REPLACED: "replaced"}
 _SEARCHED: Final = (
     "preamble",
     "file meta information",

@@ -33,13 +33,15 @@ SUMMARY: Final = "manifest.json"
 SIGNATURE: Final = "attestation.dsse.json"  # of the evidence; `healthval.report` writes it
 # A UID becomes a file name; any other text in its place could leave the output folder.
 _UID: Final = re.compile(r"(?=.{1,64}$)\d+(\.\d+)*")
-_PATIENT_ID, _STUDY, _INSTANCE = 0x00100020, 0x0020000D, 0x00080018
+_STUDY, _INSTANCE = 0x0020000D, 0x00080018
 Status = Literal["written", "duplicate", "refused", "withdrawn"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """Result of one source file; the ids are those of the output.
+    """Result of one source file; study and instance are those of the output.
+
+    `patient` and `issuer` are pseudonyms of the patient's number and of its issuer.
 
     `places` are the kinds and attributes of identifiers that the audit found, without values.
     `changes` and `searched` are counts in the form of `evidence`; many records share one text.
@@ -51,6 +53,7 @@ class Record:
     places: str = ""
     output: str = ""
     patient: str = ""
+    issuer: str = ""
     study: str = ""
     instance: str = ""
     actions: Mapping[str, int] = field(default_factory=dict)
@@ -162,13 +165,15 @@ def written_record(key: str, result: Deidentified, searched: str = "") -> Record
     """Record of a de-identified file; the output's path consists of its study and instance UID."""
     dataset = result.dataset
     study, instance = text_of(dataset, _STUDY), text_of(dataset, _INSTANCE)
+    patient, issuer = result.identity
     folder = study if _UID.fullmatch(study) else "no-study"
     name = instance if _UID.fullmatch(instance) else key
     return Record(
         source=key,
         status="written",
         output=f"{folder}/{name}.dcm",
-        patient=text_of(dataset, _PATIENT_ID),
+        patient=patient,
+        issuer=issuer,
         study=study,
         instance=instance,
         actions=dict(result.actions),
@@ -322,14 +327,16 @@ def conflicts(records: Iterable[Record]) -> dict[str, Reason]:
     """
     records = tuple(records)
     found: dict[str, Reason] = {}
-    patients, instances = defaultdict(set), defaultdict(set)
+    patients, issuers, instances = defaultdict(set), defaultdict(set), defaultdict(set)
     for record in records:
         if record.study and record.patient:
             patients[record.study].add(record.patient)
+        if record.study and record.issuer:
+            issuers[record.study].add(record.issuer)
         if record.instance and record.status != "duplicate":
             instances[record.instance].add(record.source)
     for record in records:
-        if len(patients[record.study]) > 1:
+        if len(patients[record.study]) > 1 or len(issuers[record.study]) > 1:
             found[record.source] = Reason.MIXED_STUDY
         elif len(instances[record.instance]) > 1:
             found[record.source] = Reason.CONFLICT
