@@ -26,12 +26,12 @@ def sources(tmp_path):
     folder.mkdir()
     for name in NAMES:
         pydicom.dcmread(get_testdata_file(name)).save_as(folder / name)
-    (folder / "notes.txt").write_text("no DICOM")
+    (folder / "notes.txt").write_text("no DICOM", encoding="utf-8")
     return folder
 
 
 def read(out):
-    return json.loads((out / "evidence.json").read_text())
+    return json.loads((out / "evidence.json").read_text(encoding="utf-8"))
 
 
 def row(found, keyword):
@@ -64,7 +64,7 @@ def test_counts_by_attribute_are_those_of_the_files(sources, tmp_path):
 
 def test_evidence_contains_no_value_of_any_source(sources, tmp_path):
     deidentify_files(sources, tmp_path / "out", Policy(), SECRET)
-    text = (tmp_path / "out" / "evidence.json").read_text().casefold()
+    text = (tmp_path / "out" / "evidence.json").read_text(encoding="utf-8").casefold()
     for name in NAMES:
         for element in pydicom.dcmread(sources / name):
             if element.VR in ("PN", "DA", "UI", "LO") and element.keyword != "SOPClassUID":
@@ -118,8 +118,8 @@ def test_the_command_signs_evidence_that_verify_checks(sources, tmp_path):
     Credential.create(tmp_path / "other.key")
     with pytest.raises(UnknownSigner):
         run(verify, out / "evidence.json", "--key", tmp_path / "other.key.pub")
-    changed = (out / "evidence.json").read_text().replace('"emptied"', '"removed"')
-    (out / "evidence.json").write_text(changed)
+    changed = (out / "evidence.json").read_text(encoding="utf-8").replace('"emptied"', '"removed"')
+    (out / "evidence.json").write_text(changed, encoding="utf-8")
     with pytest.raises(IntegrityError, match=r"evidence\.json"):
         run(verify, out / "evidence.json", "--key", f"{key}.pub")
 
@@ -137,8 +137,8 @@ def test_a_folder_without_evidence_cannot_be_signed(tmp_path):
     credential = Credential.create(tmp_path / "site.key")
     with pytest.raises(UsageError, match="no evidence"):
         sign_evidence(tmp_path, credential)
-    (tmp_path / "evidence.json").write_text("{}")
-    (tmp_path / "manifest.json").write_text("{}")
+    (tmp_path / "evidence.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "manifest.json").write_text("{}", encoding="utf-8")
     with pytest.raises(UsageError, match="no evidence"):
         sign_evidence(tmp_path, credential)
 
