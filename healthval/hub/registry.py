@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from healthval.contracts.base import canonical_json, digest, read_wire
+from healthval.contracts.base import canonical_json, digest
 from healthval.contracts.model import (
     ModelList,
     ModelName,
@@ -20,11 +20,11 @@ from healthval.contracts.report import (
     SubmissionList,
     report_id,
 )
-from healthval.contracts.submission import Receipt, Submission
-from healthval.disclosure import DisclosureRefused, Policy, check_arrival, policy_for
+from healthval.contracts.submission import Receipt
 from healthval.errors import counted
 from healthval.hub import access
 from healthval.hub.access import Subject
+from healthval.hub.arrivals import ArrivalCheck
 from healthval.hub.audit_chain import record
 from healthval.hub.auth import Caller
 from healthval.hub.pages import Page
@@ -178,13 +178,13 @@ def _model(value: object) -> ModelRecord:
     return ModelRecord.model_validate(value, strict=False)
 
 
-def submit(backend: Backend, policy: Policy, site: str, payload: bytes) -> Receipt:
+def submit(backend: Backend, check: ArrivalCheck, site: str, payload: bytes) -> Receipt:
     """Store a site's released result after a new check; the same bytes get the same receipt.
 
     Another payload for the same model version and plan supersedes the earlier one, whose bytes
     stay in the store.
     """
-    submission = _check(payload, policy)
+    submission = check(payload)
     subject = Subject(submission.model, submission.version, submission.plan_hash)
     access.require(backend, site, subject)
     if model(backend, subject.model, subject.version).digest != submission.model_digest:
@@ -262,17 +262,6 @@ def report_file(backend: Backend, caller: Caller, report: str, name: str) -> byt
 
 def _may_read(caller: Caller, report: ReportRecord) -> bool:
     return caller.role == "operator" or (caller.role == "vendor" and report.model in caller.models)
-
-
-def _check(payload: bytes, policy: Policy) -> Submission:
-    """Parse a payload and repeat the checks of the site's gate."""
-    try:
-        submission = read_wire(Submission, payload)
-        return check_arrival(submission, policy_for(policy, submission.certificate.policy))
-    except ValueError as misfit:
-        raise Refusal(422, "The submission does not match its contract", str(misfit)) from None
-    except DisclosureRefused as refused:
-        raise Refusal(422, "The submission discloses too much", str(refused)) from None
 
 
 def _receipt(site: str, sha256: str, supersedes: str | None) -> Receipt:

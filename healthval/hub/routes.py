@@ -29,9 +29,9 @@ from healthval.contracts.prediction import (
 )
 from healthval.contracts.report import ReportId, ReportList, ReportRecord, SubmissionList
 from healthval.contracts.submission import Receipt, Submission
-from healthval.disclosure import Policy
 from healthval.hub import access, registry
 from healthval.hub.access import Subject
+from healthval.hub.arrivals import ArrivalCheck
 from healthval.hub.audit_chain import chain_head, entries
 from healthval.hub.auth import Authenticator, Caller, CheckedHead, Head, Role
 from healthval.hub.health import Health
@@ -160,7 +160,7 @@ _PROBLEM = {
 _BYTES = {"requestBody": {"required": True, "content": _OCTETS}}
 
 
-def routes(auth: Authenticator, predictions: Predictions, policy: Policy) -> APIRouter:
+def routes(auth: Authenticator, predictions: Predictions, check: ArrivalCheck) -> APIRouter:
     """Return all routes over one backend."""
     router = APIRouter(prefix="/v1", responses={"default": _PROBLEM})
     by = _callers(auth)
@@ -168,7 +168,7 @@ def routes(auth: Authenticator, predictions: Predictions, policy: Policy) -> API
     _access_routes(router, auth, by)
     _model_routes(router, auth, by)
     _prediction_routes(router, predictions, by)
-    _submission_routes(router, auth, policy, by)
+    _submission_routes(router, auth, check, by)
     _report_routes(router, auth, by)
     return router
 
@@ -333,14 +333,14 @@ def _prediction_routes(router: APIRouter, predictions: Predictions, by: Callable
 
 
 def _submission_routes(
-    router: APIRouter, auth: Authenticator, policy: Policy, by: Callable[..., Any]
+    router: APIRouter, auth: Authenticator, check: ArrivalCheck, by: Callable[..., Any]
 ) -> None:
     backend = auth.backend
 
     @router.post("/submissions", response_model=Receipt, openapi_extra=_body_schema(Submission))
     def submit(call: Annotated[Call, by("site")]) -> Response:
         """Submit a released result; the same bytes get the same receipt."""
-        receipt = registry.submit(backend, policy, call.caller.id, call.body)
+        receipt = registry.submit(backend, check, call.caller.id, call.body)
         return _json_response(receipt, 200 if receipt.repeated else 201)
 
     @router.get("/submissions", response_model=SubmissionList, openapi_extra=_SIGNED)
