@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from healthval.aggregate.counts import (
     Sites,
     exact_calibration,
-    study_totals,
-    table_one_totals,
     total,
     within_site,
 )
@@ -32,6 +30,7 @@ from healthval.aggregate.result import (
     SubgroupPool,
 )
 from healthval.aggregate.roc import display
+from healthval.aggregate.tables import study_totals, table_one_totals
 from healthval.aggregate.thresholds import Bivariate, decision_curve, pool_thresholds
 from healthval.contracts.base import digest
 from healthval.contracts.submission import ReleasedSubgroup, Submission

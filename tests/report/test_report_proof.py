@@ -201,7 +201,7 @@ def test_signing_twice_at_one_time_gives_the_same_bytes_and_the_time_is_the_only
 def test_no_time_is_in_the_report_itself(folder):
     for name in ("report.html", "metrics.json"):
         words = re.sub(rb'src="data:[^"]*"', b"", (folder / name).read_bytes())  # coordinates
-        assert b"2031" not in words
+        assert b"2031-" not in words
 
 
 def test_sealing_needs_a_written_report(report, tmp_path):
