@@ -12,6 +12,7 @@ from healthval.contracts.model import (
     ModelRecord,
     ModelRegistration,
     ModelStatus,
+    ObjectOffer,
 )
 from healthval.contracts.report import (
     ReportList,
@@ -39,6 +40,8 @@ from healthval.hub.ports import (
     Write,
 )
 
+OFFER_SECONDS = 900
+
 
 def object_key(sha256: str) -> str:
     """Return the key of the bytes with this hash."""
@@ -50,6 +53,12 @@ def store(backend: Backend, sha256: str, data: bytes) -> None:
     if hashlib.sha256(data).hexdigest() != sha256:
         raise Refusal(422, "The bytes do not have the hash in the address", "send them again")
     backend.objects.put_if_absent(object_key(sha256), data)
+
+
+def offer(backend: Backend, sha256: str, size: int) -> ObjectOffer:
+    """Sign an address of the object store for bytes of this hash and size, if it offers one."""
+    signed = backend.objects.offer(object_key(sha256), size, sha256, OFFER_SECONDS)
+    return ObjectOffer(url=signed.url, headers=dict(signed.headers)) if signed else ObjectOffer()
 
 
 def is_stored(backend: Backend, sha256: str) -> bool:

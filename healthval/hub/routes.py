@@ -18,7 +18,13 @@ from healthval.contracts.access import (
     site_id,
 )
 from healthval.contracts.base import Name, Sha256, Shape, SiteId, Version, read_wire
-from healthval.contracts.model import ModelList, ModelRecord, ModelRegistration
+from healthval.contracts.model import (
+    ModelList,
+    ModelRecord,
+    ModelRegistration,
+    ObjectOffer,
+    ObjectSize,
+)
 from healthval.contracts.prediction import (
     PredictionAnswer,
     PredictionId,
@@ -45,6 +51,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     AccessDecision,
     VendorKey,
     ModelRegistration,
+    ObjectSize,
     PredictionRequest,
     UploadRequest,
     Submission,
@@ -248,6 +255,15 @@ def _model_routes(router: APIRouter, auth: Authenticator, by: Callable[..., Any]
         """Store an artefact or a report file under its hash."""
         registry.store(backend, sha256, call.body)
         return Response(status_code=204)
+
+    @router.post(
+        "/objects/{sha256}/offer",
+        response_model=ObjectOffer,
+        openapi_extra=_body_schema(ObjectSize),
+    )
+    def offer(sha256: Sha256, call: Annotated[Call, by("operator")]) -> Response:
+        """Sign an address for an object that is too large for a call of the API."""
+        return _json_response(registry.offer(backend, sha256, call.read(ObjectSize).size))
 
     @router.post(
         "/models", response_model=ModelRecord, openapi_extra=_body_schema(ModelRegistration)

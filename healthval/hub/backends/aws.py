@@ -8,12 +8,12 @@ import base64
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any
 
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 
 from healthval.contracts.base import canonical_json
 from healthval.hub.ports import (
@@ -51,6 +51,9 @@ _ENDPOINT: dict[str, HostStatus] = {
     "OutOfService": "failed",
     "Deleting": "stopped",
 }
+# Waits after a failed cold start.
+COLD_PAUSES = (1.0, 4.0)
+_BUSY = {429, 503}
 # Failures of the model. All others (throttling, cold start, network) may pass.
 _MODEL_ERRORS = {"ModelError", "ValidationError"}
 
@@ -300,7 +303,21 @@ class SageMakerHost:
         return _ENDPOINT.get(answer["EndpointStatus"], "failed")
 
     def invoke(self, model: HostedModel, body: bytes) -> bytes:
-        """Invoke the endpoint."""
+        """Invoke the endpoint; a cold start that failed is repeated a few times.
+
+        A call without an answer within the client's time-out is the model's failure: it was
+        billed, and each repetition would be billed again.
+        """
+        for pause in COLD_PAUSES:
+            with suppress(_ColdStart):
+                return self._invoke(model, body)
+            time.sleep(pause)
+        try:
+            return self._invoke(model, body)
+        except _ColdStart:
+            raise ModelFailed("the model's container does not start") from None
+
+    def _invoke(self, model: HostedModel, body: bytes) -> bytes:
         try:
             answer = self._runtime.invoke_endpoint(
                 EndpointName=model.endpoint,
@@ -310,9 +327,30 @@ class SageMakerHost:
             )
             scores: bytes = answer["Body"].read()
         except ClientError as error:
-            if error.response["Error"]["Code"] in _MODEL_ERRORS:
-                raise ModelFailed("the model endpoint refused or failed") from None
-            raise HostUnavailable from None
+            raise _model_error(error.response) from None
+        except ReadTimeoutError:
+            raise ModelFailed("the model did not answer in time") from None
         except BotoCoreError:
             raise HostUnavailable from None
         return scores
+
+
+class _ColdStart(Exception):
+    """The container ended or did not start before it answered."""
+
+
+def _model_error(response: dict[str, Any]) -> Exception:
+    """Return the error of a port for an error answer of the SageMaker runtime.
+
+    `ModelError` covers three cases: the server of the model was busy, it reported a failure (its
+    answer is ours, JSON with `error`), or the container gave no answer of its own.
+    """
+    code = response["Error"]["Code"]
+    if code not in _MODEL_ERRORS:
+        return HostUnavailable()
+    if code == "ModelError" and response.get("OriginalStatusCode") in _BUSY:
+        return HostUnavailable()
+    message = str(response.get("OriginalMessage", '{"error": ""}'))
+    if code == "ModelError" and '"error"' not in message:
+        return _ColdStart()
+    return ModelFailed("the model endpoint refused or failed")
