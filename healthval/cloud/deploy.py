@@ -10,6 +10,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
 from healthval.cloud.audit.audit import IdleBill, audit_templates
+from healthval.cloud.package import pack_api
 from healthval.cloud.prices import load_prices
 from healthval.errors import DeploymentError, UsageError, counted
 from healthval.files import packaged
@@ -286,6 +287,26 @@ class Account:
         }
         first = [f"{name}: {reason}" for name, reason in list(found.items())[:3]]
         return "; ".join(first) or "AWS gives no reason"
+
+
+def core_parameters(account: Account, operator: Path) -> dict[str, str]:
+    """Pack the API, store it, and return the parameters of the core's template."""
+    from healthval.contracts.access import PublicKey
+    from healthval.contracts.base import read_wire
+
+    try:
+        key = read_wire(PublicKey, operator.read_bytes())
+    except (OSError, ValueError):
+        raise UsageError("--operator takes the operator's public key, a file that ends in .pub") from None  # fmt: skip
+    package = pack_api()
+    return {
+        "OperatorKey": key.x,
+        "CodeBucket": account.upload_code(package.key, package.data),
+        "CodeKey": package.key,
+        "Runtime": package.runtime,
+        "Architecture": package.architecture,
+        "Profile": "emulator" if account.is_emulator else "aws",
+    }
 
 
 class _Absent(Exception):

@@ -14,10 +14,7 @@ import httpx
 from botocore.config import Config
 from emulator import KEYS, Emulator
 
-from healthval.cloud.deploy import Account
-from healthval.cloud.package import pack_api
-from healthval.contracts.access import PublicKey
-from healthval.contracts.base import read_wire
+from healthval.cloud.deploy import Account, core_parameters
 
 STACK = "healthval-test"
 ROOT = Path(__file__).parents[2]
@@ -102,15 +99,7 @@ class CloudHub:
             region_name=KEYS["AWS_REGION"],
         )
         self.account = Account(EmulatorSession(self.session, emulator.url), is_emulator=True)
-        package = pack_api()
-        self.parameters = {
-            "OperatorKey": read_wire(PublicKey, operator.read_bytes()).x,
-            "CodeBucket": self.account.upload_code(package.key, package.data),
-            "CodeKey": package.key,
-            "Runtime": package.runtime,
-            "Architecture": package.architecture,
-            "Profile": "emulator",
-        }
+        self.parameters = core_parameters(self.account, operator)
         planned = self.account.plan(STACK, "core", self.parameters)
         assert planned is not None
         self.planned, self.outputs = planned, self.account.execute(planned)

@@ -68,8 +68,8 @@ class Emulator:
             self._process.kill()
 
 
-if __name__ == "__main__":  # builds the environment; see tests/install_emulator.sh
-    subprocess.run([sys.executable, "-m", "venv", PLACE], check=True)
-    subprocess.run(
-        [PYTHON, "-m", "pip", "install", "-q", f"ministack=={VERSION}", "boto3"], check=True
-    )
+if __name__ == "__main__":
+    if not is_installed():
+        subprocess.run([sys.executable, "-m", "venv", PLACE], check=True)
+        pip = [PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        subprocess.run([*pip, f"ministack=={VERSION}", "boto3"], check=True)
