@@ -15,7 +15,7 @@ from healthval.report.criteria import PlanFacts, Verdict
 from healthval.report.document import Report
 from healthval.report.findings import Findings, match
 from healthval.report.gaps import gaps
-from healthval.report.provenance import provenance
+from healthval.report.proof.provenance import provenance
 from healthval.report.sections.calibration import calibration
 from healthval.report.sections.checklist import checklist, coverage, held
 from healthval.report.sections.claim import claim

@@ -18,7 +18,7 @@ from healthval.report import build
 from healthval.report.figures.compact import compact
 from healthval.report.figures.curves import Curve
 from healthval.report.figures.panels import DecisionPanel, decision_panels, decision_together
-from healthval.report.roc_region import Region, Vertex, pooled_region, site_region
+from healthval.report.figures.roc_region import Region, Vertex, pooled_region, site_region
 
 
 def release(bins, thresholds=(), noise=None):

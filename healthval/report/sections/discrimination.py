@@ -15,9 +15,9 @@ from healthval.report.figures.panels import (
     roc_panels,
     roc_together,
 )
+from healthval.report.figures.roc_region import Region, Vertex, pooled_region, site_region
 from healthval.report.findings import Findings, estimate, rate, some_sites
 from healthval.report.markup import as_shown, exact, number, paragraphs, table
-from healthval.report.roc_region import Region, Vertex, pooled_region, site_region
 from healthval.report.sections.thresholds import summed_rates
 
 LOOSE = 0.2  # a region of all cases whose areas differ by more is not drawn
