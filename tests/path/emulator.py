@@ -58,7 +58,7 @@ class Emulator:
                 time.sleep(0.1)
             else:
                 return
-        raise RuntimeError(self.log.read_text()[-2000:])
+        raise RuntimeError(self.log.read_text(encoding="utf-8")[-2000:])
 
     def stop(self) -> None:
         self._process.terminate()
