@@ -6,14 +6,22 @@ The credential is a key pair that the site creates and keeps; the hub has the pu
 import hashlib
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self, TypeVar
 from urllib.parse import urlencode
 
 import httpx
 
-from healthval.client_transport import TIMEOUT, SignedTransport, checked_origin
+from healthval.client_transport import (
+    PLAIN,
+    TIMEOUT,
+    SignedTransport,
+    checked_headers,
+    checked_origin,
+    checked_target,
+    read_answer,
+)
 from healthval.contracts.access import (
     AccessDecision,
     AccessGrant,
@@ -72,12 +80,19 @@ class Client:
     Parameters
     ----------
     url : the hub's origin; https, or http on loopback
+    storage : further origins to which the hub may direct uploads; Amazon S3 needs no entry
     """
 
     def __init__(
-        self, url: str, credential: Credential, *, transport: httpx.BaseTransport | None = None
+        self,
+        url: str,
+        credential: Credential,
+        *,
+        storage: Iterable[str] = (),
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.credential = credential
+        self.storage = tuple(storage)
         self.transport = SignedTransport(url, credential, transport=transport)
 
     def __repr__(self) -> str:
@@ -187,7 +202,13 @@ class Client:
         return answer
 
     def upload(self, data: bytes, *, model: str, version: str, plan_hash: str) -> str:
-        """Upload one de-identified file and return its id for a prediction request."""
+        """Upload one de-identified file and return its id for a prediction request.
+
+        Raises
+        ------
+        HubError
+            If the hub directs the file to a foreign address, or asks for foreign headers.
+        """
         asked = UploadRequest(
             model=model,
             version=version,
@@ -196,10 +217,9 @@ class Client:
             size=len(data),
         )
         ticket = self._post("/v1/uploads", asked, UploadTicket)
-        if not ticket.url.startswith("/"):
-            parsed = httpx.URL(ticket.url)
-            checked_origin(f"{parsed.scheme}://{parsed.netloc.decode('ascii')}")
-        self.transport.send("PUT", ticket.url, data, headers=ticket.headers, signed=False)
+        target = checked_target(ticket.url, self.transport.origin, self.storage)
+        headers = checked_headers(ticket.headers)
+        self.transport.send("PUT", target, data, headers=headers, signed=False)
         return ticket.id
 
     def submit(self, payload: bytes) -> Receipt:
@@ -285,8 +305,18 @@ class Client:
         return tuple(model for page in pages for model in page.models)
 
     def model(self, name: str, version: str) -> ModelRecord:
-        """Return one model."""
-        return self._get(f"/v1/models/{name}/{version}", ModelRecord)
+        """Return one model.
+
+        Raises
+        ------
+        IntegrityError
+            If the hub's record is about another model or version.
+        """
+        record = self._get(f"/v1/models/{name}/{version}", ModelRecord)
+        card = record.registration.card
+        if (card.name, card.version) != (name, version):
+            raise IntegrityError("the hub's record is about another model; inform the operator")
+        return record
 
     def reports(self) -> tuple[ReportRecord, ...]:
         """List the reports that this key may read."""
@@ -360,7 +390,11 @@ def published_keys(hub_url: str) -> HubKeys:
     """
     origin = checked_origin(hub_url)
     try:
-        response = httpx.get(origin + WELL_KNOWN, timeout=TIMEOUT, trust_env=False)
+        with (
+            httpx.Client(timeout=TIMEOUT, trust_env=False, headers=PLAIN) as http,
+            http.stream("GET", origin + WELL_KNOWN) as streamed,
+        ):
+            response = read_answer(streamed)
     except httpx.HTTPError:
         raise HubUnavailable(f"no response from {origin}; check its address") from None
     if response.status_code != httpx.codes.OK:
