@@ -1,7 +1,7 @@
 """Evaluation at one site, from cohort to result: `evaluate(plan, cohort, client) -> SiteResult`."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from healthval.cohort.tables import check_and_count, read_source
 from healthval.contracts.access import AccessGrant
 from healthval.contracts.model import InputContract
 from healthval.contracts.submission import Receipt
-from healthval.deid import PixelPolicy, Policy, deidentify_cases
+from healthval.deid import PixelPolicy, Policy, Secret, cohort_digest, deidentify_cases
 from healthval.disclosure import Policy as DisclosurePolicy
 from healthval.disclosure import Release, load_policy, releases
 from healthval.errors import CohortError, PlanError, SubmissionError, counted
@@ -166,18 +166,33 @@ def evaluate(
     known = cohort.reference.notna().to_numpy()
     judged = cohort if known.all() else cohort.keep("with_reference", known)
     _groups(plan, judged, range(len(judged)))  # refuses invalid groups before anything is sent
-    judged, files = (judged, None) if plan.images is None else _imaged(plan, judged, site, images)
+    # Names of patients and cases differ between plans, so that the hub cannot link their cases.
+    secret = site.secret.scoped(plan.hash)
+    files = None
+    if plan.images is not None:
+        judged, files = _imaged(plan, judged, secret, site.folder, images)
     columns = tuple(entry.name for entry in model.registration.inputs.fields)
-    rows = deidentify_cases(judged, columns, deid_policy(plan), site.secret) if columns else None
-    ready = rows if files is None else image_cases(judged, files, site.secret, rows)
+    rows = deidentify_cases(judged, columns, deid_policy(plan), secret) if columns else None
+    ready = rows if files is None else image_cases(judged, files, secret, rows)
     assert ready is not None  # noqa: S101 - a plan has inputs, images or both
     session = Session(client, site.ledger, site.answers, plan.hash)
     predictions = predict(ready, model, session)
-    return compare(plan, cohort, judged, predictions, amended=registration.amended)
+    found = compare(plan, cohort, judged, predictions, amended=registration.amended)
+    digests = _digests(judged, site.secret)
+    kept = zip(digests, np.isnan(predictions.score), strict=True)
+    return replace(found, cohort=frozenset(digest for digest, gone in kept if not gone))
+
+
+def _digests(judged: Cohort, secret: Secret) -> list[str]:
+    """Digest of each case for the ledger, the same under every plan."""
+    cases = judged.cases
+    patients = cases if judged.clusters is None else judged.clusters
+    pairs = zip(patients, cases, strict=True)
+    return [cohort_digest(secret, str(patient), str(case)) for patient, case in pairs]
 
 
 def _imaged(
-    plan: Plan, judged: Cohort, site: Site, folder: str | Path | None
+    plan: Plan, judged: Cohort, secret: Secret, home: Path, folder: str | Path | None
 ) -> tuple[Cohort, list[tuple[Path, ...]]]:
     """Find and de-identify images; exclude cases without images that may leave, with a count."""
     if folder is None or plan.images is None:
@@ -186,8 +201,8 @@ def _imaged(
         )
     found = find_images(judged, folder, plan.images)
     judged = judged.keep("with_images", [bool(group) for group in found])
-    out = site.folder / "deidentified" / plan.hash[:16]
-    files = deidentify_images([g for g in found if g], out, deid_policy(plan), site.secret)
+    out = home / "deidentified" / plan.hash[:16]
+    files = deidentify_images([g for g in found if g], out, deid_policy(plan), secret)
     ready = [bool(group) for group in files]
     return judged.keep("images_deidentified", ready), [group for group in files if group]
 
