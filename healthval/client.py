@@ -12,6 +12,7 @@ from typing import Self, TypeVar
 from urllib.parse import urlencode
 
 import httpx
+from pydantic import ValidationError
 
 from healthval.client_transport import (
     PLAIN,
@@ -54,6 +55,7 @@ from healthval.errors import (
     IntegrityError,
     PredictionError,
     SubmissionError,
+    UsageError,
     counted,
 )
 
@@ -116,16 +118,34 @@ class Client:
     # --- site -------------------------------------------------------------------------------
 
     def request_access(
-        self, *, label: str, model: str, version: str, plan_hash: str
+        self, *, label: str, model: str, version: str, plan_hash: str, names: Iterable[str] = ()
     ) -> AccessGrant:
-        """Request access with the public key; a repeated request returns the current grant."""
-        asked = AccessRequest(
-            public_key=self.credential.public_key,
-            label=label,
-            model=model,
-            version=version,
-            plan_hash=plan_hash,
-        )
+        """Request access with the public key; a repeated request returns the current grant.
+
+        Parameters
+        ----------
+        label : the site's name as the operator sees it
+        names : the plan's variables, levels and steps; results may contain no other name
+
+        Raises
+        ------
+        UsageError
+            If the label or a name looks like an identifier, a date or an address.
+        """
+        try:
+            asked = AccessRequest(
+                public_key=self.credential.public_key,
+                label=label,
+                model=model,
+                version=version,
+                plan_hash=plan_hash,
+                names=tuple(names),
+            )
+        except ValidationError as error:
+            places = ".".join(map(str, error.errors(include_input=False)[0]["loc"]))
+            raise UsageError(
+                f"access request: '{places}' is no plain name; leave out numbers, dates and addresses"
+            ) from None
         return self._post("/v1/access-requests", asked, AccessGrant)
 
     def access_status(self, *, model: str, version: str, plan_hash: str) -> AccessGrant:

@@ -16,8 +16,10 @@ from healthval.cohort import (
     read_cohort,
     select_cases,
 )
+from healthval.cohort.cohort import band_names
 from healthval.cohort.tables import check_and_count, read_source
 from healthval.contracts.access import AccessGrant
+from healthval.contracts.identifiers import name_of
 from healthval.contracts.model import InputContract
 from healthval.contracts.submission import Receipt
 from healthval.deid import PixelPolicy, Policy, Secret, cohort_digest, deidentify_cases
@@ -82,7 +84,19 @@ def deid_policy(plan: Plan) -> Policy:
 def request_access(plan: Plan, client: Client, *, site: Site, label: str) -> AccessGrant:
     """Register the plan at the site, then ask the operator for access to its model."""
     site.register(plan)
-    return client.request_access(label=label, **plan.subject)
+    return client.request_access(label=label, names=plan_names(plan), **plan.subject)
+
+
+def plan_names(plan: Plan) -> tuple[str, ...]:
+    """Names of variables, levels and steps that a result under the plan may contain, sorted."""
+    names = {*plan.columns, *(step.step for step in plan.eligibility)}
+    names |= {source.name for source in plan.linkage}
+    names |= {f"with_{view}" for view in (plan.fhir.links if plan.fhir else ())}
+    for column in plan.columns.values():
+        if column.kind == "category":
+            names |= {name_of(level) for level in column.names.values()}
+        names |= {name_of(band) for band in band_names(getattr(column, "bands", ()))}
+    return tuple(sorted(names))
 
 
 def newest_release(site: Site) -> Release:

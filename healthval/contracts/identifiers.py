@@ -31,6 +31,18 @@ _PATTERNS = re.compile(
 )
 
 
+def name_of(text: str) -> str:
+    """Convert a level's name to the characters of the wire: letters, digits, ``_`` and ``.``.
+
+    Examples
+    --------
+    >>> name_of("18-40"), name_of("female")
+    ('level_18_40', 'female')
+    """
+    name = re.sub(r"[^A-Za-z0-9_.]", "_", text)[:56]
+    return name if name[:1].isalpha() else f"level_{name}"
+
+
 def looks_like_identifier(text: str) -> bool:
     """Whether a name contains a date, a number of a person, or an address, in a common spelling.
 

@@ -145,7 +145,7 @@ def _spelled_days(days: Any) -> set[str]:
     out = {text for form in _DAYS for text in days.dt.strftime(form).str.lstrip("0")}
     for epoch in _EPOCHS:
         since = (days - pd.Timestamp(epoch)).dt.days
-        out |= {str(n) for n in since.tolist() if n > 0}
+        out |= {str(abs(n)) for n in since.tolist()}
     return out
 
 

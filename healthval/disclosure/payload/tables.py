@@ -1,11 +1,11 @@
 """Subgroups, Table 1 and the patient flow: tables whose totals are known (pure)."""
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from healthval.contracts.identifiers import name_of
 from healthval.contracts.submission import (
     SUPPRESSED,
     Cell,
@@ -34,18 +34,6 @@ class Levels:
     counts: Counts
     without_count: frozenset[str]
     without_events: frozenset[str]
-
-
-def name_of(text: str) -> str:
-    """Convert a level's name to the characters of the wire: letters, digits, ``_`` and ``.``.
-
-    Examples
-    --------
-    >>> name_of("18-40"), name_of("female")
-    ('level_18_40', 'female')
-    """
-    name = re.sub(r"[^A-Za-z0-9_.]", "_", text)[:56]
-    return name if name[:1].isalpha() else f"level_{name}"
 
 
 def levels_of(
