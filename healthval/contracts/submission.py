@@ -113,14 +113,17 @@ class HistogramNoise(Wire):
 
 
 class CountNoise(Wire):
-    """Keyed noise on counts; `variance` is that of one count, whose multiple is `multiple`.
+    """Keyed noise on counts, of standard deviation `scale`; all counts are multiples of `multiple`.
 
-    A statistic carries normal noise of one case's influence; its `se` and interval include it.
+    `variance` is that of a count at a cut or of a class, rounding included; `level_variance` is that
+    of a level. A statistic carries noise of one outcome's influence or more; its `se` and interval
+    include it.
     """
 
     scale: Annotated[float, Field(ge=1, le=100)]
     variance: Annotated[float, Field(gt=0, le=10**5)]
     multiple: Annotated[int, Field(ge=1, le=100)] = 1
+    level_variance: Annotated[float, Field(ge=0, le=10**7)] = 0.0
 
 
 class ReleasedSubgroup(Wire):

@@ -11,7 +11,7 @@ from typing import Any
 
 from healthval.contracts.identifiers import looks_like_identifier
 from healthval.contracts.submission import Submission
-from healthval.disclosure.payload.keyed_noise import count_variance
+from healthval.disclosure.payload.keyed_noise import count_variance, level_times
 from healthval.disclosure.policy import GRID_DECIMALS, Policy, is_method, is_on_grid
 from healthval.errors import DisclosureRefused
 
@@ -170,6 +170,11 @@ def check_count_noise(submission: Submission, policy: Policy) -> int:
         )
     if noise.variance != count_variance(noise.scale, noise.multiple):
         raise DisclosureRefused("noise.variance", "not that of its scale", "update the client")
+    variables = {s.variable for s in submission.subgroups}
+    variables |= {r.variable for r in submission.table_one if r.mean is None}
+    least = count_variance(noise.scale * level_times(len(variables)), noise.multiple)
+    if variables and noise.level_variance < least:
+        raise DisclosureRefused("noise.level_variance", "too small", "update the client")
     found = [
         (path, value)
         for path, name, value in leaves(submission.model_dump())

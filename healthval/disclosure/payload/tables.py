@@ -242,7 +242,8 @@ def _levels_without_rate(
     unknown = {s.level for s in found if getattr(s, name).value is None}
     rows = {s.level: _hits(s, events=events) for s in found if s.level not in unknown}
     totals = None
-    if evaluation.thresholds:
+    # Perturbed hits of levels do not add up to those of all cases, so nothing can be subtracted.
+    if evaluation.thresholds and draft.policy.noise_scale is None:
         c = evaluation.thresholds[0].confusion
         totals = (c.tp, c.fn) if events else (c.tn, c.fp)
     if totals and any(totals[i] < sum(row[i] for row in rows.values()) for i in (0, 1)):
