@@ -184,7 +184,7 @@ def evaluate(
     secret = site.secret.scoped(plan.hash)
     files = None
     if plan.images is not None:
-        judged, files = _imaged(plan, judged, secret, site.folder, images)
+        judged, files = _imaged(plan, judged, secret, home=site.folder, folder=images)
     columns = tuple(entry.name for entry in model.registration.inputs.fields)
     rows = deidentify_cases(judged, columns, deid_policy(plan), secret) if columns else None
     ready = rows if files is None else image_cases(judged, files, secret, rows)
@@ -206,7 +206,7 @@ def _digests(judged: Cohort, secret: Secret) -> list[str]:
 
 
 def _imaged(
-    plan: Plan, judged: Cohort, secret: Secret, home: Path, folder: str | Path | None
+    plan: Plan, judged: Cohort, secret: Secret, *, home: Path, folder: str | Path | None
 ) -> tuple[Cohort, list[tuple[Path, ...]]]:
     """Find and de-identify images; exclude cases without images that may leave, with a count."""
     if folder is None or plan.images is None:

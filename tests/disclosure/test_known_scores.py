@@ -28,7 +28,7 @@ from healthval.errors import LedgerError
 from healthval.metrics import table_one
 from healthval.metrics.table_one import is_dominated
 
-PRESETS = ("cms", "sacro", "nhs", "datashield", "cellkey")
+PRESETS = ("cms", "sacro", "nhs", "datashield", "cellkey", "dp")
 SECRET = b"a secret of the site"
 
 

@@ -21,6 +21,7 @@ from healthval.metrics.estimate import Estimate
 PERTURBED = "wilson perturbed"
 NEAREST = 1e-4  # distance of a shown probability from 0 and 1
 CLUSTERED = ("cluster", "obuchowski", "patient", "ratio")  # in methods that count patients
+USUAL_SD = 2.0  # deviation of the noise on a count to which `TIMES` belong
 # Deviations of the noise, in influences of one outcome.
 TIMES = {"auroc": 1.1, "average precision": 3.0, "slope": 1.5, "brier": 2.0, "level auroc": 2.0}
 
@@ -54,13 +55,17 @@ class Protection:
         """Deviation of the noise on a level's count, in those of a count at a cut."""
         return level_times(self.variables)
 
+    def deviation(self, name: str, influence: float) -> float:
+        """Standard deviation of the noise on a statistic with this influence of one outcome."""
+        return TIMES[name] * influence * self.noise.sd / USUAL_SD
+
     def perturbed(
         self, e: Estimate, like: Estimate, influence: float, name: str, *facts: object
     ) -> Estimate:
         """Add noise to an estimate; its interval is that of the synthetic cases, widened."""
         if e.value is None or like.value is None or not math.isfinite(influence):
             return replace(e, value=None, lo=None, hi=None, se=None, **self.counts)
-        sd = TIMES[name] * influence
+        sd = self.deviation(name, influence)
         z = float(self.noise.normals(1, name, repr(e.value), *self.counts.values(), *facts)[0])
         delta = e.value + sd * z - like.value
         like = replace(widened(like, patients(e, like)), method=e.method)

@@ -11,7 +11,6 @@ from scipy.special import expit, logit, ndtri
 
 from healthval.disclosure.payload.noisy_estimates import (
     NEAREST,
-    TIMES,
     Protection,
     curve_at,
     hanley_mcneil,
@@ -139,7 +138,8 @@ def _coefficients(
     if slope.value is None or as_table.intercept.value is None:
         return replace(slope, value=None, lo=None, hi=None, se=None), slope
     value = solved_intercept(about.scores, slope.value, about.n_events)
-    sd = math.hypot(centre * TIMES["slope"] * one, about.noise.sd / float(w.sum()))
+    tilt = centre * about.deviation("slope", one)
+    sd = math.hypot(tilt, about.noise.sd / float(w.sum()))
     intercept = moved(as_table.intercept, value - as_table.intercept.value, sd)
     return replace(intercept, method=slope.method, **about.counts), slope
 
@@ -203,15 +203,15 @@ def noisy_level(
     """Performance in a level, from its perturbed counts."""
     n, m = counts[0], counts[1] or 0
     inner = replace(about, n=n, n_events=m)
-    sd, key = about.level_times * about.noise.sd, s.members
+    sd = about.level_times * about.noise.sd
     return replace(
         s,
         n=n,
         n_events=m,
         auroc=_level_auroc(s, inner),
         oe=_level_oe(s, inner, sd),
-        sensitivity=_level_rate(s.sensitivity, inner, (m, s.n_events), sd, key),
-        specificity=_level_rate(s.specificity, inner, (n - m, s.n - s.n_events), sd, key),
+        sensitivity=_level_rate(s.sensitivity, inner, (m, s.n_events), s.members),
+        specificity=_level_rate(s.specificity, inner, (n - m, s.n - s.n_events), s.members),
     )
 
 
@@ -220,7 +220,7 @@ def _level_auroc(s: SubgroupResult, about: Protection) -> Estimate:
     if e.value is None or m < 2 or n < 2:
         return replace(e, value=None, lo=None, hi=None, se=None, **about.counts)
     z = about.noise.normals(1, "level auroc", repr(e.value), about.n, m, s.members)
-    sd = TIMES["level auroc"] * math.sqrt(max(1, about.variables)) * about.one
+    sd = math.sqrt(max(1, about.variables)) * about.deviation("level auroc", about.one)
     value = min(max(e.value + sd * float(z[0]), NEAREST), 1 - NEAREST)
     plain = hanley_mcneil(value, m, n)
     se = math.hypot(patients(e, replace(e, se=plain)) * plain, sd)
@@ -239,9 +239,10 @@ def _level_oe(s: SubgroupResult, about: Protection, sd: float) -> Estimate:
 
 
 def _level_rate(
-    e: Estimate, about: Protection, sizes: tuple[int, int], sd: float, key: str | None
+    e: Estimate, about: Protection, sizes: tuple[int, int], key: str | None
 ) -> Estimate:
     size, true = sizes
+    sd = about.level_times * about.noise.sd
     if e.value is None:
         return replace(e, n=size)
     facts = ("level hits", true, key)
