@@ -21,8 +21,8 @@ from healthval.cli.report import trust, verify
 from healthval.cli.study import demo, doctor, init, params, run
 from healthval.errors import HealthvalError
 
-# Modules of Python's standard library that Windows lacks; the hub uses them.
-_UNIX_MODULES = frozenset({"fcntl", "grp", "pwd", "resource", "termios"})
+# Modules of Python's standard library that the hub uses and Windows lacks.
+_UNIX_MODULES = frozenset({"fcntl", "resource"})
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
