@@ -22,7 +22,7 @@ from healthval.contracts.report import (
 )
 from healthval.contracts.submission import Receipt, Submission, foreign_names
 from healthval.disclosure import DisclosureRefused, Policy, check_arrival, policy_for
-from healthval.errors import part
+from healthval.errors import counted, part
 from healthval.hub import access
 from healthval.hub.access import Subject
 from healthval.hub.audit_chain import record
