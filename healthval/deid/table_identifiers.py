@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from healthval.errors import DeidentificationError, counted
+from healthval.errors import DeidentificationError, counted, part
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,23 +52,21 @@ def check_number(name: str, cohort: Cohort) -> None:
     """
     values = cohort.frame[name].dropna()
     long = values[(values.abs() >= 10 ** (_ID_DIGITS - 1)) & (values % 1 == 0)]
+    limited = _has_limits(name, cohort)
     what = None
     if _equals_own(values, cohort):
-        what = "equal the digits of the site's own ids or dates"
+        what = "values equal the digits of the site's own ids or dates"
     elif len(long) > 1 and len(long) >= _MOSTLY * len(values):
         if _are_dates(long):
-            what = "are dates in digits"
-        elif _is_varied(long) and (not _has_limits(name, cohort) or _are_numbers_of_people(long)):
-            n = counted(
-                len(long.unique()),
-                "is a different long whole number",
-                "are different long whole numbers",
-            )
-            what = f"({n}) are like record numbers"
+            what = "values are dates in digits"
+        elif _is_varied(long) and (not limited or _are_numbers_of_people(long)):
+            found = part(len(long), len(cohort), "value", "are long and whole")
+            what = f"{found}, {len(long.unique())} of them different, like record numbers"
     if what:
+        more = "" if limited else ", or declare the low and high of the number"
         raise DeidentificationError(
-            f"column '{name}': values {what} (first at row {values.index[0]} of {len(cohort)}); "
-            "declare it 'id', 'date' or 'drop'"
+            f"column '{name}': {what} (first at row {values.index[0]}); declare it 'id' or 'drop'"
+            f" (a date: 'date'){more}"
         )
 
 
