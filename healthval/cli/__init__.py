@@ -11,6 +11,7 @@ import click
 
 from healthval import __version__
 from healthval.cli.access import access
+from healthval.cli.batch import batch
 from healthval.cli.cloud import cost
 from healthval.cli.deid import deid_command
 from healthval.cli.hub import HUB_PLATFORMS, hub
@@ -40,6 +41,7 @@ _COMMANDS = (
     doctor,
     run,
     params,
+    batch,
     hub,
     access,
     pacs,
