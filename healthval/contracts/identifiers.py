@@ -7,11 +7,13 @@ import re
 import unicodedata
 
 _BETWEEN = r"[\s._/:,-]{1,2}"
-_MONTHS = (
-    "jan january januar janvier feb february februar mar march märz mars apr april avril may mai"
-    " jun june juni juin jul july juli juillet aug august sep sept september septembre oct october"
-    " oktober octobre nov november novembre dec december dezember décembre"
+_ENGLISH = (
+    "jan january feb february mar march apr april may jun june jul july aug august sep sept"
+    " september oct october nov november dec december"
 )
+_GERMAN = "januar februar märz mars mai juni juli oktober dezember"  # codespell:ignore
+_FRENCH = "janvier avril juin juillet septembre octobre novembre décembre"  # codespell:ignore
+_MONTHS = f"{_ENGLISH} {_GERMAN} {_FRENCH}"
 _MONTH = "(?:" + "|".join(_MONTHS.split()) + ")"
 _TOP = (
     "com|org|net|edu|gov|int|mil|info|io|eu|uk|us|ca|au|nz|ie|de|at|ch|fr|nl|be|it|es|pt|dk|se|no"
