@@ -40,6 +40,7 @@ PLAN = {
     "model": {"name": "film-risk", "version": "1.0"},
     "table": TABLE.model_dump(mode="json", exclude_defaults=True),
     "inputs": list(combined_study.FEATURES),
+    "eligibility": [e.model_dump(mode="json", exclude_defaults=True) for e in ELIGIBILITY],
     "thresholds": [0.4],
     "subgroups": ["sex"],
 }
