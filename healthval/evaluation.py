@@ -17,7 +17,7 @@ from healthval.cohort import (
     select_cases,
 )
 from healthval.cohort.cohort import band_names
-from healthval.cohort.tables import check_and_count, read_source
+from healthval.cohort.tables import check_and_count, read_declared
 from healthval.contracts.access import AccessGrant
 from healthval.contracts.identifiers import name_of
 from healthval.contracts.model import InputContract
@@ -74,9 +74,10 @@ def gate_policy(plan: Plan) -> DisclosurePolicy:
 
 
 def request_access(plan: Plan, client: Client, *, site: Site, label: str) -> AccessGrant:
-    """Register the plan at the site, then ask the operator for access to its model."""
+    """Ask the operator for access to the plan's model; once the hub has the request, record the plan."""
+    grant = client.request_access(label=label, names=plan_names(plan), **plan.subject)
     site.register(plan)
-    return client.request_access(label=label, names=plan_names(plan), **plan.subject)
+    return grant
 
 
 def plan_names(plan: Plan) -> tuple[str, ...]:
@@ -132,7 +133,8 @@ def cohort_of(plan: Plan, sources: Sources) -> Cohort:
             raise CohortError(
                 f"linkage '{other.name}': its table was not given; add its file to 'linked'"
             )
-        rows, counts = check_and_count(read_source(sources.linked[other.name]), other.table)
+        frame, others = read_declared(sources.linked[other.name], other.table)
+        rows, counts = check_and_count(frame, other.table, others)
         cohort = cohort.with_counts(counts)
         cohort = link_rows(cohort, rows, other.table, other.link, step=other.name)
     return select_cases(cohort, plan.eligibility)
@@ -165,7 +167,7 @@ def evaluate(
         From the stages; no result has been sent at that point.
     """
     site = site or Site.beside(client.credential)
-    registration = site.register(plan)
+    site.register(plan)
     model = client.model(plan.model.name, plan.model.version)
     check_inputs(plan, model.registration.inputs)
     check_verification(cohort)
@@ -180,6 +182,7 @@ def evaluate(
     rows = deidentify_cases(judged, columns, deid_policy(plan), secret) if columns else None
     ready = rows if files is None else image_cases(judged, files, secret, rows)
     assert ready is not None  # noqa: S101 - a plan has inputs, images or both
+    registration = site.register(plan, evaluates=True)
     session = Session(client, site.ledger, site.answers, plan.hash)
     predictions = predict(ready, model, session)
     found = compare(plan, cohort, judged, predictions, amended=registration.amended)
