@@ -23,8 +23,8 @@ from healthval.contracts.report import (
     SubmissionList,
     report_id,
 )
-from healthval.contracts.submission import Receipt
-from healthval.errors import part
+from healthval.contracts.submission import Receipt, Submission, foreign_names
+from healthval.errors import counted, part
 from healthval.hub import access
 from healthval.hub.access import Subject
 from healthval.hub.arrivals import ArrivalCheck
@@ -197,7 +197,8 @@ def submit(backend: Backend, check: ArrivalCheck, site: str, payload: bytes) -> 
     """
     submission = check(payload)
     subject = Subject(submission.model, submission.version, submission.plan_hash)
-    access.require(backend, site, subject)
+    grant = access.require(backend, site, subject)
+    _check_names(submission, grant)
     if model(backend, subject.model, subject.version).digest != submission.model_digest:
         raise Refusal(409, "The result is for another build of the model", "evaluate it again")
     sha256 = hashlib.sha256(payload).hexdigest()
@@ -321,6 +322,17 @@ def report_file(backend: Backend, caller: Caller, report: str, name: str) -> byt
 
 def _may_read(caller: Caller, report: ReportRecord) -> bool:
     return caller.role == "operator" or (caller.role == "vendor" and report.model in caller.models)
+
+
+def _check_names(submission: Submission, grant: Item) -> None:
+    """Refuse names of variables, levels or steps that the access request did not list."""
+    if found := foreign_names(submission, grant.value.get("names", ())):
+        raise Refusal(
+            422,
+            "The submission has names that its plan does not have",
+            f"{counted(len(found), 'name')} of variables, levels or steps; request access with the"
+            " plan whose names they are, and release again",
+        )
 
 
 def _receipt(site: str, sha256: str, supersedes: str | None) -> Receipt:

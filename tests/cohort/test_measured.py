@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from healthval.cohort import Link, TableSchema, link_rows, read_table
-from healthval.cohort.substances import MOLAR_MASS
+from healthval.cohort.propose.substances import MOLAR_MASS
 from healthval.cohort.tables import check_frame
 from healthval.cohort.units import conversion, read_unit, same_unit
 from healthval.contracts.table import NumberColumn
