@@ -34,7 +34,7 @@ QUICK_SECONDS = 2.0
 KEPT = {"requests": "predictions", "answers": "predictions", "uploads": "uploads"}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Predictions:
     """Scores batches; the index lists the pending ones, so another process can take them over."""
 
