@@ -47,10 +47,10 @@ from healthval.hub.arrivals import ArrivalCheck
 from healthval.hub.audit_chain import chain_head, entries
 from healthval.hub.auth import Authenticator, Caller, CheckedHead, Head, Role
 from healthval.hub.health import Health
+from healthval.hub.middleware import bytes_response, json_response, prediction_response
 from healthval.hub.pages import MAX_LIMIT, Page
 from healthval.hub.ports import Refusal, StoreUnavailable
 from healthval.hub.predictions import QUICK_SECONDS, Predictions
-from healthval.hub.responses import bytes_response, json_response, prediction_response
 from healthval.hub.uploads import UploadPlace
 
 BODIES: tuple[type[BaseModel], ...] = (
