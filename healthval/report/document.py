@@ -11,12 +11,16 @@ from healthval.report.figures.compact import data_url
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A drawing with its alternative text, its caption and the table of its numbers."""
+    """A drawing with its alternative text, its caption and the table of its numbers.
+
+    `is_table` marks a drawing that prints the numbers itself: print leaves out its table.
+    """
 
     svg: str = field(repr=False)
     alt: str
     caption: str
     data: Markup = field(repr=False)
+    is_table: bool = False
 
     def __post_init__(self) -> None:
         if not self.alt.strip():
@@ -25,8 +29,8 @@ class Figure:
     def details(self) -> Markup:
         """Return the table of the numbers, folded under a summary."""
         return Markup(
-            '<details class="data"><summary>Numbers behind the figure</summary>{}</details>'
-        ).format(self.data)
+            '<details class="data{}"><summary>Numbers behind the figure</summary>{}</details>'
+        ).format(" drawn" if self.is_table else "", self.data)
 
     def __html__(self) -> str:
         return Markup(

@@ -135,6 +135,7 @@ def _figure(
         _alt(rows, axis, name, summary),
         f"{name}: {caption}",
         table(name, ["", "n", "Events", "Estimate (95% CI)"], cells),
+        is_table=True,
     )
 
 
