@@ -20,7 +20,7 @@ OUT = click.option(
 
 @click.group("report")
 def reports() -> None:
-    """Find, compare, withdraw and export reports, or report a site's release to itself."""
+    """Find, export, compare or withdraw reports."""
 
 
 @reports.command("list")

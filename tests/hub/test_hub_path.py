@@ -36,7 +36,7 @@ def test_a_site_goes_from_request_to_receipt(kit, operator, model, new_site):
     assert held[site.site].label == "St. Elsewhere"
 
 
-def test_nobody_is_approved_by_default(kit, operator, model, new_site):
+def test_access_is_not_approved_by_default(kit, operator, model, new_site):
     site = new_site()
     site.request_access(label="New", **kit.SUBJECT)
     with pytest.raises(AccessDenied, match="requested"):
@@ -142,7 +142,7 @@ def test_an_idempotency_key_holds_to_its_first_request(kit, site):
             ask(kit.batch(1.0), bad)
 
 
-def test_a_submission_that_says_too_much_is_declined_by_the_hub_itself(kit, site, model):
+def test_a_submission_with_too_much_detail_is_declined_by_the_hub_too(kit, site, model):
     for change, place in (
         ({"n": 12, "n_events": 5}, "n_events"),
         (
