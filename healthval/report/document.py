@@ -9,18 +9,17 @@ from healthval.errors import ReportError
 from healthval.report.figures.compact import data_url
 
 
+_DETAILS = Markup('<details class="{}"><summary>Numbers behind the figure</summary>{}</details>')
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A drawing with its alternative text, its caption and the table of its numbers.
-
-    `is_table` marks a drawing that prints the numbers itself: print leaves out its table.
-    """
+    """A drawing with its alternative text, its caption and the table of its numbers."""
 
     svg: str = field(repr=False)
     alt: str
     caption: str
     data: Markup = field(repr=False)
-    is_table: bool = False
 
     def __post_init__(self) -> None:
         if not self.alt.strip():
@@ -28,9 +27,7 @@ class Figure:
 
     def details(self) -> Markup:
         """Return the table of the numbers, folded under a summary."""
-        return Markup(
-            '<details class="data{}"><summary>Numbers behind the figure</summary>{}</details>'
-        ).format(" drawn" if self.is_table else "", self.data)
+        return _DETAILS.format("data", self.data)
 
     def __html__(self) -> str:
         return Markup(
@@ -42,6 +39,14 @@ class Figure:
             caption=self.caption,
             details=self.details(),
         )
+
+
+class NumberedFigure(Figure):
+    """A drawing that prints its numbers itself; print leaves out their table."""
+
+    def details(self) -> Markup:
+        """Return the table of the numbers, folded under a summary and left out in print."""
+        return _DETAILS.format("data drawn", self.data)
 
 
 Block = Markup | Figure
