@@ -8,7 +8,6 @@ from markupsafe import Markup
 from healthval.errors import ReportError
 from healthval.report.figures.compact import data_url
 
-
 _DETAILS = Markup('<details class="{}"><summary>Numbers behind the figure</summary>{}</details>')
 
 
