@@ -80,7 +80,7 @@ class Site:
         return cls(
             folder=home,
             credential=credential,
-            secret=_open_secret(home / "deid.secret"),
+            secret=_open_secret(home / "deid.secret", beside=home / "ledger.jsonl"),
             ledger=Ledger(home / "ledger.jsonl"),
             answers=AnswerCache(home / "answers.sqlite"),
         )
@@ -121,9 +121,21 @@ def open_credential(path: Path) -> Credential:
     return Credential.load(path) if path.exists() else Credential.create(path)
 
 
-def _open_secret(path: Path) -> Secret:
-    """Load the site's de-identification secret, or create it if the file does not exist."""
+def _open_secret(path: Path, *, beside: Path) -> Secret:
+    """Load the site's secret, or create it in a new folder; a lost secret is never made again.
+
+    Raises
+    ------
+    UsageError
+        If the secret is missing beside a ledger: with another secret, the ledger would no longer
+        recognise the patients of earlier releases.
+    """
     if not path.exists():
+        if beside.exists() and beside.stat().st_size:
+            raise UsageError(
+                f"{path.name} is missing beside {beside.name}, which has entries; restore the file"
+                " from a backup: with another secret, patients of earlier releases are not recognised"
+            )
         # If two processes create it at the same time, both read the one that was first.
         write_durably(path, secrets.token_hex(32).encode("ascii"), replace=False)
     return Secret.from_file(path)
