@@ -161,7 +161,7 @@ def test_a_malformed_body_is_400_and_not_repeated(served, body):
     ("answer", "why"),
     [
         ([0.1, 0.2], "2 scores for 1"),
-        ([1.5], "1 of 1 score outside 0 to 1 (first at 0)"),
+        ([1.5], "1 of 1 score is outside 0 to 1 (first at 0)"),
         ([-0.01], "outside 0 to 1"),
         (["high"], "not a list of numbers"),
         (None, "not a list of numbers"),
