@@ -1,9 +1,9 @@
 """Pooled results and heterogeneity over sites, from released numbers only (pure)."""
 
-from healthval.aggregate.bivariate import bivariate
 from healthval.aggregate.counts import pool_counts
 from healthval.aggregate.external import Imported, pool_imported, read_medperf, read_nvflare
 from healthval.aggregate.meta import MetaResult, meta_analysis
+from healthval.aggregate.mixed.bivariate import bivariate
 from healthval.aggregate.pool import active_submissions, pool
 from healthval.aggregate.regression import MetaRegression, meta_regression, regress_on
 from healthval.aggregate.result import BivariateResult, StudyResult
