@@ -5,6 +5,7 @@ repeat: the hub gives a repeated request the answer of the first one.
 """
 
 import ipaddress
+import secrets
 import time
 from collections.abc import Mapping
 from random import SystemRandom
@@ -14,11 +15,13 @@ import httpx
 
 from healthval.contracts.base import Problem, read_wire
 from healthval.credential import Credential
-from healthval.errors import AccessDenied, HubError, HubUnavailable, UsageError
+from healthval.errors import AccessDenied, HubError, HubUnavailable, UsageError, counted
 
 ATTEMPTS: Final = 6
 FIRST_WAIT_SECONDS: Final = 0.2
 LONGEST_WAIT_SECONDS: Final = 8.0
+# No further attempt after so long.
+BUDGET_SECONDS: Final = 180.0
 RETRYABLE: Final = frozenset({429, 502, 503, 504, 507})
 TIMEOUT: Final = httpx.Timeout(65.0, connect=5.0)
 
@@ -64,8 +67,14 @@ class SignedTransport:
         HubError
             If the hub refuses; AccessDenied if the key or its rights are the reason.
         """
-        sent = {"Content-Type": "application/json"} if method == "POST" else {}
+        sent: dict[str, str] = {}
+        if method == "POST":  # one key for all attempts: the hub acts once
+            sent = {
+                "Content-Type": "application/json",
+                "Idempotency-Key": secrets.token_urlsafe(24),
+            }
         sent |= headers or {}
+        end = time.monotonic() + BUDGET_SECONDS
         for attempt in range(ATTEMPTS):
             if signed:
                 token = self._credential.sign(method, self.origin, target, body)
@@ -73,27 +82,27 @@ class SignedTransport:
             response = self._attempt(method, target, body, sent)
             if response is not None and response.status_code not in RETRYABLE:
                 return _content(response)
+            if time.monotonic() >= end:
+                break
             if attempt < ATTEMPTS - 1:
                 time.sleep(_wait_seconds(attempt, response))
-        raise self._unavailable(response)
+        raise self._unavailable(response, attempt + 1)
 
     def _attempt(
         self, method: str, target: str, body: bytes, headers: dict[str, str]
     ) -> httpx.Response | None:
         try:
             return self._http.request(method, target, content=body, headers=headers)
-        except (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ConnectTimeout):
-            return None  # not connected, or cut off: a repetition is safe
-        except httpx.TimeoutException:
-            raise HubUnavailable("the hub took too long to answer; try again later") from None
+        except (httpx.NetworkError, httpx.RemoteProtocolError, httpx.TimeoutException):
+            return None  # not connected, cut off or too slow: a repetition is safe
         except httpx.HTTPError:
             raise HubError("the hub's answer is not HTTP; check its address") from None
 
-    def _unavailable(self, response: httpx.Response | None) -> HubUnavailable:
+    def _unavailable(self, response: httpx.Response | None, attempts: int) -> HubUnavailable:
         if response is None:
             return HubUnavailable(f"no response from {self.origin}; is the hub running?")
         return HubUnavailable(
-            f"the hub is still unavailable after {ATTEMPTS} attempts ({_title(response)}); "
+            f"the hub is still unavailable after {counted(attempts, 'attempt')} ({_title(response)}); "
             "try again later"
         )
 

@@ -1,7 +1,8 @@
 """Units of measurement: one canonical form of a unit, and conversion within a dimension.
 
-Sources: The Unified Code for Units of Measure (UCUM) 2.1, tables of prefixes, base and derived units;
-BIPM, The International System of Units, 9th edition.
+Source: The Unified Code for Units of Measure (UCUM) 2.1, `ucum-essence.xml`: sizes, and which units take a
+prefix. Equivalents and osmoles are amounts there; here they are dimensions without a conversion, because
+an equivalent of a substance is its amount times a charge that the unit does not state.
 """
 
 from __future__ import annotations
@@ -38,6 +39,14 @@ _ATOMS: dict[str, tuple[float, _Dimension, bool]] = {
     "1": (1, (), False), "[pH]": (1, (("pH", 1),), False),
     "[in_i]": (0.0254, (("m", 1),), False), "[ft_i]": (0.3048, (("m", 1),), False),
     "[lb_av]": (453.59237, (("g", 1),), False), "[oz_av]": (28.349523125, (("g", 1),), False),
+    "[in_us]": (1e2 / 3937, (("m", 1),), False), "[ft_us]": (1200 / 3937, (("m", 1),), False),
+    "N": (1e3, (("g", 1), ("m", 1), ("s", -2)), True),
+    "W": (1e3, (("g", 1), ("m", 2), ("s", -3)), True), "V": (1, (("V", 1),), True),
+    "dyn": (1e-2, (("g", 1), ("m", 1), ("s", -2)), True),
+    "P": (100, (("g", 1), ("m", -1), ("s", -1)), True), "deg": (1, (("deg", 1),), False),
+    "[diop]": (1, (("m", -1),), False), "[ppb]": (1e-9, (), False),
+    "[HPF]": (1, (("HPF", 1),), False), "[LPF]": (1, (("LPF", 1),), False),
+    "[arb'U]": (1, (("arb", 1),), False), "Gy": (1, (("m", 2), ("s", -2)), True),
     "[bsa]": (1, (("bsa", 1),), False),  # 1.73 square metres of body surface
     "Cel": (1, (("Cel", 1),), False), "[degF]": (1, (("degF", 1),), False),
 }  # fmt: skip
@@ -53,7 +62,7 @@ _SYNONYMS = {
     "thou/ul": "10*3/uL", "th/ul": "10*3/uL", "m/ul": "10*6/uL", "mil/ul": "10*6/uL",
     "million/ul": "10*6/uL", "/cumm": "/mm3", "gm/dl": "g/dL", "gms/dl": "g/dL",
 }  # fmt: skip
-_TERM = re.compile(r"([./]?)((?:\[[^\]]*\]|[^./\[\]])+)")
+_TOKEN = re.compile(r"[./()]|(?:\[[^\]]*\]|[^./()\[\]])+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +85,41 @@ def read_unit(text: str) -> Unit | None:
     >>> read_unit("mmol/l") == read_unit("mmol/L"), read_unit("K/µL") == read_unit("10^9/L")
     (True, True)
     """
-    plain = _plain(text)
     size, powers = 1.0, dict[str, int]()
-    if not plain or "".join(m[0] for m in _TERM.finditer(plain)) != plain:
+    terms = _terms(_TOKEN.findall(plain)) if (plain := _plain(text)) else None
+    if terms is None or "".join(_TOKEN.findall(plain)) != plain:
         return None
-    for sign, name in _TERM.findall(plain):
+    for exponent, name in terms:
         found = _component(name)
         if found is None:
             return None
-        exponent = -1 if sign == "/" else 1
         size *= found[0] ** exponent
         for base, power in found[1]:
             powers[base] = powers.get(base, 0) + power * exponent
     dimension = tuple(sorted((base, power) for base, power in powers.items() if power))
     return Unit(f"{size:.9e}", dimension)
+
+
+def _terms(parts: list[str]) -> list[tuple[int, str]] | None:
+    """Components with their exponents, 1 or -1; None where the syntax is not that of UCUM."""
+    found: list[tuple[int, str]] = []
+    outer, sign, operand = [1], 1, True  # operand: whether a component or "(" is next
+    for part in parts:
+        if operand != (part not in "./)"):
+            return None
+        if part in "./":
+            sign, operand = (-1 if part == "/" else 1), True
+        elif part == "(":
+            outer.append(outer[-1] * sign)
+            sign = 1
+        elif part == ")":
+            outer.pop()
+        else:
+            found.append((outer[-1] * sign, part))
+            operand = False
+        if not outer:
+            return None
+    return None if operand or len(outer) > 1 else found
 
 
 def same_unit(given: str, expected: str) -> bool:

@@ -15,6 +15,7 @@ from healthval.deid.secret import Secret, case_id, date_offset, normalise_patien
 
 if TYPE_CHECKING:
     from healthval.deid.fhir import deidentify_resource
+    from healthval.deid.plan_policy import deid_policy
     from healthval.deid.tables import DeidentifiedCases, deidentify_cases, deidentify_table
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "audit",
     "case_id",
     "date_offset",
+    "deid_policy",
     "deidentify",
     "deidentify_cases",
     "deidentify_files",
@@ -49,6 +51,7 @@ __all__ = [
 
 _LATER = {
     "DeidentifiedCases": "tables",
+    "deid_policy": "plan_policy",
     "deidentify_cases": "tables",
     "deidentify_resource": "fhir",
     "deidentify_table": "tables",

@@ -22,12 +22,16 @@ _UNITS: dict[float, str] = {
 }
 _LIMITS = {word: limit for limit, words in _UNITS.items() for word in words.split()}
 _ACCENTS = str.maketrans("éèêñäáíó", "eeenaaio")
-# Age, age at an event, and age of a relative: LOINC and SNOMED CT.
+# Ages of a person and of a relative. LOINC: age (estimated, reported, calculated), at an adverse event,
+# at specimen collection, now or at death, at death, at onset, at diagnosis, and age group; all but the
+# last have units of time in LOINC 2.67. SNOMED CT: age, age (qualifier of HITSP C32), current
+# chronological age, age at onset of clinical finding, age and/or growth period.
 AGE_CODES = frozenset(
-    """30525-0 21612-7 29553-5 21611-9 35659-2 63900-5 30972-4 57722-1 85477-8 39016-1 67841-7 46251-5
-    397669002 424144002 445518008 105727008 102518004 406543005 713153009 397659008""".split()  # noqa: SIM905
+    """30525-0 21611-9 21612-7 29553-5 30972-4 35659-2 63900-5 39016-1 35267-4 63932-8 46251-5
+    397669002 397659008 424144002 445518008 105727008""".split()  # noqa: SIM905
 )
-BIRTH_CODES = frozenset("80904-6 21112-8 184099003 397669003".split())  # noqa: SIM905
+# LOINC: birth year, birth date. SNOMED CT: date of birth.
+BIRTH_CODES = frozenset("80904-6 21112-8 184099003".split())  # noqa: SIM905
 
 
 def limit_of(unit: object) -> float | None:

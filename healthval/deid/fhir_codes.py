@@ -1,8 +1,11 @@
 """Codes that may leave: closed lists and checked shapes of published systems, statuses and units.
 
-A code of any other system is removed: it may be a name or a record number. Sources: FHIR R4,
-"Terminologies" and its required value sets; HL7 Terminology (terminology.hl7.org); SNOMED CT Technical
-Implementation Guide, "SCTID check-digit"; LOINC Users' Guide, "check digit"; DICOM PS3.16, CID 29.
+A code of any other system is removed: it may be a name or a record number. Sources: statuses are the
+code systems of FHIR R4 (4.0.1) that its elements are bound to; lists under terminology.hl7.org are code
+systems of HL7 Terminology as in FHIR R4, with "presumed" of allergyintolerance-verification and "C" of
+v3-MaritalStatus from its present edition (HL7/UTG); modalities are DICOM PS3.16, CID 29 and 33. Check
+digits: SNOMED CT Technical Implementation Guide (Verhoeff) and LOINC Users' Guide (modulus 10). Addresses
+and object identifiers of the systems: FHIR R4, "Code Systems used in FHIR"; ICD-10-GM: BfArM.
 """
 
 from __future__ import annotations
@@ -69,11 +72,10 @@ _LISTS = {
     ),
     _HL7 + "v2-0074": (
         "AU BG BLB CG CUS CTH CT CH CP EC EN GE HM ICU IMM LAB MB MCB MYC NMS NMR NRS OUS OT OTH OSL PHR "
-        "PT PHY PF PAT RAD RX RUS RC RT RXS SR SP TX VUS VR XRC"
+        "PT PHY PF PAT RAD RX RUS RC RT SR SP TX VUS VR XRC"
     ),
-    _HL7
-    + "v2-0487": "BLD SER PLAS PLAS UR CSF SPT STL TISS SWAB BPU SAL ASP FLU WB BLDA BLDC BLDV",
-    _HL7 + "v2-0078": "A AA B D H HH HX I IND L LL LX MS N NEG NR NS POS R RR S U W WR < >",
+    _HL7 + "v2-0487": "BLD SER PLAS UR CSF SPT STL TISS BPU SAL ASP FLU WB BLDA BLDV",
+    _HL7 + "v2-0078": "A AA B D H HH I IND L LL MS N NEG NR NS POS R RR S U W WR < >",
     _R4 + "administrative-gender": "male female other unknown",
     "http://dicom.nema.org/resources/ontology/DCM": (
         "AR BI BMD CR CT DG DX ECG EEG EMG EPS ES GM HD IO IVOCT IVUS KER LEN LS MG MR NM OAM OCT OP OPM "
@@ -100,7 +102,10 @@ _STATUS_SYSTEMS = frozenset(
         "reaction-event-severity",
         "link-type",
         "history-status",
-        "medicationrequest-status",
+        "CodeSystem/medication-statement-status",
+        "CodeSystem/medication-status",
+        "CodeSystem/medicationrequest-intent",
+        "CodeSystem/medicationrequest-status",
     ]
 )
 

@@ -1,7 +1,7 @@
 """Child processes: start a command, wait for its line of JSON, stop it; each ends with its parent.
 
-A child writes one line of JSON to standard output when it is ready, or ``{"failed": reason}`` when
-it cannot start. It stops when its standard input is closed: the system closes that pipe also when
+A child writes one line of JSON to standard output when it is ready. When it cannot start it writes
+``{"failed": reason}``, to standard output or as the last line of its log. It stops when its standard input is closed: the system closes that pipe also when
 the parent is killed.
 """
 
@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any, Final
 
 from healthval.errors import UsageError
@@ -37,7 +38,7 @@ class ChildProcess:
     Parameters
     ----------
     command : program and arguments
-    log : receives standard error; it is discarded where this is None
+    log : file that receives standard error; it is discarded where this is None
     environment : variables of the child; those of this process where this is None
     start_seconds : upper bound for a child that never writes its line
     pass_fds : open files that the child inherits under the same numbers
@@ -60,6 +61,7 @@ class ChildProcess:
             env=environment,
             pass_fds=pass_fds,
         )
+        self._log = None if log is None else (log.name, log.tell())
         self._start_seconds = start_seconds
         self._deadline = time.monotonic() + start_seconds
         self._line: bytes | None = None
@@ -120,7 +122,7 @@ class ChildProcess:
 
     def _parsed_line(self) -> dict[str, Any]:
         if not self._line:
-            raise ChildFailed(self._end())
+            raise ChildFailed(self._reason() or self._end())
         try:
             line = json.loads(self._line)
         except ValueError:
@@ -130,6 +132,15 @@ class ChildProcess:
         if "failed" in line:
             raise ChildFailed(str(line["failed"]))
         return line
+
+    def _reason(self) -> str | None:
+        """Return the reason in the last line of the log, of which only this form is quoted."""
+        with suppress(OSError, ValueError, KeyError, TypeError, IndexError):
+            name, start = self._log or ("", 0)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(_LAST_LINE_SECONDS)
+            return str(json.loads(Path(name).read_bytes()[start:].splitlines()[-1])["failed"])
+        return None
 
     def _end(self) -> str:
         try:

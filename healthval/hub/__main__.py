@@ -22,6 +22,7 @@ from healthval.hub.app import Settings, create_app
 from healthval.hub.backends.local import FolderObjects, SqliteIndex
 from healthval.hub.backends.model_process import HostOptions
 from healthval.hub.backends.processes import ProcessHost
+from healthval.hub.connections import BACKLOG, TimedProtocol, raise_file_limit
 from healthval.hub.ports import Backend
 
 LOOPBACK = "127.0.0.1"
@@ -50,6 +51,7 @@ def serve(
     """
     check_platform()
     isolated = _isolates(trust_models=trust_models)
+    raise_file_limit()
     data.mkdir(parents=True, exist_ok=True)
     secret = _upload_secret(data / "upload.secret")
     listening = _listen(port)
@@ -101,6 +103,8 @@ def _server(
         log_level="warning",
         access_log=False,
         server_header=False,
+        http=TimedProtocol,
+        backlog=BACKLOG,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
     return uvicorn.Server(config)
@@ -120,9 +124,8 @@ def main(argv: list[str] | None = None) -> int:
             trust_models=options.trust_models,
         )
     except HealthvalError as error:
-        sys.stderr.write(f"{error}\n")
-        if options.die_with_parent:
-            _write_line({"failed": str(error)})
+        reason = json.dumps({"failed": str(error)}) if options.die_with_parent else str(error)
+        sys.stderr.write(reason + "\n")
         return error.exit_code
     return 0
 
@@ -185,7 +188,7 @@ def _listen(port: int) -> socket.socket:
     except OSError:
         listening.close()
         raise UsageError(f"port {port} is taken; choose another or 0") from None
-    listening.listen(128)
+    listening.listen(BACKLOG)
     return listening
 
 
@@ -204,11 +207,7 @@ def _upload_secret(path: Path) -> bytes:
 def _announce(path: Path, port: int) -> None:
     where = {"url": f"http://{LOOPBACK}:{port}", "pid": os.getpid()}
     write_durably(path, json.dumps(where).encode() + b"\n", mode=0o644)
-    _write_line(where)
-
-
-def _write_line(line: dict[str, object]) -> None:
-    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.write(json.dumps(where) + "\n")
     sys.stdout.flush()
 
 

@@ -6,7 +6,7 @@ its own queue, so a batch that waits for its turn is pending and takes no other 
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,10 +44,9 @@ class Leases:
             queued.add_done_callback(lambda _: self._running.pop(place, None))
             self._start_renewing()
 
-    def wait(self, item: Item, seconds: float) -> None:
-        """Wait for the end of a batch that this process works on."""
-        work = self._running.get((item.partition, item.key))
-        wait([work] if work else [], seconds)
+    def running(self, place: tuple[str, str]) -> Future[None] | None:
+        """Return the work of this process on a batch at (partition, key)."""
+        return self._running.get(place)
 
     def close(self) -> None:
         """Finish the batches inside a model; the others stay pending for another process."""

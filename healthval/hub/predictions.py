@@ -7,6 +7,7 @@ answer is the one returned.
 
 import logging
 import secrets
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 
 from healthval.contracts.base import digest, read_wire
@@ -46,7 +47,13 @@ class Predictions:
         self._scoring = Scoring(self.backend, self.uploads, self._leases.closing)
 
     def submit(self, site: str, body: bytes, name: str | None = None) -> PredictionAnswer:
-        """Accept a batch and wait up to `QUICK_SECONDS` for its answer.
+        """Accept a batch and wait up to `QUICK_SECONDS` for its answer; see `accept`."""
+        batch = self.accept(site, body, name)
+        wait([work] if (work := self.running(site, batch)) else [], QUICK_SECONDS)
+        return self.poll(site, batch)
+
+    def accept(self, site: str, body: bytes, name: str | None = None) -> str:
+        """Accept a batch, queue its work and return its id.
 
         Parameters
         ----------
@@ -59,22 +66,29 @@ class Predictions:
         batch = "prediction-" + digest([site, name or secrets.token_hex(16)])[:32]
         if self._accept(site, batch, request):
             self._store(site, batch, body)
-        return self.poll(site, batch, QUICK_SECONDS)
+        self._take(site, self._item(site, batch))
+        return batch
 
-    def poll(self, site: str, batch: str, seconds: float = 0) -> PredictionAnswer:
+    def running(self, site: str, batch: str) -> Future[None] | None:
+        """Return the work on a batch in this process; None if there is none."""
+        return self._leases.running(("predictions", f"{site}#{batch}"))
+
+    def poll(self, site: str, batch: str) -> PredictionAnswer:
         """Return a batch's status; take the batch over if its lease has ended."""
         item = self._item(site, batch)
         subject = Subject(*(item.value[name] for name in ("model", "version", "plan_hash")))
         access.check_not_revoked(self.backend, site, subject)
-        if item.value["status"] == "pending":
-            model = registry.model(self.backend, item.value["model"], item.value["version"])
-            hosted = registry.hosted(model)
-            self._leases.take(item, hosted, lambda: self._run(site, batch))
-            self._leases.wait(item, seconds)
-            item = self._item(site, batch)
+        self._take(site, item)
         if item.value["status"] != "done":
             return PredictionAnswer(id=batch, status=item.value["status"])
         return read_wire(PredictionAnswer, self.backend.objects.get(_answer_key(site, batch)))
+
+    def _take(self, site: str, item: Item) -> None:
+        """Queue the work on a pending batch unless a living process has it."""
+        if item.value["status"] == "pending":
+            model = registry.model(self.backend, item.value["model"], item.value["version"])
+            batch = item.key.rpartition("#")[2]
+            self._leases.take(item, registry.hosted(model), lambda: self._run(site, batch))
 
     def sweep(self) -> None:
         """Delete objects whose entry has expired, and inputs that a killed process left."""

@@ -1,10 +1,12 @@
 """Routes of the API: each checks its caller, parses the body, calls one function and answers."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
 from healthval.contracts.access import (
@@ -32,9 +34,10 @@ from healthval.hub import access, registry
 from healthval.hub.access import Subject
 from healthval.hub.audit_chain import chain_head, entries
 from healthval.hub.auth import Authenticator, Caller, CheckedHead, Head, Role
+from healthval.hub.health import Health
 from healthval.hub.pages import MAX_LIMIT, Page
-from healthval.hub.ports import Refusal
-from healthval.hub.predictions import Predictions
+from healthval.hub.ports import Refusal, StoreUnavailable
+from healthval.hub.predictions import QUICK_SECONDS, Predictions
 from healthval.hub.uploads import UploadPlace
 
 BODIES: tuple[type[BaseModel], ...] = (
@@ -171,10 +174,13 @@ def routes(auth: Authenticator, predictions: Predictions, policy: Policy) -> API
 
 
 def _health_routes(router: APIRouter, auth: Authenticator, by: Callable[..., Any]) -> None:
+    health_of_store = Health(auth.backend)
+
     @router.get("/health")
-    def health() -> dict[str, str]:
-        """Return ok if the hub and its store respond."""
-        chain_head(auth.backend)
+    async def health() -> dict[str, str]:
+        """Return ok if the hub and its store respond; 503 within a second if not."""
+        if not await health_of_store.is_good():
+            raise StoreUnavailable
         return {"status": "ok"}
 
     @router.get("/audit", openapi_extra=_SIGNED)
@@ -286,11 +292,14 @@ def _prediction_routes(router: APIRouter, predictions: Predictions, by: Callable
         responses={202: {"model": PredictionAnswer, "description": "Pending: poll"}},
         openapi_extra=_body_schema(PredictionRequest),
     )
-    def predict(call: Annotated[Call, by("site")]) -> Response:
+    async def predict(call: Annotated[Call, by("site")]) -> Response:
         """Score a batch: 200 if done within two seconds, else 202; then poll."""
-        return _prediction_response(
-            predictions.submit(call.caller.id, call.body, call.idempotency_key)
-        )
+        site = call.caller.id
+        accepted = run_in_threadpool(predictions.accept, site, call.body, call.idempotency_key)
+        batch = await accepted
+        if work := predictions.running(site, batch):  # no thread waits: others are free meanwhile
+            await asyncio.wait([asyncio.wrap_future(work)], timeout=QUICK_SECONDS)
+        return _prediction_response(await run_in_threadpool(predictions.poll, site, batch))
 
     @router.get(
         "/predictions/{prediction}",

@@ -6,15 +6,20 @@ import hmac
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from healthval.contracts.prediction import MAX_INLINE_BYTES, UploadRequest, UploadTicket
+from healthval.contracts.prediction import (
+    MAX_CASE_FILES,
+    MAX_INLINE_BYTES,
+    UploadRequest,
+    UploadTicket,
+)
 from healthval.errors import counted
-from healthval.hub import access
+from healthval.hub import access, registry
 from healthval.hub.access import Subject
-from healthval.hub.ports import Backend, Conflict, ModelFailed, Offer, Refusal, Write
+from healthval.hub.ports import Backend, Conflict, Item, ModelFailed, Offer, Refusal, Write
 from healthval.hub.tripwire import check_file
 
 KEEP_SECONDS = 86_400
@@ -41,23 +46,39 @@ class Uploads:
 
     def ticket(self, site: str, asked: UploadRequest) -> UploadTicket:
         """Sign an address for a file of exactly this size and hash."""
-        access.require(self.backend, site, Subject(asked.model, asked.version, asked.plan_hash))
+        subject = Subject(asked.model, asked.version, asked.plan_hash)
+        grant = access.require(self.backend, site, subject)
+        self._check_cases_left(site, subject, grant)
         upload = f"upload-{secrets.token_hex(16)}"
+        end = self.backend.now + TICKET_SECONDS
+        offer = self._offer(site, upload, asked, end)
         note = Write(
             partition="uploads",
             key=f"{site}#{upload}",
-            value={},
-            expires=self.backend.now + KEEP_SECONDS,
+            value={"grant": grant.key},
+            # an address that is never used counts for its own life only
+            expires=end if offer.url.startswith("/") else self.backend.now + KEEP_SECONDS,
         )
         self.backend.index.commit([note])
-        end = self.backend.now + TICKET_SECONDS
-        offer = self._offer(site, upload, asked, end)
         return UploadTicket(
             id=upload,
             url=offer.url,
             headers=dict(offer.headers),
             not_after=datetime.fromtimestamp(end, UTC),
         )
+
+    def _check_cases_left(self, site: str, subject: Subject, grant: Item) -> None:
+        """Refuse an upload for which the grant has no case left; files wait for their scoring."""
+        left = grant.value["max_cases"] - grant.value["used"]
+        model = registry.model(self.backend, subject.model, subject.version)
+        files = MAX_CASE_FILES if model.registration.inputs.kind == "combined" else 1
+        found = self.backend.index.query("uploads", f"{site}#")
+        waiting = sum(item.value.get("grant") == grant.key for item in found)
+        if left <= 0:
+            raise Refusal(403, "The limit of cases is reached", "ask the operator for more cases")
+        if waiting >= left * files:
+            title = "Files for all cases that are left wait for their scoring"
+            raise Refusal(429, title, "send their cases first", retryable=True)
 
     def place(self, upload: str, terms: str, signature: str) -> UploadPlace:
         """Check an upload address before its file is read: signature and end."""
@@ -74,7 +95,7 @@ class Uploads:
             title = "The file does not match the address"
             raise Refusal(422, title, "request an address for this file")
         check_file(data)
-        self._check_open(place)
+        self._keep(place)
         self.backend.objects.put_if_absent(place.key, data)
         try:
             self._check_open(place)
@@ -82,9 +103,20 @@ class Uploads:
             self.backend.objects.delete(place.key)
             raise
 
-    def _check_open(self, place: UploadPlace) -> None:
-        if self.backend.index.get("uploads", place.entry) is None:
+    def _keep(self, place: UploadPlace) -> None:
+        """Give a file a day from its arrival on; its address is open for less."""
+        item = self._check_open(place)
+        end = self.backend.now + KEEP_SECONDS
+        if item.expires is None or item.expires >= end:
+            return
+        with suppress(Conflict):  # a repetition is first, or the file is scored: checked again
+            self.backend.index.commit([replace(item.updated(item.value), expires=end)])
+
+    def _check_open(self, place: UploadPlace) -> Item:
+        item = self.backend.index.get("uploads", place.entry)
+        if item is None:
             raise Refusal(403, "The upload address was used before", "request a new one")
+        return item
 
     def instance(self, site: str, uploads: Iterable[str]) -> dict[str, Any]:
         """Return the files of one instance: in base64 if they fit into a call, else by address."""

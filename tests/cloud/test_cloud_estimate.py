@@ -35,7 +35,7 @@ def test_most_of_an_image_is_the_model_and_shares_add_to_one():
 def test_resting_costs_about_half_a_dollar_and_all_of_it_is_storage():
     bill = idle(PRICES)
     assert bill.usd == pytest.approx(0.468, abs=5e-4)
-    assert idle(PRICES, Storage(0, 0, 0, 0)).usd == 0
+    assert idle(PRICES, Storage(images_gb=0, objects_gb=0, versions_gb=0, logs_gb=0)).usd == 0
 
 
 def test_the_hardened_profile_adds_57_dollars_most_of_them_endpoints():

@@ -18,7 +18,7 @@ from pydicom.dataset import Dataset
 
 from healthval import cohort
 from healthval.cohort.dicom import DimsePacs, WebPacs, read_folder
-from healthval.cohort.dicom.folder import quiet_pacs, staged_path
+from healthval.cohort.dicom.staging import quiet_pacs, staged_path
 from healthval.errors import CohortError
 
 CANARY = "Canary9c1f"

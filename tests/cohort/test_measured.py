@@ -5,6 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from healthval.cohort import Link, TableSchema, link_rows, read_table
+from healthval.cohort.substances import MOLAR_MASS
 from healthval.cohort.tables import check_frame
 from healthval.cohort.units import conversion, read_unit, same_unit
 from healthval.contracts.table import NumberColumn
@@ -115,6 +116,7 @@ def test_a_comparator_beside_the_value_counts():
     [
         ("mmol/l", "mmol/L"), ("µmol/L", "umol/L"), ("μmol/l", "umol/L"), ("°C", "Cel"), ("K/uL", "10*9/L"),
         ("x10^9/L", "10*3/uL"), ("{beats}/min", "/min"), ("bpm", "/min"), ("mmHg", "mm[Hg]"), ("mcg/mL", "mg/L"),
+        ("mg/(24.h)", "mg/d"), ("mL/min/(1.73.m2)", "mL/min/1.73m2"), ("mL/(24.h)/kg", "mL/kg/d"),
         ("mEq/L", "meq/L"), ("IU/L", "[IU]/L"), ("mL/min/{1.73_m2}", "mL/min/1.73m2"), ("U/l", "u/L".upper()),
     ],
 )  # fmt: skip
@@ -137,6 +139,42 @@ def test_spellings_of_one_unit_are_the_same(a, b):
 )
 def test_other_units_are_not(a, b):
     assert not same_unit(a, b)
+
+
+@pytest.mark.parametrize("text", ["mg//dL", "(mg", "mg)", "mg(dL)", "/", "()", "mg/", "." * 40])
+def test_a_text_outside_the_syntax_of_units_is_no_unit(text):
+    assert read_unit(text) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "given", "wanted", "factor"),
+    [  # conversion.tsv of miracum/loinc-conversion; haemoglobin: IFCC, 0.6206
+        ("2345-7", "mmol/L", "mg/dL", 18.02),
+        ("2160-0", "umol/L", "mg/dL", 0.01131),
+        ("3091-6", "mmol/L", "mg/dL", 6.006),
+        ("3094-0", "mmol/L", "mg/dL", 2.801),
+        ("2524-7", "mg/dL", "mmol/L", 0.111),
+        ("2093-3", "mmol/L", "mg/dL", 38.67),
+        ("2571-8", "mmol/L", "mg/dL", 88.5),
+        ("1975-2", "umol/L", "mg/dL", 0.05847),
+        ("17861-6", "mg/dL", "mmol/L", 0.2495),
+        ("2601-3", "mg/dL", "mmol/L", 0.41135),
+        ("2777-1", "mmol/L", "mg/dL", 3.097),
+        ("3084-1", "umol/L", "mg/dL", 0.01681),
+        ("2498-4", "umol/L", "ug/dL", 5.585),
+        ("718-7", "g/dL", "mmol/L", 0.6206),
+        ("6298-4", "mg/dL", "mmol/L", 0.256),
+        ("22763-7", "ug/dL", "umol/L", 0.5872),
+        ("5640-8", "mmol/L", "mg/dL", 4.607),
+        ("2143-6", "ug/dL", "nmol/L", 27.586),
+        ("2986-8", "nmol/L", "ng/dL", 28.84),
+        ("1989-3", "nmol/L", "ng/mL", 0.4006),
+        ("3024-7", "pmol/L", "ng/dL", 0.07769),
+    ],
+)
+def test_molar_masses_give_the_published_factors(code, given, wanted, factor):
+    found = conversion(given, wanted, MOLAR_MASS[code])
+    assert found == (pytest.approx(factor, rel=2e-3), 0.0)
 
 
 def test_conversions_by_definition_and_molar_mass():

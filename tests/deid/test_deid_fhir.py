@@ -410,3 +410,26 @@ def test_only_old_years_of_birth_are_removed():
     for year, kept in ((1931, None), (2001, 2001)):
         out = clean({**LACTATE, "code": birth, "valueQuantity": None, "valueInteger": year})
         assert out.get("valueInteger") == kept
+
+
+@pytest.mark.parametrize("age", [45, 89])
+@pytest.mark.parametrize("code", ["397669002", "424144002", "397659008"])
+def test_an_age_below_90_stays_under_every_code_of_an_age(code, age):
+    coded = {"coding": [{"system": "http://snomed.info/sct", "code": code}]}
+    out = clean({**LACTATE, "code": coded, "valueQuantity": None, "valueInteger": age})
+    assert out["valueInteger"] == age
+
+
+@pytest.mark.parametrize(
+    ("system", "code"),
+    [
+        ("http://loinc.org", "57722-1"),  # birth plurality
+        ("http://loinc.org", "85477-8"),  # influenza virus A
+        ("http://snomed.info/sct", "406543005"),  # date of visit
+    ],
+)
+def test_a_number_under_another_code_is_not_capped(system, code):
+    coded = {"coding": [{"system": system, "code": code}]}
+    assert clean({**LACTATE, "code": coded, "valueQuantity": {"value": 120}})["valueQuantity"] == {
+        "value": 120
+    }

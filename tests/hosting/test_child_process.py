@@ -64,6 +64,21 @@ def test_a_child_that_fails_is_reported_at_once_with_the_reason(start, monkeypat
     assert time.monotonic() - began < LONG / 2
 
 
+def test_the_reason_may_be_the_last_line_of_the_log(start, tmp_path):
+    code = "import sys; sys.stderr.write({!r}); sys.exit(2)"
+    log = tmp_path / "log"
+    log.write_bytes(b'{"failed": "an earlier start"}\n')
+    for written, reason in [
+        ('noise\n{"failed": "the index is damaged"}\n', "^the index is damaged$"),
+        ("ValueError: a value\n", "^the process ended with exit code 2"),
+        ("", "^the process ended with exit code 2"),
+    ]:
+        with log.open("ab") as stream:
+            child = start(code.format(written), log=stream)
+        with pytest.raises(ChildFailed, match=reason):
+            child.first_line()
+
+
 def test_a_child_that_never_answers_is_killed_after_the_upper_bound(start):
     child = start("import time; time.sleep(600)", start_seconds=0.2)
     with pytest.raises(ChildFailed, match=r"did not answer within 0\.2 s"):

@@ -69,6 +69,7 @@ GOOD = (200, {"content": HEALTH})
     [
         *map(status, (429, 502, 503, 504)),
         *(httpx.ConnectError, httpx.ReadError, httpx.ConnectTimeout, httpx.RemoteProtocolError),
+        *(httpx.ReadTimeout, httpx.WriteTimeout),
     ],
 )
 def test_what_may_pass_is_tried_again_with_a_fresh_token(credential, waits, trouble):
@@ -98,10 +99,6 @@ def test_trying_ends(credential, waits):
     hub, _ = client(credential, status(503))
     with pytest.raises(HubUnavailable, match="still unavailable after 6 attempts"):
         hub.models()
-    hub, sent = client(credential, httpx.ReadTimeout)
-    with pytest.raises(HubUnavailable, match="too long"):
-        hub.models()
-    assert len(sent) == 1, "the hub may still be at work"
 
 
 TEXTS = st.text(st.characters(codec="ascii", exclude_characters="\r\n\0"), max_size=5)

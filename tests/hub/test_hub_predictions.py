@@ -4,6 +4,7 @@ import json
 import re
 import threading
 import time
+from concurrent.futures import wait
 from types import SimpleNamespace
 
 import pytest
@@ -92,6 +93,12 @@ def desk(kit, artefact, monkeypatch):
     work.close()
 
 
+def settled(work, batch):
+    work.poll(SITE, batch)
+    wait([running] if (running := work.running(SITE, batch)) else [], 300)
+    return work.poll(SITE, batch)
+
+
 def test_a_host_that_is_starting_or_busy_is_asked_again(desk):
     desk.host.troubles = [HostUnavailable()] * 9
     assert desk.ask().status == "done"
@@ -113,7 +120,7 @@ def test_a_batch_that_waits_for_its_turn_is_pending_and_the_model_has_no_more_th
     assert {answer.status for answer in answers} == {"pending"}
     assert desk.host.calls <= places
     desk.host.go.set()
-    assert {desk.work.poll(SITE, answer.id, 300).status for answer in answers} == {"done"}
+    assert {settled(desk.work, answer.id).status for answer in answers} == {"done"}
     assert desk.host.crowd == places
 
 
@@ -155,13 +162,13 @@ def test_a_batch_whose_process_died_after_the_deletion_is_done(desk, monkeypatch
     assert answer.status == "pending"
     monkeypatch.undo()
     desk.clock.now += leases.LEASE_SECONDS
-    assert desk.work.poll(SITE, answer.id, 300).status == "done"
+    assert settled(desk.work, answer.id).status == "done"
 
 
 def test_inputs_that_a_killed_process_left_are_swept_and_pending_ones_stay(desk, monkeypatch):
     monkeypatch.setattr(predictions, "QUICK_SECONDS", 0.0)
     done = desk.ask().id
-    assert desk.work.poll(SITE, done, 300).status == "done"
+    assert settled(desk.work, done).status == "done"
     desk.backend.objects.put_if_absent(f"requests/{SITE}/{done}.json", desk.body)
     desk.host.go.clear()
     waiting = desk.ask().id
@@ -219,7 +226,7 @@ def test_a_slow_model_is_answered_with_pending_and_polled(desk, monkeypatch):
     assert answer.status == "pending"
     assert desk.ask("k" * 16).status == desk.work.poll(SITE, answer.id).status == "pending"
     desk.host.go.set()
-    assert desk.work.poll(SITE, answer.id, 300).status == "done"
+    assert settled(desk.work, answer.id).status == "done"
     assert desk.host.calls == 1
     assert desk.backend.objects.keys("requests/") == []
 
@@ -236,10 +243,10 @@ def test_a_batch_is_taken_over_when_its_lease_is_over(desk, monkeypatch, seconds
         uploads=desk.work.uploads,
     )
     desk.clock.now += leases.LEASE_SECONDS + seconds
-    assert other.poll(SITE, answer.id, 300).status == ("done" if taken else "pending")
+    assert settled(other, answer.id).status == ("done" if taken else "pending")
     assert other_host.calls == int(taken)
     desk.host.go.set()
-    assert desk.work.poll(SITE, answer.id, 300).status == "done"
+    assert settled(desk.work, answer.id).status == "done"
     other.close()
 
 
@@ -248,7 +255,7 @@ def test_a_store_that_is_out_of_reach_leaves_the_batch_for_later(desk, monkeypat
     answer = desk.ask()
     assert answer.status == "pending"
     desk.clock.now += leases.LEASE_SECONDS
-    assert desk.work.poll(SITE, answer.id, 300).status == "done"
+    assert settled(desk.work, answer.id).status == "done"
 
 
 def test_a_batch_whose_request_was_lost_fails_instead_of_hanging(desk, monkeypatch):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import socket
 from pathlib import Path
@@ -91,10 +92,11 @@ def test_a_model_cannot_make_namespaces_to_escape(attempt):
 
 @needs_sandbox
 def test_processes_that_a_model_leaves_end_with_it(attempt):
-    left = "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)', 'left-behind'], start_new_session=True)"
+    name = f"left-behind-{os.urandom(8).hex()}"  # the same test may run beside this one
+    left = f"subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)', '{name}'], start_new_session=True)"
     assert attempt(left)
     attempt.host.stop(attempt.model)
-    found = [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"left-behind" in _read(path)]
+    found = [path for path in Path("/proc").glob("[0-9]*/cmdline") if name.encode() in _read(path)]
     assert found == []
 
 

@@ -145,3 +145,26 @@ def test_a_file_that_is_not_deidentified_is_refused_and_not_stored(kit, hub, sit
     assert "Zebulon" not in str(refused.value)
     assert held(hub, site) == before
     assert b"Zebulon" not in (hub.data.parent / "hub.log").read_bytes()
+
+
+def test_uploads_are_counted_against_the_cases_that_are_left(kit, hub, site, operator, tmp_path):
+    with Client(hub.url, Credential.create(tmp_path / "site.key")) as client:
+        grant = client.request_access(label="Radiology", **SUBJECT)
+        two = AccessDecision(status="approved", max_cases=2)
+        operator.decide_access(grant, two)
+        sent = [client.upload(kit.dicom(1000), **SUBJECT) for _ in range(2)]
+        body = json.dumps({**SUBJECT, "sha256": "0" * 64, "size": 1}).encode()
+        third = signed(client, "POST", "/v1/uploads", body)
+        assert (third.status_code, third.json()["retryable"]) == (429, True)
+        client.predict(request(kit, *sent))
+        with pytest.raises(AccessDenied, match="limit of cases"):
+            client.upload(kit.dicom(1000), **SUBJECT)
+        operator.decide_access(grant, two.model_copy(update={"max_cases": 3}))
+        client.predict(request(kit, client.upload(kit.dicom(1000), **SUBJECT)))
+
+
+def signed(client, method, target, body):
+    token = client.credential.sign(method, client.transport.origin, target, body)
+    headers = {"Authorization": f"Bearer {token}"}
+    url = client.transport.origin + target
+    return httpx.request(method, url, content=body, headers=headers, trust_env=False, timeout=300)

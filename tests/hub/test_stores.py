@@ -282,3 +282,14 @@ def test_a_damaged_index_is_refused_by_name(tmp_path, damage):
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(UsageError, match=r"index\.sqlite in the data folder is damaged"):
         SqliteIndex(path, time.time)
+
+
+def test_a_token_that_expired_stays_used_when_the_clock_is_set_back(index, clock):
+    index.commit([write("tokens#site", "one", {}, expires=NOW + 60)])
+    clock.now = NOW + 600
+    index.commit([write("tokens#site", "two", {}, expires=NOW + 660)])
+    clock.now = NOW
+    with pytest.raises(Conflict):
+        index.commit([write("tokens#site", "one", {}, expires=NOW + 60)])
+    index.commit([write("tokens#site", "three", {}, expires=NOW + 61)])
+    index.commit([write("predictions", "three", {}, expires=NOW + 1)])

@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS items (
     PRIMARY KEY (partition, key)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS by_expiry ON items (expires) WHERE expires IS NOT NULL;
+CREATE TABLE IF NOT EXISTS deleted (kind TEXT PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -139,7 +140,7 @@ class SqliteIndex:
         check_writes(writes)
         now = int(self._clock())
         with self._transaction() as db:
-            db.execute("DELETE FROM items WHERE expires <= ?", (now,))
+            _delete_expired(db, now)
             for write in writes:
                 if not _apply(db, write):
                     raise Conflict
@@ -190,6 +191,8 @@ def _apply(db: sqlite3.Connection, write: Write) -> bool:
         return db.execute(sql, (*place, write.version)).rowcount == 1
     value = canonical_json(write.value).decode()
     if write.version == 0:
+        if _was_deleted(db, write):
+            return False
         sql = "INSERT OR IGNORE INTO items VALUES (?, ?, ?, 1, ?)"
         return db.execute(sql, (*place, value, write.expires)).rowcount == 1
     sql = (
@@ -197,6 +200,29 @@ def _apply(db: sqlite3.Connection, write: Write) -> bool:
         " WHERE partition = ? AND key = ? AND version = ?"
     )
     return db.execute(sql, (value, write.expires, *place, write.version)).rowcount == 1
+
+
+def _delete_expired(db: sqlite3.Connection, now: int) -> None:
+    """Delete expired entries and note the newest expiry of each kind of partition."""
+    sql = "DELETE FROM items WHERE expires <= ? RETURNING partition, expires"
+    newest: dict[str, int] = {}
+    for partition, expires in db.execute(sql, (now,)).fetchall():
+        kind = _kind(partition)
+        newest[kind] = max(expires, newest.get(kind, 0))
+    sql = "INSERT INTO deleted VALUES (?, ?) ON CONFLICT DO UPDATE SET expires = max(expires, excluded.expires)"
+    db.executemany(sql, newest.items())
+
+
+def _was_deleted(db: sqlite3.Connection, write: Write) -> bool:
+    """Return whether an entry of this kind and expiry was deleted: the clock was set back since."""
+    if write.expires is None:
+        return False
+    sql = "SELECT 1 FROM deleted WHERE kind = ? AND expires >= ?"
+    return db.execute(sql, (_kind(write.partition), write.expires)).fetchone() is not None
+
+
+def _kind(partition: str) -> str:
+    return partition.partition("#")[0]
 
 
 def _repeat(db: sqlite3.Connection, sql: str) -> None:

@@ -1,0 +1,93 @@
+"""Connections of the embedded hub: time-outs of half-sent requests, and a cap on their number.
+
+uvicorn ends an idle connection between two requests; it waits without a limit for the rest of a
+request that has begun.
+"""
+
+import asyncio
+import resource
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEAD_SECONDS = 10.0
+PAUSE_SECONDS = 15.0
+TICK_SECONDS = 1.0
+MAX_CONNECTIONS = 512
+MAX_FILES = 4096
+# Connections that asyncio accepts in one step, before any of them can be dropped.
+BACKLOG = 64
+# Files that the hub opens beside its connections.
+OTHER_FILES = 64
+
+
+class TimedProtocol(H11Protocol):
+    """HTTP/1.1 with time-outs: a head arrives within 10 s, a body never pauses for 15 s.
+
+    Above the cap the connection that has waited longest for the rest of a request is dropped.
+    """
+
+    most = MAX_CONNECTIONS
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the clock of the first request."""
+        super().connection_made(transport)
+        self.waiting_since: float | None = self.loop.time()
+        self._heard = self.loop.time()
+        self._drop_above_cap()
+        self._ticking = self.loop.call_later(TICK_SECONDS, self._tick)
+
+    def data_received(self, data: bytes) -> None:
+        """Note when a request begins and when it is complete."""
+        self._heard = self.loop.time()
+        if self.waiting_since is None:
+            self.waiting_since = self._heard
+        super().data_received(data)
+        if self._has_whole_request():
+            self.waiting_since = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        self._ticking.cancel()
+        super().connection_lost(exc)
+
+    def _has_whole_request(self) -> bool:
+        return not self._awaits_head() and not self.cycle.more_body
+
+    def _awaits_head(self) -> bool:
+        cycle: Any = self.cycle  # None before the first request
+        return cycle is None or (cycle.response_complete and not cycle.more_body)
+
+    def _tick(self) -> None:
+        now = self.loop.time()
+        if self.flow.read_paused:  # the hub, not the sender, is slow
+            self._heard = now
+        if self.waiting_since is not None:
+            is_slow_head = self._awaits_head() and now - self.waiting_since > HEAD_SECONDS
+            if is_slow_head or now - self._heard > PAUSE_SECONDS:
+                self.transport.abort()
+                return
+        self._ticking = self.loop.call_later(TICK_SECONDS, self._tick)
+
+    def _drop_above_cap(self) -> None:
+        if len(self.connections) <= self.most:
+            return
+        waiting: list[tuple[float, Any]] = [
+            (one.waiting_since, one)
+            for one in self.connections
+            if isinstance(one, TimedProtocol) and one.waiting_since is not None
+        ]
+        longest = min(waiting, key=lambda pair: pair[0])[1]  # this one waits, so there is one
+        self.connections.discard(longest)
+        longest.transport.abort()
+
+
+def raise_file_limit() -> None:
+    """Open as many files as the system lets this process, up to `MAX_FILES`; cap connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MAX_FILES if hard == resource.RLIM_INFINITY else min(MAX_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        soft = most
+    if soft != resource.RLIM_INFINITY:
+        TimedProtocol.most = max(16, min(MAX_CONNECTIONS, soft - BACKLOG - OTHER_FILES))
