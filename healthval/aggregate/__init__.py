@@ -8,6 +8,7 @@ from healthval.aggregate.pool import active_submissions, pool
 from healthval.aggregate.regression import MetaRegression, meta_regression, regress_on
 from healthval.aggregate.result import BivariateResult, StudyResult
 from healthval.aggregate.roc import PooledRoc, pooled_roc
+from healthval.aggregate.secondary.predictive_values import PredictiveValues, predictive_values
 
 __all__ = [
     "BivariateResult",
@@ -15,6 +16,7 @@ __all__ = [
     "MetaRegression",
     "MetaResult",
     "PooledRoc",
+    "PredictiveValues",
     "StudyResult",
     "active_submissions",
     "bivariate",
@@ -24,6 +26,7 @@ __all__ = [
     "pool_counts",
     "pool_imported",
     "pooled_roc",
+    "predictive_values",
     "read_medperf",
     "read_nvflare",
     "regress_on",

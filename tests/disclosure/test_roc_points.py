@@ -18,10 +18,11 @@ def test_every_interval_contains_the_sites_own_curve(rows, at):
     reference = np.array([True, False, *(r for r, _ in rows)])
     score = np.array([60, 40, *(s for _, s in rows)])
     m, n = int(reference.sum()), int((~reference).sum())
-    count = lambda cut: (
-        int((reference & (score >= cut)).sum()),
-        int((~reference & (score >= cut)).sum()),
-    )  # noqa: E731
+
+    def count(cut):
+        positive = score >= cut
+        return int((reference & positive).sum()), int((~reference & positive).sum())
+
     cuts = [(0.0, m, n), *((c / 100, *count(c)) for c in sorted(at)), (np.inf, 0, 0)]
     own = [(0, 0), *(count(c) for c in np.unique(score)[::-1])]
     for point in roc_through(cuts, GRID, 6):

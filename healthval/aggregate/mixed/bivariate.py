@@ -77,7 +77,7 @@ def bivariate(
         fallback = f"{len(yes)} of at least {MIN_SITES_TOGETHER} sites for a correlation"
     else:
         fit = known.fit(nodes) if method == "binomial" else _reitsma(known)
-        rho = _correlation(fit.between)
+        rho = correlation(fit.between)
         if rho is None or abs(rho) > _EDGE:
             fallback = "correlation not identified"
     if fallback:
@@ -118,7 +118,8 @@ def _checked(counts: Sequence[Any]) -> tuple[Array, Array]:
     return yes, n
 
 
-def _correlation(between: Array) -> float | None:
+def correlation(between: Array) -> float | None:
+    """Correlation between sites; None where one of the two does not vary."""
     sd = np.sqrt(np.diag(between))
     return float(between[0, 1] / (sd[0] * sd[1])) if sd.min() > 1e-3 else None
 
@@ -158,11 +159,16 @@ def _noise(noise: Sequence[float] | None, yes: Array, n: Array) -> Array:
 
 def _reitsma(known: _Known) -> MixedFit:
     y, v = known.logits()
+    return fit_normal(y, np.einsum("kj,ij->kij", v, np.eye(2)))
+
+
+def fit_normal(y: Array, within: Array) -> MixedFit:
+    """Fit two normal outcomes (k, 2) with covariances `within` (k, 2, 2) by REML."""
 
     def solve(theta: Array) -> tuple[float, Array, Array, Array]:
         _, L = unpack(np.concatenate([[0.0, 0.0], theta]), 2)
         between = L @ L.T
-        W = np.linalg.inv(between + np.einsum("kj,ij->kij", v, np.eye(2)))
+        W = np.linalg.inv(between + within)
         cov = np.linalg.inv(W.sum(axis=0))
         mu = cov @ np.einsum("kij,kj->i", W, y)
         q = np.einsum("ki,kij,kj->", y - mu, W, y - mu)
@@ -172,7 +178,8 @@ def _reitsma(known: _Known) -> MixedFit:
     def climb(theta: Array) -> tuple[float, Array]:
         return solve(theta)[0], differences(lambda t: solve(t)[0], theta)
 
-    sd = np.sqrt(np.maximum(y.var(axis=0) - v.mean(axis=0), 0.01))
+    own = np.diagonal(within, axis1=1, axis2=2).mean(axis=0)
+    sd = np.sqrt(np.maximum(y.var(axis=0) - own, 0.01))
     best = maximise(climb, np.array([sd[0], 0.0, sd[1]]), 3)
     loglik, mu, cov, between = solve(best.theta)
     return MixedFit(mu, cov, between, loglik)

@@ -119,7 +119,7 @@ def pieces_of(count: Count) -> list[tuple[Array, Array]]:
 
 def stack(counts: Sequence[Count]) -> Pieces:
     """Pieces of the counts of all sites."""
-    return _padded([(i, [(c.n, *piece)]) for i, c in enumerate(counts) for piece in pieces_of(c)])
+    return padded([(i, [(c.n, *piece)]) for i, c in enumerate(counts) for piece in pieces_of(c)])
 
 
 def noisy_pieces(yes: Array, n: Array, variance: Array) -> Pieces:
@@ -131,10 +131,13 @@ def noisy_pieces(yes: Array, n: Array, variance: Array) -> Pieces:
         return (size, *pieces_of(given)[0])
 
     k, d = yes.shape
-    return _padded([(i, [side(i, j) for j in range(d)]) for i in range(k)])
+    return padded([(i, [side(i, j) for j in range(d)]) for i in range(k)])
 
 
-def _padded(rows: Sequence[tuple[int, Sequence[tuple[int, Array, Array]]]]) -> Pieces:
+def padded(
+    rows: Sequence[tuple[int, Sequence[tuple[float, Array, Array]]]], *, poisson: bool = False
+) -> Pieces:
+    """One array of pieces; a row is the site's index with size, values and weights of each side."""
     d = len(rows[0][1])
     most = max(len(logw) for _, sides in rows for _, _, logw in sides)
     y, logw = np.zeros((len(rows), d, most)), np.full((len(rows), d, most), -np.inf)
@@ -144,7 +147,7 @@ def _padded(rows: Sequence[tuple[int, Sequence[tuple[int, Array, Array]]]]) -> P
             y[row, side, : len(values)] = values
             logw[row, side, : len(weights)] = weights
             n[row, side] = size if len(values) else 0
-    return Pieces(y, logw, n, np.array([i for i, _ in rows]))
+    return Pieces(y, logw, n, np.array([i for i, _ in rows]), poisson)
 
 
 def fit_censored(
@@ -154,15 +157,21 @@ def fit_censored(
 
     Its limit is that of the t test with k - 1 degrees of freedom, k log(1 + t^2 / (k - 1)) / 2.
     """
+    return profile_fit(stack(counts), _starts(counts), level=level, nodes=nodes)
+
+
+def profile_fit(
+    pieces: Pieces, starts: Sequence[float], *, level: float = 0.95, nodes: int = NODES
+) -> CensoredFit:
+    """Fit mean and SD to what is known of one count a site, from several starts of the mean."""
     from scipy.optimize import minimize
     from scipy.stats import t
 
-    likelihood = _Likelihood(stack(counts), nodes)
-    starts = [[mu, 0.5] for mu in _starts(counts)]
-    found = [minimize(likelihood, x, jac=True, bounds=_BOUNDS) for x in starts]
+    likelihood = _Likelihood(pieces, nodes)
+    found = [minimize(likelihood, [mu, 0.5], jac=True, bounds=_BOUNDS) for mu in starts]
     best = min(found, key=lambda one: float(one.fun))
     mu, tau = (float(x) for x in best.x)
-    k = len(counts)
+    k = len(np.unique(pieces.site))
     limit = k * math.log1p(float(t.ppf((1 + level) / 2, k - 1)) ** 2 / (k - 1)) / 2
     least = -float(best.fun) - limit
     low, high = (_edge(likelihood, (mu, tau), side, least) for side in (-1, 1))

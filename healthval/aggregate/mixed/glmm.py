@@ -1,4 +1,4 @@
-"""Binomial-normal mixed model by adaptive Gauss-Hermite quadrature, for one or two outcomes.
+"""Binomial- or Poisson-normal mixed model by adaptive Gauss-Hermite quadrature, one or two outcomes.
 
 Counts are binomial given a site's logits; these are normal over sites: eta = mu + L z, z ~ N(0, I).
 L is lower triangular, so a between-site SD of zero is an inner point, not an edge. With one node
@@ -57,7 +57,8 @@ class Pieces:
     Attributes
     ----------
     y, logw : (pieces, d, values); possible counts and the log-probability of the release given each
-    n : (pieces, d), cases that a count is of
+    n : (pieces, d), cases that a count is of; the expected counts of the Poisson model
+    poisson : whether counts are Poisson with mean n exp(eta)
     site : (pieces,), index of the piece's site, in growing order
     """
 
@@ -65,6 +66,7 @@ class Pieces:
     logw: Array
     n: Array
     site: NDArray[np.int64]
+    poisson: bool = False
 
     @classmethod
     def exact(cls, yes: Array, n: Array) -> "Pieces":
@@ -77,7 +79,7 @@ class Model:
     """Log-likelihood of what is known of the sites' counts, and its gradient."""
 
     def __init__(self, pieces: Pieces, nodes: int) -> None:
-        from scipy.special import gammaln
+        from scipy.special import gammaln, xlogy
 
         self.pieces, self.nodes = pieces, nodes
         self.d = pieces.n.shape[1]
@@ -87,7 +89,10 @@ class Model:
         logs = np.meshgrid(*[np.log(w) + x**2 - 0.5 * np.log(np.pi)] * self.d, indexing="ij")
         self.logw = sum(g.ravel() for g in logs)
         n, y = pieces.n[..., None], pieces.y
-        choose = gammaln(n + 1) - gammaln(y + 1) - gammaln(n - y + 1)
+        if pieces.poisson:
+            choose = xlogy(y, n) - gammaln(y + 1)
+        else:
+            choose = gammaln(n + 1) - gammaln(y + 1) - gammaln(n - y + 1)
         self._values = (choose + pieces.logw)[:, None]
         self._starts = np.flatnonzero(np.diff(pieces.site, prepend=-1))
         self._mode = np.zeros((len(y), self.d))
@@ -95,16 +100,24 @@ class Model:
     def _terms(self, z: Array, mu: Array, L: Array) -> tuple[Array, Array, Array]:
         """Joint log-density, residuals and information of the logits at z (..., d)."""
         eta, n, y = mu + z @ L.T, self.pieces.n[:, None], self.pieces.y[:, None]
-        p = 1 / (1 + np.exp(-np.clip(eta, -700, 700)))
+        lost, expected, information = self._family(eta, n)
         logs = self._values + y * eta[..., None]
         top = logs.max(axis=-1, keepdims=True)
         mass = np.exp(logs - top)
         total = mass.sum(axis=-1)
         mean = (mass * y).sum(axis=-1) / total
         spread = (mass * (y - mean[..., None]) ** 2).sum(axis=-1) / total
-        density = np.sum(np.log(total) + top[..., 0] - n * np.logaddexp(0, eta), axis=-1)
+        density = np.sum(np.log(total) + top[..., 0] - lost, axis=-1)
         density -= 0.5 * np.sum(z**2, axis=-1)
-        return density, mean - n * p, np.maximum(n * p * (1 - p) - spread, 0)
+        return density, mean - expected, np.maximum(information - spread, 0)
+
+    def _family(self, eta: Array, n: Array) -> tuple[Array, Array, Array]:
+        """Cumulant at eta, expected count and its variance."""
+        if self.pieces.poisson:
+            mean = n * np.exp(np.clip(eta, -700, 700))
+            return mean, mean, mean
+        p = 1 / (1 + np.exp(-np.clip(eta, -700, 700)))
+        return n * np.logaddexp(0, eta), n * p, n * p * (1 - p)
 
     def _find_modes(self, mu: Array, L: Array) -> tuple[Array, Array]:
         """Newton steps to each site's mode, halved where the density would decrease; curvature there."""

@@ -1,0 +1,1 @@
+"""Secondary analyses over sites: usefulness, differences, calibration, case mix, choice of method."""
