@@ -65,11 +65,17 @@ class CensoredFit:
     level: float
 
 
-def withheld_values(count: Count) -> Array:
-    """Whether each count from 0 to `n` would be withheld by the site's policy."""
-    y = np.arange(count.n + 1)
-    marks = np.array([0, count.n, *count.near])[:, None]
-    return np.asarray((np.abs(y - marks) < count.floor).any(axis=0))
+def withheld_runs(count: Count) -> list[tuple[int, int]]:
+    """First and last count of each run that the site's policy would withhold, in growing order."""
+    reach = count.floor - 1
+    found: list[tuple[int, int]] = []
+    for mark in sorted({0, count.n, *count.near} if reach >= 0 else ()):
+        low, high = max(0, mark - reach), min(count.n, mark + reach)
+        if found and low <= found[-1][1] + 1:
+            found[-1] = found[-1][0], max(high, found[-1][1])
+        elif low <= high:
+            found.append((low, high))
+    return found
 
 
 def _kernel(variance: float) -> Array:
@@ -82,20 +88,20 @@ def _kernel(variance: float) -> Array:
     return np.asarray((1 - a) / (1 + a) * a ** np.abs(np.arange(-reach, reach + 1.0)))
 
 
-def _chances(count: Count) -> list[Array]:
-    """Probability, for each value of the count, that the release is withheld: one array a run.
+def _chances(count: Count) -> list[tuple[Array, Array]]:
+    """Counts around each run, and the probability of each that its release is in the run.
 
-    A run has no gap, so that the array is log-concave.
+    A run has no gap, so that the probabilities are log-concave.
     """
     noise = _kernel(count.variance)
     reach = len(noise) // 2
-    hidden = withheld_values(count)
-    at = np.flatnonzero(hidden)
-    runs = np.split(at, np.flatnonzero(np.diff(at) > 1) + 1) if len(at) else []
-    return [
-        np.convolve(np.isin(np.arange(count.n + 1), run), noise)[reach : reach + count.n + 1]
-        for run in runs
-    ]
+    found = []
+    for low, high in withheld_runs(count):
+        y = np.arange(low - reach, high + reach + 1)
+        chance = np.convolve(np.ones(high - low + 1), noise)
+        inside = (y >= 0) & (y <= count.n) & (chance > _TAIL)
+        found.append((y[inside].astype(float), chance[inside]))
+    return found
 
 
 def pieces_of(count: Count) -> list[tuple[Array, Array]]:
@@ -109,9 +115,8 @@ def pieces_of(count: Count) -> list[tuple[Array, Array]]:
         where = np.clip(count.value - y.astype(int) + reach, 0, 2 * reach)
         return [(y, np.log(noise[where]))]
     found = []
-    for chance in _chances(count) if count.elsewhere < 1 else ():
-        y = np.flatnonzero(chance > _TAIL)
-        found.append((y.astype(float), np.log(chance[y] * (1 - count.elsewhere))))
+    for y, chance in _chances(count) if count.elsewhere < 1 else ():
+        found.append((y, np.log(chance * (1 - count.elsewhere))))
     if count.elsewhere > 0 or not found:  # a withheld count of which nothing is known
         found.append((np.zeros(0), np.array([math.log(count.elsewhere or 1.0)])))
     return found
@@ -225,24 +230,22 @@ def _starts(counts: Sequence[Count]) -> list[float]:
 
 def _edge(likelihood: _Likelihood, start: Pair, side: int, least: float) -> Pair:
     """Where the profile falls below `least`; the end of the range where it does not."""
-    (inside, tau), step = start, 0.25
-    outside = side * _LARGEST
+    from scipy.optimize import brentq
+
+    there = dict([start])
+
+    def height(mu: float) -> float:
+        value, there[mu] = likelihood.profile(mu, there[min(there, key=lambda x: abs(x - mu))])
+        return value - least
+
+    inside, step = start[0], 0.25
     while abs(inside + side * step) < _LARGEST:
-        height, there = likelihood.profile(inside + side * step, tau)
-        if height < least:
-            outside = inside + side * step
-            break
-        inside, tau, step = inside + side * step, there, step * 1.6
-    else:
-        return outside, tau
-    while abs(outside - inside) > _CLOSE:
-        middle = (inside + outside) / 2
-        height, there = likelihood.profile(middle, tau)
-        if height < least:
-            outside = middle
-        else:
-            inside, tau = middle, there
-    return (inside + outside) / 2, tau
+        outside = inside + side * step
+        if height(outside) < 0:
+            edge = float(brentq(height, inside, outside, xtol=_CLOSE))
+            return edge, there[min(there, key=lambda x: abs(x - edge))]
+        inside, step = outside, step * 1.6
+    return side * _LARGEST, there[inside]
 
 
 def chance_withheld(count: Count, fit: CensoredFit) -> float:
@@ -275,9 +278,10 @@ def _marginal(count: Count, mu: float, tau: float) -> tuple[Array, Array]:
     """Probability over sites of each count that may be withheld, and of its being withheld."""
     from scipy.special import gammaln, xlogy
 
-    chance = sum(_chances(count), np.zeros(count.n + 1))
-    y, n = np.flatnonzero(chance > _TAIL).astype(float), count.n
+    found = _chances(count)
+    y, chance = (np.concatenate([x[i] for x in found] or [np.zeros(0)]) for i in (0, 1))
     p, weight = _rates(mu, tau)
+    n = count.n
     choose = gammaln(n + 1) - gammaln(y + 1) - gammaln(n - y + 1)
     logs = choose + xlogy(y, p[:, None]) + xlogy(n - y, 1 - p[:, None])
-    return weight @ np.exp(logs) * chance[y.astype(int)], y
+    return weight @ np.exp(logs) * chance, y

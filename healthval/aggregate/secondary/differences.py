@@ -81,12 +81,10 @@ def _between(a: ReleasedEstimate, b: ReleasedEstimate, ratio: bool) -> ReleasedE
     """Difference, or ratio, of two independent estimates with its standard error."""
     if a.value is None or b.value is None or a.se is None or b.se is None:
         return ReleasedEstimate(withheld="suppressed")
-    if not ratio:
-        return ReleasedEstimate(
-            value=a.value - b.value, se=math.hypot(a.se, b.se), method="difference", n=a.n
-        )
-    if a.value <= 0 or b.value <= 0:
+    if ratio and (a.value <= 0 or b.value <= 0):
         return ReleasedEstimate(withheld="not_estimable")
-    value = a.value / b.value
-    se = value * math.hypot(a.se / a.value, b.se / b.value)
-    return ReleasedEstimate(value=value, se=se, method="ratio", n=a.n)
+    value = a.value / b.value if ratio else a.value - b.value
+    se = value * math.hypot(a.se / a.value, b.se / b.value) if ratio else math.hypot(a.se, b.se)
+    if not (math.isfinite(value) and math.isfinite(se)):
+        return ReleasedEstimate(withheld="not_estimable")
+    return ReleasedEstimate(value=value, se=se, method="ratio" if ratio else "difference", n=a.n)

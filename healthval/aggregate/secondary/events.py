@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from healthval.aggregate.counts import Sites
-from healthval.aggregate.effects import count
+from healthval.aggregate.effects import LARGEST, count
 from healthval.aggregate.meta import (
     MIN_SITES_POOLED,
     MIN_SITES_PREDICTION,
@@ -40,16 +40,16 @@ def event_ratio(sites: Sites) -> EventRatio:
         (i, [(e, *piece)]) for i, (s, e, events) in enumerate(used) for piece in _pieces(s, events)
     ]
     total = sum(o or 0 for *_, o in used) + 0.5
-    start = math.log(total / sum(e for _, e, _ in used))
+    start = min(10.0, max(-10.0, math.log(total / sum(e for _, e, _ in used))))
     fit = profile_fit(padded(rows, poisson=True), [start])
-    wide = fit.ci[1] - fit.ci[0] > math.log(_WIDEST)
+    wide = not fit.ci[1] - fit.ci[0] <= math.log(_WIDEST)
     reason = "the interval is too wide for an estimate" if wide else None
     return _ratio([o for *_, o in used], None if wide else fit, excluded, reason)
 
 
 def _expected(s: Submission) -> float | None:
     expected = None if s.calibration is None else s.calibration.expected
-    return expected if expected is not None and expected > 0 else None
+    return expected if expected is not None and 1 / LARGEST < expected < LARGEST**2 else None
 
 
 def _events(s: Submission) -> int | None:

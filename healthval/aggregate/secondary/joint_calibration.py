@@ -51,8 +51,8 @@ def joint_calibration(sites: Sites) -> JointCalibration:
         return _none(len(used), excluded, why)
     try:
         fit = fit_normal(np.array([x.y for x in used]), np.array([x.cov for x in used]))
-    except MetricError as refused:
-        return _none(len(used), excluded, str(refused))
+    except (MetricError, np.linalg.LinAlgError):
+        return _none(len(used), excluded, "no maximum of the likelihood for these estimates")
     return _result(used, fit, excluded)
 
 

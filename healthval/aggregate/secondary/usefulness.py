@@ -8,6 +8,8 @@ from healthval.aggregate.effects import IDENTITY, Named, pool_measure
 from healthval.aggregate.secondary.records import Usefulness
 from healthval.contracts.submission import SUPPRESSED, ReleasedEstimate, ReleasedThreshold
 
+_MOST = 10**12  # cases that a release can name
+
 
 def usefulness(sites: Sites) -> tuple[Usefulness, ...]:
     """Pool, at each pre-specified threshold, the gain over treating all or none.
@@ -51,7 +53,7 @@ def _gain(cells: Cells, threshold: float, noise: float) -> ReleasedEstimate:
     """Difference in net benefit to the better default, with its multinomial standard error."""
     tp, fp, fn, tn = (int(c) for c in cells)
     n, odds = tp + fp + fn + tn, threshold / (1 - threshold)
-    if not n:
+    if not 0 < n <= _MOST:
         return ReleasedEstimate(withheld="not_estimable")
     treat_all = tp + fn >= threshold * n
     gained, lost, noisy = (odds * tn, fn, 2) if treat_all else (tp, odds * fp, 1)

@@ -6,6 +6,12 @@ from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.curves import FunnelSite, funnel_plot
 from healthval.report.findings import Findings
 from healthval.report.markup import as_shown, number, paragraphs, table
+from healthval.report.secondary import (
+    case_mix_table,
+    chance,
+    methods_table,
+    p_value,
+)
 
 MOST_INFLUENTIAL = 12  # rows of the leave-one-out table
 FUNNEL_SITES = 10  # Sterne et al. 2011, BMJ 343:d4002: a funnel of fewer sites shows chance only
@@ -21,6 +27,8 @@ def heterogeneity(findings: Findings) -> Section:
     """Build the section on the differences between sites and on a site outside the study."""
     auroc = findings.study.auroc
     blocks: list[Block] = [_variation(findings), _new_site(findings), *_leave_one_out(auroc)]
+    if findings.study.k > 1:
+        blocks += [*case_mix_table(findings), *methods_table(findings)]
     if len(auroc.funnel) >= FUNNEL_SITES:
         blocks.append(_funnel(auroc))
     return Section("heterogeneity", "Differences between sites", tuple(blocks))
@@ -36,7 +44,7 @@ def _variation(findings: Findings) -> Block:
         i2 = f"{number(m.i2, 0)}%"
         if ci is not None:
             i2 += f" ({number(ci[0], 0)} to {number(ci[1], 0)})"
-        rows.append([name, pooled.k, number(m.tau2, 4), i2, f"{number(m.q, 1)} ({_p(m.q_p)})"])
+        rows.append([name, pooled.k, number(m.tau2, 4), i2, f"{number(m.q, 1)} ({p_value(m.q_p)})"])
     if not rows:
         return paragraphs(
             "Differences between sites are not estimated from fewer than three sites."
@@ -49,26 +57,6 @@ def _variation(findings: Findings) -> Block:
         "I²: share of the variation that is not chance. τ² by REML with Q-profile intervals; means "
         "with Hartung-Knapp intervals.",
     )
-
-
-def _p(value: float) -> str:
-    """Format a p-value with two digits and never as zero.
-
-    >>> _p(0.0421), _p(0.00001)
-    ('p = 0.042', 'p < 0.001')
-    """
-    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
-
-
-def chance(p: float) -> str:
-    """Format a probability in percent, never as certain.
-
-    >>> chance(0.964), chance(0.9999), chance(0.0)
-    ('96%', 'over 99%', 'under 1%')
-    """
-    if p > 0.99:
-        return "over 99%"
-    return "under 1%" if p < 0.01 else f"{number(100 * p, 0)}%"
 
 
 def _new_site(findings: Findings) -> Block:

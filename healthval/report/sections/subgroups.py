@@ -11,6 +11,7 @@ from healthval.report.figures.forest import AUROC, Axis, Row, forest_figures
 from healthval.report.findings import Findings, estimate, pooled, total
 from healthval.report.levels import level_name
 from healthval.report.markup import Shown, as_shown, count, paragraphs, table, words
+from healthval.report.secondary import differences_table
 
 
 def subgroups(findings: Findings) -> Section:
@@ -28,7 +29,11 @@ def subgroups(findings: Findings) -> Section:
     )
     rows = _forest_rows(findings, groups)
     figures = forest_figures(rows, axis, "AUROC by subgroup", caption=caption)
-    return Section("subgroups", "Subgroups", (*figures, _measures(findings, groups)))
+    return Section(
+        "subgroups",
+        "Subgroups",
+        (*figures, _measures(findings, groups), *differences_table(findings)),
+    )
 
 
 def _forest_rows(findings: Findings, groups: Sequence[SubgroupPool]) -> list[Row]:
