@@ -127,12 +127,12 @@ def network(rng, k, mu, tau, floor=11):
 @pytest.mark.parametrize(("k", "mu", "tau"), [(3, 1.9, 0.5), (5, 0.9, 0.8), (10, 1.9, 0.5)])
 def test_the_mean_is_covered_where_small_counts_are_withheld(k, mu, tau):
     rng, held, width = np.random.default_rng(k), 0, []
-    for _ in range(14):
+    for _ in range(6):
         _, _, counts = network(rng, k, mu, tau)
         found: CensoredFit = fit_censored(counts)
         held += found.ci[0] <= mu <= found.ci[1]
         width.append(expit(found.ci[1]) - expit(found.ci[0]))
-    assert held >= 12  # of 14 at 95 %
+    assert held >= 5  # of 6 at 95 %
     assert k < 10 or np.median(width) < 0.2
 
 
