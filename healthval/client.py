@@ -61,6 +61,7 @@ class SiteSubmission:
     sha256: str
     payload: bytes
     submission: Submission
+    supersedes: str | None = None
 
 
 Listing = TypeVar("Listing", AccessList, ModelList)
@@ -308,6 +309,7 @@ class Client:
             sha256=sha256,
             payload=data,
             submission=read_wire(Submission, data),
+            supersedes=entry.supersedes,
         )
 
     def _store(self, data: bytes) -> str:

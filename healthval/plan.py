@@ -18,6 +18,7 @@ from healthval.contracts.base import (
     digest,
 )
 from healthval.contracts.images import ImageInputs
+from healthval.contracts.reporting import StudyReporting
 from healthval.contracts.table import (
     ColumnSchema,
     Declared,
@@ -124,17 +125,21 @@ class Plan(Wire):
     disclosure: DisclosureChoice = DisclosureChoice()
     dates: Literal["removed", "shifted"] = "removed"
     sample_size: SampleSize = SampleSize()
+    reporting: StudyReporting | None = None
 
     @property
     def hash(self) -> str:
         """SHA-256 of the canonical plan, the case key and the first view (both set by order).
 
-        The PACS is left out: each site has its own, and the study has one hash.
+        A plan without `reporting` has the hash that it had before that field existed. The PACS is
+        left out: each site has its own, and the study has one hash.
         """
         first_view = next(iter(self.fhir.views)) if self.fhir else None
         order = {"case_key": self.table.of_kind("id")[:1], "first_view": first_view}
-        content = self.model_dump(mode="json", exclude={"images": {"pacs"}})
-        return digest({**content, "order": order})
+        left_out: dict[str, Any] = {"images": {"pacs"}}
+        if self.reporting is None:
+            left_out["reporting"] = True
+        return digest({**self.model_dump(mode="json", exclude=left_out), "order": order})
 
     @property
     def columns(self) -> dict[str, ColumnSchema]:

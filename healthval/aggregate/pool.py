@@ -32,7 +32,6 @@ from healthval.aggregate.result import (
 from healthval.aggregate.roc import display
 from healthval.aggregate.secondary.case_mix import case_mix
 from healthval.aggregate.secondary.choices import choices
-from healthval.aggregate.secondary.differences import differences, too_small
 from healthval.aggregate.secondary.events import event_ratio
 from healthval.aggregate.secondary.joint_calibration import joint_calibration
 from healthval.aggregate.secondary.records import Secondary
@@ -41,8 +40,9 @@ from healthval.aggregate.tables import study_totals, table_one_totals
 from healthval.aggregate.thresholds import Bivariate, decision_curve, pool_thresholds
 from healthval.contracts.base import digest
 from healthval.contracts.submission import ReleasedSubgroup, Submission
-from healthval.errors import MetricError, counted
+from healthval.errors import MetricError, part
 
+MIN_EVENTS = 11  # and non-events, that a site needs for a pooled subgroup
 _KEYS = {
     "model": "models",
     "version": "model versions",
@@ -77,8 +77,8 @@ def _check_one_study(sites: Sites) -> None:
     twice = [i for i, label in enumerate(labels) if label in labels[:i]]
     if twice:
         raise MetricError(
-            f"{len(twice)} of {counted(len(labels), 'submission')} from a site that has another "
-            f"one (first at row {twice[0]}); keep the active ones with active_submissions"
+            f"{part(len(twice), len(labels), 'submission', 'are from a site that has another one')} "
+            f"(first at row {twice[0]}); keep the active ones with active_submissions"
         )
     for field, plural in _KEYS.items():
         values = [getattr(s, field) for _, s in sites]
@@ -190,7 +190,7 @@ def _subgroups(sites: Sites) -> tuple[SubgroupPool, ...]:
 def _subgroup(
     key: tuple[str, str], groups: list[tuple[str, ReleasedSubgroup | None]]
 ) -> SubgroupPool:
-    unfit = {site: reason for site, g in groups if g and (reason := too_small(g))}
+    unfit = {site: reason for site, g in groups if g and (reason := _too_small(g))}
 
     def pooled(measure: str, transform: Transform) -> PooledMeasure:
         named = [(site, getattr(g, measure, None)) for site, g in groups]
@@ -209,10 +209,17 @@ def _subgroup(
     )
 
 
+def _too_small(group: ReleasedSubgroup) -> str | None:
+    n, events = count(group.n), count(group.n_events)
+    if n is None or events is None:
+        return "number of events not released"
+    few = min(events, n - events) < MIN_EVENTS
+    return f"fewer than {MIN_EVENTS} events or non-events" if few else None
+
+
 def _secondary(sites: Sites, headline: Sequence[PooledMeasure]) -> Secondary:
     return Secondary(
         usefulness=usefulness(sites),
-        differences=differences(sites),
         calibration=joint_calibration(sites),
         case_mix=case_mix(sites),
         oe_poisson=event_ratio(sites),

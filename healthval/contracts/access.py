@@ -90,10 +90,15 @@ class AccessDecision(Wire):
     status: Literal["approved", "rejected", "revoked"]
     valid_days: Annotated[int, Field(ge=1, le=366)] = 90
     max_cases: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
+    reason: Line | None = None
 
 
 class AccessGrant(Wire):
-    """Access of a site to one model under one plan, with its status and limits."""
+    """What the hub holds about a site's access to one model under one plan.
+
+    `used_cases` counts the inputs sent to be scored, with fixed test inputs and repeated runs;
+    `reason` is the operator's, given with the last decision.
+    """
 
     site: SiteId
     label: Line
@@ -103,6 +108,8 @@ class AccessGrant(Wire):
     status: AccessStatus
     not_after: datetime | None = None
     max_cases: Annotated[int, Field(ge=0, le=10_000_000)] = 0
+    used_cases: Annotated[int, Field(ge=0)] = 0
+    reason: Line | None = None
 
 
 class AccessList(Wire):

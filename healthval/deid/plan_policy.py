@@ -1,6 +1,6 @@
 """De-identification policy of a plan."""
 
-from healthval.deid.dicom.removal import tags_of
+from healthval.deid.dicom.files.removal import tags_of
 from healthval.deid.pixels.regions import region_rule
 from healthval.deid.policy import Dates, Option, PixelPolicy, Policy
 from healthval.plan import Plan

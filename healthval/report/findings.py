@@ -17,6 +17,7 @@ from healthval.contracts.base import digest
 from healthval.contracts.model import ModelCard
 from healthval.contracts.submission import ReleasedEstimate, Submission
 from healthval.errors import ReportError, counted
+from healthval.report.conduct import Conduct
 from healthval.report.criteria import PlanFacts
 from healthval.report.levels import place
 from healthval.report.markup import WITHHELD, Shown, as_shown, count, decimals, number
@@ -26,7 +27,7 @@ POOLED = "random-effects mean over sites"
 NO_COUNTS = "no site released its counts"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
     """A study with its released results; `released` is keyed by site, in the study's order."""
 
@@ -34,6 +35,7 @@ class Findings:
     released: Mapping[str, Submission]
     card: ModelCard
     plan: PlanFacts
+    conduct: Conduct | None = None
 
     def floor(self, site: str) -> int:
         """Return the minimum cell of the site's policy."""

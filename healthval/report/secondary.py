@@ -1,12 +1,11 @@
-"""Secondary analyses over sites: tables for the sections on utility, subgroups, calibration, sites."""
+"""Secondary analyses over sites: tables for the sections on utility, calibration and sites."""
 
 from healthval.aggregate.secondary.records import CaseMix, EventRatio, JointCalibration
 from healthval.aggregate.values import PooledMeasure
 from healthval.errors import counted
 from healthval.report.document import Block
 from healthval.report.findings import Findings, pooled
-from healthval.report.levels import level_name
-from healthval.report.markup import Shown, as_shown, exact, number, table, words
+from healthval.report.markup import Shown, as_shown, exact, number, p_value, table
 
 _MEASURES = {"auroc": "AUROC", "oe": "O:E", "slope": "Slope", "citl": "In the large"}
 
@@ -20,15 +19,6 @@ def chance(p: float) -> str:
     if p > 0.99:
         return "over 99%"
     return "under 1%" if p < 0.01 else f"{number(100 * p, 0)}%"
-
-
-def p_value(value: float) -> str:
-    """Format a p-value with two digits and never as zero.
-
-    >>> p_value(0.0421), p_value(0.00001)
-    ('p = 0.042', 'p < 0.001')
-    """
-    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
 
 
 def usefulness_table(findings: Findings) -> list[Block]:
@@ -47,29 +37,6 @@ def usefulness_table(findings: Findings) -> list[Block]:
             rows,
             note="Random effects over sites. Useful: the chance that the difference is above 0 there, "
             "from the prediction interval.",
-        )
-    ]
-
-
-def differences_table(findings: Findings) -> list[Block]:
-    """Differences between levels within each site, pooled over sites."""
-    rows = []
-    for found in findings.study.secondary.differences:
-        measures = (found.auroc, found.sensitivity, found.specificity, found.oe)
-        shown = [_pooled(m, None) for m in measures]
-        if any(s.value is not None for s in shown):
-            name = f"{words(found.variable)}: {level_name(found.level)}"
-            against = level_name(found.reference)
-            rows.append([f"{name} less {against}", *(s.text(2) for s in shown)])
-    if not rows:
-        return []
-    return [
-        table(
-            "Differences between levels within sites",
-            ["Levels", "AUROC (95% CI)", "Sensitivity", "Specificity", "O:E, ratio"],
-            rows,
-            note="Each difference is between patients of one site; mean over the sites with at least "
-            "11 cases with and without the condition in both levels.",
         )
     ]
 

@@ -1,4 +1,4 @@
-"""Secondary analyses: usefulness, differences, joint calibration, case mix, Poisson O:E, choices."""
+"""Secondary analyses: usefulness, joint calibration, case mix, Poisson O:E, choices."""
 
 import numpy as np
 import pytest
@@ -6,10 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import poisson
 
-from healthval.aggregate import bivariate, meta_analysis, pool, predictive_values
+from healthval.aggregate import bivariate, pool, predictive_values
 from healthval.aggregate.mixed.glmm import Model, Pieces
 from healthval.aggregate.secondary.case_mix import case_mix
-from healthval.aggregate.secondary.differences import differences
 from healthval.aggregate.secondary.events import event_ratio
 from healthval.aggregate.secondary.joint_calibration import joint_calibration
 from healthval.aggregate.secondary.usefulness import usefulness
@@ -53,37 +52,6 @@ def test_no_gain_without_the_sites_that_withhold(network):
     ]
     assert (found.gain.value, found.p_useful) == (None, None)
     assert found.reason == f"1 of {len(network)} sites withheld counts"
-
-
-def level(submission, name, auroc, se, n=200):
-    group = submission.subgroups[0]
-    estimate = ReleasedEstimate(value=auroc, se=se, lo=auroc - se, hi=auroc + se, n=n)
-    return group.model_copy(update={"level": name, "n": n, "n_events": n // 3, "auroc": estimate})
-
-
-def test_differences_are_within_sites_and_free_of_their_levels(network):
-    rows, apart = [], []
-    for i, (site, s) in enumerate(network):
-        base, gap = 0.6 + 0.04 * i, 0.05 + 0.01 * (i % 2)
-        pair = (level(s, "female", base, 0.02), level(s, "male", base + gap, 0.02, 300))
-        rows.append((site, changed(s, subgroups=pair)))
-        apart.append(base + gap - base)
-    (found,) = differences(rows)
-    assert (found.level, found.reference) == ("female", "male")
-    expected = meta_analysis([-x for x in apart], [2 * 0.02**2] * len(rows))
-    assert found.auroc.value == pytest.approx(expected.mu)
-    assert found.auroc.ci == pytest.approx(expected.ci)
-    assert found.auroc.ci[1] < 0  # means over sites of each level would overlap
-
-
-def test_small_levels_are_named_and_not_compared(network):
-    s = network[0][1]
-    few = level(s, "female", 0.7, 0.1).model_copy(update={"n_events": 4})
-    rows = [("a", changed(s, subgroups=(few, level(s, "male", 0.7, 0.02, 300)))), *network[1:]]
-    (found,) = differences(rows)
-    assert [(e.site, e.reason) for e in found.auroc.excluded] == [
-        ("a", "fewer than 11 events or non-events")
-    ]
 
 
 def calibrated(submission, a, b, se_a, se_b, se_fixed):

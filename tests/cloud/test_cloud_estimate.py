@@ -109,15 +109,15 @@ def test_every_price_has_a_unit_and_a_mark_and_the_sum_says_how_old_it_is():
 def test_a_price_list_is_written_as_it_was_read(tmp_path):
     text = as_json(PRICES)
     path = tmp_path / "prices.json"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     assert load_prices(path) == PRICES
-    assert text == (Path(__file__).parents[2] / "infra" / "prices.json").read_text()
+    assert text == (Path(__file__).parents[2] / "infra" / "prices.json").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"prices": {"x": {"usd": -1}}}'])
 def test_a_broken_price_list_is_a_usage_error_without_its_content(tmp_path, content):
     path = tmp_path / "prices.json"
-    path.write_text(content)
+    path.write_text(content, encoding="utf-8")
     with pytest.raises(UsageError, match="not usable"):
         load_prices(path)
     with pytest.raises(UsageError, match="cannot be read"):

@@ -35,7 +35,7 @@ def test_cfn_lint_has_nothing_to_report():
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda p: p.stem)
 def test_a_template_fits_into_one_call_and_uses_no_alias(path):
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert len(text.encode()) < 51_200
     assert not [
         line for line in text.splitlines() if line.rstrip().endswith(": &") or ": *" in line

@@ -56,7 +56,7 @@ def configuration(folder, **more):
         **more,
     }
     path = folder / "orthanc.json"
-    path.write_text(json.dumps(made))
+    path.write_text(json.dumps(made), encoding="utf-8")
     return path
 
 

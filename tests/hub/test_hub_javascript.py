@@ -14,7 +14,7 @@ from filelock import FileLock
 from healthval.client import Credential
 from healthval.contracts.access import VendorKey
 from healthval.contracts.keys import fingerprint
-from healthval.report.attestation import ATTESTATION, sign
+from healthval.report.proof.attestation import ATTESTATION, sign
 
 ROOT = Path(__file__).parents[2]
 SDK = ROOT / "sdk" / "js"

@@ -37,7 +37,7 @@ def attempt(tmp_path):
     objects = FolderObjects(data / "objects")
     (data / "upload.secret").write_bytes(b"secret" * 9)
     source.mkdir()
-    (source / "inference.py").write_text(HOSTILE)
+    (source / "inference.py").write_text(HOSTILE, encoding="utf-8")
     packed = pack(source)
     artefact = hashlib.sha256(packed).hexdigest()
     objects.put_if_absent(f"objects/{artefact}.bin", packed)

@@ -1,1 +1,1 @@
-"""Secondary analyses over sites: usefulness, differences, calibration, case mix, choice of method."""
+"""Secondary analyses over sites: usefulness, calibration, case mix, choice of method."""

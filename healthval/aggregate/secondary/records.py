@@ -21,22 +21,6 @@ class Usefulness:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SubgroupDifference:
-    """Differences of a level from the reference level, each within a site, pooled over sites.
-
-    The reference is the variable's level with most cases. `oe` is the ratio of the two O:E ratios.
-    """
-
-    variable: str
-    level: str
-    reference: str
-    auroc: PooledMeasure
-    oe: PooledMeasure
-    sensitivity: PooledMeasure
-    specificity: PooledMeasure
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CurveAt:
     """Mean observed event rate over sites at a score; `prediction` is for a new site."""
 
@@ -117,7 +101,6 @@ class Secondary:
     """All secondary analyses of a study."""
 
     usefulness: tuple[Usefulness, ...]
-    differences: tuple[SubgroupDifference, ...]
     calibration: JointCalibration
     case_mix: tuple[CaseMix, ...]
     oe_poisson: EventRatio

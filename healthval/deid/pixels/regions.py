@@ -37,7 +37,7 @@ def read_region_rules(path: str | Path) -> tuple[RegionRule, ...]:
     given = read_yaml_list(path, what=what, remedy=remedy)
     if len(given) > _MAX_RULES:
         raise UsageError(
-            f"the file of region rules has {len(given)} rules; at most {_MAX_RULES} are read"
+            f"the file of region rules has {counted(len(given), 'rule')}; at most {_MAX_RULES} are read"
         )
     return tuple(_rule(position, rule) for position, rule in enumerate(given))
 

@@ -1,17 +1,17 @@
 """Section "Differences between sites": heterogeneity, new site, leave-one-out, funnel plot."""
 
+from dataclasses import replace
+
 from healthval.aggregate.result import PooledMeasure
 from healthval.errors import counted
+from healthval.report.criteria import judge
 from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.curves import FunnelSite, funnel_plot
-from healthval.report.findings import Findings
-from healthval.report.markup import as_shown, number, paragraphs, table
-from healthval.report.secondary import (
-    case_mix_table,
-    chance,
-    methods_table,
-    p_value,
-)
+from healthval.report.findings import Findings, as_released
+from healthval.report.markup import as_shown, number, p_value, paragraphs, table
+from healthval.report.secondary import case_mix_table, chance, methods_table
+from healthval.report.sections.summary import badge
+from healthval.report.site_values import reader
 
 MOST_INFLUENTIAL = 12  # rows of the leave-one-out table
 FUNNEL_SITES = 10  # Sterne et al. 2011, BMJ 343:d4002: a funnel of fewer sites shows chance only
@@ -26,12 +26,37 @@ _MEASURES = {
 def heterogeneity(findings: Findings) -> Section:
     """Build the section on the differences between sites and on a site outside the study."""
     auroc = findings.study.auroc
-    blocks: list[Block] = [_variation(findings), _new_site(findings), *_leave_one_out(auroc)]
+    blocks: list[Block] = [
+        *_each_site(findings),
+        _variation(findings),
+        _new_site(findings),
+        *_leave_one_out(auroc),
+    ]
     if findings.study.k > 1:
         blocks += [*case_mix_table(findings), *methods_table(findings)]
     if len(auroc.funnel) >= FUNNEL_SITES:
         blocks.append(_funnel(auroc))
     return Section("heterogeneity", "Differences between sites", tuple(blocks))
+
+
+def _each_site(findings: Findings) -> list[Block]:
+    """Compare each site's own result with each criterion of the plan."""
+    if findings.study.k == 1:
+        return []
+    sheets: list[Block] = []
+    for criterion in findings.plan.criteria:
+        read = reader(criterion.measure, criterion.threshold)
+        rows: list[list[object]] = []
+        for site, release in findings.released.items():
+            value, ci = read.own(release)
+            shown = as_released(value, *(ci or (None, None)))
+            if read.from_counts:
+                shown = replace(shown, digits=None)
+            outcome = badge(judge(criterion, shown)) if value is not None else "–"
+            rows.append([site, shown.text(criterion.digits()), outcome])
+        caption = f"Each site's own result: {criterion.name()}, {criterion.target()}"
+        sheets.append(table(caption, ["Site", "Result (95% CI)", "Verdict"], rows, kind="words"))
+    return sheets
 
 
 def _variation(findings: Findings) -> Block:

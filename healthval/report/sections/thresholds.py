@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 from healthval.aggregate.counts import WITHHELD_CELLS, wilson_interval
 from healthval.aggregate.result import PooledCounts, ThresholdPool
+from healthval.contracts.submission import SUPPRESSED
 from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.curves import Curve, predictive_plot
 from healthval.report.findings import NO_COUNTS, Findings, estimate, left_out, rate, some_sites
@@ -74,6 +75,7 @@ def _at_threshold(findings: Findings, at: ThresholdPool) -> list[Block]:
 
 def _site_matrix(findings: Findings, at: ThresholdPool) -> Markup:
     rows: list[list[object]] = []
+    floors = set()
     for site, release in findings.released.items():
         here = released_at(release, at.threshold)
         if here is None:
@@ -81,13 +83,14 @@ def _site_matrix(findings: Findings, at: ThresholdPool) -> Markup:
             continue
         cells = (here.confusion.tp, here.confusion.fn, here.confusion.fp, here.confusion.tn)
         floor = findings.floor(site)
+        floors |= {floor} if SUPPRESSED in cells else set()
         rates = (estimate(here.sensitivity).text(2), estimate(here.specificity).text(2))
         rows.append([site, *(count_cell(cell, floor) for cell in cells), *rates])
     return table(
         f"Each site at threshold {exact(at.threshold)}",
         _SITE_COLUMNS,
         rows,
-        note=hatched(findings.floor(site) for site in findings.released),
+        note=hatched(floors) if floors else "",
     )
 
 
@@ -161,8 +164,8 @@ def _means(findings: Findings, at: ThresholdPool, name: str) -> Markup:
         f"Means over sites at {name}",
         ["Measure", "Sites", "Mean (95% CI)", "At another hospital (95% PI)"],
         rows,
-        note="Random effects: REML and Hartung-Knapp, or the t interval of the site values where it "
-        "is wider. Sites: those that released the two counts of the rate.",
+        note="Random effects: REML and Hartung-Knapp; the interval also contains the t interval of "
+        "the site values and that of the mean rate. Sites: those that released the two counts of the rate.",
     )
 
 
@@ -175,6 +178,10 @@ def _per_thousand(counts: PooledCounts, name: str) -> Markup:
         "without the condition, not marked": counts.tn,
     }
     rows = [[label, number(1000 * value / n, 0)] for label, value in of.items()]
+    marked = counts.tp + counts.fp
+    rows.append(["marked in all (workload)", number(1000 * marked / n, 0)])
+    needed = number(marked / counts.tp, 1) if counts.tp else "none found"
+    rows.append(["cases marked for each one found", needed])
     return table(f"Of 1000 {name}", ["Cases", "Of 1000"], rows, kind="numbers narrow")
 
 
