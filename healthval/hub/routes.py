@@ -27,7 +27,13 @@ from healthval.contracts.prediction import (
     UploadRequest,
     UploadTicket,
 )
-from healthval.contracts.report import ReportId, ReportList, ReportRecord, SubmissionList
+from healthval.contracts.report import (
+    ReportId,
+    ReportList,
+    ReportRecord,
+    ReportWithdrawal,
+    SubmissionList,
+)
 from healthval.contracts.submission import Receipt, Submission
 from healthval.disclosure import Policy
 from healthval.hub import access, registry
@@ -49,6 +55,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     UploadRequest,
     Submission,
     ReportRecord,
+    ReportWithdrawal,
 )
 
 
@@ -368,6 +375,16 @@ def _report_routes(router: APIRouter, auth: Authenticator, by: Callable[..., Any
     def reports(call: Annotated[Call, by("operator", "vendor")]) -> Response:
         """List the reports that the caller may read."""
         return _json_response(registry.reports(backend, call.caller))
+
+    @router.post(
+        "/reports/{report}/withdrawal",
+        response_model=ReportRecord,
+        openapi_extra=_body_schema(ReportWithdrawal),
+    )
+    def withdraw(report: ReportId, call: Annotated[Call, by("operator")]) -> Response:
+        """Withdraw a report; it stays in the list with the reason."""
+        withdrawal = call.read(ReportWithdrawal)
+        return _json_response(registry.withdraw(backend, call.caller, report, withdrawal))
 
     @router.get("/reports/{report}/files/{name}", openapi_extra=_SIGNED)
     def report_file(
