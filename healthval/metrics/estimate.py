@@ -3,16 +3,13 @@
 import math
 from dataclasses import asdict, dataclass, fields
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from scipy.special import ndtri
 
 from healthval.contracts.proportions import expit, logit
 from healthval.errors import MetricError
 from healthval.metrics.inputs import read_number
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 ANY = (-math.inf, math.inf)
 NOISE = 1e-12  # relative width below which an interval is rounding error
@@ -66,19 +63,13 @@ class Estimate:
                 object.__setattr__(self, name, None)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values; floats survive JSON bit for bit."""
+        """Plain values; floats survive JSON bit for bit. A list of these makes a pandas.DataFrame."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Estimate from the output of `to_dict`."""
         return cls(**{f.name: values[f.name] for f in fields(cls) if f.name in values})
-
-    def to_frame(self) -> "DataFrame":
-        """One row of a table, with a column for each field."""
-        from pandas import DataFrame
-
-        return DataFrame([self.to_dict()])
 
     def __float__(self) -> float:
         if self.value is None:
