@@ -6,14 +6,23 @@ The credential is a key pair that the site creates and keeps; the hub has the pu
 import hashlib
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self, TypeVar, Unpack
 from urllib.parse import urlencode
 
 import httpx
+from pydantic import ValidationError
 
-from healthval.client_transport import TIMEOUT, SignedTransport, checked_origin
+from healthval.client_transport import (
+    PLAIN,
+    TIMEOUT,
+    SignedTransport,
+    checked_headers,
+    checked_origin,
+    checked_target,
+    read_answer,
+)
 from healthval.contracts.access import (
     AccessDecision,
     AccessGrant,
@@ -48,6 +57,7 @@ from healthval.errors import (
     IntegrityError,
     PredictionError,
     SubmissionError,
+    UsageError,
     counted,
 )
 
@@ -75,12 +85,19 @@ class Client:
     Parameters
     ----------
     url : the hub's origin; https, or http on loopback
+    storage : further origins to which the hub may direct uploads; Amazon S3 needs no entry
     """
 
     def __init__(
-        self, url: str, credential: Credential, *, transport: httpx.BaseTransport | None = None
+        self,
+        url: str,
+        credential: Credential,
+        *,
+        storage: Iterable[str] = (),
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.credential = credential
+        self.storage = tuple(storage)
         self.transport = SignedTransport(url, credential, transport=transport)
 
     def __repr__(self) -> str:
@@ -104,16 +121,34 @@ class Client:
     # --- site -------------------------------------------------------------------------------
 
     def request_access(
-        self, *, label: str, model: str, version: str, plan_hash: str
+        self, *, label: str, model: str, version: str, plan_hash: str, names: Iterable[str] = ()
     ) -> AccessGrant:
-        """Request access with the public key; a repeated request returns the current grant."""
-        asked = AccessRequest(
-            public_key=self.credential.public_key,
-            label=label,
-            model=model,
-            version=version,
-            plan_hash=plan_hash,
-        )
+        """Request access with the public key; a repeated request returns the current grant.
+
+        Parameters
+        ----------
+        label : the site's name as the operator sees it
+        names : the plan's variables, levels and steps; results may contain no other name
+
+        Raises
+        ------
+        UsageError
+            If the label or a name looks like an identifier, a date or an address.
+        """
+        try:
+            asked = AccessRequest(
+                public_key=self.credential.public_key,
+                label=label,
+                model=model,
+                version=version,
+                plan_hash=plan_hash,
+                names=tuple(names),
+            )
+        except ValidationError as error:
+            places = ".".join(map(str, error.errors(include_input=False)[0]["loc"]))
+            raise UsageError(
+                f"access request: '{places}' is no plain name; leave out numbers, dates and addresses"
+            ) from None
         return self._post("/v1/access-requests", asked, AccessGrant)
 
     def access_status(self, *, model: str, version: str, plan_hash: str) -> AccessGrant:
@@ -190,7 +225,13 @@ class Client:
         return answer
 
     def upload(self, data: bytes, *, model: str, version: str, plan_hash: str) -> str:
-        """Upload one de-identified file and return its id for a prediction request."""
+        """Upload one de-identified file and return its id for a prediction request.
+
+        Raises
+        ------
+        HubError
+            If the hub directs the file to a foreign address, or asks for foreign headers.
+        """
         asked = UploadRequest(
             model=model,
             version=version,
@@ -199,10 +240,9 @@ class Client:
             size=len(data),
         )
         ticket = self._post("/v1/uploads", asked, UploadTicket)
-        if not ticket.url.startswith("/"):
-            parsed = httpx.URL(ticket.url)
-            checked_origin(f"{parsed.scheme}://{parsed.netloc.decode('ascii')}")
-        self.transport.send("PUT", ticket.url, data, headers=ticket.headers, signed=False)
+        target = checked_target(ticket.url, self.transport.origin, self.storage)
+        headers = checked_headers(ticket.headers)
+        self.transport.send("PUT", target, data, headers=headers, signed=False)
         return ticket.id
 
     def submit(self, payload: bytes) -> Receipt:
@@ -287,8 +327,18 @@ class Client:
         return tuple(model for page in pages for model in page.models)
 
     def model(self, name: str, version: str) -> ModelRecord:
-        """Return one model."""
-        return self._get(f"/v1/models/{name}/{version}", ModelRecord)
+        """Return one model.
+
+        Raises
+        ------
+        IntegrityError
+            If the hub's record is about another model or version.
+        """
+        record = self._get(f"/v1/models/{name}/{version}", ModelRecord)
+        card = record.registration.card
+        if (card.name, card.version) != (name, version):
+            raise IntegrityError("the hub's record is about another model; inform the operator")
+        return record
 
     def reports(self) -> tuple[ReportRecord, ...]:
         """List the reports that this key may read."""
@@ -363,7 +413,11 @@ def published_keys(hub_url: str) -> HubKeys:
     """
     origin = checked_origin(hub_url)
     try:
-        response = httpx.get(origin + WELL_KNOWN, timeout=TIMEOUT, trust_env=False)
+        with (
+            httpx.Client(timeout=TIMEOUT, trust_env=False, headers=PLAIN) as http,
+            http.stream("GET", origin + WELL_KNOWN) as streamed,
+        ):
+            response = read_answer(streamed)
     except httpx.HTTPError:
         raise HubUnavailable(f"no response from {origin}; check its address") from None
     if response.status_code != httpx.codes.OK:

@@ -18,6 +18,7 @@ from healthval.cli.hub import HUB_PLATFORMS, hub
 from healthval.cli.infra import infra
 from healthval.cli.ledger import ledger, release, submit_command
 from healthval.cli.pacs import pacs
+from healthval.cli.plan import plan
 from healthval.cli.report import trust, verify
 from healthval.cli.reports import report
 from healthval.cli.study import demo, doctor, init, params, run
@@ -45,6 +46,7 @@ _COMMANDS = (
     batch,
     hub,
     access,
+    plan,
     pacs,
     deid_command,
     release,

@@ -62,7 +62,7 @@ def request(backend: Backend, operator: PublicKey, sent: AccessRequest) -> Acces
             return _grant(stored.key, stored.value), []
         _check_pending(backend, site)
         value: dict[str, Any] = {"label": sent.label, "status": "requested", "not_after": None}
-        value |= {"max_cases": 0, "used": 0}
+        value |= {"max_cases": 0, "used": 0, "names": list(sent.names)}
         return _grant(key, value), [*writes, Write(partition="grants", key=key, value=value)]
 
     return record(backend, plan, actor=site, action="access.requested", subject=key)

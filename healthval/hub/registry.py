@@ -22,9 +22,9 @@ from healthval.contracts.report import (
     SubmissionList,
     report_id,
 )
-from healthval.contracts.submission import Receipt, Submission
+from healthval.contracts.submission import Receipt, Submission, foreign_names
 from healthval.disclosure import DisclosureRefused, Policy, check_arrival, policy_for
-from healthval.errors import part
+from healthval.errors import counted, part
 from healthval.hub import access
 from healthval.hub.access import Subject
 from healthval.hub.audit_chain import record
@@ -188,7 +188,8 @@ def submit(backend: Backend, policy: Policy, site: str, payload: bytes) -> Recei
     """
     submission = _check(payload, policy)
     subject = Subject(submission.model, submission.version, submission.plan_hash)
-    access.require(backend, site, subject)
+    grant = access.require(backend, site, subject)
+    _check_names(submission, grant)
     if model(backend, subject.model, subject.version).digest != submission.model_digest:
         raise Refusal(409, "The result is for another build of the model", "evaluate it again")
     sha256 = hashlib.sha256(payload).hexdigest()
@@ -323,6 +324,17 @@ def _check(payload: bytes, policy: Policy) -> Submission:
         raise Refusal(422, "The submission does not match its contract", str(misfit)) from None
     except DisclosureRefused as refused:
         raise Refusal(422, "The submission discloses too much", str(refused)) from None
+
+
+def _check_names(submission: Submission, grant: Item) -> None:
+    """Refuse names of variables, levels or steps that the access request did not list."""
+    if found := foreign_names(submission, grant.value.get("names", ())):
+        raise Refusal(
+            422,
+            "The submission has names that its plan does not have",
+            f"{counted(len(found), 'name')} of variables, levels or steps; request access with the"
+            " plan whose names they are, and release again",
+        )
 
 
 def _receipt(site: str, sha256: str, supersedes: str | None) -> Receipt:

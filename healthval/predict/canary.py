@@ -1,7 +1,8 @@
 """Canary: synthetic cases, predicted before and after a run, that show whether the model changed.
 
 The values are between the limits, and among the levels, of the input contract. They contain no
-patient data.
+patient data. No invented image suits every model, so a model of images answers its first
+de-identified cases twice.
 """
 
 import hashlib
@@ -10,13 +11,17 @@ from healthval.contracts.model import InputContract, InputField
 from healthval.contracts.prediction import Value
 
 N_CANARIES = 8
+N_IMAGE_CANARIES = 3  # cases, because each is uploaded again
 
 
-def canary_cases(contract: InputContract) -> tuple[tuple[str, ...], tuple[tuple[Value, ...], ...]]:
+def canary_cases(
+    contract: InputContract, plan_hash: str
+) -> tuple[tuple[str, ...], tuple[tuple[Value, ...], ...]]:
     """Case ids and rows that span a table contract; the same contract gives the same rows."""
     rows = tuple(tuple(_probe(field, i) for field in contract.fields) for i in range(N_CANARIES))
     ids = tuple(
-        f"case-{hashlib.sha256(f'canary {i}'.encode()).hexdigest()[:16]}" for i in range(N_CANARIES)
+        f"case-{hashlib.sha256(f'canary {i} {plan_hash}'.encode()).hexdigest()[:16]}"
+        for i in range(N_CANARIES)
     )
     return ids, rows
 

@@ -283,7 +283,7 @@ def batch(*sizes: float | str | None, first: int = 0) -> PredictionRequest:
     )
 
 
-def payload(digest: str, *, n: int = 120) -> bytes:
+def payload(digest: str, *, n: int = 120, **more: object) -> bytes:
     submission = Submission(
         **SUBJECT,
         model_digest=digest,
@@ -291,9 +291,10 @@ def payload(digest: str, *, n: int = 120) -> bytes:
         dates="removed",
         n=n,
         n_events=40,
-        noise=CountNoise(scale=1.5, variance=4.337),
+        noise=CountNoise(scale=2.0, variance=4.083),
         auroc=ReleasedEstimate(value=0.9, lo=0.85, hi=0.94, method="delong", n=n, n_events=40),
         certificate=Certificate(policy="cms", policy_version=1, minimum_cell=11),
+        **more,
     )
     # What a site's gate writes into the certificate of a first release.
     past = AttackPassed(name="ledger-differencing", checked=0)
