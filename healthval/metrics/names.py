@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import wraps
-from inspect import signature
 from typing import ParamSpec, TypeVar
 
 from healthval.errors import MetricError
@@ -30,7 +29,7 @@ _HERE = {
 
 def named(function: Callable[P, R]) -> Callable[P, R]:
     """Refuse names of arguments from other libraries, with the names of this one."""
-    own = set(signature(function).parameters)
+    own = set(function.__annotations__) - {"return"}
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
