@@ -90,8 +90,8 @@ def _known(rows: Sequence[Row], side: _Side) -> list[Count] | None:
 def _count(s: Submission, at: ReleasedThreshold, side: _Side, size: int, hits: int | None) -> Count:
     other = [
         value
-        for t in s.thresholds
-        if t is not at and (value := count(getattr(t.confusion, side.hits))) is not None
+        for cut in s.thresholds
+        if cut is not at and (value := count(getattr(cut.confusion, side.hits))) is not None
     ]
     noise = 0.0 if s.noise is None else s.noise.variance
     positive = 0.5 if hits is None else (hits if side.hits == side.positive else size - hits) / size
