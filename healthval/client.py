@@ -32,7 +32,13 @@ from healthval.contracts.access import (
 )
 from healthval.contracts.base import Shape, Wire, canonical_json, read_wire
 from healthval.contracts.keys import WELL_KNOWN, HubKeys
-from healthval.contracts.model import ModelList, ModelRecord, ModelRegistration
+from healthval.contracts.model import (
+    ModelList,
+    ModelRecord,
+    ModelRegistration,
+    ObjectOffer,
+    ObjectSize,
+)
 from healthval.contracts.prediction import (
     PredictionAnswer,
     PredictionRequest,
@@ -76,6 +82,8 @@ class SiteSubmission:
     supersedes: str | None = None
 
 
+# A call of the API in Lambda has at most 6 MB in base64, 4.5 MB as bytes.
+MAX_CALL_BYTES = 4 * 1024 * 1024
 Listing = TypeVar("Listing", AccessList, ModelList)
 
 
@@ -240,9 +248,7 @@ class Client:
             size=len(data),
         )
         ticket = self._post("/v1/uploads", asked, UploadTicket)
-        target = checked_target(ticket.url, self.transport.origin, self.storage)
-        headers = checked_headers(ticket.headers)
-        self.transport.send("PUT", target, data, headers=headers, signed=False)
+        self._put(ticket.url, data, ticket.headers)
         return ticket.id
 
     def submit(self, payload: bytes) -> Receipt:
@@ -365,8 +371,20 @@ class Client:
 
     def _store(self, data: bytes) -> str:
         sha256 = hashlib.sha256(data).hexdigest()
+        if len(data) > MAX_CALL_BYTES:
+            asked = ObjectSize(size=len(data))
+            offer = self._post(f"/v1/objects/{sha256}/offer", asked, ObjectOffer)
+            if offer.url:
+                self._put(offer.url, data, offer.headers)
+                return sha256
         self.transport.send("PUT", f"/v1/objects/{sha256}", data)
         return sha256
+
+    def _put(self, url: str, data: bytes, headers: Mapping[str, str]) -> None:
+        """PUT bytes to a signed address of the hub or of its object store."""
+        target = checked_target(url, self.transport.origin, self.storage)
+        checked = checked_headers(headers)
+        self.transport.send("PUT", target, data, headers=checked, signed=False)
 
     def _post(self, target: str, sent: Wire, answer: type[Shape]) -> Shape:
         return self._read(answer, self.transport.send("POST", target, wire_bytes(sent)))

@@ -20,7 +20,7 @@ from healthval.cli.ledger import ledger, release, submit_command
 from healthval.cli.pacs import pacs
 from healthval.cli.plan import plan
 from healthval.cli.report import trust, verify
-from healthval.cli.reports import report
+from healthval.cli.reports import reports
 from healthval.cli.study import demo, doctor, init, params, run
 from healthval.errors import HealthvalError
 
@@ -52,7 +52,7 @@ _COMMANDS = (
     release,
     submit_command,
     ledger,
-    report,
+    reports,
     verify,
     trust,
     cost,

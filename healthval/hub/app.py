@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -14,13 +14,17 @@ from starlette.exceptions import HTTPException
 
 from healthval.contracts.access import PublicKey
 from healthval.contracts.base import Problem
-from healthval.disclosure import Policy
+from healthval.hub.arrivals import ArrivalCheck, gate_check
 from healthval.hub.auth import Authenticator
+from healthval.hub.leases import Leases
 from healthval.hub.middleware import HubMiddleware, http_problem, parameter_problem
 from healthval.hub.ports import Backend
 from healthval.hub.predictions import Predictions
 from healthval.hub.routes import BODIES, routes
 from healthval.hub.uploads import Uploads
+
+if TYPE_CHECKING:
+    from healthval.disclosure import Policy
 
 SWEEP_SECONDS = 600
 
@@ -41,14 +45,28 @@ class Settings:
     operator: PublicKey
     audiences: tuple[str, ...]
     upload_secret: bytes = field(repr=False)
-    policy: Policy
+    policy: "Policy | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Work that another process does for this hub: checks of arrivals, and scoring."""
+
+    check: ArrivalCheck
+    leases: Leases
 
 
 def create_app(
-    backend: Backend, settings: Settings, *, on_close: Callable[[], None] = lambda: None
+    backend: Backend,
+    settings: Settings,
+    *,
+    on_close: Callable[[], None] = lambda: None,
+    elsewhere: Elsewhere | None = None,
 ) -> FastAPI:
     """Build the hub over its ports; `on_close` is called after the app has stopped."""
-    predictions = Predictions(backend=backend, uploads=Uploads(backend, settings.upload_secret))
+    uploads = Uploads(backend, settings.upload_secret)
+    leases = elsewhere.leases if elsewhere else None
+    predictions = Predictions(backend=backend, uploads=uploads, leases=leases)
     app = FastAPI(
         title="healthval hub",
         version="1",
@@ -61,9 +79,12 @@ def create_app(
     app.add_exception_handler(HTTPException, http_problem)
     app.add_exception_handler(RequestValidationError, parameter_problem)
     auth = Authenticator(backend, settings.operator, settings.audiences)
-    router = routes(auth, predictions, settings.policy)
+    router = routes(
+        auth, predictions, elsewhere.check if elsewhere else gate_check(settings.policy)
+    )
     app.include_router(router)
     app.state.routes = router.routes
+    app.state.predictions = predictions
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     return app
 

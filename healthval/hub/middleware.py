@@ -1,4 +1,4 @@
-"""Middleware of the hub: limits of request bodies, and errors as problem details (RFC 9457)."""
+"""Middleware and responses of the hub: limits of bodies, and errors as problem details (RFC 9457)."""
 
 import errno
 import logging
@@ -6,12 +6,13 @@ from http import HTTPStatus
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from healthval.contracts.base import Problem
-from healthval.contracts.prediction import MAX_INLINE_BYTES, MAX_UPLOAD_BYTES
+from healthval.contracts.prediction import MAX_INLINE_BYTES, MAX_UPLOAD_BYTES, PredictionAnswer
 from healthval.hub.ports import Refusal, StoreUnavailable
 
 log = logging.getLogger("healthval.hub")
@@ -122,3 +123,24 @@ def parameter_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - for the type checker
     names = sorted({str(found["loc"][-1]) for found in error.errors()})
     return problem(422, "The address does not match the API", f"see {', '.join(names)}")
+
+
+def json_response(shape: BaseModel, status: int = 200) -> Response:
+    """Return a wire shape as JSON."""
+    headers = {"Cache-Control": "no-store"}
+    return Response(shape.model_dump_json(), status, headers, media_type="application/json")
+
+
+def bytes_response(data: bytes) -> Response:
+    """Return stored bytes."""
+    # a browser must not render the bytes as a page of the hub's origin
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    return Response(data, 200, headers, media_type="application/octet-stream")
+
+
+def prediction_response(answer: PredictionAnswer) -> Response:
+    """Return a batch: 202 while it is pending."""
+    response = json_response(answer, 202 if answer.status == "pending" else 200)
+    if answer.status == "pending":
+        response.headers["Retry-After"] = "1"
+    return response

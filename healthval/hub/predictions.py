@@ -8,7 +8,8 @@ answer is the one returned.
 import logging
 import secrets
 from concurrent.futures import Future, wait
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import InitVar, dataclass, field
 
 from healthval.contracts.base import digest, read_wire
 from healthval.contracts.model import InputContract
@@ -33,17 +34,18 @@ QUICK_SECONDS = 2.0
 KEPT = {"requests": "predictions", "answers": "predictions", "uploads": "uploads"}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Predictions:
     """Scores batches; the index lists the pending ones, so another process can take them over."""
 
     backend: Backend
     uploads: Uploads
+    leases: InitVar[Leases | None] = None
     _leases: Leases = field(init=False)
     _scoring: Scoring = field(init=False)
 
-    def __post_init__(self) -> None:
-        self._leases = Leases(backend=self.backend)
+    def __post_init__(self, leases: Leases | None) -> None:
+        self._leases = leases or Leases(backend=self.backend)
         self._scoring = Scoring(self.backend, self.uploads, self._leases.closing)
 
     def submit(self, site: str, body: bytes, name: str | None = None) -> PredictionAnswer:
@@ -68,6 +70,12 @@ class Predictions:
             self._store(site, batch, body)
         self._take(site, self._item(site, batch))
         return batch
+
+    def finish(self, site: str, batch: str) -> None:
+        """Score a batch in this thread, unless it is done already."""
+        with suppress(Refusal):  # the entry has expired, and its objects with it
+            if self._item(site, batch).value["status"] == "pending":
+                self._run(site, batch)
 
     def running(self, site: str, batch: str) -> Future[None] | None:
         """Return the work on a batch in this process; None if there is none."""

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from healthval.contracts.base import canonical_json, digest, read_wire
+from healthval.contracts.base import canonical_json, digest
 from healthval.contracts.model import (
     ModelList,
     ModelName,
     ModelRecord,
     ModelRegistration,
     ModelStatus,
+    ObjectOffer,
 )
 from healthval.contracts.report import (
     STATE,
@@ -23,10 +24,10 @@ from healthval.contracts.report import (
     report_id,
 )
 from healthval.contracts.submission import Receipt, Submission, foreign_names
-from healthval.disclosure import DisclosureRefused, Policy, check_arrival, policy_for
 from healthval.errors import counted, part
 from healthval.hub import access
 from healthval.hub.access import Subject
+from healthval.hub.arrivals import ArrivalCheck
 from healthval.hub.audit_chain import record
 from healthval.hub.auth import Caller
 from healthval.hub.pages import Page
@@ -41,6 +42,8 @@ from healthval.hub.ports import (
     Write,
 )
 
+OFFER_SECONDS = 900
+
 
 def object_key(sha256: str) -> str:
     """Return the key of the bytes with this hash."""
@@ -52,6 +55,12 @@ def store(backend: Backend, sha256: str, data: bytes) -> None:
     if hashlib.sha256(data).hexdigest() != sha256:
         raise Refusal(422, "The bytes do not have the hash in the address", "send them again")
     backend.objects.put_if_absent(object_key(sha256), data)
+
+
+def offer(backend: Backend, sha256: str, size: int) -> ObjectOffer:
+    """Sign an address of the object store for bytes of this hash and size, if it offers one."""
+    signed = backend.objects.offer(object_key(sha256), size, sha256, OFFER_SECONDS)
+    return ObjectOffer(url=signed.url, headers=dict(signed.headers)) if signed else ObjectOffer()
 
 
 def is_stored(backend: Backend, sha256: str) -> bool:
@@ -180,13 +189,13 @@ def _model(value: object) -> ModelRecord:
     return ModelRecord.model_validate(value, strict=False)
 
 
-def submit(backend: Backend, policy: Policy, site: str, payload: bytes) -> Receipt:
+def submit(backend: Backend, check: ArrivalCheck, site: str, payload: bytes) -> Receipt:
     """Store a site's released result after a new check; the same bytes get the same receipt.
 
     Another payload for the same model version and plan supersedes the earlier one, whose bytes
     stay in the store.
     """
-    submission = _check(payload, policy)
+    submission = check(payload)
     subject = Subject(submission.model, submission.version, submission.plan_hash)
     grant = access.require(backend, site, subject)
     _check_names(submission, grant)
@@ -313,17 +322,6 @@ def report_file(backend: Backend, caller: Caller, report: str, name: str) -> byt
 
 def _may_read(caller: Caller, report: ReportRecord) -> bool:
     return caller.role == "operator" or (caller.role == "vendor" and report.model in caller.models)
-
-
-def _check(payload: bytes, policy: Policy) -> Submission:
-    """Parse a payload and repeat the checks of the site's gate."""
-    try:
-        submission = read_wire(Submission, payload)
-        return check_arrival(submission, policy_for(policy, submission.certificate.policy))
-    except ValueError as misfit:
-        raise Refusal(422, "The submission does not match its contract", str(misfit)) from None
-    except DisclosureRefused as refused:
-        raise Refusal(422, "The submission discloses too much", str(refused)) from None
 
 
 def _check_names(submission: Submission, grant: Item) -> None:

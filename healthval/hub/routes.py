@@ -18,7 +18,13 @@ from healthval.contracts.access import (
     site_id,
 )
 from healthval.contracts.base import Name, Sha256, Shape, SiteId, Version, read_wire
-from healthval.contracts.model import ModelList, ModelRecord, ModelRegistration
+from healthval.contracts.model import (
+    ModelList,
+    ModelRecord,
+    ModelRegistration,
+    ObjectOffer,
+    ObjectSize,
+)
 from healthval.contracts.prediction import (
     PredictionAnswer,
     PredictionId,
@@ -35,12 +41,13 @@ from healthval.contracts.report import (
     SubmissionList,
 )
 from healthval.contracts.submission import Receipt, Submission
-from healthval.disclosure import Policy
 from healthval.hub import access, registry
 from healthval.hub.access import Subject
+from healthval.hub.arrivals import ArrivalCheck
 from healthval.hub.audit_chain import chain_head, entries
 from healthval.hub.auth import Authenticator, Caller, CheckedHead, Head, Role
 from healthval.hub.health import Health
+from healthval.hub.middleware import bytes_response, json_response, prediction_response
 from healthval.hub.pages import MAX_LIMIT, Page
 from healthval.hub.ports import Refusal, StoreUnavailable
 from healthval.hub.predictions import QUICK_SECONDS, Predictions
@@ -51,6 +58,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     AccessDecision,
     VendorKey,
     ModelRegistration,
+    ObjectSize,
     PredictionRequest,
     UploadRequest,
     Submission,
@@ -133,24 +141,6 @@ def _callers(auth: Authenticator) -> Callable[..., Any]:
     return by
 
 
-def _json_response(shape: BaseModel, status: int = 200) -> Response:
-    headers = {"Cache-Control": "no-store"}
-    return Response(shape.model_dump_json(), status, headers, media_type="application/json")
-
-
-def _bytes_response(data: bytes) -> Response:
-    # a browser must not render the bytes as a page of the hub's origin
-    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    return Response(data, 200, headers, media_type="application/octet-stream")
-
-
-def _prediction_response(answer: PredictionAnswer) -> Response:
-    response = _json_response(answer, 202 if answer.status == "pending" else 200)
-    if answer.status == "pending":
-        response.headers["Retry-After"] = "1"
-    return response
-
-
 def _body_schema(shape: type[BaseModel]) -> dict[str, Any]:
     """Document a body that `read_body` parses: FastAPI would quote it in its errors."""
     schema = {"$ref": f"#/components/schemas/{shape.__name__}"}
@@ -167,7 +157,7 @@ _PROBLEM = {
 _BYTES = {"requestBody": {"required": True, "content": _OCTETS}}
 
 
-def routes(auth: Authenticator, predictions: Predictions, policy: Policy) -> APIRouter:
+def routes(auth: Authenticator, predictions: Predictions, check: ArrivalCheck) -> APIRouter:
     """Return all routes over one backend."""
     router = APIRouter(prefix="/v1", responses={"default": _PROBLEM})
     by = _callers(auth)
@@ -175,7 +165,7 @@ def routes(auth: Authenticator, predictions: Predictions, policy: Policy) -> API
     _access_routes(router, auth, by)
     _model_routes(router, auth, by)
     _prediction_routes(router, predictions, by)
-    _submission_routes(router, auth, policy, by)
+    _submission_routes(router, auth, check, by)
     _report_routes(router, auth, by)
     return router
 
@@ -213,13 +203,13 @@ def _access_routes(router: APIRouter, auth: Authenticator, by: Callable[..., Any
             caller = Caller(site_id(sent.public_key), "site")
             auth.bind_idempotency_key(caller, idempotency_key, head, body)
         registry.model(backend, sent.model, sent.version)
-        return _json_response(access.request(backend, auth.operator, sent), 201)
+        return json_response(access.request(backend, auth.operator, sent), 201)
 
     @router.get("/access-requests", response_model=AccessList, openapi_extra=_SIGNED)
     def grants(call: Annotated[Call, by("site", "operator")], page: AskedPage) -> Response:
         """List grants: a site's own, all for the operator."""
         site = None if call.caller.role == "operator" else call.caller.id
-        return _json_response(access.grants(backend, page, site))
+        return json_response(access.grants(backend, page, site))
 
     @router.post(
         "/access-requests/{site}/{model}/{version}/{plan_hash}/decision",
@@ -236,7 +226,7 @@ def _access_routes(router: APIRouter, auth: Authenticator, by: Callable[..., Any
         """Approve, reject or revoke."""
         subject = Subject(model, version, plan_hash)
         decision = call.read(AccessDecision)
-        return _json_response(
+        return json_response(
             access.decide(backend, decision, actor=call.caller, site=site, subject=subject)
         )
 
@@ -257,11 +247,20 @@ def _model_routes(router: APIRouter, auth: Authenticator, by: Callable[..., Any]
         return Response(status_code=204)
 
     @router.post(
+        "/objects/{sha256}/offer",
+        response_model=ObjectOffer,
+        openapi_extra=_body_schema(ObjectSize),
+    )
+    def offer(sha256: Sha256, call: Annotated[Call, by("operator")]) -> Response:
+        """Sign an address for an object that is too large for a call of the API."""
+        return json_response(registry.offer(backend, sha256, call.read(ObjectSize).size))
+
+    @router.post(
         "/models", response_model=ModelRecord, openapi_extra=_body_schema(ModelRegistration)
     )
     def register(call: Annotated[Call, by("operator")]) -> Response:
         """Register a model version."""
-        return _json_response(
+        return json_response(
             registry.register(backend, call.caller, call.read(ModelRegistration)), 201
         )
 
@@ -270,26 +269,26 @@ def _model_routes(router: APIRouter, auth: Authenticator, by: Callable[..., Any]
         call: Annotated[Call, by("site", "operator", "vendor")], page: AskedPage
     ) -> Response:
         """List the models."""
-        return _json_response(registry.models(backend, call.caller, page))
+        return json_response(registry.models(backend, call.caller, page))
 
     @router.get("/models/{name}/{version}", response_model=ModelRecord, openapi_extra=_SIGNED)
     def model(
         name: Name, version: Version, call: Annotated[Call, by("site", "operator", "vendor")]
     ) -> Response:
         """Return one model."""
-        return _json_response(registry.model_for(backend, call.caller, name, version))
+        return json_response(registry.model_for(backend, call.caller, name, version))
 
     @router.post(
         "/models/{name}/{version}/start", response_model=ModelRecord, openapi_extra=_SIGNED
     )
     def start(name: Name, version: Version, call: Annotated[Call, by("operator")]) -> Response:
         """Start the model endpoint."""
-        return _json_response(registry.start(backend, call.caller, name, version))
+        return json_response(registry.start(backend, call.caller, name, version))
 
     @router.post("/models/{name}/{version}/stop", response_model=ModelRecord, openapi_extra=_SIGNED)
     def stop(name: Name, version: Version, call: Annotated[Call, by("operator")]) -> Response:
         """Stop the model endpoint."""
-        return _json_response(registry.stop(backend, call.caller, name, version))
+        return json_response(registry.stop(backend, call.caller, name, version))
 
 
 def _prediction_routes(router: APIRouter, predictions: Predictions, by: Callable[..., Any]) -> None:
@@ -306,7 +305,7 @@ def _prediction_routes(router: APIRouter, predictions: Predictions, by: Callable
         batch = await accepted
         if work := predictions.running(site, batch):  # no thread waits: others are free meanwhile
             await asyncio.wait([asyncio.wrap_future(work)], timeout=QUICK_SECONDS)
-        return _prediction_response(await run_in_threadpool(predictions.poll, site, batch))
+        return prediction_response(await run_in_threadpool(predictions.poll, site, batch))
 
     @router.get(
         "/predictions/{prediction}",
@@ -316,12 +315,12 @@ def _prediction_routes(router: APIRouter, predictions: Predictions, by: Callable
     )
     def poll(prediction: PredictionId, call: Annotated[Call, by("site")]) -> Response:
         """Return a batch's status."""
-        return _prediction_response(predictions.poll(call.caller.id, prediction))
+        return prediction_response(predictions.poll(call.caller.id, prediction))
 
     @router.post("/uploads", response_model=UploadTicket, openapi_extra=_body_schema(UploadRequest))
     def offer(call: Annotated[Call, by("site")]) -> Response:
         """Sign an address for one de-identified file."""
-        return _json_response(
+        return json_response(
             predictions.uploads.ticket(call.caller.id, call.read(UploadRequest)), 201
         )
 
@@ -340,27 +339,27 @@ def _prediction_routes(router: APIRouter, predictions: Predictions, by: Callable
 
 
 def _submission_routes(
-    router: APIRouter, auth: Authenticator, policy: Policy, by: Callable[..., Any]
+    router: APIRouter, auth: Authenticator, check: ArrivalCheck, by: Callable[..., Any]
 ) -> None:
     backend = auth.backend
 
     @router.post("/submissions", response_model=Receipt, openapi_extra=_body_schema(Submission))
     def submit(call: Annotated[Call, by("site")]) -> Response:
         """Submit a released result; the same bytes get the same receipt."""
-        receipt = registry.submit(backend, policy, call.caller.id, call.body)
-        return _json_response(receipt, 200 if receipt.repeated else 201)
+        receipt = registry.submit(backend, check, call.caller.id, call.body)
+        return json_response(receipt, 200 if receipt.repeated else 201)
 
     @router.get("/submissions", response_model=SubmissionList, openapi_extra=_SIGNED)
     def submissions(
         model: Name, version: Version, plan_hash: Sha256, call: Annotated[Call, by("operator")]
     ) -> Response:
         """List each site's latest result."""
-        return _json_response(registry.submissions(backend, Subject(model, version, plan_hash)))
+        return json_response(registry.submissions(backend, Subject(model, version, plan_hash)))
 
     @router.get("/submissions/{site}/{sha256}", openapi_extra=_SIGNED)
     def payload(site: SiteId, sha256: Sha256, call: Annotated[Call, by("operator")]) -> Response:
         """Return the bytes of a result, as sent."""
-        return _bytes_response(registry.payload_of(backend, site, sha256))
+        return bytes_response(registry.payload_of(backend, site, sha256))
 
 
 def _report_routes(router: APIRouter, auth: Authenticator, by: Callable[..., Any]) -> None:
@@ -369,12 +368,12 @@ def _report_routes(router: APIRouter, auth: Authenticator, by: Callable[..., Any
     @router.post("/reports", response_model=ReportRecord, openapi_extra=_body_schema(ReportRecord))
     def publish(call: Annotated[Call, by("operator")]) -> Response:
         """Publish a report whose files are stored."""
-        return _json_response(registry.publish(backend, call.caller, call.read(ReportRecord)), 201)
+        return json_response(registry.publish(backend, call.caller, call.read(ReportRecord)), 201)
 
     @router.get("/reports", response_model=ReportList, openapi_extra=_SIGNED)
     def reports(call: Annotated[Call, by("operator", "vendor")]) -> Response:
         """List the reports that the caller may read."""
-        return _json_response(registry.reports(backend, call.caller))
+        return json_response(registry.reports(backend, call.caller))
 
     @router.post(
         "/reports/{report}/withdrawal",
@@ -384,7 +383,7 @@ def _report_routes(router: APIRouter, auth: Authenticator, by: Callable[..., Any
     def withdraw(report: ReportId, call: Annotated[Call, by("operator")]) -> Response:
         """Withdraw a report; it stays in the list with the reason."""
         withdrawal = call.read(ReportWithdrawal)
-        return _json_response(registry.withdraw(backend, call.caller, report, withdrawal))
+        return json_response(registry.withdraw(backend, call.caller, report, withdrawal))
 
     @router.get("/reports/{report}/files/{name}", openapi_extra=_SIGNED)
     def report_file(
@@ -393,4 +392,4 @@ def _report_routes(router: APIRouter, auth: Authenticator, by: Callable[..., Any
         call: Annotated[Call, by("operator", "vendor")],
     ) -> Response:
         """Return one file of a report."""
-        return _bytes_response(registry.report_file(backend, call.caller, report, name))
+        return bytes_response(registry.report_file(backend, call.caller, report, name))

@@ -11,9 +11,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import boto3
+import emulator
 import pytest
 import uvicorn
 from botocore.config import Config
+from cloud_hub import CloudHub
 from moto import mock_aws
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
@@ -192,10 +194,21 @@ def model_container(folder: Path, *options: str):
     child.stop()
 
 
-@pytest.fixture(scope="session", params=["embedded", "aws"])
+@pytest.fixture(scope="session", params=["embedded", "aws", "lambda"])
 def hub(request, tmp_path_factory, operator_key):
     folder = tmp_path_factory.mktemp("hub")
     public = Path(f"{operator_key}.pub")
+    if request.param == "lambda":
+        if not emulator.is_installed():
+            pytest.skip("the AWS emulator is not installed: sh tests/install_emulator.sh")
+        unpack(request.getfixturevalue("artefact"), folder)
+        running = emulator.Emulator(tmp_path_factory.mktemp("emulator"))
+        try:
+            with model_container(folder) as port:
+                yield CloudHub(running, public, port)
+        finally:
+            running.stop()
+        return
     if request.param == "embedded":
         running = HubProcess(folder / "data", public).start()
         yield running
