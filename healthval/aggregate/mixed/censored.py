@@ -152,7 +152,8 @@ def padded(
             y[row, side, : len(values)] = values
             logw[row, side, : len(weights)] = weights
             n[row, side] = size if len(values) else 0
-    return Pieces(y, logw, n, np.array([i for i, _ in rows]), poisson)
+    site = np.array([i for i, _ in rows])
+    return Pieces(y=y, logw=logw, n=n, site=site, poisson=poisson)
 
 
 def fit_censored(

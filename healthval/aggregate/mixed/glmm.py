@@ -48,7 +48,7 @@ def unpack(theta: Array, d: int) -> tuple[Array, Array]:
     return theta[:d], L
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pieces:
     """Values that counts can have: a site's likelihood is the sum over its pieces.
 
@@ -72,7 +72,12 @@ class Pieces:
     def exact(cls, yes: Array, n: Array) -> "Pieces":
         """One piece a site with known counts, both (k, d)."""
         y = np.asarray(yes, float)[..., None]
-        return cls(y, np.zeros_like(y), np.asarray(n, float), np.arange(len(y), dtype=np.int64))
+        return cls(
+            y=y,
+            logw=np.zeros_like(y),
+            n=np.asarray(n, float),
+            site=np.arange(len(y), dtype=np.int64),
+        )
 
 
 class Model:
