@@ -83,11 +83,13 @@ def _known(rows: Sequence[Row], side: _Side) -> list[Count] | None:
         else:
             size, hits = events if side.events else n - events, None
         if size:
-            found.append(_count(s, at, side, size, hits))
+            found.append(_count(s, at, side, size=size, hits=hits))
     return found
 
 
-def _count(s: Submission, at: ReleasedThreshold, side: _Side, size: int, hits: int | None) -> Count:
+def _count(
+    s: Submission, at: ReleasedThreshold, side: _Side, *, size: int, hits: int | None
+) -> Count:
     other = [
         value
         for cut in s.thresholds
