@@ -32,7 +32,7 @@ def site(rng: np.random.Generator, eta: float, *, floor: int, variance: float) -
     return Count(n=m, value=None if small else hits, floor=floor, variance=variance)
 
 
-def row(k: int, mu: float, tau: float, floor: int, variance: float, networks: int) -> str:
+def row(k: int, mu: float, tau: float, *, floor: int, variance: float, networks: int) -> str:
     rng, held, error, width, wide, shown = np.random.default_rng(k), 0, [], [], 0, []
     for _ in range(networks):
         counts = [site(rng, eta, floor=floor, variance=variance) for eta in rng.normal(mu, tau, k)]
@@ -55,9 +55,9 @@ def main(networks: int) -> None:
     print("  k  sensitivity  tau  floor  noise  shown  coverage    bias   rmse  width  wide")
     for k in (3, 5, 10, 30):
         for mu, tau in ((1.9, 0.5), (0.9, 0.8), (0.0, 1.2)):
-            print(row(k, mu, tau, FLOOR, 0.0, networks), flush=True)
+            print(row(k, mu, tau, floor=FLOOR, variance=0.0, networks=networks), flush=True)
     for k in (3, 5, 10):
-        print(row(k, 1.2, 0.4, 1, 4.337, networks), flush=True)
+        print(row(k, 1.2, 0.4, floor=1, variance=4.337, networks=networks), flush=True)
 
 
 if __name__ == "__main__":
