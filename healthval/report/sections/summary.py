@@ -208,9 +208,14 @@ def _decision(findings: Findings, at: ThresholdPool) -> str:
 def _decision_sums(findings: Findings, at: ThresholdPool) -> str:
     counts, threshold = at.counts, exact(at.threshold)
     events, others = counts.tp + counts.fn, counts.fp + counts.tn
-    if counts.k == findings.study.k:
+    n, n_events = findings.study.n.exact, findings.study.n_events.exact
+    if counts.k == findings.study.k and n and n_events is not None and events and others:
+        # The share with the condition is that of the page's totals; noise of the counts moves only
+        # the shares that are marked.
+        share = n_events / n
         with_it, found, false = (
-            number(1000 * x / (events + others), 0) for x in (events, counts.tp, counts.fp)
+            number(1000 * part, 0)
+            for part in (share, share * counts.tp / events, (1 - share) * counts.fp / others)
         )
         return (
             f"Of 1000 cases like these, about {with_it} have the condition; at the threshold "
