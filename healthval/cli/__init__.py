@@ -14,6 +14,7 @@ from healthval.cli.access import access
 from healthval.cli.cloud import cost
 from healthval.cli.deid import deid_command
 from healthval.cli.hub import HUB_PLATFORMS, hub
+from healthval.cli.infra import infra
 from healthval.cli.ledger import ledger, release, submit_command
 from healthval.cli.pacs import pacs
 from healthval.cli.report import trust, verify
@@ -49,6 +50,7 @@ _COMMANDS = (
     verify,
     trust,
     cost,
+    infra,
 )
 for _command in _COMMANDS:
     cli.add_command(_command)

@@ -23,13 +23,14 @@ class Price(Wire):
 
 
 class PriceList(Wire):
-    """Content of the file ``prices.json``."""
+    """Content of the file ``prices.json``; `allowances` are free in every account, for ever."""
 
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
     currency: Literal["USD"]
     compiled: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
     hours_per_month: Annotated[int, Field(gt=0)]
     athena_minimum_mb: Annotated[int, Field(ge=0)]
+    allowances: dict[str, Annotated[int, Field(ge=0)]]
     marks: dict[str, Line]
     prices: dict[str, Price]
 

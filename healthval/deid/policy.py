@@ -6,7 +6,7 @@ option is an explicit choice, recorded in the output and in the report (DICOM PS
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
 from typing import Literal
 
@@ -57,7 +57,7 @@ class PixelPolicy:
             raise UsageError("pixels.text must be 'ignore', 'refuse' or 'blank'")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class RegionRule:
     """Rectangles to blank in one kind of image; every `when` predicate must be true.
 
@@ -68,6 +68,7 @@ class RegionRule:
 
     name: str
     when: tuple[tuple[str, str], ...]
+    _: KW_ONLY
     blank: tuple[tuple[int, int, int, int], ...] = ()
     keep: tuple[int, int, int, int] | None = None
     ultrasound_regions: bool = False

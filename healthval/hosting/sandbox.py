@@ -15,13 +15,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-import healthval
-
 MODEL: Final = Path("/model")
 INPUTS: Final = Path("/inputs")
 PRIVATE_BYTES: Final = 256 * 1024**2
 MAX_PROCESSES: Final = 256
 _TRIAL_SECONDS: Final = 30
+_PACKAGE: Final = Path(__file__).parents[1]
 _SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _SETTINGS: Final = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime")
 _ISOLATION: Final = (
@@ -86,12 +85,12 @@ def _visible() -> Iterator[str]:
     for prefix in (sys.base_prefix, sys.prefix):
         yield os.path.realpath(prefix)
         yield prefix
-    yield str(Path(healthval.__file__).parent)
+    yield str(_PACKAGE)
 
 
 def python_path() -> str:
     """Return the search path by which a sandboxed Python finds this package."""
-    return str(Path(healthval.__file__).parent.parent)
+    return str(_PACKAGE.parent)
 
 
 def group_of(pid: int) -> list[int]:

@@ -131,9 +131,6 @@ def test_a_comment_in_the_header_of_a_tile_part_goes():
 
 @pytest.mark.parametrize("syntax", [J2K, HTJ2K])
 def test_boxes_around_a_codestream_go(syntax):
-    def box(kind, data):
-        return struct.pack(">L", len(data) + 8) + kind + data
-
     rows, columns = GREY.shape
     ihdr = box(b"ihdr", struct.pack(">LLHBBBB", rows, columns, 1, 7, 7, 0, 0))
     profile = box(b"colr", b"\2\0\0" + TEXT)
@@ -189,28 +186,45 @@ def test_bytes_after_the_last_pixel_of_an_rle_frame_go():
         cleaned(bytes(header), RLE)
 
 
-def movie(sei, *, extra=b""):
+AVC = b"\1\x42\0\x1e\xff\xe0\0"
+
+
+def box(kind, data):
+    return struct.pack(">L", len(data) + 8) + kind + data
+
+
+def movie(
+    sei,
+    *,
+    extra=b"",
+    entry=b"avc1",
+    settings=None,
+    slice_=b"\x65slice-of-a-picture",
+    behind=None,
+    handler=b"",
+):
     """MP4 file with one sample: parameter sets in the settings, then SEI and a slice."""
-
-    def box(kind, data):
-        return struct.pack(">L", len(data) + 8) + kind + data
-
-    units = [b"\x06" + sei, b"\x65slice-of-a-picture"]
+    behind = behind or {}
+    head = b"\x06" if entry == b"avc1" else b"\x4e\1"
+    units = [head + sei, slice_]
     sample = b"".join(struct.pack(">L", len(u)) + u for u in units)
     ftyp = box(b"ftyp", b"mp42\0\0\0\0mp42isom")
-    settings = box(b"avcC", b"\1\x42\0\x1e\xff\xe0\0")
-    entry = bytes(42) + b"\x0aWinterkorn".ljust(32, b"\0") + b"\0\x18\xff\xff"
+    settings = settings or box(b"avcC", AVC + behind.get(b"avcC", b""))
+    description = bytes(42) + b"\x0aWinterkorn".ljust(32, b"\0") + b"\0\x18\xff\xff"
     table = {
-        b"stsd": struct.pack(">LL", 0, 1) + box(b"avc1", entry + settings),
+        b"stsd": struct.pack(">LL", 0, 1) + box(entry, description + settings),
         b"stsz": struct.pack(">LLLL", 0, 0, 1, len(sample)),
         b"stsc": struct.pack(">LLLLL", 0, 1, 1, 1, 1),
         b"stco": struct.pack(">LLL", 0, 1, len(ftyp) + 8 + len(extra)),
     }
-    stbl = box(b"stbl", b"".join(box(kind, data) for kind, data in table.items()))
+    boxes = (box(kind, data + behind.get(kind, b"")) for kind, data in table.items())
+    stbl = box(b"stbl", b"".join(boxes))
     hdlr = box(b"hdlr", bytes(8) + b"vide" + bytes(12) + b"Winterkorn's camera\0")
-    mdhd = box(b"mdhd", bytes(4) + b"\xe0\xe1\xe2\xe3" * 2 + bytes(12))
-    track = box(b"trak", box(b"mdia", mdhd + hdlr + box(b"minf", stbl)) + box(b"udta", TEXT))
-    return ftyp + box(b"mdat", extra + sample) + box(b"moov", track) + box(b"uuid", TEXT)
+    times = bytes(4) + b"\xe0\xe1\xe2\xe3" * 2 + bytes(12)
+    mdhd = box(b"mdhd", times + behind.get(b"mdhd", b""))
+    track = box(b"mdia", mdhd + hdlr + box(b"minf", handler + stbl))
+    trak = box(b"trak", track + box(b"udta", TEXT))
+    return ftyp + box(b"mdat", extra + sample) + box(b"moov", trak) + box(b"uuid", TEXT)
 
 
 def test_text_places_and_dates_of_an_mp4_file_are_overwritten():

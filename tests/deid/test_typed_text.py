@@ -39,7 +39,10 @@ def test_no_attribute_of_text_keeps_a_word_outside_the_vocabulary(depth):
 
 def code(value, scheme, meaning):
     item = Dataset()
-    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
+    parts = {"CodeValue": value, "CodingSchemeDesignator": scheme, "CodeMeaning": meaning}
+    for keyword, text in parts.items():
+        if text is not None:
+            setattr(item, keyword, text)
     return item
 
 
@@ -49,6 +52,8 @@ def code(value, scheme, meaning):
         (("39607008", "SCT", "Lung"), ("39607008", "SCT", "Lung")),
         (("39607008", "SCT", "Rosalind"), ("39607008", "SCT", "Lung structure (body structure)")),
         (("7", "99BIRKENAU", "Rosalind"), ("0", "99REMOVED", "REMOVED")),
+        (("Rosalind", None, "Lung"), ("0", "99REMOVED", "REMOVED")),
+        (("Rosalind", None, None), ("0", "99REMOVED", "REMOVED")),
     ],
 )
 def test_standard_codes_stay_and_local_ones_become_placeholders(given, expected):
@@ -71,3 +76,34 @@ def test_ages_above_89_become_90_and_malformed_ones_go(age, expected):
 def test_a_binary_secret_may_end_with_a_line_end_byte(tmp_path, last):
     (tmp_path / "key").write_bytes(bytes(range(1, 32)) + last)
     assert Secret.from_file(tmp_path / "key").digest("a", "b")
+
+
+def test_a_local_scheme_leaves_neither_its_owner_nor_its_oid():
+    local, standard, dataset = Dataset(), Dataset(), Dataset()
+    local.CodingSchemeDesignator, local.CodingSchemeUID = "99BIRKENAU", "1.2.276.0.7230010.99"
+    local.CodingSchemeRegistry = "Rosalind"
+    standard.CodingSchemeDesignator, standard.CodingSchemeUID = "SCT", "2.16.840.1.113883.6.96"
+    dataset.CodingSchemeIdentificationSequence = Sequence([local, standard])
+    dataset.ContextGroupExtensionCreatorUID = "1.2.276.0.7230010.99.1"
+    done = deidentify(dataset, Policy(), SECRET).dataset
+    first, second = done.CodingSchemeIdentificationSequence
+    assert first.to_json_dict() == {"00080102": {"vr": "SH", "Value": ["99REMOVED"]}}
+    assert second.CodingSchemeUID == "2.16.840.1.113883.6.96"
+    assert "7230010" not in str(done)
+
+
+def test_labels_of_frames_keep_their_place_and_stacks_their_number():
+    dataset = Dataset()
+    dataset.FrameLabelVector, dataset.StackID = ["Rosalind", "chest", "Ada"], "12"
+    done = deidentify(dataset, Policy(), SECRET).dataset
+    assert list(done.FrameLabelVector) == ["", "chest", ""]
+    assert done.StackID == "12"
+    dataset.StackID = "Rosalind"
+    assert "StackID" not in deidentify(dataset, Policy(), SECRET).dataset
+
+
+@pytest.mark.parametrize("keyword", ["CodeValue", "CodeMeaning", "CodingSchemeDesignator"])
+def test_a_code_outside_an_item_goes(keyword):
+    dataset = Dataset()
+    setattr(dataset, keyword, "Rosalind")
+    assert keyword not in deidentify(dataset, Policy(), SECRET).dataset

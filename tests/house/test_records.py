@@ -26,7 +26,7 @@ def decorators(node):
 
 
 def positional_records(tree):
-    """Dataclasses with five fields or more that accept them by position."""
+    """Dataclasses that accept five fields or more by position."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.ClassDef):
             continue
@@ -35,6 +35,9 @@ def positional_records(tree):
             for f in node.body
             if isinstance(f, ast.AnnAssign) and "ClassVar" not in ast.unparse(f.annotation)
         ]
+        annotations = [ast.unparse(f.annotation) for f in fields]
+        if "KW_ONLY" in annotations:  # the fields after it are named
+            fields = fields[: annotations.index("KW_ONLY")]
         for name, keywords in decorators(node):
             if (
                 name == "dataclass"

@@ -54,7 +54,6 @@ _SAFE_TEXT: Final = frozenset(
         "ImagedNucleus",
         "FilterType",
         "TypeOfFilters",
-        "ViewName",
         "PlateType",
         "PhosphorType",
         "ReceiveCoilName",
@@ -80,25 +79,25 @@ _SAFE_TEXT: Final = frozenset(
         "SourceIsotopeName",
         "TransducerData",
         "ProcessingFunction",
-        "AcquisitionMode",
         "AlgorithmName",
         "AlgorithmVersion",
-        "AlgorithmSource",
         "ApplicationName",
         "ApplicationVersion",
         "ApplicationManufacturer",
         "EXIFVersion",
-        "DeidentificationMethod",
-        "FrameLabelVector",
-        "StackID",
         "SegmentAlgorithmName",
         "MIMETypeOfEncapsulatedDocument",
         "ListOfMIMETypes",
-        "TimeSource",
     ]
 )
 # Bytes that may contain text and are not needed for reading the object
-_OPAQUE: Final = frozenset({"ICCProfile", "EncryptedContent", "HPGLDocument", "RecordKey"})
+_OPAQUE: Final = frozenset(
+    {"ICCProfile", "EncryptedContent", "HPGLDocument", "RecordKey", "PriorRecordKey"}
+)
+# Short text that is a number in most files
+_NUMBERS: Final = frozenset({"StackID"})
+# Codes have a place in items only
+CODES: Final = (0x00080100, 0x00080101, 0x00080102, 0x00080103, 0x00080104, 0x00080119, 0x00080120)
 _CHARSETS: Final = 0x00080005
 _LENGTH_TO_END: Final = 0x00080001
 # VRs of numbers and codes: a private attribute on the list may contain prose in some software.
@@ -149,14 +148,16 @@ class ActionTable(dict[int, str]):
     def _unlisted(self, tag: int) -> str:
         if not (dictionary_has_tag(tag) or repeater_has_tag(tag)):
             return KEEP if tag in self.policy.public_allowlist else DROP
-        vr = dictionary_VR(tag)
+        vr, keyword = dictionary_VR(tag), dictionary_keyword(tag)
         if vr == "SQ":
             return SEQUENCE
-        if dictionary_keyword(tag) in _OPAQUE:
+        if keyword in _OPAQUE:
             return DROP
+        if vr in ("DS", "IS") or keyword in _NUMBERS:
+            return KEEP_IF_NUMBER
         if vr in TEXT_VRS:
-            return KEEP if dictionary_keyword(tag) in _SAFE_TEXT else TYPED
-        return KEEP_IF_NUMBER if vr in ("DS", "IS") else KEEP
+            return KEEP if keyword in _SAFE_TEXT else TYPED
+        return KEEP
 
 
 @lru_cache(maxsize=8)

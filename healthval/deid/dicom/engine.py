@@ -16,6 +16,7 @@ from healthval.deid import dicom_values as values
 from healthval.deid.dicom.attributes import (
     CHARACTER_SET,
     CLEAN,
+    CODES,
     CURVE,
     DROP,
     FIXED,
@@ -75,7 +76,10 @@ class Engine:
 
     def run(self) -> EncodedDataset:
         """Return the de-identified data set, without a file meta."""
-        return self._output(self.source, self._elements(self.source, ""), EncodedDataset)
+        elements = self._elements(self.source, "")
+        for tag in CODES:
+            elements.pop(tag, None)
+        return self._output(self.source, elements, EncodedDataset)
 
     def _elements(self, source: Dataset, within: str) -> dict[Any, Any]:
         """Elements of the output for a data set; `within` is the enclosing sequence's keyword."""
@@ -250,7 +254,8 @@ class Engine:
         if _has_undefined_length(element):
             return None
         text = self._decoded(element)
-        cleaned = "\\".join(map(self._clean_text, text.split("\\"))).strip("\\")
+        cleaned = "\\".join(map(self._clean_text, text.split("\\")))
+        cleaned = cleaned if cleaned.strip("\\") else ""
         if cleaned == text:
             return self._keep(element)
         self.actions["cleaned"] += 1

@@ -95,13 +95,14 @@ def clean_code(item: Dataset, clean: Callable[[str], str], encoding: Encoding) -
     The name of a local scheme identifies its hospital. A meaning that `clean` would change is
     replaced by the standard's own meaning, if the code has one.
     """
-    if not has(item, _SCHEME, _MEANING):
+    if not has(item, _SCHEME, _MEANING, *_VALUES):
         return
     elements = elements_of(item)
     scheme = text_of(item, _SCHEME)
-    is_local = has(item, _SCHEME) and scheme not in _STANDARD_SCHEMES
+    is_local = has(item, _SCHEME, *_VALUES) and scheme not in _STANDARD_SCHEMES
     if not has(item, *_VALUES, _MEANING):  # of Coding Scheme Identification Sequence
         if is_local:
+            item.clear()
             elements[tag_of(_SCHEME)] = raw_element(_SCHEME, "SH", _LOCAL, encoding)
     elif is_local:
         item.clear()

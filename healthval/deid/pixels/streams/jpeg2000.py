@@ -4,6 +4,7 @@ ITU-T T.800 annex A (codestream) and annex I (boxes), T.801 annex A (Part 2), T.
 header of a tile-part a comment is overwritten, because the lengths of tile-parts count it.
 """
 
+import re
 from typing import Final
 
 from healthval.deid.pixels.streams.pieces import (
@@ -18,8 +19,10 @@ from healthval.deid.pixels.streams.pieces import (
 SOC: Final = b"\xff\x4f"
 SIGNATURE: Final = b"\0\0\0\x0cjP  \r\n\x87\n"
 _SOT, _SOD, _EOC, _COM = 0xFF90, 0xFF93, 0xFFD9, 0xFF64
-_SIZ: Final = 0xFF51
-_LARGEST_COD: Final = 64
+_SIZ, _CAP, _COD, _QCD, _QCC = 0xFF51, 0xFF50, 0xFF52, 0xFF5C, 0xFF5D
+_LARGEST_BRANDS: Final = 64
+_LARGEST_BANDS: Final = 3 * 32 + 1  # subbands of 32 levels
+_END: Final = re.compile(rb"\xff\xd9")
 # Main header: SIZ CAP PRF CPF, COD COC QCD QCC RGN POC, TLM PLM PPM, and Part 2: CBD MCT MCC MCO NLT
 # DFS ADS ATK
 _MAIN: Final = frozenset(
@@ -42,7 +45,7 @@ def clean_jpeg2000(data: Buffer) -> Pieces:
     has_code = False
     for kind, start, end in _boxes(data, 12):
         if kind == b"ftyp":
-            check((end - start) % 4 == 0 and end - start <= _LARGEST_COD)
+            check((end - start) % 4 == 0 and end - start <= _LARGEST_BRANDS)
             pieces += _box(kind, [data[start:end]])
         elif kind == b"jp2h":
             pieces += _box(kind, _header_boxes(data[start:end]))
@@ -111,6 +114,7 @@ def clean_codestream(data: Buffer) -> Pieces:
         end = _segment_end(data, at)
         check(marker in _MAIN or marker in _REMOVED)
         if marker in _MAIN:
+            check(_has_form(marker, data[at:end]))
             pieces.append(data[at:end])
         at = end
     while at + 2 <= len(data) and number(data, at, 2) == _SOT:
@@ -131,12 +135,13 @@ def _tile_part(data: Buffer, at: int, pieces: Pieces) -> int:
     """Append the pieces of a tile-part; return the offset of its end."""
     check(number(data, at + 2, 2) == 10)
     size = number(data, at + 6, 4)
-    end = at + size if size else _end_of_last(data)
+    end = at + size if size else _end_of_last(data, at)
     check(at + 14 <= end <= len(data))
     kept, at = at, at + 12
     while (marker := number(data, at, 2)) != _SOD:
         stop = _segment_end(data, at)
         check(stop <= end and (marker in _TILE or marker in _REMOVED))
+        check(marker in _REMOVED or _has_form(marker, data[at:stop]))
         if marker in _REMOVED and not is_zero(data[at + 4 : stop]):
             pieces += (data[kept:at], b"\xff\x64", data[at + 2 : at + 4], bytes(stop - at - 4))
             kept = stop
@@ -145,7 +150,21 @@ def _tile_part(data: Buffer, at: int, pieces: Pieces) -> int:
     return end
 
 
-def _end_of_last(data: Buffer) -> int:
-    """End of a tile-part of unknown length, which extends to the end marker."""
-    at = bytes(data).rfind(b"\xff\xd9")
-    return at if at > 0 else len(data)
+def _end_of_last(data: Buffer, at: int) -> int:
+    """End of a tile-part of unknown length: the end marker, which never occurs in coded data."""
+    found = _END.search(data, at + 12)
+    return found.start() if found else len(data)
+
+
+def _has_form(marker: int, segment: Buffer) -> bool:
+    """Whether a segment has the length that its own contents demand."""
+    size = len(segment)
+    if marker == _SIZ:
+        return size >= 40 and size == 40 + 3 * number(segment, 38, 2)
+    if marker == _CAP:
+        return size == 8 + 2 * number(segment, 4, 4).bit_count()
+    if marker == _COD:
+        return size == 14 + (number(segment, 4, 1) & 1) * (number(segment, 9, 1) + 1)
+    if marker in (_QCD, _QCC):
+        return size <= 6 + 2 * _LARGEST_BANDS
+    return True

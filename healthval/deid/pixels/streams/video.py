@@ -13,7 +13,9 @@ _START: Final = re.compile(rb"\x00\x00\x01")
 _SEQUENCE, _EXTENSION, _SEQUENCE_END, _GROUP = 0xB3, 0xB5, 0xB7, 0xB8
 _PICTURE, _LAST_SLICE = 0x00, 0xAF
 _REMOVED: Final = frozenset({0xB0, 0xB1, 0xB2, 0xB4, 0xB6})  # user data, reserved, error
-_LARGEST_PICTURE_HEADER: Final = 12
+_LARGEST_PICTURE_HEADER: Final = 5
+# Largest size of each extension, in bytes; others are not needed (copyright, camera)
+_EXTENSIONS: Final = {1: 6, 2: 8, 3: 257, 5: 8, 7: 14, 8: 7, 9: 7, 10: 5}
 # NAL units that decoding needs: slices, parameter sets, delimiters, ends
 H264_KEPT: Final = frozenset({1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 13, 14, 15, 19, 20})
 H265_KEPT: Final = frozenset({*range(22), 32, 33, 34, 35, 36, 37})
@@ -36,7 +38,7 @@ def clean_mpeg2(data: Buffer) -> Pieces:
     pieces: Pieces = []
     for start, body, end in _units(data):
         code = data[body]
-        if code in _REMOVED:
+        if code in _REMOVED or (code == _EXTENSION and data[body + 1] >> 4 not in _EXTENSIONS):
             continue
         check(code <= _GROUP)  # higher codes belong to a system stream
         size = _mpeg2_size(code, data[body + 1 : end])
@@ -53,8 +55,10 @@ def _mpeg2_size(code: int, payload: Buffer) -> int | None:
         return 0
     if code == _GROUP:
         return 4
+    if code == _EXTENSION:
+        return _EXTENSIONS[payload[0] >> 4]
     if code == _PICTURE:
-        check(len(bytes(payload[:4096]).rstrip(b"\0")) <= _LARGEST_PICTURE_HEADER)
+        check(is_zero(payload[_LARGEST_PICTURE_HEADER:]))
         return None
     if code != _SEQUENCE:
         return None

@@ -1,0 +1,1 @@
+"""Audit of CloudFormation templates: what a month without evaluations costs."""

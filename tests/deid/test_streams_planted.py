@@ -1,0 +1,250 @@
+"""Text in tables, settings and headers of compressed frames, where a marker search finds none."""
+
+import re
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.pixels import pixel_array
+
+from healthval.deid import Policy, audit, deidentify
+from healthval.deid.pixels.fragments import Layout, clean_frames
+from healthval.deid.pixels.risk import layout_of
+from healthval.deid.refuse import Refused
+
+from .test_streams import (
+    GREY,
+    J2K,
+    JPEG_LS,
+    RLE,
+    SECRET,
+    TEXT,
+    cleaned,
+    coded,
+    decoded,
+    image,
+    jpeg,
+    movie,
+    segment,
+    written,
+)
+
+H264, H265 = "1.2.840.10008.1.2.4.102", "1.2.840.10008.1.2.4.107"
+DEFLATED_FRAMES, DEFLATED = "1.2.840.10008.1.2.8.1", "1.2.840.10008.1.2.1.99"
+ROW = TEXT.ljust(64, b".")
+
+
+def box(kind, data):
+    return struct.pack(">L", len(data) + 8) + kind + data
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        segment(0xDB, b"\x03" + ROW),
+        segment(0xC4, b"\x13" + bytes(15) + b"\x16" + TEXT[:22]),
+        segment(0xC4, b"\x03" + TEXT[:16] + bytes(sum(TEXT[:16]))),
+    ],
+)
+def test_tables_of_a_jpeg_to_which_no_component_refers_go(planted):
+    plain = jpeg(restart_marker_blocks=1)
+    done = cleaned(plain[:2] + planted + plain[2:])
+    assert TEXT[:16] not in done
+    assert np.array_equal(decoded(done), decoded(plain))
+
+
+def test_a_table_beside_one_in_use_goes():
+    plain = jpeg()
+    at = plain.index(b"\xff\xdb")
+    end = at + 2 + int.from_bytes(plain[at + 2 : at + 4], "big")
+    both = segment(0xDB, plain[at + 4 : end] + b"\x02" + ROW)
+    done = cleaned(plain[:at] + both + plain[end:])
+    assert done.rstrip(b"\0") == plain.rstrip(b"\0")
+
+
+def test_text_in_place_of_a_huffman_table_in_use_is_refused():
+    plain = jpeg()
+    with pytest.raises(Refused):
+        cleaned(plain[:2] + segment(0xC4, b"\x10" + bytes(15) + b"\x16" + TEXT[:22]) + plain[2:])
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        segment(0xE8, b"SPIFF\0\1\2" + TEXT),
+        segment(0xF8, b"\2\1\1" + TEXT),
+        segment(0xF8, b"\3\1\1" + TEXT),
+        segment(0xFE, TEXT),
+        segment(0xEB, TEXT),
+    ],
+)
+def test_directories_and_mapping_tables_of_jpeg_ls_go(planted, tmp_path):
+    plain = coded(JPEG_LS)
+    for at in (2, plain.index(b"\xff\xda")):
+        source = image(encapsulate([plain[:at] + planted + plain[at:]]), JPEG_LS)
+        after = deidentify(source, Policy(), SECRET).dataset
+        assert b"interkorn" not in after.PixelData
+        assert np.array_equal(after.pixel_array, GREY)
+
+
+def test_preset_parameters_of_jpeg_ls_stay():
+    plain = coded(JPEG_LS)
+    preset = segment(0xF8, b"\1" + struct.pack(">HHHHH", 255, 3, 7, 21, 64))
+    kept = plain[:2] + preset + plain[2:]
+    assert cleaned(kept, JPEG_LS).rstrip(b"\0") == kept.rstrip(b"\0")
+
+
+@pytest.mark.parametrize("tail", [TEXT, TEXT + b"\xff\xd9", b"\xff\xd9" + TEXT + b"\xff\xd9"])
+def test_bytes_after_a_last_tile_of_unknown_length_go(tail):
+    plain = coded(J2K).rstrip(b"\0")
+    at = plain.index(b"\xff\x90")
+    unknown = plain[: at + 6] + bytes(4) + plain[at + 10 :]
+    done = cleaned(unknown + tail, J2K)
+    assert TEXT not in done
+    assert done == cleaned(unknown, J2K)
+    assert np.array_equal(image(encapsulate([done]), J2K).pixel_array, GREY)
+
+
+@pytest.mark.parametrize("marker", [0x51, 0x52, 0x5C])
+def test_text_behind_the_parameters_of_a_codestream_is_refused(marker):
+    plain = coded(J2K)
+    at = plain.index(bytes([0xFF, marker]))
+    end = at + 2 + int.from_bytes(plain[at + 2 : at + 4], "big")
+    longer = bytes([0xFF, marker]) + struct.pack(">H", end - at - 2 + 220) + plain[at + 4 : end]
+    with pytest.raises(Refused):
+        cleaned(plain[:at] + longer + TEXT * 10 + plain[end:], J2K)
+
+
+def test_rle_segments_lose_text_between_them_and_in_a_run_that_is_too_long():
+    first = b"\x81\1" * 24  # runs of 128 pixels
+    second = b"\x81\2" * 23 + b"\x99\2" + bytes([23 + len(TEXT)]) + b"\2" * 24 + TEXT
+    layout = Layout(frames=1, pixels=48 * 64, size=48 * 128)
+    gap = TEXT + bytes(len(TEXT) % 2)
+    header = struct.pack("<16L", 2, 64, 64 + len(first) + len(gap), *[0] * 13)
+    done = cleaned(header + first + gap + second, RLE, layout)
+    assert b"interkorn" not in done
+    both = image(encapsulate([done]), RLE, BitsAllocated=16, BitsStored=16, HighBit=15)
+    assert np.array_equal(both.pixel_array, np.full(GREY.shape, 258))
+
+
+def test_frames_that_were_deflated_one_by_one_lose_their_tail():
+    packer = zlib.compressobj(wbits=-15)
+    plain = packer.compress(GREY.tobytes()) + packer.flush()
+    assert cleaned(plain, DEFLATED_FRAMES).rstrip(b"\0") == plain.rstrip(b"\0")
+    assert cleaned(plain + TEXT, DEFLATED_FRAMES).rstrip(b"\0") == plain.rstrip(b"\0")
+    for broken in (plain[:-9], plain[:5] + TEXT + plain[5:], packed(GREY.tobytes() + TEXT)):
+        with pytest.raises(Refused):
+            cleaned(broken, DEFLATED_FRAMES)
+
+
+def packed(data):
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(data) + packer.flush()
+
+
+def test_a_deflated_data_set_keeps_its_pixels_and_nothing_behind_them(tmp_path):
+    source = image(GREY.tobytes() + TEXT, DEFLATED)
+    source["PixelData"].is_undefined_length = False
+    after, _ = written(tmp_path, source)
+    assert after.file_meta.TransferSyntaxUID == DEFLATED
+    assert np.array_equal(after.pixel_array, GREY)
+    assert after.PixelData == GREY.tobytes()
+
+
+def h265(*more):
+    sets = [bytes([kind << 1, 1]) + b"set" for kind in (32, 33, 34)]
+    slices = [b"\x26\1first-slice", b"\x02\1next-slice"]
+    return b"".join(b"\0\0\0\1" + unit for unit in (*sets, *more, *slices))
+
+
+def units_of(stream):
+    return [unit.strip(b"\0") for unit in stream.split(b"\0\0\1")]
+
+
+@pytest.mark.parametrize("kind", [39, 40, 38, 41, 47, 48, 63])
+def test_units_of_h265_that_decoding_does_not_need_go(kind, tmp_path):
+    unit = bytes([kind << 1, 1]) + b"\5\x28" + TEXT
+    done = cleaned(h265(unit), H265)
+    assert units_of(done) == units_of(h265())
+    source = image(encapsulate([h265(unit)]), H265, frames=2)
+    output = image(encapsulate([h265(unit)]), H265, frames=2)
+    output.PatientName = output.PatientID = output.StudyDate = ""
+    assert audit(source, output)
+
+
+def h265_movie():
+    """The movie of H.264 with the settings and the units of H.265, as encoders write them."""
+    arrays = b"".join(
+        bytes([kind]) + struct.pack(">HH", 1, len(unit)) + unit
+        for kind, unit in ((33, b"\x42\1sps"), (39, b"\x4e\1\5\x28" + TEXT))
+    )
+    settings = box(b"hvcC", bytes(21) + b"\x03\x02" + arrays)
+    return movie(TEXT, entry=b"hvc1", settings=settings, slice_=b"\x26\1slice-of-a-picture")
+
+
+@pytest.mark.parametrize("padding", [b"", b"\0", b"\0\0\0"])
+def test_supplemental_information_in_the_settings_of_an_mp4_goes(padding):
+    done = cleaned(h265_movie() + padding, H265)
+    assert b"interkorn" not in done
+    assert b"\x42\1sps" in done
+    assert b"\x26\1slice-of-a-picture" in done
+
+
+def test_text_behind_the_tables_of_an_mp4_goes():
+    for kind in (b"stsz", b"stsc", b"stco", b"mdhd", b"avcC"):
+        done = cleaned(movie(TEXT, behind={kind: TEXT}), H264)
+        assert b"interkorn" not in done
+        assert b"\x65slice-of-a-picture" in done
+
+
+def test_a_second_handler_does_not_hide_the_video():
+    done = cleaned(movie(TEXT, handler=box(b"hdlr", bytes(8) + b"url " + bytes(12) + TEXT)), H264)
+    assert b"interkorn" not in done
+    assert b"\x65slice-of-a-picture" in done
+
+
+def test_an_mp4_without_a_video_is_refused():
+    with pytest.raises(Refused):
+        cleaned(movie(TEXT).replace(b"vide", b"soun"), H264)
+
+
+@pytest.mark.parametrize("extension", [b"\x40", b"\x61", b"\xf0"])
+def test_extensions_and_headers_of_mpeg2_keep_their_size_only(extension):
+    start = b"\0\0\1"
+    sequence = start + b"\xb3" + bytes(7) + b"\x10"
+    plain = sequence + start + b"\xb5\x14\x82\0\1\0\0" + start + b"\0\0\x0f\xff\xf8"
+    plain += start + b"\1slice" + start + b"\xb7"
+    planted = sequence + start + b"\xb5\x14\x82\0\1\0\0" + TEXT
+    planted += start + b"\xb5" + extension + TEXT + plain[len(sequence) + 10 :] + TEXT
+    assert cleaned(planted, "1.2.840.10008.1.2.4.100").rstrip(b"\0") == plain
+    with pytest.raises(Refused):
+        cleaned(plain.replace(b"\xf8", b"\xf8" + TEXT), "1.2.840.10008.1.2.4.100")
+
+
+# Files that pydicom brings along and that the development requirements can decode
+FILES = sorted(
+    path.name
+    for path in Path(get_testdata_file("MR_small_RLE.dcm")).parent.glob("*.dcm")
+    if re.search(r"_j|jp|jls|rle|JPEG2000.dcm|JPEGLS", path.name, re.IGNORECASE)
+    and path.name not in ("JPEG-lossy.dcm", "JPGExtended.dcm")
+    and not re.search("embedded|_dcmd", path.name)
+)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", FILES)
+def test_real_images_keep_every_pixel(name):
+    source = pydicom.dcmread(get_testdata_file(name))
+    before = pixel_array(source, raw=True)
+    syntax, frames = source.file_meta.TransferSyntaxUID, layout_of(source)
+    done = clean_frames(source.PixelData, syntax, frames)
+    source.PixelData = b"".join(done.pieces[:-1])
+    source["PixelData"].is_undefined_length = True
+    assert np.array_equal(pixel_array(source, raw=True), before)
+    parts = list(generate_frames(source.PixelData, number_of_frames=frames.frames))
+    assert len(parts) == frames.frames
