@@ -19,10 +19,12 @@ from healthval.contracts.access import (
     AccessGrant,
     AccessList,
     AccessRequest,
+    Amendment,
     VendorKey,
 )
+from healthval.contracts.audit import AuditEntry, AuditHead, AuditList
 from healthval.contracts.base import Shape, Wire, canonical_json, read_wire
-from healthval.contracts.keys import WELL_KNOWN, HubKeys
+from healthval.contracts.keys import WELL_KNOWN, HubKey, HubKeys
 from healthval.contracts.model import ModelList, ModelRecord, ModelRegistration
 from healthval.contracts.prediction import (
     PredictionAnswer,
@@ -63,7 +65,7 @@ class SiteSubmission:
     submission: Submission
 
 
-Listing = TypeVar("Listing", AccessList, ModelList)
+Listing = TypeVar("Listing", AccessList, AuditList, ModelList, ReportList, SubmissionList)
 
 
 class Client:
@@ -101,15 +103,29 @@ class Client:
     # --- site -------------------------------------------------------------------------------
 
     def request_access(
-        self, *, label: str, model: str, version: str, plan_hash: str
+        self,
+        *,
+        label: str,
+        model: str,
+        version: str,
+        plan_hash: str,
+        amendment: Amendment | None = None,
     ) -> AccessGrant:
-        """Request access with the public key; a repeated request returns the current grant."""
+        """Request access with the public key; a repeated request returns the current grant.
+
+        `stamp` in the grant is the hub's countersignature of the plan's hash and the time.
+
+        Parameters
+        ----------
+        amendment : the plan that this plan replaces, and the reason
+        """
         asked = AccessRequest(
             public_key=self.credential.public_key,
             label=label,
             model=model,
             version=version,
             plan_hash=plan_hash,
+            amendment=amendment,
         )
         return self._post("/v1/access-requests", asked, AccessGrant)
 
@@ -202,8 +218,12 @@ class Client:
         self.transport.send("PUT", ticket.url, data, headers=ticket.headers, signed=False)
         return ticket.id
 
-    def submit(self, payload: bytes) -> Receipt:
+    def submit(self, payload: bytes, *, ledger_head: str | None = None) -> Receipt:
         """Submit a released result unchanged; the same bytes get the same receipt.
+
+        Parameters
+        ----------
+        ledger_head : hash of the newest entry of the site's ledger; the receipt has its stamp
 
         Raises
         ------
@@ -212,8 +232,9 @@ class Client:
         IntegrityError
             If the receipt is for other bytes.
         """
+        target = "/v1/submissions" + (f"?ledger_head={ledger_head}" if ledger_head else "")
         try:
-            receipt = read_wire(Receipt, self.transport.send("POST", "/v1/submissions", payload))
+            receipt = read_wire(Receipt, self.transport.send("POST", target, payload))
         except (AccessDenied, HubUnavailable):
             raise
         except HubError as refusal:
@@ -261,8 +282,8 @@ class Client:
     ) -> tuple[SiteSubmission, ...]:
         """Fetch each site's latest result, sorted by site."""
         query = urlencode({"model": model, "version": version, "plan_hash": plan_hash})
-        found = self._get(f"/v1/submissions?{query}", SubmissionList).submissions
-        return tuple(self._fetch(entry) for entry in found)
+        pages = self._pages(f"/v1/submissions?{query}", SubmissionList)
+        return tuple(self._fetch(entry) for page in pages for entry in page.submissions)
 
     def publish_report(
         self, *, model: str, version: str, plan_hash: str, n_sites: int, files: Mapping[str, bytes]
@@ -290,12 +311,22 @@ class Client:
 
     def reports(self) -> tuple[ReportRecord, ...]:
         """List the reports that this key may read."""
-        return self._get("/v1/reports", ReportList).reports
+        pages = self._pages("/v1/reports", ReportList)
+        return tuple(report for page in pages for report in page.reports)
 
     def report_file(self, report: ReportRecord, name: str) -> bytes:
         """Fetch one file of a report and check it against its hash."""
         data = self.transport.send("GET", f"/v1/reports/{report.id}/files/{name}")
         return _checked(data, report.files[name])
+
+    def audit(self) -> tuple[tuple[AuditEntry, ...], AuditHead | None]:
+        """Return the whole audit chain, oldest entry first, and its head."""
+        pages = list(self._pages("/v1/audit", AuditList))
+        return tuple(entry for page in pages for entry in page.entries), pages[-1].head
+
+    def revoke_hub_key(self, kid: str) -> HubKey:
+        """Revoke a key that the hub publishes."""
+        return read_wire(HubKey, self.transport.send("POST", f"/v1/hub-keys/{kid}/revoke"))
 
     def _fetch(self, entry: SubmissionEntry) -> SiteSubmission:
         sha256 = entry.submission_sha256
@@ -322,7 +353,8 @@ class Client:
         page = self._get(target, answer)
         yield page
         while page.next:
-            page = self._get(f"{target}?cursor={page.next}", answer)
+            mark = "&" if "?" in target else "?"
+            page = self._get(f"{target}{mark}cursor={page.next}", answer)
             yield page
 
     def _get(self, target: str, answer: type[Shape]) -> Shape:

@@ -82,7 +82,9 @@ def deid_policy(plan: Plan) -> Policy:
 def request_access(plan: Plan, client: Client, *, site: Site, label: str) -> AccessGrant:
     """Register the plan at the site, then ask the operator for access to its model."""
     site.register(plan)
-    return client.request_access(label=label, **plan.subject)
+    return client.request_access(
+        label=label, model=plan.model.name, version=plan.model.version, plan_hash=plan.hash
+    )
 
 
 def newest_release(site: Site) -> Release:

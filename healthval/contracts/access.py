@@ -7,7 +7,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from healthval.contracts.base import Cursor, Line, Name, Sha256, SiteId, Version, Wire
+from healthval.contracts.base import (
+    Cursor,
+    Line,
+    Name,
+    Paragraph,
+    Sha256,
+    SiteId,
+    Version,
+    Wire,
+)
+from healthval.contracts.stamp import Stamp
 
 PUBLIC_KEY_BYTES = 32
 
@@ -71,6 +81,13 @@ def request_claims(method: str, target: str, body: bytes) -> dict[str, str]:
     return {"htm": method.upper(), "htu": target, "body_sha256": sha}
 
 
+class Amendment(Wire):
+    """Hash of the plan that this plan replaces, and the reason."""
+
+    of: Sha256
+    reason: Annotated[Paragraph, Field(min_length=1)]
+
+
 class AccessRequest(Wire):
     """Request for access; signed with the key that it contains."""
 
@@ -79,6 +96,7 @@ class AccessRequest(Wire):
     model: Name
     version: Version
     plan_hash: Sha256
+    amendment: Amendment | None = None
 
 
 AccessStatus = Literal["requested", "approved", "rejected", "revoked"]
@@ -93,7 +111,10 @@ class AccessDecision(Wire):
 
 
 class AccessGrant(Wire):
-    """Access of a site to one model under one plan, with its status and limits."""
+    """Access of a site to one model under one plan, with its status and limits.
+
+    `stamp` is the hub's countersignature of the plan's hash at the time of the first request.
+    """
 
     site: SiteId
     label: Line
@@ -103,6 +124,8 @@ class AccessGrant(Wire):
     status: AccessStatus
     not_after: datetime | None = None
     max_cases: Annotated[int, Field(ge=0, le=10_000_000)] = 0
+    amendment: Amendment | None = None
+    stamp: Stamp | None = None
 
 
 class AccessList(Wire):

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from healthval.contracts.base import Column, Name, Probability, Sha256, SiteId, Version, Wire
+from healthval.contracts.stamp import Stamp
 
 SUPPRESSED: Literal["suppressed"] = "suppressed"
 Cell = Annotated[int, Field(ge=0, le=10**12)] | Literal["suppressed"]
@@ -206,7 +207,8 @@ class Receipt(Wire):
     """Proof that the hub has stored a site's result.
 
     `active` is the site's result that the hub counts when it answers; a repetition of a superseded
-    result has another hash there.
+    result has another hash there. `ledger` is the hub's countersignature of the head of the site's
+    ledger, where the site sent it.
     """
 
     site: SiteId
@@ -214,3 +216,4 @@ class Receipt(Wire):
     active: Sha256
     supersedes: Sha256 | None = None
     repeated: bool = False
+    ledger: Stamp | None = None

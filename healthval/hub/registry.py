@@ -210,11 +210,12 @@ def submit(backend: Backend, policy: Policy, site: str, payload: bytes) -> Recei
     return record(backend, plan, actor=site, action="result.submitted", subject=sha256)
 
 
-def submissions(backend: Backend, subject: Subject) -> SubmissionList:
-    """List each site's latest submission for a model version under a plan."""
-    found = backend.index.query(_results(subject))
+def submissions(backend: Backend, subject: Subject, page: Page) -> SubmissionList:
+    """List each site's latest submission for a model version under a plan, page by page."""
+    found, cursor = page.read(backend.index, _results(subject))
     return SubmissionList(
-        submissions=tuple(_entry(backend, item.key, subject, item.value) for item in found)
+        submissions=tuple(_entry(backend, item.key, subject, item.value) for item in found),
+        next=cursor,
     )
 
 
@@ -245,10 +246,16 @@ def publish(backend: Backend, actor: Caller, report: ReportRecord) -> ReportReco
     return record(backend, plan, actor=actor.id, action="report.published", subject=report.id)
 
 
-def reports(backend: Backend, caller: Caller) -> ReportList:
-    """List the reports that the caller may read: all (operator) or those on its models (vendor)."""
-    found = [ReportRecord.model_validate(item.value) for item in backend.index.query("reports")]
-    return ReportList(reports=tuple(report for report in found if _may_read(caller, report)))
+def reports(backend: Backend, caller: Caller, page: Page) -> ReportList:
+    """List the reports that the caller may read: all (operator) or those on its models (vendor).
+
+    A page of a vendor may have fewer reports than its limit and still a next page.
+    """
+    found, cursor = page.read(backend.index, "reports")
+    records = [ReportRecord.model_validate(item.value) for item in found]
+    return ReportList(
+        reports=tuple(report for report in records if _may_read(caller, report)), next=cursor
+    )
 
 
 def report_file(backend: Backend, caller: Caller, report: str, name: str) -> bytes:

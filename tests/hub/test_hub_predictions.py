@@ -23,6 +23,7 @@ from healthval.contracts.prediction import (
 from healthval.hub import access, audit_chain, auth, leases, predictions, registry, scoring
 from healthval.hub.access import Subject
 from healthval.hub.backends.memory import MemoryIndex, MemoryObjects
+from healthval.hub.keyring import Keyring
 from healthval.hub.ports import Backend, HostUnavailable, ModelFailed, StoreUnavailable
 from healthval.hub.predictions import Predictions
 from healthval.hub.uploads import Uploads
@@ -71,7 +72,7 @@ def desk(kit, artefact, monkeypatch):
     registry.register(backend, BOSS, registration)
     registry.start(backend, BOSS, "tumour", "1.0")
     asked = AccessRequest(public_key=KEY, label="x", **kit.SUBJECT)
-    access.request(backend, PublicKey(x="o" * 43), asked)
+    access.request(backend, Keyring(backend, PublicKey(x="o" * 43)), asked)
     access.decide(
         backend,
         AccessDecision(status="approved"),

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import secrets
 from http import HTTPStatus
 
 from fastapi import Request, Response
@@ -28,7 +29,8 @@ LIMITS = {
 class HubMiddleware:
     """Refuses bodies above the limit of their path and answers every error as a problem.
 
-    An unexpected error is logged here, once, by its type only.
+    Every answer has a request id, which the log has too. The log names no path, because a path may
+    contain a value; an unexpected error is logged once, by its type only.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -39,19 +41,22 @@ class HubMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = False
+        request_id, status = secrets.token_hex(8), 0
 
         async def sending(message: Message) -> None:
-            nonlocal started
-            started = True
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 
         try:
             await self.app(scope, _limited(scope, receive), sending)
         except Exception as error:
-            answer = _answer_for(error)
-            if not started:
-                await answer(scope, receive, send)
+            answer = _answer_for(error, request_id)
+            if not status:
+                await answer(scope, receive, sending)
+        log.info("request %s: %s, status %d", request_id, scope["method"], status)
 
 
 def _limited(scope: Scope, receive: Receive) -> Receive:
@@ -79,15 +84,16 @@ def _too_large(limit: int) -> Refusal:
     return Refusal(413, "The body is too large", f"the limit here is {limit} bytes")
 
 
-def _answer_for(error: Exception) -> Response:
+def _answer_for(error: Exception, request_id: str) -> Response:
     if isinstance(error, Refusal):
         return problem(error.status, error.title, error.detail, retryable=error.retryable)
     if isinstance(error, StoreUnavailable):
         return problem(503, "The store does not respond", retryable=True)
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return problem(507, "The hub's disk is full", "repeat the call later", retryable=True)
-    log.error("a request failed inside the hub: %s", type(error).__name__)
-    return problem(500, "The hub failed", "the log of the hub has the type of the error")
+    log.error("request %s failed inside the hub: %s", request_id, type(error).__name__)
+    detail = f"the log of the hub has the type of the error under {request_id}"
+    return problem(500, "The hub failed", detail)
 
 
 def problem(status: int, title: str, detail: str = "", *, retryable: bool = False) -> Response:
