@@ -65,6 +65,7 @@ class SiteSubmission:
     submission: Submission
 
 
+SUBMISSION_SECONDS = 600.0
 Listing = TypeVar("Listing", AccessList, AuditList, ModelList, ReportList, SubmissionList)
 
 
@@ -235,6 +236,7 @@ class Client:
         target = "/v1/submissions" + (f"?ledger_head={ledger_head}" if ledger_head else "")
         try:
             receipt = read_wire(Receipt, self.transport.send("POST", target, payload))
+            receipt = self._settled(receipt, SUBMISSION_SECONDS)
         except (AccessDenied, HubUnavailable):
             raise
         except HubError as refusal:
@@ -242,6 +244,22 @@ class Client:
         if receipt.submission_sha256 != hashlib.sha256(payload).hexdigest():
             raise IntegrityError("the hub's receipt is for other bytes than were sent")
         return receipt
+
+    def _settled(self, receipt: Receipt, seconds: float) -> Receipt:
+        """Wait for the hub's check of a submission."""
+        end = time.monotonic() + seconds
+        ledger = receipt.ledger
+        while receipt.state in {"received", "checked"}:
+            if time.monotonic() >= end:
+                raise SubmissionError(
+                    f"the hub has the result and has not checked it within {seconds:g} s; "
+                    "submit it again later: it is counted once"
+                )
+            time.sleep(0.5)
+            receipt = self._get(f"/v1/receipts/{receipt.submission_sha256}", Receipt)
+        if receipt.state == "refused":
+            raise SubmissionError(f"the hub refused the result: {receipt.reason}")
+        return receipt.model_copy(update={"ledger": ledger or receipt.ledger})
 
     # --- operator ---------------------------------------------------------------------------
 

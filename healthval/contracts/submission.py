@@ -204,16 +204,18 @@ class Submission(Wire):
 
 
 class Receipt(Wire):
-    """Proof that the hub has stored a site's result.
+    """Proof that the hub has received a site's result, and what became of it.
 
     `active` is the site's result that the hub counts when it answers; a repetition of a superseded
-    result has another hash there. `ledger` is the hub's countersignature of the head of the site's
-    ledger, where the site sent it.
+    result has another hash there. `reason` is why a result is refused. `ledger` is the hub's
+    countersignature of the head of the site's ledger, where the site sent it.
     """
 
     site: SiteId
     submission_sha256: Sha256
-    active: Sha256
+    state: Literal["received", "checked", "counted", "refused"] = "counted"
+    reason: Annotated[str, Field(max_length=1000)] = ""
+    active: Sha256 | None = None
     supersedes: Sha256 | None = None
     repeated: bool = False
     ledger: Stamp | None = None

@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from healthval.contracts.access import PublicKey
 from healthval.contracts.base import read_wire
 from healthval.credential import Credential
-from healthval.disclosure import load_policy
 from healthval.errors import HealthvalError, UsageError
 from healthval.files import write_durably
 from healthval.hosting import sandbox
@@ -99,7 +98,6 @@ def _server(
         operator=operator,
         audiences=(f"http://{LOOPBACK}:{port}", f"http://localhost:{port}"),
         upload_secret=secret,
-        policy=load_policy(),
         signer=_hub_key(data / "hub.key"),
     )
     config = uvicorn.Config(

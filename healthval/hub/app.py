@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
@@ -12,11 +13,11 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from healthval.contracts.access import PublicKey
-from healthval.disclosure import Policy
 from healthval.hub.api import access, models, predictions, reports, submissions, system
 from healthval.hub.api.call import Callers
 from healthval.hub.api.documents import openapi
 from healthval.hub.api.middleware import HubMiddleware, http_problem, parameter_problem
+from healthval.hub.arrivals import Arrivals
 from healthval.hub.audit_chain import seal
 from healthval.hub.auth import Authenticator
 from healthval.hub.keyring import Keyring
@@ -24,8 +25,12 @@ from healthval.hub.ports import Backend, StoreUnavailable
 from healthval.hub.predictions import Predictions
 from healthval.hub.uploads import Uploads
 
+if TYPE_CHECKING:
+    from healthval.disclosure import Policy
+
 SWEEP_SECONDS = 600
 SEAL_SECONDS = 1
+CHECK_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +49,9 @@ class Settings:
     operator: PublicKey
     audiences: tuple[str, ...]
     upload_secret: bytes = field(repr=False)
-    policy: Policy
+    policy: "Policy | None" = None
     signer: Ed25519PrivateKey | None = field(default=None, repr=False)
+    has_worker: bool = True
 
 
 def create_app(
@@ -53,10 +59,11 @@ def create_app(
 ) -> FastAPI:
     """Build the hub over its ports; `on_close` is called after the app has stopped."""
     work = Predictions(backend=backend, uploads=Uploads(backend, settings.upload_secret))
+    arrivals = Arrivals(backend=backend, policy=settings.policy, has_worker=settings.has_worker)
     app = FastAPI(
         title="healthval hub",
         version="1",
-        lifespan=_lifespan(work, on_close),
+        lifespan=_lifespan(work, arrivals, on_close),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -71,7 +78,7 @@ def create_app(
         access.routes(by, keyring),
         models.routes(by),
         predictions.routes(by, work),
-        submissions.routes(by, keyring, settings.policy),
+        submissions.routes(by, keyring, arrivals),
         reports.routes(by),
     )
     for router in routers:
@@ -83,19 +90,16 @@ def create_app(
 
 def openapi_text() -> str:
     """Return the OpenAPI document as published in ``schemas/openapi.json``."""
-    from healthval.disclosure import load_policy
     from healthval.hub.backends.memory import MemoryIndex, MemoryObjects, NoModels
 
     backend = Backend(MemoryObjects(), MemoryIndex(lambda: 0), NoModels(), lambda: 0)
-    settings = Settings(
-        operator=PublicKey(x="A" * 43), audiences=(), upload_secret=b"", policy=load_policy()
-    )
+    settings = Settings(operator=PublicKey(x="A" * 43), audiences=(), upload_secret=b"")
     document = create_app(backend, settings).openapi()
     return json.dumps(document, indent=1, sort_keys=True) + "\n"
 
 
 def _lifespan(
-    predictions: Predictions, on_close: Callable[[], None]
+    predictions: Predictions, arrivals: Arrivals, on_close: Callable[[], None]
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -103,10 +107,13 @@ def _lifespan(
             asyncio.create_task(_regularly(predictions.sweep, SWEEP_SECONDS)),
             asyncio.create_task(_regularly(lambda: seal(predictions.backend), SEAL_SECONDS)),
         ]
+        if arrivals.has_worker:
+            regular.append(asyncio.create_task(_regularly(arrivals.check_waiting, CHECK_SECONDS)))
         yield
         for task in regular:
             task.cancel()
         predictions.close()
+        arrivals.close()
         on_close()
 
     return lifespan

@@ -1,11 +1,8 @@
-"""Registry: stored objects, model versions, submissions (each exactly once) and reports."""
+"""Registry: stored objects, model versions and reports."""
 
 import hashlib
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any
 
-from healthval.contracts.base import canonical_json, digest, read_wire
+from healthval.contracts.base import canonical_json, digest
 from healthval.contracts.model import (
     ModelList,
     ModelName,
@@ -16,15 +13,10 @@ from healthval.contracts.model import (
 from healthval.contracts.report import (
     ReportList,
     ReportRecord,
-    SubmissionEntry,
-    SubmissionList,
     report_id,
 )
-from healthval.contracts.submission import Receipt, Submission
-from healthval.disclosure import DisclosureRefused, Policy, check_arrival, policy_for
 from healthval.errors import counted
 from healthval.hub import access
-from healthval.hub.access import Subject
 from healthval.hub.audit_chain import record
 from healthval.hub.auth import Caller
 from healthval.hub.pages import Page
@@ -178,52 +170,6 @@ def _model(value: object) -> ModelRecord:
     return ModelRecord.model_validate(value, strict=False)
 
 
-def submit(backend: Backend, policy: Policy, site: str, payload: bytes) -> Receipt:
-    """Store a site's released result after a new check; the same bytes get the same receipt.
-
-    Another payload for the same model version and plan supersedes the earlier one, whose bytes
-    stay in the store.
-    """
-    submission = _check(payload, policy)
-    subject = Subject(submission.model, submission.version, submission.plan_hash)
-    access.require(backend, site, subject)
-    if model(backend, subject.model, subject.version).digest != submission.model_digest:
-        raise Refusal(409, "The result is for another build of the model", "evaluate it again")
-    sha256 = hashlib.sha256(payload).hexdigest()
-    backend.objects.put_if_absent(_payload_key(site, sha256), payload)
-
-    def plan() -> tuple[Receipt, list[Write]]:
-        known = backend.index.get(f"receipts#{site}", sha256)
-        active = backend.index.get(_results(subject), site)
-        before = active.value["sha256"] if active else None
-        if known is not None:
-            receipt = _receipt(site, sha256, known.value["supersedes"])
-            return receipt.model_copy(update={"active": before or sha256, "repeated": True}), []
-        value = {"sha256": sha256, "supersedes": before, "received": backend.now}
-        first = Write(partition=_results(subject), key=site, value=value)
-        writes = [
-            Write(partition=f"receipts#{site}", key=sha256, value={"supersedes": before}),
-            active.updated(value) if active else first,
-        ]
-        return _receipt(site, sha256, before), writes
-
-    return record(backend, plan, actor=site, action="result.submitted", subject=sha256)
-
-
-def submissions(backend: Backend, subject: Subject, page: Page) -> SubmissionList:
-    """List each site's latest submission for a model version under a plan, page by page."""
-    found, cursor = page.read(backend.index, _results(subject))
-    return SubmissionList(
-        submissions=tuple(_entry(backend, item.key, subject, item.value) for item in found),
-        next=cursor,
-    )
-
-
-def payload_of(backend: Backend, site: str, sha256: str) -> bytes:
-    """Return the bytes of a submission, as sent."""
-    return _bytes(backend, _payload_key(site, sha256))
-
-
 def publish(backend: Backend, actor: Caller, report: ReportRecord) -> ReportRecord:
     """Index a report whose files are stored; its id is a hash of its content, so it never changes."""
     if report.id != report_id(report):
@@ -264,50 +210,15 @@ def report_file(backend: Backend, caller: Caller, report: str, name: str) -> byt
     found = ReportRecord.model_validate(item.value) if item else None
     if found is None or not _may_read(caller, found) or name not in found.files:
         raise Refusal(404, "There is no such report file")
-    return _bytes(backend, object_key(found.files[name]))
+    return stored_bytes(backend, object_key(found.files[name]))
 
 
 def _may_read(caller: Caller, report: ReportRecord) -> bool:
     return caller.role == "operator" or (caller.role == "vendor" and report.model in caller.models)
 
 
-def _check(payload: bytes, policy: Policy) -> Submission:
-    """Parse a payload and repeat the checks of the site's gate."""
-    try:
-        submission = read_wire(Submission, payload)
-        return check_arrival(submission, policy_for(policy, submission.certificate.policy))
-    except ValueError as misfit:
-        raise Refusal(422, "The submission does not match its contract", str(misfit)) from None
-    except DisclosureRefused as refused:
-        raise Refusal(422, "The submission discloses too much", str(refused)) from None
-
-
-def _receipt(site: str, sha256: str, supersedes: str | None) -> Receipt:
-    return Receipt(site=site, submission_sha256=sha256, active=sha256, supersedes=supersedes)
-
-
-def _entry(
-    backend: Backend, site: str, subject: Subject, value: Mapping[str, Any]
-) -> SubmissionEntry:
-    grant = backend.index.get("grants", subject.key(site))
-    return SubmissionEntry(
-        site=site,
-        label=grant.value["label"] if grant else site,
-        submission_sha256=value["sha256"],
-        supersedes=value["supersedes"],
-        received=datetime.fromtimestamp(value["received"], UTC),
-    )
-
-
-def _results(subject: Subject) -> str:
-    return f"results#{subject.model}#{subject.version}#{subject.plan_hash}"
-
-
-def _payload_key(site: str, sha256: str) -> str:
-    return f"submissions/{site}/{sha256}.json"
-
-
-def _bytes(backend: Backend, key: str) -> bytes:
+def stored_bytes(backend: Backend, key: str) -> bytes:
+    """Return the bytes of an object; 404 if there are none."""
     try:
         return backend.objects.get(key)
     except KeyError:

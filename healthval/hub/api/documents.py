@@ -48,7 +48,7 @@ def documented(
     success: type[BaseModel] | type[bytes] | None,
     *problems: int,
     status: int = 200,
-    other: int | None = None,
+    other: tuple[int, ...] = (),
     body: type[BaseModel] | type[bytes] | None = None,
     signed: bool = True,
 ) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def documented(
     ----------
     success : shape of the answer, bytes, or None for an empty one
     problems : statuses beside those that every route may answer with
-    other : second status of the same shape
+    other : further statuses of the same shape
     body : shape of the body, or bytes; parsed by `read_body`, because FastAPI would quote it
     """
     known = {*problems, *_ALWAYS, *_WRITING, *(_SIGNED if signed else ())}
@@ -73,8 +73,8 @@ def documented(
         arguments["response_model"] = success
     if success is bytes:
         responses[status] = {"description": "The bytes", "content": _OCTETS}
-    if other is not None:
-        responses[other] = {"model": success, "description": "Successful Response"}
+    for code in other:
+        responses[code] = {"model": success, "description": "Successful Response"}
     return arguments | {"openapi_extra": _extra(body, signed=signed)}
 
 

@@ -26,7 +26,7 @@ def routes(by: Callers, predictions: Predictions) -> APIRouter:
 
     @router.post(
         "/predictions",
-        **documented(PredictionAnswer, 400, 404, 409, 429, other=202, body=PredictionRequest),
+        **documented(PredictionAnswer, 400, 404, 409, 429, other=(202,), body=PredictionRequest),
     )
     async def predict(call: Annotated[Call, by.posts("site")]) -> Response:
         """Score a batch: 200 if done within two seconds, else 202; then poll."""
@@ -36,7 +36,7 @@ def routes(by: Callers, predictions: Predictions) -> APIRouter:
             await asyncio.wait([asyncio.wrap_future(work)], timeout=QUICK_SECONDS)
         return _answer(await run_in_threadpool(predictions.poll, site, batch))
 
-    @router.get("/predictions/{prediction}", **documented(PredictionAnswer, 404, other=202))
+    @router.get("/predictions/{prediction}", **documented(PredictionAnswer, 404, other=(202,)))
     def poll(prediction: PredictionId, call: Annotated[Call, by.reads("site")]) -> Response:
         """Return a batch's status."""
         return _answer(predictions.poll(call.caller.id, prediction))
