@@ -38,11 +38,20 @@ class Leases:
             if item.value["lease"] > self.backend.now:
                 return
             self._extend(item)
-            if model.endpoint not in self._queues:
-                self._queues[model.endpoint] = ThreadPoolExecutor(model.max_concurrency)
-            queued = self._running[place] = self._queues[model.endpoint].submit(work)
-            queued.add_done_callback(lambda _: self._running.pop(place, None))
-            self._start_renewing()
+            self._queue(place, model, work)
+
+    def begin(self, place: tuple[str, str], model: HostedModel, work: Callable[[], None]) -> None:
+        """Queue the work on a new batch, which this process has entered with its lease."""
+        with self._lock:
+            if not self.closing.is_set():
+                self._queue(place, model, work)
+
+    def _queue(self, place: tuple[str, str], model: HostedModel, work: Callable[[], None]) -> None:
+        if model.endpoint not in self._queues:
+            self._queues[model.endpoint] = ThreadPoolExecutor(model.max_concurrency)
+        queued = self._running[place] = self._queues[model.endpoint].submit(work)
+        queued.add_done_callback(lambda _: self._running.pop(place, None))
+        self._start_renewing()
 
     def running(self, place: tuple[str, str]) -> Future[None] | None:
         """Return the work of this process on a batch at (partition, key)."""

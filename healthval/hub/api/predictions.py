@@ -34,7 +34,7 @@ def routes(by: Callers, predictions: Predictions) -> APIRouter:
         batch = await run_in_threadpool(predictions.accept, site, call.body, call.idempotency_key)
         if work := predictions.running(site, batch):  # no thread waits: others are free meanwhile
             await asyncio.wait([asyncio.wrap_future(work)], timeout=QUICK_SECONDS)
-        return _answer(await run_in_threadpool(predictions.poll, site, batch))
+        return _answer(await run_in_threadpool(predictions.answer, site, batch, call.body))
 
     @router.get("/predictions/{prediction}", **documented(PredictionAnswer, 404, other=(202,)))
     def poll(prediction: PredictionId, call: Annotated[Call, by.reads("site")]) -> Response:
