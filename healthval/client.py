@@ -63,6 +63,7 @@ class SiteSubmission:
     sha256: str
     payload: bytes
     submission: Submission
+    supersedes: str | None = None
 
 
 SUBMISSION_SECONDS = 600.0
@@ -357,6 +358,7 @@ class Client:
             sha256=sha256,
             payload=data,
             submission=read_wire(Submission, data),
+            supersedes=entry.supersedes,
         )
 
     def _store(self, data: bytes) -> str:

@@ -161,6 +161,10 @@ class HostingError(HealthvalError):
     exit_code = 26
 
 
+# Verbs whose singular is not the plural and an s.
+_ONE = {"are": "is", "have": "has", "do": "does", "were": "was"}
+
+
 def counted(n: int, singular: str, plural: str | None = None) -> str:
     """Write a count with its noun, or with its noun and verb, in the right number.
 
@@ -168,6 +172,17 @@ def counted(n: int, singular: str, plural: str | None = None) -> str:
     ('1 case', '2 studies', '0 columns are')
     """
     return f"{n} {singular if n == 1 else plural or _plural(singular)}"
+
+
+def part(n: int, total: int, noun: str, predicate: str) -> str:
+    """Write how many of a total are affected; the predicate begins with a verb in the plural.
+
+    >>> part(2, 9, "score", "are missing"), part(1, 80, "date", "have no year"), part(1, 1, "case", "repeat")
+    ('2 of 9 scores are missing', '1 of 80 dates has no year', '1 of 1 case repeats')
+    """
+    verb, _, rest = predicate.partition(" ")
+    one = _ONE.get(verb, f"{verb}s")
+    return f"{n} of {counted(total, noun)} {one if n == 1 else verb} {rest}".rstrip()
 
 
 def _plural(noun: str) -> str:

@@ -20,7 +20,7 @@ from healthval.cohort.tables import check_and_count, read_source
 from healthval.contracts.access import AccessGrant
 from healthval.contracts.model import InputContract
 from healthval.contracts.submission import Receipt
-from healthval.deid import PixelPolicy, Policy, deidentify_cases
+from healthval.deid import deid_policy, deidentify_cases
 from healthval.disclosure import Policy as DisclosurePolicy
 from healthval.disclosure import Release, load_policy, releases
 from healthval.errors import CohortError, PlanError, SubmissionError, counted
@@ -69,14 +69,6 @@ def gate_policy(plan: Plan) -> DisclosurePolicy:
     policy = load_policy(plan.disclosure.preset)
     floor = plan.disclosure.minimum_cell
     return policy if floor is None else policy.stricter(minimum_cell=floor)
-
-
-def deid_policy(plan: Plan) -> Policy:
-    """Return the plan's de-identification policy."""
-    pixels = PixelPolicy()
-    if plan.images is not None:
-        pixels = PixelPolicy(text=plan.images.pixels.text, sign_off=plan.images.pixels.sign_off)
-    return Policy(dates="shift" if plan.dates == "shifted" else "remove", pixels=pixels)
 
 
 def request_access(plan: Plan, client: Client, *, site: Site, label: str) -> AccessGrant:
@@ -150,7 +142,8 @@ def evaluate(
     Parameters
     ----------
     site : the site; by default the folder from which the client's key was read
-    images : folder with the cases' DICOM files, if the plan has images; it is only read
+    images : folder with the cases' DICOM files, if the plan has images; it is only read. Without it,
+        the images are copied from the plan's PACS into the site's folder
 
     Raises
     ------
@@ -182,16 +175,30 @@ def _imaged(
     plan: Plan, judged: Cohort, site: Site, folder: str | Path | None
 ) -> tuple[Cohort, list[tuple[Path, ...]]]:
     """Find and de-identify images; exclude cases without images that may leave, with a count."""
-    if folder is None or plan.images is None:
-        raise CohortError(
-            "the plan takes images and none were given; give their folder as 'images'"
-        )
+    assert plan.images is not None  # noqa: S101  by the caller
+    folder = _image_folder(plan, judged, site) if folder is None else folder
     found = find_images(judged, folder, plan.images)
     judged = judged.keep("with_images", [bool(group) for group in found])
     out = site.folder / "deidentified" / plan.hash[:16]
     files = deidentify_images([g for g in found if g], out, deid_policy(plan), site.secret)
     ready = [bool(group) for group in files]
     return judged.keep("images_deidentified", ready), [group for group in files if group]
+
+
+def _image_folder(plan: Plan, judged: Cohort, site: Site) -> Path:
+    """Folder of the site with the cases' images, copied from the PACS that the plan names."""
+    wanted = plan.images
+    if wanted is None or wanted.pacs is None:
+        raise CohortError(
+            "the plan takes images and none were given; give their folder as 'images', or name a"
+            " PACS under 'images' in the plan"
+        )
+    from healthval.cohort.dicom.pacs import retrieve_cases
+
+    folder = site.folder / "identifiable" / plan.hash[:16]
+    values = judged.frame[wanted.on].dropna().astype(str).str.strip()
+    retrieve_cases(wanted.pacs, wanted.by, [value for value in values if value], folder)
+    return folder
 
 
 def check_inputs(plan: Plan, contract: InputContract) -> None:

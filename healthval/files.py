@@ -135,6 +135,11 @@ def packaged(name: str) -> Path:
     raise UsageError(f"the installation lacks its folder '{name}'; install healthval again")
 
 
+def packaged_text(name: str, *, encoding: str = "utf-8") -> str:
+    """Return the text of a data file inside the package, such as `deid/data/types.csv`."""
+    return (_PACKAGE / name).read_text(encoding=encoding)
+
+
 def read_yaml(
     path: str | Path, *, what: str, remedy: str, error: type[HealthvalError] = UsageError
 ) -> dict[str, Any]:
@@ -238,3 +243,40 @@ for _tag, (_pattern, _first) in _SCALARS.items():
         ["" if first == "\0" else first for first in _first],
     )
 _Yaml12.add_constructor("tag:yaml.org,2002:int", _Yaml12.construct_integer)
+
+
+class _OneLine(yaml.SafeDumper):
+    """Texts that YAML 1.1 or 1.2 reads as something else are quoted, and so are line breaks."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write a repeated value in full."""
+        return True
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        """Double quotes, which have an escape for every character, unless all are printable."""
+        style = None if text.isprintable() else '"'
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+for _tag, (_pattern, _first) in _SCALARS.items():
+    _OneLine.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first.replace("\0", ""))
+    )
+_OneLine.add_representer(str, _OneLine.represent_text)
+
+
+def yaml_line(value: Any) -> str:
+    """Write a value as YAML on one line that readers of YAML 1.1 and 1.2 read alike.
+
+    >>> yaml_line({"060": ["no", "1:30", 1e3], "plain": "text"})
+    "{'060': ['no', '1:30', 1000.0], plain: text}"
+    """
+    text: str = yaml.dump(
+        value,
+        Dumper=_OneLine,
+        default_flow_style=True,
+        sort_keys=False,
+        width=10**9,
+        allow_unicode=True,
+    )
+    return text.strip().removesuffix("...").strip()

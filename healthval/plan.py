@@ -17,6 +17,8 @@ from healthval.contracts.base import (
     Wire,
     digest,
 )
+from healthval.contracts.images import ImageInputs
+from healthval.contracts.reporting import StudyReporting
 from healthval.contracts.table import (
     ColumnSchema,
     Declared,
@@ -24,7 +26,6 @@ from healthval.contracts.table import (
     FhirInputs,
     Link,
     NotText,
-    SourceColumn,
     TableSchema,
 )
 from healthval.errors import PlanError, counted
@@ -98,32 +99,6 @@ class Linked(Declared):
     link: Link
 
 
-class PixelChoice(Declared):
-    """Treatment of text that may be burned into the images; see `deid.PixelPolicy`."""
-
-    text: Literal["ignore", "refuse", "blank"] = "ignore"
-    sign_off: Line | None = None
-
-
-class ImageInputs(Declared):
-    """The DICOM contract: the images of a case, and the unit that is one case.
-
-    Column `on` of the cohort contains the identifier named by `by`; each value must name exactly one
-    study, series or image, as set by `case`. Column `patient`, if given, must equal the images'
-    Patient ID, so that no case has the images of another patient.
-    """
-
-    modalities: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[A-Z]{2,4}$")], ...],
-        Field(min_length=1, max_length=16),
-    ]
-    case: Literal["study", "series", "image"] = "study"
-    on: SourceColumn
-    by: Literal["accession", "study", "series", "instance", "patient"] = "accession"
-    patient: SourceColumn | None = None
-    pixels: PixelChoice = PixelChoice()
-
-
 class Plan(Wire):
     """The protocol of one evaluation, identified by its `hash`.
 
@@ -150,13 +125,21 @@ class Plan(Wire):
     disclosure: DisclosureChoice = DisclosureChoice()
     dates: Literal["removed", "shifted"] = "removed"
     sample_size: SampleSize = SampleSize()
+    reporting: StudyReporting | None = None
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the canonical plan, the case key and the first view (both set by order)."""
+        """SHA-256 of the canonical plan, the case key and the first view (both set by order).
+
+        A plan without `reporting` has the hash that it had before that field existed. The PACS is
+        left out: each site has its own, and the study has one hash.
+        """
         first_view = next(iter(self.fhir.views)) if self.fhir else None
         order = {"case_key": self.table.of_kind("id")[:1], "first_view": first_view}
-        return digest({**self.model_dump(mode="json"), "order": order})
+        left_out: dict[str, Any] = {"images": {"pacs"}}
+        if self.reporting is None:
+            left_out["reporting"] = True
+        return digest({**self.model_dump(mode="json", exclude=left_out), "order": order})
 
     @property
     def columns(self) -> dict[str, ColumnSchema]:

@@ -9,13 +9,14 @@ from healthval import plan as plans
 from healthval.cohort.fhir.views import compile_view
 from healthval.cohort.units import conversion
 from healthval.contracts.table import FhirInputs, NumberColumn
+from healthval.deid import deid_policy
 from healthval.disclosure import load_policy
 from healthval.errors import HealthvalError, PlanError, ViewError
 from healthval.plan import Plan
 
 
 def load_plan(path: str | Path) -> Plan:
-    """Read a plan from YAML and check it as a whole: views, units and the gate's preset as well.
+    """Read a plan from YAML and check it as a whole: views, units, the gate's preset and the policy of images.
 
     Raises
     ------
@@ -23,7 +24,7 @@ def load_plan(path: str | Path) -> Plan:
         If the file is missing, is not YAML or does not fit; names the place and quotes no value.
     """
     plan = plans.load_plan(path)
-    problems = [*_views(plan.fhir), *_units(plan), *_preset(plan)]
+    problems = [*_views(plan.fhir), *_units(plan), *_preset(plan), *_images(plan)]
     if problems:
         raise PlanError(plans.misfit(problems))
     return plan
@@ -60,3 +61,10 @@ def _preset(plan: Plan) -> Iterator[str]:
         load_policy(plan.disclosure.preset)
     except HealthvalError:
         yield "disclosure.preset: no preset of the gate has this name; see docs/disclosure.md"
+
+
+def _images(plan: Plan) -> Iterator[str]:
+    try:
+        deid_policy(plan)
+    except HealthvalError as problem:
+        yield f"images: {problem}"

@@ -1,10 +1,11 @@
-"""Exact sums over sites: confusion counts, totals, patient flow, Table 1, O:E and Brier score.
+"""Exact sums over sites: confusion counts and their rates, O:E and Brier score.
 
-A suppressed cell is never taken as zero: it widens the bounds of a total or excludes its site.
+A suppressed cell is never taken as zero: it widens the bounds of a total and of every rate from it.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,14 +17,15 @@ from healthval.aggregate.result import (
     Excluded,
     PooledCounts,
     Rate,
-    TableOneTotal,
     Total,
 )
 from healthval.contracts.proportions import wilson
-from healthval.contracts.submission import SUPPRESSED, Cell, Submission, TableOneRow
+from healthval.contracts.submission import SUPPRESSED, Cell, Submission
 from healthval.errors import MetricError, counted
 
 CELLS = ("tp", "fp", "fn", "tn")
+WITHHELD_CELLS = "suppressed cells"  # reason why a site is not in a sum
+WIDE = 0.1  # bounds of a rate beyond which its middle is no estimate
 Cells: TypeAlias = tuple[Cell, Cell, Cell, Cell]
 Bounds: TypeAlias = tuple[int, int | None]
 Sites: TypeAlias = Sequence[tuple[str, Submission]]  # a label with its active submission
@@ -37,7 +39,7 @@ def total(cells: Iterable[Cell], bounds: Iterable[Bounds] | None = None) -> Tota
     """
     cells = list(cells)
     given = [c for c in cells if c != SUPPRESSED]
-    lows_highs = list(bounds) if bounds is not None else [_bounds_of(c) for c in cells]
+    lows_highs = list(bounds) if bounds is not None else [bounds_of(c) for c in cells]
     highs = [high for _, high in lows_highs]
     return Total(
         lower=sum(low for low, _ in lows_highs),
@@ -47,7 +49,8 @@ def total(cells: Iterable[Cell], bounds: Iterable[Bounds] | None = None) -> Tota
     )
 
 
-def _bounds_of(cell: Cell) -> Bounds:
+def bounds_of(cell: Cell) -> Bounds:
+    """Least and most that a cell can be."""
     return (0, None) if cell == SUPPRESSED else (int(cell), int(cell))
 
 
@@ -81,26 +84,46 @@ def wilson_interval(successes: int, n: int, level: float = 0.95) -> Pair | None:
     return wilson(successes, n, normal_quantile(level)) if n else None
 
 
-def _rate(rows: Sequence[Cells], yes: int, no: int, level: float) -> Rate:
-    """Proportion with its Wilson interval over the sites that released both cells."""
-    pairs = [
-        (a, b)
-        for row in rows
-        if not isinstance(a := row[yes], str) and not isinstance(b := row[no], str)
-    ]
-    hits = sum(a for a, _ in pairs)
-    return _proportion(hits, hits + sum(b for _, b in pairs), level, k=len(pairs))
-
-
-def _proportion(hits: int, n: int, level: float, *, k: int) -> Rate:
-    return Rate(
+def _rate(rows: Sequence[tuple[Cell, Cell]], totals: tuple[Total, Total], level: float) -> Rate:
+    """Proportion of hits over all sites, from each site's hits and misses and the totals of both."""
+    pairs = [(a, b) for a, b in rows if not isinstance(a, str) and not isinstance(b, str)]
+    hits, n = sum(a for a, _ in pairs), sum(a + b for a, b in pairs)
+    given = Rate(
         value=hits / n if n else None,
         ci=wilson_interval(hits, n, level),
         numerator=hits,
         denominator=n,
         method="wilson",
-        k=k,
+        k=len(pairs),
     )
+    return given if len(pairs) == len(rows) else _bounded(given, totals, len(rows), level)
+
+
+def _bounded(given: Rate, totals: tuple[Total, Total], k: int, level: float) -> Rate:
+    """The rate over all `k` sites where some withheld counts: from the least to the most it can be."""
+    hits, misses = totals
+    if hits.upper is None or misses.upper is None:
+        why = f"{withheld(k - given.k, k)}; the rate over all sites is unknown"
+        return replace(given, value=None, ci=None, method="bounds", reason=why)
+    least, most = hits.lower + misses.upper, hits.upper + misses.lower
+    low = hits.lower / least if least else 0.0
+    high = hits.upper / most if most else 1.0
+    found = replace(given, value=None, ci=None, method="bounds", bounds=(low, high))
+    if high - low > WIDE:
+        why = f"{withheld(k - given.k, k)}; over all sites the rate is {low:.3f} to {high:.3f}"
+        return replace(found, reason=why)
+    z = normal_quantile(level)
+    ci = wilson(hits.lower, least, z)[0], wilson(hits.upper, most, z)[1]
+    return replace(found, value=(low + high) / 2, ci=ci)
+
+
+def withheld(sites: int, k: int) -> str:
+    """Text with the number of sites that withheld counts.
+
+    >>> withheld(1, 10)
+    '1 of 10 sites withheld counts'
+    """
+    return f"{sites} of {counted(k, 'site')} withheld counts"
 
 
 def pool_counts(
@@ -110,7 +133,7 @@ def pool_counts(
     margins: Sequence[tuple[Cell, Cell]] | None = None,
     level: float = 0.95,
 ) -> PooledCounts:
-    """Sum confusion counts over the sites that released them.
+    """Sum confusion counts over sites, and bound the rates where some sites withheld cells.
 
     Parameters
     ----------
@@ -133,6 +156,7 @@ def pool_counts(
         )
     known = list(margins) if margins is not None else [(SUPPRESSED, SUPPRESSED)] * len(rows)
     complete = [row for row in rows if SUPPRESSED not in row]
+    totals = _cell_totals(rows, known)
     excluded = [label for label, row in zip(labels, rows, strict=True) if SUPPRESSED in row]
     tp, fp, fn, tn = (sum(int(row[cell]) for row in complete) for cell in range(4))
     return PooledCounts(
@@ -142,14 +166,48 @@ def pool_counts(
         tn=tn,
         k=len(complete),
         sites=tuple(x for x, row in zip(labels, rows, strict=True) if SUPPRESSED not in row),
-        excluded=tuple(Excluded(label, "suppressed cells") for label in excluded),
-        totals=_cell_totals(rows, known),
-        sensitivity=_rate(rows, 0, 2, level),
-        specificity=_rate(rows, 3, 1, level),
-        ppv=_rate(complete, 0, 1, level),
-        npv=_rate(complete, 3, 2, level),
-        prevalence=_proportion(tp + fn, tp + fp + fn + tn, level, k=len(complete)),
+        excluded=tuple(Excluded(label, WITHHELD_CELLS) for label in excluded),
+        totals=totals,
+        sensitivity=_of_cells(rows, totals, (0, 2), level),
+        specificity=_of_cells(rows, totals, (3, 1), level),
+        ppv=_of_cells(rows, totals, (0, 1), level),
+        npv=_of_cells(rows, totals, (3, 2), level),
+        prevalence=_prevalence(rows, known, level),
     )
+
+
+def _of_cells(
+    rows: Sequence[Cells], totals: Sequence[Total], which: tuple[int, int], level: float
+) -> Rate:
+    yes, no = which
+    return _rate([(row[yes], row[no]) for row in rows], (totals[yes], totals[no]), level)
+
+
+def _prevalence(rows: Sequence[Cells], margins: Sequence[tuple[Cell, Cell]], level: float) -> Rate:
+    """Events over cases, from the cells or the margins of each site."""
+    pairs = [
+        _class_sizes(row, n, n_events) for row, (n, n_events) in zip(rows, margins, strict=True)
+    ]
+    sizes = [SUPPRESSED if isinstance(n, str) else int(n) for n, _ in margins]
+    bounds: list[list[Bounds]] = [
+        [
+            (0, count(size)) if isinstance(pair[side], str) else bounds_of(pair[side])
+            for pair, size in zip(pairs, sizes, strict=True)
+        ]
+        for side in (0, 1)
+    ]
+    events, others = (total([p[i] for p in pairs], bounds[i]) for i in (0, 1))
+    return _rate(pairs, (events, others), level)
+
+
+def _class_sizes(row: Cells, n: Cell, n_events: Cell) -> tuple[Cell, Cell]:
+    """Events and non-events of a site; both suppressed where one is unknown."""
+    tp, fp, fn, tn = row
+    if not isinstance(n, str) and not isinstance(n_events, str):
+        return n_events, n - n_events
+    if isinstance(tp, str) or isinstance(fp, str) or isinstance(fn, str) or isinstance(tn, str):
+        return SUPPRESSED, SUPPRESSED
+    return tp + fn, fp + tn
 
 
 def _cell_totals(
@@ -166,7 +224,7 @@ def _cell_total(cell: int, rows: Sequence[Cells], margins: Sequence[tuple[Cell, 
     suppression.
     """
     bounds = [
-        (0, _margin(cell, n, n_events)) if isinstance(row[cell], str) else _bounds_of(row[cell])
+        (0, _margin(cell, n, n_events)) if isinstance(row[cell], str) else bounds_of(row[cell])
         for row, (n, n_events) in zip(rows, margins, strict=True)
     ]
     return total([row[cell] for row in rows], bounds)
@@ -181,8 +239,12 @@ def _margin(cell: int, n: Cell, n_events: Cell) -> int | None:
     return n_events if cell in (0, 2) else n - n_events
 
 
-def net_benefit(counts: PooledCounts, threshold: float, level: float = 0.95) -> Rate | None:
+def net_benefit(
+    counts: PooledCounts, threshold: float, level: float = 0.95, *, n_all: int | None = None
+) -> Rate | None:
     """Net benefit of all cases together, TP/n - FP/n * t/(1 - t), with its multinomial interval.
+
+    Where sites withheld cells, only its bounds over the `n_all` cases of all sites are given.
 
     References
     ----------
@@ -194,80 +256,33 @@ def net_benefit(counts: PooledCounts, threshold: float, level: float = 0.95) -> 
     odds, tp, fp = threshold / (1 - threshold), counts.tp / n, counts.fp / n
     value = tp - odds * fp
     variance = max(0.0, tp + odds**2 * fp - value**2) / n
-    half = normal_quantile(level) * math.sqrt(variance)
-    return Rate(
+    given = Rate(
         value=value,
-        ci=(value - half, value + half),
+        ci=_symmetric(value, normal_quantile(level) * math.sqrt(variance)),
         numerator=None,
         denominator=n,
         method="multinomial",
         k=counts.k,
     )
+    hidden = counts.totals[0].n_suppressed + counts.totals[1].n_suppressed
+    return given if not hidden else _bounded_net_benefit(given, counts, odds, n_all)
 
 
-def study_totals(sites: Sites) -> tuple[Total, Total, Total, Total]:
-    """Cases, events, indeterminate cases and cases without a reference standard."""
-    submissions = [s for _, s in sites]
-    events = (_at_most(s.n_events, s.n) for s in submissions)
-    return (
-        total(s.n for s in submissions),
-        total((s.n_events for s in submissions), events),
-        total(s.n_indeterminate for s in submissions),
-        total(s.n_missing_reference for s in submissions),
+def _bounded_net_benefit(given: Rate, counts: PooledCounts, odds: float, n_all: int | None) -> Rate:
+    tp, fp, *_ = counts.totals
+    sites = counts.k + len(counts.excluded)
+    found = replace(
+        given, value=None, ci=None, method="bounds", reason=withheld(len(counts.excluded), sites)
     )
+    if not n_all or tp.upper is None or fp.upper is None:
+        return found
+    ends = (tp.lower - odds * fp.upper) / n_all, (tp.upper - odds * fp.lower) / n_all
+    return replace(found, bounds=ends)
 
 
-def _at_most(cell: Cell, whole: Cell) -> Bounds:
-    known = count(cell)
-    return (0, count(whole)) if known is None else (known, known)
-
-
-def table_one_totals(sites: Sites) -> tuple[TableOneTotal, ...]:
-    """Sum the counts and combine the means and SDs of each row of Table 1."""
-    by_site = [({(r.variable, r.level): r for r in s.table_one}, s) for _, s in sites]
-    keys = dict.fromkeys(key for rows, _ in by_site for key in rows)
-    return tuple(
-        _table_one(key, [(rows[key], s) for rows, s in by_site if key in rows]) for key in keys
-    )
-
-
-def _table_one(key: tuple[str, str], rows: list[tuple[TableOneRow, Submission]]) -> TableOneTotal:
-    def summed(name: str) -> Total | None:
-        cells = [c for r, _ in rows if (c := getattr(r, name)) is not None]
-        return total(cells) if cells else None
-
-    moments = [
-        (n, r.mean, r.sd)
-        for r, s in rows
-        if r.mean is not None
-        and max(abs(r.mean), abs(r.sd or 0)) <= LARGEST**2
-        and (n := count(s.n if r.overall is None else r.overall)) is not None
-    ]
-    mean, sd = _moments(moments)
-    return TableOneTotal(
-        variable=key[0],
-        level=key[1],
-        overall=summed("overall"),
-        events=summed("events"),
-        non_events=summed("non_events"),
-        mean=mean,
-        sd=sd,
-        k=len(rows),
-    )
-
-
-def _moments(rows: list[tuple[int, float, float | None]]) -> tuple[float | None, float | None]:
-    """Mean and SD of all cases together from each site's n, mean and SD."""
-    n = sum(size for size, _, _ in rows)
-    if not n:
-        return None, None
-    mean = sum(size * m for size, m, _ in rows) / n
-    if n < 2 or any(sd is None for _, _, sd in rows):
-        return mean, None
-    squares = sum(
-        (size - 1) * sd**2 + size * (m - mean) ** 2 for size, m, sd in rows if sd is not None
-    )
-    return mean, math.sqrt(squares / (n - 1))
+def _symmetric(value: float, half: float) -> Pair | None:
+    """Interval around the value; None without a width."""
+    return (value - half, value + half) if half > 0 else None
 
 
 def exact_calibration(sites: Sites, level: float = 0.95) -> ExactCalibration:
@@ -331,8 +346,7 @@ def weighted(
     spreads = [size * se for size, _, se in rows if se is not None and 0 <= se <= LARGEST]
     if len(spreads) < len(rows):
         return mean, None
-    half = normal_quantile(level) * math.hypot(*spreads) / n
-    return mean, (mean - half, mean + half)
+    return mean, _symmetric(mean, normal_quantile(level) * math.hypot(*spreads) / n)
 
 
 def within_site(sites: Sites, level: float = 0.95) -> tuple[Rate | None, int]:

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from healthval.aggregate.counts import (
     Sites,
     exact_calibration,
-    study_totals,
-    table_one_totals,
     total,
     within_site,
 )
@@ -32,10 +30,11 @@ from healthval.aggregate.result import (
     SubgroupPool,
 )
 from healthval.aggregate.roc import display
+from healthval.aggregate.tables import study_totals, table_one_totals
 from healthval.aggregate.thresholds import Bivariate, decision_curve, pool_thresholds
 from healthval.contracts.base import digest
 from healthval.contracts.submission import ReleasedSubgroup, Submission
-from healthval.errors import MetricError, counted
+from healthval.errors import MetricError, part
 
 MIN_EVENTS = 11  # and non-events, that a site needs for a pooled subgroup
 _KEYS = {
@@ -72,8 +71,8 @@ def _check_one_study(sites: Sites) -> None:
     twice = [i for i, label in enumerate(labels) if label in labels[:i]]
     if twice:
         raise MetricError(
-            f"{len(twice)} of {counted(len(labels), 'submission')} from a site that has another "
-            f"one (first at row {twice[0]}); keep the active ones with active_submissions"
+            f"{part(len(twice), len(labels), 'submission', 'are from a site that has another one')} "
+            f"(first at row {twice[0]}); keep the active ones with active_submissions"
         )
     for field, plural in _KEYS.items():
         values = [getattr(s, field) for _, s in sites]

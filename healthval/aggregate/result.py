@@ -98,9 +98,12 @@ class PooledMeasure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """A proportion, or a weighted difference of two, over the cases of `k` sites together.
+    """A proportion, or a weighted difference of two, over the cases of all sites together.
 
-    `numerator` is None where the value is not one count over another.
+    `k` sites released its counts; `numerator` and `denominator` are their sums, `numerator` None where
+    the value is not one count over another. Where other sites withheld counts, `bounds` certainly
+    contain the value over all sites (None where even the totals are withheld). `value` is then their
+    middle and `ci` contains both ends with their intervals, or both are None with the `reason`.
     """
 
     value: float | None
@@ -109,16 +112,17 @@ class Rate:
     denominator: int
     method: str
     k: int
+    bounds: Pair | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PooledCounts:
     """Confusion counts summed over the `k` sites that released all four; `excluded` are the rest.
 
-    `totals` are bounds of (tp, fp, fn, tn) over all sites, suppressed cells included. Sensitivity
-    is over every site that released tp and fn, specificity over every site with fp and tn; their
-    `k` is the number of these sites. The rate of all sites may be higher or lower than
-    the rate without the sites that withheld a cell.
+    `totals` are bounds of (tp, fp, fn, tn) over all sites, suppressed cells included. The rates are
+    about all sites: which sites withhold a cell depends on the rate itself, so that the others are no
+    random sample.
     """
 
     tp: int
@@ -182,7 +186,10 @@ class ThresholdPool:
 
 @dataclass(frozen=True, slots=True)
 class DecisionTotal:
-    """Net benefit of the model and of treating all, all cases of `net_benefit.k` sites as one."""
+    """Net benefit of the model and of treating all, over all cases of all sites.
+
+    Both are None where a site did not release the point; `net_benefit.reason` is then the reason.
+    """
 
     threshold: float
     net_benefit: Rate
@@ -221,7 +228,7 @@ class PooledDisplay:
     """ROC and calibration from the sites' histograms on the shared grid.
 
     The AUC of all cases together is certainly within `bound` of `auc`. `ece` is computed for
-    `bins` and depends on them.
+    `bins` and depends on them; with fewer than four it is None, with `ece_reason`.
     """
 
     auc: float | None
@@ -232,6 +239,7 @@ class PooledDisplay:
     k: int
     excluded: tuple[Excluded, ...]
     reason: str | None
+    ece_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,7 +297,10 @@ class FlowTotal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableOneTotal:
-    """A level's counts, or a number's mean and SD, over sites; means are weighted by site size."""
+    """A level's counts, or a number's mean and SD, over the `k` sites with the variable.
+
+    Means are weighted by site size.
+    """
 
     variable: str
     level: str

@@ -18,6 +18,8 @@ from healthval.aggregate.result import CalibrationBin, Excluded, PooledDisplay, 
 from healthval.contracts.submission import SUPPRESSED
 from healthval.errors import MetricError
 
+FEWEST_BINS = 4  # with fewer, the ECE is close to the error of the mean score, whatever the model
+
 
 class PooledRoc(NamedTuple):
     """The mixture AUC, the largest distance of the true one from it, and the curve with its bounds."""
@@ -241,8 +243,11 @@ def display(sites: Sites) -> PooledDisplay:
         bound=roc.bound if roc else None,
         curve=roc.curve if roc else (),
         bins=bins,
-        ece=expected_calibration_error(bins),
+        ece=expected_calibration_error(bins) if len(bins) >= FEWEST_BINS else None,
         k=len(used),
         excluded=tuple(excluded),
         reason=None if roc else "no histogram with events and non-events",
+        ece_reason=f"{len(bins)} of at least {FEWEST_BINS} bins shared by all sites"
+        if len(bins) < FEWEST_BINS
+        else None,
     )

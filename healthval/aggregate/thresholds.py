@@ -4,7 +4,14 @@ from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from healthval.aggregate.bivariate import bivariate
-from healthval.aggregate.counts import Sites, cells_of, net_benefit, pool_counts, weighted
+from healthval.aggregate.counts import (
+    Sites,
+    cells_of,
+    net_benefit,
+    pool_counts,
+    weighted,
+    withheld,
+)
 from healthval.aggregate.effects import IDENTITY, count, pool_measure
 from healthval.aggregate.result import (
     BivariateResult,
@@ -20,7 +27,7 @@ from healthval.contracts.submission import (
     ReleasedThreshold,
     Submission,
 )
-from healthval.errors import MetricError
+from healthval.errors import MetricError, counted
 
 Bivariate: TypeAlias = Literal["binomial", "normal", "none"]
 Row: TypeAlias = tuple[str, Submission, ReleasedThreshold]
@@ -59,7 +66,7 @@ def _at_threshold(
     return ThresholdPool(
         threshold=threshold,
         counts=replace(counts, excluded=counts.excluded + absent),
-        net_benefit=net_benefit(counts, threshold),
+        net_benefit=net_benefit(counts, threshold, n_all=_all_cases([s for _, s, _ in rows])),
         treat_all=_treat_all(counts, threshold),
         net_benefit_sites=sites_nb,
         bivariate=binomial,
@@ -68,14 +75,25 @@ def _at_threshold(
     )
 
 
+def _all_cases(submissions: list[Submission]) -> int | None:
+    sizes = [count(s.n) for s in submissions]
+    return None if None in sizes else sum(n for n in sizes if n is not None)
+
+
 def _bivariate(
     rows: list[ReleasedThreshold], which: Bivariate
 ) -> tuple[BivariateResult | None, BivariateResult | None, str | None]:
-    """Binomial and normal model over the sites that released all four cells, or the reason for none."""
+    """Binomial and normal model over all sites, or the reason for none.
+
+    Whether a site withholds a cell depends on its rates, so that the others are no random sample.
+    """
     if which == "none":
         return None, None, "not requested"
     tables = [cells_of(t.confusion, i) for i, t in enumerate(rows)]
     complete = [c for c in tables if SUPPRESSED not in c]
+    if len(complete) < len(tables):
+        hidden = withheld(len(tables) - len(complete), len(tables))
+        return None, None, f"{hidden}, and which sites do depends on their rates"
     usable = [c for c in complete if int(c[0]) + int(c[2]) and int(c[1]) + int(c[3])]
     try:
         normal = bivariate(usable, "normal")
@@ -93,7 +111,11 @@ def _treat_all(counts: PooledCounts, threshold: float) -> float | None:
 
 
 def decision_curve(sites: Sites, level: float = 0.95) -> tuple[DecisionTotal, ...]:
-    """Net benefit of all cases together at each threshold of any site's curve, weighted by cases."""
+    """Net benefit of all cases of all sites at each threshold of any site's curve.
+
+    A point that a site did not release has no value: along the curve all points are about the same
+    sites.
+    """
     points = [
         (p, n)
         for _, s in sites
@@ -106,18 +128,24 @@ def decision_curve(sites: Sites, level: float = 0.95) -> tuple[DecisionTotal, ..
         here = [(p, n) for p, n in points if p.threshold == at]
         model = [(n, p.model.value, _spread(p.model)) for p, n in here if p.model.value is not None]
         everyone = [(n, p.treat_all, None) for p, n in here if p.treat_all is not None]
-        value, ci = weighted(model, level)
-        cases = sum(n for n, _, _ in model)
+        whole = len(model) == len(sites)
+        value, ci = weighted(model, level) if whole else (None, None)
         total = Rate(
             value=value,
             ci=ci,
             numerator=None,
-            denominator=cases,
+            denominator=sum(n for n, _, _ in model),
             method="case-weighted",
             k=len(model),
+            reason=None if whole else _not_released(len(sites) - len(model), len(sites)),
         )
-        out.append(DecisionTotal(at, total, weighted(everyone, level)[0]))
+        treat_all = weighted(everyone, level)[0] if len(everyone) == len(sites) else None
+        out.append(DecisionTotal(at, total, treat_all))
     return tuple(out)
+
+
+def _not_released(missing: int, k: int) -> str:
+    return f"{missing} of {counted(k, 'site')} did not release this point"
 
 
 def _spread(estimate: ReleasedEstimate) -> float | None:

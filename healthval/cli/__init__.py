@@ -11,6 +11,7 @@ import click
 
 from healthval import __version__
 from healthval.cli.access import access
+from healthval.cli.batch import batch
 from healthval.cli.cloud import cost
 from healthval.cli.deid import deid_command
 from healthval.cli.hub import HUB_PLATFORMS, hub
@@ -21,8 +22,8 @@ from healthval.cli.report import trust, verify
 from healthval.cli.study import demo, doctor, init, params, run
 from healthval.errors import HealthvalError
 
-# Modules of Python's standard library that Windows lacks; the hub uses them.
-_UNIX_MODULES = frozenset({"fcntl", "grp", "pwd", "resource", "termios"})
+# Modules of Python's standard library that the hub uses and Windows lacks.
+_UNIX_MODULES = frozenset({"fcntl", "resource"})
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -40,6 +41,7 @@ _COMMANDS = (
     doctor,
     run,
     params,
+    batch,
     hub,
     access,
     pacs,

@@ -127,7 +127,7 @@ def _batch(given: dict[str, Any]) -> Iterator[str]:
 
 
 def _counts(manifest: "Manifest") -> Iterator[str]:
-    from healthval.deid.dicom.refused_list import identifiable_folder
+    from healthval.deid.dicom.files.refused_list import identifiable_folder
 
     yield f"files in       {manifest.files_in}"
     yield f"written        {manifest.files_out} (audited: no identifier of the source found)"

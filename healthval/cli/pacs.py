@@ -1,6 +1,5 @@
 """Commands `pacs find` and `pacs get`: count and copy studies of a PACS."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,25 +7,44 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from healthval.cli.types import FILE, FOLDER
-from healthval.errors import CohortError, UsageError, counted
+from healthval.errors import UsageError, counted
 
 if TYPE_CHECKING:
-    from healthval.cohort.dicom import DimsePacs, WebPacs
     from healthval.cohort.dicom.folder import Study
+    from healthval.cohort.dicom.pacs import Pacs
 
 _SHARED = (
     click.option("--url", help="DICOMweb address, such as https://pacs.example/dicom-web."),
     click.option("--dimse", metavar="HOST:PORT:AET", help="DIMSE address, in place of --url."),
+    click.option("--calling", default="HEALTHVAL", show_default=True, help="Own AE title."),
+    click.option(
+        "--listen",
+        metavar="HOST:PORT",
+        help="Own address to which the PACS delivers (C-MOVE, in place of C-GET).",
+    ),
+    click.option("--tls", is_flag=True, help="DIMSE over TLS."),
     click.option(
         "--token",
         metavar="NAME",
         help="Environment variable with the bearer token of the DICOMweb server.",
     ),
     click.option("--ca", type=FILE, help="File of certificates that verify the server."),
+    click.option("--certificate", type=FILE, help="Own certificate, with --key."),
+    click.option("--key", type=FILE, help="File of the own certificate's key."),
+    click.option(
+        "--timeout",
+        type=float,
+        default=60,
+        show_default=True,
+        help="Seconds to wait for an answer.",
+    ),
     click.option("--accession", type=FILE, help="File of accession numbers, one per line."),
     click.option("--study", type=FILE, help="File of Study Instance UIDs, one per line."),
     click.option("--date", help="Study date or range, such as 20230101-20231231."),
     click.option("--modality", help="Modality in the study, such as CT."),
+)
+_CONNECTION = (
+    *("url", "dimse", "calling", "listen", "tls", "token", "ca", "certificate", "key", "timeout"),
 )
 
 
@@ -59,60 +77,46 @@ def get_command(out: Path, **given: Any) -> None:
 
     A second run continues: files that were copied are kept.
     """
-    from tqdm.auto import tqdm
+    from healthval.cohort.dicom.pacs import check_all_retrieved, retrieve_studies
 
     studies, n_missing = _found(given)
-    source = _source(given)
-    n_files = n_failed = 0
-    for study in tqdm(studies, desc="copy", unit="study", disable=len(studies) < 2, leave=False):
-        try:
-            n_files += sum(1 for _ in source.retrieve([study.study], out))
-        except CohortError as failed:
-            n_failed += 1
-            last = failed
-    click.echo(f"copied         {counted(n_files, 'file')}")
-    click.echo(f"not found      {counted(n_missing, 'entry', 'entries')} of the list")
-    if n_failed:
-        raise CohortError(f"{counted(n_failed, 'study', 'studies')} not copied; the last: {last}")
+    done = retrieve_studies(_source(given), studies, out, n_not_found=n_missing)
+    click.echo(f"copied         {counted(done.n_files, 'file')}")
+    click.echo(f"not found      {counted(done.n_not_found, 'entry', 'entries')} of the list")
+    for reason, n in done.failed.most_common():
+        click.echo(f"not copied     {counted(n, 'study', 'studies')}: {reason}")
+    check_all_retrieved(done)
 
 
-def _source(given: dict[str, Any]) -> "WebPacs | DimsePacs":
-    from healthval.cohort.dicom import DimsePacs, WebPacs
+def _source(given: dict[str, Any]) -> "Pacs":
+    from pydantic import ValidationError
+
+    from healthval.cohort.dicom.pacs import open_pacs
+    from healthval.contracts.images import PacsChoice
+    from healthval.plan import explain
 
     if bool(given["url"]) == bool(given["dimse"]):
         raise UsageError("name the PACS with either --url or --dimse")
-    if given["url"]:
-        return WebPacs(given["url"], _session(given))
-    parts = given["dimse"].split(":")
-    if len(parts) != 3 or not parts[1].isdigit():
-        raise UsageError("write --dimse as HOST:PORT:AET, for example pacs.example:104:ARCHIVE")
-    return DimsePacs(parts[0], int(parts[1]), parts[2])
-
-
-def _session(given: dict[str, Any]) -> Any:
-    import requests
-
-    session = requests.Session()
-    if given["ca"]:
-        session.verify = str(given["ca"])
-    if given["token"]:
-        token = os.environ.get(given["token"])
-        if not token:
-            raise UsageError("the environment variable of --token is not set; set it first")
-        session.headers["Authorization"] = f"Bearer {token}"
-    return session
+    chosen = {name: given[name] for name in _CONNECTION}
+    texts = {
+        name: str(value) if isinstance(value, Path) else value for name, value in chosen.items()
+    }
+    try:
+        choice = PacsChoice.model_validate(texts)
+    except ValidationError as wrong:
+        raise UsageError(
+            f"the PACS is not complete: {explain(wrong)}; write --url with its scheme, and --dimse "
+            "as HOST:PORT:AET, for example pacs.example:104:ARCHIVE"
+        ) from None
+    return open_pacs(choice)
 
 
 def _found(given: dict[str, Any]) -> tuple[list["Study"], int]:
     """Studies that match, each once, and the number of entries of the list without a study."""
-    found: dict[str, Study] = {}
-    n_missing = 0
-    source = _source(given)
-    for filters in _queries(given):
-        studies = list(source.search(filters))
-        n_missing += not studies
-        found |= {study.study: study for study in studies}
-    return list(found.values()), n_missing
+    from healthval.cohort.dicom.pacs import find_studies
+
+    queries = list(_queries(given))
+    return find_studies(_source(given), queries)
 
 
 def _queries(given: dict[str, Any]) -> Iterator[dict[str, str]]:

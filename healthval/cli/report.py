@@ -9,7 +9,7 @@ from healthval.cli.types import FILE
 from healthval.errors import UnknownSigner, UsageError
 
 if TYPE_CHECKING:
-    from healthval.report.trust import Verified
+    from healthval.report.proof.trust import Verified
 
 
 def trusted_keys() -> Path:
@@ -48,7 +48,7 @@ def verify(report: Path, key: Path | None, hub_url: str | None) -> None:
 
 
 def _verified(report: Path, key: Path | None, hub_url: str | None) -> "Verified":
-    from healthval.report.trust import verify_by_hub, verify_named, verify_pinned
+    from healthval.report.proof.trust import verify_by_hub, verify_named, verify_pinned
 
     if key is not None and hub_url is not None:
         raise UsageError("give --key or --hub, not both")
@@ -71,7 +71,7 @@ def trust() -> None:
 @click.option("--label", help="Your name for the key's holder; by default the file's name.")
 def trust_add(key: Path, label: str | None) -> None:
     """Pin a platform's public key (.pub), obtained through a different channel than its reports."""
-    from healthval.report.trust import pin, read_public_key
+    from healthval.report.proof.trust import pin, read_public_key
 
     entry = pin(trusted_keys(), read_public_key(key), label or key.name)
     click.echo(f"trusted      {entry.label}")
@@ -82,7 +82,7 @@ def trust_add(key: Path, label: str | None) -> None:
 @trust.command("list")
 def trust_list() -> None:
     """List the pinned keys: fingerprint, day of pinning, label."""
-    from healthval.report.trust import pinned
+    from healthval.report.proof.trust import pinned
 
     for entry in pinned(trusted_keys()):
         click.echo(f"{entry.fingerprint}  {entry.added:%Y-%m-%d}  {entry.label}")
@@ -92,6 +92,6 @@ def trust_list() -> None:
 @click.argument("which")
 def trust_remove(which: str) -> None:
     """Remove a pinned key, named by its label or the first digits of its fingerprint."""
-    from healthval.report.trust import unpin
+    from healthval.report.proof.trust import unpin
 
     click.echo(f"no longer trusted: {unpin(trusted_keys(), which).label}")

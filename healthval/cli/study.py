@@ -1,7 +1,9 @@
 """Commands for a study: `init`, `demo`, `doctor`, `run` and `params`."""
 
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -68,7 +70,28 @@ def doctor() -> None:
     sys.exit(0 if all(f.ok or not f.required for f in findings) else 1)
 
 
-@click.command()
+class _RunCommand(click.Command):
+    """`run`, whose help also lists the parameters of the notebook that is named before it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Remember the notebook for the help."""
+        ctx.meta["notebook"] = next((word for word in args if not word.startswith("-")), None)
+        return super().parse_args(ctx, args)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the parameters below the options."""
+        notebook = ctx.meta.get("notebook")
+        if notebook is None:
+            return
+        from healthval.runner.own_notebook import describe_any
+
+        formatter.write_paragraph()
+        formatter.write(f"Parameters of {notebook}:\n")
+        for line in describe_any(notebook):
+            formatter.write(f"  {line}\n")
+
+
+@click.command(cls=_RunCommand)
 @click.argument("notebook")
 @click.option(
     "-p",
@@ -79,6 +102,14 @@ def doctor() -> None:
     metavar="NAME VALUE",
     help="One parameter, as in papermill; may be repeated.",
 )
+@click.option(
+    "-r",
+    "--raw",
+    multiple=True,
+    nargs=2,
+    metavar="NAME VALUE",
+    help="One parameter whose value stays text.",
+)
 @click.option("-f", "--file", "file", type=FILE, help="YAML file with parameters.")
 @click.option(
     "-o",
@@ -88,27 +119,55 @@ def doctor() -> None:
     show_default=True,
     help="Folder for the executed copy.",
 )
-def run(notebook: str, pairs: tuple[tuple[str, str], ...], file: Path | None, out: Path) -> None:
-    """Execute provision, evaluate or report.
+@click.option("--help-notebook", is_flag=True, help="List the notebook's parameters.")
+def run(notebook: str, file: Path | None, out: Path, help_notebook: bool, **given: Any) -> None:
+    """Execute provision, evaluate, report, or a notebook of your own by its path.
 
-    The executed copy of an evaluation may show patient data; it is written to OUT/identifiable.
+    The parameters are checked before a kernel starts. A copy that may show patient data, that of an
+    evaluation or of your own notebook, is written to OUT/identifiable.
     """
     from healthval.runner.execute import run as execute
+    from healthval.runner.execute import run_own
+    from healthval.runner.own_notebook import describe_any, is_own
     from healthval.runner.parameters import parameters_for, read_parameters
 
-    values = read_parameters(file) | dict(pairs)
-    copy = execute(parameters_for(notebook, values), out)
+    if help_notebook:
+        for line in describe_any(notebook):
+            click.echo(line)
+        return
+    values = read_parameters(file) | dict(given["pairs"]) | dict(given["raw"])
+    if is_own(notebook) and notebook.endswith(".ipynb"):
+        typed = read_parameters(file) | _typed(given["pairs"]) | dict(given["raw"])
+        copy = run_own(Path(notebook), typed, out)
+    else:
+        copy = execute(parameters_for(notebook, values), out)
     click.echo(f"finished: {copy}")
+
+
+def _typed(pairs: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    """Read values as YAML 1.2 does, so that 3 is a number and true a truth value."""
+    from healthval.files import parse_yaml
+
+    return {
+        name: parse_yaml(f"value: {value}", what=f"-p {name}", remedy="use -r for a text")["value"]
+        for name, value in pairs
+    }
 
 
 @click.command()
 @click.argument("notebook")
-def params(notebook: str) -> None:
+@click.option("--schema", is_flag=True, help="Print the JSON Schema instead.")
+def params(notebook: str, schema: bool) -> None:
     """List the parameters of a notebook.
 
     Each line has the name, the type, the default and the meaning.
     """
-    from healthval.runner.parameters import describe
+    from healthval.runner.own_notebook import describe_any, is_own, schema_of
+    from healthval.runner.parameters import check_name
 
-    for line in describe(notebook):
+    name = notebook if is_own(notebook) and notebook.endswith(".ipynb") else check_name(notebook)
+    if schema:
+        click.echo(json.dumps(schema_of(name), indent=2))
+        return
+    for line in describe_any(name):
         click.echo(line)

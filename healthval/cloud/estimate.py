@@ -52,7 +52,7 @@ class Bill:
         return Bill(tuple(Cost(line.what, line.usd * times) for line in self.lines))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
     """Stored data that are billed also without evaluations, in GB."""
 
@@ -60,6 +60,7 @@ class Storage:
     objects_gb: float = 5.0
     versions_gb: float = 1.0
     logs_gb: float = 1.0
+    index_gb: float = 0.1
 
 
 def idle(prices: Prices, storage: Storage | None = None) -> Bill:

@@ -82,7 +82,9 @@ def single_values(name: str, values: pd.Series) -> pd.Series:
         nested = np.ones(len(values), dtype=bool)
     elif not isinstance(values.dtype, (np.dtype, pd.StringDtype, pd.DatetimeTZDtype)):
         return values.astype(object).where(values.notna(), None)
-    refuse_rows(nested, name, "are not single values", "give one number or one text a cell")
+    refuse_rows(
+        nested, name, "are more than one number or text", "give one number or one text a cell"
+    )
     return values
 
 
@@ -104,7 +106,7 @@ def _as_record_numbers(name: str, values: pd.Series, text: pd.Series) -> pd.Seri
     refuse_rows(
         inexact | text.str.fullmatch(r"\d(?:\.\d+)?[eE]\+\d+", na=False),
         name,
-        "are numbers that have lost digits as decimals",
+        "have lost digits as decimal numbers",
         "export the column as text",
     )
     if decimal.all():  # a column of whole numbers that was exported as decimals
@@ -113,7 +115,7 @@ def _as_record_numbers(name: str, values: pd.Series, text: pd.Series) -> pd.Seri
     refuse_rows(
         both,
         name,
-        "are whole numbers with a decimal point, and others are the same number without it",
+        "have a decimal point, and others are the same number without it",
         "export the column as text, in one spelling",
     )
     return text
@@ -136,7 +138,7 @@ def _numbers(name: str, values: pd.Series, missing: frozenset[str] = frozenset()
         refuse_rows(
             bad & text.str.match(r"[<>≤≥]", na=False),
             name,
-            "are results below or above a limit",
+            "are below or above a limit of measurement",
             "declare 'below_limit' for '<' (value, half or exclude), and leave '>' empty",
         )
         refuse_rows(
@@ -148,7 +150,7 @@ def _numbers(name: str, values: pd.Series, missing: frozenset[str] = frozenset()
         refuse_rows(
             bad,
             name,
-            "are not numbers",
+            "are not a number",
             "use a decimal point, list codes of missing values under 'missing', or declare the "
             "column 'category' or 'drop'",
         )
@@ -243,7 +245,12 @@ def _read_zip(name: str, column: Any, values: pd.Series) -> pd.Series:
     padded = text.str.replace("-", "", regex=False)
     padded = padded.where(padded.str.len() != 4, "0" + padded)
     bad = text.notna() & ~padded.str.fullmatch(r"\d{3}|\d{5}|\d{9}", na=False)
-    refuse_rows(bad, name, "are not ZIP codes", "give five digits, or declare the column 'drop'")
+    refuse_rows(
+        bad,
+        name,
+        "are not in the form of a ZIP code",
+        "give five digits, or declare the column 'drop'",
+    )
     return padded
 
 

@@ -14,7 +14,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from healthval.errors import CohortError, counted
+from healthval.errors import CohortError, part
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,7 +152,7 @@ def _cells(rows: Iterator[list[str]], header: list[str], separator: str) -> list
                 column.extend(map(seen.setdefault, cells, cells))
     if ragged:
         raise CohortError(
-            f"{len(ragged)} of {counted(n_rows, 'row')} do not have as many fields as the header line "
+            f"{part(len(ragged), n_rows, 'row', 'do not have as many fields as the header line')} "
             f"(first at row {ragged[0]}), read with {_SEPARATORS.get(separator, 'its own sign')} as "
             "separator; quote fields that contain a separator or a line break"
         )

@@ -76,7 +76,7 @@ def _parsed(name: str, text: pd.Series) -> tuple[pd.Series, pd.Series]:
     refuse_rows(
         partial,
         name,
-        "are incomplete dates (only the year, or year and month)",
+        "are incomplete (only the year, or year and month)",
         "give whole dates as YYYY-MM-DD, or leave the cell empty where the day is unknown",
     )
     # pandas alone also reads 45292, 12 and 2024-1-5 as dates.
@@ -88,7 +88,7 @@ def _parsed(name: str, text: pd.Series) -> tuple[pd.Series, pd.Series]:
     times = pd.to_datetime(parts[0], format="ISO8601", errors="coerce")
     local = pd.to_datetime(whole.map(times.to_dict()))
     refuse_rows(
-        text.notna() & local.isna(), name, "are not ISO 8601 dates", "write them as YYYY-MM-DD"
+        text.notna() & local.isna(), name, "are not a date in ISO 8601", "write them as YYYY-MM-DD"
     )
     minutes = {moment: _minutes(offset) for moment, offset in parts[1].items()}
     return local, whole.map(minutes).astype(float)

@@ -11,7 +11,7 @@ from healthval.cohort.cohort import Cohort
 from healthval.cohort.columns import find_column
 from healthval.cohort.dates import days_between
 from healthval.contracts.table import Eligibility
-from healthval.errors import CohortError
+from healthval.errors import CohortError, part
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,6 +100,6 @@ def check_verification(cohort: Cohort) -> None:
     n = cohort.n_missing_reference
     if n and cohort.schema.verification == "complete":
         raise CohortError(
-            f"{n} of {len(cohort)} cases have no reference standard; declare "
+            f"{part(n, len(cohort), 'case', 'have no reference standard')}; declare "
             "'verification: partial' in the plan's table and give the reason in the protocol"
         )

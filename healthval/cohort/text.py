@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from healthval.contracts.table import plain_token
-from healthval.errors import CohortError
+from healthval.errors import CohortError, part
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,7 @@ def refuse_rows(bad: Any, column: str, problem: str, remedy: str) -> None:
     rows = np.flatnonzero(np.asarray(bad, dtype=bool))
     if rows.size:
         raise CohortError(
-            f"column '{column}': {rows.size} of {len(bad)} values {problem} "
+            f"column '{column}': {part(rows.size, len(bad), 'value', problem)} "
             f"(first at row {rows[0]}); {remedy}"
         )
 

@@ -15,6 +15,7 @@ from healthval.contracts.base import (
     Version,
     Wire,
 )
+from healthval.contracts.reporting import DeveloperReporting
 
 
 class InputField(Wire):
@@ -62,6 +63,7 @@ class ModelCard(Wire):
     training_data: Paragraph = ""
     limitations: Paragraph = ""
     claimed_auroc: Probability | None = None
+    reporting: DeveloperReporting | None = None
 
 
 class ModelRegistration(Wire):

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from healthval.contracts.base import CaseId, Column, Name, Probability, Sha256, Version, Wire
 from healthval.contracts.model import InputContract, InputField
-from healthval.errors import counted
+from healthval.errors import counted, part
 
 Value = float | int | Column | None
 PredictionId = Annotated[str, Field(pattern=r"^prediction-[a-f0-9]{32}$")]
@@ -180,10 +180,9 @@ def _check_columns(
 def _check_values(wanted: InputField, values: Sequence[Value]) -> None:
     bad = [i for i, value in enumerate(values) if not _fits(wanted, value)]
     if bad:
-        kind = "not a number" if wanted.kind == "number" else "not among the listed levels"
-        verb = "is" if len(bad) == 1 else "are"
+        kind = "are not a number" if wanted.kind == "number" else "are not among the listed levels"
         raise ValueError(
-            f"field '{wanted.name}': {len(bad)} of {counted(len(values), 'value')} {verb} {kind} "
+            f"field '{wanted.name}': {part(len(bad), len(values), 'value', kind)} "
             f"(first at row {bad[0]})"
         )
 

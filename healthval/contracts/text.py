@@ -7,6 +7,8 @@ and Indic names need, are accepted between letters of these scripts.
 
 import re
 
+from healthval.errors import counted
+
 # Class of a regular expression that Python, Rust and ECMAScript read alike.
 UNSEEN = (
     r"\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u2800"
@@ -34,8 +36,6 @@ def unseen(text: str) -> int:
 def check_seen(text: str) -> str:
     """Return the text if it has no unseen character; the error quotes nothing."""
     if count := unseen(text):
-        plural = "" if count == 1 else "s"
-        raise ValueError(
-            f"{count} invisible or direction character{plural} in a text; write it without"
-        )
+        found = counted(count, "invisible or direction character")
+        raise ValueError(f"{found} in a text; write it without")
     return text

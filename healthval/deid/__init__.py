@@ -4,9 +4,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from healthval.deid.audit.audit import Leak, audit
-from healthval.deid.dicom.batch import deidentify_files
 from healthval.deid.dicom.deidentify import Deidentified, Flag, deidentify
-from healthval.deid.dicom.manifest import Manifest, Record
+from healthval.deid.dicom.files.batch import deidentify_files
+from healthval.deid.dicom.files.manifest import Manifest, Record
 from healthval.deid.dicom.profile import Explanation, explain
 from healthval.deid.pixels.regions import read_region_rules
 from healthval.deid.policy import Option, PixelPolicy, Policy, RegionRule
@@ -15,6 +15,7 @@ from healthval.deid.secret import Secret, case_id, date_offset, normalise_patien
 
 if TYPE_CHECKING:
     from healthval.deid.fhir import deidentify_resource
+    from healthval.deid.plan_policy import deid_policy
     from healthval.deid.tables import DeidentifiedCases, deidentify_cases, deidentify_table
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "audit",
     "case_id",
     "date_offset",
+    "deid_policy",
     "deidentify",
     "deidentify_cases",
     "deidentify_files",
@@ -49,6 +51,7 @@ __all__ = [
 
 _LATER = {
     "DeidentifiedCases": "tables",
+    "deid_policy": "plan_policy",
     "deidentify_cases": "tables",
     "deidentify_resource": "fhir",
     "deidentify_table": "tables",

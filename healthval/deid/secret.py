@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
 
-from healthval.errors import UsageError
+from healthval.errors import UsageError, counted
 
 MIN_BYTES = 32
 # Arcs of registered UIDs are short; a long arc could contain a record number.
@@ -44,7 +44,7 @@ class Secret:
             raise UsageError("the secret must be given as bytes; read it with Secret.from_file")
         if len(key) < MIN_BYTES:
             raise UsageError(
-                f"the secret has {len(key)} bytes, at least {MIN_BYTES} are needed; "
+                f"the secret has {counted(len(key), 'byte')}, at least {MIN_BYTES} are needed; "
                 "make one with: openssl rand 32 > secret.key"
             )
         self._key = key

@@ -12,7 +12,7 @@ from healthval.cohort import Cohort, TableSchema
 from healthval.cohort.tables import as_schema, check_frame
 from healthval.deid.policy import Policy
 from healthval.deid.secret import Secret, case_id, date_offset, pseudonym
-from healthval.errors import DeidentificationError, counted
+from healthval.errors import DeidentificationError, counted, part
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -221,7 +221,7 @@ def _check_not_an_identifier(name: str, cohort: Cohort) -> None:
     varied = n_different >= min(_MANY_NUMBERS, len(found) / 2)
     if len(found) > 1 and long.mean() >= _MOSTLY and varied:
         raise DeidentificationError(
-            f"column '{name}': {len(found)} of {len(cohort)} values are long whole numbers, "
+            f"column '{name}': {part(len(found), len(cohort), 'value', 'are long and whole')}, "
             f"{n_different} of them different, like record numbers (first at row {found.index[0]}); "
             "declare it 'id' or 'drop', or declare the low and high of the number"
         )

@@ -1,12 +1,11 @@
 """Presets of the disclosure policy, read from the YAML files in `policies`."""
 
 from dataclasses import fields
-from importlib.resources import files
 from typing import Any
 
 from healthval.disclosure.policy import Policy
 from healthval.errors import UsageError, counted
-from healthval.files import parse_yaml
+from healthval.files import packaged_text, parse_yaml
 
 PRESETS = ("cms", "sacro", "nhs", "datashield", "cellkey")
 
@@ -26,7 +25,7 @@ def load_policy(name: str = "cms") -> Policy:
     """
     if name not in PRESETS:
         raise UsageError(f"unknown disclosure preset; choose one of {', '.join(PRESETS)}")
-    text = files("healthval.disclosure").joinpath("policies", f"{name}.yaml").read_text("utf-8")
+    text = packaged_text(f"disclosure/policies/{name}.yaml")
     return read_policy(
         parse_yaml(text, what="the disclosure preset", remedy="install healthval again")
     )

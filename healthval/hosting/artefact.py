@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from healthval.errors import HostingError, counted
+from healthval.errors import HostingError, counted, part
 
 MAX_UNPACKED_BYTES = 5 * 1024**3
 FREE_BYTES = 1024**3
@@ -157,6 +157,6 @@ def check_scores(answer: Any, n: int) -> list[float | None]:
     bad = [i for i, score in enumerate(scores) if score is not None and not 0 <= score <= 1]
     if bad:
         raise HostingError(
-            f"{len(bad)} of {counted(n, 'score')} outside 0 to 1 (first at {bad[0]})"
+            f"{part(len(bad), n, 'score', 'are outside 0 to 1')} (first at {bad[0]})"
         )
     return scores

@@ -108,7 +108,7 @@ def decide(
             return _grant(key, stored.value), []
         if (status, decision.status) not in TRANSITIONS:
             raise Refusal(409, f"Access that is {status} cannot become {decision.status}")
-        value = {**stored.value, "status": decision.status}
+        value = {**stored.value, "status": decision.status, "reason": decision.reason}
         if decision.status == "approved":
             end = backend.now + decision.valid_days * DAY
             value |= {"not_after": end, "max_cases": decision.max_cases}
@@ -196,6 +196,11 @@ def _grant(key: str, value: Mapping[str, Any]) -> AccessGrant:
         status=value["status"],
         not_after=None if end is None else datetime.fromtimestamp(end, UTC),
         max_cases=value["max_cases"],
+<<<<<<< HEAD
         amendment=value.get("amendment"),
         stamp=Stamp.model_validate(value["stamp"], strict=False) if value.get("stamp") else None,
+=======
+        used_cases=value["used"],
+        reason=value.get("reason"),
+>>>>>>> main
     )

@@ -15,7 +15,13 @@ from healthval.contracts.report import (
     ReportRecord,
     report_id,
 )
+<<<<<<< HEAD
 from healthval.errors import counted
+=======
+from healthval.contracts.submission import Receipt, Submission
+from healthval.disclosure import DisclosureRefused, Policy, check_arrival, policy_for
+from healthval.errors import part
+>>>>>>> main
 from healthval.hub import access
 from healthval.hub.audit_chain import record
 from healthval.hub.auth import Caller
@@ -176,7 +182,7 @@ def publish(backend: Backend, actor: Caller, report: ReportRecord) -> ReportReco
         raise Refusal(422, "The report's id does not fit its content")
     missing = [sha for sha in report.files.values() if not is_stored(backend, sha)]
     if missing:
-        title = f"{len(missing)} of {counted(len(report.files), 'file')} not stored here"
+        title = part(len(missing), len(report.files), "file", "are not stored here")
         raise Refusal(422, title, "PUT them to /v1/objects first")
     model(backend, report.model, report.version)
     value = report.model_dump(mode="json")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from healthval.errors import MetricError, MissingPredictionError, counted
+from healthval.errors import MetricError, MissingPredictionError, counted, part
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -93,18 +93,17 @@ def check_probabilities(score: Floats) -> None:
     if not score.size or (score.min() >= 0 and score.max() <= 1):
         return
     bad = np.flatnonzero((score < 0) | (score > 1))
-    found = affected(bad, score.size, "score", "outside 0 to 1")
+    found = affected(bad, score.size, "score", "are outside 0 to 1")
     raise MetricError(f"{found}; {_scale_hint(score)}")
 
 
 def affected(rows: NDArray[Any], total: int, noun: str, problem: str) -> str:
     """Text with the number of affected rows, the total, the problem and the first row.
 
-    >>> affected(np.array([4, 7]), 9, "score", "missing")
+    >>> affected(np.array([4, 7]), 9, "score", "are missing")
     '2 of 9 scores are missing (first at row 4)'
     """
-    verb = "is" if rows.size == 1 else "are"
-    return f"{rows.size} of {counted(total, noun)} {verb} {problem} (first at row {rows[0]})"
+    return f"{part(rows.size, total, noun, problem)} (first at row {rows[0]})"
 
 
 def _scale_hint(score: Floats) -> str:
@@ -121,7 +120,7 @@ def read_scores(score: ArrayLike) -> Floats:
     if values.size and not (_plain(values) or _all_finite(values)):
         bad = np.flatnonzero(~np.isfinite(values))
         if bad.size:
-            found = affected(bad, values.size, "score", "missing or infinite")
+            found = affected(bad, values.size, "score", "are missing or infinite")
             raise MissingPredictionError(
                 f"{found}; count them as indeterminate, or bound their effect with missing_bounds"
             )
@@ -148,7 +147,7 @@ def read_reference(reference: ArrayLike, name: str = "reference") -> Bools:
         values = read_numbers(reference, name)
         missing = np.flatnonzero(np.isnan(values))
         if missing.size:
-            found = affected(missing, values.size, f"{name} value", "missing")
+            found = affected(missing, values.size, f"{name} value", "are missing")
             raise MetricError(
                 f"{found}; exclude and count them, or bound their effect with missing_bounds"
             )
@@ -168,7 +167,7 @@ def _zero_one(values: NDArray[Any], name: str) -> Bools:
     else:
         return labels
     bad = np.flatnonzero((values != 0) & (values != 1))
-    found = affected(bad, values.size, f"{name} value", "neither 0 nor 1")
+    found = affected(bad, values.size, f"{name} value", "are neither 0 nor 1")
     raise MetricError(f"{found}; {remedy}")
 
 
@@ -197,7 +196,7 @@ def reference_standard(labels: ArrayLike, *, positive: Any) -> Bools:
     array = read_column(labels, "labels")
     missing = missing_rows(array)
     if missing.size:
-        found_missing = affected(missing, array.size, "label", "missing")
+        found_missing = affected(missing, array.size, "label", "are missing")
         raise MetricError(f"{found_missing}; exclude and count these cases")
     try:
         found = np.fromiter((bool(label == positive) for label in array), np.bool_, array.size)
@@ -217,7 +216,7 @@ def read_cluster(cluster: ArrayLike, n: int) -> Ints:
     _check_length("cluster", array.size, n)
     missing = missing_rows(array)
     if missing.size:
-        found = affected(missing, n, "cluster id", "missing")
+        found = affected(missing, n, "cluster id", "are missing")
         raise MetricError(f"{found}; give the patient of every case")
     return _codes(array)
 
@@ -333,7 +332,7 @@ def read_whole(values: Any, name: str) -> NDArray[np.int64]:
     found = read_numbers(values, name)
     bad = np.flatnonzero(~((np.abs(found) < 2**53) & (found == np.floor(found))))
     if bad.size:
-        problem = affected(bad, found.size, f"{name} value", "not whole")
+        problem = affected(bad, found.size, f"{name} value", "are not whole")
         raise MetricError(f"{problem}; give whole numbers")
     return found.astype(np.int64)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from healthval.cohort import Cohort
 from healthval.cohort.dicom.folder import Instance, read_folder
+from healthval.contracts.images import ImageInputs
 from healthval.contracts.prediction import Value
 from healthval.deid import (
     DeidentifiedCases,
@@ -23,7 +24,6 @@ from healthval.deid import (
     uid,
 )
 from healthval.errors import CohortError, DeidentificationError, counted
-from healthval.plan import ImageInputs
 
 FILES_PER_PROCESS = 200
 Group = tuple[Instance, ...]

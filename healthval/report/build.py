@@ -10,10 +10,12 @@ from healthval.contracts.model import ModelCard
 from healthval.contracts.submission import Submission
 from healthval.contracts.text import unseen
 from healthval.errors import ReportError, counted
+from healthval.report.conduct import Conduct
 from healthval.report.criteria import PlanFacts, Verdict
 from healthval.report.document import Report
 from healthval.report.findings import Findings, match
-from healthval.report.provenance import provenance
+from healthval.report.gaps import gaps
+from healthval.report.proof.provenance import provenance
 from healthval.report.sections.calibration import calibration
 from healthval.report.sections.checklist import checklist, coverage, held
 from healthval.report.sections.claim import claim
@@ -21,7 +23,9 @@ from healthval.report.sections.cohort import cohort
 from healthval.report.sections.disclosure import disclosure
 from healthval.report.sections.discrimination import discrimination
 from healthval.report.sections.heterogeneity import heterogeneity
+from healthval.report.sections.methods import methods
 from healthval.report.sections.operations import operations
+from healthval.report.sections.stated import stated
 from healthval.report.sections.subgroups import subgroups
 from healthval.report.sections.summary import summary, verdicts
 from healthval.report.sections.thresholds import thresholds
@@ -38,8 +42,10 @@ _SECTIONS = (
     subgroups,
     heterogeneity,
     operations,
+    stated,
     disclosure,
     claim,
+    methods,
 )
 
 
@@ -48,6 +54,7 @@ def build(
     submissions: Mapping[str, Submission] | Iterable[Submission],
     card: ModelCard,
     plan: PlanFacts,
+    conduct: Conduct | None = None,
 ) -> Report:
     """Build the report of one model version under one plan, from released numbers only.
 
@@ -57,6 +64,7 @@ def build(
     submissions : the released results that were pooled, in any order
     card : the model's card
     plan : facts of the plan, fixed before data were seen
+    conduct : every hospital with access under the plan, so that missing ones are named
 
     Raises
     ------
@@ -65,9 +73,12 @@ def build(
     """
     given = submissions.values() if isinstance(submissions, Mapping) else submissions
     _check_belong(study, card, plan)
-    _check_texts(study, card, plan)
+    _check_texts(study, card, plan, conduct)
     amended = plan.amended or any(site.plan_amended for site in study.sites)
-    findings = Findings(study, match(study, given), card, replace(plan, amended=amended))
+    facts = replace(plan, amended=amended)
+    findings = Findings(
+        study=study, released=match(study, given), card=card, plan=facts, conduct=conduct
+    )
     sections = [section(findings) for section in _SECTIONS]
     last = provenance(findings)
     headings = {section.id: section.heading for section in [*sections, last]}
@@ -92,10 +103,15 @@ def _check_belong(study: StudyResult, card: ModelCard, plan: PlanFacts) -> None:
         )
 
 
-def _check_texts(study: StudyResult, card: ModelCard, plan: PlanFacts) -> None:
+def _check_texts(
+    study: StudyResult, card: ModelCard, plan: PlanFacts, conduct: Conduct | None
+) -> None:
     """Refuse invisible and direction characters, which make a name read as another one."""
-    places = {
-        "the site labels": [site.site for site in study.sites],
+    hospitals = conduct.hospitals if conduct else ()
+    others = conduct.elsewhere if conduct else ()
+    places: dict[str, Iterable[object]] = {
+        "the site labels": [*(s.site for s in study.sites), *(h.label for h in hospitals), *others],
+        "the reasons for access": [h.reason for h in hospitals],
         "the model card": card.model_dump(mode="json").values(),
         "the plan": asdict(plan).values(),
     }
@@ -116,15 +132,22 @@ def numbers(findings: Findings) -> dict[str, Any]:
     plain = {
         "format": "healthval-metrics-1",
         "healthval_version": __version__,
-        "plan": asdict(findings.plan),
+        "plan": _plan(findings.plan),
+        "conduct": None if findings.conduct is None else asdict(findings.conduct),
         "model_card": findings.card.model_dump(mode="json"),
         "verdicts": [_verdict(verdict) for verdict in verdicts(findings)],
+        "subgroup_gaps": [asdict(gap) for gap in gaps(findings.released, findings.subgroups())],
         "tripod_ai": {"covered": done, "items": items, "held": held(findings)},
         "study": findings.study.to_dict(),
         "released": {s: r.model_dump(mode="json") for s, r in findings.released.items()},
     }
     rounded: dict[str, Any] = _rounded(plain)
     return rounded
+
+
+def _plan(plan: PlanFacts) -> dict[str, Any]:
+    stated = None if plan.reporting is None else plan.reporting.model_dump(mode="json")
+    return {**asdict(replace(plan, reporting=None)), "reporting": stated}
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from healthval.contracts.reporting import StudyReporting
 from healthval.contracts.submission import Submission
 from healthval.contracts.table import CategoryColumn
 from healthval.errors import ReportError, counted
@@ -89,6 +90,7 @@ class PlanFacts:
     planned_cases: int | None = None
     sample_size_rationale: str = ""
     levels: Levels = ()
+    reporting: StudyReporting | None = None
 
 
 def plan_facts(plan: Plan, released: Iterable[Submission] = ()) -> PlanFacts:
@@ -107,6 +109,7 @@ def plan_facts(plan: Plan, released: Iterable[Submission] = ()) -> PlanFacts:
         planned_cases=plan.sample_size.planned_cases,
         sample_size_rationale=plan.sample_size.rationale,
         levels=_levels(plan),
+        reporting=plan.reporting,
     )
 
 
@@ -155,7 +158,7 @@ def verdict(criterion: Criterion, mean: SiteMean, possible: Possible, missing: i
         outcome, reason = "inconclusive", f"{left_out} released no value, which may be any value"
     elif any(judge(criterion, as_shown(lo, lo, hi)) != outcome for lo, hi in possible or ()):
         outcome, reason = "inconclusive", f"values that {left_out} withheld can change the outcome"
-    elif possible:
+    elif possible and outcome != "inconclusive":
         reason += f", over the range of values that {left_out} withheld"
     if outcome == "met" and missing:
         sent = counted(missing, "hospital with access", "hospitals with access")

@@ -17,16 +17,17 @@ from healthval.contracts.base import digest
 from healthval.contracts.model import ModelCard
 from healthval.contracts.submission import ReleasedEstimate, Submission
 from healthval.errors import ReportError, counted
+from healthval.report.conduct import Conduct
 from healthval.report.criteria import PlanFacts
 from healthval.report.levels import place
-from healthval.report.markup import WITHHELD, Shown, as_shown, count, decimals
+from healthval.report.markup import WITHHELD, Shown, as_shown, count, decimals, number
 from healthval.report.means import ONE_SITE, SiteMean, site_mean
 
 POOLED = "random-effects mean over sites"
 NO_COUNTS = "no site released its counts"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
     """A study with its released results; `released` is keyed by site, in the study's order."""
 
@@ -34,6 +35,7 @@ class Findings:
     released: Mapping[str, Submission]
     card: ModelCard
     plan: PlanFacts
+    conduct: Conduct | None = None
 
     def floor(self, site: str) -> int:
         """Return the minimum cell of the site's policy."""
@@ -77,9 +79,12 @@ def pooled(measure: PooledMeasure) -> tuple[Shown, str]:
 
 
 def rate(value: Rate | None, reason: str | None = None) -> Shown:
-    """Convert a proportion from summed counts to its printed form."""
+    """Convert a rate from summed counts to its printed form; without a value, to its bounds."""
     if value is None:
         return as_shown(None, why=reason or WITHHELD)
+    if value.value is None and value.bounds is not None:
+        low, high = (number(end) for end in value.bounds)
+        return as_shown(None, why=f"not estimable; between {low} and {high}")
     return _shown(value.value, value.ci, "not estimable")
 
 

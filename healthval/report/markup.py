@@ -60,6 +60,15 @@ def interval(value: float | None, lo: float | None, hi: float | None, digits: in
     return f"{number(value, digits)} ({number(lo, digits)} to {number(hi, digits)})"
 
 
+def p_value(p: float) -> str:
+    """Format a p-value with two digits and never as zero.
+
+    >>> p_value(0.0421), p_value(0.00001), p_value(1.0)
+    ('p = 0.042', 'p < 0.001', 'p = 1')
+    """
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
 def count(cell: Count) -> str:
     """Format a count with narrow spaces between thousands.
 
@@ -154,7 +163,9 @@ def unbroken(text: str) -> Markup:
 
 
 def beside(main: Markup, detail: str) -> Markup:
-    """Show a detail in small type under the main content of a table cell."""
+    """Show a detail, if there is one, in small type under the main content of a table cell."""
+    if not detail:
+        return main
     return Markup('{}<span class="detail">{}</span>').format(main, detail)
 
 
@@ -167,6 +178,8 @@ def table(
     note: str = "",
 ) -> Markup:
     """Build a semantic table: caption, column scopes, the first cell of each row as row header.
+
+    The table can be scrolled with the keyboard where it is wider than the screen.
 
     Parameters
     ----------
@@ -182,16 +195,22 @@ def table(
     """
     rows = list(rows)
     return Markup(
-        '<div class="table{long}"><table class="{kind}"><caption>{caption}</caption>'
+        '<div class="table{long}" role="group" tabindex="0" aria-label="{caption}">'
+        '<table class="{kind}"><caption>{caption}</caption>'
         "<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{foot}</div>"
     ).format(
         long=" long" if len(rows) > WHOLE else "",
         kind=kind,
         caption=caption,
-        head=_each(Markup('<th scope="col">{}</th>'), columns),
+        head=Markup("").join(_head(column) for column in columns),
         body=Markup("").join(_table_row(row) for row in rows),
         foot=Markup('<p class="note">{}</p>').format(note) if note else "",
     )
+
+
+def _head(column: str) -> Markup:
+    """Return a header cell; an empty one is no header, which screen readers would announce."""
+    return Markup('<th scope="col">{}</th>').format(column) if column else Markup("<td></td>")
 
 
 def _table_row(row: Sequence[Any]) -> Markup:

@@ -1,8 +1,8 @@
 """Means over sites behind the verdicts, and the intervals that withheld sites leave possible.
 
 A mean allows for differences between sites: REML with the Hartung-Knapp interval. For rates and net
-benefit the interval also contains the t interval of the unweighted site values, which holds without
-a model of the differences.
+benefit the interval also contains the t interval of the unweighted values of sites with more than ten
+cases, which holds without a model of the differences, and for rates the interval of the mean rate.
 
 References
 ----------
@@ -21,11 +21,12 @@ from healthval.aggregate.meta import MIN_SITES_POOLED, MetaResult, meta_analysis
 from healthval.contracts.submission import Submission
 from healthval.errors import MetricError, counted
 from healthval.report.markup import WITHHELD, Shown, as_shown
-from healthval.report.site_values import Measure, Pair, SiteEffect, measure
+from healthval.report.site_values import FEW, Measure, Pair, SiteEffect, reader
 
 Possible: TypeAlias = tuple[Pair, ...] | None
 ONE_SITE = "the one site"
 _FRACTIONS = 9  # at which all withheld values are taken together
+_LOGIT_NORMAL = 0.346  # (16 sqrt(3) / (15 pi)) squared
 _SPLITS = 12  # of the withheld sites into low and high ones
 
 
@@ -62,7 +63,7 @@ def site_mean(
 
     A study of one site has that site's own estimate. Fewer than three values are not pooled.
     """
-    read, sites = measure(name, threshold), list(released.values())
+    read, sites = reader(name, threshold), list(released.values())
     if len(sites) == 1:
         value, ci = read.own(sites[0])
         return SiteMean(value=value, ci=ci, prediction=None, k=int(value is not None), of=1)
@@ -86,7 +87,7 @@ def possible_intervals(
 
     Empty if every site released the measure, None if the values have no bounds.
     """
-    read, sites = measure(name, threshold), list(released.values())
+    read, sites = reader(name, threshold), list(released.values())
     known = [effect for s in sites if (effect := read.known(s)) is not None]
     return _possible(read, known, [s for s in sites if read.known(s) is None])
 
@@ -104,9 +105,34 @@ def _interval(known: Sequence[SiteEffect], found: MetaResult, read: Measure) -> 
     ci = _back(found.ci, read.scale)
     if ci is None or not read.from_counts:
         return ci
-    low, high = _t_interval([e.value for e in known])
-    low, high = min(ci[0], low), max(ci[1], high)
+    values = [e.value for e in known if e.cases is None or e.cases > FEW]
+    ends = [ci]
+    if len(values) >= MIN_SITES_POOLED:
+        ends.append(_t_interval(values))
+    if read.scale is LOGIT:
+        ends.append(_rate_interval(found))
+    low, high = min(pair[0] for pair in ends), max(pair[1] for pair in ends)
     return (max(0.0, low), min(1.0, high)) if read.scale is LOGIT else (low, high)
+
+
+def _rate_interval(found: MetaResult) -> Pair:
+    """Interval of the mean rate over hospitals whose logits are normal: it is nearer to one half.
+
+    The mean of expit(mu + tau Z) is about expit(mu / s). The standard error of tau squared is twice
+    that of normal logits, because predictive values are skewed over hospitals.
+
+    References
+    ----------
+    Zeger, Liang & Albert 1988, Biometrics 44:1049 (s squared is 1 + 0.346 tau squared).
+    """
+    from scipy.stats import t
+
+    df = found.k - 1
+    s = math.sqrt(1 + _LOGIT_NORMAL * found.tau2)
+    slope = _LOGIT_NORMAL / 2 * found.mu / s**3
+    se = math.hypot(found.se / s, slope * 2 * found.tau2 * math.sqrt(2 / df))
+    half = float(t.ppf(0.975, df)) * se
+    return LOGIT.back(found.mu / s - half), LOGIT.back(found.mu / s + half)
 
 
 def _t_interval(values: Sequence[float]) -> Pair:

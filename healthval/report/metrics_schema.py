@@ -9,7 +9,9 @@ from healthval.aggregate.result import StudyResult
 from healthval.contracts.base import Sha256
 from healthval.contracts.model import ModelCard
 from healthval.contracts.submission import Submission
+from healthval.report.conduct import Conduct
 from healthval.report.criteria import Outcome, PlanFacts
+from healthval.report.gaps import Gap
 from healthval.report.markup import Shown
 
 
@@ -19,8 +21,13 @@ class _Verdict(BaseModel):
     criterion: str
     target: str
     result: Shown
+    prediction: tuple[float, float] | None
+    k: Annotated[int, Field(ge=0)]
+    of: Annotated[int, Field(ge=1)]
     basis: str
     outcome: Outcome
+    reason: str
+    new_site: Outcome | None
 
 
 class _Coverage(BaseModel):
@@ -28,6 +35,7 @@ class _Coverage(BaseModel):
 
     covered: Annotated[int, Field(ge=0)]
     items: Annotated[int, Field(ge=0)]
+    held: list[str]
 
 
 class _Signer(BaseModel):
@@ -42,8 +50,10 @@ class _Metrics(BaseModel):
     format: Literal["healthval-metrics-1"]
     healthval_version: str
     plan: PlanFacts
+    conduct: Conduct | None
     model_card: ModelCard
     verdicts: list[_Verdict]
+    subgroup_gaps: list[Gap]
     tripod_ai: _Coverage
     study: StudyResult
     released: dict[str, Submission]

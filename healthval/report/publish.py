@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from healthval.errors import IntegrityError, ReportError
 from healthval.files import write_durably
-from healthval.report.attestation import ATTESTATION, verify
 from healthval.report.cards import CHAI, MODEL_CARD, chai_card, model_card
 from healthval.report.document import Report
-from healthval.report.pdf_signature import sign_pdf
-from healthval.report.provenance import seal, with_signer
+from healthval.report.proof.attestation import ATTESTATION, verify
+from healthval.report.proof.pdf_signature import sign_pdf
+from healthval.report.proof.provenance import seal, with_signer
 from healthval.report.render import render_html, render_pdf, why_no_pdf
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def write(report: Report, folder: Path, *, certificate: Path | None = None) -> d
 
     Parameters
     ----------
-    certificate : file for the PDF's own signature, see `healthval.report.pdf_signature`
+    certificate : file for the PDF's own signature, see `healthval.report.proof.pdf_signature`
 
     Returns
     -------

@@ -28,16 +28,20 @@ RATES: Mapping[str, tuple[str, str]] = {
 _CONDITIONAL = {"sensitivity", "specificity"}  # the two cells of the rate add up to a margin
 _EVENTS = {"tp", "fn"}
 _STEPS = 8  # of the grid over a withheld value
-_FEW = 10  # cases; a withheld count is often at most this
+FEW = 10  # cases; a withheld count is often at most this, and a rate of them is hardly known
 
 
 @dataclass(frozen=True, slots=True)
 class SiteEffect:
-    """A site's value on the scale of the report; effect and variance on the scale of analysis."""
+    """A site's value on the scale of the report; effect and variance on the scale of analysis.
+
+    `cases` are those that the value is a rate of; None if they are not counted.
+    """
 
     value: float
     effect: float
     variance: float
+    cases: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +60,7 @@ class Measure:
     possible: Callable[[Submission], tuple[SiteEffect, ...] | None]
 
 
-def measure(name: str, threshold: float | None) -> Measure:
+def reader(name: str, threshold: float | None) -> Measure:
     """Return the reader of a measure; rates and net benefit are at a pre-specified threshold."""
     if name in RATES:
         return _rate(name, threshold)
@@ -122,7 +126,7 @@ def _any_auroc(s: Submission) -> tuple[SiteEffect, ...] | None:
         return None
     if s.auroc.value is not None and events:  # at the edge of the scale
         return _aurocs([s.auroc.value], events, n - events)
-    sizes = {min(_FEW, n - 1), n // 2, max(n - _FEW, 1)} if events is None else {events}
+    sizes = {min(FEW, n - 1), n // 2, max(n - FEW, 1)} if events is None else {events}
     values = [_expit(x) for x in _grid(-6.0, 6.0)]
     return tuple(e for m in sorted(sizes) if 0 < m < n for e in _aurocs(values, m, n - m))
 
@@ -147,7 +151,7 @@ def _any_ratio(s: Submission) -> tuple[SiteEffect, ...] | None:
     if n is None or not expected or expected <= 0:
         return None
     most = n if count(s.n_events) is None else count(s.n_events) or 0
-    observed = sorted({round(x) for x in _grid(0, most)} | {min(_FEW, most)})
+    observed = sorted({round(x) for x in _grid(0, most)} | {min(FEW, most)})
     return tuple(
         SiteEffect(o / expected, math.log((o or 0.5) / expected), 1 / (o or 0.5)) for o in observed
     )
@@ -209,7 +213,7 @@ def _cells(
 def _proportion(yes: int, no: int) -> SiteEffect:
     half = 0.0 if yes and no else 0.5
     a, b = yes + half, no + half
-    return SiteEffect(yes / (yes + no), math.log(a / b), 1 / a + 1 / b)
+    return SiteEffect(yes / (yes + no), math.log(a / b), 1 / a + 1 / b, yes + no)
 
 
 def _any_rate(
@@ -225,7 +229,7 @@ def _any_rate(
         return None
     if name in _CONDITIONAL:
         margin = _margin(s, events=name == "sensitivity")
-        sizes = {min(_FEW, n), n} if margin is None else {margin}
+        sizes = {min(FEW, n), n} if margin is None else {margin}
         pairs = [(m * f, m * (1 - f)) for m in sorted(sizes) for f in _grid(0.0, 1.0)]
     else:
         a, b = (_most(s, cell, n) for cell in RATES[name])
@@ -251,7 +255,7 @@ def _net_benefit(threshold: float | None) -> Measure:
             return None
         value = tp / n - odds * fp / n
         variance = max(tp / n + odds**2 * fp / n - value**2, 1 / n**2) / n
-        return SiteEffect(value, value, variance)
+        return SiteEffect(value, value, variance, n)
 
     def known(s: Submission) -> SiteEffect | None:
         tp, fp = _cells(s, threshold, ("tp", "fp"))

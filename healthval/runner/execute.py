@@ -5,14 +5,15 @@ import shutil
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from healthval import errors
-from healthval.errors import HealthvalError, RunFailed
+from healthval.errors import HealthvalError, RunFailed, UsageError
 from healthval.files import packaged
+from healthval.runner.own_notebook import checked_values
 from healthval.runner.parameters import NotebookParameters
 
 IDENTIFIABLE = "identifiable"
@@ -49,15 +50,45 @@ def run(parameters: NotebookParameters, out: Path) -> Path:
     name = f"{parameters.notebook}.ipynb"
     folder = _folder(out, identifiable=parameters.identifiable)
     values = parameters.model_dump(mode="json")
+    return _execute(packaged("notebooks") / name, values, folder / name)
+
+
+def run_own(notebook: Path, values: Mapping[str, Any], out: Path) -> Path:
+    """Execute any notebook, with its parameters checked, and return its executed copy.
+
+    Nothing is known of its outputs, so the copy is in the marked folder `out/identifiable/`. `out` may
+    end in a name for the copy, in which ``{name}`` is the value of a parameter, as in papermill.
+
+    Raises
+    ------
+    RunFailed
+        If a cell fails; names the cell and the kind of error.
+    UsageError
+        If a parameter is unknown or invalid, or a name in the template is no parameter.
+    """
+    checked = checked_values(str(notebook), values)
+    name = notebook.name
+    if out.suffix == ".ipynb":
+        try:
+            name = out.name.format(**checked)
+        except (KeyError, IndexError, ValueError):
+            raise UsageError(
+                "the name of the copy has a {...} that is no given parameter; give it with -p"
+            ) from None
+        name, out = name.replace("/", "-"), out.parent
+    return _execute(notebook, checked, _folder(out, identifiable=True) / name)
+
+
+def _execute(notebook: Path, values: Mapping[str, Any], copy: Path) -> Path:
     with _kernel_environment():
         import papermill
         from papermill.exceptions import PapermillExecutionError
 
         try:
             papermill.execute_notebook(
-                str(packaged("notebooks") / name),
-                str(folder / name),
-                parameters=values,
+                str(notebook),
+                str(copy),
+                parameters=dict(values),
                 kernel_name="python3",
                 kernel_manager_class=_kernel_manager(),
                 progress_bar=False,
@@ -67,17 +98,22 @@ def run(parameters: NotebookParameters, out: Path) -> Path:
                 cwd=str(Path.cwd()),
             )
         except PapermillExecutionError as error:
-            raise _translated(error, folder / name) from None
-    return folder / name
+            raise _translated(error, copy) from None
+    return copy
 
 
 def _folder(out: Path, *, identifiable: bool) -> Path:
     folder = out / IDENTIFIABLE if identifiable else out
     folder.mkdir(parents=True, exist_ok=True)
     if identifiable:
-        folder.chmod(0o700)
-        (folder / "README.txt").write_text(WARNING, encoding="utf-8")
+        mark_identifiable(folder)
     return folder
+
+
+def mark_identifiable(folder: Path) -> None:
+    """Make a folder private and say in it that its files may show patients."""
+    folder.chmod(0o700)
+    (folder / "README.txt").write_text(WARNING, encoding="utf-8")
 
 
 def _translated(error: Any, copy: Path) -> HealthvalError:

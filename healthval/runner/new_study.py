@@ -5,9 +5,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from healthval import __version__
@@ -22,7 +20,7 @@ from healthval.cohort import (
 from healthval.cohort.fhir.files import find_files, is_fhir_name
 from healthval.cohort.tables import read_source
 from healthval.errors import UsageError, counted
-from healthval.files import packaged, parse_yaml, write_durably
+from healthval.files import packaged, write_durably, yaml_line
 from healthval.plan import plan_schema_text
 from healthval.runner.parameters import NOTEBOOKS
 
@@ -147,7 +145,7 @@ def plan_text(study: str, proposal: Proposal) -> str:
         *(f"# CONFIRM: {question}\n" for question in proposal.questions),
         "table:\n  columns:\n",
         *(
-            f"    {_flow(name)}: {_flow(column)}{_comment(proposal.dropped.get(name))}\n"
+            f"    {yaml_line(name)}: {yaml_line(column)}{_comment(proposal.dropped.get(name))}\n"
             for name, column in table.items()
         ),
         "" if has_label else _NO_LABEL,
@@ -170,31 +168,26 @@ def _comment(reason: str | None) -> str:
 
 
 def _listed(name: str, values: Iterable[str]) -> str:
-    return f"{_COMMENTS[name]}{name}: {_flow(list(values))}\n"
+    return f"{_COMMENTS[name]}{name}: {yaml_line(list(values))}\n"
 
 
 def _fhir(proposed: FhirInputs | None) -> str:
     if proposed is None:
         return _NO_VIEWS
-    lines = [_VIEWS, f'fhir:\n  "on": {_flow(proposed.on)}\n  views:\n']
-    lines += [f"    {_flow(name)}: {_flow(view)}\n" for name, view in proposed.views.items()]
+    lines = [_VIEWS, f'fhir:\n  "on": {yaml_line(proposed.on)}\n  views:\n']
+    lines += [
+        f"    {yaml_line(name)}: {yaml_line(view)}\n" for name, view in proposed.views.items()
+    ]
     if proposed.links:
         links = {
             name: link.model_dump(mode="json", exclude_unset=True)
             for name, link in proposed.links.items()
         }
-        lines += ["  links:\n", *(f"    {_flow(name)}: {_flow(v)}\n" for name, v in links.items())]
+        lines += [
+            "  links:\n",
+            *(f"    {yaml_line(name)}: {yaml_line(v)}\n" for name, v in links.items()),
+        ]
     return "".join(lines)
-
-
-def _flow(value: Any) -> str:
-    """Write a value as YAML 1.2 on one line; PyYAML writes 1.1, in which `1e3` is text."""
-    text: str = yaml.safe_dump(
-        value, default_flow_style=True, sort_keys=False, width=10**9, allow_unicode=True
-    )
-    text = text.strip().removesuffix("...").strip()
-    read = parse_yaml(f"value: {text}", what="a proposal", remedy="rename the columns")
-    return text if read["value"] == value else json.dumps(value, ensure_ascii=False)
 
 
 _HEAD = """\

@@ -9,7 +9,7 @@ import pytest
 from healthval.aggregate import meta_analysis, meta_regression
 from healthval.aggregate.effects import leave_one_out
 
-META = json.loads((Path(__file__).parent / "reference.json").read_text())["meta"]
+META = json.loads((Path(__file__).parent / "reference.json").read_text(encoding="utf-8"))["meta"]
 CASES = [(n, *key.split(" ")) for n, network in META.items() for key in network["fits"]]
 
 

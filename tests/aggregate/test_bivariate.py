@@ -11,7 +11,9 @@ from healthval.aggregate import bivariate, meta_analysis
 from healthval.aggregate.glmm import fit_mixed
 from healthval.errors import MetricError
 
-NETWORKS = json.loads((Path(__file__).parent / "reference.json").read_text())["accuracy"]
+NETWORKS = json.loads((Path(__file__).parent / "reference.json").read_text(encoding="utf-8"))[
+    "accuracy"
+]
 
 
 def table(name):

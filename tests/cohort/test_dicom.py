@@ -18,7 +18,7 @@ from pydicom.dataset import Dataset
 
 from healthval import cohort
 from healthval.cohort.dicom import DimsePacs, WebPacs, read_folder
-from healthval.cohort.dicom.folder import quiet_pacs, staged_path
+from healthval.cohort.dicom.staging import quiet_pacs, staged_path
 from healthval.errors import CohortError
 
 CANARY = "Canary9c1f"
@@ -34,7 +34,9 @@ def test_a_folder_is_indexed_by_patient_and_study(tmp_path, originals):
     (tmp_path / "deep").mkdir()
     for name in FILES:
         shutil.copy(get_testdata_file(name), tmp_path / "deep")
-    (tmp_path / "notes.txt").write_text(f"{CANARY} no DICOM at all, but text long enough to parse")
+    (tmp_path / "notes.txt").write_text(
+        f"{CANARY} no DICOM at all, but text long enough to parse", encoding="utf-8"
+    )
     shutil.copy(get_testdata_file("DICOMDIR"), tmp_path)
     found = read_folder(tmp_path)
     assert {one.instance for one in found.instances} == set(originals)

@@ -121,7 +121,7 @@ def test_one_case_stays_for_each_unit(choose, kept):
 
 
 def test_partial_verification_is_declared_or_refused():
-    with pytest.raises(CohortError, match="1 of 5 cases have no reference standard"):
+    with pytest.raises(CohortError, match="1 of 5 cases has no reference standard"):
         check_verification(cohort())
     partial = SCHEMA.model_copy(update={"verification": "partial"})
     check_verification(read_table(cohort().frame.assign(sepsis=[1, 0, 9, None, 1]), partial))

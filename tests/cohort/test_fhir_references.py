@@ -150,9 +150,12 @@ def test_what_stays_unresolved_is_counted(subject):
 def test_bundles_in_lines_and_in_bundles_are_unpacked(tmp_path):
     inner = {"resourceType": "Bundle", "entry": [{"resource": lab(1, "Patient/p1")}]}
     outer = {"resourceType": "Bundle", "entry": [{"resource": patient(1)}, {"resource": inner}]}
-    (tmp_path / "a.ndjson").write_text(json.dumps(outer) + "\n" + json.dumps(patient(2)))
+    (tmp_path / "a.ndjson").write_text(
+        json.dumps(outer) + "\n" + json.dumps(patient(2)), encoding="utf-8"
+    )
     (tmp_path / "b.json").write_text(
-        json.dumps({"resourceType": "Bundle", "entry": [{"resource": outer}]})
+        json.dumps({"resourceType": "Bundle", "entry": [{"resource": outer}]}),
+        encoding="utf-8",
     )
     assert [r["id"] for r in read_resources(tmp_path)] == ["p1", "o1", "p2", "p1", "o1"]
 
@@ -183,12 +186,13 @@ def test_files_of_an_export_are_read_by_any_of_their_names(tmp_path, name, packe
 
 def test_files_with_other_names_are_counted_and_hidden_ones_are_not(tmp_path):
     (tmp_path / "a.ndjson").write_text(
-        "\n".join(map(json.dumps, [patient(1), lab(1, "Patient/p1")]))
+        "\n".join(map(json.dumps, [patient(1), lab(1, "Patient/p1")])),
+        encoding="utf-8",
     )
-    (tmp_path / "b.xml").write_text("<Patient/>")
+    (tmp_path / "b.xml").write_text("<Patient/>", encoding="utf-8")
     (tmp_path / ".hidden").mkdir()
-    (tmp_path / ".hidden/c.txt").write_text("x")
-    (tmp_path / ".DS_Store").write_text("x")
+    (tmp_path / ".hidden/c.txt").write_text("x", encoding="utf-8")
+    (tmp_path / ".DS_Store").write_text("x", encoding="utf-8")
     assert read(tmp_path) == ({"p1": 1.0}, {"files_not_read": 1})
 
 

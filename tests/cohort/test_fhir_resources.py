@@ -40,9 +40,11 @@ def refused(path):
 def test_a_folder_of_all_formats_reads_in_order_of_name(tmp_path):
     (tmp_path / "a.ndjson").write_bytes(ndjson([patient(1), patient(2)]) + b"\n")
     (tmp_path / "b.ndjson.gz").write_bytes(gzip.compress(ndjson([patient(3)])))
-    (tmp_path / "c.json").write_text(json.dumps(bundle([patient(4), patient(5)]), indent=2))
+    (tmp_path / "c.json").write_text(
+        json.dumps(bundle([patient(4), patient(5)]), indent=2), encoding="utf-8"
+    )
     (tmp_path / "d.json.gz").write_bytes(gzip.compress(json.dumps(patient(6)).encode()))
-    (tmp_path / "e.txt").write_text(CANARY)
+    (tmp_path / "e.txt").write_text(CANARY, encoding="utf-8")
     assert [r["id"] for r in read_resources(tmp_path)] == ["p1", "p2", "p3", "p4", "p5", "p6"]
 
 
@@ -52,7 +54,9 @@ def test_bundle_references_by_uuid_join_in_a_view(tmp_path):
         "id": "o1",
         "subject": {"reference": "urn:uuid:p1"},
     }
-    (tmp_path / "b.json").write_text(json.dumps(bundle([patient(1), observation])))
+    (tmp_path / "b.json").write_text(
+        json.dumps(bundle([patient(1), observation])), encoding="utf-8"
+    )
     view = {
         "resource": "Observation",
         "select": [{"column": [{"name": "p", "path": "subject.getReferenceKey(Patient)"}]}],
@@ -167,7 +171,7 @@ def test_broken_input_is_refused_with_its_place(tmp_path, name):
 
 
 def test_file_names_are_not_quoted(tmp_path):
-    (tmp_path / f"{CANARY}.ndjson").write_text("{")
+    (tmp_path / f"{CANARY}.ndjson").write_text("{", encoding="utf-8")
     assert "file 1 of 1" in refused(tmp_path)
     assert "no FHIR file found" in refused(tmp_path / CANARY)
 

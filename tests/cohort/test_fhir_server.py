@@ -459,7 +459,7 @@ def test_a_cancelled_export_is_deleted_at_the_server(stub, server, tmp_path):
     export.cancel()
     assert stub.cancelled
     assert [path.name for path in tmp_path.rglob("*")] == ["x"]
-    (tmp_path / ".x.export-state.json").write_text("{")
+    (tmp_path / ".x.export-state.json").write_text("{", encoding="utf-8")
     with pytest.raises(CohortError, match="state file is not JSON"):
         BulkExport(server=server, folder=tmp_path / "x")
 

@@ -42,11 +42,18 @@ def test_store_search_retrieve_deidentify_compare():
     assert "lo" in result["interfaces"]
     assert result["web_studies"] == result["dimse_studies"] > 1
     assert result["filtered"] == 1
-    assert result["web_got"] == result["dimse_got"] == N_FILES
-    for door in ("web", "dimse"):
+    assert result["web_got"] == result["dimse_got"] == result["move_got"] == N_FILES
+    for door in ("web", "dimse", "move"):
         assert result[door] == {
             "out": N_FILES,
             "same_pixel_bytes": N_FILES - 1,  # one has a comment in its frame, which is removed
             "names": 0,
             "same_arrays": N_FILES,
         }
+    assert "ended its transfer early" in result["dropped"]
+    assert result["broken_files"] == 0
+    assert result["after"] == result["again"] == 1
+    assert "not complete" in result["capped_web"]
+    assert "shorter periods" in result["capped_dimse"]
+    assert result["tls_get"] == result["tls_move"] == N_FILES
+    assert "TLS" in result["without_tls"]

@@ -27,7 +27,7 @@ def test_a_token_is_read_from_the_environment_only(monkeypatch):
 
 @pytest.mark.parametrize("line", ["ACC*", "ACC?1", "A\\B"])
 def test_a_wildcard_in_a_list_is_refused_without_its_value(tmp_path, line):
-    (tmp_path / "list").write_text(f"ACC1\n{line}\n")
+    (tmp_path / "list").write_text(f"ACC1\n{line}\n", encoding="utf-8")
     text = run("find", "--url", "http://127.0.0.1:1", "--accession", str(tmp_path / "list"))
     assert "line 2" in text
     assert line not in text

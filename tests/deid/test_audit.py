@@ -250,8 +250,8 @@ def test_a_name_is_found_wherever_a_data_set_in_memory_holds_it(where):
         inner.ImageComments = "Erika"
         after.ReferencedStudySequence = [inner]
     elif where == "raw":
-        tag = BaseTag(0x00081110)
-        after._dict[tag] = RawDataElement(tag, "SQ", len(nested), nested, 0, True, True)
+        raw = RawDataElement(BaseTag(0x00081110), "SQ", len(nested), nested, 0, True, True)
+        after = Dataset({elem.tag: elem for elem in after} | {raw.tag: raw})
     elif where == "UN":
         after.add(DataElement(0x00191010, "UN", nested))
     elif where == "cut off":

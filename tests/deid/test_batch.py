@@ -19,8 +19,9 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 
 from healthval.deid import Policy, Reason, Secret, deidentify_files, uid
-from healthval.deid.dicom import batch_workers, writer
-from healthval.deid.dicom import one_file as batch_room
+from healthval.deid.dicom import writer
+from healthval.deid.dicom.files import batch_workers
+from healthval.deid.dicom.files import one_file as batch_room
 from healthval.errors import DeidentificationError, LeakFound, UsageError
 
 KEY = bytes(range(32))
@@ -72,19 +73,22 @@ def write(folder, *datasets):
 
 def test_counts_add_up_and_the_manifest_names_nobody(tmp_path):
     source = write(tmp_path / "in", *(ct(n) for n in range(5)), ct(9, BurnedInAnnotation="YES"))
-    (source / "notes.txt").write_text("no DICOM")
+    (source / "notes.txt").write_text("no DICOM", encoding="utf-8")
     (source / "copy.dcm").write_bytes((source / "0000.dcm").read_bytes())
     made = deidentify_files(source, tmp_path / "out", Policy(), SECRET)
     assert (made.files_in, made.files_out, made.duplicates) == (8, 5, 1)
     assert made.refused == {Reason.BURNED_IN: 1, Reason.UNPARSEABLE: 1}
     assert made.actions["uids replaced"] >= 15
     assert len(set(made.outputs)) == 5 == len(list((tmp_path / "out").glob("*/*.dcm")))
-    text = "".join(p.read_text() for p in (tmp_path / "out").glob("manifest*"))
+    text = "".join(p.read_text(encoding="utf-8") for p in (tmp_path / "out").glob("manifest*"))
     assert CANARY not in text + repr(made)
     assert "77001" not in text
     assert "1.2.276.0" not in text
     assert (
-        json.loads((tmp_path / "out" / "manifest.json").read_text())["policy"]["dates"] == "remove"
+        json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))["policy"][
+            "dates"
+        ]
+        == "remove"
     )
 
 
@@ -443,7 +447,7 @@ def test_outputs_of_sources_that_are_gone_or_changed_are_withdrawn_or_replaced(t
     assert (made.files_in, made.files_out, made.withdrawn, made.replaced) == (3, 2, 2, 2)
     assert set(made.outputs) == set(out.glob("*/*.dcm"))
     assert {pydicom.dcmread(p).InstanceNumber for p in made.outputs} == {0, 2}
-    assert json.loads((out / "manifest.json").read_text())["withdrawn"] == 2
+    assert json.loads((out / "manifest.json").read_text(encoding="utf-8"))["withdrawn"] == 2
     again = deidentify_files(source, out, Policy(), SECRET)
     assert (again.files_out, again.withdrawn, again.replaced) == (2, 0, 0)
     (source / "0002.dcm").unlink()
@@ -469,7 +473,7 @@ def test_a_local_list_names_refused_and_leaking_files_and_the_others_can_be_writ
         deidentify_files(source, out, Policy(), SECRET)
     assert "0002.dcm" not in str(found.value)
     listed = tmp_path / "out-identifiable" / "refused.csv"
-    rows = list(csv.DictReader(listed.read_text().splitlines()))
+    rows = list(csv.DictReader(listed.read_text(encoding="utf-8").splitlines()))
     assert [Path(row["file (identifiable)"]).name for row in rows] == ["0001.dcm", "0002.dcm"]
     assert "sign off" in rows[0]["remedy"]
     assert rows[1]["places"] == "name in (0018,1160)"
@@ -480,9 +484,9 @@ def test_a_local_list_names_refused_and_leaking_files_and_the_others_can_be_writ
     assert CANARY.encode() not in b"".join(p.read_bytes() for p in skipped.outputs)
     removed = deidentify_files(source, tmp_path / "two", Policy(), SECRET, remove=["0018,1160"])
     assert removed.files_out == 2
-    assert json.loads((tmp_path / "two/manifest.json").read_text())["policy"]["removed"] == [
-        "(0018,1160)"
-    ]
+    assert json.loads((tmp_path / "two/manifest.json").read_text(encoding="utf-8"))["policy"][
+        "removed"
+    ] == ["(0018,1160)"]
 
 
 @pytest.mark.parametrize("given", [["FilterTyp"], ["SOPInstanceUID"], "FilterType", ["0028,0010"]])
@@ -523,7 +527,7 @@ def test_folders_that_cannot_be_read_are_counted_and_links_are_followed_once(tmp
 
 def test_an_output_that_cannot_be_made_is_a_usage_error(tmp_path):
     source = write(tmp_path / "in", ct(1))
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     with pytest.raises(UsageError, match="cannot be made"):
         deidentify_files(source, tmp_path / "file" / "out", Policy(), SECRET)
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from tqdm import tqdm
 
 from healthval.deid import Secret
-from healthval.deid.dicom import batch_workers
-from healthval.deid.dicom.batch_workers import Shared, check_can_start, pool_of, shares_of
+from healthval.deid.dicom.files import batch_workers
+from healthval.deid.dicom.files.batch_workers import Shared, check_can_start, pool_of, shares_of
 from healthval.errors import UsageError
 
 METHODS = [m for m in ("fork", "spawn") if m in multiprocessing.get_all_start_methods()]
@@ -147,7 +147,7 @@ def test_a_secret_made_from_bytes_cannot_be_sent_to_a_new_process(tmp_path, meth
 
 _ORPHANS = """
 import os, time
-from healthval.deid.dicom.batch_workers import pool_of
+from healthval.deid.dicom.files.batch_workers import pool_of
 
 def start(_):
     pass
@@ -167,7 +167,7 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("number", [signal.SIGTERM, 9])
 def test_workers_end_with_their_parent(tmp_path, number):
     script = tmp_path / "orphans.py"
-    script.write_text(_ORPHANS)
+    script.write_text(_ORPHANS, encoding="utf-8")
     with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as parent:
         workers = [int(word) for word in parent.stdout.readline().split()]
         parent.send_signal(number)
@@ -184,4 +184,4 @@ def _is_running(process):
     except ProcessLookupError:
         return False
     status = Path(f"/proc/{process}/stat")
-    return not status.exists() or ") Z " not in status.read_text()
+    return not status.exists() or ") Z " not in status.read_text(encoding="utf-8")

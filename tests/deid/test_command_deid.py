@@ -43,7 +43,10 @@ def test_a_batch_is_written_and_told_in_counts(given):
     assert "files in       2" in done.stdout
     assert "written        2 (audited" in done.stdout
     assert len(list((given.folder / "out").glob("*/*.dcm"))) == 2
-    assert json.loads((given.folder / "out/manifest.json").read_text())["files_out"] == 2
+    assert (
+        json.loads((given.folder / "out/manifest.json").read_text(encoding="utf-8"))["files_out"]
+        == 2
+    )
 
 
 def test_what_the_operator_knows_stops_the_batch_and_is_not_quoted(given):

@@ -11,17 +11,17 @@ PAGE = Path(__file__).parents[2] / "docs" / "deidentification.md"
 
 
 def test_the_table_of_the_page_is_the_one_the_code_makes():
-    assert PAGE.read_text().split("<!-- table -->\n\n")[1] == markdown()
+    assert PAGE.read_text(encoding="utf-8").split("<!-- table -->\n\n")[1] == markdown()
 
 
 def test_every_option_is_on_the_page():
-    assert all(f"`{option}`" in PAGE.read_text() for option in Option)
+    assert all(f"`{option}`" in PAGE.read_text(encoding="utf-8") for option in Option)
 
 
 def test_the_names_used_on_the_page_can_be_imported():
     import healthval.deid as room
 
-    for line in re.findall(r"from healthval\.deid import (.+)", PAGE.read_text()):
+    for line in re.findall(r"from healthval\.deid import (.+)", PAGE.read_text(encoding="utf-8")):
         assert all(hasattr(room, name.strip()) for name in line.split(","))
 
 

@@ -235,7 +235,8 @@ def test_rules_are_read_from_yaml(tmp_path):
     path = tmp_path / "rules.yaml"
     path.write_text(
         "- name: acme\n  when: {Manufacturer: ACME, Rows: 12, Columns: 20}\n"
-        "  blank: [[0, 0, 20, 3]]\n- name: us\n  when: {Modality: US}\n  ultrasound_regions: true\n"
+        "  blank: [[0, 0, 20, 3]]\n- name: us\n  when: {Modality: US}\n  ultrasound_regions: true\n",
+        encoding="utf-8",
     )
     first, second = read_region_rules(path)
     assert first.blank == ((0, 0, 20, 3),)
@@ -247,7 +248,8 @@ def test_rules_are_read_from_yaml(tmp_path):
 def test_scalars_of_rules_are_those_of_yaml_1_2(tmp_path, start, value):
     path = tmp_path / "rules.yaml"
     path.write_text(
-        f"{start}[{{name: us, when: {{StationName: {value}}}, ultrasound_regions: true}}]"
+        f"{start}[{{name: us, when: {{StationName: {value}}}, ultrasound_regions: true}}]",
+        encoding="utf-8",
     )
     assert read_region_rules(path)[0].when == (("StationName", value),)
 
@@ -268,7 +270,7 @@ def test_scalars_of_rules_are_those_of_yaml_1_2(tmp_path, start, value):
 )
 def test_bad_rules_are_refused_without_quoting(tmp_path, text):
     path = tmp_path / "rules.yaml"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError) as refused:
         read_region_rules(path)
     assert "Canary" not in str(refused.value)

@@ -165,7 +165,7 @@ def test_the_ledger_has_a_head_and_a_lock_beside_it_and_no_unfinished_file(ledge
 
 def test_an_unreadable_head_is_called_broken(ledger):
     note(ledger)
-    (ledger.path.parent / "ledger.jsonl.head").write_text("{")
+    (ledger.path.parent / "ledger.jsonl.head").write_text("{", encoding="utf-8")
     with pytest.raises(LedgerError, match="cannot be read"):
         Ledger(ledger.path).verify()
 

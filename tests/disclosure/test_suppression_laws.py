@@ -164,7 +164,7 @@ def test_only_the_ledger_touches_disk_clock_or_environment():
     for module in folder.rglob("*.py"):
         if module.stem.startswith("ledger"):
             continue
-        for node in ast.walk(ast.parse(module.read_text())):
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not {n.split(".")[0] for n in names} & forbidden, module.name

@@ -238,7 +238,7 @@ def test_the_ledger_is_readable_and_shows_no_digest_of_a_case(make_site, policy,
     )
     out = release(site.result(), policy, ledger)
     page = ledger_html(ledger)
-    assert page == export(ledger, tmp_path / "ledger.html").read_text()
+    assert page == export(ledger, tmp_path / "ledger.html").read_text(encoding="utf-8")
     for text in (page, "\n".join(show(ledger))):
         assert "chest-reader 1.2" in text
         assert "2026-03-01 12:00:00" in text

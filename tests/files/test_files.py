@@ -52,7 +52,7 @@ def test_a_whole_number_is_read_as_itself(n):
 )  # fmt: skip
 def test_what_is_no_mapping_is_an_error_that_quotes_nothing(text, tmp_path):
     file = tmp_path / "plan.yaml"
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
     with pytest.raises(PlanError, match=r"^the plan is not") as caught:
         read_yaml(file, what="the plan", remedy="repair it", error=PlanError)
     assert "9" not in str(caught.value)
@@ -61,9 +61,9 @@ def test_what_is_no_mapping_is_an_error_that_quotes_nothing(text, tmp_path):
 
 def test_a_list_is_read_as_a_list_and_nothing_else(tmp_path):
     file = tmp_path / "rules.yaml"
-    file.write_text("# first\n---\n- a: 060\n")
+    file.write_text("# first\n---\n- a: 060\n", encoding="utf-8")
     assert read_yaml_list(file, **WORDS) == [{"a": "060"}]
-    file.write_text("a: 1\n")
+    file.write_text("a: 1\n", encoding="utf-8")
     with pytest.raises(UsageError, match="the file is not a list; repair it"):
         read_yaml_list(file, **WORDS)
 

@@ -108,7 +108,7 @@ raise SystemExit(3)
         child.first_line()
     child.stop()
     assert not child.process.stdout.closed, "the process that is left holds the pipe"
-    os.kill(int(file.read_text()), signal.SIGKILL)
+    os.kill(int(file.read_text(encoding="utf-8")), signal.SIGKILL)
     child._reader.join()
     child.stop()
     assert child.process.stdout.closed
@@ -138,7 +138,7 @@ time.sleep(600)
 def test_a_child_ends_with_its_parent_also_when_that_is_killed(tmp_path):
     scripts = [tmp_path / "parent.py", tmp_path / "child.py"]
     for script, code in zip(scripts, (PARENT, CHILD), strict=True):
-        script.write_text(code)
+        script.write_text(code, encoding="utf-8")
     ended = tmp_path / "ended"
     parent = ChildProcess([sys.executable, *map(str, scripts), str(ended)])
     parent.first_line()
@@ -166,4 +166,4 @@ def test_an_embedded_hub_that_cannot_start_is_reported_at_once_with_the_reason(t
         embedded_hub(tmp_path / "hub", tmp_path / "none.pub"),
     ):
         pytest.fail("there is no key")
-    assert "public key" in (tmp_path / "hub" / "hub.log").read_text()
+    assert "public key" in (tmp_path / "hub" / "hub.log").read_text(encoding="utf-8")

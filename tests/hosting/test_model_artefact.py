@@ -31,7 +31,7 @@ def test_what_was_packed_unpacks_and_packs_the_same(tmp_path_factory, files):
 
 
 def test_caches_of_python_are_not_packed(tmp_path):
-    (tmp_path / "inference.py").write_text("")
+    (tmp_path / "inference.py").write_text("", encoding="utf-8")
     before = pack(tmp_path)
     (tmp_path / "__pycache__").mkdir()
     (tmp_path / "__pycache__" / "inference.pyc").write_bytes(b"x")
@@ -52,7 +52,7 @@ def tar(*members: tuple[str, bytes | None, bytes], mode="w:gz") -> bytes:
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
 def test_a_tar_as_sagemaker_keeps_it_unpacks(tmp_path, mode):
     unpack(tar(("./inference.py", b"x = 1", tarfile.REGTYPE), mode=mode), tmp_path)
-    assert (tmp_path / "inference.py").read_text() == "x = 1"
+    assert (tmp_path / "inference.py").read_text(encoding="utf-8") == "x = 1"
 
 
 GOOD = ("inference.py", b"", tarfile.REGTYPE)
@@ -93,7 +93,7 @@ def test_a_zip_that_leads_elsewhere_is_refused(tmp_path):
 
 def test_a_zip_damaged_anywhere_is_refused_or_unpacks_as_it_was(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
-    (folder / "inference.py").write_text("x = 1\n" * 50)
+    (folder / "inference.py").write_text("x = 1\n" * 50, encoding="utf-8")
     packed = pack(folder)
     for at in range(0, len(packed), 7):
         home = tmp_path_factory.mktemp("home")
@@ -101,7 +101,7 @@ def test_a_zip_damaged_anywhere_is_refused_or_unpacks_as_it_was(tmp_path_factory
             unpack(packed[:at] + bytes([packed[at] ^ 255]) + packed[at + 1 :], home)
         except HostingError:
             continue
-        assert (home / "inference.py").read_text() == "x = 1\n" * 50
+        assert (home / "inference.py").read_text(encoding="utf-8") == "x = 1\n" * 50
 
 
 def test_a_bomb_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch):

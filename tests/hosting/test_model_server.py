@@ -100,7 +100,7 @@ def until(holds) -> None:
 def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("server") / "model"
     made.mkdir()
-    (made / "inference.py").write_text(MODEL)
+    (made / "inference.py").write_text(MODEL, encoding="utf-8")
     return made
 
 
@@ -333,7 +333,7 @@ def test_it_ends_with_its_parent_also_while_the_model_loads(tmp_path):
     folder, begun = tmp_path / "model", tmp_path / "begun"
     folder.mkdir()
     code = f"import time; open({str(begun)!r}, 'w').close(); time.sleep(600)"
-    (folder / "inference.py").write_text(code)
+    (folder / "inference.py").write_text(code, encoding="utf-8")
     command = [sys.executable, "-m", "healthval.hosting", "serve", "--model", str(folder)]
     child = ChildProcess([*command, "--port", "0", "--die-with-parent"])
     until(begun.exists)
@@ -362,7 +362,7 @@ def test_a_model_that_does_not_load_is_told_by_kind(tmp_path, code, why):
     folder = tmp_path / "model"
     folder.mkdir()
     if code is not None:
-        (folder / "inference.py").write_text(code)
+        (folder / "inference.py").write_text(code, encoding="utf-8")
     log = tmp_path / "server.log"
     command = [sys.executable, "-m", "healthval.hosting", "serve", "--model", str(folder)]
     with log.open("ab") as stream:
@@ -376,7 +376,7 @@ def test_a_model_that_does_not_load_is_told_by_kind(tmp_path, code, why):
 
 
 def test_it_listens_on_loopback_only(served):
-    sockets = TCP.read_text() if TCP.exists() else ""
+    sockets = TCP.read_text(encoding="utf-8") if TCP.exists() else ""
     port = f":{served.port:04X} "
     listening = [line for line in sockets.splitlines() if port in line and " 0A " in line]
     assert all("0100007F" in line for line in listening)

@@ -28,7 +28,7 @@ HEAVY = {
 
 def code_lines(path):
     """Lines that are neither blank, comment nor docstring."""
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     docs = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -53,7 +53,7 @@ def test_a_module_stays_under_300_code_lines(path):
 def test_functions_are_short():
     long = []
     for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 doc = ast.get_docstring(node, clean=False)
                 length = node.end_lineno - node.lineno + 1 - (len(doc.splitlines()) if doc else 0)
@@ -94,7 +94,7 @@ def test_the_help_text_loads_nothing_heavy():
     "lock", sorted((ROOT / "requirements").glob("*.txt")), ids=lambda p: p.name
 )
 def test_a_lock_has_hashes_and_no_addresses(lock):
-    text = lock.read_text()
+    text = lock.read_text(encoding="utf-8")
     assert "://" not in text
     blocks = re.split(r"\n(?=\S)", text.strip())
     assert blocks
@@ -107,7 +107,9 @@ def test_the_smaller_locks_agree_with_the_largest():
     def pins(name):
         return set(
             re.findall(
-                r"^([a-z0-9._-]+==\S+)", (ROOT / "requirements" / name).read_text(), re.MULTILINE
+                r"^([a-z0-9._-]+==\S+)",
+                (ROOT / "requirements" / name).read_text(encoding="utf-8"),
+                re.MULTILINE,
             )
         )
 
@@ -115,7 +117,7 @@ def test_the_smaller_locks_agree_with_the_largest():
 
 
 def test_every_named_extra_exists():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert {"notebooks", "pdf", "aws", "sagemaker", "dask"} <= set(project["optional-dependencies"])
     core = " ".join(project["dependencies"])
     assert not re.search(
@@ -125,12 +127,70 @@ def test_every_named_extra_exists():
 
 def test_every_promise_in_security_names_code_and_test_that_exist():
     rows = re.findall(
-        r"^\| \S.*\| `([^`]+)` \| `([^`]+)` \|$", (ROOT / "SECURITY.md").read_text(), re.MULTILINE
+        r"^\| \S.*\| `([^`]+)` \| `([^`]+)` \|$",
+        (ROOT / "SECURITY.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
     )
     assert len(rows) >= 10
     for where, test in rows:
         module, _, name = where.rpartition(":")
         assert (ROOT / module).exists(), where
-        assert name in (ROOT / module).read_text(), where
+        assert name in (ROOT / module).read_text(encoding="utf-8"), where
         file, _, function = test.partition("::")
-        assert f"def {function}" in (ROOT / file).read_text(), test
+        assert f"def {function}" in (ROOT / file).read_text(encoding="utf-8"), test
+
+
+TEXT_FOLDERS = ("healthval", "tests", "benchmarks", "examples", "docs", "infra", "schemas")
+# Owners whose `open` opens no text file.
+OTHERS = {"tarfile", "zipfile", "gzip", "bz2", "lzma", "Image", "os", "journal"}
+
+
+def is_text_mode(mode):
+    return mode is None or (isinstance(mode, ast.Constant) and "b" not in str(mode.value))
+
+
+def names_no_encoding(call):
+    """Whether a call opens, reads or writes a text file in the system's own encoding."""
+    owner = getattr(getattr(call.func, "value", None), "id", "")
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    keywords = {k.arg: k.value for k in call.keywords}
+    if {"encoding", None} & set(keywords) or owner in OTHERS:
+        return False
+    if isinstance(call.func, ast.Attribute) and name in {"read_text", "write_text"}:
+        return len(call.args) <= (name == "write_text")
+    if name == "open":
+        place = 1 if owner in {"", "io", "builtins"} and isinstance(call.func, ast.Name) else 0
+        given = call.args[place] if len(call.args) > place else None
+        return is_text_mode(keywords.get("mode", given))
+    return False
+
+
+def test_every_text_file_names_its_encoding():
+    """Windows reads and writes text in a code page of its own where none is named."""
+    found = []
+    for folder in TEXT_FOLDERS:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+            found += [f"{path.relative_to(ROOT)}:{c.lineno}" for c in calls if names_no_encoding(c)]
+    assert not found, f'{found}: add encoding="utf-8"'
+
+
+@pytest.mark.parametrize(
+    ("source", "seen"),
+    [
+        ("path.read_text()", True),
+        ("path.write_text(text, newline='')", True),
+        ("path.open()", True),
+        ("path.open('a')", True),
+        ("open(name, 'w')", True),
+        ("open(name, mode='r')", True),
+        ("path.open('rb')", False),
+        ("open(name, 'wb')", False),
+        ("path.read_text('utf-8')", False),
+        ("path.write_text(text, encoding='utf-8')", False),
+        ("tarfile.open(name)", False),
+    ],
+)
+def test_a_text_file_without_an_encoding_is_seen(source, seen):
+    assert names_no_encoding(ast.parse(source).body[0].value) is seen

@@ -13,14 +13,16 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
 def test_every_relative_link_leads_somewhere(path):
-    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", path.read_text())
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
     missing = [link for link in links if "://" not in link and not (path.parent / link).exists()]
     assert not missing
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
 def test_every_command_that_is_shown_exists(path):
-    shown = re.findall(r"^(?:\$ )?healthval ([a-z]+)(?: ([a-z]+))?", path.read_text(), re.MULTILINE)
+    shown = re.findall(
+        r"^(?:\$ )?healthval ([a-z]+)(?: ([a-z]+))?", path.read_text(encoding="utf-8"), re.MULTILINE
+    )
     for command, sub in shown:
         assert command in cli.commands, command
         children = getattr(cli.commands[command], "commands", None)
@@ -28,5 +30,5 @@ def test_every_command_that_is_shown_exists(path):
 
 
 def test_every_command_is_in_the_readme():
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert not [name for name in cli.commands if f"healthval {name}" not in text]

@@ -225,8 +225,8 @@ def operator(hub, operator_key):
 @pytest.fixture(scope="session")
 def artefact(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
-    (folder / "inference.py").write_text(INFERENCE)
-    (folder / "weights.json").write_text('{"slope": 0.25}')
+    (folder / "inference.py").write_text(INFERENCE, encoding="utf-8")
+    (folder / "weights.json").write_text('{"slope": 0.25}', encoding="utf-8")
     return pack(folder)
 
 

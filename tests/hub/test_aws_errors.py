@@ -84,7 +84,7 @@ def test_an_endpoint_that_is_not_deployed_is_reported(aws):
 @pytest.fixture(scope="module")
 def host(kit, tmp_path_factory, aws):
     folder = tmp_path_factory.mktemp("model")
-    (folder / "inference.py").write_text(CODE)
+    (folder / "inference.py").write_text(CODE, encoding="utf-8")
     with kit.model_container(folder, "--max-concurrency", "1") as port:
         yield SageMakerHost(None, aws.runtime(f"http://127.0.0.1:{port}"))
 

@@ -254,7 +254,7 @@ BROKEN_PEM = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"
 @pytest.mark.parametrize("content", ["", CANARY, BROKEN_PEM])
 def test_a_file_that_is_no_key_is_refused(tmp_path, content):
     path = tmp_path / "site.key"
-    path.write_text(content)
+    path.write_text(content, encoding="utf-8")
     path.chmod(0o600)
     with pytest.raises(UsageError, match="no Ed25519 private key"):
         Credential.load(path)

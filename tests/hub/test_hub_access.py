@@ -209,3 +209,15 @@ def test_a_cursor_of_another_list_is_refused():
     for bad in ("!", "AAA", "_-_-", "8J-YgA"):
         with pytest.raises(Refusal, match="not one of this list"):
             access.grants(backend, Page(1, bad), site_id(KEYS[0]))
+
+
+def test_a_grant_has_the_operators_reason_and_the_inputs_scored():
+    backend, _ = memory()
+    ask(backend, KEYS[0], SUBJECTS[0])
+    site = site_id(KEYS[0])
+    decide(backend, AccessDecision(status="approved"), site, SUBJECTS[0])
+    backend.index.commit([access.count(access.require(backend, site, SUBJECTS[0]), 7)])
+    withdrawn = AccessDecision(status="revoked", reason="withdrew before results")
+    decide(backend, withdrawn, site, SUBJECTS[0])
+    (grant,) = access.grants(backend, Page()).grants
+    assert (grant.used_cases, grant.reason) == (7, "withdrew before results")

@@ -31,7 +31,7 @@ def _score(case):
 @pytest.fixture(scope="module")
 def site(kit, hub, operator, tmp_path_factory):
     folder = tmp_path_factory.mktemp("both")
-    (folder / "inference.py").write_text(READER)
+    (folder / "inference.py").write_text(READER, encoding="utf-8")
     artefact = pack(folder)
     registration = kit.registration_of(artefact, "both").model_copy(update={"inputs": CONTRACT})
     operator.register_model(registration, artefact)

@@ -220,7 +220,7 @@ def processes() -> dict[int, int]:
     found = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
-            state, parent, *_ = path.read_text().rpartition(")")[2].split()
+            state, parent, *_ = path.read_text(encoding="utf-8").rpartition(")")[2].split()
             if state != "Z":
                 found[int(path.parent.name)] = int(parent)
     return found

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import secrets
+import os
 import shutil
 import socket
 from pathlib import Path
@@ -37,7 +37,7 @@ def attempt(tmp_path):
     objects = FolderObjects(data / "objects")
     (data / "upload.secret").write_bytes(b"secret" * 9)
     source.mkdir()
-    (source / "inference.py").write_text(HOSTILE)
+    (source / "inference.py").write_text(HOSTILE, encoding="utf-8")
     packed = pack(source)
     artefact = hashlib.sha256(packed).hexdigest()
     objects.put_if_absent(f"objects/{artefact}.bin", packed)
@@ -92,7 +92,7 @@ def test_a_model_cannot_make_namespaces_to_escape(attempt):
 
 @needs_sandbox
 def test_processes_that_a_model_leaves_end_with_it(attempt):
-    name = f"left-behind-{secrets.token_hex(8)}"  # the same test may run beside this one
+    name = f"left-behind-{os.urandom(8).hex()}"  # the same test may run beside this one
     left = f"subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)', '{name}'], start_new_session=True)"
     assert attempt(left)
     attempt.host.stop(attempt.model)

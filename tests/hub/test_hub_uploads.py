@@ -32,7 +32,7 @@ def predict(model, instances):
 @pytest.fixture(scope="module")
 def site(kit, hub, operator, tmp_path_factory):
     folder = tmp_path_factory.mktemp("reader")
-    (folder / "inference.py").write_text(READER)
+    (folder / "inference.py").write_text(READER, encoding="utf-8")
     artefact = pack(folder)
     registration = kit.registration_of(artefact, "reader")
     registration = registration.model_copy(update={"inputs": InputContract(kind="dicom")})

@@ -28,7 +28,7 @@ def host(tmp_path):
         folder = tmp_path / "model"
         folder.mkdir()
         code = f"{IMPORTS}\ndef load(model_dir):\n    {load}\ndef predict(model, instances):\n    {scores}\n"
-        (folder / "inference.py").write_text(code)
+        (folder / "inference.py").write_text(code, encoding="utf-8")
         packed = pack(folder)
         model = replace(MODEL, artefact=hashlib.sha256(packed).hexdigest())
         objects = MemoryObjects({f"objects/{model.artefact}.bin": packed})
@@ -119,7 +119,7 @@ def test_each_start_unpacks_anew_and_each_stop_leaves_nothing(host, tmp_path):
     models = host("pass")
     models.start(models.model)
     (run,) = (tmp_path / "models").iterdir()
-    (run / "model" / "inference.py").write_text("raise ValueError")
+    (run / "model" / "inference.py").write_text("raise ValueError", encoding="utf-8")
     models.stop(models.model)
     assert list((tmp_path / "models").iterdir()) == []
     assert models.invoke(models.model, BODY) == b'{"scores": [0.5]}'

@@ -11,7 +11,7 @@ HERE = Path(__file__).parent / "data"
 
 
 def read_columns(name):
-    with (HERE / name).open() as handle:
+    with (HERE / name).open(encoding="utf-8") as handle:
         rows = list(csv.DictReader(handle))
     columns = {key: [row[key] for row in rows] for key in rows[0]}
     return {
@@ -39,7 +39,7 @@ def diabetes():
 @pytest.fixture(scope="session")
 def r_values():
     """Value by id; each id names its R function in the file."""
-    table = json.loads((HERE / "r_values.json").read_text())
+    table = json.loads((HERE / "r_values.json").read_text(encoding="utf-8"))
     return {key: entry["value"] for key, entry in table.items() if "value" in entry}
 
 

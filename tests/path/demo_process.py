@@ -55,7 +55,7 @@ def command_lines():
             yield int(pid), command
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            yield int(entry.name), (entry / "cmdline").read_text(errors="replace")
+            yield int(entry.name), (entry / "cmdline").read_text(errors="replace", encoding="utf-8")
 
 
 def wait_until_gone(folder, seconds=300):

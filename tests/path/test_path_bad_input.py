@@ -28,7 +28,7 @@ def evaluate(stage, tmp_path):
             values["table"] = str(tmp_path / "cohort.csv")
             change(frame).to_csv(values["table"], index=False)
         file = tmp_path / "parameters.yaml"
-        file.write_text(yaml.safe_dump(values))
+        file.write_text(yaml.safe_dump(values), encoding="utf-8")
         command = [
             sys.executable,
             "-m",
@@ -85,7 +85,9 @@ def test_a_failed_evaluation_stays_in_the_folder_marked_as_identifiable(evaluate
     _, _, home = evaluate(put("mean_texture", 3, CANARY))
     copies = list(home.rglob("*.ipynb"))
     assert [c.parent.name for c in copies] == [IDENTIFIABLE]
-    assert "Keep it inside the hospital" in (copies[0].parent / "README.txt").read_text()
+    assert "Keep it inside the hospital" in (copies[0].parent / "README.txt").read_text(
+        encoding="utf-8"
+    )
     assert not copies[0].parent.stat().st_mode & 0o077
     assert not list(home.rglob("*.html"))
 
@@ -116,7 +118,7 @@ def test_who_was_not_approved_gets_nothing(evaluate):
 
 def test_a_wrong_key_is_refused(evaluate, stage, tmp_path):
     (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "site.key").write_text("not a key")
+    (tmp_path / "site" / "site.key").write_text("not a key", encoding="utf-8")
     (tmp_path / "site" / "site.key").chmod(0o600)
     code, said, _ = evaluate(approve=False)
     assert code == 2
@@ -124,9 +126,9 @@ def test_a_wrong_key_is_refused(evaluate, stage, tmp_path):
 
 
 def test_a_plan_for_other_inputs_than_the_models_is_refused(evaluate, stage, tmp_path):
-    plan = yaml.safe_load((stage.inputs / "plan.yaml").read_text())
+    plan = yaml.safe_load((stage.inputs / "plan.yaml").read_text(encoding="utf-8"))
     plan["inputs"] = ["mean_texture"]
-    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan))
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan), encoding="utf-8")
     code, _, home = evaluate(plan=str(tmp_path / "plan.yaml"), approve=False)
     assert code in {10, 22}
     assert not Site.open(home).ledger.entries()
@@ -138,7 +140,7 @@ def test_two_runs_at_once_in_one_folder_do_not_meet(stage, tmp_path):
     for name in ("a", "b"):
         stage.approved_site(tmp_path / name)
         file = tmp_path / f"{name}.yaml"
-        file.write_text(yaml.safe_dump(stage.parameters(tmp_path / name)))
+        file.write_text(yaml.safe_dump(stage.parameters(tmp_path / name)), encoding="utf-8")
         command = [sys.executable, "-m", "healthval", "run", "evaluate", "-f", str(file)]
         words = [*command, "-o", str(tmp_path / name)]
         runs.append(

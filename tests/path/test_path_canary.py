@@ -107,7 +107,7 @@ def test_disclosure(caplog, stage, judged):
     site, result = judged
     broken = replace(result, flow=((CANARY, 170), *result.flow))
     silent(caplog, lambda: release(broken, gate_policy(stage.plan), site.ledger))
-    assert CANARY not in (site.folder / "ledger.jsonl").read_text()
+    assert CANARY not in (site.folder / "ledger.jsonl").read_text(encoding="utf-8")
 
 
 def test_submit_and_arrival(caplog, stage, judged):
@@ -129,5 +129,5 @@ def test_aggregate(caplog, stage, judged):
 
 
 def test_plan(caplog, tmp_path):
-    (tmp_path / "plan.yaml").write_text(f"study: {CANARY}\ntitle: [{CANARY}]\n")
+    (tmp_path / "plan.yaml").write_text(f"study: {CANARY}\ntitle: [{CANARY}]\n", encoding="utf-8")
     silent(caplog, lambda: load_plan(tmp_path / "plan.yaml"))

@@ -43,9 +43,9 @@ def test_the_demo_says_the_essential_in_at_most_15_lines(demo):
 
 def test_html_pdf_and_metrics_are_in_place(demo):
     folder, _ = demo
-    assert (folder / "report.html").read_text().startswith("<!DOCTYPE html>")
+    assert (folder / "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert (folder / "report.pdf").read_bytes().startswith(b"%PDF-")
-    assert json.loads((folder / "metrics.json").read_text())
+    assert json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
 
 
 def test_the_demo_leaves_no_process_behind(demo):
@@ -57,7 +57,7 @@ def test_nothing_identifiable_reaches_the_hub_or_the_report(demo):
     folder, _ = demo
     needles = set()
     for site in SITES:
-        with (folder / "inputs" / site.folder / "cohort.csv").open() as handle:
+        with (folder / "inputs" / site.folder / "cohort.csv").open(encoding="utf-8") as handle:
             for row in csv.DictReader(handle):
                 family, given = row["patient_name"].split("^")
                 needles |= {
@@ -88,7 +88,9 @@ def test_every_ledger_is_unbroken_and_holds_what_left(demo):
 
 def site_table(folder, site):
     frame = pd.read_csv(folder / "inputs" / site.folder / "cohort.csv")
-    weights = json.loads((folder / "inputs" / "vendor" / "artefact" / "weights.json").read_text())
+    weights = json.loads(
+        (folder / "inputs" / "vendor" / "artefact" / "weights.json").read_text(encoding="utf-8")
+    )
     z = (frame[weights["features"]] - weights["mean"]) / weights["sd"]
     logit = z @ weights["coefficients"] + weights["intercept"]
     return frame["histology"] == "malignant", 1 / (1 + (-logit).map(__import__("math").exp))
@@ -98,7 +100,9 @@ def test_the_reports_numbers_equal_scikit_learns(demo):
     folder, _ = demo
     values = {
         v["site"]: v
-        for v in json.loads((folder / "metrics.json").read_text())["study"]["auroc"]["sites"]
+        for v in json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["study"][
+            "auroc"
+        ]["sites"]
     }
     for site in SITES:
         y, p = site_table(folder, site)
@@ -112,7 +116,7 @@ def test_the_reports_numbers_equal_scikit_learns(demo):
 
 def test_some_cells_of_the_small_site_are_suppressed_and_the_large_ones_shown(demo):
     folder, _ = demo
-    text = (folder / "metrics.json").read_text()
+    text = (folder / "metrics.json").read_text(encoding="utf-8")
     assert "suppressed" in text or "withheld" in text
 
 
@@ -145,7 +149,9 @@ def test_kill_9_at_any_step_and_a_new_run_completes_without_a_duplicate(tmp_path
         assert len({e.body["sha256"] for e in entries if e.kind == "release"}) == 1
     held = submissions_at_the_hub(folder)
     assert sorted(s.label for s in held) == sorted(site.label for site in SITES)
-    assert json.loads((folder / "metrics.json").read_text())["study"]["k"] == len(SITES)
+    assert json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["study"]["k"] == len(
+        SITES
+    )
 
 
 def submissions_at_the_hub(folder):

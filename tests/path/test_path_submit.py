@@ -67,7 +67,10 @@ def test_yes_by_hash_needs_the_hash_that_release_printed(stage, home):
 
 def test_a_changed_ledger_stops_sending(stage, home):
     path = home.folder / "ledger.jsonl"
-    path.write_text(path.read_text().replace('"n_cases":174', '"n_cases":173', 1))
+    path.write_text(
+        path.read_text(encoding="utf-8").replace('"n_cases":174', '"n_cases":173', 1),
+        encoding="utf-8",
+    )
     result = CliRunner().invoke(cli, ["submit", str(home.folder), "--hub", stage.url], input="y\n")
     assert isinstance(result.exception, LedgerError)
     assert not sent(stage, home)
@@ -84,7 +87,10 @@ def test_a_ledger_changed_behind_an_open_one_stops_sending_too(stage, home):
     """The size and the time of the file are unchanged: only a new reading shows the change."""
     message, path = newest_release(home), home.ledger.path
     before = path.stat()
-    path.write_text(path.read_text().replace('"n_cases":174', '"n_cases":173', 1))
+    path.write_text(
+        path.read_text(encoding="utf-8").replace('"n_cases":174', '"n_cases":173', 1),
+        encoding="utf-8",
+    )
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     with Client(stage.url, home.credential) as client, pytest.raises(LedgerError):
         submit(message, client, home.ledger, confirm=lambda _: True)

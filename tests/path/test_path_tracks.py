@@ -87,7 +87,9 @@ def records(bundles):
     """Birth date and measurements of each patient, straight from the Bundles."""
     found = {}
     for path in bundles.glob("*.json"):
-        resources = [entry["resource"] for entry in json.loads(path.read_text())["entry"]]
+        resources = [
+            entry["resource"] for entry in json.loads(path.read_text(encoding="utf-8"))["entry"]
+        ]
         patient = next(r for r in resources if r["resourceType"] == "Patient")
         values = {
             name: r["valueQuantity"]["value"]
@@ -114,7 +116,7 @@ def expected(home, weights):
     """Reference and score of each judged case of a site."""
     people, films = records(home / "bundles"), opacities(home / "images")
     truth, scores = [], []
-    for row in csv.DictReader((home / "labels.csv").read_text().splitlines()):
+    for row in csv.DictReader((home / "labels.csv").read_text(encoding="utf-8").splitlines()):
         verdict = SPELLED.get(row["pneumonia"].strip().lower())
         if verdict is None or row["mrn"] not in people:
             continue
@@ -132,10 +134,10 @@ def expected(home, weights):
 def planted(home):
     """Names, numbers, dates and UIDs of every patient of a site, as written in the sources."""
     found = set()
-    for row in csv.DictReader((home / "labels.csv").read_text().splitlines()):
+    for row in csv.DictReader((home / "labels.csv").read_text(encoding="utf-8").splitlines()):
         found |= {row["accession"], row["mrn"], row["admitted"], row["comment"]}
     for path in (home / "bundles").glob("*.json"):
-        patient = json.loads(path.read_text())["entry"][0]["resource"]
+        patient = json.loads(path.read_text(encoding="utf-8"))["entry"][0]["resource"]
         name = patient["name"][0]
         found |= {patient["birthDate"], f"{name['given'][0]} {name['family']}"}
     for path in (home / "images").glob("*.dcm") if (home / "images").exists() else ():
@@ -163,7 +165,7 @@ def house(tmp_path_factory):
         for track in TRACKS:
             vendor = shutil.copytree(EXAMPLES / track / "vendor", folder / track)
             weights = vendor / "artefact" / "weights.json"
-            weights.write_text(json.dumps(vendor_weights(track)))
+            weights.write_text(json.dumps(vendor_weights(track)), encoding="utf-8")
             registration = read_registration(vendor / "registration.yaml", vendor / "artefact")
             operator.register_model(registration, pack_artefact(vendor / "artefact"))
             operator.start_model(registration.card.name, registration.card.version)
@@ -299,11 +301,13 @@ def test_a_model_may_read_images_alone(house, enter, tmp_path):
     """One file a case, no named inputs: contract `dicom`."""
     folder, _, operator = house
     (tmp_path / "artefact").mkdir()
-    (tmp_path / "artefact" / "inference.py").write_text(READER)
-    values = yaml.safe_load((EXAMPLES / "imaging" / "vendor" / "registration.yaml").read_text())
+    (tmp_path / "artefact" / "inference.py").write_text(READER, encoding="utf-8")
+    values = yaml.safe_load(
+        (EXAMPLES / "imaging" / "vendor" / "registration.yaml").read_text(encoding="utf-8")
+    )
     values["card"]["name"] = "film-alone"
     values["inputs"] = {"kind": "dicom", "modalities": ["CR"]}
-    (tmp_path / "registration.yaml").write_text(yaml.safe_dump(values))
+    (tmp_path / "registration.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     registration = read_registration(tmp_path / "registration.yaml", tmp_path / "artefact")
     operator.register_model(registration, pack_artefact(tmp_path / "artefact"))
     operator.start_model("film-alone", "1.0")
@@ -379,7 +383,7 @@ def test_a_leak_stops_the_batch_before_anything_is_sent(house, enter, monkeypatc
     plan = plan_of("imaging")
     site, client = enter(plan)
     monkeypatch.setattr(
-        "healthval.deid.dicom.one_file.search", lambda *_: [Leak("id", "(0010,0020)")]
+        "healthval.deid.dicom.files.one_file.search", lambda *_: [Leak("id", "(0010,0020)")]
     )
     with pytest.raises(LeakFound, match="withdrawn"):
         evaluate(plan, read(home, plan), client, site=site, images=home / "images")
@@ -497,7 +501,7 @@ def test_the_notebook_stops_at_a_table_with_mistakes_and_sends_nothing(house, en
         "images": str(home / "images"),
         "send": True,
     }
-    (tmp_path / "parameters.yaml").write_text(yaml.safe_dump(values))
+    (tmp_path / "parameters.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     command = [sys.executable, "-m", "healthval", "run", "evaluate"]
     command += ["-f", str(tmp_path / "parameters.yaml"), "-o", str(site.folder)]
     done = subprocess.run(
@@ -523,7 +527,9 @@ def test_mistakes_in_the_label_table_are_refused_by_place(house, tmp_path, name)
 def test_a_wrong_unit_is_refused(house, tmp_path):
     bundles = shutil.copytree(house[0] / "site" / "bundles", tmp_path / "bundles")
     for path in sorted(bundles.glob("*.json"))[:2]:
-        path.write_text(path.read_text().replace("mmol/L", "mg/dL"))
+        path.write_text(
+            path.read_text(encoding="utf-8").replace("mmol/L", "mg/dL"), encoding="utf-8"
+        )
     with pytest.raises(CohortError, match=r"'lactate': 2 of .*mmol/L") as caught:
         cohort_of(plan_of("fhir"), Sources(house[0] / "site" / "labels.csv", bundles))
     assert "mg/dL" not in str(caught.value)
@@ -549,15 +555,15 @@ def test_values_the_models_contract_does_not_admit_are_refused_at_the_site(house
     """A category where the model takes a number: counted, nothing sent."""
     values = plan_of("fhir").model_dump(mode="json", exclude_defaults=True)
     values["table"]["columns"]["heart_rate"] = {"kind": "category", "levels": {"Zyxwvut": "fast"}}
-    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(values))
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     bundles = shutil.copytree(house[0] / "site" / "bundles", tmp_path / "bundles")
     for path in bundles.glob("*.json"):
-        bundle = json.loads(path.read_text())
+        bundle = json.loads(path.read_text(encoding="utf-8"))
         for entry in bundle["entry"]:
             code = entry["resource"].get("code", {}).get("coding", [{}])[0].get("code")
             if code == LOINC["heart_rate"]:
                 entry["resource"]["valueQuantity"]["value"] = "Zyxwvut"
-        path.write_text(json.dumps(bundle))
+        path.write_text(json.dumps(bundle), encoding="utf-8")
     plan = load_plan(tmp_path / "plan.yaml")
     site, client = enter(plan)
     cohort = cohort_of(plan, Sources(house[0] / "site" / "labels.csv", bundles))
@@ -613,7 +619,7 @@ def test_another_study_is_no_amendment(enter):
 def test_a_record_of_plans_that_cannot_be_read_stops_the_site(enter):
     site, _ = enter(plan_of("fhir"))
     for text in ("", "[1]", '{"a": []}', '{"a": {}}', "Zyxwvut"):
-        (site.folder / "plans.json").write_text(text)
+        (site.folder / "plans.json").write_text(text, encoding="utf-8")
         with pytest.raises(PlanError, match=r"plans\.json") as caught:
             site.register(plan_of("fhir"))
         assert "Zyxwvut" not in str(caught.value)
@@ -635,8 +641,8 @@ def test_the_demo_of_a_track_survives_kill_9_and_repeats_its_bytes(tmp_path, tra
     before = digests(home)
     finish(start(tmp_path, track))
     assert digests(home) == before
-    weights = json.loads((home / "inputs/vendor/artefact/weights.json").read_text())
-    study = json.loads((home / "metrics.json").read_text())["study"]
+    weights = json.loads((home / "inputs/vendor/artefact/weights.json").read_text(encoding="utf-8"))
+    study = json.loads((home / "metrics.json").read_text(encoding="utf-8"))["study"]
     values = {v["site"]: v["value"] for v in study["auroc"]["sites"]}
     received = [p for p in (home / "hub").rglob("*") if p.is_file()]
     received += [home / name for name in PRODUCTS]

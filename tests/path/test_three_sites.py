@@ -78,7 +78,7 @@ def test_images_and_resources_feed_one_model(site):
     )
     assert result.auroc.value > 0.75
     text = json.dumps([sent.cases, sent.columns, sent.rows])
-    raw = [json.loads(path.read_text()) for path in site.bundles.glob("*.json")]
+    raw = [json.loads(path.read_text(encoding="utf-8")) for path in site.bundles.glob("*.json")]
     for bundle in raw:
         patient = bundle["entry"][0]["resource"]
         for value in (patient["id"], patient["birthDate"], patient["name"][0]["family"]):
@@ -206,7 +206,7 @@ def test_flow_and_table_one_pass_the_gate(site, tmp_path):
 
 def test_film_resource_and_table_row_of_a_patient_stay_together(site):
     policy = Policy(dates="shift")
-    bundle = json.loads((site.bundles / "0000.json").read_text())
+    bundle = json.loads((site.bundles / "0000.json").read_text(encoding="utf-8"))
     film = dcmread(site.images / "0000.dcm")
     clean_film = deidentify(film, policy, SECRET).dataset
     clean = {

@@ -63,9 +63,11 @@ def hub(tmp_path_factory):
     Credential.create(folder / "operator.key")
     vendor = folder / "vendor"
     shutil.copytree(packaged("examples") / "vendor" / "artefact", vendor / "artefact")
-    (vendor / "artefact" / "weights.json").write_text(json.dumps(combined_study.VENDOR_WEIGHTS))
-    (vendor / "registration.yaml").write_text(yaml.safe_dump(REGISTRATION))
-    (folder / "plan.yaml").write_text(yaml.safe_dump(PLAN))
+    (vendor / "artefact" / "weights.json").write_text(
+        json.dumps(combined_study.VENDOR_WEIGHTS), encoding="utf-8"
+    )
+    (vendor / "registration.yaml").write_text(yaml.safe_dump(REGISTRATION), encoding="utf-8")
+    (folder / "plan.yaml").write_text(yaml.safe_dump(PLAN), encoding="utf-8")
     registration = read_registration(vendor / "registration.yaml", vendor / "artefact")
     with (
         embedded_hub(folder / "data", folder / "operator.key.pub") as url,
@@ -116,7 +118,7 @@ def read_site(files, plan):
 
 def planted_values(files):
     for path in sorted(files.bundles.glob("*.json"))[:20]:
-        patient = json.loads(path.read_text())["entry"][0]["resource"]
+        patient = json.loads(path.read_text(encoding="utf-8"))["entry"][0]["resource"]
         yield from (patient["id"], patient["birthDate"], patient["name"][0]["family"])
 
 

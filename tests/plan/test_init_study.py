@@ -40,13 +40,13 @@ def test_a_study_begins_with_a_plan_that_loads_and_three_notebooks(tmp_path):
 def test_each_notebook_says_which_version_it_comes_from(tmp_path):
     start_study(tmp_path / "my-study")
     for path in (tmp_path / "my-study").glob("*.ipynb"):
-        first = json.loads(path.read_text())["cells"][0]
+        first = json.loads(path.read_text(encoding="utf-8"))["cells"][0]
         assert f"healthval {__version__}" in "".join(first["source"])
 
 
 def test_the_plan_names_its_schema_for_editors(tmp_path):
     start_study(tmp_path / "my-study")
-    first = (tmp_path / "my-study" / "plan.yaml").read_text().splitlines()[0]
+    first = (tmp_path / "my-study" / "plan.yaml").read_text(encoding="utf-8").splitlines()[0]
     assert first == "# yaml-language-server: $schema=./plan.schema.json"
 
 
@@ -54,11 +54,11 @@ def test_the_plan_names_its_schema_for_editors(tmp_path):
 def test_nothing_is_ever_overwritten(tmp_path, name):
     folder = tmp_path / "my-study"
     folder.mkdir()
-    (folder / name).write_text("mine")
+    (folder / name).write_text("mine", encoding="utf-8")
     with pytest.raises(UsageError, match=name):
         start_study(folder)
     assert [p.name for p in folder.iterdir()] == [name]
-    assert (folder / name).read_text() == "mine"
+    assert (folder / name).read_text(encoding="utf-8") == "mine"
 
 
 @pytest.mark.parametrize("name", ["My-Study", "1study", "x", "a_b"])
@@ -87,7 +87,7 @@ def test_a_table_proposes_ids_inputs_label_and_subgroups_to_confirm(tmp_path, ki
     }
     assert set(plan.inputs) == {"age", "sex", "crp"}
     assert plan.subgroups == ("sex",)
-    text = (tmp_path / "my-study" / "plan.yaml").read_text()
+    text = (tmp_path / "my-study" / "plan.yaml").read_text(encoding="utf-8")
     assert text.count("# CONFIRM") == sum(line.startswith("confirm") for line in said) > 0
     for value in ("Hilma", "V00001", "MRN0"):
         assert value not in text + "".join(said)
@@ -100,14 +100,14 @@ def test_a_fhir_folder_proposes_views(tmp_path):
     with pytest.raises(PlanError, match="no column is declared 'label'"):
         load_plan(path)
     label = "    # outcome: {kind: label"
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert label in text
-    path.write_text(text.replace(label, label.replace("# ", ""), 1))
+    path.write_text(text.replace(label, label.replace("# ", ""), 1), encoding="utf-8")
     plan = load_plan(path)
     assert plan.fhir.on == "patient"
     assert "loinc_2524_7" in plan.inputs
     for planted in (*synthetic.FAMILY, *synthetic.GIVEN, "Main Street"):
-        assert planted not in path.read_text()
+        assert planted not in path.read_text(encoding="utf-8")
 
 
 def test_a_source_that_cannot_be_read_is_said_and_nothing_is_written(tmp_path):
@@ -121,7 +121,9 @@ def test_a_table_without_inputs_still_begins_a_study(tmp_path):
     source = tmp_path / "cohort.csv"
     cohort()[["visit_id", "remark"]].to_csv(source, index=False)
     start_study(tmp_path / "my-study", source)
-    assert "No column looks like an input" in (tmp_path / "my-study" / "plan.yaml").read_text()
+    assert "No column looks like an input" in (tmp_path / "my-study" / "plan.yaml").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_the_command_says_what_it_wrote_and_what_comes_next(tmp_path):

@@ -1,15 +1,20 @@
 """Names and sentences of labels, model cards and plans are what a reader sees."""
 
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from healthval.contracts.base import Line, Paragraph
+from healthval.contracts.base import Line, Paragraph, digest
+from healthval.contracts.reporting import StudyReporting
 from healthval.contracts.table import SourceColumn
 from healthval.contracts.text import unseen
+from healthval.plan import load_plan
+
+ROOT = Path(__file__).parents[2]
 
 SHAPES = [TypeAdapter(shape) for shape in (Line, Paragraph, SourceColumn)]
 HONEST = [
@@ -73,3 +78,13 @@ def test_joiners_are_refused_where_no_letters_join(name):
     for shape in SHAPES:
         with pytest.raises(ValidationError):
             shape.validate_python(name)
+
+
+def test_a_plan_without_statements_keeps_its_hash():
+    plan = load_plan(ROOT / "examples" / "plan.yaml")
+    with_field = plan.model_dump(mode="json")
+    assert with_field.pop("reporting") is None
+    order = {"case_key": plan.table.of_kind("id")[:1], "first_view": None}
+    assert plan.hash == digest({**with_field, "order": order})
+    stated = plan.model_copy(update={"reporting": StudyReporting(ethics="No. 1")})
+    assert stated.hash != plan.hash

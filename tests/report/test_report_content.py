@@ -47,12 +47,12 @@ def test_each_section_is_in_the_module_named_after_its_anchor(report):
 
 @pytest.fixture(scope="module")
 def findings(study, released, card, plan):
-    return Findings(study, match(study, released.values()), card, plan)
+    return Findings(study=study, released=match(study, released.values()), card=card, plan=plan)
 
 
 def findings_of(released, card, plan):
     study = pool(tuple(released.items()))
-    return Findings(study, match(study, released.values()), card, plan)
+    return Findings(study=study, released=match(study, released.values()), card=card, plan=plan)
 
 
 AT_LEAST = Criterion("auroc", at_least=0.8)
@@ -376,7 +376,7 @@ def test_many_sites_are_split_over_figures_and_only_the_influential_listed(
 ):
     sites = simulated([site_of(130 + i) for i in range(40)])
     study = pool(tuple(sites.items()), bivariate="none")
-    found = Findings(study, match(study, sites.values()), card, plan)
+    found = Findings(study=study, released=match(study, sites.values()), card=card, plan=plan)
     forests = site_forest(found, study.auroc, AUROC, "AUROC")
     assert len(forests) == 2
     assert "random-effects mean" in forests[1].alt

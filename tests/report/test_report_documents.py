@@ -199,7 +199,7 @@ def test_a_missing_pango_library_is_reported_in_one_line(monkeypatch, capsys):
 
 def test_a_folder_that_cannot_be_written_is_an_error(report, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "weasyprint", None)
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(ReportError, match="cannot be written"):
         write(report, tmp_path / "file" / "folder")
 
@@ -273,7 +273,9 @@ def test_the_exporter_of_jupyter_renders_the_same_page_and_refuses_the_same(repo
 
     from healthval.report.exporter import ReportExporter
 
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads(
+        (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    )["project"]
     named = project["entry-points"]["nbconvert.exporters"]["healthval"]
     assert named == f"{ReportExporter.__module__}:{ReportExporter.__name__}"
     chosen = replace(report, sections=(report.section("summary"), report.section("claim")))
@@ -325,7 +327,7 @@ def test_a_notebook_that_would_call_out_is_refused(markup):
 
 
 def test_the_pdf_fetches_nothing_even_when_asked(tmp_path):
-    (tmp_path / "secret.txt").write_text("secret")
+    (tmp_path / "secret.txt").write_text("secret", encoding="utf-8")
     page = f'<html lang="en"><title>t</title><img alt="a" src="{(tmp_path / "secret.txt").as_uri()}"></html>'
     assert b"secret" not in render_pdf(page)
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from healthval.errors import ReportError
 from healthval.report import publish, write
-from healthval.report.pdf_signature import sign_pdf
+from healthval.report.proof.pdf_signature import sign_pdf
 from healthval.report.render import render_pdf
 
 NOW = datetime.now(UTC)

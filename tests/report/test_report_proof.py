@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from healthval.aggregate import pool
 from healthval.errors import IntegrityError, ReportError
 from healthval.report import build, publish, seal, sign, verify, write
-from healthval.report.provenance import crate
+from healthval.report.proof.provenance import crate
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
 OTHER = Ed25519PrivateKey.from_private_bytes(b"\x08" * 32)
@@ -140,7 +140,7 @@ def test_a_statement_of_another_kind_is_refused_even_when_well_signed(change, tm
 def test_the_payload_type_is_part_of_what_is_signed(tmp_path):
     envelope = json.loads(resigned(GOOD, kind="text/plain"))
     envelope["payloadType"] = "application/vnd.in-toto+json"
-    (tmp_path / "attestation.dsse.json").write_text(json.dumps(envelope))
+    (tmp_path / "attestation.dsse.json").write_text(json.dumps(envelope), encoding="utf-8")
     with pytest.raises(IntegrityError, match="not signed"):
         verify(tmp_path, KEY.public_key())
 
@@ -180,7 +180,7 @@ def test_any_bytes_as_an_envelope_are_refused_as_such(tmp_path_factory, junk):
 )
 def test_any_json_as_an_envelope_is_refused_as_such(tmp_path_factory, value):
     folder = tmp_path_factory.mktemp("json")
-    (folder / "attestation.dsse.json").write_text(json.dumps(value))
+    (folder / "attestation.dsse.json").write_text(json.dumps(value), encoding="utf-8")
     with pytest.raises(IntegrityError):
         verify(folder, KEY.public_key())
 
@@ -201,7 +201,7 @@ def test_signing_twice_at_one_time_gives_the_same_bytes_and_the_time_is_the_only
 def test_no_time_is_in_the_report_itself(folder):
     for name in ("report.html", "metrics.json"):
         words = re.sub(rb'src="data:[^"]*"', b"", (folder / name).read_bytes())  # coordinates
-        assert b"2031" not in words
+        assert b"2031-" not in words
 
 
 def test_sealing_needs_a_written_report(report, tmp_path):

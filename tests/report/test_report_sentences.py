@@ -31,7 +31,7 @@ def words(section):
 
 def findings_of(released, card, plan):
     study = pool(tuple(released.items()))
-    return Findings(study, match(study, released.values()), card, plan)
+    return Findings(study=study, released=match(study, released.values()), card=card, plan=plan)
 
 
 def withholding(release, names=("tp", "fn")):
@@ -92,7 +92,7 @@ def test_flows_in_contradicting_orders_are_shown_apart(released, card, plan):
     turned = released[first].model_copy(update={"flow": (flow[1], flow[0], *flow[2:])})
     sites = {first: turned} | {s: released[s] for s in others}
     html = build(pool(tuple(sites.items())), sites, card, plan).section("cohort")._repr_html_()
-    assert html.count("Cohort flow at site-") == 3
+    assert html.count("<caption>Cohort flow at site-") == 3
     assert "contradict each other" in html
 
 
@@ -172,3 +172,43 @@ def test_texts_that_read_as_others_are_refused(study, released, card, plan, bad)
         build(study, released, card.model_copy(update={"title": bad}), plan)
     with pytest.raises(ReportError, match="of the plan"):
         build(study, released, card, replace(plan, title=bad))
+
+
+def test_each_sites_own_result_is_compared_with_each_criterion(report, released, plan):
+    html = report.section("heterogeneity")._repr_html_()
+    for criterion in plan.criteria:
+        rows = rows_of(html, f"Each site&#39;s own result: {criterion.name()}")[1:]
+        assert [row[0] for row in rows] == list(released)
+    auroc = rows_of(html, "own result: AUROC")[1:]
+    for row, release in zip(auroc, released.values(), strict=True):
+        a = release.auroc
+        assert row[1] == f"{a.value:.3f} ({a.lo:.3f} to {a.hi:.3f})"
+        assert row[2].endswith("met" if a.lo >= 0.85 else "inconclusive")
+
+
+def test_subgroup_rates_name_their_threshold(report):
+    assert "Sensitivity and specificity at threshold 0.5." in words(report.section("subgroups"))
+
+
+def test_workload_and_number_needed_follow_from_the_counts(report, study):
+    c = study.thresholds[0].counts
+    n = c.tp + c.fp + c.fn + c.tn
+    text = words(report.section("thresholds"))
+    assert f"marked in all (workload) {1000 * (c.tp + c.fp) / n:.0f}" in text
+    assert f"cases marked for each one found {(c.tp + c.fp) / c.tp:.1f}" in text
+
+
+def test_wide_tables_are_scrolled_by_keyboard_and_no_header_is_empty(report):
+    for section in report.sections:
+        html = section._repr_html_()
+        assert html.count('<div class="table') == html.count('role="group" tabindex="0"')
+        assert not re.search(r"<th[^>]*>\s*</th>", html)
+
+
+def test_methods_are_described_for_the_study_at_hand(report, simulated, site_of, card, plan):
+    assert "Hartung-Knapp" in words(report.section("methods"))
+    one = simulated([site_of(500)])
+    alone = build(pool(tuple(one.items())), one, card, plan)
+    assert not re.search(r"mean over (hospitals|sites)", words(alone.section("methods")), re.I)
+    page = " ".join(words(s) for s in alone.sections)
+    assert not re.search(r"mean over (hospitals|sites)|random-effects mean", page, re.IGNORECASE)

@@ -22,8 +22,8 @@ from healthval.contracts.base import canonical_json, read_wire
 from healthval.contracts.keys import HubKey, HubKeys, fingerprint
 from healthval.errors import HubError, IntegrityError, UnknownSigner, UsageError
 from healthval.report import seal, sign, with_signer, write
-from healthval.report.attestation import jwk, key_id
-from healthval.report.trust import (
+from healthval.report.proof.attestation import jwk, key_id
+from healthval.report.proof.trust import (
     pin,
     pinned,
     unpin,

@@ -153,3 +153,58 @@ def test_an_interrupted_command_exits_with_130(monkeypatch, capsys):
         command_line.main()
     assert stopped.value.code == 130
     assert "completed work is kept" in capsys.readouterr().err
+
+
+OWN = 'n: int = 1  # number\nname = "a"'
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    import nbformat
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    monkeypatch.chdir(tmp_path)
+    cells = [
+        new_code_cell(OWN, metadata={"tags": ["parameters"]}, id="p"),
+        new_code_cell("n * 2, name", id="c"),
+    ]
+    spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": spec}), "own.ipynb")
+    return tmp_path
+
+
+def test_a_notebook_of_ones_own_runs_with_papermills_options_in_the_marked_folder(own):
+    shown = CliRunner().invoke(
+        cli, ["run", "own.ipynb", "-p", "n", "4", "-r", "name", "7", "-o", "out/copy-{n}.ipynb"]
+    )
+    assert shown.exit_code == 0, shown.output
+    copy = own / "out" / "identifiable" / "copy-4.ipynb"
+    assert "(8, '7')" in copy.read_text(encoding="utf-8")
+
+
+def test_parameters_of_ones_own_notebook_are_checked_before_a_kernel_starts(own):
+    for words, place in (
+        (["-p", "nn", "4"], "did you mean 'n'"),
+        (["-p", "n", "Zebulon"], "n: Input should be a valid integer"),
+        (["-o", "out/{site}.ipynb"], "is no given parameter"),
+    ):
+        shown = CliRunner().invoke(cli, ["run", "own.ipynb", *words])
+        assert isinstance(shown.exception, UsageError)
+        assert place in str(shown.exception)
+        assert "Zebulon" not in str(shown.exception)
+    assert not (own / "runs").exists()
+
+
+@pytest.mark.parametrize("words", [["run", "evaluate", "--help"], ["run", "own.ipynb", "--help"]])
+def test_the_help_of_run_lists_the_parameters_of_the_named_notebook(own, words):
+    shown = CliRunner().invoke(cli, words)
+    assert shown.exit_code == 0
+    assert ("site_folder" if words[1] == "evaluate" else "  n ") in shown.output
+
+
+def test_parameters_have_a_json_schema(own):
+    import json
+
+    for name, field in (("evaluate", "hub_url"), ("own.ipynb", "n")):
+        shown = CliRunner().invoke(cli, ["params", name, "--schema"])
+        assert field in json.loads(shown.output)["properties"]

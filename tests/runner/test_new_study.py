@@ -12,6 +12,6 @@ def test_column_names_that_yaml_could_read_as_numbers_stay_text(tmp_path):
     columns = {name: [f"x{i}" for i in range(60)] for name in ["visit", *names]}
     pd.DataFrame(columns).to_csv(source, index=False)
     start_study(tmp_path / "my-study", source)
-    text = (tmp_path / "my-study" / "plan.yaml").read_text()
+    text = (tmp_path / "my-study" / "plan.yaml").read_text(encoding="utf-8")
     values = parse_yaml(text, what="the plan", remedy="-")
     assert list(values["table"]["columns"]) == ["visit", *names]

@@ -320,6 +320,7 @@ def _shared(
         "buckets": (f"objects and versions, {kept.objects_gb + kept.versions_gb:g} GB", objects),
         "log_groups": (f"logs, {kept.logs_gb:g} GB", kept.logs_gb * prices["cloudwatch_logs_store_gb_month"]),
         "tables": ("index within the standing allowance", 0.0),
+        "recoveries": (f"point-in-time recovery, {kept.index_gb:g} GB", kept.index_gb * prices["dynamodb_pitr_gb_month"]),
         "alarms": ("alarms", beyond(counts["alarms"], "cloudwatch_alarm_month")),
         "dashboards": ("dashboards", beyond(counts["dashboards"], "cloudwatch_dashboard_month")),
         "metrics": ("custom metrics", beyond(counts["metrics"], "cloudwatch_custom_metric_month")),

@@ -25,7 +25,7 @@ _PAID_GROUPS: Final = {
 def _table(r: Resource, prices: Prices) -> Lines:
     recovery = ("PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled")
     if r.is_on(*recovery) or r.is_on("Replicas", "[]", *recovery):
-        yield r.priced("point-in-time recovery, 1 GB", prices["dynamodb_pitr_gb_month"])
+        yield r.shared("point-in-time recovery", "recoveries")
     yield r.shared("index", "tables")
 
 

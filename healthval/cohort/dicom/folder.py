@@ -1,31 +1,25 @@
-"""Folder of DICOM files: index by patient, study and series, and staging of files from a PACS.
+"""Folder of DICOM files: index by patient, study and series.
 
 `web` and `dimse` copy a PACS into a folder first, so every later step reads a folder. The keys are
 the site's own identifiers; they stay inside the hospital and are left out of `repr`.
 """
 
-import hashlib
-import logging
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from pydicom import dcmread
-from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
 from healthval.errors import CohortError, counted
-from healthval.files import write_durably
 from healthval.pydicom_internals import quiet
 
 # SOP Class, SOP Instance, Modality, Patient ID, Study, Series, Accession Number
 _KEYS: Final = (0x00080016, 0x00080018, 0x00080060, 0x00100020, 0x0020000D, 0x0020000E, 0x00080050)
 _DIRECTORY: Final = "1.2.840.10008.1.3.10"
-_SILENT: Final = logging.CRITICAL + 1
-_NETWORK_LOGGERS: Final = ("pynetdicom", "dicomweb_client", "urllib3")
+COMPLETE: Final = ".complete"  # folder of the marks of `staging`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +98,7 @@ def read_folder(folder: str | Path) -> Folder:
 
 def _files(folder: Path) -> Iterator[Path]:
     for base, folders, names in os.walk(folder):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if name != COMPLETE)
         yield from (Path(base, name) for name in sorted(names))
 
 
@@ -134,55 +128,3 @@ def index_file(path: Path) -> Instance | str | None:
         modality=modality,
         accession=accession,
     )
-
-
-def check_filters(filters: Mapping[str, str]) -> None:
-    """Refuse keywords that do not exist: a PACS ignores them and returns every study.
-
-    Raises
-    ------
-    CohortError
-        If a filter is no DICOM keyword.
-    """
-    n_unknown = sum(tag_for_keyword(keyword) is None for keyword in filters)
-    if n_unknown:
-        raise CohortError(
-            f"{counted(n_unknown, 'filter is no DICOM keyword', 'filters are no DICOM keywords')}; "
-            "use for example StudyDate or Modality"
-        )
-
-
-def staging_folder(folder: str | Path) -> Path:
-    """Make the folder for files of a PACS, and delete unfinished files of an interrupted run."""
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for unfinished in target.glob(".*.dcm.*"):
-        unfinished.unlink()
-    return target
-
-
-def staged_path(folder: Path, instance_uid: str) -> Path:
-    """Return the path of a file from a PACS; its name is a hash, so it repeats no identifier."""
-    return folder / f"{hashlib.sha256(instance_uid.encode()).hexdigest()[:32]}.dcm"
-
-
-def stage(folder: Path, instance_uid: str, data: bytes) -> Path:
-    """Write a file from a PACS, readable by the owner only."""
-    target = staged_path(folder, instance_uid)
-    write_durably(target, data)
-    return target
-
-
-@contextmanager
-def quiet_pacs() -> Iterator[None]:
-    """Silence pydicom and the network libraries, whose log lines quote identifiers."""
-    loggers = [logging.getLogger(name) for name in _NETWORK_LOGGERS]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(_SILENT)  # unlike `disabled`, children inherit it
-    try:
-        with quiet():
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

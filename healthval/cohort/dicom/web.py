@@ -1,32 +1,38 @@
 """DICOMweb: find studies (QIDO-RS) and copy them into a folder (WADO-RS)."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from healthval.cohort.dicom.folder import (
-    Instance,
-    Study,
+from pydicom import dcmread
+
+from healthval.cohort.dicom.folder import Instance, Study, index_file
+from healthval.cohort.dicom.multipart import CutError, boundary_of, parts_of
+from healthval.cohort.dicom.probes import INCOMPLETE, check_complete
+from healthval.cohort.dicom.staging import (
+    RetrieveError,
     check_filters,
-    index_file,
+    complete_study,
+    mark_complete,
     quiet_pacs,
     stage,
-    staged_path,
     staging_folder,
 )
-from healthval.errors import CohortError, counted
+from healthval.errors import CohortError
 
 _UNDEFINED: Final = 0xFFFFFFFF
 _PAGE: Final = 200
 _MAX_REPEATED: Final = 3  # pages in a row without a new study
-_INCOMPLETE: Final = (
-    "the PACS repeats a page of results or withholds some, so the list of studies is not complete; "
-    "search for shorter periods, for example by StudyDate"
-)
 # Any transfer syntax: the PACS sends the stored bytes without transcoding.
-_AS_STORED: Final = (("application/dicom", "*"),)
+_AS_STORED: Final = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+_CHUNK: Final = 1 << 20
+_UID: Final = re.compile(r"[0-9.]{1,64}")
+_DATE, _TIME = "00080020", "00080030"
+_ROWS: Final = 0x00280010
+_PIXELS: Final = (0x7FE00010, 0x7FE00008, 0x7FE00009)
 
 
 class WebPacs:
@@ -46,6 +52,7 @@ class WebPacs:
 
     def __init__(self, url: str, session: Any = None, *, timeout: float = 60) -> None:
         try:
+            import requests
             from dicomweb_client.api import DICOMwebClient
         except ImportError:
             raise CohortError("DICOMweb needs the extra healthval[dicom]; install it") from None
@@ -56,8 +63,10 @@ class WebPacs:
                 "write it with its scheme, for example https://pacs.example/dicom-web"
             )
         self._warned = False
+        self._url, self._timeout = url.rstrip("/"), timeout
+        self._session = requests.Session() if session is None else session
         self._client = DICOMwebClient(
-            url=url, session=session, timeout=timeout, callback=self._note_warning
+            url=url, session=self._session, timeout=timeout, callback=self._note_warning
         )
 
     def _note_warning(self, response: Any, *_: Any, **__: Any) -> Any:
@@ -73,26 +82,39 @@ class WebPacs:
         Raises
         ------
         CohortError
-            If a filter is no keyword, or the PACS repeats a page so that the list is not complete.
+            If a filter is no keyword, or the list is not complete: the PACS repeats a page, or a
+            narrower search returns further studies.
         """
         check_filters(filters)
         seen: set[str] = set()
+        moments: list[tuple[str, str]] = []
+        for answer in self._answers(filters):
+            study = _study(answer)
+            if study.study not in seen:
+                seen.add(study.study)
+                moments.append((_text(answer, _DATE), _text(answer, _TIME)))
+                yield study
+        check_complete(filters, moments, seen, self._names)
+
+    def _names(self, filters: Mapping[str, str]) -> list[str]:
+        return [_study(answer).study for answer in self._answers(filters)]
+
+    def _answers(self, filters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        """Answers of all pages."""
+        seen: set[str] = set()
         before, offset, n_repeated = list[str](), 0, 0
         while found := self._page(filters, offset):
-            studies = [_study(answer) for answer in found]
-            keys = [study.study for study in studies]
+            keys = [_study(answer).study for answer in found]
             n_repeated = 0 if set(keys) - seen else n_repeated + 1
             if keys == before or n_repeated > _MAX_REPEATED:
-                raise CohortError(_INCOMPLETE)
-            for study in studies:
-                if study.study not in seen:
-                    seen.add(study.study)
-                    yield study
+                raise CohortError(INCOMPLETE)
+            yield from found
+            seen |= set(keys)
             if "StudyInstanceUID" in filters:
                 return
             before, offset = keys, offset + len(found)
         if self._warned:
-            raise CohortError(_INCOMPLETE)
+            raise CohortError(INCOMPLETE)
 
     def _page(self, filters: Mapping[str, str], offset: int) -> list[dict[str, Any]]:
         try:
@@ -108,46 +130,74 @@ class WebPacs:
             ) from None
 
     def retrieve(self, studies: Iterable[str], folder: str | Path) -> Iterator[Instance]:
-        """Copy studies into `folder`, one file at a time; existing files are kept.
+        """Copy studies into `folder`, one file at a time, as the PACS sends them.
+
+        A study that an earlier call copied completely is not requested again.
 
         Raises
         ------
         CohortError
-            If the PACS ends the transfer early. Received instances stay, so that the next call
-            continues.
+            If the PACS ends the transfer early, sends fewer instances than it announces, or sends a
+            damaged one. Received instances stay, and the next call continues.
         """
         target = staging_folder(folder)
         for number, study in enumerate(studies):
             yield from self._copied(number, study, target)
 
     def _copied(self, number: int, study: str, folder: Path) -> Iterator[Instance]:
-        stream: Iterator[Any] | None = None
-        announced, received = self._announced(study), set[str]()
-        while True:
-            try:
-                with quiet_pacs():
-                    if stream is None:
-                        stream = iter(self._client.iter_study(study, media_types=_AS_STORED))
-                    dataset = next(stream, None)
-                    found = None if dataset is None else _staged(dataset, folder)
-            except Exception:
-                raise CohortError(
-                    f"the PACS ended the transfer of study {number} early; run again to continue"
-                ) from None
-            if dataset is None:
-                if len(received) < max(announced, 1):
-                    raise CohortError(
-                        f"the PACS sent {counted(len(received), 'instance')} of study {number}, "
-                        f"announced {announced}; run again, or ask the operator of the PACS"
-                    )
-                return
+        if not _UID.fullmatch(study):
+            raise RetrieveError(
+                "the PACS names a study by a text that is no UID", f"study {number}"
+            )
+        announced = self._announced(study)
+        known = complete_study(folder, study, announced)
+        if known is not None:
+            yield from known
+            return
+        received: dict[str, Instance] = {}
+        for content in self._contents(number, study):
+            with quiet_pacs():
+                found = _staged(content, folder, study)
             if found is None:
-                raise CohortError(
-                    f"study {number} has an instance that cannot be read; "
-                    "ask the operator of the PACS"
+                raise RetrieveError(
+                    "the PACS sent a damaged instance",
+                    f"study {number}; run again, or ask the operator of the PACS",
                 )
-            received.add(found.instance)
+            received[found.instance] = found
             yield found
+        if len(received) < max(announced, 1):
+            raise RetrieveError(
+                "the PACS sent fewer instances than it announced",
+                f"study {number}: {len(received)} of {announced}; "
+                "run again, or ask the operator of the PACS",
+            )
+        mark_complete(folder, study, received.values())
+
+    def _contents(self, number: int, study: str) -> Iterator[bytes]:
+        """Encoded instances of a study, in a multipart message or as a single part."""
+        try:
+            with self._answer(study) as answer:
+                boundary = boundary_of(answer.headers.get("Content-Type", ""))
+                if boundary is None:
+                    yield answer.content
+                else:
+                    yield from parts_of(answer.iter_content(_CHUNK), boundary)
+        except (CutError, OSError):  # `requests` derives its errors from OSError
+            raise RetrieveError(
+                "the PACS did not send a study or ended its transfer early",
+                f"study {number}; check rights and network, and run again to continue",
+            ) from None
+
+    def _answer(self, study: str) -> Any:
+        with quiet_pacs():
+            answer = self._session.get(
+                f"{self._url}/studies/{study}",
+                headers={"Accept": _AS_STORED},
+                stream=True,
+                timeout=self._timeout,
+            )
+            answer.raise_for_status()
+        return answer
 
     def _announced(self, study: str) -> int:
         """Number of instances that the PACS announces for a study, 0 if it does not."""
@@ -155,36 +205,41 @@ class WebPacs:
         return 0 if found is None else found.n_instances or 0
 
 
-def _staged(dataset: Any, folder: Path) -> Instance | None:
-    if not _is_whole(dataset):
+def _staged(content: bytes, folder: Path, study: str) -> Instance | None:
+    """Write an instance of the study; None if its bytes are no whole instance of it."""
+    try:
+        dataset = dcmread(BytesIO(content))
+        is_whole = _is_whole(dataset) and str(dataset.get("StudyInstanceUID", "")) == study
+    except Exception:
         return None
     instance = str(dataset.get("SOPInstanceUID", ""))
-    path = staged_path(folder, instance)
-    if not path.exists():
-        buffer = BytesIO()
-        dataset.save_as(buffer)
-        stage(folder, instance, buffer.getvalue())
-    found = index_file(path)
+    if not (is_whole and instance):
+        return None
+    found = index_file(stage(folder, instance, content))
     return found if isinstance(found, Instance) else None
 
 
 def _is_whole(dataset: Any) -> bool:
-    """Whether every value has its declared length; the last one of a cut object has not."""
+    """Whether every value has its declared length, and the pixels that the rows announce exist."""
     for tag in list(dataset.keys()):
         element = dataset.get_item(tag)
         is_defined = element.is_raw and element.length != _UNDEFINED
         if is_defined and len(element.value or b"") != element.length:
             return False
-    return True
+    return _ROWS not in dataset or any(tag in dataset for tag in _PIXELS)
 
 
 def _study(answer: Mapping[str, Any]) -> Study:
     count = _first(answer, "00201208")
     return Study(
-        str(_first(answer, "00100020") or ""),
-        str(_first(answer, "0020000D") or ""),
+        _text(answer, "00100020"),
+        _text(answer, "0020000D"),
         int(count) if count is not None else None,
     )
+
+
+def _text(answer: Mapping[str, Any], tag: str) -> str:
+    return str(_first(answer, tag) or "")
 
 
 def _first(answer: Mapping[str, Any], tag: str) -> Any:

@@ -8,10 +8,10 @@ additions for identifying attributes that the table does not list (edition "heal
 import csv
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from importlib import resources
 from typing import Literal
 
 from healthval.deid.policy import Option, Policy
+from healthval.files import packaged_text
 
 EDITION = "2026c"
 Action = Literal["X", "Z", "D", "U", "K", "C"]
@@ -58,7 +58,7 @@ class Explanation:
 
 def read_data(name: str) -> str:
     """Text of a file in `healthval/deid/data`."""
-    return resources.files("healthval.deid").joinpath(f"data/{name}").read_text("ascii")
+    return packaged_text(f"deid/data/{name}", encoding="ascii")
 
 
 @lru_cache(maxsize=1)

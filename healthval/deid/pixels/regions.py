@@ -11,28 +11,17 @@
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from pydicom.datadict import tag_for_keyword
 
+from healthval.contracts.images import RegionChoice
 from healthval.deid.policy import RegionRule
 from healthval.errors import UsageError, counted
 from healthval.files import read_yaml_list
 
-_Pixel = Annotated[int, Field(ge=0, le=65535)]
-_Rectangle = tuple[_Pixel, _Pixel, _Pixel, _Pixel]
 _MAX_RULES: Final = 1000
-
-
-class _Rule(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
-    when: Annotated[dict[str, str | int], Field(min_length=1, max_length=20)]
-    blank: Annotated[list[_Rectangle], Field(max_length=100)] = []
-    keep: _Rectangle | None = None
-    ultrasound_regions: bool = False
 
 
 def read_region_rules(path: str | Path) -> tuple[RegionRule, ...]:
@@ -48,31 +37,42 @@ def read_region_rules(path: str | Path) -> tuple[RegionRule, ...]:
     given = read_yaml_list(path, what=what, remedy=remedy)
     if len(given) > _MAX_RULES:
         raise UsageError(
-            f"the file of region rules has {len(given)} rules; at most {_MAX_RULES} are read"
+            f"the file of region rules has {counted(len(given), 'rule')}; at most {_MAX_RULES} are read"
         )
     return tuple(_rule(position, rule) for position, rule in enumerate(given))
 
 
 def _rule(position: int, given: Any) -> RegionRule:
     try:
-        rule = _Rule.model_validate(given)
+        rule = RegionChoice.model_validate(given)
     except ValidationError as wrong:
         first = wrong.errors(include_input=False, include_url=False)[0]
         raise UsageError(
             f"region rule {position}: {first['type']} at {'.'.join(map(str, first['loc']))}"
         ) from None
+    return region_rule(position, rule)
+
+
+def region_rule(position: int, rule: RegionChoice) -> RegionRule:
+    """Return a declared rule for use; `position` is its place in the list, for errors.
+
+    Raises
+    ------
+    UsageError
+        As `read_region_rules`.
+    """
     _check(position, rule)
     when = tuple((keyword, str(value)) for keyword, value in rule.when.items())
     return RegionRule(
-        name=rule.name,
-        when=when,
-        blank=tuple(rule.blank),
+        rule.name,
+        when,
+        blank=rule.blank,
         keep=rule.keep,
         ultrasound_regions=rule.ultrasound_regions,
     )
 
 
-def _check(position: int, rule: _Rule) -> None:
+def _check(position: int, rule: RegionChoice) -> None:
     unknown = sum(tag_for_keyword(keyword) is None for keyword in rule.when)
     if unknown:
         many = counted(unknown, "keyword is", "keywords are")

@@ -145,7 +145,9 @@ def _read_codes(
     except TypeError:
         raise MetricError("labels and classes must be plain texts or numbers") from None
     if (codes < 0).any():
-        unknown = affected(np.flatnonzero(codes < 0), codes.size, "label", "none of the classes")
+        unknown = affected(
+            np.flatnonzero(codes < 0), codes.size, "label", "are none of the classes"
+        )
         raise MetricError(f"{unknown}; list every class in classes=")
     empty = int((np.bincount(codes, minlength=len(columns)) == 0).sum())
     if empty:

@@ -237,7 +237,7 @@ def _read(
     if not t.size == e.size == r.size or t.size < 2:
         raise MetricError("time, event and risk need one value per case, with at least two cases")
     if t.min() < 0:
-        found = affected(np.flatnonzero(t < 0), t.size, "time", "negative")
+        found = affected(np.flatnonzero(t < 0), t.size, "time", "are negative")
         raise MetricError(f"{found}; give follow-up times from 0")
     owner = np.arange(t.size) if cluster is None else read_cluster(cluster, t.size)
     order, owner = canonical(owner, t, ~e, r)

@@ -1,7 +1,8 @@
 """Small SVG: matplotlib's output without unused ids, comments and blanks, drawn the same.
 
-Coordinates are rounded to hundredths of a point, which is far below a printer's dot. Glyphs are
-defined once for each figure, and paths have relative coordinates.
+Coordinates are rounded to hundredths of a point, which is far below a printer's dot. Paths have
+relative coordinates. Text stays text in one family of fonts: the first is the packaged font of the
+PDF, and a browser shapes names in any script.
 """
 
 import re
@@ -12,6 +13,9 @@ from xml.etree import ElementTree as ET
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 HREF = f"{{{XLINK}}}href"
 HUNDREDTHS = 100
+DRAWN_WITH = "font-family: 'DejaVu Sans'; "
+FONTS = "healthval Sans,DejaVu Sans,Verdana,sans-serif"
+_UPRIGHT = re.compile(r"rotate\(-?0 ")
 _NUMBER = re.compile(r"-?[0-9]+\.[0-9]+(?:e-?[0-9]+)?")
 _TOKEN = re.compile(r"[A-Za-z]|-?[0-9]*\.?[0-9]+(?:e-?[0-9]+)?")
 _URL = re.compile(r"url\(#([^)]+)\)")
@@ -32,6 +36,7 @@ def compact(svg: str) -> str:
     """Return the same drawing in fewer bytes; equal drawings give equal bytes."""
     root = ET.fromstring(svg)  # noqa: S314 - drawn by matplotlib in this process
     _gather_definitions(root)
+    _set_family(root)
     _shorten_ids(root)
     for element in root.iter():
         _shorten(element)
@@ -61,7 +66,17 @@ def _gather_definitions(root: ET.Element) -> None:
             if child.tag == found.tag:
                 found.extend(child)
                 parent.remove(child)
-    root.insert(0, found)
+    if len(found):
+        root.insert(0, found)
+
+
+def _set_family(root: ET.Element) -> None:
+    """Name the fonts once for the figure instead of in every text."""
+    for element in root.iter(f"{{{SVG}}}text"):
+        element.set("style", element.get("style", "").replace(DRAWN_WITH, ""))
+        if _UPRIGHT.match(element.get("transform", "")):
+            del element.attrib["transform"]
+    root.set("font-family", FONTS)
 
 
 def _shorten_ids(root: ET.Element) -> None:

@@ -237,7 +237,8 @@ class _Plot:
         if row.shown is None:
             self.words(_LABEL, y, label, ha="left", fontweight="bold")
             return
-        self.words(_LABEL, y, label, ha="left")
+        indent = 0.06 * (len(label) - len(label.lstrip(" ")))
+        self.words(_LABEL + indent, y, label.lstrip(" "), ha="left")
         self.beside_words(y, row.columns, row.shown)
         if row.shown.value is None:
             return

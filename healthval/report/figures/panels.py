@@ -8,9 +8,9 @@ from typing import Any
 
 from healthval.report.figures.curves import Curve, legend
 from healthval.report.figures.forest import shortened
-from healthval.report.figures.style import BLUE, GREY, INK, PALE, SKY, VERMILION, Board, board
+from healthval.report.figures.roc_region import Region
+from healthval.report.figures.style import BLUE, GREY, INK, SKY, VERMILION, Board, board
 from healthval.report.markup import Shown, exact, number
-from healthval.report.roc_region import Region
 
 MOST_PANELS = 12  # more sites are drawn as points in the figure of all cases
 _COLUMNS = 3
@@ -138,7 +138,8 @@ def decision_panels(panels: Sequence[DecisionPanel], title: bool = True) -> str:
             ax.margins(x=0.04)
             if title and len(panels) > 1:
                 ax.set_title(shortened(panel.label), fontsize=8)
-        legend(axes[0], loc="best")
+        handles, labels = axes[0].get_legend_handles_labels()
+        drawn.figure.legend(handles, labels, loc="outside upper center", ncols=3)
         drawn.figure.supxlabel("Threshold probability", fontsize=9)
         drawn.figure.supylabel("Net benefit", fontsize=9)
     return drawn.svg
@@ -183,18 +184,24 @@ def _model(axes: Any, curve: Curve) -> None:
             axes.plot([x, x], [lo, hi], color=BLUE, lw=1.0, zorder=4)
 
 
-def decision_together(panel: DecisionPanel, sites: Sequence[Curve]) -> str:
-    """Draw the net benefit of all cases, over that of each site in grey."""
-    low, high = _range([panel, *(DecisionPanel("", s, Curve("", ())) for s in sites)])
+def decision_together(panel: DecisionPanel | None, sites: Sequence[DecisionPanel]) -> str:
+    """Draw the net benefit of all cases, if there is one, over that of each site in grey."""
+    low, high = _range([*([panel] if panel else []), *sites])
     with board(5.5, 4.0) as drawn:
         axes = drawn.figure.add_subplot()
         axes.set(xlabel="Threshold probability", ylabel="Net benefit")
         axes.axhline(0, color=INK, lw=0.9, ls=":", label="Treat none", zorder=2)
-        for i, curve in enumerate(sites):
+        for i, site in enumerate(sites):
             label = f"Model at each site ({len(sites)})" if i == 0 else None
-            axes.plot(*curve.line, color=PALE, lw=0.9, label=label, zorder=1)
-        _treat_all(axes, panel.treat_all, low)
-        _model(axes, panel.model)
+            axes.plot(*site.model.line, color=GREY, lw=0.7, label=label, zorder=2)
+            if panel is None:
+                label = "Treat all at each site" if i == 0 else None
+                axes.plot(
+                    *site.treat_all.line, color=VERMILION, lw=0.5, ls="--", label=label, zorder=1
+                )
+        if panel is not None:
+            _treat_all(axes, panel.treat_all, low)
+            _model(axes, panel.model)
         axes.set_ylim(low, high)
         axes.margins(x=0.04)
         _harm_to_benefit(axes)

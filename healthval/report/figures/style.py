@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -37,7 +38,7 @@ STYLE: dict[str, Any] = {
     "legend.fancybox": False,
     "legend.framealpha": 0.85,
     "lines.linewidth": 1.6,
-    "svg.fonttype": "path",
+    "svg.fonttype": "none",
     "svg.hashsalt": "healthval",
     "text.color": INK,
     "text.parse_math": False,
@@ -67,7 +68,9 @@ def board(
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    with mpl.rc_context():
+    with mpl.rc_context(), warnings.catch_warnings():
+        # A reader's font has the glyphs of a name that the font of the layout lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         mpl.rcdefaults()
         settings: Any = mpl.rcParams  # its keys are typed as literals
         settings.update(STYLE)

@@ -18,6 +18,7 @@ from healthval.errors import counted
 from healthval.report.document import Section
 from healthval.report.findings import Findings
 from healthval.report.markup import paragraphs, table
+from healthval.report.sections.stated import statement
 
 SITE, DEVELOPER = "site to complete", "developer to complete"
 
@@ -31,11 +32,43 @@ class Item:
     owner: str
     section: str | None = None
 
+    def place(self, findings: Findings) -> str | None:
+        """Return the anchor of the section that covers the item in this report."""
+        field = _STATED.get(self.number)
+        return "stated" if field and statement(findings, field) else self.section
+
     def covered(self, findings: Findings) -> bool:
         """Return whether this report covers the item."""
-        holds = _CONDITIONS.get(self.number)
-        return self.section is not None and (holds is None or holds(findings))
+        place, holds = self.place(findings), _CONDITIONS.get(self.number)
+        if place == "stated":
+            return True
+        return place is not None and (holds is None or holds(findings))
 
+
+# Field of the plan or of the model card that covers an item where it is filled in.
+_STATED = {
+    "3a": "context",
+    "3c": "inequalities",
+    "5a": "data_sources",
+    "5b": "recruitment_dates",
+    "6a": "setting",
+    "6b": "eligibility",
+    "6c": "treatments",
+    "8b": "reference_assessors",
+    "8c": "blinding",
+    "9a": "predictors",
+    "9b": "predictor_definitions",
+    "9c": "predictor_assessors",
+    "13": "class_imbalance",
+    "17": "ethics",
+    "18a": "funding",
+    "18b": "conflicts",
+    "18d": "registration",
+    "19": "involvement",
+    "20c": "development_comparison",
+    "22": "model_access",
+    "27b": "expertise",
+}
 
 # Condition under which the section really covers the item; without an entry it always does.
 _CONDITIONS: dict[str, Callable[[Findings], bool]] = {
@@ -101,8 +134,8 @@ ITEMS = (
     Item("10", "Sample size and its justification", SITE, "cohort"),
     Item("11", "Missing data", SITE, "cohort"),
     Item("12a", "How data were used", SITE, "disclosure"),
-    Item("12d", "Heterogeneity between sites", SITE, "heterogeneity"),
-    Item("12e", "Measures of performance", SITE, "discrimination"),
+    Item("12d", "Heterogeneity between sites", SITE, "methods"),
+    Item("12e", "Measures of performance", SITE, "methods"),
     Item("12f", "Model updating (none: the model is judged as it is)", SITE, "claim"),
     Item("12g", "How predictions were obtained", SITE, "provenance"),
     Item("13", "Class imbalance", DEVELOPER),
@@ -157,11 +190,12 @@ def checklist(findings: Findings, headings: dict[str, str]) -> Section:
 
 
 def _place(item: Item, findings: Findings, headings: dict[str, str]) -> Markup:
-    if item.section is None or not item.covered(findings):
+    place = item.place(findings)
+    if place is None or not item.covered(findings):
         withheld = item.section is not None and item.number in _FROM_RELEASES
         owed = "withheld by sites or not estimable" if withheld else item.owner
         return Markup('<em class="owed">{}</em>').format(owed)
-    link = Markup('<a href="#{}">{}</a>').format(item.section, headings[item.section])
+    link = Markup('<a href="#{}">{}</a>').format(place, headings[place])
     withheld_at = _WITHHELD_AT.get(item.number)
     sites = withheld_at(findings) if withheld_at else 0
     return link + (f", in part: withheld by {counted(sites, 'site')}" if sites else "")

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from markupsafe import Markup
 
 from healthval.aggregate.result import TableOneTotal, Total
+from healthval.contracts.submission import SUPPRESSED
+from healthval.errors import counted
 from healthval.report.document import Block, Section
 from healthval.report.findings import Findings, total
 from healthval.report.levels import level_name
@@ -25,7 +27,7 @@ FLOW_COLUMNS = 5  # more sites are shown as a total only
 
 def cohort(findings: Findings) -> Section:
     """Build the section on the number of cases at each step and on their characteristics."""
-    blocks: list[Block] = [*_flow(findings), _sites(findings)]
+    blocks: list[Block] = [_hospitals(findings), *_flow(findings), _sites(findings)]
     if findings.study.table_one:
         blocks.append(_table_one(findings))
     blocks += _sample_size(findings)
@@ -38,9 +40,42 @@ def cohort(findings: Findings) -> Section:
 
 def _sample_size(findings: Findings) -> list[Block]:
     plan = findings.plan
-    planned = "" if plan.planned_cases is None else f"Planned: {plan.planned_cases} cases."
+    planned = (
+        "" if plan.planned_cases is None else f"Planned: {counted(plan.planned_cases, 'case')}."
+    )
     texts = [text for text in (planned, plan.sample_size_rationale) if text]
     return [box("Sample size", paragraphs(*texts))] if texts else []
+
+
+_ACCESS = {
+    "requested": "requested, not decided",
+    "approved": "approved",
+    "rejected": "rejected by the operator",
+    "revoked": "revoked by the operator",
+}
+
+
+def _hospitals(findings: Findings) -> Markup:
+    """List every hospital that asked for access, whether its result is here or not (STARD 19)."""
+    conduct = findings.conduct
+    if conduct is None:
+        return paragraphs(
+            "This report was made without the hub's list of hospitals with access; a hospital that "
+            "sent no result is not named in it."
+        )
+    rows = [[h.label, _ACCESS[h.status], h.reason or "–", h.result()] for h in conduct.hospitals]
+    note = ""
+    if conduct.elsewhere:
+        note = (
+            f"Access to the same model version under another plan: {', '.join(conduct.elsewhere)}."
+        )
+    return table(
+        "Hospitals that asked for access under the plan",
+        ["Hospital", "Access", "Operator's reason", "Result"],
+        rows,
+        kind="words",
+        note=note,
+    )
 
 
 def _flow(findings: Findings) -> list[Block]:
@@ -57,10 +92,15 @@ def _flow(findings: Findings) -> list[Block]:
         ]
         for step in findings.study.flow
     ]
-    sheet = table(
-        "Cohort flow: cases left after each step", ["Step", *shown, "All sites"], rows, note=_FLOW
-    )
-    return [sheet]
+    partly = any(step.total.n_suppressed for step in findings.study.flow)
+    return [
+        table(
+            "Cohort flow: cases left after each step",
+            ["Step", *shown, "All sites"],
+            rows,
+            note=_FLOW if partly else "",
+        )
+    ]
 
 
 _FLOW = (
@@ -100,8 +140,17 @@ def _sites(findings: Findings) -> Markup:
         ["Site", "Analysed", "With condition", "Indeterminate", "No reference"],
         rows,
         note="Indeterminate: the model gave no score. No reference: the target condition is unknown."
-        f" Neither is analysed. {hatched(map(findings.floor, findings.released))}",
+        f" Neither is analysed. {_hatched(findings)}".rstrip(),
     )
+
+
+def _hatched(findings: Findings) -> str:
+    cells = [
+        cell
+        for r in findings.released.values()
+        for cell in (r.n, r.n_events, r.n_indeterminate, r.n_missing_reference)
+    ]
+    return hatched(map(findings.floor, findings.released)) if SUPPRESSED in cells else ""
 
 
 def _table_one(findings: Findings) -> Markup:

@@ -35,8 +35,8 @@ def what_left(findings: Findings) -> str:
     cases = f"at least {counted(n.lower, 'case')}" if n.lower else "cases"
     return (
         f"Two kinds of data left the {counted(k, 'hospital')}: de-identified inputs of {cases}, "
-        "which were sent to the hosted model to be scored, and aggregates. The egress ledger of "
-        "each hospital lists every transfer with its time, size and number of cases."
+        "which were sent to the hosted model to be scored with fixed test inputs, and aggregates. The "
+        "egress ledger of each hospital lists every transfer with its time, size and number of cases."
     )
 
 

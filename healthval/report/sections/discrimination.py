@@ -15,11 +15,12 @@ from healthval.report.figures.panels import (
     roc_panels,
     roc_together,
 )
+from healthval.report.figures.roc_region import Region, Vertex, pooled_region, site_region
 from healthval.report.findings import Findings, estimate, rate, some_sites
 from healthval.report.markup import as_shown, exact, number, paragraphs, table
-from healthval.report.roc_region import Region, Vertex, pooled_region, site_region
 from healthval.report.sections.thresholds import summed_rates
 
+LOOSE = 0.2  # a region of all cases whose areas differ by more is not drawn
 RARE = 0.1  # prevalence below which average precision is shown beside the ROC curve
 
 
@@ -74,11 +75,16 @@ def _roc(findings: Findings) -> list[Block]:
     blocks: list[Block] = []
     if panels and len(panels) <= MOST_PANELS:
         blocks.append(_site_figure(findings, panels))
-    if together is not None:
+    if together is not None and (_is_tight(together) or len(panels) > MOST_PANELS):
         blocks.append(_together_figure(findings, together, panels))
-    if not blocks:
+    if not blocks and not panels:
         return [paragraphs("No site released counts from which its ROC curve can be drawn.")]
     return [*blocks, _areas(findings, panels)]
+
+
+def _is_tight(region: Region) -> bool:
+    low, high = region.area()
+    return high - low <= LOOSE
 
 
 def _site_points(release: Submission) -> tuple[OperatingPoint, ...]:
@@ -99,7 +105,7 @@ def _site_figure(findings: Findings, panels: Sequence[RocPanel]) -> Figure:
     areas = [panel.region.area() for panel in panels]
     caption = (
         f"ROC of {names}. Dots: counted at a cut of the score. Shaded: where the curve can be between "
-        f"the dots; nothing was counted there.{_diamonds(findings)} Grey line: chance."
+        f"the dots; nothing was counted there.{_diamonds([p for panel in panels for p in panel.at])} Grey line: chance."
     )
     return Figure(
         roc_panels(panels),
@@ -123,10 +129,11 @@ def _sensitivity(v: Vertex) -> str:
     return as_shown(v.tpr[0], *(v.interval or (None, None))).text()
 
 
-def _diamonds(findings: Findings) -> str:
-    if not findings.study.thresholds:
+def _diamonds(at: Sequence[OperatingPoint]) -> str:
+    drawn = {p.threshold for p in at if None not in (p.sensitivity.value, p.specificity.value)}
+    if not drawn:
         return ""
-    named = ", ".join(exact(t.threshold) for t in findings.study.thresholds)
+    named = ", ".join(map(exact, sorted(drawn)))
     return f" Diamonds: sensitivity and specificity with 95% CI at threshold {named}."
 
 
@@ -149,7 +156,7 @@ def _together_figure(findings: Findings, region: Region, panels: Sequence[RocPan
     caption = (
         f"ROC of the {who}. Dots: counted. Shaded: where the curve can be; its area is between "
         f"{number(low)} and {number(high)}, which are exact bounds and no confidence interval. Grey "
-        f"dots: counted at a single site.{_diamonds(findings) if at else ''} Grey line: chance."
+        f"dots: counted at a single site.{_diamonds(at)} Grey line: chance."
     )
     return Figure(
         roc_together(region, panels, at),

@@ -1,11 +1,16 @@
 """Section "Differences between sites": heterogeneity, new site, leave-one-out, funnel plot."""
 
+from dataclasses import replace
+
 from healthval.aggregate.result import PooledMeasure
 from healthval.errors import counted
+from healthval.report.criteria import judge
 from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.curves import FunnelSite, funnel_plot
-from healthval.report.findings import Findings
-from healthval.report.markup import as_shown, number, paragraphs, table
+from healthval.report.findings import Findings, as_released
+from healthval.report.markup import as_shown, number, p_value, paragraphs, table
+from healthval.report.sections.summary import badge
+from healthval.report.site_values import reader
 
 MOST_INFLUENTIAL = 12  # rows of the leave-one-out table
 FUNNEL_SITES = 10  # Sterne et al. 2011, BMJ 343:d4002: a funnel of fewer sites shows chance only
@@ -20,10 +25,35 @@ _MEASURES = {
 def heterogeneity(findings: Findings) -> Section:
     """Build the section on the differences between sites and on a site outside the study."""
     auroc = findings.study.auroc
-    blocks: list[Block] = [_variation(findings), _new_site(findings), *_leave_one_out(auroc)]
+    blocks: list[Block] = [
+        *_each_site(findings),
+        _variation(findings),
+        _new_site(findings),
+        *_leave_one_out(auroc),
+    ]
     if len(auroc.funnel) >= FUNNEL_SITES:
         blocks.append(_funnel(auroc))
     return Section("heterogeneity", "Differences between sites", tuple(blocks))
+
+
+def _each_site(findings: Findings) -> list[Block]:
+    """Compare each site's own result with each criterion of the plan."""
+    if findings.study.k == 1:
+        return []
+    sheets: list[Block] = []
+    for criterion in findings.plan.criteria:
+        read = reader(criterion.measure, criterion.threshold)
+        rows: list[list[object]] = []
+        for site, release in findings.released.items():
+            value, ci = read.own(release)
+            shown = as_released(value, *(ci or (None, None)))
+            if read.from_counts:
+                shown = replace(shown, digits=None)
+            outcome = badge(judge(criterion, shown)) if value is not None else "–"
+            rows.append([site, shown.text(criterion.digits()), outcome])
+        caption = f"Each site's own result: {criterion.name()}, {criterion.target()}"
+        sheets.append(table(caption, ["Site", "Result (95% CI)", "Verdict"], rows, kind="words"))
+    return sheets
 
 
 def _variation(findings: Findings) -> Block:
@@ -36,7 +66,7 @@ def _variation(findings: Findings) -> Block:
         i2 = f"{number(m.i2, 0)}%"
         if ci is not None:
             i2 += f" ({number(ci[0], 0)} to {number(ci[1], 0)})"
-        rows.append([name, pooled.k, number(m.tau2, 4), i2, f"{number(m.q, 1)} ({_p(m.q_p)})"])
+        rows.append([name, pooled.k, number(m.tau2, 4), i2, f"{number(m.q, 1)} ({p_value(m.q_p)})"])
     if not rows:
         return paragraphs(
             "Differences between sites are not estimated from fewer than three sites."
@@ -49,15 +79,6 @@ def _variation(findings: Findings) -> Block:
         "I²: share of the variation that is not chance. τ² by REML with Q-profile intervals; means "
         "with Hartung-Knapp intervals.",
     )
-
-
-def _p(value: float) -> str:
-    """Format a p-value with two digits and never as zero.
-
-    >>> _p(0.0421), _p(0.00001)
-    ('p = 0.042', 'p < 0.001')
-    """
-    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
 
 
 def chance(p: float) -> str:

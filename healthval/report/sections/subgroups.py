@@ -6,11 +6,13 @@ from markupsafe import Markup
 
 from healthval.aggregate.result import PooledMeasure, SubgroupPool
 from healthval.contracts.submission import ReleasedSubgroup
+from healthval.errors import counted
 from healthval.report.document import Section
 from healthval.report.figures.forest import AUROC, Axis, Row, forest_figures
 from healthval.report.findings import Findings, estimate, pooled, total
+from healthval.report.gaps import MEASURES, gaps
 from healthval.report.levels import level_name
-from healthval.report.markup import Shown, as_shown, count, paragraphs, table, words
+from healthval.report.markup import Shown, as_shown, count, exact, p_value, paragraphs, table, words
 
 
 def subgroups(findings: Findings) -> Section:
@@ -28,7 +30,34 @@ def subgroups(findings: Findings) -> Section:
     )
     rows = _forest_rows(findings, groups)
     figures = forest_figures(rows, axis, "AUROC by subgroup", caption=caption)
-    return Section("subgroups", "Subgroups", (*figures, _measures(findings, groups)))
+    sheets = (_differences(findings, groups), _measures(findings, groups))
+    return Section("subgroups", "Subgroups", (*figures, *sheets))
+
+
+def _differences(findings: Findings, groups: Sequence[SubgroupPool]) -> Markup:
+    found = gaps(findings.released, groups)
+    if not found:
+        why = "fewer than three sites released two levels of a variable"
+        return paragraphs(f"Differences between levels were not estimated: {why}.")
+    rows = [
+        [
+            f"{words(gap.variable)}: {level_name(gap.level)} less {level_name(gap.reference)}",
+            MEASURES[gap.measure],
+            gap.k,
+            as_shown(gap.value, *gap.ci),
+            p_value(gap.p),
+        ]
+        for gap in found
+    ]
+    return table(
+        "Differences between levels",
+        ["Levels", "Measure", "Sites", "Difference (95% CI)", "p (Holm)"],
+        rows,
+        note=f"{_at(findings)}Mean over sites of the difference inside each site (REML, "
+        "Hartung-Knapp). The first level of the plan is the reference. p is adjusted for all "
+        f"{counted(len(found), 'difference')} of this table; the intervals are not. Sites where a "
+        "rate is 0 or 1 are left out.",
+    )
 
 
 def _forest_rows(findings: Findings, groups: Sequence[SubgroupPool]) -> list[Row]:
@@ -76,8 +105,15 @@ def _measures(findings: Findings, groups: Sequence[SubgroupPool]) -> Markup:
         "Other measures by subgroup",
         ["Subgroup", "O:E (95% CI)", "Sensitivity (95% CI)", "Specificity (95% CI)"],
         rows,
-        note="Means over sites; not pooled: fewer than three sites released the measure for this level.",
+        note=f"{_at(findings)}Means over sites; not pooled: fewer than three sites released the "
+        "measure for this level.",
     )
+
+
+def _at(findings: Findings) -> str:
+    if not findings.plan.thresholds:
+        return ""
+    return f"Sensitivity and specificity at threshold {exact(findings.plan.thresholds[0])}. "
 
 
 def _site_measures(findings: Findings, group: SubgroupPool) -> list[list[str]]:

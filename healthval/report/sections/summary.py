@@ -35,7 +35,7 @@ def verdicts(findings: Findings) -> tuple[Verdict, ...]:
             criterion,
             findings.mean(criterion.measure, criterion.threshold),
             possible_intervals(findings.released, criterion.measure, criterion.threshold),
-            missing=0,
+            missing=len(findings.conduct.missing) if findings.conduct else 0,
         )
         for criterion in findings.plan.criteria
     )
@@ -46,7 +46,7 @@ def summary(findings: Findings) -> Section:
     blocks = (
         _size(findings),
         _subject(findings),
-        _verdict_table(verdicts(findings), findings.plan),
+        _verdict_table(verdicts(findings), findings.plan, findings.study.k),
         box("In plain words", bullets(plain_words(findings))),
         box("Limitations", bullets(limitations(findings))),
     )
@@ -101,7 +101,7 @@ def badge(outcome: str) -> Markup:
     )
 
 
-def _verdict_table(found: tuple[Verdict, ...], plan: PlanFacts) -> Markup:
+def _verdict_table(found: tuple[Verdict, ...], plan: PlanFacts, k: int) -> Markup:
     if not found:
         text = "The plan names no acceptance criteria, so the results are not judged here."
         return box("No acceptance criteria", paragraphs(text))
@@ -109,29 +109,40 @@ def _verdict_table(found: tuple[Verdict, ...], plan: PlanFacts) -> Markup:
         [
             v.criterion.name(),
             unbroken(v.criterion.target()),
-            beside(unbroken(v.mean.shown().text(v.criterion.digits())), v.mean.basis()),
-            expected(v.mean, v.criterion.digits()),
             beside(badge(v.outcome), v.reason),
+            beside(unbroken(v.mean.shown().text(v.criterion.digits())), basis(v.mean)),
+            expected(v.mean, v.criterion.digits()),
         ]
         for v in found
     ]
     when = "amended after it was registered" if plan.amended else "fixed before data were seen"
     return table(
         f"Acceptance criteria of the plan ({when})",
-        ["Criterion", "Target", "Result (95% CI)", "At another hospital (95% PI)", "Verdict"],
+        ["Criterion", "Target", "Verdict", "Result (95% CI)", "At another hospital (95% PI)"],
         rows,
         kind="words",
-        note=_VERDICTS,
+        note=_how_judged(k),
     )
 
 
-_VERDICTS = (
-    "Met: the whole interval of the mean over hospitals reaches the target. Not met: none of it "
-    "does. Inconclusive: the interval crosses the target, there is no interval, or values that "
-    "sites withheld can change the outcome. CI: interval of the mean (REML, Hartung-Knapp; for "
-    "rates and net benefit also the t interval of the site values, whichever is wider). PI: "
-    "prediction interval, where the true value of another hospital is expected; from five sites."
-)
+def basis(mean: SiteMean) -> str:
+    """Return the sites of a mean in words, or nothing where there is no mean."""
+    return mean.basis() if mean.value is not None else ""
+
+
+def _how_judged(k: int) -> str:
+    judged = (
+        "Met: the whole interval reaches the target. Not met: none of it does. Inconclusive: the "
+        "interval crosses the target, there is no interval, or withheld values can change the "
+        "outcome."
+    )
+    if k == 1:
+        return f"{judged} The result and its CI are those of the one site."
+    return (
+        f"{judged} CI: interval of the mean over hospitals (REML, Hartung-Knapp; for rates and net "
+        "benefit it also contains the t interval of the site values). PI: prediction interval, where "
+        "the true value of another hospital is expected; from five sites."
+    )
 
 
 def expected(mean: SiteMean, digits: int) -> Markup:
@@ -190,6 +201,11 @@ def _deciding(findings: Findings) -> list[str]:
 
 
 def _decision(findings: Findings, at: ThresholdPool) -> str:
+    sentence, means = _decision_sums(findings, at), _decision_means(findings, at)
+    return f"{sentence} {means}".strip()
+
+
+def _decision_sums(findings: Findings, at: ThresholdPool) -> str:
     counts, threshold = at.counts, exact(at.threshold)
     events, others = counts.tp + counts.fn, counts.fp + counts.tn
     if counts.k == findings.study.k:
@@ -210,6 +226,21 @@ def _decision(findings: Findings, at: ThresholdPool) -> str:
         f"At the threshold {threshold}, the model marked {' and '.join(shares)} in {where}; the "
         "others released no counts, so that the shares over all hospitals may be higher or lower."
     )
+
+
+def _decision_means(findings: Findings, at: ThresholdPool) -> str:
+    """Return mean sensitivity and specificity with their intervals, where they are pooled."""
+    found = []
+    for name in ("sensitivity", "specificity"):
+        mean = findings.mean(name, at.threshold)
+        if mean.value is None or mean.ci is None or mean.of == 1:
+            continue
+        low, high = (number(end, 2) for end in mean.ci)
+        there = "another hospital: not estimated"
+        if mean.prediction is not None:
+            there = "another hospital: {} to {}".format(*(number(x, 2) for x in mean.prediction))
+        found.append(f"{name} {number(mean.value, 2)} (95% CI {low} to {high}; {there})")
+    return f"Mean over hospitals: {', '.join(found)}." if found else ""
 
 
 def risks(mean: SiteMean) -> str:
@@ -289,8 +320,21 @@ def _shortfall(findings: Findings) -> list[str]:
     ]
 
 
+def _missing(findings: Findings) -> list[str]:
+    """Name the hospitals with access of which no result is in the report."""
+    missing = findings.conduct.missing if findings.conduct else ()
+    if not missing:
+        return []
+    who = counted(len(missing), "hospital with access", "hospitals with access")
+    named = ", ".join(
+        f"{h.label} ({'access revoked' if h.status == 'revoked' else 'access approved'})"
+        for h in missing
+    )
+    return [f"{who} sent no result: {named}. The results over all hospitals may differ."]
+
+
 def _of_conduct(findings: Findings) -> list[str]:
-    found = []
+    found = _missing(findings)
     canary = [site.canary for site in findings.study.sites]
     if changed := canary.count("changed"):
         found.append(

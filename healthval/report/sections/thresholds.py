@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 from markupsafe import Markup
 
-from healthval.aggregate.counts import wilson_interval
+from healthval.aggregate.counts import WITHHELD_CELLS, wilson_interval
 from healthval.aggregate.result import PooledCounts, ThresholdPool
+from healthval.contracts.submission import SUPPRESSED
 from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.curves import Curve, predictive_plot
-from healthval.report.findings import NO_COUNTS, Findings, estimate, left_out, some_sites
+from healthval.report.findings import NO_COUNTS, Findings, estimate, left_out, rate, some_sites
 from healthval.report.markup import (
     Shown,
     as_shown,
@@ -62,6 +63,7 @@ def _at_threshold(findings: Findings, at: ThresholdPool) -> list[Block]:
     blocks += [
         _matrix(at.counts, together),
         _rates(at.counts, together),
+        *_all_sites(findings, at.counts, name),
         _per_thousand(
             at.counts, f"cases like those of {some_sites(at.counts.k, findings.study.k)}, at {name}"
         ),
@@ -73,6 +75,7 @@ def _at_threshold(findings: Findings, at: ThresholdPool) -> list[Block]:
 
 def _site_matrix(findings: Findings, at: ThresholdPool) -> Markup:
     rows: list[list[object]] = []
+    floors = set()
     for site, release in findings.released.items():
         here = released_at(release, at.threshold)
         if here is None:
@@ -80,13 +83,14 @@ def _site_matrix(findings: Findings, at: ThresholdPool) -> Markup:
             continue
         cells = (here.confusion.tp, here.confusion.fn, here.confusion.fp, here.confusion.tn)
         floor = findings.floor(site)
+        floors |= {floor} if SUPPRESSED in cells else set()
         rates = (estimate(here.sensitivity).text(2), estimate(here.specificity).text(2))
         rows.append([site, *(count_cell(cell, floor) for cell in cells), *rates])
     return table(
         f"Each site at threshold {exact(at.threshold)}",
         _SITE_COLUMNS,
         rows,
-        note=hatched(findings.floor(site) for site in findings.released),
+        note=hatched(floors) if floors else "",
     )
 
 
@@ -134,6 +138,23 @@ def _rates(counts: PooledCounts, together: str) -> Markup:
     )
 
 
+def _all_sites(findings: Findings, counts: PooledCounts, name: str) -> list[Block]:
+    """Return the rates over all sites; empty where no site withheld a count."""
+    if not any(total.n_suppressed for total in counts.totals):
+        return []
+    of = sum(1 for site in counts.excluded if site.reason == WITHHELD_CELLS) + counts.k
+    return [
+        table(
+            f"Rates of the cases of {some_sites(of, findings.study.k)} at {name}, withheld counts included",
+            ["Measure", "Value (95% CI)"],
+            [[label, rate(getattr(counts, measure))] for measure, label in RATES.items()],
+            note="Whether a site withholds a count depends on the count, so the rate over all sites "
+            "may be higher or lower than that of the sites with counts. Between: certain bounds, "
+            "for each value that the withheld counts can have.",
+        )
+    ]
+
+
 def _means(findings: Findings, at: ThresholdPool, name: str) -> Markup:
     rows = []
     for measure, label in RATES.items():
@@ -143,8 +164,8 @@ def _means(findings: Findings, at: ThresholdPool, name: str) -> Markup:
         f"Means over sites at {name}",
         ["Measure", "Sites", "Mean (95% CI)", "At another hospital (95% PI)"],
         rows,
-        note="Random effects: REML and Hartung-Knapp, or the t interval of the site values where it "
-        "is wider. Sites: those that released the two counts of the rate.",
+        note="Random effects: REML and Hartung-Knapp; the interval also contains the t interval of "
+        "the site values and that of the mean rate. Sites: those that released the two counts of the rate.",
     )
 
 
@@ -157,6 +178,10 @@ def _per_thousand(counts: PooledCounts, name: str) -> Markup:
         "without the condition, not marked": counts.tn,
     }
     rows = [[label, number(1000 * value / n, 0)] for label, value in of.items()]
+    marked = counts.tp + counts.fp
+    rows.append(["marked in all (workload)", number(1000 * marked / n, 0)])
+    needed = number(marked / counts.tp, 1) if counts.tp else "none found"
+    rows.append(["cases marked for each one found", needed])
     return table(f"Of 1000 {name}", ["Cases", "Of 1000"], rows, kind="numbers narrow")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup
 
+from healthval.aggregate.counts import WITHHELD_CELLS
 from healthval.contracts.submission import Submission
 from healthval.errors import counted
 from healthval.report.document import Block, Figure, Section
@@ -29,6 +30,8 @@ def utility(findings: Findings) -> Section:
         blocks.append(_site_figure(panels))
     if together is not None:
         blocks.append(_together_figure(findings, together, panels))
+    elif len(panels) > MOST_PANELS:
+        blocks.append(_many_figure(panels))
     if findings.study.thresholds:
         blocks += _net_benefit(findings)
     if not blocks:
@@ -102,6 +105,24 @@ def _together(findings: Findings) -> DecisionPanel | None:
     return DecisionPanel("", Curve("Model", tuple(model)), treat_all)
 
 
+def _many_figure(panels: Sequence[DecisionPanel]) -> Figure:
+    heights = [y for panel in panels for _, y, *_ in panel.model.points]
+    names = counted(len(panels), "site")
+    return Figure(
+        decision_together(None, panels),
+        f"Decision curves of {names}; net benefit of the model from {number(min(heights))} to "
+        f"{number(max(heights))}.",
+        f"Decision curves of {names}, by threshold probability. Grey: model at each site; dashed: "
+        "treat all at each site. The sites released different thresholds, so that they are not "
+        "summed. Net benefit below 0 is harm; treat none is 0.",
+        table(
+            "Decision curves of the sites",
+            ["Site", "Threshold", "Model (95% CI)", "Treat all"],
+            [[panel.label, *row] for panel in panels for row in _rows(panel)],
+        ),
+    )
+
+
 def _together_figure(
     findings: Findings, panel: DecisionPanel, panels: Sequence[DecisionPanel]
 ) -> Figure:
@@ -113,33 +134,41 @@ def _together_figure(
         for x, y, lo, hi in panel.model.points
     ]
     return Figure(
-        decision_together(panel, [site.model for site in panels]),
+        decision_together(panel, panels),
         f"Decision curve of the {who}; net benefit of the model from {number(min(heights))} to "
         f"{number(max(heights))}.",
         f"Decision curve of the {who}, at the thresholds that every site released. {_MEANING} The "
-        "95% CI are for these cases; differences between sites are not part of them. Pale lines: "
+        "95% CI are for these cases; differences between sites are not part of them. Grey lines: "
         "model at each site.",
         table(f"Decision curve of the {who}", ["Threshold", "Model (95% CI)", "Treat all"], rows),
     )
 
 
 def _net_benefit(findings: Findings) -> list[Block]:
-    """Return one table for each set of sites that released the counts, and the means over sites."""
+    """Return one table for each set of sites with a threshold, and the means over sites."""
     sums: dict[tuple[str, ...], list[list[str]]] = {}
     for at in findings.study.thresholds:
-        if at.counts.k:
-            row = [exact(at.threshold), rate(at.net_benefit).text(), number(at.treat_all), "0.000"]
-            sums.setdefault(at.counts.sites, []).append(row)
+        row = [exact(at.threshold), rate(at.net_benefit).text(), number(at.treat_all), "0.000"]
+        absent = {x.site for x in at.counts.excluded if x.reason != WITHHELD_CELLS}
+        sites = tuple(site for site in findings.released if site not in absent)
+        sums.setdefault(sites, []).append(row)
     blocks: list[Block] = [
         table(
             f"Net benefit of the cases of {some_sites(len(sites), findings.study.k)} together",
             ["Threshold", "Model (95% CI)", "Treat all", "Treat none"],
             rows,
-            note="" if len(sites) == findings.study.k else f"Sites: {', '.join(sites)}.",
+            note=_note(findings, sites, rows),
         )
         for sites, rows in sums.items()
     ]
     return blocks if findings.study.k == 1 else [*blocks, _mean_net_benefit(findings)]
+
+
+def _note(findings: Findings, sites: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    named = "" if len(sites) == findings.study.k else f"Sites: {', '.join(sites)}."
+    hidden = any("not estimable" in cell for row in rows for cell in row)
+    why = "Not estimable: a site withheld a count that the value needs." if hidden else ""
+    return f"{named} {why}".strip()
 
 
 def _mean_net_benefit(findings: Findings) -> Markup:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 def load(model_dir):
     """Read the weights from the folder of this file."""
-    return json.loads((Path(model_dir) / "weights.json").read_text())
+    return json.loads((Path(model_dir) / "weights.json").read_text(encoding="utf-8"))
 
 
 def predict(model, instances):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from healthval.deid.dicom.manifest import JOURNAL, SUMMARY, Journal, Record
+from healthval.deid.dicom.files.manifest import JOURNAL, SUMMARY, Journal, Record
 from healthval.deid.refuse import Reason
 
 # Reasons that depend on the other files of a batch: such a file is processed again.

@@ -21,10 +21,10 @@ from healthval import __version__
 from healthval.contracts.keys import fingerprint
 from healthval.errors import ReportError
 from healthval.files import write_durably
-from healthval.report.attestation import ATTESTATION, COVERED, jwk, sign
 from healthval.report.document import Report, Section
 from healthval.report.findings import Findings
 from healthval.report.markup import hashed, paragraphs, table
+from healthval.report.proof.attestation import ATTESTATION, COVERED, jwk, sign
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (

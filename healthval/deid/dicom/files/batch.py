@@ -14,10 +14,10 @@ from typing import Any, Final
 
 from tqdm.auto import tqdm
 
-from healthval.deid.dicom.batch_workers import Shared, check_can_start, pool_of, shares_of
 from healthval.deid.dicom.deidentify import check_policy_and_secret
-from healthval.deid.dicom.inputs import checked_inputs, files_below
-from healthval.deid.dicom.manifest import (
+from healthval.deid.dicom.files.batch_workers import Shared, check_can_start, pool_of, shares_of
+from healthval.deid.dicom.files.inputs import checked_inputs, files_below
+from healthval.deid.dicom.files.manifest import (
     SUMMARY,
     Journal,
     Manifest,
@@ -27,16 +27,16 @@ from healthval.deid.dicom.manifest import (
     settled,
     source_key,
 )
-from healthval.deid.dicom.one_file import UNFINISHED, Named, Task, group_records
-from healthval.deid.dicom.profile import read_table
-from healthval.deid.dicom.refused_list import write_refused
-from healthval.deid.dicom.removal import tags_of
-from healthval.deid.dicom.withdrawal import (
+from healthval.deid.dicom.files.one_file import UNFINISHED, Named, Task, group_records
+from healthval.deid.dicom.files.refused_list import write_refused
+from healthval.deid.dicom.files.removal import tags_of
+from healthval.deid.dicom.files.withdrawal import (
     delete_outputs,
     delete_undescribed,
     outputs_in,
     still_valid,
 )
+from healthval.deid.dicom.profile import read_table
 from healthval.deid.policy import Policy
 from healthval.deid.refuse import Reason
 from healthval.deid.secret import Secret

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from healthval.deid.dicom.manifest import Record
+from healthval.deid.dicom.files.manifest import Record
 from healthval.deid.refuse import Reason, remedy_of
 from healthval.files import write_durably
 

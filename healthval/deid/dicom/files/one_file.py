@@ -13,7 +13,7 @@ from typing import Final
 from healthval.deid.audit.audit import IDS, Leak, identifiers, search
 from healthval.deid.audit.sources import of_file
 from healthval.deid.dicom.deidentify import Deidentified, apply_policy
-from healthval.deid.dicom.manifest import Journal, Record, refused_record, written_record
+from healthval.deid.dicom.files.manifest import Journal, Record, refused_record, written_record
 from healthval.deid.dicom.reader import Source, open_source, read_source
 from healthval.deid.dicom.writer import cleaned_frames, encode_output, write_output
 from healthval.deid.pixels.fragments import CleanFrames

@@ -15,7 +15,7 @@ from healthval.contracts.base import canonical_json, read_wire
 from healthval.contracts.keys import HubKeys, PinnedKey, PinnedKeys, fingerprint
 from healthval.errors import IntegrityError, UsageError, counted
 from healthval.files import locked, write_durably
-from healthval.report.attestation import NotSigned, Statement, check, named_signer
+from healthval.report.proof.attestation import NotSigned, Statement, check, named_signer
 
 SHORTEST_PREFIX = 8  # hexadecimal digits that name a pinned key
 WAIT_SECONDS = 10.0

@@ -1,0 +1,101 @@
+"""Totals over sites: cases and Table 1.
+
+A suppressed count is never taken as zero, and a level without a row only where it is zero.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from healthval.aggregate.counts import Bounds, Sites, bounds_of, total
+from healthval.aggregate.effects import LARGEST, count
+from healthval.aggregate.result import TableOneTotal, Total
+from healthval.contracts.submission import SUPPRESSED, Cell, Submission, TableOneRow
+
+HIDDEN_LEVELS = "suppressed"  # level of the row for all levels of a variable that are withheld
+Rows: TypeAlias = Mapping[tuple[str, str], TableOneRow]
+
+
+def study_totals(sites: Sites) -> tuple[Total, Total, Total, Total]:
+    """Cases, events, indeterminate cases and cases without a reference standard."""
+    submissions = [s for _, s in sites]
+    events = (_at_most(s.n_events, s.n) for s in submissions)
+    return (
+        total(s.n for s in submissions),
+        total((s.n_events for s in submissions), events),
+        total(s.n_indeterminate for s in submissions),
+        total(s.n_missing_reference for s in submissions),
+    )
+
+
+def _at_most(cell: Cell, whole: Cell) -> Bounds:
+    known = count(cell)
+    return (0, count(whole)) if known is None else (known, known)
+
+
+def table_one_totals(sites: Sites) -> tuple[TableOneTotal, ...]:
+    """Sum the counts, and combine means and SDs, of each row of Table 1 over sites with the variable.
+
+    A level without a row is zero at a site that released all levels, and between zero and the cases
+    of no released level at a site with a row for hidden levels.
+    """
+    by_site = [({(r.variable, r.level): r for r in s.table_one}, s) for _, s in sites]
+    keys = dict.fromkeys(key for rows, _ in by_site for key in rows)
+    return tuple(_table_one(key, by_site) for key in keys)
+
+
+def _hidden(key: tuple[str, str], rows: Rows, s: Submission) -> tuple[Cell, Bounds]:
+    """Count of a level without a row, with its bounds."""
+    if (key[0], HIDDEN_LEVELS) not in rows:
+        return 0, (0, 0)
+    n = count(s.n)
+    shown = sum(count(r.overall) or 0 for r in rows.values() if r.variable == key[0])
+    return SUPPRESSED, (0, None if n is None else max(n - shown, 0))
+
+
+def _table_one(key: tuple[str, str], by_site: Sequence[tuple[Rows, Submission]]) -> TableOneTotal:
+    among = [(f, s) for f, s in by_site if any(variable == key[0] for variable, _ in f)]
+    rows = [(found[key], s) for found, s in among if key in found]
+
+    def summed(name: str) -> Total | None:
+        cells: list[tuple[Cell, Bounds]] = []
+        for found, s in among:
+            if key not in found:
+                cells.append(_hidden(key, found, s))
+            elif (cell := getattr(found[key], name)) is not None:
+                cells.append((cell, bounds_of(cell)))
+        given = any(getattr(r, name) is not None for r, _ in rows)
+        return total((c for c, _ in cells), (b for _, b in cells)) if given else None
+
+    moments = [
+        (n, r.mean, r.sd)
+        for r, s in rows
+        if r.mean is not None
+        and max(abs(r.mean), abs(r.sd or 0)) <= LARGEST**2
+        and (n := count(s.n if r.overall is None else r.overall)) is not None
+    ]
+    mean, sd = _moments(moments)
+    return TableOneTotal(
+        variable=key[0],
+        level=key[1],
+        overall=summed("overall"),
+        events=summed("events"),
+        non_events=summed("non_events"),
+        mean=mean,
+        sd=sd,
+        k=len(among),
+    )
+
+
+def _moments(rows: list[tuple[int, float, float | None]]) -> tuple[float | None, float | None]:
+    """Mean and SD of all cases together from each site's n, mean and SD."""
+    n = sum(size for size, _, _ in rows)
+    if not n:
+        return None, None
+    mean = sum(size * m for size, m, _ in rows) / n
+    if n < 2 or any(sd is None for _, _, sd in rows):
+        return mean, None
+    squares = sum(
+        (size - 1) * sd**2 + size * (m - mean) ** 2 for size, m, sd in rows if sd is not None
+    )
+    return mean, math.sqrt(squares / (n - 1))

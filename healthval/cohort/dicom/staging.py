@@ -1,0 +1,119 @@
+"""Staging of files from a PACS: a folder of the site, with a mark for each complete study."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from pydicom.datadict import tag_for_keyword
+
+from healthval.cohort.dicom.folder import COMPLETE, Instance, index_file
+from healthval.errors import CohortError, counted
+from healthval.files import write_durably
+from healthval.pydicom_internals import quiet
+
+_SILENT: Final = logging.CRITICAL + 1
+_NETWORK_LOGGERS: Final = ("pynetdicom", "dicomweb_client", "urllib3")
+
+
+class RetrieveError(CohortError):
+    """A study was not retrieved completely; `reason` is the same for all studies that fail so."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+
+
+def check_filters(filters: Mapping[str, str]) -> None:
+    """Refuse keywords that do not exist: a PACS ignores them and returns every study.
+
+    Raises
+    ------
+    CohortError
+        If a filter is no DICOM keyword.
+    """
+    n_unknown = sum(tag_for_keyword(keyword) is None for keyword in filters)
+    if n_unknown:
+        raise CohortError(
+            f"{counted(n_unknown, 'filter is no DICOM keyword', 'filters are no DICOM keywords')}; "
+            "use for example StudyDate or Modality"
+        )
+
+
+def staging_folder(folder: str | Path) -> Path:
+    """Make the folder for files of a PACS, and delete unfinished files of an interrupted run."""
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for unfinished in target.glob(".*.dcm.*"):
+        unfinished.unlink()
+    return target
+
+
+def staged_path(folder: Path, instance_uid: str) -> Path:
+    """Return the path of a file from a PACS; its name is a hash, so it repeats no identifier."""
+    return folder / f"{hashlib.sha256(instance_uid.encode()).hexdigest()[:32]}.dcm"
+
+
+def stage(folder: Path, instance_uid: str, data: bytes) -> Path:
+    """Write a file from a PACS, readable by the owner only.
+
+    Raises
+    ------
+    RetrieveError
+        If the local disk refuses it.
+    """
+    target = staged_path(folder, instance_uid)
+    try:
+        write_durably(target, data)
+    except OSError as failed:
+        raise RetrieveError(
+            "the local disk refused a file",
+            f"{failed.strerror}; make room or correct its rights, and run again to continue",
+        ) from None
+    return target
+
+
+def mark_complete(folder: Path, study: str, instances: Iterable[Instance]) -> None:
+    """Record that a study was retrieved with all its instances."""
+    names = sorted({one.path.name for one in instances})
+    (folder / COMPLETE).mkdir(exist_ok=True, mode=0o700)
+    write_durably(_mark(folder, study), json.dumps(names).encode("ascii"))
+
+
+def complete_study(folder: Path, study: str, announced: int | None) -> list[Instance] | None:
+    """Instances of a study that an earlier run retrieved; None if it must be retrieved.
+
+    A study that has grown, or whose files are gone, is retrieved again.
+    """
+    try:
+        names = json.loads(_mark(folder, study).read_bytes())
+    except (OSError, ValueError):
+        return None
+    if len(names) < (announced or 0):
+        return None
+    with quiet():
+        found = [index_file(folder / name) for name in names]
+    instances = [one for one in found if isinstance(one, Instance)]
+    return instances if len(instances) == len(names) else None
+
+
+def _mark(folder: Path, study: str) -> Path:
+    return folder / COMPLETE / hashlib.sha256(study.encode()).hexdigest()[:32]
+
+
+@contextmanager
+def quiet_pacs() -> Iterator[None]:
+    """Silence pydicom and the network libraries, whose log lines quote identifiers."""
+    loggers = [logging.getLogger(name) for name in _NETWORK_LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(_SILENT)  # unlike `disabled`, children inherit it
+    try:
+        with quiet():
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

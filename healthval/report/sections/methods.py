@@ -1,0 +1,63 @@
+"""Section "Methods in words": how sites were pooled, and what each interval is about."""
+
+from healthval.report.document import Section
+from healthval.report.findings import Findings
+from healthval.report.markup import facts
+
+_ONE = [
+    (
+        "AUROC of a site",
+        "Computed at the site from all scores; DeLong's variance on the logit scale.",
+    ),
+    ("Rates at a threshold", "Counted; Wilson's 95% interval."),
+    (
+        "Calibration",
+        "O:E: observed events over the sum of the predicted risks. Slope and calibration in the "
+        "large: logistic regression of the outcome on the logit of the risk. Curves: restricted "
+        "cubic splines.",
+    ),
+    (
+        "Net benefit",
+        "True positives per case, less false positives per case weighted by the odds of the "
+        "threshold.",
+    ),
+    (
+        "ROC region",
+        "The counted points of the curve, and every curve that is possible between them.",
+    ),
+    (
+        "Withheld values",
+        "A count that a site withheld is never taken as zero; sums without it are lower bounds or "
+        "name the sites that are in them.",
+    ),
+]
+_MORE = [
+    (
+        "Mean over hospitals",
+        "Random effects: each hospital is one of many, and true values differ between them. The "
+        "variance between hospitals is estimated by REML, AUROC and rates on the logit scale, O:E on "
+        "the log scale, the other measures as they are.",
+    ),
+    (
+        "Its 95% CI",
+        "Hartung-Knapp with t(k − 1) for k hospitals, never narrower than without it. For rates and "
+        "net benefit it also contains the t interval of the unweighted site values, and for rates "
+        "the interval of the mean rate.",
+    ),
+    (
+        "95% PI (prediction interval)",
+        "Where the true value of another hospital is expected: t(k − 2), from five hospitals on. The "
+        "CI is about the average hospital, the PI about a single other one.",
+    ),
+    (
+        "Verdict where values are withheld",
+        "The mean is computed again with the withheld values from low to high; the verdict has to be "
+        "the same over the whole range.",
+    ),
+]
+
+
+def methods(findings: Findings) -> Section:
+    """Build the section on the methods; a study of one site has no pooling to describe."""
+    described = _ONE if findings.study.k == 1 else [*_MORE, *_ONE]
+    return Section("methods", "Methods in words", (facts(described),))

@@ -1,0 +1,1 @@
+"""Batches: many runs of notebooks, resumable, on one machine or on a Dask cluster."""

@@ -1,0 +1,172 @@
+"""Execution of a batch on this machine, or on the workers of a Dask cluster."""
+
+import selectors
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from healthval.errors import UsageError
+from healthval.files import locked
+from healthval.runner.batch.matrix import Matrix, Run, runs_of
+from healthval.runner.batch.one_run import Outcome, known_outcome, remove_drafts
+from healthval.runner.batch.worker import Worker, ended_run
+
+FORK, NBCLIENT = "healthval-fork", "nbclient"
+
+
+@dataclass(slots=True, kw_only=True)
+class Summary:
+    """What became of the runs of a batch."""
+
+    runs: list[Run]
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    skipped: set[str] = field(default_factory=set)
+
+    @property
+    def failed(self) -> list[tuple[Run, Outcome]]:
+        """Runs that did not complete, in the order of the batch."""
+        pairs = [(run, self.outcomes[run.id]) for run in self.runs if run.id in self.outcomes]
+        return [(run, outcome) for run, outcome in pairs if outcome.status != "completed"]
+
+
+Report = Callable[[Run, Outcome, bool], None]
+
+
+def execute_batch(
+    matrix: Matrix,
+    report: Report,
+    *,
+    again: str = "",
+    engine: str = FORK,
+) -> Summary:
+    """Execute the runs that are not complete.
+
+    Parameters
+    ----------
+    report : called with each run, its outcome, and whether it was known before
+    again : "failed" to execute failed runs again, "all" to execute every run again
+    engine : "healthval-fork", or "nbclient" for a fresh kernel a run
+
+    Raises
+    ------
+    UsageError
+        If the batch is not valid, or another batch writes to the same folder.
+    """
+    runs = runs_of(matrix)
+    matrix.output.mkdir(parents=True, exist_ok=True)
+    busy = UsageError("another batch writes to this output folder; wait for its end")
+    with locked(matrix.output / ".batch.lock", seconds=0, busy=busy):
+        folders = {run.folder.parent for run in runs}
+        remove_drafts(folders)
+        summary = Summary(runs=runs)
+        todo = []
+        for run in runs:
+            known = None if again == "all" else known_outcome(run)
+            if known is None or (again == "failed" and known.status != "completed"):
+                todo.append(run)
+            else:
+                summary.outcomes[run.id] = known
+                summary.skipped.add(run.id)
+                report(run, known, True)
+        for run, outcome in _outcomes(matrix, todo, engine):
+            summary.outcomes[run.id] = outcome
+            report(run, outcome, False)
+        remove_drafts(folders)  # of workers that were killed
+    return summary
+
+
+def _outcomes(matrix: Matrix, todo: list[Run], engine: str) -> Iterator[tuple[Run, Outcome]]:
+    if matrix.scheduler:
+        yield from _on_cluster(matrix.scheduler, todo, engine)
+    elif todo:
+        yield from _on_this_machine(todo, min(matrix.workers, len(todo)), engine)
+
+
+def _on_this_machine(todo: list[Run], workers: int, engine: str) -> Iterator[tuple[Run, Outcome]]:
+    """Give each free worker the next run; a worker that ends is replaced."""
+    waiting = iter(todo)
+    with selectors.DefaultSelector() as ready:
+        busy: dict[Worker, Run] = {}
+
+        def start(worker: Worker) -> None:
+            run = next(waiting, None)
+            if run is None:
+                worker.stop()
+                return
+            busy[worker] = run
+            ready.register(worker.pipe, selectors.EVENT_READ, worker)
+            worker.send(run)
+
+        try:
+            for _ in range(workers):
+                start(Worker(engine))
+            while busy:
+                for key, _ in ready.select():
+                    worker: Worker = key.data
+                    ready.unregister(worker.pipe)
+                    run, outcome = busy.pop(worker), worker.outcome()
+                    if outcome is None:
+                        worker.stop()
+                        worker = Worker(engine)
+                    yield run, outcome or ended_run(run)
+                    start(worker)
+        finally:
+            for worker in busy:
+                worker.stop()
+
+
+class _Task:
+    """A run as Dask sees it: its name and log lines show the run's id only."""
+
+    def __init__(self, run: Run, engine: str) -> None:
+        self.run, self.engine = run, engine
+
+    def __repr__(self) -> str:
+        return f"run {self.run.id}"
+
+
+_workers: dict[str, Worker] = {}
+
+
+def _execute_task(task: _Task) -> Outcome:
+    """Execute one run on a Dask worker, in a warm process that stays for the next."""
+    worker = _workers.pop(task.engine, None) or Worker(task.engine)
+    worker.send(task.run)
+    outcome = worker.outcome()
+    if outcome is None:
+        worker.stop()
+        return ended_run(task.run)
+    _workers[task.engine] = worker
+    return outcome
+
+
+def _on_cluster(scheduler: str, todo: list[Run], engine: str) -> Iterator[tuple[Run, Outcome]]:
+    client = _cluster(scheduler)
+    from distributed import as_completed
+
+    try:
+        by_key: dict[str, Run] = {}
+        futures = []
+        for run in todo:
+            task = _Task(run, engine)
+            future = client.submit(_execute_task, task, key=f"healthval-{run.id}", retries=2)
+            by_key[future.key] = run
+            futures.append(future)
+        for future in as_completed(futures, loop=client.loop):
+            run = by_key[future.key]
+            failed = future.status != "finished"
+            yield run, ended_run(run) if failed else future.result()
+            future.release()
+    finally:
+        client.close()
+
+
+def _cluster(scheduler: str) -> Any:
+    from distributed import Client
+
+    try:
+        return Client(scheduler, timeout=10, set_as_default=False)
+    except (OSError, TimeoutError, ValueError):
+        raise UsageError(
+            "no Dask scheduler responds at the given address; start one with `dask scheduler`"
+        ) from None

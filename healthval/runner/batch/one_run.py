@@ -1,0 +1,192 @@
+"""One run of a batch: executed beside its place, described, and moved there whole."""
+
+import hashlib
+import json
+import shutil
+import time
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from healthval import errors
+from healthval.contracts.base import canonical_json
+from healthval.errors import HealthvalError
+from healthval.runner.batch.matrix import Run
+from healthval.runner.execute import (
+    CELL_SECONDS,
+    IDENTIFIABLE,
+    KERNEL_SECONDS,
+    mark_identifiable,
+)
+
+STATUS = "status.json"
+COPY = "notebook.ipynb"
+PAGE = "notebook.html"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a run ended; `error` is empty or a sentence without values."""
+
+    id: str
+    status: str
+    error: str
+    seconds: float
+
+
+def execute(run: Run, engine: str) -> Outcome:
+    """Execute a run and put its folder in place; an earlier one of the same run is replaced."""
+    parent = run.folder.parent
+    parent.mkdir(parents=True, exist_ok=True)
+    if run.identifiable:
+        mark_identifiable(parent)
+    draft = parent / f".{run.id}.{uuid.uuid4().hex[:8]}.tmp"
+    draft.mkdir()
+    started = time.monotonic()
+    error = _executed(run, draft, engine)
+    seconds = round(time.monotonic() - started, 3)
+    if not error:
+        error = _rendered(draft)
+    status = "failed" if error else "completed"
+    if error and not run.identifiable:
+        # A failed notebook may quote a patient in its error.
+        marked = parent / IDENTIFIABLE
+        marked.mkdir(exist_ok=True)
+        mark_identifiable(marked)
+        _replace(draft / COPY, marked / f"{run.id}.ipynb")
+    _write_status(run, draft, Outcome(id=run.id, status=status, error=error, seconds=seconds))
+    _replace(draft, run.folder)
+    return Outcome(id=run.id, status=status, error=error, seconds=seconds)
+
+
+def _executed(run: Run, draft: Path, engine: str) -> str:
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    try:
+        papermill.execute_notebook(
+            str(run.notebook),
+            str(draft / COPY),
+            parameters=run.parameters,
+            engine_name=engine,
+            progress_bar=False,
+            start_timeout=KERNEL_SECONDS,
+            execution_timeout=min(CELL_SECONDS, run.timeout or CELL_SECONDS),
+            cwd=str(Path.cwd()),
+            **({"run_timeout": run.timeout} if engine == "healthval-fork" else {}),
+        )
+    except PapermillExecutionError as failed:
+        return sentence(failed)
+    except CellTimeoutError:
+        return "a cell took longer than its time-out and was ended"
+    except DeadKernelError:
+        return "the notebook's process ended before its time; look for lack of memory or os._exit"
+    except HealthvalError as own:
+        return str(own)
+    finally:
+        _scrub(draft / COPY)
+    return ""
+
+
+def sentence(failed: Any) -> str:
+    """Return the message of an error of healthval; of any other error, its kind and cell only."""
+    own = getattr(errors, str(failed.ename), None)
+    if isinstance(own, type) and issubclass(own, HealthvalError):
+        return str(failed.evalue)
+    return f"cell {failed.exec_count} failed with {failed.ename}"
+
+
+def _scrub(copy: Path) -> None:
+    """Remove folders of the machine and random ids from the metadata of an executed copy."""
+    if not copy.exists():
+        return
+    notebook = json.loads(copy.read_text(encoding="utf-8"))
+    about = notebook["metadata"].get("papermill", {})
+    for name in ("input_path", "output_path"):
+        if about.get(name):
+            about[name] = Path(about[name]).name
+    about.pop("environment_variables", None)
+    for cell in notebook["cells"]:
+        tags = cell["metadata"].get("tags", ())
+        if "injected-parameters" in tags:
+            cell["id"] = "injected-parameters"
+        if any(tag.startswith("papermill-error") for tag in tags):
+            cell["id"] = "papermill-error"
+    _ids_apart(notebook["cells"])
+    copy.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _ids_apart(cells: list[dict[str, Any]]) -> None:
+    seen: dict[str, int] = {}
+    for cell in cells:
+        name = cell.get("id", "")
+        seen[name] = seen.get(name, 0) + 1
+        if seen[name] > 1:
+            cell["id"] = f"{name}-{seen[name]}"
+
+
+def _rendered(draft: Path) -> str:
+    """Write the page of the executed notebook; an error is a sentence."""
+    import nbformat
+    from nbconvert import HTMLExporter
+
+    from healthval.files import packaged
+
+    make: Any = HTMLExporter
+    exporter = make(
+        template_name="healthval",
+        extra_template_basedirs=[str(packaged("templates"))],
+        anchor_link_text="",
+    )
+    try:
+        read: Any = nbformat.read(draft / COPY, as_version=4)  # type: ignore[no-untyped-call]
+        page, _ = exporter.from_notebook_node(read)
+    except Exception as error:
+        return f"the page could not be made ({type(error).__name__})"
+    (draft / PAGE).write_text(page, encoding="utf-8")
+    return ""
+
+
+def _write_status(run: Run, draft: Path, outcome: Outcome) -> None:
+    files = {p.name: _digest(p) for p in sorted(draft.iterdir()) if p.is_file()}
+    content = asdict(outcome) | {"parameters": run.parameters, "files": files}
+    (draft / STATUS).write_bytes(canonical_json(content) + b"\n")
+
+
+def known_outcome(run: Run) -> Outcome | None:
+    """Return the outcome of a run whose folder is whole, or None."""
+    try:
+        content = json.loads((run.folder / STATUS).read_bytes())
+        whole = all(_digest(run.folder / name) == h for name, h in content["files"].items())
+        kept = {name: content[name] for name in ("id", "status", "error", "seconds")}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return Outcome(**kept) if whole and kept["id"] == run.id else None
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _replace(draft: Path, place: Path) -> None:
+    """Move a file or folder to its place; what is there is moved aside first, then removed."""
+    if not draft.exists():
+        return
+    old = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.old")
+    if place.exists():
+        place.rename(old)
+    draft.rename(place)
+    if old.is_dir():
+        shutil.rmtree(old)
+    else:
+        old.unlink(missing_ok=True)
+
+
+def remove_drafts(folders: set[Path]) -> int:
+    """Remove what an interrupted batch left beside the runs; return how many were there."""
+    left = [p for folder in folders for p in folder.glob(".*") if p.suffix in {".tmp", ".old"}]
+    for path in left:
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+    return len(left)

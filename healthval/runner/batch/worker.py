@@ -1,0 +1,107 @@
+"""A warm worker: a process of its own that executes one run after another, and its handle.
+
+The worker is started with the fixed environment of kernels (hash seed, time zone, one thread), loads
+the imports once, and forks a process for each run.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from healthval.runner.batch.matrix import Run
+from healthval.runner.batch.one_run import Outcome, execute
+from healthval.runner.execute import KERNEL_ENVIRONMENT
+
+# A notebook decides its own plot backend; figures of ours do not need one.
+ENVIRONMENT = {name: value for name, value in KERNEL_ENVIRONMENT.items() if name != "MPLBACKEND"}
+
+
+class Worker:
+    """Handle of a worker process; the process ends with this one, whatever ends it."""
+
+    def __init__(self, engine: str) -> None:
+        self._process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "healthval.runner.batch.worker", engine],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | ENVIRONMENT,
+        )
+
+    @property
+    def pipe(self) -> IO[bytes]:
+        """Where the worker's outcomes arrive, one a line."""
+        if self._process.stdout is None:
+            raise RuntimeError("the worker has no pipe")
+        return self._process.stdout
+
+    def send(self, run: Run) -> None:
+        """Give the worker its next run."""
+        content = asdict(run) | {"notebook": str(run.notebook), "folder": str(run.folder)}
+        if self._process.stdin is None:
+            raise RuntimeError("the worker has no pipe")
+        self._process.stdin.write(json.dumps(content).encode() + b"\n")
+        self._process.stdin.flush()
+
+    def outcome(self) -> Outcome | None:
+        """Wait for the run's outcome; None if the worker ended before."""
+        line = self.pipe.readline()
+        return Outcome(**json.loads(line)) if line.endswith(b"\n") else None
+
+    def stop(self) -> None:
+        """End the worker and every process of its runs."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+def ended_run(run: Run) -> Outcome:
+    """Return the outcome of a run whose worker ended."""
+    return Outcome(
+        id=run.id,
+        status="failed",
+        error="the worker process ended during the run; look for lack of memory, then --retry-failed",
+        seconds=0.0,
+    )
+
+
+def _serve(engine: str) -> None:
+    # What libraries print must not mix with the outcomes.
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # a second at import
+    from healthval.runner import fork_engine
+
+    if sys.platform == "linux":
+        fork_engine.die_with_parent()
+        fork_engine.adopt_orphans()
+    fork_engine.register()
+    warm: set[Path] = set()
+    for line in sys.stdin.buffer:
+        run = _run(json.loads(line))
+        if run.notebook not in warm:
+            warm.add(run.notebook)
+            fork_engine.warm(_sources(run.notebook))
+        outcome = execute(run, engine)
+        answers.write(json.dumps(asdict(outcome)).encode() + b"\n")
+        answers.flush()
+
+
+def _sources(notebook: Path) -> list[str]:
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+
+def _run(content: dict[str, Any]) -> Run:
+    places = {"notebook": Path(content["notebook"]), "folder": Path(content["folder"])}
+    return Run(**(content | places))
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1])

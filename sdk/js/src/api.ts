@@ -1,0 +1,2112 @@
+/* Generated from schemas/openapi.json by `npm run generate`; do not edit. */
+export interface paths {
+    readonly "/v1/access-requests": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Grants
+         * @description List grants: a site's own, all for the operator.
+         */
+        readonly get: operations["grants_v1_access_requests_get"];
+        readonly put?: never;
+        /**
+         * Ask
+         * @description Request access; signed by the key in the request.
+         */
+        readonly post: operations["ask_v1_access_requests_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/access-requests/{site}/{model}/{version}/{plan_hash}/decision": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Decide
+         * @description Approve, reject or revoke.
+         */
+        readonly post: operations["decide_v1_access_requests__site___model___version___plan_hash__decision_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/audit": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Audit
+         * @description Return the audit chain, oldest entry first.
+         */
+        readonly get: operations["audit_v1_audit_get"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/health": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Health
+         * @description Return ok if the hub and its store respond.
+         */
+        readonly get: operations["health_v1_health_get"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/models": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Models
+         * @description List the models.
+         */
+        readonly get: operations["models_v1_models_get"];
+        readonly put?: never;
+        /**
+         * Register
+         * @description Register a model version.
+         */
+        readonly post: operations["register_v1_models_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/models/{name}/{version}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Model
+         * @description Return one model.
+         */
+        readonly get: operations["model_v1_models__name___version__get"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/models/{name}/{version}/start": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Start
+         * @description Start the model endpoint.
+         */
+        readonly post: operations["start_v1_models__name___version__start_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/models/{name}/{version}/stop": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Stop
+         * @description Stop the model endpoint.
+         */
+        readonly post: operations["stop_v1_models__name___version__stop_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/objects/{sha256}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        /**
+         * Store
+         * @description Store an artefact or a report file under its hash.
+         */
+        readonly put: operations["store_v1_objects__sha256__put"];
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/predictions": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Predict
+         * @description Score a batch: 200 if done within two seconds, else 202; then poll.
+         */
+        readonly post: operations["predict_v1_predictions_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/predictions/{prediction}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Poll
+         * @description Return a batch's status.
+         */
+        readonly get: operations["poll_v1_predictions__prediction__get"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/reports": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Reports
+         * @description List the reports that the caller may read.
+         */
+        readonly get: operations["reports_v1_reports_get"];
+        readonly put?: never;
+        /**
+         * Publish
+         * @description Publish a report whose files are stored.
+         */
+        readonly post: operations["publish_v1_reports_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/reports/{report}/files/{name}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Report File
+         * @description Return one file of a report.
+         */
+        readonly get: operations["report_file_v1_reports__report__files__name__get"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/submissions": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Submissions
+         * @description List each site's latest result.
+         */
+        readonly get: operations["submissions_v1_submissions_get"];
+        readonly put?: never;
+        /**
+         * Submit
+         * @description Submit a released result; the same bytes get the same receipt.
+         */
+        readonly post: operations["submit_v1_submissions_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/submissions/{site}/{sha256}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Payload
+         * @description Return the bytes of a result, as sent.
+         */
+        readonly get: operations["payload_v1_submissions__site___sha256__get"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/uploads": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Offer
+         * @description Sign an address for one de-identified file.
+         */
+        readonly post: operations["offer_v1_uploads_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/uploads/{upload}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        /**
+         * Take
+         * @description Store the file at the address of its ticket.
+         */
+        readonly put: operations["take_v1_uploads__upload__put"];
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/vendors": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Enrol
+         * @description Allow a developer's key to read the reports on its models.
+         */
+        readonly post: operations["enrol_v1_vendors_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+}
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        /**
+         * AccessDecision
+         * @description Decision of the operator on a request.
+         */
+        readonly AccessDecision: {
+            /**
+             * Max Cases
+             * @default 100000
+             */
+            readonly max_cases: number;
+            /**
+             * Status
+             * @enum {string}
+             */
+            readonly status: "approved" | "rejected" | "revoked";
+            /**
+             * Valid Days
+             * @default 90
+             */
+            readonly valid_days: number;
+        };
+        /**
+         * AccessGrant
+         * @description Access of a site to one model under one plan, with its status and limits.
+         */
+        readonly AccessGrant: {
+            /** Label */
+            readonly label: string;
+            /**
+             * Max Cases
+             * @default 0
+             */
+            readonly max_cases: number;
+            /** Model */
+            readonly model: string;
+            /** Not After */
+            readonly not_after?: string | null;
+            /** Plan Hash */
+            readonly plan_hash: string;
+            /** Site */
+            readonly site: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            readonly status: "requested" | "approved" | "rejected" | "revoked";
+            /** Version */
+            readonly version: string;
+        };
+        /**
+         * AccessList
+         * @description One page of grants: all for the operator; a site sees only its own.
+         */
+        readonly AccessList: {
+            /**
+             * Grants
+             * @default []
+             */
+            readonly grants: readonly components["schemas"]["AccessGrant"][];
+            /** Next */
+            readonly next?: string | null;
+        };
+        /**
+         * AccessRequest
+         * @description Request for access; signed with the key that it contains.
+         */
+        readonly AccessRequest: {
+            /** Label */
+            readonly label: string;
+            /** Model */
+            readonly model: string;
+            /** Plan Hash */
+            readonly plan_hash: string;
+            readonly public_key: components["schemas"]["PublicKey"];
+            /** Version */
+            readonly version: string;
+        };
+        /**
+         * AttackPassed
+         * @description An attack that the gate ran on this payload without success.
+         */
+        readonly AttackPassed: {
+            /** Checked */
+            readonly checked: number;
+            /** Name */
+            readonly name: string;
+        };
+        /**
+         * Certificate
+         * @description The policy of the release and the attacks that the payload passed.
+         */
+        readonly Certificate: {
+            /**
+             * Attacks
+             * @default []
+             */
+            readonly attacks: readonly components["schemas"]["AttackPassed"][];
+            /** Minimum Cell */
+            readonly minimum_cell: number;
+            /** Policy */
+            readonly policy: string;
+            /** Policy Version */
+            readonly policy_version: number;
+        };
+        /**
+         * CombinedInstances
+         * @description Uploads and row of each case, for models that read images and named inputs.
+         */
+        readonly CombinedInstances: {
+            /**
+             * Columns
+             * @default []
+             */
+            readonly columns: readonly string[];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            readonly kind: "combined";
+            /** Rows */
+            readonly rows: readonly (readonly (number | string | null)[])[];
+            /** Uploads */
+            readonly uploads: readonly (readonly string[])[];
+        };
+        /**
+         * CountNoise
+         * @description Keyed noise on counts; `variance` is that of one count, whose multiple is `multiple`.
+         *
+         *     A statistic carries normal noise of one case's influence; its `se` and interval include it.
+         */
+        readonly CountNoise: {
+            /**
+             * Multiple
+             * @default 1
+             */
+            readonly multiple: number;
+            /** Scale */
+            readonly scale: number;
+            /** Variance */
+            readonly variance: number;
+        };
+        /**
+         * CurvePoint
+         * @description Observed event rate at a predicted probability of the fixed grid, pointwise interval.
+         */
+        readonly CurvePoint: {
+            /** Hi */
+            readonly hi: number;
+            /** Lo */
+            readonly lo: number;
+            /** Observed */
+            readonly observed: number;
+            /** Predicted */
+            readonly predicted: number;
+        };
+        /**
+         * DecisionPoint
+         * @description Net benefit of the model and of treating all, at one threshold.
+         */
+        readonly DecisionPoint: {
+            readonly model: components["schemas"]["ReleasedEstimate"];
+            /** Threshold */
+            readonly threshold: number;
+            /** Treat All */
+            readonly treat_all: number | null;
+        };
+        /**
+         * DicomInstances
+         * @description Uploads of de-identified DICOM files, one a case.
+         */
+        readonly DicomInstances: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            readonly kind: "dicom";
+            /** Uploads */
+            readonly uploads: readonly string[];
+        };
+        /**
+         * FlowCount
+         * @description Cases that remain after one step of the flow diagram.
+         */
+        readonly FlowCount: {
+            /** N */
+            readonly n: number | "suppressed";
+            /** Step */
+            readonly step: string;
+        };
+        /**
+         * HistogramNoise
+         * @description Differential privacy of the histogram: its cost, and the error bound of 95 % of cells.
+         */
+        readonly HistogramNoise: {
+            /** Epsilon */
+            readonly epsilon: number;
+            /** Error 95 */
+            readonly error_95: number;
+        };
+        /**
+         * InputContract
+         * @description Inputs of the model.
+         *
+         *     ``table``: rows of the named fields; ``dicom``: one file a case; ``combined``: the files of a
+         *     case and its row.
+         */
+        readonly InputContract: {
+            /**
+             * Fields
+             * @default []
+             */
+            readonly fields: readonly components["schemas"]["InputField"][];
+            /**
+             * Kind
+             * @default table
+             * @enum {string}
+             */
+            readonly kind: "table" | "dicom" | "combined";
+            /**
+             * Modalities
+             * @default []
+             */
+            readonly modalities: readonly string[];
+        };
+        /**
+         * InputField
+         * @description One named input: a number with limits, or one of the listed levels.
+         */
+        readonly InputField: {
+            /**
+             * High
+             * @default null
+             */
+            readonly high: number | null;
+            /**
+             * Kind
+             * @default number
+             * @enum {string}
+             */
+            readonly kind: "number" | "category";
+            /**
+             * Levels
+             * @default []
+             */
+            readonly levels: readonly string[];
+            /**
+             * Low
+             * @default null
+             */
+            readonly low: number | null;
+            /** Name */
+            readonly name: string;
+            /**
+             * Unit
+             * @default
+             */
+            readonly unit: string;
+        };
+        /**
+         * ModelCard
+         * @description Model card: purpose, population and limits of the model.
+         */
+        readonly ModelCard: {
+            /**
+             * Claimed Auroc
+             * @default null
+             */
+            readonly claimed_auroc: number | null;
+            /** Developer */
+            readonly developer: string;
+            /** Intended Use */
+            readonly intended_use: string;
+            /**
+             * Limitations
+             * @default
+             */
+            readonly limitations: string;
+            /** Name */
+            readonly name: string;
+            /**
+             * Out Of Scope
+             * @default
+             */
+            readonly out_of_scope: string;
+            /**
+             * Population
+             * @default
+             */
+            readonly population: string;
+            /** Target Condition */
+            readonly target_condition: string;
+            /** Title */
+            readonly title: string;
+            /**
+             * Training Data
+             * @default
+             */
+            readonly training_data: string;
+            /** Version */
+            readonly version: string;
+        };
+        /**
+         * ModelList
+         * @description One page of the registered models.
+         *
+         *     `models` has those whose card the caller may read, `others` the names of the rest.
+         */
+        readonly ModelList: {
+            /**
+             * Models
+             * @default []
+             */
+            readonly models: readonly components["schemas"]["ModelRecord"][];
+            /** Next */
+            readonly next?: string | null;
+            /**
+             * Others
+             * @default []
+             */
+            readonly others: readonly components["schemas"]["ModelName"][];
+        };
+        /**
+         * ModelName
+         * @description Name and version of a model.
+         */
+        readonly ModelName: {
+            /** Name */
+            readonly name: string;
+            /** Version */
+            readonly version: string;
+        };
+        /**
+         * ModelRecord
+         * @description A registered model with its digest and status.
+         */
+        readonly ModelRecord: {
+            /** Digest */
+            readonly digest: string;
+            readonly registration: components["schemas"]["ModelRegistration"];
+            /**
+             * Status
+             * @enum {string}
+             */
+            readonly status: "registered" | "serving" | "stopped";
+        };
+        /**
+         * ModelRegistration
+         * @description Card, input contract and resources of a model; the artefact is uploaded separately.
+         */
+        readonly ModelRegistration: {
+            /** Artefact Sha256 */
+            readonly artefact_sha256: string;
+            readonly card: components["schemas"]["ModelCard"];
+            readonly inputs: components["schemas"]["InputContract"];
+            /**
+             * Max Concurrency
+             * @default 4
+             */
+            readonly max_concurrency: number;
+            /**
+             * Memory Mb
+             * @default 1024
+             * @enum {integer}
+             */
+            readonly memory_mb: 1024 | 2048 | 3072 | 4096 | 5120 | 6144;
+        };
+        /**
+         * Prediction
+         * @description Prediction for one case; without a score it is indeterminate and has a reason.
+         */
+        readonly Prediction: {
+            /** Case */
+            readonly case: string;
+            /**
+             * Reason
+             * @default none
+             * @enum {string}
+             */
+            readonly reason: "none" | "model_declined" | "input_out_of_range" | "model_failed";
+            /** Score */
+            readonly score?: number | null;
+        };
+        /**
+         * PredictionAnswer
+         * @description Answer of the hub: status 202 while pending, 200 when done or failed; the client polls.
+         */
+        readonly PredictionAnswer: {
+            /** Id */
+            readonly id: string;
+            /** Model Digest */
+            readonly model_digest?: string | null;
+            /**
+             * Predictions
+             * @default []
+             */
+            readonly predictions: readonly components["schemas"]["Prediction"][];
+            /**
+             * Status
+             * @enum {string}
+             */
+            readonly status: "pending" | "done" | "failed";
+        };
+        /**
+         * PredictionRequest
+         * @description One batch; row i belongs to `cases[i]`.
+         */
+        readonly PredictionRequest: {
+            /** Cases */
+            readonly cases: readonly string[];
+            /** Instances */
+            readonly instances: components["schemas"]["TableInstances"] | components["schemas"]["DicomInstances"] | components["schemas"]["CombinedInstances"];
+            /** Model */
+            readonly model: string;
+            /** Plan Hash */
+            readonly plan_hash: string;
+            /** Version */
+            readonly version: string;
+        };
+        /**
+         * Problem
+         * @description Problem details (RFC 9457) of a refused request; never quotes the request.
+         */
+        readonly Problem: {
+            /**
+             * Detail
+             * @default
+             */
+            readonly detail: string;
+            /**
+             * Retryable
+             * @default false
+             */
+            readonly retryable: boolean;
+            /** Status */
+            readonly status: number;
+            /** Title */
+            readonly title: string;
+            /**
+             * Type
+             * @default about:blank
+             */
+            readonly type: string;
+        };
+        /**
+         * PublicKey
+         * @description An Ed25519 public key as JWK (RFC 8037).
+         */
+        readonly PublicKey: {
+            /**
+             * Crv
+             * @default Ed25519
+             * @constant
+             */
+            readonly crv: "Ed25519";
+            /**
+             * Kty
+             * @default OKP
+             * @constant
+             */
+            readonly kty: "OKP";
+            /** X */
+            readonly x: string;
+        };
+        /**
+         * Receipt
+         * @description Proof that the hub has stored a site's result.
+         *
+         *     `active` is the site's result that the hub counts when it answers; a repetition of a superseded
+         *     result has another hash there.
+         */
+        readonly Receipt: {
+            /** Active */
+            readonly active: string;
+            /**
+             * Repeated
+             * @default false
+             */
+            readonly repeated: boolean;
+            /** Site */
+            readonly site: string;
+            /** Submission Sha256 */
+            readonly submission_sha256: string;
+            /** Supersedes */
+            readonly supersedes?: string | null;
+        };
+        /**
+         * ReleasedBin
+         * @description Scores in [low, high): cases with and without the condition; bins below the minimum cell are merged.
+         */
+        readonly ReleasedBin: {
+            /** Events */
+            readonly events: number | "suppressed";
+            /** High */
+            readonly high: number;
+            /** Low */
+            readonly low: number;
+            /** Non Events */
+            readonly non_events: number | "suppressed";
+            /**
+             * Score Sum
+             * @default null
+             */
+            readonly score_sum: number | null;
+        };
+        /**
+         * ReleasedCalibration
+         * @description Calibration; `observed` and `expected` are sums of events and of scores.
+         */
+        readonly ReleasedCalibration: {
+            readonly brier: components["schemas"]["ReleasedEstimate"];
+            readonly citl: components["schemas"]["ReleasedEstimate"];
+            /**
+             * Curve
+             * @default []
+             */
+            readonly curve: readonly components["schemas"]["CurvePoint"][];
+            readonly e50: components["schemas"]["ReleasedEstimate"];
+            readonly e90: components["schemas"]["ReleasedEstimate"];
+            /** Expected */
+            readonly expected: number | null;
+            readonly ici_rcs5: components["schemas"]["ReleasedEstimate"];
+            readonly intercept: components["schemas"]["ReleasedEstimate"];
+            /** Observed */
+            readonly observed: number | "suppressed";
+            readonly oe: components["schemas"]["ReleasedEstimate"];
+            readonly scaled_brier: components["schemas"]["ReleasedEstimate"];
+            readonly slope: components["schemas"]["ReleasedEstimate"];
+        };
+        /**
+         * ReleasedConfusion
+         * @description Cases counted by reference standard and prediction.
+         */
+        readonly ReleasedConfusion: {
+            /** Fn */
+            readonly fn: number | "suppressed";
+            /** Fp */
+            readonly fp: number | "suppressed";
+            /** Tn */
+            readonly tn: number | "suppressed";
+            /** Tp */
+            readonly tp: number | "suppressed";
+        };
+        /**
+         * ReleasedEstimate
+         * @description A rounded estimate; `value` is None if withheld, and `withheld` is the reason.
+         */
+        readonly ReleasedEstimate: {
+            /**
+             * Hi
+             * @default null
+             */
+            readonly hi: number | null;
+            /**
+             * Level
+             * @default 0.95
+             */
+            readonly level: number;
+            /**
+             * Lo
+             * @default null
+             */
+            readonly lo: number | null;
+            /**
+             * Method
+             * @default none
+             */
+            readonly method: string;
+            /**
+             * N
+             * @default suppressed
+             */
+            readonly n: number | "suppressed";
+            /**
+             * N Events
+             * @default suppressed
+             */
+            readonly n_events: number | "suppressed";
+            /**
+             * Se
+             * @default null
+             */
+            readonly se: number | null;
+            /**
+             * Value
+             * @default null
+             */
+            readonly value: number | null;
+            /**
+             * Withheld
+             * @default none
+             * @enum {string}
+             */
+            readonly withheld: "none" | "suppressed" | "not_estimable";
+        };
+        /**
+         * ReleasedSubgroup
+         * @description One level of one subgroup variable.
+         */
+        readonly ReleasedSubgroup: {
+            readonly auroc: components["schemas"]["ReleasedEstimate"];
+            /** Level */
+            readonly level: string;
+            /** N */
+            readonly n: number | "suppressed";
+            /** N Events */
+            readonly n_events: number | "suppressed";
+            readonly oe: components["schemas"]["ReleasedEstimate"];
+            readonly sensitivity: components["schemas"]["ReleasedEstimate"];
+            readonly specificity: components["schemas"]["ReleasedEstimate"];
+            /** Variable */
+            readonly variable: string;
+        };
+        /**
+         * ReleasedThreshold
+         * @description Results at one threshold; only pre-specified thresholds are pooled.
+         */
+        readonly ReleasedThreshold: {
+            readonly confusion: components["schemas"]["ReleasedConfusion"];
+            readonly net_benefit: components["schemas"]["ReleasedEstimate"];
+            readonly npv: components["schemas"]["ReleasedEstimate"];
+            /**
+             * Origin
+             * @enum {string}
+             */
+            readonly origin: "pre-specified" | "data-derived";
+            readonly ppv: components["schemas"]["ReleasedEstimate"];
+            readonly sensitivity: components["schemas"]["ReleasedEstimate"];
+            readonly specificity: components["schemas"]["ReleasedEstimate"];
+            /** Threshold */
+            readonly threshold: number;
+        };
+        /**
+         * ReportList
+         * @description Published reports that the caller may read.
+         */
+        readonly ReportList: {
+            /**
+             * Reports
+             * @default []
+             */
+            readonly reports: readonly components["schemas"]["ReportRecord"][];
+        };
+        /**
+         * ReportRecord
+         * @description Index entry of a report; its files are in the object store under their hashes.
+         */
+        readonly ReportRecord: {
+            /** Files */
+            readonly files: {
+                readonly [key: string]: string;
+            };
+            /** Id */
+            readonly id: string;
+            /** Model */
+            readonly model: string;
+            /** N Sites */
+            readonly n_sites: number;
+            /** Plan Hash */
+            readonly plan_hash: string;
+            /** Version */
+            readonly version: string;
+        };
+        /**
+         * RocPoint
+         * @description Sensitivity at a false-positive rate of the fixed grid, pointwise interval.
+         */
+        readonly RocPoint: {
+            /** Fpr */
+            readonly fpr: number;
+            /** Hi */
+            readonly hi: number;
+            /** Lo */
+            readonly lo: number;
+            /** Tpr */
+            readonly tpr: number;
+        };
+        /**
+         * Submission
+         * @description One site's released result for one model version under one plan.
+         */
+        readonly Submission: {
+            readonly auroc: components["schemas"]["ReleasedEstimate"];
+            /** @default null */
+            readonly average_precision: components["schemas"]["ReleasedEstimate"] | null;
+            /** @default null */
+            readonly calibration: components["schemas"]["ReleasedCalibration"] | null;
+            /**
+             * Canary
+             * @default not_run
+             * @enum {string}
+             */
+            readonly canary: "unchanged" | "changed" | "not_run";
+            readonly certificate: components["schemas"]["Certificate"];
+            /**
+             * Dates
+             * @enum {string}
+             */
+            readonly dates: "removed" | "shifted" | "kept" | "none";
+            /**
+             * Decision Curve
+             * @default []
+             */
+            readonly decision_curve: readonly components["schemas"]["DecisionPoint"][];
+            /**
+             * Flow
+             * @default []
+             */
+            readonly flow: readonly components["schemas"]["FlowCount"][];
+            /** Healthval Version */
+            readonly healthval_version: string;
+            /**
+             * Histogram
+             * @default []
+             */
+            readonly histogram: readonly components["schemas"]["ReleasedBin"][];
+            /** @default null */
+            readonly histogram_noise: components["schemas"]["HistogramNoise"] | null;
+            /** Model */
+            readonly model: string;
+            /** Model Digest */
+            readonly model_digest: string;
+            /** N */
+            readonly n: number | "suppressed";
+            /** N Events */
+            readonly n_events: number | "suppressed";
+            /**
+             * N Indeterminate
+             * @default 0
+             */
+            readonly n_indeterminate: number | "suppressed";
+            /**
+             * N Missing Reference
+             * @default 0
+             */
+            readonly n_missing_reference: number | "suppressed";
+            /** @default null */
+            readonly noise: components["schemas"]["CountNoise"] | null;
+            /**
+             * Pixel Sign Off
+             * @default false
+             */
+            readonly pixel_sign_off: boolean;
+            /**
+             * Plan Amended
+             * @default false
+             */
+            readonly plan_amended: boolean;
+            /** Plan Hash */
+            readonly plan_hash: string;
+            /**
+             * Roc
+             * @default []
+             */
+            readonly roc: readonly components["schemas"]["RocPoint"][];
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            readonly schema_version: 1;
+            /**
+             * Subgroups
+             * @default []
+             */
+            readonly subgroups: readonly components["schemas"]["ReleasedSubgroup"][];
+            /**
+             * Table One
+             * @default []
+             */
+            readonly table_one: readonly components["schemas"]["TableOneRow"][];
+            /**
+             * Thresholds
+             * @default []
+             */
+            readonly thresholds: readonly components["schemas"]["ReleasedThreshold"][];
+            /** Version */
+            readonly version: string;
+        };
+        /**
+         * SubmissionEntry
+         * @description Active submission of one site; its bytes are stored under their hash.
+         */
+        readonly SubmissionEntry: {
+            /** Label */
+            readonly label: string;
+            /**
+             * Received
+             * Format: date-time
+             */
+            readonly received: string;
+            /** Site */
+            readonly site: string;
+            /** Submission Sha256 */
+            readonly submission_sha256: string;
+            /** Supersedes */
+            readonly supersedes?: string | null;
+        };
+        /**
+         * SubmissionList
+         * @description The active submissions for one model version under one plan.
+         */
+        readonly SubmissionList: {
+            /**
+             * Submissions
+             * @default []
+             */
+            readonly submissions: readonly components["schemas"]["SubmissionEntry"][];
+        };
+        /**
+         * TableInstances
+         * @description Rows of a table model: columns of the input contract, one row a case.
+         */
+        readonly TableInstances: {
+            /** Columns */
+            readonly columns: readonly string[];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            readonly kind: "table";
+            /** Rows */
+            readonly rows: readonly (readonly (number | string | null)[])[];
+        };
+        /**
+         * TableOneRow
+         * @description Counts of a level, or mean and SD of a number, by reference standard.
+         */
+        readonly TableOneRow: {
+            /**
+             * Events
+             * @default null
+             */
+            readonly events: number | "suppressed" | null;
+            /** Level */
+            readonly level: string;
+            /**
+             * Mean
+             * @default null
+             */
+            readonly mean: number | null;
+            /**
+             * Non Events
+             * @default null
+             */
+            readonly non_events: number | "suppressed" | null;
+            /**
+             * Overall
+             * @default null
+             */
+            readonly overall: number | "suppressed" | null;
+            /**
+             * Sd
+             * @default null
+             */
+            readonly sd: number | null;
+            /** Variable */
+            readonly variable: string;
+        };
+        /**
+         * UploadRequest
+         * @description Request for an upload address for one de-identified file.
+         */
+        readonly UploadRequest: {
+            /** Model */
+            readonly model: string;
+            /** Plan Hash */
+            readonly plan_hash: string;
+            /** Sha256 */
+            readonly sha256: string;
+            /** Size */
+            readonly size: number;
+            /** Version */
+            readonly version: string;
+        };
+        /**
+         * UploadTicket
+         * @description Signed, short-lived address and headers for the PUT of one file.
+         */
+        readonly UploadTicket: {
+            /** Headers */
+            readonly headers?: {
+                readonly [key: string]: string;
+            };
+            /** Id */
+            readonly id: string;
+            /**
+             * Not After
+             * Format: date-time
+             */
+            readonly not_after: string;
+            /** Url */
+            readonly url: string;
+        };
+        /**
+         * VendorKey
+         * @description Permission of a developer's key to read the reports on these models.
+         */
+        readonly VendorKey: {
+            /** Label */
+            readonly label: string;
+            /** Models */
+            readonly models: readonly string[];
+            readonly public_key: components["schemas"]["PublicKey"];
+        };
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
+}
+export type AccessDecision = components['schemas']['AccessDecision'];
+export type AccessGrant = components['schemas']['AccessGrant'];
+export type AccessList = components['schemas']['AccessList'];
+export type AccessRequest = components['schemas']['AccessRequest'];
+export type AttackPassed = components['schemas']['AttackPassed'];
+export type Certificate = components['schemas']['Certificate'];
+export type CombinedInstances = components['schemas']['CombinedInstances'];
+export type CountNoise = components['schemas']['CountNoise'];
+export type CurvePoint = components['schemas']['CurvePoint'];
+export type DecisionPoint = components['schemas']['DecisionPoint'];
+export type DicomInstances = components['schemas']['DicomInstances'];
+export type FlowCount = components['schemas']['FlowCount'];
+export type HistogramNoise = components['schemas']['HistogramNoise'];
+export type InputContract = components['schemas']['InputContract'];
+export type InputField = components['schemas']['InputField'];
+export type ModelCard = components['schemas']['ModelCard'];
+export type ModelList = components['schemas']['ModelList'];
+export type ModelName = components['schemas']['ModelName'];
+export type ModelRecord = components['schemas']['ModelRecord'];
+export type ModelRegistration = components['schemas']['ModelRegistration'];
+export type Prediction = components['schemas']['Prediction'];
+export type PredictionAnswer = components['schemas']['PredictionAnswer'];
+export type PredictionRequest = components['schemas']['PredictionRequest'];
+export type Problem = components['schemas']['Problem'];
+export type PublicKey = components['schemas']['PublicKey'];
+export type Receipt = components['schemas']['Receipt'];
+export type ReleasedBin = components['schemas']['ReleasedBin'];
+export type ReleasedCalibration = components['schemas']['ReleasedCalibration'];
+export type ReleasedConfusion = components['schemas']['ReleasedConfusion'];
+export type ReleasedEstimate = components['schemas']['ReleasedEstimate'];
+export type ReleasedSubgroup = components['schemas']['ReleasedSubgroup'];
+export type ReleasedThreshold = components['schemas']['ReleasedThreshold'];
+export type ReportList = components['schemas']['ReportList'];
+export type ReportRecord = components['schemas']['ReportRecord'];
+export type RocPoint = components['schemas']['RocPoint'];
+export type Submission = components['schemas']['Submission'];
+export type SubmissionEntry = components['schemas']['SubmissionEntry'];
+export type SubmissionList = components['schemas']['SubmissionList'];
+export type TableInstances = components['schemas']['TableInstances'];
+export type TableOneRow = components['schemas']['TableOneRow'];
+export type UploadRequest = components['schemas']['UploadRequest'];
+export type UploadTicket = components['schemas']['UploadTicket'];
+export type VendorKey = components['schemas']['VendorKey'];
+export type $defs = Record<string, never>;
+export interface operations {
+    readonly grants_v1_access_requests_get: {
+        readonly parameters: {
+            readonly query?: {
+                readonly limit?: number;
+                readonly cursor?: string;
+            };
+            readonly header?: {
+                readonly "idempotency-key"?: string | null;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["AccessList"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly ask_v1_access_requests_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "idempotency-key"?: string | null;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["AccessRequest"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["AccessGrant"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly decide_v1_access_requests__site___model___version___plan_hash__decision_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "idempotency-key"?: string | null;
+            };
+            readonly path: {
+                readonly site: string;
+                readonly model: string;
+                readonly version: string;
+                readonly plan_hash: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["AccessDecision"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["AccessGrant"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly audit_v1_audit_get: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "idempotency-key"?: string | null;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        readonly [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly health_v1_health_get: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        readonly [key: string]: string;
+                    };
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly models_v1_models_get: {
+        readonly parameters: {
+            readonly query?: {
+                readonly limit?: number;
+                readonly cursor?: string;
+            };
+            readonly header?: {
+                readonly "idempotency-key"?: string | null;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ModelList"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly register_v1_models_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "idempotency-key"?: string | null;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ModelRegistration"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ModelRecord"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly model_v1_models__name___version__get: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "idempotency-key"?: string | null;
+            };
+            readonly path: {
+                readonly name: string;
+                readonly version: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ModelRecord"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly start_v1_models__name___version__start_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "idempotency-key"?: string | null;
+            };
+            readonly path: {
+                readonly name: string;
+                readonly version: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ModelRecord"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly stop_v1_models__name___version__stop_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "idempotency-key"?: string | null;
+            };
+            readonly path: {
+                readonly name: string;
+                readonly version: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ModelRecord"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly store_v1_objects__sha256__put: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "idempotency-key"?: string | null;
+            };
+            readonly path: {
+                readonly sha256: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/octet-stream": string;
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 204: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly predict_v1_predictions_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "idempotency-key"?: string | null;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["PredictionRequest"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["PredictionAnswer"];
+                };
+            };
+            /** @description Pending: poll */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["PredictionAnswer"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly poll_v1_predictions__prediction__get: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "idempotency-key"?: string | null;
+            };
+            readonly path: {
+                readonly prediction: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["PredictionAnswer"];
+                };
+            };
+            /** @description Pending: poll */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["PredictionAnswer"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly reports_v1_reports_get: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "idempotency-key"?: string | null;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ReportList"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly publish_v1_reports_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "idempotency-key"?: string | null;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ReportRecord"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ReportRecord"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly report_file_v1_reports__report__files__name__get: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "idempotency-key"?: string | null;
+            };
+            readonly path: {
+                readonly report: string;
+                readonly name: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": unknown;
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly submissions_v1_submissions_get: {
+        readonly parameters: {
+            readonly query: {
+                readonly model: string;
+                readonly version: string;
+                readonly plan_hash: string;
+            };
+            readonly header?: {
+                readonly "idempotency-key"?: string | null;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["SubmissionList"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly submit_v1_submissions_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "idempotency-key"?: string | null;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["Submission"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Receipt"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly payload_v1_submissions__site___sha256__get: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "idempotency-key"?: string | null;
+            };
+            readonly path: {
+                readonly site: string;
+                readonly sha256: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": unknown;
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly offer_v1_uploads_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "idempotency-key"?: string | null;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["UploadRequest"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["UploadTicket"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly take_v1_uploads__upload__put: {
+        readonly parameters: {
+            readonly query: {
+                readonly terms: string;
+                readonly signature: string;
+            };
+            readonly header?: never;
+            readonly path: {
+                readonly upload: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/octet-stream": string;
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 204: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly enrol_v1_vendors_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "idempotency-key"?: string | null;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["VendorKey"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 204: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+}

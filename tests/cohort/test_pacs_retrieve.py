@@ -1,0 +1,219 @@
+"""DICOMweb retrieval: a study is complete or an error, and nothing damaged has a final name."""
+
+import io
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pydicom
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom.data import get_testdata_file
+
+from healthval.cohort import DimsePacs, WebPacs, read_folder
+from healthval.cohort.dicom.multipart import CutError, boundary_of, parts_of
+from healthval.cohort.dicom.pacs import find_studies, named_queries, open_pacs, retrieve_studies
+from healthval.contracts.images import PacsChoice
+from healthval.errors import CohortError, UsageError
+
+pytest.importorskip("dicomweb_client")
+STUDY = "2.25.4711"
+
+
+def instance(number, name="CT_small.dcm"):
+    dataset = pydicom.dcmread(get_testdata_file(name))
+    dataset.StudyInstanceUID, dataset.SOPInstanceUID = STUDY, f"2.25.{number}"
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    out = io.BytesIO()
+    dataset.save_as(out, enforce_file_format=True)
+    return out.getvalue()
+
+
+def message(*parts, end=b"\r\n--B--\r\n"):
+    head = b"\r\n--B\r\nContent-Type: application/dicom\r\n\r\n"
+    return b"".join(head + part for part in parts) + end
+
+
+TWO = (instance(1), instance(2, "JPEG2000.dcm"))
+
+
+class Server(BaseHTTPRequestHandler):
+    body, kind, announced, n_retrieved = b"", 'multipart/related; boundary="B"', 2, 0
+
+    def do_GET(self):
+        if "/studies?" in self.path:
+            answer = {
+                "0020000D": {"vr": "UI", "Value": [STUDY]},
+                "00201208": {"vr": "IS", "Value": [type(self).announced]},
+            }
+            is_first = "offset=0" in self.path
+            self.answer("application/dicom+json", json.dumps([answer][:is_first]).encode())
+        else:
+            type(self).n_retrieved += 1
+            self.answer(type(self).kind, type(self).body)
+
+    def answer(self, kind, body):
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *words):
+        pass
+
+
+@pytest.fixture
+def pacs():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    Server.body, Server.kind = message(*TWO), 'multipart/related; boundary="B"'
+    Server.announced, Server.n_retrieved = 2, 0
+    yield WebPacs(f"http://127.0.0.1:{server.server_port}")
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def bytes_in(folder):
+    return sorted(path.read_bytes() for path in folder.glob("*.dcm"))
+
+
+def test_a_complete_study_has_the_bytes_of_the_pacs_and_is_not_requested_again(pacs, tmp_path):
+    assert len(list(pacs.retrieve([STUDY], tmp_path))) == 2
+    assert bytes_in(tmp_path) == sorted(TWO)
+    assert len(list(pacs.retrieve([STUDY], tmp_path))) == 2
+    assert Server.n_retrieved == 1
+    assert len(read_folder(tmp_path).instances) == 2
+    assert read_folder(tmp_path).n_unreadable == 0
+
+
+def test_a_study_that_has_grown_or_lost_a_file_is_requested_again(pacs, tmp_path):
+    Server.announced, Server.body = 1, message(TWO[0])
+    list(pacs.retrieve([STUDY], tmp_path))
+    Server.announced, Server.body = 2, message(*TWO)
+    assert len(list(pacs.retrieve([STUDY], tmp_path))) == 2
+    next(tmp_path.glob("*.dcm")).unlink()
+    assert len(list(pacs.retrieve([STUDY], tmp_path))) == 2
+    assert Server.n_retrieved == 3
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        message(*TWO, end=b""),
+        message(*TWO, end=b"\r\n--B\r\n"),
+        message(TWO[0]),
+        message(TWO[0], TWO[0]),
+        message(TWO[0], TWO[1][:-300]),
+        message(TWO[0], TWO[1][:-8]),
+        message(TWO[0], TWO[0][:2000]),
+        message(TWO[0], b"no DICOM at all"),
+        message(TWO[0], TWO[1].replace(STUDY.encode(), b"2.25.4712")),
+        message(),
+        b"",
+    ],
+)
+def test_an_incomplete_study_is_an_error_and_a_healthy_run_replaces_it(pacs, tmp_path, body):
+    Server.body = body
+    with pytest.raises(CohortError, match="run again"):
+        list(pacs.retrieve([STUDY], tmp_path))
+    assert set(bytes_in(tmp_path)) <= set(TWO)
+    Server.body = message(*TWO)
+    assert len(list(pacs.retrieve([STUDY], tmp_path))) == 2
+    assert bytes_in(tmp_path) == sorted(TWO)
+
+
+def test_a_reply_of_a_single_part_is_one_instance(pacs, tmp_path):
+    Server.body, Server.kind = TWO[0], "application/dicom"
+    with pytest.raises(CohortError, match="fewer instances"):
+        list(pacs.retrieve([STUDY], tmp_path))
+    Server.announced = 1
+    assert len(list(pacs.retrieve([STUDY], tmp_path))) == 1
+    assert bytes_in(tmp_path) == [TWO[0]]
+
+
+def test_a_full_disk_is_not_the_fault_of_the_pacs(pacs, tmp_path):
+    resource = pytest.importorskip("resource", reason="this system has no limit of file sizes")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(CohortError, match="local disk") as caught:
+            list(pacs.retrieve([STUDY], tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "PACS" not in str(caught.value)
+    assert bytes_in(tmp_path) == []
+    assert len(list(pacs.retrieve([STUDY], tmp_path))) == 2
+
+
+def test_failures_are_counted_by_reason(pacs, tmp_path):
+    Server.body = message(*TWO, end=b"")
+    studies, n_missing = find_studies(pacs, named_queries("accession", ["A1", "A2"]))
+    done = retrieve_studies(pacs, studies, tmp_path, n_not_found=n_missing)
+    assert done.failed.total() == len(studies) == 1
+    assert "early" in next(iter(done.failed))
+
+
+@pytest.mark.parametrize("value", ["A*", "A?", "A\\B"])
+def test_an_identifier_that_is_a_wildcard_is_refused_without_its_value(value):
+    with pytest.raises(UsageError) as caught:
+        list(named_queries("accession", ["B", value]))
+    assert value not in str(caught.value)
+
+
+@given(st.lists(st.binary(max_size=50), max_size=5), st.data())
+def test_parts_do_not_depend_on_the_chunks(parts, data):
+    whole = message(*parts)
+    chunks, at = [], 0
+    while at < len(whole):
+        size = data.draw(st.integers(1, 40))
+        chunks.append(whole[at : at + size])
+        at += size
+    assert list(parts_of(chunks, b"B")) == parts
+    cut = data.draw(st.integers(0, len(whole) - 5))
+    with pytest.raises(CutError):
+        list(parts_of([whole[:cut]], b"B"))
+
+
+def test_the_boundary_is_read_in_every_spelling():
+    assert boundary_of('multipart/related; type="application/dicom"; boundary=a-1') == b"a-1"
+    assert boundary_of('Multipart/Related; boundary="a 1"; type=x') == b"a 1"
+    assert boundary_of("application/dicom") is None
+
+
+def test_a_token_goes_neither_in_clear_nor_into_a_message(monkeypatch):
+    monkeypatch.setenv("PACS_TOKEN", "canary-token")
+    with pytest.raises(UsageError, match="in clear"):
+        open_pacs(PacsChoice(url="http://pacs.example/dicom-web", token="PACS_TOKEN"))
+    web = open_pacs(PacsChoice(url="https://pacs.example/dicom-web", token="PACS_TOKEN"))
+    assert "canary-token" not in repr(web)
+    monkeypatch.setenv("PACS_TOKEN", "")
+    with pytest.raises(UsageError, match="not set"):
+        open_pacs(PacsChoice(url="https://pacs.example/dicom-web", token="PACS_TOKEN"))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"url": "http://127.0.0.1", "dimse": "127.0.0.1:104:PACS"},
+        {"url": "http://127.0.0.1", "tls": True},
+        {"dimse": "127.0.0.1:104:PACS", "token": "PACS_TOKEN"},
+        {"dimse": "127.0.0.1:104:PACS", "ca": "ca.pem"},
+        {"dimse": "127.0.0.1:104:PACS", "tls": True, "certificate": "own.pem"},
+        {"dimse": "127.0.0.1:PACS"},
+    ],
+)
+def test_a_pacs_that_is_not_one_is_refused(given):
+    with pytest.raises(ValueError, match="PacsChoice"):
+        PacsChoice(**given)
+
+
+def test_a_pacs_that_does_not_answer_is_an_error_of_the_network():
+    pytest.importorskip("pynetdicom")
+    pacs = DimsePacs("127.0.0.1", 1, "PACS", timeout=2)
+    with pytest.raises(CohortError, match="did not accept"):
+        list(pacs.search({}))

@@ -1,0 +1,180 @@
+"""Figures show what was counted, cut off no harm, and keep every name."""
+
+import itertools
+import math
+import re
+import warnings
+import xml.etree.ElementTree as ET
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from healthval.aggregate import pool
+from healthval.contracts.submission import HistogramNoise, ReleasedBin
+from healthval.report import build
+from healthval.report.figures.compact import compact
+from healthval.report.figures.curves import Curve
+from healthval.report.figures.panels import DecisionPanel, decision_panels, decision_together
+from healthval.report.figures.roc_region import Region, Vertex, pooled_region, site_region
+
+
+def release(bins, thresholds=(), noise=None):
+    return SimpleNamespace(histogram=bins, thresholds=thresholds, histogram_noise=noise)
+
+
+def binned(y, p, edges):
+    """Count cases with and without the condition in [low, high); the last bin is closed."""
+    out = []
+    for low, high in itertools.pairwise(edges):
+        here = (p >= low) & ((p < high) | (high == edges[-1]))
+        events, others = int((here & y).sum()), int((here & ~y).sum())
+        out.append(ReleasedBin(low=low, high=high, events=events, non_events=others))
+    return tuple(out)
+
+
+cases = st.lists(st.tuples(st.booleans(), st.integers(0, 40)), min_size=2, max_size=60).filter(
+    lambda rows: 0 < sum(y for y, _ in rows) < len(rows)
+)
+cuts = st.lists(st.integers(1, 39), min_size=1, max_size=8, unique=True)
+
+
+@settings(deadline=None)
+@given(cases, cuts)
+def test_the_region_holds_the_curve_and_its_area(rows, inner):
+    y, p = (np.array(column) for column in zip(*rows, strict=True))
+    p = p / 40
+    region = site_region(release(binned(y, p, [0, *(c / 40 for c in sorted(inner)), 1])))
+    sides = list(itertools.pairwise(region.vertices))
+    for cut in np.unique(p):
+        fpr, tpr = (p[~y] >= cut).mean(), (p[y] >= cut).mean()
+        assert any(
+            a.fpr[0] - 1e-12 <= fpr <= b.fpr[0] + 1e-12
+            and a.tpr[0] - 1e-12 <= tpr <= b.tpr[0] + 1e-12
+            for a, b in sides
+        )
+    wins = (p[y][:, None] > p[~y][None, :]).mean() + 0.5 * (p[y][:, None] == p[~y]).mean()
+    least, most = region.area()
+    assert least - 1e-12 <= wins <= most + 1e-12
+
+
+def test_without_a_counted_point_inside_there_is_no_region():
+    assert site_region(release(())) is None
+    assert site_region(release((ReleasedBin(low=0, high=1, events=20, non_events=30),))) is None
+
+
+def test_noisy_and_withheld_bins_are_no_points():
+    bins = binned(np.array([True, False] * 20), np.linspace(0, 1, 40), [0, 0.5, 1])
+    assert site_region(release(bins)) is not None
+    noise = HistogramNoise(epsilon=1.0, error_95=4)
+    assert site_region(release(bins, noise=noise)) is None
+    hidden = (bins[0].model_copy(update={"events": "suppressed"}), bins[1])
+    assert site_region(release(hidden)) is None
+
+
+def test_interpolated_points_of_the_release_are_not_drawn(released, card, plan):
+    bare = {
+        s: r.model_copy(update={"histogram": (), "thresholds": ()}) for s, r in released.items()
+    }
+    html = build(pool(tuple(bare.items())), bare, card, plan).section("discrimination")
+    assert "No site released counts from which its ROC curve" in html._repr_html_()
+
+
+def test_the_pooled_region_has_the_exact_bounds_of_the_bins(study):
+    region = pooled_region(study.display)
+    low, high = region.area()
+    middle, bound = study.display.auc, study.display.bound
+    assert low <= middle - bound + 1e-9
+    assert high >= middle + bound - 1e-9
+
+
+def test_a_chance_region_is_symmetric():
+    half = Vertex(0.5, (0.5, 0.5), (0.5, 0.5))
+    ends = Vertex(None, (0.0, 0.0), (0.0, 0.0)), Vertex(0.0, (1.0, 1.0), (1.0, 1.0))
+    low, high = Region((ends[0], half, ends[1])).area()
+    assert (low, high) == (0.25, 0.75)
+
+
+def y_limits(svg, lowest, highest):
+    """Place of two values on the y axis by the text of its ticks, in points from the top."""
+    root = ET.fromstring(svg)
+    height = float(root.get("viewBox").split()[3])
+    ticks = []
+    for text in root.iter("{http://www.w3.org/2000/svg}text"):
+        if re.fullmatch(r"[−\d.]+", text.text or "") and "end" in text.get("style", ""):
+            ticks.append((float(text.text.replace("−", "-")), float(text.get("y"))))
+    (v0, y0), (v1, y1) = ticks[0], ticks[-1]
+    slope = (y1 - y0) / (v1 - v0)
+    return [y0 + slope * (v - v0) for v in (lowest, highest)], height
+
+
+def test_no_harm_of_the_model_is_cut_off():
+    harm = Curve("Model", ((0.1, 0.1, 0.05, 0.15), (0.6, -0.4, -0.7, -0.1), (0.9, -0.2, -0.6, 0.1)))
+    everyone = Curve(
+        "Treat all", ((0.1, 0.1, None, None), (0.6, -0.9, None, None), (0.9, -7.2, None, None))
+    )
+    panel = DecisionPanel("Site", harm, everyone)
+    for svg in (decision_panels([panel]), decision_together(panel, [panel])):
+        (low, high), height = y_limits(svg, -0.7, 0.15)
+        assert 0 < high < low < height
+        assert "Treat all falls" in svg
+        assert "−7.20 at 0.9" in svg
+        assert "Treat none" in svg
+
+
+NAMES = ("Hôpital d'Été", "東京病院", "مستشفى الشمال")
+
+
+def test_every_name_is_text_in_the_figures_without_a_warning(released, card, plan):
+    sites = dict(zip(NAMES, released.values(), strict=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        report = build(pool(tuple(sites.items())), sites, card, plan)
+    svgs = [b.svg for s in report.sections for b in s.blocks if hasattr(b, "svg")]
+    assert svgs
+    for name in NAMES:
+        assert any(name in "".join(ET.fromstring(svg).itertext()) for svg in svgs)
+
+
+def test_compact_svg_keeps_text_and_names_the_fonts_once():
+    svg = (
+        '<svg xmlns="http://www.w3.org/2000/svg"><g id="figure_1"><text style="font-size: 8px; '
+        'font-family: \'DejaVu Sans\'; text-anchor: end" transform="rotate(-0 1 2)">'
+        "Threshold 0.123456  x</text></g></svg>"
+    )
+    small = compact(svg)
+    (text,) = ET.fromstring(small)
+    assert text.text == "Threshold 0.123456  x"
+    assert text.attrib == {"style": "font-size:8px;text-anchor:end"}
+    assert small.count("font-family") == 1
+    assert "healthval Sans" in small
+
+
+def test_pooled_points_of_the_decision_curve_have_a_width(released):
+    exact = {}
+    for site, release_ in released.items():
+        curve = tuple(
+            p.model_copy(update={"model": p.model.model_copy(update={"se": 0.0})})
+            for p in release_.decision_curve
+        )
+        exact[site] = release_.model_copy(update={"decision_curve": curve})
+    for at in pool(tuple(exact.items())).decision_curve:
+        low, high = at.net_benefit.ci
+        assert low < at.net_benefit.value < high
+        assert math.isfinite(high - low)
+
+
+LOOSE = (3, "discrimination")  # the bounds of three small sites are too wide to draw
+
+
+@pytest.mark.parametrize("k", [3, 13])
+def test_sites_are_shown_as_panels_or_together(simulated, site_of, card, plan, k):
+    sites = simulated([site_of(300 + i) for i in range(k)])
+    study = pool(tuple(sites.items()), bivariate="none")
+    report = build(study, sites, card, plan)
+    for name in ("discrimination", "utility"):
+        captions = [b.caption for b in report.section(name).blocks if hasattr(b, "caption")]
+        assert any(f"{k} sites together" in c for c in captions) or (k, name) == LOOSE
+        assert any(re.search(rf"(ROC|curves) of {k} sites", c) for c in captions) == (k == 3)

@@ -1,0 +1,289 @@
+"""`healthval batch`: refused before a kernel starts, resumed after any end, isolated, on Dask too."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from nbformat.v4 import new_code_cell, new_notebook
+
+from healthval.errors import UsageError
+from healthval.runner.batch.matrix import Matrix, read_matrix, runs_of
+
+LONG = 300  # a bound for what should happen soon, on a machine that may be busy
+PARAMETERS = 'n: int = 1  # number\nname: str = "a"\npath_file: str = ""'
+PATIENT = "Zebulon Quartermaine"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def notebook(folder, *sources, name="own.ipynb"):
+    cells = [new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}, id="parameters")]
+    cells += [new_code_cell(source, id=f"c{i}") for i, source in enumerate(sources)]
+    spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": spec}), folder / name)
+
+
+def matrix(folder, **content):
+    content = {"notebook": "own.ipynb", "output": "out"} | content
+    (folder / "matrix.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    return content
+
+
+def command(folder, *options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "healthval", "batch", "matrix.yaml", *options],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def batch(folder, *options):
+    """Run the command to its end; its exit code, its events by run, and all that it printed."""
+    process = command(folder, "--json", *options)
+    out, err = process.communicate(timeout=LONG)
+    events = [json.loads(line) for line in out.splitlines()]
+    return process.returncode, [e for e in events if "run" in e], out + err
+
+
+def statuses(events):
+    return sorted((event["status"], event["known"]) for event in events)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"parameters": {"nn": 3}}, "no parameter 'nn' .did you mean 'n'"),
+        ({"parameters": {"n": PATIENT}}, "n: Input should be a valid integer"),
+        ({"matrix": {"n": []}}, "matrix"),
+        ({"matrix": {"n": [1, 1]}}, "1 run of the batch repeated"),
+        ({"matrix": {"n": [1]}, "exclude": [{"n": 1}]}, "has no run"),
+        ({"notebooks": "x"}, "notebooks"),
+        ({"notebook": "gone.ipynb"}, "no notebook of this name"),
+        ({"parameters": {"n": 1}, "scheduler": "http://127.0.0.1"}, "scheduler"),
+        ({"notebook": "evaluate", "parameters": {"hub_url": "https://h", "plan": "gone.yaml", "table": "", "site_label": "x", "site_folder": "s"}}, "'plan': no such file"),
+        ({"timeout": 0}, "timeout"),
+    ],
+)  # fmt: skip
+def test_a_bad_file_is_refused_before_a_kernel_starts(folder, change, message):
+    notebook(folder, "n")
+    matrix(folder, **change)
+    with pytest.raises(UsageError, match=message) as refused:
+        runs_of(read_matrix(folder / "matrix.yaml"))
+    assert PATIENT not in str(refused.value)
+    assert not (folder / "out").exists()
+
+
+def test_a_secret_is_no_parameter(folder):
+    notebook(folder, "n", name="own.ipynb")
+    source = nbformat.read("own.ipynb", 4)
+    source.cells[0].source = 'api_token: str = ""'
+    nbformat.write(source, "own.ipynb")
+    with pytest.raises(UsageError, match="'api_token' would write a secret") as refused:
+        runs_of(Matrix(notebook="own.ipynb", parameters={"api_token": "sesame"}))
+    assert "sesame" not in str(refused.value)
+
+
+def test_runs_are_all_combinations_without_the_excluded_and_with_the_included(folder):
+    notebook(folder, "n")
+    made = Matrix(
+        notebook="own.ipynb",
+        parameters={"name": "x"},
+        matrix={"n": [1, 2, 3], "path_file": ["", "own.ipynb"]},
+        exclude=[{"n": 2}, {"n": 3, "path_file": ""}],
+        include=[{"n": 9, "name": "y"}],
+    )
+    runs = runs_of(made)
+    seen = [(r.parameters["n"], r.parameters.get("path_file"), r.parameters["name"]) for r in runs]
+    assert seen == [(1, "", "x"), (1, "own.ipynb", "x"), (3, "own.ipynb", "x"), (9, None, "y")]
+    assert runs_of(made) == runs
+    before = {run.id for run in runs}
+    notebook(folder, "n + 1")
+    assert not before & {run.id for run in runs_of(made)}, "another notebook is another run"
+
+
+def test_a_changed_data_file_is_another_run(folder):
+    notebook(folder, "n")
+    made = Matrix(notebook="own.ipynb", parameters={"path_file": "data.csv"})
+    ids = set()
+    for text in ("a", "b"):
+        (folder / "data.csv").write_text(text, encoding="utf-8")
+        ids |= {run.id for run in runs_of(made)}
+    assert len(ids) == 2
+
+
+def test_a_batch_is_resumed_and_failed_runs_on_request_only(folder):
+    notebook(
+        folder,
+        f"if n == 2 and not __import__('os').path.exists('mended'): raise ValueError('{PATIENT}')\nn * 10",
+    )
+    matrix(folder, matrix={"n": [1, 2, 3]}, workers=2)
+    code, events, printed = batch(folder)
+    assert (code, statuses(events)) == (
+        1,
+        [("completed", False), ("completed", False), ("failed", False)],
+    )
+    failed = next(e for e in events if e["status"] == "failed")
+    assert failed["error"] == "cell 3 failed with ValueError"
+    assert PATIENT not in printed
+    copy = folder / "out" / "identifiable" / failed["run"] / "notebook.ipynb"
+    assert PATIENT in copy.read_text(encoding="utf-8")
+    assert str(folder) not in copy.read_text(encoding="utf-8")
+    page = (folder / "out" / "overview.html").read_text(encoding="utf-8")
+    assert "3 runs: 2 completed, 1 failed" in page
+    assert PATIENT not in page
+
+    code, events, _ = batch(folder)
+    assert (code, statuses(events)) == (
+        1,
+        [("completed", True), ("completed", True), ("failed", True)],
+    )
+    (folder / "mended").touch()
+    code, events, _ = batch(folder, "--retry-failed")
+    assert (code, statuses(events)) == (
+        0,
+        [("completed", False), ("completed", True), ("completed", True)],
+    )
+    (folder / "out" / "identifiable" / events[0]["run"] / "notebook.ipynb").write_text(
+        "cut", encoding="utf-8"
+    )
+    assert statuses(batch(folder)[1]) == [
+        ("completed", False),
+        ("completed", True),
+        ("completed", True),
+    ]
+    assert statuses(batch(folder, "--force")[1]) == [("completed", False)] * 3
+
+
+def test_a_killed_batch_is_completed_by_the_next_and_nothing_is_doubled(folder):
+    notebook(folder, "import time\nopen(f'ran-{n}', 'a').write('x')\ntime.sleep(0.3)\nn")
+    matrix(folder, matrix={"n": list(range(8))}, workers=2)
+    for killed in (1, 3):
+        process = command(folder, "--json")
+        for _ in range(killed):
+            process.stdout.readline()
+        process.kill()
+        process.communicate(timeout=LONG)
+    code, events, _ = batch(folder)
+    assert code == 0
+    assert len({event["run"] for event in events}) == 8
+    kept = [path for path in (folder / "out" / "identifiable").iterdir() if path.is_dir()]
+    assert sorted(path.name for path in kept) == sorted({event["run"] for event in events})
+    assert sum(known for _, known in statuses(events)) >= 3
+
+
+def test_runs_that_take_too_long_or_end_their_process_fail_alone(folder):
+    notebook(
+        folder,
+        "import os, time\nif n == 1: time.sleep(300)\nif n == 2: os._exit(1)\nif n == 3: os.kill(os.getppid(), 9)\nn",
+    )
+    matrix(folder, matrix={"n": [0, 1, 2, 3, 4]}, workers=2, timeout=3.0)
+    code, events, _ = batch(folder)
+    errors = sorted(event["error"].split(";")[0] for event in events)
+    assert code == 1
+    assert errors[:2] == ["", ""]
+    parts = ("notebook's process ended", "run took longer", "worker process ended")
+    assert all(part in error for part, error in zip(parts, errors[2:], strict=True))
+
+
+def test_two_batches_never_write_to_one_folder(folder):
+    notebook(folder, "import time\ntime.sleep(2)")
+    matrix(folder, matrix={"n": [1]})
+    first = command(folder)
+    while not (folder / "out" / "identifiable").exists():
+        time.sleep(0.05)
+    second = command(folder)
+    _, err = second.communicate(timeout=LONG)
+    assert (second.returncode, "another batch" in err) == (2, True)
+    first.communicate(timeout=LONG)
+    assert first.returncode == 0
+
+
+@contextlib.contextmanager
+def cluster(folder, workers=2):
+    """A Dask scheduler and workers as processes on loopback."""
+    pytest.importorskip("distributed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"tcp://127.0.0.1:{port}"
+    python = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
+    log = (folder / "dask.log").open("wb")
+    common = {"cwd": folder, "stdout": log, "stderr": log, "start_new_session": True}
+    flags = ["--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
+    started = [subprocess.Popen([*python, *flags], **common)]
+    worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1"]
+    worker += ["--host", "127.0.0.1", "--no-dashboard", "--no-nanny"]
+    started += [subprocess.Popen(worker, **common) for _ in range(workers)]
+    try:
+        yield address, started[1:]
+    finally:
+        for process in started:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        log.close()
+
+
+def test_a_dask_cluster_gives_the_same_bytes_and_survives_a_killed_worker(folder):
+    notebook(
+        folder,
+        "import time\nimport numpy as np\ntime.sleep(0.2)\nnp.random.default_rng(n).normal(size=3)",
+    )
+    content = matrix(folder, matrix={"n": list(range(6))}, parameters={"name": PATIENT})
+    code, _, _ = batch(folder)
+    assert code == 0
+    here = outputs(folder / "out")
+    matrix(folder, **(content | {"output": "far"}))
+    with cluster(folder) as (address, workers):
+        process = command(folder, "--json", "--scheduler", address)
+        process.stdout.readline()
+        os.killpg(workers[0].pid, signal.SIGKILL)
+        process.communicate(timeout=LONG)
+        assert process.returncode == 0
+    assert outputs(folder / "far") == here
+    assert PATIENT.encode() not in (folder / "dask.log").read_bytes()
+
+
+def outputs(place):
+    found = {}
+    for copy in (place / "identifiable").glob("*/notebook.ipynb"):
+        cells = nbformat.read(copy, 4).cells
+        found[copy.parent.name] = [(c.id, c.source, c.get("outputs")) for c in cells]
+        page = copy.with_name("notebook.html").read_bytes()
+        found[copy.parent.name].append(page)
+    return found
+
+
+def test_no_scheduler_is_a_usage_error(folder):
+    notebook(folder, "n")
+    matrix(folder, scheduler="tcp://127.0.0.1:9")
+    process = command(folder)
+    _, err = process.communicate(timeout=LONG)
+    assert process.returncode == 2
+    assert "no Dask scheduler responds" in err
+
+
+def test_the_demo_page_can_be_opened_from_the_overview(folder):
+    notebook(folder, "n")
+    matrix(folder, matrix={"n": [1, 2]})
+    assert batch(folder)[0] == 0
+    page = (folder / "out" / "overview.html").read_text(encoding="utf-8")
+    links = [part.split("'")[0] for part in page.split("href='")[1:]]
+    assert len(links) == 4
+    assert all((folder / "out" / Path(link)).is_file() for link in links)
