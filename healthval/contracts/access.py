@@ -112,16 +112,11 @@ class AccessDecision(Wire):
 
 
 class AccessGrant(Wire):
-<<<<<<< HEAD
-    """Access of a site to one model under one plan, with its status and limits.
-
-    `stamp` is the hub's countersignature of the plan's hash at the time of the first request.
-=======
     """What the hub holds about a site's access to one model under one plan.
 
     `used_cases` counts the inputs sent to be scored, with fixed test inputs and repeated runs;
     `reason` is the operator's, given with the last decision.
->>>>>>> main
+    `stamp` is the hub's countersignature of the plan's hash at the time of the first request.
     """
 
     site: SiteId
@@ -132,13 +127,10 @@ class AccessGrant(Wire):
     status: AccessStatus
     not_after: datetime | None = None
     max_cases: Annotated[int, Field(ge=0, le=10_000_000)] = 0
-<<<<<<< HEAD
     amendment: Amendment | None = None
     stamp: Stamp | None = None
-=======
     used_cases: Annotated[int, Field(ge=0)] = 0
     reason: Line | None = None
->>>>>>> main
 
 
 class AccessList(Wire):

@@ -196,11 +196,8 @@ def _grant(key: str, value: Mapping[str, Any]) -> AccessGrant:
         status=value["status"],
         not_after=None if end is None else datetime.fromtimestamp(end, UTC),
         max_cases=value["max_cases"],
-<<<<<<< HEAD
         amendment=value.get("amendment"),
         stamp=Stamp.model_validate(value["stamp"], strict=False) if value.get("stamp") else None,
-=======
         used_cases=value["used"],
         reason=value.get("reason"),
->>>>>>> main
     )

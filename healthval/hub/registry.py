@@ -15,13 +15,7 @@ from healthval.contracts.report import (
     ReportRecord,
     report_id,
 )
-<<<<<<< HEAD
-from healthval.errors import counted
-=======
-from healthval.contracts.submission import Receipt, Submission
-from healthval.disclosure import DisclosureRefused, Policy, check_arrival, policy_for
 from healthval.errors import part
->>>>>>> main
 from healthval.hub import access
 from healthval.hub.audit_chain import record
 from healthval.hub.auth import Caller
