@@ -12,7 +12,7 @@ import numpy as np
 from healthval.contracts.submission import ReleasedConfusion, ReleasedEstimate, ReleasedThreshold
 from healthval.report import Criterion
 from healthval.report.criteria import verdict
-from healthval.report.means import site_mean
+from healthval.report.values.means import site_mean
 
 WITHHELD = ReleasedEstimate(withheld="suppressed")
 

@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from typing import Self, TypeVar, Unpack
 from urllib.parse import urlencode
 
 import httpx
@@ -33,8 +33,10 @@ from healthval.contracts.prediction import (
     UploadTicket,
 )
 from healthval.contracts.report import (
+    ReportAbout,
     ReportList,
     ReportRecord,
+    ReportWithdrawal,
     SubmissionEntry,
     SubmissionList,
     report_record,
@@ -305,17 +307,16 @@ class Client:
         return tuple(self._fetch(entry) for page in pages for entry in page.submissions)
 
     def publish_report(
-        self, *, model: str, version: str, plan_hash: str, n_sites: int, files: Mapping[str, bytes]
+        self, *, files: Mapping[str, bytes], **about: Unpack[ReportAbout]
     ) -> ReportRecord:
         """Store a report's files and index it; the same files are the same report."""
-        report = report_record(
-            model=model,
-            version=version,
-            plan_hash=plan_hash,
-            n_sites=n_sites,
-            files={name: self._store(data) for name, data in files.items()},
-        )
-        return self._post("/v1/reports", report, ReportRecord)
+        stored = {name: self._store(data) for name, data in files.items()}
+        return self._post("/v1/reports", report_record(stored, **about), ReportRecord)
+
+    def withdraw_report(self, report: str, reason: str) -> ReportRecord:
+        """Withdraw a report; it stays in the list with the reason."""
+        withdrawal = ReportWithdrawal(reason=reason)
+        return self._post(f"/v1/reports/{report}/withdrawal", withdrawal, ReportRecord)
 
     # --- all keys --------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Signed HTTP: tokens, repeated attempts, and errors of the hub's answers.
+"""Signed HTTP: tokens, repeated attempts, and errors of the hub's responses.
 
 Every request has a new token, bound to method, path and body. All calls are safe to
 repeat: the hub gives a repeated request the answer of the first one.

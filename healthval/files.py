@@ -14,7 +14,7 @@ from healthval.errors import HealthvalError, UsageError
 
 _PACKAGE: Final = Path(__file__).parent
 # Folders of a checkout that a wheel holds under another name.
-_IN_CHECKOUT: Final = {"templates": "reports/templates"}
+_IN_CHECKOUT: Final = {"templates": "reports/templates", "fonts": "reports/fonts"}
 
 
 def write_durably(
@@ -121,7 +121,7 @@ def locked(path: Path, *, seconds: float, busy: HealthvalError) -> Iterator[None
 
 
 def packaged(name: str) -> Path:
-    """Return a folder shipped with the package: `notebooks`, `templates`, `infra` or `examples`.
+    """Return a folder shipped with the package: `notebooks`, `templates`, `fonts`, `infra`, `examples`.
 
     Raises
     ------

@@ -275,9 +275,9 @@ def as_floats(values: Sequence[float], name: str) -> Array:
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
-        raise MetricError(f"{name}: not all are numbers; give one number a site") from None
+        raise MetricError(f"{name}: not all are numbers; give one number per site") from None
     if array.ndim != 1:
-        raise MetricError(f"{name}: {counted(array.ndim, 'dimension')}; give one number a site")
+        raise MetricError(f"{name}: {counted(array.ndim, 'dimension')}; give one number per site")
     return array
 
 

@@ -47,7 +47,7 @@ _HEADLINES = {"auroc": LOGIT, "oe": LOG, "citl": IDENTITY, "slope": IDENTITY}
 
 
 def active_submissions(arrivals: Sites) -> tuple[tuple[str, Submission], ...]:
-    """Keep one submission a site, model version and plan: the last to arrive supersedes.
+    """Keep one submission per site, model version and plan: the last to arrive.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def pool(sites: Sites, *, bivariate: Bivariate = "binomial") -> StudyResult:
 
     Parameters
     ----------
-    sites : pairs of a label and its active submission, one a site; see `active_submissions`.
+    sites : pairs of a label and its active submission, one per site; see `active_submissions`.
     bivariate : model for sensitivity with specificity; ``none`` omits it (1,000 sites take
         seconds for each threshold).
 

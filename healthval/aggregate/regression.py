@@ -82,7 +82,7 @@ def meta_regression(
     x = as_floats(covariate, "covariate")
     if x.shape != y.shape:
         raise MetricError(
-            f"{counted(y.size, 'estimate')} but {counted(x.size, 'covariate')}; give one a site"
+            f"{counted(y.size, 'estimate')} but {counted(x.size, 'covariate')}; give one per site"
         )
     refuse_rows(~np.isfinite(x), "covariates missing or infinite", "leave these sites out")
     if len(y) < MIN_SITES:

@@ -275,7 +275,7 @@ class ExactCalibration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubgroupPool:
-    """One level of one subgroup variable, pooled by random effects (>= 11 events a site)."""
+    """One level of one subgroup variable, pooled by random effects (>= 11 events per site)."""
 
     variable: str
     level: str

@@ -19,6 +19,7 @@ from healthval.cli.infra import infra
 from healthval.cli.ledger import ledger, release, submit_command
 from healthval.cli.pacs import pacs
 from healthval.cli.report import trust, verify
+from healthval.cli.reports import report
 from healthval.cli.study import demo, doctor, init, params, run
 from healthval.errors import HealthvalError
 
@@ -49,6 +50,7 @@ _COMMANDS = (
     release,
     submit_command,
     ledger,
+    report,
     verify,
     trust,
     cost,

@@ -83,7 +83,7 @@ def single_values(name: str, values: pd.Series) -> pd.Series:
     elif not isinstance(values.dtype, (np.dtype, pd.StringDtype, pd.DatetimeTZDtype)):
         return values.astype(object).where(values.notna(), None)
     refuse_rows(
-        nested, name, "are more than one number or text", "give one number or one text a cell"
+        nested, name, "are more than one number or text", "give one number or one text per cell"
     )
     return values
 

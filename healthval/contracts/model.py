@@ -32,7 +32,7 @@ class InputField(Wire):
 class InputContract(Wire):
     """Inputs of the model.
 
-    ``table``: rows of the named fields; ``dicom``: one file a case; ``combined``: the files of a
+    ``table``: rows of the named fields; ``dicom``: one file per case; ``combined``: the files of a
     case and its row.
     """
 

@@ -29,7 +29,7 @@ class TableInstances(Wire):
 
 
 class DicomInstances(Wire):
-    """Uploads of de-identified DICOM files, one a case."""
+    """Uploads of de-identified DICOM files, one per case."""
 
     kind: Literal["dicom"] = "dicom"
     uploads: Annotated[tuple[UploadId, ...], Field(max_length=MAX_CASES)]
@@ -132,7 +132,7 @@ def check_instances(inputs: InputContract, request: PredictionRequest) -> None:
 
 
 def instance_lists(instances: Instances) -> tuple[Sequence[Any], ...]:
-    """Return the lists that have one entry a case."""
+    """Return the lists that have one entry per case."""
     if isinstance(instances, CombinedInstances):
         return instances.rows, instances.uploads
     return (instances.uploads if isinstance(instances, DicomInstances) else instances.rows,)

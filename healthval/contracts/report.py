@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal, NotRequired, TypedDict, Unpack
 
 from pydantic import Field
 
@@ -11,17 +11,44 @@ from healthval.contracts.base import Cursor, Line, Name, Sha256, SiteId, Version
 ReportId = Annotated[str, Field(pattern=r"^report-[a-f0-9]{16}$")]
 
 
+ReportStatus = Literal["current", "superseded", "withdrawn"]
+# Fields that the hub sets; not part of the content whose hash is the id.
+STATE = frozenset({"published", "status", "superseded_by", "reason"})
+
+
+class ReportVerdict(Wire):
+    """Verdict of a report on one acceptance criterion of the plan."""
+
+    criterion: Line
+    outcome: Literal["met", "not met", "inconclusive"]
+
+
 class ReportRecord(Wire):
-    """Index entry of a report; its files are in the object store under their hashes."""
+    """Index entry of a report; its files are in the object store under their hashes.
+
+    A report is superseded by the next one on the same model version under the same plan. Superseded
+    and withdrawn reports stay in the index; `reason` is the operator's for the withdrawal.
+    """
 
     id: ReportId
     model: Name
     version: Version
     plan_hash: Sha256
     n_sites: Annotated[int, Field(ge=1, le=100_000)]
+    sites: Annotated[tuple[Line, ...], Field(max_length=10_000)] = ()
+    verdicts: Annotated[tuple[ReportVerdict, ...], Field(max_length=100)] = ()
     files: Annotated[
         dict[Annotated[str, Field(pattern=r"^[a-z_.-]{1,64}$")], Sha256], Field(max_length=16)
     ]
+    published: datetime | None = None
+    status: ReportStatus = "current"
+    superseded_by: ReportId | None = None
+    reason: Line | None = None
+
+    @property
+    def subject(self) -> tuple[str, str, str]:
+        """Return model, version and hash of the plan."""
+        return self.model, self.version, self.plan_hash
 
 
 class ReportList(Wire):
@@ -31,24 +58,33 @@ class ReportList(Wire):
     next: Cursor | None = None
 
 
-def report_record(
-    *, model: str, version: str, plan_hash: str, n_sites: int, files: Mapping[str, str]
-) -> ReportRecord:
+class ReportWithdrawal(Wire):
+    """Decision of the operator that a report is not to be used any more."""
+
+    reason: Line
+
+
+class ReportAbout(TypedDict):
+    """Content of a record besides its files."""
+
+    model: str
+    version: str
+    plan_hash: str
+    n_sites: int
+    sites: NotRequired[tuple[str, ...]]
+    verdicts: NotRequired[tuple[ReportVerdict, ...]]
+
+
+def report_record(files: Mapping[str, str], **about: Unpack[ReportAbout]) -> ReportRecord:
     """Return a record whose id is a hash of its content: the same files are the same report."""
-    draft = ReportRecord(
-        id="report-" + "0" * 16,
-        model=model,
-        version=version,
-        plan_hash=plan_hash,
-        n_sites=n_sites,
-        files=dict(files),
-    )
+    draft = ReportRecord(id="report-" + "0" * 16, files=dict(files), **about)
     return draft.model_copy(update={"id": report_id(draft)})
 
 
 def report_id(record: ReportRecord) -> str:
     """Return the id of a record, a hash of its content."""
-    return f"report-{digest(record.model_dump(mode='json', exclude={'id'}))[:16]}"
+    content = record.model_dump(mode="json", exclude={"id", *STATE})
+    return f"report-{digest(content)[:16]}"
 
 
 class SubmissionEntry(Wire):

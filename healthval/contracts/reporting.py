@@ -1,4 +1,4 @@
-"""What a report cannot measure and people have to state: in the plan for the study, on the card."""
+"""Statements that people make because a report cannot measure them: in the plan and on the card."""
 
 from healthval.contracts.base import Paragraph, Wire
 

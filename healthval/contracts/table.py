@@ -338,7 +338,7 @@ class FhirInputs(Declared):
     """SQL-on-FHIR ViewDefinitions by name, and `on`, the column that joins them.
 
     If a table has the cases, `on` is also a column of that table; otherwise the rows of the first
-    view are the cases. A view with several rows a patient, such as laboratory values, needs an
+    view are the cases. A view with several rows per patient, such as laboratory values, needs an
     entry in `links` that chooses one of them.
     """
 

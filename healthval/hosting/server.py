@@ -1,6 +1,6 @@
 """HTTP server of one model, by the SageMaker container contract: GET /ping, POST /invocations.
 
-The limits are those of SageMaker Serverless (4 MB a request, 60 s an answer), so that a model that
+The limits are those of SageMaker Serverless (4 MB per request, 60 s per response), so that a model that
 works here works there. Answers and log lines contain no part of a request.
 """
 
@@ -207,7 +207,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: ModelServer
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "healthval", ""
-    # Head and body in one segment: two segments cost 44 ms a call (Nagle and delayed ACK).
+    # Head and body in one segment: two segments cost 44 ms per call (Nagle and delayed ACK).
     wbufsize = -1
     disable_nagle_algorithm = True
     timeout = 65

@@ -1,6 +1,8 @@
 """Registry: stored objects, model versions and reports."""
 
 import hashlib
+from datetime import UTC, datetime
+from typing import Any
 
 from healthval.contracts.base import canonical_json, digest
 from healthval.contracts.model import (
@@ -11,8 +13,10 @@ from healthval.contracts.model import (
     ModelStatus,
 )
 from healthval.contracts.report import (
+    STATE,
     ReportList,
     ReportRecord,
+    ReportWithdrawal,
     report_id,
 )
 from healthval.errors import part
@@ -171,7 +175,11 @@ def _model(value: object) -> ModelRecord:
 
 
 def publish(backend: Backend, actor: Caller, report: ReportRecord) -> ReportRecord:
-    """Index a report whose files are stored; its id is a hash of its content, so it never changes."""
+    """Index a report whose files are stored; its id is a hash of its content, so it never changes.
+
+    It supersedes the current report on the same model version under the same plan. A withdrawn
+    report is not published again.
+    """
     if report.id != report_id(report):
         raise Refusal(422, "The report's id does not fit its content")
     missing = [sha for sha in report.files.values() if not is_stored(backend, sha)]
@@ -179,17 +187,56 @@ def publish(backend: Backend, actor: Caller, report: ReportRecord) -> ReportReco
         title = part(len(missing), len(report.files), "file", "are not stored here")
         raise Refusal(422, title, "PUT them to /v1/objects first")
     model(backend, report.model, report.version)
-    value = report.model_dump(mode="json")
 
     def plan() -> tuple[ReportRecord, list[Write]]:
         stored = backend.index.get("reports", report.id)
-        if stored is None:
-            return report, [Write(partition="reports", key=report.id, value=value)]
-        if dict(stored.value) != value:
-            raise Refusal(409, "Another report has this id")
-        return report, []
+        if stored is not None:
+            known = _report(stored)
+            if known.status == "withdrawn":
+                raise Refusal(409, "This report was withdrawn", "it is not published again")
+            return known, []
+        published = datetime.fromtimestamp(backend.now, UTC)
+        new = ReportRecord(**{**_content(report), "published": published})
+        first = Write(partition="reports", key=new.id, value=new.model_dump(mode="json"))
+        return new, [first, *_superseding(backend, new)]
 
     return record(backend, plan, actor=actor.id, action="report.published", subject=report.id)
+
+
+def _content(report: ReportRecord) -> dict[str, Any]:
+    return {name: getattr(report, name) for name in ReportRecord.model_fields if name not in STATE}
+
+
+def _superseding(backend: Backend, new: ReportRecord) -> list[Write]:
+    """Mark the current reports on the same subject as superseded by the new one."""
+    writes = []
+    for item in backend.index.query("reports"):
+        old = _report(item)
+        if old.status == "current" and old.subject == new.subject:
+            after = old.model_copy(update={"status": "superseded", "superseded_by": new.id})
+            writes.append(item.updated(after.model_dump(mode="json")))
+    return writes
+
+
+def withdraw(
+    backend: Backend, actor: Caller, report: str, withdrawal: ReportWithdrawal
+) -> ReportRecord:
+    """Mark a report as withdrawn, with the operator's reason; it stays in the index."""
+
+    def plan() -> tuple[ReportRecord, list[Write]]:
+        item = backend.index.get("reports", report)
+        if item is None:
+            raise Refusal(404, "There is no such report")
+        known = _report(item)
+        if known.status == "withdrawn":
+            if known.reason != withdrawal.reason:
+                raise Refusal(409, "The report was withdrawn for another reason")
+            return known, []
+        update = {"status": "withdrawn", "reason": withdrawal.reason}
+        after = known.model_copy(update=update)
+        return after, [item.updated(after.model_dump(mode="json"))]
+
+    return record(backend, plan, actor=actor.id, action="report.withdrawn", subject=report)
 
 
 def reports(backend: Backend, caller: Caller, page: Page) -> ReportList:
@@ -198,16 +245,21 @@ def reports(backend: Backend, caller: Caller, page: Page) -> ReportList:
     A page of a vendor may have fewer reports than its limit and still a next page.
     """
     found, cursor = page.read(backend.index, "reports")
-    records = [ReportRecord.model_validate(item.value) for item in found]
+    records = [_report(item) for item in found]
     return ReportList(
         reports=tuple(report for report in records if _may_read(caller, report)), next=cursor
     )
 
 
+def _report(item: Item) -> ReportRecord:
+    # strict=False: the index contains plain JSON, in which a tuple is a list and a time a text
+    return ReportRecord.model_validate(item.value, strict=False)
+
+
 def report_file(backend: Backend, caller: Caller, report: str, name: str) -> bytes:
     """Return one file of a report; 404 also for a report that the caller may not read."""
     item = backend.index.get("reports", report)
-    found = ReportRecord.model_validate(item.value) if item else None
+    found = _report(item) if item else None
     if found is None or not _may_read(caller, found) or name not in found.files:
         raise Refusal(404, "There is no such report file")
     return stored_bytes(backend, object_key(found.files[name]))

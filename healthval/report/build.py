@@ -14,7 +14,6 @@ from healthval.report.conduct import Conduct
 from healthval.report.criteria import PlanFacts, Verdict
 from healthval.report.document import Report
 from healthval.report.findings import Findings, match
-from healthval.report.gaps import gaps
 from healthval.report.proof.provenance import provenance
 from healthval.report.sections.calibration import calibration
 from healthval.report.sections.checklist import checklist, coverage, held
@@ -30,6 +29,8 @@ from healthval.report.sections.subgroups import subgroups
 from healthval.report.sections.summary import summary, verdicts
 from healthval.report.sections.thresholds import thresholds
 from healthval.report.sections.utility import utility
+from healthval.report.values.derived import derived
+from healthval.report.values.gaps import gaps
 
 SIGNIFICANT = 9  # digits of a float in metrics.json; the last bits differ between processors
 _SECTIONS = (
@@ -137,6 +138,7 @@ def numbers(findings: Findings) -> dict[str, Any]:
         "model_card": findings.card.model_dump(mode="json"),
         "verdicts": [_verdict(verdict) for verdict in verdicts(findings)],
         "subgroup_gaps": [asdict(gap) for gap in gaps(findings.released, findings.subgroups())],
+        "derived": derived(findings),
         "tripod_ai": {"covered": done, "items": items, "held": held(findings)},
         "study": findings.study.to_dict(),
         "released": {s: r.model_dump(mode="json") for s, r in findings.released.items()},

@@ -9,9 +9,9 @@ from healthval.contracts.submission import Submission
 from healthval.contracts.table import CategoryColumn
 from healthval.errors import ReportError, counted
 from healthval.plan import Metric, Plan
-from healthval.report.levels import Levels
 from healthval.report.markup import Shown, as_shown, decimals, exact
-from healthval.report.means import Possible, SiteMean
+from healthval.report.values.levels import Levels
+from healthval.report.values.means import Possible, SiteMean
 
 AT_THRESHOLD = frozenset({"sensitivity", "specificity", "ppv", "npv", "net_benefit"})
 NAMES: dict[str, str] = {

@@ -19,9 +19,9 @@ from healthval.contracts.submission import ReleasedEstimate, Submission
 from healthval.errors import ReportError, counted
 from healthval.report.conduct import Conduct
 from healthval.report.criteria import PlanFacts
-from healthval.report.levels import place
 from healthval.report.markup import WITHHELD, Shown, as_shown, count, decimals, number
-from healthval.report.means import ONE_SITE, SiteMean, site_mean
+from healthval.report.values.levels import place
+from healthval.report.values.means import ONE_SITE, SiteMean, site_mean
 
 POOLED = "random-effects mean over sites"
 NO_COUNTS = "no site released its counts"

@@ -11,8 +11,8 @@ from healthval.contracts.model import ModelCard
 from healthval.contracts.submission import Submission
 from healthval.report.conduct import Conduct
 from healthval.report.criteria import Outcome, PlanFacts
-from healthval.report.gaps import Gap
 from healthval.report.markup import Shown
+from healthval.report.values.gaps import Gap
 
 
 class _Verdict(BaseModel):
@@ -38,6 +38,83 @@ class _Coverage(BaseModel):
     held: list[str]
 
 
+_Pair = tuple[float, float] | None
+
+
+class _Mean(BaseModel):
+    """Mean over sites with its interval and prediction interval."""
+
+    value: float | None
+    ci: _Pair
+    prediction: _Pair
+    k: Annotated[int, Field(ge=0)]
+
+
+class _Threshold(BaseModel):
+    """Means and sums at one threshold; `shares` are of all cases whose counts are summed."""
+
+    threshold: float
+    means: dict[str, _Mean]
+    sums: dict[str, tuple[float | None, float | None, float | None]]
+    shares: dict[str, float]
+    missed: list[float]
+    prevalence: float | None
+    marked_for_each_found: float | None
+    predictive_values: list[tuple[float, float, float]]
+
+
+class _Point(BaseModel):
+    """Counted point of a ROC curve: bounds, and the interval of the sensitivity."""
+
+    at: float | None
+    fpr: tuple[float, float]
+    tpr: tuple[float, float]
+    ci: _Pair
+
+
+class _Region(BaseModel):
+    """Smallest and largest area under a curve through the counted points."""
+
+    area: tuple[float, float]
+    points: list[_Point]
+
+
+class _Roc(BaseModel):
+    """Regions of all cases together and of each site; None without counted points."""
+
+    together: _Region | None
+    sites: dict[str, _Region | None]
+
+
+class _Own(BaseModel):
+    """A site's own result for one criterion."""
+
+    criterion: str
+    value: float | None
+    ci: _Pair
+
+
+class _Site(BaseModel):
+    """Numbers of one site."""
+
+    criteria: list[_Own]
+    suppressed_cells: int
+    checks: int
+    attacks: int
+    shares: dict[str, float | None]
+
+
+class _Derived(BaseModel):
+    """Numbers that the report computes from the releases."""
+
+    means: dict[str, _Mean]
+    thresholds: list[_Threshold]
+    mixture: _Pair
+    roc: _Roc
+    sites: dict[str, _Site]
+    attacks: dict[str, int]
+
+
 class _Signer(BaseModel):
     """SHA-256 of the public key that signs the report."""
 
@@ -54,6 +131,7 @@ class _Metrics(BaseModel):
     model_card: ModelCard
     verdicts: list[_Verdict]
     subgroup_gaps: list[Gap]
+    derived: _Derived
     tripod_ai: _Coverage
     study: StudyResult
     released: dict[str, Submission]

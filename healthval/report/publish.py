@@ -5,10 +5,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from healthval.contracts.report import ReportVerdict
 from healthval.errors import IntegrityError, ReportError
 from healthval.files import write_durably
 from healthval.report.cards import CHAI, MODEL_CARD, chai_card, model_card
 from healthval.report.document import Report
+from healthval.report.forms.committee import COMMITTEE_PDF, render_committee
 from healthval.report.proof.attestation import ATTESTATION, verify
 from healthval.report.proof.pdf_signature import sign_pdf
 from healthval.report.proof.provenance import seal, with_signer
@@ -22,9 +24,9 @@ HTML, PDF, METRICS = "report.html", "report.pdf", "metrics.json"
 
 
 def write(report: Report, folder: Path, *, certificate: Path | None = None) -> dict[str, str]:
-    """Write page, numbers and model cards and, where Pango is installed, ``report.pdf``.
+    """Write page, committee summary, numbers and model cards and, where Pango is installed, the PDFs.
 
-    All files are rendered before the first one is replaced. Without Pango an older PDF is deleted;
+    All files are rendered before the first one is replaced. Without Pango older PDFs are deleted;
     `why_no_pdf` returns the remedy. Equal reports give equal bytes, apart from the signature of the
     PDF: a PDF that is signed already and otherwise equal is kept.
 
@@ -49,8 +51,10 @@ def write(report: Report, folder: Path, *, certificate: Path | None = None) -> d
         CHAI: chai_card(report.numbers),
         MODEL_CARD: model_card(report.numbers),
     }
-    if why_no_pdf() is None:
+    has_pdf = why_no_pdf() is None
+    if has_pdf:
         files[PDF] = render_pdf(html)
+    files |= render_committee(report, pdf=has_pdf)
     folder = Path(folder)
     if certificate is not None and PDF in files:
         files[PDF] = _signed(files[PDF], folder / PDF, certificate)
@@ -58,8 +62,8 @@ def write(report: Report, folder: Path, *, certificate: Path | None = None) -> d
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             write_durably(folder / name, content, mode=0o644)
-        if PDF not in files:
-            (folder / PDF).unlink(missing_ok=True)
+        for name in {PDF, COMMITTEE_PDF} - set(files):
+            (folder / name).unlink(missing_ok=True)
     except OSError:
         raise ReportError(
             "the report's folder cannot be written; give another folder or free some disk space"
@@ -111,7 +115,16 @@ def publish(
     files = {name: (folder / name).read_bytes() for name in (*names, ATTESTATION)}
     study = report.numbers["study"]
     subject = {name: study[name] for name in ("model", "version", "plan_hash")}
-    record = client.publish_report(**subject, n_sites=study["k"], files=files)
+    record = client.publish_report(
+        **subject,
+        n_sites=study["k"],
+        sites=tuple(site["site"] for site in study["sites"]),
+        verdicts=tuple(
+            ReportVerdict(criterion=verdict["criterion"], outcome=verdict["outcome"])
+            for verdict in report.numbers["verdicts"]
+        ),
+        files=files,
+    )
     for name, content in files.items():
         if record.files[name] != hashlib.sha256(content).hexdigest():
             raise IntegrityError(f"the hub stored other bytes for {name}; publish again")

@@ -4,11 +4,11 @@ import contextlib
 import io
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 from healthval.errors import ReportError, counted
 from healthval.files import packaged
+from healthval.report.fonts import check_glyphs, font_css, font_files
 
 PANGO = (
     "the PDF needs Pango: apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
@@ -118,27 +118,45 @@ def _check_self_contained(html: str) -> None:
         )
 
 
+_VARIANT: dict[str, Any] = {"pdf_variant": "pdf/ua-1", "pdf_tags": True}
+
+
 def render_pdf(html: str) -> bytes:
     """Print the page as a tagged PDF that aims at PDF/UA-1; equal pages give equal bytes.
 
-    The font is matplotlib's copy of DejaVu Sans, so that the bytes do not depend on the fonts of the
-    machine. The renderer reads this font only and uses no network.
+    The fonts are packaged ones, so that the bytes do not depend on the fonts of the machine. The
+    renderer uses no network.
 
     Raises
     ------
     ReportError
-        If WeasyPrint or the Pango library it needs is not installed.
+        If WeasyPrint or the Pango library it needs is not installed, or no packaged font has a
+        character of the page.
     """
+    return _written(_laid_out(html))
+
+
+def pdf_within(html: str, pages: int, *, points: float) -> bytes | None:
+    """Print the page in a type of this size; None if it needs more pages."""
+    size = f"<style>@media print {{ html {{ font-size: {points}pt }} }}</style></head>"
+    document = _laid_out(html.replace("</head>", size, 1))
+    return _written(document) if len(document.pages) <= pages else None
+
+
+def _laid_out(html: str) -> Any:
+    check_glyphs(html)
     weasyprint = _weasyprint()
     from weasyprint.text.fonts import FontConfiguration
 
     fonts = FontConfiguration()
     fetch = _fetcher()
-    face = weasyprint.CSS(string=_font_css(), font_config=fonts, url_fetcher=fetch)
+    face = weasyprint.CSS(string=font_css(html), font_config=fonts, url_fetcher=fetch)
     document = weasyprint.HTML(string=html, url_fetcher=fetch, media_type="print")
-    pdf: bytes = document.write_pdf(
-        stylesheets=[face], font_config=fonts, pdf_variant="pdf/ua-1", pdf_tags=True
-    )
+    return document.render(stylesheets=[face], font_config=fonts, **_VARIANT)
+
+
+def _written(document: Any) -> bytes:
+    pdf: bytes = document.write_pdf(**_VARIANT)
     return pdf
 
 
@@ -165,36 +183,10 @@ def _weasyprint() -> Any:
     return weasyprint
 
 
-def _font_folder() -> Path:
-    import matplotlib
-
-    return Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-
-
-_FACES = (
-    ("DejaVuSans.ttf", "normal", "normal", "healthval Sans"),
-    ("DejaVuSans-Bold.ttf", "bold", "normal", "healthval Sans"),
-    ("DejaVuSans-Oblique.ttf", "normal", "italic", "healthval Sans"),
-    ("DejaVuSansMono.ttf", "normal", "normal", "healthval Mono"),
-)
-
-
-def _font_css() -> str:
-    faces = "".join(
-        f'@font-face {{ font-family: "{family}"; font-weight: {weight}; font-style: {style};'
-        f' src: url("{(_font_folder() / name).as_uri()}"); }}\n'
-        for name, weight, style, family in _FACES
-    )
-    return faces + (
-        'html, body { font-family: "healthval Sans" !important }\n'
-        'code, pre, .hash { font-family: "healthval Mono" !important }\n'
-    )
-
-
 def _fetcher() -> Any:
     from weasyprint.urls import URLFetcher
 
-    fonts = {(_font_folder() / name).as_uri() for name, *_ in _FACES}
+    fonts = {path.as_uri() for path in font_files()}
 
     class PackagedFonts(URLFetcher):  # type: ignore[misc]
         """Reads the packaged font files and data URLs; refuses every other URL."""

@@ -86,7 +86,7 @@ def test_below_three_sites_no_interval_and_below_five_no_prediction(k, ci, predi
 
 
 @pytest.mark.parametrize("k", [1, 2])
-def test_below_three_sites_the_mean_comes_without_interval_and_says_why(k):
+def test_below_three_sites_the_mean_has_no_interval_but_a_reason(k):
     r = meta_analysis([0.1, 0.9][:k], [0.2] * k)
     assert (r.ci, r.prediction) == (None, None)
     assert r.reason == f"{k} of at least 3 sites: no interval of the pooled mean"

@@ -296,7 +296,7 @@ def test_suppressed_is_never_zero_and_the_bounds_hold_the_truth(rows):
     assert pooled.sensitivity.denominator == sum(t[0] + t[2] for t in events)
 
 
-def test_notes_say_what_a_reader_must_know(network):
+def test_notes_name_the_facts_about_all_submissions(network):
     first = network[0][1].model_copy(
         update={
             "plan_amended": True,

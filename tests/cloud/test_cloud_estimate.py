@@ -99,7 +99,7 @@ def test_figures_beyond_a_serverless_endpoint_are_refused(name, below, at, above
         ask(below)
 
 
-def test_every_price_has_a_unit_and_a_mark_and_the_sum_says_how_old_it_is():
+def test_every_price_has_a_unit_and_a_mark_and_the_sum_has_their_date():
     content = PRICES.content
     assert {price.mark for price in content.prices.values()} <= set(content.marks)
     assert content.compiled in PRICES.source

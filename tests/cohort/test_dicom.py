@@ -127,7 +127,7 @@ def test_a_retrieval_deletes_the_unfinished_file_of_an_interrupted_one(tmp_path,
         assert (len(found.instances), found.n_unreadable) == (len(originals), 0)
 
 
-def test_a_broken_dicomweb_server_names_nobody(tmp_path, web, caplog):
+def test_an_error_of_a_dicomweb_server_names_no_patient(tmp_path, web, caplog):
     caplog.set_level(logging.DEBUG)
     pacs = WebPacs(f"http://127.0.0.1:{web.server_port}")
     web.broken = True
@@ -214,7 +214,7 @@ def test_dimse_gets_what_the_folder_would_hold(tmp_path, dimse, originals):
         )
 
 
-def test_a_failing_dimse_pacs_names_nobody(tmp_path, dimse, originals, caplog):
+def test_an_error_of_a_dimse_pacs_names_no_patient(tmp_path, dimse, originals, caplog):
     caplog.set_level(logging.DEBUG)
     pacs, broken = dimse
     broken.append(True)

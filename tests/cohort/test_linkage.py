@@ -301,7 +301,7 @@ def read_repeated(*more):
     return read_cohort(LINKED, table=table, resources=repeated(*more), fhir=REPEATED)
 
 
-def test_the_plan_says_which_of_several_measurements_counts():
+def test_the_plan_selects_one_of_several_measurements():
     found = read_repeated()
     assert found.steps == (("rows_read", 3), ("with_resources", 2), ("with_labs", 1))
     assert found.counts == (("references_unresolved", 1),)

@@ -184,7 +184,7 @@ def test_the_boundary_is_read_in_every_spelling():
     assert boundary_of("application/dicom") is None
 
 
-def test_a_token_goes_neither_in_clear_nor_into_a_message(monkeypatch):
+def test_a_token_is_never_sent_in_clear_nor_printed(monkeypatch):
     monkeypatch.setenv("PACS_TOKEN", "canary-token")
     with pytest.raises(UsageError, match="in clear"):
         open_pacs(PacsChoice(url="http://pacs.example/dicom-web", token="PACS_TOKEN"))

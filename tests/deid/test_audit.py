@@ -168,7 +168,7 @@ def test_a_date_of_superscripts_is_no_date():
     assert audit(before, clean(before)) == []
 
 
-def test_a_leak_says_where_and_never_what():
+def test_a_leak_has_a_location_and_no_value():
     leaks = audit(source(), with_text(source(), "Mustermann 12345"))
     assert leaks == [Leak("id", "(0018,0022)"), Leak("name", "(0018,0022)")]
     assert "ustermann" not in repr(leaks)

@@ -198,7 +198,7 @@ def test_a_number_of_six_digits_is_an_id_where_no_number_belongs(tag, vr, value,
     assert bool(leaks(before, after=with_value(before, tag, vr, value))) == is_leak
 
 
-def test_a_number_of_seven_digits_is_an_id_wherever_it_stands():
+def test_a_number_of_seven_digits_is_an_id_in_any_text():
     before = source(patient="1234567")
     assert leaks(before, after=with_value(before, 0x00181150, "IS", "1234567")) == [("id", "(0018,1150)")]  # fmt: skip
     assert leaks(before, after=with_value(before, 0x00181150, "DS", "0.1234567")) == []

@@ -105,7 +105,7 @@ def test_one_letter_of_a_name_is_none(name, text):
     ("outer", "inner"), [("GB18030", "ISO_IR 192"), ("ISO_IR 192", "GB18030"), ("ISO_IR 100", "GB18030")]
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_an_item_is_read_in_the_character_set_of_its_own(outer, inner):
+def test_an_item_is_read_in_its_own_character_set(outer, inner):
     for path in (1, 2):
         item = Dataset()
         item.SpecificCharacterSet = inner

@@ -71,7 +71,7 @@ def write(folder, *datasets):
     return folder
 
 
-def test_counts_add_up_and_the_manifest_names_nobody(tmp_path):
+def test_counts_add_up_and_the_manifest_names_no_patient(tmp_path):
     source = write(tmp_path / "in", *(ct(n) for n in range(5)), ct(9, BurnedInAnnotation="YES"))
     (source / "notes.txt").write_text("no DICOM", encoding="utf-8")
     (source / "copy.dcm").write_bytes((source / "0000.dcm").read_bytes())
@@ -127,7 +127,7 @@ def test_a_second_run_does_nothing_and_a_new_file_is_added(tmp_path):
 
 
 @posix_only
-def test_a_killed_run_goes_on_where_it_was(tmp_path):
+def test_a_killed_run_resumes(tmp_path):
     source = write(tmp_path / "in", *(ct(n) for n in range(400)))
     script = textwrap.dedent(f"""
         from healthval.deid import Policy, Secret, deidentify_files
@@ -233,7 +233,7 @@ def test_a_missing_input_is_counted_not_named(tmp_path):
     assert "1 of 1" in str(refused.value)
 
 
-def test_a_worker_that_is_killed_ends_the_batch_which_goes_on_later(
+def test_a_killed_worker_ends_the_batch_which_resumes_later(
     tmp_path, monkeypatch, secret, start_method
 ):
     source = write(tmp_path / "in", *(ct(number) for number in range(60)))
@@ -258,7 +258,7 @@ def test_a_worker_that_is_killed_ends_the_batch_which_goes_on_later(
 
 
 @posix_only
-def test_a_disk_that_takes_no_more_ends_the_batch_which_goes_on_later(tmp_path, copies):
+def test_a_full_disk_ends_the_batch_which_resumes_later(tmp_path, copies):
     import resource
 
     large = ct(9, Rows=200, Columns=200)

@@ -37,7 +37,7 @@ def given(tmp_path):
     return run
 
 
-def test_a_batch_is_written_and_told_in_counts(given):
+def test_a_batch_is_written_and_reported_in_counts(given):
     done = given("--workers", "2")
     assert done.returncode == 0, done.stderr
     assert "files in       2" in done.stdout

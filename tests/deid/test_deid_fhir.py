@@ -238,7 +238,7 @@ def test_a_bundle_is_mapped_consistently():
     assert CANARY not in json.dumps(out)
 
 
-def test_the_output_says_what_was_done_in_the_standards_codes():
+def test_the_output_records_the_method_in_the_standards_codes():
     marks = {m["code"] for m in clean(PATIENT)["meta"]["security"]}
     assert marks == {"PSEUDED", "REDACTED", "ABSTRED"}
     systems = {m["system"] for m in clean(PATIENT)["meta"]["security"]}

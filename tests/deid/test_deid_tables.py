@@ -112,7 +112,7 @@ def test_dates_shift_by_the_patients_one_offset():
 
 
 @pytest.mark.parametrize("dates", ["keep", "shift"])
-def test_a_date_that_tells_an_age_above_89_is_removed(dates):
+def test_a_date_that_reveals_an_age_above_89_is_removed(dates):
     seen = ["1920-01-01", "1960-01-01"] * 20
     out = deidentify_table(table(seen=seen), SCHEMA, Policy(dates=dates), SECRET)
     assert out["seen"].isna().tolist() == [True, False] * 20

@@ -256,7 +256,7 @@ def test_twenty_levels_deep_is_as_clean_as_the_root(tmp_path):
     )
 
 
-def test_a_name_in_an_attribute_that_is_no_name_goes(tmp_path):
+def test_a_name_in_another_attribute_is_removed(tmp_path):
     dataset = image(Dataset())
     dataset.add(DataElement(0x00180022, "PN", "Zqodd^Name"))  # ScanOptions is CS
     dataset.add(DataElement(0x00280030, "UT", "Zqspacing text"))

@@ -190,7 +190,7 @@ def test_a_file_cut_anywhere_is_cleaned_or_refused(tmp_path):
             assert b"canaryx" not in output.read_bytes().lower()
 
 
-def test_deflated_text_behind_the_pixels_goes(tmp_path):
+def test_deflated_text_behind_the_pixels_is_removed(tmp_path):
     body = START + IMAGE + PIXELS + element(0xFFFCFFFC, b"OB", NAME)
     packer = zlib.compressobj(wbits=-15)
     packed = packer.compress(body) + packer.flush()
@@ -354,7 +354,7 @@ def test_no_mutation_leaks_or_crashes(tmp_path_factory, data):
         assert audit(folder / "in" / "file.dcm", output) == []
 
 
-def test_a_character_set_that_is_none_goes():
+def test_an_invalid_character_set_is_removed():
     dataset = Dataset()
     dataset.add(DataElement(0x00080005, "CS", "CANARYX"))
     assert 0x00080005 not in deidentify(dataset, Policy(), SECRET).dataset

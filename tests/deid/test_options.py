@@ -108,7 +108,7 @@ def test_modified_dates_move_every_date_by_one_offset_and_keep_times():
 
 
 @pytest.mark.parametrize("value", ["2019", "201905", "20190230", "yesterday", "20190517-20190601"])
-def test_a_date_that_cannot_be_moved_goes(value):
+def test_a_date_that_cannot_be_shifted_is_removed(value):
     dataset = object_with(DataElement(0x0008002A, "DT", "20190517"))
     dataset.add(DataElement(0x0008002A, "DT", value, already_converted=True))
     after = deidentify(dataset, Policy(dates="shift"), SECRET).dataset
@@ -193,7 +193,7 @@ def test_a_code_keeps_or_gets_the_meaning_that_the_standard_gives_it(scheme, cod
     assert made.ReasonForRequestedProcedureCodeSequence[0].CodeMeaning == after
 
 
-def test_a_retained_date_that_is_no_date_goes():
+def test_a_retained_date_that_is_no_date_is_removed():
     dataset = object_with(DataElement(0x0008002A, "DT", "20190517"))
     dataset.add(DataElement(0x0008002A, "DT", "Roe^Jane", already_converted=True))
     assert "AcquisitionDateTime" not in deidentify(dataset, Policy(dates="keep"), SECRET).dataset
@@ -360,7 +360,7 @@ def test_retained_uids_and_references_stay_and_are_flagged():
         ),
     ],
 )  # fmt: skip
-def test_the_output_says_what_was_done(policy, expected, dates):
+def test_the_output_records_the_method(policy, expected, dates):
     after = deidentify(object_with(), policy, SECRET).dataset
     assert after.PatientIdentityRemoved == "YES"
     assert after.LongitudinalTemporalInformationModified == dates

@@ -92,9 +92,7 @@ def written(tmp_path, data, policy=SIGNED_OFF):
         (implicit, explicit, IMPLICIT),
     ],
 )
-def test_native_pixels_come_out_bit_for_bit_in_whichever_form_they_stand(
-    tmp_path, body, pixels, syntax
-):
+def test_native_pixels_are_unchanged_in_every_encoding(tmp_path, body, pixels, syntax):
     data = part10(header(body) + pixels(0x7FE00010, b"OW", VALUES), syntax)
     _, output = written(tmp_path, data)
     after = pydicom.dcmread(output)
@@ -106,7 +104,7 @@ def test_native_pixels_come_out_bit_for_bit_in_whichever_form_they_stand(
 
 
 @pytest.mark.parametrize("form", [explicit, implicit])
-def test_compressed_pixels_come_out_bit_for_bit_in_whichever_form_they_stand(tmp_path, form):
+def test_compressed_pixels_are_unchanged_in_every_encoding(tmp_path, form):
     data = part10(header(form) + frames_of(form), JPEG)
     with quiet():
         before = pydicom.dcmread(io.BytesIO(data)).PixelData
@@ -134,7 +132,7 @@ UNEXPLAINED = {
 
 
 @pytest.mark.parametrize("case", EXPLAINED)
-def test_text_behind_the_pixels_goes(tmp_path, case):
+def test_text_behind_the_pixels_is_removed(tmp_path, case):
     size = {"packed bits": 24, "one bit": 2, "colour": 48}.get(case, 32)
     values = bytes(range(1, size + 1))
     body = header(explicit, **EXPLAINED[case]) + explicit(0x7FE00010, b"OW", values + NAME)

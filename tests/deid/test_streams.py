@@ -89,7 +89,7 @@ def test_segments_of_applications_go_from_every_kind_of_jpeg(how, marker):
     assert cleaned(plain).rstrip(b"\0") == plain.rstrip(b"\0")
 
 
-def test_a_comment_between_two_scans_goes():
+def test_a_comment_between_two_scans_is_removed():
     plain = jpeg(progressive=True)
     at = plain.rindex(b"\xff\xda")
     hidden = plain[:at] + segment(0xFE, TEXT) + plain[at:]
@@ -97,7 +97,7 @@ def test_a_comment_between_two_scans_goes():
     assert np.array_equal(decoded(cleaned(hidden)), decoded(plain))
 
 
-def test_a_thumbnail_goes_and_the_jfif_segment_stays():
+def test_a_thumbnail_is_removed_and_the_jfif_segment_kept():
     plain = jpeg()
     at = plain.index(b"JFIF\0") - 4
     thumbnail = segment(0xE0, plain[at + 4 : at + 16] + b"\2\2" + b"winterkornqq")
@@ -117,7 +117,7 @@ def test_comments_of_jpeg_ls_and_jpeg_2000_go(syntax, tmp_path):
     assert np.array_equal(after.pixel_array, GREY)
 
 
-def test_a_comment_in_the_header_of_a_tile_part_goes():
+def test_a_comment_in_the_header_of_a_tile_part_is_removed():
     plain = coded(J2K).rstrip(b"\0")
     at = plain.index(b"\xff\x90")
     comment = segment(0x64, b"\0\1" + TEXT)
@@ -237,7 +237,7 @@ def test_text_places_and_dates_of_an_mp4_file_are_overwritten():
     assert done.index(b"\x65slice") == plain.index(b"\x65slice")
 
 
-def test_supplemental_information_of_a_byte_stream_goes():
+def test_supplemental_information_of_a_byte_stream_is_removed():
     units = [b"\x67sps", b"\x68pps", b"\x06" + TEXT, b"\x65slice"]
     plain = b"".join(b"\0\0\0\1" + unit for unit in units)
     done = cleaned(plain, "1.2.840.10008.1.2.4.102")
@@ -255,7 +255,7 @@ def test_supplemental_information_of_a_byte_stream_goes():
         (b"\0\0\1\xba" + bytes(64), "1.2.840.10008.1.2.4.100"),
     ],
 )
-def test_a_stream_that_cannot_be_parsed_is_refused_and_the_batch_goes_on(tmp_path, frame, syntax):
+def test_a_stream_that_cannot_be_parsed_is_refused_and_the_batch_continues(tmp_path, frame, syntax):
     image(encapsulate([frame]), syntax).save_as(tmp_path / "a.dcm")
     other = image(encapsulate([jpeg()]), SOPInstanceUID="2.25.80")
     other.save_as(tmp_path / "b.dcm")

@@ -58,7 +58,7 @@ def test_tables_of_a_jpeg_to_which_no_component_refers_go(planted):
     assert np.array_equal(decoded(done), decoded(plain))
 
 
-def test_a_table_beside_one_in_use_goes():
+def test_an_unused_table_is_removed():
     plain = jpeg()
     at = plain.index(b"\xff\xdb")
     end = at + 2 + int.from_bytes(plain[at + 2 : at + 4], "big")
@@ -188,14 +188,14 @@ def h265_movie():
 
 
 @pytest.mark.parametrize("padding", [b"", b"\0", b"\0\0\0"])
-def test_supplemental_information_in_the_settings_of_an_mp4_goes(padding):
+def test_supplemental_information_in_the_settings_of_an_mp4_is_removed(padding):
     done = cleaned(h265_movie() + padding, H265)
     assert b"interkorn" not in done
     assert b"\x42\1sps" in done
     assert b"\x26\1slice-of-a-picture" in done
 
 
-def test_text_behind_the_tables_of_an_mp4_goes():
+def test_text_behind_the_tables_of_an_mp4_is_removed():
     for kind in (b"stsz", b"stsc", b"stco", b"mdhd", b"avcC"):
         done = cleaned(movie(TEXT, behind={kind: TEXT}), H264)
         assert b"interkorn" not in done

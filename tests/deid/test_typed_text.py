@@ -103,7 +103,7 @@ def test_labels_of_frames_keep_their_place_and_stacks_their_number():
 
 
 @pytest.mark.parametrize("keyword", ["CodeValue", "CodeMeaning", "CodingSchemeDesignator"])
-def test_a_code_outside_an_item_goes(keyword):
+def test_a_code_outside_an_item_is_removed(keyword):
     dataset = Dataset()
     setattr(dataset, keyword, "Rosalind")
     assert keyword not in deidentify(dataset, Policy(), SECRET).dataset

@@ -203,7 +203,7 @@ def test_other_numbers_are_not_taken_for_scores(kind):
     assert find_scores(data, SCORES) == 0
 
 
-def test_short_scores_cannot_be_told_from_statistics():
+def test_short_scores_cannot_be_distinguished_from_statistics():
     assert find_scores(b"[0.5, 0.25, 0.1]", [0.5, 0.25, 0.1]) == 0
     assert find_scores(b"", SCORES) == 0
     assert find_scores(b"0.123456789", []) == 0

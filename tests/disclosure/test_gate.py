@@ -59,7 +59,7 @@ def test_the_cohort_stays_in_the_ledger(make_site, policy, ledger):
     assert not any(case.encode() in out.payload for case in site.ids)
 
 
-def test_nobody_else_makes_a_release(make_site, policy, ledger):
+def test_only_the_gate_makes_a_release(make_site, policy, ledger):
     out = release(make_site().result(), policy, ledger)
     with pytest.raises(TypeError, match="made by"):
         Release(submission=out.submission, payload=b"{}", sha256="0" * 64, withheld=())

@@ -181,7 +181,7 @@ def test_free_text_in_the_method(honest):
 
 
 @pytest.mark.parametrize("text", ["suppressed ", "n/a", "<11"])
-def test_only_one_word_stands_for_a_hidden_count(honest, text):
+def test_only_one_word_replaces_a_hidden_count(honest, text):
     refuses(planted(honest, lambda p: p.update(n_missing_reference=text)), "n_missing_reference")
 
 
@@ -255,7 +255,7 @@ def test_a_certificate_that_was_not_earned(honest):
     )
 
 
-def test_bytes_that_say_nothing_are_refused_too(honest):
+def test_empty_bytes_are_refused_too(honest):
     refuses(json.dumps(honest).encode())
     refuses(canonical_json(honest) + b" ")
     refuses(b"{}")

@@ -188,7 +188,7 @@ def test_a_raising_model_is_named_by_kind_and_serves_on(served):
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS does not limit the address space")
-def test_a_model_that_wants_more_memory_than_it_has_fails_and_serves_on(served):
+def test_a_model_beyond_its_memory_fails_and_the_server_remains(served):
     response = served.ask(wish="eat")
     assert response.json() == {"error": "the model exceeded its memory"}
     assert served.ask().status_code == 200
@@ -358,7 +358,7 @@ def test_unused_it_ends_by_itself(folder):
         ("def predict(model, instances): ...", "does not load: AttributeError"),
     ],
 )
-def test_a_model_that_does_not_load_is_told_by_kind(tmp_path, code, why):
+def test_a_model_that_does_not_load_is_reported_by_the_type_of_error(tmp_path, code, why):
     folder = tmp_path / "model"
     folder.mkdir()
     if code is not None:

@@ -193,7 +193,7 @@ def test_a_receipt_for_other_bytes_is_an_error(credential):
         hub.submit(b"{}")
 
 
-def test_a_declined_submission_is_told_in_the_hubs_words(credential):
+def test_a_declined_submission_has_the_hubs_reason(credential):
     words = {"title": "The submission discloses too much", "status": 422, "detail": "n_events"}
     hub, _ = client(credential, (422, {"content": json.dumps(words).encode()}))
     with pytest.raises(SubmissionError, match="discloses too much; n_events"):
@@ -262,7 +262,7 @@ def test_a_file_that_is_no_key_is_refused(tmp_path, content):
         Credential.load(tmp_path / "none")
 
 
-def test_a_credential_says_its_name_only_and_cannot_be_pickled(credential):
+def test_the_repr_of_a_credential_is_its_name_and_it_cannot_be_pickled(credential):
     hub = Client(URL, credential)
     assert repr(credential) == f"Credential({credential.id})"
     assert repr(hub) == f"Client({URL}, Credential({credential.id}))"

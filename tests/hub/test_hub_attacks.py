@@ -144,7 +144,7 @@ def test_forged_signatures_are_not_admitted(http, site, operator):
     assert http.get("/v1/models").status_code == 401
 
 
-def test_a_stranger_is_told_the_same_as_a_forger(http, hub, tmp_path, site):
+def test_an_unknown_caller_and_a_forger_get_the_same_response(http, hub, tmp_path, site):
     stranger = Client(hub.url, Credential.create(tmp_path / "stranger.key"))
     unknown = get(http, token(stranger))
     wrong = get(http, token(site, sub=stranger.site))
@@ -198,7 +198,7 @@ def post(http, site, body, target="/v1/predictions", **headers):
 @pytest.mark.parametrize(
     ("target", "limit"), [("/v1/predictions", 3 * 1024**2), ("/v1/submissions", 1024**2)]
 )
-def test_a_body_has_a_limit_told_or_not(http, site, target, limit):
+def test_a_body_has_a_limit_with_or_without_a_declared_length(http, site, target, limit):
     for size, status in ((limit - 1, 422), (limit, 422), (limit + 1, 413)):
         body = b" " * size
         assert post(http, site, body, target).status_code == status

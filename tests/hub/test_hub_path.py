@@ -7,6 +7,7 @@ import pytest
 from healthval.client import wire_bytes
 from healthval.contracts.access import AccessDecision, VendorKey
 from healthval.contracts.base import canonical_json
+from healthval.contracts.report import ReportRecord, report_record
 from healthval.errors import AccessDenied, HubError, SubmissionError
 
 KEY = {"Idempotency-Key": "k" * 16}
@@ -35,7 +36,7 @@ def test_a_site_goes_from_request_to_receipt(kit, operator, model, new_site):
     assert held[site.site].label == "St. Elsewhere"
 
 
-def test_nobody_is_approved_by_default(kit, operator, model, new_site):
+def test_access_is_not_approved_by_default(kit, operator, model, new_site):
     site = new_site()
     site.request_access(label="New", **kit.SUBJECT)
     with pytest.raises(AccessDenied, match="requested"):
@@ -75,6 +76,40 @@ def test_a_report_is_read_by_operator_and_its_vendor_only(kit, operator, model, 
         site.reports()
 
 
+def test_superseded_and_withdrawn_reports_stay_and_say_so(kit, operator, model, site):
+    about = {"model": "tumour", "version": "1.0", "plan_hash": kit.PLAN, "n_sites": 2}
+    about |= {"sites": ("North", "Harbour")}
+    first = operator.publish_report(**about, files={"report.html": b"first"})
+    other = operator.publish_report(**about, files={"report.html": b"second"})
+    assert (first.status, other.status) == ("current", "current")
+    assert other.published is not None
+    assert other.sites == ("North", "Harbour")
+    now = {r.id: r for r in operator.reports()}
+    assert (now[first.id].status, now[first.id].superseded_by) == ("superseded", other.id)
+    assert operator.publish_report(**about, files={"report.html": b"first"}) == now[first.id]
+    gone = operator.withdraw_report(other.id, "a site withdrew its result")
+    assert (gone.status, gone.reason) == ("withdrawn", "a site withdrew its result")
+    assert operator.withdraw_report(other.id, "a site withdrew its result") == gone
+    with pytest.raises(Exception, match="another reason"):
+        operator.withdraw_report(other.id, "something else")
+    with pytest.raises(Exception, match="was withdrawn"):
+        operator.publish_report(**about, files={"report.html": b"second"})
+    assert operator.report_file(gone, "report.html") == b"second"
+    assert gone in operator.reports()
+    with pytest.raises(Exception, match="no such report"):
+        operator.withdraw_report("report-" + "0" * 16, "none")
+    with pytest.raises(AccessDenied):
+        site.withdraw_report(first.id, "mine")
+
+
+def test_the_state_of_a_report_is_the_hubs(kit, operator, model):
+    about = {"model": "tumour", "version": "1.0", "plan_hash": kit.PLAN, "n_sites": 1}
+    draft = report_record({"report.html": operator._store(b"forged state")}, **about)
+    forged = draft.model_copy(update={"status": "withdrawn", "reason": "forged"})
+    stored = operator._post("/v1/reports", forged, ReportRecord)
+    assert (stored.status, stored.reason) == ("current", None)
+
+
 def _vendor(client, model):
     key = client.credential.public_key
     return VendorKey(public_key=key, label="Vendor", models=(model,))
@@ -107,7 +142,7 @@ def test_an_idempotency_key_holds_to_its_first_request(kit, site):
             ask(kit.batch(1.0), bad)
 
 
-def test_a_submission_that_says_too_much_is_declined_by_the_hub_itself(kit, site, model):
+def test_a_submission_with_too_much_detail_is_declined_by_the_hub_too(kit, site, model):
     for change, place in (
         ({"n": 12, "n_events": 5}, "n_events"),
         (

@@ -339,9 +339,7 @@ MISFITS = [
 
 
 @pytest.mark.parametrize(("request_", "title", "detail"), MISFITS, ids=range(9))
-def test_a_batch_that_the_contract_does_not_admit_is_told_by_field_count_and_row(
-    request_, title, detail
-):
+def test_a_batch_outside_the_contract_is_refused_with_field_count_and_row(request_, title, detail):
     with pytest.raises(ValueError, match=re.escape(title)) as refused:
         check_instances(INPUTS, request_)
     assert detail in str(refused.value)

@@ -176,7 +176,7 @@ def test_a_changed_audit_entry_is_found(own):
             check_chain(broken, head)
 
 
-def test_the_embedded_hub_binds_loopback_only_and_says_so(kit, tmp_path, operator_key):
+def test_the_embedded_hub_binds_loopback_only_and_prints_so(kit, tmp_path, operator_key):
     from healthval.hub.__main__ import main
 
     public = f"{operator_key}.pub"

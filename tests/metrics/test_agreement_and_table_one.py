@@ -60,7 +60,7 @@ def test_kappa_needs_readers_cases_and_variety():
 
 @given(st.permutations(YES_NO))
 @settings(max_examples=20)
-def test_kappa_knows_no_order(shuffled):
+def test_kappa_does_not_depend_on_the_order(shuffled):
     assert reader_agreement(shuffled).value == pytest.approx(0.4)
     assert reader_agreement([(b, a) for a, b in shuffled]).value == pytest.approx(0.4)
 

@@ -85,7 +85,7 @@ def test_variances_of_two_groups_of_patients_add():
     assert 140 < found.df < 300  # patients, not cases
 
 
-def test_mcnemar_and_spiegelhalter_reject_as_often_as_they_say():
+def test_mcnemar_and_spiegelhalter_reject_at_their_level():
     rejected = np.zeros(2)
     for seed in range(300):
         rng = np.random.default_rng(seed)
@@ -118,7 +118,7 @@ def test_patients_all_alike_leave_what_their_number_leaves(each):
     assert hm.likelihood_ratios(rates).positive.value is None
 
 
-def test_a_zero_cell_takes_half_a_case_and_says_both():
+def test_a_zero_cell_gets_half_a_case_which_the_method_records():
     y, p, _, k = alike()
     p = np.where(y, p, np.minimum(p, 0.39))
     found = hm.likelihood_ratios(hm.confusion_at(y, p, 0.4, cluster=k)).positive
@@ -126,7 +126,7 @@ def test_a_zero_cell_takes_half_a_case_and_says_both():
     assert found.lo < found.value < found.hi
 
 
-def test_one_patient_tells_nothing_about_patients():
+def test_one_patient_gives_no_variance_between_patients():
     y, p, q, k = alike(patients=2, each=60)
     one = k * 0
     c, row = hm.calibration(y, p, cluster=one), hm.at_threshold(y, p, 0.4, cluster=one)

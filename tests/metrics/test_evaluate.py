@@ -168,7 +168,7 @@ def estimates_in(value):
             yield from estimates_in(item)
 
 
-def test_every_estimate_lies_in_its_interval_or_says_why_not(result):
+def test_every_estimate_is_in_its_interval_or_has_a_reason(result):
     found = list(estimates_in(result))
     assert len(found) > 60
     for e in found:

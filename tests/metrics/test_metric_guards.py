@@ -521,7 +521,7 @@ def test_a_data_derived_threshold_parts_even_neighbouring_floats(low):
         lambda: hm.multiclass(Y, np.column_stack([P, 1 - P])),
     ],
 )
-def test_an_inverted_score_is_told_in_a_comparison_too(call):
+def test_an_inverted_score_raises_a_warning_in_a_comparison_too(call):
     with pytest.warns(hm.DirectionWarning, match="inverted") as told:
         call()
     assert told[0].filename == __file__

@@ -318,7 +318,7 @@ def test_neither_matters_for_any_interval_of_the_auroc(ci, clustered):
 
 
 @pytest.mark.parametrize("ci", ["logit-delong", "bootstrap", "delong", "newcombe"])
-def test_few_patients_seen_twice_tell_nothing_new_about_the_auroc(ci):
+def test_repeated_cases_of_few_patients_add_no_precision_to_the_auroc(ci):
     data = of_patients()
     data = data.rows(data.patient < 20)
     twice = data.rows(np.repeat(np.arange(data.y.size), 2))
@@ -326,7 +326,7 @@ def test_few_patients_seen_twice_tell_nothing_new_about_the_auroc(ci):
 
 
 @joined("inside")
-def test_seeing_every_case_of_a_patient_twice_tells_nothing_new(name):
+def test_repeated_cases_of_a_patient_add_no_precision(name):
     data = of_patients()
     twice = data.rows(np.repeat(np.arange(data.y.size), 2))
     assert_same(*(judged(CALLS[name](d)) for d in (data, twice)), rtol=1e-8)

@@ -71,7 +71,7 @@ def test_scores_of_0_and_1_are_counted_and_the_slope_is_refused_not_clipped():
     assert c.ici_rcs5.method.startswith("rcs5 on p")
 
 
-def test_a_contradicted_certainty_has_infinite_log_loss_and_says_so():
+def test_a_contradicted_certainty_has_no_log_loss_but_a_reason():
     c = hm.calibration([1, 0, 1, 0], [0.0, 0.2, 0.8, 0.3])
     assert c.log_loss.value is None
     assert "infinite" in c.log_loss.reason
@@ -87,7 +87,7 @@ def test_other_scales_are_refused_with_a_guess(scale, hint, metric):
         metric(Y, scale(np.clip(P, 0.01, 0.99)))
 
 
-def test_an_inverted_score_is_told_not_flipped():
+def test_an_inverted_score_raises_a_warning_and_is_not_flipped():
     with pytest.warns(hm.DirectionWarning, match="inverted"):
         e = hm.auroc(Y, 1 - P)
     assert e.value < 0.5
@@ -126,7 +126,7 @@ def test_minus_zero_is_zero():
     assert hm.auroc([0, 1, 1], [-1.0, -0.0, 0.0]).value == 1
 
 
-def test_subnormal_scores_are_told_apart():
+def test_subnormal_scores_are_distinguished():
     assert hm.auroc([0, 1], [0.0, 5e-324]).value == 1
 
 
@@ -204,7 +204,7 @@ def test_tiny_tails_do_not_cancel_to_zero():
     assert 0 < c.spiegelhalter.p < 1e-100
 
 
-def test_heavy_ties_merge_quantile_groups_and_the_number_is_told():
+def test_heavy_ties_merge_quantile_groups_and_the_number_is_reported():
     rng = np.random.default_rng(0)
     p = rng.choice([0.1, 0.2, 0.4, 0.6], size=500)
     found = hm.hosmer_lemeshow(rng.uniform(size=500) < p, p)
@@ -307,7 +307,7 @@ def test_a_data_derived_threshold_needs_no_probability():
 
 @pytest.mark.filterwarnings("ignore::healthval.metrics.DirectionWarning")
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 12])
-def test_a_handful_of_cases_and_patients_is_judged_as_far_as_it_goes(n):
+def test_a_handful_of_cases_and_patients_gives_results_or_reasons(n):
     rng = np.random.default_rng(n)
     for k in range(25):
         p = rng.choice([0, 1, 0.5, 0.3, rng.random()], size=n) if k % 2 else rng.random(n)

@@ -68,7 +68,7 @@ def test_optimism_makes_the_corrected_gain_smaller():
     assert update.brier_gain.value < update.apparent_gain
 
 
-def test_isotonic_steps_rise_and_stand_on_a_fixed_grid():
+def test_isotonic_steps_increase_on_a_fixed_grid():
     y, p = miscalibrated()
     steps = hm.recalibrate(y, p, method="isotonic", bootstrap=hm.Bootstrap(50)).steps
     assert len(steps) == 20

@@ -58,7 +58,7 @@ def test_ten_events_are_enough(events, known):
     assert (subgroups(y, p, np.zeros(y.size)).results[0].auroc.value is not None) is known
 
 
-def test_a_confirmatory_family_is_adjusted_and_an_exploratory_one_says_so():
+def test_a_confirmatory_family_is_adjusted_and_an_exploratory_one_is_marked():
     y, p, group = simulated()
     open_ended, fixed = subgroups(y, p, group), subgroups(y, p, group, confirmatory=True)
     assert open_ended.exploratory
@@ -149,7 +149,7 @@ def test_levels_that_show_the_same_cases_cannot_be_tested():
     assert found.reason == "a difference between levels has no variance"
 
 
-def test_a_level_left_out_of_the_test_is_told():
+def test_a_level_left_out_of_the_test_is_reported():
     y, p, group = simulated()
     perfect = np.where(group == "c", y + 0.0, p)
     odd = np.where(np.arange(y.size) < 5, "odd", group)

@@ -22,7 +22,7 @@ def demo(tmp_path_factory):
     return folder, finish(start(folder))
 
 
-def test_the_demo_says_the_essential_in_at_most_15_lines(demo):
+def test_the_summary_of_the_demo_has_at_most_15_lines(demo):
     _, out = demo
     assert len(out.splitlines()) <= 15
     for word in (

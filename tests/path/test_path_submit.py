@@ -9,8 +9,9 @@ from healthval.cli import cli
 from healthval.client import Client
 from healthval.cohort import read_table
 from healthval.disclosure import Ledger, release
-from healthval.errors import LedgerError, SubmissionError
+from healthval.errors import LedgerError, ReportError, SubmissionError
 from healthval.evaluation import evaluate, gate_policy, newest_release
+from healthval.report.forms.site import site_report
 from healthval.submit import submit
 
 
@@ -95,3 +96,21 @@ def test_a_ledger_changed_behind_an_open_one_stops_sending_too(stage, home):
     with Client(stage.url, home.credential) as client, pytest.raises(LedgerError):
         submit(message, client, home.ledger, confirm=lambda _: True)
     assert not sent(stage, home)
+
+
+def test_a_site_reports_its_own_release_to_itself(stage, home):
+    command = ["report", "site", "--hub", stage.url, "--site", str(home.folder)]
+    command += ["--plan", str(stage.inputs / "plan.yaml"), "--label", "Hôpital 北"]
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == 0, result.output
+    page = (home.folder / "report" / "site-report.html").read_text(encoding="utf-8")
+    assert "at Hôpital 北" in page
+    assert "Report for the hospital itself" in page
+    assert newest_release(home).submission.plan_hash in page
+    assert not sent(stage, home)
+
+
+def test_a_site_report_is_made_from_a_release_only(stage, home):
+    message = newest_release(home).submission
+    with pytest.raises(ReportError, match="made from a release"):
+        site_report(message, stage.plan, None, label="Our hospital")

@@ -342,7 +342,7 @@ def test_dates_are_said_to_be_shifted_only_where_dates_leave(house, enter):
         assert sum(day in was for day in moved) < len(moved) or not moved
 
 
-def test_the_reference_standard_may_lie_in_a_table_of_its_own(house, enter, tmp_path):
+def test_the_reference_standard_may_be_in_a_separate_table(house, enter, tmp_path):
     """The first view gives the cases; a second table, linked by patient, gives the labels."""
     home = house[0] / "site"
     values = plan_of("fhir").model_dump(mode="json", exclude_defaults=True)
@@ -593,7 +593,7 @@ def test_a_plan_that_changed_after_registration_is_evaluated_as_amended(house, e
     assert "is registered" in repr(site.register(first))
 
 
-def test_the_report_says_amended_where_a_site_amended(house, enter):
+def test_the_report_marks_a_plan_that_a_site_amended(house, enter):
     home = house[0] / "site"
     enter(plan_of("fhir"))
     plan = plan_of("fhir", thresholds=(0.3,))

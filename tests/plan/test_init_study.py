@@ -37,7 +37,7 @@ def test_a_study_begins_with_a_plan_that_loads_and_three_notebooks(tmp_path):
     assert any("next" in line for line in said)
 
 
-def test_each_notebook_says_which_version_it_comes_from(tmp_path):
+def test_each_notebook_names_the_version_it_is_from(tmp_path):
     start_study(tmp_path / "my-study")
     for path in (tmp_path / "my-study").glob("*.ipynb"):
         first = json.loads(path.read_text(encoding="utf-8"))["cells"][0]
@@ -126,7 +126,7 @@ def test_a_table_without_inputs_still_begins_a_study(tmp_path):
     )
 
 
-def test_the_command_says_what_it_wrote_and_what_comes_next(tmp_path):
+def test_the_command_prints_its_files_and_the_next_step(tmp_path):
     done = CliRunner().invoke(cli, ["init", str(tmp_path / "my-study")])
     assert done.exit_code == 0, done.output
     assert "evaluate.ipynb" in done.output

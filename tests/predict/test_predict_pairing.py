@@ -127,7 +127,7 @@ def test_every_payload_is_in_the_ledger_before_it_is_sent(bench):
     assert [e.body["sha256"] for e in session.ledger.entries()] == seen
 
 
-def test_answers_already_paid_for_are_not_asked_again(bench):
+def test_cached_answers_are_not_requested_again(bench):
     cases, model, session = bench
     first = predict(cases, model, session)
     session.client.asked.clear()

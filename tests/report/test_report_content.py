@@ -17,7 +17,6 @@ from healthval.report.criteria import judge
 from healthval.report.figures.forest import AUROC, site_forest
 from healthval.report.findings import Findings, match
 from healthval.report.markup import as_shown, number, table
-from healthval.report.means import SiteMean
 from healthval.report.sections import __path__ as sections_path
 from healthval.report.sections.checklist import ITEMS, coverage
 from healthval.report.sections.claim import claim
@@ -27,6 +26,7 @@ from healthval.report.sections.heterogeneity import heterogeneity
 from healthval.report.sections.summary import limitations, plain_words, risks, verdicts
 from healthval.report.sections.thresholds import thresholds
 from healthval.report.sections.utility import utility
+from healthval.report.values.means import SiteMean
 
 
 def text_of(section):

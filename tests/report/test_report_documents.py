@@ -162,7 +162,7 @@ def test_the_pdf_does_not_depend_on_process_clock_time_zone_or_fonts(report, tmp
 
 def test_writing_gives_each_file_with_its_digest(folder, html):
     place, digests = folder
-    cards = {"card.chai.xml", "model-card.md"}
+    cards = {"card.chai.xml", "committee.html", "committee.pdf", "model-card.md"}
     assert set(digests) == {"report.html", "report.pdf", "metrics.json"} | cards
     for name, digest in digests.items():
         assert hashlib.sha256((place / name).read_bytes()).hexdigest() == digest

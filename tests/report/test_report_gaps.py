@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import t
 
 from healthval.aggregate import meta_analysis, pool
-from healthval.report.gaps import Gap, adjusted, gaps
+from healthval.report.values.gaps import Gap, adjusted, gaps
 
 
 def gap(p):

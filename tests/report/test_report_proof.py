@@ -21,6 +21,7 @@ OTHER = Ed25519PrivateKey.from_private_bytes(b"\x08" * 32)
 NOW = datetime(2031, 3, 14, 15, 9, 26, tzinfo=UTC)
 DIGEST = "ab" * 32
 CARDS = ["card.chai.xml", "model-card.md"]
+SUMMARY = ["committee.html", "committee.pdf"]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,14 @@ def folder(report, written, tmp_path):
 
 
 def test_a_sealed_report_holds(folder):
-    names = [*CARDS, "metrics.json", "report.html", "report.pdf", "ro-crate-metadata.json"]
+    names = [
+        *CARDS,
+        *SUMMARY,
+        "metrics.json",
+        "report.html",
+        "report.pdf",
+        "ro-crate-metadata.json",
+    ]
     names.sort()
     assert verify(folder, KEY.public_key()) == names
     assert verify(folder / "report.html", KEY.public_key()) == names
@@ -222,7 +230,7 @@ def test_the_crate_is_flat_linked_and_of_the_process_run_profile(folder):
     run = entities["#run"]
     assert entities[run["instrument"]["@id"]]["@type"] == "SoftwareApplication"
     assert root["mentions"] == {"@id": "#run"}
-    made = {"metrics.json", "report.html", "report.pdf", *CARDS}
+    made = {"metrics.json", "report.html", "report.pdf", *CARDS, *SUMMARY}
     assert {r["@id"] for r in run["result"]} == made
     named = {x["@id"] for e in entities.values() for x in _references(e)}
     assert {n for n in named if not n.startswith("http")} <= set(entities)

@@ -11,8 +11,8 @@ from healthval.aggregate import pool
 from healthval.errors import ReportError
 from healthval.report import Criterion, build
 from healthval.report.findings import Findings, match
-from healthval.report.levels import place
 from healthval.report.sections.disclosure import what_left
+from healthval.report.values.levels import place
 
 DENIALS = re.compile(
     r"\b(no|nothing|never)\b[^.]{0,80}\b(left|leaves?|sent|transferred)\b"

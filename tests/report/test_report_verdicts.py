@@ -13,7 +13,7 @@ from healthval.aggregate import meta_analysis
 from healthval.aggregate.effects import LOGIT
 from healthval.report import Criterion
 from healthval.report.criteria import verdict
-from healthval.report.means import possible_intervals, site_mean
+from healthval.report.values.means import possible_intervals, site_mean
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from verdicts import Site, wrongly_met

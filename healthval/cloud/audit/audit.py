@@ -36,7 +36,7 @@ POLLS_A_MONTH: Final = 5 * 730 * 3600 // 20  # five pollers of a queue wait 20 s
 
 @dataclass(frozen=True, slots=True)
 class IdleBill:
-    """What a month without evaluations costs by one or several templates."""
+    """Cost of a month without evaluations, for one or several templates."""
 
     lines: tuple[Line, ...]
     limit_usd: float

@@ -39,7 +39,7 @@ Values = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What expressions of one template may refer to.
+    """Names that expressions of one template may refer to.
 
     `given` holds the parameters of a nested stack, whose defaults are final; it is None for a
     template that a person deploys, who may give any parameter.

@@ -11,7 +11,7 @@ from healthval.contracts.access import AccessDecision, AccessRequest, VendorKey
 from healthval.contracts.base import Problem
 from healthval.contracts.model import ModelRegistration
 from healthval.contracts.prediction import PredictionRequest, UploadRequest
-from healthval.contracts.report import ReportRecord
+from healthval.contracts.report import ReportRecord, ReportWithdrawal
 from healthval.contracts.submission import Submission
 
 BODIES: tuple[type[BaseModel], ...] = (
@@ -23,6 +23,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     UploadRequest,
     Submission,
     ReportRecord,
+    ReportWithdrawal,
 )
 _OCTETS = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _PROBLEMS = {

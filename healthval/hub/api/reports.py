@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
-from healthval.contracts.report import ReportId, ReportList, ReportRecord
+from healthval.contracts.report import ReportId, ReportList, ReportRecord, ReportWithdrawal
 from healthval.hub import registry
 from healthval.hub.api.call import AskedPage, Call, Callers, bytes_response, json_response
 from healthval.hub.api.documents import documented
@@ -25,6 +25,15 @@ def routes(by: Callers) -> APIRouter:
     def reports(call: Annotated[Call, by.reads("operator", "vendor")], page: AskedPage) -> Response:
         """List the reports that the caller may read."""
         return json_response(registry.reports(backend, call.caller, page))
+
+    @router.post(
+        "/reports/{report}/withdrawal",
+        **documented(ReportRecord, 400, 404, 409, body=ReportWithdrawal),
+    )
+    def withdraw(report: ReportId, call: Annotated[Call, by.posts("operator")]) -> Response:
+        """Withdraw a report; it stays in the list with the reason."""
+        withdrawal = call.read(ReportWithdrawal)
+        return json_response(registry.withdraw(backend, call.caller, report, withdrawal))
 
     @router.get("/reports/{report}/files/{name}", **documented(bytes, 404))
     def report_file(

@@ -1,4 +1,4 @@
-"""Model servers on one machine: one sandboxed child process a model, on a private socket."""
+"""Model servers on one machine: one sandboxed child process per model, on a private socket."""
 
 import hashlib
 import http.client
@@ -33,7 +33,7 @@ class ProcessHost:
         self._objects, self._folder = objects, folder
         self._options = options or HostOptions(hidden=folder)
         self._running: dict[str, ModelProcess] = {}
-        # One lock a model: while one starts, the others answer.
+        # One lock per model: while one starts, the others respond.
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
         remove_leftovers(folder)

@@ -1,8 +1,8 @@
 """Small SVG: matplotlib's output without unused ids, comments and blanks, drawn the same.
 
 Coordinates are rounded to hundredths of a point, which is far below a printer's dot. Paths have
-relative coordinates. Text stays text in one family of fonts: the first is the packaged font of the
-PDF, and a browser shapes names in any script.
+relative coordinates. Text stays text in one list of fonts: the first ones are the packaged fonts of
+the PDF, and a browser shapes names in any script.
 """
 
 import re
@@ -14,7 +14,7 @@ SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 HREF = f"{{{XLINK}}}href"
 HUNDREDTHS = 100
 DRAWN_WITH = "font-family: 'DejaVu Sans'; "
-FONTS = "healthval Sans,DejaVu Sans,Verdana,sans-serif"
+FONTS = "healthval Sans,healthval CJK,healthval Devanagari,DejaVu Sans,Verdana,sans-serif"
 _UPRIGHT = re.compile(r"rotate\(-?0 ")
 _NUMBER = re.compile(r"-?[0-9]+\.[0-9]+(?:e-?[0-9]+)?")
 _TOKEN = re.compile(r"[A-Za-z]|-?[0-9]*\.?[0-9]+(?:e-?[0-9]+)?")

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 ATTESTATION = "attestation.dsse.json"
 COVERED = (
     "card.chai.xml",
+    "committee.html",
+    "committee.pdf",
     "metrics.json",
     "model-card.md",
     "report.html",

@@ -71,6 +71,8 @@ _TERMS: dict[str, Any] = {
 _KINDS = {
     "card.chai.xml": ("CHAI Applied Model Card v0.2", "application/xml"),
     "model-card.md": ("Model card with model-index metadata", "text/markdown"),
+    "committee.html": ("Summary for a committee", "text/html"),
+    "committee.pdf": ("Summary for a committee, for print", "application/pdf"),
     "metrics.json": ("Results as numbers", "application/json"),
     "report.html": ("Validation report", "text/html"),
     "report.pdf": ("Validation report for print", "application/pdf"),

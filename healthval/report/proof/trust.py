@@ -1,6 +1,6 @@
 """Trust in a report's signer: the keys that a user named or pinned, or that a hub publishes.
 
-A key that lies beside the report proves nothing: whoever changed the report could add it.
+A key beside the report proves nothing: a forger of the report could add it.
 """
 
 import os

@@ -10,7 +10,6 @@ from healthval.contracts.submission import SUPPRESSED
 from healthval.errors import counted
 from healthval.report.document import Block, Section
 from healthval.report.findings import Findings, total
-from healthval.report.levels import level_name
 from healthval.report.markup import (
     box,
     count_cell,
@@ -21,6 +20,7 @@ from healthval.report.markup import (
     table,
     words,
 )
+from healthval.report.values.levels import level_name
 
 FLOW_COLUMNS = 5  # more sites are shown as a total only
 

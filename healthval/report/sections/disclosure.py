@@ -67,11 +67,17 @@ def suppressed_cells(released: object) -> int:
     return int(released == SUPPRESSED)
 
 
-def _attacks(findings: Findings) -> Markup:
+def checks_by_attack(findings: Findings) -> dict[str, int]:
+    """Count the checks of each attack over all releases."""
     kinds: dict[str, int] = {}
     for release in findings.released.values():
         for attack in release.certificate.attacks:
             kinds[attack.name] = kinds.get(attack.name, 0) + attack.checked
+    return kinds
+
+
+def _attacks(findings: Findings) -> Markup:
+    kinds = checks_by_attack(findings)
     if not kinds:
         return paragraphs("The certificates record no attack on the releases.")
     named = {name: words(name).replace("-", " ") for name in kinds}

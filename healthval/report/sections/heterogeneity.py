@@ -10,7 +10,7 @@ from healthval.report.figures.curves import FunnelSite, funnel_plot
 from healthval.report.findings import Findings, as_released
 from healthval.report.markup import as_shown, number, p_value, paragraphs, table
 from healthval.report.sections.summary import badge
-from healthval.report.site_values import reader
+from healthval.report.values.site_values import reader
 
 MOST_INFLUENTIAL = 12  # rows of the leave-one-out table
 FUNNEL_SITES = 10  # Sterne et al. 2011, BMJ 343:d4002: a funnel of fewer sites shows chance only

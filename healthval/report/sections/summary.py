@@ -20,7 +20,7 @@ from healthval.report.markup import (
     tiles,
     unbroken,
 )
-from healthval.report.means import SiteMean, possible_intervals
+from healthval.report.values.means import SiteMean, possible_intervals
 
 FEW_EVENTS = 100  # Collins, Ogundimu & Altman 2016, Stat Med 35:214: fewer give imprecise results
 DECISIONS = 3  # thresholds with a sentence on the first page

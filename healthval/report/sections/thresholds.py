@@ -22,8 +22,8 @@ from healthval.report.markup import (
     table,
 )
 from healthval.report.sections.summary import expected
-from healthval.report.site_values import RATES as CELLS
-from healthval.report.site_values import released_at
+from healthval.report.values.site_values import RATES as CELLS
+from healthval.report.values.site_values import released_at
 
 RATES = {
     "sensitivity": "Sensitivity",
@@ -185,20 +185,29 @@ def _per_thousand(counts: PooledCounts, name: str) -> Markup:
     return table(f"Of 1000 {name}", ["Cases", "Of 1000"], rows, kind="numbers narrow")
 
 
+def predictive_values(counts: PooledCounts) -> list[tuple[float, float, float]]:
+    """Return (prevalence, PPV, NPV) at the sensitivity and specificity of the summed counts."""
+    rates = summed_rates(counts)
+    sens, spec = rates["sensitivity"].value, rates["specificity"].value
+    if sens is None or spec is None:
+        return []
+    return [
+        (p, _bayes(sens * p, (1 - spec) * (1 - p)), _bayes(spec * (1 - p), (1 - sens) * p))
+        for p in (i / 50 for i in range(1, 50))
+    ]
+
+
 def _predictive_figure(at: ThresholdPool, together: str) -> Figure | None:
     rates, here = summed_rates(at.counts), at.counts.prevalence.value
     sens, spec = rates["sensitivity"].value, rates["specificity"].value
     if sens is None or spec is None:
         return None
-    grid = [i / 50 for i in range(1, 50)]
-    ppv = [_bayes(sens * p, (1 - spec) * (1 - p)) for p in grid]
-    npv = [_bayes(spec * (1 - p), (1 - sens) * p) for p in grid]
+    values = predictive_values(at.counts)
     curves = [
-        Curve(RATES[name], tuple((p, value, None, None) for p, value in zip(grid, y, strict=True)))
-        for name, y in (("ppv", ppv), ("npv", npv))
+        Curve(RATES[name], tuple((row[0], row[i], None, None) for row in values))
+        for i, name in ((1, "ppv"), (2, "npv"))
     ]
-    every_fifth = zip(grid[4::5], ppv[4::5], npv[4::5], strict=True)
-    rows = [[number(p, 2), number(a), number(b)] for p, a, b in every_fifth]
+    rows = [[number(p, 2), number(a), number(b)] for p, a, b in values[4::5]]
     threshold = exact(at.threshold)
     return Figure(
         predictive_plot(curves, here),

@@ -332,6 +332,26 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/v1/reports/{report}/withdrawal": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Withdraw
+         * @description Withdraw a report; it stays in the list with the reason.
+         */
+        readonly post: operations["withdraw_v1_reports__report__withdrawal_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/v1/submissions": {
         readonly parameters: {
             readonly query?: never;
@@ -724,7 +744,7 @@ export interface components {
         };
         /**
          * DicomInstances
-         * @description Uploads of de-identified DICOM files, one a case.
+         * @description Uploads of de-identified DICOM files, one per case.
          */
         readonly DicomInstances: {
             /**
@@ -818,7 +838,7 @@ export interface components {
          * InputContract
          * @description Inputs of the model.
          *
-         *     ``table``: rows of the named fields; ``dicom``: one file a case; ``combined``: the files of a
+         *     ``table``: rows of the named fields; ``dicom``: one file per case; ``combined``: the files of a
          *     case and its row.
          */
         readonly InputContract: {
@@ -1277,6 +1297,9 @@ export interface components {
         /**
          * ReportRecord
          * @description Index entry of a report; its files are in the object store under their hashes.
+         *
+         *     A report is superseded by the next one on the same model version under the same plan. Superseded
+         *     and withdrawn reports stay in the index; `reason` is the operator's for the withdrawal.
          */
         readonly ReportRecord: {
             /** Files */
@@ -1291,8 +1314,60 @@ export interface components {
             readonly n_sites: number;
             /** Plan Hash */
             readonly plan_hash: string;
+            /**
+             * Published
+             * @default null
+             */
+            readonly published: string | null;
+            /**
+             * Reason
+             * @default null
+             */
+            readonly reason: string | null;
+            /**
+             * Sites
+             * @default []
+             */
+            readonly sites: readonly string[];
+            /**
+             * Status
+             * @default current
+             * @enum {string}
+             */
+            readonly status: "current" | "superseded" | "withdrawn";
+            /**
+             * Superseded By
+             * @default null
+             */
+            readonly superseded_by: string | null;
+            /**
+             * Verdicts
+             * @default []
+             */
+            readonly verdicts: readonly components["schemas"]["ReportVerdict"][];
             /** Version */
             readonly version: string;
+        };
+        /**
+         * ReportVerdict
+         * @description Verdict of a report on one acceptance criterion of the plan.
+         */
+        readonly ReportVerdict: {
+            /** Criterion */
+            readonly criterion: string;
+            /**
+             * Outcome
+             * @enum {string}
+             */
+            readonly outcome: "met" | "not met" | "inconclusive";
+        };
+        /**
+         * ReportWithdrawal
+         * @description Decision of the operator that a report is not to be used any more.
+         */
+        readonly ReportWithdrawal: {
+            /** Reason */
+            readonly reason: string;
         };
         /**
          * RocPoint
@@ -1620,6 +1695,8 @@ export type ReleasedSubgroup = components['schemas']['ReleasedSubgroup'];
 export type ReleasedThreshold = components['schemas']['ReleasedThreshold'];
 export type ReportList = components['schemas']['ReportList'];
 export type ReportRecord = components['schemas']['ReportRecord'];
+export type ReportVerdict = components['schemas']['ReportVerdict'];
+export type ReportWithdrawal = components['schemas']['ReportWithdrawal'];
 export type RocPoint = components['schemas']['RocPoint'];
 export type Stamp = components['schemas']['Stamp'];
 export type Submission = components['schemas']['Submission'];
@@ -3823,6 +3900,143 @@ export interface operations {
             };
             /** @description Method not allowed; `Allow` names the others */
             readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly withdraw_v1_reports__report__withdrawal_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
+                readonly "Idempotency-Key"?: string | null;
+            };
+            readonly path: {
+                readonly report: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ReportWithdrawal"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ReportRecord"];
+                };
+            };
+            /** @description The Idempotency-Key is malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such entry here */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another state or content is stored */
+            readonly 409: {
                 headers: {
                     readonly [name: string]: unknown;
                 };

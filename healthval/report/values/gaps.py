@@ -14,7 +14,7 @@ from healthval.aggregate.meta import MIN_SITES_POOLED, meta_analysis
 from healthval.aggregate.result import SubgroupPool
 from healthval.contracts.submission import SUPPRESSED, ReleasedSubgroup, Submission
 from healthval.errors import MetricError
-from healthval.report.levels import MISSING
+from healthval.report.values.levels import MISSING
 
 MEASURES = {"auroc": "AUROC", "sensitivity": "Sensitivity", "specificity": "Specificity"}
 Level = tuple[str, str]

@@ -21,7 +21,7 @@ from healthval.aggregate.meta import MIN_SITES_POOLED, MetaResult, meta_analysis
 from healthval.contracts.submission import Submission
 from healthval.errors import MetricError, counted
 from healthval.report.markup import WITHHELD, Shown, as_shown
-from healthval.report.site_values import FEW, Measure, Pair, SiteEffect, reader
+from healthval.report.values.site_values import FEW, Measure, Pair, SiteEffect, reader
 
 Possible: TypeAlias = tuple[Pair, ...] | None
 ONE_SITE = "the one site"

@@ -1,0 +1,166 @@
+"""Command group `report`: published reports, their comparison and export, and a site's own report."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from healthval.cli.types import FILE, FOLDER, HUB, KEY
+from healthval.errors import ReportError, counted
+
+if TYPE_CHECKING:
+    from healthval.client import Client
+    from healthval.contracts.report import ReportRecord
+
+OUT = click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the files."
+)
+
+
+@click.group()
+def report() -> None:
+    """Find, compare, withdraw and export reports, or report a site's release to itself."""
+
+
+@report.command("list")
+@HUB
+@KEY
+def report_list(hub_url: str, key: Path) -> None:
+    """List the reports on the hub, the newest first: also superseded and withdrawn ones."""
+    with _client(hub_url, key) as client:
+        found = client.reports()
+    for record in sorted(found, key=_newest):
+        click.echo(_line(record))
+
+
+def _newest(record: "ReportRecord") -> float:
+    return -record.published.timestamp() if record.published else 0.0
+
+
+def _line(record: "ReportRecord") -> str:
+    day = f"{record.published:%Y-%m-%d}" if record.published else "-"
+    about = f"{record.model} {record.version}  {counted(record.n_sites, 'site')}"
+    digest = record.files.get("report.html", "")[:12]
+    return f"{record.id}  {day}  {_status(record)}  {about}  {_verdicts(record)}  {digest}"
+
+
+def _status(record: "ReportRecord") -> str:
+    if record.status == "withdrawn":
+        return f"withdrawn ({record.reason})"
+    return f"superseded by {record.superseded_by}" if record.superseded_by else record.status
+
+
+def _verdicts(record: "ReportRecord") -> str:
+    outcomes = [verdict.outcome for verdict in record.verdicts]
+    kinds = ("met", "not met", "inconclusive")
+    texts = [f"{outcomes.count(kind)} {kind}" for kind in kinds if kind in outcomes]
+    return ", ".join(texts) or "no criteria"
+
+
+@report.command("open")
+@HUB
+@KEY
+@click.argument("report_id")
+@OUT
+def report_open(hub_url: str, key: Path, report_id: str, out: Path | None) -> None:
+    """Fetch all files of a report, each checked against its hash; then run `healthval verify`."""
+    from healthval.files import write_durably
+
+    with _client(hub_url, key) as client:
+        record = _record(client, report_id)
+        files = {name: client.report_file(record, name) for name in record.files}
+    folder = out or Path(record.id)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        write_durably(folder / name, content, mode=0o644)
+    click.echo(_line(record))
+    click.echo(f"{counted(len(files), 'file')} in {folder}")
+    if record.status != "current":
+        click.echo(f"This report is not the current one: {_status(record)}.", err=True)
+
+
+@report.command("compare")
+@HUB
+@KEY
+@click.argument("first")
+@click.argument("second")
+@OUT
+def report_compare(hub_url: str, key: Path, first: str, second: str, out: Path | None) -> None:
+    """Compare two reports, of two versions for example; FIRST and SECOND are ids."""
+    from healthval.report.forms.comparison import compare
+    from healthval.report.forms.files import write_form
+
+    with _client(hub_url, key) as client:
+        numbers = [_numbers(client, report_id) for report_id in (first, second)]
+    for path in write_form(compare(*numbers), out or Path("comparison"), "comparison"):
+        click.echo(str(path))
+
+
+@report.command("withdraw")
+@HUB
+@KEY
+@click.argument("report_id")
+@click.option("--reason", required=True, help="Shown to everybody who may read the report.")
+def report_withdraw(hub_url: str, key: Path, report_id: str, reason: str) -> None:
+    """Withdraw a report; it stays in the list with the reason."""
+    with _client(hub_url, key) as client:
+        record = client.withdraw_report(_record(client, report_id).id, reason)
+    click.echo(_line(record))
+
+
+@report.command("export")
+@click.argument("page", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@OUT
+def report_export(page: Path, out: Path | None) -> None:
+    """Write the figures of a report.html as SVG and PNG, its tables as CSV and XLSX."""
+    from healthval.report.forms.export import export
+
+    try:
+        text = page.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise ReportError("the page cannot be read; give the report.html of a report") from None
+    files = export(text, out or page.parent / "export")
+    click.echo(f"{counted(len(files), 'file')} in {files[0].parent}")
+
+
+@report.command("site")
+@HUB
+@click.option("--site", "folder", type=FOLDER, required=True, help="The site's folder.")
+@click.option("--plan", "plan_file", type=FILE, required=True, help="The study's plan.")
+@click.option("--label", default="Our hospital", show_default=True, help="Name in the title.")
+@OUT
+def report_site(hub_url: str, folder: Path, plan_file: Path, label: str, out: Path | None) -> None:
+    """Report a hospital's own newest release to itself; nothing is sent."""
+    from healthval.client import Client
+    from healthval.evaluation import Site, newest_release
+    from healthval.plan_file import load_plan
+    from healthval.report.forms.files import write_form
+    from healthval.report.forms.site import site_report
+
+    home, plan = Site.open(folder), load_plan(plan_file)
+    with Client(hub_url, home.credential) as client:
+        card = client.model(plan.model.name, plan.model.version).registration.card
+    made = site_report(newest_release(home), plan, card, label=label)
+    for path in write_form(made, out or folder / "report", "site-report"):
+        click.echo(str(path))
+
+
+def _client(hub_url: str, key: Path) -> "Client":
+    from healthval.client import Client, Credential
+
+    return Client(hub_url, Credential.load(key))
+
+
+def _record(client: "Client", report_id: str) -> "ReportRecord":
+    for record in client.reports():
+        if record.id == report_id:
+            return record
+    raise ReportError("no report with that id is open to this key; see `healthval report list`")
+
+
+def _numbers(client: "Client", report_id: str) -> Any:
+    record = _record(client, report_id)
+    if "metrics.json" not in record.files:
+        raise ReportError(f"{record.id} has no metrics.json and cannot be compared")
+    return json.loads(client.report_file(record, "metrics.json"))

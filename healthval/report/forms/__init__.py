@@ -1,0 +1,1 @@
+"""Other forms of a report: committee summary, site report, comparison, exported figures and tables."""
