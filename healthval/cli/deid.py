@@ -10,6 +10,7 @@ from healthval.cli.types import FILE, FOLDER
 from healthval.errors import DeidentificationError, UsageError, counted
 
 if TYPE_CHECKING:
+    from healthval.credential import Credential
     from healthval.deid import Manifest, Policy
 
 OPTIONS = (
@@ -76,6 +77,11 @@ OPTIONS = (
     show_default=True,
     help="Number of worker processes.",
 )
+@click.option(
+    "--sign",
+    type=FILE,
+    help="Key file that signs the evidence of the batch, such as site.key in the site folder.",
+)
 @click.option("--explain", is_flag=True, help="Print the action for each attribute and stop.")
 def deid_command(explain: bool, **given: Any) -> None:
     """De-identify DICOM files and audit the result.
@@ -113,6 +119,7 @@ def _batch(given: dict[str, Any]) -> Iterator[str]:
             "name the source, --out and --secret:"
             " healthval deid images/ -o deidentified/ --secret site/deid.secret"
         )
+    signer = _signer(given["sign"])
     manifest = deidentify_files(
         list(given["source"]),
         given["out"],
@@ -123,7 +130,20 @@ def _batch(given: dict[str, Any]) -> Iterator[str]:
         remove=given["remove"],
         skip_leaking=given["skip_leaking"],
     )
+    if signer is not None:
+        from healthval.report.proof.evidence import sign_evidence
+
+        sign_evidence(manifest.folder, signer)
     yield from _counts(manifest)
+
+
+def _signer(key: Path | None) -> "Credential | None":
+    """Key that signs the evidence; read before the batch, so that a wrong one costs nothing."""
+    if key is None:
+        return None
+    from healthval.credential import Credential
+
+    return Credential.load(key)
 
 
 def _counts(manifest: "Manifest") -> Iterator[str]:
@@ -141,6 +161,7 @@ def _counts(manifest: "Manifest") -> Iterator[str]:
         folder = identifiable_folder(manifest.folder)
         yield f"refused files  {folder / 'refused.csv'} (identifiable: stays here)"
     yield f"manifest       {manifest.folder / 'manifest.json'}"
+    yield f"evidence       {manifest.folder / 'evidence.json'}"
     if not manifest.files_out:
         raise DeidentificationError("no file was written; see the counts above")
 

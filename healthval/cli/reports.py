@@ -20,7 +20,7 @@ OUT = click.option(
 
 @click.group()
 def report() -> None:
-    """Find, compare, withdraw and export reports, or report a site's release to itself."""
+    """Find, export, compare or withdraw reports."""
 
 
 @report.command("list")

@@ -121,7 +121,9 @@ class _RunCommand(click.Command):
 )
 @click.option("--help-notebook", is_flag=True, help="List the notebook's parameters.")
 def run(notebook: str, file: Path | None, out: Path, help_notebook: bool, **given: Any) -> None:
-    """Execute provision, evaluate, report, or a notebook of your own by its path.
+    """Execute a notebook: ours by name, or your own.
+
+    NOTEBOOK is provision, evaluate, report, or the path of your own notebook.
 
     The parameters are checked before a kernel starts. A copy that may show patient data, that of an
     evaluation or of your own notebook, is written to OUT/identifiable.

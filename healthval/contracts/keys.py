@@ -134,5 +134,7 @@ class Predicate(Wire):
     version: Version | None = None
     model_digest: Sha256 | None = None
     plan_hash: Sha256 | None = None
+    record: Name | None = None
+    policy_digest: Sha256 | None = None
     signed_at: AwareDatetime | None = None
     signer: PublicKey | None = None

@@ -128,6 +128,23 @@ def _pseudonym_bytes(secret: Secret, kind: str, value: str) -> bytes:
     return secret.digest(f"pseudonym/{kind}", value)[:16]
 
 
+def patient_pseudonym(secret: Secret, number: str, issuer: str = "") -> str:
+    """Pseudonym of a patient: of the number, or of number and issuer; "" without a number.
+
+    The same number without an issuer has one pseudonym in DICOM, FHIR and tables.
+    """
+    number, issuer = normalise_patient_id(number), normalise_patient_id(issuer)
+    if not number or not issuer:
+        return pseudonym(secret, "patient", number) if number else ""
+    return pseudonym(secret, "patient of an issuer", f"{number}\\{issuer}")
+
+
+def identity(secret: Secret, number: str, issuer: str) -> tuple[str, str]:
+    """Pseudonyms of a patient's number and of its issuer, to find studies of several patients."""
+    name = normalise_patient_id(issuer)
+    return patient_pseudonym(secret, number), pseudonym(secret, "issuer", name) if name else ""
+
+
 def case_id(secret: Secret, key: str) -> str:
     """Id of a case outside the site: "case-" and 16 hexadecimal digits."""
     return "case-" + secret.digest("case", key)[:8].hex()

@@ -1,7 +1,8 @@
 """Canary: synthetic cases, predicted before and after a run, that show whether the model changed.
 
 The values are between the limits, and among the levels, of the input contract. They contain no
-patient data.
+patient data. No invented image suits every model, so a model of images answers its first
+de-identified cases twice.
 """
 
 import hashlib
@@ -10,6 +11,7 @@ from healthval.contracts.model import InputContract, InputField
 from healthval.contracts.prediction import Value
 
 N_CANARIES = 8
+N_IMAGE_CANARIES = 3  # cases, because each is uploaded again
 
 
 def canary_cases(contract: InputContract) -> tuple[tuple[str, ...], tuple[tuple[Value, ...], ...]]:

@@ -29,7 +29,7 @@ from healthval.deid import DeidentifiedCases
 from healthval.disclosure import Ledger
 from healthval.errors import PredictionError, counted
 from healthval.predict.answer_cache import AnswerCache, input_digest
-from healthval.predict.canary import canary_cases
+from healthval.predict.canary import N_IMAGE_CANARIES, canary_cases
 from healthval.predict.images import ImageCases
 
 BATCH = 500
@@ -131,7 +131,8 @@ def predict(
 ) -> Predictions:
     """Predict every case; answers in the cache are not requested again.
 
-    For a table model, the canary cases are predicted before and after the others.
+    For a table model, the canary cases are predicted before and after the others. For a model of
+    images, the first cases are predicted once more at the end.
 
     Raises
     ------
@@ -154,13 +155,16 @@ def predict(
             for i in batch
         }
     after = _ask_canary(model, session)
+    is_same = None if before is None else before == after
+    if isinstance(cases, ImageCases):
+        is_same = _has_same_answers(cases, [known[key] for key in inputs], model, session)
     scores = [np.nan if known[key][0] is None else known[key][0] for key in inputs]
     return Predictions(
         cases=cases.cases,
         score=np.array(scores, dtype=np.float64),
         reasons=tuple(known[key][1] for key in inputs),
         model_digest=model.digest,
-        canary="not_run" if before is None else "unchanged" if before == after else "changed",
+        canary="not_run" if is_same is None else "unchanged" if is_same else "changed",
     )
 
 
@@ -252,6 +256,19 @@ def _pair(cases: Sequence[str], predictions: Sequence[Prediction]) -> dict[str, 
             f"{counted(surplus, *surplus_answers)}; ask the model's developer"
         )
     return answers
+
+
+def _has_same_answers(
+    cases: ImageCases,
+    known: Sequence[tuple[float | None, str]],
+    model: ModelRecord,
+    session: Session,
+) -> bool:
+    """Whether the model answers the first cases as it did before, in this run or an earlier one."""
+    chosen = list(range(min(N_IMAGE_CANARIES, len(cases.cases))))
+    ids = [cases.cases[i] for i in chosen]
+    answers = session.ask(model, ids, _instances(cases, chosen, model, session))
+    return all(answers[ids[i]].score == known[i][0] for i in chosen)
 
 
 def _ask_canary(model: ModelRecord, session: Session) -> str | None:

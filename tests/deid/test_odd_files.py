@@ -278,9 +278,11 @@ def test_a_result_cannot_be_forged():
     from healthval.deid import Deidentified
 
     with pytest.raises(TypeError):
-        Deidentified(Dataset(), {}, ())
+        Deidentified(dataset=Dataset(), actions={}, changes={}, identity=(), flags=())
     with pytest.raises(TypeError):
-        Deidentified(Dataset(), {}, (), object())
+        Deidentified(
+            dataset=Dataset(), actions={}, changes={}, identity=(), flags=(), seal=object()
+        )
     made = deidentify(Dataset(), Policy(), SECRET)
     with pytest.raises((TypeError, ValueError)):
         replace(made, dataset=Dataset())

@@ -121,7 +121,7 @@ class Counting:
     """A hub client that scores a case by its number of uploads."""
 
     def __init__(self):
-        self.uploaded, self.asked = [], []
+        self.uploaded, self.asked, self.changes_after = [], [], None
 
     def upload(self, data, **_):
         self.uploaded.append(data)
@@ -129,7 +129,8 @@ class Counting:
 
     def predict(self, request):
         self.asked.append(request)
-        scores = [len(files) / 10 for files in request.instances.uploads]
+        is_new = self.changes_after is not None and len(self.asked) > self.changes_after
+        scores = [len(files) / 10 + is_new / 100 for files in request.instances.uploads]
         return PredictionAnswer(
             id="prediction-" + "0" * 32,
             status="done",
@@ -164,9 +165,23 @@ def test_all_files_of_a_case_reach_the_model_once(cases, session):
     model = model_of(InputContract(kind="combined"))
     answers = predict(ready, model, session)
     assert answers.score.tolist() == pytest.approx([0.3] + [0.1] * 9)
-    assert sorted(session.client.uploaded) == sorted(f.read_bytes() for g in ready.files for f in g)
+    sent = [file.read_bytes() for group in ready.files for file in group]
+    assert sorted(session.client.uploaded[:12]) == sorted(sent)
+    again = [file.read_bytes() for group in ready.files[:3] for file in group]
+    assert sorted(session.client.uploaded[12:]) == sorted(again), "the first cases, as canary"
+    assert answers.canary == "unchanged"
     predict(ready, model, session)
-    assert len(session.client.uploaded) == 12, "answers already paid for are not asked again"
+    assert len(session.client.uploaded) == 12 + 2 * len(again), "only the canary is asked again"
+
+
+@pytest.mark.parametrize("is_second_run", [False, True])
+def test_a_model_of_images_that_changes_silently_is_noticed(cases, session, is_second_run):
+    *_, ready = cases
+    model = model_of(InputContract(kind="combined"))
+    if is_second_run:  # all answers are in the cache of the first run
+        assert predict(ready, model, session).canary == "unchanged"
+    session.client.changes_after = len(session.client.asked) + (not is_second_run)
+    assert predict(ready, model, session).canary == "changed"
 
 
 def test_a_model_of_one_file_a_case_is_not_sent_a_study_of_three(cases, session):
@@ -188,6 +203,6 @@ def test_a_batch_holds_no_more_bytes_than_its_limit(cases, session, monkeypatch)
     monkeypatch.setattr("healthval.predict.predictions.IMAGE_BATCH_BYTES", 3 * max(sizes[1:]))
     predict(ready, model_of(InputContract(kind="combined")), session)
     sent = [request.cases for request in session.client.asked]
-    assert tuple(case for batch in sent for case in batch) == ready.cases
+    assert tuple(case for batch in sent[:-1] for case in batch) == ready.cases
     assert len(sent[0]) == 1, "a study of three films fills a batch"
-    assert max(map(len, sent)) == 2
+    assert max(map(len, sent[:-1])) == 2

@@ -206,6 +206,7 @@ def test_two_batches_never_write_to_one_folder(folder):
     matrix(folder, matrix={"n": [1]})
     first = command(folder)
     while not (folder / "out" / "identifiable").exists():
+        assert first.poll() is None
         time.sleep(0.05)
     second = command(folder)
     _, err = second.communicate(timeout=LONG)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import nbformat
@@ -56,6 +57,11 @@ def python(code: str, folder: Path) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def installed():
+    engines = entry_points(group="papermill.engine", name="healthval-fork")
+    return any(entry.module == "healthval.runner.papermill_engine" for entry in engines)
 
 
 RUN = """
@@ -172,6 +178,12 @@ print(len(os.listdir("/proc/self/fd")) - before, fork_engine.children())
     assert seen.split() == ["0", "[]"]
 
 
+@pytest.mark.parametrize("first", ["papermill", "healthval.runner.fork_engine"])
+def test_papermill_and_the_engine_are_imported_in_any_order(tmp_path, first):
+    python(f"import {first}, papermill; from healthval.runner import fork_engine", tmp_path)
+
+
+@pytest.mark.skipif(not installed(), reason="the installation is older than this entry point")
 def test_papermill_finds_the_engine_by_its_name(tmp_path):
     write(tmp_path / "in.ipynb", "a: int = 1", "a + 1")
     command = ["papermill", "--engine", "healthval-fork", "-p", "a", "4", "in.ipynb", "out.ipynb"]

@@ -34,6 +34,14 @@ class Identifiers:
     known: frozenset[str] = field(repr=False, default=frozenset())
     study: frozenset[str] = field(repr=False, default=frozenset())
 
+    def counts(self) -> Iterator[tuple[str, int]]:
+        """Number of identifiers of each kind."""
+        yield "names", len(self.names)
+        yield "ids", len(self.ids)
+        yield "dates", len(self.dates)
+        yield "birth dates", len(self.births)
+        yield "known identifiers", len(self.known)
+
 
 def identifiers(source: EncodedDataset, known: Iterable[str] = ()) -> Identifiers:
     """Collect names, ids and dates at every depth of a source."""

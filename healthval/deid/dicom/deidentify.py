@@ -40,15 +40,18 @@ class Flag(StrEnum):
     RETAINED_UIDS = "original UIDs are kept"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deidentified:
     """De-identified data set, the only kind that may be sent; made by `deidentify` only.
 
-    `actions` counts changes of attributes by kind; `flags` are remaining risks.
+    `actions` counts changes of attributes by kind, `changes` by attribute and kind; `identity`
+    has the pseudonyms of the patient's number and its issuer; `flags` are remaining risks.
     """
 
     dataset: Dataset = field(repr=False)
     actions: Counter[str]
+    changes: Counter[tuple[int, str]] = field(repr=False)
+    identity: tuple[str, str] = field(repr=False)
     flags: tuple[Flag, ...]
     seal: InitVar[object]
 
@@ -125,7 +128,14 @@ def apply_policy(dataset: Dataset, policy: Policy, secret: Secret) -> Deidentifi
     if blanked:
         output.SOPInstanceUID = uid(secret, text_of(dataset, _SOP_INSTANCE))
     flags = _flags(dataset, policy, signed_off=signed_off, blanked=blanked)
-    return Deidentified(output, engine.actions, flags, seal=_SEAL)
+    return Deidentified(
+        dataset=output,
+        actions=engine.actions,
+        changes=engine.changes,
+        identity=engine.identity,
+        flags=flags,
+        seal=_SEAL,
+    )
 
 
 def _flags(

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
-from pydicom.dataelem import convert_raw_data_element, empty_value_for_VR
+from pydicom.dataelem import DataElement, convert_raw_data_element, empty_value_for_VR
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
@@ -159,3 +159,26 @@ def _item(elements: _Elements, encoding: Encoding, codecs: list[str]) -> Dataset
     set_parent_encoding(item, codecs)
     item.set_original_encoding(*encoding, charsets(item))
     return item
+
+
+# --- single elements --------------------------------------------------------------------------
+
+
+def has_undefined_length(element: Element) -> bool:
+    """Whether an element, raw or decoded, has an undefined length."""
+    if element.is_raw:
+        return bool(element.length == UNDEFINED_LENGTH)
+    return bool(element.is_undefined_length)
+
+
+def copied(element: Element) -> Element:
+    """Copy a decoded element, so that an edit does not change the source; raw ones are immutable."""
+    if element.is_raw:
+        return element
+    return DataElement(
+        element.tag,
+        element.VR,
+        element.value,
+        is_undefined_length=element.is_undefined_length,
+        already_converted=True,
+    )

@@ -38,7 +38,8 @@ from healthval.deid.dicom.attributes import (
     keeps_graphics,
     keeps_private,
 )
-from healthval.deid.dicom.elements import items_of
+from healthval.deid.dicom.changes import note_changes
+from healthval.deid.dicom.elements import copied, has_undefined_length, items_of
 from healthval.deid.dicom.profile import Rule, attribute_type, choose, rules_by_tag
 from healthval.deid.dicom.text import clean_code, clean_text, identifying_words
 from healthval.deid.dicom.writer import EncodedDataset
@@ -46,7 +47,14 @@ from healthval.deid.dicom_values import REMOVED, UNDEFINED_LENGTH, Element
 from healthval.deid.pixels.risk import PIXELS
 from healthval.deid.policy import Option, Policy
 from healthval.deid.refuse import Reason, Refused
-from healthval.deid.secret import Secret, date_offset, is_registered_uid, pseudonym, uids
+from healthval.deid.secret import (
+    Secret,
+    date_offset,
+    identity,
+    is_registered_uid,
+    patient_pseudonym,
+    uids,
+)
 from healthval.pydicom_internals import Kind, copy_encoding, dataset_of
 
 # VRs that are kept in their encoded form: no sequence, name or free text
@@ -57,17 +65,24 @@ _COPIED_VRS: Final = frozenset(
 _DIGITS: Final = b"0123456789+-.eE\\ \0"
 _MAX_OTHER: Final = 2  # other characters that a number may contain, for example a unit
 _ITEM_TAGS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
-_SOP_CLASS, _PATIENT_ID_TAG, _GRAPHIC_TEXT = 0x00080016, 0x00100020, 0x00700008
+_SOP_CLASS, _PATIENT_ID_TAG, _ISSUER = 0x00080016, 0x00100020, 0x00100021
+_GRAPHIC_TEXT: Final = 0x00700008
 _NOT_CACHED: Final[Any] = object()
 
 
 class Engine:
-    """De-identification of one object; `run` returns the output, `actions` counts the changes."""
+    """De-identification of one object; `run` returns the output.
+
+    `actions` counts the changes by kind, `changes` by attribute and kind; `identity` has the
+    pseudonyms of the patient's number and of its issuer.
+    """
 
     def __init__(self, dataset: Dataset, policy: Policy, secret: Secret) -> None:
         self.source, self.policy, self.secret = dataset, policy, secret
         self.encoding = values.encoding_of(dataset)
         self.actions: Counter[str] = Counter()
+        self.changes: Counter[tuple[int, str]] = Counter()
+        self.identity = ("", "")
         self._table = action_table(policy)
         sop_class = values.text_of(dataset, _SOP_CLASS)
         self._sop_class = sop_class if is_registered_uid(sop_class) else ""
@@ -109,6 +124,7 @@ class Engine:
                     kept[tag] = done
         self.actions["kept"] += n_copied
         self.actions["removed"] += len(source) - len(kept)
+        note_changes(source, kept, self.changes, table)
         return kept
 
     def _fixed(
@@ -145,10 +161,10 @@ class Engine:
             return self._character_set(element)
         if action == PRIVATE:
             kept = keeps_private(source, element.tag, element, self.policy)
-            return _copied(element) if kept else None
+            return copied(element) if kept else None
         if action in (OVERLAY, CURVE):
             kept = keeps_graphics(source, element.tag, action, self.policy)
-            return _copied(element) if kept else None
+            return copied(element) if kept else None
         return self._by_rule(element, rules_by_tag()[element.tag], action, within)
 
     # --- attributes of the table ---------------------------------------------------------------
@@ -202,9 +218,12 @@ class Engine:
         return self._raw(element, "UI", replaced.encode("ascii"))
 
     def _patient_id(self, element: Element) -> Element:
+        """Pseudonym of number and issuer: equal numbers of two issuers are two patients."""
         self.actions["pseudonyms"] += 1
-        patient = self._decoded(element)
-        name = pseudonym(self.secret, "patient", patient) if patient.strip(" \0") else ""
+        patient, found = self._decoded(element), values.find(self.source, _ISSUER)
+        issuer = "" if found is None else self._decoded(found)
+        self.identity = identity(self.secret, patient, issuer)
+        name = patient_pseudonym(self.secret, patient, issuer)
         return self._raw(element, "LO", name.encode("ascii"))
 
     def _decoded(self, element: Element) -> str:
@@ -251,7 +270,7 @@ class Engine:
 
     def _typed(self, element: Element, within: str) -> Element | None:
         """Keep the vocabulary words of a text that a person may have typed."""
-        if _has_undefined_length(element):
+        if has_undefined_length(element):
             return None
         text = self._decoded(element)
         cleaned = "\\".join(map(self._clean_text, text.split("\\")))
@@ -295,10 +314,10 @@ class Engine:
             return self._sequence(element)
         if vr in FREE_TEXT_VRS and not is_text(element.tag):
             return None  # prose in place of a number or a code
-        if _has_undefined_length(element) and vr != "UN" and element.tag not in PIXELS:
+        if has_undefined_length(element) and vr != "UN" and element.tag not in PIXELS:
             return None  # only pixels may be encapsulated
         self.actions["kept"] += 1
-        return _copied(element)
+        return copied(element)
 
     def _sequence(self, element: Element, *, keeps_codes: bool = False) -> Element | None:
         try:
@@ -324,25 +343,6 @@ class Engine:
 
 def _vr_of(element: Element, rule: Rule) -> str:
     return rule.vr or (element.VR if element.VR not in (None, "UN") else "LO")
-
-
-def _has_undefined_length(element: Element) -> bool:
-    if element.is_raw:
-        return bool(element.length == UNDEFINED_LENGTH)
-    return bool(element.is_undefined_length)
-
-
-def _copied(element: Element) -> Element:
-    """Copy a decoded element, so that an edit does not change the source; raw ones are immutable."""
-    if element.is_raw:
-        return element
-    return DataElement(
-        element.tag,
-        element.VR,
-        element.value,
-        is_undefined_length=element.is_undefined_length,
-        already_converted=True,
-    )
 
 
 def _is_number(element: Element) -> bool:

@@ -33,6 +33,7 @@ COVERED = (
     "card.chai.xml",
     "committee.html",
     "committee.pdf",
+    "evidence.json",
     "metrics.json",
     "model-card.md",
     "report.html",

@@ -50,6 +50,8 @@ class Verified:
 
 def _subject(statement: Statement) -> str:
     about = statement.about
+    if about.record == "deid-evidence" and about.policy_digest:
+        return f"evidence of a batch de-identified under the policy {about.policy_digest}"
     if about.model is None or about.version is None:
         return "not recorded"
     plan = f" under the plan {about.plan_hash}" if about.plan_hash else ""

@@ -16,8 +16,10 @@ from tqdm.auto import tqdm
 
 from healthval.deid.dicom.deidentify import check_policy_and_secret
 from healthval.deid.dicom.files.batch_workers import Shared, check_can_start, pool_of, shares_of
+from healthval.deid.dicom.files.evidence import EVIDENCE
 from healthval.deid.dicom.files.inputs import checked_inputs, files_below
 from healthval.deid.dicom.files.manifest import (
+    SIGNATURE,
     SUMMARY,
     Journal,
     Manifest,
@@ -80,7 +82,7 @@ def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
 
     Returns
     -------
-    Manifest, also written to `out` as manifest.json
+    Manifest, also written to `out` as manifest.json, with evidence.json beside it
 
     Raises
     ------
@@ -116,6 +118,7 @@ def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
         folder=folder,
         records=records,
         policy=policy_summary(policy),
+        applied=policy,
         withdrawn=len(before - after),
         replaced=len((before & after) - old),
     )
@@ -133,7 +136,8 @@ def _task_of(out: Path, policy: Policy, secret: Secret, known: tuple[str, ...]) 
         shutil.rmtree(out / UNFINISHED, ignore_errors=True)
         (out / UNFINISHED).mkdir(parents=True)
         done = journal.open()
-        (out / SUMMARY).unlink(missing_ok=True)  # it describes the folder as it was
+        for name in (SUMMARY, EVIDENCE, SIGNATURE):  # they describe the folder as it was
+            (out / name).unlink(missing_ok=True)
     except OSError as failed:
         raise UsageError(
             f"the output folder cannot be made or written ({failed.strerror}); "

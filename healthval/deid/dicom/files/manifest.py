@@ -5,9 +5,11 @@ write, so that a killed run can resume without losing or repeating a file. Sourc
 keyed digests.
 """
 
+import hashlib
 import json
 import os
 import re
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ from typing import Any, Final, Literal, Self
 
 from healthval import __version__
 from healthval.deid.dicom.deidentify import Deidentified
+from healthval.deid.dicom.files.evidence import EVIDENCE, Changes, encoded, evidence
 from healthval.deid.dicom.profile import EDITION
 from healthval.deid.dicom_values import text_of
 from healthval.deid.policy import Policy
@@ -27,17 +30,21 @@ from healthval.files import write_durably
 
 JOURNAL: Final = "manifest.jsonl"
 SUMMARY: Final = "manifest.json"
+SIGNATURE: Final = "attestation.dsse.json"  # of the evidence; `healthval.report` writes it
 # A UID becomes a file name; any other text in its place could leave the output folder.
 _UID: Final = re.compile(r"(?=.{1,64}$)\d+(\.\d+)*")
-_PATIENT_ID, _STUDY, _INSTANCE = 0x00100020, 0x0020000D, 0x00080018
+_STUDY, _INSTANCE = 0x0020000D, 0x00080018
 Status = Literal["written", "duplicate", "refused", "withdrawn"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """Result of one source file; the ids are those of the output.
+    """Result of one source file; study and instance are those of the output.
+
+    `patient` and `issuer` are pseudonyms of the patient's number and of its issuer.
 
     `places` are the kinds and attributes of identifiers that the audit found, without values.
+    `changes` and `searched` are counts in the form of `evidence`; many records share one text.
     """
 
     source: str
@@ -46,10 +53,13 @@ class Record:
     places: str = ""
     output: str = ""
     patient: str = ""
+    issuer: str = ""
     study: str = ""
     instance: str = ""
     actions: Mapping[str, int] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
+    changes: str = ""
+    searched: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +75,7 @@ class Manifest:
     folder: Path
     records: tuple[Record, ...] = field(repr=False)
     policy: Mapping[str, Any]
+    applied: Policy = field(default_factory=Policy, repr=False)
     withdrawn: int = 0
     replaced: int = 0
 
@@ -121,10 +132,20 @@ class Manifest:
             "policy": dict(self.policy),
         }
 
+    def evidence(self) -> dict[str, Any]:
+        """Evidence of the batch for a privacy officer, without a value; see `evidence`."""
+        batch = Changes()
+        for record in self.records:
+            if record.status == "written":
+                batch.add(record.changes, record.searched)
+        return evidence(self.summary(), self.applied, batch)
+
     def write(self) -> None:
-        """Write the summary to the output folder."""
-        content = json.dumps(self.summary(), indent=1) + "\n"
-        write_durably(self.folder / SUMMARY, content.encode("ascii"))
+        """Write summary and evidence to the output folder; an earlier signature goes."""
+        (self.folder / SIGNATURE).unlink(missing_ok=True)
+        for name, content in ((SUMMARY, self.summary()), (EVIDENCE, self.evidence())):
+            text = json.dumps(content, indent=1) + "\n"
+            write_durably(self.folder / name, text.encode("ascii"))
 
 
 def policy_summary(policy: Policy) -> dict[str, Any]:
@@ -140,21 +161,25 @@ def policy_summary(policy: Policy) -> dict[str, Any]:
     }
 
 
-def written_record(key: str, result: Deidentified) -> Record:
+def written_record(key: str, result: Deidentified, searched: str = "") -> Record:
     """Record of a de-identified file; the output's path consists of its study and instance UID."""
     dataset = result.dataset
     study, instance = text_of(dataset, _STUDY), text_of(dataset, _INSTANCE)
+    patient, issuer = result.identity
     folder = study if _UID.fullmatch(study) else "no-study"
     name = instance if _UID.fullmatch(instance) else key
     return Record(
         source=key,
         status="written",
         output=f"{folder}/{name}.dcm",
-        patient=text_of(dataset, _PATIENT_ID),
+        patient=patient,
+        issuer=issuer,
         study=study,
         instance=instance,
         actions=dict(result.actions),
         flags=tuple(flag.value for flag in result.flags),
+        changes=sys.intern(encoded(result.changes)),  # one text for many files
+        searched=searched,
     )
 
 
@@ -195,6 +220,7 @@ class Journal:
 
     def __init__(self, folder: Path, batch: str) -> None:
         self.path, self.batch, self._number = folder / JOURNAL, batch, -1
+        self._texts: dict[str, str] = {}  # changes by their digest, each written once
 
     def open(self) -> dict[str, Record]:
         """Start the journal, or return the records of an earlier run of the same batch.
@@ -218,7 +244,8 @@ class Journal:
             )
         with self.appending():
             self._append(None)  # ends a line that a killed run left incomplete
-        records = (_record(line) for line in lines[1:] if line is not None)
+        self._texts = {k: t for line in lines if line for k, t in line.get("texts", {}).items()}
+        records = (_record(line, self._texts) for line in lines[1:] if line is not None)
         return {record.source: record for record in records if record is not None}
 
     @contextmanager
@@ -236,8 +263,13 @@ class Journal:
             os.close(self._number)
 
     def add(self, record: Record) -> None:
-        """Append the line of one file, in one write."""
-        self._append({name: getattr(record, name) for name in _FIELDS})
+        """Append the line of one file, in one write; before it, its changes if they are new."""
+        line = {name: getattr(record, name) for name in _FIELDS}
+        digest = hashlib.sha256(record.changes.encode("ascii")).hexdigest()[:16]
+        if digest not in self._texts:
+            self._texts[digest] = record.changes
+            self._append({"texts": {digest: record.changes}})
+        self._append({**line, "changes": digest})
 
     def _append(self, line: dict[str, Any] | None) -> None:
         text = "" if line is None else json.dumps(line, separators=(",", ":"))
@@ -252,9 +284,10 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _record(line: dict[str, Any]) -> Record | None:
+def _record(line: dict[str, Any], texts: Mapping[str, str]) -> Record | None:
     try:
-        return replace(Record(**line), flags=tuple(line["flags"]))
+        changes = texts[line["changes"]]
+        return replace(Record(**line), flags=tuple(line["flags"]), changes=changes)
     except (TypeError, KeyError):
         return None
 
@@ -294,14 +327,16 @@ def conflicts(records: Iterable[Record]) -> dict[str, Reason]:
     """
     records = tuple(records)
     found: dict[str, Reason] = {}
-    patients, instances = defaultdict(set), defaultdict(set)
+    patients, issuers, instances = defaultdict(set), defaultdict(set), defaultdict(set)
     for record in records:
         if record.study and record.patient:
             patients[record.study].add(record.patient)
+        if record.study and record.issuer:
+            issuers[record.study].add(record.issuer)
         if record.instance and record.status != "duplicate":
             instances[record.instance].add(record.source)
     for record in records:
-        if len(patients[record.study]) > 1:
+        if len(patients[record.study]) > 1 or len(issuers[record.study]) > 1:
             found[record.source] = Reason.MIXED_STUDY
         elif len(instances[record.instance]) > 1:
             found[record.source] = Reason.CONFLICT

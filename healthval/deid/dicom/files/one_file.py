@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from healthval.deid.audit.audit import IDS, Leak, identifiers, search
-from healthval.deid.audit.sources import of_file
+from healthval.deid.audit.sources import EncodedDataset, of_file
 from healthval.deid.dicom.deidentify import Deidentified, apply_policy
+from healthval.deid.dicom.files.evidence import encoded_search
 from healthval.deid.dicom.files.manifest import Journal, Record, refused_record, written_record
 from healthval.deid.dicom.reader import Source, open_source, read_source
 from healthval.deid.dicom.writer import cleaned_frames, encode_output, write_output
@@ -103,8 +104,12 @@ def _audited(task: Task, key: str, path: str, opened: ExitStack) -> _Audited:
     unfinished = _unfinished(task, key)
     if frames is not None:
         write_output(unfinished, header, source, frames)
+    searched = ""
     try:
-        leaks = _leaks(source, header, task.known, unfinished if frames is not None else None)
+        before, after = _to_search(source, header, unfinished if frames is not None else None)
+        found = identifiers(before, task.known)
+        leaks = search(before, after, found)
+        searched = encoded_search(found.counts())
     except Exception:  # the audit cannot read the output
         leaks = None
     if frames is not None and leaks != []:
@@ -113,7 +118,8 @@ def _audited(task: Task, key: str, path: str, opened: ExitStack) -> _Audited:
         raise Refused(Reason.STRUCTURE)
     if leaks:
         raise _LeakingError(leaks)
-    return _Audited(written_record(key, result), header, source, frames is not None)
+    record = written_record(key, result, searched)
+    return _Audited(record, header, source, frames is not None)
 
 
 def _transformed(source: Source, task: Task) -> tuple[Deidentified, bytes, CleanFrames | None]:
@@ -129,10 +135,10 @@ def _transformed(source: Source, task: Task) -> tuple[Deidentified, bytes, Clean
         raise Refused(Reason.STRUCTURE) from None
 
 
-def _leaks(
-    source: Source, header: bytes, known: tuple[str, ...], written: str | None
-) -> list[Leak]:
-    """Search an output, whose pixels are those of the source unless its file is given."""
+def _to_search(
+    source: Source, header: bytes, written: str | None
+) -> tuple[EncodedDataset, EncodedDataset]:
+    """Source and output as the audit reads them; the pixels are the source's unless written."""
     before, after = of_file(source.head, only=IDS), of_file(header)
     pixels = source.pixels
     if pixels is not None and written is not None:
@@ -142,7 +148,7 @@ def _leaks(
     elif pixels is not None and not pixels.is_explained:  # compressed, or of unknown length
         whole = mmap.mmap(source.file.fileno(), 0, access=mmap.ACCESS_READ)
         after.pixels = (whole, pixels.start, pixels.end)
-    return search(before, after, identifiers(before, known))
+    return before, after
 
 
 def _written(task: Task, audited: _Audited) -> Record:

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from healthval.deid.dicom.files.manifest import JOURNAL, SUMMARY, Journal, Record
+from healthval.deid.dicom.files.evidence import EVIDENCE
+from healthval.deid.dicom.files.manifest import JOURNAL, SIGNATURE, SUMMARY, Journal, Record
 from healthval.deid.refuse import Reason
 
 # Reasons that depend on the other files of a batch: such a file is processed again.
@@ -59,5 +60,5 @@ def outputs_in(out: Path) -> set[str]:
 def delete_outputs(out: Path) -> None:
     """Delete all outputs and records of a batch, also unfinished ones."""
     delete_undescribed(out, ())
-    for name in (JOURNAL, SUMMARY):
+    for name in (JOURNAL, SUMMARY, EVIDENCE, SIGNATURE):
         (out / name).unlink(missing_ok=True)
