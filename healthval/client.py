@@ -6,14 +6,23 @@ The credential is a key pair that the site creates and keeps; the hub has the pu
 import hashlib
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Self, TypeVar, Unpack
+from typing import Self, TypedDict, TypeVar, Unpack
 from urllib.parse import urlencode
 
 import httpx
+from pydantic import ValidationError
 
-from healthval.client_transport import TIMEOUT, SignedTransport, checked_origin
+from healthval.client_transport import (
+    PLAIN,
+    TIMEOUT,
+    SignedTransport,
+    checked_headers,
+    checked_origin,
+    checked_target,
+    read_answer,
+)
 from healthval.contracts.access import (
     AccessDecision,
     AccessGrant,
@@ -25,7 +34,13 @@ from healthval.contracts.access import (
 from healthval.contracts.audit import AuditEntry, AuditHead, AuditList
 from healthval.contracts.base import Shape, Wire, canonical_json, read_wire
 from healthval.contracts.keys import WELL_KNOWN, HubKey, HubKeys
-from healthval.contracts.model import ModelList, ModelRecord, ModelRegistration
+from healthval.contracts.model import (
+    ModelList,
+    ModelRecord,
+    ModelRegistration,
+    ObjectOffer,
+    ObjectSize,
+)
 from healthval.contracts.prediction import (
     PredictionAnswer,
     PredictionRequest,
@@ -50,6 +65,7 @@ from healthval.errors import (
     IntegrityError,
     PredictionError,
     SubmissionError,
+    UsageError,
     counted,
 )
 
@@ -68,8 +84,20 @@ class SiteSubmission:
     supersedes: str | None = None
 
 
+# A call of the API in Lambda has at most 6 MB in base64, 4.5 MB as bytes.
+MAX_CALL_BYTES = 4 * 1024 * 1024
 SUBMISSION_SECONDS = 600.0
-Listing = TypeVar("Listing", AccessList, AuditList, ModelList, ReportList, SubmissionList)
+
+
+class PlanSubject(TypedDict):
+    """Subject of an access request: one model version under one plan."""
+
+    model: str
+    version: str
+    plan_hash: str
+
+
+Listing = TypeVar("Listing", AccessList, ModelList)
 
 
 class Client:
@@ -78,12 +106,19 @@ class Client:
     Parameters
     ----------
     url : the hub's origin; https, or http on loopback
+    storage : further origins to which the hub may direct uploads; Amazon S3 needs no entry
     """
 
     def __init__(
-        self, url: str, credential: Credential, *, transport: httpx.BaseTransport | None = None
+        self,
+        url: str,
+        credential: Credential,
+        *,
+        storage: Iterable[str] = (),
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.credential = credential
+        self.storage = tuple(storage)
         self.transport = SignedTransport(url, credential, transport=transport)
 
     def __repr__(self) -> str:
@@ -110,10 +145,9 @@ class Client:
         self,
         *,
         label: str,
-        model: str,
-        version: str,
-        plan_hash: str,
+        names: Iterable[str] = (),
         amendment: Amendment | None = None,
+        **subject: Unpack[PlanSubject],
     ) -> AccessGrant:
         """Request access with the public key; a repeated request returns the current grant.
 
@@ -121,16 +155,29 @@ class Client:
 
         Parameters
         ----------
+        label : the site's name as the operator sees it
+        names : the plan's variables, levels and steps; results may contain no other name
         amendment : the plan that this plan replaces, and the reason
+        subject : `model`, `version` and `plan_hash`
+
+        Raises
+        ------
+        UsageError
+            If the label or a name looks like an identifier, a date or an address.
         """
-        asked = AccessRequest(
-            public_key=self.credential.public_key,
-            label=label,
-            model=model,
-            version=version,
-            plan_hash=plan_hash,
-            amendment=amendment,
-        )
+        try:
+            asked = AccessRequest(
+                public_key=self.credential.public_key,
+                label=label,
+                names=tuple(names),
+                amendment=amendment,
+                **subject,
+            )
+        except ValidationError as error:
+            places = ".".join(map(str, error.errors(include_input=False)[0]["loc"]))
+            raise UsageError(
+                f"access request: '{places}' is no plain name; leave out numbers, dates and addresses"
+            ) from None
         return self._post("/v1/access-requests", asked, AccessGrant)
 
     def access_status(self, *, model: str, version: str, plan_hash: str) -> AccessGrant:
@@ -207,7 +254,13 @@ class Client:
         return answer
 
     def upload(self, data: bytes, *, model: str, version: str, plan_hash: str) -> str:
-        """Upload one de-identified file and return its id for a prediction request."""
+        """Upload one de-identified file and return its id for a prediction request.
+
+        Raises
+        ------
+        HubError
+            If the hub directs the file to a foreign address, or asks for foreign headers.
+        """
         asked = UploadRequest(
             model=model,
             version=version,
@@ -216,10 +269,7 @@ class Client:
             size=len(data),
         )
         ticket = self._post("/v1/uploads", asked, UploadTicket)
-        if not ticket.url.startswith("/"):
-            parsed = httpx.URL(ticket.url)
-            checked_origin(f"{parsed.scheme}://{parsed.netloc.decode('ascii')}")
-        self.transport.send("PUT", ticket.url, data, headers=ticket.headers, signed=False)
+        self._put(ticket.url, data, ticket.headers)
         return ticket.id
 
     def submit(self, payload: bytes, *, ledger_head: str | None = None) -> Receipt:
@@ -326,8 +376,18 @@ class Client:
         return tuple(model for page in pages for model in page.models)
 
     def model(self, name: str, version: str) -> ModelRecord:
-        """Return one model."""
-        return self._get(f"/v1/models/{name}/{version}", ModelRecord)
+        """Return one model.
+
+        Raises
+        ------
+        IntegrityError
+            If the hub's record is about another model or version.
+        """
+        record = self._get(f"/v1/models/{name}/{version}", ModelRecord)
+        card = record.registration.card
+        if (card.name, card.version) != (name, version):
+            raise IntegrityError("the hub's record is about another model; inform the operator")
+        return record
 
     def reports(self) -> tuple[ReportRecord, ...]:
         """List the reports that this key may read."""
@@ -364,8 +424,20 @@ class Client:
 
     def _store(self, data: bytes) -> str:
         sha256 = hashlib.sha256(data).hexdigest()
+        if len(data) > MAX_CALL_BYTES:
+            asked = ObjectSize(size=len(data))
+            offer = self._post(f"/v1/objects/{sha256}/offer", asked, ObjectOffer)
+            if offer.url:
+                self._put(offer.url, data, offer.headers)
+                return sha256
         self.transport.send("PUT", f"/v1/objects/{sha256}", data)
         return sha256
+
+    def _put(self, url: str, data: bytes, headers: Mapping[str, str]) -> None:
+        """PUT bytes to a signed address of the hub or of its object store."""
+        target = checked_target(url, self.transport.origin, self.storage)
+        checked = checked_headers(headers)
+        self.transport.send("PUT", target, data, headers=checked, signed=False)
 
     def _post(self, target: str, sent: Wire, answer: type[Shape]) -> Shape:
         return self._read(answer, self.transport.send("POST", target, wire_bytes(sent)))
@@ -413,7 +485,11 @@ def published_keys(hub_url: str) -> HubKeys:
     """
     origin = checked_origin(hub_url)
     try:
-        response = httpx.get(origin + WELL_KNOWN, timeout=TIMEOUT, trust_env=False)
+        with (
+            httpx.Client(timeout=TIMEOUT, trust_env=False, headers=PLAIN) as http,
+            http.stream("GET", origin + WELL_KNOWN) as streamed,
+        ):
+            response = read_answer(streamed)
     except httpx.HTTPError:
         raise HubUnavailable(f"no response from {origin}; check its address") from None
     if response.status_code != httpx.codes.OK:

@@ -5,9 +5,10 @@ repeat: the hub gives a repeated request the answer of the first one.
 """
 
 import ipaddress
+import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from random import SystemRandom
 from typing import Final
 
@@ -24,6 +25,11 @@ LONGEST_WAIT_SECONDS: Final = 8.0
 BUDGET_SECONDS: Final = 180.0
 RETRYABLE: Final = frozenset({429, 502, 503, 504, 507})
 TIMEOUT: Final = httpx.Timeout(65.0, connect=5.0)
+LONGEST_ANSWER_SECONDS: Final = 300.0  # from the request to the last byte of one answer
+LARGEST_ANSWER_BYTES: Final = 32 * 1024 * 1024
+PLAIN: Final = {"Accept-Encoding": "identity"}  # a compressed answer could be of any size
+S3_HOST: Final = re.compile(r"[a-z0-9][a-z0-9.-]*\.s3[.-][a-z0-9.-]+\.amazonaws\.com(\.cn)?")
+UPLOAD_HEADERS: Final = re.compile(r"content-type|if-none-match|x-amz-[a-z0-9-]+")
 
 
 class SignedTransport:
@@ -42,7 +48,11 @@ class SignedTransport:
         self._credential = credential
         # trust_env=False: a proxy or .netrc of the machine must not see or change signed requests
         self._http = httpx.Client(
-            base_url=self.origin, timeout=TIMEOUT, transport=transport, trust_env=False
+            base_url=self.origin,
+            timeout=TIMEOUT,
+            transport=transport,
+            trust_env=False,
+            headers=PLAIN,
         )
 
     def close(self) -> None:
@@ -92,7 +102,8 @@ class SignedTransport:
         self, method: str, target: str, body: bytes, headers: dict[str, str]
     ) -> httpx.Response | None:
         try:
-            return self._http.request(method, target, content=body, headers=headers)
+            with self._http.stream(method, target, content=body, headers=headers) as response:
+                return read_answer(response)
         except (httpx.NetworkError, httpx.RemoteProtocolError, httpx.TimeoutException):
             return None  # not connected, cut off or too slow: a repetition is safe
         except httpx.HTTPError:
@@ -105,6 +116,70 @@ class SignedTransport:
             f"the hub is still unavailable after {counted(attempts, 'attempt')} ({_title(response)}); "
             "try again later"
         )
+
+
+def read_answer(response: httpx.Response) -> httpx.Response:
+    """Read the body of a streamed answer, up to a size and within a time.
+
+    Raises
+    ------
+    HubError
+        If the answer is compressed, too large or too slow.
+    """
+    end = time.monotonic() + LONGEST_ANSWER_SECONDS
+    body = bytearray()
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise HubError("the hub's answer is compressed, which was not asked for")
+    for part in response.iter_bytes(1 << 16):
+        body += part
+        if len(body) > LARGEST_ANSWER_BYTES:
+            most = LARGEST_ANSWER_BYTES >> 20
+            raise HubError(f"the hub's answer has more than {most} MB and was cut off")
+        if time.monotonic() > end:
+            raise HubError(f"the hub's answer took more than {LONGEST_ANSWER_SECONDS:g} s")
+    return httpx.Response(response.status_code, headers=response.headers, content=bytes(body))
+
+
+def checked_target(url: str, origin: str, storage: Iterable[str]) -> str:
+    """Return the address of an upload, if it belongs to the hub or to its storage.
+
+    Storage is Amazon S3 by https, and each origin that the site declares.
+
+    Raises
+    ------
+    HubError
+        If it is another address: a hub must not direct requests to services beside it.
+    """
+    if url.startswith("/") and not url.startswith("//"):
+        return url
+    found = _origin_of(url)
+    s3 = found.startswith("https://") and S3_HOST.fullmatch(found.removeprefix("https://"))
+    if not (s3 or found in {origin, *map(checked_origin, storage)}):
+        raise HubError(
+            "the hub directs an upload to an address that is neither its own nor declared storage; "
+            "nothing was sent; if it is right, declare it: Client(..., storage=[...])"
+        )
+    return url
+
+
+def _origin_of(url: str) -> str:
+    """Origin of an address, or an empty text where it has none or has credentials."""
+    try:
+        parsed = httpx.URL(url)
+        origin = checked_origin(f"{parsed.scheme}://{parsed.netloc.decode('ascii')}")
+    except (httpx.InvalidURL, UsageError):
+        return ""
+    return "" if parsed.userinfo else origin
+
+
+def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of an upload; the hub chooses only those that storage needs."""
+    if foreign := [name for name in headers if not UPLOAD_HEADERS.fullmatch(name.lower())]:
+        raise HubError(
+            f"the hub asks for {counted(len(foreign), 'header')} that an upload does not need; "
+            "nothing was sent; inform the operator"
+        )
+    return dict(headers)
 
 
 def _wait_seconds(attempt: int, response: httpx.Response | None) -> float:

@@ -23,7 +23,8 @@
     ├── ReportError (24)            a report cannot be made
     ├── IntegrityError (25)         a signature or hash does not match
     │   └── UnknownSigner (27)      the signature is valid, and its key is not trusted
-    └── HostingError (26)           the model server does not start or respond
+    ├── HostingError (26)           the model server does not start or respond
+    └── DeploymentError (28)        a deployment on AWS was refused or failed
 """
 
 from typing import ClassVar
@@ -159,6 +160,12 @@ class HostingError(HealthvalError):
     """The model server does not start or does not respond."""
 
     exit_code = 26
+
+
+class DeploymentError(HealthvalError):
+    """A deployment on AWS was refused or failed."""
+
+    exit_code = 28
 
 
 # Verbs whose singular is not the plural and an s.

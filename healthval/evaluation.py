@@ -1,7 +1,7 @@
 """Evaluation at one site, from cohort to result: `evaluate(plan, cohort, client) -> SiteResult`."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +16,13 @@ from healthval.cohort import (
     read_cohort,
     select_cases,
 )
-from healthval.cohort.tables import check_and_count, read_source
+from healthval.cohort.cohort import band_names
+from healthval.cohort.tables import check_and_count, read_declared
 from healthval.contracts.access import AccessGrant
+from healthval.contracts.identifiers import name_of
 from healthval.contracts.model import InputContract
 from healthval.contracts.submission import Receipt
-from healthval.deid import deid_policy, deidentify_cases
+from healthval.deid import Secret, cohort_digest, deid_policy, deidentify_cases
 from healthval.disclosure import Policy as DisclosurePolicy
 from healthval.disclosure import Release, load_policy, releases
 from healthval.errors import CohortError, PlanError, SubmissionError, counted
@@ -72,11 +74,28 @@ def gate_policy(plan: Plan) -> DisclosurePolicy:
 
 
 def request_access(plan: Plan, client: Client, *, site: Site, label: str) -> AccessGrant:
-    """Register the plan at the site, then ask the operator for access to its model."""
-    site.register(plan)
-    return client.request_access(
-        label=label, model=plan.model.name, version=plan.model.version, plan_hash=plan.hash
+    """Ask the operator for access to the plan's model; once the hub has the request, record the plan."""
+    grant = client.request_access(
+        label=label,
+        names=plan_names(plan),
+        model=plan.model.name,
+        version=plan.model.version,
+        plan_hash=plan.hash,
     )
+    site.register(plan)
+    return grant
+
+
+def plan_names(plan: Plan) -> tuple[str, ...]:
+    """Names of variables, levels and steps that a result under the plan may contain, sorted."""
+    names = {*plan.columns, *(step.step for step in plan.eligibility)}
+    names |= {source.name for source in plan.linkage}
+    names |= {f"with_{view}" for view in (plan.fhir.links if plan.fhir else ())}
+    for column in plan.columns.values():
+        if column.kind == "category":
+            names |= {name_of(level) for level in column.names.values()}
+        names |= {name_of(band) for band in band_names(getattr(column, "bands", ()))}
+    return tuple(sorted(names))
 
 
 def newest_release(site: Site) -> Release:
@@ -120,7 +139,8 @@ def cohort_of(plan: Plan, sources: Sources) -> Cohort:
             raise CohortError(
                 f"linkage '{other.name}': its table was not given; add its file to 'linked'"
             )
-        rows, counts = check_and_count(read_source(sources.linked[other.name]), other.table)
+        frame, others = read_declared(sources.linked[other.name], other.table)
+        rows, counts = check_and_count(frame, other.table, others)
         cohort = cohort.with_counts(counts)
         cohort = link_rows(cohort, rows, other.table, other.link, step=other.name)
     return select_cases(cohort, plan.eligibility)
@@ -153,7 +173,7 @@ def evaluate(
         From the stages; no result has been sent at that point.
     """
     site = site or Site.beside(client.credential)
-    registration = site.register(plan)
+    site.register(plan)
     model = client.model(plan.model.name, plan.model.version)
     check_inputs(plan, model.registration.inputs)
     check_verification(cohort)
@@ -161,14 +181,28 @@ def evaluate(
     known = cohort.reference.notna().to_numpy()
     judged = cohort if known.all() else cohort.keep("with_reference", known)
     _groups(plan, judged, range(len(judged)))  # refuses invalid groups before anything is sent
+    # Names of patients and cases differ between plans, so that the hub cannot link their cases.
+    secret = site.secret.scoped(plan.hash)
     judged, files = (judged, None) if plan.images is None else _imaged(plan, judged, site, images)
     columns = tuple(entry.name for entry in model.registration.inputs.fields)
-    rows = deidentify_cases(judged, columns, deid_policy(plan), site.secret) if columns else None
-    ready = rows if files is None else image_cases(judged, files, site.secret, rows)
+    rows = deidentify_cases(judged, columns, deid_policy(plan), secret) if columns else None
+    ready = rows if files is None else image_cases(judged, files, secret, rows)
     assert ready is not None  # noqa: S101 - a plan has inputs, images or both
+    registration = site.register(plan, evaluates=True)
     session = Session(client, site.ledger, site.answers, plan.hash)
     predictions = predict(ready, model, session)
-    return compare(plan, cohort, judged, predictions, amended=registration.amended)
+    found = compare(plan, cohort, judged, predictions, amended=registration.amended)
+    digests = _digests(judged, site.secret)
+    kept = zip(digests, np.isnan(predictions.score), strict=True)
+    return replace(found, cohort=frozenset(digest for digest, gone in kept if not gone))
+
+
+def _digests(judged: Cohort, secret: Secret) -> list[str]:
+    """Digest of each case for the ledger, the same under every plan."""
+    cases = judged.cases
+    patients = cases if judged.clusters is None else judged.clusters
+    pairs = zip(patients, cases, strict=True)
+    return [cohort_digest(secret, str(patient), str(case)) for patient, case in pairs]
 
 
 def _imaged(
@@ -180,7 +214,8 @@ def _imaged(
     found = find_images(judged, folder, plan.images)
     judged = judged.keep("with_images", [bool(group) for group in found])
     out = site.folder / "deidentified" / plan.hash[:16]
-    files = deidentify_images([g for g in found if g], out, deid_policy(plan), site.secret)
+    secret = site.secret.scoped(plan.hash)
+    files = deidentify_images([g for g in found if g], out, deid_policy(plan), secret)
     ready = [bool(group) for group in files]
     return judged.keep("images_deidentified", ready), [group for group in files if group]
 

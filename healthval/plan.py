@@ -129,13 +129,16 @@ class Plan(Wire):
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the canonical plan, the case key and the first view (both set by order).
+        """SHA-256 of the canonical plan and of all that its order decides.
 
+        That is the case key, the first view, and the order of several links (steps of the flow).
         A plan without `reporting` has the hash that it had before that field existed. The PACS is
         left out: each site has its own, and the study has one hash.
         """
         first_view = next(iter(self.fhir.views)) if self.fhir else None
-        order = {"case_key": self.table.of_kind("id")[:1], "first_view": first_view}
+        order: dict[str, Any] = {"case_key": self.table.of_kind("id")[:1], "first_view": first_view}
+        if self.fhir and len(self.fhir.links) > 1:
+            order["links"] = list(self.fhir.links)
         left_out: dict[str, Any] = {"images": {"pacs"}}
         if self.reporting is None:
             left_out["reporting"] = True

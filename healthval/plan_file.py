@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 
 from healthval import plan as plans
 from healthval.cohort.fhir.views import compile_view
-from healthval.cohort.units import conversion
+from healthval.cohort.units import conversion, same_unit
 from healthval.contracts.table import FhirInputs, NumberColumn
 from healthval.deid import deid_policy
 from healthval.disclosure import load_policy
@@ -54,6 +55,10 @@ def _units(plan: Plan) -> Iterator[str]:
                     f"table.columns.{name}: the units' definitions give no conversion from {unit} to "
                     f"{column.unit}; give the factor"
                 )
+        if any(same_unit(a, b) for a, b in combinations([column.unit, *column.convert], 2)):
+            yield (
+                f"table.columns.{name}: 'unit' and 'convert' name one unit twice; keep one spelling"
+            )
 
 
 def _preset(plan: Plan) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """Site folder: key, de-identification secret, ledger, answer cache and registered plans."""
 
-import json
 import secrets
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Self
 
@@ -10,33 +10,37 @@ from healthval.client import Credential
 from healthval.deid import Secret
 from healthval.disclosure import Ledger
 from healthval.errors import PlanError, UsageError
-from healthval.files import locked, write_durably
+from healthval.files import write_durably
 from healthval.plan import Plan
+from healthval.plan_versions import PlanVersion, check_reason, record, versions_of
 from healthval.predict import AnswerCache
-
-PLANS = "plans.json"
-LOCK_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class Registration:
-    """Registration of a plan: its hash, and the hash registered first for the same study."""
+    """Registration of a plan: its hash, and all versions of its study's plan at the site."""
 
     study: str
-    first: str
     current: str
+    versions: tuple[PlanVersion, ...]
+
+    @property
+    def first(self) -> str:
+        """Hash of the version under which data were evaluated first; the current one before that."""
+        evaluated = [v for v in self.versions if v.evaluated is not None]
+        return min(evaluated, key=attrgetter("evaluated")).hash if evaluated else self.current
 
     @property
     def amended(self) -> bool:
-        """Whether the plan differs from the first one of its study; stated in the report."""
+        """Whether data were evaluated under another version before; stated in the report."""
         return self.first != self.current
 
     def __repr__(self) -> str:
         if not self.amended:
             return f"Plan '{self.study}' is registered as {self.current[:16]}."
         return (
-            f"Plan '{self.study}' was AMENDED: first registered as {self.first[:16]}, now"
-            f" {self.current[:16]}. It needs a separate access request, and the report will state"
+            f"Plan '{self.study}' was AMENDED: data were first evaluated under {self.first[:16]}, now"
+            f" it is {self.current[:16]}. It needs a separate access request, and the report will state"
             " 'amended'."
         )
 
@@ -76,29 +80,40 @@ class Site:
         return cls(
             folder=home,
             credential=credential,
-            secret=_open_secret(home / "deid.secret"),
+            secret=_open_secret(home / "deid.secret", beside=home / "ledger.jsonl"),
             ledger=Ledger(home / "ledger.jsonl"),
             answers=AnswerCache(home / "answers.sqlite"),
         )
 
-    def register(self, plan: Plan) -> Registration:
-        """Record the plan's hash before data are seen; the first hash of a study is kept.
+    def register(self, plan: Plan, *, evaluates: bool = False) -> Registration:
+        """Record the plan's hash, time and text; with `evaluates`, that data are evaluated under it.
 
         Raises
         ------
         PlanError
             If the site's record of its plans cannot be read, or another process has locked it.
         """
-        path = self.folder / PLANS
-        busy = PlanError(f"another process uses {PLANS} in the site's folder; try again")
-        with locked(path.with_suffix(".lock"), seconds=LOCK_SECONDS, busy=busy):
-            known = _read_plans(path)
-            hashes = known.setdefault(plan.study, [])
-            if plan.hash not in hashes:
-                hashes.append(plan.hash)
-                text = json.dumps(known, indent=1, sort_keys=True) + "\n"
-                write_durably(path, text.encode("utf-8"))
-        return Registration(plan.study, hashes[0], plan.hash)
+        versions = record(self.folder, plan, evaluates=evaluates)
+        return Registration(plan.study, plan.hash, versions)
+
+    def amend(self, plan: Plan, reason: str) -> Registration:
+        """Record a changed plan with the reason; earlier versions are kept.
+
+        Raises
+        ------
+        PlanError
+            If the study has no earlier version, the plan is one, or the reason is no text; also as
+            in `register`.
+        """
+        before = versions_of(self.folder, plan.study)
+        if not before:
+            raise PlanError(
+                "this study has no registered plan to amend; request access under this one"
+            )
+        if plan.hash == before[0].hash or any(v.hash == plan.hash and v.reason for v in before):
+            raise PlanError("this version is registered already; change the plan, then amend it")
+        check_reason(reason)
+        return Registration(plan.study, plan.hash, record(self.folder, plan, reason=reason))
 
 
 def open_credential(path: Path) -> Credential:
@@ -106,24 +121,21 @@ def open_credential(path: Path) -> Credential:
     return Credential.load(path) if path.exists() else Credential.create(path)
 
 
-def _open_secret(path: Path) -> Secret:
-    """Load the site's de-identification secret, or create it if the file does not exist."""
+def _open_secret(path: Path, *, beside: Path) -> Secret:
+    """Load the site's secret, or create it in a new folder; a lost secret is never made again.
+
+    Raises
+    ------
+    UsageError
+        If the secret is missing beside a ledger: with another secret, the ledger would no longer
+        recognise the patients of earlier releases.
+    """
     if not path.exists():
+        if beside.exists() and beside.stat().st_size:
+            raise UsageError(
+                f"{path.name} is missing beside {beside.name}, which has entries; restore the file"
+                " from a backup: with another secret, patients of earlier releases are not recognised"
+            )
         # If two processes create it at the same time, both read the one that was first.
         write_durably(path, secrets.token_hex(32).encode("ascii"), replace=False)
     return Secret.from_file(path)
-
-
-def _read_plans(path: Path) -> dict[str, list[str]]:
-    if not path.exists():
-        return {}
-    try:
-        known: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
-        if all(isinstance(hashes[0], str) for hashes in known.values()):
-            return known
-    except (OSError, ValueError, AttributeError, TypeError, LookupError):
-        pass
-    raise PlanError(
-        f"{PLANS} in the site's folder cannot be read, so the plan that was registered first is"
-        " unknown; restore the file from a backup"
-    )

@@ -18,8 +18,9 @@ from healthval.cli.hub import HUB_PLATFORMS, hub
 from healthval.cli.infra import infra
 from healthval.cli.ledger import ledger, release, submit_command
 from healthval.cli.pacs import pacs
+from healthval.cli.plan import plan
 from healthval.cli.report import trust, verify
-from healthval.cli.reports import report
+from healthval.cli.reports import reports
 from healthval.cli.study import demo, doctor, init, params, run
 from healthval.errors import HealthvalError
 
@@ -45,12 +46,13 @@ _COMMANDS = (
     batch,
     hub,
     access,
+    plan,
     pacs,
     deid_command,
     release,
     submit_command,
     ledger,
-    report,
+    reports,
     verify,
     trust,
     cost,

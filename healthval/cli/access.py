@@ -30,9 +30,9 @@ def access_request(hub_url: str, site: Path, plan_file: Path, label: str) -> Non
     from healthval.plan_file import load_plan
 
     home, plan = Site.open(site), load_plan(plan_file)
-    click.echo(repr(home.register(plan)))
     with Client(hub_url, home.credential) as client:
         grant = request_access(plan, client, site=home, label=label)
+    click.echo(repr(home.register(plan)))
     click.echo(f"{grant.site}: {grant.status}")
 
 

@@ -23,9 +23,10 @@ import click
 def cost(cases: int, mb: float, seconds: float, memory: str) -> None:
     """Print the AWS charges of an evaluation.
 
-    The charges of a month without evaluations are printed too.
+    The charges of a month without evaluations, of 1000 inferences of three model sizes, and of an
+    idle, a light and an active month are printed too.
     """
-    from healthval.cloud.estimate import estimate, idle, overhead
+    from healthval.cloud.estimate import estimate, idle, overhead, per_thousand, usage
     from healthval.cloud.prices import load_prices
     from healthval.errors import counted
 
@@ -39,6 +40,13 @@ def cost(cases: int, mb: float, seconds: float, memory: str) -> None:
         click.echo(f"{title}: ${bill.usd:.4f}")
         for line in bill.lines:
             click.echo(f"  {line.what:<32} {line.usd:>10.4f}")
+    click.echo("1000 inferences:")
+    for size, usd in per_thousand(prices).items():
+        click.echo(f"  {size:<32} {usd:>10.4f}")
+    click.echo("months; an evaluation is 50 to 90 images, from one customer key to two:")
+    for use in usage(prices):
+        span = " to ".join(dict.fromkeys(f"${bill.usd:.2f}" for bill in (use.low, use.high)))
+        click.echo(f"  {counted(use.n_evaluations, 'evaluation'):<32} {span}")
     unchecked = counted(
         len(prices.unconfirmed), "price is an AWS list price", "prices are AWS list prices"
     )

@@ -1,16 +1,20 @@
-"""Commands of `infra`: audit templates."""
+"""Commands of `infra`: audit templates; deploy, describe and destroy the hub on AWS."""
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from healthval.cloud.audit.audit import IdleBill
+    from healthval.cloud.deploy import Account, ChangeSet
     from healthval.cloud.prices import Prices
 
 
@@ -82,3 +86,105 @@ def _print_json(bill: IdleBill, prices: Prices) -> None:
         "lines": lines,
     }
     click.echo(json.dumps(content, indent=2))
+
+
+def _place(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that name stack and place; the command gets `stack` and `account`."""
+
+    @functools.wraps(command)
+    def run(*, region: str | None, emulator: bool, **rest: Any) -> None:
+        command(account=_account(region, emulator=emulator), **rest)
+
+    for option in (
+        click.option("--emulator", is_flag=True, help="AWS_ENDPOINT_URL is an emulator, not AWS."),
+        click.option("--region", help="AWS region; AWS_REGION by default."),
+        click.option("--stack", default="healthval", show_default=True, help="Name of the stack."),
+    ):
+        run = option(run)
+    return run
+
+
+def _account(region: str | None, *, emulator: bool) -> Account:
+    import boto3
+
+    from healthval.cloud.deploy import Account
+
+    return Account(boto3.Session(region_name=region), is_emulator=emulator)
+
+
+@infra.command("deploy")
+@click.option(
+    "--operator",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The operator's public key, a file that ends in .pub.",
+)
+@click.option("--worker-image", default="", help="Image of the worker in ECR, once it is pushed.")
+@click.option("--yes", is_flag=True, help="Execute the changes; without it they are only shown.")
+@_place
+def deploy_command(
+    *, account: Account, stack: str, operator: Path, worker_image: str, yes: bool
+) -> None:
+    """Show what a deployment of the hub would change and cost; with --yes, do it.
+
+    Run it again after an interruption: it resumes, and a failed first attempt is removed.
+    """
+    from healthval.cloud.deploy import core_parameters
+
+    parameters = core_parameters(account, operator) | {"WorkerImage": worker_image}
+    planned = account.plan(stack, "core", parameters)
+    if planned is None:
+        click.echo("nothing to change")
+    else:
+        _print_changes(planned)
+        if not yes:
+            account.discard(planned)
+            click.echo("nothing is deployed; repeat the command with --yes to deploy")
+            return
+        account.execute(planned)
+    _print_outputs(account.outputs(stack))
+
+
+@infra.command("status")
+@_place
+def status_command(*, account: Account, stack: str) -> None:
+    """Print the status and the outputs of a deployed hub."""
+    found = account.describe(stack)
+    if found is None:
+        click.echo(f"there is no stack {stack} in {account.region}")
+        return
+    click.echo(f"{stack} in {account.region}: {found['StackStatus']}")
+    _print_outputs(account.outputs(stack))
+
+
+@infra.command("destroy")
+@click.option("--yes", is_flag=True, help="Delete; without it only the stack is named.")
+@_place
+def destroy_command(*, account: Account, stack: str, yes: bool) -> None:
+    """Delete a deployed hub with all its data: submissions, reports, audit chain and trail."""
+    if not yes:
+        click.echo(
+            f"the stack {stack} in {account.region} and all its data would be deleted for ever; "
+            "repeat the command with --yes"
+        )
+        return
+    account.destroy(stack)
+    click.echo(f"the stack {stack} in {account.region} is deleted")
+
+
+def _print_changes(planned: ChangeSet) -> None:
+    from healthval.errors import counted
+
+    for change in planned.changes:
+        note = " (replaced: its data are lost)" if change.replaces else ""
+        click.echo(f"  {change.action:<7} {change.name} ({change.type}){note}")
+    before = planned.before.usd if planned.before else 0.0
+    click.echo(
+        f"{counted(len(planned.changes), 'change')}; a month without evaluations: "
+        f"${before:.2f} before, ${planned.after.usd:.2f} after"
+    )
+
+
+def _print_outputs(outputs: dict[str, str]) -> None:
+    for name, value in sorted(outputs.items()):
+        click.echo(f"  {name:<16} {value}")

@@ -18,12 +18,12 @@ OUT = click.option(
 )
 
 
-@click.group()
-def report() -> None:
+@click.group("report")
+def reports() -> None:
     """Find, export, compare or withdraw reports."""
 
 
-@report.command("list")
+@reports.command("list")
 @HUB
 @KEY
 def report_list(hub_url: str, key: Path) -> None:
@@ -58,7 +58,7 @@ def _verdicts(record: "ReportRecord") -> str:
     return ", ".join(texts) or "no criteria"
 
 
-@report.command("open")
+@reports.command("open")
 @HUB
 @KEY
 @click.argument("report_id")
@@ -80,7 +80,7 @@ def report_open(hub_url: str, key: Path, report_id: str, out: Path | None) -> No
         click.echo(f"This report is not the current one: {_status(record)}.", err=True)
 
 
-@report.command("compare")
+@reports.command("compare")
 @HUB
 @KEY
 @click.argument("first")
@@ -97,7 +97,7 @@ def report_compare(hub_url: str, key: Path, first: str, second: str, out: Path |
         click.echo(str(path))
 
 
-@report.command("withdraw")
+@reports.command("withdraw")
 @HUB
 @KEY
 @click.argument("report_id")
@@ -109,7 +109,7 @@ def report_withdraw(hub_url: str, key: Path, report_id: str, reason: str) -> Non
     click.echo(_line(record))
 
 
-@report.command("export")
+@reports.command("export")
 @click.argument("page", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @OUT
 def report_export(page: Path, out: Path | None) -> None:
@@ -124,7 +124,7 @@ def report_export(page: Path, out: Path | None) -> None:
     click.echo(f"{counted(len(files), 'file')} in {files[0].parent}")
 
 
-@report.command("site")
+@reports.command("site")
 @HUB
 @click.option("--site", "folder", type=FOLDER, required=True, help="The site's folder.")
 @click.option("--plan", "plan_file", type=FILE, required=True, help="The study's plan.")

@@ -60,11 +60,12 @@ def demo(folder: Path, track: str) -> None:
 
 
 @click.command()
-def doctor() -> None:
-    """Check this machine for missing parts."""
+@click.option("--plan", type=FILE, help="Plan whose PACS is asked for a study, if it names one.")
+def doctor(plan: Path | None) -> None:
+    """Check this machine for missing parts, and the PACS of a plan."""
     from healthval.runner.doctor import diagnose
 
-    findings = diagnose()
+    findings = diagnose(plan)
     for finding in findings:
         click.echo(f"{'ok     ' if finding.ok else 'missing'}  {finding.what:<22} {finding.detail}")
     sys.exit(0 if all(f.ok or not f.required for f in findings) else 1)

@@ -176,6 +176,52 @@ def month(n_evaluations: int, inferences: Bill, prices: Prices) -> Bill:
     return idle(prices) + (inferences + overhead(prices)) * n_evaluations
 
 
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Bills of a month with this many evaluations: small studies, and large ones with more security."""
+
+    n_evaluations: int
+    low: Bill
+    high: Bill
+
+
+def usage(prices: Prices) -> tuple[Use, ...]:
+    """Return the bills of an idle, a light and an active month.
+
+    An evaluation is 50 images (4 GB of memory, 1 s, 1 MB) with one customer key in the low bill, and
+    90 images (6 GB, 1.4 s, 2 MB) with two keys, 6 GB more of images and 1 GB of logs in the high one.
+    An idle month has neither keys nor more images.
+    """
+    small = estimate(50, memory_mb=4096, seconds=1.0, megabytes=1.0, prices=prices)
+    large = estimate(90, memory_mb=6144, seconds=1.4, megabytes=2.0, prices=prices)
+    one_key = _bill([("customer keys (KMS)", prices["kms_cmk_month"])])
+    more = _bill(
+        [
+            ("customer keys (KMS)", 2 * prices["kms_cmk_month"]),
+            ("model images (ECR)", 6 * prices["ecr_gb_month"]),
+            ("logs (CloudWatch)", prices["cloudwatch_logs_ingest_gb"]),
+        ]
+    )
+    used = [
+        Use(n, month(n, small, prices) + one_key, month(n, large, prices) + more)
+        for n in (100, 10_000)
+    ]
+    return (Use(0, idle(prices), idle(prices)), *used)
+
+
+def per_thousand(prices: Prices) -> dict[str, float]:
+    """Return the cost of 1000 inferences of three sizes of models, in US dollars."""
+    sizes = {
+        "table, 2 GB, 0.05 s, 10 KB": (2048, 0.05, 0.01),
+        "film, 4 GB, 0.5 s, 1 MB": (4096, 0.5, 1.0),
+        "film, 6 GB, 1.4 s, 2 MB": (6144, 1.4, 2.0),
+    }
+    return {
+        size: estimate(1000, memory_mb=gb, seconds=s, megabytes=mb, prices=prices).usd
+        for size, (gb, s, mb) in sizes.items()
+    }
+
+
 def _bill(costs: Iterable[tuple[str, float]]) -> Bill:
     added: dict[str, float] = {}
     for what, usd in costs:

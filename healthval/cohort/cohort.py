@@ -167,16 +167,22 @@ class Cohort:
         )
 
 
-def _banded(values: Any, edges: tuple[float, ...]) -> np.ndarray[Any, np.dtype[Any]]:
+def band_names(edges: tuple[float, ...]) -> tuple[str, ...]:
+    """Names of the bands between edges; none without edges.
+
+    Examples
+    --------
+    >>> band_names((40, 65))
+    ('below_40', 'from_40_to_below_65', 'from_65')
+    """
     texts = [f"{edge:g}".replace("-", "minus_") for edge in edges]
-    names = [
-        f"below_{texts[0]}",
-        *(f"from_{a}_to_below_{b}" for a, b in pairwise(texts)),
-        f"from_{texts[-1]}",
-    ]
-    banded: np.ndarray[Any, np.dtype[Any]] = np.array(names, dtype=object)[
-        np.digitize(values, edges)
-    ]
+    between = [f"from_{a}_to_below_{b}" for a, b in pairwise(texts)]
+    return (f"below_{texts[0]}", *between, f"from_{texts[-1]}") if texts else ()
+
+
+def _banded(values: Any, edges: tuple[float, ...]) -> np.ndarray[Any, np.dtype[Any]]:
+    names = np.array(band_names(edges), dtype=object)
+    banded: np.ndarray[Any, np.dtype[Any]] = names[np.digitize(values, edges)]
     banded[np.isnan(values)] = None
     return banded
 

@@ -6,12 +6,22 @@ Bad rows are found by a mask instead of by catching an error, so that no value i
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from healthval.cohort.dates import read_dates
-from healthval.cohort.text import MISSING, as_text, missing_codes, refuse_rows
+from healthval.cohort.long_columns import (
+    as_plain,
+    by_level,
+    compact,
+    is_coded,
+    is_long_text,
+    plain_ids,
+    plain_numbers,
+)
+from healthval.cohort.text import MISSING, are_missing, as_text, missing_codes, refuse_rows
 from healthval.contracts.table import (
     CategoryColumn,
     ColumnSchema,
@@ -59,8 +69,10 @@ def read_column(name: str, column: ColumnSchema, values: pd.Series) -> pd.Series
     CohortError
         If a value does not fit; names column, count, first row and remedy.
     """
-    converted: pd.Series = _READERS[column.kind](name, column, single_values(name, values))
-    return converted
+    values = single_values(name, values)
+    read = partial(_READERS[column.kind], name, column)
+    converted: pd.Series | None = by_level(values, read) if is_coded(values) else None
+    return read(as_plain(values)) if converted is None else converted
 
 
 def single_values(name: str, values: pd.Series) -> pd.Series:
@@ -80,6 +92,8 @@ def single_values(name: str, values: pd.Series) -> pd.Series:
         nested = values.map(lambda v: isinstance(v, kinds)).to_numpy(dtype=bool)
     elif pd.api.types.is_complex_dtype(values) or pd.api.types.is_timedelta64_dtype(values):
         nested = np.ones(len(values), dtype=bool)
+    elif is_coded(values) or is_long_text(values):
+        return compact(values)
     elif not isinstance(values.dtype, (np.dtype, pd.StringDtype, pd.DatetimeTZDtype)):
         return values.astype(object).where(values.notna(), None)
     refuse_rows(
@@ -89,6 +103,8 @@ def single_values(name: str, values: pd.Series) -> pd.Series:
 
 
 def _read_id(name: str, _: Any, values: pd.Series) -> pd.Series:
+    if is_long_text(values) and (plain := plain_ids(values, MISSING)) is not None:
+        return plain
     text = as_text(values)
     refuse_rows(
         text.isna(), name, "are missing", "give each row a value, or remove the rows without one"
@@ -128,6 +144,10 @@ def _read_date(name: str, column: Any, values: pd.Series) -> pd.Series:
 def _numbers(name: str, values: pd.Series, missing: frozenset[str] = frozenset()) -> pd.Series:
     import pandas as pd
 
+    if is_long_text(values):
+        gone = partial(are_missing, missing=missing)
+        if (found := plain_numbers(values, missing, gone)) is not None:
+            return found
     plain = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     if plain and not missing:
         numbers = values.astype(float)
@@ -180,14 +200,11 @@ def read_limited(
     -------
     The numbers, and how many of them were below a limit.
     """
-    missing = missing_codes(column)
     values = single_values(name, values)
-    below = np.zeros(len(values), dtype=bool)
-    if column.below_limit and values.dtype != float:
-        text = as_text(values, missing=missing)
-        below = text.str.fullmatch(_BELOW, na=False).to_numpy(dtype=bool)
-        values = text.where(~below, text.str.replace(r"^<=?\s*", "", regex=True))
-    numbers = _numbers(name, values, missing)
+    read = partial(_with_limits, name, column)
+    found = by_level(values, read) if is_coded(values) else None
+    found = read(as_plain(values)) if found is None else found
+    numbers, below = found["number"], found["below"].to_numpy()
     if comparators is not None:
         sign = as_text(comparators.reset_index(drop=True)).where(numbers.notna())
         known = ("<", "<=") if column.below_limit else ()
@@ -203,6 +220,19 @@ def read_limited(
     elif column.below_limit == "exclude":
         numbers = numbers.where(~below)
     return numbers, int(below.sum())
+
+
+def _with_limits(name: str, column: NumberColumn, values: pd.Series) -> pd.DataFrame:
+    """Numbers, with the limit itself for a result below it, and whether each is below one."""
+    import pandas as pd
+
+    missing = missing_codes(column)
+    below = np.zeros(len(values), dtype=bool)
+    if column.below_limit and values.dtype != float:
+        text = as_text(values, missing=missing)
+        below = text.str.fullmatch(_BELOW, na=False).to_numpy(dtype=bool)
+        values = text.where(~below, text.str.replace(r"^<=?\s*", "", regex=True))
+    return pd.DataFrame({"number": _numbers(name, values, missing), "below": below})
 
 
 def _read_number(name: str, column: NumberColumn, values: pd.Series) -> pd.Series:

@@ -9,11 +9,12 @@ import codecs
 import csv
 import gzip
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from healthval.cohort.csv_bulk import Form, read_rows
 from healthval.errors import CohortError, part
 
 if TYPE_CHECKING:
@@ -39,7 +40,18 @@ _BLOCK = 20_000  # rows
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """Read a CSV file, also gzipped, as text.
+    """Read a CSV file, also gzipped, as text; see `read_columns`."""
+    return read_columns(path)[0]
+
+
+def read_columns(
+    path: Path, wanted: Collection[str] | None = None
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Read columns of a CSV file, also gzipped, as text: all, or those that are wanted.
+
+    Returns
+    -------
+    The columns, and the names of the others.
 
     Raises
     ------
@@ -52,8 +64,7 @@ def read_csv(path: Path) -> pd.DataFrame:
     csv.field_size_limit(2**31 - 1)
     try:
         encoding = _encoding(path)
-        with _open(path, encoding) as lines:
-            header, columns = _columns(lines)
+        header, columns = _read(path, encoding, wanted)
     except (OSError, EOFError, UnicodeError):
         raise CohortError("the table is truncated or cannot be read; export it again") from None
     except csv.Error:
@@ -61,11 +72,13 @@ def read_csv(path: Path) -> pd.DataFrame:
             "the table cannot be read as CSV: a quotation mark is not closed, or text follows one; "
             "export it again"
         ) from None
-    frame = pd.DataFrame(
-        {at: pd.Series(cells, dtype=object) for at, cells in enumerate(columns)}, copy=False
-    )
-    frame.columns = pd.Index(header)
-    return frame
+    frame = pd.DataFrame(dict(enumerate(columns)), copy=False)
+    frame.columns = pd.Index([name for name in header if _is_wanted(name, wanted)])
+    return frame, tuple(name for name in header if not _is_wanted(name, wanted))
+
+
+def _is_wanted(name: str, wanted: Collection[str] | None) -> bool:
+    return wanted is None or name in wanted
 
 
 def _bytes(path: Path) -> IO[bytes]:
@@ -99,19 +112,39 @@ def _encoding(path: Path) -> str:
     return "utf-8"
 
 
-def _columns(lines: io.TextIOWrapper) -> tuple[list[str], list[list[str]]]:
-    start = lines.readline()
-    declared = start.strip().lower()
+def _read(
+    path: Path, encoding: str, wanted: Collection[str] | None
+) -> tuple[list[str], list[pd.Series]]:
+    """Names of all columns, and the columns that are wanted."""
+    import pandas as pd
+
+    with _open(path, encoding) as lines:
+        separator, before, head = _start(lines)
+        rows = csv.reader(chain(head, lines), delimiter=separator, strict=True)
+        header = next((row for row in rows if row), None)
+        if header is None:
+            raise CohortError("the table is empty; check the export")
+        if encoding != "utf-16" and separator.isascii() and rows.line_num <= len(head):
+            before += "".join(head[: rows.line_num])
+            with _bytes(path) as file:
+                file.read(len(before.encode(encoding)))
+                form = Form(separator, "cp1252" if encoding == "cp1252" else "utf-8")
+                columns = read_rows(file, header, wanted, form)
+            if columns is not None:
+                return header, columns
+        cells = _cells(rows, header, separator)
+    named = zip(header, cells, strict=True)
+    return header, [pd.Series(c, dtype=object) for name, c in named if _is_wanted(name, wanted)]
+
+
+def _start(lines: io.TextIOWrapper) -> tuple[str, str, list[str]]:
+    """Separator, a first line that declares it, and the first lines of the table."""
+    first = lines.readline()
+    declared = first.strip().lower()
     if declared.startswith("sep=") and len(declared) <= len("sep=") + 1:
-        separator, head = (declared[len("sep=") :] or "\t"), []
-    else:
-        head = [start, *islice(lines, 50)]
-        separator = _separator(head)
-    rows = csv.reader(chain(head, lines), delimiter=separator, strict=True)
-    header = next((row for row in rows if row), None)
-    if header is None:
-        raise CohortError("the table is empty; check the export")
-    return header, _cells(rows, header, separator)
+        return declared[len("sep=") :] or "\t", first, [*islice(lines, 50)]
+    head = [first, *islice(lines, 50)]
+    return _separator(head), "", head
 
 
 def _separator(head: list[str]) -> str:

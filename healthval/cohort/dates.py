@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from healthval.cohort.text import as_text, refuse_rows
+from healthval.cohort.long_columns import as_plain, by_level, is_coded, is_long_text, plain_times
+from healthval.cohort.text import are_missing, as_text, refuse_rows
 from healthval.errors import counted
 
 if TYPE_CHECKING:
@@ -63,9 +65,28 @@ def read_dates(
         minutes = (local - values.dt.tz_convert("UTC").dt.tz_localize(None)).dt.total_seconds() / 60
     elif pd.api.types.is_datetime64_any_dtype(values):
         return values, None
-    else:
+    elif is_long_text(values):
+        plain = plain_times(values, missing, partial(are_missing, missing=missing))
+        if plain is not None:
+            return plain, None
         local, minutes = _parsed(name, as_text(values, missing=missing))
+    else:
+        local, minutes = _parsed_levels(name, values, missing)
     return local, _instants(name, local, minutes)
+
+
+def _parsed_levels(
+    name: str, values: pd.Series, missing: frozenset[str]
+) -> tuple[pd.Series, pd.Series]:
+    import pandas as pd
+
+    def read(part: pd.Series) -> pd.DataFrame:
+        local, minutes = _parsed(name, as_text(part, missing=missing))
+        return pd.DataFrame({"local": local, "minutes": minutes})
+
+    found = by_level(values, read) if is_coded(values) else None
+    found = read(as_plain(values)) if found is None else found
+    return found["local"], found["minutes"]
 
 
 def _parsed(name: str, text: pd.Series) -> tuple[pd.Series, pd.Series]:

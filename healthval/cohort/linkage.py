@@ -46,8 +46,8 @@ def link_rows(
     new = _new_columns(frame, rows, link, step)
     best = _one_per_case(_pairs(frame, rows, link), link, step).set_index("_case")[new]
     added = best.reindex(range(len(frame)))
-    for name in added.select_dtypes(object).columns:
-        added[name] = added[name].where(added[name].notna(), None)
+    for name in added.select_dtypes([object, "string"]).columns:
+        added[name] = added[name].astype(object).where(added[name].notna(), None)
     joined = pd.concat([cohort._frame, added], axis=1)
     merged = replace(cohort, _frame=joined, schema=_merged_schema(cohort.schema, schema, new, step))
     linked = np.isin(np.arange(len(frame)), best.index)

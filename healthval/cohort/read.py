@@ -13,7 +13,7 @@ from healthval.cohort.fhir.current import CurrentResources
 from healthval.cohort.fhir.resources import read_resources, refuse_conflicts, resolved_resources
 from healthval.cohort.fhir.views import compile_view, run_views
 from healthval.cohort.linkage import join_frames, link_rows
-from healthval.cohort.tables import as_cohort, check_and_count, read_source
+from healthval.cohort.tables import as_cohort, check_and_count, read_declared, read_source
 from healthval.cohort.text import as_text
 from healthval.contracts.table import Eligibility, FhirInputs, IdColumn, Link, TableSchema
 from healthval.errors import CohortError, counted
@@ -55,7 +55,8 @@ def read_cohort(
     if fhir is None or resources is None:
         if table is None:
             raise CohortError("the cohort has no source; give a table, or FHIR resources and views")
-        return select_cases(as_cohort(read_source(table), schema), eligibility)
+        frame, others = read_declared(table, schema)
+        return select_cases(as_cohort(frame, schema, others=others), eligibility)
     frames, counts = _run_views(fhir, resources)
     cohort = _unlinked(frames, table, fhir, schema).with_counts(counts)
     for name in fhir.links:

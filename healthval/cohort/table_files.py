@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from healthval.cohort.csv_files import read_csv
+from healthval.cohort.csv_files import read_columns
 from healthval.errors import CohortError, UsageError, counted
 
 if TYPE_CHECKING:
@@ -21,10 +22,20 @@ _STATISTICS = {
 }
 
 
-def read_table_file(path: Path) -> pd.DataFrame:
+def read_table_file(
+    path: Path, wanted: Collection[str] | None = None
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Read the file of a table by its suffix; a file with another suffix is read as CSV.
 
     ``book.xlsx#Sheet`` names a sheet; without a name the first one is read.
+
+    Parameters
+    ----------
+    wanted : names of the columns to read from CSV and Parquet; all by default
+
+    Returns
+    -------
+    The table, and the names of the columns that were not read.
 
     Raises
     ------
@@ -36,19 +47,21 @@ def read_table_file(path: Path) -> pd.DataFrame:
         path = path.with_name(name)
     suffix = path.suffix.lower()
     if path.is_dir():
-        return _read_folder(path)
+        return _read_folder(path, wanted)
     if not path.is_file():
         raise CohortError("the file of the table does not exist; check the path")
     if suffix in _PARQUET:
-        return _read_parquet(path)
+        return _read_parquet(path, wanted)
     if suffix in {".xlsx", ".xlsm"}:
-        return _read_sheet(path, sheet)
+        return _read_sheet(path, sheet), ()
     if suffix in _STATISTICS:
-        return _read_statistics(path, _STATISTICS[suffix])
-    return read_csv(path)
+        return _read_statistics(path, _STATISTICS[suffix]), ()
+    return read_columns(path, wanted)
 
 
-def _read_folder(path: Path) -> pd.DataFrame:
+def _read_folder(
+    path: Path, wanted: Collection[str] | None
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Read a folder of Parquet parts; ``key=value`` folders become columns."""
     visible = [
         file
@@ -62,14 +75,19 @@ def _read_folder(path: Path) -> pd.DataFrame:
             f"{counted(len(others), 'is', 'are')} not Parquet; give one file, or a folder of Parquet "
             "files"
         )
-    return _read_parquet(path)
+    return _read_parquet(path, wanted)
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
+def _read_parquet(
+    path: Path, wanted: Collection[str] | None
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
     import pandas as pd
 
     try:
-        frame = pd.read_parquet(path)
+        names = _parquet_names(path)
+        chosen = names if wanted is None else [name for name in names if name in wanted]
+        is_part = len(chosen) < len(set(names))
+        frame = pd.read_parquet(path, columns=chosen if is_part else None)
     except ImportError:
         raise UsageError("reading Parquet needs healthval[tables]; install it") from None
     except Exception:  # the parser may quote the file
@@ -78,7 +96,15 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         if isinstance(frame[name].dtype, pd.CategoricalDtype):  # a key of the partitions
             frame[name] = frame[name].astype(object)
     named = [name for name in frame.index.names if name is not None]
-    return frame.reset_index() if named and not set(named) & set(frame.columns) else frame
+    if named and not set(named) & set(frame.columns):
+        frame = frame.reset_index()
+    return frame, tuple(name for name in names if name not in frame.columns)
+
+
+def _parquet_names(path: Path) -> list[str]:
+    from pyarrow import parquet
+
+    return list(parquet.ParquetDataset(path).schema.names)
 
 
 def _read_sheet(path: Path, sheet: str) -> pd.DataFrame:

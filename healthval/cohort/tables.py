@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from healthval.cohort.cohort import Cohort, Counts
 from healthval.cohort.columns import read_column, single_values
 from healthval.cohort.dates import instant_column, read_dates
+from healthval.cohort.long_columns import is_unique
 from healthval.cohort.measured import read_measured
 from healthval.cohort.sql import Query, read_query
 from healthval.cohort.table_files import read_table_file
@@ -36,7 +37,9 @@ def read_table(source: Source, schema: TableSchema | Mapping[str, Any]) -> Cohor
         If a declared column is absent, a value does not fit its declaration, a case is repeated, or
         the table has no rows.
     """
-    return as_cohort(read_source(source), as_schema(schema))
+    schema = as_schema(schema)
+    frame, others = read_declared(source, schema)
+    return as_cohort(frame, schema, others=others)
 
 
 def as_schema(schema: TableSchema | Mapping[str, Any]) -> TableSchema:
@@ -69,17 +72,25 @@ def as_schema(schema: TableSchema | Mapping[str, Any]) -> TableSchema:
         ) from None
 
 
-def as_cohort(frame: pd.DataFrame, schema: TableSchema, step: str = "rows_read") -> Cohort:
-    """Convert a raw table to a cohort after checking it; see `read_table`."""
-    checked, counts = check_and_count(frame, schema)
+def as_cohort(
+    frame: pd.DataFrame,
+    schema: TableSchema,
+    step: str = "rows_read",
+    *,
+    others: tuple[str, ...] = (),
+) -> Cohort:
+    """Convert a raw table to a cohort after checking it; see `read_table`.
+
+    Parameters
+    ----------
+    others : names of the source's columns that are not in the frame
+    """
+    checked, counts = check_and_count(frame, schema, others)
     key = _case_key(schema)
-    refuse_rows(
-        checked[key].duplicated(keep="first"),
-        key,
-        "repeat an earlier case",
-        _remedy_for_repetition(schema),
-    )
-    dropped = tuple(str(c) for c in frame.columns if c not in schema.columns)
+    if not is_unique(checked[key]):
+        remedy = _remedy_for_repetition(schema)
+        refuse_rows(checked[key].duplicated(), key, "repeat an earlier case", remedy)
+    dropped = tuple(str(c) for c in (*frame.columns, *others) if c not in schema.columns)
     return Cohort(
         _frame=checked,
         schema=schema.settled(),
@@ -91,13 +102,24 @@ def as_cohort(frame: pd.DataFrame, schema: TableSchema, step: str = "rows_read")
 
 def read_source(source: Source) -> pd.DataFrame:
     """Load the raw table; the cells of a text file stay text, so that leading zeros are kept."""
+    return _load(source)[0]
+
+
+def read_declared(source: Source, schema: TableSchema) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Load the declared columns of a table; also return the names of columns that were not read."""
+    return _load(source, frozenset(_needed(schema)))
+
+
+def _load(
+    source: Source, wanted: frozenset[str] | None = None
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
     import pandas as pd
 
     if isinstance(source, pd.DataFrame):
-        return source
+        return source, ()
     if isinstance(source, Query):
-        return read_query(source)
-    return read_table_file(Path(source))
+        return read_query(source), ()
+    return read_table_file(Path(source), wanted)
 
 
 def check_frame(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
@@ -111,7 +133,9 @@ def check_frame(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
     return check_and_count(frame, schema)[0]
 
 
-def check_and_count(frame: pd.DataFrame, schema: TableSchema) -> tuple[pd.DataFrame, Counts]:
+def check_and_count(
+    frame: pd.DataFrame, schema: TableSchema, others: tuple[str, ...] = ()
+) -> tuple[pd.DataFrame, Counts]:
     """Convert the declared columns, and count values below a limit and in another unit.
 
     The frame has a hidden column of instants for a date whose offsets from UTC differ; see
@@ -119,21 +143,14 @@ def check_and_count(frame: pd.DataFrame, schema: TableSchema) -> tuple[pd.DataFr
     """
     import pandas as pd
 
-    wanted = [name for name, column in schema.columns.items() if column.kind != "drop"]
-    beside = [
-        name
-        for column in schema.columns.values()
-        if isinstance(column, NumberColumn)
-        for name in (column.unit_column, column.comparator_column)
-        if name
-    ]
-    _check_names(frame, [*wanted, *beside])
+    _check_names(frame, _needed(schema), others)
     if not len(frame):
         raise CohortError("the table has no rows; check the export, or the query")
     read: dict[str, pd.Series] = {}
     counts: Counts = ()
-    for name in wanted:
-        column = schema.columns[name]
+    for name, column in schema.columns.items():
+        if column.kind == "drop":
+            continue
         if isinstance(column, NumberColumn):
             read[name], found = read_measured(name, column, frame)
             counts += found
@@ -144,15 +161,23 @@ def check_and_count(frame: pd.DataFrame, schema: TableSchema) -> tuple[pd.DataFr
                 read[instant_column(name)] = instants
         else:
             read[name] = _read(frame, name, schema)
-    return pd.DataFrame(read), counts
+    return pd.DataFrame(read, copy=False), counts
 
 
-def _check_names(frame: pd.DataFrame, needed: list[str]) -> None:
+def _needed(schema: TableSchema) -> list[str]:
+    """Names of the columns that are read, also those with units and comparators."""
+    wanted = [name for name, column in schema.columns.items() if column.kind != "drop"]
+    numbers = [c for c in schema.columns.values() if isinstance(c, NumberColumn)]
+    beside = [name for c in numbers for name in (c.unit_column, c.comparator_column) if name]
+    return [*wanted, *beside]
+
+
+def _check_names(frame: pd.DataFrame, needed: list[str], others: tuple[str, ...]) -> None:
     missing = [name for name in needed if name not in frame.columns]
     if missing:
         raise CohortError(
             f"{counted(len(missing), 'declared column is', 'declared columns are')} not in the "
-            f"table ({', '.join(missing)}); {_remedy_for_names(frame, missing)}"
+            f"table ({', '.join(missing)}); {_remedy_for_names([*map(str, frame.columns), *others], missing)}"
         )
     names = list(frame.columns)
     repeated = [name for name in needed if names.count(name) > 1]
@@ -163,14 +188,14 @@ def _check_names(frame: pd.DataFrame, needed: list[str]) -> None:
         )
 
 
-def _remedy_for_names(frame: pd.DataFrame, missing: list[str]) -> str:
+def _remedy_for_names(names: list[str], missing: list[str]) -> str:
     """Remedy for absent columns; names a spelling only if it is a declared name but for its case."""
-    alike = {str(name).strip().casefold(): str(name) for name in frame.columns}
+    alike = {name.strip().casefold(): name for name in names}
     found = [alike[name.strip().casefold()] for name in missing if name.strip().casefold() in alike]
     if found:
         spelled = ", ".join(f"'{name}'" for name in found)
         return f"the table's header line spells {spelled}: correct capital letters and spaces"
-    one = f"; its header line was read as {counted(len(frame.columns), 'column')}"
+    one = f"; its header line was read as {counted(len(names), 'column')}"
     return f"correct the plan's names or the table's header line{one}"
 
 

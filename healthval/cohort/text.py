@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,7 +47,9 @@ def as_text(
     """
     import pandas as pd
 
-    if pd.api.types.is_float_dtype(values) or pd.api.types.is_bool_dtype(values):
+    if isinstance(values.dtype, (pd.ArrowDtype, pd.CategoricalDtype)) or (
+        pd.api.types.is_float_dtype(values) or pd.api.types.is_bool_dtype(values)
+    ):
         values = values.astype(object)
     known = frozenset(word.casefold() for word in keep)
     text = {value: _trimmed(value) for value in values.dropna().unique()}
@@ -57,6 +60,11 @@ def as_text(
     }
     found: pd.Series[Any] = values.map({v: t for v, t in text.items() if v not in gone})
     return found.astype(object)
+
+
+def are_missing(texts: Iterable[str], missing: frozenset[str]) -> bool:
+    """Whether all texts are missing values; see `as_text`."""
+    return all(t.strip().casefold() in MISSING or plain_token(t) in missing for t in texts)
 
 
 def missing_codes(column: Any) -> frozenset[str]:

@@ -5,9 +5,10 @@ import hashlib
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from healthval.contracts.base import (
+    Column,
     Cursor,
     Line,
     Name,
@@ -17,6 +18,7 @@ from healthval.contracts.base import (
     Version,
     Wire,
 )
+from healthval.contracts.identifiers import looks_like_identifier
 from healthval.contracts.stamp import Stamp
 
 PUBLIC_KEY_BYTES = 32
@@ -88,15 +90,29 @@ class Amendment(Wire):
     reason: Annotated[Paragraph, Field(min_length=1)]
 
 
+def _is_no_identifier(text: str) -> str:
+    if looks_like_identifier(text):
+        raise ValueError("it looks like an identifier, a date or an address")
+    return text
+
+
+Label = Annotated[Line, AfterValidator(_is_no_identifier)]
+PlanName = Annotated[Column, AfterValidator(_is_no_identifier)]
+
+
 class AccessRequest(Wire):
-    """Request for access; signed with the key that it contains."""
+    """Request for access; signed with the key that it contains.
+
+    `names` are the plan's variables, levels and steps: a result may contain no other name.
+    """
 
     public_key: PublicKey
-    label: Line
+    label: Label
     model: Name
     version: Version
     plan_hash: Sha256
     amendment: Amendment | None = None
+    names: Annotated[tuple[PlanName, ...], Field(max_length=4000)] = ()
 
 
 AccessStatus = Literal["requested", "approved", "rejected", "revoked"]

@@ -76,6 +76,19 @@ class ModelRegistration(Wire):
     max_concurrency: Annotated[int, Field(ge=1, le=200)] = 4
 
 
+class ObjectSize(Wire):
+    """Size of an object that is about to be stored."""
+
+    size: Annotated[int, Field(ge=1, le=512 * 1024 * 1024)]
+
+
+class ObjectOffer(Wire):
+    """Signed address for one PUT of an object; without a URL the hub itself receives it."""
+
+    url: Annotated[str, Field(max_length=4096)] = ""
+    headers: Annotated[dict[str, Annotated[str, Field(max_length=512)]], Field(max_length=8)] = {}  # noqa: RUF012 - pydantic copies it
+
+
 ModelStatus = Literal["registered", "serving", "stopped"]
 
 

@@ -4,6 +4,7 @@ The shape is closed: every string has a pattern, every list a maximum length, an
 patient. A count below the minimum cell is the word ``suppressed``, also in pooled results.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -113,14 +114,17 @@ class HistogramNoise(Wire):
 
 
 class CountNoise(Wire):
-    """Keyed noise on counts; `variance` is that of one count, whose multiple is `multiple`.
+    """Keyed noise on counts, of standard deviation `scale`; all counts are multiples of `multiple`.
 
-    A statistic carries normal noise of one case's influence; its `se` and interval include it.
+    `variance` is that of a count at a cut or of a class, rounding included; `level_variance` is that
+    of a level. A statistic carries noise of one outcome's influence or more; its `se` and interval
+    include it.
     """
 
     scale: Annotated[float, Field(ge=1, le=100)]
     variance: Annotated[float, Field(gt=0, le=10**5)]
     multiple: Annotated[int, Field(ge=1, le=100)] = 1
+    level_variance: Annotated[float, Field(ge=0, le=10**7)] = 0.0
 
 
 class ReleasedSubgroup(Wire):
@@ -201,6 +205,21 @@ class Submission(Wire):
     subgroups: Annotated[tuple[ReleasedSubgroup, ...], Field(max_length=64)] = ()
     table_one: Annotated[tuple[TableOneRow, ...], Field(max_length=100)] = ()
     certificate: Certificate
+
+
+# Names that every result may contain; all others are those of its registered plan.
+COMMON_NAMES = frozenset({
+    "suppressed", "missing", "mean", "rows_read", "first_view_rows", "with_resources",
+    "with_reference", "with_images", "images_deidentified", "scored",
+})  # fmt: skip
+
+
+def foreign_names(submission: Submission, registered: Iterable[str]) -> frozenset[str]:
+    """Names of variables, levels and steps that are not those of the registered plan."""
+    used = {step.step for step in submission.flow}
+    used |= {name for row in submission.subgroups for name in (row.variable, row.level)}
+    used |= {name for row in submission.table_one for name in (row.variable, row.level)}
+    return frozenset(used) - COMMON_NAMES - frozenset(registered)
 
 
 class Receipt(Wire):

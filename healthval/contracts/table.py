@@ -120,6 +120,10 @@ class CategoryColumn(Declared):
     def _levels_are_not_missing(self) -> Self:
         if {plain_token(code) for code in self.missing} & {plain_token(w) for w in self.names}:
             raise ValueError("a code in 'missing' is also a level; keep it in one of them")
+        levels: dict[str, str] = {}
+        for word, level in self.names.items():
+            if levels.setdefault(plain_token(word), level) != level:
+                raise ValueError("one text, such as 1 and 1.0, is given two levels; keep one")
         return self
 
     @property

@@ -11,7 +11,15 @@ from healthval.deid.dicom.profile import Explanation, explain
 from healthval.deid.pixels.regions import read_region_rules
 from healthval.deid.policy import Option, PixelPolicy, Policy, RegionRule
 from healthval.deid.refuse import Reason, Refused
-from healthval.deid.secret import Secret, case_id, date_offset, normalise_patient_id, pseudonym, uid
+from healthval.deid.secret import (
+    Secret,
+    case_id,
+    cohort_digest,
+    date_offset,
+    normalise_patient_id,
+    pseudonym,
+    uid,
+)
 
 if TYPE_CHECKING:
     from healthval.deid.fhir import deidentify_resource
@@ -35,6 +43,7 @@ __all__ = [
     "Secret",
     "audit",
     "case_id",
+    "cohort_digest",
     "date_offset",
     "deid_policy",
     "deidentify",

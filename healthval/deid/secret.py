@@ -37,7 +37,7 @@ class Secret:
     Secret(***)
     """
 
-    __slots__ = ("_key", "_reference")
+    __slots__ = ("_key", "_reference", "_scopes")
 
     def __init__(self, key: bytes) -> None:
         if not isinstance(key, bytes):
@@ -49,6 +49,7 @@ class Secret:
             )
         self._key = key
         self._reference: tuple[str, str] | None = None
+        self._scopes: tuple[str, ...] = ()
 
     @classmethod
     def from_file(cls, path: str | Path) -> Self:
@@ -79,6 +80,13 @@ class Secret:
         message = b"\0".join((kind.encode(), value.encode("utf-8", "surrogatepass")))
         return hmac.digest(self._key, message, "sha256")
 
+    def scoped(self, scope: str) -> Self:
+        """Derive the secret of one scope, such as a plan; pseudonyms of two scopes are unrelated."""
+        derived = type(self)(self.digest("scope", scope))
+        derived._reference = self._reference
+        derived._scopes = (*self._scopes, scope)
+        return derived
+
     def __repr__(self) -> str:
         return "Secret(***)"
 
@@ -88,16 +96,19 @@ class Secret:
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
 
-    def __reduce__(self) -> tuple[Any, tuple[str, str]]:
+    def __reduce__(self) -> tuple[Any, tuple[str, str, tuple[str, ...]]]:
         if self._reference is None:
             raise UsageError(
                 "a secret built from bytes cannot be pickled; use Secret.from_file or from_env"
             )
-        return (_read_again, self._reference)
+        return (_read_again, (*self._reference, self._scopes))
 
 
-def _read_again(how: str, where: str) -> Secret:
-    return Secret.from_file(where) if how == "from_file" else Secret.from_env(where)
+def _read_again(how: str, where: str, scopes: tuple[str, ...] = ()) -> Secret:
+    secret = Secret.from_file(where) if how == "from_file" else Secret.from_env(where)
+    for scope in scopes:
+        secret = secret.scoped(scope)
+    return secret
 
 
 def normalise_patient_id(patient_id: str) -> str:
@@ -148,6 +159,30 @@ def identity(secret: Secret, number: str, issuer: str) -> tuple[str, str]:
 def case_id(secret: Secret, key: str) -> str:
     """Id of a case outside the site: "case-" and 16 hexadecimal digits."""
     return "case-" + secret.digest("case", key)[:8].hex()
+
+
+def cohort_digest(secret: Secret, patient: str, case: str) -> str:
+    """Digest of a case for the ledger, as ``patient:case``; it never leaves the site.
+
+    Spellings of one record number are one patient: width, case, padding, separators and leading
+    zeros are removed. Two patients whose numbers differ only in these count as one.
+
+    Examples
+    --------
+    >>> secret = Secret(bytes(range(32)))
+    >>> cohort_digest(secret, " k-0042", "k-0042") == cohort_digest(secret, "K0042", "K0042 ")
+    True
+    """
+    return ":".join(
+        secret.digest(kind, _spelled_alike(value))[:12].hex()
+        for kind, value in (("cohort/patient", patient), ("cohort/case", case))
+    )
+
+
+def _spelled_alike(value: str) -> str:
+    text = unicodedata.normalize("NFKC", value).casefold()
+    text = "".join(c for c in text if c.isalnum())
+    return re.sub(r"(?<!\d)0+(?=\d)", "", text) or value
 
 
 def is_registered_uid(value: str) -> bool:

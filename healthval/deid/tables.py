@@ -12,7 +12,8 @@ from healthval.cohort import Cohort, TableSchema
 from healthval.cohort.tables import as_schema, check_frame
 from healthval.deid.policy import Policy
 from healthval.deid.secret import Secret, case_id, date_offset, pseudonym
-from healthval.errors import DeidentificationError, counted, part
+from healthval.deid.table_identifiers import check_levels, check_number, is_age
+from healthval.errors import DeidentificationError, counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,9 +26,6 @@ RESTRICTED_ZIP3 = frozenset(
     "036 059 102 203 205 369 556 692 821 823 878 879 884 893".split()  # noqa: SIM905
 )
 _MODEL_INPUTS = ("number", "age", "category")
-_ID_DIGITS = 6  # whole numbers with at least as many digits may be record numbers
-_MANY_NUMBERS = 10  # different long whole numbers that make a column look like record numbers
-_MOSTLY = 0.8  # share of long whole numbers in such a column
 _SEAL = object()
 
 
@@ -136,12 +134,17 @@ def _deidentified(
             kept[name] = dates
             actions[f"date_{policy.dates}"] += int(dates.notna().sum())
         else:
-            action, change = _CHANGES[column.kind]
+            action, change = _CHANGES["age" if _holds_ages(name, column.kind) else column.kind]
             kept[name] = change(frame[name], secret)
             if action:
                 changed = frame[name].notna() & (kept[name] != frame[name])
                 actions[action] += int(changed.sum())
     return pd.DataFrame(kept, index=frame.index), actions
+
+
+def _holds_ages(name: str, kind: str) -> bool:
+    """Whether a column has ages: a number with the name of an age is one."""
+    return kind == "age" or (kind == "number" and is_age(name))
 
 
 def _pseudonyms(values: pd.Series, secret: Secret) -> pd.Series:
@@ -205,26 +208,9 @@ def _check_inputs(names: tuple[str, ...], cohort: Cohort) -> None:
                 "only numbers, ages and categories can leave the site"
             )
         if kind == "number":
-            _check_not_an_identifier(name, cohort)
-
-
-def _check_not_an_identifier(name: str, cohort: Cohort) -> None:
-    """Refuse a column of record numbers or dates that is declared as a number without limits."""
-    column = cohort.schema.columns[name]
-    if getattr(column, "low", None) is not None and getattr(column, "high", None) is not None:
-        return
-    values = cohort.frame[name].dropna()
-    long = (values.abs() >= 10 ** (_ID_DIGITS - 1)) & (values % 1 == 0)
-    found = values[long]
-    n_different = len(found.unique())
-    # Patients come twice, and a test patient may have a short number.
-    varied = n_different >= min(_MANY_NUMBERS, len(found) / 2)
-    if len(found) > 1 and long.mean() >= _MOSTLY and varied:
-        raise DeidentificationError(
-            f"column '{name}': {part(len(found), len(cohort), 'value', 'are long and whole')}, "
-            f"{n_different} of them different, like record numbers (first at row {found.index[0]}); "
-            "declare it 'id' or 'drop', or declare the low and high of the number"
-        )
+            check_number(name, cohort)
+        elif kind == "category":
+            check_levels(name, cohort)
 
 
 def _cells(values: pd.Series) -> list[float | int | str | None]:

@@ -152,10 +152,11 @@ def release(
             "request": digest(_build(result, policy, context)[0]),
             "cohort": sorted(result.cohort),
         }
+        numbers = _numbers(_build(result, policy, context)[0])
         again = next((e for e in entries if request.items() <= e.body.items()), None)
         past = past_releases(entries if again is None else entries[: again.seq], result.model)
-        if again is None:
-            check_budget(result.cohort, entries, policy)
+        if again is None and policy.noise_scale is not None:
+            check_budget(result.cohort, numbers, entries, policy)
         context = _with_past(context, result, past, policy)
         submission, withheld = _audited(result, policy, context)
         epsilon = 0.0
@@ -166,9 +167,15 @@ def release(
         if again is None or again.body["sha256"] != made.sha256:
             size = {"sha256": made.sha256, "n_bytes": len(made.payload), "epsilon": epsilon}
             if policy.noise_scale is not None:
-                size["noise_secret"] = fingerprint(secret)
+                size |= {"noise_secret": fingerprint(secret), "numbers": numbers}
             record(request | size | {"payload": json.loads(made.payload)})
     return made
+
+
+def _numbers(submission: Submission) -> str:
+    """Digest of what a submission reveals of the cases, without the names of model and plan."""
+    names = {"model", "version", "model_digest", "plan_hash", "plan_amended", "certificate"}
+    return digest(submission.model_dump(mode="json", exclude=names | {"healthval_version"}))
 
 
 def _with_past(context: Context, result: SiteResult, past: list[Past], policy: Policy) -> Context:

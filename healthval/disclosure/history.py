@@ -57,23 +57,40 @@ def check_overlap(cohort: frozenset[str], past: Sequence[Past], policy: Policy) 
         raise _too_close(policy)
 
 
-def check_budget(cohort: frozenset[str], entries: Iterable[Entry], policy: Policy) -> None:
-    """Refuse more releases about overlapping cohorts than the policy allows, over all models.
+def check_budget(
+    cohort: frozenset[str], numbers: str, entries: Iterable[Entry], policy: Policy
+) -> None:
+    """Refuse more releases about one patient than the policy allows, over all models and plans.
+
+    A release with the numbers of an earlier one, under other names, adds nothing.
+
+    Parameters
+    ----------
+    numbers : digest of the numbers of the release
 
     Raises
     ------
     DisclosureRefused
-        If the site has made `max_releases` releases about some of these cases.
+        If `max_releases` releases were made about some of these patients.
     """
-    made = sum(
-        1 for e in entries if e.kind == "release" and not cohort.isdisjoint(e.body["cohort"])
-    )
-    if made >= policy.max_releases:
+    before: dict[str, set[str]] = {}
+    for entry in entries:
+        if entry.kind == "release":
+            mark = entry.body.get("numbers", entry.body["sha256"])
+            for patient in {case.partition(":")[0] for case in entry.body["cohort"]}:
+                before.setdefault(patient, set()).add(mark)
+    patients = {case.partition(":")[0] for case in cohort}
+    spent = [p for p in patients if len(before.get(p, set()) - {numbers}) >= policy.max_releases]
+    if spent:
+        left = len(patients) - len(spent)
+        others = (
+            f"release the other {counted(left, 'patient')} alone, for example those of the last "
+        )
         raise DisclosureRefused(
             "cohort",
-            f"{counted(made, 'release')} about some of these cases were made; the noise of more "
-            "could be averaged away",
-            "release an earlier result again, or use new cases",
+            f"{counted(len(spent), 'patient is', 'patients are')} in {policy.max_releases} earlier "
+            "releases; the noise of more could be averaged away",
+            (others + "quarter, or " if left else "") + "release an earlier result again",
         )
 
 

@@ -14,7 +14,7 @@ GRID_DECIMALS = 4  # of thresholds, grid points and bin edges: they belong to th
 METHOD_WORDS = frozenset({
     "none", "other", "logit", "delong", "newcombe", "obuchowski", "boyd", "wilson", "clopper",
     "pearson", "exact", "ratio", "estimator", "log", "wald", "cluster", "clustered", "robust",
-    "logistic", "delta", "bootstrap", "simulation", "percentile", "pointwise", "patient", "bc",
+    "logistic", "delta", "bootstrap", "simulation", "percentile", "pointwise", "patient", "bc", "hanley", "mcneil",
     "rcs5", "on", "p", "score", "normal", "binomial", "jackknife", "effective", "size", "haldane", "perturbed",
 })  # fmt: skip
 _LIMITS = {
@@ -44,12 +44,13 @@ class Policy:
         with m x unit >= rounding
     histogram_epsilon : privacy cost of one differentially private histogram, or None
     epsilon_budget : privacy cost of all releases about one model together, at most
-    noise_scale : scale of the keyed noise on counts; statistics have noise of one case's influence;
-        None for exact numbers, which a reader who knows the scores can take apart
+    noise_scale : standard deviation of the keyed noise on counts; statistics have noise of one
+        outcome's influence or more; None for exact numbers, which a reader who knows the scores can
+        take apart
     small_cuts : whether perturbed counts below `minimum_cell` are shown at thresholds and in bins
     multiple : counts are rounded to multiples of this
     max_levels : a variable with more levels is withheld
-    max_releases : releases about overlapping cohorts, at most: their noise must not average away
+    max_releases : releases about one patient, at most: their noise must not average away
     """
 
     name: str
@@ -66,7 +67,7 @@ class Policy:
     small_cuts: bool = False
     multiple: int = 1
     max_levels: int = 1000
-    max_releases: int = 20
+    max_releases: int = 3
 
     def __post_init__(self) -> None:
         for name, (low, high) in _LIMITS.items():

@@ -7,11 +7,11 @@ from healthval.disclosure.policy import Policy
 from healthval.errors import UsageError, counted
 from healthval.files import packaged_text, parse_yaml
 
-PRESETS = ("cms", "sacro", "nhs", "datashield", "cellkey")
+PRESETS = ("cms", "sacro", "nhs", "datashield", "cellkey", "dp")
 
 
 def load_policy(name: str = "cms") -> Policy:
-    """Read a preset: `cms` (11), `sacro` (10), `nhs` (8), `datashield` (3) or `cellkey` (3).
+    """Read a preset: `cms` (11), `sacro` (10), `nhs` (8), `datashield`, `cellkey` or `dp` (3).
 
     Raises
     ------

@@ -68,7 +68,8 @@ def request(backend: Backend, keyring: Keyring, sent: AccessRequest) -> AccessGr
         _check_pending(backend, site)
         value: dict[str, Any] = {"label": sent.label, "status": "requested", "not_after": None}
         stamp = keyring.stamp("plan", site, sent.plan_hash)
-        value |= {"max_cases": 0, "used": 0} | sent.model_dump(include={"amendment"})
+        value |= {"max_cases": 0, "used": 0, "names": list(sent.names)}
+        value |= sent.model_dump(include={"amendment"})
         value["stamp"] = None if stamp is None else stamp.model_dump(mode="json")
         return _grant(key, value), [*writes, Write(partition="grants", key=key, value=value)]
 

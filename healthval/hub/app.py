@@ -17,10 +17,11 @@ from healthval.hub.api import access, models, predictions, reports, submissions,
 from healthval.hub.api.call import Callers
 from healthval.hub.api.documents import openapi
 from healthval.hub.api.middleware import HubMiddleware, http_problem, parameter_problem
-from healthval.hub.arrivals import Arrivals
+from healthval.hub.arrivals import ArrivalCheck, Arrivals, gate_check
 from healthval.hub.audit_chain import seal
 from healthval.hub.auth import Authenticator
 from healthval.hub.keyring import Keyring
+from healthval.hub.leases import Leases
 from healthval.hub.ports import Backend, StoreUnavailable
 from healthval.hub.predictions import Predictions
 from healthval.hub.uploads import Uploads
@@ -51,15 +52,30 @@ class Settings:
     upload_secret: bytes = field(repr=False)
     policy: "Policy | None" = None
     signer: Ed25519PrivateKey | None = field(default=None, repr=False)
-    has_worker: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Work that another process does for this hub: checks of arrivals, and scoring."""
+
+    check: ArrivalCheck
+    leases: Leases
 
 
 def create_app(
-    backend: Backend, settings: Settings, *, on_close: Callable[[], None] = lambda: None
+    backend: Backend,
+    settings: Settings,
+    *,
+    on_close: Callable[[], None] = lambda: None,
+    elsewhere: Elsewhere | None = None,
 ) -> FastAPI:
     """Build the hub over its ports; `on_close` is called after the app has stopped."""
-    work = Predictions(backend=backend, uploads=Uploads(backend, settings.upload_secret))
-    arrivals = Arrivals(backend=backend, policy=settings.policy, has_worker=settings.has_worker)
+    uploads = Uploads(backend, settings.upload_secret)
+    work = Predictions(
+        backend=backend, uploads=uploads, leases=elsewhere.leases if elsewhere else None
+    )
+    check = elsewhere.check if elsewhere else gate_check(settings.policy)
+    arrivals = Arrivals(backend=backend, check=check)
     app = FastAPI(
         title="healthval hub",
         version="1",
@@ -84,6 +100,7 @@ def create_app(
     for router in routers:
         app.include_router(router)
     app.state.routes = [route for router in routers for route in router.routes]
+    app.state.predictions = work
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     return app
 
@@ -107,8 +124,7 @@ def _lifespan(
             asyncio.create_task(_regularly(predictions.sweep, SWEEP_SECONDS)),
             asyncio.create_task(_regularly(lambda: seal(predictions.backend), SEAL_SECONDS)),
         ]
-        if arrivals.has_worker:
-            regular.append(asyncio.create_task(_regularly(arrivals.check_waiting, CHECK_SECONDS)))
+        regular.append(asyncio.create_task(_regularly(arrivals.check_waiting, CHECK_SECONDS)))
         yield
         for task in regular:
             task.cancel()

@@ -7,7 +7,7 @@ process over the same backend (`Arrivals.check_waiting`); only the worker needs 
 
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from healthval.contracts.base import read_wire
 from healthval.contracts.report import SubmissionEntry, SubmissionList
-from healthval.contracts.submission import Receipt, Submission
-from healthval.errors import DisclosureRefused
+from healthval.contracts.submission import Receipt, Submission, foreign_names
+from healthval.errors import counted
 from healthval.hub import access, registry
 from healthval.hub.access import Subject
 from healthval.hub.audit_chain import record
@@ -31,18 +31,45 @@ WAITING: Final = "arrivals"
 MAX_REASON: Final = 1000
 
 
+ArrivalCheck = Callable[[bytes], Submission]
+
+
+def parse(payload: bytes) -> Submission:
+    """Parse a submission; a refusal names place and type of the first error."""
+    try:
+        return read_wire(Submission, payload)
+    except ValueError as misfit:
+        raise Refusal(422, "The submission does not match its contract", str(misfit)) from None
+
+
+def gate_check(policy: "Policy | None" = None) -> ArrivalCheck:
+    """Return the check by this policy, or by the default one, in this process."""
+
+    def check(payload: bytes) -> Submission:
+        from healthval.disclosure import DisclosureRefused, check_arrival, load_policy, policy_for
+
+        submission = parse(payload)
+        least = policy or load_policy()
+        try:
+            return check_arrival(submission, policy_for(least, submission.certificate.policy))
+        except (ValueError, DisclosureRefused) as refused:
+            raise Refusal(422, "The submission discloses too much", str(refused)) from None
+
+    return check
+
+
 @dataclass(slots=True, kw_only=True)
 class Arrivals:
     """Submissions of one hub.
 
     Attributes
     ----------
-    policy : least strict disclosure policy of an accepted submission; None for the default
+    check : repeats the checks of the site's gate, here or in another process
     has_worker : whether this process checks what it receives
     """
 
     backend: Backend
-    policy: "Policy | None" = None
+    check: ArrivalCheck = field(default_factory=gate_check)
     has_worker: bool = True
     _running: dict[str, Future[None]] = field(default_factory=dict)
     _worker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
@@ -56,12 +83,9 @@ class Arrivals:
         Refusal
             If it does not match its contract, or the site may not submit it.
         """
-        try:
-            submission = read_wire(Submission, payload)
-        except ValueError as misfit:
-            raise Refusal(422, "The submission does not match its contract", str(misfit)) from None
+        submission = parse(payload)
         subject = _subject(submission)
-        access.require(self.backend, site, subject)
+        _check_names(submission, access.require(self.backend, site, subject))
         if registry.model(self.backend, *_named(subject)).digest != submission.model_digest:
             raise Refusal(409, "The result is for another build of the model", "evaluate it again")
         sha256 = hashlib.sha256(payload).hexdigest()
@@ -137,17 +161,12 @@ class Arrivals:
 
     def _reason_against(self, site: str, sha256: str) -> str:
         """Repeat the checks of the site's gate; return the reason for a refusal, or nothing."""
-        from healthval.disclosure import check_arrival, load_policy, policy_for
-
-        policy = self.policy or load_policy()
         try:
-            payload = self.backend.objects.get(_payload_key(site, sha256))
-            submission = read_wire(Submission, payload)
-            check_arrival(submission, policy_for(policy, submission.certificate.policy))
+            self.check(self.backend.objects.get(_payload_key(site, sha256)))
         except KeyError:
             return "its bytes are missing; submit it again"
-        except (ValueError, DisclosureRefused) as refused:
-            return str(refused)[:MAX_REASON] or "the checks of the gate fail"
+        except Refusal as refused:
+            return (refused.detail or refused.title)[:MAX_REASON]
         return ""
 
     def _move(self, site: str, sha256: str, state: str, reason: str) -> None:
@@ -210,6 +229,17 @@ def _entry(
         supersedes=value["supersedes"],
         received=datetime.fromtimestamp(value["received"], UTC),
     )
+
+
+def _check_names(submission: Submission, grant: Item) -> None:
+    """Refuse names of variables, levels or steps that the access request did not list."""
+    if found := foreign_names(submission, grant.value.get("names", ())):
+        raise Refusal(
+            422,
+            "The submission has names that its plan does not have",
+            f"{counted(len(found), 'name')} of variables, levels or steps; request access with the"
+            " plan whose names they are, and release again",
+        )
 
 
 def _subject(submission: Submission) -> Subject:

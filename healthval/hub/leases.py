@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from healthval.hub.ports import Backend, Conflict, HostedModel, Item, StoreUnavailable
 
@@ -19,8 +19,12 @@ RENEW_SECONDS = 3.0
 
 @dataclass(slots=True, kw_only=True)
 class Leases:
-    """Runs the work on batches under renewed leases, `max_concurrency` at a time for each model."""
+    """Runs the work on batches under renewed leases, `max_concurrency` at a time for each model.
 
+    `in_process` is whether the work runs in this process, which has the batch in memory.
+    """
+
+    in_process: ClassVar[bool] = True
     backend: Backend
     closing: threading.Event = field(default_factory=threading.Event)
     _queues: dict[str, ThreadPoolExecutor] = field(default_factory=dict)

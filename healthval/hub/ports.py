@@ -9,7 +9,7 @@ from healthval.contracts.base import canonical_json, digest
 
 Clock = Callable[[], float]
 
-_OBJECT_KEY = re.compile(r"([a-z0-9-]{1,64}/){1,4}[a-z0-9][a-z0-9_-]{0,127}\.[a-z0-9]{1,8}")
+_OBJECT_KEY = re.compile(r"([a-z0-9=-]{1,64}/){1,4}[a-z0-9][a-z0-9_-]{0,127}\.[a-z0-9]{1,8}")
 _INDEX_KEY = re.compile(r"[ -~]{1,512}")
 MAX_ITEM_BYTES = 400 * 1024
 MAX_WRITES = 100

@@ -11,7 +11,7 @@ import logging
 import secrets
 from concurrent.futures import Future, wait
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 
 from healthval.contracts.base import digest, read_wire
 from healthval.contracts.model import InputContract
@@ -37,18 +37,19 @@ SMALL_ANSWER_BYTES = 64 * 1024
 KEPT = {"requests": "predictions", "answers": "predictions", "uploads": "uploads"}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Predictions:
     """Scores batches; the index lists the pending ones, so another process can take them over."""
 
     backend: Backend
     uploads: Uploads
+    leases: InitVar[Leases | None] = None
     _leases: Leases = field(init=False)
     _scoring: Scoring = field(init=False)
     _stored: set[str] = field(default_factory=set)
 
-    def __post_init__(self) -> None:
-        self._leases = Leases(backend=self.backend)
+    def __post_init__(self, leases: Leases | None) -> None:
+        self._leases = leases or Leases(backend=self.backend)
         self._scoring = Scoring(self.backend, self.uploads, self._leases.closing)
 
     def submit(self, site: str, body: bytes, name: str | None = None) -> PredictionAnswer:
@@ -75,12 +76,13 @@ class Predictions:
         def work() -> None:
             self._run(site, batch, request)
 
-        if self._accept(site, batch, request):
+        is_new = self._accept(site, batch, request)
+        if not self._leases.in_process:
+            self._store(site, batch, body)
+        if is_new:
             self._leases.begin(place, hosted, work)
-        else:
-            item = self._item(site, batch)
-            if item.value["status"] == "pending":
-                self._leases.take(item, hosted, work)
+        elif (item := self._item(site, batch)).value["status"] == "pending":
+            self._leases.take(item, hosted, work)
         return batch
 
     def answer(self, site: str, batch: str, body: bytes) -> PredictionAnswer:
@@ -89,6 +91,12 @@ class Predictions:
         if found.status == "pending":
             self._store(site, batch, body)
         return found
+
+    def finish(self, site: str, batch: str) -> None:
+        """Score a batch in this thread, unless it is done already."""
+        with suppress(Refusal):  # the entry has expired, and its objects with it
+            if self._item(site, batch).value["status"] == "pending":
+                self._run(site, batch, None)
 
     def running(self, site: str, batch: str) -> Future[None] | None:
         """Return the work on a batch in this process; None if there is none."""

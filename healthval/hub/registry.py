@@ -11,6 +11,7 @@ from healthval.contracts.model import (
     ModelRecord,
     ModelRegistration,
     ModelStatus,
+    ObjectOffer,
 )
 from healthval.contracts.report import (
     STATE,
@@ -20,7 +21,6 @@ from healthval.contracts.report import (
     report_id,
 )
 from healthval.errors import part
-from healthval.hub import access
 from healthval.hub.audit_chain import record
 from healthval.hub.auth import Caller
 from healthval.hub.pages import Page
@@ -35,6 +35,8 @@ from healthval.hub.ports import (
     Write,
 )
 
+OFFER_SECONDS = 900
+
 
 def object_key(sha256: str) -> str:
     """Return the key of the bytes with this hash."""
@@ -46,6 +48,12 @@ def store(backend: Backend, sha256: str, data: bytes) -> None:
     if hashlib.sha256(data).hexdigest() != sha256:
         raise Refusal(422, "The bytes do not have the hash in the address", "send them again")
     backend.objects.put_if_absent(object_key(sha256), data)
+
+
+def offer(backend: Backend, sha256: str, size: int) -> ObjectOffer:
+    """Sign an address of the object store for bytes of this hash and size, if it offers one."""
+    signed = backend.objects.offer(object_key(sha256), size, sha256, OFFER_SECONDS)
+    return ObjectOffer(url=signed.url, headers=dict(signed.headers)) if signed else ObjectOffer()
 
 
 def is_stored(backend: Backend, sha256: str) -> bool:

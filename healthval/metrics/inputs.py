@@ -4,6 +4,7 @@ Missing values and row labels are checked first. Errors contain name, count and 
 value.
 """
 
+import hashlib
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -418,3 +419,8 @@ def check_choice(value: Any, choices: Collection[str], name: str) -> None:
     """Refuse a text that is not one of the choices."""
     if not isinstance(value, str) or value not in choices:
         raise MetricError(f"{name} must be {' or '.join(repr(c) for c in choices)}")
+
+
+def members_digest(chosen: Bools) -> str:
+    """Digest of a set of rows; the same rows have the same digest under any name."""
+    return hashlib.sha256(np.packbits(chosen).tobytes()).hexdigest()

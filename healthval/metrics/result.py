@@ -63,7 +63,7 @@ class ScoreHistogram:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubgroupResult:
-    """Performance in one level of one subgroup variable."""
+    """Performance in one level of one subgroup variable; `members` is a digest of its cases."""
 
     variable: str
     level: str
@@ -77,6 +77,7 @@ class SubgroupResult:
     npv: Estimate | None = None
     citl: Estimate | None = None
     net_benefit: Estimate | None = None
+    members: str | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,8 @@ class TableOne:
     """Row of Table 1: counts of a level, or mean and SD of a number.
 
     `overall`, `events` and `non_events` are counts of cases. `reach` is the largest distance of a value
-    from the mean; `dominated` is whether one or two values are most of the total or of the spread.
+    from the mean; `dominated` is whether one or two values are most of the total or of the spread. `members` is
+    a digest of the level's cases.
     """
 
     variable: str
@@ -96,6 +98,7 @@ class TableOne:
     sd: float | None = None
     reach: float | None = field(default=None, repr=False)
     dominated: bool = field(default=False, repr=False)
+    members: str | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +123,8 @@ class Evaluation:
         """
         values = asdict(self)
         values["histogram"]["score_sums"] = self.histogram.shown_sums
+        for level in values["subgroups"]:
+            del level["members"]
         if self.n < FEWEST_SUMMED:
             values["calibration"]["expected"] = None
         return json.dumps(values, default=_json_value, sort_keys=True, allow_nan=False)

@@ -15,6 +15,7 @@ from healthval.metrics.inputs import (
     check_rows,
     is_missing,
     is_numeric,
+    members_digest,
     missing_rows,
     read_column,
     read_numbers,
@@ -126,5 +127,10 @@ def _levels(name: str, values: NDArray[Any], events: Bools) -> Iterator[TableOne
 def _counts(name: str, level: str, chosen: Bools, events: Bools) -> TableOne:
     overall, both = int(np.count_nonzero(chosen)), int(np.count_nonzero(chosen & events))
     return TableOne(
-        variable=name, level=level, overall=overall, events=both, non_events=overall - both
+        variable=name,
+        level=level,
+        overall=overall,
+        events=both,
+        non_events=overall - both,
+        members=members_digest(chosen),
     )

@@ -14,11 +14,14 @@ N_CANARIES = 8
 N_IMAGE_CANARIES = 3  # cases, because each is uploaded again
 
 
-def canary_cases(contract: InputContract) -> tuple[tuple[str, ...], tuple[tuple[Value, ...], ...]]:
+def canary_cases(
+    contract: InputContract, plan_hash: str
+) -> tuple[tuple[str, ...], tuple[tuple[Value, ...], ...]]:
     """Case ids and rows that span a table contract; the same contract gives the same rows."""
     rows = tuple(tuple(_probe(field, i) for field in contract.fields) for i in range(N_CANARIES))
     ids = tuple(
-        f"case-{hashlib.sha256(f'canary {i}'.encode()).hexdigest()[:16]}" for i in range(N_CANARIES)
+        f"case-{hashlib.sha256(f'canary {i} {plan_hash}'.encode()).hexdigest()[:16]}"
+        for i in range(N_CANARIES)
     )
     return ids, rows
 

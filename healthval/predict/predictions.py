@@ -275,7 +275,7 @@ def _ask_canary(model: ModelRecord, session: Session) -> str | None:
     contract = model.registration.inputs
     if contract.kind != "table" or not contract.fields:
         return None
-    ids, rows = canary_cases(contract)
+    ids, rows = canary_cases(contract, session.plan_hash)
     columns = tuple(f.name for f in contract.fields)
     answers = session.ask(model, ids, TableInstances(columns=columns, rows=rows))
     return digest([answers[i].score for i in ids])

@@ -8,6 +8,8 @@ from markupsafe import Markup
 from healthval.errors import ReportError
 from healthval.report.figures.compact import data_url
 
+_DETAILS = Markup('<details class="{}"><summary>Numbers behind the figure</summary>{}</details>')
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -24,9 +26,7 @@ class Figure:
 
     def details(self) -> Markup:
         """Return the table of the numbers, folded under a summary."""
-        return Markup(
-            '<details class="data"><summary>Numbers behind the figure</summary>{}</details>'
-        ).format(self.data)
+        return _DETAILS.format("data", self.data)
 
     def __html__(self) -> str:
         return Markup(
@@ -38,6 +38,14 @@ class Figure:
             caption=self.caption,
             details=self.details(),
         )
+
+
+class NumberedFigure(Figure):
+    """A drawing that prints its numbers itself; print leaves out their table."""
+
+    def details(self) -> Markup:
+        """Return the table of the numbers, folded under a summary and left out in print."""
+        return _DETAILS.format("data drawn", self.data)
 
 
 Block = Markup | Figure

@@ -7,8 +7,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+from healthval.errors import HealthvalError
+from healthval.plan_file import load_plan
 from healthval.report.render import why_no_pdf
+
+_NO_STUDY: Final = "2.25.0"
 
 
 @dataclass(frozen=True)
@@ -21,9 +26,9 @@ class Finding:
     required: bool = True
 
 
-def diagnose() -> list[Finding]:
-    """Check the machine without changing it."""
-    return [*_extras(), _pango(), _kernel(), _clock(), _writable()]
+def diagnose(plan: Path | None = None) -> list[Finding]:
+    """Check the machine without changing it; with a plan, also whether its PACS answers."""
+    return [*_extras(), _pango(), _kernel(), _clock(), _writable(), *_pacs(plan)]
 
 
 def _extras() -> Iterator[Finding]:
@@ -73,3 +78,18 @@ def _writable() -> Finding:
     is_shared = os.name == "posix" and folder.stat().st_mode & 0o002
     detail = "writable, by every user: chmod o-w ." if is_shared else "writable"
     return Finding("current folder", True, detail)
+
+
+def _pacs(plan: Path | None) -> Iterator[Finding]:
+    """Search the PACS of a plan for a study that does not exist."""
+    images = load_plan(plan).images if plan is not None else None
+    if images is None or images.pacs is None:
+        return
+    from healthval.cohort.dicom.pacs import open_pacs
+
+    try:
+        answers = list(open_pacs(images.pacs).search({"StudyInstanceUID": _NO_STUDY}))
+        detail = "answers" if not answers else "ignores the filters of a search"
+        yield Finding("PACS", not answers, detail)
+    except HealthvalError as problem:
+        yield Finding("PACS", False, str(problem))

@@ -3,10 +3,21 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from healthval.cloud.estimate import Storage, estimate, hardened, idle, month, overhead
+from healthval.cli import cli
+from healthval.cloud.estimate import (
+    Storage,
+    estimate,
+    hardened,
+    idle,
+    month,
+    overhead,
+    per_thousand,
+    usage,
+)
 from healthval.cloud.prices import as_json, load_prices
 from healthval.errors import UsageError
 
@@ -122,3 +133,28 @@ def test_a_broken_price_list_is_a_usage_error_without_its_content(tmp_path, cont
         load_prices(path)
     with pytest.raises(UsageError, match="cannot be read"):
         load_prices(tmp_path / "none.json")
+
+
+def test_the_three_rows_of_the_promised_table_are_reproduced():
+    nothing, light, active = usage(PRICES)
+    assert nothing.low.usd == nothing.high.usd == pytest.approx(0.468, abs=5e-4)
+    assert (light.n_evaluations, active.n_evaluations) == (100, 10_000)
+    assert 2 <= light.low.usd < light.high.usd <= 6
+    assert 55 <= active.low.usd < active.high.usd <= 205
+    # by hand: idle, one key, and 50 inferences with the overhead for each of 100 evaluations
+    one = 8e-5 + 0.016e-3 + 2e-7 + 1.66667e-5 * 0.5 * 1.05 + 1e-6 + 6.25e-7 + 1e-6
+    around = overhead(PRICES).usd
+    assert light.low.usd == pytest.approx(0.468 + 1.00 + 100 * (50 * one + around), abs=1e-3)
+
+
+def test_a_thousand_inferences_of_three_sizes_are_priced_in_order():
+    costs = list(per_thousand(PRICES).values())
+    assert costs == sorted(costs)
+    assert costs[:2] == [pytest.approx(0.0058, abs=5e-5), pytest.approx(0.0634, abs=5e-5)]
+
+
+def test_the_command_prints_the_rows_with_region_and_date():
+    printed = CliRunner().invoke(cli, ["cost"]).output
+    assert "0 evaluations                    $0.47\n" in printed
+    assert "100 evaluations                  $2.0" in printed
+    assert PRICES.source in printed

@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from healthval.cohort import Link, TableSchema, link_rows, read_table
-from healthval.cohort.substances import MOLAR_MASS
+from healthval.cohort.propose.substances import MOLAR_MASS
 from healthval.cohort.tables import check_frame
 from healthval.cohort.units import conversion, read_unit, same_unit
 from healthval.contracts.table import NumberColumn
@@ -44,9 +44,10 @@ def test_an_undeclared_code_is_refused_with_the_remedy():
     [
         {"kind": "category", "levels": ["a"], "missing": ["a"]},
         {"kind": "label", "positive": [1], "negative": [0], "missing": [0]},
+        {"kind": "category", "levels": {"1": "a", "1.0": "b"}},
     ],
 )
-def test_a_missing_code_is_no_level_or_verdict(kind):
+def test_a_text_has_one_meaning(kind):
     with pytest.raises(CohortError, match="schema"):
         read(["a"], **kind)
 

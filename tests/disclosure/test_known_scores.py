@@ -1,5 +1,6 @@
 """A reader who knows every score and input: nothing is derived for certain, and honest sites speak."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -16,13 +17,18 @@ from healthval.disclosure import (
     policy_for,
     release,
 )
+from healthval.disclosure.payload.base_table import (
+    noisy_cumulative,
+    privacy_loss,
+    square_root,
+)
 from healthval.disclosure.payload.keyed_noise import KeyedNoise, count_variance
 from healthval.disclosure.payload.protect import protected
 from healthval.errors import LedgerError
 from healthval.metrics import table_one
 from healthval.metrics.table_one import is_dominated
 
-PRESETS = ("cms", "sacro", "nhs", "datashield", "cellkey")
+PRESETS = ("cms", "sacro", "nhs", "datashield", "cellkey", "dp")
 SECRET = b"a secret of the site"
 
 
@@ -145,8 +151,21 @@ def test_noise_cannot_be_averaged_over_many_releases(make_site, tmp_path):
     for i in range(3):
         release(site.result(version=f"1.{i}", thresholds=(0.3 + i / 10,)), policy, ledger)
     release(site.result(version="1.0", thresholds=(0.3,)), policy, ledger)
-    with pytest.raises(DisclosureRefused, match="averaged"):
+    with pytest.raises(DisclosureRefused, match="averaged") as refused:
         release(site.result(version="1.9", thresholds=(0.7,)), policy, ledger)
+    assert "400 patients are in 3 earlier releases" in str(refused.value)
+    renamed = site.result(version="1.0", thresholds=(0.3,), model="another", plan_hash="c" * 64)
+    release(renamed, policy, ledger)
+
+
+def test_new_patients_of_a_growing_cohort_may_still_be_released(make_site, tmp_path):
+    site, ledger = make_site(900), Ledger(tmp_path / "ledger.jsonl")
+    policy = load_policy("cms").stricter(max_releases=2)
+    for end in (300, 600):
+        release(site.result(slice(0, end)), policy, ledger)
+    with pytest.raises(DisclosureRefused, match="release the other 600 patients alone"):
+        release(site.result(slice(0, 900)), policy, ledger)
+    release(site.result(slice(600, 900)), policy, ledger)
 
 
 @pytest.mark.parametrize("harm", ["lost", "replaced"])
@@ -183,10 +202,67 @@ def test_the_protected_table_is_consistent(make_site, seed, n, preset):
 
 
 def test_the_noise_of_counts_is_unbiased_with_the_stated_variance():
-    noise = KeyedNoise(secret=SECRET, cohort="0" * 64, scale=1.5)
-    drawn = np.array([noise.count(20, i) - 20 for i in range(20_000)])
-    assert abs(drawn.mean()) < 0.05
-    assert drawn.var() == pytest.approx(count_variance(1.5, 1), rel=0.06)
+    noise = KeyedNoise(secret=SECRET, about="0" * 64, sd=2.0)
+    drawn = np.array([noise.count(40, i) - 40 for i in range(20_000)])
+    assert abs(drawn.mean()) < 0.06
+    assert drawn.var() == pytest.approx(count_variance(2.0, 1), rel=0.06)
+    cuts = {0.0: 60, 0.1: 50, 0.5: 40, 0.9: 30}
+    drawn = np.array([[*noisy_cumulative(cuts, noise, i).values()] for i in range(5000)])
+    assert np.abs(drawn.mean(axis=0) - sorted(cuts.values())).max() < 0.12
+    assert drawn.var(axis=0).max() == pytest.approx(count_variance(2.0, 1), rel=0.1)
+
+
+def test_one_outcome_has_a_bounded_effect_on_all_counts_together():
+    for k in (1, 4, 23, 41):
+        root = square_root(k)
+        assert np.allclose(root @ root, np.tril(np.ones((k, k))))
+        unit = 2.0 / np.linalg.norm(root[:, 0])
+        seen = np.linalg.solve(root, np.tril(np.ones((k, k)))) / unit  # a case in each atom
+        assert np.linalg.norm(seen, axis=0).max() <= privacy_loss(k, 2.0) + 1e-9
+    assert privacy_loss(41, 2.0) < 1.2
+
+
+def test_equal_counts_of_other_patients_have_other_noise(make_site):
+    """Two patients change places: equal numbers would tell that their outcomes are equal."""
+    site = make_site(200)
+    low, high = np.argsort(site.score)[[20, 180]]
+    same = site.outcome.copy()
+    same[high] = same[low]
+    site.outcome = same
+    first = site.result(thresholds=(0.3, 0.5))
+    moved = site.score.copy()
+    moved[[low, high]] = moved[[high, low]]
+    second = replace(first, scores=tuple(moved.tolist()))
+    policy = load_policy("cms")
+    one = protected(first, policy, SECRET, site.score.tolist()).evaluation
+    two = protected(second, policy, SECRET, moved.tolist()).evaluation
+    again = protected(first, policy, SECRET, site.score.tolist()).evaluation
+    assert one.thresholds == again.thresholds
+    assert (one.auroc.value, one.calibration.brier.value) != (
+        two.auroc.value,
+        two.calibration.brier.value,
+    )
+    groups = np.arange(200) < 100
+    other = np.roll(groups, 50)
+    rows = [r for g in (groups, other) for r in table_one({"g": g.astype(str)}, site.outcome)]
+    assert len({row.members for row in rows}) == 4
+
+
+def test_intervals_are_no_equations_about_the_outcomes(make_site):
+    """Outcomes that change places within a bin change no interval but by the noise of its value."""
+    site = make_site(300, seed=3)
+    policy = load_policy("cms")
+    before = protected(site.result(), policy, SECRET, site.score.tolist()).evaluation
+    inside = (site.score >= 0.4) & (site.score < 0.45)
+    site.outcome[inside] = site.outcome[inside][::-1]
+    after = protected(site.result(), policy, SECRET, site.score.tolist()).evaluation
+    for name in ("slope", "intercept", "brier"):
+        a, b = (getattr(e.calibration, name) for e in (before, after))
+        assert a.value != b.value
+        assert a.se == b.se
+    assert before.auroc.se == after.auroc.se
+    assert before.thresholds == after.thresholds
+    assert before.calibration.citl == after.calibration.citl
 
 
 def test_an_outlier_is_not_read_from_mean_and_sd(make_site, tmp_path):

@@ -11,9 +11,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import boto3
+import emulator
 import pytest
 import uvicorn
 from botocore.config import Config
+from cloud_hub import CloudHub
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from moto import mock_aws
 from pydicom.dataset import FileDataset, FileMetaDataset
@@ -194,10 +196,21 @@ def model_container(folder: Path, *options: str):
     child.stop()
 
 
-@pytest.fixture(scope="session", params=["embedded", "aws"])
+@pytest.fixture(scope="session", params=["embedded", "aws", "lambda"])
 def hub(request, tmp_path_factory, operator_key):
     folder = tmp_path_factory.mktemp("hub")
     public = Path(f"{operator_key}.pub")
+    if request.param == "lambda":
+        if not emulator.is_installed():
+            pytest.skip("the AWS emulator is not installed: sh tests/install_emulator.sh")
+        unpack(request.getfixturevalue("artefact"), folder)
+        running = emulator.Emulator(tmp_path_factory.mktemp("emulator"))
+        try:
+            with model_container(folder) as port:
+                yield CloudHub(running, public, port)
+        finally:
+            running.stop()
+        return
     if request.param == "embedded":
         running = HubProcess(folder / "data", public).start()
         yield running
@@ -285,7 +298,7 @@ def batch(*sizes: float | str | None, first: int = 0) -> PredictionRequest:
     )
 
 
-def payload(digest: str, *, n: int = 120) -> bytes:
+def payload(digest: str, *, n: int = 120, **more: object) -> bytes:
     submission = Submission(
         **SUBJECT,
         model_digest=digest,
@@ -293,9 +306,10 @@ def payload(digest: str, *, n: int = 120) -> bytes:
         dates="removed",
         n=n,
         n_events=40,
-        noise=CountNoise(scale=1.5, variance=4.337),
+        noise=CountNoise(scale=2.0, variance=4.083),
         auroc=ReleasedEstimate(value=0.9, lo=0.85, hi=0.94, method="delong", n=n, n_events=40),
         certificate=Certificate(policy="cms", policy_version=1, minimum_cell=11),
+        **more,
     )
     # What a site's gate writes into the certificate of a first release.
     past = AttackPassed(name="ledger-differencing", checked=0)

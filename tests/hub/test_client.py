@@ -270,3 +270,85 @@ def test_the_repr_of_a_credential_is_its_name_and_it_cannot_be_pickled(credentia
         with pytest.raises(TypeError, match="stays in its process"):
             call(credential)
     hub.close()
+
+
+def ticket(url, headers):
+    given = {"id": "upload-" + "b" * 32, "url": url, "headers": headers}
+    text = json.dumps(given | {"not_after": "2030-01-01T00:00:00Z"})
+    return 200, {"content": text.encode()}
+
+
+def upload(hub):
+    return hub.upload(b"DICM", model="ward-risk", version="1.0", plan_hash="a" * 64)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:8080/admin/shutdown",
+        "https://intranet/v1/put",
+        "//intranet/v1/put",
+        "https://hub.example.org.evil.example/v1/put",
+        "https://user:word@hub.example.org/v1/put",
+        "https://bucket.s3.eu-central-1.amazonaws.com.evil.example/key",
+        "http://bucket.s3.eu-central-1.amazonaws.com/key",
+        "ftp://hub.example.org/v1/put",
+    ],
+)
+def test_a_ticket_for_a_foreign_address_is_refused_and_nothing_is_sent(credential, url):
+    hub, sent = client(credential, ticket(url, {}), GOOD)
+    with pytest.raises(HubError, match="neither its own nor declared"):
+        upload(hub)
+    assert [request.method for request in sent] == ["POST"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/v1/uploads/x",
+        URL + "/v1/uploads/x",
+        "https://bucket.s3.eu-central-1.amazonaws.com/key?X-Amz-Signature=0",
+        "https://store.example.org/key",
+    ],
+)
+def test_a_ticket_for_the_hub_or_declared_storage_is_used(credential, url):
+    hub, sent = client(credential, ticket(url, {"x-amz-checksum-sha256": "0"}), GOOD)
+    hub.storage = ("https://store.example.org",)
+    assert upload(hub) == "upload-" + "b" * 32
+    assert [request.method for request in sent] == ["POST", "PUT"]
+    assert "authorization" not in sent[1].headers
+
+
+@pytest.mark.parametrize("name", ["authorization", "host", "cookie", "x-admin", "content-length"])
+def test_a_ticket_chooses_no_foreign_header(credential, name):
+    hub, sent = client(credential, ticket("/v1/uploads/x", {name: "0"}), GOOD)
+    with pytest.raises(HubError, match="1 header that an upload does not need"):
+        upload(hub)
+    assert len(sent) == 1
+
+
+def test_a_record_of_another_model_is_an_error(credential):
+    card = {"name": "other", "version": "1.0", "title": "Ward Risk", "developer": "Invented Ltd"}
+    card |= {"intended_use": "Invented.", "target_condition": "sepsis"}
+    inputs = {"kind": "table", "fields": [{"name": "lactate"}]}
+    found = {"card": card, "inputs": inputs, "artefact_sha256": "c" * 64}
+    text = json.dumps({"registration": found, "digest": "d" * 64, "status": "serving"})
+    hub, _ = client(credential, (200, {"content": text.encode()}))
+    assert hub.model("other", "1.0").registration.card.name == "other"
+    for asked in (("ward-risk", "1.0"), ("other", "2.0")):
+        with pytest.raises(IntegrityError, match="another model"):
+            hub.model(*asked)
+
+
+def test_an_answer_that_is_too_large_compressed_or_slow_is_cut_off(credential, monkeypatch):
+    monkeypatch.setattr(client_transport, "LARGEST_ANSWER_BYTES", 1 << 20)
+    hub, _ = client(credential, (200, {"content": b" " * ((1 << 20) + 1)}))
+    with pytest.raises(HubError, match="more than 1 MB"):
+        hub.models()
+    hub, _ = client(credential, (200, {"headers": {"Content-Encoding": "gzip"}, "content": b""}))
+    with pytest.raises(HubError, match="compressed"):
+        hub.models()
+    monkeypatch.setattr(client_transport, "LONGEST_ANSWER_SECONDS", -1.0)
+    hub, _ = client(credential, GOOD)
+    with pytest.raises(HubError, match="took more than"):
+        hub.models()

@@ -8,6 +8,7 @@ from healthval.client import wire_bytes
 from healthval.contracts.access import AccessDecision, VendorKey
 from healthval.contracts.base import canonical_json
 from healthval.contracts.report import ReportRecord, report_record
+from healthval.contracts.submission import FlowCount
 from healthval.errors import AccessDenied, HubError, SubmissionError
 
 KEY = {"Idempotency-Key": "k" * 16}
@@ -158,3 +159,17 @@ def test_a_submission_with_too_much_detail_is_declined_by_the_hub_too(kit, site,
 def test_a_result_about_another_build_of_the_model_is_declined(kit, site):
     with pytest.raises(SubmissionError, match="another build"):
         site.submit(kit.payload("0" * 64))
+
+
+def test_a_submission_with_names_outside_its_plan_is_declined(kit, operator, model, new_site):
+    site = new_site()
+    grant = site.request_access(label="St. Elsewhere", names=("sex",), **kit.SUBJECT)
+    operator.decide_access(grant, AccessDecision(status="approved"))
+    for step, is_taken in (("scored", True), ("sex", True), ("xNEENNE", False)):
+        payload = kit.payload(model.digest, flow=(FlowCount(step=step, n=120),))
+        if is_taken:
+            assert site.submit(payload)
+            continue
+        with pytest.raises(SubmissionError, match="1 name of variables") as declined:
+            site.submit(payload)
+        assert step not in str(declined.value)

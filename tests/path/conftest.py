@@ -10,7 +10,7 @@ import pytest
 from healthval.client import Client, Credential
 from healthval.contracts.access import AccessDecision
 from healthval.demo.inputs import record_inputs
-from healthval.evaluation import Site
+from healthval.evaluation import Site, request_access
 from healthval.plan import Plan, load_plan
 from healthval.runner.provision import pack_artefact, read_registration
 
@@ -33,7 +33,7 @@ class Stage:
         """A new site with approved access."""
         site = Site.open(folder)
         with Client(self.url, site.credential) as client:
-            grant = client.request_access(label="Test site", **self.plan.subject)
+            grant = request_access(self.plan, client, site=site, label="Test site")
         if grant.status == "requested":
             self.operator.decide_access(grant, AccessDecision(status="approved"))
         return site

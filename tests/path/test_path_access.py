@@ -57,3 +57,11 @@ def test_submissions_of_two_sites_with_one_label_stay_apart():
     same = [SimpleNamespace(site=f"site-{c}", label="North", submission=c) for c in "ba"]
     other = SimpleNamespace(site="site-c", label="South", submission="c")
     assert by_label([*same, other]) == {"North": "a", "North (2)": "b", "South": "c"}
+
+
+def test_a_lost_secret_beside_a_ledger_is_noticed(tmp_path):
+    site = Site.open(tmp_path / "site")
+    site.ledger.record_payload(sha256="0" * 64, n_bytes=1, n_cases=1, model="m1", version="1.0")
+    (tmp_path / "site" / "deid.secret").unlink()
+    with pytest.raises(UsageError, match="restore the file"):
+        Site.open(tmp_path / "site")

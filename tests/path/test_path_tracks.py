@@ -578,11 +578,12 @@ def test_values_the_models_contract_does_not_admit_are_refused_at_the_site(house
 # --- the plan, registered and amended ----------------------------------------------------------
 
 
-def test_a_plan_that_changed_after_registration_is_evaluated_as_amended(house, enter):
+def test_a_plan_that_changed_after_an_evaluation_is_evaluated_as_amended(house, enter):
     home = house[0] / "site"
     first, changed = plan_of("fhir"), plan_of("fhir", thresholds=(0.3,))
-    enter(first)
-    site = Site.open(enter(first)[0].folder)
+    site, client = enter(first)
+    assert not evaluate(first, read(home, first), client, site=site).plan_amended
+    site = Site.open(site.folder)
     with Client(house[1], site.credential) as client, pytest.raises(AccessDenied):
         evaluate(changed, read(home, changed), client, site=site)
     site, client = enter(changed)
@@ -595,7 +596,8 @@ def test_a_plan_that_changed_after_registration_is_evaluated_as_amended(house, e
 
 def test_the_report_marks_a_plan_that_a_site_amended(house, enter):
     home = house[0] / "site"
-    enter(plan_of("fhir"))
+    site, client = enter(first := plan_of("fhir"))
+    evaluate(first, read(home, first), client, site=site)
     plan = plan_of("fhir", thresholds=(0.3,))
     site, client = enter(plan)
     result = evaluate(plan, read(home, plan), client, site=site)

@@ -16,7 +16,7 @@ from healthval.demo import synthetic
 from healthval.demo.embedded_hub import embedded_hub
 from healthval.disclosure import release
 from healthval.errors import CohortError
-from healthval.evaluation import Site, evaluate, gate_policy, submit_if
+from healthval.evaluation import Site, evaluate, gate_policy, request_access, submit_if
 from healthval.files import packaged
 from healthval.plan import load_plan
 from healthval.runner.provision import pack_artefact, read_registration
@@ -40,6 +40,7 @@ PLAN = {
     "model": {"name": "film-risk", "version": "1.0"},
     "table": TABLE.model_dump(mode="json", exclude_defaults=True),
     "inputs": list(combined_study.FEATURES),
+    "eligibility": [e.model_dump(mode="json", exclude_defaults=True) for e in ELIGIBILITY],
     "thresholds": [0.4],
     "subgroups": ["sex"],
 }
@@ -86,7 +87,7 @@ def test_resources_and_films_of_three_hospitals_become_one_pooled_result(hub, tm
         files = synthetic.write_site(tmp_path / label, n=110, seed=seed, prevalence=0.4)
         site = Site.open(tmp_path / label / "site")
         with Client(url, site.credential) as client:
-            grant = client.request_access(label=label, **plan.subject)
+            grant = request_access(plan, client, site=site, label=label)
             operator.decide_access(grant, AccessDecision(status="approved"))
             cohort = read_site(files, plan)
             assert cohort.flow[0][1] == 112

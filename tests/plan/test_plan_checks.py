@@ -60,6 +60,8 @@ def step(text):
         (changed("path: birthDate", "path: 'birthDate('", FHIR), r"fhir\.views\.patients: "),
         (changed("name: mrn, path: getResourceKey()", "name: pid, path: getResourceKey()", FHIR), r"fhir\.views\.patients: .*'mrn'"),
         (changed("unit_column: crp_unit", "unit_column: crp_unit, convert: {mmol/L: ucum}", FHIR), "no conversion from mmol/L"),
+        (changed("unit_column: crp_unit", 'unit_column: crp_unit, convert: {mg/dL: 10, "mg/dl": 9}', FHIR), "name one unit twice"),
+        (changed("unit_column: crp_unit", "unit_column: crp_unit, convert: {mg/l: 2}", FHIR), "name one unit twice"),
     ],
 )  # fmt: skip
 def test_what_fails_later_is_refused_with_its_place(tmp_path, text, message):

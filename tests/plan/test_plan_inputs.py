@@ -99,6 +99,16 @@ def test_what_the_order_of_columns_and_views_decides_is_hashed(tmp_path):
     assert len(hashes) == 2
 
 
+def test_the_order_of_links_is_hashed(tmp_path):
+    views = {"a": VIEW, "b": VIEW, "c": VIEW}
+    link = {"on": {"mrn": "mrn"}}
+    hashes = {
+        plan_of(tmp_path, fhir={"on": "mrn", "views": views, "links": links}).hash
+        for links in ({"b": link, "c": link}, {"c": link, "b": link})
+    }
+    assert len(hashes) == 2
+
+
 BAD = {
     "nothing to read": ({"inputs": None}, "'inputs', 'images' or both"),
     "images by an unknown column": (

@@ -57,8 +57,9 @@ def test_a_canary_is_made_of_the_contract_alone_and_stays_within_it():
             InputField(name="c", kind="category", levels=("x", "y")),
         )
     )
-    ids, rows = canary_cases(contract)
-    assert (ids, rows) == canary_cases(contract)
+    ids, rows = canary_cases(contract, "a" * 64)
+    assert (ids, rows) == canary_cases(contract, "a" * 64)
+    assert not set(ids) & set(canary_cases(contract, "b" * 64)[0])
     assert len(set(ids)) == len(ids) == len(rows)
     assert all(2 <= a <= 3 and 0 <= b <= 300 and c in {"x", "y"} for a, b, c in rows)
     assert len(set(rows)) > 4

@@ -198,3 +198,16 @@ def test_the_pdf_embeds_the_font_of_a_name_and_no_font_of_the_machine():
         fonts |= {str(f.get_object()["/BaseFont"]) for f in sheet["/Resources"]["/Font"].values()}
     names = {name.partition("+")[2] for name in fonts}
     assert len(names) == 3, names
+
+
+@needs_pdf
+def test_the_pdf_has_the_numbers_behind_a_curve(report):
+    from pypdf import PdfReader
+
+    from healthval.report import render_pdf
+
+    pdf = render_pdf(render_html(report.notebook()))
+    text = " ".join(sheet.extract_text() for sheet in PdfReader(io.BytesIO(pdf)).pages)
+    words = " ".join(text.split())
+    assert "Calibration curves: Site · Predicted · Observed (95% CI)" in words
+    assert "AUROC: · n · Events" not in words  # a forest plot prints its numbers itself

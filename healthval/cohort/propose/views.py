@@ -13,7 +13,7 @@ from typing import Any
 
 from healthval.cohort.fhir.resources import resolved_resources
 from healthval.cohort.propose.proposal import MIN_SHARED, Proposal
-from healthval.cohort.substances import MOLAR_MASS
+from healthval.cohort.propose.substances import MOLAR_MASS
 from healthval.cohort.units import conversion, same_unit
 from healthval.contracts.table import FhirInputs, TableSchema
 from healthval.errors import CohortError

@@ -6,12 +6,12 @@ client can be forged. Each check returns the number of values it read and raises
 """
 
 import math
-import re
 from collections.abc import Hashable, Iterator
 from typing import Any
 
+from healthval.contracts.identifiers import looks_like_identifier
 from healthval.contracts.submission import Submission
-from healthval.disclosure.payload.keyed_noise import count_variance
+from healthval.disclosure.payload.keyed_noise import count_variance, level_times
 from healthval.disclosure.policy import GRID_DECIMALS, Policy, is_method, is_on_grid
 from healthval.errors import DisclosureRefused
 
@@ -31,12 +31,6 @@ LARGEST = 1e6
 LARGEST_SUM = 1e12
 SUMS = ("expected", "score_sum")
 SENSITIVITY = 2  # counts that change by 1 when one case moves to another bin
-# Record numbers, dates and UIDs: five digits in a row, a day, digits between dots, hexadecimal.
-IDENTIFIER = re.compile(
-    r"\d{5}|(19|20)\d\d[-_.][01]?\d[-_.][0-3]?\d|[0-3]?\d[-_.][01]?\d[-_.](19|20)\d\d"
-    r"|\d+\.\d+\.\d+|[0-9a-f]{12}",
-    re.IGNORECASE,
-)
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, str, Any]]:
@@ -79,7 +73,7 @@ def check_names(submission: Submission, _policy: Policy) -> int:
     for path, name, value in leaves(submission.model_dump()):
         if name in ("variable", "level", "step") and isinstance(value, str):
             seen += 1
-            if IDENTIFIER.search(value):
+            if looks_like_identifier(value):
                 raise DisclosureRefused(
                     path, "the name looks like an identifier or a date", "rename it"
                 )
@@ -176,6 +170,12 @@ def check_count_noise(submission: Submission, policy: Policy) -> int:
         )
     if noise.variance != count_variance(noise.scale, noise.multiple):
         raise DisclosureRefused("noise.variance", "not that of its scale", "update the client")
+    variables = {s.variable for s in submission.subgroups if isinstance(s.n, int)}
+    rows = (r for r in submission.table_one if r.mean is None)
+    variables |= {r.variable for r in rows if isinstance(r.overall, int)}
+    least = count_variance(noise.scale * level_times(len(variables)), noise.multiple)
+    if variables and noise.level_variance < least:
+        raise DisclosureRefused("noise.level_variance", "too small", "update the client")
     found = [
         (path, value)
         for path, name, value in leaves(submission.model_dump())

@@ -202,7 +202,7 @@ def _fits_method(e: ReleasedEstimate, found: _Interval) -> bool:
         return _is_symmetric(found, e.se, z)
     if words[0] == "log":
         return _is_centred(found, math.log, lambda x: x)
-    if words[0] == "logit-delong":
+    if words[0] in ("logit-delong", "logit"):
         return _is_centred(found, logit, lambda x: x * (1 - x))
     if words[0] in ("bootstrap", "patient") and e.se is not None and e.se > found.unit:
         return 0.3 < (found.hi - found.lo + found.unit) / (2 * z * e.se) < 3

@@ -12,7 +12,7 @@ from healthval.disclosure.payload.curves import (
     released_thresholds,
     shown_before,
 )
-from healthval.disclosure.payload.keyed_noise import count_variance
+from healthval.disclosure.payload.keyed_noise import count_variance, level_times
 from healthval.disclosure.payload.suppression import WITHHELD, Context, Draft, Withheld
 from healthval.disclosure.payload.tables import (
     levels_of,
@@ -72,7 +72,7 @@ def _facts(draft: Draft, result: SiteResult) -> dict[str, Any]:
         "dates": result.dates,
         "pixel_sign_off": result.pixel_sign_off,
         "canary": result.canary,
-        "noise": count_noise(policy),
+        "noise": count_noise(policy, result),
         "n": draft.n,
         "n_events": draft.n_events if draft.classes_shown else SUPPRESSED,
         "n_indeterminate": draft.cell("n_indeterminate", result.n_indeterminate),
@@ -83,12 +83,19 @@ def _facts(draft: Draft, result: SiteResult) -> dict[str, Any]:
     }
 
 
-def count_noise(policy: Policy) -> CountNoise | None:
+def count_noise(policy: Policy, result: SiteResult) -> CountNoise | None:
     """Noise that a policy asks for, as it is stated in a submission."""
     if policy.noise_scale is None:
         return None
-    variance = count_variance(policy.noise_scale, policy.multiple)
-    return CountNoise(scale=policy.noise_scale, variance=variance, multiple=policy.multiple)
+    variables = {s.variable for s in result.evaluation.subgroups}
+    variables |= {row.variable for row in result.table_one if row.mean is None}
+    levels = policy.noise_scale * level_times(len(variables))
+    return CountNoise(
+        scale=policy.noise_scale,
+        variance=count_variance(policy.noise_scale, policy.multiple),
+        multiple=policy.multiple,
+        level_variance=count_variance(levels, policy.multiple) if variables else 0.0,
+    )
 
 
 def _tables(draft: Draft, result: SiteResult) -> dict[str, Any]:

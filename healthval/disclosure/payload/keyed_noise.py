@@ -1,8 +1,8 @@
 """Noise as a function of the site's secret and of the facts that a number depends on (pure).
 
 The same number about the same cases always has the same noise, under any name of a model, variable
-or folder; a number about other cases has independent noise. Cell-key method: Thompson, Broadfoot
-and Elazar 2013 (Australian census); used for the census of England and Wales 2021.
+or folder; a number about other cases, scores or outcomes has independent noise. Cell-key method:
+Thompson, Broadfoot and Elazar 2013 (Australian census); used for the census of England and Wales 2021.
 """
 
 import hashlib
@@ -10,6 +10,8 @@ import hmac
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from healthval.contracts.base import canonical_json
@@ -17,58 +19,54 @@ from healthval.contracts.base import canonical_json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyedNoise:
-    """Noise for the counts and statistics of one cohort.
+    """Noise for the counts of one cohort.
 
     Attributes
     ----------
     secret : the site's noise secret; it never leaves
-    cohort : digest of the keyed digests of the cases
-    scale : of discrete Laplace noise on counts
+    about : digest of the cases and their scores
+    sd : standard deviation of the noise on a count
     multiple : counts are rounded to multiples of this
     """
 
     secret: bytes
-    cohort: str
-    scale: float
+    about: str
+    sd: float
     multiple: int = 1
-
-    @property
-    def variance(self) -> float:
-        """Variance of a perturbed count."""
-        return count_variance(self.scale, self.multiple)
 
     def rounded(self, count: float) -> int:
         """Round a count to the nearest multiple."""
         return self.multiple * math.floor(count / self.multiple + 0.5)
 
-    def count(self, true: int, *facts: object) -> int:
-        """Add discrete Laplace noise to a count; `facts` name the set of cases that it counts."""
-        size, side = self._uniforms("count", true, *facts)
-        a = math.exp(-1 / self.scale)
-        # The magnitude is at least k with probability 2 a^k / (1 + a), for k of at least 1.
-        steps = math.log(size * (1 + a) / 2) / math.log(a)
-        magnitude = max(0, math.floor(steps))
-        return true + (magnitude if side < 0.5 else -magnitude)
+    def count(self, true: int, *facts: object, times: float = 1.0) -> int:
+        """Perturb a count of at least 0; `facts` name the set of cases that it counts."""
+        shift = float(self.normals(1, "count", true, *facts)[0])
+        return max(0, self.rounded(true + times * self.sd * shift))
 
-    def shift(self, influence: float, *facts: object) -> float:
-        """Normal noise with one case's influence as its standard deviation."""
-        size, _ = self._uniforms("statistic", *facts)
-        return influence * float(ndtri(size))
+    def normals(self, n: int, *facts: object) -> NDArray[np.float64]:
+        """Independent standard normal numbers, a function of secret, cases and facts."""
+        message = canonical_json([self.about, *(str(fact) for fact in facts)])
+        key = hmac.digest(self.secret, message, "sha256")
+        blocks = b"".join(hashlib.sha256(key + i.to_bytes(4, "big")).digest()[:8] for i in range(n))
+        whole = np.frombuffer(blocks, dtype=">u8").astype(np.float64)
+        found: NDArray[np.float64] = ndtri((whole + 0.5) / 2.0**64)
+        return np.clip(found, -8.0, 8.0)
 
-    def _uniforms(self, *facts: object) -> tuple[float, float]:
-        message = canonical_json([self.cohort, *(str(fact) for fact in facts)])
-        found = hmac.new(self.secret, message, hashlib.sha256).digest()
-        first, second = (int.from_bytes(found[i : i + 8], "big") for i in (0, 8))
-        return (first + 0.5) / 2**64, (second + 0.5) / 2**64
+
+def level_times(variables: int) -> float:
+    """Deviation of the noise on a level's count, in those of a count at a cut.
+
+    All variables share one part of the noise: each further one makes it larger.
+    """
+    return 1.4 * math.sqrt(max(1, variables))
 
 
 def count_variance(scale: float, multiple: int) -> float:
-    """Variance of discrete Laplace noise of this scale, and of rounding to a multiple.
+    """Variance of a perturbed count: of its noise, and of rounding to a multiple.
 
     Examples
     --------
-    >>> count_variance(1.5, 1)
-    4.337
+    >>> count_variance(1.8, 1), count_variance(1.8, 5)
+    (3.323, 5.323)
     """
-    a = math.exp(-1 / scale)
-    return round(2 * a / (1 - a) ** 2 + (multiple**2 - 1) / 12, 3)
+    return round(scale**2 + max(1, multiple**2) / 12, 3)

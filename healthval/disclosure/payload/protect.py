@@ -7,17 +7,19 @@ in both classes, so that no released number contradicts another.
 
 import hashlib
 import math
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from healthval.contracts.base import canonical_json
-from healthval.disclosure.payload.keyed_noise import KeyedNoise
-from healthval.disclosure.payload.noisy_estimates import (
-    Protection,
+from healthval.disclosure.payload.base_table import noisy_cumulative, synthetic
+from healthval.disclosure.payload.keyed_noise import KeyedNoise, count_variance
+from healthval.disclosure.payload.noisy_estimates import Protection
+from healthval.disclosure.payload.noisy_result import (
     noisy_calibration,
     noisy_curve,
     noisy_discrimination,
@@ -26,9 +28,13 @@ from healthval.disclosure.payload.noisy_estimates import (
     noisy_threshold,
 )
 from healthval.disclosure.policy import Policy
+from healthval.errors import DisclosureRefused
+from healthval.metrics.evaluate import evaluate
 from healthval.metrics.result import Evaluation, ScoreHistogram, SiteResult, TableOne
 
-Level = tuple[int, int | None]
+Level: TypeAlias = tuple[int, int | None]
+Counted: TypeAlias = tuple[int, int | None, str | None]  # cases, events, digest of the members
+Table: TypeAlias = dict[float, tuple[int, int]]  # true and false positives at each cut; 0.0 is all
 
 
 def protected(
@@ -37,45 +43,32 @@ def protected(
     """Perturb a result; the gate builds the submission from this copy alone."""
     if policy.noise_scale is None:
         return result
-    noise = KeyedNoise(
-        secret=secret,
-        cohort=hashlib.sha256(canonical_json(sorted(result.cohort))).hexdigest(),
-        scale=policy.noise_scale,
-        multiple=policy.multiple,
-    )
     ev = result.evaluation
-    cuts = perturbed_cuts(ev, noise, np.sort(np.asarray(scores, dtype=float)))
+    public = np.asarray(tuple(scores) or _middles(ev.histogram), dtype=np.float64)
+    cohort = hashlib.sha256(canonical_json(sorted(result.cohort)) + public.tobytes())
+    noise = KeyedNoise(
+        secret=secret, about=cohort.hexdigest(), sd=policy.noise_scale, multiple=policy.multiple
+    )
+    table = perturbed_table(ev, noise)
     about = Protection(
         noise=noise,
-        n=cuts.n,
-        n_events=cuts.tp[0.0],
-        scores=tuple(scores) or _middles(ev.histogram),
+        n=sum(table[0.0]),
+        n_events=table[0.0][0],
+        scores=public,
+        variables=len(_levels_by_variable(result)),
     )
-    levels = perturbed_levels(result, noise, about)
+    levels = perturbed_levels(result, about)
     return replace(
         result,
-        evaluation=_evaluation(ev, about, cuts, levels),
+        evaluation=_evaluation(ev, about, table, levels),
         table_one=tuple(_row(row, ev.n, about, levels) for row in result.table_one),
-        flow=perturbed_flow(result, noise, cuts.n),
-        n_indeterminate=perturbed_count(result.n_indeterminate, noise, "excluded"),
-        n_missing_reference=perturbed_count(result.n_missing_reference, noise, "excluded"),
+        flow=perturbed_flow(result, noise, about.n),
+        n_indeterminate=noise.count(result.n_indeterminate, "excluded"),
+        n_missing_reference=noise.count(result.n_missing_reference, "excluded"),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Cuts:
-    """True and false positives at each cut, perturbed; 0.0 is the cut below all cases."""
-
-    tp: Mapping[float, int]
-    fp: Mapping[float, int]
-
-    @property
-    def n(self) -> int:
-        """Number of cases."""
-        return self.tp[0.0] + self.fp[0.0]
-
-
-def perturbed_cuts(ev: Evaluation, noise: KeyedNoise, scores: NDArray[np.float64]) -> Cuts:
+def perturbed_table(ev: Evaluation, noise: KeyedNoise) -> Table:
     """Perturb the true positives of every cut, in order, within what the score totals allow.
 
     Thresholds come first, and each gap between two of them keeps cases of both classes: a gap of
@@ -83,7 +76,7 @@ def perturbed_cuts(ev: Evaluation, noise: KeyedNoise, scores: NDArray[np.float64
     """
     true = _true_cuts(ev)
     totals = {at: tp + fp for at, (tp, fp) in true.items()} | {math.inf: 0}
-    noisy = {at: _noisy_cut(at, counts, noise, scores) for at, counts in true.items()}
+    noisy = noisy_cumulative({at: tp for at, (tp, _) in true.items()}, noise, *totals.values())
     shown = _anchors(sorted({0.0, *(t.threshold for t in ev.thresholds)}), noisy, totals)
     shown[math.inf] = 0
     for low, high in list(pairwise(sorted(shown))):
@@ -93,18 +86,7 @@ def perturbed_cuts(ev: Evaluation, noise: KeyedNoise, scores: NDArray[np.float64
             most = min(shown[before], shown[high] + totals[at] - totals[high])
             shown[at] = min(max(noisy[at], least), most)
             before = at
-    tp = {at: noise.rounded(shown[at]) for at in true}
-    fp = {at: noise.rounded(totals[at] - shown[at]) for at in true}
-    return Cuts(tp, fp)
-
-
-def _noisy_cut(
-    at: float, counts: tuple[int, int], noise: KeyedNoise, scores: NDArray[np.float64]
-) -> int:
-    above = scores[np.searchsorted(scores, at) :] if at > 0 else scores[:0]
-    return noise.count(
-        counts[0], "events", sum(counts), hashlib.sha256(above.tobytes()).hexdigest()
-    )
+    return {at: (noise.rounded(shown[at]), noise.rounded(totals[at] - shown[at])) for at in true}
 
 
 def _anchors(
@@ -133,31 +115,41 @@ def _true_cuts(ev: Evaluation) -> dict[float, tuple[int, int]]:
 
 
 def _evaluation(
-    ev: Evaluation, about: Protection, cuts: Cuts, levels: Mapping[tuple[str, str], Level]
+    ev: Evaluation, about: Protection, table: Table, levels: Mapping[tuple[str, str], Level]
 ) -> Evaluation:
-    histogram = _histogram(ev.histogram, cuts)
+    histogram = _histogram(ev.histogram, table)
     expected = math.fsum(histogram.score_sums)
+    like = _like(ev, about, table)
+    variance = count_variance(about.noise.sd, about.noise.multiple)
     return replace(
         ev,
         n=about.n,
         n_events=about.n_events,
         histogram=histogram,
         thresholds=tuple(
-            noisy_threshold(t, about, (cuts.tp[t.threshold], cuts.fp[t.threshold]))
-            for t in ev.thresholds
+            noisy_threshold(t, about, table[t.threshold], variance) for t in ev.thresholds
         ),
-        calibration=noisy_calibration(ev, about, expected),
-        decision_curve=noisy_curve(ev.decision_curve, about, cuts.tp, cuts.fp),
+        calibration=noisy_calibration(ev, like, about, expected),
+        decision_curve=noisy_curve(ev.decision_curve, about, table, variance),
         subgroups=tuple(noisy_level(s, about, levels[s.variable, s.level]) for s in ev.subgroups),
-        **noisy_discrimination(ev, about),
+        **noisy_discrimination(ev, like, about),
     )
 
 
-def _histogram(h: ScoreHistogram, cuts: Cuts) -> ScoreHistogram:
-    inner = [*h.edges[:-1], math.inf]
-    tp, fp = ({**cut, math.inf: 0, h.edges[0]: cut[0.0]} for cut in (cuts.tp, cuts.fp))
-    events = tuple(tp[a] - tp[b] for a, b in pairwise(inner))
-    others = tuple(fp[a] - fp[b] for a, b in pairwise(inner))
+def _like(ev: Evaluation, about: Protection, table: Table) -> Evaluation:
+    """Evaluation of synthetic cases with the table's counts."""
+    score, outcome = synthetic(np.sort(about.scores), table)
+    fixed = tuple(t.threshold for t in ev.thresholds)[:20] or (0.5,)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a score below chance was reported to the site already
+        return evaluate(outcome, score, thresholds=fixed)
+
+
+def _histogram(h: ScoreHistogram, table: Table) -> ScoreHistogram:
+    counts = {**table, math.inf: (0, 0), h.edges[0]: table[0.0]}
+    between = list(pairwise([*h.edges[:-1], math.inf]))
+    events = tuple(counts[a][0] - counts[b][0] for a, b in between)
+    others = tuple(counts[a][1] - counts[b][1] for a, b in between)
     before = zip(h.score_sums, h.events, h.non_events, pairwise(h.edges), strict=True)
     means = [s / (e + o) if e + o else (a + b) / 2 for s, e, o, (a, b) in before]
     sums = tuple(m * (e + o) for m, e, o in zip(means, events, others, strict=True))
@@ -170,39 +162,46 @@ def _middles(h: ScoreHistogram) -> tuple[float, ...]:
     return tuple(x for (a, b), e, o in bins for x in [(a + b) / 2] * (e + o))
 
 
-def perturbed_levels(
-    result: SiteResult, noise: KeyedNoise, about: Protection
-) -> dict[tuple[str, str], Level]:
-    """Perturb each level once, for subgroups and Table 1 together; the largest takes the remainder."""
-    found: dict[str, dict[str, Level]] = {}
+def _levels_by_variable(result: SiteResult) -> dict[str, dict[str, Counted]]:
+    """Counts and members of each level, from Table 1 and the subgroups together."""
+    found: dict[str, dict[str, Counted]] = {}
     for row in result.table_one:
         if row.mean is None and row.overall is not None:
-            found.setdefault(row.variable, {})[row.level] = (row.overall, row.events)
+            found.setdefault(row.variable, {})[row.level] = (row.overall, row.events, row.members)
     for s in result.evaluation.subgroups:
         before = found.setdefault(s.variable, {})
-        if before.get(s.level, (s.n, s.n_events)) != (s.n, s.n_events):
-            return {}  # other counts in Table 1 than among the subgroups: the gate refuses
-        before[s.level] = (s.n, s.n_events)
-    whole = (result.evaluation.n, result.evaluation.n_events)
+        if before.get(s.level, (s.n, s.n_events))[:2] != (s.n, s.n_events):
+            raise DisclosureRefused(
+                f"subgroups[{s.variable}]",
+                "a level has other counts in Table 1 than among the subgroups",
+                "count both over the analysed cases; their difference would single out a few",
+            )
+        before[s.level] = (s.n, s.n_events, s.members)
+    return found
+
+
+def perturbed_levels(result: SiteResult, about: Protection) -> dict[tuple[str, str], Level]:
+    """Perturb each level once, for subgroups and Table 1 together; the largest takes the remainder."""
     out: dict[tuple[str, str], Level] = {}
-    for variable, levels in found.items():
-        shown = _perturbed_variable(levels, whole, noise, about)
+    for variable, levels in _levels_by_variable(result).items():
+        shown = _perturbed_variable(levels, result.evaluation.n, about)
         out |= {(variable, level): counts for level, counts in shown.items()}
     return out
 
 
 def _perturbed_variable(
-    levels: Mapping[str, Level], whole: tuple[int, int], noise: KeyedNoise, about: Protection
+    levels: Mapping[str, Counted], whole: int, about: Protection
 ) -> dict[str, Level]:
     out: dict[str, Level] = {}
-    for level, (n, e) in levels.items():
-        size = min(max(0, noise.count(n, "level", e)), about.n)
-        events = None if e is None else _mixed(noise.count(e, "level events", n), size)
-        out[level] = (
-            noise.rounded(size),
-            None if events is None else min(noise.rounded(events), noise.rounded(size)),
-        )
-    if sum(n for n, _ in levels.values()) != whole[0] or not out:
+    noise, times = about.noise, about.level_times
+    for level, (n, e, members) in levels.items():
+        size = min(noise.count(n, "level", e, members, times=times), about.n)
+        events = None
+        if e is not None:
+            events = min(noise.count(e, "level events", n, members, times=times), size)
+            events = _mixed(events, size, noise.multiple)
+        out[level] = (size, events)
+    if sum(n for n, *_ in levels.values()) != whole or not out:
         return out
     largest = max(levels, key=lambda level: (levels[level][0], level))
     others = [counts for level, counts in out.items() if level != largest]
@@ -214,9 +213,9 @@ def _perturbed_variable(
     return out
 
 
-def _mixed(events: int, size: int) -> int:
-    """Events within a level of this size, of both classes where it has two cases."""
-    least = int(size >= 2)
+def _mixed(events: int, size: int, multiple: int) -> int:
+    """Events within a level of this size, of both classes where it is large enough."""
+    least = multiple if size >= 2 * multiple else 0
     return min(max(least, events), size - least)
 
 
@@ -233,19 +232,12 @@ def _row(
     return replace(row, overall=n, events=e, non_events=None if e is None else n - e)
 
 
-def perturbed_count(count: int, noise: KeyedNoise, kind: str) -> int:
-    """Perturb a count of excluded cases."""
-    return max(0, noise.rounded(noise.count(count, kind)))
-
-
 def perturbed_flow(result: SiteResult, noise: KeyedNoise, n: int) -> tuple[tuple[str, int], ...]:
     """Perturb each step of the flow; steps stay in falling order and end at the scored cases."""
     least, out = n, []
     for step, count in reversed(result.flow):
-        if count == result.evaluation.n:
-            shown = n
-        else:
-            shown = max(least, noise.rounded(noise.count(count, "flow")))
+        is_last = count == result.evaluation.n
+        shown = n if is_last else max(least, noise.count(count, "flow"))
         least = max(least, shown)
         out.append((step, shown))
     return tuple(reversed(out))

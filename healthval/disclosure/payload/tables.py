@@ -1,11 +1,11 @@
 """Subgroups, Table 1 and the patient flow: tables whose totals are known (pure)."""
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from healthval.contracts.identifiers import name_of
 from healthval.contracts.submission import (
     SUPPRESSED,
     Cell,
@@ -34,18 +34,6 @@ class Levels:
     counts: Counts
     without_count: frozenset[str]
     without_events: frozenset[str]
-
-
-def name_of(text: str) -> str:
-    """Convert a level's name to the characters of the wire: letters, digits, ``_`` and ``.``.
-
-    Examples
-    --------
-    >>> name_of("18-40"), name_of("female")
-    ('level_18_40', 'female')
-    """
-    name = re.sub(r"[^A-Za-z0-9_.]", "_", text)[:56]
-    return name if name[:1].isalpha() else f"level_{name}"
 
 
 def levels_of(
@@ -254,7 +242,8 @@ def _levels_without_rate(
     unknown = {s.level for s in found if getattr(s, name).value is None}
     rows = {s.level: _hits(s, events=events) for s in found if s.level not in unknown}
     totals = None
-    if evaluation.thresholds:
+    # Perturbed hits of levels do not add up to those of all cases, so nothing can be subtracted.
+    if evaluation.thresholds and draft.policy.noise_scale is None:
         c = evaluation.thresholds[0].confusion
         totals = (c.tp, c.fn) if events else (c.tn, c.fp)
     if totals and any(totals[i] < sum(row[i] for row in rows.values()) for i in (0, 1)):

@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from healthval.contracts.access import AccessDecision, AccessRequest, VendorKey
 from healthval.contracts.base import Problem
-from healthval.contracts.model import ModelRegistration
+from healthval.contracts.model import ModelRegistration, ObjectSize
 from healthval.contracts.prediction import PredictionRequest, UploadRequest
 from healthval.contracts.report import ReportRecord, ReportWithdrawal
 from healthval.contracts.submission import Submission
@@ -19,6 +19,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     AccessDecision,
     VendorKey,
     ModelRegistration,
+    ObjectSize,
     PredictionRequest,
     UploadRequest,
     Submission,

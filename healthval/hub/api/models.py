@@ -5,7 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 
 from healthval.contracts.base import Name, Sha256, Version
-from healthval.contracts.model import ModelList, ModelRecord, ModelRegistration
+from healthval.contracts.model import (
+    ModelList,
+    ModelRecord,
+    ModelRegistration,
+    ObjectOffer,
+    ObjectSize,
+)
 from healthval.hub import registry
 from healthval.hub.api.call import AskedPage, Call, Callers, json_response
 from healthval.hub.api.documents import documented
@@ -20,6 +26,11 @@ def routes(by: Callers) -> APIRouter:
         """Store an artefact or a report file under its hash."""
         registry.store(backend, sha256, call.body)
         return Response(status_code=204)
+
+    @router.post("/objects/{sha256}/offer", **documented(ObjectOffer, 400, 409, body=ObjectSize))
+    def offer(sha256: Sha256, call: Annotated[Call, by.posts("operator")]) -> Response:
+        """Sign an address for an object that is too large for a call of the API."""
+        return json_response(registry.offer(backend, sha256, call.read(ObjectSize).size))
 
     @router.post("/models", **documented(ModelRecord, 400, 409, status=201, body=ModelRegistration))
     def register(call: Annotated[Call, by.posts("operator")]) -> Response:

@@ -8,11 +8,12 @@ import base64
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 
 from healthval.contracts.base import canonical_json
 from healthval.hub.ports import (
@@ -30,6 +31,15 @@ from healthval.hub.ports import (
     check_writes,
 )
 
+S3_CONFIG = Config(
+    signature_version="s3v4",
+    s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
+    retries={"mode": "standard", "total_max_attempts": 4},
+    connect_timeout=3,
+    read_timeout=20,
+)
+# Folders of the object store whose objects are deleted within a day.
+_DELETED = {"answers", "requests", "uploads"}
 _LOST_RACE = {"ConditionalCheckFailed", "TransactionConflict"}
 _ENDPOINT: dict[str, HostStatus] = {
     "InService": "serving",
@@ -41,6 +51,9 @@ _ENDPOINT: dict[str, HostStatus] = {
     "OutOfService": "failed",
     "Deleting": "stopped",
 }
+# Waits after a failed cold start.
+COLD_PAUSES = (1.0, 4.0)
+_BUSY = {429, 503}
 # Failures of the model. All others (throttling, cold start, network) may pass.
 _MODEL_ERRORS = {"ModelError", "ValidationError"}
 
@@ -57,12 +70,15 @@ def _reaching() -> Iterator[None]:
 class S3Objects:
     """Object store in a bucket; `If-None-Match` decides which writer is first.
 
-    The client needs ``Config(signature_version="s3v4")``: otherwise boto3 signs addresses by an
-    older scheme, which covers neither length nor checksum.
+    Inputs and answers, which are deleted, are in a bucket without versions: a deleted object would
+    remain in the other one as an old version.
+
+    The client needs `S3_CONFIG`: otherwise boto3 signs addresses by an older scheme, which covers
+    neither length nor checksum, or for a host that redirects.
     """
 
-    def __init__(self, client: Any, bucket: str) -> None:
-        self._s3, self._bucket = client, bucket
+    def __init__(self, client: Any, bucket: str, inputs: str | None = None) -> None:
+        self._s3, self._data, self._inputs = client, bucket, inputs or bucket
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Write the bytes if the key is absent."""
@@ -80,7 +96,7 @@ class S3Objects:
         check_object_key(key)
         with _reaching():
             try:
-                data: bytes = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+                data: bytes = self._s3.get_object(Bucket=self._bucket(key), Key=key)["Body"].read()
             except self._s3.exceptions.NoSuchKey:
                 raise KeyError(key) from None
         return data
@@ -89,19 +105,24 @@ class S3Objects:
         """Delete the object if it is present."""
         check_object_key(key)
         with _reaching():
-            self._s3.delete_object(Bucket=self._bucket, Key=key)
+            self._s3.delete_object(Bucket=self._bucket(key), Key=key)
 
     def keys(self, prefix: str) -> list[str]:
         """List keys by prefix."""
+        buckets = {self._bucket(prefix)} if "/" in prefix else {self._data, self._inputs}
         pages = self._s3.get_paginator("list_objects_v2")
         with _reaching():
-            found = pages.paginate(Bucket=self._bucket, Prefix=prefix)
-            return sorted(entry["Key"] for page in found for entry in page.get("Contents", ()))
+            return sorted(
+                entry["Key"]
+                for bucket in buckets
+                for page in pages.paginate(Bucket=bucket, Prefix=prefix)
+                for entry in page.get("Contents", ())
+            )
 
     def address(self, key: str) -> str:
         """Return the object's s3: address."""
         check_object_key(key)
-        return f"s3://{self._bucket}/{key}"
+        return f"s3://{self._bucket(key)}/{key}"
 
     def offer(self, key: str, size: int, sha256: str, seconds: int) -> Offer | None:
         """Sign a PUT; the signature covers length and checksum, so S3 refuses other bytes."""
@@ -111,21 +132,25 @@ class S3Objects:
             url: str = self._s3.generate_presigned_url(
                 "put_object",
                 Params={
-                    "Bucket": self._bucket,
+                    "Bucket": self._bucket(key),
                     "Key": key,
                     "ContentLength": size,
                     "ChecksumSHA256": checksum,
                 },
                 ExpiresIn=seconds,
             )
-        if "X-Amz-SignedHeaders" not in url:
-            raise ValueError('the S3 client must have Config(signature_version="s3v4")')
+        redirects = ".s3.amazonaws.com/" in url and self._s3.meta.region_name != "us-east-1"
+        if "X-Amz-SignedHeaders" not in url or redirects:
+            raise ValueError("the S3 client must have S3_CONFIG and the region of its buckets")
         return Offer(url, {"x-amz-checksum-sha256": checksum})
+
+    def _bucket(self, key: str) -> str:
+        return self._inputs if key.partition("/")[0] in _DELETED else self._data
 
     def _put(self, key: str, data: bytes) -> str:
         try:
             self._s3.put_object(
-                Bucket=self._bucket,
+                Bucket=self._bucket(key),
                 Key=key,
                 Body=data,
                 IfNoneMatch="*",
@@ -278,7 +303,21 @@ class SageMakerHost:
         return _ENDPOINT.get(answer["EndpointStatus"], "failed")
 
     def invoke(self, model: HostedModel, body: bytes) -> bytes:
-        """Invoke the endpoint."""
+        """Invoke the endpoint; a cold start that failed is repeated a few times.
+
+        A call without an answer within the client's time-out is the model's failure: it was
+        billed, and each repetition would be billed again.
+        """
+        for pause in COLD_PAUSES:
+            with suppress(_ColdStart):
+                return self._invoke(model, body)
+            time.sleep(pause)
+        try:
+            return self._invoke(model, body)
+        except _ColdStart:
+            raise ModelFailed("the model's container does not start") from None
+
+    def _invoke(self, model: HostedModel, body: bytes) -> bytes:
         try:
             answer = self._runtime.invoke_endpoint(
                 EndpointName=model.endpoint,
@@ -288,9 +327,30 @@ class SageMakerHost:
             )
             scores: bytes = answer["Body"].read()
         except ClientError as error:
-            if error.response["Error"]["Code"] in _MODEL_ERRORS:
-                raise ModelFailed("the model endpoint refused or failed") from None
-            raise HostUnavailable from None
+            raise _model_error(error.response) from None
+        except ReadTimeoutError:
+            raise ModelFailed("the model did not answer in time") from None
         except BotoCoreError:
             raise HostUnavailable from None
         return scores
+
+
+class _ColdStart(Exception):
+    """The container ended or did not start before it answered."""
+
+
+def _model_error(response: dict[str, Any]) -> Exception:
+    """Return the error of a port for an error answer of the SageMaker runtime.
+
+    `ModelError` covers three cases: the server of the model was busy, it reported a failure (its
+    answer is ours, JSON with `error`), or the container gave no answer of its own.
+    """
+    code = response["Error"]["Code"]
+    if code not in _MODEL_ERRORS:
+        return HostUnavailable()
+    if code == "ModelError" and response.get("OriginalStatusCode") in _BUSY:
+        return HostUnavailable()
+    message = str(response.get("OriginalMessage", '{"error": ""}'))
+    if code == "ModelError" and '"error"' not in message:
+        return _ColdStart()
+    return ModelFailed("the model endpoint refused or failed")

@@ -1,5 +1,6 @@
 """Performance in each level of a subgroup variable."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,14 @@ from healthval.errors import MetricError, counted
 from healthval.metrics.auroc import auroc_of
 from healthval.metrics.calibration.measures import calibration_of, observed_to_expected
 from healthval.metrics.estimate import Estimate, Sample
-from healthval.metrics.inputs import Bools, Cases, check_rows, is_missing, read_column
+from healthval.metrics.inputs import (
+    Bools,
+    Cases,
+    check_rows,
+    is_missing,
+    members_digest,
+    read_column,
+)
 from healthval.metrics.intervals.analytic import rate
 from healthval.metrics.net_benefit import net_benefit_at
 from healthval.metrics.result import SubgroupResult
@@ -63,7 +71,10 @@ def _levels(name: str, levels: Any, n: int) -> np.ndarray:
 def by_level(cases: Cases, groups: Groups, threshold: float) -> tuple[SubgroupResult, ...]:
     """Results per level, in the order of the variables and of the sorted levels."""
     return tuple(
-        level_result(cases.take(levels == level), (name, str(level)), threshold)
+        replace(
+            level_result(cases.take(levels == level), (name, str(level)), threshold),
+            members=members_digest(levels == level),
+        )
         for name, levels in groups.items()
         for level in np.unique(levels)
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from healthval.aggregate.result import PooledMeasure, SiteValue
 from healthval.errors import counted
-from healthval.report.document import Figure
+from healthval.report.document import Figure, NumberedFigure
 from healthval.report.figures.style import BLUE, GREY, INK, MUTED, VERMILION, board
 from healthval.report.findings import Findings, as_released, pooled
 from healthval.report.markup import Shown, as_shown, count, number, table
@@ -130,7 +130,7 @@ def _figure(
     ]
     if summary:
         cells.append([summary.label, "", "", summary.shown.text(axis.digits)])
-    return Figure(
+    return NumberedFigure(
         forest(rows, axis, headers=("n", "Events"), summary=summary),
         _alt(rows, axis, name, summary),
         f"{name}: {caption}",

@@ -228,6 +228,26 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/v1/objects/{sha256}/offer": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Offer
+         * @description Sign an address for an object that is too large for a call of the API.
+         */
+        readonly post: operations["offer_v1_objects__sha256__offer_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/v1/predictions": {
         readonly parameters: {
             readonly query?: never;
@@ -546,6 +566,8 @@ export interface components {
         /**
          * AccessRequest
          * @description Request for access; signed with the key that it contains.
+         *
+         *     `names` are the plan's variables, levels and steps: a result may contain no other name.
          */
         readonly AccessRequest: {
             /** @default null */
@@ -554,6 +576,11 @@ export interface components {
             readonly label: string;
             /** Model */
             readonly model: string;
+            /**
+             * Names
+             * @default []
+             */
+            readonly names: readonly string[];
             /** Plan Hash */
             readonly plan_hash: string;
             readonly public_key: components["schemas"]["PublicKey"];
@@ -661,11 +688,18 @@ export interface components {
         };
         /**
          * CountNoise
-         * @description Keyed noise on counts; `variance` is that of one count, whose multiple is `multiple`.
+         * @description Keyed noise on counts, of standard deviation `scale`; all counts are multiples of `multiple`.
          *
-         *     A statistic carries normal noise of one case's influence; its `se` and interval include it.
+         *     `variance` is that of a count at a cut or of a class, rounding included; `level_variance` is that
+         *     of a level. A statistic carries noise of one outcome's influence or more; its `se` and interval
+         *     include it.
          */
         readonly CountNoise: {
+            /**
+             * Level Variance
+             * @default 0
+             */
+            readonly level_variance: number;
             /**
              * Multiple
              * @default 1
@@ -1002,6 +1036,32 @@ export interface components {
              * @enum {integer}
              */
             readonly memory_mb: 1024 | 2048 | 3072 | 4096 | 5120 | 6144;
+        };
+        /**
+         * ObjectOffer
+         * @description Signed address for one PUT of an object; without a URL the hub itself receives it.
+         */
+        readonly ObjectOffer: {
+            /**
+             * Headers
+             * @default {}
+             */
+            readonly headers: {
+                readonly [key: string]: string;
+            };
+            /**
+             * Url
+             * @default
+             */
+            readonly url: string;
+        };
+        /**
+         * ObjectSize
+         * @description Size of an object that is about to be stored.
+         */
+        readonly ObjectSize: {
+            /** Size */
+            readonly size: number;
         };
         /**
          * Prediction
@@ -1681,6 +1741,8 @@ export type ModelList = components['schemas']['ModelList'];
 export type ModelName = components['schemas']['ModelName'];
 export type ModelRecord = components['schemas']['ModelRecord'];
 export type ModelRegistration = components['schemas']['ModelRegistration'];
+export type ObjectOffer = components['schemas']['ObjectOffer'];
+export type ObjectSize = components['schemas']['ObjectSize'];
 export type Prediction = components['schemas']['Prediction'];
 export type PredictionAnswer = components['schemas']['PredictionAnswer'];
 export type PredictionRequest = components['schemas']['PredictionRequest'];
@@ -3153,6 +3215,134 @@ export interface operations {
             };
             /** @description Method not allowed; `Allow` names the others */
             readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly offer_v1_objects__sha256__offer_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
+                readonly "Idempotency-Key"?: string | null;
+            };
+            readonly path: {
+                readonly sha256: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ObjectSize"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ObjectOffer"];
+                };
+            };
+            /** @description The Idempotency-Key is malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another state or content is stored */
+            readonly 409: {
                 headers: {
                     readonly [name: string]: unknown;
                 };

@@ -1,0 +1,79 @@
+"""Base table of a release: events above each cut, with noise (pure).
+
+The noise of k cumulative counts is drawn for a square root of the summation matrix: one outcome then
+enters all of them with a norm of about log k instead of k.
+
+References
+----------
+Fichtenberger, Henzinger and Upadhyay 2023 ICML (square root of the summation matrix); Dong, Roth
+and Su 2022 JRSS-B 84:3 (Gaussian differential privacy).
+"""
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import toeplitz
+
+from healthval.disclosure.payload.keyed_noise import KeyedNoise
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+def square_root(k: int) -> Floats:
+    """Lower triangular matrix whose square sums up to each position.
+
+    Examples
+    --------
+    >>> (square_root(3) @ square_root(3)).tolist()
+    [[1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [1.0, 1.0, 1.0]]
+    """
+    steps = np.arange(1, k)
+    column = np.append(1.0, np.cumprod((2 * steps - 1) / (2 * steps)))
+    return np.asarray(toeplitz(column, np.zeros(k)), dtype=np.float64)
+
+
+def privacy_loss(k: int, sd: float) -> float:
+    """Largest effect of one outcome on k cumulative counts, in deviations of their noise.
+
+    It is mu of Gaussian differential privacy, for noise of deviation `sd` on the largest count.
+
+    Examples
+    --------
+    >>> round(privacy_loss(4, 2.0), 2), round(privacy_loss(23, 2.0), 2)
+    (0.75, 1.02)
+    """
+    return float(np.sum(square_root(k)[:, 0] ** 2)) / sd
+
+
+def noisy_cumulative(
+    true: Mapping[float, int], noise: KeyedNoise, *facts: object
+) -> dict[float, int]:
+    """Perturb the events above each cut; the largest count, of all events, has the full noise."""
+    cuts = sorted(true, reverse=True)
+    root = square_root(len(cuts))
+    z = noise.normals(len(cuts), "events", *facts, *(true[at] for at in cuts))
+    shift = root @ z * noise.sd / float(np.linalg.norm(root[:, 0]))
+    return {at: round(true[at] + x) for at, x in zip(cuts, shift.tolist(), strict=True)}
+
+
+def synthetic(rising: Floats, table: Mapping[float, tuple[int, int]]) -> tuple[Floats, Bools]:
+    """Scores and outcomes of synthetic cases with the given counts (tp, fp) at each cut.
+
+    Between two cuts, scores and outcomes are spread evenly over the scores there. Every statistic of
+    these cases is a function of the table and of the scores, which the reader knows.
+    """
+    cuts = [*sorted(table), np.inf]
+    ends = [*np.searchsorted(rising, cuts[:-1]).tolist(), rising.size]
+    score: list[Floats] = []
+    outcome: list[Bools] = []
+    for (low, high), (start, end) in zip(pairwise(cuts), pairwise(ends), strict=True):
+        e, o = np.subtract(table[low], table.get(high, (0, 0))).tolist()
+        i, n = np.arange(e + o), max(1, e + o)
+        middle = np.array([(low + min(high, 1.0)) / 2])
+        inside = rising[start:end] if end > start else middle
+        score.append(inside[((2 * i + 1) * inside.size) // (2 * n)])
+        outcome.append(((i + 1) * e + n // 2) // n > (i * e + n // 2) // n)
+    return np.concatenate(score), np.concatenate(outcome)

@@ -1,0 +1,267 @@
+"""Evaluation, subgroups and means of a protected result, from its perturbed table (pure)."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit, ndtri
+
+from healthval.disclosure.payload.noisy_estimates import (
+    NEAREST,
+    Protection,
+    curve_at,
+    hanley_mcneil,
+    moved,
+    net_benefit_of,
+    patients,
+    perturbed_rate,
+    solved_intercept,
+    within,
+)
+from healthval.metrics.calibration.measures import Calibration
+from healthval.metrics.confusion import Confusion
+from healthval.metrics.estimate import Estimate, Sample
+from healthval.metrics.net_benefit import DecisionCurve
+from healthval.metrics.result import Evaluation, SubgroupResult, TableOne, ThresholdResult
+
+CURVE_PARAMETERS = 5  # of the flexible calibration curve: a case moves a point by about this / n
+LEAST = 1e-6
+
+
+def noisy_threshold(
+    t: ThresholdResult, about: Protection, cells: tuple[int, int], variance: float
+) -> ThresholdResult:
+    """Rates and net benefit of the perturbed table at a threshold."""
+    tp, fp = cells
+    fn, tn = about.n_events - tp, about.n - about.n_events - fp
+
+    def rate(e: Estimate, k: int, n: int) -> Estimate:
+        plain = perturbed_rate(k, n, 0.0, level=e.level)
+        return perturbed_rate(k, n, variance, level=e.level, factor=patients(e, plain))
+
+    return replace(
+        t,
+        confusion=Confusion(tp=tp, fp=fp, fn=fn, tn=tn),
+        sensitivity=rate(t.sensitivity, tp, tp + fn),
+        specificity=rate(t.specificity, tn, tn + fp),
+        ppv=rate(t.ppv, tp, tp + fp),
+        npv=rate(t.npv, tn, tn + fn),
+        net_benefit=_net_benefit(t, about, cells, variance),
+    )
+
+
+def _net_benefit(
+    t: ThresholdResult, about: Protection, cells: tuple[int, int], variance: float
+) -> Estimate:
+    if t.threshold >= 1 or t.net_benefit.value is None:
+        return replace(t.net_benefit, **about.counts)
+    _, plain = net_benefit_of(cells, about.n, t.threshold, 0.0)
+    value, se = net_benefit_of(cells, about.n, t.threshold, variance)
+    factor = patients(t.net_benefit, replace(t.net_benefit, se=plain))
+    se = math.hypot(factor * plain, math.sqrt(max(0.0, se**2 - plain**2)))
+    return Sample(about.n, about.n_events, t.net_benefit.level).wald(
+        value, se, t.net_benefit.method
+    )
+
+
+def noisy_curve(
+    curve: DecisionCurve, about: Protection, table: Mapping[float, tuple[int, int]], variance: float
+) -> DecisionCurve:
+    """Net benefit of the perturbed table; NaN at thresholds that are no cut of it."""
+    names = ("net_benefit", "lo", "hi", "se")
+    out: dict[str, Any] = {name: np.full(len(curve.thresholds), np.nan) for name in names}
+    z = float(ndtri((1 + curve.level) / 2))
+    for i, t in enumerate(curve.thresholds.tolist()):
+        if t in table and t < 1:
+            value, se = net_benefit_of(table[t], about.n, t, variance)
+            for name, number in zip(
+                names, (value, value - z * se, value + z * se, se), strict=True
+            ):
+                out[name][i] = number
+    return replace(curve, **out, **about.counts)
+
+
+def noisy_discrimination(ev: Evaluation, like: Evaluation, about: Protection) -> dict[str, Any]:
+    """AUROC and average precision with noise."""
+    return {
+        "auroc": within(about.perturbed(ev.auroc, like.auroc, about.one, "auroc")),
+        "average_precision": within(
+            about.perturbed(
+                ev.average_precision,
+                like.average_precision,
+                1 / max(1, about.n_events),
+                "average precision",
+            )
+        ),
+    }
+
+
+def noisy_calibration(
+    ev: Evaluation, like: Evaluation, about: Protection, expected: float
+) -> Calibration:
+    """Calibration with noise; all but slope and Brier score follow from them and the table."""
+    c, as_table, s = ev.calibration, like.calibration, about.scores
+    n, m = about.n, about.n_events
+    largest = float(np.abs(1 - 2 * s).max(initial=0)) / n
+    brier = within(about.perturbed(c.brier, as_table.brier, largest, "brier"))
+    oe = as_table.oe
+    if oe.value is not None and expected > 0:
+        oe = moved(oe, m / expected - oe.value, about.noise.sd / expected)
+    intercept, slope = _coefficients(c, as_table, about)
+    steep = about.noise.sd / max(float((s * (1 - s)).sum()), LEAST)
+    fields: dict[str, Any] = {
+        "oe": replace(oe, **about.counts),
+        "citl": replace(moved(as_table.citl, 0.0, steep), **about.counts),
+        "intercept": intercept,
+        "slope": slope,
+        "brier": brier,
+        "scaled_brier": _scaled_brier(as_table, brier, about),
+    }
+    curve = _calibration_curve(as_table, about, (intercept, slope))
+    return replace(c, observed=m, expected=expected, **fields, **curve)
+
+
+def _coefficients(
+    c: Calibration, as_table: Calibration, about: Protection
+) -> tuple[Estimate, Estimate]:
+    """Slope with noise, and the intercept that follows from it and the perturbed events."""
+    x, w = _weights(as_table, about)
+    if x is None or w is None:
+        none = replace(as_table.slope, value=None, lo=None, hi=None, se=None, **about.counts)
+        return none, none
+    centre = float((w * x).sum() / w.sum())
+    one = float(np.abs(x - centre).max() / max((w * (x - centre) ** 2).sum(), LEAST))
+    slope = about.perturbed(c.slope, as_table.slope, one, "slope")
+    if slope.value is None or as_table.intercept.value is None:
+        return replace(slope, value=None, lo=None, hi=None, se=None), slope
+    value = solved_intercept(about.scores, slope.value, about.n_events)
+    tilt = centre * about.deviation("slope", one)
+    sd = math.hypot(tilt, about.noise.sd / float(w.sum()))
+    intercept = moved(as_table.intercept, value - as_table.intercept.value, sd)
+    return replace(intercept, method=slope.method, **about.counts), slope
+
+
+def _weights(
+    as_table: Calibration, about: Protection
+) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
+    """Logits of the scores, and the weights of the cases in the table's fit."""
+    inside = about.scores[(about.scores > 0) & (about.scores < 1)]
+    a, b = as_table.intercept.value, as_table.slope.value
+    if a is None or b is None or inside.size < 2:
+        return None, None
+    x = logit(inside)
+    p = expit(a + b * x)
+    return x, np.maximum(p * (1 - p), LEAST)
+
+
+def _scaled_brier(as_table: Calibration, brier: Estimate, about: Protection) -> Estimate:
+    """Scaled Brier score of the perturbed Brier score and classes."""
+    e, n, m = as_table.scaled_brier, about.n, about.n_events
+    if e.value is None or brier.value is None:
+        return replace(e, value=None, lo=None, hi=None, se=None, **about.counts)
+    spread = max(m * (n - m) / n**2, 1 / n)
+    noise = math.sqrt(max(0.0, (brier.se or 0.0) ** 2 - (as_table.brier.se or 0.0) ** 2))
+    found = moved(e, 1 - brier.value / spread - e.value, noise / spread)
+    return replace(within(found, -math.inf, 1.0), method=e.method, **about.counts)
+
+
+def _calibration_curve(
+    as_table: Calibration, about: Protection, line: tuple[Estimate, Estimate]
+) -> dict[str, Any]:
+    """Curve of the table, tilted to the released intercept and slope, and its distances."""
+    a, b, sd = as_table.intercept.value, as_table.slope.value, about.noise.sd / about.n
+    ends = [e.value for e in line]
+    tilt = (0.0, 0.0)
+    if a is not None and b is not None and ends[0] is not None and ends[1] is not None:
+        tilt = (ends[0] - a, ends[1] - b)
+    points = {x: y.value for x, y in as_table.curve if y.value is not None}
+    if not points:
+        return {}
+    knots = np.array(sorted(points))
+    at = dict(zip(knots.tolist(), curve_at(points, knots, tilt).tolist(), strict=True))
+    curve = tuple(
+        (x, within(moved(y, at[x] - (y.value or 0.0), CURVE_PARAMETERS * sd)))
+        for x, y in as_table.curve
+        if x in at
+    )
+    distance = np.abs(curve_at(points, about.scores, tilt) - about.scores)
+    values = (distance.mean(), *np.quantile(distance, (0.5, 0.9)))
+    out: dict[str, Any] = {"curve": curve}
+    for name, value in zip(("ici_rcs5", "e50", "e90"), values, strict=True):
+        e: Estimate = getattr(as_table, name)
+        shift = float(value) - (e.value or 0.0)
+        out[name] = replace(within(moved(e, shift, CURVE_PARAMETERS * sd)), **about.counts)
+    return out
+
+
+def noisy_level(
+    s: SubgroupResult, about: Protection, counts: tuple[int, int | None]
+) -> SubgroupResult:
+    """Performance in a level, from its perturbed counts."""
+    n, m = counts[0], counts[1] or 0
+    inner = replace(about, n=n, n_events=m)
+    sd = about.level_times * about.noise.sd
+    return replace(
+        s,
+        n=n,
+        n_events=m,
+        auroc=_level_auroc(s, inner),
+        oe=_level_oe(s, inner, sd),
+        sensitivity=_level_rate(s.sensitivity, inner, (m, s.n_events), s.members),
+        specificity=_level_rate(s.specificity, inner, (n - m, s.n - s.n_events), s.members),
+    )
+
+
+def _level_auroc(s: SubgroupResult, about: Protection) -> Estimate:
+    e, m, n = s.auroc, about.n_events, about.n - about.n_events
+    if e.value is None or m < 2 or n < 2:
+        return replace(e, value=None, lo=None, hi=None, se=None, **about.counts)
+    z = about.noise.normals(1, "level auroc", repr(e.value), about.n, m, s.members)
+    sd = math.sqrt(max(1, about.variables)) * about.deviation("level auroc", about.one)
+    value = min(max(e.value + sd * float(z[0]), NEAREST), 1 - NEAREST)
+    plain = hanley_mcneil(value, m, n)
+    se = math.hypot(patients(e, replace(e, se=plain)) * plain, sd)
+    found = Sample(about.n, m, e.level).logit(value, se, "logit hanley mcneil perturbed")
+    return within(found)
+
+
+def _level_oe(s: SubgroupResult, about: Protection, sd: float) -> Estimate:
+    if not s.oe.value or not about.n or not about.n_events:
+        return replace(s.oe, value=None, lo=None, hi=None, se=None, **about.counts)
+    expected, m = s.n_events / s.oe.value, about.n_events
+    plain = math.sqrt(max(1 - m / about.n, 1 / about.n) / m)
+    factor = patients(s.oe, replace(s.oe, se=plain * m / expected))
+    se = math.hypot(factor * plain, sd / m)
+    return Sample(about.n, m, s.oe.level).log(m / expected, se, s.oe.method)
+
+
+def _level_rate(
+    e: Estimate, about: Protection, sizes: tuple[int, int], key: str | None
+) -> Estimate:
+    size, true = sizes
+    sd = about.level_times * about.noise.sd
+    if e.value is None:
+        return replace(e, n=size)
+    facts = ("level hits", true, key)
+    hits = about.noise.count(round(e.value * true), *facts, times=about.level_times)
+    hits = min(hits, size)
+    factor = patients(e, perturbed_rate(hits, size, 0.0))
+    return perturbed_rate(hits, size, sd**2, level=e.level, factor=factor)
+
+
+def noisy_mean(row: TableOne, about: Protection) -> TableOne:
+    """Mean and SD with noise of one case's reach; both are withheld where one case dominates."""
+    if row.mean is None or row.sd is None:
+        return row
+    n = max(1, row.overall or about.n)
+    reach = row.sd * math.sqrt(n) if row.reach is None else row.reach
+    if row.dominated:
+        return replace(row, sd=0.0)  # the gate withholds a mean without a spread
+    z = about.noise.normals(2, "mean", repr(row.mean), repr(row.sd), n)
+    mean = row.mean + reach / n * float(z[0])
+    one = reach**2 / (2 * n * row.sd) if row.sd > 0 else 0.0
+    sd = abs(row.sd + one * float(z[1])) if row.sd > 0 else 0.0
+    return replace(row, mean=mean, sd=sd)

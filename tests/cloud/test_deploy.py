@@ -1,0 +1,175 @@
+"""The templates on the emulator: planned, shown, executed when told, updated, destroyed whole."""
+
+import boto3
+import emulator
+import pytest
+from botocore.exceptions import ClientError
+from click.testing import CliRunner
+
+from healthval.cli import cli
+from healthval.cloud.deploy import Account
+from healthval.credential import Credential
+from healthval.errors import DeploymentError, UsageError
+from healthval.hub.backends.aws import DynamoIndex, S3Objects
+from healthval.hub.ports import StoreUnavailable
+
+BY_HAND = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory):
+    if not emulator.is_installed():
+        pytest.skip("the AWS emulator is not installed: sh tests/install_emulator.sh")
+    running = emulator.Emulator(tmp_path_factory.mktemp("emulator"))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**emulator.KEYS, "AWS_ENDPOINT_URL": running.url}.items():
+            patch.setenv(name, value)
+        yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def operator(tmp_path_factory):
+    path = tmp_path_factory.mktemp("operator") / "operator.key"
+    Credential.create(path)
+    return f"{path}.pub"
+
+
+@pytest.fixture(scope="module")
+def run(cloud):
+    def command(*words):
+        done = CliRunner().invoke(cli, ["infra", *words, "--emulator"], catch_exceptions=False)
+        assert done.exit_code == 0
+        return done.output
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def account(cloud):
+    return Account(boto3.Session(), is_emulator=True)
+
+
+def left_over():
+    buckets = boto3.client("s3").list_buckets()["Buckets"]
+    tables = boto3.client("dynamodb").list_tables()["TableNames"]
+    functions = boto3.client("lambda").list_functions()["Functions"]
+    apis = boto3.client("apigatewayv2").get_apis()["Items"]
+    queues = boto3.client("sqs").list_queues().get("QueueUrls", [])
+    groups = boto3.client("logs").describe_log_groups()["logGroups"]
+    roles = boto3.client("iam").list_roles()["Roles"]
+    return [*buckets, *tables, *functions, *apis, *queues, *groups, *roles]
+
+
+def test_a_hub_is_shown_deployed_updated_and_destroyed(run, operator, account):
+    assert "there is no stack one" in run("status", "--stack", "one")
+    shown = run("deploy", "--stack", "one", "--operator", operator)
+    assert "Index (AWS::DynamoDB::Table)" in shown
+    assert "$0.00 before, $0.19 after" in shown
+    assert "nothing is deployed" in shown
+    assert account.describe("one") is None
+
+    deployed = run("deploy", "--stack", "one", "--operator", operator, "--yes")
+    assert "ApiEndpoint" in deployed
+    assert "CREATE_COMPLETE" in run("status", "--stack", "one")
+    assert "nothing to change" in run("deploy", "--stack", "one", "--operator", operator, "--yes")
+
+    parameters = {"Recovery": "on", "OperatorKey": "B" * 43, "Profile": "emulator"}
+    stored = account.describe("one")["Parameters"]
+    kept = {p["ParameterKey"]: p["ParameterValue"] for p in stored}
+    changed = account.plan("one", "core", kept | parameters)
+    assert {"ApiFunction", "Index"} <= {c.name for c in changed.changes}
+    assert changed.before.usd == pytest.approx(changed.after.usd)
+    account.execute(changed)
+
+    objects = account.outputs("one")["Bucket"]
+    for i in range(3):  # versions and all
+        boto3.client("s3").put_object(Bucket=objects, Key="objects/a.bin", Body=bytes([i]))
+    assert "repeat the command with --yes" in run("destroy", "--stack", "one")
+    assert account.describe("one") is not None
+    run("destroy", "--stack", "one", "--yes")
+    assert account.describe("one") is None
+    assert left_over() == []
+    run("destroy", "--stack", "one", "--yes")
+
+
+def as_role(role):
+    keys = boto3.client("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+    return boto3.Session(
+        aws_access_key_id=keys["AccessKeyId"],
+        aws_secret_access_key=keys["SecretAccessKey"],
+        aws_session_token=keys["SessionToken"],
+    )
+
+
+def may(call, **arguments):
+    try:
+        call(**arguments)
+    except ClientError as error:
+        return error.response["Error"]["Code"] not in {"AccessDenied", "AccessDeniedException"}
+    return True
+
+
+def test_each_role_may_do_what_it_needs_and_nothing_else(run, operator, account):
+    run("deploy", "--stack", "two", "--operator", operator, "--yes")
+    out = account.outputs("two")
+    roles = boto3.client("iam").list_roles()["Roles"]
+    api, worker = (next(r["Arn"] for r in roles if name in r["RoleName"]) for name in ("ApiRole", "WorkerRole"))  # fmt: skip
+    table = {"TableName": out["Table"]}
+    key = {"pk": {"S": "p"}, "sk": {"S": "k"}}
+    allowed = {}
+    for name, role in (("api", api), ("worker", worker)):
+        session = as_role(role)
+        s3, dynamo = session.client("s3"), session.client("dynamodb")
+        allowed[name] = {
+            "read an entry": may(dynamo.get_item, **table, Key=key),
+            "delete an entry": may(dynamo.delete_item, **table, Key=key),
+            "scan the table": may(dynamo.scan, **table),
+            "delete the table": may(dynamo.delete_table, **table),
+            "write an input": may(s3.put_object, Bucket=out["InputsBucket"], Key="uploads/x", Body=b""),
+            "write a row": may(s3.put_object, Bucket=out["Bucket"], Key="analytics/x", Body=b""),
+            "delete an object": may(s3.delete_object, Bucket=out["Bucket"], Key="objects/x"),
+            "write the dashboard": may(s3.put_object, Bucket=out["DashboardBucket"], Key="x", Body=b""),
+            "list buckets": may(s3.list_buckets),
+            "create a user": may(session.client("iam").create_user, UserName="x"),
+        }  # fmt: skip
+    everyone = {"read an entry", "write a row"}
+    extra = {"delete an entry", "write an input", "delete an object"}
+    assert {name for name, is_allowed in allowed["worker"].items() if is_allowed} == everyone
+    assert {name for name, is_allowed in allowed["api"].items() if is_allowed} == everyone | extra
+    run("destroy", "--stack", "two", "--yes")
+
+
+def test_the_stores_of_a_deployed_hub_answer_404_for_what_is_absent(run, operator, account):
+    run("deploy", "--stack", "three", "--operator", operator, "--yes")
+    out = account.outputs("three")
+    role = next(r["Arn"] for r in boto3.client("iam").list_roles()["Roles"] if "ApiRole" in r["RoleName"])  # fmt: skip
+    session = as_role(role)
+    objects = S3Objects(session.client("s3"), out["Bucket"], out["InputsBucket"])
+    with pytest.raises(KeyError):
+        objects.get("objects/none.bin")
+    other = S3Objects(session.client("s3"), out["DashboardBucket"])
+    with pytest.raises(StoreUnavailable):
+        other.put_if_absent("objects/none.bin", b"")
+    assert DynamoIndex(session.client("dynamodb"), out["Table"], lambda: 0).query("none") == []
+    run("destroy", "--stack", "three", "--yes")
+
+
+def test_a_deployment_that_cannot_begin_says_why(cloud, account, monkeypatch):
+    with pytest.raises(UsageError, match="region is not known"):
+        Account(boto3.Session(region_name="mars-north-1"))
+    with pytest.raises(DeploymentError, match="refuses"):
+        account.plan("bad", "core", {"OperatorKey": "short"})
+    assert account.describe("bad") is None
+    wrong = boto3.Session(aws_access_key_id="nobody", aws_secret_access_key="x")
+    with pytest.raises(DeploymentError, match="check the credentials"):
+        Account(wrong, is_emulator=True).number()
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(UsageError, match="no credentials"):
+        Account(boto3.Session(), is_emulator=True).number()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    unreachable = boto3.Session(**BY_HAND)
+    with pytest.raises(DeploymentError, match="cannot be reached"):
+        Account(unreachable, is_emulator=True).number()
