@@ -97,7 +97,7 @@ class PlanSubject(TypedDict):
     plan_hash: str
 
 
-Listing = TypeVar("Listing", AccessList, ModelList)
+Listing = TypeVar("Listing", AccessList, AuditList, ModelList, ReportList, SubmissionList)
 
 
 class Client:

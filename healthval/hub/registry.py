@@ -21,6 +21,7 @@ from healthval.contracts.report import (
     report_id,
 )
 from healthval.errors import part
+from healthval.hub import access
 from healthval.hub.audit_chain import record
 from healthval.hub.auth import Caller
 from healthval.hub.pages import Page
