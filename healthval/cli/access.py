@@ -8,7 +8,7 @@ import click
 from healthval.cli.types import FILE, FOLDER, HUB, KEY
 
 if TYPE_CHECKING:
-    from healthval.runner.operator import Status
+    from healthval.runner.operator_tasks import Status
 
 
 @click.group()
@@ -66,7 +66,7 @@ def access_decide(hub_url: str, key: Path, site: str, status: "Status", days: in
 
     The key is the operator's; the decision applies to each of the site's requests that can take it.
     """
-    from healthval.runner.operator import decide
+    from healthval.runner.operator_tasks import decide
 
     for grant in decide(hub_url, key, site, status=status, days=days):
         click.echo(f"{grant.site}  {grant.status}  {grant.model} {grant.version}")

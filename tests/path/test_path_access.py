@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from healthval.cli import cli
 from healthval.errors import UsageError
 from healthval.evaluation import Site
-from healthval.runner.operator import by_label
+from healthval.runner.operator_tasks import by_label
 
 
 def access(stage, *words):

@@ -129,7 +129,7 @@ def test_a_missing_module_is_explained_with_its_remedy(monkeypatch, capsys, modu
         "healthval.runner.doctor",
         "healthval.runner.execute",
         "healthval.runner.new_study",
-        "healthval.runner.operator",
+        "healthval.runner.operator_tasks",
     ],
 )
 def test_the_hospitals_commands_need_no_module_that_windows_lacks(module):
