@@ -8,20 +8,17 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Self, TypedDict, TypeVar, Unpack
+from typing import Self, TypeVar, Unpack
 from urllib.parse import urlencode
 
 import httpx
 from pydantic import ValidationError
 
 from healthval.client_transport import (
-    PLAIN,
-    TIMEOUT,
     SignedTransport,
     checked_headers,
-    checked_origin,
     checked_target,
-    read_answer,
+    published_keys,
 )
 from healthval.contracts.access import (
     AccessDecision,
@@ -29,11 +26,12 @@ from healthval.contracts.access import (
     AccessList,
     AccessRequest,
     Amendment,
+    PlanSubject,
     VendorKey,
 )
 from healthval.contracts.audit import AuditEntry, AuditHead, AuditList
 from healthval.contracts.base import Shape, Wire, canonical_json, read_wire
-from healthval.contracts.keys import WELL_KNOWN, HubKey, HubKeys
+from healthval.contracts.keys import HubKey
 from healthval.contracts.model import (
     ModelList,
     ModelRecord,
@@ -69,7 +67,7 @@ from healthval.errors import (
     counted,
 )
 
-__all__ = ["Client", "Credential", "SiteSubmission", "wire_bytes"]
+__all__ = ["Client", "Credential", "SiteSubmission", "published_keys", "wire_bytes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,14 +85,6 @@ class SiteSubmission:
 # A call of the API in Lambda has at most 6 MB in base64, 4.5 MB as bytes.
 MAX_CALL_BYTES = 4 * 1024 * 1024
 SUBMISSION_SECONDS = 600.0
-
-
-class PlanSubject(TypedDict):
-    """Subject of an access request: one model version under one plan."""
-
-    model: str
-    version: str
-    plan_hash: str
 
 
 Listing = TypeVar("Listing", AccessList, AuditList, ModelList, ReportList, SubmissionList)
@@ -323,15 +313,14 @@ class Client:
 
     def start_model(self, name: str, version: str) -> ModelRecord:
         """Start the model endpoint."""
-        return read_wire(
-            ModelRecord, self.transport.send("POST", f"/v1/models/{name}/{version}/start")
-        )
+        return self._act(f"/v1/models/{name}/{version}/start")
 
     def stop_model(self, name: str, version: str) -> ModelRecord:
         """Stop the model endpoint."""
-        return read_wire(
-            ModelRecord, self.transport.send("POST", f"/v1/models/{name}/{version}/stop")
-        )
+        return self._act(f"/v1/models/{name}/{version}/stop")
+
+    def _act(self, target: str) -> ModelRecord:
+        return self._read(ModelRecord, self.transport.send("POST", target))
 
     def access_requests(self, status: str | None = None) -> tuple[AccessGrant, ...]:
         """List the grants: all for the operator; a site sees only its own."""
@@ -469,35 +458,3 @@ def _checked(data: bytes, sha256: str) -> bytes:
     if hashlib.sha256(data).hexdigest() != sha256:
         raise IntegrityError("the bytes from the hub do not match their listed hash")
     return data
-
-
-def published_keys(hub_url: str) -> HubKeys:
-    """Fetch the keys that a hub publishes, by TLS or on loopback; no credential is needed.
-
-    Raises
-    ------
-    UsageError
-        If the address is neither https nor loopback.
-    HubUnavailable
-        If the hub does not respond.
-    HubError
-        If the hub publishes no keys or a malformed list.
-    """
-    origin = checked_origin(hub_url)
-    try:
-        with (
-            httpx.Client(timeout=TIMEOUT, trust_env=False, headers=PLAIN) as http,
-            http.stream("GET", origin + WELL_KNOWN) as streamed,
-        ):
-            response = read_answer(streamed)
-    except httpx.HTTPError:
-        raise HubUnavailable(f"no response from {origin}; check its address") from None
-    if response.status_code != httpx.codes.OK:
-        raise HubError(
-            f"{origin} publishes no keys (status {response.status_code}); ask its operator for "
-            "the public key and give it with --key"
-        )
-    try:
-        return read_wire(HubKeys, response.content)
-    except ValueError as misfit:
-        raise HubError(f"the list of keys at {origin} is malformed: {misfit}") from None

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypedDict
 
 from pydantic import AfterValidator, Field
 
@@ -98,6 +98,14 @@ def _is_no_identifier(text: str) -> str:
 
 Label = Annotated[Line, AfterValidator(_is_no_identifier)]
 PlanName = Annotated[Column, AfterValidator(_is_no_identifier)]
+
+
+class PlanSubject(TypedDict):
+    """Subject of an access request: one model version under one plan."""
+
+    model: str
+    version: str
+    plan_hash: str
 
 
 class AccessRequest(Wire):
