@@ -5,7 +5,7 @@ A suppressed cell is never taken as zero: it widens the bounds of a total and of
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -25,6 +25,7 @@ from healthval.errors import MetricError, counted
 
 CELLS = ("tp", "fp", "fn", "tn")
 WITHHELD_CELLS = "suppressed cells"  # reason why a site is not in a sum
+_NOISY = {(0, 1): 1}  # cells of a rate with independent noise; TP + FP is known exactly
 WIDE = 0.1  # bounds of a rate beyond which its middle is no estimate
 Cells: TypeAlias = tuple[Cell, Cell, Cell, Cell]
 Bounds: TypeAlias = tuple[int, int | None]
@@ -84,19 +85,41 @@ def wilson_interval(successes: int, n: int, level: float = 0.95) -> Pair | None:
     return wilson(successes, n, normal_quantile(level)) if n else None
 
 
-def _rate(rows: Sequence[tuple[Cell, Cell]], totals: tuple[Total, Total], level: float) -> Rate:
+@dataclass(frozen=True, slots=True)
+class _Precision:
+    """Level of the intervals, and the variance of the noise on the sum of a cell."""
+
+    level: float
+    noise: float
+
+    def interval(self, hits: int, n: int, cells: int) -> Pair | None:
+        """Wilson's interval at the size that noise on this number of `cells` leaves."""
+        if not n:
+            return None
+        smooth = (hits + 1) / (n + 2)
+        sampling = smooth * (1 - smooth) / n
+        share = sampling / (sampling + cells * self.noise / n**2)
+        return wilson(hits * share, n * share, normal_quantile(self.level))
+
+
+def _rate(
+    rows: Sequence[tuple[Cell, Cell]],
+    totals: tuple[Total, Total],
+    precision: _Precision,
+    noisy_cells: int,
+) -> Rate:
     """Proportion of hits over all sites, from each site's hits and misses and the totals of both."""
     pairs = [(a, b) for a, b in rows if not isinstance(a, str) and not isinstance(b, str)]
     hits, n = sum(a for a, _ in pairs), sum(a + b for a, b in pairs)
     given = Rate(
         value=hits / n if n else None,
-        ci=wilson_interval(hits, n, level),
+        ci=precision.interval(hits, n, noisy_cells),
         numerator=hits,
         denominator=n,
-        method="wilson",
+        method="wilson perturbed" if precision.noise else "wilson",
         k=len(pairs),
     )
-    return given if len(pairs) == len(rows) else _bounded(given, totals, len(rows), level)
+    return given if len(pairs) == len(rows) else _bounded(given, totals, len(rows), precision.level)
 
 
 def _bounded(given: Rate, totals: tuple[Total, Total], k: int, level: float) -> Rate:
@@ -131,6 +154,7 @@ def pool_counts(
     *,
     sites: Sequence[str] | None = None,
     margins: Sequence[tuple[Cell, Cell]] | None = None,
+    noise: Sequence[float] | None = None,
     level: float = 0.95,
 ) -> PooledCounts:
     """Sum confusion counts over sites, and bound the rates where some sites withheld cells.
@@ -141,6 +165,7 @@ def pool_counts(
         a cell is a whole number or ``"suppressed"``.
     sites : labels, by default ``row 0``, ``row 1`` ...
     margins : per site (n, n_events) where known; they bound suppressed cells in `totals`.
+    noise : per site the variance of the noise on a count; the intervals of the rates include it.
 
     Examples
     --------
@@ -159,6 +184,7 @@ def pool_counts(
     totals = _cell_totals(rows, known)
     excluded = [label for label, row in zip(labels, rows, strict=True) if SUPPRESSED in row]
     tp, fp, fn, tn = (sum(int(row[cell]) for row in complete) for cell in range(4))
+    precision = _Precision(level, math.fsum(noise or ()))
     return PooledCounts(
         tp=tp,
         fp=fp,
@@ -168,22 +194,25 @@ def pool_counts(
         sites=tuple(x for x, row in zip(labels, rows, strict=True) if SUPPRESSED not in row),
         excluded=tuple(Excluded(label, WITHHELD_CELLS) for label in excluded),
         totals=totals,
-        sensitivity=_of_cells(rows, totals, (0, 2), level),
-        specificity=_of_cells(rows, totals, (3, 1), level),
-        ppv=_of_cells(rows, totals, (0, 1), level),
-        npv=_of_cells(rows, totals, (3, 2), level),
-        prevalence=_prevalence(rows, known, level),
+        sensitivity=_of_cells(rows, totals, (0, 2), precision),
+        specificity=_of_cells(rows, totals, (3, 1), precision),
+        ppv=_of_cells(rows, totals, (0, 1), precision),
+        npv=_of_cells(rows, totals, (3, 2), precision),
+        prevalence=_prevalence(rows, known, precision),
     )
 
 
 def _of_cells(
-    rows: Sequence[Cells], totals: Sequence[Total], which: tuple[int, int], level: float
+    rows: Sequence[Cells], totals: Sequence[Total], which: tuple[int, int], precision: _Precision
 ) -> Rate:
     yes, no = which
-    return _rate([(row[yes], row[no]) for row in rows], (totals[yes], totals[no]), level)
+    cells = [(row[yes], row[no]) for row in rows]
+    return _rate(cells, (totals[yes], totals[no]), precision, _NOISY.get(which, 2))
 
 
-def _prevalence(rows: Sequence[Cells], margins: Sequence[tuple[Cell, Cell]], level: float) -> Rate:
+def _prevalence(
+    rows: Sequence[Cells], margins: Sequence[tuple[Cell, Cell]], precision: _Precision
+) -> Rate:
     """Events over cases, from the cells or the margins of each site."""
     pairs = [
         _class_sizes(row, n, n_events) for row, (n, n_events) in zip(rows, margins, strict=True)
@@ -197,7 +226,7 @@ def _prevalence(rows: Sequence[Cells], margins: Sequence[tuple[Cell, Cell]], lev
         for side in (0, 1)
     ]
     events, others = (total([p[i] for p in pairs], bounds[i]) for i in (0, 1))
-    return _rate(pairs, (events, others), level)
+    return _rate(pairs, (events, others), precision, 1)
 
 
 def _class_sizes(row: Cells, n: Cell, n_events: Cell) -> tuple[Cell, Cell]:
@@ -240,44 +269,62 @@ def _margin(cell: int, n: Cell, n_events: Cell) -> int | None:
 
 
 def net_benefit(
-    counts: PooledCounts, threshold: float, level: float = 0.95, *, n_all: int | None = None
+    counts: PooledCounts,
+    threshold: float,
+    level: float = 0.95,
+    *,
+    n_all: int | None = None,
+    noise: float = 0.0,
 ) -> Rate | None:
     """Net benefit of all cases together, TP/n - FP/n * t/(1 - t), with its multinomial interval.
 
-    Where sites withheld cells, only its bounds over the `n_all` cases of all sites are given.
+    Parameters
+    ----------
+    n_all : cases of all sites; without it, of the sites with all four counts
+    noise : variance of the noise on the sum of the true positives
+
+    Where sites withheld true or false positives, only bounds over all sites are given.
 
     References
     ----------
     Vickers & Elkin 2006, Med Decis Making 26:565; variance: Marsh, Janes & Pepe 2020, Biometrics 76:843.
     """
-    n = counts.tp + counts.fp + counts.fn + counts.tn
-    if not n or threshold >= 1:
+    complete = counts.tp + counts.fp + counts.fn + counts.tn
+    n = n_all or (0 if counts.excluded else complete)
+    if threshold >= 1 or not complete + (n_all or 0):
         return None
-    odds, tp, fp = threshold / (1 - threshold), counts.tp / n, counts.fp / n
-    value = tp - odds * fp
-    variance = max(0.0, tp + odds**2 * fp - value**2) / n
-    given = Rate(
+    odds, (tp, fp, *_) = threshold / (1 - threshold), counts.totals
+    if not n or tp.n_suppressed or fp.n_suppressed:
+        return _bounded_net_benefit(counts, odds, n)
+    value = (tp.lower - odds * fp.lower) / n
+    variance = max(0.0, (tp.lower + odds**2 * fp.lower) / n - value**2) / n
+    variance += noise * ((1 + odds) / n) ** 2
+    return Rate(
         value=value,
         ci=_symmetric(value, normal_quantile(level) * math.sqrt(variance)),
         numerator=None,
         denominator=n,
-        method="multinomial",
-        k=counts.k,
+        method="multinomial perturbed" if noise else "multinomial",
+        k=tp.n_sites,
     )
-    hidden = counts.totals[0].n_suppressed + counts.totals[1].n_suppressed
-    return given if not hidden else _bounded_net_benefit(given, counts, odds, n_all)
 
 
-def _bounded_net_benefit(given: Rate, counts: PooledCounts, odds: float, n_all: int | None) -> Rate:
+def _bounded_net_benefit(counts: PooledCounts, odds: float, n: int) -> Rate:
     tp, fp, *_ = counts.totals
+    bounds = None
+    if n and tp.upper is not None and fp.upper is not None:
+        bounds = (tp.lower - odds * fp.upper) / n, (tp.upper - odds * fp.lower) / n
     sites = counts.k + len(counts.excluded)
-    found = replace(
-        given, value=None, ci=None, method="bounds", reason=withheld(len(counts.excluded), sites)
+    return Rate(
+        value=None,
+        ci=None,
+        numerator=None,
+        denominator=n,
+        method="bounds",
+        k=min(tp.n_sites, fp.n_sites),
+        bounds=bounds,
+        reason=withheld(len(counts.excluded), sites),
     )
-    if not n_all or tp.upper is None or fp.upper is None:
-        return found
-    ends = (tp.lower - odds * fp.upper) / n_all, (tp.upper - odds * fp.lower) / n_all
-    return replace(found, bounds=ends)
 
 
 def _symmetric(value: float, half: float) -> Pair | None:

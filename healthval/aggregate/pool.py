@@ -30,6 +30,12 @@ from healthval.aggregate.result import (
     SubgroupPool,
 )
 from healthval.aggregate.roc import display
+from healthval.aggregate.secondary.case_mix import case_mix
+from healthval.aggregate.secondary.choices import choices
+from healthval.aggregate.secondary.events import event_ratio
+from healthval.aggregate.secondary.joint_calibration import joint_calibration
+from healthval.aggregate.secondary.records import Secondary
+from healthval.aggregate.secondary.usefulness import usefulness
 from healthval.aggregate.tables import study_totals, table_one_totals
 from healthval.aggregate.thresholds import Bivariate, decision_curve, pool_thresholds
 from healthval.contracts.base import digest
@@ -129,6 +135,7 @@ def pool(sites: Sites, *, bivariate: Bivariate = "binomial") -> StudyResult:
         decision_curve=decision_curve(sites),
         subgroups=_subgroups(sites),
         new_site=_new_site(headline),
+        secondary=_secondary(sites, list(headline.values())),
         notes=_notes(sites, hashes),
     )
 
@@ -208,6 +215,16 @@ def _too_small(group: ReleasedSubgroup) -> str | None:
         return "number of events not released"
     few = min(events, n - events) < MIN_EVENTS
     return f"fewer than {MIN_EVENTS} events or non-events" if few else None
+
+
+def _secondary(sites: Sites, headline: Sequence[PooledMeasure]) -> Secondary:
+    return Secondary(
+        usefulness=usefulness(sites),
+        calibration=joint_calibration(sites),
+        case_mix=case_mix(sites),
+        oe_poisson=event_ratio(sites),
+        choices=choices(headline),
+    )
 
 
 def _new_site(headline: dict[str, PooledMeasure]) -> NewSite:

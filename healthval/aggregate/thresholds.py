@@ -1,18 +1,19 @@
 """Pooled results at pre-specified thresholds: summed counts, net benefit, bivariate model."""
 
+import math
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
-from healthval.aggregate.bivariate import bivariate
 from healthval.aggregate.counts import (
     Sites,
     cells_of,
     net_benefit,
     pool_counts,
     weighted,
-    withheld,
 )
 from healthval.aggregate.effects import IDENTITY, count, pool_measure
+from healthval.aggregate.mixed.bivariate import bivariate
+from healthval.aggregate.mixed.withheld import with_withheld
 from healthval.aggregate.result import (
     BivariateResult,
     DecisionTotal,
@@ -22,7 +23,6 @@ from healthval.aggregate.result import (
     ThresholdPool,
 )
 from healthval.contracts.submission import (
-    SUPPRESSED,
     ReleasedEstimate,
     ReleasedThreshold,
     Submission,
@@ -56,17 +56,21 @@ def pool_thresholds(sites: Sites, which: Bivariate) -> tuple[ThresholdPool, ...]
 def _at_threshold(
     threshold: float, rows: list[Row], absent: tuple[Excluded, ...], which: Bivariate
 ) -> ThresholdPool:
+    noise = [0.0 if s.noise is None else s.noise.variance for _, s, _ in rows]
     counts = pool_counts(
         [t.confusion for _, _, t in rows],
         sites=[site for site, _, _ in rows],
         margins=[(s.n, s.n_events) for _, s, _ in rows],
+        noise=noise,
     )
     sites_nb = pool_measure("net_benefit", [(site, t.net_benefit) for site, _, t in rows], IDENTITY)
-    binomial, normal, reason = _bivariate([t for _, _, t in rows], which)
+    counts, binomial, normal, reason = _bivariate(rows, counts, noise, which)
     return ThresholdPool(
         threshold=threshold,
         counts=replace(counts, excluded=counts.excluded + absent),
-        net_benefit=net_benefit(counts, threshold, n_all=_all_cases([s for _, s, _ in rows])),
+        net_benefit=net_benefit(
+            counts, threshold, n_all=_all_cases([s for _, s, _ in rows]), noise=math.fsum(noise)
+        ),
         treat_all=_treat_all(counts, threshold),
         net_benefit_sites=sites_nb,
         bivariate=binomial,
@@ -81,25 +85,37 @@ def _all_cases(submissions: list[Submission]) -> int | None:
 
 
 def _bivariate(
-    rows: list[ReleasedThreshold], which: Bivariate
-) -> tuple[BivariateResult | None, BivariateResult | None, str | None]:
-    """Binomial and normal model over all sites, or the reason for none.
+    rows: list[Row], counts: PooledCounts, noise: list[float], which: Bivariate
+) -> tuple[PooledCounts, BivariateResult | None, BivariateResult | None, str | None]:
+    """Counts with rates over all sites, binomial and normal model, and the reason for none.
 
-    Whether a site withholds a cell depends on its rates, so that the others are no random sample.
+    Whether a site withholds a cell depends on its rates, so that the others are no random sample:
+    withheld cells are part of the likelihood.
     """
+    if counts.excluded:
+        counts, means, reason = with_withheld(rows, counts)
+        return counts, means, None, reason
     if which == "none":
-        return None, None, "not requested"
-    tables = [cells_of(t.confusion, i) for i, t in enumerate(rows)]
-    complete = [c for c in tables if SUPPRESSED not in c]
-    if len(complete) < len(tables):
-        hidden = withheld(len(tables) - len(complete), len(tables))
-        return None, None, f"{hidden}, and which sites do depends on their rates"
-    usable = [c for c in complete if int(c[0]) + int(c[2]) and int(c[1]) + int(c[3])]
+        return counts, None, None, "not requested"
     try:
-        normal = bivariate(usable, "normal")
-        return (bivariate(usable) if which == "binomial" else None), normal, None
+        return counts, *_joint(rows, noise, which), None
     except MetricError as refused:
-        return None, None, str(refused)
+        return counts, None, None, str(refused)
+
+
+def _joint(
+    rows: list[Row], noise: list[float], which: Bivariate
+) -> tuple[BivariateResult | None, BivariateResult]:
+    """Binomial and normal model of the sites with both classes."""
+    tables = [cells_of(t.confusion, i) for i, (_, _, t) in enumerate(rows)]
+    usable = [
+        (c, v)
+        for c, v in zip(tables, noise, strict=True)
+        if int(c[0]) + int(c[2]) and int(c[1]) + int(c[3])
+    ]
+    counts, variances = [c for c, _ in usable], [v for _, v in usable]
+    normal = bivariate(counts, "normal", noise=variances)
+    return bivariate(counts, noise=variances) if which == "binomial" else None, normal
 
 
 def _treat_all(counts: PooledCounts, threshold: float) -> float | None:

@@ -28,6 +28,7 @@ from healthval.metrics.intervals.resampling import (
     resampled_tables,
 )
 from healthval.metrics.logistic import dot, per_cluster
+from healthval.metrics.names import named
 from healthval.metrics.ranking.delong import (
     Placements,
     auc_and_variance,
@@ -42,6 +43,7 @@ AucInterval = Literal["logit-delong", "delong", "newcombe", "bootstrap"]
 SMALL_CLASS = 30
 
 
+@named
 def auroc(
     reference: ArrayLike,
     score: ArrayLike,
@@ -184,6 +186,7 @@ def _width(estimate: Estimate) -> float:
     return (estimate.hi or 0.0) - (estimate.lo or 0.0)
 
 
+@named
 def average_precision(
     reference: ArrayLike,
     score: ArrayLike,
@@ -317,6 +320,7 @@ def _sensitivity_at(cum_pos: Ints, cum_neg: Ints, grid: tuple[float, ...] | Floa
 Range = tuple[float, float]
 
 
+@named
 def partial_auroc(  # noqa: PLR0913  # the range may be given on either axis
     reference: ArrayLike,
     score: ArrayLike,
@@ -325,6 +329,7 @@ def partial_auroc(  # noqa: PLR0913  # the range may be given on either axis
     tpr: Range | None = None,
     corrected: bool = True,
     cluster: ArrayLike | None = None,
+    level: float = 0.95,
 ) -> Estimate:
     """Area under the empirical ROC curve between two false- or two true-positive rates.
 
@@ -340,6 +345,7 @@ def partial_auroc(  # noqa: PLR0913  # the range may be given on either axis
     corrected : McClish's scale, 1/2 for an uninformative and 1 for a perfect score, not estimable
         below 1/2; False for the plain area
     cluster : patient of each case
+    level : confidence level
 
     Raises
     ------
@@ -369,7 +375,7 @@ def partial_auroc(  # noqa: PLR0913  # the range may be given on either axis
         return _mcclish(plain, bounds, horizontal) if corrected else plain
 
     value = area(table.cum_pos, table.cum_neg)
-    sample = Sample(cases.n, cases.n_events)
+    sample = Sample(cases.n, cases.n_events, level)
     method = "bootstrap percentile" + (" (mcclish)" if corrected else "")
     if corrected and value < 0.5:
         below = "the area is below chance, where McClish's correction has no meaning"

@@ -20,6 +20,7 @@ from healthval.metrics.inputs import (
 )
 from healthval.metrics.intervals.analytic import two_sided_p
 from healthval.metrics.logistic import dot, per_cluster, total_variance
+from healthval.metrics.names import named
 from healthval.metrics.ranking.delong import (
     Placements,
     delong_covariance,
@@ -47,12 +48,14 @@ class Comparison:
     note: str | None = None
 
 
+@named
 def compare_auroc(
     reference: ArrayLike,
     score_a: ArrayLike,
     score_b: ArrayLike,
     *,
     cluster: ArrayLike | None = None,
+    level: float = 0.95,
 ) -> Comparison:
     """Compare two scores of the same cases by their AUROC.
 
@@ -61,6 +64,7 @@ def compare_auroc(
     reference : bool or 0/1 array, shape (n_cases,)
     score_a, score_b : arrays, shape (n_cases,)
     cluster : patient of each case; then Obuchowski's covariance
+    level : confidence level
 
     Raises
     ------
@@ -90,13 +94,13 @@ def compare_auroc(
     check_both_classes(cases_a, "AUROC")
     a, b = (placements(c.reference, c.score) for c in (cases_a, cases_b))
     gap = Placements(a.auc - b.auc, a.v10 - b.v10, a.v01 - b.v01)
-    sample = Sample(cases_a.n, cases_a.n_events)
+    sample = Sample(cases_a.n, cases_a.n_events, level)
     if cases_a.cluster is None:
         method, variance = "delong paired", delong_covariance(gap, gap)
     else:
         method = "obuchowski paired"
         variance = obuchowski_covariance(cases_a.reference, cases_a.cluster, gap, gap)
-    parts = (auroc_of(cases_a), auroc_of(cases_b))
+    parts = (auroc_of(cases_a, level=level), auroc_of(cases_b, level=level))
     for part in parts:
         warn_if_inverted(part)
     return _tested(parts, sample, (gap.auc, variance, method))
@@ -122,6 +126,7 @@ def _tested(
     return Comparison(a=a, b=b, difference=estimate, z=z, p=two_sided_p(z))
 
 
+@named
 def compare_auroc_unpaired(  # noqa: PLR0913  # two samples of three columns
     reference_a: ArrayLike,
     score_a: ArrayLike,
@@ -130,6 +135,7 @@ def compare_auroc_unpaired(  # noqa: PLR0913  # two samples of three columns
     *,
     cluster_a: ArrayLike | None = None,
     cluster_b: ArrayLike | None = None,
+    level: float = 0.95,
 ) -> Comparison:
     """Compare the AUROC between two separate groups of cases (no patient in both).
 
@@ -157,21 +163,23 @@ def compare_auroc_unpaired(  # noqa: PLR0913  # two samples of three columns
     1.0
     """
     found = compare_groups(
-        read_cases(reference_a, score_a, cluster_a), read_cases(reference_b, score_b, cluster_b)
+        read_cases(reference_a, score_a, cluster_a),
+        read_cases(reference_b, score_b, cluster_b),
+        level=level,
     )
     for part in (found.a, found.b):
         warn_if_inverted(part)
     return found
 
 
-def compare_groups(a: Cases, b: Cases) -> Comparison:
+def compare_groups(a: Cases, b: Cases, *, level: float = 0.95) -> Comparison:
     """`compare_auroc_unpaired` of checked cases."""
     from scipy.special import stdtr, stdtrit
 
     for cases in (a, b):
         check_both_classes(cases, "AUROC")
-    first, second = auroc_of(a), auroc_of(b)
-    sample, name = Sample(a.n + b.n, a.n_events + b.n_events), "delong"
+    first, second = auroc_of(a, level=level), auroc_of(b, level=level)
+    sample, name = Sample(a.n + b.n, a.n_events + b.n_events, level), "delong"
     if a.cluster is not None or b.cluster is not None:
         name = "obuchowski"
     method = f"{name} unpaired (welch t)"
@@ -216,12 +224,14 @@ class PairedAccuracy:
     exact_p: float | None = None
 
 
+@named
 def mcnemar(
     reference: ArrayLike,
     positive_a: ArrayLike,
     positive_b: ArrayLike,
     *,
     cluster: ArrayLike | None = None,
+    level: float = 0.95,
 ) -> PairedAccuracy:
     """Compare the accuracy of two classifications of the same cases.
 
@@ -245,7 +255,7 @@ def mcnemar(
     y, a, b = (read_reference(column, name) for column, name in columns)
     if not y.size == a.size == b.size:
         raise MetricError("reference and both classifications need one value per case")
-    sample = Sample(y.size, int(y.sum()))
+    sample = Sample(y.size, int(y.sum()), level)
     if cluster is not None:
         gain = (a == y).astype(np.float64) - (b == y)
         return _clustered_mcnemar(gain, read_cluster(cluster, y.size), sample)

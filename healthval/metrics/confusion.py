@@ -19,6 +19,7 @@ from healthval.metrics.inputs import (
     read_probability_cases,
 )
 from healthval.metrics.intervals.analytic import Interval, proportion, ratio
+from healthval.metrics.names import named
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,22 +104,22 @@ class Confusion:
         """(TP + TN) / n; for an appendix, never for a headline."""
         return self.rate("accuracy")
 
-    def rate(self, name: str, *, interval: Interval = "wilson", level: float = 0.95) -> Estimate:
+    def rate(self, name: str, *, ci: Interval = "wilson", level: float = 0.95) -> Estimate:
         """Rate by name, with the chosen interval and level.
 
         Examples
         --------
         >>> cells = Confusion(tp=201, fp=130, fn=11, tn=227)
-        >>> print(cells.rate("npv", interval="clopper-pearson"))
+        >>> print(cells.rate("npv", ci="clopper-pearson"))
         0.954 (95% CI 0.919 to 0.977)
         """
         check_choice(name, _RATES, "rate")
         hit, among = _RATES[name]
         k, n = (int(self.cells @ which) for which in (hit, among))
         if self.patients is None or n == 0:
-            return proportion(k, n, interval=interval, level=level)
-        if interval != "wilson":
-            raise MetricError("with clusters a rate has Wilson's interval; omit interval=")
+            return proportion(k, n, ci=ci, level=level)
+        if ci != "wilson":
+            raise MetricError("with clusters a rate has Wilson's interval; omit ci=")
         slope = (hit - k / n * among) / n
         units = self.patients.number_in(among)
         return ratio(Sample(n, k, level), self.spread(slope), units)
@@ -153,6 +154,7 @@ _RATES = {  # cells of the numerator, cells of the denominator
 }
 
 
+@named
 def confusion_at(
     reference: ArrayLike,
     score: ArrayLike,

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import asdict, dataclass, fields
+from numbers import Real
 from typing import Any, Self
 
 from scipy.special import ndtri
@@ -24,6 +25,9 @@ class Estimate:
     the p-value where the statistic is a test. Every number is finite: a value that is NaN or
     infinite, or whose interval is, is not estimable.
 
+    It behaves as its value in `float()`, in a format with a specification, and in comparisons with
+    numbers and other estimates; ``==`` compares all fields.
+
     Examples
     --------
     >>> e = Estimate(
@@ -31,6 +35,8 @@ class Estimate:
     ... )
     >>> Estimate.from_dict(e.to_dict()) == e
     True
+    >>> float(e), f"{e:.1%}", e > 0.7
+    (0.75, '75.0%', True)
     """
 
     value: float | None
@@ -57,7 +63,7 @@ class Estimate:
                 object.__setattr__(self, name, None)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values; floats survive JSON bit for bit."""
+        """Plain values; floats survive JSON bit for bit. A list of these makes a pandas.DataFrame."""
         return asdict(self)
 
     @classmethod
@@ -65,12 +71,39 @@ class Estimate:
         """Estimate from the output of `to_dict`."""
         return cls(**{f.name: values[f.name] for f in fields(cls) if f.name in values})
 
+    def __float__(self) -> float:
+        if self.value is None:
+            raise MetricError(f"not estimable ({self.reason}); a number is needed here")
+        return self.value
+
+    def __format__(self, spec: str) -> str:
+        if not spec or self.value is None:
+            return str(self)
+        return format(self.value, spec)
+
+    def __lt__(self, other: object) -> bool:
+        return NotImplemented if (b := _number(other)) is None else float(self) < b
+
+    def __le__(self, other: object) -> bool:
+        return NotImplemented if (b := _number(other)) is None else float(self) <= b
+
+    def __gt__(self, other: object) -> bool:
+        return NotImplemented if (b := _number(other)) is None else float(self) > b
+
+    def __ge__(self, other: object) -> bool:
+        return NotImplemented if (b := _number(other)) is None else float(self) >= b
+
     def __str__(self) -> str:
         if self.value is None:
             return f"not estimable ({self.reason})"
         if self.lo is None or self.hi is None:
             return f"{self.value:.3f}"
         return f"{self.value:.3f} ({self.level:.0%} CI {self.lo:.3f} to {self.hi:.3f})"
+
+
+def _number(other: object) -> float | None:
+    """Number to compare with; None for anything else, and for texts."""
+    return float(other) if isinstance(other, Estimate | Real) else None
 
 
 def _is_finite(number: float | None) -> bool:

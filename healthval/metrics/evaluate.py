@@ -20,6 +20,7 @@ from healthval.metrics.estimate import Estimate, Sample
 from healthval.metrics.inputs import Cases, read_cases, read_one_or_more, read_probability_cases
 from healthval.metrics.intervals.analytic import rate
 from healthval.metrics.intervals.resampling import Bootstrap
+from healthval.metrics.names import named
 from healthval.metrics.net_benefit import net_benefit_at, net_benefit_of
 from healthval.metrics.ranking.table import RankTable
 from healthval.metrics.result import Evaluation, ScoreHistogram, ThresholdResult
@@ -31,6 +32,7 @@ MAX_POINTS = 20
 BINS = 20
 
 
+@named
 def evaluate(  # noqa: PLR0913  # a plan fixes all six
     reference: ArrayLike,
     score: ArrayLike,
@@ -128,6 +130,7 @@ def _roc(cases: Cases, table: RankTable) -> tuple[tuple[float, Estimate], ...]:
         return ()
 
 
+@named
 def at_threshold(
     reference: ArrayLike,
     score: ArrayLike,

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from healthval.errors import MetricError
-from healthval.metrics.estimate import Estimate, Sample
+from healthval.metrics.estimate import Estimate, Sample, check_level
 from healthval.metrics.inputs import Cases, Floats, Ints, read_one_or_more, read_probability_cases
 from healthval.metrics.intervals.resampling import Bootstrap, drawn_counts, quantiles, read_plan
 from healthval.metrics.logistic import dot, per_cluster
+from healthval.metrics.names import named
 from healthval.metrics.ranking.table import RankTable
 
 
@@ -76,13 +77,15 @@ class DecisionCurve:
         return self.n, self.n_events, self.level, *(array.tobytes() for array in arrays)
 
 
-def net_benefit(
+@named
+def net_benefit(  # noqa: PLR0913  # three columns and three options by keyword
     reference: ArrayLike,
     score: ArrayLike,
     thresholds: ArrayLike,
     *,
     cluster: ArrayLike | None = None,
     bootstrap: Bootstrap | None = None,
+    level: float = 0.95,
 ) -> DecisionCurve:
     """Net benefit TP/n - FP/n * t/(1 - t) at each threshold t; positive means score >= t.
 
@@ -96,6 +99,7 @@ def net_benefit(
     thresholds : probabilities in [0, 1), ascending, within the clinically plausible range
     cluster : patient of each case
     bootstrap : replicates and seed; 500 from seed 0 by default
+    level : confidence level
 
     Raises
     ------
@@ -113,7 +117,8 @@ def net_benefit(
     [0.4375 0.25  ] [0.375 0.   ]
     """
     cases = read_probability_cases(reference, score, cluster)
-    return net_benefit_of(cases, read_thresholds(thresholds), read_plan(bootstrap, 500))
+    plan = read_plan(bootstrap, 500)
+    return net_benefit_of(cases, read_thresholds(thresholds), plan, level=level)
 
 
 def read_thresholds(thresholds: ArrayLike) -> Floats:
@@ -127,7 +132,12 @@ def read_thresholds(thresholds: ArrayLike) -> Floats:
 
 
 def net_benefit_of(
-    cases: Cases, thresholds: Floats, plan: Bootstrap, *, table: RankTable | None = None
+    cases: Cases,
+    thresholds: Floats,
+    plan: Bootstrap,
+    *,
+    table: RankTable | None = None,
+    level: float = 0.95,
 ) -> DecisionCurve:
     """`net_benefit` of checked cases; an existing rank table saves the sort."""
     if cases.n == 0:
@@ -137,7 +147,8 @@ def net_benefit_of(
     value = _from_cells(counts[:, None], odds)[:, 0]
     patients = None if cases.cluster is None else (_slots(cases, thresholds), cases.cluster)
     replicates = _from_cells(drawn_counts(counts, plan, patients).T, odds)
-    lo, hi = quantiles(replicates, (0.025, 0.975))
+    check_level(level)
+    lo, hi = quantiles(replicates, ((1 - level) / 2, (1 + level) / 2))
     prevalence = cases.n_events / cases.n
     arrays = {
         "thresholds": thresholds,
@@ -150,7 +161,7 @@ def net_benefit_of(
     }
     for array in arrays.values():
         array.flags.writeable = False
-    return DecisionCurve(**arrays, n=cases.n, n_events=cases.n_events)
+    return DecisionCurve(**arrays, level=level, n=cases.n, n_events=cases.n_events)
 
 
 def _cells(table: RankTable, thresholds: Floats) -> Ints:

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binom, t
 
 from healthval.aggregate import bivariate, meta_analysis
-from healthval.aggregate.glmm import fit_mixed
+from healthval.aggregate.mixed.glmm import fit_mixed
 from healthval.errors import MetricError
 
 NETWORKS = json.loads((Path(__file__).parent / "reference.json").read_text(encoding="utf-8"))[

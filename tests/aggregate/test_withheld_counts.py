@@ -86,16 +86,24 @@ def withholding(submission, **cells):
     )
 
 
-def test_no_mean_over_sites_without_the_sites_that_withhold(network):
+def test_the_mean_over_sites_contains_the_sites_that_withhold(network):
     sites = [("site-a", withholding(network[0][1], tp=0, fn=0)), *network[1:]]
     at = pool(sites).thresholds[0]
-    assert (at.bivariate, at.bivariate_normal) == (None, None)
-    assert at.bivariate_reason.startswith(f"1 of {len(network)} sites withheld counts")
+    assert at.bivariate.k == len(network)
+    assert (at.bivariate.method, at.bivariate.rho, at.bivariate_normal) == (
+        "interval-censored",
+        None,
+        None,
+    )
+    assert at.bivariate.fallback.startswith(f"1 of {len(network)} sites withheld counts")
     low, high = at.net_benefit.bounds
     whole = pool(network, bivariate="none").thresholds[0]
     assert low <= whole.net_benefit.value <= high
     assert at.net_benefit.value is None
     assert at.counts.prevalence.value == pytest.approx(whole.counts.prevalence.value)
+    rate = at.counts.sensitivity
+    assert rate.bounds[0] <= rate.value <= rate.bounds[1]
+    assert rate.ci[0] <= whole.counts.sensitivity.value <= rate.ci[1]
 
 
 def test_a_decision_curve_is_about_all_sites_or_has_no_value(network):

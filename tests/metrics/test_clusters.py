@@ -70,10 +70,10 @@ def test_cells_know_that_an_exact_interval_has_no_clusters(cluster):
     y, p, _, k = alike()
     cells = hm.confusion_at(y, p, 0.4, cluster=k if cluster else None)
     if not cluster:
-        assert cells.rate("npv", interval="clopper-pearson").method == "clopper-pearson"
+        assert cells.rate("npv", ci="clopper-pearson").method == "clopper-pearson"
         return
     with pytest.raises(MetricError, match="Wilson"):
-        cells.rate("npv", interval="clopper-pearson")
+        cells.rate("npv", ci="clopper-pearson")
 
 
 def test_variances_of_two_groups_of_patients_add():

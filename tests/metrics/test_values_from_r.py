@@ -42,7 +42,7 @@ def test_rates_at_a_threshold(breast, r_values, close, threshold, interval):
         "acc": "accuracy",
     }
     for short, name in names.items():
-        ours = cells.rate(name, interval=interval)
+        ours = cells.rate(name, ci=interval)
         expected = theirs[short]
         close(
             [ours.value, ours.lo, ours.hi], [expected["est"], *expected[interval.replace("-", "_")]]

@@ -308,7 +308,10 @@ def roc_through(
     *,
     variance: float = 0.0,
 ) -> tuple[RocPoint, ...]:
-    """Sensitivity at each rate of the grid, linear between cuts, with Wilson's interval.
+    """Sensitivity at each rate of the grid, linear between cuts.
+
+    The interval is from Wilson's lower limit at the cut before to the upper one at the cut after:
+    the site's own curve rises from one to the other in a way that the cuts do not show.
 
     Parameters
     ----------
@@ -318,17 +321,26 @@ def roc_through(
     ordered = sorted(cuts, reverse=True)
     tp, fp = (np.array([cut[i] for cut in ordered], dtype=float) for i in (1, 2))
     m, n = tp[-1], fp[-1]
+    reach = 2 * math.sqrt(variance)
     # At a jump the upper end counts: np.interp needs abscissae that grow.
-    hits = np.interp(np.asarray(grid) * n, fp + 1e-9 * np.arange(fp.size), tp)
+    at = np.asarray(grid) * n
+    hits = np.interp(at, fp + 1e-9 * np.arange(fp.size), tp)
+    before = tp[np.maximum(np.searchsorted(fp + reach, at, side="right") - 1, 0)]
+    after = tp[np.minimum(np.searchsorted(fp - reach, at, side="left"), fp.size - 1)]
+    ends = zip(np.minimum(before, hits).tolist(), np.maximum(after, hits).tolist(), strict=True)
     return tuple(
-        _roc_point(x, (float(k), float(m)), decimals, variance)
-        for x, k in zip(grid, hits, strict=True)
+        _roc_point((x, k / m), _roc_interval(pair, float(m), variance), decimals)
+        for x, k, pair in zip(grid, hits.tolist(), ends, strict=True)
     )
 
 
-def _roc_point(fpr: float, counts: tuple[float, float], decimals: int, variance: float) -> RocPoint:
-    hits, m = counts
-    share = effective_share(hits, m, variance) if variance else 1.0
-    lo, hi = wilson(hits * share, m * share, Z_95)
-    tpr, lo, hi = (_unit(rounded(x, decimals) or 0.0) for x in (hits / m, lo, hi))
-    return RocPoint(fpr=fpr, tpr=tpr, lo=lo, hi=hi)
+def _roc_interval(hits: tuple[float, float], m: float, variance: float) -> tuple[float, float]:
+    """Lower limit at the first number of hits, and upper limit at the second."""
+    shares = [effective_share(k, m, variance) if variance else 1.0 for k in hits]
+    low, high = (wilson(k * s, m * s, Z_95) for k, s in zip(hits, shares, strict=True))
+    return low[0], high[1]
+
+
+def _roc_point(at: tuple[float, float], interval: tuple[float, float], decimals: int) -> RocPoint:
+    tpr, lo, hi = (_unit(rounded(x, decimals) or 0.0) for x in (at[1], *interval))
+    return RocPoint(fpr=at[0], tpr=tpr, lo=lo, hi=hi)

@@ -34,6 +34,7 @@ from healthval.metrics.logistic import (
     spline_basis,
     spline_knots,
 )
+from healthval.metrics.names import named
 from healthval.metrics.ranking.table import RankTable
 
 Curve = tuple[tuple[float, Estimate], ...]
@@ -206,6 +207,7 @@ def _distances(distance: Floats, totals: Ints) -> Floats:
 MOST_BINS = 1000
 
 
+@named
 def expected_calibration_error(
     reference: ArrayLike, score: ArrayLike, *, bins: int = 10, cluster: ArrayLike | None = None
 ) -> Estimate:
@@ -278,6 +280,7 @@ class HosmerLemeshow:
     groups: int
 
 
+@named
 def hosmer_lemeshow(
     reference: ArrayLike, score: ArrayLike, *, groups: int = 10, cluster: ArrayLike | None = None
 ) -> HosmerLemeshow:

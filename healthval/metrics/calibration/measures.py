@@ -33,6 +33,7 @@ from healthval.metrics.logistic import (
     robust_covariance,
     total_variance,
 )
+from healthval.metrics.names import named
 from healthval.metrics.ranking.table import RankTable
 
 Method = Literal["rcs5"]
@@ -66,13 +67,15 @@ class Calibration:
     n_boundary: int
 
 
-def calibration(
+@named
+def calibration(  # noqa: PLR0913  # two columns and four options by keyword
     reference: ArrayLike,
     score: ArrayLike,
     *,
     curve: Method | None = "rcs5",
     cluster: ArrayLike | None = None,
     clip: float | None = None,
+    level: float = 0.95,
 ) -> Calibration:
     """Calibration in the large, intercept and slope, flexible curve and overall accuracy.
 
@@ -88,6 +91,7 @@ def calibration(
     curve : "rcs5", restricted cubic spline with 5 knots on the logit score; None for no curve
     cluster : patient of each case, shape (n_cases,)
     clip : probability strictly between 0 and 1/2
+    level : confidence level
 
     Raises
     ------
@@ -110,7 +114,8 @@ def calibration(
         check_choice(curve, ("rcs5",), "curve")
     if clip is not None and not 0 < read_number(clip, "clip") < 0.5:
         raise MetricError("clip must be strictly between 0 and 0.5, for example 1e-6")
-    return calibration_of(read_probability_cases(reference, score, cluster), curve=curve, clip=clip)
+    cases = read_probability_cases(reference, score, cluster)
+    return calibration_of(cases, curve=curve, clip=clip, level=level)
 
 
 def calibration_of(
@@ -119,16 +124,17 @@ def calibration_of(
     curve: Method | None = "rcs5",
     clip: float | None = None,
     table: RankTable | None = None,
+    level: float = 0.95,
 ) -> Calibration:
     """`calibration` of checked cases; an existing rank table saves the sort."""
-    sample = Sample(cases.n, cases.n_events)
+    sample = Sample(cases.n, cases.n_events, level)
     table = table or RankTable.from_scores(cases.reference, cases.score)
     boundary = int(np.count_nonzero((cases.score == 0) | (cases.score == 1)))
     citl, intercept, slope, joint = _recalibration(cases, table, sample, (boundary, clip))
     flexible = _flexible(cases, table, sample, curve)
     squared = (cases.reference - cases.score) ** 2
     return Calibration(
-        oe=observed_to_expected(cases),
+        oe=observed_to_expected(cases, level=level),
         citl=citl,
         intercept=intercept,
         slope=slope,

@@ -29,13 +29,13 @@ def clopper_pearson(k: int, n: int, level: float) -> tuple[float, float]:
     return lo, hi
 
 
-def proportion(k: int, n: int, *, interval: Interval = "wilson", level: float = 0.95) -> Estimate:
+def proportion(k: int, n: int, *, ci: Interval = "wilson", level: float = 0.95) -> Estimate:
     """Proportion k / n, with an interval within 0 to 1.
 
     Parameters
     ----------
     k, n : counts, 0 <= k <= n
-    interval : "wilson" or "clopper-pearson"
+    ci : "wilson" or "clopper-pearson"
 
     Returns
     -------
@@ -55,11 +55,11 @@ def proportion(k: int, n: int, *, interval: Interval = "wilson", level: float = 
     if k > n:
         raise MetricError("a proportion needs counts 0 <= k <= n")
     sample = Sample(n, k, level)
-    check_choice(interval, ("wilson", "clopper-pearson"), "interval")
+    check_choice(ci, ("wilson", "clopper-pearson"), "ci")
     if n == 0:
-        return sample.not_estimable("no case in the denominator", interval)
-    bounds = wilson(k, n, sample.z) if interval == "wilson" else clopper_pearson(k, n, level)
-    return sample.with_bounds(k / n, bounds, math.sqrt(k / n * (1 - k / n) / n), interval)
+        return sample.not_estimable("no case in the denominator", ci)
+    bounds = wilson(k, n, sample.z) if ci == "wilson" else clopper_pearson(k, n, level)
+    return sample.with_bounds(k / n, bounds, math.sqrt(k / n * (1 - k / n) / n), ci)
 
 
 def rate(hit: NDArray[np.bool_], among: NDArray[np.bool_], cluster: Ints | None) -> Estimate:

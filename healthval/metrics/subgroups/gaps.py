@@ -17,6 +17,7 @@ from healthval.metrics.intervals.resampling import (
     percentile_estimate,
     read_plan,
 )
+from healthval.metrics.names import named
 from healthval.metrics.result import SubgroupResult
 from healthval.metrics.subgroups.heterogeneity import (
     STATISTICS,
@@ -58,6 +59,7 @@ class SubgroupAnalysis:
     exploratory: bool
 
 
+@named
 def subgroups(  # noqa: PLR0913  # a plan fixes all of them
     reference: ArrayLike,
     score: ArrayLike,

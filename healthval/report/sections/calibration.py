@@ -8,6 +8,7 @@ from healthval.report.figures.curves import CALIBRATION_BANDS, Bin, Curve, calib
 from healthval.report.figures.forest import Axis, site_forest
 from healthval.report.findings import Findings, estimate, some_sites
 from healthval.report.markup import Shown, as_shown, number, paragraphs, table
+from healthval.report.secondary import joint_table
 from healthval.report.sections.summary import expected
 
 OE = Axis("Observed to expected events, O:E (log scale)", "log", 1.0)
@@ -41,7 +42,8 @@ def calibration(findings: Findings) -> Section:
             study.k,
         ),
     ]
-    blocks += [paragraphs(*sheets), *_means(findings), *_closeness(findings)]
+    blocks += [paragraphs(*sheets), *_means(findings), *joint_table(findings)]
+    blocks += _closeness(findings)
     return Section("calibration", "Calibration", tuple(blocks))
 
 

@@ -9,6 +9,7 @@ from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.curves import FunnelSite, funnel_plot
 from healthval.report.findings import Findings, as_released
 from healthval.report.markup import as_shown, number, p_value, paragraphs, table
+from healthval.report.secondary import case_mix_table, chance, methods_table
 from healthval.report.sections.summary import badge
 from healthval.report.values.site_values import reader
 
@@ -31,6 +32,8 @@ def heterogeneity(findings: Findings) -> Section:
         _new_site(findings),
         *_leave_one_out(auroc),
     ]
+    if findings.study.k > 1:
+        blocks += [*case_mix_table(findings), *methods_table(findings)]
     if len(auroc.funnel) >= FUNNEL_SITES:
         blocks.append(_funnel(auroc))
     return Section("heterogeneity", "Differences between sites", tuple(blocks))
@@ -79,17 +82,6 @@ def _variation(findings: Findings) -> Block:
         "I²: share of the variation that is not chance. τ² by REML with Q-profile intervals; means "
         "with Hartung-Knapp intervals.",
     )
-
-
-def chance(p: float) -> str:
-    """Format a probability in percent, never as certain.
-
-    >>> chance(0.964), chance(0.9999), chance(0.0)
-    ('96%', 'over 99%', 'under 1%')
-    """
-    if p > 0.99:
-        return "over 99%"
-    return "under 1%" if p < 0.01 else f"{number(100 * p, 0)}%"
 
 
 def _new_site(findings: Findings) -> Block:

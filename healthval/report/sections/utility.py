@@ -17,6 +17,7 @@ from healthval.report.figures.panels import (
 )
 from healthval.report.findings import Findings, as_released, rate, some_sites
 from healthval.report.markup import as_shown, exact, number, paragraphs, table
+from healthval.report.secondary import usefulness_table
 from healthval.report.sections.summary import expected
 
 
@@ -33,7 +34,7 @@ def utility(findings: Findings) -> Section:
     elif len(panels) > MOST_PANELS:
         blocks.append(_many_figure(panels))
     if findings.study.thresholds:
-        blocks += _net_benefit(findings)
+        blocks += [*_net_benefit(findings), *usefulness_table(findings)]
     if not blocks:
         blocks = [paragraphs("No site released a decision curve.")]
     return Section("utility", "Clinical utility", tuple(blocks))

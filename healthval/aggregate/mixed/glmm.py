@@ -1,8 +1,9 @@
-"""Binomial-normal mixed model by adaptive Gauss-Hermite quadrature, for one or two outcomes.
+"""Binomial- or Poisson-normal mixed model by adaptive Gauss-Hermite quadrature, one or two outcomes.
 
 Counts are binomial given a site's logits; these are normal over sites: eta = mu + L z, z ~ N(0, I).
 L is lower triangular, so a between-site SD of zero is an inner point, not an edge. With one node
-the integral is Laplace's, as in ``lme4::glmer``.
+the integral is Laplace's, as in ``lme4::glmer``. A count may be known exactly, up to noise, or only
+as withheld: its likelihood is then the sum over the values that it can have.
 
 References
 ----------
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from healthval.aggregate.meta import Array
 from healthval.errors import MetricError
@@ -46,29 +48,81 @@ def unpack(theta: Array, d: int) -> tuple[Array, Array]:
     return theta[:d], L
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pieces:
+    """Values that counts can have: a site's likelihood is the sum over its pieces.
+
+    Each piece is log-concave, so that it has one mode. Arrays are padded with weight zero.
+
+    Attributes
+    ----------
+    y, logw : (pieces, d, values); possible counts and the log-probability of the release given each
+    n : (pieces, d), cases that a count is of; the expected counts of the Poisson model
+    poisson : whether counts are Poisson with mean n exp(eta)
+    site : (pieces,), index of the piece's site, in growing order
+    """
+
+    y: Array
+    logw: Array
+    n: Array
+    site: NDArray[np.int64]
+    poisson: bool = False
+
+    @classmethod
+    def exact(cls, yes: Array, n: Array) -> "Pieces":
+        """One piece a site with known counts, both (k, d)."""
+        y = np.asarray(yes, float)[..., None]
+        return cls(
+            y=y,
+            logw=np.zeros_like(y),
+            n=np.asarray(n, float),
+            site=np.arange(len(y), dtype=np.int64),
+        )
+
+
 class Model:
-    """Log-likelihood of counts `yes` of `n`, both (k, d), and its gradient."""
+    """Log-likelihood of what is known of the sites' counts, and its gradient."""
 
-    def __init__(self, yes: Array, n: Array, nodes: int) -> None:
-        from scipy.special import gammaln
+    def __init__(self, pieces: Pieces, nodes: int) -> None:
+        from scipy.special import gammaln, xlogy
 
-        self.yes, self.n, self.nodes = yes, n, nodes
-        self.k, self.d = yes.shape
+        self.pieces, self.nodes = pieces, nodes
+        self.d = pieces.n.shape[1]
         x, w = np.polynomial.hermite.hermgauss(nodes)
         grid = np.meshgrid(*[x] * self.d, indexing="ij")
         self.x = np.column_stack([g.ravel() for g in grid])  # (nodes^d, d)
         logs = np.meshgrid(*[np.log(w) + x**2 - 0.5 * np.log(np.pi)] * self.d, indexing="ij")
         self.logw = sum(g.ravel() for g in logs)
-        self.constant = float(np.sum(gammaln(n + 1) - gammaln(yes + 1) - gammaln(n - yes + 1)))
-        self._mode = np.zeros((self.k, self.d))
+        n, y = pieces.n[..., None], pieces.y
+        if pieces.poisson:
+            choose = xlogy(y, n) - gammaln(y + 1)
+        else:
+            choose = gammaln(n + 1) - gammaln(y + 1) - gammaln(n - y + 1)
+        self._values = (choose + pieces.logw)[:, None]
+        self._starts = np.flatnonzero(np.diff(pieces.site, prepend=-1))
+        self._mode = np.zeros((len(y), self.d))
 
     def _terms(self, z: Array, mu: Array, L: Array) -> tuple[Array, Array, Array]:
-        """Joint log-density without constants, residuals and binomial weights at z (..., d)."""
-        eta = mu + z @ L.T
-        p = 1 / (1 + np.exp(-np.clip(eta, -700, 700)))
-        density = np.sum(self.yes[:, None] * eta - self.n[:, None] * np.logaddexp(0, eta), axis=-1)
+        """Joint log-density, residuals and information of the logits at z (..., d)."""
+        eta, n, y = mu + z @ L.T, self.pieces.n[:, None], self.pieces.y[:, None]
+        lost, expected, information = self._family(eta, n)
+        logs = self._values + y * eta[..., None]
+        top = logs.max(axis=-1, keepdims=True)
+        mass = np.exp(logs - top)
+        total = mass.sum(axis=-1)
+        mean = (mass * y).sum(axis=-1) / total
+        spread = (mass * (y - mean[..., None]) ** 2).sum(axis=-1) / total
+        density = np.sum(np.log(total) + top[..., 0] - lost, axis=-1)
         density -= 0.5 * np.sum(z**2, axis=-1)
-        return density, self.yes[:, None] - self.n[:, None] * p, self.n[:, None] * p * (1 - p)
+        return density, mean - expected, np.maximum(information - spread, 0)
+
+    def _family(self, eta: Array, n: Array) -> tuple[Array, Array, Array]:
+        """Cumulant at eta, expected count and its variance."""
+        if self.pieces.poisson:
+            mean = n * np.exp(np.clip(eta, -700, 700))
+            return mean, mean, mean
+        p = 1 / (1 + np.exp(-np.clip(eta, -700, 700)))
+        return n * np.logaddexp(0, eta), n * p, n * p * (1 - p)
 
     def _find_modes(self, mu: Array, L: Array) -> tuple[Array, Array]:
         """Newton steps to each site's mode, halved where the density would decrease; curvature there."""
@@ -100,15 +154,14 @@ class Model:
         root = np.linalg.inv(np.linalg.cholesky(hessian)).transpose(0, 2, 1)
         z = mode[:, None, :] + np.sqrt(2) * np.einsum("kab,qb->kqa", root, self.x)
         density, residual, _ = self._terms(z, mu, L)
-        logs = density + self.logw
-        top = logs.max(axis=1, keepdims=True)
-        mass = np.exp(logs - top)
-        total = mass.sum(axis=1)
-        _, logdet = np.linalg.slogdet(hessian)
-        value = float(np.sum(np.log(total) + top[:, 0] - 0.5 * logdet)) + self.constant
-        mean = mass / total[:, None]
+        logs = density + self.logw - 0.5 * np.linalg.slogdet(hessian)[1][:, None]
+        tops = np.maximum.reduceat(logs.max(axis=1), self._starts)
+        mass = np.exp(logs - tops[self.pieces.site][:, None])
+        total = np.add.reduceat(mass.sum(axis=1), self._starts)
+        mean = mass / total[self.pieces.site][:, None]
         slope = np.einsum("kq,kqj->j", mean, residual)
         cross = np.einsum("kq,kqj,kqm->jm", mean, residual, z)
+        value = float(np.sum(np.log(total) + tops))
         return value, np.concatenate([slope, cross[np.tril_indices(self.d)]])
 
     def loglik(self, theta: Array) -> float:
@@ -116,9 +169,12 @@ class Model:
         return self.loglik_and_gradient(theta)[0]
 
 
-def fit_mixed(yes: Array, n: Array, nodes: int) -> MixedFit:
-    """Maximise the likelihood of counts `yes` of `n`, both (k, d) with d = 1 or 2."""
-    model, d = Model(yes, n, nodes), yes.shape[1]
+def fit_mixed(yes: Array, n: Array, nodes: int, pieces: Pieces | None = None) -> MixedFit:
+    """Maximise the likelihood of counts `yes` of `n`, both (k, d) with d = 1 or 2.
+
+    `pieces` are what is known of the counts where they carry noise.
+    """
+    model, d = Model(Pieces.exact(yes, n) if pieces is None else pieces, nodes), yes.shape[1]
     logit = np.log((yes + 0.5) / (n - yes + 0.5))
     spread = np.maximum(logit.std(axis=0), 0.1)
     start = np.concatenate([np.median(logit, axis=0), np.diag(spread)[np.tril_indices(d)]])
@@ -168,7 +224,12 @@ def maximise(f: Callable[[Array], tuple[float, Array]], start: Array, d: int) ->
         curvature = _curvature(f, theta)
     if not np.all(np.isfinite(theta)) or not np.isfinite(value):
         raise MetricError("bivariate model: no maximum of the likelihood for these counts")
-    return Optimum(theta, _covariance(curvature, d), value)
+    return Optimum(theta, _invert(curvature, d), value)
+
+
+def covariance(f: Callable[[Array], tuple[float, Array]], theta: Array, d: int) -> Array:
+    """Covariance of the first `d` parameters, from the curvature at the maximum."""
+    return _invert(_curvature(f, theta), d)
 
 
 def _curvature(f: Callable[[Array], tuple[float, Array]], theta: Array) -> Array:
@@ -188,7 +249,7 @@ def _newton_step(curvature: Array, slope: Array) -> Array:
     return np.asarray(vectors[:, good] @ ((vectors[:, good].T @ slope) / values[good]))
 
 
-def _covariance(curvature: Array, d: int) -> Array:
+def _invert(curvature: Array, d: int) -> Array:
     """Inverse curvature of the means; at an edge of the between-site part, that part is fixed."""
     values = np.linalg.eigvalsh(curvature)
     if values.min() > 1e-6 * values.max():

@@ -9,7 +9,6 @@ import numpy as np
 
 from healthval.aggregate.counts import cells_of
 from healthval.aggregate.effects import LOGIT
-from healthval.aggregate.glmm import MixedFit, differences, fit_mixed, maximise, unpack
 from healthval.aggregate.meta import (
     MIN_SITES_POOLED,
     MIN_SITES_PREDICTION,
@@ -19,9 +18,11 @@ from healthval.aggregate.meta import (
     meta_analysis,
     refuse_rows,
 )
+from healthval.aggregate.mixed.censored import noisy_pieces
+from healthval.aggregate.mixed.glmm import MixedFit, differences, fit_mixed, maximise, unpack
 from healthval.aggregate.result import BivariateResult
 from healthval.contracts.submission import SUPPRESSED
-from healthval.errors import MetricError
+from healthval.errors import MetricError, counted
 
 MIN_SITES_TOGETHER = 4
 _EDGE = 0.99  # a correlation beyond it is not identified
@@ -33,6 +34,7 @@ def bivariate(
     *,
     nodes: int = 15,
     level: float = 0.95,
+    noise: Sequence[float] | None = None,
 ) -> BivariateResult:
     """Pool sensitivity and specificity with their between-site correlation.
 
@@ -47,6 +49,7 @@ def bivariate(
     method : ``binomial`` is Chu & Cole's mixed model; ``normal`` Reitsma's REML on logits, with
         one half added to the cells of the sites that have an empty one.
     nodes : quadrature nodes per dimension; 1 is Laplace, as ``lme4::glmer``.
+    noise : per site the variance of the noise on a count, 0 without noise.
 
     Below four sites, and where the correlation approaches its limit (beyond 0.99), the two are
     pooled separately, and `fallback` is the reason.
@@ -68,16 +71,17 @@ def bivariate(
         raise MetricError("nodes: must be a whole number from 1 to 51")
     Choice("REML", "z", level)  # refuses a level outside 0 to 1
     yes, n = _checked(counts)
+    known = _Known(yes, n, _noise(noise, yes, n))
     fallback = None
     if len(yes) < MIN_SITES_TOGETHER:
         fallback = f"{len(yes)} of at least {MIN_SITES_TOGETHER} sites for a correlation"
     else:
-        fit = fit_mixed(yes, n, nodes) if method == "binomial" else _reitsma(yes, n)
-        rho = _correlation(fit.between)
+        fit = known.fit(nodes) if method == "binomial" else _reitsma(known)
+        rho = correlation(fit.between)
         if rho is None or abs(rho) > _EDGE:
             fallback = "correlation not identified"
     if fallback:
-        fit, rho = _separate(yes, n, method, nodes), None
+        fit, rho = _separate(known, method, nodes), None
     how = _How(len(yes), method, nodes if method == "binomial" else 0, level)
     return _result(fit, rho, how, fallback)
 
@@ -114,25 +118,57 @@ def _checked(counts: Sequence[Any]) -> tuple[Array, Array]:
     return yes, n
 
 
-def _correlation(between: Array) -> float | None:
+def correlation(between: Array) -> float | None:
+    """Correlation between sites; None where one of the two does not vary."""
     sd = np.sqrt(np.diag(between))
     return float(between[0, 1] / (sd[0] * sd[1])) if sd.min() > 1e-3 else None
 
 
-def _logits(yes: Array, n: Array) -> tuple[Array, Array]:
-    """Empirical logits and variances; one half is added to each cell of a site with an empty one."""
-    half = 0.5 * np.any((yes == 0) | (yes == n), axis=1, keepdims=True)
-    a, b = yes + half, n - yes + half
-    return np.log(a / b), 1 / a + 1 / b
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """True positives and negatives, the sizes of both classes, and the noise variances, (k, 2)."""
+
+    yes: Array
+    n: Array
+    noise: Array
+
+    def fit(self, nodes: int, sides: Sequence[int] = (0, 1)) -> MixedFit:
+        """Fit the binomial model to one side or both."""
+        yes, n, noise = (x[:, list(sides)] for x in (self.yes, self.n, self.noise))
+        pieces = noisy_pieces(yes, n, noise) if noise.any() else None
+        return fit_mixed(yes, n, nodes, pieces)
+
+    def logits(self) -> tuple[Array, Array]:
+        """Empirical logits and variances; one half is added to the cells of a site with an empty one."""
+        half = 0.5 * np.any((self.yes == 0) | (self.yes == self.n), axis=1, keepdims=True)
+        a, b = self.yes + half, self.n - self.yes + half
+        return np.log(a / b), 1 / a + 1 / b + self.noise * (1 / a + 1 / b) ** 2
 
 
-def _reitsma(yes: Array, n: Array) -> MixedFit:
-    y, v = _logits(yes, n)
+def _noise(noise: Sequence[float] | None, yes: Array, n: Array) -> Array:
+    """Variance of each count's noise; that of the class size is part of it."""
+    if noise is None:
+        return np.zeros_like(yes)
+    given = np.array(noise, float)
+    if len(given) != len(yes):
+        raise MetricError(f"noise: {counted(len(given), 'value')} for {counted(len(yes), 'site')}")
+    refuse_rows(~(given >= 0), "variances of the noise that are not 0 or more", "correct them")
+    positive = np.column_stack([yes[:, 0], n[:, 1] - yes[:, 1]]) / n
+    return np.asarray(given[:, None] * (1 + positive**2))
+
+
+def _reitsma(known: _Known) -> MixedFit:
+    y, v = known.logits()
+    return fit_normal(y, np.einsum("kj,ij->kij", v, np.eye(2)))
+
+
+def fit_normal(y: Array, within: Array) -> MixedFit:
+    """Fit two normal outcomes (k, 2) with covariances `within` (k, 2, 2) by REML."""
 
     def solve(theta: Array) -> tuple[float, Array, Array, Array]:
         _, L = unpack(np.concatenate([[0.0, 0.0], theta]), 2)
         between = L @ L.T
-        W = np.linalg.inv(between + np.einsum("kj,ij->kij", v, np.eye(2)))
+        W = np.linalg.inv(between + within)
         cov = np.linalg.inv(W.sum(axis=0))
         mu = cov @ np.einsum("kij,kj->i", W, y)
         q = np.einsum("ki,kij,kj->", y - mu, W, y - mu)
@@ -142,22 +178,23 @@ def _reitsma(yes: Array, n: Array) -> MixedFit:
     def climb(theta: Array) -> tuple[float, Array]:
         return solve(theta)[0], differences(lambda t: solve(t)[0], theta)
 
-    sd = np.sqrt(np.maximum(y.var(axis=0) - v.mean(axis=0), 0.01))
+    own = np.diagonal(within, axis1=1, axis2=2).mean(axis=0)
+    sd = np.sqrt(np.maximum(y.var(axis=0) - own, 0.01))
     best = maximise(climb, np.array([sd[0], 0.0, sd[1]]), 3)
     loglik, mu, cov, between = solve(best.theta)
     return MixedFit(mu, cov, between, loglik)
 
 
-def _separate(yes: Array, n: Array, method: str, nodes: int) -> MixedFit:
+def _separate(known: _Known, method: str, nodes: int) -> MixedFit:
     """Pool the two separately."""
     if method == "binomial":
-        fits = [fit_mixed(yes[:, [j]], n[:, [j]], nodes) for j in range(2)]
+        fits = [known.fit(nodes, (j,)) for j in range(2)]
         mu = [float(f.mu.ravel()[0]) for f in fits]
         var = [float(f.cov.ravel()[0]) for f in fits]
         tau2 = [float(f.between.ravel()[0]) for f in fits]
         loglik = sum(f.loglik for f in fits)
     else:
-        y, v = _logits(yes, n)
+        y, v = known.logits()
         each = [meta_analysis(list(y[:, j]), list(v[:, j])) for j in range(2)]
         mu, var, tau2 = [r.mu for r in each], [r.se**2 for r in each], [r.tau2 for r in each]
         loglik = float("nan")

@@ -1,0 +1,209 @@
+"""Sensitivity and specificity over all sites where some withheld the counts for it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from healthval.aggregate.counts import withheld
+from healthval.aggregate.effects import LOGIT, count
+from healthval.aggregate.meta import (
+    MIN_SITES_POOLED,
+    MIN_SITES_PREDICTION,
+    Pair,
+    normal_quantile,
+)
+from healthval.aggregate.mixed.censored import (
+    NODES,
+    CensoredFit,
+    Count,
+    chance_withheld,
+    fit_censored,
+    hidden_moments,
+)
+from healthval.aggregate.result import BivariateResult, PooledCounts, Rate
+from healthval.contracts.submission import ReleasedConfusion, ReleasedThreshold, Submission
+
+METHOD = "interval-censored"
+WIDEST = 0.5  # an interval beyond it is no estimate
+_ROUNDS = 2  # in which each class takes the other one as a possible reason for withholding
+Row: TypeAlias = tuple[str, Submission, ReleasedThreshold]
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """The cells of a rate, in the order hits and misses; `positive` is the one above the cut."""
+
+    hits: str
+    misses: str
+    positive: str
+    events: bool
+
+
+SENSITIVITY = _Side("tp", "fn", "tp", True)
+SPECIFICITY = _Side("tn", "fp", "fp", False)
+
+
+def with_withheld(
+    rows: Sequence[Row], counts: PooledCounts, level: float = 0.95
+) -> tuple[PooledCounts, BivariateResult | None, str | None]:
+    """Estimate both rates over all sites from released and withheld counts.
+
+    Returns
+    -------
+    counts with these rates, the means over sites or None, and the reason for None. A rate whose
+    interval is wider than half of the range keeps its bounds.
+    """
+    hidden = withheld(len(counts.excluded), len(rows))
+    sides = [_known(rows, side) for side in (SENSITIVITY, SPECIFICITY)]
+    if any(side is None or len(side) < MIN_SITES_POOLED for side in sides):
+        return counts, None, f"{hidden}, or the number of cases that the counts are of"
+    known = [side for side in sides if side is not None]
+    sens, spec = _fits(known[0], known[1], level)
+    counts = replace(
+        counts,
+        sensitivity=_rate(counts.sensitivity, known[0], sens, hidden),
+        specificity=_rate(counts.specificity, known[1], spec, hidden),
+    )
+    if max(_width(sens), _width(spec)) > WIDEST:
+        return counts, None, f"{hidden}: an interval of a mean is wider than {WIDEST}"
+    return counts, _means(sens, spec, hidden), None
+
+
+def _known(rows: Sequence[Row], side: _Side) -> list[Count] | None:
+    """What is known of each site's hits; None where the size of a class is withheld."""
+    found = []
+    for _, s, at in rows:
+        hits, misses = (count(getattr(at.confusion, name)) for name in (side.hits, side.misses))
+        n, events = count(s.n), count(s.n_events)
+        if hits is not None and misses is not None:
+            size = hits + misses
+        elif n is None or events is None:
+            return None
+        else:
+            size, hits = events if side.events else n - events, None
+        if size:
+            found.append(_count(s, at, side, size=size, hits=hits))
+    return found
+
+
+def _count(
+    s: Submission, at: ReleasedThreshold, side: _Side, *, size: int, hits: int | None
+) -> Count:
+    other = [
+        value
+        for cut in s.thresholds
+        if cut is not at and (value := count(getattr(cut.confusion, side.hits))) is not None
+    ]
+    noise = 0.0 if s.noise is None else s.noise.variance
+    positive = 0.5 if hits is None else (hits if side.hits == side.positive else size - hits) / size
+    return Count(
+        n=size,
+        value=hits,
+        floor=s.certificate.minimum_cell,
+        variance=noise * (1 + positive**2),
+        near=tuple(other),
+        elsewhere=1.0 if hits is None and _all_hidden(at.confusion) else 0.0,
+    )
+
+
+def _all_hidden(cells: ReleasedConfusion) -> bool:
+    return all(count(getattr(cells, name)) is None for name in ("tp", "fp", "fn", "tn"))
+
+
+def _fits(
+    sens: Sequence[Count], spec: Sequence[Count], level: float
+) -> tuple[CensoredFit, CensoredFit]:
+    """Fit both; where all four counts are withheld, either class can be the reason."""
+    found = [
+        fit_censored([replace(c, elsewhere=0.0) for c in side], level=level)
+        for side in (sens, spec)
+    ]
+    if not any(c.elsewhere for c in (*sens, *spec)):
+        return found[0], found[1]
+    for _ in range(_ROUNDS):
+        chances = [
+            [chance_withheld(replace(c, elsewhere=0.0), fit) for c in side]
+            for side, fit in zip((spec, sens), reversed(found), strict=True)
+        ]
+        found = [
+            fit_censored(
+                [replace(c, elsewhere=q * c.elsewhere) for c, q in zip(side, other, strict=True)],
+                level=level,
+            )
+            for side, other in zip((sens, spec), chances, strict=True)
+        ]
+    return found[0], found[1]
+
+
+def _rate(given: Rate, known: Sequence[Count], fit: CensoredFit, hidden: str) -> Rate:
+    """The rate over the cases of all sites: released hits and the expected number of withheld ones.
+
+    The interval is of the cases as a sample, at the ends of the mean's interval.
+    """
+    if all(c.value is not None for c in known):
+        return given
+    n = sum(c.n for c in known)
+    low, value, high = (
+        _hits(known, mu, tau, n) for mu, tau in (fit.ends[0], (fit.mu, fit.tau), fit.ends[1])
+    )
+    z = normal_quantile(fit.level)
+    ci = max(0.0, low[0] - z * low[1]), min(1.0, high[0] + z * high[1])
+    if given.bounds is not None:
+        outer = given.bounds[0] - z * low[1], given.bounds[1] + z * high[1]
+        ci = max(ci[0], outer[0]), min(ci[1], outer[1])
+    if ci[1] - ci[0] > WIDEST:
+        why = f"{hidden}; the interval of the rate is wider than {WIDEST}"
+        return replace(given, value=None, ci=None, method=METHOD, reason=why)
+    return replace(given, value=value[0], ci=ci, method=METHOD, reason=None)
+
+
+def _hits(known: Sequence[Count], mu: float, tau: float, n: int) -> Pair:
+    """Rate over all cases and its standard error, under one mean and SD over sites."""
+    released = [c for c in known if c.value is not None]
+    moments = [hidden_moments(c, mu, tau) for c in known if c.value is None]
+    hits = sum(c.value or 0 for c in released) + sum(mean for mean, _ in moments)
+    rate = min(1.0, max(0.0, hits / n))
+    smooth = (rate * n + 1) / (n + 2)
+    noise = sum(c.variance for c in released) + sum(spread for _, spread in moments)
+    return rate, math.sqrt(smooth * (1 - smooth) / n + noise / n**2)
+
+
+def _width(fit: CensoredFit) -> float:
+    return LOGIT.back(fit.ci[1]) - LOGIT.back(fit.ci[0])
+
+
+def _means(sens: CensoredFit, spec: CensoredFit, hidden: str) -> BivariateResult:
+    return BivariateResult(
+        sensitivity=LOGIT.back(sens.mu),
+        sensitivity_ci=_back(sens.ci),
+        sensitivity_prediction=_prediction(sens),
+        specificity=LOGIT.back(spec.mu),
+        specificity_ci=_back(spec.ci),
+        specificity_prediction=_prediction(spec),
+        mu=(sens.mu, spec.mu),
+        cov=((sens.variance, 0.0), (0.0, spec.variance)),
+        tau=(sens.tau, spec.tau),
+        rho=None,
+        loglik=sens.loglik + spec.loglik,
+        k=sens.k,
+        method=METHOD,
+        nodes=NODES,
+        level=sens.level,
+        fallback=f"{hidden}: pooled separately, by the likelihood of what is known",
+    )
+
+
+def _prediction(fit: CensoredFit) -> Pair | None:
+    """Interval of a new site, with t(k - 2); it contains the interval of the mean."""
+    from scipy.stats import t
+
+    if fit.k < MIN_SITES_PREDICTION:
+        return None
+    half = float(t.ppf((1 + fit.level) / 2, fit.k - 2)) * math.sqrt(fit.variance + fit.tau**2)
+    low, high = min(fit.mu - half, fit.ci[0]), max(fit.mu + half, fit.ci[1])
+    return LOGIT.back(low), LOGIT.back(high)
+
+
+def _back(pair: Pair) -> Pair:
+    return LOGIT.back(pair[0]), LOGIT.back(pair[1])

@@ -1,0 +1,1 @@
+"""Secondary analyses over sites: usefulness, calibration, case mix, choice of method."""

@@ -1,0 +1,153 @@
+"""Secondary analyses over sites: tables for the sections on utility, calibration and sites."""
+
+from healthval.aggregate.secondary.records import CaseMix, EventRatio, JointCalibration
+from healthval.aggregate.values import PooledMeasure
+from healthval.errors import counted
+from healthval.report.document import Block
+from healthval.report.findings import Findings, pooled
+from healthval.report.markup import Shown, as_shown, exact, number, p_value, table
+
+_MEASURES = {"auroc": "AUROC", "oe": "O:E", "slope": "Slope", "citl": "In the large"}
+
+
+def chance(p: float) -> str:
+    """Format a probability in percent, never as certain.
+
+    >>> chance(0.964), chance(0.9999), chance(0.0)
+    ('96%', 'over 99%', 'under 1%')
+    """
+    if p > 0.99:
+        return "over 99%"
+    return "under 1%" if p < 0.01 else f"{number(100 * p, 0)}%"
+
+
+def usefulness_table(findings: Findings) -> list[Block]:
+    """Net benefit against the better default, and the chance that it is above 0 elsewhere."""
+    rows = []
+    for at in findings.study.secondary.usefulness:
+        shown = _pooled(at.gain, at.reason)
+        useful = "–" if at.p_useful is None else chance(at.p_useful)
+        rows.append([exact(at.threshold), at.gain.k, shown.text(), _ends(at.gain), useful])
+    if findings.study.k == 1 or not rows:
+        return []
+    return [
+        table(
+            "Net benefit of the model less that of the better of treating all and none",
+            ["Threshold", "Sites", "Mean (95% CI)", "95% PI", "Useful at another hospital"],
+            rows,
+            note="Random effects over sites. Useful: the chance that the difference is above 0 there, "
+            "from the prediction interval.",
+        )
+    ]
+
+
+def joint_table(findings: Findings) -> list[Block]:
+    """Intercept and slope together, and the curve over sites that follows from them."""
+    found = findings.study.secondary.calibration
+    if found.intercept is None or found.slope is None or found.p is None:
+        return []
+    rows = [["Intercept", _interval(found.intercept, found.intercept_ci)]]
+    rows.append(["Slope", _interval(found.slope, found.slope_ci)])
+    blocks: list[Block] = [
+        table(
+            "Calibration intercept and slope together",
+            ["Measure", "Mean (95% CI)"],
+            rows,
+            note=f"Over {counted(found.k, 'site')}; test of intercept 0 and slope 1 together: "
+            f"{p_value(found.p)}.",
+        )
+    ]
+    return [*blocks, *_joint_curve(found)]
+
+
+def _joint_curve(found: JointCalibration) -> list[Block]:
+    rows = [
+        [number(x.predicted, 2), _interval(x.observed, x.ci), _interval_only(x.prediction)]
+        for x in found.curve
+    ]
+    if not rows:
+        return []
+    return [
+        table(
+            f"Calibration curve over {counted(found.k, 'site')}",
+            ["Predicted", "Observed, mean (95% CI)", "At another hospital (95% PI)"],
+            rows,
+            note="Logistic curve from intercept and slope, within the range of scores of the curve of "
+            "each of these sites.",
+        )
+    ]
+
+
+def case_mix_table(findings: Findings) -> list[Block]:
+    """Spread of the scores at each site, and the AUROC that it implies."""
+    found = {c.site: c for c in findings.study.secondary.case_mix if c.model_c is not None}
+    if not found:
+        return []
+    auroc = {site: release.auroc.value for site, release in findings.released.items()}
+    rows = [_case_mix_row(c, auroc.get(site)) for site, c in found.items()]
+    return [
+        table(
+            "Case mix of the sites",
+            ["Site", "Mean score", "SD of the logit", "AUROC implied", "AUROC"],
+            rows,
+            note="From the released bins. Implied: the AUROC if the scores were the true risks of these "
+            "patients; with more similar patients it is lower for any model.",
+        )
+    ]
+
+
+def _case_mix_row(c: CaseMix, auroc: float | None) -> list[object]:
+    shown = (c.mean_score, c.sd_linear_predictor, c.model_c, auroc)
+    return [c.site, *(number(value) for value in shown)]
+
+
+def methods_table(findings: Findings) -> list[Block]:
+    """Headline results by estimator of the variance between sites, and by test."""
+    rows = [
+        [_MEASURES[c.measure], c.method, c.test, _interval(c.value, c.ci)]
+        for c in findings.study.secondary.choices
+        if c.measure in ("auroc", "oe")
+    ]
+    ratio = findings.study.secondary.oe_poisson
+    if ratio.value is not None:
+        rows.append(["O:E", "Poisson", "likelihood", _interval(ratio.value, ratio.ci)])
+    if not rows:
+        return []
+    return [
+        table(
+            "Means by method",
+            ["Measure", "Variance between sites", "Interval", "Mean (95% CI)"],
+            rows,
+            note="The results of this report are REML with hk-truncated. PM: Paule-Mandel; DL: "
+            f"DerSimonian-Laird; hk: Hartung-Knapp.{_about(ratio)}",
+        )
+    ]
+
+
+def _about(ratio: EventRatio) -> str:
+    if ratio.value is None:
+        return ""
+    return (
+        f" Poisson: {counted(ratio.k, 'site')}, of which {ratio.no_events} without events and "
+        f"{ratio.withheld} with a withheld number."
+    )
+
+
+def _pooled(measure: PooledMeasure, reason: str | None) -> Shown:
+    shown, _ = pooled(measure)
+    if shown.value is not None:
+        return shown
+    return as_shown(None, why="not estimable" if reason else "not pooled")
+
+
+def _ends(measure: PooledMeasure) -> str:
+    return _interval_only(measure.prediction)
+
+
+def _interval_only(ends: tuple[float, float] | None) -> str:
+    return "–" if ends is None else f"{number(ends[0])} to {number(ends[1])}"
+
+
+def _interval(value: float, ends: tuple[float, float] | None) -> str:
+    low, high = ends or (None, None)
+    return as_shown(value, low, high).text()
