@@ -15,23 +15,23 @@ import httpx
 from pydantic import ValidationError
 
 from healthval.client_transport import (
-    PLAIN,
-    TIMEOUT,
     SignedTransport,
     checked_headers,
-    checked_origin,
     checked_target,
-    read_answer,
+    published_keys,
 )
 from healthval.contracts.access import (
     AccessDecision,
     AccessGrant,
     AccessList,
     AccessRequest,
+    Amendment,
+    PlanSubject,
     VendorKey,
 )
+from healthval.contracts.audit import AuditEntry, AuditHead, AuditList
 from healthval.contracts.base import Shape, Wire, canonical_json, read_wire
-from healthval.contracts.keys import WELL_KNOWN, HubKeys
+from healthval.contracts.keys import HubKey
 from healthval.contracts.model import (
     ModelList,
     ModelRecord,
@@ -67,7 +67,7 @@ from healthval.errors import (
     counted,
 )
 
-__all__ = ["Client", "Credential", "SiteSubmission", "wire_bytes"]
+__all__ = ["Client", "Credential", "SiteSubmission", "published_keys", "wire_bytes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,10 @@ class SiteSubmission:
 
 # A call of the API in Lambda has at most 6 MB in base64, 4.5 MB as bytes.
 MAX_CALL_BYTES = 4 * 1024 * 1024
-Listing = TypeVar("Listing", AccessList, ModelList)
+SUBMISSION_SECONDS = 600.0
+
+
+Listing = TypeVar("Listing", AccessList, AuditList, ModelList, ReportList, SubmissionList)
 
 
 class Client:
@@ -129,14 +132,23 @@ class Client:
     # --- site -------------------------------------------------------------------------------
 
     def request_access(
-        self, *, label: str, model: str, version: str, plan_hash: str, names: Iterable[str] = ()
+        self,
+        *,
+        label: str,
+        names: Iterable[str] = (),
+        amendment: Amendment | None = None,
+        **subject: Unpack[PlanSubject],
     ) -> AccessGrant:
         """Request access with the public key; a repeated request returns the current grant.
+
+        `stamp` in the grant is the hub's countersignature of the plan's hash and the time.
 
         Parameters
         ----------
         label : the site's name as the operator sees it
         names : the plan's variables, levels and steps; results may contain no other name
+        amendment : the plan that this plan replaces, and the reason
+        subject : `model`, `version` and `plan_hash`
 
         Raises
         ------
@@ -147,10 +159,9 @@ class Client:
             asked = AccessRequest(
                 public_key=self.credential.public_key,
                 label=label,
-                model=model,
-                version=version,
-                plan_hash=plan_hash,
                 names=tuple(names),
+                amendment=amendment,
+                **subject,
             )
         except ValidationError as error:
             places = ".".join(map(str, error.errors(include_input=False)[0]["loc"]))
@@ -251,8 +262,12 @@ class Client:
         self._put(ticket.url, data, ticket.headers)
         return ticket.id
 
-    def submit(self, payload: bytes) -> Receipt:
+    def submit(self, payload: bytes, *, ledger_head: str | None = None) -> Receipt:
         """Submit a released result unchanged; the same bytes get the same receipt.
+
+        Parameters
+        ----------
+        ledger_head : hash of the newest entry of the site's ledger; the receipt has its stamp
 
         Raises
         ------
@@ -261,8 +276,10 @@ class Client:
         IntegrityError
             If the receipt is for other bytes.
         """
+        target = "/v1/submissions" + (f"?ledger_head={ledger_head}" if ledger_head else "")
         try:
-            receipt = read_wire(Receipt, self.transport.send("POST", "/v1/submissions", payload))
+            receipt = read_wire(Receipt, self.transport.send("POST", target, payload))
+            receipt = self._settled(receipt, SUBMISSION_SECONDS)
         except (AccessDenied, HubUnavailable):
             raise
         except HubError as refusal:
@@ -270,6 +287,22 @@ class Client:
         if receipt.submission_sha256 != hashlib.sha256(payload).hexdigest():
             raise IntegrityError("the hub's receipt is for other bytes than were sent")
         return receipt
+
+    def _settled(self, receipt: Receipt, seconds: float) -> Receipt:
+        """Wait for the hub's check of a submission."""
+        end = time.monotonic() + seconds
+        ledger = receipt.ledger
+        while receipt.state in {"received", "checked"}:
+            if time.monotonic() >= end:
+                raise SubmissionError(
+                    f"the hub has the result and has not checked it within {seconds:g} s; "
+                    "submit it again later: it is counted once"
+                )
+            time.sleep(0.5)
+            receipt = self._get(f"/v1/receipts/{receipt.submission_sha256}", Receipt)
+        if receipt.state == "refused":
+            raise SubmissionError(f"the hub refused the result: {receipt.reason}")
+        return receipt.model_copy(update={"ledger": ledger or receipt.ledger})
 
     # --- operator ---------------------------------------------------------------------------
 
@@ -280,15 +313,14 @@ class Client:
 
     def start_model(self, name: str, version: str) -> ModelRecord:
         """Start the model endpoint."""
-        return read_wire(
-            ModelRecord, self.transport.send("POST", f"/v1/models/{name}/{version}/start")
-        )
+        return self._act(f"/v1/models/{name}/{version}/start")
 
     def stop_model(self, name: str, version: str) -> ModelRecord:
         """Stop the model endpoint."""
-        return read_wire(
-            ModelRecord, self.transport.send("POST", f"/v1/models/{name}/{version}/stop")
-        )
+        return self._act(f"/v1/models/{name}/{version}/stop")
+
+    def _act(self, target: str) -> ModelRecord:
+        return self._read(ModelRecord, self.transport.send("POST", target))
 
     def access_requests(self, status: str | None = None) -> tuple[AccessGrant, ...]:
         """List the grants: all for the operator; a site sees only its own."""
@@ -310,8 +342,8 @@ class Client:
     ) -> tuple[SiteSubmission, ...]:
         """Fetch each site's latest result, sorted by site."""
         query = urlencode({"model": model, "version": version, "plan_hash": plan_hash})
-        found = self._get(f"/v1/submissions?{query}", SubmissionList).submissions
-        return tuple(self._fetch(entry) for entry in found)
+        pages = self._pages(f"/v1/submissions?{query}", SubmissionList)
+        return tuple(self._fetch(entry) for page in pages for entry in page.submissions)
 
     def publish_report(
         self, *, files: Mapping[str, bytes], **about: Unpack[ReportAbout]
@@ -348,12 +380,22 @@ class Client:
 
     def reports(self) -> tuple[ReportRecord, ...]:
         """List the reports that this key may read."""
-        return self._get("/v1/reports", ReportList).reports
+        pages = self._pages("/v1/reports", ReportList)
+        return tuple(report for page in pages for report in page.reports)
 
     def report_file(self, report: ReportRecord, name: str) -> bytes:
         """Fetch one file of a report and check it against its hash."""
         data = self.transport.send("GET", f"/v1/reports/{report.id}/files/{name}")
         return _checked(data, report.files[name])
+
+    def audit(self) -> tuple[tuple[AuditEntry, ...], AuditHead | None]:
+        """Return the whole audit chain, oldest entry first, and its head."""
+        pages = list(self._pages("/v1/audit", AuditList))
+        return tuple(entry for page in pages for entry in page.entries), pages[-1].head
+
+    def revoke_hub_key(self, kid: str) -> HubKey:
+        """Revoke a key that the hub publishes."""
+        return read_wire(HubKey, self.transport.send("POST", f"/v1/hub-keys/{kid}/revoke"))
 
     def _fetch(self, entry: SubmissionEntry) -> SiteSubmission:
         sha256 = entry.submission_sha256
@@ -393,7 +435,8 @@ class Client:
         page = self._get(target, answer)
         yield page
         while page.next:
-            page = self._get(f"{target}?cursor={page.next}", answer)
+            mark = "&" if "?" in target else "?"
+            page = self._get(f"{target}{mark}cursor={page.next}", answer)
             yield page
 
     def _get(self, target: str, answer: type[Shape]) -> Shape:
@@ -415,35 +458,3 @@ def _checked(data: bytes, sha256: str) -> bytes:
     if hashlib.sha256(data).hexdigest() != sha256:
         raise IntegrityError("the bytes from the hub do not match their listed hash")
     return data
-
-
-def published_keys(hub_url: str) -> HubKeys:
-    """Fetch the keys that a hub publishes, by TLS or on loopback; no credential is needed.
-
-    Raises
-    ------
-    UsageError
-        If the address is neither https nor loopback.
-    HubUnavailable
-        If the hub does not respond.
-    HubError
-        If the hub publishes no keys or a malformed list.
-    """
-    origin = checked_origin(hub_url)
-    try:
-        with (
-            httpx.Client(timeout=TIMEOUT, trust_env=False, headers=PLAIN) as http,
-            http.stream("GET", origin + WELL_KNOWN) as streamed,
-        ):
-            response = read_answer(streamed)
-    except httpx.HTTPError:
-        raise HubUnavailable(f"no response from {origin}; check its address") from None
-    if response.status_code != httpx.codes.OK:
-        raise HubError(
-            f"{origin} publishes no keys (status {response.status_code}); ask its operator for "
-            "the public key and give it with --key"
-        )
-    try:
-        return read_wire(HubKeys, response.content)
-    except ValueError as misfit:
-        raise HubError(f"the list of keys at {origin} is malformed: {misfit}") from None

@@ -15,6 +15,7 @@ from typing import Final
 import httpx
 
 from healthval.contracts.base import Problem, read_wire
+from healthval.contracts.keys import WELL_KNOWN, HubKeys
 from healthval.credential import Credential
 from healthval.errors import AccessDenied, HubError, HubUnavailable, UsageError, counted
 
@@ -229,3 +230,35 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def published_keys(hub_url: str) -> HubKeys:
+    """Fetch the keys that a hub publishes, by TLS or on loopback; no credential is needed.
+
+    Raises
+    ------
+    UsageError
+        If the address is neither https nor loopback.
+    HubUnavailable
+        If the hub does not respond.
+    HubError
+        If the hub publishes no keys or a malformed list.
+    """
+    origin = checked_origin(hub_url)
+    try:
+        with (
+            httpx.Client(timeout=TIMEOUT, trust_env=False, headers=PLAIN) as http,
+            http.stream("GET", origin + WELL_KNOWN) as streamed,
+        ):
+            response = read_answer(streamed)
+    except httpx.HTTPError:
+        raise HubUnavailable(f"no response from {origin}; check its address") from None
+    if response.status_code != httpx.codes.OK:
+        raise HubError(
+            f"{origin} publishes no keys (status {response.status_code}); ask its operator for "
+            "the public key and give it with --key"
+        )
+    try:
+        return read_wire(HubKeys, response.content)
+    except ValueError as misfit:
+        raise HubError(f"the list of keys at {origin} is malformed: {misfit}") from None

@@ -75,7 +75,13 @@ def gate_policy(plan: Plan) -> DisclosurePolicy:
 
 def request_access(plan: Plan, client: Client, *, site: Site, label: str) -> AccessGrant:
     """Ask the operator for access to the plan's model; once the hub has the request, record the plan."""
-    grant = client.request_access(label=label, names=plan_names(plan), **plan.subject)
+    grant = client.request_access(
+        label=label,
+        names=plan_names(plan),
+        model=plan.model.name,
+        version=plan.model.version,
+        plan_hash=plan.hash,
+    )
     site.register(plan)
     return grant
 

@@ -3,12 +3,23 @@
 import base64
 import hashlib
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypedDict
 
 from pydantic import AfterValidator, Field
 
-from healthval.contracts.base import Column, Cursor, Line, Name, Sha256, SiteId, Version, Wire
+from healthval.contracts.base import (
+    Column,
+    Cursor,
+    Line,
+    Name,
+    Paragraph,
+    Sha256,
+    SiteId,
+    Version,
+    Wire,
+)
 from healthval.contracts.identifiers import looks_like_identifier
+from healthval.contracts.stamp import Stamp
 
 PUBLIC_KEY_BYTES = 32
 
@@ -72,6 +83,13 @@ def request_claims(method: str, target: str, body: bytes) -> dict[str, str]:
     return {"htm": method.upper(), "htu": target, "body_sha256": sha}
 
 
+class Amendment(Wire):
+    """Hash of the plan that this plan replaces, and the reason."""
+
+    of: Sha256
+    reason: Annotated[Paragraph, Field(min_length=1)]
+
+
 def _is_no_identifier(text: str) -> str:
     if looks_like_identifier(text):
         raise ValueError("it looks like an identifier, a date or an address")
@@ -80,6 +98,14 @@ def _is_no_identifier(text: str) -> str:
 
 Label = Annotated[Line, AfterValidator(_is_no_identifier)]
 PlanName = Annotated[Column, AfterValidator(_is_no_identifier)]
+
+
+class PlanSubject(TypedDict):
+    """Subject of an access request: one model version under one plan."""
+
+    model: str
+    version: str
+    plan_hash: str
 
 
 class AccessRequest(Wire):
@@ -93,6 +119,7 @@ class AccessRequest(Wire):
     model: Name
     version: Version
     plan_hash: Sha256
+    amendment: Amendment | None = None
     names: Annotated[tuple[PlanName, ...], Field(max_length=4000)] = ()
 
 
@@ -113,6 +140,7 @@ class AccessGrant(Wire):
 
     `used_cases` counts the inputs sent to be scored, with fixed test inputs and repeated runs;
     `reason` is the operator's, given with the last decision.
+    `stamp` is the hub's countersignature of the plan's hash at the time of the first request.
     """
 
     site: SiteId
@@ -123,6 +151,8 @@ class AccessGrant(Wire):
     status: AccessStatus
     not_after: datetime | None = None
     max_cases: Annotated[int, Field(ge=0, le=10_000_000)] = 0
+    amendment: Amendment | None = None
+    stamp: Stamp | None = None
     used_cases: Annotated[int, Field(ge=0)] = 0
     reason: Line | None = None
 

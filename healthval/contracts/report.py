@@ -6,7 +6,7 @@ from typing import Annotated, Literal, NotRequired, TypedDict, Unpack
 
 from pydantic import Field
 
-from healthval.contracts.base import Line, Name, Sha256, SiteId, Version, Wire, digest
+from healthval.contracts.base import Cursor, Line, Name, Sha256, SiteId, Version, Wire, digest
 
 ReportId = Annotated[str, Field(pattern=r"^report-[a-f0-9]{16}$")]
 
@@ -52,9 +52,10 @@ class ReportRecord(Wire):
 
 
 class ReportList(Wire):
-    """Published reports that the caller may read."""
+    """One page of the published reports that the caller may read."""
 
-    reports: Annotated[tuple[ReportRecord, ...], Field(max_length=10_000)] = ()
+    reports: Annotated[tuple[ReportRecord, ...], Field(max_length=1000)] = ()
+    next: Cursor | None = None
 
 
 class ReportWithdrawal(Wire):
@@ -97,6 +98,7 @@ class SubmissionEntry(Wire):
 
 
 class SubmissionList(Wire):
-    """The active submissions for one model version under one plan."""
+    """One page of the active submissions for one model version under one plan."""
 
-    submissions: Annotated[tuple[SubmissionEntry, ...], Field(max_length=10_000)] = ()
+    submissions: Annotated[tuple[SubmissionEntry, ...], Field(max_length=1000)] = ()
+    next: Cursor | None = None

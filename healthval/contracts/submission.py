@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from healthval.contracts.base import Column, Name, Probability, Sha256, SiteId, Version, Wire
+from healthval.contracts.stamp import Stamp
 
 SUPPRESSED: Literal["suppressed"] = "suppressed"
 Cell = Annotated[int, Field(ge=0, le=10**12)] | Literal["suppressed"]
@@ -222,14 +223,18 @@ def foreign_names(submission: Submission, registered: Iterable[str]) -> frozense
 
 
 class Receipt(Wire):
-    """Proof that the hub has stored a site's result.
+    """Proof that the hub has received a site's result, and what became of it.
 
     `active` is the site's result that the hub counts when it answers; a repetition of a superseded
-    result has another hash there.
+    result has another hash there. `reason` is why a result is refused. `ledger` is the hub's
+    countersignature of the head of the site's ledger, where the site sent it.
     """
 
     site: SiteId
     submission_sha256: Sha256
-    active: Sha256
+    state: Literal["received", "checked", "counted", "refused"] = "counted"
+    reason: Annotated[str, Field(max_length=1000)] = ""
+    active: Sha256 | None = None
     supersedes: Sha256 | None = None
     repeated: bool = False
+    ledger: Stamp | None = None

@@ -7,22 +7,24 @@ import secrets
 import socket
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from healthval.contracts.access import PublicKey
 from healthval.contracts.base import read_wire
-from healthval.disclosure import load_policy
+from healthval.credential import Credential
 from healthval.errors import HealthvalError, UsageError
 from healthval.files import write_durably
 from healthval.hosting import sandbox
 from healthval.hosting.child_process import check_platform, stop_with_parent
+from healthval.hub.api.connections import BACKLOG, TimedProtocol, raise_file_limit
 from healthval.hub.app import Settings, create_app
 from healthval.hub.backends.local import FolderObjects, SqliteIndex
 from healthval.hub.backends.model_process import HostOptions
 from healthval.hub.backends.processes import ProcessHost
-from healthval.hub.connections import BACKLOG, TimedProtocol, raise_file_limit
 from healthval.hub.ports import Backend
 
 LOOPBACK = "127.0.0.1"
@@ -96,7 +98,7 @@ def _server(
         operator=operator,
         audiences=(f"http://{LOOPBACK}:{port}", f"http://localhost:{port}"),
         upload_secret=secret,
-        policy=load_policy(),
+        signer=_hub_key(data / "hub.key"),
     )
     config = uvicorn.Config(
         create_app(Backend(objects, index, models, time.time), settings, on_close=close),
@@ -202,6 +204,18 @@ def _upload_secret(path: Path) -> bytes:
             "start again: the hub creates a new one, and pending upload addresses end"
         )
     return secret
+
+
+def _hub_key(path: Path) -> Ed25519PrivateKey:
+    """Read the hub's own key, which signs stamps; the first start creates it."""
+    with suppress(UsageError):
+        return Credential.load(path).private_key
+    if path.exists():
+        raise UsageError(
+            f"{path.name} in the data folder is damaged; restore a backup of it: a new key would "
+            "start a new series of countersignatures"
+        )
+    return Credential.create(path).private_key
 
 
 def _announce(path: Path, port: int) -> None:

@@ -15,9 +15,11 @@ from healthval.contracts.access import (
     VendorKey,
     site_id,
 )
+from healthval.contracts.stamp import Stamp
 from healthval.errors import counted
 from healthval.hub.audit_chain import record
 from healthval.hub.auth import Caller
+from healthval.hub.keyring import Keyring
 from healthval.hub.pages import Page
 from healthval.hub.ports import Backend, Item, Refusal, Write
 
@@ -48,11 +50,14 @@ class Subject:
         return f"{site}#{self.model}#{self.version}#{self.plan_hash}"
 
 
-def request(backend: Backend, operator: PublicKey, sent: AccessRequest) -> AccessGrant:
-    """Store a request whose signature is checked; a repeated request changes nothing."""
+def request(backend: Backend, keyring: Keyring, sent: AccessRequest) -> AccessGrant:
+    """Store a request whose signature is checked; a repeated request changes nothing.
+
+    The first request of a plan's hash is stamped: hash and time, signed by the hub.
+    """
     site = site_id(sent.public_key)
     key = Subject(sent.model, sent.version, sent.plan_hash).key(site)
-    if site == site_id(operator):
+    if site == site_id(keyring.operator):
         raise Refusal(403, "The operator's key cannot request access", "create a key for the site")
 
     def plan() -> tuple[AccessGrant, list[Write]]:
@@ -62,7 +67,10 @@ def request(backend: Backend, operator: PublicKey, sent: AccessRequest) -> Acces
             return _grant(stored.key, stored.value), []
         _check_pending(backend, site)
         value: dict[str, Any] = {"label": sent.label, "status": "requested", "not_after": None}
+        stamp = keyring.stamp("plan", site, sent.plan_hash)
         value |= {"max_cases": 0, "used": 0, "names": list(sent.names)}
+        value |= sent.model_dump(include={"amendment"})
+        value["stamp"] = None if stamp is None else stamp.model_dump(mode="json")
         return _grant(key, value), [*writes, Write(partition="grants", key=key, value=value)]
 
     return record(backend, plan, actor=site, action="access.requested", subject=key)
@@ -189,6 +197,8 @@ def _grant(key: str, value: Mapping[str, Any]) -> AccessGrant:
         status=value["status"],
         not_after=None if end is None else datetime.fromtimestamp(end, UTC),
         max_cases=value["max_cases"],
+        amendment=value.get("amendment"),
+        stamp=Stamp.model_validate(value["stamp"], strict=False) if value.get("stamp") else None,
         used_cases=value["used"],
         reason=value.get("reason"),
     )

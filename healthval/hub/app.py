@@ -1,35 +1,40 @@
 """The hub's app: settings, routes, middleware and the OpenAPI document."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
-from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
 from healthval.contracts.access import PublicKey
-from healthval.contracts.base import Problem
-from healthval.hub.arrivals import ArrivalCheck, gate_check
+from healthval.hub.api import access, models, predictions, reports, submissions, system
+from healthval.hub.api.call import Callers
+from healthval.hub.api.documents import openapi
+from healthval.hub.api.middleware import HubMiddleware, http_problem, parameter_problem
+from healthval.hub.arrivals import ArrivalCheck, Arrivals, gate_check
+from healthval.hub.audit_chain import seal
 from healthval.hub.auth import Authenticator
+from healthval.hub.keyring import Keyring
 from healthval.hub.leases import Leases
-from healthval.hub.middleware import HubMiddleware, http_problem, parameter_problem
-from healthval.hub.ports import Backend
+from healthval.hub.ports import Backend, StoreUnavailable
 from healthval.hub.predictions import Predictions
-from healthval.hub.routes import BODIES, routes
 from healthval.hub.uploads import Uploads
 
 if TYPE_CHECKING:
     from healthval.disclosure import Policy
 
 SWEEP_SECONDS = 600
+SEAL_SECONDS = 1
+CHECK_SECONDS = 60
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Settings of one hub.
 
@@ -45,7 +50,8 @@ class Settings:
     operator: PublicKey
     audiences: tuple[str, ...]
     upload_secret: bytes = field(repr=False)
-    policy: "Policy | None"
+    policy: "Policy | None" = None
+    signer: Ed25519PrivateKey | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +71,15 @@ def create_app(
 ) -> FastAPI:
     """Build the hub over its ports; `on_close` is called after the app has stopped."""
     uploads = Uploads(backend, settings.upload_secret)
-    leases = elsewhere.leases if elsewhere else None
-    predictions = Predictions(backend=backend, uploads=uploads, leases=leases)
+    work = Predictions(
+        backend=backend, uploads=uploads, leases=elsewhere.leases if elsewhere else None
+    )
+    check = elsewhere.check if elsewhere else gate_check(settings.policy)
+    arrivals = Arrivals(backend=backend, check=check)
     app = FastAPI(
         title="healthval hub",
         version="1",
-        lifespan=_lifespan(predictions, on_close),
+        lifespan=_lifespan(work, arrivals, on_close),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -78,51 +87,56 @@ def create_app(
     app.add_middleware(HubMiddleware)
     app.add_exception_handler(HTTPException, http_problem)
     app.add_exception_handler(RequestValidationError, parameter_problem)
-    auth = Authenticator(backend, settings.operator, settings.audiences)
-    router = routes(
-        auth, predictions, elsewhere.check if elsewhere else gate_check(settings.policy)
+    by = Callers(Authenticator(backend, settings.operator, settings.audiences))
+    keyring = Keyring(backend, settings.operator, settings.signer)
+    routers = (
+        system.routes(by, keyring),
+        access.routes(by, keyring),
+        models.routes(by),
+        predictions.routes(by, work),
+        submissions.routes(by, keyring, arrivals),
+        reports.routes(by),
     )
-    app.include_router(router)
-    app.state.routes = router.routes
-    app.state.predictions = predictions
+    for router in routers:
+        app.include_router(router)
+    app.state.routes = [route for router in routers for route in router.routes]
+    app.state.predictions = work
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     return app
 
 
+def openapi_text() -> str:
+    """Return the OpenAPI document as published in ``schemas/openapi.json``."""
+    from healthval.hub.backends.memory import MemoryIndex, MemoryObjects, NoModels
+
+    backend = Backend(MemoryObjects(), MemoryIndex(lambda: 0), NoModels(), lambda: 0)
+    settings = Settings(operator=PublicKey(x="A" * 43), audiences=(), upload_secret=b"")
+    document = create_app(backend, settings).openapi()
+    return json.dumps(document, indent=1, sort_keys=True) + "\n"
+
+
 def _lifespan(
-    predictions: Predictions, on_close: Callable[[], None]
+    predictions: Predictions, arrivals: Arrivals, on_close: Callable[[], None]
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        sweeping = asyncio.create_task(_sweep(predictions))
+        regular = [
+            asyncio.create_task(_regularly(predictions.sweep, SWEEP_SECONDS)),
+            asyncio.create_task(_regularly(lambda: seal(predictions.backend), SEAL_SECONDS)),
+        ]
+        regular.append(asyncio.create_task(_regularly(arrivals.check_waiting, CHECK_SECONDS)))
         yield
-        sweeping.cancel()
+        for task in regular:
+            task.cancel()
         predictions.close()
+        arrivals.close()
         on_close()
 
     return lifespan
 
 
-def openapi(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document, with the shapes of `healthval.contracts`."""
-    document = get_openapi(title=app.title, version=app.version, routes=app.routes)
-    sent = [(shape, "validation") for shape in (*BODIES, Problem)]
-    _, shapes = models_json_schema(sent, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
-    known = document.setdefault("components", {}).setdefault("schemas", {})
-    known.update(shapes["$defs"])
-    document["components"]["securitySchemes"] = {
-        "signed": {
-            "type": "http",
-            "scheme": "bearer",
-            "bearerFormat": "JWT",
-            "description": "EdDSA; iss and sub: key id; aud: this origin; iat, exp (at most 300 s), jti; "
-            "htm, htu (path and query), body_sha256",
-        }
-    }
-    return document
-
-
-async def _sweep(predictions: Predictions) -> None:
+async def _regularly(work: Callable[[], None], seconds: float) -> None:
     while True:
-        await asyncio.to_thread(predictions.sweep)
-        await asyncio.sleep(SWEEP_SECONDS)
+        with suppress(StoreUnavailable):
+            await asyncio.to_thread(work)
+        await asyncio.sleep(seconds)

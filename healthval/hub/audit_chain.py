@@ -1,17 +1,27 @@
-"""Audit chain: each change is committed with an entry that contains the hash of the entry before."""
+"""Audit chain: each change is committed with an event; events are chained by hash in the background.
 
+Only the background writes the head of the chain, so changes do not wait for each other. Reading the
+chain seals it first: no event is left out of an export.
+"""
+
+import itertools
 import random
+import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from healthval.contracts.audit import AuditEntry, AuditHead, AuditList
 from healthval.contracts.base import digest
 from healthval.errors import IntegrityError
+from healthval.hub.pages import Page
 from healthval.hub.ports import Backend, Conflict, Item, StoreUnavailable, Write
 
 AUDIT = "audit"
 CHAIN_START = "0" * 64
 _ATTEMPTS = 30
+_SEALED_AT_ONCE = 48  # a commit changes up to 100 entries: two for each event, and the head
+_order = itertools.count()
 Answer = TypeVar("Answer")
 Plan = Callable[[], tuple[Answer, Sequence[Write]]]
 
@@ -24,12 +34,12 @@ def record(
     action: str | tuple[str, ...],
     subject: str,
 ) -> Answer:
-    """Commit the writes of `plan` with their audit entries; plan again if another commit was first.
+    """Commit the writes of `plan` with their audit events; plan again if another commit was first.
 
     Parameters
     ----------
     plan : reads, checks and returns (answer, writes); without writes there is no commit
-    action : one action, or several; each has its entry
+    action : one action, or several; each has its event
 
     Raises
     ------
@@ -37,48 +47,81 @@ def record(
         If another commit was first at every attempt.
     """
     actions = (action,) if isinstance(action, str) else action
-    events = [{"actor": actor, "action": name, "subject": subject} for name in actions]
     for attempt in range(_ATTEMPTS):
         answer, writes = plan()
-        if not writes or _commits(backend, writes, events, attempt):
+        if not writes:
+            return answer
+        events = [_event(backend, actor, name, subject) for name in actions]
+        if _commits(backend, [*writes, *events], attempt):
             return answer
     raise StoreUnavailable
 
 
 def note(backend: Backend, *, actor: str, action: str, subject: str) -> None:
-    """Commit an audit entry for a change outside the index."""
-    event = {"actor": actor, "action": action, "subject": subject}
-    if not any(_commits(backend, [], [event], attempt) for attempt in range(_ATTEMPTS)):
-        raise StoreUnavailable
+    """Commit an audit event for a change outside the index."""
+    backend.index.commit([_event(backend, actor, action, subject)])
 
 
-def _commits(
-    backend: Backend, writes: Sequence[Write], events: Sequence[Mapping[str, Any]], attempt: int
-) -> bool:
-    """Commit writes and entries; False, after a pause, if another commit was first."""
-    head = backend.index.get(AUDIT, "head")
-    dated = [{"at": backend.now, **event} for event in events]
+def _event(backend: Backend, actor: str, action: str, subject: str) -> Write:
+    value = {"at": backend.now, "actor": actor, "action": action, "subject": subject}
+    # microseconds and a counter keep the order of one process
+    moment = f"{int(backend.clock() * 1e6):018d}-{next(_order) % 10**9:09d}"
+    return Write(partition=AUDIT, key=f"event#{moment}-{secrets.token_hex(6)}", value=value)
+
+
+def _commits(backend: Backend, writes: Sequence[Write], attempt: int) -> bool:
+    """Commit; False, after a pause, if another commit was first."""
     try:
-        backend.index.commit([*writes, *_entry_writes(dated, head)])
+        backend.index.commit(writes)
     except Conflict:
         time.sleep(random.uniform(0, 0.002 * 2 ** min(attempt, 6)))  # noqa: S311 - no secret
         return False
     return True
 
 
-def _entry_writes(events: Sequence[Mapping[str, Any]], head: Item | None) -> list[Write]:
+def seal(backend: Backend) -> None:
+    """Append all events to the chain, in the order of their time.
+
+    Raises
+    ------
+    StoreUnavailable
+        If another process was first at every attempt.
+    """
+    attempt = 0
+    while events := backend.index.query(AUDIT, "event#", limit=_SEALED_AT_ONCE):
+        head = backend.index.get(AUDIT, "head")
+        sealed = [event.updated(None) for event in events]
+        if _commits(backend, [*sealed, *_entry_writes(events, head)], attempt):
+            attempt = 0
+        elif (attempt := attempt + 1) >= _ATTEMPTS:
+            raise StoreUnavailable
+
+
+def _entry_writes(events: Sequence[Item], head: Item | None) -> list[Write]:
     """Return the new entries and the new head of the chain."""
     number = head.value["number"] if head else 0
     previous = head.value["sha256"] if head else CHAIN_START
     writes = []
     for event in events:
         number += 1
-        entry = {"number": number, **event, "previous": previous}
+        entry = {"number": number, **event.value, "previous": previous}
         writes.append(Write(partition=AUDIT, key=f"entry#{number:012d}", value=entry))
         previous = digest(entry)
     top = {"number": number, "sha256": previous}
     version = head.version if head else 0
     return [*writes, Write(partition=AUDIT, key="head", value=top, version=version)]
+
+
+def page_of_chain(backend: Backend, page: Page) -> AuditList:
+    """Return one page of the sealed chain, oldest entry first, and its head."""
+    seal(backend)
+    found, cursor = page.read(backend.index, AUDIT, "entry#")
+    head = chain_head(backend)
+    return AuditList(
+        entries=tuple(AuditEntry.model_validate(item.value) for item in found),
+        head=None if head is None else AuditHead.model_validate(head),
+        next=cursor,
+    )
 
 
 def chain_head(backend: Backend) -> Mapping[str, Any] | None:
@@ -88,7 +131,8 @@ def chain_head(backend: Backend) -> Mapping[str, Any] | None:
 
 
 def entries(backend: Backend) -> list[Mapping[str, Any]]:
-    """Return the whole chain, oldest entry first."""
+    """Return the whole sealed chain, oldest entry first."""
+    seal(backend)
     return [item.value for item in backend.index.query(AUDIT, "entry#")]
 
 

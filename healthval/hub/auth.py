@@ -81,33 +81,58 @@ class Authenticator:
         models = tuple(item.value.get("models", ()))
         return CheckedHead(Caller(issuer, item.value["role"], models), claims)
 
-    def check_body(self, checked: CheckedHead, body: bytes) -> Caller:
-        """Check that the body is the signed one and that the token is used for the first time."""
-        self._check_body_hash(checked.claims, body)
+    def admit(
+        self, checked: CheckedHead, body: bytes, idempotency_key: str | None = None
+    ) -> Caller:
+        """Check that the body is the signed one; use the token and bind the Idempotency-Key.
+
+        The token is valid once. An Idempotency-Key belongs to its first request, for a day.
+
+        Raises
+        ------
+        Refusal
+            401 for another body or a used token, 400 for a malformed key, 409 for a key of another
+            request.
+        """
+        claims = checked.claims
+        bound = request_claims(claims["htm"], claims["htu"], body)
+        if not hmac.compare_digest(claims["body_sha256"].encode(), bound["body_sha256"].encode()):
+            raise _unauthenticated()
+        first = [_use_of(claims)]
+        if idempotency_key is not None:
+            first.append(self._binding(checked.caller, idempotency_key, bound))
+        try:
+            self.backend.index.commit(first)
+        except Conflict:
+            self._admit_repetition(first)
         return checked.caller
 
-    def check_self_signed(self, head: Head, body: bytes, key: PublicKey) -> None:
-        """Check a request against the key that it contains."""
-        self._check_body_hash(self._check_claims(head, key), body)
+    def check_self_signed(self, head: Head, key: PublicKey) -> CheckedHead:
+        """Check the token of a request against the key that the request contains."""
+        return CheckedHead(Caller(site_id(key), "site"), self._check_claims(head, key))
 
-    def bind_idempotency_key(self, caller: Caller, name: str, head: Head, body: bytes) -> None:
-        """Bind an Idempotency-Key to its first request, for a day."""
+    def _binding(self, caller: Caller, name: str, bound: Mapping[str, str]) -> Write:
         if not _TOKEN_ID.fullmatch(name):
             raise Refusal(400, "An Idempotency-Key has 16 to 64 letters, digits, - or _")
-        bound = request_claims(head.method, head.target, body)
-        first = Write(
+        return Write(
             partition=f"idempotency#{caller.id}",
             key=name,
             value=bound,
             expires=self.backend.now + IDEMPOTENCY_SECONDS,
         )
+
+    def _admit_repetition(self, first: list[Write]) -> None:
+        """Admit a new token with a key that is bound to the same request already."""
+        used, *binding = first
         try:
-            self.backend.index.commit([first])
+            self.backend.index.commit([used])
         except Conflict:
-            stored = self.backend.index.get(first.partition, first.key)
-            if stored is not None and dict(stored.value) != bound:
+            raise Refusal(401, "The token was used before", "sign each request anew") from None
+        for wanted in binding:
+            stored = self.backend.index.get(wanted.partition, wanted.key)
+            if stored is not None and dict(stored.value) != wanted.value:
                 title = "The Idempotency-Key was used before with another request"
-                raise Refusal(409, title, "use a new key") from None
+                raise Refusal(409, title, "use a new key")
 
     def _check_claims(self, head: Head, key: PublicKey) -> Mapping[str, Any]:
         """Check signature, times, audience, issuer, method and target."""
@@ -128,12 +153,6 @@ class Authenticator:
             raise _unauthenticated()
         return claims
 
-    def _check_body_hash(self, claims: Mapping[str, Any], body: bytes) -> None:
-        bound = request_claims(claims["htm"], claims["htu"], body)["body_sha256"]
-        if not hmac.compare_digest(claims["body_sha256"].encode(), bound.encode()):
-            raise _unauthenticated()
-        self._use_once(claims["iss"], claims["jti"], expires=claims["exp"] + CLOCK_SKEW_SECONDS + 1)
-
     def _decode(self, token: str, key: PublicKey) -> dict[str, Any]:
         # Times are checked by the clock of the backend; PyJWT reads the clock of the system.
         options: jwt.types.Options = {
@@ -151,14 +170,13 @@ class Authenticator:
             raise _unauthenticated() from None
         return claims
 
-    def _use_once(self, issuer: str, token_id: str, *, expires: int) -> None:
-        if not _TOKEN_ID.fullmatch(token_id):
-            raise _unauthenticated()
-        used = Write(partition=f"tokens#{issuer}", key=token_id, value={}, expires=expires)
-        try:
-            self.backend.index.commit([used])
-        except Conflict:
-            raise Refusal(401, "The token was used before", "sign each request anew") from None
+
+def _use_of(claims: Mapping[str, Any]) -> Write:
+    """Return the write that uses a token up."""
+    if not _TOKEN_ID.fullmatch(claims["jti"]):
+        raise _unauthenticated()
+    expires = claims["exp"] + CLOCK_SKEW_SECONDS + 1
+    return Write(partition=f"tokens#{claims['iss']}", key=claims["jti"], value={}, expires=expires)
 
 
 def _unverified_issuer(token: str) -> str:

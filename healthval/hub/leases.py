@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from healthval.hub.ports import Backend, Conflict, HostedModel, Item, StoreUnavailable
 
@@ -19,8 +19,12 @@ RENEW_SECONDS = 3.0
 
 @dataclass(slots=True, kw_only=True)
 class Leases:
-    """Runs the work on batches under renewed leases, `max_concurrency` at a time for each model."""
+    """Runs the work on batches under renewed leases, `max_concurrency` at a time for each model.
 
+    `in_process` is whether the work runs in this process, which has the batch in memory.
+    """
+
+    in_process: ClassVar[bool] = True
     backend: Backend
     closing: threading.Event = field(default_factory=threading.Event)
     _queues: dict[str, ThreadPoolExecutor] = field(default_factory=dict)
@@ -38,11 +42,20 @@ class Leases:
             if item.value["lease"] > self.backend.now:
                 return
             self._extend(item)
-            if model.endpoint not in self._queues:
-                self._queues[model.endpoint] = ThreadPoolExecutor(model.max_concurrency)
-            queued = self._running[place] = self._queues[model.endpoint].submit(work)
-            queued.add_done_callback(lambda _: self._running.pop(place, None))
-            self._start_renewing()
+            self._queue(place, model, work)
+
+    def begin(self, place: tuple[str, str], model: HostedModel, work: Callable[[], None]) -> None:
+        """Queue the work on a new batch, which this process has entered with its lease."""
+        with self._lock:
+            if not self.closing.is_set():
+                self._queue(place, model, work)
+
+    def _queue(self, place: tuple[str, str], model: HostedModel, work: Callable[[], None]) -> None:
+        if model.endpoint not in self._queues:
+            self._queues[model.endpoint] = ThreadPoolExecutor(model.max_concurrency)
+        queued = self._running[place] = self._queues[model.endpoint].submit(work)
+        queued.add_done_callback(lambda _: self._running.pop(place, None))
+        self._start_renewing()
 
     def running(self, place: tuple[str, str]) -> Future[None] | None:
         """Return the work of this process on a batch at (partition, key)."""

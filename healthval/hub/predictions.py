@@ -1,10 +1,12 @@
 """Predictions: accepted immediately, scored in the background, kept 24 h.
 
-The inputs of a batch are deleted before the batch counts as done or failed. A batch may be scored
-twice without harm (a process died): the same model scores the same bytes, and the first stored
-answer is the one returned.
+A batch that is answered at once is never stored: its rows stay in memory. One that is answered with
+"pending" is stored first. The inputs of a batch are deleted before it counts as done or failed. A batch
+may be scored twice without harm (a process died): the same model scores the same bytes, and the first
+stored answer is the one returned.
 """
 
+import json
 import logging
 import secrets
 from concurrent.futures import Future, wait
@@ -22,7 +24,7 @@ from healthval.contracts.prediction import (
 from healthval.hub import access, registry
 from healthval.hub.access import Subject
 from healthval.hub.audit_chain import note, record
-from healthval.hub.leases import Leases
+from healthval.hub.leases import LEASE_SECONDS, Leases
 from healthval.hub.ports import Backend, Item, ModelFailed, Refusal, StoreUnavailable, Write
 from healthval.hub.scoring import Closing, Scoring
 from healthval.hub.uploads import KEEP_SECONDS, Uploads
@@ -30,6 +32,7 @@ from healthval.hub.uploads import KEEP_SECONDS, Uploads
 log = logging.getLogger("healthval.hub")
 
 QUICK_SECONDS = 2.0
+SMALL_ANSWER_BYTES = 64 * 1024
 # Folder of the object store -> partition of the index whose entries end the objects' life.
 KEPT = {"requests": "predictions", "answers": "predictions", "uploads": "uploads"}
 
@@ -43,6 +46,7 @@ class Predictions:
     leases: InitVar[Leases | None] = None
     _leases: Leases = field(init=False)
     _scoring: Scoring = field(init=False)
+    _stored: set[str] = field(default_factory=set)
 
     def __post_init__(self, leases: Leases | None) -> None:
         self._leases = leases or Leases(backend=self.backend)
@@ -52,7 +56,7 @@ class Predictions:
         """Accept a batch and wait up to `QUICK_SECONDS` for its answer; see `accept`."""
         batch = self.accept(site, body, name)
         wait([work] if (work := self.running(site, batch)) else [], QUICK_SECONDS)
-        return self.poll(site, batch)
+        return self.answer(site, batch, body)
 
     def accept(self, site: str, body: bytes, name: str | None = None) -> str:
         """Accept a batch, queue its work and return its id.
@@ -66,16 +70,33 @@ class Predictions:
         model = registry.serving(self.backend, request.model, request.version)
         _check(model.registration.inputs, request)
         batch = "prediction-" + digest([site, name or secrets.token_hex(16)])[:32]
-        if self._accept(site, batch, request):
+        hosted = registry.hosted(model)
+        place = ("predictions", f"{site}#{batch}")
+
+        def work() -> None:
+            self._run(site, batch, request)
+
+        is_new = self._accept(site, batch, request)
+        if not self._leases.in_process:
             self._store(site, batch, body)
-        self._take(site, self._item(site, batch))
+        if is_new:
+            self._leases.begin(place, hosted, work)
+        elif (item := self._item(site, batch)).value["status"] == "pending":
+            self._leases.take(item, hosted, work)
         return batch
+
+    def answer(self, site: str, batch: str, body: bytes) -> PredictionAnswer:
+        """Return a batch's status; a batch that is still pending is stored, so that it survives."""
+        found = self.poll(site, batch)
+        if found.status == "pending":
+            self._store(site, batch, body)
+        return found
 
     def finish(self, site: str, batch: str) -> None:
         """Score a batch in this thread, unless it is done already."""
         with suppress(Refusal):  # the entry has expired, and its objects with it
             if self._item(site, batch).value["status"] == "pending":
-                self._run(site, batch)
+                self._run(site, batch, None)
 
     def running(self, site: str, batch: str) -> Future[None] | None:
         """Return the work on a batch in this process; None if there is none."""
@@ -89,6 +110,8 @@ class Predictions:
         self._take(site, item)
         if item.value["status"] != "done":
             return PredictionAnswer(id=batch, status=item.value["status"])
+        if "answer" in item.value:
+            return PredictionAnswer.model_validate(item.value["answer"], strict=False)
         return read_wire(PredictionAnswer, self.backend.objects.get(_answer_key(site, batch)))
 
     def _take(self, site: str, item: Item) -> None:
@@ -96,7 +119,7 @@ class Predictions:
         if item.value["status"] == "pending":
             model = registry.model(self.backend, item.value["model"], item.value["version"])
             batch = item.key.rpartition("#")[2]
-            self._leases.take(item, registry.hosted(model), lambda: self._run(site, batch))
+            self._leases.take(item, registry.hosted(model), lambda: self._run(site, batch, None))
 
     def sweep(self) -> None:
         """Delete objects whose entry has expired, and inputs that a killed process left."""
@@ -124,26 +147,30 @@ class Predictions:
     def _store(self, site: str, batch: str, body: bytes) -> None:
         """Store the request; a repetition that arrives after scoring leaves nothing behind."""
         key = _request_key(site, batch)
+        self._stored.add(batch)
         self.backend.objects.put_if_absent(key, body)
         if self._item(site, batch).value["status"] != "pending":
             self.backend.objects.delete(key)
 
     def _accept(self, site: str, batch: str, request: PredictionRequest) -> bool:
-        """Store the batch and count its cases in one commit; a failed batch may be repeated."""
+        """Enter and lease the batch and count its cases in one commit; return whether it is new.
+
+        A failed batch may be repeated.
+        """
         key = f"{site}#{batch}"
         asked = request.model_dump(include={"model", "version", "plan_hash"})
 
         def plan() -> tuple[bool, list[Write]]:
             stored = self.backend.index.get("predictions", key)
             if stored is not None and stored.value["status"] != "failed":
-                return stored.value["status"] == "pending", []
+                return False, []
             if uploads := uploads_of(request.instances):
                 self.uploads.check_stored(site, uploads)
             grant = access.require(self.backend, site, _subject(request))
             entry = Write(
                 partition="predictions",
                 key=key,
-                value={**asked, "status": "pending", "lease": 0},
+                value={**asked, "status": "pending", "lease": self.backend.now + LEASE_SECONDS},
                 version=stored.version if stored else 0,
                 expires=self.backend.now + KEEP_SECONDS,
             )
@@ -151,43 +178,56 @@ class Predictions:
 
         return record(self.backend, plan, actor=site, action="prediction.accepted", subject=batch)
 
-    def _run(self, site: str, batch: str) -> None:
+    def _run(self, site: str, batch: str, request: PredictionRequest | None) -> None:
+        """Score a batch, delete its inputs, and finish it; without a request it is read."""
+        key = _request_key(site, batch)
+        is_stored = request is None or batch in self._stored
         try:
-            request = read_request(self.backend.objects.get(_request_key(site, batch)))
+            request = request or read_request(self.backend.objects.get(key))
         except KeyError:  # scored by another process that was killed, or lost before it was stored
-            is_answered = self.backend.objects.keys(_answer_key(site, batch)) != []
-            self._finish(site, batch, "done" if is_answered else "failed")
+            self._finish(site, batch, "done" if self._is_answered(site, batch) else "failed")
             return
-        status = self._score(site, batch, request)
-        self.backend.objects.delete(_request_key(site, batch))
+        status, data = self._score(site, batch, request)
+        is_small = not is_stored and len(data) <= SMALL_ANSWER_BYTES
+        if data and not is_small:  # before the deletion: the answer survives a killed process
+            self.backend.objects.put_if_absent(_answer_key(site, batch), data)
+        self.backend.objects.delete(key)
         self.uploads.delete(site, uploads_of(request.instances))
-        self._finish(site, batch, status)
+        self._finish(site, batch, status, data if is_small else b"")
+        self.backend.objects.delete(key)  # of a repetition that was stored meanwhile
+        self._stored.discard(batch)
 
-    def _score(self, site: str, batch: str, request: PredictionRequest) -> str:
-        """Score a batch and store its answer; return the batch's new status."""
+    def _is_answered(self, site: str, batch: str) -> bool:
+        with suppress(KeyError):
+            self.backend.objects.get(_answer_key(site, batch))
+            return True
+        return False
+
+    def _score(self, site: str, batch: str, request: PredictionRequest) -> tuple[str, bytes]:
+        """Score a batch; return its new status and its answer."""
         try:
             model = registry.model(self.backend, request.model, request.version)
             scored = self._scoring.score(site, model, request)
             answer = PredictionAnswer(
                 id=batch, status="done", model_digest=model.digest, predictions=tuple(scored)
             )
-            data = answer.model_dump_json().encode()
-            self.backend.objects.put_if_absent(_answer_key(site, batch), data)
         except (StoreUnavailable, Closing):
             raise  # the batch stays pending, and the next poll takes it over
         except Exception as error:
             _log_failure(error)
-            return "failed"
-        return "done"
+            return "failed", b""
+        return "done", answer.model_dump_json().encode()
 
-    def _finish(self, site: str, batch: str, status: str) -> None:
-        """Commit the new status of a batch whose inputs are deleted."""
+    def _finish(self, site: str, batch: str, status: str, answer: bytes = b"") -> None:
+        """Commit the new status of a batch whose inputs are deleted, with a small answer."""
+        inline = {"answer": json.loads(answer)} if answer else {}
 
         def plan() -> tuple[None, list[Write]]:
             item = self._item(site, batch)
             if item.value["status"] != "pending":
                 return None, []
-            return None, [item.updated({**item.value, "status": status, "lease": 0})]
+            value = {**item.value, "status": status, "lease": 0, **inline}
+            return None, [item.updated(value)]
 
         actions = ("deleted", f"prediction.{status}")
         record(self.backend, plan, actor="hub", action=actions, subject=batch)

@@ -1,7 +1,6 @@
-"""Registry: stored objects, model versions, submissions (each exactly once) and reports."""
+"""Registry: stored objects, model versions and reports."""
 
 import hashlib
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,15 +18,10 @@ from healthval.contracts.report import (
     ReportList,
     ReportRecord,
     ReportWithdrawal,
-    SubmissionEntry,
-    SubmissionList,
     report_id,
 )
-from healthval.contracts.submission import Receipt, Submission, foreign_names
-from healthval.errors import counted, part
+from healthval.errors import part
 from healthval.hub import access
-from healthval.hub.access import Subject
-from healthval.hub.arrivals import ArrivalCheck
 from healthval.hub.audit_chain import record
 from healthval.hub.auth import Caller
 from healthval.hub.pages import Page
@@ -189,52 +183,6 @@ def _model(value: object) -> ModelRecord:
     return ModelRecord.model_validate(value, strict=False)
 
 
-def submit(backend: Backend, check: ArrivalCheck, site: str, payload: bytes) -> Receipt:
-    """Store a site's released result after a new check; the same bytes get the same receipt.
-
-    Another payload for the same model version and plan supersedes the earlier one, whose bytes
-    stay in the store.
-    """
-    submission = check(payload)
-    subject = Subject(submission.model, submission.version, submission.plan_hash)
-    grant = access.require(backend, site, subject)
-    _check_names(submission, grant)
-    if model(backend, subject.model, subject.version).digest != submission.model_digest:
-        raise Refusal(409, "The result is for another build of the model", "evaluate it again")
-    sha256 = hashlib.sha256(payload).hexdigest()
-    backend.objects.put_if_absent(_payload_key(site, sha256), payload)
-
-    def plan() -> tuple[Receipt, list[Write]]:
-        known = backend.index.get(f"receipts#{site}", sha256)
-        active = backend.index.get(_results(subject), site)
-        before = active.value["sha256"] if active else None
-        if known is not None:
-            receipt = _receipt(site, sha256, known.value["supersedes"])
-            return receipt.model_copy(update={"active": before or sha256, "repeated": True}), []
-        value = {"sha256": sha256, "supersedes": before, "received": backend.now}
-        first = Write(partition=_results(subject), key=site, value=value)
-        writes = [
-            Write(partition=f"receipts#{site}", key=sha256, value={"supersedes": before}),
-            active.updated(value) if active else first,
-        ]
-        return _receipt(site, sha256, before), writes
-
-    return record(backend, plan, actor=site, action="result.submitted", subject=sha256)
-
-
-def submissions(backend: Backend, subject: Subject) -> SubmissionList:
-    """List each site's latest submission for a model version under a plan."""
-    found = backend.index.query(_results(subject))
-    return SubmissionList(
-        submissions=tuple(_entry(backend, item.key, subject, item.value) for item in found)
-    )
-
-
-def payload_of(backend: Backend, site: str, sha256: str) -> bytes:
-    """Return the bytes of a submission, as sent."""
-    return _bytes(backend, _payload_key(site, sha256))
-
-
 def publish(backend: Backend, actor: Caller, report: ReportRecord) -> ReportRecord:
     """Index a report whose files are stored; its id is a hash of its content, so it never changes.
 
@@ -300,10 +248,16 @@ def withdraw(
     return record(backend, plan, actor=actor.id, action="report.withdrawn", subject=report)
 
 
-def reports(backend: Backend, caller: Caller) -> ReportList:
-    """List the reports that the caller may read: all (operator) or those on its models (vendor)."""
-    found = [_report(item) for item in backend.index.query("reports")]
-    return ReportList(reports=tuple(report for report in found if _may_read(caller, report)))
+def reports(backend: Backend, caller: Caller, page: Page) -> ReportList:
+    """List the reports that the caller may read: all (operator) or those on its models (vendor).
+
+    A page of a vendor may have fewer reports than its limit and still a next page.
+    """
+    found, cursor = page.read(backend.index, "reports")
+    records = [_report(item) for item in found]
+    return ReportList(
+        reports=tuple(report for report in records if _may_read(caller, report)), next=cursor
+    )
 
 
 def _report(item: Item) -> ReportRecord:
@@ -317,50 +271,15 @@ def report_file(backend: Backend, caller: Caller, report: str, name: str) -> byt
     found = _report(item) if item else None
     if found is None or not _may_read(caller, found) or name not in found.files:
         raise Refusal(404, "There is no such report file")
-    return _bytes(backend, object_key(found.files[name]))
+    return stored_bytes(backend, object_key(found.files[name]))
 
 
 def _may_read(caller: Caller, report: ReportRecord) -> bool:
     return caller.role == "operator" or (caller.role == "vendor" and report.model in caller.models)
 
 
-def _check_names(submission: Submission, grant: Item) -> None:
-    """Refuse names of variables, levels or steps that the access request did not list."""
-    if found := foreign_names(submission, grant.value.get("names", ())):
-        raise Refusal(
-            422,
-            "The submission has names that its plan does not have",
-            f"{counted(len(found), 'name')} of variables, levels or steps; request access with the"
-            " plan whose names they are, and release again",
-        )
-
-
-def _receipt(site: str, sha256: str, supersedes: str | None) -> Receipt:
-    return Receipt(site=site, submission_sha256=sha256, active=sha256, supersedes=supersedes)
-
-
-def _entry(
-    backend: Backend, site: str, subject: Subject, value: Mapping[str, Any]
-) -> SubmissionEntry:
-    grant = backend.index.get("grants", subject.key(site))
-    return SubmissionEntry(
-        site=site,
-        label=grant.value["label"] if grant else site,
-        submission_sha256=value["sha256"],
-        supersedes=value["supersedes"],
-        received=datetime.fromtimestamp(value["received"], UTC),
-    )
-
-
-def _results(subject: Subject) -> str:
-    return f"results#{subject.model}#{subject.version}#{subject.plan_hash}"
-
-
-def _payload_key(site: str, sha256: str) -> str:
-    return f"submissions/{site}/{sha256}.json"
-
-
-def _bytes(backend: Backend, key: str) -> bytes:
+def stored_bytes(backend: Backend, key: str) -> bytes:
+    """Return the bytes of an object; 404 if there are none."""
     try:
         return backend.objects.get(key)
     except KeyError:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from healthval.contracts.base import digest
 from healthval.contracts.prediction import (
     MAX_CASE_FILES,
     MAX_INLINE_BYTES,
@@ -44,12 +45,18 @@ class Uploads:
     backend: Backend
     secret: bytes = field(repr=False)
 
-    def ticket(self, site: str, asked: UploadRequest) -> UploadTicket:
-        """Sign an address for a file of exactly this size and hash."""
+    def ticket(self, site: str, asked: UploadRequest, name: str | None = None) -> UploadTicket:
+        """Sign an address for a file of exactly this size and hash.
+
+        Parameters
+        ----------
+        name : the caller's Idempotency-Key: a repeated key has the same upload
+        """
         subject = Subject(asked.model, asked.version, asked.plan_hash)
         grant = access.require(self.backend, site, subject)
-        self._check_cases_left(site, subject, grant)
-        upload = f"upload-{secrets.token_hex(16)}"
+        upload = f"upload-{digest(['upload', site, name or secrets.token_hex(16)])[:32]}"
+        if self.backend.index.get("uploads", f"{site}#{upload}") is None:
+            self._check_cases_left(site, subject, grant)
         end = self.backend.now + TICKET_SECONDS
         offer = self._offer(site, upload, asked, end)
         note = Write(
@@ -59,7 +66,8 @@ class Uploads:
             # an address that is never used counts for its own life only
             expires=end if offer.url.startswith("/") else self.backend.now + KEEP_SECONDS,
         )
-        self.backend.index.commit([note])
+        with suppress(Conflict):  # a repetition: the file may be stored already
+            self.backend.index.commit([note])
         return UploadTicket(
             id=upload,
             url=offer.url,

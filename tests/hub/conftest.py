@@ -16,6 +16,7 @@ import pytest
 import uvicorn
 from botocore.config import Config
 from cloud_hub import CloudHub
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from moto import mock_aws
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
@@ -174,6 +175,7 @@ class HubThread:
             audiences=(self.url,),
             upload_secret=b"s" * 32,
             policy=load_policy(),
+            signer=Ed25519PrivateKey.generate(),
         )
         app = create_app(backend, settings)
         self._server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))

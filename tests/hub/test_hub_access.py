@@ -13,6 +13,7 @@ from healthval.hub.access import DAY, TRANSITIONS, Subject
 from healthval.hub.audit_chain import chain_head, check_chain, entries
 from healthval.hub.auth import Caller
 from healthval.hub.backends.memory import MemoryIndex, MemoryObjects
+from healthval.hub.keyring import Keyring
 from healthval.hub.pages import Page
 from healthval.hub.ports import Backend, Refusal
 
@@ -30,7 +31,9 @@ def memory(now: float = 1_700_000_000):
 
 def ask(backend, key, subject, label="Hospital"):
     about = {"model": subject.model, "version": subject.version, "plan_hash": subject.plan_hash}
-    return access.request(backend, OPERATOR, AccessRequest(public_key=key, label=label, **about))
+    return access.request(
+        backend, Keyring(backend, OPERATOR), AccessRequest(public_key=key, label=label, **about)
+    )
 
 
 BOSS = Caller(site_id(OPERATOR), "operator")

@@ -288,7 +288,7 @@ def test_the_bad_row_is_named_by_field_count_and_position(kit, site):
 def test_failures_inside_the_hub_have_no_details(hub, caplog):
     import asyncio
 
-    from healthval.hub.middleware import HubMiddleware
+    from healthval.hub.api.middleware import HubMiddleware
 
     async def broken(scope, receive, send):
         raise RuntimeError(CANARY)

@@ -9,9 +9,9 @@ import httpx
 import pytest
 import uvicorn
 
-from healthval.hub import connections
-from healthval.hub.connections import TimedProtocol
-from healthval.hub.health import Health
+from healthval.hub.api import connections
+from healthval.hub.api.connections import TimedProtocol
+from healthval.hub.api.health import Health
 from healthval.hub.ports import StoreUnavailable
 
 LONG = 300

@@ -112,7 +112,15 @@ def test_the_hub_reads_no_body_of_an_unknown_caller(tmp_path):
     index = MemoryIndex(time.time)
     backend = Backend(MemoryObjects(), index, None, time.time)
     origin = "https://hub.example.org"
-    app = create_app(backend, Settings(operator.public_key, (origin,), b"s", load_policy()))
+    app = create_app(
+        backend,
+        Settings(
+            operator=operator.public_key,
+            audiences=(origin,),
+            upload_secret=b"s",
+            policy=load_policy(),
+        ),
+    )
     stored, uploaded = f"/v1/objects/{'0' * 64}", f"/v1/uploads/upload-{'0' * 32}"
 
     def put(path, word, query=b""):

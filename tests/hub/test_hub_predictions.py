@@ -23,6 +23,7 @@ from healthval.contracts.prediction import (
 from healthval.hub import access, audit_chain, auth, leases, predictions, registry, scoring
 from healthval.hub.access import Subject
 from healthval.hub.backends.memory import MemoryIndex, MemoryObjects
+from healthval.hub.keyring import Keyring
 from healthval.hub.ports import Backend, HostUnavailable, ModelFailed, StoreUnavailable
 from healthval.hub.predictions import Predictions
 from healthval.hub.uploads import Uploads
@@ -71,7 +72,7 @@ def desk(kit, artefact, monkeypatch):
     registry.register(backend, BOSS, registration)
     registry.start(backend, BOSS, "tumour", "1.0")
     asked = AccessRequest(public_key=KEY, label="x", **kit.SUBJECT)
-    access.request(backend, PublicKey(x="o" * 43), asked)
+    access.request(backend, Keyring(backend, PublicKey(x="o" * 43)), asked)
     access.decide(
         backend,
         AccessDecision(status="approved"),
@@ -259,8 +260,35 @@ def test_a_store_that_is_out_of_reach_leaves_the_batch_for_later(desk, monkeypat
 
 
 def test_a_batch_whose_request_was_lost_fails_instead_of_hanging(desk, monkeypatch):
+    desk.host.troubles = [StoreUnavailable()]
     monkeypatch.setattr(desk.backend.objects.__class__, "put_if_absent", lambda *_: True)
-    assert desk.ask().status == "failed"
+    answer = desk.ask()
+    assert answer.status == "pending"
+    desk.clock.now += leases.LEASE_SECONDS
+    assert settled(desk.work, answer.id).status == "failed"
+
+
+def test_a_batch_that_is_answered_at_once_is_never_stored(desk, monkeypatch):
+    stored = []
+    put = MemoryObjects.put_if_absent
+    monkeypatch.setattr(
+        MemoryObjects, "put_if_absent", lambda *args: stored.append(args[1]) or put(*args)
+    )
+    assert desk.ask().status == "done"
+    assert stored == []
+    monkeypatch.setattr(predictions, "SMALL_ANSWER_BYTES", 10)
+    assert [p.score for p in desk.ask().predictions] == [0.5, 0.5]
+    assert [key.split("/")[0] for key in stored] == ["answers"]
+
+
+def test_a_repetition_takes_over_a_batch_that_was_never_stored(desk):
+    desk.host.troubles = [StoreUnavailable()]
+    batch = desk.work.accept(SITE, desk.body, "k" * 16)  # killed before it answers
+    wait([running] if (running := desk.work.running(SITE, batch)) else [], 300)
+    assert desk.backend.objects.keys("requests/") == []
+    desk.clock.now += leases.LEASE_SECONDS
+    assert desk.ask("k" * 16).status == "done"
+    assert desk.backend.objects.keys("requests/") == []
 
 
 def test_many_asking_at_once_are_all_counted(desk, kit):

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import boto3
 from botocore.config import Config
@@ -25,6 +25,7 @@ from healthval.contracts.access import PublicKey
 from healthval.contracts.submission import Submission
 from healthval.hub.app import Elsewhere, Settings, create_app
 from healthval.hub.arrivals import ArrivalCheck, parse
+from healthval.hub.audit_chain import seal
 from healthval.hub.backends.aws import S3_CONFIG, DynamoIndex, S3Objects, SageMakerHost
 from healthval.hub.leases import Leases
 from healthval.hub.ports import Backend, Conflict, HostedModel, Item, Refusal, StoreUnavailable
@@ -40,7 +41,8 @@ def handler(event: Mapping[str, Any], context: Any) -> Any:
     """Answer an HTTP request, or score the batch that this function has sent to itself."""
     hub = _hub()
     if "score" in event:
-        return hub.predictions.finish(*event["score"])
+        hub.predictions.finish(*event["score"])
+        return seal(hub.predictions.backend)
     return hub.http(dict(event), context)
 
 
@@ -129,13 +131,21 @@ def _http(mangum: Mangum) -> Callable[[dict[str, Any], Any], Any]:
 class BackgroundCalls(Leases):
     """Scores each batch in an asynchronous call of this function; AWS repeats a failed call."""
 
+    in_process: ClassVar[bool] = False
     client: Any
     function: str
 
     def take(self, item: Item, model: HostedModel, work: Callable[[], None]) -> None:
         """Call the function for a batch unless an earlier call may still run."""
-        if item.value["lease"] > self.backend.now:
-            return
+        if item.value["lease"] <= self.backend.now:
+            self._call(item)
+
+    def begin(self, place: tuple[str, str], model: HostedModel, work: Callable[[], None]) -> None:
+        """Call the function for a new batch."""
+        if (item := self.backend.index.get(*place)) is not None:
+            self._call(item)
+
+    def _call(self, item: Item) -> None:
         site, _, batch = item.key.partition("#")
         value = {**item.value, "lease": self.backend.now + BATCH_SECONDS}
         with suppress(Conflict):

@@ -4,9 +4,11 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from queue import LifoQueue
 from typing import Any
 
 from healthval.contracts.base import canonical_json
@@ -24,6 +26,7 @@ from healthval.hub.ports import (
 )
 
 BUSY_SECONDS = 10.0
+READERS = 4
 OPEN_SECONDS = 120.0
 UNFINISHED_SECONDS = 3600
 _SCHEMA = """
@@ -96,16 +99,28 @@ class FolderObjects:
                     path.unlink()
 
 
+@dataclass(slots=True)
+class _Commit:
+    """Writes that wait for their commit, and its end."""
+
+    writes: Sequence[Write]
+    is_done: bool = False
+    error: Exception | None = None
+
+
 class SqliteIndex:
-    """Index in one SQLite file; several threads and processes may open it at once."""
+    """Index in one SQLite file; several threads and processes may open it at once.
+
+    Commits that arrive while another is flushed to the disk are flushed together, once. Readers have
+    connections of their own and wait for no flush.
+    """
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._writing, self._queueing = threading.Lock(), threading.Lock()
+        self._waiting: list[_Commit] = []
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(
-            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
+        self._db = _connect(path)
         try:
             # FULL: an answered commit survives the loss of power, not only of the process.
             _repeat(self._db, "PRAGMA journal_mode = WAL")
@@ -117,10 +132,15 @@ class SqliteIndex:
         if not is_sound:
             self._db.close()
             raise UsageError(f"{path.name} in the data folder is damaged; restore a backup of it")
+        self._readers: LifoQueue[sqlite3.Connection] = LifoQueue()
+        for _ in range(READERS):
+            self._readers.put(_connect(path))
 
     def close(self) -> None:
         """Close the database."""
-        with self._lock:
+        with self._writing:
+            for _ in range(READERS):
+                self._readers.get().close()
             self._db.close()
 
     def get(self, partition: str, key: str) -> Item | None:
@@ -136,28 +156,38 @@ class SqliteIndex:
         return self._select(where, partition, prefix, prefix + "\x7f", after, limit=limit)
 
     def commit(self, writes: Sequence[Write]) -> None:
-        """Check and write in one immediate transaction."""
+        """Check and write in one transaction, together with the commits that wait as well."""
         check_writes(writes)
-        now = int(self._clock())
-        with self._transaction() as db:
-            _delete_expired(db, now)
-            for write in writes:
-                if not _apply(db, write):
-                    raise Conflict
+        own = _Commit(writes)
+        with self._queueing:
+            self._waiting.append(own)
+        with self._writing:
+            if not own.is_done:
+                self._commit_waiting()
+        if own.error is not None:
+            raise own.error
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._db
-                except BaseException:
-                    self._db.execute("ROLLBACK")
-                    raise
-                self._db.execute("COMMIT")
-            except sqlite3.OperationalError:
-                raise StoreUnavailable from None
+    def _commit_waiting(self) -> None:
+        with self._queueing:
+            batch, self._waiting = self._waiting, []
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            now = int(self._clock())
+            _delete_expired(self._db, now)
+            for one in batch:
+                one.error = None if _apply_all(self._db, one.writes, now) else Conflict()
+            self._db.execute("COMMIT")
+        except BaseException as error:
+            unanswered = StoreUnavailable() if isinstance(error, sqlite3.DatabaseError) else error
+            for one in batch:
+                one.error = unanswered if isinstance(unanswered, Exception) else StoreUnavailable()
+            with suppress(sqlite3.DatabaseError):
+                self._db.execute("ROLLBACK")
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            for one in batch:
+                one.is_done = True
 
     def _select(self, where: str, *values: str, limit: int | None = None) -> list[Item]:
         sql = (
@@ -165,12 +195,30 @@ class SqliteIndex:
             f" WHERE {where} AND (expires IS NULL OR expires > ?) ORDER BY key LIMIT ?"
         )
         most = -1 if limit is None else limit  # SQLite: no limit
-        with self._lock:
-            try:
-                rows = self._db.execute(sql, (*values, int(self._clock()), most)).fetchall()
-            except sqlite3.OperationalError:
-                raise StoreUnavailable from None
+        reader = self._readers.get()
+        try:
+            rows = reader.execute(sql, (*values, int(self._clock()), most)).fetchall()
+        except sqlite3.DatabaseError:
+            raise StoreUnavailable from None
+        finally:
+            self._readers.put(reader)
         return [_item(row) for row in rows]
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+
+
+def _apply_all(db: sqlite3.Connection, writes: Sequence[Write], now: int) -> bool:
+    """Do all writes of one commit, or none."""
+    db.execute("SAVEPOINT one")
+    is_applied = all(_apply(db, write, now) for write in writes)
+    if not is_applied:
+        db.execute("ROLLBACK TO one")
+    db.execute("RELEASE one")
+    return is_applied
 
 
 def _item(row: tuple[Any, ...]) -> Item:
@@ -180,7 +228,7 @@ def _item(row: tuple[Any, ...]) -> Item:
     )
 
 
-def _apply(db: sqlite3.Connection, write: Write) -> bool:
+def _apply(db: sqlite3.Connection, write: Write, now: int) -> bool:
     """Do one write; False if its condition does not hold."""
     place: tuple[Any, ...] = (write.partition, write.key)
     if write.value is None and write.version == 0:
@@ -191,7 +239,7 @@ def _apply(db: sqlite3.Connection, write: Write) -> bool:
         return db.execute(sql, (*place, write.version)).rowcount == 1
     value = canonical_json(write.value).decode()
     if write.version == 0:
-        if _was_deleted(db, write):
+        if _was_deleted(db, write, now):
             return False
         sql = "INSERT OR IGNORE INTO items VALUES (?, ?, ?, 1, ?)"
         return db.execute(sql, (*place, value, write.expires)).rowcount == 1
@@ -213,9 +261,9 @@ def _delete_expired(db: sqlite3.Connection, now: int) -> None:
     db.executemany(sql, newest.items())
 
 
-def _was_deleted(db: sqlite3.Connection, write: Write) -> bool:
+def _was_deleted(db: sqlite3.Connection, write: Write, now: int) -> bool:
     """Return whether an entry of this kind and expiry was deleted: the clock was set back since."""
-    if write.expires is None:
+    if write.expires is None or write.expires <= now:
         return False
     sql = "SELECT 1 FROM deleted WHERE kind = ? AND expires >= ?"
     return db.execute(sql, (_kind(write.partition), write.expires)).fetchone() is not None

@@ -8,7 +8,10 @@ from typing import Any
 from healthval.hub.ports import (
     Clock,
     Conflict,
+    HostedModel,
+    HostStatus,
     Item,
+    ModelFailed,
     Offer,
     Write,
     check_object_key,
@@ -104,3 +107,22 @@ class MemoryIndex:
 
     def _is_over(self, item: Item) -> bool:
         return item.expires is not None and item.expires <= self.clock()
+
+
+class NoModels:
+    """Model host without models."""
+
+    def start(self, model: HostedModel) -> None:
+        """Refuse."""
+        raise ModelFailed("this hub hosts no models")
+
+    def stop(self, model: HostedModel) -> None:
+        """Do nothing."""
+
+    def status(self, model: HostedModel) -> HostStatus:
+        """Return that nothing runs."""
+        return "stopped"
+
+    def invoke(self, model: HostedModel, body: bytes) -> bytes:
+        """Refuse."""
+        raise ModelFailed("this hub hosts no models")

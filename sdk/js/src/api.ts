@@ -1,5 +1,25 @@
 /* Generated from schemas/openapi.json by `npm run generate`; do not edit. */
 export interface paths {
+    readonly "/.well-known/healthval-keys.json": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Keys
+         * @description Return the public keys of the hub: for stamps, and for the operator's reports.
+         */
+        readonly get: operations["keys__well_known_healthval_keys_json_get"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/v1/access-requests": {
         readonly parameters: {
             readonly query?: never;
@@ -53,7 +73,7 @@ export interface paths {
         };
         /**
          * Audit
-         * @description Return the audit chain, oldest entry first.
+         * @description Return the audit chain page by page, oldest entry first.
          */
         readonly get: operations["audit_v1_audit_get"];
         readonly put?: never;
@@ -73,11 +93,31 @@ export interface paths {
         };
         /**
          * Health
-         * @description Return ok if the hub and its store respond.
+         * @description Return ok if the hub and its store respond; 503 within a second if not.
          */
         readonly get: operations["health_v1_health_get"];
         readonly put?: never;
         readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/hub-keys/{kid}/revoke": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Revoke
+         * @description Revoke a published key: no signature of it is valid any more.
+         */
+        readonly post: operations["revoke_v1_hub_keys__kid__revoke_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -93,7 +133,7 @@ export interface paths {
         };
         /**
          * Models
-         * @description List the models.
+         * @description List the models; those whose card the caller may not read by name only.
          */
         readonly get: operations["models_v1_models_get"];
         readonly put?: never;
@@ -188,6 +228,26 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/v1/objects/{sha256}/offer": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Offer
+         * @description Sign an address for an object that is too large for a call of the API.
+         */
+        readonly post: operations["offer_v1_objects__sha256__offer_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/v1/predictions": {
         readonly parameters: {
             readonly query?: never;
@@ -220,6 +280,26 @@ export interface paths {
          * @description Return a batch's status.
          */
         readonly get: operations["poll_v1_predictions__prediction__get"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/receipts/{sha256}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Receipt
+         * @description Return what became of a submission of this site.
+         */
+        readonly get: operations["receipt_v1_receipts__sha256__get"];
         readonly put?: never;
         readonly post?: never;
         readonly delete?: never;
@@ -272,6 +352,26 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/v1/reports/{report}/withdrawal": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Withdraw
+         * @description Withdraw a report; it stays in the list with the reason.
+         */
+        readonly post: operations["withdraw_v1_reports__report__withdrawal_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/v1/submissions": {
         readonly parameters: {
             readonly query?: never;
@@ -288,6 +388,9 @@ export interface paths {
         /**
          * Submit
          * @description Submit a released result; the same bytes get the same receipt.
+         *
+         *     201 when it is counted within two seconds, 200 for a repetition, else 202; then poll the
+         *     receipt.
          */
         readonly post: operations["submit_v1_submissions_post"];
         readonly delete?: never;
@@ -391,6 +494,11 @@ export interface components {
              */
             readonly max_cases: number;
             /**
+             * Reason
+             * @default null
+             */
+            readonly reason: string | null;
+            /**
              * Status
              * @enum {string}
              */
@@ -403,9 +511,14 @@ export interface components {
         };
         /**
          * AccessGrant
-         * @description Access of a site to one model under one plan, with its status and limits.
+         * @description What the hub holds about a site's access to one model under one plan.
+         *
+         *     `used_cases` counts the inputs sent to be scored, with fixed test inputs and repeated runs;
+         *     `reason` is the operator's, given with the last decision.
+         *     `stamp` is the hub's countersignature of the plan's hash at the time of the first request.
          */
         readonly AccessGrant: {
+            readonly amendment?: components["schemas"]["Amendment"] | null;
             /** Label */
             readonly label: string;
             /**
@@ -419,13 +532,21 @@ export interface components {
             readonly not_after?: string | null;
             /** Plan Hash */
             readonly plan_hash: string;
+            /** Reason */
+            readonly reason?: string | null;
             /** Site */
             readonly site: string;
+            readonly stamp?: components["schemas"]["Stamp"] | null;
             /**
              * Status
              * @enum {string}
              */
             readonly status: "requested" | "approved" | "rejected" | "revoked";
+            /**
+             * Used Cases
+             * @default 0
+             */
+            readonly used_cases: number;
             /** Version */
             readonly version: string;
         };
@@ -445,17 +566,36 @@ export interface components {
         /**
          * AccessRequest
          * @description Request for access; signed with the key that it contains.
+         *
+         *     `names` are the plan's variables, levels and steps: a result may contain no other name.
          */
         readonly AccessRequest: {
+            /** @default null */
+            readonly amendment: components["schemas"]["Amendment"] | null;
             /** Label */
             readonly label: string;
             /** Model */
             readonly model: string;
+            /**
+             * Names
+             * @default []
+             */
+            readonly names: readonly string[];
             /** Plan Hash */
             readonly plan_hash: string;
             readonly public_key: components["schemas"]["PublicKey"];
             /** Version */
             readonly version: string;
+        };
+        /**
+         * Amendment
+         * @description Hash of the plan that this plan replaces, and the reason.
+         */
+        readonly Amendment: {
+            /** Of */
+            readonly of: string;
+            /** Reason */
+            readonly reason: string;
         };
         /**
          * AttackPassed
@@ -466,6 +606,48 @@ export interface components {
             readonly checked: number;
             /** Name */
             readonly name: string;
+        };
+        /**
+         * AuditEntry
+         * @description One change: time (seconds since 1970), actor, action, subject and the hash of the entry before.
+         */
+        readonly AuditEntry: {
+            /** Action */
+            readonly action: string;
+            /** Actor */
+            readonly actor: string;
+            /** At */
+            readonly at: number;
+            /** Number */
+            readonly number: number;
+            /** Previous */
+            readonly previous: string;
+            /** Subject */
+            readonly subject: string;
+        };
+        /**
+         * AuditHead
+         * @description Number and hash of the newest entry.
+         */
+        readonly AuditHead: {
+            /** Number */
+            readonly number: number;
+            /** Sha256 */
+            readonly sha256: string;
+        };
+        /**
+         * AuditList
+         * @description One page of the audit chain, oldest entry first, and the head of the whole chain.
+         */
+        readonly AuditList: {
+            /**
+             * Entries
+             * @default []
+             */
+            readonly entries: readonly components["schemas"]["AuditEntry"][];
+            readonly head?: components["schemas"]["AuditHead"] | null;
+            /** Next */
+            readonly next?: string | null;
         };
         /**
          * Certificate
@@ -506,11 +688,18 @@ export interface components {
         };
         /**
          * CountNoise
-         * @description Keyed noise on counts; `variance` is that of one count, whose multiple is `multiple`.
+         * @description Keyed noise on counts, of standard deviation `scale`; all counts are multiples of `multiple`.
          *
-         *     A statistic carries normal noise of one case's influence; its `se` and interval include it.
+         *     `variance` is that of a count at a cut or of a class, rounding included; `level_variance` is that
+         *     of a level. A statistic carries noise of one outcome's influence or more; its `se` and interval
+         *     include it.
          */
         readonly CountNoise: {
+            /**
+             * Level Variance
+             * @default 0
+             */
+            readonly level_variance: number;
             /**
              * Multiple
              * @default 1
@@ -547,8 +736,49 @@ export interface components {
             readonly treat_all: number | null;
         };
         /**
+         * DeveloperReporting
+         * @description Statements of the developer, on the model card.
+         */
+        readonly DeveloperReporting: {
+            /**
+             * Class Imbalance
+             * @default
+             */
+            readonly class_imbalance: string;
+            /**
+             * Development Comparison
+             * @default
+             */
+            readonly development_comparison: string;
+            /**
+             * Expertise
+             * @default
+             */
+            readonly expertise: string;
+            /**
+             * Model Access
+             * @default
+             */
+            readonly model_access: string;
+            /**
+             * Predictor Definitions
+             * @default
+             */
+            readonly predictor_definitions: string;
+            /**
+             * Predictors
+             * @default
+             */
+            readonly predictors: string;
+            /**
+             * Users
+             * @default
+             */
+            readonly users: string;
+        };
+        /**
          * DicomInstances
-         * @description Uploads of de-identified DICOM files, one a case.
+         * @description Uploads of de-identified DICOM files, one per case.
          */
         readonly DicomInstances: {
             /**
@@ -580,10 +810,69 @@ export interface components {
             readonly error_95: number;
         };
         /**
+         * HubHealth
+         * @description Answer of a hub whose store responds.
+         */
+        readonly HubHealth: {
+            /**
+             * Status
+             * @default ok
+             * @constant
+             */
+            readonly status: "ok";
+        };
+        /**
+         * HubKey
+         * @description One member of a JWK Set: an Ed25519 key with its purpose and its period of validity.
+         *
+         *     A key that was replaced has `valid_until`: its earlier signatures stay valid. A key that may be
+         *     in other hands has `revoked`: none of its signatures is valid, because a forger chooses the time.
+         */
+        readonly HubKey: {
+            /**
+             * Crv
+             * @default Ed25519
+             * @constant
+             */
+            readonly crv: "Ed25519";
+            /** Kid */
+            readonly kid: string;
+            /**
+             * Kty
+             * @default OKP
+             * @constant
+             */
+            readonly kty: "OKP";
+            /**
+             * Purpose
+             * @enum {string}
+             */
+            readonly purpose: "report" | "registration";
+            /** Revoked */
+            readonly revoked?: string | null;
+            /**
+             * Valid From
+             * Format: date-time
+             */
+            readonly valid_from: string;
+            /** Valid Until */
+            readonly valid_until?: string | null;
+            /** X */
+            readonly x: string;
+        };
+        /**
+         * HubKeys
+         * @description Content of ``/.well-known/healthval-keys.json``.
+         */
+        readonly HubKeys: {
+            /** Keys */
+            readonly keys: readonly components["schemas"]["HubKey"][];
+        };
+        /**
          * InputContract
          * @description Inputs of the model.
          *
-         *     ``table``: rows of the named fields; ``dicom``: one file a case; ``combined``: the files of a
+         *     ``table``: rows of the named fields; ``dicom``: one file per case; ``combined``: the files of a
          *     case and its row.
          */
         readonly InputContract: {
@@ -669,6 +958,8 @@ export interface components {
              * @default
              */
             readonly population: string;
+            /** @default null */
+            readonly reporting: components["schemas"]["DeveloperReporting"] | null;
             /** Target Condition */
             readonly target_condition: string;
             /** Title */
@@ -745,6 +1036,32 @@ export interface components {
              * @enum {integer}
              */
             readonly memory_mb: 1024 | 2048 | 3072 | 4096 | 5120 | 6144;
+        };
+        /**
+         * ObjectOffer
+         * @description Signed address for one PUT of an object; without a URL the hub itself receives it.
+         */
+        readonly ObjectOffer: {
+            /**
+             * Headers
+             * @default {}
+             */
+            readonly headers: {
+                readonly [key: string]: string;
+            };
+            /**
+             * Url
+             * @default
+             */
+            readonly url: string;
+        };
+        /**
+         * ObjectSize
+         * @description Size of an object that is about to be stored.
+         */
+        readonly ObjectSize: {
+            /** Size */
+            readonly size: number;
         };
         /**
          * Prediction
@@ -845,14 +1162,21 @@ export interface components {
         };
         /**
          * Receipt
-         * @description Proof that the hub has stored a site's result.
+         * @description Proof that the hub has received a site's result, and what became of it.
          *
          *     `active` is the site's result that the hub counts when it answers; a repetition of a superseded
-         *     result has another hash there.
+         *     result has another hash there. `reason` is why a result is refused. `ledger` is the hub's
+         *     countersignature of the head of the site's ledger, where the site sent it.
          */
         readonly Receipt: {
             /** Active */
-            readonly active: string;
+            readonly active?: string | null;
+            readonly ledger?: components["schemas"]["Stamp"] | null;
+            /**
+             * Reason
+             * @default
+             */
+            readonly reason: string;
             /**
              * Repeated
              * @default false
@@ -860,6 +1184,12 @@ export interface components {
             readonly repeated: boolean;
             /** Site */
             readonly site: string;
+            /**
+             * State
+             * @default counted
+             * @enum {string}
+             */
+            readonly state: "received" | "checked" | "counted" | "refused";
             /** Submission Sha256 */
             readonly submission_sha256: string;
             /** Supersedes */
@@ -1013,9 +1343,11 @@ export interface components {
         };
         /**
          * ReportList
-         * @description Published reports that the caller may read.
+         * @description One page of the published reports that the caller may read.
          */
         readonly ReportList: {
+            /** Next */
+            readonly next?: string | null;
             /**
              * Reports
              * @default []
@@ -1025,6 +1357,9 @@ export interface components {
         /**
          * ReportRecord
          * @description Index entry of a report; its files are in the object store under their hashes.
+         *
+         *     A report is superseded by the next one on the same model version under the same plan. Superseded
+         *     and withdrawn reports stay in the index; `reason` is the operator's for the withdrawal.
          */
         readonly ReportRecord: {
             /** Files */
@@ -1039,8 +1374,60 @@ export interface components {
             readonly n_sites: number;
             /** Plan Hash */
             readonly plan_hash: string;
+            /**
+             * Published
+             * @default null
+             */
+            readonly published: string | null;
+            /**
+             * Reason
+             * @default null
+             */
+            readonly reason: string | null;
+            /**
+             * Sites
+             * @default []
+             */
+            readonly sites: readonly string[];
+            /**
+             * Status
+             * @default current
+             * @enum {string}
+             */
+            readonly status: "current" | "superseded" | "withdrawn";
+            /**
+             * Superseded By
+             * @default null
+             */
+            readonly superseded_by: string | null;
+            /**
+             * Verdicts
+             * @default []
+             */
+            readonly verdicts: readonly components["schemas"]["ReportVerdict"][];
             /** Version */
             readonly version: string;
+        };
+        /**
+         * ReportVerdict
+         * @description Verdict of a report on one acceptance criterion of the plan.
+         */
+        readonly ReportVerdict: {
+            /** Criterion */
+            readonly criterion: string;
+            /**
+             * Outcome
+             * @enum {string}
+             */
+            readonly outcome: "met" | "not met" | "inconclusive";
+        };
+        /**
+         * ReportWithdrawal
+         * @description Decision of the operator that a report is not to be used any more.
+         */
+        readonly ReportWithdrawal: {
+            /** Reason */
+            readonly reason: string;
         };
         /**
          * RocPoint
@@ -1055,6 +1442,39 @@ export interface components {
             readonly lo: number;
             /** Tpr */
             readonly tpr: number;
+        };
+        /**
+         * Stamp
+         * @description Countersignature of a hub.
+         *
+         *     Attributes
+         *     ----------
+         *     kind : what has the hash: a plan, or the head of a site's ledger
+         *     site : the site that sent the hash
+         *     sha256 : the hash
+         *     at : time of the hub's clock
+         *     kid : fingerprint of the hub's key, listed in ``/.well-known/healthval-keys.json``
+         *     signature : Ed25519 over `stamped_bytes`, in base64url; checked by `healthval.contracts.keys.check_stamp`
+         */
+        readonly Stamp: {
+            /**
+             * At
+             * Format: date-time
+             */
+            readonly at: string;
+            /** Kid */
+            readonly kid: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            readonly kind: "plan" | "ledger";
+            /** Sha256 */
+            readonly sha256: string;
+            /** Signature */
+            readonly signature: string;
+            /** Site */
+            readonly site: string;
         };
         /**
          * Submission
@@ -1179,9 +1599,11 @@ export interface components {
         };
         /**
          * SubmissionList
-         * @description The active submissions for one model version under one plan.
+         * @description One page of the active submissions for one model version under one plan.
          */
         readonly SubmissionList: {
+            /** Next */
+            readonly next?: string | null;
             /**
              * Submissions
              * @default []
@@ -1295,15 +1717,23 @@ export type AccessDecision = components['schemas']['AccessDecision'];
 export type AccessGrant = components['schemas']['AccessGrant'];
 export type AccessList = components['schemas']['AccessList'];
 export type AccessRequest = components['schemas']['AccessRequest'];
+export type Amendment = components['schemas']['Amendment'];
 export type AttackPassed = components['schemas']['AttackPassed'];
+export type AuditEntry = components['schemas']['AuditEntry'];
+export type AuditHead = components['schemas']['AuditHead'];
+export type AuditList = components['schemas']['AuditList'];
 export type Certificate = components['schemas']['Certificate'];
 export type CombinedInstances = components['schemas']['CombinedInstances'];
 export type CountNoise = components['schemas']['CountNoise'];
 export type CurvePoint = components['schemas']['CurvePoint'];
 export type DecisionPoint = components['schemas']['DecisionPoint'];
+export type DeveloperReporting = components['schemas']['DeveloperReporting'];
 export type DicomInstances = components['schemas']['DicomInstances'];
 export type FlowCount = components['schemas']['FlowCount'];
 export type HistogramNoise = components['schemas']['HistogramNoise'];
+export type HubHealth = components['schemas']['HubHealth'];
+export type HubKey = components['schemas']['HubKey'];
+export type HubKeys = components['schemas']['HubKeys'];
 export type InputContract = components['schemas']['InputContract'];
 export type InputField = components['schemas']['InputField'];
 export type ModelCard = components['schemas']['ModelCard'];
@@ -1311,6 +1741,8 @@ export type ModelList = components['schemas']['ModelList'];
 export type ModelName = components['schemas']['ModelName'];
 export type ModelRecord = components['schemas']['ModelRecord'];
 export type ModelRegistration = components['schemas']['ModelRegistration'];
+export type ObjectOffer = components['schemas']['ObjectOffer'];
+export type ObjectSize = components['schemas']['ObjectSize'];
 export type Prediction = components['schemas']['Prediction'];
 export type PredictionAnswer = components['schemas']['PredictionAnswer'];
 export type PredictionRequest = components['schemas']['PredictionRequest'];
@@ -1325,7 +1757,10 @@ export type ReleasedSubgroup = components['schemas']['ReleasedSubgroup'];
 export type ReleasedThreshold = components['schemas']['ReleasedThreshold'];
 export type ReportList = components['schemas']['ReportList'];
 export type ReportRecord = components['schemas']['ReportRecord'];
+export type ReportVerdict = components['schemas']['ReportVerdict'];
+export type ReportWithdrawal = components['schemas']['ReportWithdrawal'];
 export type RocPoint = components['schemas']['RocPoint'];
+export type Stamp = components['schemas']['Stamp'];
 export type Submission = components['schemas']['Submission'];
 export type SubmissionEntry = components['schemas']['SubmissionEntry'];
 export type SubmissionList = components['schemas']['SubmissionList'];
@@ -1336,15 +1771,96 @@ export type UploadTicket = components['schemas']['UploadTicket'];
 export type VendorKey = components['schemas']['VendorKey'];
 export type $defs = Record<string, never>;
 export interface operations {
+    readonly keys__well_known_healthval_keys_json_get: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HubKeys"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readonly grants_v1_access_requests_get: {
         readonly parameters: {
             readonly query?: {
                 readonly limit?: number;
                 readonly cursor?: string;
             };
-            readonly header?: {
-                readonly "idempotency-key"?: string | null;
-            };
+            readonly header?: never;
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -1357,6 +1873,78 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["AccessList"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Problem details (RFC 9457) */
@@ -1374,7 +1962,8 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                readonly "idempotency-key"?: string | null;
+                /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
+                readonly "Idempotency-Key"?: string | null;
             };
             readonly path?: never;
             readonly cookie?: never;
@@ -1386,12 +1975,120 @@ export interface operations {
         };
         readonly responses: {
             /** @description Successful Response */
-            readonly 200: {
+            readonly 201: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
                 content: {
                     readonly "application/json": components["schemas"]["AccessGrant"];
+                };
+            };
+            /** @description The Idempotency-Key is malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such entry here */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another state or content is stored */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much waits; repeat later */
+            readonly 429: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Problem details (RFC 9457) */
@@ -1409,7 +2106,8 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                readonly "idempotency-key"?: string | null;
+                /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
+                readonly "Idempotency-Key"?: string | null;
             };
             readonly path: {
                 readonly site: string;
@@ -1434,6 +2132,105 @@ export interface operations {
                     readonly "application/json": components["schemas"]["AccessGrant"];
                 };
             };
+            /** @description The Idempotency-Key is malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such entry here */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another state or content is stored */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Problem details (RFC 9457) */
             readonly default: {
                 headers: {
@@ -1447,10 +2244,11 @@ export interface operations {
     };
     readonly audit_v1_audit_get: {
         readonly parameters: {
-            readonly query?: never;
-            readonly header?: {
-                readonly "idempotency-key"?: string | null;
+            readonly query?: {
+                readonly limit?: number;
+                readonly cursor?: string;
             };
+            readonly header?: never;
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -1462,9 +2260,79 @@ export interface operations {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": {
-                        readonly [key: string]: unknown;
-                    };
+                    readonly "application/json": components["schemas"]["AuditList"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Problem details (RFC 9457) */
@@ -1493,9 +2361,194 @@ export interface operations {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": {
-                        readonly [key: string]: string;
-                    };
+                    readonly "application/json": components["schemas"]["HubHealth"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly revoke_v1_hub_keys__kid__revoke_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
+                readonly "Idempotency-Key"?: string | null;
+            };
+            readonly path: {
+                readonly kid: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HubKey"];
+                };
+            };
+            /** @description The Idempotency-Key is malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such entry here */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another state or content is stored */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Problem details (RFC 9457) */
@@ -1515,9 +2568,7 @@ export interface operations {
                 readonly limit?: number;
                 readonly cursor?: string;
             };
-            readonly header?: {
-                readonly "idempotency-key"?: string | null;
-            };
+            readonly header?: never;
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -1530,6 +2581,78 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["ModelList"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Problem details (RFC 9457) */
@@ -1547,7 +2670,8 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                readonly "idempotency-key"?: string | null;
+                /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
+                readonly "Idempotency-Key"?: string | null;
             };
             readonly path?: never;
             readonly cookie?: never;
@@ -1559,12 +2683,102 @@ export interface operations {
         };
         readonly responses: {
             /** @description Successful Response */
-            readonly 200: {
+            readonly 201: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
                 content: {
                     readonly "application/json": components["schemas"]["ModelRecord"];
+                };
+            };
+            /** @description The Idempotency-Key is malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another state or content is stored */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Problem details (RFC 9457) */
@@ -1581,9 +2795,7 @@ export interface operations {
     readonly model_v1_models__name___version__get: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: {
-                readonly "idempotency-key"?: string | null;
-            };
+            readonly header?: never;
             readonly path: {
                 readonly name: string;
                 readonly version: string;
@@ -1599,6 +2811,87 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["ModelRecord"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such entry here */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Problem details (RFC 9457) */
@@ -1616,7 +2909,8 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                readonly "idempotency-key"?: string | null;
+                /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
+                readonly "Idempotency-Key"?: string | null;
             };
             readonly path: {
                 readonly name: string;
@@ -1633,6 +2927,105 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["ModelRecord"];
+                };
+            };
+            /** @description The Idempotency-Key is malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such entry here */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another state or content is stored */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Problem details (RFC 9457) */
@@ -1650,7 +3043,8 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                readonly "idempotency-key"?: string | null;
+                /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
+                readonly "Idempotency-Key"?: string | null;
             };
             readonly path: {
                 readonly name: string;
@@ -1669,6 +3063,105 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ModelRecord"];
                 };
             };
+            /** @description The Idempotency-Key is malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such entry here */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another state or content is stored */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Problem details (RFC 9457) */
             readonly default: {
                 headers: {
@@ -1683,9 +3176,7 @@ export interface operations {
     readonly store_v1_objects__sha256__put: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: {
-                readonly "idempotency-key"?: string | null;
-            };
+            readonly header?: never;
             readonly path: {
                 readonly sha256: string;
             };
@@ -1704,6 +3195,206 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly offer_v1_objects__sha256__offer_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
+                readonly "Idempotency-Key"?: string | null;
+            };
+            readonly path: {
+                readonly sha256: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ObjectSize"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ObjectOffer"];
+                };
+            };
+            /** @description The Idempotency-Key is malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another state or content is stored */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Problem details (RFC 9457) */
             readonly default: {
                 headers: {
@@ -1719,7 +3410,8 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                readonly "idempotency-key"?: string | null;
+                /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
+                readonly "Idempotency-Key"?: string | null;
             };
             readonly path?: never;
             readonly cookie?: never;
@@ -1739,13 +3431,121 @@ export interface operations {
                     readonly "application/json": components["schemas"]["PredictionAnswer"];
                 };
             };
-            /** @description Pending: poll */
+            /** @description Successful Response */
             readonly 202: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
                 content: {
                     readonly "application/json": components["schemas"]["PredictionAnswer"];
+                };
+            };
+            /** @description The Idempotency-Key is malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such entry here */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another state or content is stored */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much waits; repeat later */
+            readonly 429: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Problem details (RFC 9457) */
@@ -1762,9 +3562,7 @@ export interface operations {
     readonly poll_v1_predictions__prediction__get: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: {
-                readonly "idempotency-key"?: string | null;
-            };
+            readonly header?: never;
             readonly path: {
                 readonly prediction: string;
             };
@@ -1781,13 +3579,215 @@ export interface operations {
                     readonly "application/json": components["schemas"]["PredictionAnswer"];
                 };
             };
-            /** @description Pending: poll */
+            /** @description Successful Response */
             readonly 202: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
                 content: {
                     readonly "application/json": components["schemas"]["PredictionAnswer"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such entry here */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly receipt_v1_receipts__sha256__get: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly sha256: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Receipt"];
+                };
+            };
+            /** @description Successful Response */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Receipt"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such entry here */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Problem details (RFC 9457) */
@@ -1803,10 +3803,11 @@ export interface operations {
     };
     readonly reports_v1_reports_get: {
         readonly parameters: {
-            readonly query?: never;
-            readonly header?: {
-                readonly "idempotency-key"?: string | null;
+            readonly query?: {
+                readonly limit?: number;
+                readonly cursor?: string;
             };
+            readonly header?: never;
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -1819,6 +3820,78 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["ReportList"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Problem details (RFC 9457) */
@@ -1836,7 +3909,8 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                readonly "idempotency-key"?: string | null;
+                /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
+                readonly "Idempotency-Key"?: string | null;
             };
             readonly path?: never;
             readonly cookie?: never;
@@ -1848,12 +3922,111 @@ export interface operations {
         };
         readonly responses: {
             /** @description Successful Response */
-            readonly 200: {
+            readonly 201: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
                 content: {
                     readonly "application/json": components["schemas"]["ReportRecord"];
+                };
+            };
+            /** @description The Idempotency-Key is malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such entry here */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another state or content is stored */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Problem details (RFC 9457) */
@@ -1870,9 +4043,7 @@ export interface operations {
     readonly report_file_v1_reports__report__files__name__get: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: {
-                readonly "idempotency-key"?: string | null;
-            };
+            readonly header?: never;
             readonly path: {
                 readonly report: string;
                 readonly name: string;
@@ -1881,13 +4052,231 @@ export interface operations {
         };
         readonly requestBody?: never;
         readonly responses: {
+            /** @description The bytes */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/octet-stream": string;
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such entry here */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly withdraw_v1_reports__report__withdrawal_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
+                readonly "Idempotency-Key"?: string | null;
+            };
+            readonly path: {
+                readonly report: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ReportWithdrawal"];
+            };
+        };
+        readonly responses: {
             /** @description Successful Response */
             readonly 200: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": unknown;
+                    readonly "application/json": components["schemas"]["ReportRecord"];
+                };
+            };
+            /** @description The Idempotency-Key is malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such entry here */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another state or content is stored */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Problem details (RFC 9457) */
@@ -1907,10 +4296,10 @@ export interface operations {
                 readonly model: string;
                 readonly version: string;
                 readonly plan_hash: string;
+                readonly limit?: number;
+                readonly cursor?: string;
             };
-            readonly header?: {
-                readonly "idempotency-key"?: string | null;
-            };
+            readonly header?: never;
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -1923,6 +4312,78 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["SubmissionList"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Problem details (RFC 9457) */
@@ -1938,9 +4399,13 @@ export interface operations {
     };
     readonly submit_v1_submissions_post: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                /** @description head of the site's ledger */
+                readonly ledger_head?: string | null;
+            };
             readonly header?: {
-                readonly "idempotency-key"?: string | null;
+                /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
+                readonly "Idempotency-Key"?: string | null;
             };
             readonly path?: never;
             readonly cookie?: never;
@@ -1960,6 +4425,123 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Receipt"];
                 };
             };
+            /** @description Successful Response */
+            readonly 201: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Receipt"];
+                };
+            };
+            /** @description Successful Response */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Receipt"];
+                };
+            };
+            /** @description The Idempotency-Key is malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such entry here */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another state or content is stored */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Problem details (RFC 9457) */
             readonly default: {
                 headers: {
@@ -1974,9 +4556,7 @@ export interface operations {
     readonly payload_v1_submissions__site___sha256__get: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: {
-                readonly "idempotency-key"?: string | null;
-            };
+            readonly header?: never;
             readonly path: {
                 readonly site: string;
                 readonly sha256: string;
@@ -1985,13 +4565,94 @@ export interface operations {
         };
         readonly requestBody?: never;
         readonly responses: {
-            /** @description Successful Response */
+            /** @description The bytes */
             readonly 200: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": unknown;
+                    readonly "application/octet-stream": string;
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such entry here */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Problem details (RFC 9457) */
@@ -2009,7 +4670,8 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                readonly "idempotency-key"?: string | null;
+                /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
+                readonly "Idempotency-Key"?: string | null;
             };
             readonly path?: never;
             readonly cookie?: never;
@@ -2021,12 +4683,120 @@ export interface operations {
         };
         readonly responses: {
             /** @description Successful Response */
-            readonly 200: {
+            readonly 201: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
                 content: {
                     readonly "application/json": components["schemas"]["UploadTicket"];
+                };
+            };
+            /** @description The Idempotency-Key is malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such entry here */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another state or content is stored */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much waits; repeat later */
+            readonly 429: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Problem details (RFC 9457) */
@@ -2065,6 +4835,69 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Problem details (RFC 9457) */
             readonly default: {
                 headers: {
@@ -2080,7 +4913,8 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                readonly "idempotency-key"?: string | null;
+                /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
+                readonly "Idempotency-Key"?: string | null;
             };
             readonly path?: never;
             readonly cookie?: never;
@@ -2097,6 +4931,96 @@ export interface operations {
                     readonly [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description The Idempotency-Key is malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another state or content is stored */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description Problem details (RFC 9457) */
             readonly default: {

@@ -184,7 +184,15 @@ export class Client {
       const isOther = error instanceof AccessDenied || error instanceof HubUnavailable || !(error instanceof HubError);
       throw isOther ? error : new SubmissionError(error.message);
     }
-    const receipt = read<Receipt>("Receipt", data, HubError);
+    let receipt = read<Receipt>("Receipt", data, HubError);
+    const ledger = receipt.ledger ?? null;
+    for (const end = Date.now() + LONGEST_WAIT_MS; receipt.state === "received" || receipt.state === "checked"; ) {
+      if (Date.now() >= end) throw new SubmissionError("the hub has not checked the result in time; submit it again later");
+      await pause(500, options.signal);
+      receipt = await this.#get<Receipt>("Receipt", `/v1/receipts/${receipt.submission_sha256}`, options);
+    }
+    if (receipt.state === "refused") throw new SubmissionError(`the hub refused the result: ${receipt.reason}`);
+    receipt = { ...receipt, ledger };
     if (receipt.submission_sha256 !== (await sha256(payload))) {
       throw new IntegrityError("the hub's receipt is for other bytes than were sent");
     }

@@ -1,18 +1,18 @@
-"""Middleware and responses of the hub: limits of bodies, and errors as problem details (RFC 9457)."""
+"""Middleware of the hub: limits of request bodies, and errors as problem details (RFC 9457)."""
 
 import errno
 import logging
+import secrets
 from http import HTTPStatus
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from healthval.contracts.base import Problem
-from healthval.contracts.prediction import MAX_INLINE_BYTES, MAX_UPLOAD_BYTES, PredictionAnswer
+from healthval.contracts.prediction import MAX_INLINE_BYTES, MAX_UPLOAD_BYTES
 from healthval.hub.ports import Refusal, StoreUnavailable
 
 log = logging.getLogger("healthval.hub")
@@ -29,7 +29,8 @@ LIMITS = {
 class HubMiddleware:
     """Refuses bodies above the limit of their path and answers every error as a problem.
 
-    An unexpected error is logged here, once, by its type only.
+    Every answer has a request id, which the log has too. The log names no path, because a path may
+    contain a value; an unexpected error is logged once, by its type only.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -40,19 +41,22 @@ class HubMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = False
+        request_id, status = secrets.token_hex(8), 0
 
         async def sending(message: Message) -> None:
-            nonlocal started
-            started = True
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 
         try:
             await self.app(scope, _limited(scope, receive), sending)
         except Exception as error:
-            answer = _answer_for(error)
-            if not started:
-                await answer(scope, receive, send)
+            answer = _answer_for(error, request_id)
+            if not status:
+                await answer(scope, receive, sending)
+        log.info("request %s: %s, status %d", request_id, scope["method"], status)
 
 
 def _limited(scope: Scope, receive: Receive) -> Receive:
@@ -80,15 +84,16 @@ def _too_large(limit: int) -> Refusal:
     return Refusal(413, "The body is too large", f"the limit here is {limit} bytes")
 
 
-def _answer_for(error: Exception) -> Response:
+def _answer_for(error: Exception, request_id: str) -> Response:
     if isinstance(error, Refusal):
         return problem(error.status, error.title, error.detail, retryable=error.retryable)
     if isinstance(error, StoreUnavailable):
         return problem(503, "The store does not respond", retryable=True)
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return problem(507, "The hub's disk is full", "repeat the call later", retryable=True)
-    log.error("a request failed inside the hub: %s", type(error).__name__)
-    return problem(500, "The hub failed", "the log of the hub has the type of the error")
+    log.error("request %s failed inside the hub: %s", request_id, type(error).__name__)
+    detail = f"the log of the hub has the type of the error under {request_id}"
+    return problem(500, "The hub failed", detail)
 
 
 def problem(status: int, title: str, detail: str = "", *, retryable: bool = False) -> Response:
@@ -123,24 +128,3 @@ def parameter_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - for the type checker
     names = sorted({str(found["loc"][-1]) for found in error.errors()})
     return problem(422, "The address does not match the API", f"see {', '.join(names)}")
-
-
-def json_response(shape: BaseModel, status: int = 200) -> Response:
-    """Return a wire shape as JSON."""
-    headers = {"Cache-Control": "no-store"}
-    return Response(shape.model_dump_json(), status, headers, media_type="application/json")
-
-
-def bytes_response(data: bytes) -> Response:
-    """Return stored bytes."""
-    # a browser must not render the bytes as a page of the hub's origin
-    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    return Response(data, 200, headers, media_type="application/octet-stream")
-
-
-def prediction_response(answer: PredictionAnswer) -> Response:
-    """Return a batch: 202 while it is pending."""
-    response = json_response(answer, 202 if answer.status == "pending" else 200)
-    if answer.status == "pending":
-        response.headers["Retry-After"] = "1"
-    return response

@@ -1,0 +1,1 @@
+"""HTTP of the hub: routes by resource, their documentation, limits, errors and connections."""

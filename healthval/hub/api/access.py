@@ -1,0 +1,76 @@
+"""Routes of access: requests of sites, decisions of the operator, keys of vendors."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+
+from healthval.contracts.access import (
+    AccessDecision,
+    AccessGrant,
+    AccessList,
+    AccessRequest,
+    VendorKey,
+)
+from healthval.contracts.base import Name, Sha256, SiteId, Version
+from healthval.hub import access, registry
+from healthval.hub.access import Subject
+from healthval.hub.api.call import (
+    AskedPage,
+    Body,
+    Call,
+    Callers,
+    IdempotencyKey,
+    RequestHead,
+    json_response,
+    read_body,
+)
+from healthval.hub.api.documents import documented
+from healthval.hub.keyring import Keyring
+
+
+def routes(by: Callers, keyring: Keyring) -> APIRouter:
+    """Return the routes over one backend."""
+    router, backend = APIRouter(prefix="/v1"), by.auth.backend
+
+    @router.post(
+        "/access-requests",
+        **documented(AccessGrant, 400, 404, 409, 429, status=201, body=AccessRequest),
+    )
+    def ask(head: RequestHead, body: Body, idempotency_key: IdempotencyKey = None) -> Response:
+        """Request access; signed by the key in the request."""
+        sent = read_body(AccessRequest, body)
+        by.auth.admit(by.auth.check_self_signed(head, sent.public_key), body, idempotency_key)
+        registry.model(backend, sent.model, sent.version)
+        return json_response(access.request(backend, keyring, sent), 201)
+
+    @router.get("/access-requests", **documented(AccessList))
+    def grants(call: Annotated[Call, by.reads("site", "operator")], page: AskedPage) -> Response:
+        """List grants: a site's own, all for the operator."""
+        site = None if call.caller.role == "operator" else call.caller.id
+        return json_response(access.grants(backend, page, site))
+
+    @router.post(
+        "/access-requests/{site}/{model}/{version}/{plan_hash}/decision",
+        **documented(AccessGrant, 400, 404, 409, body=AccessDecision),
+    )
+    def decide(
+        site: SiteId,
+        model: Name,
+        version: Version,
+        plan_hash: Sha256,
+        call: Annotated[Call, by.posts("operator")],
+    ) -> Response:
+        """Approve, reject or revoke."""
+        subject = Subject(model, version, plan_hash)
+        decision = call.read(AccessDecision)
+        return json_response(
+            access.decide(backend, decision, actor=call.caller, site=site, subject=subject)
+        )
+
+    @router.post("/vendors", **documented(None, 400, 409, status=204, body=VendorKey))
+    def enrol(call: Annotated[Call, by.posts("operator")]) -> Response:
+        """Allow a developer's key to read the reports on its models."""
+        access.enrol_vendor(backend, call.caller, call.read(VendorKey))
+        return Response(status_code=204)
+
+    return router

@@ -1,0 +1,45 @@
+"""Routes of the hub itself: health, published keys, audit."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+
+from healthval.contracts.audit import AuditList, HubHealth
+from healthval.contracts.base import Sha256
+from healthval.contracts.keys import WELL_KNOWN, HubKey, HubKeys
+from healthval.hub.api.call import AskedPage, Call, Callers, json_response
+from healthval.hub.api.documents import documented
+from healthval.hub.api.health import Health
+from healthval.hub.audit_chain import page_of_chain
+from healthval.hub.keyring import Keyring
+from healthval.hub.ports import StoreUnavailable
+
+
+def routes(by: Callers, keyring: Keyring) -> APIRouter:
+    """Return the routes over one backend."""
+    router, backend = APIRouter(), by.auth.backend
+    store = Health(backend)
+
+    @router.get("/v1/health", **documented(HubHealth, signed=False))
+    async def health() -> Response:
+        """Return ok if the hub and its store respond; 503 within a second if not."""
+        if not await store.is_good():
+            raise StoreUnavailable
+        return json_response(HubHealth())
+
+    @router.get(WELL_KNOWN, **documented(HubKeys, signed=False))
+    def keys() -> Response:
+        """Return the public keys of the hub: for stamps, and for the operator's reports."""
+        return json_response(keyring.published())
+
+    @router.post("/v1/hub-keys/{kid}/revoke", **documented(HubKey, 400, 404, 409))
+    def revoke(kid: Sha256, call: Annotated[Call, by.posts("operator")]) -> Response:
+        """Revoke a published key: no signature of it is valid any more."""
+        return json_response(keyring.revoke(call.caller, kid))
+
+    @router.get("/v1/audit", **documented(AuditList))
+    def audit(call: Annotated[Call, by.reads("operator")], page: AskedPage) -> Response:
+        """Return the audit chain page by page, oldest entry first."""
+        return json_response(page_of_chain(backend, page))
+
+    return router
