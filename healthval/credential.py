@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Self
 
 import jwt
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -18,9 +21,11 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from healthval.contracts.access import PublicKey, request_claims, site_id
+from healthval.contracts.access import PublicKey, raw_public_key, request_claims, site_id
 from healthval.contracts.base import canonical_json
-from healthval.errors import UsageError
+from healthval.contracts.keys import HubKeys
+from healthval.contracts.stamp import Stamp, stamped_bytes
+from healthval.errors import IntegrityError, UsageError
 from healthval.files import write_durably
 
 
@@ -102,3 +107,22 @@ class Credential:
             **request_claims(method, target, body),
         }
         return jwt.encode(claims, self._key, algorithm="EdDSA")
+
+
+def check_stamp(stamp: Stamp, keys: HubKeys) -> None:
+    """Refuse a stamp that no valid key of the hub has signed.
+
+    Raises
+    ------
+    IntegrityError
+        If the key is not listed for registrations, was revoked or was not valid at that time, or
+        the signature does not match.
+    """
+    listed = [key for key in keys.keys if key.kid == stamp.kid and key.purpose == "registration"]
+    if not listed or not listed[0].is_valid_at(stamp.at):
+        raise IntegrityError("the hub lists no valid key for this countersignature")
+    public = Ed25519PublicKey.from_public_bytes(raw_public_key(listed[0].public_key))
+    try:
+        public.verify(base64.urlsafe_b64decode(stamp.signature + "=="), stamped_bytes(stamp))
+    except InvalidSignature:
+        raise IntegrityError("the hub's countersignature does not match its content") from None

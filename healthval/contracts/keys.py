@@ -5,19 +5,14 @@ References
 RFC 7517 (JWK Set), RFC 8037 (Ed25519 in JOSE), RFC 8615 (well-known addresses).
 """
 
-import base64
 import hashlib
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import AwareDatetime, ConfigDict, Field, field_validator, model_validator
 
 from healthval.contracts.access import PublicKey, raw_public_key
 from healthval.contracts.base import Line, Name, Sha256, Version, Wire
-from healthval.contracts.stamp import Stamp, stamped_bytes
-from healthval.errors import IntegrityError
 
 WELL_KNOWN = "/.well-known/healthval-keys.json"
 
@@ -81,25 +76,6 @@ class HubKeys(Wire):
         if len({key.kid for key in keys}) != len(keys):
             raise ValueError("a key is listed twice")
         return keys
-
-
-def check_stamp(stamp: Stamp, keys: HubKeys) -> None:
-    """Refuse a stamp that no valid key of the hub has signed.
-
-    Raises
-    ------
-    IntegrityError
-        If the key is not listed for registrations, was revoked or was not valid at that time, or
-        the signature does not match.
-    """
-    listed = [key for key in keys.keys if key.kid == stamp.kid and key.purpose == "registration"]
-    if not listed or not listed[0].is_valid_at(stamp.at):
-        raise IntegrityError("the hub lists no valid key for this countersignature")
-    public = Ed25519PublicKey.from_public_bytes(raw_public_key(listed[0].public_key))
-    try:
-        public.verify(base64.urlsafe_b64decode(stamp.signature + "=="), stamped_bytes(stamp))
-    except InvalidSignature:
-        raise IntegrityError("the hub's countersignature does not match its content") from None
 
 
 class PinnedKey(Wire):

@@ -88,7 +88,7 @@ def create_app(
     app.add_exception_handler(HTTPException, http_problem)
     app.add_exception_handler(RequestValidationError, parameter_problem)
     by = Callers(Authenticator(backend, settings.operator, settings.audiences))
-    keyring = Keyring(backend, settings.operator, settings.signer)
+    keyring = Keyring(backend=backend, operator=settings.operator, signer=settings.signer)
     routers = (
         system.routes(by, keyring),
         access.routes(by, keyring),

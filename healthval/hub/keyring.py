@@ -23,7 +23,7 @@ from healthval.hub.ports import Backend, Item, Refusal, Write
 PARTITION = "hub-keys"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Keyring:
     """Published keys of one hub, and its signing key.
 

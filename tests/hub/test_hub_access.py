@@ -32,7 +32,9 @@ def memory(now: float = 1_700_000_000):
 def ask(backend, key, subject, label="Hospital"):
     about = {"model": subject.model, "version": subject.version, "plan_hash": subject.plan_hash}
     return access.request(
-        backend, Keyring(backend, OPERATOR), AccessRequest(public_key=key, label=label, **about)
+        backend,
+        Keyring(backend=backend, operator=OPERATOR),
+        AccessRequest(public_key=key, label=label, **about),
     )
 
 

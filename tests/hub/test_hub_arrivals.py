@@ -29,7 +29,7 @@ def desk(kit, artefact):
     model = registry.register(backend, BOSS, registration)
     subject = Subject("tumour", "1.0", kit.PLAN)
     asked = AccessRequest(public_key=KEY, label="x", **kit.SUBJECT)
-    access.request(backend, Keyring(backend, PublicKey(x="B" * 42 + "A")), asked)
+    access.request(backend, Keyring(backend=backend, operator=PublicKey(x="B" * 42 + "A")), asked)
     approved = AccessDecision(status="approved")
     access.decide(backend, approved, actor=BOSS, site=SITE, subject=subject)
     receiver = Arrivals(backend=backend, has_worker=False)

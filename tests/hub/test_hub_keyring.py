@@ -21,10 +21,10 @@ def test_a_replaced_key_ends_and_a_revoked_key_stays_revoked():
         MemoryObjects(), MemoryIndex(lambda: clock.now), NoModels(), lambda: clock.now
     )
     signer = Ed25519PrivateKey.generate()
-    first = Keyring(backend, OLD, signer)
+    first = Keyring(backend=backend, operator=OLD, signer=signer)
     assert {key.valid_until for key in first.published().keys} == {None}
     clock.now += 100
-    second = Keyring(backend, NEW, signer)
+    second = Keyring(backend=backend, operator=NEW, signer=signer)
     listed = {key.kid: key for key in second.published().keys}
     assert len(listed) == 3
     old = listed[fingerprint(OLD)]
@@ -39,4 +39,4 @@ def test_a_replaced_key_ends_and_a_revoked_key_stays_revoked():
 
 def test_a_hub_without_a_key_stamps_nothing():
     backend = Backend(MemoryObjects(), MemoryIndex(lambda: 0), NoModels(), lambda: 0)
-    assert Keyring(backend, OLD).stamp("plan", "site-aaaaaaaa", "a" * 64) is None
+    assert Keyring(backend=backend, operator=OLD).stamp("plan", "site-aaaaaaaa", "a" * 64) is None

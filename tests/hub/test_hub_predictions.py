@@ -72,7 +72,7 @@ def desk(kit, artefact, monkeypatch):
     registry.register(backend, BOSS, registration)
     registry.start(backend, BOSS, "tumour", "1.0")
     asked = AccessRequest(public_key=KEY, label="x", **kit.SUBJECT)
-    access.request(backend, Keyring(backend, PublicKey(x="o" * 43)), asked)
+    access.request(backend, Keyring(backend=backend, operator=PublicKey(x="o" * 43)), asked)
     access.decide(
         backend,
         AccessDecision(status="approved"),

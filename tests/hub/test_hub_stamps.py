@@ -6,7 +6,8 @@ import pytest
 
 from healthval.client import published_keys
 from healthval.contracts.access import Amendment
-from healthval.contracts.keys import check_stamp, fingerprint
+from healthval.contracts.keys import fingerprint
+from healthval.credential import check_stamp
 from healthval.errors import HubError, IntegrityError
 
 OTHER = "b" * 64
