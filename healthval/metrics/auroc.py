@@ -94,14 +94,17 @@ def auroc(
     return estimate
 
 
-def warn_if_inverted(auc: Estimate) -> None:
-    """Warn the user that labels or score direction may be inverted."""
+def warn_if_inverted(auc: Estimate, *, frames: int = 4) -> None:
+    """Warn the user that labels or score direction may be inverted.
+
+    `frames` leads from here to the user's line: through a public function and its check of names.
+    """
     if auc.hi is not None and auc.hi < 0.5:
         warnings.warn(
             "the AUROC is below 1/2 with its whole interval: labels or score direction may be "
             "inverted (the score was not flipped)",
             DirectionWarning,
-            stacklevel=3,
+            stacklevel=frames,
         )
 
 

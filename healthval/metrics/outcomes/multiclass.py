@@ -94,7 +94,7 @@ def multiclass(
     owner = np.arange(codes.size) if patient is None else patient
     one_vs_rest = tuple(auroc_of(Cases(codes == k, matrix[:, k], patient)) for k in range(size))
     for estimate in one_vs_rest:
-        warn_if_inverted(estimate)
+        warn_if_inverted(estimate, frames=3)
     sample, predicted = Sample(codes.size, codes.size), matrix.argmax(axis=1)
     cell = codes * size + predicted
     table = np.bincount(cell, minlength=size**2).reshape(size, size)

@@ -1454,7 +1454,7 @@ export interface components {
          *     sha256 : the hash
          *     at : time of the hub's clock
          *     kid : fingerprint of the hub's key, listed in ``/.well-known/healthval-keys.json``
-         *     signature : Ed25519 over `stamped_bytes`, in base64url; checked by `healthval.contracts.keys.check_stamp`
+         *     signature : Ed25519 over `stamped_bytes`, in base64url; checked by `healthval.credential.check_stamp`
          */
         readonly Stamp: {
             /**
