@@ -35,7 +35,8 @@ def _of_site(site: str, s: Submission) -> CaseMix:
     mean = float(n @ logit / n.sum())
     return CaseMix(
         site=site,
-        mean_score=float(n @ p / n.sum()),
+        # Nine digits, as in ``metrics.json``: a number that is rounded twice may print otherwise.
+        mean_score=round(float(n @ p / n.sum()), 9),
         sd_linear_predictor=math.sqrt(float(n @ (logit - mean) ** 2 / n.sum())),
         model_c=_model_c(n, p),
         bins=len(n),
