@@ -43,7 +43,7 @@ def privacy_loss(k: int, sd: float) -> float:
     Examples
     --------
     >>> round(privacy_loss(4, 2.0), 2), round(privacy_loss(23, 2.0), 2)
-    (0.75, 1.02)
+    (0.74, 1.03)
     """
     return float(np.sum(square_root(k)[:, 0] ** 2)) / sd
 
