@@ -11,7 +11,7 @@ _SITE = click.option("--site", type=FOLDER, required=True, help="Folder of the s
 
 @click.group()
 def plan() -> None:
-    """Check a plan, amend it with a reason, or list its versions."""
+    """Check or amend a plan, or list its versions."""
 
 
 @plan.command("check")

@@ -62,7 +62,7 @@ def demo(folder: Path, track: str) -> None:
 @click.command()
 @click.option("--plan", type=FILE, help="Plan whose PACS is asked for a study, if it names one.")
 def doctor(plan: Path | None) -> None:
-    """Check this machine for missing parts, and the PACS of a plan."""
+    """Check this machine, and the PACS of a plan."""
     from healthval.runner.doctor import diagnose
 
     findings = diagnose(plan)

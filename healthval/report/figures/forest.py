@@ -288,9 +288,11 @@ class _Plot:
         self.words(_WIDTH - 0.03, y, text, ha="right")
 
     def finish(self) -> None:
-        ticks = self.ticks()
-        places = [float(self.transform(t)) for t in ticks]
-        self.axes.set_xticks(places, [f"{t:g}".replace("-", "−") for t in ticks])
+        with np.errstate(divide="ignore"):  # 0 and 1 have no place on a logit axis
+            placed = [(float(self.transform(t)), t) for t in self.ticks()]
+        placed = [(place, t) for place, t in placed if np.isfinite(place)]
+        labels = [f"{t:g}".replace("-", "−") for _, t in placed]
+        self.axes.set_xticks([place for place, _ in placed], labels)
         self.axes.set_yticks([])
         self.axes.spines["left"].set_visible(False)
         self.axes.set_xlabel(self.axis.label)
