@@ -1,5 +1,6 @@
 """Execution of one notebook by papermill; an evaluation's copy stays in a marked folder."""
 
+import logging
 import os
 import shutil
 import sys
@@ -155,6 +156,8 @@ def _kernel_environment() -> Iterator[None]:
     """Set a private runtime folder and a fixed environment for kernels; restore both afterwards."""
     # jsonschema's optional grammar costs a second at every import, and we check no IRIs.
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+    # A late message at the end of a kernel is logged with a traceback, which may quote values.
+    logging.getLogger("tornado.general").setLevel(logging.CRITICAL + 1)
     before = {name: os.environ.get(name) for name in (*KERNEL_ENVIRONMENT, "JUPYTER_RUNTIME_DIR")}
     runtime = tempfile.mkdtemp(prefix="hv-")
     os.environ.update(KERNEL_ENVIRONMENT, JUPYTER_RUNTIME_DIR=runtime)
