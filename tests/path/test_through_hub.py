@@ -97,7 +97,8 @@ def test_resources_and_films_of_three_hospitals_become_one_pooled_result(hub, tm
         submissions.append((label, sent.submission))
         planted |= set(planted_values(files))
     study = pool(submissions)
-    assert study.auroc.k == 3
+    # After noise a small hospital may have an area of 1, which has no place in a logit mean.
+    assert study.auroc.k in {2, 3}
     assert 0.7 < study.auroc.value < 1
     left = json.dumps([s.model_dump(mode="json") for _, s in submissions])
     assert not [value for value in planted if value in left]
