@@ -2,8 +2,7 @@
 
 import io
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pydicom
 import pytest
@@ -65,16 +64,11 @@ class Server(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def pacs():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
+def pacs(serving):
     Server.body, Server.kind = message(*TWO), 'multipart/related; boundary="B"'
     Server.announced, Server.n_retrieved = 2, 0
-    yield WebPacs(f"http://127.0.0.1:{server.server_port}")
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Server) as address:
+        yield WebPacs(address)
 
 
 def bytes_in(folder):

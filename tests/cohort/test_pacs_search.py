@@ -1,8 +1,7 @@
 """DICOMweb search: each study once, or an error that the list is not complete."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlparse
 
 import pytest
@@ -37,15 +36,10 @@ class Server(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def address():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
+def address(serving):
     Server.cap, Server.honours_offset, Server.overlap, Server.n_asked = 100, True, 0, 0
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Server) as address:
+        yield address
 
 
 @pytest.mark.parametrize(("cap", "overlap"), [(100, 0), (500, 0), (50, 3), (1, 0)])

@@ -91,20 +91,12 @@ def test_a_model_cannot_make_namespaces_to_escape(attempt):
 
 
 @needs_sandbox
-def test_processes_that_a_model_leaves_end_with_it(attempt):
+def test_processes_that_a_model_leaves_end_with_it(attempt, processes_with):
     name = f"left-behind-{os.urandom(8).hex()}"  # the same test may run beside this one
     left = f"subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)', '{name}'], start_new_session=True)"
     assert attempt(left)
     attempt.host.stop(attempt.model)
-    found = [path for path in Path("/proc").glob("[0-9]*/cmdline") if name.encode() in _read(path)]
-    assert found == []
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
+    assert processes_with(name) == []
 
 
 @needs_sandbox

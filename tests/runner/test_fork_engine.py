@@ -140,7 +140,7 @@ print(json.dumps([run("bad.ipynb", "b.ipynb", **given), run("good.ipynb", "g.ipy
     assert json.loads(seen.splitlines()[-1]) == [ended, "completed", []]
 
 
-def test_processes_that_a_notebook_leaves_behind_end_with_the_run(tmp_path):
+def test_processes_that_a_notebook_leaves_behind_end_with_the_run(tmp_path, processes_with):
     name = f"left-{os.urandom(8).hex()}"
     left = f"""
 import subprocess, sys
@@ -150,15 +150,7 @@ subprocess.Popen([sys.executable, "-c", child, "{name}"])
 """
     write(tmp_path / "in.ipynb", "a = 1", left)
     python(RUN + "assert run('in.ipynb', 'out.ipynb') == 'completed'", tmp_path)
-    found = [p for p in Path("/proc").glob("[0-9]*/cmdline") if name.encode() in _read(p)]
-    assert found == []
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
+    assert processes_with(name) == []
 
 
 def test_many_runs_leak_no_descriptor_and_no_process(tmp_path):

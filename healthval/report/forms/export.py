@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from healthval.errors import ReportError
-from healthval.files import write_durably
 from healthval.report.fonts import font_files
+from healthval.report.forms.files import write_all
 
 SVG_URL = "data:image/svg+xml,"
 WIDTH = 2000  # pixels of a PNG; a full text column then has 290 dots per inch
@@ -55,14 +55,7 @@ def export(page: str, folder: Path) -> list[Path]:
     files |= {f"{d.name}.png": _png(d.svg) for d in drawings}
     files |= {f"{s.name}.csv": _csv(s) for s in sheets}
     files["tables.xlsx"] = _workbook(sheets)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            write_durably(folder / name, content, mode=0o644)
-    except OSError:
-        raise ReportError(
-            "the folder cannot be written; give another folder or free some disk space"
-        ) from None
+    write_all(folder, files)
     return [folder / name for name in sorted(files)]
 
 

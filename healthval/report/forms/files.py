@@ -1,6 +1,7 @@
 """Files of a form other than the full report: its page and, where Pango is installed, its PDF."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from healthval.errors import ReportError
@@ -21,6 +22,18 @@ def write_form(report: Report, folder: Path, name: str) -> list[Path]:
     files = {f"{name}.html": html.encode(), f"{name}.json": _json(report)}
     if why_no_pdf() is None:
         files[f"{name}.pdf"] = render_pdf(html)
+    write_all(folder, files)
+    return [folder / file for file in files]
+
+
+def write_all(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files to a folder, which is made where it is missing.
+
+    Raises
+    ------
+    ReportError
+        If the folder cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file, content in files.items():
@@ -29,7 +42,6 @@ def write_form(report: Report, folder: Path, name: str) -> list[Path]:
         raise ReportError(
             "the folder cannot be written; give another folder or free some disk space"
         ) from None
-    return [folder / file for file in files]
 
 
 def _json(report: Report) -> bytes:
