@@ -9,10 +9,14 @@ from healthval.contracts.access import (
     AccessGrant,
     AccessList,
     AccessRequest,
+    AuditorKey,
+    KeyList,
+    KeyRecord,
+    KeyRotation,
     VendorKey,
 )
 from healthval.contracts.base import Name, Sha256, SiteId, Version
-from healthval.hub import access, registry
+from healthval.hub import access, keys, registry
 from healthval.hub.access import Subject
 from healthval.hub.api.call import (
     AskedPage,
@@ -39,14 +43,17 @@ def routes(by: Callers, keyring: Keyring) -> APIRouter:
     def ask(head: RequestHead, body: Body, idempotency_key: IdempotencyKey = None) -> Response:
         """Request access; signed by the key in the request."""
         sent = read_body(AccessRequest, body)
-        by.auth.admit(by.auth.check_self_signed(head, sent.public_key), body, idempotency_key)
+        checked = by.auth.check_self_signed(head, sent.public_key)
+        caller = by.auth.admit(checked, body, idempotency_key)
         registry.model(backend, sent.model, sent.version)
-        return json_response(access.request(backend, keyring, sent), 201)
+        return json_response(access.request(backend, keyring, sent, caller.id), 201)
 
     @router.get("/access-requests", **documented(AccessList))
-    def grants(call: Annotated[Call, by.reads("site", "operator")], page: AskedPage) -> Response:
-        """List grants: a site's own, all for the operator."""
-        site = None if call.caller.role == "operator" else call.caller.id
+    def grants(
+        call: Annotated[Call, by.reads("site", "operator", "auditor")], page: AskedPage
+    ) -> Response:
+        """List grants: a site's own, all for the operator and an auditor."""
+        site = call.caller.id if call.caller.role == "site" else None
         return json_response(access.grants(backend, page, site))
 
     @router.post(
@@ -60,7 +67,7 @@ def routes(by: Callers, keyring: Keyring) -> APIRouter:
         plan_hash: Sha256,
         call: Annotated[Call, by.posts("operator")],
     ) -> Response:
-        """Approve, reject or revoke."""
+        """Approve, reject, suspend or revoke."""
         subject = Subject(model, version, plan_hash)
         decision = call.read(AccessDecision)
         return json_response(
@@ -70,7 +77,29 @@ def routes(by: Callers, keyring: Keyring) -> APIRouter:
     @router.post("/vendors", **documented(None, 400, 409, status=204, body=VendorKey))
     def enrol(call: Annotated[Call, by.posts("operator")]) -> Response:
         """Allow a developer's key to read the reports on its models."""
-        access.enrol_vendor(backend, call.caller, call.read(VendorKey))
+        keys.enrol_vendor(backend, call.caller, call.read(VendorKey))
         return Response(status_code=204)
+
+    @router.post("/auditors", **documented(None, 400, 409, status=204, body=AuditorKey))
+    def enrol_auditor(call: Annotated[Call, by.posts("operator")]) -> Response:
+        """Allow an auditor's key to read the audit chain, grants, models and keys."""
+        keys.enrol_auditor(backend, call.caller, call.read(AuditorKey))
+        return Response(status_code=204)
+
+    @router.get("/keys", **documented(KeyList))
+    def known(call: Annotated[Call, by.reads("operator", "auditor")], page: AskedPage) -> Response:
+        """List the keys that the hub knows."""
+        return json_response(keys.keys(backend, page))
+
+    @router.post("/keys/rotation", **documented(KeyRecord, 400, 409, body=KeyRotation))
+    def rotate(call: Annotated[Call, by.posts("site", "vendor", "auditor")]) -> Response:
+        """Replace the caller's key; the old one is valid for the overlap."""
+        rotation = call.read(KeyRotation)
+        return json_response(keys.rotate(backend, keyring.operator, call.caller, rotation))
+
+    @router.post("/keys/{name}/revoke", **documented(KeyRecord, 400, 404, 409))
+    def revoke(name: SiteId, call: Annotated[Call, by.posts("operator")]) -> Response:
+        """Revoke a key; it signs no call any more."""
+        return json_response(keys.revoke(backend, call.caller, name))
 
     return router
