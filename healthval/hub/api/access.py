@@ -1,4 +1,4 @@
-"""Routes of access: requests of sites, decisions of the operator, keys of vendors."""
+"""Routes of access: requests of sites, decisions of the operator."""
 
 from typing import Annotated
 
@@ -9,14 +9,9 @@ from healthval.contracts.access import (
     AccessGrant,
     AccessList,
     AccessRequest,
-    AuditorKey,
-    KeyList,
-    KeyRecord,
-    KeyRotation,
-    VendorKey,
 )
 from healthval.contracts.base import Name, Sha256, SiteId, Version
-from healthval.hub import access, keys, registry
+from healthval.hub import access, registry
 from healthval.hub.access import Subject
 from healthval.hub.api.call import (
     AskedPage,
@@ -73,33 +68,5 @@ def routes(by: Callers, keyring: Keyring) -> APIRouter:
         return json_response(
             access.decide(backend, decision, actor=call.caller, site=site, subject=subject)
         )
-
-    @router.post("/vendors", **documented(None, 400, 409, status=204, body=VendorKey))
-    def enrol(call: Annotated[Call, by.posts("operator")]) -> Response:
-        """Allow a developer's key to read the reports on its models."""
-        keys.enrol_vendor(backend, call.caller, call.read(VendorKey))
-        return Response(status_code=204)
-
-    @router.post("/auditors", **documented(None, 400, 409, status=204, body=AuditorKey))
-    def enrol_auditor(call: Annotated[Call, by.posts("operator")]) -> Response:
-        """Allow an auditor's key to read the audit chain, grants, models and keys."""
-        keys.enrol_auditor(backend, call.caller, call.read(AuditorKey))
-        return Response(status_code=204)
-
-    @router.get("/keys", **documented(KeyList))
-    def known(call: Annotated[Call, by.reads("operator", "auditor")], page: AskedPage) -> Response:
-        """List the keys that the hub knows."""
-        return json_response(keys.keys(backend, page))
-
-    @router.post("/keys/rotation", **documented(KeyRecord, 400, 409, body=KeyRotation))
-    def rotate(call: Annotated[Call, by.posts("site", "vendor", "auditor")]) -> Response:
-        """Replace the caller's key; the old one is valid for the overlap."""
-        rotation = call.read(KeyRotation)
-        return json_response(keys.rotate(backend, keyring.operator, call.caller, rotation))
-
-    @router.post("/keys/{name}/revoke", **documented(KeyRecord, 400, 404, 409))
-    def revoke(name: SiteId, call: Annotated[Call, by.posts("operator")]) -> Response:
-        """Revoke a key; it signs no call any more."""
-        return json_response(keys.revoke(backend, call.caller, name))
 
     return router
