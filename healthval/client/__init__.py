@@ -4,7 +4,7 @@ The credential is a key pair that the site creates and keeps; the hub has the pu
 """
 
 from healthval.client.calls import wire_bytes
-from healthval.client.common import CommonCalls
+from healthval.client.holder import HolderCalls
 from healthval.client.operator import OperatorCalls, SiteSubmission
 from healthval.client.site import SiteCalls
 from healthval.client_transport import published_keys
@@ -13,7 +13,7 @@ from healthval.credential import Credential
 __all__ = ["Client", "Credential", "SiteSubmission", "published_keys", "wire_bytes"]
 
 
-class Client(SiteCalls, OperatorCalls, CommonCalls):
+class Client(SiteCalls, OperatorCalls, HolderCalls):
     """Calls of one hub with one credential.
 
     Parameters

@@ -14,7 +14,7 @@ from healthval.errors import IntegrityError
 from healthval.files import flush_folder, write_durably
 
 
-class CommonCalls(Calls):
+class HolderCalls(Calls):
     """Calls of every key."""
 
     def models(self) -> tuple[ModelRecord, ...]:
