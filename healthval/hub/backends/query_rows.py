@@ -41,9 +41,9 @@ def write_row(objects: ObjectStore, *, partition: str, key: str, value: Mapping[
     if partition.startswith("receipts#") and value["state"] == "counted":
         site = partition.partition("#")[2]
         row = {**value, "site": site, "sha256": key}
-        _write(objects, SUBMISSIONS, f"{site}-{key}", row, row["received"])
+        _write(objects, _place(SUBMISSIONS, row["received"], f"{site}-{key}"), row)
     elif partition == AUDIT and key.startswith("entry#"):
-        _write(objects, AUDIT, key.replace("#", "-"), value, value["at"])
+        _write(objects, _place(AUDIT, value["at"], key.replace("#", "-")), value)
 
 
 def write_rows(backend: Backend) -> None:
@@ -84,9 +84,11 @@ def _entries(backend: Backend) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
             yield partition, item.key, item.value
 
 
-def _write(
-    objects: ObjectStore, table: str, name: str, row: Mapping[str, Any], seconds: int
-) -> None:
+def _place(table: str, seconds: int, name: str) -> str:
     day = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
-    content = canonical_json({column: row[column] for column in COLUMNS[table]}) + b"\n"
-    objects.put_if_absent(f"analytics/{table}/day={day}/{name}.json", content)
+    return f"analytics/{table}/day={day}/{name}.json"
+
+
+def _write(objects: ObjectStore, place: str, row: Mapping[str, Any]) -> None:
+    columns = COLUMNS[place.split("/")[1]]
+    objects.put_if_absent(place, canonical_json({name: row[name] for name in columns}) + b"\n")
