@@ -504,6 +504,9 @@ def test_an_attribute_that_cannot_be_removed_is_refused(tmp_path, given):
         ("Lung^A", "BodyPartExamined", "LUNG", 1),
         ("Lung^Wedge", "FilterType", "WEDGE LUNG", 0),
         ("Tannhauer^A", "FilterType", "TANNHAUER", 0),
+        ("Spin^Aino", "PulseSequenceName", "SPIN ECHO", 1),
+        ("Spin^Echo", "PulseSequenceName", "SPIN ECHO", 0),
+        ("Iso^Aino", "SpecificCharacterSet", "ISO_IR 100", 1),
     ],
 )
 def test_a_defined_term_is_no_name(tmp_path, name, keyword, value, n):

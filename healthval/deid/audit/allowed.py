@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 from pydicom._dicom_dict import DicomDictionary
+from pydicom.charset import python_encoding
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 
 from healthval.deid.audit.patterns import Pattern
@@ -51,9 +52,11 @@ _MARKS: Final[dict[tuple[int, ...], re.Pattern[str]]] = {
 }
 _DUMMIES: Final = frozenset({"REMOVED", "99REMOVED", "about:blank"})
 # Attributes that the manufacturer of a device fills in, not its users (PS3.3): Image Type, Modality,
-# Manufacturer, Model Name, Software Versions, Convolution Kernel, Photometric Interpretation.
+# Manufacturer, Model Name, Software Versions, Convolution Kernel, Pulse Sequence Name, Photometric
+# Interpretation, methods of attenuation and scatter correction and of reconstruction.
 _MANUFACTURER: Final = frozenset(
     {0x00080008, 0x00080060, 0x00080070, 0x00081090, 0x00181020, 0x00181210, 0x00280004}
+    | {0x00189005, 0x00541101, 0x00541103, 0x00541105}
 )
 # Dates in PS3.15 Table E.1-1 that Retain Device Identity keeps: calibration, installation,
 # manufacture.
@@ -63,6 +66,7 @@ DEVICE_DATES: Final = frozenset(
 _YEAR: Final = 4
 _SHORTEST_TERM: Final = 3  # letters: a name may be written letter by letter
 _CODE_MEANING: Final = 0x00080104
+_CHARACTER_SET, _SCHEME = 0x00080005, 0x00080102
 # Filter Type, Type of Filters, View Name, Plate Type: defined terms in attributes of text
 _TERMS_AS_TEXT: Final = frozenset({0x00181160, 0x00181161, 0x00082127, 0x00181260})
 
@@ -85,13 +89,22 @@ def is_defined_term(pattern: Pattern, element: Element, text: str) -> bool:
     if pattern.other_words and re.search(pattern.other_words, text.lower()):
         return False
     tag = element.path[-1]
-    if tag == _CODE_MEANING:
-        return text.strip(" \0").lower() in _standard_meanings()
+    if tag in (_CHARACTER_SET, _SCHEME, _CODE_MEANING):
+        return _is_listed(tag, text.strip(" \0"))
     is_code = element.vr == "CS" and dictionary_has_tag(tag) and dictionary_VR(tag) == "CS"
     if not (is_code or tag in _TERMS_AS_TEXT):
         return False
     found = re.findall("[a-z]+", text.lower())
     return min(map(len, found)) >= _SHORTEST_TERM and set(found) <= _standard_words()
+
+
+def _is_listed(tag: int, text: str) -> bool:
+    """Whether a character set, a coding scheme or a code meaning is one of the standard."""
+    if tag == _CHARACTER_SET:
+        return {part.strip(" \0") for part in text.split("\\")} <= set(python_encoding)
+    if tag == _SCHEME:
+        return text in concepts()
+    return text.lower() in _standard_meanings()
 
 
 @lru_cache(maxsize=1)
