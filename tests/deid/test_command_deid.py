@@ -73,3 +73,73 @@ def test_a_text_detector_may_be_asked_for(given):
     else:
         assert done.returncode in (0, 12), done.stderr  # 12: both images are refused
         assert "files in       2" in done.stdout
+
+
+INTERRUPTED = """
+import os, signal, sys
+from healthval.cli import main
+from healthval.deid.dicom.files.manifest import Journal
+
+add, seen = Journal.add, []
+
+def adding(self, record):
+    seen.append(record)
+    if WHEN == "moved" and len(seen) == 3:
+        os.killpg(0, signal.SIGINT)
+    add(self, record)
+    if WHEN == "recorded" and len(seen) == 3:
+        os.killpg(0, signal.SIGINT)
+
+Journal.add = adding
+WHEN, *sys.argv = sys.argv[1:]
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals of POSIX")
+@pytest.mark.parametrize(("when", "workers"), [("moved", "1"), ("recorded", "1"), ("moved", "2")])
+def test_an_interrupted_batch_leaves_a_true_journal_and_can_be_finished(given, when, workers):
+    source = pydicom.dcmread(FILES / "CT_small.dcm")
+    for number in range(16):
+        source.SOPInstanceUID = source.file_meta.MediaStorageSOPInstanceUID = f"2.25.{number + 1}"
+        source.save_as(given.folder / "images" / f"{number}.dcm")
+    words = ["healthval", "deid", "images", "-o", "out", "--secret", "site.secret"]
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, when, *words, "--workers", workers],
+        cwd=given.folder,
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+        start_new_session=True,
+        check=False,
+    )
+    assert done.returncode == 130, done.stderr
+    assert "Traceback" not in done.stderr
+    out = given.folder / "out"
+    lines = [
+        json.loads(line) for line in (out / "manifest.jsonl").read_text("ascii").split("\n") if line
+    ]
+    written = {line["output"] for line in lines if line.get("status") == "written"}
+    assert written == {f"{path.parent.name}/{path.name}" for path in out.glob("*/*.dcm")}
+    assert {path.name for path in out.iterdir() if path.is_file()} == {"manifest.jsonl"}
+    assert not (out / ".partial").exists()
+    assert given().returncode == 0
+    assert json.loads((out / "manifest.json").read_text("utf-8"))["files_out"] == 18
+
+
+def test_two_indexes_of_media_are_refused_and_the_images_written(given):
+    for name in ("one", "two"):
+        (given.folder / "images" / name).mkdir()
+        shutil.copy(FILES / "dicomdirtests" / "DICOMDIR", given.folder / "images" / name)
+    done = given()
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads((given.folder / "out" / "manifest.json").read_text("utf-8"))
+    assert (manifest["files_out"], manifest["refused"]) == (2, {"DICOMDIR": 2})
+
+
+def test_an_output_that_cannot_be_written_is_named_before_work_starts(given):
+    (given.folder / "taken").write_text("a file in the way", encoding="utf-8")
+    done = given("-o", "taken/out")
+    assert done.returncode == 2
+    assert "the output folder cannot be made or written" in done.stderr
+    assert {path.name for path in given.folder.iterdir()} == {"images", "site.secret", "taken"}

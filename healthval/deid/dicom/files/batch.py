@@ -180,6 +180,9 @@ def _run(task: Task, files: list[str], workers: int) -> list[Record]:
             here = partial(_work, task, bar=bar)
             records = here(files) if workers == 1 else _run_shared(task, files, workers, bar)
             return _without_races(task, records, files)
+    except KeyboardInterrupt:
+        _delete_unrecorded(task)
+        raise
     except BrokenProcessPool:
         raise DeidentificationError(
             "a worker process was ended from outside, often for lack of memory; "
@@ -189,6 +192,13 @@ def _run(task: Task, files: list[str], workers: int) -> list[Record]:
         raise DeidentificationError(
             f"reading or writing failed ({broken.strerror}); {_RESUME} when the disk works"
         ) from None
+
+
+def _delete_unrecorded(task: Task) -> None:
+    """Delete unfinished outputs, so that the journal describes the folder."""
+    shutil.rmtree(task.out / UNFINISHED, ignore_errors=True)
+    done = task.journal.open().values()
+    delete_undescribed(task.out, [record.output for record in done if record.status == "written"])
 
 
 def _run_shared(task: Task, files: list[str], workers: int, bar: "tqdm[Any]") -> list[Record]:

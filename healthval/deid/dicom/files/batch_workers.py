@@ -8,6 +8,7 @@ of its file or environment variable; a secret made from bytes is refused.
 import gc
 import os
 import pickle
+import signal
 import sys
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -47,6 +48,7 @@ def pool_of(others: int, start: Callable[[Any], None], task: Any) -> ProcessPool
 
 def _initialise(start: Callable[[Any], None], task: Any) -> None:
     _end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the run in order
     gc.freeze()  # collecting the objects of the parent would copy their memory
     gc.disable()  # the batch collects once for each group of files
     start(task)
