@@ -67,6 +67,13 @@ _MAX_OTHER: Final = 2  # other characters that a number may contain, for example
 _ITEM_TAGS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _SOP_CLASS, _PATIENT_ID_TAG, _ISSUER = 0x00080016, 0x00100020, 0x00100021
 _GRAPHIC_TEXT: Final = 0x00700008
+# Verifying Organization, Verification DateTime, Verifying Observer Name and Identification Code
+_VERIFYING_OBSERVER: Final = {
+    0x0040A027: "LO",
+    0x0040A030: "DT",
+    0x0040A075: "PN",
+    0x0040A088: "SQ",
+}
 _NOT_CACHED: Final[Any] = object()
 
 
@@ -210,6 +217,9 @@ class Engine:
         if rule.keyword.endswith("CodeSequence"):
             item.CodeValue, item.CodingSchemeDesignator = "0", "99REMOVED"
             item.CodeMeaning = "REMOVED"
+        elif rule.keyword == "VerifyingObserverSequence":  # a verified report needs all of them
+            for tag, vr in _VERIFYING_OBSERVER.items():
+                item.add_new(tag, vr, values.dummy(vr).decode("ascii") if vr != "SQ" else [])
         return DataElement(element.tag, "SQ", Sequence([item]))
 
     def _uids(self, element: Element) -> Element:
@@ -282,7 +292,7 @@ class Engine:
         if not cleaned or vr == "UR":
             keyword = dictionary_keyword(element.tag)
             kind = attribute_type(keyword, within, self._sop_class)
-            return None if kind == 3 else self._raw(element, vr, b"" if kind == 2 else REMOVED)
+            return self._raw(element, vr, REMOVED if kind == 1 else b"")
         return self._raw(element, vr, cleaned.encode("ascii"))
 
     def _shift(self, element: Element, vr: str) -> Element | None:
