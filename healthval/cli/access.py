@@ -18,18 +18,25 @@ def access() -> None:
 
 @access.command("request")
 @HUB
+@click.option("--site", type=FOLDER, required=True, help="Folder of the site.")
 @click.option(
-    "--site", type=FOLDER, required=True, help="Folder of the site; a missing key is created in it."
+    "--new-site",
+    is_flag=True,
+    help="Create the folder with its key and secret: the hub counts each key as a hospital.",
 )
 @click.option("--plan", "plan_file", type=FILE, required=True, help="The study's plan.")
 @click.option("--label", required=True, help="Site name shown to the operator.")
-def access_request(hub_url: str, site: Path, plan_file: Path, label: str) -> None:
-    """Ask for access to the plan's model."""
+def access_request(hub_url: str, site: Path, new_site: bool, plan_file: Path, label: str) -> None:
+    """Ask for access to the plan's model.
+
+    A hospital keeps one site folder for all its studies. Its first request has --new-site.
+    """
     from healthval.client import Client
     from healthval.evaluation import Site, request_access
     from healthval.plan_file import load_plan
 
-    home, plan = Site.open(site), load_plan(plan_file)
+    plan = load_plan(plan_file)
+    home = Site.create(site) if new_site else Site.open(site)
     with Client(hub_url, home.credential) as client:
         grant = request_access(plan, client, site=home, label=label)
     click.echo(repr(home.register(plan)))

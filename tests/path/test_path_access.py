@@ -24,7 +24,8 @@ def site(stage, tmp_path):
     """A new site that has requested access by the command line."""
     plan = str(stage.inputs / "plan.yaml")
     home = tmp_path / "site"
-    asked = access(stage, "request", "--site", str(home), "--plan", plan, "--label", "Test site")
+    words = ("--site", str(home), "--plan", plan, "--label", "Test site")
+    asked = access(stage, "request", "--new-site", *words)
     assert asked.exit_code == 0, asked.output
     assert "requested" in asked.output
     return Site.open(home)
@@ -60,8 +61,8 @@ def test_submissions_of_two_sites_with_one_label_stay_apart():
 
 
 def test_a_lost_secret_beside_a_ledger_is_noticed(tmp_path):
-    site = Site.open(tmp_path / "site")
+    site = Site.create(tmp_path / "site")
     site.ledger.record_payload(sha256="0" * 64, n_bytes=1, n_cases=1, model="m1", version="1.0")
     (tmp_path / "site" / "deid.secret").unlink()
     with pytest.raises(UsageError, match="restore the file"):
-        Site.open(tmp_path / "site")
+        Site.create(tmp_path / "site")
