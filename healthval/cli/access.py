@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 import click
 
 from healthval.cli.types import FILE, FOLDER, HUB, KEY
+from healthval.errors import UsageError, counted
 
 if TYPE_CHECKING:
+    from healthval.contracts.access import PublicKey
     from healthval.runner.operator_tasks import Status
 
 
@@ -53,14 +55,15 @@ def access_list(hub_url: str, key: Path) -> None:
     with Client(hub_url, Credential.load(key)) as client:
         grants = client.access_requests()
     for grant in grants:
-        click.echo(f"{grant.site}  {grant.status:<9}  {grant.model} {grant.version}  {grant.label}")
+        state = grant.state or grant.status
+        click.echo(f"{grant.site}  {state:<9}  {grant.model} {grant.version}  {grant.label}")
 
 
 @access.command("decide")
 @HUB
 @KEY
 @click.argument("site")
-@click.argument("status", type=click.Choice(["approved", "rejected", "revoked"]))
+@click.argument("status", type=click.Choice(["approved", "rejected", "suspended", "revoked"]))
 @click.option(
     "--days",
     type=click.IntRange(1, 366),
@@ -69,7 +72,7 @@ def access_list(hub_url: str, key: Path) -> None:
     help="Days until an approval expires.",
 )
 def access_decide(hub_url: str, key: Path, site: str, status: "Status", days: int) -> None:
-    """Approve, reject or revoke a site's access.
+    """Approve, reject, suspend or revoke a site's access.
 
     The key is the operator's; the decision applies to each of the site's requests that can take it.
     """
@@ -77,3 +80,109 @@ def access_decide(hub_url: str, key: Path, site: str, status: "Status", days: in
 
     for grant in decide(hub_url, key, site, status=status, days=days):
         click.echo(f"{grant.site}  {grant.status}  {grant.model} {grant.version}")
+
+
+@access.command("keys")
+@HUB
+@KEY
+def access_keys(hub_url: str, key: Path) -> None:
+    """List the keys that the hub knows. The key is the operator's or an auditor's."""
+    from healthval.client import Client, Credential
+
+    with Client(hub_url, Credential.load(key)) as client:
+        known = client.keys()
+    for one in known:
+        label = "" if one.label is None else f"  {one.label}"
+        click.echo(f"{one.name}  {one.holder}  {one.role:<7}  {one.state:<7}{label}")
+
+
+@access.command("rotate-key")
+@HUB
+@KEY
+@click.option(
+    "--days",
+    type=click.IntRange(0, 30),
+    default=7,
+    show_default=True,
+    help="Days for which the hub still accepts the old key.",
+)
+def access_rotate_key(hub_url: str, key: Path, days: int) -> None:
+    """Replace your key by a new one in the same file; grants and results stay yours."""
+    from healthval.client import Client, Credential
+
+    with Client(hub_url, Credential.load(key)) as client:
+        new = client.rotate_key(key, overlap_days=days)
+    click.echo(
+        f"{new.id}: the new key is {new.key_name}; the old one ends in {counted(days, 'day')}"
+    )
+
+
+@access.command("revoke-key")
+@HUB
+@KEY
+@click.argument("name")
+def access_revoke_key(hub_url: str, key: Path, name: str) -> None:
+    """Revoke the key NAME of a site, vendor or auditor. The key is the operator's."""
+    from healthval.client import Client, Credential
+
+    with Client(hub_url, Credential.load(key)) as client:
+        client.revoke_key(name)
+    click.echo(f"{name}: revoked")
+
+
+LABEL = click.option("--label", required=True, help="Name of the holder.")
+
+
+@access.command("enrol-vendor")
+@HUB
+@KEY
+@click.argument("public_key", type=FILE)
+@LABEL
+@click.option(
+    "--model", "models", multiple=True, required=True, help="Name of a model; may be repeated."
+)
+def access_enrol_vendor(
+    hub_url: str, key: Path, public_key: Path, label: str, models: tuple[str, ...]
+) -> None:
+    """Allow the PUBLIC_KEY of a vendor, a .pub file, to read the reports on its models."""
+    from healthval.client import Client, Credential
+    from healthval.contracts.access import VendorKey, site_id
+
+    public = _public_key(public_key)
+    try:
+        vendor = VendorKey(public_key=public, label=label, models=models)
+    except ValueError:
+        raise UsageError("the label or a model's name is malformed; correct it") from None
+    with Client(hub_url, Credential.load(key)) as client:
+        client.enrol_vendor(vendor)
+    click.echo(f"{site_id(public)}: vendor")
+
+
+@access.command("enrol-auditor")
+@HUB
+@KEY
+@click.argument("public_key", type=FILE)
+@LABEL
+def access_enrol_auditor(hub_url: str, key: Path, public_key: Path, label: str) -> None:
+    """Allow the PUBLIC_KEY of an auditor, a .pub file, to read audit chain, grants and keys."""
+    from healthval.client import Client, Credential
+    from healthval.contracts.access import AuditorKey, site_id
+
+    public = _public_key(public_key)
+    try:
+        auditor = AuditorKey(public_key=public, label=label)
+    except ValueError:
+        raise UsageError("the label is malformed; correct it") from None
+    with Client(hub_url, Credential.load(key)) as client:
+        client.enrol_auditor(auditor)
+    click.echo(f"{site_id(public)}: auditor")
+
+
+def _public_key(path: Path) -> "PublicKey":
+    from healthval.contracts.access import PublicKey
+    from healthval.contracts.base import read_wire
+
+    try:
+        return read_wire(PublicKey, path.read_bytes())
+    except ValueError:
+        raise UsageError("the file is no Ed25519 public key; give its .pub file") from None

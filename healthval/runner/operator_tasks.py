@@ -9,12 +9,13 @@ from healthval.contracts.access import AccessDecision, AccessGrant
 from healthval.contracts.submission import Submission
 from healthval.errors import UsageError
 
-Status = Literal["approved", "rejected", "revoked"]
-# The status that a request has before each decision.
-_BEFORE: dict[Status, str] = {
-    "approved": "requested",
-    "rejected": "requested",
-    "revoked": "approved",
+Status = Literal["approved", "rejected", "suspended", "revoked"]
+# The statuses that a request may have before each decision.
+_BEFORE: dict[Status, frozenset[str]] = {
+    "approved": frozenset({"requested", "suspended"}),
+    "rejected": frozenset({"requested"}),
+    "suspended": frozenset({"approved"}),
+    "revoked": frozenset({"approved", "suspended"}),
 }
 
 
@@ -33,9 +34,10 @@ def decide(hub_url: str, key: Path, site: str, *, status: Status, days: int) -> 
     """
     decision = AccessDecision(status=status, valid_days=days)
     with Client(hub_url, Credential.load(key)) as client:
-        open_requests = [g for g in client.access_requests(_BEFORE[status]) if g.site == site]
+        found = [g for g in client.access_requests() if g.site == site]
+        open_requests = [g for g in found if g.status in _BEFORE[status]]
         if not open_requests:
-            wanted = "approved" if status == "revoked" else "pending"
+            wanted = "approved" if status in {"suspended", "revoked"} else "pending"
             raise UsageError(f"no {wanted} request from that site; see `healthval access list`")
         return [client.decide_access(grant, decision) for grant in open_requests]
 
