@@ -54,9 +54,8 @@ def _places(value: Any, matches: Callable[[str], bool], place: str = "") -> Iter
     """Paths of the texts that match, in nested mappings and lists."""
     if isinstance(value, str) and matches(value):
         yield place
-    parts = value.items() if isinstance(value, dict) else ()
-    parts = enumerate(value) if isinstance(value, list) else parts
-    for name, part in parts:
+    parts = dict(enumerate(value)) if isinstance(value, list) else value
+    for name, part in parts.items() if isinstance(parts, dict) else ():
         yield from _places(part, matches, f"{place}.{name}" if place else str(name))
 
 
