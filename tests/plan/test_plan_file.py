@@ -76,8 +76,8 @@ def test_a_bad_plan_is_named_by_place_and_quotes_nothing(tmp_path, values, name)
 
 def test_a_missing_plan_is_reported_with_its_name_and_the_folder_searched(tmp_path):
     with pytest.raises(PlanError, match="check the path") as caught:
-        load_plan(tmp_path / "paln.yaml")
-    assert "paln.yaml" in str(caught.value)
+        load_plan(tmp_path / "unknown.yaml")
+    assert "unknown.yaml" in str(caught.value)
     assert str(tmp_path) in str(caught.value)
 
 
