@@ -78,6 +78,7 @@ def request_access(plan: Plan, client: Client, *, site: Site, label: str) -> Acc
     grant = client.request_access(
         label=label,
         names=plan_names(plan),
+        title=plan.title,
         model=plan.model.name,
         version=plan.model.version,
         plan_hash=plan.hash,
