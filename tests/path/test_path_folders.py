@@ -15,7 +15,7 @@ def desk(tmp_path, monkeypatch):
     """A folder that is no site, as the current one."""
     folder = tmp_path / "desk"
     (folder / "post").mkdir(parents=True)
-    (folder / "post" / "note.txt").write_text("invented")
+    (folder / "post" / "note.txt").write_text("invented", encoding="utf-8")
     monkeypatch.chdir(folder)
     return folder
 
