@@ -56,7 +56,7 @@ def test_only_new_site_creates_a_hospital(stage, desk):
     key = Credential.load(desk / "siet" / "site.key")
     for again in (words, [*words, "--new-site"]):
         assert CliRunner().invoke(cli, again).exit_code == 0
-        assert Site.open("siet").credential.id == key.id
+        assert Site.open(desk / "siet").credential.id == key.id
 
 
 @pytest.mark.parametrize("name", ["site_folder", "plan", "table", "images", "resources", "linked"])
