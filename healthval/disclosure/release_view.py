@@ -126,10 +126,11 @@ def _subgroups(sent: Submission) -> Iterator[Row]:
 def _withheld(release: Release) -> Iterator[Row]:
     known = {(note.field, note.reason) for note in release.withheld}
     variables = {f.partition("[")[2].partition(".")[0].rstrip("]") for f, _ in known}
-    for row in (*release.submission.subgroups, *release.submission.table_one):
-        if row.level == SUPPRESSED and row.variable not in variables:
-            reason = "few cases in a level, or a level that would show another one by subtraction"
-            known.add((f"table_one[{row.variable}]", reason))
+    hidden = {row.variable for row in release.submission.subgroups if row.level == SUPPRESSED}
+    hidden |= {row.variable for row in release.submission.table_one if row.level == SUPPRESSED}
+    for variable in hidden - variables:
+        reason = "few cases in a level, or a level that would show another one by subtraction"
+        known.add((f"table_one[{variable}]", reason))
     if not known:
         yield ("nothing",)
     for field, reason in sorted(known):
