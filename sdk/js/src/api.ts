@@ -598,6 +598,7 @@ export interface components {
          *     `used_cases` counts the inputs sent to be scored, with fixed test inputs and repeated runs;
          *     `reason` is the operator's, given with the last decision.
          *     `stamp` is the hub's countersignature of the plan's hash at the time of the first request.
+         *     `title` is the plan's, `requested` the time of the first request.
          */
         readonly AccessGrant: {
             readonly amendment?: components["schemas"]["Amendment"] | null;
@@ -616,6 +617,8 @@ export interface components {
             readonly plan_hash: string;
             /** Reason */
             readonly reason?: string | null;
+            /** Requested */
+            readonly requested?: string | null;
             /** Site */
             readonly site: string;
             readonly stamp?: components["schemas"]["Stamp"] | null;
@@ -626,6 +629,8 @@ export interface components {
              * @enum {string}
              */
             readonly status: "requested" | "approved" | "rejected" | "suspended" | "revoked";
+            /** Title */
+            readonly title?: string | null;
             /**
              * Used Cases
              * @default 0
@@ -652,6 +657,7 @@ export interface components {
          * @description Request for access; signed with the key that it contains.
          *
          *     `names` are the plan's variables, levels and steps: a result may contain no other name.
+         *     `title` is the plan's.
          */
         readonly AccessRequest: {
             /** @default null */
@@ -668,6 +674,11 @@ export interface components {
             /** Plan Hash */
             readonly plan_hash: string;
             readonly public_key: components["schemas"]["PublicKey"];
+            /**
+             * Title
+             * @default null
+             */
+            readonly title: string | null;
             /** Version */
             readonly version: string;
         };
