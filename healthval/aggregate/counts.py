@@ -6,6 +6,7 @@ A suppressed cell is never taken as zero: it widens the bounds of a total and of
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,7 +27,7 @@ from healthval.errors import MetricError, counted
 CELLS = ("tp", "fp", "fn", "tn")
 WITHHELD_CELLS = "suppressed cells"  # reason why a site is not in a sum
 _NOISY = {(0, 1): 1}  # cells of a rate with independent noise; TP + FP is known exactly
-WIDE = 0.1  # bounds of a rate beyond which its middle is no estimate
+WIDE = 0.1  # bounds of a rate beyond which its middle is not an estimate
 Cells: TypeAlias = tuple[Cell, Cell, Cell, Cell]
 Bounds: TypeAlias = tuple[int, int | None]
 Sites: TypeAlias = Sequence[tuple[str, Submission]]  # a label with its active submission
@@ -174,15 +175,11 @@ def pool_counts(
     (30, 1, 50, 'suppressed cells')
     """
     rows = [cells_of(c, i) for i, c in enumerate(counts)]
-    labels = list(sites) if sites is not None else [f"row {i}" for i in range(len(rows))]
-    if len(labels) != len(rows):
-        raise MetricError(
-            f"{counted(len(rows), 'table')} of counts but {counted(len(labels), 'site label')}"
-        )
+    labels = _labels(sites, len(rows))
     known = list(margins) if margins is not None else [(SUPPRESSED, SUPPRESSED)] * len(rows)
-    complete = [row for row in rows if SUPPRESSED not in row]
+    is_complete = [SUPPRESSED not in row for row in rows]
+    complete = list(compress(rows, is_complete))
     totals = _cell_totals(rows, known)
-    excluded = [label for label, row in zip(labels, rows, strict=True) if SUPPRESSED in row]
     tp, fp, fn, tn = (sum(int(row[cell]) for row in complete) for cell in range(4))
     precision = _Precision(level, math.fsum(noise or ()))
     return PooledCounts(
@@ -191,8 +188,12 @@ def pool_counts(
         fn=fn,
         tn=tn,
         k=len(complete),
-        sites=tuple(x for x, row in zip(labels, rows, strict=True) if SUPPRESSED not in row),
-        excluded=tuple(Excluded(label, WITHHELD_CELLS) for label in excluded),
+        sites=tuple(compress(labels, is_complete)),
+        excluded=tuple(
+            Excluded(label, WITHHELD_CELLS)
+            for label, whole in zip(labels, is_complete, strict=True)
+            if not whole
+        ),
         totals=totals,
         sensitivity=_of_cells(rows, totals, (0, 2), precision),
         specificity=_of_cells(rows, totals, (3, 1), precision),
@@ -200,6 +201,15 @@ def pool_counts(
         npv=_of_cells(rows, totals, (3, 2), precision),
         prevalence=_prevalence(rows, known, precision),
     )
+
+
+def _labels(sites: Sequence[str] | None, k: int) -> list[str]:
+    labels = list(sites) if sites is not None else [f"row {i}" for i in range(k)]
+    if len(labels) != k:
+        raise MetricError(
+            f"{counted(k, 'table')} of counts but {counted(len(labels), 'site label')}"
+        )
+    return labels
 
 
 def _of_cells(
