@@ -89,7 +89,7 @@ def _bivariate(
 ) -> tuple[PooledCounts, BivariateResult | None, BivariateResult | None, str | None]:
     """Counts with rates over all sites, binomial and normal model, and the reason for none.
 
-    Whether a site withholds a cell depends on its rates, so that the others are no random sample:
+    Whether a site withholds a cell depends on its rates, so that the others are not a random sample:
     withheld cells are part of the likelihood.
     """
     if counts.excluded:

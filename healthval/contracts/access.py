@@ -136,7 +136,7 @@ class AccessDecision(Wire):
 
 
 class AccessGrant(Wire):
-    """What the hub holds about a site's access to one model under one plan.
+    """A site's access to one model under one plan, as the hub records it.
 
     `used_cases` counts the inputs sent to be scored, with fixed test inputs and repeated runs;
     `reason` is the operator's, given with the last decision.

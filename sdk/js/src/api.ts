@@ -297,7 +297,7 @@ export interface paths {
         };
         /**
          * Receipt
-         * @description Return what became of a submission of this site.
+         * @description Return the state of a submission of this site.
          */
         readonly get: operations["receipt_v1_receipts__sha256__get"];
         readonly put?: never;
@@ -511,7 +511,7 @@ export interface components {
         };
         /**
          * AccessGrant
-         * @description What the hub holds about a site's access to one model under one plan.
+         * @description A site's access to one model under one plan, as the hub records it.
          *
          *     `used_cases` counts the inputs sent to be scored, with fixed test inputs and repeated runs;
          *     `reason` is the operator's, given with the last decision.
@@ -826,7 +826,7 @@ export interface components {
          * @description One member of a JWK Set: an Ed25519 key with its purpose and its period of validity.
          *
          *     A key that was replaced has `valid_until`: its earlier signatures stay valid. A key that may be
-         *     in other hands has `revoked`: none of its signatures is valid, because a forger chooses the time.
+         *     compromised has `revoked`: none of its signatures is valid, because a forger chooses the time.
          */
         readonly HubKey: {
             /**
@@ -1162,7 +1162,7 @@ export interface components {
         };
         /**
          * Receipt
-         * @description Proof that the hub has received a site's result, and what became of it.
+         * @description Proof that the hub has received a site's result, with the state of that result.
          *
          *     `active` is the site's result that the hub counts when it answers; a repetition of a superseded
          *     result has another hash there. `reason` is why a result is refused. `ledger` is the hub's
@@ -1612,7 +1612,7 @@ export interface components {
         };
         /**
          * TableInstances
-         * @description Rows of a table model: columns of the input contract, one row a case.
+         * @description Rows of a table model: columns of the input contract, one row per case.
          */
         readonly TableInstances: {
             /** Columns */
