@@ -148,7 +148,7 @@ def read_yaml(
     Parameters
     ----------
     what : the file in an error message, for example "the plan"
-    remedy : what to do about it, for example "compare it with examples/plan.yaml"
+    remedy : what to do about it, for example "compare it with one of `healthval init`"
 
     Raises
     ------
@@ -185,7 +185,10 @@ def _read_text(path: str | Path, *, what: str, remedy: str, error: type[Healthva
     try:
         return Path(path).read_text(encoding="utf-8")
     except OSError:
-        raise error(f"{what} cannot be read; check the path") from None
+        place = Path(path).absolute()
+        raise error(
+            f"{what} cannot be read: {place.name} in the folder {place.parent}; check the path"
+        ) from None
     except UnicodeDecodeError:
         raise error(f"{what} is not UTF-8 text; {remedy}") from None
 

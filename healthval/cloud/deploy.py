@@ -68,6 +68,10 @@ class Account:
         self._stacks = session.client("cloudformation")
         self._s3 = session.client("s3")
 
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of this account and region."""
+        return self._session.client(service)
+
     def number(self) -> str:
         """Return the account's number; the credentials are checked by it."""
         with reaching():

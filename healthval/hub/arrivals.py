@@ -191,8 +191,9 @@ class Arrivals:
             before = active.value["sha256"] if active else None
             value = {"sha256": sha256, "supersedes": before, "received": self.backend.now}
             first = Write(partition=_results(subject), key=site, value=value)
+            counted_as = {"state": "counted", "supersedes": before, "received": value["received"]}
             return None, [
-                item.updated({**item.value, "state": "counted", "supersedes": before}),
+                item.updated({**item.value, **counted_as}),
                 active.updated(value) if active else first,
                 *self._no_longer_waiting(site, sha256),
             ]

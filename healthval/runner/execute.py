@@ -14,14 +14,10 @@ from typing import Any
 from healthval import errors
 from healthval.errors import HealthvalError, RunFailed, UsageError
 from healthval.files import packaged
+from healthval.runner.marked import IDENTIFIABLE, RUN_BY_HEALTHVAL, mark_identifiable
 from healthval.runner.own_notebook import checked_values
 from healthval.runner.parameters import NotebookParameters
 
-IDENTIFIABLE = "identifiable"
-WARNING = (
-    "This folder contains executed notebooks that may show patient data.\n"
-    "Keep it inside the hospital; never convert, mail or upload its files.\n"
-)
 CELL_SECONDS = 1800
 # Kernel start and late messages: a busy machine may need minutes; a kernel that died is noticed at once.
 KERNEL_SECONDS = 600
@@ -34,6 +30,7 @@ KERNEL_ENVIRONMENT = {
     "MPLBACKEND": "agg",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     "JUPYTER_PLATFORM_DIRS": "1",
+    RUN_BY_HEALTHVAL: "1",
 }
 
 
@@ -109,12 +106,6 @@ def _folder(out: Path, *, identifiable: bool) -> Path:
     if identifiable:
         mark_identifiable(folder)
     return folder
-
-
-def mark_identifiable(folder: Path) -> None:
-    """Make a folder private and add a README that its files may show patients."""
-    folder.chmod(0o700)
-    (folder / "README.txt").write_text(WARNING, encoding="utf-8")
 
 
 def _translated(error: Any, copy: Path) -> HealthvalError:

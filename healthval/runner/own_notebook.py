@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from healthval.errors import UsageError
 from healthval.plan import explain
-from healthval.runner.parameters import NOTEBOOKS, NotebookParameters, describe
+from healthval.runner.parameters import NOTEBOOKS, describe
 
 _TYPES: dict[str, Any] = {
     "int": int,
@@ -40,9 +40,7 @@ def checked_values(notebook: str, values: Mapping[str, Any]) -> dict[str, Any]:
         no file; or if there is no such notebook.
     """
     if not is_own(notebook):
-        checked = NOTEBOOKS[notebook].check(values)
-        _check_files(checked)
-        return checked.model_dump(mode="json")
+        return NOTEBOOKS[notebook].check(values).check_places().model_dump(mode="json")
     model = _model_of(Path(notebook))
     unknown = sorted(set(values) - set(model.model_fields))
     if unknown:
@@ -61,21 +59,6 @@ def checked_values(notebook: str, values: Mapping[str, Any]) -> dict[str, Any]:
         raise UsageError(
             f"parameters of {Path(notebook).name} are not valid: {explain(error)}"
         ) from None
-
-
-def _check_files(checked: NotebookParameters) -> None:
-    places = {
-        name: value
-        for name in type(checked).model_fields
-        if isinstance(value := getattr(checked, name), Path)
-    }
-    made = {"site_folder", "out"}  # created by the notebook itself
-    for name, place in places.items():
-        if name not in made and not place.exists():
-            folder = place.parent.absolute()
-            raise UsageError(
-                f"parameter '{name}': no such file; looked in the folder {folder.name}/"
-            )
 
 
 def _model_of(notebook: Path) -> type[BaseModel]:

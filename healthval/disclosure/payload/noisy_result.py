@@ -165,7 +165,7 @@ def _scaled_brier(as_table: Calibration, brier: Estimate, about: Protection) -> 
     spread = max(m * (n - m) / n**2, 1 / n)
     noise = math.sqrt(max(0.0, (brier.se or 0.0) ** 2 - (as_table.brier.se or 0.0) ** 2))
     found = moved(e, 1 - brier.value / spread - e.value, noise / spread)
-    return replace(within(found, -math.inf, 1.0), method=e.method, **about.counts)
+    return replace(within(found, -math.inf, 1.0), **about.counts)
 
 
 def _calibration_curve(
