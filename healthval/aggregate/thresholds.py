@@ -9,7 +9,6 @@ from healthval.aggregate.counts import (
     cells_of,
     net_benefit,
     pool_counts,
-    weighted,
 )
 from healthval.aggregate.effects import IDENTITY, count, pool_measure
 from healthval.aggregate.mixed.bivariate import bivariate
@@ -22,6 +21,7 @@ from healthval.aggregate.result import (
     Rate,
     ThresholdPool,
 )
+from healthval.aggregate.sums import weighted
 from healthval.contracts.submission import (
     ReleasedEstimate,
     ReleasedThreshold,
