@@ -210,8 +210,11 @@ class DynamoIndex:
             )
             return list(islice((item for item in found if not self._is_over(item)), limit))
 
-    def commit(self, writes: Sequence[Write]) -> None:
-        """Check and write in one transaction."""
+    def flush(self) -> None:
+        """Do nothing: every answered transaction is durable."""
+
+    def commit(self, writes: Sequence[Write], *, durable: bool = True) -> None:
+        """Check and write in one transaction, which is durable always."""
         check_writes(writes)
         if not writes:
             return
