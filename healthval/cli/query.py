@@ -38,7 +38,8 @@ def query(
 ) -> None:
     """Run a packaged query over a hub.
 
-    A query reads submissions and audit; without NAME, the queries are listed. The same SQL runs by DuckDB over an embedded hub (--data) and by Athena on AWS (--stack).
+    A query reads submissions and audit; without NAME, the queries are listed. The same SQL runs by
+    DuckDB over an embedded hub (--data) and by Athena on AWS (--stack).
     """
     from healthval.cloud.queries import FIRST_DAY, LAST_DAY, queries
 
