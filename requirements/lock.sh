@@ -13,3 +13,4 @@ compile dev.txt pyproject.toml --extra demo --extra aws --extra dask --extra dic
 compile demo.txt pyproject.toml --extra demo --group build --constraint requirements/dev.txt
 compile core.txt pyproject.toml --group build --constraint requirements/dev.txt
 compile bench.txt pyproject.toml --extra demo --extra decoders --group build --group bench
+compile audit.txt --group pyproject.toml:audit

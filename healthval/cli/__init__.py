@@ -19,6 +19,7 @@ from healthval.cli.infra import infra
 from healthval.cli.ledger import ledger, release, submit_command
 from healthval.cli.pacs import pacs
 from healthval.cli.plan import plan
+from healthval.cli.query import query
 from healthval.cli.report import trust, verify
 from healthval.cli.reports import reports
 from healthval.cli.study import demo, doctor, init, params, run
@@ -57,6 +58,7 @@ _COMMANDS = (
     trust,
     cost,
     infra,
+    query,
 )
 for _command in _COMMANDS:
     cli.add_command(_command)

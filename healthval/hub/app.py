@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from healthval.contracts.access import PublicKey
-from healthval.hub.api import access, models, predictions, reports, submissions, system
+from healthval.hub.api import access, keys, models, predictions, reports, submissions, system
 from healthval.hub.api.call import Callers
 from healthval.hub.api.documents import openapi
 from healthval.hub.api.middleware import HubMiddleware, http_problem, parameter_problem
@@ -92,6 +92,7 @@ def create_app(
     routers = (
         system.routes(by, keyring),
         access.routes(by, keyring),
+        keys.routes(by),
         models.routes(by),
         predictions.routes(by, work),
         submissions.routes(by, keyring, arrivals),

@@ -19,7 +19,7 @@ from healthval.hub.ports import Backend, Conflict, Item, StoreUnavailable, Write
 
 AUDIT = "audit"
 CHAIN_START = "0" * 64
-_ATTEMPTS = 30
+_ATTEMPT_SECONDS = 20.0
 _SEALED_AT_ONCE = 48  # a commit changes up to 100 entries: two for each event, and the head
 _order = itertools.count()
 Answer = TypeVar("Answer")
@@ -44,17 +44,20 @@ def record(
     Raises
     ------
     StoreUnavailable
-        If another commit was first at every attempt.
+        If another commit was first at every attempt, for 20 s.
     """
     actions = (action,) if isinstance(action, str) else action
-    for attempt in range(_ATTEMPTS):
+    attempt, end = 0, time.monotonic() + _ATTEMPT_SECONDS
+    while True:
         answer, writes = plan()
         if not writes:
             return answer
         events = [_event(backend, actor, name, subject) for name in actions]
         if _commits(backend, [*writes, *events], attempt):
             return answer
-    raise StoreUnavailable
+        attempt += 1
+        if time.monotonic() > end:
+            raise StoreUnavailable
 
 
 def note(backend: Backend, *, actor: str, action: str, subject: str) -> None:
@@ -85,16 +88,18 @@ def seal(backend: Backend) -> None:
     Raises
     ------
     StoreUnavailable
-        If another process was first at every attempt.
+        If another process was first at every attempt, for 20 s.
     """
-    attempt = 0
+    attempt, end = 0, time.monotonic() + _ATTEMPT_SECONDS
     while events := backend.index.query(AUDIT, "event#", limit=_SEALED_AT_ONCE):
         head = backend.index.get(AUDIT, "head")
         sealed = [event.updated(None) for event in events]
         if _commits(backend, [*sealed, *_entry_writes(events, head)], attempt):
-            attempt = 0
-        elif (attempt := attempt + 1) >= _ATTEMPTS:
+            attempt, end = 0, time.monotonic() + _ATTEMPT_SECONDS
+        elif time.monotonic() > end:
             raise StoreUnavailable
+        else:
+            attempt += 1
 
 
 def _entry_writes(events: Sequence[Item], head: Item | None) -> list[Write]:

@@ -229,7 +229,7 @@ def spline_knots(values: Floats, cases: Ints, count: int = 5) -> Floats:
     Raises
     ------
     NotEstimable
-        With fewer than 6 cases or 3 knots.
+        With fewer than 6 cases, 5 cases between tied extremes, or 3 knots.
 
     References
     ----------
@@ -240,12 +240,14 @@ def spline_knots(values: Floats, cases: Ints, count: int = 5) -> Floats:
     if values.size - 2 <= count:
         return values[1:-1]
     inner, ends = _without_tied_ends(values, cases)
+    if (left := int(inner[1].sum())) < 5:
+        raise NotEstimable("too few distinct scores for a spline")
     wanted = count - sum(end is not None for end in ends)
     at = np.linspace(0.05, 0.95, wanted) if wanted > 2 else np.linspace(0.5, 0.95, wanted)
     knots = grouped_quantile(*inner, at)
     if np.unique(knots).size < min(wanted, 3):
         knots = grouped_quantile(*inner, np.linspace(0.05, 0.95, 2 * wanted))
-    if (left := int(inner[1].sum())) < 100:
+    if left < 100:
         fifth = order_statistics(*inner, np.array([4, left - 5]))
         knots[0] = fifth[0] if ends[0] is None else knots[0]
         knots[wanted - 1] = fifth[1] if ends[1] is None else knots[wanted - 1]

@@ -31,10 +31,10 @@ class Hospital:
     @property
     def is_missing(self) -> bool:
         """Return whether the hospital had access and no result of it is in the report."""
-        return self.status in {"approved", "revoked"} and not self.sent
+        return self.status in {"approved", "suspended", "revoked"} and not self.sent
 
     def result(self) -> str:
-        """Return what became of the hospital's result, in words."""
+        """Return the state of the hospital's result, in words."""
         if self.sent:
             return "in this report, replaced an earlier one" if self.replaced else "in this report"
         if not self.inputs:

@@ -1,4 +1,4 @@
-"""A reader who knows every score and input: nothing is derived for certain, and honest sites speak."""
+"""A reader who knows every score and input: nothing is derived for certain, and honest sites get a release."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -17,6 +17,7 @@ from healthval.disclosure import (
     policy_for,
     release,
 )
+from healthval.disclosure.attacks.estimates import check_intervals
 from healthval.disclosure.payload.base_table import (
     noisy_cumulative,
     privacy_loss,
@@ -127,6 +128,58 @@ def test_a_small_hospital_shows_every_planned_threshold_with_both_classes(make_s
         assert s.calibration.slope.withheld == "none"
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("strength", [0.2, 3.0, 9.0])
+def test_no_honest_release_is_refused_for_its_own_noise(make_site, tmp_path, preset, strength):
+    for seed, (n, prevalence) in enumerate(
+        [(60, 0.03), (60, 0.4), (112, 0.7), (150, 0.1), (250, 0.35)]
+    ):
+        site = make_site(n, seed=seed, strength=strength, prevalence=prevalence)
+        s = released(site, tmp_path, preset, f"{seed}", thresholds=(0.3, 0.5))
+        assert check_arrival(s, load_policy(preset)) == s
+
+
+def test_the_method_of_an_interval_is_that_of_synthetic_cases(make_site, tmp_path):
+    site = make_site(150, seed=1, strength=3.0)
+    site.score = np.where(site.outcome, 0.6 + site.score / 3, site.score / 3)  # an area of 1
+    result = site.result()
+    assert result.evaluation.auroc.method.startswith("newcombe")
+    s = released(site, tmp_path)
+    assert s.auroc.method == "logit-delong"
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers", "fits"),
+    [
+        ("brier", (0.010, 0.000, 0.049, 0.0200), True),
+        ("brier", (0.000, 0.000, 0.020, 0.0200), True),
+        ("brier", (0.010, 0.000, 0.030, 0.0200), False),
+        ("brier", (0.060, 0.000, 0.099, 0.0200), False),
+        ("brier", (0.060, 0.021, 0.099, 0.0200), True),
+        ("brier", (0.060, 0.011, 0.099, 0.0200), False),
+        ("scaled_brier", (0.970, 0.911, 1.000, 0.0300), True),
+        ("scaled_brier", (0.970, 0.951, 1.000, 0.0300), False),
+        ("scaled_brier", (-0.1, -0.159, -0.041, 0.0300), True),
+        ("scaled_brier", (-0.1, -0.159, 0.000, 0.0300), False),
+    ],
+)
+def test_an_interval_is_cut_at_the_range_of_its_statistic_only(
+    make_site, tmp_path, name, numbers, fits
+):
+    s = released(make_site(300, seed=5), tmp_path)
+    value, lo, hi, se = numbers
+    forged = {"value": value, "lo": lo, "hi": hi, "se": se, "method": "wald"}
+    estimate = getattr(s.calibration, name).model_copy(update=forged)
+    changed = s.model_copy(
+        update={"calibration": s.calibration.model_copy(update={name: estimate})}
+    )
+    if fits:
+        assert check_intervals(changed, load_policy("cms"))
+        return
+    with pytest.raises(DisclosureRefused, match="not that of its method"):
+        check_intervals(changed, load_policy("cms"))
+
+
 def test_exact_numbers_are_refused_where_the_hub_asks_for_noise(make_site, ledger, policy):
     exact = release(make_site(800).result(), policy, ledger).submission
     with pytest.raises(DisclosureRefused, match="exact"):
@@ -223,7 +276,7 @@ def test_one_outcome_has_a_bounded_effect_on_all_counts_together():
 
 
 def test_equal_counts_of_other_patients_have_other_noise(make_site):
-    """Two patients change places: equal numbers would tell that their outcomes are equal."""
+    """Two patients change places: equal numbers would reveal that their outcomes are equal."""
     site = make_site(200)
     low, high = np.argsort(site.score)[[20, 180]]
     same = site.outcome.copy()

@@ -97,3 +97,12 @@ def test_a_roc_point_reached_in_nearly_all_replicates_has_wilsons_interval():
     score = np.where(reference, rng.uniform(0.5, 1, 300), rng.uniform(0, 0.52, 300))
     for _, e in hm.evaluate(reference, score, thresholds=(0.5,)).roc:
         assert e.hi - e.lo > 1e-6
+
+
+def test_few_scores_between_tied_extremes_give_no_curve():
+    score = np.repeat([0.01, 0.1, 0.2, 0.4, 0.5, 0.7, 0.8, 0.99], [20, 1, 1, 1, 1, 1, 1, 20])
+    reference = np.arange(score.size) % 2
+    found = hm.evaluate(reference, score, thresholds=(0.5,)).calibration
+    assert found.ici_rcs5.value is None
+    assert "too few distinct scores" in found.ici_rcs5.reason
+    assert found.brier.value is not None

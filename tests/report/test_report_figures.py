@@ -1,4 +1,4 @@
-"""Figures show what was counted, cut off no harm, and keep every name."""
+"""Figures show counted points, negative net benefit and every name."""
 
 import itertools
 import math
@@ -17,8 +17,10 @@ from healthval.contracts.submission import HistogramNoise, ReleasedBin
 from healthval.report import build
 from healthval.report.figures.compact import compact
 from healthval.report.figures.curves import Curve
+from healthval.report.figures.forest import Axis, Pooled, Row, forest
 from healthval.report.figures.panels import DecisionPanel, decision_panels, decision_together
 from healthval.report.figures.roc_region import Region, Vertex, pooled_region, site_region
+from healthval.report.markup import as_shown
 
 
 def release(bins, thresholds=(), noise=None):
@@ -178,3 +180,16 @@ def test_sites_are_shown_as_panels_or_together(simulated, site_of, card, plan, k
         captions = [b.caption for b in report.section(name).blocks if hasattr(b, "caption")]
         assert any(f"{k} sites together" in c for c in captions) or (k, name) == LOOSE
         assert any(re.search(rf"(ROC|curves) of {k} sites", c) for c in captions) == (k == 3)
+
+
+@pytest.mark.parametrize("scale", ["logit", "log", "linear"])
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_forest_draws_the_ends_of_every_scale(scale, value):
+    shown = as_shown(value, 0.0, 1.0)
+    rows = [Row("North", shown), Row("South", as_shown(value)), Row("East", as_shown(None))]
+    summary = Pooled("Mean", shown, (0.0, 1.0), "τ² = 0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        svg = forest(rows, Axis("Value", scale, reference=value), summary=summary)
+    assert "nan" not in svg.lower()
+    assert "inf" not in svg.lower().replace("info", "")

@@ -42,7 +42,12 @@ CALIBRATION = (
     "e90",
 )
 OVER_ALL = ("brier", "ici_rcs5", "e50", "e90", "net_benefit", "model")
-UNBOUNDED = ("citl", "intercept", "slope", "scaled_brier", "net_benefit", "model")
+UNBOUNDED = ("citl", "intercept", "slope", "net_benefit", "model")
+RANGES = {
+    **dict.fromkeys(UNBOUNDED, (-math.inf, math.inf)),
+    "scaled_brier": (-math.inf, 1.0),
+    "oe": (0.0, math.inf),
+}  # of all others: 0 to 1
 LARGEST = 4_000_000  # tables tried; beyond, rates of one class are used alone
 
 
@@ -67,10 +72,12 @@ def estimates(submission: Submission) -> Iterator[tuple[str, ReleasedEstimate]]:
 def check_classes(submission: Submission, policy: Policy) -> int:
     """Statistics require that both classes may be shown; discrimination requires large classes."""
     n, m = submission.n, submission.n_events
-    if isinstance(n, int) and isinstance(m, int) and not (policy.shows(m) and policy.shows(n - m)):
-        raise DisclosureRefused(
-            "n_events", "events or non-events are too few to be shown", "suppress it"
-        )
+    if isinstance(n, int) and isinstance(m, int):
+        is_one_class = policy.noise_scale is not None and m in (0, n)
+        if is_one_class or not (policy.shows(m) and policy.shows(n - m)):
+            raise DisclosureRefused(
+                "n_events", "events or non-events are too few to be shown", "suppress it"
+            )
     paths = [path for path, e in estimates(submission) if e.withheld == "none"]
     if paths and not isinstance(m, int):
         raise DisclosureRefused(
@@ -160,18 +167,28 @@ def _check_numbers(path: str, e: ReleasedEstimate, decimals: int) -> None:
         raise DisclosureRefused(
             path, "value and interval contradict each other", "compute it again"
         )
-    if name not in UNBOUNDED and (value < 0 or (name != "oe" and value > 1)):
+    low, high = _range(name)
+    if not low <= value <= high:
         raise DisclosureRefused(path, "outside the range of the statistic", "compute it again")
 
 
-@dataclass(frozen=True, slots=True)
+def _range(name: str) -> tuple[float, float]:
+    return RANGES.get(name, (0.0, 1.0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Interval:
-    """A value with its bounds; `unit` is the step of the last decimal that they show."""
+    """A value with its bounds; `unit` is the step of the last decimal that they show.
+
+    `low` and `high` are the ends of the statistic's range, where an interval is cut.
+    """
 
     value: float
     lo: float
     hi: float
     unit: float
+    low: float
+    high: float
 
 
 def check_intervals(submission: Submission, _policy: Policy) -> int:
@@ -186,7 +203,11 @@ def check_intervals(submission: Submission, _policy: Policy) -> int:
         seen += 1
         numbers = (e.value, e.lo, e.hi)
         decimals = next(d for d in range(7) if all(is_on_grid(x, d) for x in numbers))
-        if not _fits_method(e, _Interval(*numbers, unit=float(10.0**-decimals))):
+        low, high = _range(path.rpartition(".")[2])
+        found = _Interval(
+            value=e.value, lo=e.lo, hi=e.hi, unit=float(10.0**-decimals), low=low, high=high
+        )
+        if not _fits_method(e, found):
             raise DisclosureRefused(
                 path, "the interval is not that of its method", "compute it again"
             )
@@ -220,8 +241,20 @@ def _is_wilson(e: ReleasedEstimate, found: _Interval, z: float) -> bool:
 
 
 def _is_symmetric(found: _Interval, se: float | None, z: float) -> bool:
-    centred = abs(found.lo + found.hi - 2 * found.value) < 2.01 * found.unit
-    return centred and (se is None or abs((found.hi - found.lo) / 2 - z * se) < 0.7 * found.unit)
+    """Whether the ends are `z` standard errors from the value, or cut at the statistic's range."""
+    below, above = found.value - found.lo, found.hi - found.value
+    is_cut = (found.lo <= found.low, found.hi >= found.high)
+    if not any(is_cut):
+        half = (below + above) / 2
+        centred = abs(below - above) < 2.01 * found.unit
+        return centred and (se is None or abs(half - z * se) < 0.7 * found.unit)
+    reach, slack = (max(below, above), 2.01) if se is None else (z * se, 1.2)
+    value_is_cut = found.value <= found.low or found.value >= found.high
+    return all(
+        distance - reach < slack * found.unit
+        and (cut or value_is_cut or reach - distance < slack * found.unit)
+        for distance, cut in zip((below, above), is_cut, strict=True)
+    )
 
 
 def _is_centred(

@@ -1,6 +1,6 @@
 """Statistics of a protected table, and intervals that include the noise (pure).
 
-A statistic that is no function of the table carries normal noise of at least one outcome's influence.
+A statistic that is not a function of the table carries normal noise of at least one outcome's influence.
 Its interval is that of synthetic cases with the table's counts: an exact standard error would be one
 more equation about the outcomes.
 """
@@ -62,14 +62,18 @@ class Protection:
     def perturbed(
         self, e: Estimate, like: Estimate, influence: float, name: str, *facts: object
     ) -> Estimate:
-        """Add noise to an estimate; its interval is that of the synthetic cases, widened."""
+        """Add noise to an estimate; interval and method are those of the synthetic cases, widened.
+
+        The method of the true cases would state whether they are separated.
+        """
         if e.value is None or like.value is None or not math.isfinite(influence):
             return replace(e, value=None, lo=None, hi=None, se=None, **self.counts)
         sd = self.deviation(name, influence)
         z = float(self.noise.normals(1, name, repr(e.value), *self.counts.values(), *facts)[0])
         delta = e.value + sd * z - like.value
-        like = replace(widened(like, patients(e, like)), method=e.method)
-        return replace(moved(like, delta, sd), **self.counts)
+        found = moved(widened(like, patients(e, like)), delta, sd)
+        unit = " (cluster-robust)" if _counts_patients(e) else ""
+        return replace(found, method=f"{like.method}{unit}", **self.counts)
 
 
 def patients(e: Estimate, like: Estimate) -> float:
@@ -77,9 +81,13 @@ def patients(e: Estimate, like: Estimate) -> float:
 
     The exact ratio of the standard errors would be an equation about the outcomes.
     """
-    if not e.se or not like.se or not any(word in e.method for word in CLUSTERED):
+    if not e.se or not like.se or not _counts_patients(e):
         return 1.0
     return max(1.0, math.ceil(2 * e.se / like.se) / 2)
+
+
+def _counts_patients(e: Estimate) -> bool:
+    return any(word in e.method for word in CLUSTERED)
 
 
 def widened(e: Estimate, factor: float) -> Estimate:
@@ -107,20 +115,31 @@ def moved(e: Estimate, delta: float, sd: float) -> Estimate:
     to, back, slope = _scale(e)
     value = back(to(e.value + delta))
     noise = float(ndtri((1 + e.level) / 2)) * sd * slope(value)
-
-    def end(bound: float | None, side: int) -> float | None:
-        if bound is None:
-            return None
-        return float(back(to(value) + side * math.hypot(to(bound) - to(e.value or 0.0), noise)))
-
+    reach = [None if bound is None else abs(to(bound) - to(e.value)) for bound in (e.lo, e.hi)]
+    if _is_symmetric(e):  # the shorter side is cut at the end of the range
+        reach = [max((x for x in reach if x is not None), default=None)] * 2
+    lo, hi = (
+        None if x is None else float(back(to(value) + side * math.hypot(x, noise)))
+        for x, side in zip(reach, (-1, 1), strict=True)
+    )
     se = None if e.se is None else math.hypot(e.se, sd)
-    return replace(e, value=value, lo=end(e.lo, -1), hi=end(e.hi, 1), se=se)
+    return replace(e, value=value, lo=lo, hi=hi, se=se)
+
+
+def _is_symmetric(e: Estimate) -> bool:
+    """Whether the interval of this method is symmetric on its scale."""
+    words = e.method.split()
+    return "wald" in words or words[:1] == ["log"] or words[:1] == ["delta"] or _is_logit(words)
+
+
+def _is_logit(words: list[str]) -> bool:
+    return any(word.startswith("logit") for word in words)
 
 
 def _scale(e: Estimate) -> tuple[Any, Any, Any]:
     """Scale on which an estimate's interval is symmetric: to it, back, and its slope."""
     words = e.method.split()
-    if any(word.startswith("logit") for word in words):
+    if _is_logit(words):
         return _to_logit, expit_float, lambda v: 1 / (v * (1 - v))
     if words and words[0] == "log":
         return (lambda v: math.log(max(v, NEAREST))), math.exp, lambda v: 1 / v

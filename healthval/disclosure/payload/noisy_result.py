@@ -70,7 +70,7 @@ def _net_benefit(
 def noisy_curve(
     curve: DecisionCurve, about: Protection, table: Mapping[float, tuple[int, int]], variance: float
 ) -> DecisionCurve:
-    """Net benefit of the perturbed table; NaN at thresholds that are no cut of it."""
+    """Net benefit of the perturbed table; NaN at thresholds that are not cuts of it."""
     names = ("net_benefit", "lo", "hi", "se")
     out: dict[str, Any] = {name: np.full(len(curve.thresholds), np.nan) for name in names}
     z = float(ndtri((1 + curve.level) / 2))
@@ -165,7 +165,7 @@ def _scaled_brier(as_table: Calibration, brier: Estimate, about: Protection) -> 
     spread = max(m * (n - m) / n**2, 1 / n)
     noise = math.sqrt(max(0.0, (brier.se or 0.0) ** 2 - (as_table.brier.se or 0.0) ** 2))
     found = moved(e, 1 - brier.value / spread - e.value, noise / spread)
-    return replace(within(found, -math.inf, 1.0), method=e.method, **about.counts)
+    return replace(within(found, -math.inf, 1.0), **about.counts)
 
 
 def _calibration_curve(

@@ -79,8 +79,12 @@ class Draft:
 
     @property
     def classes_shown(self) -> bool:
-        """Whether the numbers of events and of non-events may be shown."""
-        return self.shows(self.n_events) and self.shows(self.n_non_events)
+        """Whether the numbers of events and of non-events may be shown.
+
+        Perturbed numbers of a single class would state the outcome of every case.
+        """
+        sizes = (self.n_events, self.n_non_events)
+        return all(self.shows(size) for size in sizes) and is_mixed(sizes, self.policy)
 
     @property
     def discriminates(self) -> bool:

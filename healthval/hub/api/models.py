@@ -40,14 +40,16 @@ def routes(by: Callers) -> APIRouter:
 
     @router.get("/models", **documented(ModelList))
     def models(
-        call: Annotated[Call, by.reads("site", "operator", "vendor")], page: AskedPage
+        call: Annotated[Call, by.reads("site", "operator", "vendor", "auditor")], page: AskedPage
     ) -> Response:
         """List the models; those whose card the caller may not read by name only."""
         return json_response(registry.models(backend, call.caller, page))
 
     @router.get("/models/{name}/{version}", **documented(ModelRecord, 404))
     def model(
-        name: Name, version: Version, call: Annotated[Call, by.reads("site", "operator", "vendor")]
+        name: Name,
+        version: Version,
+        call: Annotated[Call, by.reads("site", "operator", "vendor", "auditor")],
     ) -> Response:
         """Return one model."""
         return json_response(registry.model_for(backend, call.caller, name, version))

@@ -227,6 +227,10 @@ class _Plot:
             x, y, text, transform=self.beside, va="center", clip_on=False, fontsize=8, **style
         )
 
+    def place(self, value: float) -> float:
+        """Return the position on the axis; a value beyond its ends is drawn at the end."""
+        return float(self.transform(min(max(value, self.low), self.high)))
+
     def header(self, headers: Sequence[str]) -> None:
         for x, text in zip(self.columns, headers, strict=True):
             self.words(x, -1.0, text, ha="right", fontweight="bold")
@@ -243,9 +247,9 @@ class _Plot:
         if row.shown.value is None:
             return
         self.whisker(y, row.shown, GREY)
-        inside = min(max(row.shown.value, self.low), self.high)
         size = 14 + 70 * min(max(row.size, 0.0), 1.0)
-        self.axes.scatter([self.transform(inside)], [y], s=size, marker="s", color=BLUE, zorder=3)
+        x = [self.place(row.shown.value)]
+        self.axes.scatter(x, [y], s=size, marker="s", color=BLUE, zorder=3)
 
     def beside_words(self, y: float, columns: Sequence[str], shown: Shown, **style: Any) -> None:
         for x, text in zip(self.columns, columns, strict=False):
@@ -255,15 +259,12 @@ class _Plot:
     def whisker(self, y: float, shown: Shown, colour: str) -> None:
         if shown.lo is None or shown.hi is None:
             return
-        lo, hi = max(shown.lo, self.low), min(shown.hi, self.high)
-        self.axes.plot(
-            [self.transform(lo), self.transform(hi)], [y, y], color=colour, lw=1.3, zorder=2
-        )
-        for end, beyond, marker in ((lo, shown.lo < lo, "<"), (hi, shown.hi > hi, ">")):
-            if beyond:
-                self.axes.plot(
-                    [self.transform(end)], [y], marker=marker, ms=4, color=colour, zorder=2
-                )
+        x = [self.place(shown.lo), self.place(shown.hi)]
+        self.axes.plot(x, [y, y], color=colour, lw=1.3, zorder=2)
+        beyond = (shown.lo < self.low, shown.hi > self.high)
+        for end, is_beyond, marker in zip(x, beyond, "<>", strict=True):
+            if is_beyond:
+                self.axes.plot([end], [y], marker=marker, ms=4, color=colour, zorder=2)
 
     def summary(self, y: float, summary: Pooled) -> None:
         shown = summary.shown
@@ -271,8 +272,7 @@ class _Plot:
         self.beside_words(y, (), shown, fontweight="bold")
         if shown.value is None or shown.lo is None or shown.hi is None:
             return
-        ends = (max(shown.lo, self.low), shown.value, min(shown.hi, self.high), shown.value)
-        x = [self.transform(end) for end in ends]
+        x = [self.place(end) for end in (shown.lo, shown.value, shown.hi, shown.value)]
         self.axes.fill(x, [y, y - 0.32, y, y + 0.32], color=VERMILION, zorder=3)
         if summary.prediction is not None:
             y += 1
@@ -281,8 +281,7 @@ class _Plot:
             self.words(_LABEL, y + 1, summary.heterogeneity, ha="left", color=MUTED)
 
     def prediction(self, y: float, ends: tuple[float, float]) -> None:
-        x = [self.transform(min(max(end, self.low), self.high)) for end in ends]
-        self.axes.plot(x, [y, y], color=VERMILION, ls="--", lw=1.6)
+        self.axes.plot([self.place(end) for end in ends], [y, y], color=VERMILION, ls="--", lw=1.6)
         self.words(_LABEL, y, "95% prediction interval", ha="left")
         text = " to ".join(number(end, self.axis.digits) for end in ends)
         self.words(_WIDTH - 0.03, y, text, ha="right")
@@ -297,9 +296,7 @@ class _Plot:
         self.axes.spines["left"].set_visible(False)
         self.axes.set_xlabel(self.axis.label)
         if self.axis.reference is not None:
-            self.axes.axvline(
-                self.transform(self.axis.reference), color=INK, lw=0.8, ls=":", zorder=1
-            )
+            self.axes.axvline(self.place(self.axis.reference), color=INK, lw=0.8, ls=":", zorder=1)
 
     def ticks(self) -> list[float]:
         from matplotlib.ticker import MaxNLocator

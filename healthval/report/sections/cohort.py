@@ -51,6 +51,7 @@ _ACCESS = {
     "requested": "requested, not decided",
     "approved": "approved",
     "rejected": "rejected by the operator",
+    "suspended": "suspended by the operator",
     "revoked": "revoked by the operator",
 }
 
