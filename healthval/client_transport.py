@@ -232,7 +232,7 @@ def checked_origin(url: str) -> str:
     Raises
     ------
     UsageError
-        If it is no origin, or is plain HTTP beyond loopback, where others could read.
+        If it is not an origin, or is plain HTTP beyond loopback, where others could read.
     """
     try:
         parsed = httpx.URL(url)

@@ -73,7 +73,7 @@ class SiteCalls(Calls):
         except ValidationError as error:
             places = ".".join(map(str, error.errors(include_input=False)[0]["loc"]))
             raise UsageError(
-                f"access request: '{places}' is no plain name; leave out numbers, dates and addresses"
+                f"access request: '{places}' is not a plain name; leave out numbers, dates and addresses"
             ) from None
         return self._post("/v1/access-requests", asked, AccessGrant)
 

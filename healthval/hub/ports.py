@@ -153,7 +153,7 @@ class HostedModel:
 
 
 class ModelHost(Protocol):
-    """Runs models that speak the SageMaker container contract."""
+    """Runs models that follow the SageMaker container contract."""
 
     def start(self, model: HostedModel) -> None:
         """Start the endpoint; HostUnavailable while it is starting, ModelFailed if it cannot."""

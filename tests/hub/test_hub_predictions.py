@@ -34,7 +34,7 @@ SITE = site_id(KEY)
 
 
 class Host:
-    """Answers what it is told to, after as many troubles as it is told of."""
+    """Gives the set answers, after the set number of failures."""
 
     def __init__(self):
         self.troubles, self.answer, self.calls = [], None, 0
