@@ -36,7 +36,9 @@ def filled(kit, tmp_path_factory, operator_key, artefact):
         site.submit(kit.payload(model.digest))
     objects = folder / "data" / "objects"
     (objects / "requests" / "site-aaaaaaaa").mkdir(parents=True, exist_ok=True)
-    (objects / "requests" / "site-aaaaaaaa" / "prediction-0.json").write_text("12.3456")
+    (objects / "requests" / "site-aaaaaaaa" / "prediction-0.json").write_text(
+        "12.3456", encoding="utf-8"
+    )
     backup = folder / "hub.backup"
     done = CliRunner().invoke(cli, ["hub", "backup", "--data", str(folder / "data"), str(backup)])
     assert done.exit_code == 0, done.output
@@ -87,7 +89,7 @@ def test_a_second_backup_needs_another_name_and_a_restore_a_new_folder(filled, t
         restore(backup, running.data)
     with pytest.raises(UsageError, match="has no hub"):
         back_up(tmp_path, tmp_path / "backup")
-    (tmp_path / "text").write_text("no backup")
+    (tmp_path / "text").write_text("no backup", encoding="utf-8")
     with pytest.raises(UsageError, match="no readable backup"):
         restore(tmp_path / "text", tmp_path / "new")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["text"]
@@ -186,7 +188,7 @@ def test_the_chain_is_exported_and_verified_against_an_earlier_export(
     about = ["--hub", running.url, "--key", str(operator_key)]
     export = tmp_path / "chain.jsonl"
     assert CliRunner().invoke(cli, ["hub", "audit", "export", *about, str(export)]).exit_code == 0
-    lines = export.read_text().splitlines()
+    lines = export.read_text(encoding="utf-8").splitlines()
     assert json.loads(lines[0])["number"] == 1
 
     def verify(*more):
@@ -197,11 +199,11 @@ def test_the_chain_is_exported_and_verified_against_an_earlier_export(
     assert "verified" in verify("--earlier", str(export)).output
     assert "verified" in verify().output
     for i, text in ((1, lines[2]), (len(lines) - 1, lines[-1].replace('"at":1', '"at":2'))):
-        export.write_text("\n".join([*lines[:i], text, *lines[i + 1 :]]) + "\n")
+        export.write_text("\n".join([*lines[:i], text, *lines[i + 1 :]]) + "\n", encoding="utf-8")
         refused = verify("--earlier", str(export))
         assert isinstance(refused.exception, IntegrityError)
         assert f"audit entry {i + 1} " in str(refused.exception)
-    export.write_text("\n".join(lines * 2) + "\n")
+    export.write_text("\n".join(lines * 2) + "\n", encoding="utf-8")
     assert isinstance(verify("--earlier", str(export)).exception, IntegrityError)
-    export.write_text("no entry\n")
+    export.write_text("no entry\n", encoding="utf-8")
     assert isinstance(verify("--earlier", str(export)).exception, UsageError)
