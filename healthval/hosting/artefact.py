@@ -10,6 +10,7 @@ import importlib.util
 import io
 import lzma
 import math
+import re
 import sys
 import tarfile
 import zipfile
@@ -127,9 +128,18 @@ def load(folder: Path) -> Predict:
     try:
         spec.loader.exec_module(module)
         model, predict = module.load(folder), module.predict
+    except ModuleNotFoundError as error:
+        raise HostingError(
+            f"the model does not load: the Python module {_plain(error.name)} is not installed here"
+        ) from None
     except Exception as error:
         raise HostingError(f"the model does not load: {type(error).__name__}") from None
     return lambda instances: check_scores(predict(model, instances), len(instances))
+
+
+def _plain(name: str | None) -> str:
+    """Return a module's name; a vendor's code may raise the error with any text."""
+    return name if name and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.]{0,63}", name) else "?"
 
 
 def check_scores(answer: Any, n: int) -> list[float | None]:

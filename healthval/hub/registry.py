@@ -36,6 +36,7 @@ from healthval.hub.ports import (
     Refusal,
     Write,
 )
+from healthval.hub.trial import check_answers
 
 OFFER_SECONDS = 900
 MAX_PARSED = 256
@@ -121,13 +122,16 @@ def _may_read_card(backend: Backend, caller: Caller, item: Item) -> bool:
 
 
 def start(backend: Backend, actor: Caller, name: str, version: str) -> ModelRecord:
-    """Start the model's endpoint."""
-    wanted = hosted(model(backend, name, version))
+    """Start the model's endpoint, and try it with rows inside the limits of its contract."""
+    known = model(backend, name, version)
+    wanted = hosted(known)
     try:
         backend.host.start(wanted)
+        check_answers(backend.host, wanted, known.registration.inputs)
     except HostUnavailable:
         raise Refusal(503, "The model endpoint is still starting", retryable=True) from None
     except ModelFailed as failure:
+        backend.host.stop(wanted)
         raise Refusal(422, "The model does not start", str(failure)) from None
     return _set_status(backend, actor, _key(name, version), "serving")
 
