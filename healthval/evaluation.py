@@ -21,7 +21,7 @@ from healthval.cohort.tables import check_and_count, read_declared
 from healthval.contracts.access import AccessGrant
 from healthval.contracts.identifiers import name_of
 from healthval.contracts.model import InputContract
-from healthval.contracts.submission import Receipt
+from healthval.contracts.submission import Receipt, Submission
 from healthval.deid import Secret, cohort_digest, deid_policy, deidentify_cases
 from healthval.disclosure import Policy as DisclosurePolicy
 from healthval.disclosure import Release, load_policy, releases
@@ -52,6 +52,7 @@ __all__ = [
     "gate_policy",
     "newest_release",
     "open_credential",
+    "release_before",
     "request_access",
     "submit_if",
 ]
@@ -78,6 +79,7 @@ def request_access(plan: Plan, client: Client, *, site: Site, label: str) -> Acc
     grant = client.request_access(
         label=label,
         names=plan_names(plan),
+        title=plan.title,
         model=plan.model.name,
         version=plan.model.version,
         plan_hash=plan.hash,
@@ -110,6 +112,13 @@ def newest_release(site: Site) -> Release:
     if not found:
         raise SubmissionError("the site's ledger contains no release; run the evaluation first")
     return found[-1]
+
+
+def release_before(release: Release, site: Site) -> Submission | None:
+    """Return the result of the same model that the site released before this one, if any."""
+    found = [r.submission for r in releases(site.ledger) if r.sha256 != release.sha256]
+    same = [s for s in found if s.model == release.submission.model]
+    return same[-1] if same else None
 
 
 def submit_if(send: bool, release: Release, client: Client, site: Site) -> Receipt | None:

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,7 +18,7 @@ def check_platform() -> None:
         raise UsageError(HUB_PLATFORMS)
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option(
     "--data",
     type=FOLDER,
@@ -28,7 +29,6 @@ def check_platform() -> None:
 @click.option(
     "--operator",
     type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
     help="The operator's public key, a .pub file outside the data folder.",
 )
 @click.option(
@@ -39,20 +39,28 @@ def check_platform() -> None:
     help="Port; 0 takes any free one.",
 )
 @click.option(
+    "--origin", help="The https address of this hub for other machines, behind a TLS proxy."
+)
+@click.option(
     "--trust-models",
     is_flag=True,
     help="Run models also where bubblewrap cannot isolate them.",
 )
-def hub(data: Path, operator: Path, port: int, trust_models: bool) -> None:
-    """Serve an embedded hub on 127.0.0.1.
+@click.pass_context
+def hub(context: click.Context, /, data: Path, operator: Path | None, **options: Any) -> None:
+    """Serve an embedded hub on 127.0.0.1; or check, back up or restore one.
 
     Where --operator names a file that does not exist, the key pair is created there: KEY.pub and,
     private, KEY.
     """
+    if context.invoked_subcommand is not None:
+        return
     check_platform()
+    if operator is None:
+        raise UsageError("a hub needs --operator, the operator's public key (a .pub file)")
     from healthval.contracts.keys import fingerprint
     from healthval.evaluation import open_credential
-    from healthval.hub.__main__ import check_apart, operator_key, serve
+    from healthval.hub.__main__ import Serving, check_apart, operator_key, serve
 
     private = check_apart(operator, data)
     if not operator.exists():
@@ -60,4 +68,4 @@ def hub(data: Path, operator: Path, port: int, trust_models: bool) -> None:
         click.echo(f"operator key: {private} (private: keep it)", err=True)
     public = operator_key(operator)
     click.echo(f"fingerprint: {fingerprint(public)} (publish it)", err=True)
-    serve(data, public, port=port, trust_models=trust_models)
+    serve(data, public, Serving(**options))

@@ -112,6 +112,7 @@ class AccessRequest(Wire):
     """Request for access; signed with the key that it contains.
 
     `names` are the plan's variables, levels and steps: a result may contain no other name.
+    `title` is the plan's.
     """
 
     public_key: PublicKey
@@ -121,6 +122,7 @@ class AccessRequest(Wire):
     plan_hash: Sha256
     amendment: Amendment | None = None
     names: Annotated[tuple[PlanName, ...], Field(max_length=4000)] = ()
+    title: Label | None = None
 
 
 # The operator's decision, and what it amounts to now: see `healthval.hub.access.STEPS`.
@@ -140,13 +142,14 @@ class AccessDecision(Wire):
 
 
 class AccessGrant(Wire):
-    """What the hub holds about a site's access to one model under one plan.
+    """A site's access to one model under one plan, as the hub records it.
 
     `status` is the last decision, `state` its effect now: an approved grant is active once a case
     was sent, and expired after its end.
     `used_cases` counts the inputs sent to be scored, with fixed test inputs and repeated runs;
     `reason` is the operator's, given with the last decision.
     `stamp` is the hub's countersignature of the plan's hash at the time of the first request.
+    `title` is the plan's, `requested` the time of the first request.
     """
 
     site: SiteId
@@ -162,6 +165,8 @@ class AccessGrant(Wire):
     stamp: Stamp | None = None
     used_cases: Annotated[int, Field(ge=0)] = 0
     reason: Line | None = None
+    title: Line | None = None
+    requested: datetime | None = None
 
 
 class AccessList(Wire):

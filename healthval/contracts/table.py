@@ -216,7 +216,7 @@ ColumnSchema = Annotated[
 class TableSchema(Declared):
     """Columns that may be read; a column that is not declared is dropped and reported.
 
-    `readers` is the rule that combines several `label` columns, one a reader, to the reference
+    `readers` is the rule that combines several `label` columns, one per reader, to the reference
     standard; `verification` is partial if only some cases were to receive it.
 
     Examples

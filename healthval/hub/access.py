@@ -97,7 +97,7 @@ def request(
         value: dict[str, Any] = {"label": sent.label, "status": "requested", "not_after": None}
         stamp = keyring.stamp("plan", site, sent.plan_hash)
         value |= {"max_cases": 0, "used": 0, "names": list(sent.names)}
-        value |= sent.model_dump(include={"amendment"})
+        value |= sent.model_dump(include={"amendment", "title"}) | {"requested": backend.now}
         value["stamp"] = None if stamp is None else stamp.model_dump(mode="json")
         return _grant(backend, key, value), [
             *writes,
@@ -207,7 +207,6 @@ def diagram() -> str:
 
 def _grant(backend: Backend, key: str, value: Mapping[str, Any]) -> AccessGrant:
     site, model, version, plan_hash = key.split("#")
-    end = value["not_after"]
     return AccessGrant(
         site=site,
         label=value["label"],
@@ -216,10 +215,16 @@ def _grant(backend: Backend, key: str, value: Mapping[str, Any]) -> AccessGrant:
         plan_hash=plan_hash,
         status=value["status"],
         state=_state(backend, value),
-        not_after=None if end is None else datetime.fromtimestamp(end, UTC),
+        not_after=_time(value["not_after"]),
         max_cases=value["max_cases"],
         amendment=value.get("amendment"),
         stamp=Stamp.model_validate(value["stamp"], strict=False) if value.get("stamp") else None,
         used_cases=value["used"],
         reason=value.get("reason"),
+        title=value.get("title"),
+        requested=_time(value.get("requested")),
     )
+
+
+def _time(seconds: int | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

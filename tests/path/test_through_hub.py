@@ -85,7 +85,7 @@ def test_resources_and_films_of_three_hospitals_become_one_pooled_result(hub, tm
     submissions, planted = [], set()
     for seed, label in enumerate(SITES):
         files = synthetic.write_site(tmp_path / label, n=110, seed=seed, prevalence=0.4)
-        site = Site.open(tmp_path / label / "site")
+        site = Site.create(tmp_path / label / "site")
         with Client(url, site.credential) as client:
             grant = request_access(plan, client, site=site, label=label)
             operator.decide_access(grant, AccessDecision(status="approved"))
@@ -129,7 +129,7 @@ def test_a_broken_label_table_sends_nothing(hub, tmp_path):
     plan = hub[2]
     files = synthetic.write_site(tmp_path / "x", n=30, seed=9)
     shutil.copy(files.labels_with_errors, files.labels)
-    site = Site.open(tmp_path / "site")
+    site = Site.create(tmp_path / "site")
     with pytest.raises(CohortError, match="first at row"):
         read_site(files, plan)
     assert site.ledger.entries() == ()

@@ -24,7 +24,7 @@ def plan():
 
 @pytest.fixture
 def site(tmp_path):
-    return Site.open(tmp_path / "site")
+    return Site.create(tmp_path / "site")
 
 
 def changed(plan, threshold=0.31):

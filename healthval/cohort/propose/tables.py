@@ -156,7 +156,7 @@ def _is_age(words: set[str]) -> bool:
 
 
 def _propose_age(draft: _Draft, name: str, words: set[str], text: pd.Series) -> bool:
-    """Propose an age in years; drop an age in another unit. False if the values are no ages."""
+    """Propose an age in years; drop an age in another unit. False if the values are not ages."""
     codes, rest = _split_codes(text, extra=frozenset({"999", "888"}))
     number = _to_numbers(rest)
     if number is None:

@@ -1,6 +1,7 @@
 """The stores on one machine: objects in a folder, the index in SQLite (WAL mode)."""
 
 import json
+import os
 import sqlite3
 import threading
 import time
@@ -104,6 +105,7 @@ class _Commit:
     """Writes that wait for their commit, and its end."""
 
     writes: Sequence[Write]
+    durable: bool
     is_done: bool = False
     error: Exception | None = None
 
@@ -120,11 +122,9 @@ class SqliteIndex:
         self._writing, self._queueing = threading.Lock(), threading.Lock()
         self._waiting: list[_Commit] = []
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = _connect(path)
+        self._path, self._db = path, _connect(path)
         try:
-            # FULL: an answered commit survives the loss of power, not only of the process.
             _repeat(self._db, "PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
             self._db.executescript(_SCHEMA)
             is_sound = self._db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
         except sqlite3.DatabaseError:
@@ -155,10 +155,18 @@ class SqliteIndex:
         where = "partition = ? AND key >= ? AND key < ? AND key > ?"
         return self._select(where, partition, prefix, prefix + "\x7f", after, limit=limit)
 
-    def commit(self, writes: Sequence[Write]) -> None:
+    def flush(self) -> None:
+        """Flush the write-ahead log, to which all commits are appended."""
+        log = os.open(f"{self._path}-wal", os.O_RDONLY)
+        try:
+            os.fsync(log)
+        finally:
+            os.close(log)
+
+    def commit(self, writes: Sequence[Write], *, durable: bool = True) -> None:
         """Check and write in one transaction, together with the commits that wait as well."""
         check_writes(writes)
-        own = _Commit(writes)
+        own = _Commit(writes, durable)
         with self._queueing:
             self._waiting.append(own)
         with self._writing:
@@ -170,7 +178,10 @@ class SqliteIndex:
     def _commit_waiting(self) -> None:
         with self._queueing:
             batch, self._waiting = self._waiting, []
+        # FULL: an answered commit survives the loss of power, not only of the process.
+        level = "FULL" if any(one.durable for one in batch) else "NORMAL"
         try:
+            self._db.execute(f"PRAGMA synchronous = {level}")
             self._db.execute("BEGIN IMMEDIATE")
             now = int(self._clock())
             _delete_expired(self._db, now)
