@@ -48,10 +48,10 @@ def check_platform() -> None:
 )
 @click.pass_context
 def hub(context: click.Context, /, data: Path, operator: Path | None, **options: Any) -> None:
-    """Serve an embedded hub on 127.0.0.1; or check, back up or restore one.
+    """Serve, check, back up or restore a hub.
 
-    Where --operator names a file that does not exist, the key pair is created there: KEY.pub and,
-    private, KEY.
+    The embedded hub listens on 127.0.0.1 only. Where --operator names a file that does not exist,
+    the key pair is created there: KEY.pub and, private, KEY.
     """
     if context.invoked_subcommand is not None:
         return

@@ -211,6 +211,7 @@ def read_limited(
     numbers, below = found["number"], found["below"].to_numpy()
     if comparators is not None:
         sign = as_text(comparators.reset_index(drop=True)).where(numbers.notna())
+        sign = sign.where(sign != "=")  # no limit
         known = ("<", "<=") if column.below_limit else ()
         refuse_rows(
             sign.notna() & ~sign.isin(known),
