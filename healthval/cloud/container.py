@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import healthval
+
 from healthval.errors import UsageError, counted
 from healthval.files import packaged
 from healthval.hosting.artefact import pack, unpack
@@ -78,7 +78,7 @@ def write_context(model: Path, folder: Path) -> Context:
 
 
 def _write(made: Path, artefact: bytes, lock: Path) -> None:
-    container, package = packaged("infra") / "container", Path(healthval.__file__).parent
+    container, package = packaged("infra") / "container", Path(__file__).parents[1]
     (made / "healthval").mkdir(parents=True)
     for name in _SERVER:
         source, target = package / name, made / "healthval" / name
