@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-
 from healthval.errors import UsageError, counted
 from healthval.files import packaged
 from healthval.hosting.artefact import pack, unpack
