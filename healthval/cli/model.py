@@ -13,7 +13,7 @@ MODEL = click.argument("folder", type=click.Path(path_type=Path, file_okay=False
 
 @click.group()
 def model() -> None:
-    """Prepare a model for hospitals: scaffold, check, serve. See docs/vendor.md."""
+    """Prepare a model for hospitals: scaffold, check, serve, container. See docs/vendor.md."""
 
 
 @model.command("new")
@@ -58,3 +58,18 @@ def model_serve(folder: Path, port: int) -> None:
     from healthval.hosting.__main__ import main
 
     sys.exit(main(["serve", "--model", str(folder / "artefact"), "--port", str(port)]))
+
+
+@model.command("container")
+@click.argument("folder", type=FOLDER)
+@click.option("-o", "--out", type=FOLDER, required=True, help="New folder for the build context.")
+@click.option("--group", default="MODEL", show_default=True, help="Name of the model on AWS.")
+def container_command(folder: Path, out: Path, group: str) -> None:
+    """Write the build context of a model's image, and print the commands that push it to ECR."""
+    from healthval.cloud.container import write_context
+
+    context = write_context(folder, out)
+    click.echo(f"written: {context.folder}, artefact {context.artefact_sha256}")
+    click.echo("with docker and your AWS sign-in, AWS_REGION set:")
+    for line in context.commands(group):
+        click.echo(f"  {line}")
