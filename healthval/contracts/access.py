@@ -125,7 +125,7 @@ class AccessRequest(Wire):
     title: Label | None = None
 
 
-# The operator's decision, and what it amounts to now: see `healthval.hub.access.STEPS`.
+# The operator's decision, and the access that follows from it now: see `healthval.hub.access.STEPS`.
 AccessStatus = Literal["requested", "approved", "rejected", "suspended", "revoked"]
 AccessState = Literal[
     "requested", "approved", "active", "rejected", "suspended", "expired", "revoked"
