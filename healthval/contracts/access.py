@@ -50,7 +50,7 @@ def raw_public_key(key: PublicKey) -> bytes:
     except ValueError:
         raw = b""
     if len(raw) != PUBLIC_KEY_BYTES:
-        raise ValueError("the public key is no Ed25519 key of 32 bytes in base64url")
+        raise ValueError("the public key is not an Ed25519 key of 32 bytes in base64url")
     return raw
 
 
@@ -125,7 +125,7 @@ class AccessRequest(Wire):
     title: Label | None = None
 
 
-# The operator's decision, and what it amounts to now: see `healthval.hub.access.STEPS`.
+# The operator's decision, and the access that follows from it now: see `healthval.hub.access.STEPS`.
 AccessStatus = Literal["requested", "approved", "rejected", "suspended", "revoked"]
 AccessState = Literal[
     "requested", "approved", "active", "rejected", "suspended", "expired", "revoked"

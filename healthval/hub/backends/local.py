@@ -15,6 +15,7 @@ from typing import Any
 from healthval.contracts.base import canonical_json
 from healthval.errors import UsageError
 from healthval.files import flush_folder, write_durably
+from healthval.hub.backends.schema import migrate
 from healthval.hub.ports import (
     Clock,
     Conflict,
@@ -30,15 +31,6 @@ BUSY_SECONDS = 10.0
 READERS = 4
 OPEN_SECONDS = 120.0
 UNFINISHED_SECONDS = 3600
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS items (
-    partition TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
-    version INTEGER NOT NULL, expires INTEGER,
-    PRIMARY KEY (partition, key)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS by_expiry ON items (expires) WHERE expires IS NOT NULL;
-CREATE TABLE IF NOT EXISTS deleted (kind TEXT PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID;
-"""
 
 
 class FolderObjects:
@@ -125,10 +117,13 @@ class SqliteIndex:
         self._path, self._db = path, _connect(path)
         try:
             _repeat(self._db, "PRAGMA journal_mode = WAL")
-            self._db.executescript(_SCHEMA)
+            migrate(self._db, path)
             is_sound = self._db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
         except sqlite3.DatabaseError:
             is_sound = False
+        except UsageError:
+            self._db.close()
+            raise
         if not is_sound:
             self._db.close()
             raise UsageError(f"{path.name} in the data folder is damaged; restore a backup of it")

@@ -195,7 +195,7 @@ export interface paths {
         readonly put?: never;
         /**
          * Revoke
-         * @description Revoke a key; it signs no call any more.
+         * @description Revoke a key; its calls are refused from then on.
          */
         readonly post: operations["revoke_v1_keys__name__revoke_post"];
         readonly delete?: never;
