@@ -40,9 +40,13 @@ def model_new(source: str, name: str, out: Path, fields: str) -> None:
 def model_check(folder: Path) -> None:
     """Run the model in FOLDER as a hub does and print what a hospital sees."""
     check_platform()
-    from healthval.runner.model_check import check
+    from healthval.hosting.scaffold import REGISTRATION
+    from healthval.hub.backends.model_check import check
+    from healthval.runner.provision import pack_artefact, read_registration
 
-    for line in check(folder):
+    artefact = folder / "artefact"
+    registration = read_registration(folder / REGISTRATION, artefact)
+    for line in check(registration, pack_artefact(artefact)):
         click.echo(line)
 
 

@@ -8,29 +8,22 @@ from healthval.contracts.base import digest
 from healthval.contracts.model import ModelRegistration
 from healthval.errors import HostingError
 from healthval.hosting import sandbox
-from healthval.hosting.artefact import pack
 from healthval.hosting.scaffold import REGISTRATION, TO_FILL_IN
 from healthval.hub.backends.memory import MemoryObjects
 from healthval.hub.backends.model_process import HostOptions
 from healthval.hub.backends.processes import ProcessHost
 from healthval.hub.ports import HostedModel, HostUnavailable, ModelFailed, ModelHost
 from healthval.hub.trial import Row, call, check_answers, trial_rows
-from healthval.runner.provision import read_registration
 
 
-def check(folder: Path) -> Iterator[str]:
-    """Yield the lines of a check of ``folder/artefact`` and ``folder/registration.yaml``.
+def check(registration: ModelRegistration, packed: bytes) -> Iterator[str]:
+    """Yield the lines of a check of a registration and its packed artefact.
 
     Raises
     ------
-    UsageError
-        If the registration is malformed.
     HostingError
         If the model does not load, or does not answer with one score for each row.
     """
-    artefact = folder / "artefact"
-    registration = read_registration(folder / REGISTRATION, artefact)
-    packed = pack(artefact)
     yield from _card(registration)
     yield f"artefact: {len(packed):,} bytes packed, digest of the registration {digest(registration)[:16]}"
     missing = sandbox.unavailable()
