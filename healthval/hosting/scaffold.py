@@ -4,7 +4,6 @@ Sources: scikit-learn (joblib or pickle), ONNX, TorchScript, an MLflow folder, o
 A generated ``inference.py`` is plain Python that the developer reads and changes.
 """
 
-import importlib.util
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -98,8 +97,7 @@ def _check_named(fields: tuple[str, ...], n: int | None) -> None:
 
 
 def _sklearn(path: Path, fields: tuple[str, ...]) -> Source:
-    joblib = _needed("joblib")
-    model: Any = joblib.load(path)  # the developer's own file
+    model = _loaded(path)
     if not hasattr(model, "predict_proba"):
         raise UsageError(
             "the model has no predict_proba, and a score is a probability; wrap it, for example in "
@@ -140,12 +138,15 @@ def _factory(source: str, fields: tuple[str, ...]) -> Source:
     return Source(files={path.name: path}, code=_filled(code, path.name, fields), fields=fields)
 
 
-def _needed(package: str) -> Any:
-    if importlib.util.find_spec(package) is None:
+def _loaded(path: Path) -> Any:
+    """Load a pickled model; the file is the developer's own."""
+    try:
+        import joblib
+    except ImportError:
         raise UsageError(
-            f"the Python package {package} is not installed; install it to read this model"
-        )
-    return importlib.import_module(package)
+            "joblib is not installed; install scikit-learn to read this model"
+        ) from None
+    return joblib.load(path)
 
 
 def _filled(code: str, file: str, fields: tuple[str, ...]) -> str:
