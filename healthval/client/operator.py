@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Unpack
 from urllib.parse import urlencode
 
@@ -41,6 +42,7 @@ class SiteSubmission:
     payload: bytes
     submission: Submission
     supersedes: str | None = None
+    received: datetime | None = None
 
 
 class OperatorCalls(Calls):
@@ -115,6 +117,7 @@ class OperatorCalls(Calls):
             payload=data,
             submission=read_wire(Submission, data),
             supersedes=entry.supersedes,
+            received=entry.received,
         )
 
     def _store(self, data: bytes) -> str:
