@@ -53,9 +53,16 @@ class OperatorCalls(Calls):
         self._store(artefact)
         return self._post("/v1/models", registration, ModelRecord)
 
-    def start_model(self, name: str, version: str) -> ModelRecord:
-        """Start the model endpoint."""
-        return self._act(f"/v1/models/{name}/{version}/start")
+    def start_model(self, name: str, version: str, *, tried: bool = False) -> ModelRecord:
+        """Start the model endpoint; with `tried`, only a model that answers a trial call.
+
+        Raises
+        ------
+        HubError
+            If the model does not start or answer; gives the reason.
+        """
+        query = "?tried=true" if tried else ""
+        return self._act(f"/v1/models/{name}/{version}/start{query}")
 
     def stop_model(self, name: str, version: str) -> ModelRecord:
         """Stop the model endpoint."""
