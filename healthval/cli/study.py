@@ -134,6 +134,7 @@ def run(notebook: str, file: Path | None, out: Path, help_notebook: bool, **give
     """
     from healthval.runner.execute import run as execute
     from healthval.runner.execute import run_own
+    from healthval.runner.outcome import outcome_of
     from healthval.runner.own_notebook import describe_any, is_own
     from healthval.runner.parameters import parameters_for, read_parameters
 
@@ -141,13 +142,17 @@ def run(notebook: str, file: Path | None, out: Path, help_notebook: bool, **give
         for line in describe_any(notebook):
             click.echo(line)
         return
+    outcome: list[str] = []
     values = read_parameters(file) | dict(given["pairs"]) | dict(given["raw"])
     if is_own(notebook) and notebook.endswith(".ipynb"):
         typed = read_parameters(file) | _typed(given["pairs"]) | dict(given["raw"])
         copy = run_own(Path(notebook), typed, out)
     else:
-        copy = execute(parameters_for(notebook, values), out)
-    click.echo(f"finished: {copy}")
+        parameters = parameters_for(notebook, values)
+        copy = execute(parameters, out)
+        outcome = outcome_of(parameters)
+    for line in (f"finished: {copy}", *outcome):
+        click.echo(line)
 
 
 def _typed(pairs: tuple[tuple[str, str], ...]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import importlib.util
 import io
 import lzma
 import math
+import re
 import sys
 import tarfile
 import zipfile
@@ -117,7 +118,7 @@ def _entries(data: bytes) -> Iterator[_Entry]:
 
 
 def load(folder: Path) -> Predict:
-    """Import the folder's ``inference.py`` and load its model; an error names its type only."""
+    """Import the folder's ``inference.py`` and load its model; an error names its type or the missing module only."""
     spec = importlib.util.spec_from_file_location("inference", folder / ENTRY)
     if spec is None or spec.loader is None or not (folder / ENTRY).is_file():
         raise HostingError(f"the model folder has no {ENTRY}")
@@ -127,6 +128,11 @@ def load(folder: Path) -> Predict:
     try:
         spec.loader.exec_module(module)
         model, predict = module.load(folder), module.predict
+    except ModuleNotFoundError as error:
+        name = error.name if re.fullmatch(r"[A-Za-z_][\w.]{0,63}", error.name or "") else "it needs"
+        raise HostingError(
+            f"the model does not load: ModuleNotFoundError, the Python module {name} is not installed"
+        ) from None
     except Exception as error:
         raise HostingError(f"the model does not load: {type(error).__name__}") from None
     return lambda instances: check_scores(predict(model, instances), len(instances))

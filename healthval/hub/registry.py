@@ -119,14 +119,18 @@ def _may_read_card(backend: Backend, caller: Caller, item: Item) -> bool:
 
 def start(backend: Backend, actor: Caller, name: str, version: str) -> ModelRecord:
     """Start the model's endpoint."""
-    wanted = hosted(model(backend, name, version))
+    start_host(backend, model(backend, name, version))
+    return _set_status(backend, actor, _key(name, version), "serving")
+
+
+def start_host(backend: Backend, registered: ModelRecord) -> None:
+    """Start the process or endpoint of a model; its status stays."""
     try:
-        backend.host.start(wanted)
+        backend.host.start(hosted(registered))
     except HostUnavailable:
         raise Refusal(503, "The model endpoint is still starting", retryable=True) from None
     except ModelFailed as failure:
         raise Refusal(422, "The model does not start", str(failure)) from None
-    return _set_status(backend, actor, _key(name, version), "serving")
 
 
 def stop(backend: Backend, actor: Caller, name: str, version: str) -> ModelRecord:

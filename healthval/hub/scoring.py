@@ -89,7 +89,7 @@ class Scoring:
         body, end, pause = canonical_json(instances), time.monotonic() + HOST_SECONDS, 0.05
         while True:
             with suppress(HostUnavailable):
-                return _scores(self.backend.host.invoke(registry.hosted(model), body))
+                return read_scores(self.backend.host.invoke(registry.hosted(model), body))
             if time.monotonic() > end:
                 raise ModelFailed("the model host does not respond")
             if self.closing.wait(pause):
@@ -103,7 +103,7 @@ def _case(cases: Sequence[str], sent: DicomInstances | CombinedInstances, i: int
     return _Case(cases[i], sent.uploads[i], {"columns": sent.columns, "rows": [sent.rows[i]]})
 
 
-def _scores(answer: bytes) -> list[float | None]:
+def read_scores(answer: bytes) -> list[float | None]:
     """Read a host's answer; anything but a list of scores from 0 to 1 is the model's failure."""
     try:
         scores = json.loads(answer)["scores"]

@@ -259,7 +259,7 @@ export interface paths {
         readonly put?: never;
         /**
          * Start
-         * @description Start the model endpoint.
+         * @description Start the model endpoint; with `tried`, only a model that answers a trial call.
          */
         readonly post: operations["start_v1_models__name___version__start_post"];
         readonly delete?: never;
@@ -3565,7 +3565,9 @@ export interface operations {
     };
     readonly start_v1_models__name___version__start_post: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                readonly tried?: boolean;
+            };
             readonly header?: {
                 /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
                 readonly "Idempotency-Key"?: string | null;
