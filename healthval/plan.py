@@ -90,7 +90,7 @@ class SampleSize(Wire):
 
 
 class Linked(Declared):
-    """A second table with at most one row a case; a step of the flow.
+    """A second table with at most one row per case; a step of the flow.
 
     The evaluation receives its file by its `name`. FHIR views are linked under ``fhir: links``.
     """
@@ -165,12 +165,13 @@ class Plan(Wire):
     @model_validator(mode="after")
     def _columns_are_declared(self) -> Self:
         declared = set(self.columns)
-        for place, names in self._used_columns().items():
-            n_missing = sum(name not in declared for name in names)
-            if n_missing:
-                raise ValueError(
-                    f"{place} names {counted(n_missing, 'column')} that the table does not declare"
-                )
+        missing = {
+            place: sum(name not in declared for name in names)
+            for place, names in self._used_columns().items()
+        }
+        found = [f"{place} names {counted(n, 'column')}" for place, n in missing.items() if n]
+        if found:
+            raise ValueError(f"{', '.join(found)} that the table does not declare")
         return self
 
     def _used_columns(self) -> dict[str, tuple[str, ...]]:
@@ -209,16 +210,19 @@ def load_plan(path: str | Path) -> Plan:
     PlanError
         If the file is missing, is not YAML or does not fit; names the place and quotes no value.
     """
-    values = read_yaml(
-        path, what="the plan", remedy="compare it with one of `healthval init`", error=PlanError
-    )
     try:
-        plan = Plan.model_validate(values, strict=False)
+        plan = Plan.model_validate(read_values(path), strict=False)
     except ValidationError as error:
         raise PlanError(f"the plan does not fit: {explain(error)}") from None
     if problems := problems_of(plan):
         raise PlanError(misfit(problems))
     return plan
+
+
+def read_values(path: str | Path) -> dict[str, Any]:
+    """Read the fields of a plan, unchecked; see `load_plan`."""
+    remedy = "compare it with one of `healthval init`"
+    return read_yaml(path, what="the plan", remedy=remedy, error=PlanError)
 
 
 def misfit(problems: Sequence[str]) -> str:
@@ -242,13 +246,15 @@ def explain(error: ValidationError) -> str:
 
     The first 30 are named; the others are counted.
     """
+    found = explained(error)
+    more = f"; and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
+    return "; ".join(found[:MAX_NAMED]) + more
+
+
+def explained(error: ValidationError) -> list[str]:
+    """Return each place with the kind of its error, without any value."""
     details = error.errors(include_url=False, include_input=False)
-    shown = "; ".join(
-        f"{'.'.join(str(part) for part in d['loc']) or 'plan'}: {_message(d)}"
-        for d in details[:MAX_NAMED]
-    )
-    more = f"; and {len(details) - MAX_NAMED} more" if len(details) > MAX_NAMED else ""
-    return shown + more
+    return [f"{'.'.join(str(part) for part in d['loc']) or 'plan'}: {_message(d)}" for d in details]
 
 
 def _message(detail: Any) -> str:
