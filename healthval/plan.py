@@ -128,19 +128,35 @@ class Plan(Wire):
     sample_size: SampleSize = SampleSize()
     reporting: StudyReporting | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _own_columns_belong_to_the_table(cls, values: Any) -> Any:
+        """Move a mapping of names to own columns, at the top or in `inputs`, to the table."""
+        if not isinstance(values, dict) or not isinstance(values.get("table"), dict):
+            return values
+        given = {n: values.get(n) for n in ("columns", "inputs") if isinstance(values.get(n), dict)}
+        own = {name: column for part in given.values() for name, column in part.items()}
+        if not given:
+            return values
+        changed = {name: v for name, v in values.items() if name != "columns"}
+        if "inputs" in given:
+            changed["inputs"] = list(given["inputs"])
+        return changed | {"table": _renamed(values["table"], own)}
+
     @property
     def hash(self) -> str:
         """SHA-256 of the canonical plan and of all that its order decides.
 
         That is the case key, the first view, and the order of several links (steps of the flow).
-        A plan without `reporting` has the hash that it had before that field existed. The PACS is
-        left out: each site has its own, and the study has one hash.
+        A plan without `reporting` has the hash that it had before that field existed. The PACS and the
+        own names of columns are left out: each site has its own, and the study has one hash.
         """
         first_view = next(iter(self.fhir.views)) if self.fhir else None
         order: dict[str, Any] = {"case_key": self.table.of_kind("id")[:1], "first_view": first_view}
         if self.fhir and len(self.fhir.links) > 1:
             order["links"] = list(self.fhir.links)
-        left_out: dict[str, Any] = {"images": {"pacs"}}
+        left_out: dict[str, Any] = {"images": {"pacs"}, "table": {"sources"}}
+        left_out["linkage"] = {"__all__": {"table": {"sources"}}}
         if self.reporting is None:
             left_out["reporting"] = True
         return digest({**self.model_dump(mode="json", exclude=left_out), "order": order})
@@ -200,6 +216,18 @@ class Plan(Wire):
         if len(names) > MAX_STEPS:
             raise ValueError(f"links, linkage and eligibility have more than {MAX_STEPS} steps")
         return self
+
+
+def _renamed(table: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Declare each column under the name that the plan uses, and keep the site's own name of it."""
+    used = {column: name for name, column in own.items() if name != column}
+    columns = table.get("columns")
+    if isinstance(columns, dict):
+        known = columns.keys()
+        new = {column: name for column, name in used.items() if name not in known}
+        columns = {new.get(column, column): declared for column, declared in columns.items()}
+    names = {name: column for column, name in used.items()}
+    return {**table, "columns": columns, "sources": {**(table.get("sources") or {}), **names}}
 
 
 def load_plan(path: str | Path) -> Plan:

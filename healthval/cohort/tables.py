@@ -107,7 +107,13 @@ def read_source(source: Source) -> pd.DataFrame:
 
 def read_declared(source: Source, schema: TableSchema) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Load the declared columns of a table; also return the names of columns that were not read."""
-    return _load(source, frozenset(_needed(schema)))
+    own = schema.sources
+    frame, others = _load(source, frozenset(own.get(name, name) for name in _needed(schema)))
+    if not own:
+        return frame, others
+    replaced = [name for name in own if name in frame.columns and name not in own.values()]
+    kept = frame.drop(columns=replaced)
+    return kept.rename(columns={theirs: name for name, theirs in own.items()}), others
 
 
 def _load(

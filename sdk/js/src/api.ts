@@ -1140,12 +1140,29 @@ export interface components {
             readonly version: string;
         };
         /**
+         * ModelContract
+         * @description Name, version and input contract of a model; without a contract where it is not open.
+         */
+        readonly ModelContract: {
+            readonly inputs?: components["schemas"]["InputContract"] | null;
+            /** Name */
+            readonly name: string;
+            /** Version */
+            readonly version: string;
+        };
+        /**
          * ModelList
          * @description One page of the registered models.
          *
-         *     `models` has those whose card the caller may read, `others` the names of the rest.
+         *     `models` has those whose card the caller may read, `others` the names of the rest; `contracts`
+         *     the input contracts of those among them to which the caller has asked for access.
          */
         readonly ModelList: {
+            /**
+             * Contracts
+             * @default []
+             */
+            readonly contracts: readonly components["schemas"]["ModelContract"][];
             /**
              * Models
              * @default []
@@ -1908,6 +1925,7 @@ export type KeyList = components['schemas']['KeyList'];
 export type KeyRecord = components['schemas']['KeyRecord'];
 export type KeyRotation = components['schemas']['KeyRotation'];
 export type ModelCard = components['schemas']['ModelCard'];
+export type ModelContract = components['schemas']['ModelContract'];
 export type ModelList = components['schemas']['ModelList'];
 export type ModelName = components['schemas']['ModelName'];
 export type ModelRecord = components['schemas']['ModelRecord'];
