@@ -116,7 +116,10 @@ def access_deny(**given: Any) -> None:
 @PLAN
 @REASON
 def access_suspend(**given: Any) -> None:
-    """Suspend one approval of the site SITE, until it is approved again. The key is the operator's."""
+    """Suspend one approval of the site SITE.
+
+    It can be approved again. The key is the operator's.
+    """
     _decide("suspended", **given)
 
 
@@ -189,7 +192,10 @@ def access_keys(hub_url: str, key: Path) -> None:
     help="Days for which the hub still accepts the old key.",
 )
 def access_rotate_key(hub_url: str, key: Path, days: int) -> None:
-    """Replace your key by a new one in the same file; grants and results stay yours."""
+    """Replace your key by a new one.
+
+    The new key is in the same file; grants and results stay yours.
+    """
     from healthval.client import Client, Credential
 
     with Client(hub_url, Credential.load(key)) as client:
@@ -204,7 +210,10 @@ def access_rotate_key(hub_url: str, key: Path, days: int) -> None:
 @KEY
 @click.argument("name")
 def access_revoke_key(hub_url: str, key: Path, name: str) -> None:
-    """Revoke the key NAME of a site, vendor or auditor. The key is the operator's."""
+    """Revoke the key NAME.
+
+    It is the key of a site, vendor or auditor; --key is the operator's.
+    """
     from healthval.client import Client, Credential
 
     with Client(hub_url, Credential.load(key)) as client:
@@ -215,42 +224,20 @@ def access_revoke_key(hub_url: str, key: Path, name: str) -> None:
 LABEL = click.option("--label", required=True, help="Name of the holder.")
 
 
-@access.command("enrol-vendor")
-@HUB
-@KEY
-@click.argument("public_key", type=FILE)
-@LABEL
-@click.option(
-    "--model", "models", multiple=True, required=True, help="Name of a model; may be repeated."
-)
-def access_enrol_vendor(
-    hub_url: str, key: Path, public_key: Path, label: str, models: tuple[str, ...]
-) -> None:
-    """Allow the PUBLIC_KEY of a vendor, a .pub file, to read the reports on its models."""
-    from healthval.client import Client, Credential
-    from healthval.contracts.access import VendorKey, site_id
-
-    public = _public_key(public_key)
-    try:
-        vendor = VendorKey(public_key=public, label=label, models=models)
-    except ValueError:
-        raise UsageError("the label or a model's name is malformed; correct it") from None
-    with Client(hub_url, Credential.load(key)) as client:
-        client.enrol_vendor(vendor)
-    click.echo(f"{site_id(public)}: vendor")
-
-
 @access.command("enrol-auditor")
 @HUB
 @KEY
 @click.argument("public_key", type=FILE)
 @LABEL
 def access_enrol_auditor(hub_url: str, key: Path, public_key: Path, label: str) -> None:
-    """Allow the PUBLIC_KEY of an auditor, a .pub file, to read audit chain, grants and keys."""
+    """Enrol an auditor by its PUBLIC_KEY.
+
+    The key is a .pub file; its holder is allowed to read audit chain, grants and keys.
+    """
     from healthval.client import Client, Credential
     from healthval.contracts.access import AuditorKey, site_id
 
-    public = _public_key(public_key)
+    public = read_public_key(public_key)
     try:
         auditor = AuditorKey(public_key=public, label=label)
     except ValueError:
@@ -260,7 +247,8 @@ def access_enrol_auditor(hub_url: str, key: Path, public_key: Path, label: str) 
     click.echo(f"{site_id(public)}: auditor")
 
 
-def _public_key(path: Path) -> "PublicKey":
+def read_public_key(path: Path) -> "PublicKey":
+    """Read the public half of a key."""
     from healthval.contracts.access import PublicKey
     from healthval.contracts.base import read_wire
 

@@ -142,7 +142,7 @@ class AccessDecision(Wire):
 
 
 class AccessGrant(Wire):
-    """What the hub holds about a site's access to one model under one plan.
+    """A site's access to one model under one plan, as the hub records it.
 
     `status` is the last decision, `state` its effect now: an approved grant is active once a case
     was sent, and expired after its end.

@@ -37,7 +37,7 @@ class Hospital:
         return self.status in {"approved", "suspended", "revoked"} and not self.sent
 
     def result(self) -> str:
-        """Return what became of the hospital's result, in words."""
+        """Return the state of the hospital's result, in words."""
         if self.counted_as is not None:
             return f"not in this report: the same hospital as {self.counted_as}"
         if self.sent:

@@ -1,4 +1,4 @@
-"""Child processes: as slow as the machine may be, ended at once when they fail, never left over."""
+"""Child processes: a slow start is accepted, a failure ends the wait at once, and none is left over."""
 
 import os
 import signal

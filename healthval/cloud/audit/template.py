@@ -19,11 +19,11 @@ def read_template(path: Path) -> dict[str, Any]:
     Raises
     ------
     UsageError
-        If the file is no template; names the line where there is one.
+        If the file is not a template; names the line where there is one.
     """
     try:
         if not path.is_file():
-            raise UsageError(f"{path.name} is no file; check the path")
+            raise UsageError(f"{path.name} is not a file; check the path")
         data = path.read_bytes()
     except OSError:
         raise UsageError(f"{path.name} cannot be read; check the path") from None
@@ -85,7 +85,7 @@ class _Template(yaml.SafeLoader):
     }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Refuse a field that is written twice: the last one would win in silence."""
+        """Refuse a field that is written twice: the last one would win silently."""
         own = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         merged = own.count("<<")
         if len(set(own)) != len(own) and merged <= 1:
@@ -119,7 +119,7 @@ def _check_size(parsed: Any, name: str) -> None:
             raise UsageError(f"{name} has too many or too deeply nested values")
         if isinstance(node, dict):
             if not all(isinstance(key, (str, int, float)) for key in node):
-                raise UsageError(f"{name} has a field whose name is no text")
+                raise UsageError(f"{name} has a field whose name is not a text")
             todo += [(child, depth + 1) for child in node.values()]
         elif isinstance(node, list):
             todo += [(child, depth + 1) for child in node]

@@ -20,7 +20,7 @@ _NETWORK_LOGGERS: Final = ("pynetdicom", "dicomweb_client", "urllib3")
 
 
 class RetrieveError(CohortError):
-    """A study was not retrieved completely; `reason` is the same for all studies that fail so."""
+    """A study was not retrieved completely; `reason` is the same for all studies that fail in this way."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
