@@ -50,7 +50,7 @@ def raw_public_key(key: PublicKey) -> bytes:
     except ValueError:
         raw = b""
     if len(raw) != PUBLIC_KEY_BYTES:
-        raise ValueError("the public key is no Ed25519 key of 32 bytes in base64url")
+        raise ValueError("the public key is not an Ed25519 key of 32 bytes in base64url")
     return raw
 
 
