@@ -134,7 +134,11 @@ class Plan(Wire):
         """Move a mapping of names to own columns, at the top or in `inputs`, to the table."""
         if not isinstance(values, dict) or not isinstance(values.get("table"), dict):
             return values
-        given = {n: values.get(n) for n in ("columns", "inputs") if isinstance(values.get(n), dict)}
+        given: dict[str, dict[str, Any]] = {
+            name: mapping
+            for name in ("columns", "inputs")
+            if isinstance(mapping := values.get(name), dict)
+        }
         own = {name: column for part in given.values() for name, column in part.items()}
         if not given:
             return values

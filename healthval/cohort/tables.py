@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -183,7 +184,7 @@ def table_problems(source: Source, schema: TableSchema) -> list[str]:
         part = schema.model_copy(update={"columns": alone})
         names = _needed(part)
         if column.kind != "drop" and not _absent(frame, names):
-            found += _problem(lambda n=names, p=part: check_and_count(frame[n], p))
+            found += _problem(partial(check_and_count, frame[names], part))
     return list(dict.fromkeys(found)) or _problem(lambda: as_cohort(frame, schema, others=others))
 
 

@@ -266,7 +266,7 @@ class TableSchema(Declared):
     def settled(self) -> "TableSchema":
         """Return the schema of the table after reading: levels, ages and verdicts are translated."""
         columns = {name: _after_reading(column) for name, column in self.columns.items()}
-        return self.model_copy(update={"columns": columns})
+        return self.model_copy(update={"columns": columns, "sources": {}})
 
     def of_kind(self, *kinds: str) -> tuple[str, ...]:
         """Return the names of the columns declared as one of `kinds`, in the plan's order."""

@@ -39,7 +39,8 @@ def with_inputs(proposal: Proposal, contract: ModelContract) -> tuple[Proposal, 
 def _column_of(entry: InputField) -> ColumnSchema:
     if entry.kind == "category":
         return CategoryColumn(kind="category", levels=entry.levels)
-    return NumberColumn(kind="number", low=entry.low, high=entry.high, unit=entry.unit)
+    limits = {"low": entry.low, "high": entry.high, "unit": entry.unit}
+    return NumberColumn.model_validate({"kind": "number", **limits})
 
 
 def plan_text(study: str, proposal: Proposal, model: tuple[str, str] | None = None) -> str:

@@ -12,9 +12,10 @@ from healthval.contracts.model import (
     ObjectOffer,
     ObjectSize,
 )
-from healthval.hub import registry, trial
+from healthval.hub import registry
 from healthval.hub.api.call import AskedPage, Call, Callers, json_response
 from healthval.hub.api.documents import documented
+from healthval.hub.scoring import start_tried
 
 
 def routes(by: Callers) -> APIRouter:
@@ -62,7 +63,7 @@ def routes(by: Callers) -> APIRouter:
         tried: bool = False,
     ) -> Response:
         """Start the model endpoint; with `tried`, only a model that answers a trial call."""
-        starts = trial.start if tried else registry.start
+        starts = start_tried if tried else registry.start
         return json_response(starts(backend, call.caller, name, version))
 
     @router.post("/models/{name}/{version}/stop", **documented(ModelRecord, 400, 404, 409))
