@@ -255,4 +255,4 @@ def read_public_key(path: Path) -> "PublicKey":
     try:
         return read_wire(PublicKey, path.read_bytes())
     except ValueError:
-        raise UsageError("the file is no Ed25519 public key; give its .pub file") from None
+        raise UsageError("the file is not an Ed25519 public key; give its .pub file") from None

@@ -194,7 +194,7 @@ def operator_key(path: Path) -> PublicKey:
         raise UsageError("the operator's public key cannot be read; give its .pub file") from None
     except ValueError:
         raise UsageError(
-            "the operator's key is no Ed25519 public key; give its .pub file"
+            "the operator's key is not an Ed25519 public key; give its .pub file"
         ) from None
 
 

@@ -50,8 +50,8 @@ def test_a_slow_child_is_awaited_as_long_as_it_is_alive(start):
         ("raise SystemExit(7)", "ended with exit code 7 before it answered"),
         ("import os; os.kill(os.getpid(), 9)", "ended with exit code -9"),
         ('print(\'{"failed": "the port is taken"}\')', "^the port is taken$"),
-        ("print('hello')", "no JSON object"),
-        ("print('[1]')", "no JSON object"),
+        ("print('hello')", "not a JSON object"),
+        ("print('[1]')", "not a JSON object"),
         ("import os, sys; os.close(1); sys.stdin.read()", "closed its standard output"),
     ],
 )

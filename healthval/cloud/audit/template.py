@@ -48,7 +48,7 @@ def parse_template(data: bytes, name: str) -> dict[str, Any]:
     except _Twice:
         raise UsageError(f"{name} has a field twice; keep one of them") from None
     except (ValueError, TypeError, RecursionError):
-        raise UsageError(f"{name} is no CloudFormation template") from None
+        raise UsageError(f"{name} is not a CloudFormation template") from None
     if not isinstance(parsed, dict) or not isinstance(parsed.get("Resources"), dict):
         raise UsageError(f"{name} has no section Resources; is it a CloudFormation template?")
     _check_size(parsed, name)

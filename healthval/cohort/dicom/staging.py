@@ -33,12 +33,12 @@ def check_filters(filters: Mapping[str, str]) -> None:
     Raises
     ------
     CohortError
-        If a filter is no DICOM keyword.
+        If a filter is not a DICOM keyword.
     """
     n_unknown = sum(tag_for_keyword(keyword) is None for keyword in filters)
     if n_unknown:
         raise CohortError(
-            f"{counted(n_unknown, 'filter is no DICOM keyword', 'filters are no DICOM keywords')}; "
+            f"{counted(n_unknown, 'filter is not a DICOM keyword', 'filters are not DICOM keywords')}; "
             "use for example StudyDate or Modality"
         )
 

@@ -149,7 +149,7 @@ class WebPacs:
     def _copied(self, number: int, study: str, folder: Path) -> Iterator[Instance]:
         if not _UID.fullmatch(study):
             raise RetrieveError(
-                "the PACS names a study by a text that is no UID", f"study {number}"
+                "the PACS names a study by a text that is not a UID", f"study {number}"
             )
         announced = self._announced(study)
         known = complete_study(folder, study, announced)
