@@ -25,7 +25,14 @@ from healthval.contracts.submission import Receipt, Submission
 from healthval.deid import Secret, cohort_digest, deid_policy, deidentify_cases
 from healthval.disclosure import Policy as DisclosurePolicy
 from healthval.disclosure import Release, load_policy, releases
-from healthval.errors import CohortError, IntegrityError, PlanError, SubmissionError, counted
+from healthval.errors import (
+    CohortError,
+    IntegrityError,
+    PlanError,
+    SubmissionError,
+    UsageError,
+    counted,
+)
 from healthval.metrics import SingleClassError, SiteResult, table_one
 from healthval.metrics import evaluate as evaluate_scores
 from healthval.plan import Plan
@@ -187,7 +194,7 @@ def cohort_of(plan: Plan, sources: Sources) -> Cohort:
 def evaluate(
     plan: Plan,
     cohort: Cohort,
-    client: Client,
+    client: Client | None = None,
     *,
     site: Site | None = None,
     images: str | Path | None = None,
@@ -210,6 +217,11 @@ def evaluate(
     CohortError, DeidentificationError, PredictionError, HubError
         From the stages; no result has been sent at that point.
     """
+    if client is None or not isinstance(plan, Plan):
+        raise UsageError(
+            "healthval.evaluate runs a study: plan, cohort and client; labels and scores go to"
+            " healthval.metrics.evaluate(reference, score)"
+        )
     site = site or Site.beside(client.credential)
     site.register(plan)
     model = client.model(plan.model.name, plan.model.version)

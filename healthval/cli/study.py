@@ -181,9 +181,9 @@ def run(notebook: str, file: Path | None, out: Path, help_notebook: bool, **give
     """
     from healthval.runner.execute import run as execute
     from healthval.runner.execute import run_own
-    from healthval.runner.outcome import outcome_of
     from healthval.runner.own_notebook import describe_any, is_own
     from healthval.runner.parameters import parameters_for, read_parameters
+    from healthval.runner.submission import outcome_of
 
     if help_notebook:
         for line in describe_any(notebook):

@@ -16,7 +16,7 @@ from healthval.errors import LedgerError, ReportError, SubmissionError
 from healthval.evaluation import evaluate, gate_policy, newest_release
 from healthval.report.forms.site import site_report
 from healthval.runner import EvaluateParameters, ReportParameters
-from healthval.runner.outcome import outcome_of
+from healthval.runner.submission import outcome_of
 from healthval.submit import submit
 
 
