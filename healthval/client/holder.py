@@ -1,13 +1,14 @@
 """Calls of every key: models, reports, audit, its own replacement."""
 
 import base64
+from collections.abc import Iterator
 from pathlib import Path
 
 from healthval.client.calls import Calls, checked_bytes
 from healthval.contracts.access import KeyList, KeyRecord, KeyRotation, rotation_bytes
 from healthval.contracts.audit import AuditEntry, AuditHead, AuditList
 from healthval.contracts.base import canonical_json
-from healthval.contracts.model import ModelList, ModelRecord
+from healthval.contracts.model import ModelContract, ModelList, ModelRecord
 from healthval.contracts.report import ReportList, ReportRecord
 from healthval.credential import Credential
 from healthval.errors import IntegrityError
@@ -21,6 +22,24 @@ class HolderCalls(Calls):
         """List the models."""
         pages = self._pages("/v1/models", ModelList)
         return tuple(model for page in pages for model in page.models)
+
+    def contracts(self) -> tuple[ModelContract, ...]:
+        """List all models by name; the input contract of those that are open to this key."""
+        pages = list(self._pages("/v1/models", ModelList))
+        found = {
+            (m.registration.card.name, m.registration.card.version): m.registration.inputs
+            for page in pages
+            for m in page.models
+        }
+        found |= {
+            (c.name, c.version): c.inputs for page in pages for c in page.contracts if c.inputs
+        }
+        names = [(other.name, other.version) for page in pages for other in page.others]
+        every = {**dict.fromkeys(names), **found}
+        return tuple(
+            ModelContract(name=name, version=version, inputs=inputs)
+            for (name, version), inputs in sorted(every.items(), key=lambda entry: entry[0])
+        )
 
     def model(self, name: str, version: str) -> ModelRecord:
         """Return one model.
@@ -48,8 +67,12 @@ class HolderCalls(Calls):
 
     def audit(self) -> tuple[tuple[AuditEntry, ...], AuditHead | None]:
         """Return the whole audit chain, oldest entry first, and its head."""
-        pages = list(self._pages("/v1/audit", AuditList))
+        pages = list(self.audit_pages())
         return tuple(entry for page in pages for entry in page.entries), pages[-1].head
+
+    def audit_pages(self) -> Iterator[AuditList]:
+        """Fetch the audit chain page by page, oldest entry first."""
+        return self._pages("/v1/audit", AuditList)
 
     def keys(self) -> tuple[KeyRecord, ...]:
         """List the keys that the hub knows."""

@@ -195,7 +195,7 @@ export interface paths {
         readonly put?: never;
         /**
          * Revoke
-         * @description Revoke a key; it signs no call any more.
+         * @description Revoke a key; its calls are refused from then on.
          */
         readonly post: operations["revoke_v1_keys__name__revoke_post"];
         readonly delete?: never;
@@ -259,7 +259,7 @@ export interface paths {
         readonly put?: never;
         /**
          * Start
-         * @description Start the model endpoint.
+         * @description Start the model endpoint; with `tried`, only a model that answers a trial call.
          */
         readonly post: operations["start_v1_models__name___version__start_post"];
         readonly delete?: never;
@@ -377,7 +377,7 @@ export interface paths {
         };
         /**
          * Receipt
-         * @description Return what became of a submission of this site.
+         * @description Return the state of a submission of this site.
          */
         readonly get: operations["receipt_v1_receipts__sha256__get"];
         readonly put?: never;
@@ -591,16 +591,20 @@ export interface components {
         };
         /**
          * AccessGrant
-         * @description What the hub holds about a site's access to one model under one plan.
+         * @description A site's access to one model under one plan, as the hub records it.
          *
          *     `status` is the last decision, `state` its effect now: an approved grant is active once a case
          *     was sent, and expired after its end.
          *     `used_cases` counts the inputs sent to be scored, with fixed test inputs and repeated runs;
          *     `reason` is the operator's, given with the last decision.
          *     `stamp` is the hub's countersignature of the plan's hash at the time of the first request.
+         *     `title` is the plan's, `requested` the time of the first request, `first_prediction` that of the
+         *     first batch of cases.
          */
         readonly AccessGrant: {
             readonly amendment?: components["schemas"]["Amendment"] | null;
+            /** First Prediction */
+            readonly first_prediction?: string | null;
             /** Label */
             readonly label: string;
             /**
@@ -616,6 +620,8 @@ export interface components {
             readonly plan_hash: string;
             /** Reason */
             readonly reason?: string | null;
+            /** Requested */
+            readonly requested?: string | null;
             /** Site */
             readonly site: string;
             readonly stamp?: components["schemas"]["Stamp"] | null;
@@ -626,6 +632,8 @@ export interface components {
              * @enum {string}
              */
             readonly status: "requested" | "approved" | "rejected" | "suspended" | "revoked";
+            /** Title */
+            readonly title?: string | null;
             /**
              * Used Cases
              * @default 0
@@ -652,6 +660,7 @@ export interface components {
          * @description Request for access; signed with the key that it contains.
          *
          *     `names` are the plan's variables, levels and steps: a result may contain no other name.
+         *     `title` is the plan's.
          */
         readonly AccessRequest: {
             /** @default null */
@@ -668,6 +677,11 @@ export interface components {
             /** Plan Hash */
             readonly plan_hash: string;
             readonly public_key: components["schemas"]["PublicKey"];
+            /**
+             * Title
+             * @default null
+             */
+            readonly title: string | null;
             /** Version */
             readonly version: string;
         };
@@ -919,7 +933,7 @@ export interface components {
          * @description One member of a JWK Set: an Ed25519 key with its purpose and its period of validity.
          *
          *     A key that was replaced has `valid_until`: its earlier signatures stay valid. A key that may be
-         *     in other hands has `revoked`: none of its signatures is valid, because a forger chooses the time.
+         *     compromised has `revoked`: none of its signatures is valid, because a forger chooses the time.
          */
         readonly HubKey: {
             /**
@@ -1129,12 +1143,29 @@ export interface components {
             readonly version: string;
         };
         /**
+         * ModelContract
+         * @description Name, version and input contract of a model; without a contract where it is not open.
+         */
+        readonly ModelContract: {
+            readonly inputs?: components["schemas"]["InputContract"] | null;
+            /** Name */
+            readonly name: string;
+            /** Version */
+            readonly version: string;
+        };
+        /**
          * ModelList
          * @description One page of the registered models.
          *
-         *     `models` has those whose card the caller may read, `others` the names of the rest.
+         *     `models` has those whose card the caller may read, `others` the names of the rest; `contracts`
+         *     the input contracts of those among them to which the caller has asked for access.
          */
         readonly ModelList: {
+            /**
+             * Contracts
+             * @default []
+             */
+            readonly contracts: readonly components["schemas"]["ModelContract"][];
             /**
              * Models
              * @default []
@@ -1318,7 +1349,7 @@ export interface components {
         };
         /**
          * Receipt
-         * @description Proof that the hub has received a site's result, and what became of it.
+         * @description Proof that the hub has received a site's result, with the state of that result.
          *
          *     `active` is the site's result that the hub counts when it answers; a repetition of a superseded
          *     result has another hash there. `reason` is why a result is refused. `ledger` is the hub's
@@ -1768,7 +1799,7 @@ export interface components {
         };
         /**
          * TableInstances
-         * @description Rows of a table model: columns of the input contract, one row a case.
+         * @description Rows of a table model: columns of the input contract, one row per case.
          */
         readonly TableInstances: {
             /** Columns */
@@ -1897,6 +1928,7 @@ export type KeyList = components['schemas']['KeyList'];
 export type KeyRecord = components['schemas']['KeyRecord'];
 export type KeyRotation = components['schemas']['KeyRotation'];
 export type ModelCard = components['schemas']['ModelCard'];
+export type ModelContract = components['schemas']['ModelContract'];
 export type ModelList = components['schemas']['ModelList'];
 export type ModelName = components['schemas']['ModelName'];
 export type ModelRecord = components['schemas']['ModelRecord'];
@@ -3554,7 +3586,9 @@ export interface operations {
     };
     readonly start_v1_models__name___version__start_post: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                readonly tried?: boolean;
+            };
             readonly header?: {
                 /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
                 readonly "Idempotency-Key"?: string | null;
