@@ -67,6 +67,21 @@ def _glyphs(path: Path) -> frozenset[int]:
         return frozenset(font.getBestCmap())
 
 
+@cache
+def _advances(path: Path) -> dict[int, float]:
+    from fontTools.ttLib import TTFont
+
+    with TTFont(path) as font:
+        widths, size = font["hmtx"].metrics, font["head"].unitsPerEm
+        return {code: widths[name][0] / size for code, name in font.getBestCmap().items()}
+
+
+def width(text: str) -> float:
+    """Return the width of a text in em; a character of another font is a whole em wide."""
+    advances = _advances(_always()[0].path)
+    return sum(advances.get(ord(c), 1.0) for c in text)
+
+
 def _lacking(text: str) -> set[int]:
     """Return the visible characters of a text that DejaVu Sans lacks."""
     visible = {ord(c) for c in set(unescape(text)) if not c.isspace() and c.isprintable()}
