@@ -27,7 +27,7 @@ class Site:
         self.thresholds = (
             ReleasedThreshold(threshold=0.3, origin="pre-specified", confusion=cells, **rates),
         )
-        self.calibration = None
+        self.calibration, self.noise = None, None
 
 
 def expit(x):
