@@ -47,6 +47,7 @@ Metric = Literal[
     "net_benefit",
 ]
 
+MAX_NAMED = 30  # problems that a message names
 MAX_STEPS = 24  # a submission's flow has at most 32 steps, and some are added by healthval
 
 
@@ -89,7 +90,7 @@ class SampleSize(Wire):
 
 
 class Linked(Declared):
-    """A second table with at most one row a case; a step of the flow.
+    """A second table with at most one row per case; a step of the flow.
 
     The evaluation receives its file by its `name`. FHIR views are linked under ``fhir: links``.
     """
@@ -209,7 +210,7 @@ def load_plan(path: str | Path) -> Plan:
         If the file is missing, is not YAML or does not fit; names the place and quotes no value.
     """
     values = read_yaml(
-        path, what="the plan", remedy="compare it with examples/plan.yaml", error=PlanError
+        path, what="the plan", remedy="compare it with one of `healthval init`", error=PlanError
     )
     try:
         plan = Plan.model_validate(values, strict=False)
@@ -221,9 +222,9 @@ def load_plan(path: str | Path) -> Plan:
 
 
 def misfit(problems: Sequence[str]) -> str:
-    """Describe the problems of a plan; the first five are named, the others are counted."""
-    more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
-    return f"the plan does not fit: {'; '.join(problems[:5])}{more}"
+    """Describe the problems of a plan; the first 30 are named, the others are counted."""
+    more = f"; and {len(problems) - MAX_NAMED} more" if len(problems) > MAX_NAMED else ""
+    return f"the plan does not fit: {'; '.join(problems[:MAX_NAMED])}{more}"
 
 
 def plan_schema() -> dict[str, Any]:
@@ -239,13 +240,14 @@ def plan_schema_text() -> str:
 def explain(error: ValidationError) -> str:
     """List the places and kinds of the errors of a pydantic model, without any value.
 
-    The first five are named; the others are counted.
+    The first 30 are named; the others are counted.
     """
     details = error.errors(include_url=False, include_input=False)
     shown = "; ".join(
-        f"{'.'.join(str(part) for part in d['loc']) or 'plan'}: {_message(d)}" for d in details[:5]
+        f"{'.'.join(str(part) for part in d['loc']) or 'plan'}: {_message(d)}"
+        for d in details[:MAX_NAMED]
     )
-    more = f"; and {len(details) - 5} more" if len(details) > 5 else ""
+    more = f"; and {len(details) - MAX_NAMED} more" if len(details) > MAX_NAMED else ""
     return shown + more
 
 

@@ -61,13 +61,16 @@ def demo(folder: Path, track: str) -> None:
 
 @click.command()
 @click.option("--plan", type=FILE, help="Plan whose PACS is asked for a study, if it names one.")
-def doctor(plan: Path | None) -> None:
-    """Check this machine, and the PACS of a plan."""
+@click.option("--hub", envvar="HEALTHVAL_HUB", help="Address of a hub that should answer.")
+@click.option("--key", type=FILE, help="Your private key; with --hub, its access is listed.")
+@click.option("--fhir", help="Address of a FHIR server that should answer.")
+def doctor(plan: Path | None, hub: str | None, key: Path | None, fhir: str | None) -> None:
+    """Check this machine and its connections."""
     from healthval.runner.doctor import diagnose
 
-    findings = diagnose(plan)
+    findings = diagnose(plan=plan, hub=hub, key=key, fhir=fhir)
     for finding in findings:
-        click.echo(f"{'ok     ' if finding.ok else 'missing'}  {finding.what:<22} {finding.detail}")
+        click.echo(f"{'ok    ' if finding.ok else 'not ok'}  {finding.what:<22} {finding.detail}")
     sys.exit(0 if all(f.ok or not f.required for f in findings) else 1)
 
 

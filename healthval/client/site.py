@@ -40,6 +40,7 @@ class SiteCalls(Calls):
         *,
         label: str,
         names: Iterable[str] = (),
+        title: str | None = None,
         amendment: Amendment | None = None,
         **subject: Unpack[PlanSubject],
     ) -> AccessGrant:
@@ -51,26 +52,28 @@ class SiteCalls(Calls):
         ----------
         label : the site's name as the operator sees it
         names : the plan's variables, levels and steps; results may contain no other name
+        title : the plan's, by which the operator tells plans apart
         amendment : the plan that this plan replaces, and the reason
         subject : `model`, `version` and `plan_hash`
 
         Raises
         ------
         UsageError
-            If the label or a name looks like an identifier, a date or an address.
+            If the label, the title or a name looks like an identifier, a date or an address.
         """
         try:
             asked = AccessRequest(
                 public_key=self.credential.public_key,
                 label=label,
                 names=tuple(names),
+                title=title,
                 amendment=amendment,
                 **subject,
             )
         except ValidationError as error:
             places = ".".join(map(str, error.errors(include_input=False)[0]["loc"]))
             raise UsageError(
-                f"access request: '{places}' is no plain name; leave out numbers, dates and addresses"
+                f"access request: '{places}' is not a plain name; leave out numbers, dates and addresses"
             ) from None
         return self._post("/v1/access-requests", asked, AccessGrant)
 
@@ -195,7 +198,7 @@ class SiteCalls(Calls):
     def _settled(self, receipt: Receipt, seconds: float) -> Receipt:
         """Wait for the hub's check of a submission."""
         end = time.monotonic() + seconds
-        ledger = receipt.ledger
+        first = receipt
         while receipt.state in {"received", "checked"}:
             if time.monotonic() >= end:
                 raise SubmissionError(
@@ -206,4 +209,5 @@ class SiteCalls(Calls):
             receipt = self._get(f"/v1/receipts/{receipt.submission_sha256}", Receipt)
         if receipt.state == "refused":
             raise SubmissionError(f"the hub refused the result: {receipt.reason}")
-        return receipt.model_copy(update={"ledger": ledger or receipt.ledger})
+        kept = {"ledger": first.ledger or receipt.ledger, "repeated": first.repeated}
+        return receipt.model_copy(update=kept)

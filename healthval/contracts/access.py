@@ -50,7 +50,7 @@ def raw_public_key(key: PublicKey) -> bytes:
     except ValueError:
         raw = b""
     if len(raw) != PUBLIC_KEY_BYTES:
-        raise ValueError("the public key is no Ed25519 key of 32 bytes in base64url")
+        raise ValueError("the public key is not an Ed25519 key of 32 bytes in base64url")
     return raw
 
 
@@ -112,6 +112,7 @@ class AccessRequest(Wire):
     """Request for access; signed with the key that it contains.
 
     `names` are the plan's variables, levels and steps: a result may contain no other name.
+    `title` is the plan's.
     """
 
     public_key: PublicKey
@@ -121,9 +122,10 @@ class AccessRequest(Wire):
     plan_hash: Sha256
     amendment: Amendment | None = None
     names: Annotated[tuple[PlanName, ...], Field(max_length=4000)] = ()
+    title: Label | None = None
 
 
-# The operator's decision, and what it amounts to now: see `healthval.hub.access.STEPS`.
+# The operator's decision, and the access that follows from it now: see `healthval.hub.access.STEPS`.
 AccessStatus = Literal["requested", "approved", "rejected", "suspended", "revoked"]
 AccessState = Literal[
     "requested", "approved", "active", "rejected", "suspended", "expired", "revoked"
@@ -140,13 +142,15 @@ class AccessDecision(Wire):
 
 
 class AccessGrant(Wire):
-    """What the hub holds about a site's access to one model under one plan.
+    """A site's access to one model under one plan, as the hub records it.
 
     `status` is the last decision, `state` its effect now: an approved grant is active once a case
     was sent, and expired after its end.
     `used_cases` counts the inputs sent to be scored, with fixed test inputs and repeated runs;
     `reason` is the operator's, given with the last decision.
     `stamp` is the hub's countersignature of the plan's hash at the time of the first request.
+    `title` is the plan's, `requested` the time of the first request, `first_prediction` that of the
+    first batch of cases.
     """
 
     site: SiteId
@@ -162,6 +166,9 @@ class AccessGrant(Wire):
     stamp: Stamp | None = None
     used_cases: Annotated[int, Field(ge=0)] = 0
     reason: Line | None = None
+    title: Line | None = None
+    requested: datetime | None = None
+    first_prediction: datetime | None = None
 
 
 class AccessList(Wire):

@@ -97,7 +97,7 @@ def request(
         value: dict[str, Any] = {"label": sent.label, "status": "requested", "not_after": None}
         stamp = keyring.stamp("plan", site, sent.plan_hash)
         value |= {"max_cases": 0, "used": 0, "names": list(sent.names)}
-        value |= sent.model_dump(include={"amendment"})
+        value |= sent.model_dump(include={"amendment", "title"}) | {"requested": backend.now}
         value["stamp"] = None if stamp is None else stamp.model_dump(mode="json")
         return _grant(backend, key, value), [
             *writes,
@@ -179,14 +179,15 @@ def check_not_revoked(backend: Backend, site: str, subject: Subject) -> None:
         raise Refusal(403, "Access to this model is not approved", "the operator decides on access")
 
 
-def count(stored: Item, n: int) -> Write:
-    """Return the write that counts `n` cases against a grant's limit."""
+def count(stored: Item, n: int, now: int) -> Write:
+    """Return the write that counts `n` cases against a grant's limit; the first one keeps its time."""
     used = stored.value["used"] + n
     if used > stored.value["max_cases"]:
         left = stored.value["max_cases"] - stored.value["used"]
         detail = f"{counted(n, 'case')} requested, {left} left in the grant"
         raise Refusal(403, "The limit of cases is reached", detail)
-    return stored.updated({**stored.value, "used": used})
+    first = stored.value.get("first_prediction") or now
+    return stored.updated({**stored.value, "used": used, "first_prediction": first})
 
 
 def _state(backend: Backend, value: Mapping[str, Any]) -> AccessState:
@@ -207,7 +208,6 @@ def diagram() -> str:
 
 def _grant(backend: Backend, key: str, value: Mapping[str, Any]) -> AccessGrant:
     site, model, version, plan_hash = key.split("#")
-    end = value["not_after"]
     return AccessGrant(
         site=site,
         label=value["label"],
@@ -216,10 +216,17 @@ def _grant(backend: Backend, key: str, value: Mapping[str, Any]) -> AccessGrant:
         plan_hash=plan_hash,
         status=value["status"],
         state=_state(backend, value),
-        not_after=None if end is None else datetime.fromtimestamp(end, UTC),
+        not_after=_time(value["not_after"]),
         max_cases=value["max_cases"],
         amendment=value.get("amendment"),
         stamp=Stamp.model_validate(value["stamp"], strict=False) if value.get("stamp") else None,
         used_cases=value["used"],
         reason=value.get("reason"),
+        title=value.get("title"),
+        requested=_time(value.get("requested")),
+        first_prediction=_time(value.get("first_prediction")),
     )
+
+
+def _time(seconds: int | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -14,14 +14,10 @@ from typing import Any
 from healthval import errors
 from healthval.errors import HealthvalError, RunFailed, UsageError
 from healthval.files import packaged
+from healthval.runner.marked import IDENTIFIABLE, RUN_BY_HEALTHVAL, mark_identifiable
 from healthval.runner.own_notebook import checked_values
 from healthval.runner.parameters import NotebookParameters
 
-IDENTIFIABLE = "identifiable"
-WARNING = (
-    "This folder contains executed notebooks that may show patient data.\n"
-    "Keep it inside the hospital; never convert, mail or upload its files.\n"
-)
 CELL_SECONDS = 1800
 # Kernel start and late messages: a busy machine may need minutes; a kernel that died is noticed at once.
 KERNEL_SECONDS = 600
@@ -34,6 +30,7 @@ KERNEL_ENVIRONMENT = {
     "MPLBACKEND": "agg",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     "JUPYTER_PLATFORM_DIRS": "1",
+    RUN_BY_HEALTHVAL: "1",
 }
 
 
@@ -57,7 +54,7 @@ def run(parameters: NotebookParameters, out: Path) -> Path:
 def run_own(notebook: Path, values: Mapping[str, Any], out: Path) -> Path:
     """Execute any notebook, with its parameters checked, and return its executed copy.
 
-    Nothing is known of its outputs, so the copy is in the marked folder `out/identifiable/`. `out` may
+    Its outputs are unknown, so the copy is in the marked folder `out/identifiable/`. `out` may
     end in a name for the copy, in which ``{name}`` is the value of a parameter, as in papermill.
 
     Raises
@@ -65,7 +62,7 @@ def run_own(notebook: Path, values: Mapping[str, Any], out: Path) -> Path:
     RunFailed
         If a cell fails; names the cell and the kind of error.
     UsageError
-        If a parameter is unknown or invalid, or a name in the template is no parameter.
+        If a parameter is unknown or invalid, or a name in the template is not a parameter.
     """
     checked = checked_values(str(notebook), values)
     name = notebook.name
@@ -74,7 +71,7 @@ def run_own(notebook: Path, values: Mapping[str, Any], out: Path) -> Path:
             name = out.name.format(**checked)
         except (KeyError, IndexError, ValueError):
             raise UsageError(
-                "the name of the copy has a {...} that is no given parameter; give it with -p"
+                "the name of the copy has a {...} that is not a given parameter; give it with -p"
             ) from None
         name, out = name.replace("/", "-"), out.parent
     return _execute(notebook, checked, _folder(out, identifiable=True) / name)
@@ -109,12 +106,6 @@ def _folder(out: Path, *, identifiable: bool) -> Path:
     if identifiable:
         mark_identifiable(folder)
     return folder
-
-
-def mark_identifiable(folder: Path) -> None:
-    """Make a folder private and say in it that its files may show patients."""
-    folder.chmod(0o700)
-    (folder / "README.txt").write_text(WARNING, encoding="utf-8")
 
 
 def _translated(error: Any, copy: Path) -> HealthvalError:

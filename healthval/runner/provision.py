@@ -25,9 +25,7 @@ def read_registration(path: Path, artefact: Path) -> ModelRegistration:
     UsageError
         If the YAML cannot be read or does not match the contract; names the place.
     """
-    values = read_yaml(
-        path, what=path.name, remedy="compare it with examples/vendor/registration.yaml"
-    )
+    values = read_yaml(path, what=path.name, remedy="compare it with one of `healthval model new`")
     values["artefact_sha256"] = hashlib.sha256(pack_artefact(artefact)).hexdigest()
     try:
         return ModelRegistration.model_validate(values, strict=False)

@@ -1,6 +1,8 @@
-"""Submission: shown in full, confirmed by a person or a hash, stopped by a broken ledger."""
+"""Submission: shown first, confirmed by a person or a hash, stopped by a broken ledger."""
 
+import json
 import os
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -37,7 +39,8 @@ def sent(stage, site):
 def test_without_a_yes_nothing_is_sent(stage, home):
     result = CliRunner().invoke(cli, ["submit", str(home.folder), "--hub", stage.url], input="n\n")
     assert isinstance(result.exception, SubmissionError)
-    assert '"n": 174' in result.output
+    assert "cases     174" in re.sub(r"  +", "     ", result.output)
+    assert "Withheld" in result.output
     assert not sent(stage, home)
 
 
@@ -54,7 +57,7 @@ def test_yes_by_hash_needs_the_hash_that_release_printed(stage, home):
     assert isinstance(wrong.exception, SubmissionError)
     assert not sent(stage, home)
     shown = CliRunner().invoke(cli, ["release", str(home.folder)])
-    sha256 = shown.stderr.split()[-1]
+    sha256 = re.search(r"sha256\s+(\w{64})", shown.output).group(1)
     right = CliRunner().invoke(
         cli, ["submit", str(home.folder), "--hub", stage.url, "--yes", sha256]
     )
@@ -64,6 +67,14 @@ def test_yes_by_hash_needs_the_hash_that_release_printed(stage, home):
     )
     assert "had it already" in again.output
     assert len(sent(stage, home)) == 1
+
+
+def test_the_message_is_printed_as_it_is_sent_on_request(home):
+    shown = CliRunner().invoke(cli, ["release", str(home.folder), "--json"])
+    message = newest_release(home)
+    assert shown.stdout.strip().encode() == message.payload
+    assert json.loads(shown.stdout)["n"] == message.submission.n
+    assert message.sha256 in shown.stderr
 
 
 def test_a_changed_ledger_stops_sending(stage, home):

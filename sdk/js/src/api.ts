@@ -195,7 +195,7 @@ export interface paths {
         readonly put?: never;
         /**
          * Revoke
-         * @description Revoke a key; it signs no call any more.
+         * @description Revoke a key; its calls are refused from then on.
          */
         readonly post: operations["revoke_v1_keys__name__revoke_post"];
         readonly delete?: never;
@@ -377,7 +377,7 @@ export interface paths {
         };
         /**
          * Receipt
-         * @description Return what became of a submission of this site.
+         * @description Return the state of a submission of this site.
          */
         readonly get: operations["receipt_v1_receipts__sha256__get"];
         readonly put?: never;
@@ -591,16 +591,20 @@ export interface components {
         };
         /**
          * AccessGrant
-         * @description What the hub holds about a site's access to one model under one plan.
+         * @description A site's access to one model under one plan, as the hub records it.
          *
          *     `status` is the last decision, `state` its effect now: an approved grant is active once a case
          *     was sent, and expired after its end.
          *     `used_cases` counts the inputs sent to be scored, with fixed test inputs and repeated runs;
          *     `reason` is the operator's, given with the last decision.
          *     `stamp` is the hub's countersignature of the plan's hash at the time of the first request.
+         *     `title` is the plan's, `requested` the time of the first request, `first_prediction` that of the
+         *     first batch of cases.
          */
         readonly AccessGrant: {
             readonly amendment?: components["schemas"]["Amendment"] | null;
+            /** First Prediction */
+            readonly first_prediction?: string | null;
             /** Label */
             readonly label: string;
             /**
@@ -616,6 +620,8 @@ export interface components {
             readonly plan_hash: string;
             /** Reason */
             readonly reason?: string | null;
+            /** Requested */
+            readonly requested?: string | null;
             /** Site */
             readonly site: string;
             readonly stamp?: components["schemas"]["Stamp"] | null;
@@ -626,6 +632,8 @@ export interface components {
              * @enum {string}
              */
             readonly status: "requested" | "approved" | "rejected" | "suspended" | "revoked";
+            /** Title */
+            readonly title?: string | null;
             /**
              * Used Cases
              * @default 0
@@ -652,6 +660,7 @@ export interface components {
          * @description Request for access; signed with the key that it contains.
          *
          *     `names` are the plan's variables, levels and steps: a result may contain no other name.
+         *     `title` is the plan's.
          */
         readonly AccessRequest: {
             /** @default null */
@@ -668,6 +677,11 @@ export interface components {
             /** Plan Hash */
             readonly plan_hash: string;
             readonly public_key: components["schemas"]["PublicKey"];
+            /**
+             * Title
+             * @default null
+             */
+            readonly title: string | null;
             /** Version */
             readonly version: string;
         };
@@ -919,7 +933,7 @@ export interface components {
          * @description One member of a JWK Set: an Ed25519 key with its purpose and its period of validity.
          *
          *     A key that was replaced has `valid_until`: its earlier signatures stay valid. A key that may be
-         *     in other hands has `revoked`: none of its signatures is valid, because a forger chooses the time.
+         *     compromised has `revoked`: none of its signatures is valid, because a forger chooses the time.
          */
         readonly HubKey: {
             /**
@@ -1318,7 +1332,7 @@ export interface components {
         };
         /**
          * Receipt
-         * @description Proof that the hub has received a site's result, and what became of it.
+         * @description Proof that the hub has received a site's result, with the state of that result.
          *
          *     `active` is the site's result that the hub counts when it answers; a repetition of a superseded
          *     result has another hash there. `reason` is why a result is refused. `ledger` is the hub's
@@ -1768,7 +1782,7 @@ export interface components {
         };
         /**
          * TableInstances
-         * @description Rows of a table model: columns of the input contract, one row a case.
+         * @description Rows of a table model: columns of the input contract, one row per case.
          */
         readonly TableInstances: {
             /** Columns */
