@@ -34,7 +34,7 @@ def test_page_one_names_the_noise_of_the_number_with_the_condition(noisy):
     half = 1.96 * math.sqrt(3 * NOISE.variance)
     first = words(noisy.section("summary"))
     assert f"(noise of the gates: ±{half:.0f}, 95%)" in first
-    assert "The gate of 3 of 3 sites added noise to its counts" in first
+    assert "At 3 sites the gate added noise to the counts" in first
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from healthval.report.markup import Shown, as_shown, count, number, table
 Scale = Literal["linear", "log", "logit"]
 ROWS_PER_FIGURE = 36
 LABEL_LENGTH = 30  # characters
-FEWEST_TICKS = 3  # of the usual ones; a narrower axis has ticks of its own
+FEWEST_TICKS = 2  # of the usual ones; a narrower axis has ticks of its own
 
 # Inches: a full text column wide, one line per row.
 _WIDTH, _LINE, _TOP, _BOTTOM, _LABEL = 6.9, 0.215, 0.34, 0.5, 0.03

@@ -1,8 +1,7 @@
 """Section "Methods in words": how sites were pooled, and what each interval is about."""
 
-from healthval.errors import counted
 from healthval.report.document import Section
-from healthval.report.findings import Findings
+from healthval.report.findings import Findings, some_sites
 from healthval.report.markup import facts
 
 _ONE = [
@@ -71,9 +70,9 @@ def _noise(findings: Findings) -> list[tuple[str, str]]:
     multiples = " and ".join(map(str, noise.multiples))
     rounded = f" Some sites round their counts to multiples of {multiples}." if multiples else ""
     text = (
-        f"The gate of {noise.k} of {counted(noise.of, 'site')} added random noise to its counts, so "
-        "that the outcome of a patient does not follow from the numbers. Its standard deviation at a "
-        f"site is {noise.deviations()}. The intervals of rates and statistics include it. The numbers "
-        f"of cases analysed have no noise.{rounded}"
+        f"At {some_sites(noise.k, noise.of)} the gate added random noise to the counts, so that the "
+        "outcome of a patient cannot be calculated from the numbers. Its standard deviation at a site "
+        f"is {noise.deviations()}. The intervals of rates and statistics include it. The numbers of "
+        f"cases analysed have no noise.{rounded}"
     )
     return [("Noise of the gates", text)]

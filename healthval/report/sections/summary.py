@@ -320,8 +320,8 @@ def _noise(findings: Findings) -> list[str]:
     if noise is None:
         return []
     return [
-        f"The gate of {noise.k} of {counted(noise.of, 'site')} added noise to its counts (standard "
-        f"deviation {noise.deviations()}), but not to the number of cases analysed. Intervals include it."
+        f"At {some_sites(noise.k, noise.of)} the gate added noise to the counts (standard deviation "
+        f"{noise.deviations()}), but not to the number of cases analysed. Intervals include it."
     ]
 
 
