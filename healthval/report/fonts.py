@@ -34,6 +34,7 @@ class Face:
         )
 
 
+@cache
 def _always() -> tuple[Face, ...]:
     import matplotlib
 
