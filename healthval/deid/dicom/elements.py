@@ -20,6 +20,7 @@ from healthval.deid.dicom_values import (
     are_charsets,
     ascii_text,
     charsets,
+    dummy,
     tag_of,
 )
 from healthval.pydicom_internals import (
@@ -30,6 +31,13 @@ from healthval.pydicom_internals import (
     with_fields,
 )
 
+# Verifying Organization, Verification DateTime, Verifying Observer Name and Identification Code
+_VERIFYING_OBSERVER: Final = {
+    0x0040A027: "LO",
+    0x0040A030: "DT",
+    0x0040A075: "PN",
+    0x0040A088: "SQ",
+}
 _ITEM: Final = [0xFFFE, 0xE000]
 _BIG_ENDIAN_ITEM: Final = b"\xff\xfe"
 _DELIMITERS: Final = 0xFFFE0000
@@ -182,3 +190,15 @@ def copied(element: Element) -> Element:
         is_undefined_length=element.is_undefined_length,
         already_converted=True,
     )
+
+
+def dummy_item(keyword: str) -> Dataset:
+    """Item of a sequence that needs one: a placeholder of a code or of a report's verifier."""
+    item = Dataset()
+    if keyword.endswith("CodeSequence"):
+        item.CodeValue, item.CodingSchemeDesignator = "0", "99REMOVED"
+        item.CodeMeaning = "REMOVED"
+    elif keyword == "VerifyingObserverSequence":  # a verified report needs all of them
+        for tag, vr in _VERIFYING_OBSERVER.items():
+            item.add_new(tag, vr, dummy(vr).decode("ascii") if vr != "SQ" else [])
+    return item

@@ -39,7 +39,7 @@ from healthval.deid.dicom.attributes import (
     keeps_private,
 )
 from healthval.deid.dicom.changes import note_changes
-from healthval.deid.dicom.elements import copied, has_undefined_length, items_of
+from healthval.deid.dicom.elements import copied, dummy_item, has_undefined_length, items_of
 from healthval.deid.dicom.profile import Rule, attribute_type, choose, rules_by_tag
 from healthval.deid.dicom.text import clean_code, clean_text, identifying_words
 from healthval.deid.dicom.writer import EncodedDataset
@@ -67,13 +67,6 @@ _MAX_OTHER: Final = 2  # other characters that a number may contain, for example
 _ITEM_TAGS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _SOP_CLASS, _PATIENT_ID_TAG, _ISSUER = 0x00080016, 0x00100020, 0x00100021
 _GRAPHIC_TEXT: Final = 0x00700008
-# Verifying Organization, Verification DateTime, Verifying Observer Name and Identification Code
-_VERIFYING_OBSERVER: Final = {
-    0x0040A027: "LO",
-    0x0040A030: "DT",
-    0x0040A075: "PN",
-    0x0040A088: "SQ",
-}
 _NOT_CACHED: Final[Any] = object()
 
 
@@ -213,14 +206,7 @@ class Engine:
             return self._raw(element, "SQ", b"")
         if rule.keyword.startswith("Referenced"):
             return self._sequence(element)
-        item = Dataset()
-        if rule.keyword.endswith("CodeSequence"):
-            item.CodeValue, item.CodingSchemeDesignator = "0", "99REMOVED"
-            item.CodeMeaning = "REMOVED"
-        elif rule.keyword == "VerifyingObserverSequence":  # a verified report needs all of them
-            for tag, vr in _VERIFYING_OBSERVER.items():
-                item.add_new(tag, vr, values.dummy(vr).decode("ascii") if vr != "SQ" else [])
-        return DataElement(element.tag, "SQ", Sequence([item]))
+        return DataElement(element.tag, "SQ", Sequence([dummy_item(rule.keyword)]))
 
     def _uids(self, element: Element) -> Element:
         self.actions["uids replaced"] += 1
