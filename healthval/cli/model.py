@@ -1,13 +1,15 @@
 """Groups `model`, `models` and `vendor`: a vendor's model folder, the hub's models, a vendor's key."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from healthval.cli.access import LABEL, read_public_key
+from healthval.cli.hub import check_platform
 from healthval.cli.types import FILE, FOLDER, HUB, KEY
-from healthval.errors import UsageError, counted
+from healthval.errors import HostingError, UsageError, counted
 
 if TYPE_CHECKING:
     from healthval.contracts.model import ModelContract
@@ -80,7 +82,21 @@ def model_check(folder: Path, sample: Path, registration: Path | None) -> None:
     for line in tried.lines:
         click.echo(line, err=not tried.ok)
     if not tried.ok:
-        raise click.exceptions.Exit(26)
+        raise HostingError("the model does not score the sample; the lines above give the reason")
+
+
+@model.command("serve")
+@click.argument("folder", type=FOLDER)
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
+def model_serve(folder: Path, port: int) -> None:
+    """Serve a model folder on this machine by the container contract.
+
+    GET /ping and POST /invocations on 127.0.0.1, without a sandbox.
+    """
+    check_platform()
+    from healthval.hosting.__main__ import main
+
+    sys.exit(main(["serve", "--model", str(folder), "--port", str(port)]))
 
 
 @click.group(invoke_without_command=True)
