@@ -5,10 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from healthval.client.calls import Calls, checked_bytes
-from healthval.contracts.access import KeyList, KeyRecord, KeyRotation, rotation_bytes
+from healthval.contracts.access import (
+    DashboardLink,
+    KeyList,
+    KeyRecord,
+    KeyRotation,
+    LinkRequest,
+    rotation_bytes,
+)
 from healthval.contracts.audit import AuditEntry, AuditHead, AuditList
 from healthval.contracts.base import canonical_json
-from healthval.contracts.model import ModelList, ModelRecord
+from healthval.contracts.model import ModelContract, ModelList, ModelRecord
 from healthval.contracts.report import ReportList, ReportRecord
 from healthval.credential import Credential
 from healthval.errors import IntegrityError
@@ -22,6 +29,24 @@ class HolderCalls(Calls):
         """List the models."""
         pages = self._pages("/v1/models", ModelList)
         return tuple(model for page in pages for model in page.models)
+
+    def contracts(self) -> tuple[ModelContract, ...]:
+        """List all models by name; the input contract of those that are open to this key."""
+        pages = list(self._pages("/v1/models", ModelList))
+        found = {
+            (m.registration.card.name, m.registration.card.version): m.registration.inputs
+            for page in pages
+            for m in page.models
+        }
+        found |= {
+            (c.name, c.version): c.inputs for page in pages for c in page.contracts if c.inputs
+        }
+        names = [(other.name, other.version) for page in pages for other in page.others]
+        every = {**dict.fromkeys(names), **found}
+        return tuple(
+            ModelContract(name=name, version=version, inputs=inputs)
+            for (name, version), inputs in sorted(every.items(), key=lambda entry: entry[0])
+        )
 
     def model(self, name: str, version: str) -> ModelRecord:
         """Return one model.
@@ -60,6 +85,11 @@ class HolderCalls(Calls):
         """List the keys that the hub knows."""
         pages = self._pages("/v1/keys", KeyList)
         return tuple(key for page in pages for key in page.keys)
+
+    def dashboard_link(self, vendor: str | None = None, *, hours: float = 8) -> DashboardLink:
+        """Ask for a link that reads the reports of one vendor: this key's, or for the operator any."""
+        asked = LinkRequest(vendor=vendor or self.site, seconds=round(hours * 3600))
+        return self._post("/v1/dashboard-links", asked, DashboardLink)
 
     def rotate_key(self, path: Path, *, overlap_days: int = 7) -> Credential:
         """Replace this key, which is in the file `path`; return the new one.
