@@ -2,7 +2,7 @@
 
     python benchmarks/tables.py [ROWS]
 
-Each reader runs in a process of its own; rounds alternate, and the fastest of each is reported: seconds of
+Each reader runs in a separate process; rounds alternate, and the fastest of each is reported: seconds of
 wall and CPU time, and peak memory of the whole process.
 """
 

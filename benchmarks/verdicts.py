@@ -1,4 +1,4 @@
-"""How often a criterion whose target equals the true mean is met: at most 2.5 % is right.
+"""Share of studies in which a criterion whose target equals the true mean is met: at most 2.5 % is right.
 
 Run as ``python benchmarks/verdicts.py [networks]``. Prints a line for each number of sites and each
 size of the differences between them, with the simulation error (two standard errors).

@@ -90,7 +90,7 @@ class Credential:
         Raises
         ------
         UsageError
-            If there is no key, it is no Ed25519 key, or other users can read it.
+            If there is no key, it is not an Ed25519 key, or other users can read it.
         """
         try:
             mode, pem = path.stat().st_mode, path.read_bytes()

@@ -153,7 +153,7 @@ def read_yaml(
     Raises
     ------
     error
-        If the file cannot be read, is not YAML, is no mapping or has a field twice; names the
+        If the file cannot be read, is not YAML, is not a mapping or has a field twice; names the
         line and quotes nothing.
     """
     text = _read_text(path, what=what, remedy=remedy, error=error)
@@ -210,7 +210,7 @@ class _Yaml12(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Refuse a field that is written twice: the last one would win in silence."""
+        """Refuse a field that is written twice: the last one would win silently."""
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         if len(set(keys)) != len(keys):
             raise yaml.constructor.ConstructorError(

@@ -90,7 +90,7 @@ class SampleSize(Wire):
 
 
 class Linked(Declared):
-    """A second table with at most one row a case; a step of the flow.
+    """A second table with at most one row per case; a step of the flow.
 
     The evaluation receives its file by its `name`. FHIR views are linked under ``fhir: links``.
     """

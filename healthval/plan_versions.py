@@ -24,7 +24,7 @@ Reason = Annotated[Paragraph, Field(min_length=1)]
 
 
 class PlanVersion(Wire):
-    """One version of a plan: `reason` says why it replaces the earlier one, if a person gave it.
+    """One version of a plan: `reason` is why it replaces the earlier one, if a person gave it.
 
     `evaluated` is the time of the first evaluation under it.
     """

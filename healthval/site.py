@@ -133,7 +133,7 @@ class Site:
         Raises
         ------
         PlanError
-            If the study has no earlier version, the plan is one, or the reason is no text; also as
+            If the study has no earlier version, the plan is one, or the reason is not a text; also as
             in `register`.
         """
         before = versions_of(self.folder, plan.study)

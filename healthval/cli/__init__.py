@@ -17,6 +17,7 @@ from healthval.cli.deid import deid_command
 from healthval.cli.hub import HUB_PLATFORMS, hub
 from healthval.cli.infra import infra
 from healthval.cli.ledger import ledger, release, submit_command
+from healthval.cli.model import model
 from healthval.cli.pacs import pacs
 from healthval.cli.plan import plan
 from healthval.cli.query import query
@@ -48,6 +49,7 @@ _COMMANDS = (
     hub,
     access,
     plan,
+    model,
     pacs,
     deid_command,
     release,

@@ -116,7 +116,10 @@ def access_deny(**given: Any) -> None:
 @PLAN
 @REASON
 def access_suspend(**given: Any) -> None:
-    """Suspend one approval of the site SITE, until it is approved again. The key is the operator's."""
+    """Suspend one approval of the site SITE.
+
+    It can be approved again. The key is the operator's.
+    """
     _decide("suspended", **given)
 
 
@@ -189,7 +192,10 @@ def access_keys(hub_url: str, key: Path) -> None:
     help="Days for which the hub still accepts the old key.",
 )
 def access_rotate_key(hub_url: str, key: Path, days: int) -> None:
-    """Replace your key by a new one in the same file; grants and results stay yours."""
+    """Replace your key by a new one.
+
+    The new key is in the same file; grants and results stay yours.
+    """
     from healthval.client import Client, Credential
 
     with Client(hub_url, Credential.load(key)) as client:
@@ -204,7 +210,10 @@ def access_rotate_key(hub_url: str, key: Path, days: int) -> None:
 @KEY
 @click.argument("name")
 def access_revoke_key(hub_url: str, key: Path, name: str) -> None:
-    """Revoke the key NAME of a site, vendor or auditor. The key is the operator's."""
+    """Revoke the key NAME.
+
+    It is the key of a site, vendor or auditor; --key is the operator's.
+    """
     from healthval.client import Client, Credential
 
     with Client(hub_url, Credential.load(key)) as client:
@@ -226,7 +235,10 @@ LABEL = click.option("--label", required=True, help="Name of the holder.")
 def access_enrol_vendor(
     hub_url: str, key: Path, public_key: Path, label: str, models: tuple[str, ...]
 ) -> None:
-    """Allow the PUBLIC_KEY of a vendor, a .pub file, to read the reports on its models."""
+    """Enrol a vendor by its PUBLIC_KEY.
+
+    The key is a .pub file; its holder can read the reports on the named models.
+    """
     from healthval.client import Client, Credential
     from healthval.contracts.access import VendorKey, site_id
 
@@ -246,7 +258,10 @@ def access_enrol_vendor(
 @click.argument("public_key", type=FILE)
 @LABEL
 def access_enrol_auditor(hub_url: str, key: Path, public_key: Path, label: str) -> None:
-    """Allow the PUBLIC_KEY of an auditor, a .pub file, to read audit chain, grants and keys."""
+    """Enrol an auditor by its PUBLIC_KEY.
+
+    The key is a .pub file; its holder is allowed to read audit chain, grants and keys.
+    """
     from healthval.client import Client, Credential
     from healthval.contracts.access import AuditorKey, site_id
 
@@ -267,4 +282,4 @@ def _public_key(path: Path) -> "PublicKey":
     try:
         return read_wire(PublicKey, path.read_bytes())
     except ValueError:
-        raise UsageError("the file is no Ed25519 public key; give its .pub file") from None
+        raise UsageError("the file is not an Ed25519 public key; give its .pub file") from None

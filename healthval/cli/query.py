@@ -36,9 +36,10 @@ def query(
     days: tuple[datetime, datetime] | None,
     as_csv: bool,
 ) -> None:
-    """Run a packaged query over a hub's submissions and audit; without NAME, list the queries.
+    """Run a packaged query over a hub.
 
-    The same SQL runs by DuckDB over an embedded hub (--data) and by Athena on AWS (--stack).
+    A query reads submissions and audit; without NAME, the queries are listed. The same SQL runs by
+    DuckDB over an embedded hub (--data) and by Athena on AWS (--stack).
     """
     from healthval.cloud.queries import FIRST_DAY, LAST_DAY, queries
 

@@ -32,15 +32,15 @@ def verify(report: Path, key: Path | None, hub_url: str | None) -> None:
 
     Every file that the signature covers is checked too.
 
-    Without --key and --hub, the keys of `healthval trust list` are trusted. A key that lies beside
-    the report is never trusted by itself.
+    Without --key and --hub, the keys of `healthval trust list` are trusted. A key beside the
+    report is never trusted by itself.
     """
     found = _verified(report, key, hub_url)
     for line in found.lines():
         click.echo(line)
     if found.trusted_as is None:
         raise UnknownSigner(
-            "signature valid, signer unknown: anybody can sign with a key of their own. Compare "
+            "signature valid, signer unknown: anyone can create a key and sign with it. Compare "
             "the fingerprint with the one that the platform publishes, then name the key with "
             "--key or pin it with `healthval trust add`"
         )

@@ -65,7 +65,7 @@ def demo(folder: Path, track: str) -> None:
 @click.option("--key", type=FILE, help="Your private key; with --hub, its access is listed.")
 @click.option("--fhir", help="Address of a FHIR server that should answer.")
 def doctor(plan: Path | None, hub: str | None, key: Path | None, fhir: str | None) -> None:
-    """Check this machine, and what a study reaches from it."""
+    """Check this machine and its connections."""
     from healthval.runner.doctor import diagnose
 
     findings = diagnose(plan=plan, hub=hub, key=key, fhir=fhir)

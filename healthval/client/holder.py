@@ -1,6 +1,7 @@
 """Calls of every key: models, reports, audit, its own replacement."""
 
 import base64
+from collections.abc import Iterator
 from pathlib import Path
 
 from healthval.client.calls import Calls, checked_bytes
@@ -48,8 +49,12 @@ class HolderCalls(Calls):
 
     def audit(self) -> tuple[tuple[AuditEntry, ...], AuditHead | None]:
         """Return the whole audit chain, oldest entry first, and its head."""
-        pages = list(self._pages("/v1/audit", AuditList))
+        pages = list(self.audit_pages())
         return tuple(entry for page in pages for entry in page.entries), pages[-1].head
+
+    def audit_pages(self) -> Iterator[AuditList]:
+        """Fetch the audit chain page by page, oldest entry first."""
+        return self._pages("/v1/audit", AuditList)
 
     def keys(self) -> tuple[KeyRecord, ...]:
         """List the keys that the hub knows."""

@@ -73,7 +73,7 @@ class SiteCalls(Calls):
         except ValidationError as error:
             places = ".".join(map(str, error.errors(include_input=False)[0]["loc"]))
             raise UsageError(
-                f"access request: '{places}' is no plain name; leave out numbers, dates and addresses"
+                f"access request: '{places}' is not a plain name; leave out numbers, dates and addresses"
             ) from None
         return self._post("/v1/access-requests", asked, AccessGrant)
 
@@ -198,7 +198,7 @@ class SiteCalls(Calls):
     def _settled(self, receipt: Receipt, seconds: float) -> Receipt:
         """Wait for the hub's check of a submission."""
         end = time.monotonic() + seconds
-        ledger = receipt.ledger
+        first = receipt
         while receipt.state in {"received", "checked"}:
             if time.monotonic() >= end:
                 raise SubmissionError(
@@ -209,4 +209,5 @@ class SiteCalls(Calls):
             receipt = self._get(f"/v1/receipts/{receipt.submission_sha256}", Receipt)
         if receipt.state == "refused":
             raise SubmissionError(f"the hub refused the result: {receipt.reason}")
-        return receipt.model_copy(update={"ledger": ledger or receipt.ledger})
+        kept = {"ledger": first.ledger or receipt.ledger, "repeated": first.repeated}
+        return receipt.model_copy(update=kept)

@@ -1,4 +1,4 @@
-"""Deployment of the templates by change sets: planned, shown, executed only when told, destroyed whole."""
+"""Deployment of the templates by change sets: planned, shown, executed only on request, deleted completely."""
 
 import time
 from collections.abc import Iterator, Mapping

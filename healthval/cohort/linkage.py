@@ -128,7 +128,7 @@ def join_views(
 
     Parameters
     ----------
-    views : by name; the rows of the first view are the cases, the others have at most one row a key
+    views : by name; the rows of the first view are the cases, the others have at most one row per key
     on : column that all views have, for example ``patient``
 
     Raises

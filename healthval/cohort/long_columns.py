@@ -1,6 +1,6 @@
 """Long columns of text, as pyarrow reads them: one pass in its kernels where each cell is plain.
 
-Each function returns None if a cell needs the judgement of the readers in `columns`, which then convert
+Each function returns None if a cell needs the readers in `columns`, which then convert
 the whole column and count what is wrong.
 """
 
@@ -29,7 +29,7 @@ _PLAIN_TIME = (
 
 
 def is_long_text(values: pd.Series) -> bool:
-    """Whether a column is text in pyarrow's memory, with as many rows as pay its calls."""
+    """Whether a column is text in pyarrow's memory, with enough rows to outweigh the overhead of its calls."""
     return len(values) >= SMALL and _is_arrow(values)
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def read_table(source: Source, schema: TableSchema | Mapping[str, Any]) -> Cohort:
-    """Read a CSV or Parquet file, a data frame or a database query as a cohort, one row a case.
+    """Read a CSV or Parquet file, a data frame or a database query as a cohort, one row per case.
 
     The schema is the plan's, or a mapping of its text; see `as_schema`. Columns that the schema does
     not declare are dropped and listed in `dropped`.

@@ -50,7 +50,7 @@ def raw_public_key(key: PublicKey) -> bytes:
     except ValueError:
         raw = b""
     if len(raw) != PUBLIC_KEY_BYTES:
-        raise ValueError("the public key is no Ed25519 key of 32 bytes in base64url")
+        raise ValueError("the public key is not an Ed25519 key of 32 bytes in base64url")
     return raw
 
 
@@ -142,7 +142,7 @@ class AccessDecision(Wire):
 
 
 class AccessGrant(Wire):
-    """What the hub holds about a site's access to one model under one plan.
+    """A site's access to one model under one plan, as the hub records it.
 
     `status` is the last decision, `state` its effect now: an approved grant is active once a case
     was sent, and expired after its end.

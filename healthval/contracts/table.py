@@ -143,7 +143,7 @@ class NumberColumn(Declared):
     `unit_column` names the column with each value's unit, if there is one. `convert` gives for
     another unit the factor to the declared one, or "ucum" for a conversion by the definitions of the
     units; values in any other unit are refused, or counted and set to missing by ``other_units:
-    exclude``. `comparator_column` names the column with "<" or ">", if there is one. `below_limit`
+    exclude``. `comparator_column` names the column with "<", "=" or ">", if there is one. `below_limit`
     is the treatment of a result below a limit, such as "<0.5": the limit itself, half of it, or a
     missing value that is counted. `bands` are the lower edges by which subgroups and Table 1 group the
     number.
@@ -216,7 +216,7 @@ ColumnSchema = Annotated[
 class TableSchema(Declared):
     """Columns that may be read; a column that is not declared is dropped and reported.
 
-    `readers` is the rule that combines several `label` columns, one a reader, to the reference
+    `readers` is the rule that combines several `label` columns, one per reader, to the reference
     standard; `verification` is partial if only some cases were to receive it.
 
     Examples

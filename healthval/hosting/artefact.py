@@ -138,7 +138,7 @@ def check_scores(answer: Any, n: int) -> list[float | None]:
     Raises
     ------
     HostingError
-        If the count differs or a score is no number from 0 to 1.
+        If the count differs or a score is not a number from 0 to 1.
 
     Examples
     --------

@@ -120,8 +120,11 @@ def _entry_writes(events: Sequence[Item], head: Item | None) -> list[Write]:
 def page_of_chain(backend: Backend, page: Page) -> AuditList:
     """Return one page of the sealed chain, oldest entry first, and its head."""
     seal(backend)
-    found, cursor = page.read(backend.index, AUDIT, "entry#")
-    head = chain_head(backend)
+    while True:
+        head = chain_head(backend)
+        found, cursor = page.read(backend.index, AUDIT, "entry#")
+        if chain_head(backend) == head:  # else the chain grew meanwhile
+            break
     return AuditList(
         entries=tuple(AuditEntry.model_validate(item.value) for item in found),
         head=None if head is None else AuditHead.model_validate(head),
@@ -149,11 +152,17 @@ def check_chain(chain: Iterable[Mapping[str, Any]], head: Mapping[str, Any] | No
     IntegrityError
         Names the number of the first entry that does not fit.
     """
+    end = end_of_chain(chain)
+    recorded = (head["number"], head["sha256"]) if head else (0, CHAIN_START)
+    if recorded != end:
+        raise IntegrityError(f"the audit chain does not end as recorded (entry {end[0]})")
+
+
+def end_of_chain(chain: Iterable[Mapping[str, Any]]) -> tuple[int, str]:
+    """Return number and hash of the last entry; refuse a chain with a changed or missing entry."""
     previous, number = CHAIN_START, 0
     for number, entry in enumerate(chain, 1):
         if entry["number"] != number or entry["previous"] != previous:
             raise IntegrityError(f"audit entry {number} does not follow the entry before it")
         previous = digest(dict(entry))
-    recorded = (head["number"], head["sha256"]) if head else (0, CHAIN_START)
-    if recorded != (number, previous):
-        raise IntegrityError(f"the audit chain does not end as recorded (entry {number})")
+    return number, previous

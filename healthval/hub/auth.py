@@ -110,7 +110,8 @@ class Authenticator:
     ) -> Caller:
         """Check that the body is the signed one; use the token and bind the Idempotency-Key.
 
-        The token is valid once. An Idempotency-Key belongs to its first request, for a day.
+        The token is valid once. An Idempotency-Key belongs to its first request, for a day. Both
+        become durable with the first durable commit of the request itself.
 
         Raises
         ------
@@ -126,7 +127,7 @@ class Authenticator:
         if idempotency_key is not None:
             first.append(self._binding(checked.caller, idempotency_key, bound))
         try:
-            self.backend.index.commit(first)
+            self.backend.index.commit(first, durable=False)
         except Conflict:
             self._admit_repetition(first)
         return checked.caller
@@ -153,7 +154,7 @@ class Authenticator:
         """Admit a new token with a key that is bound to the same request already."""
         used, *binding = first
         try:
-            self.backend.index.commit([used])
+            self.backend.index.commit([used], durable=False)
         except Conflict:
             raise Refusal(401, "The token was used before", "sign each request anew") from None
         for wanted in binding:

@@ -1,7 +1,7 @@
 """Keys of the hub: published at a well-known address, and used for stamps.
 
 The hub's own key signs stamps ("registration"); the operator's key signs reports ("report"). A key
-that was replaced stays listed with its end.
+that was replaced stays listed with the time of its end.
 """
 
 import base64
@@ -27,7 +27,7 @@ class Keyring:
 
     Attributes
     ----------
-    signer : the hub's own key; a hub without one stamps nothing
+    signer : the hub's own key; a hub without one makes no stamps
     operator : the operator's key
     """
 

@@ -1,6 +1,7 @@
 """Registry: stored objects, model versions and reports."""
 
 import hashlib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,6 +38,8 @@ from healthval.hub.ports import (
 )
 
 OFFER_SECONDS = 900
+MAX_PARSED = 256
+_PARSED: dict[tuple[str, str], ModelRecord] = {}
 
 
 def object_key(sha256: str) -> str:
@@ -178,9 +181,15 @@ def _model_item(backend: Backend, name: str, version: str) -> Item:
     return stored
 
 
-def _model(value: object) -> ModelRecord:
-    # strict=False: the index contains plain JSON, in which a tuple is a list
-    return ModelRecord.model_validate(value, strict=False)
+def _model(value: Mapping[str, Any]) -> ModelRecord:
+    """Read a record; the digest is that of the registration, so a record is parsed once."""
+    place = (value["digest"], value["status"])
+    if place not in _PARSED:
+        if len(_PARSED) >= MAX_PARSED:
+            _PARSED.clear()
+        # strict=False: the index contains plain JSON, in which a tuple is a list
+        _PARSED[place] = ModelRecord.model_validate(value, strict=False)
+    return _PARSED[place]
 
 
 def publish(backend: Backend, actor: Caller, report: ReportRecord) -> ReportRecord:

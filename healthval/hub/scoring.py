@@ -1,4 +1,4 @@
-"""Scoring: the instances of a batch to a model host, and its answers to predictions."""
+"""Scoring: sends the instances of a batch to a model host and turns its answers into predictions."""
 
 import json
 import threading
@@ -111,7 +111,7 @@ def _scores(answer: bytes) -> list[float | None]:
             return [None if score is None else float(score) for score in scores]
     except (ValueError, TypeError, KeyError):
         pass
-    raise ModelFailed("the host's answer is no list of scores")
+    raise ModelFailed("the host's answer is not a list of scores")
 
 
 def _prediction(case: str, score: float | None) -> Prediction:

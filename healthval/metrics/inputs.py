@@ -24,7 +24,7 @@ _BITS_OF_INFINITY = 0x7FF << 52
 
 
 class DirectionWarning(UserWarning):
-    """The score ranks the classes the wrong way round."""
+    """The score ranks the classes in the wrong direction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +253,7 @@ def read_array(values: Any, name: str) -> NDArray[Any]:
     Raises
     ------
     MetricError
-        If it is no rectangular sequence.
+        If it is not a rectangular sequence.
     """
     if isinstance(values, np.ma.MaskedArray):
         return _unmasked(values)

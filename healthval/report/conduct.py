@@ -34,7 +34,7 @@ class Hospital:
         return self.status in {"approved", "suspended", "revoked"} and not self.sent
 
     def result(self) -> str:
-        """Return what became of the hospital's result, in words."""
+        """Return the state of the hospital's result, in words."""
         if self.sent:
             return "in this report, replaced an earlier one" if self.replaced else "in this report"
         if not self.inputs:

@@ -54,7 +54,7 @@ def run(parameters: NotebookParameters, out: Path) -> Path:
 def run_own(notebook: Path, values: Mapping[str, Any], out: Path) -> Path:
     """Execute any notebook, with its parameters checked, and return its executed copy.
 
-    Nothing is known of its outputs, so the copy is in the marked folder `out/identifiable/`. `out` may
+    Its outputs are unknown, so the copy is in the marked folder `out/identifiable/`. `out` may
     end in a name for the copy, in which ``{name}`` is the value of a parameter, as in papermill.
 
     Raises
@@ -62,7 +62,7 @@ def run_own(notebook: Path, values: Mapping[str, Any], out: Path) -> Path:
     RunFailed
         If a cell fails; names the cell and the kind of error.
     UsageError
-        If a parameter is unknown or invalid, or a name in the template is no parameter.
+        If a parameter is unknown or invalid, or a name in the template is not a parameter.
     """
     checked = checked_values(str(notebook), values)
     name = notebook.name
@@ -71,7 +71,7 @@ def run_own(notebook: Path, values: Mapping[str, Any], out: Path) -> Path:
             name = out.name.format(**checked)
         except (KeyError, IndexError, ValueError):
             raise UsageError(
-                "the name of the copy has a {...} that is no given parameter; give it with -p"
+                "the name of the copy has a {...} that is not a given parameter; give it with -p"
             ) from None
         name, out = name.replace("/", "-"), out.parent
     return _execute(notebook, checked, _folder(out, identifiable=True) / name)

@@ -13,7 +13,7 @@ RUN_BY_HEALTHVAL = "HEALTHVAL_RUN"
 
 
 def mark_identifiable(folder: Path) -> None:
-    """Make a folder private and say in it that its files may show patients."""
+    """Make a folder private and add a README that its files may show patients."""
     folder.chmod(0o700)
     (folder / "README.txt").write_text(WARNING, encoding="utf-8")
 

@@ -82,7 +82,7 @@ def start_study(folder: Path, source: Path | None = None) -> list[str]:
     Raises
     ------
     UsageError
-        If the folder's name is no valid study name, or a file exists already; no file is written.
+        If the folder's name is not a valid study name, or a file exists already; no file is written.
     CohortError
         If `source` gives no proposal.
     """

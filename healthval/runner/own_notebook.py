@@ -21,7 +21,7 @@ _TYPES: dict[str, Any] = {
     "list": list[Any],
     "dict": dict[str, Any],
 }
-# Values of these belong into a file that only its owner can read; papermill writes parameters out.
+# Names of secrets: the value must be in a file of the user's, because papermill writes parameters out.
 _SECRET = re.compile(r"(pass(word|phrase|wd)|secret|token|api_?key|credential)s?$", re.IGNORECASE)
 
 
@@ -81,7 +81,7 @@ def _parameters_cell(notebook: Path) -> str:
     try:
         read: Any = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
     except Exception:
-        raise UsageError(f"{notebook.name} is no notebook that nbformat can read") from None
+        raise UsageError(f"{notebook.name} is not a notebook that nbformat can read") from None
     tagged = (c for c in read.cells if "parameters" in c.metadata.get("tags", ()))
     return str(next(tagged, {"source": ""})["source"])
 

@@ -172,7 +172,7 @@ def read_parameters(file: Path | None) -> dict[str, Any]:
     remedy = "write one line 'name: value' per parameter; `healthval params` lists the names"
     values = read_yaml(file, what=file.name, remedy=remedy)
     if not all(isinstance(name, str) for name in values):
-        raise UsageError(f"{file.name} has a parameter name that is no text; {remedy}")
+        raise UsageError(f"{file.name} has a parameter name that is not a text; {remedy}")
     return values
 
 

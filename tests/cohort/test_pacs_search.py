@@ -56,7 +56,7 @@ def test_a_list_that_may_be_incomplete_is_an_error(address):
 
 
 def test_an_unknown_keyword_is_refused_before_the_server_is_asked(address):
-    with pytest.raises(CohortError, match="no DICOM keyword"):
+    with pytest.raises(CohortError, match="not a DICOM keyword"):
         list(WebPacs(address).search({"StudyDat": "2023"}))
     assert Server.n_asked == 0
 

@@ -122,7 +122,7 @@ def test_a_key_has_a_bounded_number_of_pending_requests(monkeypatch):
     with pytest.raises(Refusal, match="2 pending requests") as refused:
         ask(backend, KEYS[0], plan(2))
     assert refused.value.status == 409
-    assert ask(backend, KEYS[0], plan(0)) == first  # a repetition is no new request
+    assert ask(backend, KEYS[0], plan(0)) == first  # a repetition is not a new request
     ask(backend, KEYS[1], plan(2))  # another key is not affected
     decide(backend, AccessDecision(status="approved"), second.site, plan(1))
     ask(backend, KEYS[0], plan(2))

@@ -6,13 +6,11 @@ import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
-import boto3
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
-from moto import mock_aws
 
 from healthval.contracts.access import (
     AccessDecision,
@@ -28,7 +26,6 @@ from healthval.hub import access, keys
 from healthval.hub.access import DAY, STEPS, Subject
 from healthval.hub.audit_chain import chain_head, check_chain, entries
 from healthval.hub.auth import Authenticator, Caller, Head
-from healthval.hub.backends.aws import DynamoIndex, S3Objects
 from healthval.hub.backends.local import FolderObjects, SqliteIndex
 from healthval.hub.backends.memory import MemoryIndex, MemoryObjects, NoModels
 from healthval.hub.keyring import Keyring
@@ -68,35 +65,6 @@ class Local:
         shutil.rmtree(self._folder)
 
 
-class Aws:
-    def __init__(self, clock):
-        self._mock = mock_aws()
-        self._mock.start()
-        about = {
-            "region_name": "us-east-1",
-            "aws_access_key_id": "test",
-            "aws_secret_access_key": "test",
-        }
-        s3, dynamo = boto3.client("s3", **about), boto3.client("dynamodb", **about)
-        s3.create_bucket(Bucket="bucket")
-        dynamo.create_table(
-            TableName="table",
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        self.objects, self.index = S3Objects(s3, "bucket"), DynamoIndex(dynamo, "table", clock)
-
-    def close(self):
-        self._mock.stop()
-
-
 class HubMachine(RuleBasedStateMachine):
     """A hub over one store, with a clock that the machine moves."""
 
@@ -119,12 +87,23 @@ class HubMachine(RuleBasedStateMachine):
         self.clock.now += int(days * DAY)
 
 
-STORES = pytest.mark.parametrize("store", [Memory, Local, Aws])
+@pytest.fixture(params=["memory", "local", "aws"])
+def run(request):
+    """Run a machine over one kind of store."""
+    store, quick = {"memory": Memory, "local": Local}.get(request.param), QUICK
+    if store is None:
+        aws = request.getfixturevalue("aws")
 
+        class Cloud(Memory):
+            def __init__(self, clock):
+                self.objects, self.index = aws.bucket(), aws.table(clock)
 
-def run(machine, store):
-    quick = settings(QUICK, max_examples=3, stateful_step_count=10) if store is Aws else QUICK
-    run_state_machine_as_test(type("Machine", (machine,), {"store": store}), settings=quick)
+        store, quick = Cloud, settings(QUICK, max_examples=3, stateful_step_count=10)
+
+    def start(machine):
+        run_state_machine_as_test(type("Machine", (machine,), {"store": store}), settings=quick)
+
+    return start
 
 
 class AccessMachine(HubMachine):
@@ -199,9 +178,8 @@ class AccessMachine(HubMachine):
         assert held == {place: self.state(place) for place in self.status}
 
 
-@STORES
-def test_access_takes_only_the_steps_of_the_table(store):
-    run(AccessMachine, store)
+def test_access_takes_only_the_steps_of_the_table(run):
+    run(AccessMachine)
 
 
 class KeyMachine(HubMachine):
@@ -284,6 +262,5 @@ class KeyMachine(HubMachine):
         assert valid == {key.key_name for key in self.made if self.is_valid(key)}
 
 
-@STORES
-def test_keys_sign_while_they_are_valid(store):
-    run(KeyMachine, store)
+def test_keys_sign_while_they_are_valid(run):
+    run(KeyMachine)

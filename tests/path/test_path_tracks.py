@@ -300,7 +300,7 @@ def _score(pixels):
 
 
 def test_a_model_may_read_images_alone(house, enter, tmp_path):
-    """One file a case, no named inputs: contract `dicom`."""
+    """One file per case, no named inputs: contract `dicom`."""
     folder, _, operator = house
     (tmp_path / "artefact").mkdir()
     (tmp_path / "artefact" / "inference.py").write_text(READER, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Figures show what was counted, cut off no harm, and keep every name."""
+"""Figures show counted points, negative net benefit and every name."""
 
 import itertools
 import math

@@ -368,7 +368,7 @@ def _matches(page: dict[str, Any], resource: str, number: int) -> Iterator[dict[
     for at, entry in enumerate(page.get("entry") or [], 1):
         found = entry.get("resource") if isinstance(entry, dict) else None
         if isinstance(found, dict) and found.get("resourceType") == "OperationOutcome":
-            continue  # a remark of the server on the search itself
+            continue  # a remark of the server about the search itself
         search = (entry.get("search") or {}) if isinstance(entry, dict) else {}
         mode = search.get("mode", "match")
         checked = check_r4(found, f"search page {number}, entry {at}")

@@ -46,7 +46,7 @@ class SiteEffect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """How a measure is read from a release.
+    """A measure as it is read from a release.
 
     `own` is the site's estimate with its interval. `known` is the effect to pool, None if the site
     released none. `possible` contains the effects that a withheld value can have: empty if the site

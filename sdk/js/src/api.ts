@@ -377,7 +377,7 @@ export interface paths {
         };
         /**
          * Receipt
-         * @description Return what became of a submission of this site.
+         * @description Return the state of a submission of this site.
          */
         readonly get: operations["receipt_v1_receipts__sha256__get"];
         readonly put?: never;
@@ -591,7 +591,7 @@ export interface components {
         };
         /**
          * AccessGrant
-         * @description What the hub holds about a site's access to one model under one plan.
+         * @description A site's access to one model under one plan, as the hub records it.
          *
          *     `status` is the last decision, `state` its effect now: an approved grant is active once a case
          *     was sent, and expired after its end.
@@ -930,7 +930,7 @@ export interface components {
          * @description One member of a JWK Set: an Ed25519 key with its purpose and its period of validity.
          *
          *     A key that was replaced has `valid_until`: its earlier signatures stay valid. A key that may be
-         *     in other hands has `revoked`: none of its signatures is valid, because a forger chooses the time.
+         *     compromised has `revoked`: none of its signatures is valid, because a forger chooses the time.
          */
         readonly HubKey: {
             /**
@@ -1329,7 +1329,7 @@ export interface components {
         };
         /**
          * Receipt
-         * @description Proof that the hub has received a site's result, and what became of it.
+         * @description Proof that the hub has received a site's result, with the state of that result.
          *
          *     `active` is the site's result that the hub counts when it answers; a repetition of a superseded
          *     result has another hash there. `reason` is why a result is refused. `ledger` is the hub's
@@ -1779,7 +1779,7 @@ export interface components {
         };
         /**
          * TableInstances
-         * @description Rows of a table model: columns of the input contract, one row a case.
+         * @description Rows of a table model: columns of the input contract, one row per case.
          */
         readonly TableInstances: {
             /** Columns */

@@ -56,7 +56,7 @@ def _boxes(data: Buffer, at: int) -> list[tuple[bytes, int, int]]:
 
 
 def _is_code_end(data: Buffer, end: int) -> bool:
-    """Whether the bytes after a codestream are no boxes, so that all of them are removed."""
+    """Whether the bytes after a codestream are not boxes, so that all of them are removed."""
     rest = len(data) - end
     return rest < 8 or not 8 <= number(data, end, 4) <= rest
 

@@ -19,7 +19,7 @@ _FIXED: Final = {
     b"tkhd": (84, 96),
     b"mdhd": (24, 36),
     b"vmhd": (12, 12),
-    b"hdlr": (12, 12),  # its name goes
+    b"hdlr": (12, 12),  # its name is removed
 }
 _TABLES: Final = {
     b"stts": (8, 8),
