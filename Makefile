@@ -5,7 +5,7 @@ BIN := .venv/bin
 # What the demo's model reads: table, fhir or imaging.
 TRACK ?= table
 
-.PHONY: demo test check audit bench lock clean
+.PHONY: demo test check audit bench dashboard lock clean
 
 demo: .venv/.demo
 	@sh requirements/system.sh
@@ -32,6 +32,10 @@ audit: .venv/.audit
 		--mc-type application --output-reproducible -o dist/healthval.cdx.json
 	@for lock in demo dev; do .venv-audit/bin/pip-audit --strict --disable-pip --require-hashes \
 		-r requirements/$$lock.txt || exit 1; done
+
+# The page that the hub serves, from its sources; needs Node 20.19 or newer.
+dashboard:
+	cd reports/dashboard && npm ci --no-audit --no-fund && npm run build
 
 lock:
 	sh requirements/lock.sh

@@ -252,6 +252,27 @@ def access_enrol_vendor(
     click.echo(f"{site_id(public)}: vendor")
 
 
+@access.command("link")
+@HUB
+@KEY
+@LABEL
+@click.option(
+    "--model", "models", multiple=True, required=True, help="Name of a model; may be repeated."
+)
+@click.option("--hours", type=click.IntRange(1, 8), default=8, show_default=True)
+def access_link(
+    hub_url: str, key: Path, label: str, models: tuple[str, ...], hours: int
+) -> None:
+    """Print a link to the dashboard for a vendor.
+
+    Whoever has the link can read the reports on the named models until it expires.
+    """
+    from healthval.client import Client, Credential
+
+    with Client(hub_url, Credential.load(key)) as client:
+        click.echo(client.dashboard_link(label, models, hours=hours))
+
+
 @access.command("enrol-auditor")
 @HUB
 @KEY

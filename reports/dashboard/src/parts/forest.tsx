@@ -29,7 +29,7 @@ interface Props {
 
 export function Forest({ measure, name, isRatio = false, file }: Props): ReactNode {
   const lines = linesOf(measure);
-  const place = scaleOf(lines, isRatio);
+  const { place, axis } = scaleOf(lines, isRatio);
   return (
     <section>
       <h3>{name}</h3>
@@ -39,7 +39,7 @@ export function Forest({ measure, name, isRatio = false, file }: Props): ReactNo
           : `Mean over ${measure.k} hospitals ${number(measure.value)} (95% CI ${interval(measure.ci)}). ` +
             (measure.prediction
               ? `A new hospital: ${interval(measure.prediction)} (95% prediction interval).`
-              : `No prediction interval: ${measure.reason ?? "not computed"}.`)}
+              : `A new hospital: ${measure.reason ?? "no prediction interval"}.`)}
       </p>
       <Table
         caption={`${name} by hospital`}
@@ -52,7 +52,7 @@ export function Forest({ measure, name, isRatio = false, file }: Props): ReactNo
           { name: name, value: (line) => line.value, show: (line) => number(line.value), isNumber: true },
           { name: "Interval", value: (line) => interval(line.ci) },
           { name: "Weight, %", value: (line) => line.weight, show: (line) => number(line.weight, 1), isNumber: true },
-          { name: "Plot", value: () => "", show: (line) => <Whisker line={line} place={place} isRatio={isRatio} /> },
+          { name: axis, value: () => "", isDrawn: true, show: (line) => <Whisker line={line} place={place} isRatio={isRatio} /> },
           { name: "Note", value: (line) => line.note ?? "" },
         ]}
       />
@@ -84,16 +84,28 @@ function linesOf(measure: Measure): readonly Line[] {
   return lines;
 }
 
-function scaleOf(lines: readonly Line[], isRatio: boolean): (value: number) => number {
+interface Placed {
+  readonly place: (value: number) => number;
+  /** Name of the column: the ends of the axis. */
+  readonly axis: string;
+}
+
+function scaleOf(lines: readonly Line[], isRatio: boolean): Placed {
   const values = lines.flatMap((line) => [...(line.ci ?? []), ...(line.value === null ? [] : [line.value])]);
   const range = [6, WIDTH - 6];
   if (isRatio) {
     const positive = [1, ...values.filter((value) => value > 0)];
-    const scale = scaleLog<number>({ domain: [Math.max(0.05, least(positive)), Math.min(20, most(positive))], range, clamp: true });
-    return (value) => scale(Math.max(value, 0.01));
+    const domain = [Math.max(0.05, least(positive)), Math.min(20, most(positive))];
+    const scale = scaleLog<number>({ domain, range, clamp: true });
+    return { place: (value) => scale(Math.max(value, 0.01)), axis: `${ends(domain)}, log` };
   }
-  const scale = scaleLinear<number>({ domain: [least([0.5, ...values]), most([1, ...values])], range, clamp: true });
-  return (value) => scale(value);
+  const domain = [least([0.5, ...values]), most([1, ...values])];
+  const scale = scaleLinear<number>({ domain, range, clamp: true });
+  return { place: (value) => scale(value), axis: ends(domain) };
+}
+
+function ends(domain: readonly number[]): string {
+  return `Plot, ${domain.map((end) => number(end, 2)).join(" to ")}`;
 }
 
 // Math.min(...values) has as many arguments as there are values; some engines limit them.

@@ -50,6 +50,10 @@ export function Failed({ error, again }: { readonly error: unknown; readonly aga
   );
 }
 
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1).replace(/\.?$/, ".")}`;
+}
+
 /** Return title and text of an error. */
 export function explained(error: unknown): { readonly title: string; readonly text: string } {
   const text = error instanceof Error ? error.message : "The page failed.";
@@ -58,8 +62,8 @@ export function explained(error: unknown): { readonly title: string; readonly te
   }
   if (!navigator.onLine) return { title: "Offline", text: "This device has no network connection; results are not shown from memory." };
   if (error instanceof HubUnavailable) return { title: "The hub does not respond", text };
-  if (error instanceof AccessDenied && /has ended|expired|revoked/.test(text)) {
-    return { title: "This link has expired", text: "Ask the operator of the hub for a new link, and open it again." };
+  if (error instanceof AccessDenied && /link has expired|has ended|was revoked|knows/.test(text)) {
+    return { title: "This link or key is not valid", text: `${sentence(text)} Ask the operator of the hub for a new link.` };
   }
   if (error instanceof AccessDenied) return { title: "Access denied", text };
   return { title: "That did not work", text };

@@ -11,6 +11,8 @@ export interface Column<Row> {
   readonly show?: (row: Row) => ReactNode;
   readonly isNumber?: boolean;
   readonly wide?: boolean;
+  /** A drawing or a button: not sorted, and not in the CSV. */
+  readonly isDrawn?: boolean;
 }
 
 interface Props<Row> {
@@ -29,8 +31,9 @@ export function Table<Row>(props: Props<Row>): ReactNode {
   const [text, setText] = useState("");
   const rows = useMemo(() => shown(props, text, sorting), [props.rows, text, sorting]);
   const save = (): void => {
-    const cells = rows.map((row) => props.columns.map((column) => column.value(row)));
-    download(`${props.file}.csv`, csv(props.columns.map((column) => column.name), cells), "text/csv");
+    const saved = props.columns.filter((column) => !column.isDrawn);
+    const cells = rows.map((row) => saved.map((column) => column.value(row)));
+    download(`${props.file}.csv`, csv(saved.map((column) => column.name), cells), "text/csv");
   };
   return (
     <div className="table">
@@ -101,14 +104,18 @@ function Body<Row>(
                 key={column.name}
                 scope="col"
                 className={column.isNumber ? "number" : undefined}
-                aria-sort={sorting?.column === index ? (sorting.up ? "ascending" : "descending") : "none"}
+                aria-sort={column.isDrawn ? undefined : sorting?.column === index ? (sorting.up ? "ascending" : "descending") : "none"}
               >
-                <button
-                  className="plain"
-                  onClick={() => props.onSort({ column: index, up: sorting?.column === index ? !sorting.up : true })}
-                >
-                  {column.name}
-                </button>
+                {column.isDrawn ? (
+                  column.name
+                ) : (
+                  <button
+                    className="plain"
+                    onClick={() => props.onSort({ column: index, up: sorting?.column === index ? !sorting.up : true })}
+                  >
+                    {column.name}
+                  </button>
+                )}
               </th>
             ))}
           </tr>

@@ -57,6 +57,7 @@ function Grants({ hub, grants, again }: { readonly hub: Hub; readonly grants: re
           {
             name: "Decision",
             value: () => "",
+            isDrawn: true,
             show: (grant) =>
               hub.role === "operator" && (
                 <button onClick={() => setOpen(grant)} aria-label={`Decide on the request of ${grant.label}`}>
@@ -72,17 +73,19 @@ function Grants({ hub, grants, again }: { readonly hub: Hub; readonly grants: re
 
 type Status = "approved" | "rejected" | "suspended" | "revoked";
 
-/** Decisions that follow a status; the hub has the last word. */
+/** Decisions that follow a state; the hub has the last word. */
 const NEXT: Readonly<Record<string, readonly Status[]>> = {
   requested: ["approved", "rejected"],
-  approved: ["approved", "suspended", "revoked"],
-  suspended: ["approved", "revoked"],
   rejected: ["approved"],
+  approved: ["approved", "suspended", "revoked"],
+  active: ["approved", "suspended", "revoked"],
+  suspended: ["approved", "revoked"],
+  expired: ["approved", "revoked"],
   revoked: [],
 };
 
 function Decision({ hub, grant, onEnd }: { readonly hub: Hub; readonly grant: AccessGrant; readonly onEnd: (text: string) => void }): ReactNode {
-  const choices = NEXT[grant.status] ?? [];
+  const choices = NEXT[grant.state ?? grant.status] ?? [];
   const form = useRef<HTMLFormElement>(null);
   const [error, setError] = useState<unknown>(null);
   const [isBusy, setBusy] = useState(false);
