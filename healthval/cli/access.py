@@ -260,9 +260,7 @@ def access_enrol_vendor(
     "--model", "models", multiple=True, required=True, help="Name of a model; may be repeated."
 )
 @click.option("--hours", type=click.IntRange(1, 8), default=8, show_default=True)
-def access_link(
-    hub_url: str, key: Path, label: str, models: tuple[str, ...], hours: int
-) -> None:
+def access_link(hub_url: str, key: Path, label: str, models: tuple[str, ...], hours: int) -> None:
     """Print a link to the dashboard for a vendor.
 
     Whoever has the link can read the reports on the named models until it expires.

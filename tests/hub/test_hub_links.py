@@ -26,9 +26,7 @@ def world(monkeypatch):
     """A hub without HTTP, whose clock is the caller's too."""
     clock = SimpleNamespace(now=1_800_000_000)
     monkeypatch.setattr(time, "time", lambda: clock.now)
-    backend = Backend(
-        MemoryObjects(), MemoryIndex(lambda: clock.now), None, lambda: clock.now
-    )
+    backend = Backend(MemoryObjects(), MemoryIndex(lambda: clock.now), None, lambda: clock.now)
     return SimpleNamespace(
         backend=backend, clock=clock, auth=Authenticator(backend, OPERATOR, (ORIGIN,))
     )
