@@ -18,17 +18,18 @@ from healthval.cohort import (
 )
 from healthval.cohort.cohort import band_names
 from healthval.cohort.tables import check_and_count, read_declared
-from healthval.contracts.access import AccessGrant
+from healthval.contracts.access import AccessGrant, Amendment
 from healthval.contracts.identifiers import name_of
 from healthval.contracts.model import InputContract
 from healthval.contracts.submission import Receipt, Submission
 from healthval.deid import Secret, cohort_digest, deid_policy, deidentify_cases
 from healthval.disclosure import Policy as DisclosurePolicy
 from healthval.disclosure import Release, load_policy, releases
-from healthval.errors import CohortError, PlanError, SubmissionError, counted
+from healthval.errors import CohortError, IntegrityError, PlanError, SubmissionError, counted
 from healthval.metrics import SingleClassError, SiteResult, table_one
 from healthval.metrics import evaluate as evaluate_scores
 from healthval.plan import Plan
+from healthval.plan_versions import versions_of
 from healthval.predict import (
     Predictions,
     Session,
@@ -75,17 +76,45 @@ def gate_policy(plan: Plan) -> DisclosurePolicy:
 
 
 def request_access(plan: Plan, client: Client, *, site: Site, label: str) -> AccessGrant:
-    """Ask the operator for access to the plan's model; once the hub has the request, record the plan."""
+    """Ask the operator for access to the plan's model; once the hub has the request, record the plan.
+
+    A plan that replaces an earlier version of the site is sent with that version's hash and the reason
+    given to `Site.amend`. The hub's countersignature of hash and time is kept with the version.
+
+    Raises
+    ------
+    IntegrityError
+        If the countersignature is for another plan or site.
+    """
     grant = client.request_access(
         label=label,
         names=plan_names(plan),
         title=plan.title,
+        amendment=_amendment(plan, site),
         model=plan.model.name,
         version=plan.model.version,
         plan_hash=plan.hash,
     )
-    site.register(plan)
+    stamp = grant.stamp
+    if stamp is not None and (stamp.kind, stamp.site, stamp.sha256) != (
+        "plan",
+        grant.site,
+        plan.hash,
+    ):
+        raise IntegrityError("the hub's countersignature is for another plan or site")
+    site.register(plan, stamp=stamp)
     return grant
+
+
+def _amendment(plan: Plan, site: Site) -> Amendment | None:
+    """Return the version that this plan replaces, and why; None for the first version."""
+    versions = versions_of(site.folder, plan.study)
+    hashes = [version.hash for version in versions]
+    at = hashes.index(plan.hash) if plan.hash in hashes else len(hashes)
+    if at == 0:
+        return None
+    reason = versions[at].reason if at < len(hashes) else None
+    return Amendment(of=hashes[at - 1], reason=reason or "No reason was given.")
 
 
 def plan_names(plan: Plan) -> tuple[str, ...]:

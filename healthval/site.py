@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from healthval.client import Credential
+from healthval.contracts.stamp import Stamp
 from healthval.deid import Secret
 from healthval.disclosure import Ledger
 from healthval.errors import PlanError, UsageError
@@ -116,15 +117,19 @@ class Site:
             answers=AnswerCache(home / "answers.sqlite"),
         )
 
-    def register(self, plan: Plan, *, evaluates: bool = False) -> Registration:
+    def register(
+        self, plan: Plan, *, evaluates: bool = False, stamp: Stamp | None = None
+    ) -> Registration:
         """Record the plan's hash, time and text; with `evaluates`, that data are evaluated under it.
+
+        `stamp` is the hub's countersignature of the plan's hash.
 
         Raises
         ------
         PlanError
             If the site's record of its plans cannot be read, or another process has locked it.
         """
-        versions = record(self.folder, plan, evaluates=evaluates)
+        versions = record(self.folder, plan, evaluates=evaluates, stamp=stamp)
         return Registration(plan.study, plan.hash, versions)
 
     def amend(self, plan: Plan, reason: str) -> Registration:

@@ -106,7 +106,7 @@ def audit() -> None:
 @KEY
 @click.argument("target", type=click.File("w", encoding="utf-8", atomic=True))
 def audit_export(hub_url: str, key: Path, target: TextIO) -> None:
-    """Write the chain to the file TARGET, one entry a line; - is the screen.
+    """Write the chain to the file TARGET, one entry per line; - is standard output.
 
     The key is the operator's or an auditor's.
     """

@@ -56,5 +56,11 @@ def plan_history(plan_file: Path, site: Path) -> None:
             if version.evaluated
             else "not evaluated"
         )
+        signed = (
+            f"countersigned {version.stamp.at:%Y-%m-%d %H:%M}"
+            if version.stamp
+            else "not countersigned"
+        )
         reason = f"  {version.reason}" if version.reason else ""
-        click.echo(f"{version.registered:%Y-%m-%d %H:%M}  {version.hash[:16]}  {used}{reason}")
+        when = f"{version.registered:%Y-%m-%d %H:%M}"
+        click.echo(f"{when}  {version.hash[:16]}  {signed}  {used}{reason}")

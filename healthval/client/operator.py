@@ -126,7 +126,7 @@ class OperatorCalls(Calls):
         self.transport.send("POST", "/v1/auditors", wire_bytes(auditor))
 
     def revoke_key(self, name: str) -> KeyRecord:
-        """Revoke a site's, vendor's or auditor's key; it signs no call any more."""
+        """Revoke a site's, vendor's or auditor's key; its calls are refused from then on."""
         return self._read(KeyRecord, self.transport.send("POST", f"/v1/keys/{name}/revoke"))
 
     def _fetch(self, entry: SubmissionEntry) -> SiteSubmission:

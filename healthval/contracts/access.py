@@ -125,7 +125,7 @@ class AccessRequest(Wire):
     title: Label | None = None
 
 
-# The operator's decision, and what it amounts to now: see `healthval.hub.access.STEPS`.
+# The operator's decision, and the access that follows from it now: see `healthval.hub.access.STEPS`.
 AccessStatus = Literal["requested", "approved", "rejected", "suspended", "revoked"]
 AccessState = Literal[
     "requested", "approved", "active", "rejected", "suspended", "expired", "revoked"
@@ -149,7 +149,8 @@ class AccessGrant(Wire):
     `used_cases` counts the inputs sent to be scored, with fixed test inputs and repeated runs;
     `reason` is the operator's, given with the last decision.
     `stamp` is the hub's countersignature of the plan's hash at the time of the first request.
-    `title` is the plan's, `requested` the time of the first request.
+    `title` is the plan's, `requested` the time of the first request, `first_prediction` that of the
+    first batch of cases.
     """
 
     site: SiteId
@@ -167,6 +168,7 @@ class AccessGrant(Wire):
     reason: Line | None = None
     title: Line | None = None
     requested: datetime | None = None
+    first_prediction: datetime | None = None
 
 
 class AccessList(Wire):

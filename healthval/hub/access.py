@@ -179,14 +179,15 @@ def check_not_revoked(backend: Backend, site: str, subject: Subject) -> None:
         raise Refusal(403, "Access to this model is not approved", "the operator decides on access")
 
 
-def count(stored: Item, n: int) -> Write:
-    """Return the write that counts `n` cases against a grant's limit."""
+def count(stored: Item, n: int, now: int) -> Write:
+    """Return the write that counts `n` cases against a grant's limit; the first one keeps its time."""
     used = stored.value["used"] + n
     if used > stored.value["max_cases"]:
         left = stored.value["max_cases"] - stored.value["used"]
         detail = f"{counted(n, 'case')} requested, {left} left in the grant"
         raise Refusal(403, "The limit of cases is reached", detail)
-    return stored.updated({**stored.value, "used": used})
+    first = stored.value.get("first_prediction") or now
+    return stored.updated({**stored.value, "used": used, "first_prediction": first})
 
 
 def _state(backend: Backend, value: Mapping[str, Any]) -> AccessState:
@@ -223,6 +224,7 @@ def _grant(backend: Backend, key: str, value: Mapping[str, Any]) -> AccessGrant:
         reason=value.get("reason"),
         title=value.get("title"),
         requested=_time(value.get("requested")),
+        first_prediction=_time(value.get("first_prediction")),
     )
 
 

@@ -124,7 +124,7 @@ def _check_proof(holder: str, sent: KeyRotation) -> None:
 
 
 def revoke(backend: Backend, actor: Caller, name: str) -> KeyRecord:
-    """Revoke a key: it signs no call from now on, and it is never valid again."""
+    """Revoke a key: its calls are refused from now on, and it is never valid again."""
 
     def plan() -> tuple[KeyRecord, list[Write]]:
         item = backend.index.get(KEYS, name)

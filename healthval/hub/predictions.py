@@ -176,7 +176,9 @@ class Predictions:
                 version=stored.version if stored else 0,
                 expires=self.backend.now + KEEP_SECONDS,
             )
-            return True, [entry] if stored else [entry, access.count(grant, len(request.cases))]
+            if stored:
+                return True, [entry]
+            return True, [entry, access.count(grant, len(request.cases), self.backend.now)]
 
         action = "prediction.accepted"
         return record(self.backend.undurable, plan, actor=site, action=action, subject=batch)

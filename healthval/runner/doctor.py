@@ -24,7 +24,7 @@ def diagnose(
     key: Path | None = None,
     fhir: str | None = None,
 ) -> list[Finding]:
-    """Check the machine without changing it, and whether what is named answers.
+    """Check the machine without changing it, and whether the named servers answer.
 
     Parameters
     ----------

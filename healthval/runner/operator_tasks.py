@@ -45,7 +45,7 @@ def decide(
 
 
 def _only(grants: list[AccessGrant], decision: AccessDecision, plan: str | None) -> AccessGrant:
-    """Return the one request that is meant."""
+    """Return the only request that matches."""
     wanted = "approved" if decision.status in {"suspended", "revoked"} else "pending"
     if plan is not None:
         if not re.fullmatch(r"[0-9a-f]{8,64}", plan):

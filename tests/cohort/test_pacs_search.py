@@ -63,5 +63,5 @@ def test_an_unknown_keyword_is_refused_before_the_server_is_asked(address):
 
 @pytest.mark.parametrize("address", ["127.0.0.1:80", "ftp://127.0.0.1/x", "", "https://"])
 def test_an_address_without_scheme_or_host_is_refused(address):
-    with pytest.raises(CohortError, match="no web address"):
+    with pytest.raises(CohortError, match="not a web address"):
         WebPacs(address)

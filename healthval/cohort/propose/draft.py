@@ -37,7 +37,7 @@ class Draft:
             self.unclear.add(name)
 
     def declare(self, name: str, **kind: Any) -> None:
-        """Declare a column's kind; a reason to drop it goes."""
+        """Declare a column's kind; a reason to drop it is deleted."""
         self.kinds[name] = kind
         self.dropped.pop(name, None)
 

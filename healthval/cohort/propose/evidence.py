@@ -64,7 +64,7 @@ def split_codes(text: pd.Series) -> tuple[pd.Series, pd.Series]:
 
 
 def _shared_texts(text: pd.Series, others: pd.Series) -> pd.Series:
-    """Words among numbers that several cases share, if they are few; "90+" and "4A" are no words."""
+    """Words among numbers that several cases share, if they are few; "90+" and "4A" are not words."""
     counts = text[others & ~text.str.contains(r"\d")].value_counts()
     shared = counts.index[counts >= MIN_SHARED]
     few = len(shared) <= MAX_CODES
@@ -83,7 +83,7 @@ def _fillers(text: pd.Series, number: pd.Series, is_code: pd.Series) -> pd.Serie
 
 
 def n_no_numbers(text: pd.Series) -> int:
-    """Number of texts that are no number, if nearly all others are; otherwise 0."""
+    """Number of texts that are not numbers, if nearly all others are; otherwise 0."""
     bad = int(_as_numbers(text).isna().sum())
     return bad if 0 < bad <= len(text) / 20 else 0
 
@@ -119,7 +119,7 @@ def are_diagnoses(text: pd.Series) -> bool:
 
 
 def people_in(text: pd.Series) -> str | None:
-    """What identifies people in the texts, or None."""
+    """Kind of identifier of people in the texts, or None."""
     if bool(text.str.match(_TITLE).any()):
         return "titles of people"
     for pattern, what in _PEOPLE:

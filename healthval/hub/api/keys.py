@@ -40,7 +40,7 @@ def routes(by: Callers) -> APIRouter:
 
     @router.post("/keys/{name}/revoke", **documented(KeyRecord, 400, 404, 409))
     def revoke(name: SiteId, call: Annotated[Call, by.posts("operator")]) -> Response:
-        """Revoke a key; it signs no call any more."""
+        """Revoke a key; its calls are refused from then on."""
         return json_response(keys.revoke(backend, call.caller, name))
 
     return router

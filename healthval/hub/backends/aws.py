@@ -214,7 +214,7 @@ class DynamoIndex:
         """Do nothing: every answered transaction is durable."""
 
     def commit(self, writes: Sequence[Write], *, durable: bool = True) -> None:
-        """Check and write in one transaction, which is durable always."""
+        """Check and write in one transaction, which is always durable."""
         check_writes(writes)
         if not writes:
             return

@@ -27,7 +27,8 @@ FLOW_COLUMNS = 5  # more sites are shown as a total only
 
 def cohort(findings: Findings) -> Section:
     """Build the section on the number of cases at each step and on their characteristics."""
-    blocks: list[Block] = [_hospitals(findings), *_flow(findings), _sites(findings)]
+    blocks: list[Block] = [_hospitals(findings), *_registrations(findings)]
+    blocks += [*_flow(findings), _sites(findings)]
     if findings.study.table_one:
         blocks.append(_table_one(findings))
     blocks += _sample_size(findings)
@@ -77,6 +78,45 @@ def _hospitals(findings: Findings) -> Markup:
         kind="words",
         note=note,
     )
+
+
+def _registrations(findings: Findings) -> list[Block]:
+    """List when each hospital's plan was registered, replaced and first used."""
+    hospitals = findings.conduct.hospitals if findings.conduct else ()
+    rows = [
+        [
+            hospital.label,
+            version.plan_hash[:12],
+            _moment(version.registered, version.signature),
+            version.reason or "–",
+            _moment(version.first_prediction),
+        ]
+        for hospital in hospitals
+        for version in hospital.plans
+    ]
+    if not rows:
+        return []
+    return [
+        table(
+            "Registration of the plan at each hospital, in order",
+            ["Hospital", "Plan", "Registered", "Reason of the change", "First prediction"],
+            rows,
+            kind="words",
+            note=_REGISTRATION,
+        )
+    ]
+
+
+_REGISTRATION = (
+    "Times in UTC by the hub's clock. Countersigned: the hub signed hash and time when it received "
+    "them; healthval verify --hub checks the signature."
+)
+
+
+def _moment(text: str | None, signature: str | None = None) -> str:
+    if text is None:
+        return "–"
+    return f"{text[:10]} {text[11:16]}" + (", countersigned" if signature else "")
 
 
 def _flow(findings: Findings) -> list[Block]:

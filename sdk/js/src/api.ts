@@ -195,7 +195,7 @@ export interface paths {
         readonly put?: never;
         /**
          * Revoke
-         * @description Revoke a key; it signs no call any more.
+         * @description Revoke a key; its calls are refused from then on.
          */
         readonly post: operations["revoke_v1_keys__name__revoke_post"];
         readonly delete?: never;
@@ -598,10 +598,13 @@ export interface components {
          *     `used_cases` counts the inputs sent to be scored, with fixed test inputs and repeated runs;
          *     `reason` is the operator's, given with the last decision.
          *     `stamp` is the hub's countersignature of the plan's hash at the time of the first request.
-         *     `title` is the plan's, `requested` the time of the first request.
+         *     `title` is the plan's, `requested` the time of the first request, `first_prediction` that of the
+         *     first batch of cases.
          */
         readonly AccessGrant: {
             readonly amendment?: components["schemas"]["Amendment"] | null;
+            /** First Prediction */
+            readonly first_prediction?: string | null;
             /** Label */
             readonly label: string;
             /**

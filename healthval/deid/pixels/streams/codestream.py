@@ -161,7 +161,7 @@ def _has_form(form: _Form, marker: int, segment: Buffer) -> bool:
 
 
 def _precincts(segment: Buffer, style: int, levels: int) -> int:
-    """Bytes of the sizes of precincts; a bit of the style tells whether they are defined."""
+    """Bytes of the sizes of precincts; a bit of the style is set if they are defined."""
     return (number(segment, levels, 1) + 1) if number(segment, style, 1) & 1 else 0
 
 
