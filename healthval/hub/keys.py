@@ -55,7 +55,11 @@ def _kind(stored: Item) -> tuple[str, str, bool]:
 
 def enrol_vendor(backend: Backend, actor: Caller, vendor: VendorKey) -> None:
     """Allow a developer's key to read the reports on its models."""
-    role = {"role": "vendor", "label": vendor.label, "models": list(vendor.models)}
+    role: dict[str, Any] = {
+        "role": "vendor",
+        "label": vendor.label,
+        "models": list(vendor.models),
+    }
     if vendor.hours is not None:
         role |= {"link": True, "until": backend.now + vendor.hours * HOUR}
     _enrol_reader(backend, actor, vendor.public_key, role)
