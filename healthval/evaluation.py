@@ -25,7 +25,14 @@ from healthval.contracts.submission import Receipt, Submission
 from healthval.deid import Secret, cohort_digest, deid_policy, deidentify_cases
 from healthval.disclosure import Policy as DisclosurePolicy
 from healthval.disclosure import Release, load_policy, releases
-from healthval.errors import CohortError, IntegrityError, PlanError, SubmissionError, counted
+from healthval.errors import (
+    CohortError,
+    IntegrityError,
+    PlanError,
+    SubmissionError,
+    UsageError,
+    counted,
+)
 from healthval.metrics import SingleClassError, SiteResult, table_one
 from healthval.metrics import evaluate as evaluate_scores
 from healthval.plan import Plan
@@ -187,7 +194,7 @@ def cohort_of(plan: Plan, sources: Sources) -> Cohort:
 def evaluate(
     plan: Plan,
     cohort: Cohort,
-    client: Client,
+    client: Client | None = None,
     *,
     site: Site | None = None,
     images: str | Path | None = None,
@@ -210,6 +217,11 @@ def evaluate(
     CohortError, DeidentificationError, PredictionError, HubError
         From the stages; no result has been sent at that point.
     """
+    if client is None or not isinstance(plan, Plan):
+        raise UsageError(
+            "healthval.evaluate runs a study: plan, cohort and client; labels and scores go to"
+            " healthval.metrics.evaluate(reference, score)"
+        )
     site = site or Site.beside(client.credential)
     site.register(plan)
     model = client.model(plan.model.name, plan.model.version)
@@ -276,23 +288,29 @@ def _image_folder(plan: Plan, judged: Cohort, site: Site) -> Path:
 
 def check_inputs(plan: Plan, contract: InputContract) -> None:
     """Refuse a plan whose inputs differ from those in the model's contract."""
+    if problems := input_problems(plan, contract):
+        raise PlanError("; ".join(problems))
+
+
+def input_problems(plan: Plan, contract: InputContract) -> list[str]:
+    """Return all differences between a plan's inputs and a model's contract, with their remedies."""
+    found = []
     wanted = [entry.name for entry in contract.fields]
     if set(wanted) != set(plan.inputs):
-        raise PlanError(
+        found.append(
             f"the plan names {counted(len(plan.inputs), 'input')}, the model takes {len(wanted)}:"
             f" {', '.join(wanted) or 'only images'}; correct 'inputs' in the plan"
         )
     if (plan.images is not None) != (contract.kind != "table"):
         takes = "images: add 'images' to" if contract.kind != "table" else "none: remove it from"
-        raise PlanError(
-            f"the plan and the model differ in images; the model takes {takes} the plan"
-        )
+        found.append(f"the plan and the model differ in images; the model takes {takes} the plan")
     foreign = set(plan.images.modalities if plan.images else ()) - set(contract.modalities)
     if contract.modalities and foreign:
-        raise PlanError(
+        found.append(
             f"the plan names {counted(len(foreign), 'modality')} that the model does not take; it"
             f" takes {', '.join(contract.modalities)}"
         )
+    return found
 
 
 def compare(

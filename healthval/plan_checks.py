@@ -44,19 +44,19 @@ def problems_of(plan: Plan) -> list[str]:
 
 
 def _unedited(plan: Plan) -> Iterator[str]:
-    for place in _places(plan.model_dump(mode="json"), lambda text: FILL_IN in text):
+    for place in places_of(plan.model_dump(mode="json"), lambda text: FILL_IN in text):
         yield f"{place}: the text of the template is still here; replace it"
     if plan.model.name == UNNAMED_MODEL:
         yield "model: no model is named yet; `healthval models list` prints names and versions"
 
 
-def _places(value: Any, matches: Callable[[str], bool], place: str = "") -> Iterator[str]:
+def places_of(value: Any, matches: Callable[[str], bool], place: str = "") -> Iterator[str]:
     """Paths of the texts that match, in nested mappings and lists."""
     if isinstance(value, str) and matches(value):
         yield place
     parts = dict(enumerate(value)) if isinstance(value, list) else value
     for name, part in parts.items() if isinstance(parts, dict) else ():
-        yield from _places(part, matches, f"{place}.{name}" if place else str(name))
+        yield from places_of(part, matches, f"{place}.{name}" if place else str(name))
 
 
 def _table(plan: Plan) -> Iterator[str]:

@@ -224,34 +224,6 @@ def access_revoke_key(hub_url: str, key: Path, name: str) -> None:
 LABEL = click.option("--label", required=True, help="Name of the holder.")
 
 
-@access.command("enrol-vendor")
-@HUB
-@KEY
-@click.argument("public_key", type=FILE)
-@LABEL
-@click.option(
-    "--model", "models", multiple=True, required=True, help="Name of a model; may be repeated."
-)
-def access_enrol_vendor(
-    hub_url: str, key: Path, public_key: Path, label: str, models: tuple[str, ...]
-) -> None:
-    """Enrol a vendor by its PUBLIC_KEY.
-
-    The key is a .pub file; its holder can read the reports on the named models.
-    """
-    from healthval.client import Client, Credential
-    from healthval.contracts.access import VendorKey, site_id
-
-    public = _public_key(public_key)
-    try:
-        vendor = VendorKey(public_key=public, label=label, models=models)
-    except ValueError:
-        raise UsageError("the label or a model's name is malformed; correct it") from None
-    with Client(hub_url, Credential.load(key)) as client:
-        client.enrol_vendor(vendor)
-    click.echo(f"{site_id(public)}: vendor")
-
-
 @access.command("link")
 @HUB
 @KEY
@@ -284,7 +256,7 @@ def access_enrol_auditor(hub_url: str, key: Path, public_key: Path, label: str) 
     from healthval.client import Client, Credential
     from healthval.contracts.access import AuditorKey, site_id
 
-    public = _public_key(public_key)
+    public = read_public_key(public_key)
     try:
         auditor = AuditorKey(public_key=public, label=label)
     except ValueError:
@@ -294,7 +266,8 @@ def access_enrol_auditor(hub_url: str, key: Path, public_key: Path, label: str) 
     click.echo(f"{site_id(public)}: auditor")
 
 
-def _public_key(path: Path) -> "PublicKey":
+def read_public_key(path: Path) -> "PublicKey":
+    """Read the public half of a key."""
     from healthval.contracts.access import PublicKey
     from healthval.contracts.base import read_wire
 

@@ -131,10 +131,10 @@ def audit_verify(hub_url: str, key: Path, earlier: Path | None) -> None:
     written anew as a whole is consistent, and differs from every earlier export.
     """
     from healthval.client import Client, Credential
-    from healthval.hub.audit_export import verify
+    from healthval.hub.audit_chain import verify_pages
 
     with Client(hub_url, Credential.load(key)) as client:
-        head = verify(client.audit_pages(), earlier)
+        head = verify_pages(client.audit_pages(), earlier)
     click.echo(
         f"verified: {counted(head.number, 'entry')}; head {head.sha256}" if head else "empty"
     )

@@ -8,7 +8,7 @@ from healthval.client.calls import Calls, checked_bytes
 from healthval.contracts.access import KeyList, KeyRecord, KeyRotation, rotation_bytes
 from healthval.contracts.audit import AuditEntry, AuditHead, AuditList
 from healthval.contracts.base import canonical_json
-from healthval.contracts.model import ModelList, ModelRecord
+from healthval.contracts.model import ModelContract, ModelList, ModelRecord
 from healthval.contracts.report import ReportList, ReportRecord
 from healthval.credential import Credential
 from healthval.errors import IntegrityError
@@ -22,6 +22,24 @@ class HolderCalls(Calls):
         """List the models."""
         pages = self._pages("/v1/models", ModelList)
         return tuple(model for page in pages for model in page.models)
+
+    def contracts(self) -> tuple[ModelContract, ...]:
+        """List all models by name; the input contract of those that are open to this key."""
+        pages = list(self._pages("/v1/models", ModelList))
+        found = {
+            (m.registration.card.name, m.registration.card.version): m.registration.inputs
+            for page in pages
+            for m in page.models
+        }
+        found |= {
+            (c.name, c.version): c.inputs for page in pages for c in page.contracts if c.inputs
+        }
+        names = [(other.name, other.version) for page in pages for other in page.others]
+        every = {**dict.fromkeys(names), **found}
+        return tuple(
+            ModelContract(name=name, version=version, inputs=inputs)
+            for (name, version), inputs in sorted(every.items(), key=lambda entry: entry[0])
+        )
 
     def model(self, name: str, version: str) -> ModelRecord:
         """Return one model.

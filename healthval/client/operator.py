@@ -4,6 +4,7 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Unpack
 from urllib.parse import urlencode
 
@@ -46,6 +47,7 @@ class SiteSubmission:
     payload: bytes
     submission: Submission
     supersedes: str | None = None
+    received: datetime | None = None
 
 
 class OperatorCalls(Calls):
@@ -56,9 +58,16 @@ class OperatorCalls(Calls):
         self._store(artefact)
         return self._post("/v1/models", registration, ModelRecord)
 
-    def start_model(self, name: str, version: str) -> ModelRecord:
-        """Start the model endpoint."""
-        return self._act(f"/v1/models/{name}/{version}/start")
+    def start_model(self, name: str, version: str, *, tried: bool = False) -> ModelRecord:
+        """Start the model endpoint; with `tried`, only a model that answers a trial call.
+
+        Raises
+        ------
+        HubError
+            If the model does not start or answer; gives the reason.
+        """
+        query = "?tried=true" if tried else ""
+        return self._act(f"/v1/models/{name}/{version}/start{query}")
 
     def stop_model(self, name: str, version: str) -> ModelRecord:
         """Stop the model endpoint."""
@@ -141,6 +150,7 @@ class OperatorCalls(Calls):
             payload=data,
             submission=read_wire(Submission, data),
             supersedes=entry.supersedes,
+            received=entry.received,
         )
 
     def _store(self, data: bytes) -> str:

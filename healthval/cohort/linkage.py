@@ -114,6 +114,7 @@ def _merged_schema(
             columns=ours.columns | {name: theirs.columns[name] for name in new},
             readers=readers.readers,
             verification=readers.verification,
+            sources={},
         )
     except ValidationError:
         raise CohortError(

@@ -70,6 +70,12 @@ def html(release: Release, before: Submission | None = None) -> str:
     return "".join(tables)
 
 
+def headline(sent: Submission) -> str:
+    """Return the main numbers of a result in one line."""
+    events = f"{_cell(sent.n_events)} with the target condition"
+    return f"AUROC {_estimate(sent.auroc)}; cases {_cell(sent.n)}, {events}"
+
+
 def _even(rows: Sequence[Row]) -> list[Row]:
     most = max(map(len, rows))
     return [row + ("",) * (most - len(row)) for row in rows]

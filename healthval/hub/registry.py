@@ -7,6 +7,7 @@ from typing import Any
 
 from healthval.contracts.base import canonical_json, digest
 from healthval.contracts.model import (
+    ModelContract,
     ModelList,
     ModelName,
     ModelRecord,
@@ -100,10 +101,12 @@ def models(backend: Backend, caller: Caller, page: Page) -> ModelList:
     """List the registered models, page by page; a card only to those who may read it."""
     found, cursor = page.read(backend.index, "models")
     readable = [_model(item.value) for item in found if _may_read_card(backend, caller, item)]
-    others = [item.key.split("#") for item in found if not _may_read_card(backend, caller, item)]
+    closed = [item for item in found if not _may_read_card(backend, caller, item)]
+    others = [item.key.split("#") for item in closed]
     return ModelList(
         models=tuple(readable),
         others=tuple(ModelName(name=name, version=version) for name, version in others),
+        contracts=tuple(_contract(item) for item in closed if _has_asked(backend, caller, item)),
         next=cursor,
     )
 
@@ -116,20 +119,34 @@ def model_for(backend: Backend, caller: Caller, name: str, version: str) -> Mode
     return _model(item.value)
 
 
+def _contract(item: Item) -> ModelContract:
+    name, version = item.key.split("#")
+    inputs = _model(item.value).registration.inputs
+    return ModelContract(name=name, version=version, inputs=inputs)
+
+
+def _has_asked(backend: Backend, caller: Caller, item: Item) -> bool:
+    return access.has_asked(backend, caller, *item.key.split("#"))
+
+
 def _may_read_card(backend: Backend, caller: Caller, item: Item) -> bool:
     return access.may_read_card(backend, caller, *item.key.split("#"))
 
 
 def start(backend: Backend, actor: Caller, name: str, version: str) -> ModelRecord:
     """Start the model's endpoint."""
-    wanted = hosted(model(backend, name, version))
+    start_host(backend, model(backend, name, version))
+    return _set_status(backend, actor, _key(name, version), "serving")
+
+
+def start_host(backend: Backend, registered: ModelRecord) -> None:
+    """Start the process or endpoint of a model; its status stays."""
     try:
-        backend.host.start(wanted)
+        backend.host.start(hosted(registered))
     except HostUnavailable:
         raise Refusal(503, "The model endpoint is still starting", retryable=True) from None
     except ModelFailed as failure:
         raise Refusal(422, "The model does not start", str(failure)) from None
-    return _set_status(backend, actor, _key(name, version), "serving")
 
 
 def stop(backend: Backend, actor: Caller, name: str, version: str) -> ModelRecord:

@@ -194,6 +194,11 @@ def reference_standard(labels: ArrayLike, *, positive: Any) -> Bools:
     >>> reference_standard(["sick", "well", "sick"], positive="sick")
     array([ True, False,  True])
     """
+    if isinstance(positive, list | tuple | set | frozenset | np.ndarray):
+        raise MetricError(
+            "positive must be a single label, not a list; for several labels mark them beforehand,"
+            " for example with labels.isin([...])"
+        )
     array = read_column(labels, "labels")
     missing = missing_rows(array)
     if missing.size:

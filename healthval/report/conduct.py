@@ -1,10 +1,11 @@
 """Conduct of the study as the hub knows it: every hospital that asked for access under the plan."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from healthval.aggregate import counted_elsewhere
 from healthval.contracts.access import AccessGrant, AccessStatus
 from healthval.contracts.stamp import Stamp
 from healthval.errors import counted
@@ -44,6 +45,7 @@ class PlanVersion:
 class Hospital:
     """A hospital that asked for access under the plan.
 
+    `counted_as` is the label under which the same hospital's newer result counts.
     `replaced` means that its result replaced an earlier one. `inputs` were scored without a result
     in the report; of hospitals with a result they are not counted, because each further run adds
     test inputs. `reason` is the operator's. `plans` are the versions of the plan, the first one first.
@@ -53,6 +55,7 @@ class Hospital:
     status: AccessStatus
     sent: bool
     replaced: bool = False
+    counted_as: str | None = None
     inputs: int = 0
     reason: str | None = None
     plans: tuple[PlanVersion, ...] = ()
@@ -64,6 +67,8 @@ class Hospital:
 
     def result(self) -> str:
         """Return the state of the hospital's result, in words."""
+        if self.counted_as is not None:
+            return f"not in this report: the same hospital as {self.counted_as}"
         if self.sent:
             return "in this report, replaced an earlier one" if self.replaced else "in this report"
         if not self.inputs:
@@ -84,16 +89,24 @@ class Conduct:
         return tuple(hospital for hospital in self.hospitals if hospital.is_missing)
 
 
-def conduct_at(client: "Client", plan: Plan) -> Conduct:
-    """Ask the hub for every access under the plan and every result; needs the operator's key."""
-    return conduct_of(plan, client.access_requests(), client.submissions(**plan.subject))
+def conduct_at(client: "Client", plan: Plan, apart: Collection[str] = ()) -> Conduct:
+    """Ask the hub for every access under the plan and every result; needs the operator's key.
+
+    `apart` are labels of hospitals that are known to be different ones.
+    """
+    sent = client.submissions(**plan.subject)
+    return conduct_of(plan, client.access_requests(), sent, apart)
 
 
 def conduct_of(
-    plan: Plan, grants: Iterable[AccessGrant], submissions: "Iterable[SiteSubmission]"
+    plan: Plan,
+    grants: Iterable[AccessGrant],
+    submissions: "Iterable[SiteSubmission]",
+    apart: Collection[str] = (),
 ) -> Conduct:
     """Put grants and submissions together, sorted by label."""
     sent = {s.site: s for s in submissions}
+    newer = counted_elsewhere(list(sent.values()), apart)
     of_version = [
         g for g in grants if (g.model, g.version) == (plan.model.name, plan.model.version)
     ]
@@ -104,6 +117,7 @@ def conduct_of(
             status=g.status,
             sent=g.site in sent,
             replaced=g.site in sent and sent[g.site].supersedes is not None,
+            counted_as=sent[newer[g.site]].label if g.site in newer else None,
             inputs=0 if g.site in sent else g.used_cases,
             reason=g.reason,
             plans=_versions(g, of_version),

@@ -1,6 +1,6 @@
 """Execution of notebooks by papermill, with typed parameters checked before a kernel starts."""
 
-from healthval.runner.marked import place_of_outputs
+from healthval.runner.execute import place_of_outputs
 from healthval.runner.parameters import (
     EvaluateParameters,
     NotebookParameters,

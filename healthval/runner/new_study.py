@@ -18,11 +18,12 @@ from healthval.cohort import (
 )
 from healthval.cohort.fhir.files import find_files, is_fhir_name
 from healthval.cohort.tables import read_source
+from healthval.contracts.model import ModelContract
 from healthval.errors import UsageError, counted
 from healthval.files import packaged, write_durably
 from healthval.plan import plan_schema_text
 from healthval.runner.parameters import NOTEBOOKS
-from healthval.runner.plan_template import SCHEMA, plan_text
+from healthval.runner.plan_template import SCHEMA, plan_text, with_inputs
 
 PLAN, IGNORE = "plan.yaml", ".gitignore"
 _IGNORE = """\
@@ -67,12 +68,15 @@ _EXAMPLE = Proposal(
 )
 
 
-def start_study(folder: Path, source: Path | None = None) -> list[str]:
+def start_study(
+    folder: Path, source: Path | None = None, contract: ModelContract | None = None
+) -> list[str]:
     """Write the plan, its schema for editors and the three notebooks into a study's folder.
 
     Parameters
     ----------
     source : table, or file or folder of FHIR resources, from which the columns are proposed
+    contract : model whose inputs the plan takes
 
     Returns
     -------
@@ -93,9 +97,11 @@ def start_study(folder: Path, source: Path | None = None) -> list[str]:
             " hyphens with a letter first, for example my-study"
         )
     proposal = _EXAMPLE if source is None else _proposed(source)
+    proposal, missing = (proposal, []) if contract is None else with_inputs(proposal, contract)
     defaults = {} if source is None else _data_parameters(folder, source)
+    model = None if contract is None else (contract.name, contract.version)
     texts = {
-        PLAN: plan_text(study, proposal),
+        PLAN: plan_text(study, proposal, model),
         SCHEMA: plan_schema_text(),
         **{f"{name}.ipynb": _notebook_copy(name, defaults) for name in NOTEBOOKS},
     }
@@ -105,7 +111,10 @@ def start_study(folder: Path, source: Path | None = None) -> list[str]:
         if not write_durably(folder / name, text.encode(), mode=0o644, replace=False):
             _refuse([name])
     ignores = write_durably(folder / IGNORE, _IGNORE.encode(), mode=0o644, replace=False)
-    lines = [*_next_steps(folder, proposal, is_proposed=source is not None)]
+    lines = [
+        *(f"missing      {line}" for line in missing),
+        *_next_steps(folder, proposal, is_proposed=source is not None),
+    ]
     return lines if ignores else [*lines, _ADD_TO_IGNORE]
 
 

@@ -1,8 +1,9 @@
 """Operator's tasks at the hub: decide access requests, collect the sites' submissions."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
+from healthval.aggregate import counted_elsewhere
 from healthval.client import Client, SiteSubmission
 from healthval.contracts.access import AccessDecision, AccessGrant
 from healthval.contracts.submission import Submission
@@ -62,10 +63,28 @@ def _only(grants: list[AccessGrant], decision: AccessDecision, plan: str | None)
     return grants[0]
 
 
-def by_label(submissions: Iterable[SiteSubmission]) -> dict[str, Submission]:
-    """Return submissions by site label; the second site with a label gets a number."""
-    labelled: dict[str, Submission] = {}
-    for item in sorted(submissions, key=lambda s: (s.label, s.site)):
-        same = sum(label == item.label or label.startswith(f"{item.label} (") for label in labelled)
-        labelled[item.label if not same else f"{item.label} ({same + 1})"] = item.submission
-    return labelled
+def by_label(
+    submissions: Iterable[SiteSubmission], apart: Collection[str] = ()
+) -> dict[str, Submission]:
+    """Return submissions by the label of their hospital, each hospital once.
+
+    See `healthval.aggregate.counted_elsewhere`; `twice` describes the results that are left out.
+    """
+    found = list(submissions)
+    left_out = counted_elsewhere(found, apart)
+    kept = [item for item in found if item.site not in left_out]
+    return {item.label: item.submission for item in sorted(kept, key=lambda s: (s.label, s.site))}
+
+
+def twice(submissions: Iterable[SiteSubmission], apart: Collection[str] = ()) -> str:
+    """Describe the results that are left out because their hospital has a newer one."""
+    known = {item.site: item for item in submissions}
+    lines = []
+    for site, other in counted_elsewhere(list(known.values()), apart).items():
+        mine, newer = known[site], known[other]
+        what = "label" if mine.label == newer.label else "patients"
+        lines.append(
+            f"Not pooled: the result of {mine.label} ({site}). {newer.label} ({other}) has the same"
+            f" {what} and the newer result: one hospital counts once."
+        )
+    return "\n".join(lines) or "Each hospital has one result."

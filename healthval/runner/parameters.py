@@ -124,6 +124,9 @@ class ReportParameters(NotebookParameters):
     operator_key: Path = Field(description="file with the private key of the operator")
     plan: Path = Field(description="the study's plan (YAML)")
     out: Path = Field(description="folder for report.html, report.pdf and metrics.json")
+    apart: list[Line] = Field(
+        default=[], description="labels of hospitals with equal results that differ"
+    )
     certificate: MaybePath = Field(
         default=None,
         description="PEM file with key and certificates for the PDF's own signature, if any",

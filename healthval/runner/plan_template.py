@@ -1,17 +1,53 @@
 """The plan that `healthval init` writes: commented YAML with the places to fill in and to confirm."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from healthval import __version__
 from healthval.cohort import FhirInputs, Proposal
+from healthval.contracts.model import InputField, ModelContract
+from healthval.contracts.table import CategoryColumn, ColumnSchema, NumberColumn
 from healthval.files import yaml_line
-from healthval.plan_checks import FILL_IN
+from healthval.plan_checks import FILL_IN, UNNAMED_MODEL
 
 SCHEMA = "plan.schema.json"
 
 
-def plan_text(study: str, proposal: Proposal) -> str:
-    """Write a plan with a comment at each part; proposals are marked CONFIRM."""
+def with_inputs(proposal: Proposal, contract: ModelContract) -> tuple[Proposal, list[str]]:
+    """Take the inputs of a model's contract; also return a line for each that the table lacks.
+
+    A column that the contract names gets the contract's limits, unit or levels; one that is missing
+    is declared too, so that the plan says what to map.
+    """
+    columns = dict(proposal.table.columns)
+    fields = contract.inputs.fields if contract.inputs else ()
+    missing = []
+    for entry in fields:
+        if entry.name not in columns:
+            missing.append(
+                f"{entry.name}: the model takes it and the table has no column of this name; give its"
+                f" own name under 'sources' in the plan's table, or add the column"
+            )
+        if entry.name not in columns or columns[entry.name].kind in {"number", "category", "drop"}:
+            columns[entry.name] = _column_of(entry)
+    table = proposal.table.model_copy(update={"columns": columns})
+    inputs = tuple(entry.name for entry in fields)
+    questions = (*proposal.questions, *missing)
+    return replace(proposal, table=table, inputs=inputs, questions=questions), missing
+
+
+def _column_of(entry: InputField) -> ColumnSchema:
+    if entry.kind == "category":
+        return CategoryColumn(kind="category", levels=entry.levels)
+    limits = {"low": entry.low, "high": entry.high, "unit": entry.unit}
+    return NumberColumn.model_validate({"kind": "number", **limits})
+
+
+def plan_text(study: str, proposal: Proposal, model: tuple[str, str] | None = None) -> str:
+    """Write a plan with a comment at each part; proposals are marked CONFIRM.
+
+    `model` is name and version, if they are known.
+    """
     table = proposal.table.model_dump(mode="json", exclude_defaults=True)["columns"]
     has_label = bool(proposal.table.of_kind("label"))
     inputs = [name for name in proposal.inputs if table[name]["kind"] != "label"]
@@ -19,7 +55,15 @@ def plan_text(study: str, proposal: Proposal) -> str:
         name for name in proposal.subgroups if name in table and table[name]["kind"] != "label"
     ]
     parts = [
-        _HEAD.format(schema=SCHEMA, study=study, version=__version__, fill=FILL_IN),
+        _HEAD.format(
+            schema=SCHEMA,
+            study=study,
+            version=__version__,
+            fill=FILL_IN,
+            model=yaml_line(
+                dict(zip(("name", "version"), model or (UNNAMED_MODEL, "0"), strict=True))
+            ),
+        ),
         *(f"# CONFIRM: {question}\n" for question in proposal.questions),
         "table:\n  columns:\n",
         *(
@@ -83,12 +127,13 @@ study: {study}
 title: "{fill}: one line for the title of the report"
 target_condition: "{fill}: the condition that the model detects"
 reference_standard: "{fill}: the method that decides whether a patient has the condition"
-model: {{name: fill-in, version: "0"}}  # as `healthval models list` prints them
+model: {model}  # as `healthval models list` prints them
 
 # Only the columns listed here are read. Kinds: id (the first one is the case), cluster (the
 # patient, if a patient has several cases), date, age, zip, category, number, label (the reference
 # standard; one column per reader), drop. Numbers: give low, high and unit, so that a wrong unit is
-# noticed. 'bands' turn ages and numbers into subgroups.
+# noticed. 'bands' turn ages and numbers into subgroups. If the site's own name of a column differs,
+# give it in the table under 'sources', for example sources: {{lactate: lab_lactate}}.
 """
 _NO_LABEL = """\
     # The reference standard: a column of your table, or of a table under 'linkage'.

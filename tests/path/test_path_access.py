@@ -1,7 +1,6 @@
 """`healthval access` over a real hub: a site requests, the operator decides, a site sees only its own."""
 
 import re
-from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -10,7 +9,6 @@ from healthval.cli import cli
 from healthval.errors import UsageError
 from healthval.evaluation import Site
 from healthval.plan import load_plan
-from healthval.runner.operator_tasks import by_label
 
 
 def access(stage, *words):
@@ -105,12 +103,6 @@ def test_a_revocation_is_asked_for_first(stage, site, answer):
     assert listed(stage, site) == "approved"
     assert not decide(stage, "revoke", site.credential.id, "--yes").exit_code
     assert listed(stage, site) == "revoked"
-
-
-def test_submissions_of_two_sites_with_one_label_stay_apart():
-    same = [SimpleNamespace(site=f"site-{c}", label="North", submission=c) for c in "ba"]
-    other = SimpleNamespace(site="site-c", label="South", submission="c")
-    assert by_label([*same, other]) == {"North": "a", "North (2)": "b", "South": "c"}
 
 
 def test_a_lost_secret_beside_a_ledger_is_noticed(tmp_path):

@@ -9,7 +9,7 @@ import yaml
 from demo_process import HANG_SECONDS
 
 from healthval.evaluation import Site
-from healthval.runner.marked import IDENTIFIABLE
+from healthval.runner.execute import IDENTIFIABLE
 
 CANARY = "Zyxwvut-90210-Qqq"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from healthval.cohort.dicom.dimse import DimsePacs
 from healthval.cohort.dicom.folder import Study

@@ -21,6 +21,7 @@ from healthval.report.markup import (
     words,
 )
 from healthval.report.values.levels import level_name
+from healthval.report.values.noise import IN_COUNTS
 
 FLOW_COLUMNS = 5  # more sites are shown as a total only
 
@@ -139,7 +140,7 @@ def _flow(findings: Findings) -> list[Block]:
             "Cohort flow: cases left after each step",
             ["Step", *shown, "All sites"],
             rows,
-            note=_FLOW if partly else "",
+            note=f"{_FLOW if partly else ''} {findings.noisy(IN_COUNTS)}".strip(),
         )
     ]
 
@@ -165,7 +166,7 @@ def _flows_apart(findings: Findings) -> list[Block]:
         )
         for site, flow in flows.items()
     ]
-    return [paragraphs(why), *sheets]
+    return [paragraphs(why, findings.noisy(IN_COUNTS)), *sheets]
 
 
 def _sites(findings: Findings) -> Markup:
@@ -181,7 +182,7 @@ def _sites(findings: Findings) -> Markup:
         ["Site", "Analysed", "With condition", "Indeterminate", "No reference"],
         rows,
         note="Indeterminate: the model gave no score. No reference: the target condition is unknown."
-        f" Neither is analysed. {_hatched(findings)}".rstrip(),
+        f" Neither is analysed. {findings.noisy(IN_COUNTS)} {_hatched(findings)}".rstrip(),
     )
 
 
@@ -200,7 +201,8 @@ def _table_one(findings: Findings) -> Markup:
         ["Characteristic", "All", "With condition", "Without", "Sites"],
         _table_one_lines(findings),
         note="Sites: those that released the row. ≥: some sites withheld the count or have no such "
-        "row. Means are over the sites that released them, weighted by site size.",
+        "row. Means are over the sites that released them, weighted by site size. "
+        f"{findings.noisy(IN_COUNTS)}".rstrip(),
     )
 
 

@@ -14,7 +14,7 @@ from healthval.contracts.base import canonical_json
 from healthval.errors import UsageError, counted
 from healthval.files import packaged, read_yaml
 from healthval.plan import explain
-from healthval.runner.marked import IDENTIFIABLE
+from healthval.runner.execute import IDENTIFIABLE
 from healthval.runner.own_notebook import checked_values, is_own
 from healthval.runner.parameters import NOTEBOOKS
 

@@ -13,8 +13,7 @@ from healthval import errors
 from healthval.contracts.base import canonical_json
 from healthval.errors import HealthvalError
 from healthval.runner.batch.matrix import Run
-from healthval.runner.execute import CELL_SECONDS, KERNEL_SECONDS
-from healthval.runner.marked import IDENTIFIABLE, mark_identifiable
+from healthval.runner.execute import CELL_SECONDS, IDENTIFIABLE, KERNEL_SECONDS, mark_identifiable
 
 STATUS = "status.json"
 COPY = "notebook.ipynb"

@@ -259,7 +259,7 @@ export interface paths {
         readonly put?: never;
         /**
          * Start
-         * @description Start the model endpoint.
+         * @description Start the model endpoint; with `tried`, only a model that answers a trial call.
          */
         readonly post: operations["start_v1_models__name___version__start_post"];
         readonly delete?: never;
@@ -1143,12 +1143,29 @@ export interface components {
             readonly version: string;
         };
         /**
+         * ModelContract
+         * @description Name, version and input contract of a model; without a contract where it is not open.
+         */
+        readonly ModelContract: {
+            readonly inputs?: components["schemas"]["InputContract"] | null;
+            /** Name */
+            readonly name: string;
+            /** Version */
+            readonly version: string;
+        };
+        /**
          * ModelList
          * @description One page of the registered models.
          *
-         *     `models` has those whose card the caller may read, `others` the names of the rest.
+         *     `models` has those whose card the caller may read, `others` the names of the rest; `contracts`
+         *     the input contracts of those among them to which the caller has asked for access.
          */
         readonly ModelList: {
+            /**
+             * Contracts
+             * @default []
+             */
+            readonly contracts: readonly components["schemas"]["ModelContract"][];
             /**
              * Models
              * @default []
@@ -1918,6 +1935,7 @@ export type KeyList = components['schemas']['KeyList'];
 export type KeyRecord = components['schemas']['KeyRecord'];
 export type KeyRotation = components['schemas']['KeyRotation'];
 export type ModelCard = components['schemas']['ModelCard'];
+export type ModelContract = components['schemas']['ModelContract'];
 export type ModelList = components['schemas']['ModelList'];
 export type ModelName = components['schemas']['ModelName'];
 export type ModelRecord = components['schemas']['ModelRecord'];
@@ -3575,7 +3593,9 @@ export interface operations {
     };
     readonly start_v1_models__name___version__start_post: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                readonly tried?: boolean;
+            };
             readonly header?: {
                 /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
                 readonly "Idempotency-Key"?: string | null;
