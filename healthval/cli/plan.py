@@ -84,9 +84,7 @@ def plan_history(plan_file: Path, site: Path) -> None:
     metavar="NAME FILE",
     help="Table of a linkage of the plan; may be repeated.",
 )
-@click.option(
-    "--hub", "hub_url", envvar="HEALTHVAL_HUB", help="Also compare with the model's contract."
-)
+@click.option("--hub", "hub_url", help="Also compare with the model's contract.")
 @click.option("--key", type=FILE, help="Your private key, for --hub.")
 def check(plan_file: Path, hub_url: str | None, key: Path | None, **data: Any) -> None:
     """Check a plan and its data.
