@@ -227,20 +227,18 @@ LABEL = click.option("--label", required=True, help="Name of the holder.")
 @access.command("link")
 @HUB
 @KEY
-@LABEL
-@click.option(
-    "--model", "models", multiple=True, required=True, help="Name of a model; may be repeated."
-)
+@click.argument("vendor")
 @click.option("--hours", type=click.IntRange(1, 8), default=8, show_default=True)
-def access_link(hub_url: str, key: Path, label: str, models: tuple[str, ...], hours: int) -> None:
-    """Print a link to the dashboard for a vendor.
+def access_link(hub_url: str, key: Path, vendor: str, hours: int) -> None:
+    """Print a link to the dashboard for the VENDOR with this key name.
 
-    Whoever has the link can read the reports on the named models until it expires.
+    Whoever has the link can read the vendor's reports until it ends.
     """
     from healthval.client import Client, Credential
 
     with Client(hub_url, Credential.load(key)) as client:
-        click.echo(client.dashboard_link(label, models, hours=hours))
+        link = client.dashboard_link(vendor, hours=hours)
+        click.echo(f"{client.transport.origin}/#{link.fragment}")
 
 
 @access.command("enrol-auditor")

@@ -1,14 +1,11 @@
 """Calls of the operator: models, decisions, keys, submissions, reports."""
 
-import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Unpack
 from urllib.parse import urlencode
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from healthval.client.calls import Calls, checked_bytes, wire_bytes
 from healthval.contracts.access import (
@@ -30,8 +27,6 @@ from healthval.contracts.report import (
     report_record,
 )
 from healthval.contracts.submission import Submission
-from healthval.credential import Credential
-from healthval.errors import UsageError
 
 # A call of the API in Lambda has at most 6 MB in base64, 4.5 MB as bytes.
 MAX_CALL_BYTES = 4 * 1024 * 1024
@@ -84,27 +79,6 @@ class OperatorCalls(Calls):
     def enrol_vendor(self, vendor: VendorKey) -> None:
         """Allow a developer's key to read the reports on its models."""
         self.transport.send("POST", "/v1/vendors", wire_bytes(vendor))
-
-    def dashboard_link(self, label: str, models: Sequence[str], *, hours: int = 8) -> str:
-        """Return an address of the dashboard that is signed in to the reports on these models.
-
-        Its fragment has a new key, which the hub accepts for `hours` (at most 8). A browser does not
-        send a fragment; whoever has the address can read the reports until then.
-
-        Raises
-        ------
-        UsageError
-            If the label, a model's name or `hours` is malformed.
-        """
-        key = Ed25519PrivateKey.generate()
-        public = Credential(key).public_key
-        try:
-            vendor = VendorKey(public_key=public, label=label, models=tuple(models), hours=hours)
-        except ValueError:
-            raise UsageError("label, model or hours (1 to 8) is malformed; correct it") from None
-        self.enrol_vendor(vendor)
-        seed = base64.urlsafe_b64encode(key.private_bytes_raw()).decode().rstrip("=")
-        return f"{self.transport.origin}/#link={seed}"
 
     def submissions(
         self, *, model: str, version: str, plan_hash: str

@@ -179,15 +179,11 @@ class AccessList(Wire):
 
 
 class VendorKey(Wire):
-    """Permission of a developer's key to read the reports on these models.
-
-    With `hours` it is the key of a dashboard link, which ends after them and cannot be replaced.
-    """
+    """Permission of a developer's key to read the reports on these models."""
 
     public_key: PublicKey
     label: Line
     models: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)]
-    hours: Annotated[int, Field(ge=1, le=8)] | None = None
 
 
 class AuditorKey(Wire):

@@ -153,8 +153,6 @@ class Authenticator:
         if value.get("revoked"):
             raise _revoked()
         if value.get("until", self.backend.now + 1) <= self.backend.now:
-            if "link" in value:
-                raise Refusal(401, "This link has expired", "ask the operator for a new one")
             raise Refusal(401, "This key was replaced and has ended", "sign with the new key")
         first = item if holder == item.key else self.backend.index.get(KEYS, holder)
         models = tuple(first.value.get("models", ())) if first is not None else ()

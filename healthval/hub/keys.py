@@ -29,7 +29,7 @@ from healthval.hub.auth import KEYS, Caller
 from healthval.hub.pages import Page
 from healthval.hub.ports import Backend, Item, Refusal, Write
 
-HOUR, DAY = 3_600, 86_400
+DAY = 86_400
 
 
 def enrol(backend: Backend, key: PublicKey, role: Mapping[str, Any]) -> list[Write]:
@@ -41,27 +41,15 @@ def enrol(backend: Backend, key: PublicKey, role: Mapping[str, Any]) -> list[Wri
     stored = backend.index.get(KEYS, name)
     if stored is None:
         return [Write(partition=KEYS, key=name, value={"x": key.x, **role})]
-    if (key.x, role["role"], "link" in role) != _kind(stored):
+    if stored.value["x"] != key.x or stored.value["role"] != role["role"]:
         raise Refusal(409, "This key's name is taken by another key or role", "create a new key")
     value = {**stored.value, **role}
-    if "link" in role:  # a repetition does not extend it
-        value["until"] = stored.value["until"]
     return [] if dict(stored.value) == value else [stored.updated(value)]
-
-
-def _kind(stored: Item) -> tuple[str, str, bool]:
-    return stored.value["x"], stored.value["role"], "link" in stored.value
 
 
 def enrol_vendor(backend: Backend, actor: Caller, vendor: VendorKey) -> None:
     """Allow a developer's key to read the reports on its models."""
-    role: dict[str, Any] = {
-        "role": "vendor",
-        "label": vendor.label,
-        "models": list(vendor.models),
-    }
-    if vendor.hours is not None:
-        role |= {"link": True, "until": backend.now + vendor.hours * HOUR}
+    role = {"role": "vendor", "label": vendor.label, "models": list(vendor.models)}
     _enrol_reader(backend, actor, vendor.public_key, role)
 
 
@@ -91,10 +79,6 @@ def rotate(backend: Backend, operator: PublicKey, actor: Caller, sent: KeyRotati
     name = site_id(sent.public_key)
     if name == site_id(operator):
         raise Refusal(409, "This key's name is taken by another key or role", "create a new key")
-
-    holder = backend.index.get(KEYS, actor.id)
-    if holder is not None and "link" in holder.value:
-        raise Refusal(403, "The key of a link cannot be replaced", "ask for a new link")
 
     def plan() -> tuple[KeyRecord, list[Write]]:
         stored = backend.index.get(KEYS, name)

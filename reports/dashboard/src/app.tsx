@@ -29,7 +29,7 @@ const SCREENS: readonly Screen[] = [
   { name: "audit", label: "Audit", roles: ["operator", "auditor"] },
 ];
 
-/** @param link - key of a dashboard link, taken from the address bar before the page was drawn */
+/** @param link - token of a dashboard link, taken from the address bar before the page was drawn */
 export function App({ link }: { readonly link: string | null }): ReactNode {
   const [hub, setHub] = useState<Hub | null>(null);
   const [failure, setFailure] = useState<unknown>(null);
@@ -70,7 +70,7 @@ function Signed({ hub, onEnd }: { readonly hub: Hub; readonly onEnd: () => void 
           ))}
         </nav>
         <span className="who">
-          {hub.role} <code>{hub.credential.id}</code> <button onClick={onEnd}>Sign out</button>
+          {hub.role} <code>{hub.holder.id}</code> <button onClick={onEnd}>Sign out</button>
         </span>
       </header>
       {isOffline && (

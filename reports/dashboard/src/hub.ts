@@ -1,9 +1,9 @@
 /** Calls of the hub that served this page; the credential is in memory only. */
 
 import type { AccessDecision, AccessGrant, ModelRecord, ReportRecord, SubmissionEntry } from "@healthval/client";
-import { AccessDenied, Credential, HubError, IntegrityError, canonicalJson, sha256 } from "@healthval/client";
+import { AccessDenied, HubError, IntegrityError, UsageError, canonicalJson, sha256 } from "@healthval/client";
 import { read } from "../../../sdk/js/src/shape.ts";
-import { SignedTransport } from "../../../sdk/js/src/transport.ts";
+import { SignedTransport, type Signer } from "../../../sdk/js/src/transport.ts";
 
 export type Role = "operator" | "vendor" | "auditor";
 
@@ -42,16 +42,23 @@ interface Page {
   readonly next?: string | null;
 }
 
-const PKCS8_HEAD = "302e020100300506032b657004220420";
+/** What signs the calls, and the name that it stands for. */
+export interface Holder extends Signer {
+  readonly id: string;
+}
 
-/** Make a credential from the 32-byte seed of a dashboard link. */
-export async function credentialOfLink(seed: string): Promise<Credential> {
-  const hex = Array.from(atob(seed.replaceAll("-", "+").replaceAll("_", "/")), (one) =>
-    one.charCodeAt(0).toString(16).padStart(2, "0"),
-  ).join("");
-  const bytes = (PKCS8_HEAD + hex).match(/../g) ?? [];
-  const body = btoa(String.fromCharCode(...bytes.map((byte) => Number.parseInt(byte, 16))));
-  return Credential.fromPem(`-----BEGIN PRIVATE KEY-----\n${body}\n-----END PRIVATE KEY-----`, false);
+/** Return the holder of a dashboard link, whose token is sent as it is. */
+export function holderOfLink(token: string): Holder {
+  return { id: subjectOf(token), sign: () => Promise.resolve(token) };
+}
+
+function subjectOf(token: string): string {
+  try {
+    const payload = (token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/");
+    return String(JSON.parse(atob(payload)).sub);
+  } catch {
+    throw new UsageError("the link is incomplete; open it again from where you received it");
+  }
 }
 
 /** The hub, as one signed-in caller sees it. */
@@ -59,8 +66,10 @@ export class Hub {
   readonly #transport: SignedTransport;
 
   private constructor(
-    readonly credential: Credential,
+    readonly holder: Holder,
     readonly role: Role,
+    /** A link reads reports only. */
+    readonly isLink: boolean,
     transport: SignedTransport,
   ) {
     this.#transport = transport;
@@ -71,8 +80,8 @@ export class Hub {
    *
    * @throws AccessDenied if the hub does not know the key, or it may read neither reports nor requests
    */
-  static async open(credential: Credential, origin: string): Promise<Hub> {
-    const transport = new SignedTransport(origin, credential);
+  static async open(holder: Holder, origin: string): Promise<Hub> {
+    const transport = new SignedTransport(origin, holder);
     const may = async (target: string): Promise<boolean> => {
       try {
         await transport.send("GET", `${target}?limit=1`);
@@ -84,7 +93,15 @@ export class Hub {
     };
     const [reports, audit] = [await may("/v1/reports"), await may("/v1/audit")];
     if (!reports && !audit) throw new AccessDenied("this key is a hospital's; the dashboard is for vendors, auditors and the operator");
-    return new Hub(credential, reports ? (audit ? "operator" : "vendor") : "auditor", transport);
+    return new Hub(holder, reports ? (audit ? "operator" : "vendor") : "auditor", false, transport);
+  }
+
+  /** Sign in by a dashboard link. */
+  static async openLink(token: string, origin: string): Promise<Hub> {
+    const holder = holderOfLink(token);
+    const transport = new SignedTransport(origin, holder);
+    await transport.send("GET", "/v1/reports?limit=1");
+    return new Hub(holder, "vendor", true, transport);
   }
 
   get canReadReports(): boolean {
@@ -93,6 +110,7 @@ export class Hub {
 
   async models(): Promise<Models> {
     const found = { models: [] as ModelRecord[], others: [] as Models["others"][number][] };
+    if (this.isLink) return found;
     for await (const page of this.#pages<Models & Page>("ModelList", "/v1/models")) {
       found.models.push(...page.models);
       found.others.push(...(page.others ?? []));

@@ -27,11 +27,11 @@ export function to(...names: readonly string[]): string {
   return `#/${names.map(encodeURIComponent).join("/")}`;
 }
 
-const LINK = /^#link=([A-Za-z0-9_-]{43})$/;
+const LINK = /^#token=([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)$/;
 
-/** Take the key of a dashboard link out of the address bar and the history. */
+/** Take the token of a dashboard link out of the address bar and the history. */
 export function takeLink(): string | null {
-  if (!location.hash.startsWith("#link=")) return null;
+  if (!location.hash.startsWith("#token=")) return null;
   const found = LINK.exec(location.hash);
   history.replaceState(null, "", location.pathname + location.search);
   return found?.[1] ?? "";

@@ -1933,15 +1933,8 @@ export interface components {
         /**
          * VendorKey
          * @description Permission of a developer's key to read the reports on these models.
-         *
-         *     With `hours` it is the key of a dashboard link, which ends after them and cannot be replaced.
          */
         readonly VendorKey: {
-            /**
-             * Hours
-             * @default null
-             */
-            readonly hours: number | null;
             /** Label */
             readonly label: string;
             /** Models */

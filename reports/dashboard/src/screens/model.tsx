@@ -31,7 +31,7 @@ export function Model({ hub, name, version }: Props): ReactNode {
         {(facts) => (
           <details open={facts.length > 0}>
             <summary>Model card</summary>
-            {facts.length === 0 && <p>The card is not open to this key.</p>}
+            {facts.length === 0 && <p>{hub.isLink ? "The card is part of the signed report." : "The card is not open to this key."}</p>}
             <dl>
               {facts.map(([term, text]) => (
                 <div key={term}>

@@ -2,15 +2,14 @@
 
 import { Credential, UsageError } from "@healthval/client";
 import { type ReactNode, useState } from "react";
-import { Hub, credentialOfLink } from "../hub.ts";
+import { Hub } from "../hub.ts";
 import { Failed } from "../parts/load.tsx";
 
 const LONGEST_KEY = 4096;
 
-/** Sign in by the key of a dashboard link. */
-export async function openedByLink(seed: string): Promise<Hub> {
-  if (!seed) throw new UsageError("the link is incomplete; open it again from where you received it");
-  return Hub.open(await credentialOfLink(seed), location.origin);
+/** Sign in by the token of a dashboard link. */
+export async function openedByLink(token: string): Promise<Hub> {
+  return Hub.openLink(token, location.origin);
 }
 
 export function SignIn({ onOpen, failure }: { readonly onOpen: (hub: Hub) => void; readonly failure: unknown }): ReactNode {
