@@ -87,7 +87,7 @@ def create_app(
     app.add_middleware(HubMiddleware)
     app.add_exception_handler(HTTPException, http_problem)
     app.add_exception_handler(RequestValidationError, parameter_problem)
-    by = Callers(Authenticator(backend, settings.operator, settings.audiences))
+    by = Callers(Authenticator(backend, settings.operator, settings.audiences, settings.signer))
     keyring = Keyring(backend=backend, operator=settings.operator, signer=settings.signer)
     routers = (
         system.routes(by, keyring),
