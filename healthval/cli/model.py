@@ -9,7 +9,7 @@ import click
 from healthval.cli.access import LABEL, read_public_key
 from healthval.cli.hub import check_platform
 from healthval.cli.types import FILE, FOLDER, HUB, KEY
-from healthval.errors import UsageError, counted
+from healthval.errors import HostingError, UsageError, counted
 
 if TYPE_CHECKING:
     from healthval.contracts.model import ModelContract
@@ -82,7 +82,7 @@ def model_check(folder: Path, sample: Path, registration: Path | None) -> None:
     for line in tried.lines:
         click.echo(line, err=not tried.ok)
     if not tried.ok:
-        raise click.exceptions.Exit(26)
+        raise HostingError("the model does not score the sample; the lines above give the reason")
 
 
 @model.command("serve")

@@ -5,7 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from healthval.client.calls import Calls, checked_bytes
-from healthval.contracts.access import KeyList, KeyRecord, KeyRotation, rotation_bytes
+from healthval.contracts.access import (
+    DashboardLink,
+    KeyList,
+    KeyRecord,
+    KeyRotation,
+    LinkRequest,
+    rotation_bytes,
+)
 from healthval.contracts.audit import AuditEntry, AuditHead, AuditList
 from healthval.contracts.base import canonical_json
 from healthval.contracts.model import ModelContract, ModelList, ModelRecord
@@ -78,6 +85,11 @@ class HolderCalls(Calls):
         """List the keys that the hub knows."""
         pages = self._pages("/v1/keys", KeyList)
         return tuple(key for page in pages for key in page.keys)
+
+    def dashboard_link(self, vendor: str | None = None, *, hours: float = 8) -> DashboardLink:
+        """Ask for a link that reads the reports of one vendor: this key's, or for the operator any."""
+        asked = LinkRequest(vendor=vendor or self.site, seconds=round(hours * 3600))
+        return self._post("/v1/dashboard-links", asked, DashboardLink)
 
     def rotate_key(self, path: Path, *, overlap_days: int = 7) -> Credential:
         """Replace this key, which is in the file `path`; return the new one.

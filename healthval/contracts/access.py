@@ -234,6 +234,26 @@ class KeyRecord(Wire):
     revoked: datetime | None = None
 
 
+LINK_SECONDS = 8 * 3600
+
+
+class LinkRequest(Wire):
+    """Request for a dashboard link of one vendor; a vendor asks for its own."""
+
+    vendor: SiteId
+    seconds: Annotated[int, Field(ge=60, le=LINK_SECONDS)] = LINK_SECONDS
+
+
+class DashboardLink(Wire):
+    """A link that reads one vendor's reports until it ends.
+
+    `fragment` belongs after the # of the dashboard's address, which a browser sends to no server.
+    """
+
+    fragment: Annotated[str, Field(pattern=r"^token=[A-Za-z0-9_.-]{1,2000}$")]
+    not_after: datetime
+
+
 class KeyList(Wire):
     """One page of the keys that the hub knows."""
 

@@ -8,14 +8,16 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import jwt
 import jwt.types
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from healthval.contracts.access import (
     TOKEN_SECONDS,
+    DashboardLink,
     PublicKey,
     raw_public_key,
     request_claims,
@@ -32,6 +34,9 @@ _REQUIRED = [*_TEXTS, "aud", "iat", "exp"]
 
 KEYS = "keys"  # partition of the index: the keys that the hub knows, see `healthval.hub.keys`
 HUB_KEYS = "hub-keys"  # partition of the index: the keys that the hub publishes
+
+LINK_ISSUER = "hub"
+LINK_READS = ("GET", "", "v1", "reports")
 
 Role = Literal["site", "operator", "vendor", "auditor"]
 
@@ -75,10 +80,58 @@ class Authenticator:
     backend: Backend
     operator: PublicKey
     audiences: tuple[str, ...]
+    signer: Ed25519PrivateKey | None = field(default=None, repr=False)
+
+    def link(self, vendor: str, seconds: int) -> DashboardLink:
+        """Sign a link that reads the reports of one vendor.
+
+        Raises
+        ------
+        Refusal
+            If the key is not a valid vendor's key, or the hub has no key of its own.
+        """
+        if self.signer is None:
+            raise Refusal(409, "This hub has no key to sign links", "the operator gives it one")
+        if self._vendor(vendor) is None:
+            raise Refusal(404, "There is no valid vendor's key of this name")
+        end = self.backend.now + seconds
+        claims = {"iss": LINK_ISSUER, "sub": vendor, "aud": self.audiences[0], "exp": end}
+        token = jwt.encode({**claims, "iat": self.backend.now}, self.signer, algorithm="EdDSA")
+        return DashboardLink(fragment=f"token={token}", not_after=datetime.fromtimestamp(end, UTC))
+
+    def _vendor(self, name: str) -> Caller | None:
+        item = self.backend.index.get(KEYS, name)
+        if item is None or item.value["role"] != "vendor" or item.value.get("revoked"):
+            return None
+        return Caller(name, "vendor", tuple(item.value.get("models", ())))
+
+    def _check_link(self, head: Head) -> CheckedHead:
+        """Check a dashboard link: it reads reports, as often as needed, until it ends."""
+        if self.signer is None or (head.method, *re.split(r"[/?]", head.target)[:3]) != LINK_READS:
+            raise _unauthenticated()
+        options: jwt.types.Options = {"verify_exp": False, "verify_iat": False}
+        try:
+            claims = jwt.decode(
+                head.token,
+                self.signer.public_key(),
+                algorithms=["EdDSA"],
+                audience=self.audiences,
+                options=options,
+            )
+        except jwt.PyJWTError:
+            raise _unauthenticated() from None
+        if not claims["iat"] - CLOCK_SKEW_SECONDS <= self.backend.now < claims["exp"]:
+            raise Refusal(401, "The link has ended", "ask for a new one")
+        vendor = self._vendor(claims["sub"])
+        if vendor is None:
+            raise _revoked()
+        return CheckedHead(vendor, {})
 
     def check_head(self, head: Head) -> CheckedHead:
         """Check the token against the head of the request and the issuer's registered key."""
         issuer = _unverified_issuer(head.token)
+        if issuer == LINK_ISSUER:
+            return self._check_link(head)
         if issuer == site_id(self.operator):
             return self._check_operator(head, issuer)
         item = self.backend.index.get(KEYS, issuer)
@@ -120,6 +173,8 @@ class Authenticator:
             request.
         """
         claims = checked.claims
+        if not claims:  # a dashboard link is not bound to one request
+            return checked.caller
         bound = request_claims(claims["htm"], claims["htu"], body)
         if not hmac.compare_digest(claims["body_sha256"].encode(), bound["body_sha256"].encode()):
             raise _unauthenticated()
@@ -218,7 +273,7 @@ def _unverified_issuer(token: str) -> str:
         issuer = jwt.decode(token, options={"verify_signature": False}).get("iss")
     except (jwt.PyJWTError, ValueError):
         raise _unauthenticated() from None
-    if not isinstance(issuer, str) or not re.fullmatch(r"site-[a-z0-9]{8}", issuer):
+    if not isinstance(issuer, str) or not re.fullmatch(r"site-[a-z0-9]{8}|hub", issuer):
         raise _unauthenticated()
     return issuer
 

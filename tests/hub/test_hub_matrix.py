@@ -8,8 +8,9 @@ import json
 
 import pytest
 
-from healthval.client import Client, Credential
+from healthval.client import Client, Credential, published_keys
 from healthval.contracts.access import AuditorKey, VendorKey
+from healthval.errors import AccessDenied, HubError
 from healthval.hub.app import openapi_text
 
 PLAN = "a" * 64
@@ -19,6 +20,7 @@ MATRIX = {
     "post /v1/access-requests/{site}/{model}/{version}/{plan_hash}/decision": {"operator"},
     "post /v1/vendors": {"operator"},
     "post /v1/auditors": {"operator"},
+    "post /v1/dashboard-links": {"operator", "vendor"},
     "get /v1/keys": {"operator", "auditor"},
     "post /v1/keys/rotation": {"site", "vendor", "auditor"},
     "post /v1/keys/{name}/revoke": {"operator"},
@@ -138,3 +140,45 @@ def test_a_tenant_sees_nothing_of_another(kit, callers, new_site, operator, mode
     assert callers["vendor"].reports() == ()
     assert status(callers["vendor"], "get /v1/models/tumour/1.0") == 403
     assert status(callers["auditor"], "get /v1/models/tumour/1.0") == 200
+
+
+def test_a_dashboard_link_reads_the_reports_of_its_vendor_and_nothing_else(
+    hub, callers, operator, tmp_path
+):
+    with Client(hub.url, Credential.create(tmp_path / "vendor.key")) as vendor:
+        key = vendor.credential.public_key
+        operator.enrol_vendor(VendorKey(public_key=key, label="Vendor", models=("other-model",)))
+        if not any(key.purpose == "registration" for key in published_keys(hub.url).keys):
+            with pytest.raises(HubError, match="no key to sign links"):
+                vendor.dashboard_link()
+            return
+        check_link(vendor, callers, operator)
+
+
+def check_link(vendor, callers, operator):
+    link = vendor.dashboard_link(hours=1)
+    bearer = {"Authorization": "Bearer " + link.fragment.removeprefix("token=")}
+
+    def read(method, target, headers=bearer, **more):
+        return vendor.transport._http.request(method, target, headers=headers, **more).status_code
+
+    assert [read("GET", "/v1/reports"), read("GET", "/v1/reports?limit=1")] == [200, 200]
+    assert read("GET", "/v1/reports/report-0000000000000000/files/report.html") in {404, 422}
+    others = [operation for operation in MATRIX if not operation.startswith("get /v1/reports")]
+    for operation in others:
+        method, path = operation.split(" ")
+        found = read(
+            method.upper(), path.format(**VALUES), content=b"{}" if method == "post" else b""
+        )
+        assert found in {401, 422}, operation
+    forged = link.fragment[6:-8] + "AAAAAAAA"
+    assert read("GET", "/v1/reports", {"Authorization": f"Bearer {forged}"}) == 401
+    assert operator.dashboard_link(vendor.site).not_after > link.not_after
+    with pytest.raises(AccessDenied, match="its own reports only"):
+        vendor.dashboard_link("site-zzzzzzzz")
+    with pytest.raises(HubError, match="no valid vendor"):
+        operator.dashboard_link(callers["site"].site)
+    with pytest.raises(ValueError, match="seconds"):
+        vendor.dashboard_link(hours=8.1)
+    operator.revoke_key(vendor.site)
+    assert read("GET", "/v1/reports") == 401

@@ -12,6 +12,7 @@ from healthval.contracts.access import (
     AccessRequest,
     AuditorKey,
     KeyRotation,
+    LinkRequest,
     VendorKey,
 )
 from healthval.contracts.base import Problem
@@ -26,6 +27,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     VendorKey,
     AuditorKey,
     KeyRotation,
+    LinkRequest,
     ModelRegistration,
     ObjectSize,
     PredictionRequest,

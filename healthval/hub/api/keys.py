@@ -4,11 +4,20 @@ from typing import Annotated
 
 from fastapi import APIRouter, Response
 
-from healthval.contracts.access import AuditorKey, KeyList, KeyRecord, KeyRotation, VendorKey
+from healthval.contracts.access import (
+    AuditorKey,
+    DashboardLink,
+    KeyList,
+    KeyRecord,
+    KeyRotation,
+    LinkRequest,
+    VendorKey,
+)
 from healthval.contracts.base import SiteId
 from healthval.hub import keys
 from healthval.hub.api.call import AskedPage, Call, Callers, json_response
 from healthval.hub.api.documents import documented
+from healthval.hub.ports import Refusal
 
 
 def routes(by: Callers) -> APIRouter:
@@ -42,5 +51,13 @@ def routes(by: Callers) -> APIRouter:
     def revoke(name: SiteId, call: Annotated[Call, by.posts("operator")]) -> Response:
         """Revoke a key; its calls are refused from then on."""
         return json_response(keys.revoke(backend, call.caller, name))
+
+    @router.post("/dashboard-links", **documented(DashboardLink, 400, 404, 409, body=LinkRequest))
+    def link(call: Annotated[Call, by.posts("vendor", "operator")]) -> Response:
+        """Sign a link that reads one vendor's reports for at most 8 hours."""
+        asked = call.read(LinkRequest)
+        if call.caller.role == "vendor" and asked.vendor != call.caller.id:
+            raise Refusal(403, "A vendor's key signs links for its own reports only")
+        return json_response(by.auth.link(asked.vendor, asked.seconds))
 
     return router

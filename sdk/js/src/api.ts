@@ -104,6 +104,26 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/v1/dashboard-links": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Link
+         * @description Sign a link that reads one vendor's reports for at most 8 hours.
+         */
+        readonly post: operations["link_v1_dashboard_links_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/v1/health": {
         readonly parameters: {
             readonly query?: never;
@@ -832,6 +852,21 @@ export interface components {
             readonly predicted: number;
         };
         /**
+         * DashboardLink
+         * @description A link that reads one vendor's reports until it ends.
+         *
+         *     `fragment` belongs after the # of the dashboard's address, which a browser sends to no server.
+         */
+        readonly DashboardLink: {
+            /** Fragment */
+            readonly fragment: string;
+            /**
+             * Not After
+             * Format: date-time
+             */
+            readonly not_after: string;
+        };
+        /**
          * DecisionPoint
          * @description Net benefit of the model and of treating all, at one threshold.
          */
@@ -1096,6 +1131,19 @@ export interface components {
             /** Proof */
             readonly proof: string;
             readonly public_key: components["schemas"]["PublicKey"];
+        };
+        /**
+         * LinkRequest
+         * @description Request for a dashboard link of one vendor; a vendor asks for its own.
+         */
+        readonly LinkRequest: {
+            /**
+             * Seconds
+             * @default 28800
+             */
+            readonly seconds: number;
+            /** Vendor */
+            readonly vendor: string;
         };
         /**
          * ModelCard
@@ -1914,6 +1962,7 @@ export type Certificate = components['schemas']['Certificate'];
 export type CombinedInstances = components['schemas']['CombinedInstances'];
 export type CountNoise = components['schemas']['CountNoise'];
 export type CurvePoint = components['schemas']['CurvePoint'];
+export type DashboardLink = components['schemas']['DashboardLink'];
 export type DecisionPoint = components['schemas']['DecisionPoint'];
 export type DeveloperReporting = components['schemas']['DeveloperReporting'];
 export type DicomInstances = components['schemas']['DicomInstances'];
@@ -1927,6 +1976,7 @@ export type InputField = components['schemas']['InputField'];
 export type KeyList = components['schemas']['KeyList'];
 export type KeyRecord = components['schemas']['KeyRecord'];
 export type KeyRotation = components['schemas']['KeyRotation'];
+export type LinkRequest = components['schemas']['LinkRequest'];
 export type ModelCard = components['schemas']['ModelCard'];
 export type ModelContract = components['schemas']['ModelContract'];
 export type ModelList = components['schemas']['ModelList'];
@@ -2581,6 +2631,141 @@ export interface operations {
             };
             /** @description The key may not do this */
             readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another state or content is stored */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly link_v1_dashboard_links_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
+                readonly "Idempotency-Key"?: string | null;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["LinkRequest"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["DashboardLink"];
+                };
+            };
+            /** @description The Idempotency-Key is malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such entry here */
+            readonly 404: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
