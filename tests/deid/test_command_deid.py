@@ -117,14 +117,16 @@ def test_an_interrupted_batch_leaves_a_true_journal_and_can_be_finished(given, w
     assert "Traceback" not in done.stderr
     out = given.folder / "out"
     lines = [
-        json.loads(line) for line in (out / "manifest.jsonl").read_text("ascii").split("\n") if line
+        json.loads(line)
+        for line in (out / "manifest.jsonl").read_text(encoding="ascii").split("\n")
+        if line
     ]
     written = {line["output"] for line in lines if line.get("status") == "written"}
     assert written == {f"{path.parent.name}/{path.name}" for path in out.glob("*/*.dcm")}
     assert {path.name for path in out.iterdir() if path.is_file()} == {"manifest.jsonl"}
     assert not (out / ".partial").exists()
     assert given().returncode == 0
-    assert json.loads((out / "manifest.json").read_text("utf-8"))["files_out"] == 18
+    assert json.loads((out / "manifest.json").read_text(encoding="utf-8"))["files_out"] == 18
 
 
 def test_two_indexes_of_media_are_refused_and_the_images_written(given):
@@ -133,7 +135,7 @@ def test_two_indexes_of_media_are_refused_and_the_images_written(given):
         shutil.copy(FILES / "dicomdirtests" / "DICOMDIR", given.folder / "images" / name)
     done = given()
     assert done.returncode == 0, done.stderr
-    manifest = json.loads((given.folder / "out" / "manifest.json").read_text("utf-8"))
+    manifest = json.loads((given.folder / "out" / "manifest.json").read_text(encoding="utf-8"))
     assert (manifest["files_out"], manifest["refused"]) == (2, {"DICOMDIR": 2})
 
 
