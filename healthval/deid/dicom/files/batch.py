@@ -215,7 +215,8 @@ def _run(task: Task, files: list[str], workers: int) -> list[Record]:
 def _delete_unrecorded(task: Task) -> None:
     """Delete unfinished outputs, so that the journal describes the folder."""
     shutil.rmtree(task.out / UNFINISHED, ignore_errors=True)
-    delete_undescribed(task.out, _written(task.journal.open().values()))
+    journal = task.journal
+    delete_undescribed(task.out, _written(journal.open().values()))
 
 
 def _run_shared(task: Task, files: list[str], workers: int, bar: "tqdm[Any]") -> list[Record]:
