@@ -9,7 +9,7 @@ IN_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 # What the demo's model reads: table, fhir or imaging.
 TRACK ?= table
 
-.PHONY: demo test check audit bench lock clean
+.PHONY: demo test check audit bench dashboard lock clean
 
 demo: .venv/.demo
 	@sh requirements/system.sh
@@ -37,6 +37,10 @@ audit: .venv/.audit
 		--mc-type application --output-reproducible -o dist/healthval.cdx.json
 	@for lock in demo dev; do .venv-audit/bin/pip-audit --strict --disable-pip --require-hashes \
 		-r requirements/$$lock.txt || exit 1; done
+
+# The page that the hub serves, from its sources; needs Node 20.19 or newer.
+dashboard:
+	cd reports/dashboard && npm ci --no-audit --no-fund && npm run build
 
 lock:
 	sh requirements/lock.sh

@@ -224,6 +224,23 @@ def access_revoke_key(hub_url: str, key: Path, name: str) -> None:
 LABEL = click.option("--label", required=True, help="Name of the holder.")
 
 
+@access.command("link")
+@HUB
+@KEY
+@click.argument("vendor")
+@click.option("--hours", type=click.IntRange(1, 8), default=8, show_default=True)
+def access_link(hub_url: str, key: Path, vendor: str, hours: int) -> None:
+    """Print a link to the dashboard for the VENDOR with this key name.
+
+    Whoever has the link can read the vendor's reports until it ends.
+    """
+    from healthval.client import Client, Credential
+
+    with Client(hub_url, Credential.load(key)) as client:
+        link = client.dashboard_link(vendor, hours=hours)
+        click.echo(f"{client.transport.origin}/#{link.fragment}")
+
+
 @access.command("enrol-auditor")
 @HUB
 @KEY

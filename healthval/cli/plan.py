@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from healthval.cli.types import FILE, FOLDER
-from healthval.errors import PlanError, UsageError, counted
+from healthval.errors import HubError, PlanError, UsageError, counted
 
 if TYPE_CHECKING:
     from healthval.contracts.model import InputContract
@@ -94,16 +94,19 @@ def check(plan_file: Path, hub_url: str | None, key: Path | None, **data: Any) -
     """
     from healthval.runner.check import check_study
 
-    contract = None if hub_url is None else _contract(hub_url, key, plan_file)
+    contract, refused = None, []
+    try:
+        contract = None if hub_url is None else _contract(hub_url, key, plan_file)
+    except HubError as problem:
+        refused = [f"hub: {problem}"]
     found = check_study(plan_file, contract=contract, **{**data, "linked": dict(data["linked"])})
+    problems = [*found.problems, *refused]
     for line in found.advice:
         click.echo(f"advice   {line}")
-    if found.problems:
-        for line in found.problems:
+    if problems:
+        for line in problems:
             click.echo(f"problem  {line}", err=True)
-        raise PlanError(
-            f"{counted(len(found.problems), 'problem')}; nothing was registered or sent"
-        )
+        raise PlanError(f"{counted(len(problems), 'problem')}; nothing was registered or sent")
     assert found.plan is not None  # noqa: S101 - a plan without problems
     click.echo(f"ok       {found.plan.study}: {', '.join(found.done)}; hash {found.plan.hash}")
 

@@ -13,7 +13,16 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from healthval.contracts.access import PublicKey
-from healthval.hub.api import access, keys, models, predictions, reports, submissions, system
+from healthval.hub.api import (
+    access,
+    dashboard,
+    keys,
+    models,
+    predictions,
+    reports,
+    submissions,
+    system,
+)
 from healthval.hub.api.call import Callers
 from healthval.hub.api.documents import openapi
 from healthval.hub.api.middleware import HubMiddleware, http_problem, parameter_problem
@@ -97,6 +106,7 @@ def create_app(
         predictions.routes(by, work),
         submissions.routes(by, keyring, arrivals),
         reports.routes(by),
+        dashboard.routes(),
     )
     for router in routers:
         app.include_router(router)

@@ -7,9 +7,9 @@ from pathlib import Path
 from healthval.client import Client
 from healthval.cohort.tables import table_problems
 from healthval.contracts.model import InputContract
-from healthval.errors import CohortError, HubError, counted
+from healthval.errors import HealthvalError, HubError, counted
 from healthval.evaluation import Sources, cohort_of, gate_policy, input_problems
-from healthval.plan import Plan
+from healthval.plan import DisclosureChoice, Plan
 from healthval.plan_file import plan_problems
 
 
@@ -45,6 +45,8 @@ def check_study(
         problems += input_problems(plan, contract)
         done.append("the model's contract")
     if plan is not None and (table or resources):
+        if problems:  # without the fields that do not fit, only the columns can be judged
+            plan = plan.model_copy(update={"disclosure": DisclosureChoice()})
         found, advice = _data(plan, Sources(table, resources, dict(linked or {})))
         problems += found
         done.append("data")
@@ -78,9 +80,10 @@ def _data(plan: Plan, sources: Sources) -> tuple[list[str], list[str]]:
             return found, []
     try:
         cohort = cohort_of(plan, sources)
-    except CohortError as problem:
+        advice = [*_small_levels(plan, cohort.frame)]
+    except HealthvalError as problem:
         return [f"data: {problem}"], []
-    return [], [*_small_levels(plan, cohort.frame)]
+    return [], advice
 
 
 def _small_levels(plan: Plan, frame: object) -> Iterator[str]:

@@ -93,7 +93,7 @@ def test_a_plan_its_table_and_its_model_that_fit(stage, plan_file, ours):
 def test_all_mistakes_of_a_plan_are_named_at_once(stage, plan_file):
     wrong = {"thresholds": [50], "disclosure": {"preset": "csm"}, "subgroups": ["gender"]}
     wrong |= {"acceptance": [{"metric": "auc", "low": 0.7}], "title": ""}
-    done = healthval("check", plan_file(**wrong))
+    done = healthval("check", plan_file(**wrong), "--table", table_of(stage))
     assert isinstance(done.exception, PlanError)
     assert "5 problems" in str(done.exception)
     for place in ("thresholds.0", "disclosure.preset", "subgroups names", "acceptance.0", "title"):
@@ -116,6 +116,14 @@ def test_all_mistakes_of_a_table_are_named_at_once_without_a_value(stage, plan_f
         assert name in done.output
     assert "Zyx" not in done.output + str(done.exception)
     assert "9417" not in done.output + str(done.exception)
+
+
+def test_a_model_that_the_hub_lacks_hides_no_other_mistake(stage, plan_file, ours):
+    wrong = {"model": {"name": "aspirate-other", "version": "1.0"}, "subgroups": ["gender"]}
+    done = healthval("check", plan_file(**wrong), "--table", table_of(stage), *ours)
+    assert isinstance(done.exception, PlanError)
+    assert "subgroups names 1 column" in done.output
+    assert "hub: the hub has no model of this name and version" in done.output
 
 
 def test_inputs_that_the_model_does_not_take_are_named(stage, plan_file, ours):

@@ -46,6 +46,7 @@ from healthval.plan import Plan, load_plan
 from healthval.predict.canary import N_IMAGE_CANARIES
 from healthval.report import build
 from healthval.report.criteria import plan_facts
+from healthval.report.proof.attestation import ATTESTATION
 from healthval.runner.provision import pack_artefact, read_registration
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -632,19 +633,22 @@ def test_a_record_of_plans_that_cannot_be_read_stops_the_site(enter):
 # --- the demo of both tracks -------------------------------------------------------------------
 
 
+# When the attestation appears, the products are complete: the next run has to give their bytes.
+MARKS = {"fhir": "sites/harbour/ledger.jsonl", "imaging": ATTESTATION}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("track", TRACKS)
 def test_the_demo_of_a_track_survives_kill_9_and_repeats_its_bytes(tmp_path, track):
     home = tmp_path / track
-    for mark in ("hub/hub.log", "sites/harbour/ledger.jsonl"):
-        kill_at(start(tmp_path, track), home / mark, group=True)
-        assert wait_until_gone(tmp_path), "a child outlived the demo"
+    kill_at(start(tmp_path, track), home / MARKS[track], group=True)
+    assert wait_until_gone(tmp_path), "a child outlived the demo"
+    before = digests(home)
     out = finish(start(tmp_path, track))
     assert len(out.splitlines()) <= 15
     assert "invented" in out.lower()
-    before = digests(home)
-    finish(start(tmp_path, track))
-    assert digests(home) == before
+    assert before.keys() == (set(PRODUCTS) if MARKS[track] == ATTESTATION else set())
+    assert before.items() <= digests(home).items()
     weights = json.loads((home / "inputs/vendor/artefact/weights.json").read_text(encoding="utf-8"))
     study = json.loads((home / "metrics.json").read_text(encoding="utf-8"))["study"]
     values = {v["site"]: v["value"] for v in study["auroc"]["sites"]}

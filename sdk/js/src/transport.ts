@@ -31,12 +31,15 @@ export interface Sent extends CallOptions {
   readonly signed?: boolean;
 }
 
+/** What signs a request: a credential, or the token of a dashboard link. */
+export type Signer = Pick<Credential, "sign">;
+
 /** Connections to one hub; signs each request with one credential. */
 export class SignedTransport {
   readonly origin: string;
-  readonly #credential: Credential;
+  readonly #credential: Signer;
 
-  constructor(url: string, credential: Credential) {
+  constructor(url: string, credential: Signer) {
     this.origin = checkedOrigin(url);
     this.#credential = credential;
   }
