@@ -127,6 +127,22 @@ def test_tables_that_no_plan_declares_are_refused(frame, message):
         propose_table(frame)
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("fev1_pct_predicted", "number"),
+        ("model_probability", "drop"),
+        ("scanner_model", "category"),
+        ("gold_stage", "category"),
+        ("contact_precautions", "category"),
+        ("contact_person", "drop"),
+    ],
+)
+def test_a_word_counts_with_the_words_beside_it(name, kind):
+    values = np.arange(N) % 90 / 7 if kind == "number" else ["a", "b"] * (N // 2)
+    assert propose_table(with_visits(**{name: values})).table.columns[name].kind == kind
+
+
 @pytest.mark.parametrize("name", ["dosage", "percentage", "stage", "average", "period", "agent"])
 def test_parts_of_words_are_no_words(name):
     assert words_of(name) == (name,)

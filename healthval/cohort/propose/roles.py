@@ -143,7 +143,8 @@ def choose_label(draft: Draft) -> str | None:
 
 
 def _is_outcome(name: str) -> bool:
-    return bool(words(name) & (w.STRONG | w.WEAK))
+    found = words(name)
+    return bool(found & (w.STRONG | w.WEAK)) and not found & w.STAGE
 
 
 def _has_outcome_values(text: pd.Series) -> bool:

@@ -186,7 +186,7 @@ def _name_to_drop(ordered: tuple[str, ...], *, is_text: bool) -> str | None:
         ),
         (not is_text and bool(found & w.BIRTH and found & w.YEAR), "birth"),
         (bool(found & w.READER), "reader"),
-        (bool(found & w.MODEL), "model"),
+        (bool(found & w.MODEL) and not found & w.NOT_MODEL, "model"),
         (is_text and bool(found & w.TEXT), "text"),
         (bool(found & w.LATER or at_end) and not is_date, "later"),
     )

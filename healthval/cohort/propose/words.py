@@ -110,6 +110,9 @@ CODED = SEX | _set(
 )
 READER = _set("reader readers rater observer annotator befunder lecteur")
 MODEL = _set("model ai algorithm prediction predicted pred vorhersage prognose")
+# With one of these, a model is a device, or "predicted" a reference value of lung function.
+NOT_MODEL = _set("scanner manufacturer device machine vendor fev fvc dlco tlc fef pef")
+STAGE = _set("stage staging grade")
 DEATH = _set(
     "expire expired died death dead mortality mort dod deceased survival survived alive vivant vivo verstorben verst tod "
     "tot exitus letalitaet mortalitaet deces decede mortalite muerte muerto fallecido fallecimiento "
@@ -155,7 +158,7 @@ PERSON = _set(
     "employer arbeitgeber"
 )
 NOT_PERSON = _set(
-    "drug medication medikament test unit ward procedure type kind class score count platelet"
+    "drug medication medikament test unit ward procedure type kind class score count platelet precautions xray radiograph"
 )
 # Of people only where the values are texts: as numbers they may be measurements.
 SHORT_STAFF = _set("md dr pcp gp prov created entered signed user author")
