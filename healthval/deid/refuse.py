@@ -21,7 +21,7 @@ class Reason(StrEnum):
     OTHER = "modality OT"
     UNLISTED = "image class or modality that is not on the list of low risk"
     RECOGNIZABLE = "RecognizableVisualFeatures is YES"
-    COLOUR = "colour or report picture in a class of grey images"
+    COLOUR = "colour, report or derived picture in a class of grey images"
     NESTED = "pixels inside a sequence"
     SCREEN = "screen save"
     DOSE = "dose report"

@@ -308,10 +308,30 @@ def test_classes_of_low_risk_pass_unless_an_attribute_or_a_colour_shows_a_risk(s
     for risky in (
         {"RecognizableVisualFeatures": "YES"},
         {"SamplesPerPixel": 3},
+        {"ImageType": ["DERIVED", "SECONDARY", "REPORT"]},
         {"AnatomicRegionSequence": [image_of("7", "SC")]},
     ):
         with pytest.raises(Refused):
             deidentify(image_of(sop_class, modality, **risky), Policy(), SECRET)
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "modality", "kind", "is_refused"),
+    [
+        ("2", "CT", "OTHER", True),
+        ("1", "CR", "OTHER", True),
+        ("2", "CT", "MPR", False),
+        ("4", "MR", "OTHER", False),
+    ],
+)
+def test_derived_secondary_images_need_a_sign_off_unless_they_are_computed(
+    sop_class, modality, kind, is_refused
+):
+    dataset = image_of(sop_class, modality, ImageType=["DERIVED", "SECONDARY", kind])
+    if is_refused:
+        assert reason_of(dataset) is Reason.COLOUR
+    else:
+        assert deidentify(dataset, Policy(), SECRET).flags == ()
 
 
 def image_of(sop_class, modality, **more):

@@ -59,6 +59,7 @@ _MODALITY_REASONS: Final = {
 }
 # RT Dose, Segmentation and Parametric Map are derived and not drawn for reading.
 _COMPUTED: Final = frozenset({"481.2", "30", "66.4", "66.5", "66.7", "66.8"})
+_RECONSTRUCTED: Final = frozenset({"MPR", "MIP", "MINIP", "AVERAGE", "REFORMATTED", "RESAMPLED"})
 # Overlay Bit Position of the 16 planes
 _BIT_POSITIONS: Final = tuple(0x60000102 | plane << 16 for plane in range(0, 32, 2))
 _SCREEN: Final = re.compile(r"SCREEN[ _-]?(SAVE|SHOT|CAPTURE)")
@@ -107,11 +108,17 @@ def _marked(dataset: Dataset, tag: int) -> bool:
 
 
 def _derived_risk(dataset: Dataset) -> Reason | None:
-    """Colour images of CT, MR and radiographs, and derived secondary ones, are drawn pictures."""
+    """Colour images, reports, and derived secondary ones of CT and radiographs are drawn pictures.
+
+    Reconstructions from other images are computed; MR has no other mark for them.
+    """
     if text_of(dataset, 0x00080016).removeprefix(_STORAGE) in _COMPUTED:
         return None
     image_type = text_of(dataset, 0x00080008).upper().split("\\")
-    is_drawn = image_type[:2] == ["DERIVED", "SECONDARY"] and "REPORT" in image_type
+    words = {word.strip(" \0") for word in image_type}
+    is_derived = {"DERIVED", "SECONDARY"} <= words
+    is_computed = text_of(dataset, 0x00080060).strip(" \0") == "MR" or bool(words & _RECONSTRUCTED)
+    is_drawn = is_derived and ("REPORT" in words or not is_computed)
     is_colour = number_of(dataset, _SIZES[2]) == 3
     return Reason.COLOUR if is_colour or is_drawn else None
 
