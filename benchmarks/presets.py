@@ -129,7 +129,7 @@ def row_of(preset, n, releases, folder):
         if s.auroc.value is not None:
             widths.append((s.auroc.hi - s.auroc.lo) / (exact.hi - exact.lo))
         for t, before in zip(s.thresholds, result.evaluation.thresholds, strict=True):
-            if isinstance(t.confusion.tp, int):
+            if t.sensitivity.value is not None:
                 n_shown += 1
                 errors.append(t.sensitivity.value - before.sensitivity.value)
                 true_rate = float(before.sensitivity.value)

@@ -240,11 +240,14 @@ def _edge(likelihood: _Likelihood, start: Pair, side: int, least: float) -> Pair
     """Where the profile falls below `least`; the end of the range where it does not."""
     from scipy.optimize import brentq
 
-    there = dict([start])
+    there, heights = dict([start]), {start[0]: -likelihood(np.array(start))[0] - least}
 
     def height(mu: float) -> float:
-        value, there[mu] = likelihood.profile(mu, there[min(there, key=lambda x: abs(x - mu))])
-        return value - least
+        if mu not in heights:  # a second search could end at another SD
+            near = there[min(there, key=lambda x: abs(x - mu))]
+            value, there[mu] = likelihood.profile(mu, near)
+            heights[mu] = value - least
+        return heights[mu]
 
     inside, step = start[0], 0.25
     while abs(inside + side * step) < _LARGEST:

@@ -98,7 +98,8 @@ def _known(rows: Sequence[Row], side: _Side) -> list[Count] | None:
 def _from_rate(at: ReleasedThreshold, side: _Side, size: int) -> int | None:
     """Hits by the rate that a site released beside a band of them."""
     rate = (at.sensitivity if side.events else at.specificity).value
-    return None if rate is None else round(rate * size)
+    is_band = band_limits(getattr(at.confusion, side.hits)) is not None
+    return round(rate * size) if is_band and rate is not None else None
 
 
 def _count(

@@ -93,7 +93,7 @@ def _check_share(path: str, e: ReleasedEstimate, pair: tuple[Count, Count], size
     known = None
     if right is not None and wrong is not None and right[1] + wrong[1] > 0:
         known = right[0] / max(1, right[0] + wrong[1]), right[1] / max(1, right[1] + wrong[0])
-    shown: list[Cell] = [x for x in pair if isinstance(x, int)]
+    shown: list[Cell] = [x for x in pair[:1] if isinstance(x, int)]
     _check_follows(path, e, known, [*shown, _plus(*pair), size])
 
 
