@@ -1,4 +1,4 @@
-"""How long the gate takes, beside evaluating the same cases; ratios of CPU time in one run.
+"""Time of the gate, beside evaluating the same cases; ratios of CPU time in one run.
 
 Run: python benchmarks/disclosure.py
 """

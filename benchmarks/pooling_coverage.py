@@ -1,7 +1,7 @@
 """Bias and coverage of pooled sensitivity: withheld and noisy counts, by number of sites.
 
 Run `python benchmarks/pooling_coverage.py [networks]`. Small counts are withheld, so the sites that
-remain are no random sample; the truth is the mean over sites on the logit scale, as a rate.
+remain are not a random sample; the truth is the mean over sites on the logit scale, as a rate.
 """
 
 import sys

@@ -114,6 +114,8 @@ def resuming(folder):
 
 @contextlib.contextmanager
 def cluster(folder, workers):
+    from distributed import Client
+
     python = [sys.executable, "-m"]
     address = "tcp://127.0.0.1:48786"
     commands = [
@@ -139,8 +141,9 @@ def cluster(folder, workers):
     commands += [[*worker, "--no-dashboard", "--no-nanny"]] * workers
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     started = [subprocess.Popen(command, cwd=folder, **quiet) for command in commands]
-    time.sleep(5)
     try:
+        with Client(address, timeout=600) as client:
+            client.wait_for_workers(workers, timeout=600)
         yield address
     finally:
         for process in started:

@@ -26,7 +26,7 @@ def cpu(command: list[str]) -> float:
 
 def main() -> None:
     times: dict[str, list[float]] = {name: [] for name in COMMANDS}
-    for _ in range(REPEATS):  # in turn, so that a busy machine is busy for all
+    for _ in range(REPEATS):  # in turn, so that a busy machine affects all
         for name, (command, _) in COMMANDS.items():
             times[name].append(cpu(command))
     floor = statistics.median(times["python -c pass"])

@@ -1,7 +1,8 @@
-"""How often a criterion whose target equals the true mean is met: at most 2.5 % is right.
+"""Share of studies in which a criterion whose target equals the true mean is met: at most 2.5 % is right.
 
 Run as ``python benchmarks/verdicts.py [networks]``. Prints a line for each number of sites and each
-size of the differences between them, with the simulation error (two standard errors).
+size of the differences between them, with the simulation error (two standard errors). The counts have the
+noise that the gate's default policy adds.
 """
 
 import math
@@ -9,7 +10,12 @@ import sys
 
 import numpy as np
 
-from healthval.contracts.submission import ReleasedConfusion, ReleasedEstimate, ReleasedThreshold
+from healthval.contracts.submission import (
+    CountNoise,
+    ReleasedConfusion,
+    ReleasedEstimate,
+    ReleasedThreshold,
+)
 from healthval.report import Criterion
 from healthval.report.criteria import verdict
 from healthval.report.values.means import site_mean
@@ -20,18 +26,29 @@ WITHHELD = ReleasedEstimate(withheld="suppressed")
 class Site:
     """The fields of a submission that a mean over sites reads."""
 
-    def __init__(self, *, tp=0, fp=0, fn=0, tn=0, auroc=WITHHELD):
+    def __init__(self, *, tp=0, fp=0, fn=0, tn=0, auroc=WITHHELD, noise=None):
         cells = ReleasedConfusion(tp=tp, fp=fp, fn=fn, tn=tn)
         rates = dict.fromkeys(("sensitivity", "specificity", "ppv", "npv", "net_benefit"), WITHHELD)
         self.n, self.n_events, self.auroc = tp + fp + fn + tn, tp + fn, auroc
         self.thresholds = (
             ReleasedThreshold(threshold=0.3, origin="pre-specified", confusion=cells, **rates),
         )
-        self.calibration = None
+        self.calibration, self.noise = None, noise
 
 
 def expit(x):
     return 1 / (1 + np.exp(-x))
+
+
+NOISE = CountNoise(scale=2.0, variance=4.083)
+
+
+def perturbed(rng, *, tp, fp, fn, tn):
+    """The counts with noise; the numbers of cases, and of cases marked, stay as they are."""
+    noisy = rng.normal([tp, tp + fn], NOISE.scale)
+    found = int(np.clip(round(noisy[0]), 0, tp + fp))
+    missed = int(np.clip(round(noisy[1]) - found, 0, fn + tn))
+    return {"tp": found, "fp": tp + fp - found, "fn": missed, "tn": fn + tn - missed}
 
 
 def network(rng, k, spread):
@@ -45,7 +62,8 @@ def network(rng, k, spread):
         se = 0.5 / math.sqrt(events) * math.sqrt(auc * (1 - auc))
         drawn = expit(np.log(auc / (1 - auc)) + se / (auc * (1 - auc)) * rng.standard_normal())
         estimate = ReleasedEstimate(value=float(drawn), se=float(se))
-        sites[f"s{i}"] = Site(tp=tp, fn=events - tp, tn=tn, fp=n - events - tn, auroc=estimate)
+        counts = perturbed(rng, tp=tp, fn=events - tp, tn=tn, fp=n - events - tn)
+        sites[f"s{i}"] = Site(**counts, auroc=estimate, noise=NOISE)
     return sites
 
 

@@ -11,6 +11,7 @@ _HOME = {
     "Plan": "healthval.plan",
     "evaluate": "healthval.evaluation",
     "load_plan": "healthval.plan_file",
+    "local_report": "healthval.report.local",
 }
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "evaluate",
     "evaluation",
     "load_plan",
+    "local_report",
     "metrics",
     "report",
     "runner",

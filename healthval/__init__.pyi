@@ -23,5 +23,6 @@ from healthval.client import Client as Client
 from healthval.evaluation import evaluate as evaluate
 from healthval.plan import Plan as Plan
 from healthval.plan import load_plan as load_plan
+from healthval.report.local import local_report as local_report
 
 __version__: str

@@ -5,10 +5,13 @@ repeat: the hub gives a repeated request the answer of the first one.
 """
 
 import ipaddress
+import os
 import re
 import secrets
+import ssl
 import time
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from random import SystemRandom
 from typing import Final
 
@@ -53,6 +56,7 @@ class SignedTransport:
             timeout=TIMEOUT,
             transport=transport,
             trust_env=False,
+            verify=trusted(),
             headers=PLAIN,
         )
 
@@ -117,6 +121,22 @@ class SignedTransport:
             f"the hub is still unavailable after {counted(attempts, 'attempt')} ({_title(response)}); "
             "try again later"
         )
+
+
+def trusted() -> ssl.SSLContext:
+    """Return the certificate authorities that this machine trusts.
+
+    They are those of the package certifi and of the system; SSL_CERT_FILE and SSL_CERT_DIR replace
+    the system's, for a hospital with an authority of its own.
+    """
+    return _trusted(*(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")))
+
+
+@lru_cache(maxsize=4)
+def _trusted(*_: str | None) -> ssl.SSLContext:
+    context = httpx.create_ssl_context(trust_env=False)
+    context.load_default_certs()
+    return context
 
 
 def read_answer(response: httpx.Response) -> httpx.Response:
@@ -212,7 +232,7 @@ def checked_origin(url: str) -> str:
     Raises
     ------
     UsageError
-        If it is no origin, or is plain HTTP beyond loopback, where others could read.
+        If it is not an origin, or is plain HTTP beyond loopback, where others could read.
     """
     try:
         parsed = httpx.URL(url)
@@ -247,7 +267,7 @@ def published_keys(hub_url: str) -> HubKeys:
     origin = checked_origin(hub_url)
     try:
         with (
-            httpx.Client(timeout=TIMEOUT, trust_env=False, headers=PLAIN) as http,
+            httpx.Client(timeout=TIMEOUT, trust_env=False, verify=trusted(), headers=PLAIN) as http,
             http.stream("GET", origin + WELL_KNOWN) as streamed,
         ):
             response = read_answer(streamed)

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 import secrets
 import time
 from pathlib import Path
@@ -28,16 +29,25 @@ from healthval.contracts.stamp import Stamp, stamped_bytes
 from healthval.errors import IntegrityError, UsageError
 from healthval.files import write_durably
 
+_HOLDER = re.compile(rb"Holder: (site-[a-z0-9]{8})\n")
+
 
 class Credential:
-    """Ed25519 key of a site, operator or vendor, in one file that only its owner can read."""
+    """Ed25519 key of a site, operator, vendor or auditor, in one file that only its owner can read.
 
-    def __init__(self, key: Ed25519PrivateKey) -> None:
+    Attributes
+    ----------
+    id : name of the holder at the hub: the name of its first key
+    key_name : name of this key
+    """
+
+    def __init__(self, key: Ed25519PrivateKey, holder: str | None = None) -> None:
         raw = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         self._key = key
         self.folder: Path | None = None
         self.public_key = PublicKey(x=base64.urlsafe_b64encode(raw).decode().rstrip("="))
-        self.id = site_id(self.public_key)
+        self.key_name = site_id(self.public_key)
+        self.id = holder or self.key_name
 
     def __repr__(self) -> str:
         return f"Credential({self.id})"
@@ -54,8 +64,17 @@ class Credential:
         UsageError
             If the file exists: a key is never overwritten.
         """
-        credential = cls(Ed25519PrivateKey.generate())
+        return cls._written(cls(Ed25519PrivateKey.generate()), path)
+
+    def successor(self, path: Path) -> Self:
+        """Create a key of the same holder, which is to replace this one; see `create`."""
+        return self._written(type(self)(Ed25519PrivateKey.generate(), self.id), path)
+
+    @classmethod
+    def _written(cls, credential: Self, path: Path) -> Self:
         pem = credential._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        if credential.id != credential.key_name:  # text before the key, as RFC 7468 allows
+            pem = f"Holder: {credential.id}\n".encode() + pem
         path.parent.mkdir(parents=True, exist_ok=True)
         if not write_durably(path, pem, replace=False):
             raise UsageError("a key exists at this path; load it, or choose another path")
@@ -71,7 +90,7 @@ class Credential:
         Raises
         ------
         UsageError
-            If there is no key, it is no Ed25519 key, or other users can read it.
+            If there is no key, it is not an Ed25519 key, or other users can read it.
         """
         try:
             mode, pem = path.stat().st_mode, path.read_bytes()
@@ -85,7 +104,8 @@ class Credential:
             key = None
         if not isinstance(key, Ed25519PrivateKey):
             raise UsageError("the file contains no Ed25519 private key; create a new one")
-        credential = cls(key)
+        holder = _HOLDER.match(pem)
+        credential = cls(key, holder[1].decode() if holder else None)
         credential.folder = path.parent
         return credential
 
@@ -98,7 +118,7 @@ class Credential:
         """Create a token for one request, valid for a minute."""
         now = int(time.time())
         claims = {
-            "iss": self.id,
+            "iss": self.key_name,
             "sub": self.id,
             "aud": origin,
             "iat": now,

@@ -18,17 +18,25 @@ from healthval.cohort import (
 )
 from healthval.cohort.cohort import band_names
 from healthval.cohort.tables import check_and_count, read_declared
-from healthval.contracts.access import AccessGrant
+from healthval.contracts.access import AccessGrant, Amendment
 from healthval.contracts.identifiers import name_of
 from healthval.contracts.model import InputContract
-from healthval.contracts.submission import Receipt
+from healthval.contracts.submission import Receipt, Submission
 from healthval.deid import Secret, cohort_digest, deid_policy, deidentify_cases
 from healthval.disclosure import Policy as DisclosurePolicy
 from healthval.disclosure import Release, load_policy, releases
-from healthval.errors import CohortError, PlanError, SubmissionError, counted
+from healthval.errors import (
+    CohortError,
+    IntegrityError,
+    PlanError,
+    SubmissionError,
+    UsageError,
+    counted,
+)
 from healthval.metrics import SingleClassError, SiteResult, table_one
 from healthval.metrics import evaluate as evaluate_scores
 from healthval.plan import Plan
+from healthval.plan_versions import versions_of
 from healthval.predict import (
     Predictions,
     Session,
@@ -52,6 +60,7 @@ __all__ = [
     "gate_policy",
     "newest_release",
     "open_credential",
+    "release_before",
     "request_access",
     "submit_if",
 ]
@@ -74,16 +83,45 @@ def gate_policy(plan: Plan) -> DisclosurePolicy:
 
 
 def request_access(plan: Plan, client: Client, *, site: Site, label: str) -> AccessGrant:
-    """Ask the operator for access to the plan's model; once the hub has the request, record the plan."""
+    """Ask the operator for access to the plan's model; once the hub has the request, record the plan.
+
+    A plan that replaces an earlier version of the site is sent with that version's hash and the reason
+    given to `Site.amend`. The hub's countersignature of hash and time is kept with the version.
+
+    Raises
+    ------
+    IntegrityError
+        If the countersignature is for another plan or site.
+    """
     grant = client.request_access(
         label=label,
         names=plan_names(plan),
+        title=plan.title,
+        amendment=_amendment(plan, site),
         model=plan.model.name,
         version=plan.model.version,
         plan_hash=plan.hash,
     )
-    site.register(plan)
+    stamp = grant.stamp
+    if stamp is not None and (stamp.kind, stamp.site, stamp.sha256) != (
+        "plan",
+        grant.site,
+        plan.hash,
+    ):
+        raise IntegrityError("the hub's countersignature is for another plan or site")
+    site.register(plan, stamp=stamp)
     return grant
+
+
+def _amendment(plan: Plan, site: Site) -> Amendment | None:
+    """Return the version that this plan replaces, and why; None for the first version."""
+    versions = versions_of(site.folder, plan.study)
+    hashes = [version.hash for version in versions]
+    at = hashes.index(plan.hash) if plan.hash in hashes else len(hashes)
+    if at == 0:
+        return None
+    reason = versions[at].reason if at < len(hashes) else None
+    return Amendment(of=hashes[at - 1], reason=reason or "No reason was given.")
 
 
 def plan_names(plan: Plan) -> tuple[str, ...]:
@@ -110,6 +148,13 @@ def newest_release(site: Site) -> Release:
     if not found:
         raise SubmissionError("the site's ledger contains no release; run the evaluation first")
     return found[-1]
+
+
+def release_before(release: Release, site: Site) -> Submission | None:
+    """Return the result of the same model that the site released before this one, if any."""
+    found = [r.submission for r in releases(site.ledger) if r.sha256 != release.sha256]
+    same = [s for s in found if s.model == release.submission.model]
+    return same[-1] if same else None
 
 
 def submit_if(send: bool, release: Release, client: Client, site: Site) -> Receipt | None:
@@ -149,7 +194,7 @@ def cohort_of(plan: Plan, sources: Sources) -> Cohort:
 def evaluate(
     plan: Plan,
     cohort: Cohort,
-    client: Client,
+    client: Client | None = None,
     *,
     site: Site | None = None,
     images: str | Path | None = None,
@@ -172,6 +217,11 @@ def evaluate(
     CohortError, DeidentificationError, PredictionError, HubError
         From the stages; no result has been sent at that point.
     """
+    if client is None or not isinstance(plan, Plan):
+        raise UsageError(
+            "healthval.evaluate runs a study: plan, cohort and client; labels and scores go to"
+            " healthval.metrics.evaluate(reference, score)"
+        )
     site = site or Site.beside(client.credential)
     site.register(plan)
     model = client.model(plan.model.name, plan.model.version)
@@ -238,23 +288,29 @@ def _image_folder(plan: Plan, judged: Cohort, site: Site) -> Path:
 
 def check_inputs(plan: Plan, contract: InputContract) -> None:
     """Refuse a plan whose inputs differ from those in the model's contract."""
+    if problems := input_problems(plan, contract):
+        raise PlanError("; ".join(problems))
+
+
+def input_problems(plan: Plan, contract: InputContract) -> list[str]:
+    """Return all differences between a plan's inputs and a model's contract, with their remedies."""
+    found = []
     wanted = [entry.name for entry in contract.fields]
     if set(wanted) != set(plan.inputs):
-        raise PlanError(
+        found.append(
             f"the plan names {counted(len(plan.inputs), 'input')}, the model takes {len(wanted)}:"
             f" {', '.join(wanted) or 'only images'}; correct 'inputs' in the plan"
         )
     if (plan.images is not None) != (contract.kind != "table"):
         takes = "images: add 'images' to" if contract.kind != "table" else "none: remove it from"
-        raise PlanError(
-            f"the plan and the model differ in images; the model takes {takes} the plan"
-        )
+        found.append(f"the plan and the model differ in images; the model takes {takes} the plan")
     foreign = set(plan.images.modalities if plan.images else ()) - set(contract.modalities)
     if contract.modalities and foreign:
-        raise PlanError(
+        found.append(
             f"the plan names {counted(len(foreign), 'modality')} that the model does not take; it"
             f" takes {', '.join(contract.modalities)}"
         )
+    return found
 
 
 def compare(

@@ -148,12 +148,12 @@ def read_yaml(
     Parameters
     ----------
     what : the file in an error message, for example "the plan"
-    remedy : what to do about it, for example "compare it with examples/plan.yaml"
+    remedy : what to do about it, for example "compare it with one of `healthval init`"
 
     Raises
     ------
     error
-        If the file cannot be read, is not YAML, is no mapping or has a field twice; names the
+        If the file cannot be read, is not YAML, is not a mapping or has a field twice; names the
         line and quotes nothing.
     """
     text = _read_text(path, what=what, remedy=remedy, error=error)
@@ -185,7 +185,10 @@ def _read_text(path: str | Path, *, what: str, remedy: str, error: type[Healthva
     try:
         return Path(path).read_text(encoding="utf-8")
     except OSError:
-        raise error(f"{what} cannot be read; check the path") from None
+        place = Path(path).absolute()
+        raise error(
+            f"{what} cannot be read: {place.name} in the folder {place.parent}; check the path"
+        ) from None
     except UnicodeDecodeError:
         raise error(f"{what} is not UTF-8 text; {remedy}") from None
 
@@ -207,7 +210,7 @@ class _Yaml12(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Refuse a field that is written twice: the last one would win in silence."""
+        """Refuse a field that is written twice: the last one would win silently."""
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         if len(set(keys)) != len(keys):
             raise yaml.constructor.ConstructorError(

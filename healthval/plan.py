@@ -47,6 +47,7 @@ Metric = Literal[
     "net_benefit",
 ]
 
+MAX_NAMED = 30  # problems that a message names
 MAX_STEPS = 24  # a submission's flow has at most 32 steps, and some are added by healthval
 
 
@@ -89,7 +90,7 @@ class SampleSize(Wire):
 
 
 class Linked(Declared):
-    """A second table with at most one row a case; a step of the flow.
+    """A second table with at most one row per case; a step of the flow.
 
     The evaluation receives its file by its `name`. FHIR views are linked under ``fhir: links``.
     """
@@ -127,19 +128,39 @@ class Plan(Wire):
     sample_size: SampleSize = SampleSize()
     reporting: StudyReporting | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _own_columns_belong_to_the_table(cls, values: Any) -> Any:
+        """Move a mapping of names to own columns, at the top or in `inputs`, to the table."""
+        if not isinstance(values, dict) or not isinstance(values.get("table"), dict):
+            return values
+        given: dict[str, dict[str, Any]] = {
+            name: mapping
+            for name in ("columns", "inputs")
+            if isinstance(mapping := values.get(name), dict)
+        }
+        own = {name: column for part in given.values() for name, column in part.items()}
+        if not given:
+            return values
+        changed = {name: v for name, v in values.items() if name != "columns"}
+        if "inputs" in given:
+            changed["inputs"] = list(given["inputs"])
+        return changed | {"table": _renamed(values["table"], own)}
+
     @property
     def hash(self) -> str:
         """SHA-256 of the canonical plan and of all that its order decides.
 
         That is the case key, the first view, and the order of several links (steps of the flow).
-        A plan without `reporting` has the hash that it had before that field existed. The PACS is
-        left out: each site has its own, and the study has one hash.
+        A plan without `reporting` has the hash that it had before that field existed. The PACS and the
+        own names of columns are left out: each site has its own, and the study has one hash.
         """
         first_view = next(iter(self.fhir.views)) if self.fhir else None
         order: dict[str, Any] = {"case_key": self.table.of_kind("id")[:1], "first_view": first_view}
         if self.fhir and len(self.fhir.links) > 1:
             order["links"] = list(self.fhir.links)
-        left_out: dict[str, Any] = {"images": {"pacs"}}
+        left_out: dict[str, Any] = {"images": {"pacs"}, "table": {"sources"}}
+        left_out["linkage"] = {"__all__": {"table": {"sources"}}}
         if self.reporting is None:
             left_out["reporting"] = True
         return digest({**self.model_dump(mode="json", exclude=left_out), "order": order})
@@ -164,12 +185,13 @@ class Plan(Wire):
     @model_validator(mode="after")
     def _columns_are_declared(self) -> Self:
         declared = set(self.columns)
-        for place, names in self._used_columns().items():
-            n_missing = sum(name not in declared for name in names)
-            if n_missing:
-                raise ValueError(
-                    f"{place} names {counted(n_missing, 'column')} that the table does not declare"
-                )
+        missing = {
+            place: sum(name not in declared for name in names)
+            for place, names in self._used_columns().items()
+        }
+        found = [f"{place} names {counted(n, 'column')}" for place, n in missing.items() if n]
+        if found:
+            raise ValueError(f"{', '.join(found)} that the table does not declare")
         return self
 
     def _used_columns(self) -> dict[str, tuple[str, ...]]:
@@ -200,6 +222,18 @@ class Plan(Wire):
         return self
 
 
+def _renamed(table: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Declare each column under the name that the plan uses, and keep the site's own name of it."""
+    used = {column: name for name, column in own.items() if name != column}
+    columns = table.get("columns")
+    if isinstance(columns, dict):
+        known = columns.keys()
+        new = {column: name for column, name in used.items() if name not in known}
+        columns = {new.get(column, column): declared for column, declared in columns.items()}
+    names = {name: column for column, name in used.items()}
+    return {**table, "columns": columns, "sources": {**(table.get("sources") or {}), **names}}
+
+
 def load_plan(path: str | Path) -> Plan:
     """Read a plan from YAML; `healthval.load_plan` also checks views, units and preset.
 
@@ -208,11 +242,8 @@ def load_plan(path: str | Path) -> Plan:
     PlanError
         If the file is missing, is not YAML or does not fit; names the place and quotes no value.
     """
-    values = read_yaml(
-        path, what="the plan", remedy="compare it with examples/plan.yaml", error=PlanError
-    )
     try:
-        plan = Plan.model_validate(values, strict=False)
+        plan = Plan.model_validate(read_values(path), strict=False)
     except ValidationError as error:
         raise PlanError(f"the plan does not fit: {explain(error)}") from None
     if problems := problems_of(plan):
@@ -220,10 +251,16 @@ def load_plan(path: str | Path) -> Plan:
     return plan
 
 
+def read_values(path: str | Path) -> dict[str, Any]:
+    """Read the fields of a plan, unchecked; see `load_plan`."""
+    remedy = "compare it with one of `healthval init`"
+    return read_yaml(path, what="the plan", remedy=remedy, error=PlanError)
+
+
 def misfit(problems: Sequence[str]) -> str:
-    """Describe the problems of a plan; the first five are named, the others are counted."""
-    more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
-    return f"the plan does not fit: {'; '.join(problems[:5])}{more}"
+    """Describe the problems of a plan; the first 30 are named, the others are counted."""
+    more = f"; and {len(problems) - MAX_NAMED} more" if len(problems) > MAX_NAMED else ""
+    return f"the plan does not fit: {'; '.join(problems[:MAX_NAMED])}{more}"
 
 
 def plan_schema() -> dict[str, Any]:
@@ -239,14 +276,17 @@ def plan_schema_text() -> str:
 def explain(error: ValidationError) -> str:
     """List the places and kinds of the errors of a pydantic model, without any value.
 
-    The first five are named; the others are counted.
+    The first 30 are named; the others are counted.
     """
+    found = explained(error)
+    more = f"; and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
+    return "; ".join(found[:MAX_NAMED]) + more
+
+
+def explained(error: ValidationError) -> list[str]:
+    """Return each place with the kind of its error, without any value."""
     details = error.errors(include_url=False, include_input=False)
-    shown = "; ".join(
-        f"{'.'.join(str(part) for part in d['loc']) or 'plan'}: {_message(d)}" for d in details[:5]
-    )
-    more = f"; and {len(details) - 5} more" if len(details) > 5 else ""
-    return shown + more
+    return [f"{'.'.join(str(part) for part in d['loc']) or 'plan'}: {_message(d)}" for d in details]
 
 
 def _message(detail: Any) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from healthval.contracts.table import CategoryColumn, ColumnSchema, Eligibility, Link
 from healthval.errors import counted
@@ -18,6 +18,9 @@ _RANGES = {
     "net_benefit": (-float("inf"), 1.0),
 }
 _INPUTS = frozenset({"number", "age", "category"})
+# Begins each sentence of the template that a person has to replace.
+FILL_IN = "FILL IN"
+UNNAMED_MODEL = "fill-in"
 _VERDICTS = ("positive", "negative", "indeterminate")
 RESERVED = frozenset(
     {
@@ -30,6 +33,7 @@ RESERVED = frozenset(
 def problems_of(plan: Plan) -> list[str]:
     """Problems of a plan whose fields fit, each with its place and remedy; no value is quoted."""
     return [
+        *_unedited(plan),
         *_table(plan),
         *_inputs(plan),
         *_subgroups(plan),
@@ -37,6 +41,22 @@ def problems_of(plan: Plan) -> list[str]:
         *_eligibility(plan),
         *_links(plan),
     ]
+
+
+def _unedited(plan: Plan) -> Iterator[str]:
+    for place in places_of(plan.model_dump(mode="json"), lambda text: FILL_IN in text):
+        yield f"{place}: the text of the template is still here; replace it"
+    if plan.model.name == UNNAMED_MODEL:
+        yield "model: no model is named yet; `healthval models list` prints names and versions"
+
+
+def places_of(value: Any, matches: Callable[[str], bool], place: str = "") -> Iterator[str]:
+    """Paths of the texts that match, in nested mappings and lists."""
+    if isinstance(value, str) and matches(value):
+        yield place
+    parts = dict(enumerate(value)) if isinstance(value, list) else value
+    for name, part in parts.items() if isinstance(parts, dict) else ():
+        yield from places_of(part, matches, f"{place}.{name}" if place else str(name))
 
 
 def _table(plan: Plan) -> Iterator[str]:

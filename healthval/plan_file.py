@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
 
 from healthval import plan as plans
 from healthval.cohort.fhir.views import compile_view
@@ -14,6 +17,17 @@ from healthval.deid import deid_policy
 from healthval.disclosure import load_policy
 from healthval.errors import HealthvalError, PlanError, ViewError
 from healthval.plan import Plan
+from healthval.plan_checks import problems_of
+
+MOST_ROUNDS: Final = 6
+# Values in place of required fields that do not fit, so that the other fields are checked.
+_STAND_INS: Final[dict[str, Any]] = {
+    "study": "a-study",
+    "title": "a title",
+    "target_condition": "a condition",
+    "reference_standard": "a reference standard",
+    "model": {"name": "a-model", "version": "1"},
+}
 
 
 def load_plan(path: str | Path) -> Plan:
@@ -24,11 +38,66 @@ def load_plan(path: str | Path) -> Plan:
     PlanError
         If the file is missing, is not YAML or does not fit; names the place and quotes no value.
     """
-    plan = plans.load_plan(path)
-    problems = [*_views(plan.fhir), *_units(plan), *_preset(plan), *_images(plan)]
-    if problems:
+    plan, problems = plan_problems(path)
+    if plan is None or problems:
         raise PlanError(plans.misfit(problems))
     return plan
+
+
+def plan_problems(path: str | Path) -> tuple[Plan | None, list[str]]:
+    """Read a plan and return it with all its problems; None where its fields do not make a plan.
+
+    A field that does not fit is reported and left out, so that the others are checked too; a table
+    that does not fit ends the check, because all else refers to it.
+
+    Raises
+    ------
+    PlanError
+        If the file cannot be read as YAML.
+    """
+    values, found = plans.read_values(path), list[str]()
+    for _ in range(MOST_ROUNDS):
+        try:
+            plan = Plan.model_validate(values, strict=False)
+        except ValidationError as error:
+            found += [problem for problem in plans.explained(error) if problem not in found]
+            less = _without(values, error)
+            if less == values:
+                break
+            values = less
+        else:
+            checks = [*problems_of(plan), *_views(plan.fhir), *_units(plan)]
+            return plan, [*found, *checks, *_preset(plan), *_images(plan)]
+    return None, found
+
+
+def _without(values: dict[str, Any], error: ValidationError) -> dict[str, Any]:
+    """Leave out the fields that do not fit and may be left out."""
+    places = {str(detail["loc"][0]) for detail in error.errors() if detail["loc"]}
+    if "table" in places:
+        return values
+    if not places:
+        return _declared_only(values)
+    if "thresholds" in places:
+        places.add("acceptance")  # its thresholds would seem to be missing
+    fields = Plan.model_fields
+    left = {n: v for n, v in values.items() if n not in places or _is_needed(n)}
+    return left | {n: _STAND_INS[n] for n in places if n in fields and fields[n].is_required()}
+
+
+def _is_needed(name: str) -> bool:
+    return name in Plan.model_fields and Plan.model_fields[name].is_required()
+
+
+def _declared_only(values: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the uses of columns that are not declared, which the error has counted."""
+    tables = [values["table"], *(part.get("table", {}) for part in values.get("linkage") or ())]
+    declared = {name for table in tables for name in table.get("columns") or ()}
+    lists = {
+        n: [c for c in values[n] if c in declared] for n in ("inputs", "subgroups") if values.get(n)
+    }
+    steps = [s for s in values.get("eligibility") or () if s.get("column") in declared]
+    return {n: v for n, v in values.items() if n != "images"} | lists | {"eligibility": steps}
 
 
 def _views(fhir: FhirInputs | None) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
 from healthval.contracts.base import Name, Paragraph, Sha256, Wire
+from healthval.contracts.stamp import Stamp
 from healthval.errors import PlanError
 from healthval.files import locked, write_durably
 from healthval.plan import Plan
@@ -24,15 +25,17 @@ Reason = Annotated[Paragraph, Field(min_length=1)]
 
 
 class PlanVersion(Wire):
-    """One version of a plan: `reason` says why it replaces the earlier one, if a person gave it.
+    """One version of a plan: `reason` is why it replaces the earlier one, if a person gave it.
 
-    `evaluated` is the time of the first evaluation under it.
+    `evaluated` is the time of the first evaluation under it; `stamp` is the hub's countersignature
+    of its hash, made when the hub received the request for access.
     """
 
     hash: Sha256
     registered: AwareDatetime
     reason: Reason | None = None
     evaluated: AwareDatetime | None = None
+    stamp: Stamp | None = None
 
 
 _REASON: TypeAdapter[str] = TypeAdapter(Reason)
@@ -52,9 +55,16 @@ def versions_of(folder: Path, study: str) -> tuple[PlanVersion, ...]:
 
 
 def record(
-    folder: Path, plan: Plan, *, reason: str | None = None, evaluates: bool = False
+    folder: Path,
+    plan: Plan,
+    *,
+    reason: str | None = None,
+    evaluates: bool = False,
+    stamp: Stamp | None = None,
 ) -> tuple[PlanVersion, ...]:
     """Record a version of a plan, and whether data are evaluated under it; return all versions.
+
+    What was recorded first about a version stays.
 
     Raises
     ------
@@ -66,7 +76,15 @@ def record(
     with locked(path.with_suffix(".lock"), seconds=LOCK_SECONDS, busy=busy):
         known = _read(path)
         before = known.get(plan.study, ())
-        after = _with(before, plan.hash, reason, evaluates)
+        now = datetime.now(UTC).replace(microsecond=0)
+        given = PlanVersion(
+            hash=plan.hash,
+            registered=now,
+            reason=reason,
+            evaluated=now if evaluates else None,
+            stamp=stamp,
+        )
+        after = _with(before, given)
         if after != before:
             _keep_text(folder, plan)
             content = _RECORD.dump_python({**known, plan.study: after}, mode="json")
@@ -92,19 +110,16 @@ def check_reason(text: str) -> None:
         ) from None
 
 
-def _with(
-    versions: tuple[PlanVersion, ...], plan_hash: str, reason: str | None, evaluates: bool
-) -> tuple[PlanVersion, ...]:
-    now = datetime.now(UTC).replace(microsecond=0)
-    if plan_hash not in {version.hash for version in versions}:
-        versions += (PlanVersion(hash=plan_hash, registered=now, reason=reason),)
-    old = next(version for version in versions if version.hash == plan_hash)
-    new = PlanVersion(
-        hash=plan_hash,
-        registered=old.registered,
-        reason=old.reason or reason,
-        evaluated=old.evaluated or (now if evaluates else None),
-    )
+def _with(versions: tuple[PlanVersion, ...], given: PlanVersion) -> tuple[PlanVersion, ...]:
+    old = next((version for version in versions if version.hash == given.hash), None)
+    if old is None:
+        return (*versions, given)
+    added = {
+        name: getattr(given, name)
+        for name in ("reason", "evaluated", "stamp")
+        if getattr(old, name) is None
+    }
+    new = old.model_copy(update=added)
     return tuple(new if version is old else version for version in versions)
 
 

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Self
 
 from healthval.client import Credential
+from healthval.contracts.stamp import Stamp
 from healthval.deid import Secret
 from healthval.disclosure import Ledger
 from healthval.errors import PlanError, UsageError
 from healthval.files import write_durably
 from healthval.plan import Plan
-from healthval.plan_versions import PlanVersion, check_reason, record, versions_of
+from healthval.plan_versions import PLANS, PlanVersion, check_reason, record, versions_of
 from healthval.predict import AnswerCache
+
+KEY, LEDGER = "site.key", "ledger.jsonl"
 
 
 @dataclass(frozen=True)
@@ -57,10 +60,39 @@ class Site:
 
     @classmethod
     def open(cls, folder: str | Path) -> Self:
-        """Open a site folder; the first call creates key and secret, readable by their owner only."""
+        """Open the folder of a site that exists.
+
+        Raises
+        ------
+        UsageError
+            If the folder or its key is missing; nothing is created.
+        """
         home = Path(folder)
+        check_site_folder(home)
+        return cls._around(home, Credential.load(home / KEY))
+
+    @classmethod
+    def create(cls, folder: str | Path) -> Self:
+        """Create the folder of a new site with its key and secret, readable by their owner only.
+
+        A folder that has a key is opened as it is.
+
+        Raises
+        ------
+        UsageError
+            If the key is missing beside a ledger or registered plans: with a new key, the hub would
+            count the hospital as another one.
+        """
+        home = Path(folder)
+        if not (home / KEY).exists():
+            left = [name for name in (LEDGER, PLANS) if (home / name).exists()]
+            if left:
+                raise UsageError(
+                    f"{KEY} is missing beside {' and '.join(left)} in {home.absolute()}; restore the"
+                    " file from a backup: with a new key, the hub would count this hospital twice"
+                )
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return cls._around(home, open_credential(home / "site.key"))
+        return cls._around(home, open_credential(home / KEY))
 
     @classmethod
     def beside(cls, credential: Credential) -> Self:
@@ -80,20 +112,24 @@ class Site:
         return cls(
             folder=home,
             credential=credential,
-            secret=_open_secret(home / "deid.secret", beside=home / "ledger.jsonl"),
-            ledger=Ledger(home / "ledger.jsonl"),
+            secret=_open_secret(home / "deid.secret", beside=home / LEDGER),
+            ledger=Ledger(home / LEDGER),
             answers=AnswerCache(home / "answers.sqlite"),
         )
 
-    def register(self, plan: Plan, *, evaluates: bool = False) -> Registration:
+    def register(
+        self, plan: Plan, *, evaluates: bool = False, stamp: Stamp | None = None
+    ) -> Registration:
         """Record the plan's hash, time and text; with `evaluates`, that data are evaluated under it.
+
+        `stamp` is the hub's countersignature of the plan's hash.
 
         Raises
         ------
         PlanError
             If the site's record of its plans cannot be read, or another process has locked it.
         """
-        versions = record(self.folder, plan, evaluates=evaluates)
+        versions = record(self.folder, plan, evaluates=evaluates, stamp=stamp)
         return Registration(plan.study, plan.hash, versions)
 
     def amend(self, plan: Plan, reason: str) -> Registration:
@@ -102,7 +138,7 @@ class Site:
         Raises
         ------
         PlanError
-            If the study has no earlier version, the plan is one, or the reason is no text; also as
+            If the study has no earlier version, the plan is one, or the reason is not a text; also as
             in `register`.
         """
         before = versions_of(self.folder, plan.study)
@@ -114,6 +150,26 @@ class Site:
             raise PlanError("this version is registered already; change the plan, then amend it")
         check_reason(reason)
         return Registration(plan.study, plan.hash, record(self.folder, plan, reason=reason))
+
+
+def check_site_folder(folder: Path) -> None:
+    """Refuse a folder that is not the folder of a site; nothing is created.
+
+    Raises
+    ------
+    UsageError
+        Names the folder, the folder that was searched and the remedy.
+    """
+    if (folder / KEY).is_file():
+        return
+    place = folder.absolute()
+    if folder.is_dir():
+        problem = f"{place} is not the folder of a site: it has no {KEY}"
+    else:
+        problem = f"no site folder {folder.name}; looked in {place.parent}"
+    raise UsageError(
+        f"{problem}; correct the path, or create a new site with `healthval access request --new-site`"
+    )
 
 
 def open_credential(path: Path) -> Credential:

@@ -9,7 +9,7 @@ from healthval.errors import IntegrityError, LedgerError, SubmissionError
 
 
 def submit(
-    release: Release, client: Client, ledger: Ledger, *, confirm: Callable[[str], bool]
+    release: Release, client: Client, ledger: Ledger, *, confirm: Callable[[Release], bool]
 ) -> Receipt:
     """Send one release after a person has seen the complete message.
 
@@ -18,7 +18,7 @@ def submit(
     release : Release
         Message that passed the gate; the ledger already contains all of it.
     confirm : callable
-        Receives the message as indented JSON and returns True to send it.
+        Receives the release and returns True to send it.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def submit(
     ledger.verify()
     if not ledger.holds(release.sha256):
         raise LedgerError("this release is not in the site's ledger; release it again here")
-    if not confirm(release.submission.model_dump_json(indent=2)):
+    if not confirm(release):
         raise SubmissionError("not confirmed, so nothing was sent; the release stays in the ledger")
     receipt = client.submit(release.payload)
     if receipt.submission_sha256 != release.sha256:

@@ -1,6 +1,7 @@
-"""Profiles of the property tests: a busy machine is no failure, and CI repeats what it finds.
+"""Profiles of the property tests: a busy machine is not a failure, and CI is reproducible.
 
-`HYPOTHESIS_PROFILE=thorough` tries many more examples than every run can afford; CI does so weekly.
+`HYPOTHESIS_PROFILE=thorough` tries more examples than every run can afford, where a test sets no other number;
+CI does so weekly.
 """
 
 import os

@@ -8,6 +8,7 @@ from healthval.aggregate.pool import active_submissions, pool
 from healthval.aggregate.regression import MetaRegression, meta_regression, regress_on
 from healthval.aggregate.result import BivariateResult, StudyResult
 from healthval.aggregate.roc import PooledRoc, pooled_roc
+from healthval.aggregate.same_hospital import are_same_patients, counted_elsewhere
 from healthval.aggregate.secondary.predictive_values import PredictiveValues, predictive_values
 
 __all__ = [
@@ -19,7 +20,9 @@ __all__ = [
     "PredictiveValues",
     "StudyResult",
     "active_submissions",
+    "are_same_patients",
     "bivariate",
+    "counted_elsewhere",
     "meta_analysis",
     "meta_regression",
     "pool",

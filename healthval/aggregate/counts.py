@@ -1,4 +1,4 @@
-"""Exact sums over sites: confusion counts and their rates, O:E and Brier score.
+"""Confusion counts summed over sites, and the rates and net benefit of the sums.
 
 A suppressed cell is never taken as zero: it widens the bounds of a total and of every rate from it.
 """
@@ -6,14 +6,14 @@ A suppressed cell is never taken as zero: it widens the bounds of a total and of
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from healthval.aggregate.effects import LARGEST, count
+from healthval.aggregate.effects import count
 from healthval.aggregate.meta import Pair, normal_quantile
 from healthval.aggregate.result import (
-    ExactCalibration,
     Excluded,
     PooledCounts,
     Rate,
@@ -26,7 +26,7 @@ from healthval.errors import MetricError, counted
 CELLS = ("tp", "fp", "fn", "tn")
 WITHHELD_CELLS = "suppressed cells"  # reason why a site is not in a sum
 _NOISY = {(0, 1): 1}  # cells of a rate with independent noise; TP + FP is known exactly
-WIDE = 0.1  # bounds of a rate beyond which its middle is no estimate
+WIDE = 0.1  # bounds of a rate beyond which its middle is not an estimate
 Cells: TypeAlias = tuple[Cell, Cell, Cell, Cell]
 Bounds: TypeAlias = tuple[int, int | None]
 Sites: TypeAlias = Sequence[tuple[str, Submission]]  # a label with its active submission
@@ -174,15 +174,11 @@ def pool_counts(
     (30, 1, 50, 'suppressed cells')
     """
     rows = [cells_of(c, i) for i, c in enumerate(counts)]
-    labels = list(sites) if sites is not None else [f"row {i}" for i in range(len(rows))]
-    if len(labels) != len(rows):
-        raise MetricError(
-            f"{counted(len(rows), 'table')} of counts but {counted(len(labels), 'site label')}"
-        )
+    labels = _labels(sites, len(rows))
     known = list(margins) if margins is not None else [(SUPPRESSED, SUPPRESSED)] * len(rows)
-    complete = [row for row in rows if SUPPRESSED not in row]
+    is_complete = [SUPPRESSED not in row for row in rows]
+    complete = list(compress(rows, is_complete))
     totals = _cell_totals(rows, known)
-    excluded = [label for label, row in zip(labels, rows, strict=True) if SUPPRESSED in row]
     tp, fp, fn, tn = (sum(int(row[cell]) for row in complete) for cell in range(4))
     precision = _Precision(level, math.fsum(noise or ()))
     return PooledCounts(
@@ -191,8 +187,12 @@ def pool_counts(
         fn=fn,
         tn=tn,
         k=len(complete),
-        sites=tuple(x for x, row in zip(labels, rows, strict=True) if SUPPRESSED not in row),
-        excluded=tuple(Excluded(label, WITHHELD_CELLS) for label in excluded),
+        sites=tuple(compress(labels, is_complete)),
+        excluded=tuple(
+            Excluded(label, WITHHELD_CELLS)
+            for label, whole in zip(labels, is_complete, strict=True)
+            if not whole
+        ),
         totals=totals,
         sensitivity=_of_cells(rows, totals, (0, 2), precision),
         specificity=_of_cells(rows, totals, (3, 1), precision),
@@ -200,6 +200,15 @@ def pool_counts(
         npv=_of_cells(rows, totals, (3, 2), precision),
         prevalence=_prevalence(rows, known, precision),
     )
+
+
+def _labels(sites: Sequence[str] | None, k: int) -> list[str]:
+    labels = list(sites) if sites is not None else [f"row {i}" for i in range(k)]
+    if len(labels) != k:
+        raise MetricError(
+            f"{counted(k, 'table')} of counts but {counted(len(labels), 'site label')}"
+        )
+    return labels
 
 
 def _of_cells(
@@ -301,7 +310,7 @@ def net_benefit(
     variance += noise * ((1 + odds) / n) ** 2
     return Rate(
         value=value,
-        ci=_symmetric(value, normal_quantile(level) * math.sqrt(variance)),
+        ci=symmetric(value, normal_quantile(level) * math.sqrt(variance)),
         numerator=None,
         denominator=n,
         method="multinomial perturbed" if noise else "multinomial",
@@ -327,92 +336,6 @@ def _bounded_net_benefit(counts: PooledCounts, odds: float, n: int) -> Rate:
     )
 
 
-def _symmetric(value: float, half: float) -> Pair | None:
+def symmetric(value: float, half: float) -> Pair | None:
     """Interval around the value; None without a width."""
     return (value - half, value + half) if half > 0 else None
-
-
-def exact_calibration(sites: Sites, level: float = 0.95) -> ExactCalibration:
-    """Add up events, expected events and Brier sums of the sites that released them.
-
-    References
-    ----------
-    Variance of log O:E, (1 - O/n) / O: Debray 2017, BMJ 356:i6460.
-    """
-    sums, missing = _expected_sums(sites)
-    briers = [
-        (n, s.calibration.brier.value, s.calibration.brier.se)
-        for _, s in sites
-        if s.calibration is not None
-        and s.calibration.brier.value is not None
-        and (n := count(s.n)) is not None
-    ]
-    n = sum(size for size, _, _ in sums)
-    o, e = sum(x for _, x, _ in sums), sum(x for _, _, x in sums)
-    oe = o / e if e > 0 else None
-    half = normal_quantile(level) * math.sqrt((1 - o / n) / o) if o else None
-    oe_ci = None if oe is None or half is None else (oe * math.exp(-half), oe * math.exp(half))
-    brier, brier_ci = weighted(briers, level)
-    return ExactCalibration(
-        observed=o if sums else None,
-        expected=e if sums else None,
-        oe=oe,
-        oe_ci=oe_ci,
-        oe_k=len(sums),
-        brier=brier,
-        brier_ci=brier_ci,
-        brier_k=len(briers),
-        excluded=tuple(missing),
-    )
-
-
-def _expected_sums(sites: Sites) -> tuple[list[tuple[int, int, float]], list[Excluded]]:
-    """Cases, observed and expected events of each site, and the sites without usable ones."""
-    sums, missing = [], []
-    for site, s in sites:
-        c, n = s.calibration, count(s.n)
-        observed = None if c is None else count(c.observed)
-        if c is None or n is None or observed is None or c.expected is None:
-            missing.append(Excluded(site, "observed or expected events not released"))
-        elif not (observed <= n and 1 / LARGEST <= c.expected <= n):
-            missing.append(Excluded(site, "observed or expected events exceed the cases"))
-        else:
-            sums.append((n, observed, c.expected))
-    return sums, missing
-
-
-def weighted(
-    rows: Sequence[tuple[int, float, float | None]], level: float
-) -> tuple[float | None, Pair | None]:
-    """Mean weighted by size, with the interval for these very sites; absurd values are ignored."""
-    rows = [row for row in rows if abs(row[1]) <= LARGEST]
-    n = sum(size for size, _, _ in rows)
-    if not n:
-        return None, None
-    mean = sum(size * value for size, value, _ in rows) / n
-    spreads = [size * se for size, _, se in rows if se is not None and 0 <= se <= LARGEST]
-    if len(spreads) < len(rows):
-        return mean, None
-    return mean, _symmetric(mean, normal_quantile(level) * math.hypot(*spreads) / n)
-
-
-def within_site(sites: Sites, level: float = 0.95) -> tuple[Rate | None, int]:
-    """AUC of an event against a non-event of the same site, weighted by the sites' pairs."""
-    rows = []
-    for _, s in sites:
-        n, events = count(s.n), count(s.n_events)
-        if s.auroc.value is not None and n is not None and events is not None and events < n:
-            rows.append((events * (n - events), s.auroc.value, s.auroc.se))
-    value, ci = weighted(rows, level)
-    if value is None:
-        return None, 0
-    pairs = sum(size for size, _, _ in rows)
-    rate = Rate(
-        value=value,
-        ci=ci,
-        numerator=None,
-        denominator=pairs,
-        method="pair-weighted",
-        k=len(rows),
-    )
-    return rate, len(rows)

@@ -257,7 +257,7 @@ def checked(estimates: Sequence[float], variances: Sequence[float]) -> tuple[Arr
     if y.shape != v.shape:
         raise MetricError(
             f"{counted(y.size, 'estimate')} but {counted(v.size, 'variance')}; "
-            "give one variance a site"
+            "give one variance per site"
         )
     if not y.size:
         raise MetricError("no site to pool; give at least one estimate with its variance")

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 
 from healthval.aggregate.counts import (
     Sites,
-    exact_calibration,
     total,
-    within_site,
 )
 from healthval.aggregate.effects import (
     IDENTITY,
@@ -36,6 +34,7 @@ from healthval.aggregate.secondary.events import event_ratio
 from healthval.aggregate.secondary.joint_calibration import joint_calibration
 from healthval.aggregate.secondary.records import Secondary
 from healthval.aggregate.secondary.usefulness import usefulness
+from healthval.aggregate.sums import exact_calibration, within_site
 from healthval.aggregate.tables import study_totals, table_one_totals
 from healthval.aggregate.thresholds import Bivariate, decision_curve, pool_thresholds
 from healthval.contracts.base import digest

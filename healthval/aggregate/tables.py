@@ -67,14 +67,7 @@ def _table_one(key: tuple[str, str], by_site: Sequence[tuple[Rows, Submission]])
         given = any(getattr(r, name) is not None for r, _ in rows)
         return total((c for c, _ in cells), (b for _, b in cells)) if given else None
 
-    moments = [
-        (n, r.mean, r.sd)
-        for r, s in rows
-        if r.mean is not None
-        and max(abs(r.mean), abs(r.sd or 0)) <= LARGEST**2
-        and (n := count(s.n if r.overall is None else r.overall)) is not None
-    ]
-    mean, sd = _moments(moments)
+    mean, sd = _moments([moments for r, s in rows if (moments := _moments_at(r, s)) is not None])
     return TableOneTotal(
         variable=key[0],
         level=key[1],
@@ -85,6 +78,14 @@ def _table_one(key: tuple[str, str], by_site: Sequence[tuple[Rows, Submission]])
         sd=sd,
         k=len(among),
     )
+
+
+def _moments_at(row: TableOneRow, s: Submission) -> tuple[int, float, float | None] | None:
+    """Cases, mean and SD of one site; None where one is not released or too large to be summed."""
+    n = count(s.n if row.overall is None else row.overall)
+    if n is None or row.mean is None or max(abs(row.mean), abs(row.sd or 0)) > LARGEST**2:
+        return None
+    return n, row.mean, row.sd
 
 
 def _moments(rows: list[tuple[int, float, float | None]]) -> tuple[float | None, float | None]:

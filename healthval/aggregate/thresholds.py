@@ -9,7 +9,6 @@ from healthval.aggregate.counts import (
     cells_of,
     net_benefit,
     pool_counts,
-    weighted,
 )
 from healthval.aggregate.effects import IDENTITY, count, pool_measure
 from healthval.aggregate.mixed.bivariate import bivariate
@@ -22,6 +21,7 @@ from healthval.aggregate.result import (
     Rate,
     ThresholdPool,
 )
+from healthval.aggregate.sums import weighted
 from healthval.contracts.submission import (
     ReleasedEstimate,
     ReleasedThreshold,
@@ -89,7 +89,7 @@ def _bivariate(
 ) -> tuple[PooledCounts, BivariateResult | None, BivariateResult | None, str | None]:
     """Counts with rates over all sites, binomial and normal model, and the reason for none.
 
-    Whether a site withholds a cell depends on its rates, so that the others are no random sample:
+    Whether a site withholds a cell depends on its rates, so that the others are not a random sample:
     withheld cells are part of the likelihood.
     """
     if counts.excluded or any(is_cut(s, t) for _, s, t in rows):

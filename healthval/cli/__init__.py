@@ -17,11 +17,13 @@ from healthval.cli.deid import deid_command
 from healthval.cli.hub import HUB_PLATFORMS, hub
 from healthval.cli.infra import infra
 from healthval.cli.ledger import ledger, release, submit_command
+from healthval.cli.model import model, models, vendor
 from healthval.cli.pacs import pacs
-from healthval.cli.plan import plan
+from healthval.cli.plan import check, plan
+from healthval.cli.query import query
 from healthval.cli.report import trust, verify
 from healthval.cli.reports import reports
-from healthval.cli.study import demo, doctor, init, params, run
+from healthval.cli.study import demo, docs, doctor, init, params, run
 from healthval.errors import HealthvalError
 
 # Modules of Python's standard library that the hub uses and Windows lacks.
@@ -43,9 +45,14 @@ _COMMANDS = (
     doctor,
     run,
     params,
+    check,
+    docs,
+    models,
+    vendor,
     batch,
     hub,
     access,
+    model,
     plan,
     pacs,
     deid_command,
@@ -57,6 +64,7 @@ _COMMANDS = (
     trust,
     cost,
     infra,
+    query,
 )
 for _command in _COMMANDS:
     cli.add_command(_command)

@@ -1,14 +1,17 @@
 """Command group `access`: request access to a model, list requests, decide on them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from healthval.cli.types import FILE, FOLDER, HUB, KEY
+from healthval.errors import UsageError, counted
 
 if TYPE_CHECKING:
-    from healthval.runner.operator_tasks import Status
+    from collections.abc import Callable
+
+    from healthval.contracts.access import AccessGrant, PublicKey
 
 
 @click.group()
@@ -18,18 +21,25 @@ def access() -> None:
 
 @access.command("request")
 @HUB
+@click.option("--site", type=FOLDER, required=True, help="Folder of the site.")
 @click.option(
-    "--site", type=FOLDER, required=True, help="Folder of the site; a missing key is created in it."
+    "--new-site",
+    is_flag=True,
+    help="Create the folder with its key and secret: the hub counts each key as a hospital.",
 )
 @click.option("--plan", "plan_file", type=FILE, required=True, help="The study's plan.")
 @click.option("--label", required=True, help="Site name shown to the operator.")
-def access_request(hub_url: str, site: Path, plan_file: Path, label: str) -> None:
-    """Ask for access to the plan's model."""
+def access_request(hub_url: str, site: Path, new_site: bool, plan_file: Path, label: str) -> None:
+    """Ask for access to the plan's model.
+
+    A hospital keeps one site folder for all its studies. Its first request has --new-site.
+    """
     from healthval.client import Client
     from healthval.evaluation import Site, request_access
     from healthval.plan_file import load_plan
 
-    home, plan = Site.open(site), load_plan(plan_file)
+    plan = load_plan(plan_file)
+    home = Site.create(site) if new_site else Site.open(site)
     with Client(hub_url, home.credential) as client:
         grant = request_access(plan, client, site=home, label=label)
     click.echo(repr(home.register(plan)))
@@ -46,27 +56,203 @@ def access_list(hub_url: str, key: Path) -> None:
     with Client(hub_url, Credential.load(key)) as client:
         grants = client.access_requests()
     for grant in grants:
-        click.echo(f"{grant.site}  {grant.status:<9}  {grant.model} {grant.version}  {grant.label}")
+        click.echo(_line(grant))
 
 
-@access.command("decide")
-@HUB
-@KEY
-@click.argument("site")
-@click.argument("status", type=click.Choice(["approved", "rejected", "revoked"]))
-@click.option(
+def _line(grant: "AccessGrant") -> str:
+    day = f"{grant.requested:%Y-%m-%d}" if grant.requested else "-"
+    about = f"{grant.plan_hash[:12]}  {day}  {grant.model} {grant.version}  {grant.label}"
+    title = f'  "{grant.title}"' if grant.title else ""
+    reason = f"  ({grant.reason})" if grant.reason else ""
+    return f"{grant.site}  {grant.state or grant.status:<9}  {about}{title}{reason}"
+
+
+SITE = click.argument("site")
+PLAN = click.option(
+    "--plan",
+    "plan_hash",
+    metavar="HASH",
+    help="First digits of the plan's hash, 8 or more; needed where several requests wait.",
+)
+REASON = click.option("--reason", help="Why; the site and the audit log can read it.")
+DAYS = click.option(
     "--days",
+    "valid_days",
     type=click.IntRange(1, 366),
     default=90,
     show_default=True,
-    help="Days until an approval expires.",
+    help="Days until the approval expires.",
 )
-def access_decide(hub_url: str, key: Path, site: str, status: "Status", days: int) -> None:
-    """Approve, reject or revoke a site's access.
+YES = click.option("--yes", is_flag=True, help="Decide without the question.")
 
-    The key is the operator's; the decision applies to each of the site's requests that can take it.
+
+@access.command("approve")
+@HUB
+@KEY
+@SITE
+@PLAN
+@REASON
+@DAYS
+def access_approve(valid_days: int, **given: Any) -> None:
+    """Approve one request of the site SITE. The key is the operator's."""
+    _decide("approved", valid_days=valid_days, **given)
+
+
+@access.command("deny")
+@HUB
+@KEY
+@SITE
+@PLAN
+@REASON
+def access_deny(**given: Any) -> None:
+    """Deny one request of the site SITE. The key is the operator's."""
+    _decide("rejected", **given)
+
+
+@access.command("suspend")
+@HUB
+@KEY
+@SITE
+@PLAN
+@REASON
+def access_suspend(**given: Any) -> None:
+    """Suspend one approval of the site SITE.
+
+    It can be approved again. The key is the operator's.
     """
+    _decide("suspended", **given)
+
+
+@access.command("revoke")
+@HUB
+@KEY
+@SITE
+@PLAN
+@REASON
+@YES
+def access_revoke(yes: bool, **given: Any) -> None:
+    """Revoke one approval of the site SITE. The key is the operator's.
+
+    Revocation is final: the site would need a new plan and a new request. You are asked first.
+    """
+
+    def confirm(grant: "AccessGrant") -> bool:
+        click.echo(_line(grant))
+        return click.confirm("Revoke this access for good?", default=False)
+
+    _decide("revoked", confirm=(lambda _: True) if yes else confirm, **given)
+
+
+def _decide(
+    status: str,
+    *,
+    confirm: "Callable[[AccessGrant], bool]" = lambda _: True,
+    valid_days: int = 90,
+    reason: str | None,
+    **given: Any,
+) -> None:
+    from healthval.client import Client, Credential
+    from healthval.contracts.access import AccessDecision
     from healthval.runner.operator_tasks import decide
 
-    for grant in decide(hub_url, key, site, status=status, days=days):
-        click.echo(f"{grant.site}  {grant.status}  {grant.model} {grant.version}")
+    try:
+        wanted = {"status": status, "valid_days": valid_days, "reason": reason}
+        decision = AccessDecision.model_validate(wanted)
+    except ValueError:
+        raise UsageError(
+            "the reason is empty, longer than 200 characters or not one line"
+        ) from None
+    with Client(given["hub_url"], Credential.load(given["key"])) as client:
+        grant = decide(client, given["site"], decision, plan=given["plan_hash"], confirm=confirm)
+    click.echo(_line(grant))
+
+
+@access.command("keys")
+@HUB
+@KEY
+def access_keys(hub_url: str, key: Path) -> None:
+    """List the keys that the hub knows. The key is the operator's or an auditor's."""
+    from healthval.client import Client, Credential
+
+    with Client(hub_url, Credential.load(key)) as client:
+        known = client.keys()
+    for one in known:
+        label = "" if one.label is None else f"  {one.label}"
+        click.echo(f"{one.name}  {one.holder}  {one.role:<7}  {one.state:<7}{label}")
+
+
+@access.command("rotate-key")
+@HUB
+@KEY
+@click.option(
+    "--days",
+    type=click.IntRange(0, 30),
+    default=7,
+    show_default=True,
+    help="Days for which the hub still accepts the old key.",
+)
+def access_rotate_key(hub_url: str, key: Path, days: int) -> None:
+    """Replace your key by a new one.
+
+    The new key is in the same file; grants and results stay yours.
+    """
+    from healthval.client import Client, Credential
+
+    with Client(hub_url, Credential.load(key)) as client:
+        new = client.rotate_key(key, overlap_days=days)
+    click.echo(
+        f"{new.id}: the new key is {new.key_name}; the old one ends in {counted(days, 'day')}"
+    )
+
+
+@access.command("revoke-key")
+@HUB
+@KEY
+@click.argument("name")
+def access_revoke_key(hub_url: str, key: Path, name: str) -> None:
+    """Revoke the key NAME.
+
+    It is the key of a site, vendor or auditor; --key is the operator's.
+    """
+    from healthval.client import Client, Credential
+
+    with Client(hub_url, Credential.load(key)) as client:
+        client.revoke_key(name)
+    click.echo(f"{name}: revoked")
+
+
+LABEL = click.option("--label", required=True, help="Name of the holder.")
+
+
+@access.command("enrol-auditor")
+@HUB
+@KEY
+@click.argument("public_key", type=FILE)
+@LABEL
+def access_enrol_auditor(hub_url: str, key: Path, public_key: Path, label: str) -> None:
+    """Enrol an auditor by its PUBLIC_KEY.
+
+    The key is a .pub file; its holder is allowed to read audit chain, grants and keys.
+    """
+    from healthval.client import Client, Credential
+    from healthval.contracts.access import AuditorKey, site_id
+
+    public = read_public_key(public_key)
+    try:
+        auditor = AuditorKey(public_key=public, label=label)
+    except ValueError:
+        raise UsageError("the label is malformed; correct it") from None
+    with Client(hub_url, Credential.load(key)) as client:
+        client.enrol_auditor(auditor)
+    click.echo(f"{site_id(public)}: auditor")
+
+
+def read_public_key(path: Path) -> "PublicKey":
+    """Read the public half of a key."""
+    from healthval.contracts.access import PublicKey
+    from healthval.contracts.base import read_wire
+
+    try:
+        return read_wire(PublicKey, path.read_bytes())
+    except ValueError:
+        raise UsageError("the file is not an Ed25519 public key; give its .pub file") from None

@@ -1,24 +1,38 @@
 """Commands for the messages of a site: `release`, `submit` and the group `ledger`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from healthval.cli.types import FOLDER, HUB
 
+if TYPE_CHECKING:
+    from healthval.contracts.submission import Submission
+    from healthval.disclosure import Release
+
 
 @click.command()
 @click.argument("site", type=FOLDER)
-def release(site: Path) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the message as it would be sent.")
+def release(site: Path, as_json: bool) -> None:
     """Show the newest released message.
 
-    It is printed in full, with its hash.
+    Tables of its numbers, of what is withheld and why, and of the changes since the last release,
+    with its hash.
     """
-    from healthval.evaluation import Site, newest_release
+    from healthval.disclosure.release_view import lines
+    from healthval.evaluation import Site, newest_release, release_before
 
-    message = newest_release(Site.open(site))
-    click.echo(message.submission.model_dump_json(indent=2))
-    click.echo(f"sha256 {message.sha256}", err=True)
+    home = Site.open(site)
+    message = newest_release(home)
+    if as_json:
+        click.echo(message.payload.decode())
+        click.echo(f"sha256 {message.sha256}", err=True)
+        return
+    for line in lines(message, release_before(message, home)):
+        click.echo(line)
+    click.echo(f"\nNothing was sent. Next: healthval submit {site} --hub URL")
 
 
 @click.command("submit")
@@ -32,13 +46,16 @@ def release(site: Path) -> None:
 def submit_command(hub_url: str, site: Path, yes: str | None) -> None:
     """Send the newest released message.
 
-    It is printed in full first and is sent after your confirmation.
+    Its numbers, what is withheld and the changes are shown first; it is sent after your
+    confirmation. `healthval release --json` prints the message itself.
     """
+    from healthval.disclosure.release_view import lines
     from healthval.runner.submission import send_release
 
-    def confirm(text: str) -> bool:
-        click.echo(text)
-        return click.confirm("Send exactly this to the hub?", default=False)
+    def confirm(message: "Release", before: "Submission | None") -> bool:
+        for line in lines(message, before):
+            click.echo(line)
+        return click.confirm("Send this result to the hub?", default=False)
 
     receipt = send_release(hub_url, site, confirm=confirm, agreed=yes)
     repeated = " (the hub had it already)" if receipt.repeated else ""

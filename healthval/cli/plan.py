@@ -1,10 +1,15 @@
-"""Command group `plan`: check a plan, amend it with a reason, list its versions."""
+"""Commands `check` and `plan`: check a plan with its data, amend it with a reason, list its versions."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from healthval.cli.types import FILE, FOLDER
+from healthval.errors import HubError, PlanError, UsageError, counted
+
+if TYPE_CHECKING:
+    from healthval.contracts.model import InputContract
 
 _SITE = click.option("--site", type=FOLDER, required=True, help="Folder of the site.")
 
@@ -56,5 +61,65 @@ def plan_history(plan_file: Path, site: Path) -> None:
             if version.evaluated
             else "not evaluated"
         )
+        signed = (
+            f"countersigned {version.stamp.at:%Y-%m-%d %H:%M}"
+            if version.stamp
+            else "not countersigned"
+        )
         reason = f"  {version.reason}" if version.reason else ""
-        click.echo(f"{version.registered:%Y-%m-%d %H:%M}  {version.hash[:16]}  {used}{reason}")
+        when = f"{version.registered:%Y-%m-%d %H:%M}"
+        click.echo(f"{when}  {version.hash[:16]}  {signed}  {used}{reason}")
+
+
+@click.command()
+@click.argument("plan_file", metavar="PLAN", type=FILE)
+@click.option("--table", type=click.Path(path_type=Path), help="Table of the cases.")
+@click.option(
+    "--resources", type=click.Path(path_type=Path), help="File or folder of FHIR resources."
+)
+@click.option(
+    "--linked",
+    type=(str, click.Path(path_type=Path)),
+    multiple=True,
+    metavar="NAME FILE",
+    help="Table of a linkage of the plan; may be repeated.",
+)
+@click.option("--hub", "hub_url", help="Also compare with the model's contract.")
+@click.option("--key", type=FILE, help="Your private key, for --hub.")
+def check(plan_file: Path, hub_url: str | None, key: Path | None, **data: Any) -> None:
+    """Check a plan and its data.
+
+    All problems are named at once, and no value of a patient is quoted. Nothing is sent; with --hub
+    the model's contract is fetched.
+    """
+    from healthval.runner.check import check_study
+
+    contract, refused = None, []
+    try:
+        contract = None if hub_url is None else _contract(hub_url, key, plan_file)
+    except HubError as problem:
+        refused = [f"hub: {problem}"]
+    found = check_study(plan_file, contract=contract, **{**data, "linked": dict(data["linked"])})
+    problems = [*found.problems, *refused]
+    for line in found.advice:
+        click.echo(f"advice   {line}")
+    if problems:
+        for line in problems:
+            click.echo(f"problem  {line}", err=True)
+        raise PlanError(f"{counted(len(problems), 'problem')}; nothing was registered or sent")
+    assert found.plan is not None  # noqa: S101 - a plan without problems
+    click.echo(f"ok       {found.plan.study}: {', '.join(found.done)}; hash {found.plan.hash}")
+
+
+def _contract(hub_url: str, key: Path | None, plan_file: Path) -> "InputContract | None":
+    from healthval.client import Client, Credential
+    from healthval.plan_file import plan_problems
+    from healthval.runner.check import contract_at
+
+    if key is None:
+        raise UsageError("--hub needs --key, for example site/site.key")
+    known, _ = plan_problems(plan_file)
+    if known is None:
+        return None
+    with Client(hub_url, Credential.load(key)) as client:
+        return contract_at(client, known)

@@ -9,6 +9,7 @@ from healthval.cli.types import FILE
 from healthval.errors import UnknownSigner, UsageError
 
 if TYPE_CHECKING:
+    from healthval.contracts.keys import HubKeys
     from healthval.report.proof.trust import Verified
 
 
@@ -30,34 +31,46 @@ def trusted_keys() -> Path:
 def verify(report: Path, key: Path | None, hub_url: str | None) -> None:
     """Check a report's signature and signer.
 
-    Every file that the signature covers is checked too.
+    Every file that the signature covers is checked too. When each hospital's plan was registered,
+    amended and first used is printed; --hub also checks the hub's countersignatures of these times.
 
-    Without --key and --hub, the keys of `healthval trust list` are trusted. A key that lies beside
-    the report is never trusted by itself.
+    Without --key and --hub, the keys of `healthval trust list` are trusted. A key beside the
+    report is never trusted by itself.
     """
-    found = _verified(report, key, hub_url)
-    for line in found.lines():
+    from healthval.report.proof.registration import registration_lines
+
+    if key is not None and hub_url is not None:
+        raise UsageError("give --key or --hub, not both")
+    keys = _published(hub_url)
+    found = _verified(report, key, keys, hub_url)
+    for line in [*found.lines(), *registration_lines(report, keys)]:
         click.echo(line)
     if found.trusted_as is None:
         raise UnknownSigner(
-            "signature valid, signer unknown: anybody can sign with a key of their own. Compare "
+            "signature valid, signer unknown: anyone can create a key and sign with it. Compare "
             "the fingerprint with the one that the platform publishes, then name the key with "
             "--key or pin it with `healthval trust add`"
         )
     click.echo("verified     signature valid, signer trusted, every file as signed")
 
 
-def _verified(report: Path, key: Path | None, hub_url: str | None) -> "Verified":
+def _published(hub_url: str | None) -> "HubKeys | None":
+    if hub_url is None:
+        return None
+    from healthval.client import published_keys
+
+    return published_keys(hub_url)
+
+
+def _verified(
+    report: Path, key: Path | None, keys: "HubKeys | None", hub_url: str | None
+) -> "Verified":
     from healthval.report.proof.trust import verify_by_hub, verify_named, verify_pinned
 
-    if key is not None and hub_url is not None:
-        raise UsageError("give --key or --hub, not both")
     if key is not None:
         return verify_named(report, key)
-    if hub_url is not None:
-        from healthval.client import published_keys
-
-        return verify_by_hub(report, hub_url, published_keys(hub_url))
+    if keys is not None and hub_url is not None:
+        return verify_by_hub(report, hub_url, keys)
     return verify_pinned(report, trusted_keys())
 
 

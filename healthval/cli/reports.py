@@ -58,12 +58,12 @@ def _verdicts(record: "ReportRecord") -> str:
     return ", ".join(texts) or "no criteria"
 
 
-@reports.command("open")
+@reports.command("get")
 @HUB
 @KEY
 @click.argument("report_id")
 @OUT
-def report_open(hub_url: str, key: Path, report_id: str, out: Path | None) -> None:
+def report_get(hub_url: str, key: Path, report_id: str, out: Path | None) -> None:
     """Fetch all files of a report, each checked against its hash; then run `healthval verify`."""
     from healthval.files import write_durably
 

@@ -1,14 +1,18 @@
-"""Commands for a study: `init`, `demo`, `doctor`, `run` and `params`."""
+"""Commands for a study: `init`, `demo`, `doctor`, `docs`, `run` and `params`."""
 
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from healthval.cli.hub import check_platform
 from healthval.cli.types import FILE, FOLDER
+from healthval.errors import UsageError, counted
+
+if TYPE_CHECKING:
+    from healthval.contracts.model import ModelContract
 
 
 @click.command()
@@ -19,17 +23,60 @@ from healthval.cli.types import FILE, FOLDER
     type=click.Path(path_type=Path, exists=True),
     help="A table (CSV or Parquet), or a file or folder of FHIR resources.",
 )
-def init(study: Path, source: Path | None) -> None:
+@click.option("--model", "name", help="Name of a model at the hub, whose inputs the plan takes.")
+@click.option("--version", "version", help="Version of that model; by default the only one.")
+@click.option("--hub", "hub_url", envvar="HEALTHVAL_HUB", help="Address of the hub, for --model.")
+@click.option("--key", type=FILE, help="Your private key, for --model.")
+def init(study: Path, source: Path | None, **asked: Any) -> None:
     """Start a study with a commented plan.
 
     The plan and the three notebooks are written to the folder STUDY, whose name becomes the study's
     name. With --from, columns, inputs, label and subgroups are proposed from names and values;
-    confirm or correct them in the plan. Existing files are never overwritten.
+    confirm or correct them in the plan. With --model, the inputs are those of the model's contract,
+    and columns that the table lacks are named. Existing files are never overwritten.
     """
     from healthval.runner.new_study import start_study
 
-    for line in start_study(study, source):
+    contract = None if asked["name"] is None else _contract_of(**asked)
+    for line in start_study(study, source, contract):
         click.echo(line)
+
+
+def _contract_of(
+    name: str, version: str | None, hub_url: str | None, key: Path | None
+) -> "ModelContract":
+    from healthval.client import Client, Credential
+
+    if hub_url is None or key is None:
+        raise UsageError("--model needs --hub and --key, for example site/site.key")
+    with Client(hub_url, Credential.load(key)) as client:
+        found = [c for c in client.contracts() if c.name == name and version in {None, c.version}]
+    if len(found) != 1:
+        raise UsageError(
+            f"the hub has {counted(len(found), 'version')} of this model; see `healthval models list`"
+            " and give --version"
+        )
+    if found[0].inputs is None:
+        raise UsageError("the model's contract is open to a site that has asked for access to it")
+    return found[0]
+
+
+@click.command()
+@click.argument("page", required=False)
+def docs(page: str | None) -> None:
+    """List the pages of the documentation, or show one."""
+    from healthval.files import packaged
+
+    pages = {path.stem: path for path in sorted(packaged("docs").rglob("*.md"))}
+    if page is None:
+        for name, path in pages.items():
+            title = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+            click.echo(f"{name:<20} {title}")
+        click.echo("\nhealthval docs PAGE shows one of them.")
+        return
+    if page not in pages:
+        raise UsageError("there is no such page; `healthval docs` lists them")
+    click.echo_via_pager(pages[page].read_text(encoding="utf-8"))
 
 
 @click.command()
@@ -61,13 +108,16 @@ def demo(folder: Path, track: str) -> None:
 
 @click.command()
 @click.option("--plan", type=FILE, help="Plan whose PACS is asked for a study, if it names one.")
-def doctor(plan: Path | None) -> None:
-    """Check this machine, and the PACS of a plan."""
+@click.option("--hub", envvar="HEALTHVAL_HUB", help="Address of a hub that should answer.")
+@click.option("--key", type=FILE, help="Your private key; with --hub, its access is listed.")
+@click.option("--fhir", help="Address of a FHIR server that should answer.")
+def doctor(plan: Path | None, hub: str | None, key: Path | None, fhir: str | None) -> None:
+    """Check this machine and its connections."""
     from healthval.runner.doctor import diagnose
 
-    findings = diagnose(plan)
+    findings = diagnose(plan=plan, hub=hub, key=key, fhir=fhir)
     for finding in findings:
-        click.echo(f"{'ok     ' if finding.ok else 'missing'}  {finding.what:<22} {finding.detail}")
+        click.echo(f"{'ok    ' if finding.ok else 'not ok'}  {finding.what:<22} {finding.detail}")
     sys.exit(0 if all(f.ok or not f.required for f in findings) else 1)
 
 
@@ -133,18 +183,23 @@ def run(notebook: str, file: Path | None, out: Path, help_notebook: bool, **give
     from healthval.runner.execute import run_own
     from healthval.runner.own_notebook import describe_any, is_own
     from healthval.runner.parameters import parameters_for, read_parameters
+    from healthval.runner.submission import outcome_of
 
     if help_notebook:
         for line in describe_any(notebook):
             click.echo(line)
         return
+    outcome: list[str] = []
     values = read_parameters(file) | dict(given["pairs"]) | dict(given["raw"])
     if is_own(notebook) and notebook.endswith(".ipynb"):
         typed = read_parameters(file) | _typed(given["pairs"]) | dict(given["raw"])
         copy = run_own(Path(notebook), typed, out)
     else:
-        copy = execute(parameters_for(notebook, values), out)
-    click.echo(f"finished: {copy}")
+        parameters = parameters_for(notebook, values)
+        copy = execute(parameters, out)
+        outcome = outcome_of(parameters)
+    for line in (f"finished: {copy}", *outcome):
+        click.echo(line)
 
 
 def _typed(pairs: tuple[tuple[str, str], ...]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Deployment of the templates by change sets: planned, shown, executed only when told, destroyed whole."""
+"""Deployment of the templates by change sets: planned, shown, executed only on request, deleted completely."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -67,6 +67,10 @@ class Account:
         self.region: str = region
         self._stacks = session.client("cloudformation")
         self._s3 = session.client("s3")
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of this account and region."""
+        return self._session.client(service)
 
     def number(self) -> str:
         """Return the account's number; the credentials are checked by it."""

@@ -122,7 +122,7 @@ def _compiled(files: dict[str, Path]) -> dict[str, bytes]:
             copy = Path(folder, name)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(path.read_bytes())
-        # A process of its own, whose memory does not differ between two builds: the bytecode's
+        # A separate process, whose memory does not differ between two builds: the bytecode's
         # references depend on it.
         options = ["-b", "-q", "-s", folder, "-p", "/var/task"]
         command = [sys.executable, "-I", "-m", "compileall", *options]

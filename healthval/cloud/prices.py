@@ -23,7 +23,7 @@ class Price(Wire):
 
 
 class PriceList(Wire):
-    """Content of the file ``prices.json``; `allowances` are free in every account, for ever."""
+    """Content of the file ``prices.json``; `allowances` are free in every account, permanently."""
 
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
     currency: Literal["USD"]
@@ -62,7 +62,7 @@ def load_prices(path: Path | None = None) -> Prices:
     Raises
     ------
     UsageError
-        If the file cannot be read or is no price list.
+        If the file cannot be read or is not a price list.
     """
     try:
         return Prices(
@@ -75,7 +75,7 @@ def load_prices(path: Path | None = None) -> Prices:
 
 
 def as_json(prices: Prices) -> str:
-    """Format a price list for its file: one line a price, so that a refresh is a short diff."""
+    """Format a price list for its file: one line per price, so that a refresh is a short diff."""
     content = prices.content.model_dump(mode="json", exclude_defaults=True)
     rows = ",\n".join(
         f"    {json.dumps(name)}: {json.dumps(price)}"

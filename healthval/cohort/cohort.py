@@ -1,4 +1,4 @@
-"""`Cohort`: one row a case, counts at every step, and a `repr` without values."""
+"""`Cohort`: one row per case, counts at every step, and a `repr` without values."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class Cohort:
 
     @property
     def flow(self) -> Flow:
-        """What was left out while reading (`counts`), then the steps and the cases after each."""
+        """Counts of rows and values left out (`counts`), then the steps and the cases after each."""
         return (*self.counts, *self.steps)
 
     @property
     def frame(self) -> pd.DataFrame:
-        """A copy of the declared columns, one row a case."""
+        """A copy of the declared columns, one row per case."""
         return self._frame[[n for n in self._frame.columns if not is_hidden(n)]].copy()
 
     def instants(self, name: str) -> pd.Series:
@@ -78,7 +78,7 @@ class Cohort:
 
     @property
     def ratings(self) -> pd.DataFrame:
-        """Verdicts of the readers, one `label` column a reader, shape (n, n_readers)."""
+        """Verdicts of the readers, one `label` column per reader, shape (n, n_readers)."""
         return self._frame[list(self.schema.of_kind("label"))]
 
     def levels(self, name: str) -> np.ndarray[Any, np.dtype[Any]]:
@@ -190,7 +190,7 @@ def _banded(values: Any, edges: tuple[float, ...]) -> np.ndarray[Any, np.dtype[A
 def combine_readers(
     verdicts: np.ndarray[Any, np.dtype[Any]], rule: str
 ) -> np.ndarray[Any, np.dtype[Any]]:
-    """Combine the verdicts of several readers into one verdict a case.
+    """Combine the verdicts of several readers into one verdict per case.
 
     Parameters
     ----------

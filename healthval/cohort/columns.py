@@ -154,28 +154,32 @@ def _numbers(name: str, values: pd.Series, missing: frozenset[str] = frozenset()
     else:
         text = _with_points(as_text(values, missing=missing))
         numbers = pd.to_numeric(text, errors="coerce").astype(float)
-        bad = text.notna() & numbers.isna()
-        refuse_rows(
-            bad & text.str.match(r"[<>≤≥]", na=False),
-            name,
-            "are below or above a limit of measurement",
-            "declare 'below_limit' for '<' (value, half or exclude), and leave '>' empty",
-        )
-        refuse_rows(
-            bad & text.str.fullmatch(r"[-+]?\d+,\d+", na=False),
-            name,
-            "have a comma that may be a decimal or a thousands separator",
-            "write a decimal point, and no thousands separator",
-        )
-        refuse_rows(
-            bad,
-            name,
-            "are not a number",
-            "use a decimal point, list codes of missing values under 'missing', or declare the "
-            "column 'category' or 'drop'",
-        )
+        _refuse_texts(name, text, text.notna() & numbers.isna())
     refuse_rows(np.isinf(numbers), name, "are infinite", "leave the cell empty where unknown")
     return numbers
+
+
+def _refuse_texts(name: str, text: pd.Series, bad: pd.Series) -> None:
+    """Refuse cells that are not numbers, with the remedy for the kind of text."""
+    refuse_rows(
+        bad & text.str.match(r"[<>≤≥]", na=False),
+        name,
+        "are below or above a limit of measurement",
+        "declare 'below_limit' for '<' (value, half or exclude), and leave '>' empty",
+    )
+    refuse_rows(
+        bad & text.str.fullmatch(r"[-+]?\d+,\d+", na=False),
+        name,
+        "have a comma that may be a decimal or a thousands separator",
+        "write a decimal point, and no thousands separator",
+    )
+    refuse_rows(
+        bad,
+        name,
+        "are not a number",
+        "use a decimal point, list codes of missing values under 'missing', or declare the "
+        "column 'category' or 'drop'",
+    )
 
 
 def _with_points(text: pd.Series) -> pd.Series:
@@ -207,6 +211,7 @@ def read_limited(
     numbers, below = found["number"], found["below"].to_numpy()
     if comparators is not None:
         sign = as_text(comparators.reset_index(drop=True)).where(numbers.notna())
+        sign = sign.where(sign != "=")  # no limit
         known = ("<", "<=") if column.below_limit else ()
         refuse_rows(
             sign.notna() & ~sign.isin(known),

@@ -7,6 +7,7 @@ reader, which also counts and names what is wrong.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -50,6 +51,9 @@ def read_rows(
     except ImportError:
         return None
     start = file.tell()
+    if file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8:
+        return None  # pyarrow takes this sign of the first cell for a mark of the encoding
+    file.seek(start)
     quoted = has_quotes(iter(lambda: file.read(_CHUNK), b""), form.separator)
     if quoted is None:
         return None

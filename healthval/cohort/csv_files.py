@@ -100,6 +100,8 @@ def _encoding(path: Path) -> str:
             if start.startswith(mark):
                 return name
         if b"\0" in start:
+            if wide := _utf_16(start):
+                return wide
             raise CohortError("the table contains NUL bytes; export it as CSV in UTF-8")
         decode = codecs.getincrementaldecoder("utf-8")().decode
         try:
@@ -110,6 +112,17 @@ def _encoding(path: Path) -> str:
         except UnicodeDecodeError:
             return "cp1252"
     return "utf-8"
+
+
+def _utf_16(start: bytes) -> str | None:
+    """UTF-16 without a byte order mark, if every second byte of most characters is zero."""
+    for name, zeros, others in (
+        ("utf-16-le", start[1::2], start[::2]),
+        ("utf-16-be", start[::2], start[1::2]),
+    ):
+        if zeros.count(0) > len(zeros) / 2 and 0 not in others:
+            return name
+    return None
 
 
 def _read(
@@ -124,7 +137,7 @@ def _read(
         header = next((row for row in rows if row), None)
         if header is None:
             raise CohortError("the table is empty; check the export")
-        if encoding != "utf-16" and separator.isascii() and rows.line_num <= len(head):
+        if not encoding.startswith("utf-16") and separator.isascii() and rows.line_num <= len(head):
             before += "".join(head[: rows.line_num])
             with _bytes(path) as file:
                 file.read(len(before.encode(encoding)))

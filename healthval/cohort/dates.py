@@ -25,7 +25,7 @@ _INSTANT = "<instant>"
 
 
 class CohortWarning(UserWarning):
-    """The local data are readable, and the user should know something about them."""
+    """The local data can be read, with a reservation that the user should know."""
 
 
 def instant_column(name: str) -> str:

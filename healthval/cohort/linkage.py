@@ -114,6 +114,7 @@ def _merged_schema(
             columns=ours.columns | {name: theirs.columns[name] for name in new},
             readers=readers.readers,
             verification=readers.verification,
+            sources={},
         )
     except ValidationError:
         raise CohortError(
@@ -128,7 +129,7 @@ def join_views(
 
     Parameters
     ----------
-    views : by name; the rows of the first view are the cases, the others have at most one row a key
+    views : by name; the rows of the first view are the cases, the others have at most one row per key
     on : column that all views have, for example ``patient``
 
     Raises

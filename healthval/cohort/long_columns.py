@@ -1,6 +1,6 @@
 """Long columns of text, as pyarrow reads them: one pass in its kernels where each cell is plain.
 
-Each function returns None if a cell needs the judgement of the readers in `columns`, which then convert
+Each function returns None if a cell needs the readers in `columns`, which then convert
 the whole column and count what is wrong.
 """
 
@@ -29,7 +29,7 @@ _PLAIN_TIME = (
 
 
 def is_long_text(values: pd.Series) -> bool:
-    """Whether a column is text in pyarrow's memory, with as many rows as pay its calls."""
+    """Whether a column is text in pyarrow's memory, with enough rows to outweigh the overhead of its calls."""
     return len(values) >= SMALL and _is_arrow(values)
 
 
@@ -103,13 +103,20 @@ def by_level(values: pd.Series, read: Callable[[pd.Series], Any]) -> Any:
     """
     import pandas as pd
 
-    used = values.cat.remove_unused_categories().cat
+    used = _used(values).cat
     levels = pd.Series([*used.categories, *([None] if values.hasnans else [])], dtype=object)
     try:
         found = read(levels)
     except CohortError:
         return None
     return found.take(used.codes.to_numpy()).reset_index(drop=True)
+
+
+def _used(values: pd.Series) -> pd.Series:
+    """Return a coded column without levels that no cell has."""
+    codes = values.cat.codes.to_numpy()
+    counts = np.bincount(codes[codes >= 0], minlength=len(values.cat.categories))
+    return values if counts.all() else values.cat.remove_unused_categories()
 
 
 def plain_ids(values: pd.Series, gone: frozenset[str]) -> pd.Series | None:

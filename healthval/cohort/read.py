@@ -88,7 +88,7 @@ def _run_views(fhir: FhirInputs, resources: Resources) -> tuple[dict[str, pd.Dat
 def _unlinked(
     frames: Mapping[str, pd.DataFrame], table: Source | None, fhir: FhirInputs, schema: TableSchema
 ) -> Cohort:
-    """Cases with the columns of the table and of the views that have one row a case."""
+    """Cases with the columns of the table and of the views that have one row per case."""
     flat = join_frames({n: f for n, f in frames.items() if n not in fhir.links}, on=fhir.on)
     base = _without_links(schema, frames, fhir)
     if table is None:

@@ -63,7 +63,7 @@ def read_query(query: Query) -> pd.DataFrame:
     ------
     CohortError
         If the driver, the database or the query fails. Messages of the database quote values and are
-        not shown, and nothing that the driver prints, logs or warns of is.
+        not shown; output, log lines and warnings of the driver are discarded.
     """
     import pandas as pd
 

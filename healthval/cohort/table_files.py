@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from healthval.cohort.csv_files import read_columns
 from healthval.errors import CohortError, UsageError, counted
@@ -109,8 +109,6 @@ def _parquet_names(path: Path) -> list[str]:
 
 def _read_sheet(path: Path, sheet: str) -> pd.DataFrame:
     """Read one sheet of a workbook: header in its first row, cells as stored."""
-    import pandas as pd
-
     try:
         import openpyxl  # type: ignore[import-untyped, unused-ignore]
     except ImportError:
@@ -131,6 +129,13 @@ def _read_sheet(path: Path, sheet: str) -> pd.DataFrame:
             f"the workbook has no sheet of that name among {counted(len(names), 'sheet')}; correct the "
             "name after '#'"
         )
+    return _table_of(rows)
+
+
+def _table_of(rows: list[list[Any]]) -> pd.DataFrame:
+    """Table of a sheet's rows, the first of which is the header; without empty rows and columns at the end."""
+    import pandas as pd
+
     while rows and all(cell is None for cell in rows[-1]):
         rows.pop()
     if not rows:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def read_table(source: Source, schema: TableSchema | Mapping[str, Any]) -> Cohort:
-    """Read a CSV or Parquet file, a data frame or a database query as a cohort, one row a case.
+    """Read a CSV or Parquet file, a data frame or a database query as a cohort, one row per case.
 
     The schema is the plan's, or a mapping of its text; see `as_schema`. Columns that the schema does
     not declare are dropped and listed in `dropped`.
@@ -107,7 +108,13 @@ def read_source(source: Source) -> pd.DataFrame:
 
 def read_declared(source: Source, schema: TableSchema) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Load the declared columns of a table; also return the names of columns that were not read."""
-    return _load(source, frozenset(_needed(schema)))
+    own = schema.sources
+    frame, others = _load(source, frozenset(own.get(name, name) for name in _needed(schema)))
+    if not own:
+        return frame, others
+    replaced = [name for name in own if name in frame.columns and name not in own.values()]
+    kept = frame.drop(columns=replaced)
+    return kept.rename(columns={theirs: name for name, theirs in own.items()}), others
 
 
 def _load(
@@ -162,6 +169,36 @@ def check_and_count(
         else:
             read[name] = _read(frame, name, schema)
     return pd.DataFrame(read, copy=False), counts
+
+
+def table_problems(source: Source, schema: TableSchema) -> list[str]:
+    """Return all problems of a table at once, each with count, place and remedy; see `read_table`."""
+    try:
+        frame, others = read_declared(source, schema)
+    except CohortError as problem:
+        return [str(problem)]
+    found = [*_problem(lambda: _check_names(frame, _needed(schema), others))]
+    for name, column in schema.columns.items():
+        at = getattr(column, "at", None)
+        alone = {n: c for n, c in schema.columns.items() if n in {name, at}}
+        part = schema.model_copy(update={"columns": alone})
+        names = _needed(part)
+        if column.kind != "drop" and not _absent(frame, names):
+            found += _problem(partial(check_and_count, frame[names], part))
+    return list(dict.fromkeys(found)) or _problem(lambda: as_cohort(frame, schema, others=others))
+
+
+def _absent(frame: pd.DataFrame, names: list[str]) -> bool:
+    held = list(frame.columns)
+    return any(held.count(name) != 1 for name in names)
+
+
+def _problem(check: Callable[[], object]) -> list[str]:
+    try:
+        check()
+    except CohortError as problem:
+        return [str(problem)]
+    return []
 
 
 def _needed(schema: TableSchema) -> list[str]:

@@ -38,7 +38,7 @@ def as_text(
     keep: frozenset[str] = frozenset(),
     missing: frozenset[str] = frozenset(),
 ) -> pd.Series[Any]:
-    """Trimmed text of a column; missing where the cell is empty or stands for a missing value.
+    """Trimmed text of a column; missing where the cell is empty or a spelling of a missing value.
 
     Parameters
     ----------

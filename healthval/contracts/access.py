@@ -50,7 +50,7 @@ def raw_public_key(key: PublicKey) -> bytes:
     except ValueError:
         raw = b""
     if len(raw) != PUBLIC_KEY_BYTES:
-        raise ValueError("the public key is no Ed25519 key of 32 bytes in base64url")
+        raise ValueError("the public key is not an Ed25519 key of 32 bytes in base64url")
     return raw
 
 
@@ -112,6 +112,7 @@ class AccessRequest(Wire):
     """Request for access; signed with the key that it contains.
 
     `names` are the plan's variables, levels and steps: a result may contain no other name.
+    `title` is the plan's.
     """
 
     public_key: PublicKey
@@ -121,26 +122,35 @@ class AccessRequest(Wire):
     plan_hash: Sha256
     amendment: Amendment | None = None
     names: Annotated[tuple[PlanName, ...], Field(max_length=4000)] = ()
+    title: Label | None = None
 
 
-AccessStatus = Literal["requested", "approved", "rejected", "revoked"]
+# The operator's decision, and the access that follows from it now: see `healthval.hub.access.STEPS`.
+AccessStatus = Literal["requested", "approved", "rejected", "suspended", "revoked"]
+AccessState = Literal[
+    "requested", "approved", "active", "rejected", "suspended", "expired", "revoked"
+]
 
 
 class AccessDecision(Wire):
     """Decision of the operator on a request."""
 
-    status: Literal["approved", "rejected", "revoked"]
+    status: Literal["approved", "rejected", "suspended", "revoked"]
     valid_days: Annotated[int, Field(ge=1, le=366)] = 90
     max_cases: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
     reason: Line | None = None
 
 
 class AccessGrant(Wire):
-    """What the hub holds about a site's access to one model under one plan.
+    """A site's access to one model under one plan, as the hub records it.
 
+    `status` is the last decision, `state` its effect now: an approved grant is active once a case
+    was sent, and expired after its end.
     `used_cases` counts the inputs sent to be scored, with fixed test inputs and repeated runs;
     `reason` is the operator's, given with the last decision.
     `stamp` is the hub's countersignature of the plan's hash at the time of the first request.
+    `title` is the plan's, `requested` the time of the first request, `first_prediction` that of the
+    first batch of cases.
     """
 
     site: SiteId
@@ -149,12 +159,16 @@ class AccessGrant(Wire):
     version: Version
     plan_hash: Sha256
     status: AccessStatus
+    state: AccessState | None = None
     not_after: datetime | None = None
     max_cases: Annotated[int, Field(ge=0, le=10_000_000)] = 0
     amendment: Amendment | None = None
     stamp: Stamp | None = None
     used_cases: Annotated[int, Field(ge=0)] = 0
     reason: Line | None = None
+    title: Line | None = None
+    requested: datetime | None = None
+    first_prediction: datetime | None = None
 
 
 class AccessList(Wire):
@@ -170,3 +184,78 @@ class VendorKey(Wire):
     public_key: PublicKey
     label: Line
     models: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)]
+
+
+class AuditorKey(Wire):
+    """Permission of an auditor's key to read the audit chain, grants, models and keys."""
+
+    public_key: PublicKey
+    label: Line
+
+
+KeyRole = Literal["site", "vendor", "auditor"]
+KeyState = Literal["valid", "ending", "ended", "revoked"]
+
+
+class KeyRotation(Wire):
+    """A new key for the holder of the key that signs the request.
+
+    `proof` is the new key's signature over `rotation_bytes`; the old key is valid for
+    `overlap_days` more.
+    """
+
+    public_key: PublicKey
+    proof: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{86}$")]
+    overlap_days: Annotated[int, Field(ge=0, le=30)] = 7
+
+
+def rotation_bytes(holder: str, key: PublicKey) -> bytes:
+    """Return the bytes that the new key signs: its holder and itself.
+
+    >>> rotation_bytes("site-eh7ddx5b", PublicKey(x="A" * 43))[:39]
+    b'healthval-key-rotation-v1 site-eh7ddx5b'
+    """
+    return f"healthval-key-rotation-v1 {holder} {key.x}".encode()
+
+
+class KeyRecord(Wire):
+    """A key that the hub knows: its name, holder, role and state.
+
+    `holder` is the name of the holder's first key, under which grants and results are kept.
+    """
+
+    name: SiteId
+    holder: SiteId
+    role: KeyRole
+    label: Line | None = None
+    models: Annotated[tuple[Name, ...], Field(max_length=100)] = ()
+    state: KeyState
+    until: datetime | None = None
+    revoked: datetime | None = None
+
+
+LINK_SECONDS = 8 * 3600
+
+
+class LinkRequest(Wire):
+    """Request for a dashboard link of one vendor; a vendor asks for its own."""
+
+    vendor: SiteId
+    seconds: Annotated[int, Field(ge=60, le=LINK_SECONDS)] = LINK_SECONDS
+
+
+class DashboardLink(Wire):
+    """A link that reads one vendor's reports until it ends.
+
+    `fragment` belongs after the # of the dashboard's address, which a browser sends to no server.
+    """
+
+    fragment: Annotated[str, Field(pattern=r"^token=[A-Za-z0-9_.-]{1,2000}$")]
+    not_after: datetime
+
+
+class KeyList(Wire):
+    """One page of the keys that the hub knows."""
+
+    keys: Annotated[tuple[KeyRecord, ...], Field(max_length=1000)] = ()
+    next: Cursor | None = None

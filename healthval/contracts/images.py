@@ -52,7 +52,7 @@ class PrivateAttribute(Declared):
 
 
 class ProfileChoice(Declared):
-    """Options of the confidentiality profile, attributes that are kept, and attributes that go."""
+    """Options of the confidentiality profile, attributes that are kept, and attributes that are removed."""
 
     options: Annotated[tuple[_Option, ...], Field(max_length=8)] = ()
     private_allowlist: Annotated[tuple[PrivateAttribute, ...], Field(max_length=1000)] = ()

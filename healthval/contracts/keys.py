@@ -32,7 +32,7 @@ class HubKey(Wire):
     """One member of a JWK Set: an Ed25519 key with its purpose and its period of validity.
 
     A key that was replaced has `valid_until`: its earlier signatures stay valid. A key that may be
-    in other hands has `revoked`: none of its signatures is valid, because a forger chooses the time.
+    compromised has `revoked`: none of its signatures is valid, because a forger chooses the time.
     """
 
     kid: Sha256

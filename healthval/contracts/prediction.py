@@ -19,7 +19,7 @@ MAX_INLINE_BYTES = 3 * 1024 * 1024
 
 
 class TableInstances(Wire):
-    """Rows of a table model: columns of the input contract, one row a case."""
+    """Rows of a table model: columns of the input contract, one row per case."""
 
     kind: Literal["table"] = "table"
     columns: Annotated[tuple[Column, ...], Field(max_length=512)]
@@ -110,7 +110,7 @@ class UploadTicket(Wire):
 def check_instances(inputs: InputContract, request: PredictionRequest) -> None:
     """Refuse a batch that does not match the model's input contract.
 
-    A number outside a field's limits is no error: that case is answered with a reason.
+    A number outside a field's limits is not an error: that case is answered with a reason.
 
     Raises
     ------

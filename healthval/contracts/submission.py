@@ -254,7 +254,7 @@ def foreign_names(submission: Submission, registered: Iterable[str]) -> frozense
 
 
 class Receipt(Wire):
-    """Proof that the hub has received a site's result, and what became of it.
+    """Proof that the hub has received a site's result, with the state of that result.
 
     `active` is the site's result that the hub counts when it answers; a repetition of a superseded
     result has another hash there. `reason` is why a result is refused. `ledger` is the hub's

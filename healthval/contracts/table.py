@@ -143,7 +143,7 @@ class NumberColumn(Declared):
     `unit_column` names the column with each value's unit, if there is one. `convert` gives for
     another unit the factor to the declared one, or "ucum" for a conversion by the definitions of the
     units; values in any other unit are refused, or counted and set to missing by ``other_units:
-    exclude``. `comparator_column` names the column with "<" or ">", if there is one. `below_limit`
+    exclude``. `comparator_column` names the column with "<", "=" or ">", if there is one. `below_limit`
     is the treatment of a result below a limit, such as "<0.5": the limit itself, half of it, or a
     missing value that is counted. `bands` are the lower edges by which subgroups and Table 1 group the
     number.
@@ -216,8 +216,9 @@ ColumnSchema = Annotated[
 class TableSchema(Declared):
     """Columns that may be read; a column that is not declared is dropped and reported.
 
-    `readers` is the rule that combines several `label` columns, one a reader, to the reference
-    standard; `verification` is partial if only some cases were to receive it.
+    `readers` is the rule that combines several `label` columns, one per reader, to the reference
+    standard; `verification` is partial if only some cases were to receive it. `sources` gives the
+    site's own name of a column, where it differs from the declared one.
 
     Examples
     --------
@@ -229,6 +230,9 @@ class TableSchema(Declared):
     """
 
     columns: Annotated[dict[SourceColumn, ColumnSchema], Field(min_length=1, max_length=512)]
+    sources: Annotated[
+        dict[SourceColumn, SourceColumn], Field(max_length=512, default_factory=dict)
+    ]
     readers: Literal["single", "majority", "unanimous"] = "single"
     verification: Literal["complete", "partial"] = "complete"
 
@@ -251,10 +255,18 @@ class TableSchema(Declared):
             )
         return self
 
+    @model_validator(mode="after")
+    def _sources_are_of_declared_columns(self) -> Self:
+        if not self.sources.keys() <= self.columns.keys():
+            raise ValueError("'sources' names a column that is not declared under 'columns'")
+        if len(set(self.sources.values())) < len(self.sources):
+            raise ValueError("'sources' gives one column of the table two names; keep one")
+        return self
+
     def settled(self) -> "TableSchema":
         """Return the schema of the table after reading: levels, ages and verdicts are translated."""
         columns = {name: _after_reading(column) for name, column in self.columns.items()}
-        return self.model_copy(update={"columns": columns})
+        return self.model_copy(update={"columns": columns, "sources": {}})
 
     def of_kind(self, *kinds: str) -> tuple[str, ...]:
         """Return the names of the columns declared as one of `kinds`, in the plan's order."""

@@ -1,6 +1,6 @@
 """Characters that a name or sentence may not contain: control, direction and invisible ones.
 
-They make a text read as another one than it is ("Trojan Source", Boucher & Anderson 2021), in labels,
+They make a text look like a different one ("Trojan Source", Boucher & Anderson 2021), in labels,
 model cards and plans. Names in every script stay: the zero-width joiner and non-joiner, which Persian
 and Indic names need, are accepted between letters of these scripts.
 """

@@ -13,7 +13,15 @@ from datetime import date, timedelta
 from typing import Any
 
 from healthval.deid.fhir_address import area
-from healthval.deid.fhir_ages import OLDEST_AGE, cap_values, capped, is_age, is_birth, limit_of
+from healthval.deid.fhir_ages import (
+    OLDEST_AGE,
+    cap_values,
+    capped,
+    is_age,
+    is_birth,
+    is_named_age,
+    limit_of,
+)
 from healthval.deid.fhir_codes import STATUSES, clean_unit, may_leave, version_may_leave
 from healthval.deid.fhir_elements import REFERENCED, RESOURCES, Elements
 from healthval.deid.fhir_numbers import may_be_a_record_number, whole_number
@@ -113,6 +121,13 @@ def _refuse_modifiers(resource: Mapping[str, Any]) -> None:
             f"{counted(n, 'modifier extension is', 'modifier extensions are')} unknown and may "
             "reverse a meaning; remove the resource"
         )
+
+
+def _has_no_unit(source: Mapping[str, Any]) -> bool:
+    """Whether a value has no unit; ages in a unit of time are capped under every code."""
+    quantity = source.get("valueQuantity")
+    given = quantity if isinstance(quantity, dict) else {}
+    return not any(given.get(key) for key in ("code", "unit"))
 
 
 @dataclass(kw_only=True)
@@ -261,7 +276,8 @@ class _Resource:
             parts += pairs
         code = self.source.get("code")
         for part, source in parts:
-            if is_age(code, source.get("code")) and cap_values(part, source):
+            named = is_named_age(source.get("code")) and _has_no_unit(source)
+            if (named or is_age(code, source.get("code"))) and cap_values(part, source):
                 self.marks.add("ABSTRED")
             if is_birth(code, source.get("code")):
                 self._remove_old_year(part)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from healthval.deid.table_identifiers import is_age as is_age_name
+
 OLDEST_AGE = 90
 # The lowest age above 89 in each unit of time, as spelled in UCUM and in words.
 _UNITS: dict[float, str] = {
@@ -21,6 +23,18 @@ _UNITS: dict[float, str] = {
     32873 * 86400: "s sec secs second seconds sekunden",
 }
 _LIMITS = {word: limit for limit, words in _UNITS.items() for word in words.split()}
+# Prefixes of UCUM; "Ms" is a million seconds, "ms" a thousandth of one.
+_PREFIXES = {
+    "k": 1e3,
+    "M": 1e6,
+    "G": 1e9,
+    "h": 1e2,
+    "da": 1e1,
+    "d": 1e-1,
+    "c": 1e-2,
+    "m": 1e-3,
+    "u": 1e-6,
+}
 _ACCENTS = str.maketrans("éèêñäáíó", "eeenaaio")
 # Ages of a person and of a relative. LOINC: age (estimated, reported, calculated), at an adverse event,
 # at specimen collection, now or at death, at death, at onset, at diagnosis, and age group; all but the
@@ -30,6 +44,7 @@ AGE_CODES = frozenset(
     """30525-0 21611-9 21612-7 29553-5 30972-4 35659-2 63900-5 39016-1 35267-4 63932-8 46251-5
     397669002 397659008 424144002 445518008 105727008""".split()  # noqa: SIM905
 )
+_PUBLISHED = ("http://loinc.org", "http://snomed.info/sct")
 # LOINC: birth year, birth date. SNOMED CT: date of birth.
 BIRTH_CODES = frozenset("80904-6 21112-8 184099003".split())  # noqa: SIM905
 
@@ -38,8 +53,16 @@ def limit_of(unit: object) -> float | None:
     """The lowest age above 89 in a unit of time; None for another unit."""
     if not isinstance(unit, str):
         return None
-    word = unit.lower().translate(_ACCENTS).strip("{}[] .")
-    return _LIMITS.get(word, _LIMITS.get(re.sub(r"\.", "_" if "_" in word else "", word)))
+    plain = unit.strip("{}[] .")
+    word = plain.lower().translate(_ACCENTS)
+    found = _LIMITS.get(word, _LIMITS.get(re.sub(r"[.()]", "_" if "_" in word else "", word)))
+    return found if found is not None else _prefixed(plain)
+
+
+def _prefixed(unit: str) -> float | None:
+    """The lowest age above 89 in seconds with a prefix; UCUM has none for its other units of time."""
+    factor = _PREFIXES.get(unit.removesuffix("s")) if unit.endswith("s") else None
+    return None if factor is None else _LIMITS["s"] / factor
 
 
 def capped(number: float, limit: float) -> float:
@@ -61,6 +84,18 @@ def codes_of(concept: object) -> set[str]:
 def is_age(*concepts: object) -> bool:
     """Whether one of the concepts is an age."""
     return any(codes_of(concept) & AGE_CODES for concept in concepts)
+
+
+def is_named_age(concept: object) -> bool:
+    """Whether a concept without a published code has the name of an age, such as "Age" or "Lebensalter"."""
+    if not isinstance(concept, dict):
+        return False
+    codings = concept.get("coding")
+    codings = [c for c in (codings if isinstance(codings, list) else []) if isinstance(c, dict)]
+    if any(c.get("system") in _PUBLISHED for c in codings):
+        return False
+    texts = [concept.get("text"), *(c.get(key) for c in codings for key in ("code", "display"))]
+    return any(is_age_name(text) for text in texts if isinstance(text, str))
 
 
 def is_birth(*concepts: object) -> bool:

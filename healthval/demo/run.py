@@ -104,7 +104,7 @@ def _provision(stage: Stage) -> None:
 
 def _grant_access(stage: Stage, plan: Plan, site: DemoSite | InventedSite) -> None:
     """Request access as the site and approve it as the operator, unless it is approved already."""
-    home = Site.open(stage.site(site))
+    home = Site.create(stage.site(site))
     with Client(stage.hub_url, home.credential) as client:
         grant = request_access(plan, client, site=home, label=site.label)
     if grant.status == "requested":

@@ -12,6 +12,7 @@ from healthval import __version__
 from healthval.contracts import submission as shapes
 from healthval.contracts.base import Wire, canonical_json, digest
 from healthval.contracts.submission import AttackPassed, Submission
+from healthval.disclosure import release_view
 from healthval.disclosure.attacks import checks, consistency, estimates
 from healthval.disclosure.attacks.bounds import bound
 from healthval.disclosure.attacks.score_search import find_scores
@@ -86,6 +87,12 @@ class Release:
         if made_by is not _MADE_BY_GATE:
             raise TypeError("a Release is made by healthval.disclosure.release only")
 
+    def __str__(self) -> str:
+        return "\n".join(release_view.lines(self))
+
+    def _repr_html_(self) -> str:
+        return release_view.html(self)
+
 
 def _seal(
     submission: Submission, attacks: Sequence[AttackPassed], withheld: tuple[Withheld, ...]
@@ -105,9 +112,12 @@ def _seal(
 
 def releases(ledger: Ledger) -> list[Release]:
     """All releases in the site's ledger, oldest first, byte for byte as they were made."""
-    payloads = (canonical_json(e.body["payload"]) for e in ledger.entries() if e.kind == "release")
-    held = (Submission.model_validate_json(payload) for payload in payloads)
-    return [_seal(submission, submission.certificate.attacks, ()) for submission in held]
+    held = []
+    for body in (entry.body for entry in ledger.entries() if entry.kind == "release"):
+        submission = Submission.model_validate_json(canonical_json(body["payload"]))
+        withheld = tuple(Withheld(*note) for note in body.get("withheld", ()))
+        held.append(_seal(submission, submission.certificate.attacks, withheld))
+    return held
 
 
 def run_checks(submission: Submission, policy: Policy) -> tuple[AttackPassed, ...]:
@@ -168,7 +178,8 @@ def release(
             size = {"sha256": made.sha256, "n_bytes": len(made.payload), "epsilon": epsilon}
             if policy.noise_scale is not None:
                 size |= {"noise_secret": fingerprint(secret), "numbers": numbers}
-            record(request | size | {"payload": json.loads(made.payload)})
+            notes = [[note.field, note.reason] for note in made.withheld]
+            record(request | size | {"payload": json.loads(made.payload), "withheld": notes})
     return made
 
 

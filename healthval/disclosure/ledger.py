@@ -138,7 +138,7 @@ class Ledger:
             yield file
 
     def noise_secret(self, entries: Sequence[Entry]) -> bytes:
-        """Secret of the keyed noise; made once, beside the ledger, and never made again in silence.
+        """Secret of the keyed noise; made once, beside the ledger, and never replaced silently.
 
         Call it while the lock is held, that is, within `recording_release`.
 

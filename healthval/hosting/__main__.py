@@ -18,6 +18,9 @@ from healthval.hosting.child_process import check_platform, stop_with_parent
 from healthval.hosting.server import MAX_SECONDS, ModelServer
 
 DRAIN_SECONDS = 10
+# Address space of one thread, and threads beside those that receive and score.
+STACK_MB = 8
+OTHER_THREADS = 8
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -67,7 +70,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
 
 def _loaded(options: argparse.Namespace) -> ModelServer:
     check_platform()
-    _limit_memory(options.memory_mb)
+    _limit_memory(options.memory_mb, threads=2 * options.max_concurrency + OTHER_THREADS)
     address = (options.host, options.port)
     return ModelServer(
         address if options.socket is None else socket.socket(fileno=options.socket),
@@ -78,14 +81,17 @@ def _loaded(options: argparse.Namespace) -> ModelServer:
     )
 
 
-def _limit_memory(megabytes: int) -> None:
-    """Limit the address space of this process; macOS has no such limit and refuses the call."""
+def _limit_memory(megabytes: int, *, threads: int) -> None:
+    """Limit the address space of this process; macOS has no such limit and refuses the call.
+
+    The stacks of its threads are added: they have addresses, and hardly any memory.
+    """
     if not megabytes:
         return
     import resource
 
     try:
-        resource.setrlimit(resource.RLIMIT_AS, (megabytes * 1024**2,) * 2)
+        resource.setrlimit(resource.RLIMIT_AS, ((megabytes + threads * STACK_MB) * 1024**2,) * 2)
     except (ValueError, OSError):
         if sys.platform != "darwin":
             raise

@@ -10,6 +10,7 @@ import importlib.util
 import io
 import lzma
 import math
+import re
 import sys
 import tarfile
 import zipfile
@@ -117,19 +118,32 @@ def _entries(data: bytes) -> Iterator[_Entry]:
 
 
 def load(folder: Path) -> Predict:
-    """Import the folder's ``inference.py`` and load its model; an error names its type only."""
+    """Import ``inference.py`` and load its model; an error names its type or a missing module only."""
+    try:
+        predict = import_model(folder)
+    except HostingError:
+        raise
+    except ModuleNotFoundError as error:
+        name = error.name if re.fullmatch(r"[A-Za-z_][\w.]{0,63}", error.name or "") else "it needs"
+        raise HostingError(
+            f"the model does not load: ModuleNotFoundError, the Python module {name} is not installed"
+        ) from None
+    except Exception as error:
+        raise HostingError(f"the model does not load: {type(error).__name__}") from None
+    return lambda instances: check_scores(predict(instances), len(instances))
+
+
+def import_model(folder: Path) -> Callable[[Sequence[Any]], Any]:
+    """Import the folder's ``inference.py`` and load its model; its errors pass unchanged."""
     spec = importlib.util.spec_from_file_location("inference", folder / ENTRY)
     if spec is None or spec.loader is None or not (folder / ENTRY).is_file():
         raise HostingError(f"the model folder has no {ENTRY}")
     module = importlib.util.module_from_spec(spec)
     sys.modules["inference"] = module
     sys.path.insert(0, str(folder))
-    try:
-        spec.loader.exec_module(module)
-        model, predict = module.load(folder), module.predict
-    except Exception as error:
-        raise HostingError(f"the model does not load: {type(error).__name__}") from None
-    return lambda instances: check_scores(predict(model, instances), len(instances))
+    spec.loader.exec_module(module)
+    model, predict = module.load(folder), module.predict
+    return lambda instances: predict(model, instances)
 
 
 def check_scores(answer: Any, n: int) -> list[float | None]:
@@ -138,7 +152,7 @@ def check_scores(answer: Any, n: int) -> list[float | None]:
     Raises
     ------
     HostingError
-        If the count differs or a score is no number from 0 to 1.
+        If the count differs or a score is not a number from 0 to 1.
 
     Examples
     --------

@@ -128,7 +128,7 @@ class ChildProcess:
         except ValueError:
             line = None
         if not isinstance(line, dict):
-            raise ChildFailed("the first line of the process is no JSON object")
+            raise ChildFailed("the first line of the process is not a JSON object")
         if "failed" in line:
             raise ChildFailed(str(line["failed"]))
         return line

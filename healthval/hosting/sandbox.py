@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -95,15 +96,40 @@ def python_path() -> str:
 
 def group_of(pid: int) -> list[int]:
     """Return the processes that descend from `pid`, with itself; Linux only."""
+    children = _listed_children if _lists_children() else partial(_found_children, _parents())
+    group = [pid]
+    for member in group:
+        group += children(member)
+    return group
+
+
+@cache
+def _lists_children() -> bool:
+    """Return whether this kernel lists the children of each thread."""
+    return Path(f"/proc/self/task/{os.getpid()}/children").exists()
+
+
+def _listed_children(pid: int) -> list[int]:
+    found: list[int] = []
+    with suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - called ten times a second
+            with suppress(OSError), open(f"/proc/{pid}/task/{thread}/children", "rb") as file:  # noqa: PTH123
+                found += [int(child) for child in file.read().split()]
+    return found
+
+
+def _parents() -> dict[int, list[int]]:
+    """Return the children of every process, from the parents that all processes name."""
     children: dict[int, list[int]] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, ValueError, IndexError):
             parent = int((folder / "stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[1])
             children.setdefault(parent, []).append(int(folder.name))
-    group = [pid]
-    for member in group:
-        group += children.get(member, [])
-    return group
+    return children
+
+
+def _found_children(children: dict[int, list[int]], pid: int) -> list[int]:
+    return children.get(pid, [])
 
 
 def memory_of(group: Sequence[int], *, above: int) -> int:

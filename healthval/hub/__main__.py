@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
@@ -30,42 +31,62 @@ from healthval.hub.ports import Backend
 LOOPBACK = "127.0.0.1"
 SECRET_BYTES = 32
 GRACEFUL_SECONDS = 15
+# Longest time for which one thread keeps the others waiting; Python's default is 5 ms.
+SWITCH_SECONDS = 0.001
 
 
-def serve(
-    data: Path,
-    operator: PublicKey,
-    *,
-    port: int = 0,
-    die_with_parent: bool = False,
-    trust_models: bool = False,
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """Options of a hub that serves.
+
+    Attributes
+    ----------
+    port : 0 takes a free one
+    origin : address of this hub for its callers, behind a TLS proxy
+    trust_models : run a vendor's code with the rights of the hub where it cannot be isolated
+    """
+
+    port: int = 0
+    origin: str | None = None
+    die_with_parent: bool = False
+    trust_models: bool = False
+
+
+def serve(data: Path, operator: PublicKey, options: Serving) -> None:
     """Serve the hub over a data folder until a signal or the parent stops it.
 
     Writes one line of JSON with the address to standard output and to ``hub.json`` in the folder
-    once it listens. `port` 0 takes a free one.
+    once it listens.
 
     Raises
     ------
     UsageError
-        If the system is not supported, models cannot be isolated and are not trusted, the port is
-        taken or the upload secret is damaged.
+        If the system is not supported, models cannot be isolated and are not trusted, the origin
+        is malformed, the port is taken or the upload secret is damaged.
     """
     check_platform()
-    isolated = _isolates(trust_models=trust_models)
+    origins = [] if options.origin is None else [_checked_origin(options.origin)]
+    isolated = _isolates(trust_models=options.trust_models)
     raise_file_limit()
+    sys.setswitchinterval(SWITCH_SECONDS)
     data.mkdir(parents=True, exist_ok=True)
     secret = _upload_secret(data / "upload.secret")
-    listening = _listen(port)
+    listening = _listen(options.port)
     port = listening.getsockname()[1]
-    server = _server(data, operator, secret=secret, port=port, isolated=isolated)
+    settings = Settings(
+        operator=operator,
+        audiences=(*origins, f"http://{LOOPBACK}:{port}", f"http://localhost:{port}"),
+        upload_secret=secret,
+        signer=_hub_key(data / "hub.key"),
+    )
+    server = _server(data, settings, isolated=isolated)
 
     def stop() -> None:
         server.should_exit = True
 
-    if die_with_parent:
+    if options.die_with_parent:
         stop_with_parent(stop)
-    _announce(data / "hub.json", port)
+    _announce(data / "hub.json", port, options.origin)
     server.run([listening])
 
 
@@ -83,9 +104,13 @@ def _isolates(*, trust_models: bool) -> bool:
     return False
 
 
-def _server(
-    data: Path, operator: PublicKey, *, secret: bytes, port: int, isolated: bool
-) -> uvicorn.Server:
+def _checked_origin(text: str) -> str:
+    from healthval.client_transport import checked_origin
+
+    return checked_origin(text)
+
+
+def _server(data: Path, settings: Settings, *, isolated: bool) -> uvicorn.Server:
     objects = FolderObjects(data / "objects")
     index = SqliteIndex(data / "index.sqlite", time.time)
     models = ProcessHost(objects, data / "models", HostOptions(isolated=isolated, hidden=data))
@@ -94,12 +119,6 @@ def _server(
         models.close()
         index.close()
 
-    settings = Settings(
-        operator=operator,
-        audiences=(f"http://{LOOPBACK}:{port}", f"http://localhost:{port}"),
-        upload_secret=secret,
-        signer=_hub_key(data / "hub.key"),
-    )
     config = uvicorn.Config(
         create_app(Backend(objects, index, models, time.time), settings, on_close=close),
         log_level="warning",
@@ -121,9 +140,12 @@ def main(argv: list[str] | None = None) -> int:
         serve(
             options.data,
             operator_key(options.operator),
-            port=options.port,
-            die_with_parent=options.die_with_parent,
-            trust_models=options.trust_models,
+            Serving(
+                port=options.port,
+                origin=options.origin,
+                die_with_parent=options.die_with_parent,
+                trust_models=options.trust_models,
+            ),
         )
     except HealthvalError as error:
         reason = json.dumps({"failed": str(error)}) if options.die_with_parent else str(error)
@@ -138,6 +160,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--operator", type=Path, required=True, help="the operator's public key")
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument("--host", default=LOOPBACK)
+    parser.add_argument("--origin", help="https address of this hub behind a TLS proxy")
     parser.add_argument("--die-with-parent", action="store_true", help="stop when stdin closes")
     parser.add_argument(
         "--trust-models", action="store_true", help="run models also where they cannot be isolated"
@@ -171,14 +194,17 @@ def operator_key(path: Path) -> PublicKey:
         raise UsageError("the operator's public key cannot be read; give its .pub file") from None
     except ValueError:
         raise UsageError(
-            "the operator's key is no Ed25519 public key; give its .pub file"
+            "the operator's key is not an Ed25519 public key; give its .pub file"
         ) from None
 
 
 def _check_loopback(host: str) -> None:
     """Refuse another interface: this hub has no TLS."""
     if host not in {LOOPBACK, "localhost"}:
-        raise UsageError("the embedded hub listens on loopback only; use 127.0.0.1")
+        raise UsageError(
+            "the embedded hub listens on loopback only; for other machines, put a TLS proxy before "
+            "it and start it with --origin"
+        )
 
 
 def _listen(port: int) -> socket.socket:
@@ -218,8 +244,9 @@ def _hub_key(path: Path) -> Ed25519PrivateKey:
     return Credential.create(path).private_key
 
 
-def _announce(path: Path, port: int) -> None:
+def _announce(path: Path, port: int, origin: str | None) -> None:
     where = {"url": f"http://{LOOPBACK}:{port}", "pid": os.getpid()}
+    where |= {} if origin is None else {"origin": origin}
     write_durably(path, json.dumps(where).encode() + b"\n", mode=0o644)
     sys.stdout.write(json.dumps(where) + "\n")
     sys.stdout.flush()

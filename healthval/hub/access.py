@@ -3,16 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from healthval.contracts.access import (
     AccessDecision,
     AccessGrant,
     AccessList,
     AccessRequest,
-    AccessStatus,
-    PublicKey,
-    VendorKey,
+    AccessState,
     site_id,
 )
 from healthval.contracts.stamp import Stamp
@@ -20,18 +18,42 @@ from healthval.errors import counted
 from healthval.hub.audit_chain import record
 from healthval.hub.auth import Caller
 from healthval.hub.keyring import Keyring
+from healthval.hub.keys import enrol
 from healthval.hub.pages import Page
 from healthval.hub.ports import Backend, Item, Refusal, Write
 
-# (from, to) pairs open to the operator. Revoked is final: the site makes a new key.
-TRANSITIONS: frozenset[tuple[AccessStatus, AccessStatus]] = frozenset(
-    {
-        ("requested", "approved"),
-        ("requested", "rejected"),
-        ("rejected", "approved"),
-        ("approved", "approved"),  # a renewal: new end, new limit
-        ("approved", "revoked"),
-    }
+
+class Step(NamedTuple):
+    """A step of a grant: its state before and after, and the decision or event between."""
+
+    before: AccessState
+    after: AccessState
+    by: str
+
+
+# Every step of a grant. A decision of the operator is named like the status that it sets. Revoked is
+# final: the site makes a new key.
+STEPS: tuple[Step, ...] = (
+    Step("requested", "approved", "approved"),
+    Step("requested", "rejected", "rejected"),
+    Step("rejected", "approved", "approved"),
+    Step("approved", "approved", "approved"),  # a renewal: new end, new limit
+    Step("approved", "active", "first case"),
+    Step("active", "active", "approved"),
+    Step("approved", "suspended", "suspended"),
+    Step("active", "suspended", "suspended"),
+    Step("suspended", "approved", "approved"),
+    Step("approved", "expired", "end"),
+    Step("active", "expired", "end"),
+    Step("expired", "approved", "approved"),
+    Step("approved", "revoked", "revoked"),
+    Step("active", "revoked", "revoked"),
+    Step("suspended", "revoked", "revoked"),
+    Step("expired", "revoked", "revoked"),
+)
+# (state, decision) pairs open to the operator.
+TRANSITIONS = frozenset(
+    (step.before, step.by) for step in STEPS if step.by not in {"first case", "end"}
 )
 DAY = 86_400
 MAX_PENDING = 200
@@ -50,28 +72,37 @@ class Subject:
         return f"{site}#{self.model}#{self.version}#{self.plan_hash}"
 
 
-def request(backend: Backend, keyring: Keyring, sent: AccessRequest) -> AccessGrant:
+def request(
+    backend: Backend, keyring: Keyring, sent: AccessRequest, holder: str | None = None
+) -> AccessGrant:
     """Store a request whose signature is checked; a repeated request changes nothing.
 
     The first request of a plan's hash is stamped: hash and time, signed by the hub.
+
+    Parameters
+    ----------
+    holder : the site of a key that replaced an earlier one
     """
-    site = site_id(sent.public_key)
+    site = holder or site_id(sent.public_key)
     key = Subject(sent.model, sent.version, sent.plan_hash).key(site)
-    if site == site_id(keyring.operator):
+    if site_id(sent.public_key) == site_id(keyring.operator):
         raise Refusal(403, "The operator's key cannot request access", "create a key for the site")
 
     def plan() -> tuple[AccessGrant, list[Write]]:
         stored = backend.index.get("grants", key)
-        writes = _enrol(backend, sent.public_key, {"role": "site"})
+        writes = enrol(backend, sent.public_key, {"role": "site"})
         if stored is not None:
-            return _grant(stored.key, stored.value), []
+            return _grant(backend, stored.key, stored.value), []
         _check_pending(backend, site)
         value: dict[str, Any] = {"label": sent.label, "status": "requested", "not_after": None}
         stamp = keyring.stamp("plan", site, sent.plan_hash)
         value |= {"max_cases": 0, "used": 0, "names": list(sent.names)}
-        value |= sent.model_dump(include={"amendment"})
+        value |= sent.model_dump(include={"amendment", "title"}) | {"requested": backend.now}
         value["stamp"] = None if stamp is None else stamp.model_dump(mode="json")
-        return _grant(key, value), [*writes, Write(partition="grants", key=key, value=value)]
+        return _grant(backend, key, value), [
+            *writes,
+            Write(partition="grants", key=key, value=value),
+        ]
 
     return record(backend, plan, actor=site, action="access.requested", subject=key)
 
@@ -86,7 +117,8 @@ def _check_pending(backend: Backend, site: str) -> None:
 def grants(backend: Backend, page: Page, site: str | None = None) -> AccessList:
     """List the grants of one site, or of all sites, page by page."""
     found, cursor = page.read(backend.index, "grants", f"{site}#" if site else "")
-    return AccessList(grants=tuple(_grant(item.key, item.value) for item in found), next=cursor)
+    listed = tuple(_grant(backend, item.key, item.value) for item in found)
+    return AccessList(grants=listed, next=cursor)
 
 
 def decide(
@@ -104,16 +136,16 @@ def decide(
             raise Refusal(404, "There is no such access request")
         if actor.id == site:
             raise Refusal(403, "A requester cannot decide on their own request")
-        status = stored.value["status"]
+        status, state = stored.value["status"], _state(backend, stored.value)
         if status == decision.status and status != "approved":
-            return _grant(key, stored.value), []
-        if (status, decision.status) not in TRANSITIONS:
-            raise Refusal(409, f"Access that is {status} cannot become {decision.status}")
+            return _grant(backend, key, stored.value), []
+        if (state, decision.status) not in TRANSITIONS:
+            raise Refusal(409, f"Access that is {state} cannot become {decision.status}")
         value = {**stored.value, "status": decision.status, "reason": decision.reason}
         if decision.status == "approved":
             end = backend.now + decision.valid_days * DAY
             value |= {"not_after": end, "max_cases": decision.max_cases}
-        return _grant(key, value), [stored.updated(value)]
+        return _grant(backend, key, value), [stored.updated(value)]
 
     return record(backend, plan, actor=actor.id, action=f"access.{decision.status}", subject=key)
 
@@ -132,12 +164,18 @@ def require(backend: Backend, site: str, subject: Subject) -> Item:
 
 def may_read_card(backend: Backend, caller: Caller, model: str, version: str) -> bool:
     """Return whether a caller may see more of a model than its name and version."""
-    if caller.role == "operator":
+    if caller.role in {"operator", "auditor"}:
         return True
     if caller.role == "vendor":
         return model in caller.models
     own = backend.index.query("grants", f"{caller.id}#{model}#{version}#")
     return any(item.value["status"] == "approved" for item in own)
+
+
+def has_asked(backend: Backend, caller: Caller, model: str, version: str) -> bool:
+    """Return whether a site has asked for access to a model and was not revoked."""
+    own = backend.index.query("grants", f"{caller.id}#{model}#{version}#")
+    return caller.role == "site" and any(item.value["status"] != "revoked" for item in own)
 
 
 def check_not_revoked(backend: Backend, site: str, subject: Subject) -> None:
@@ -147,47 +185,35 @@ def check_not_revoked(backend: Backend, site: str, subject: Subject) -> None:
         raise Refusal(403, "Access to this model is not approved", "the operator decides on access")
 
 
-def count(stored: Item, n: int) -> Write:
-    """Return the write that counts `n` cases against a grant's limit."""
+def count(stored: Item, n: int, now: int) -> Write:
+    """Return the write that counts `n` cases against a grant's limit; the first one keeps its time."""
     used = stored.value["used"] + n
     if used > stored.value["max_cases"]:
         left = stored.value["max_cases"] - stored.value["used"]
         detail = f"{counted(n, 'case')} requested, {left} left in the grant"
         raise Refusal(403, "The limit of cases is reached", detail)
-    return stored.updated({**stored.value, "used": used})
+    first = stored.value.get("first_prediction") or now
+    return stored.updated({**stored.value, "used": used, "first_prediction": first})
 
 
-def enrol_vendor(backend: Backend, actor: Caller, vendor: VendorKey) -> None:
-    """Allow a developer's key to read the reports on its models."""
-
-    def plan() -> tuple[None, list[Write]]:
-        return None, _enrol(
-            backend,
-            vendor.public_key,
-            {"role": "vendor", "label": vendor.label, "models": list(vendor.models)},
-        )
-
-    key = site_id(vendor.public_key)
-    record(backend, plan, actor=actor.id, action="vendor.enrolled", subject=key)
+def _state(backend: Backend, value: Mapping[str, Any]) -> AccessState:
+    """Return a grant's state now, which follows from its decision, its end and its use."""
+    status: AccessState = value["status"]
+    if status != "approved":
+        return status
+    if value["not_after"] <= backend.now:
+        return "expired"
+    return "active" if value["used"] else "approved"
 
 
-def _enrol(backend: Backend, key: PublicKey, role: dict[str, Any]) -> list[Write]:
-    """Return the write that registers a key.
-
-    The name has 40 bits of the key, so a different key can have the same name; it is refused.
-    """
-    name, value = site_id(key), {"x": key.x, **role}
-    stored = backend.index.get("keys", name)
-    if stored is None:
-        return [Write(partition="keys", key=name, value=value)]
-    if stored.value["x"] != key.x or stored.value["role"] != role["role"]:
-        raise Refusal(409, "This key's name is taken by another key or role", "create a new key")
-    return [] if dict(stored.value) == value else [stored.updated(value)]
+def diagram() -> str:
+    """Return `STEPS` as a Mermaid state diagram, as printed in ``docs/hub.md``."""
+    lines = [f"    {step.before} --> {step.after}: {step.by}" for step in STEPS]
+    return "\n".join(["stateDiagram-v2", "    [*] --> requested", *lines, "    revoked --> [*]"])
 
 
-def _grant(key: str, value: Mapping[str, Any]) -> AccessGrant:
+def _grant(backend: Backend, key: str, value: Mapping[str, Any]) -> AccessGrant:
     site, model, version, plan_hash = key.split("#")
-    end = value["not_after"]
     return AccessGrant(
         site=site,
         label=value["label"],
@@ -195,10 +221,18 @@ def _grant(key: str, value: Mapping[str, Any]) -> AccessGrant:
         version=version,
         plan_hash=plan_hash,
         status=value["status"],
-        not_after=None if end is None else datetime.fromtimestamp(end, UTC),
+        state=_state(backend, value),
+        not_after=_time(value["not_after"]),
         max_cases=value["max_cases"],
         amendment=value.get("amendment"),
         stamp=Stamp.model_validate(value["stamp"], strict=False) if value.get("stamp") else None,
         used_cases=value["used"],
         reason=value.get("reason"),
+        title=value.get("title"),
+        requested=_time(value.get("requested")),
+        first_prediction=_time(value.get("first_prediction")),
     )
+
+
+def _time(seconds: int | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

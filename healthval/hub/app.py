@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from healthval.contracts.access import PublicKey
-from healthval.hub.api import access, models, predictions, reports, submissions, system
+from healthval.hub.api import access, keys, models, predictions, reports, submissions, system
 from healthval.hub.api.call import Callers
 from healthval.hub.api.documents import openapi
 from healthval.hub.api.middleware import HubMiddleware, http_problem, parameter_problem
@@ -87,11 +87,12 @@ def create_app(
     app.add_middleware(HubMiddleware)
     app.add_exception_handler(HTTPException, http_problem)
     app.add_exception_handler(RequestValidationError, parameter_problem)
-    by = Callers(Authenticator(backend, settings.operator, settings.audiences))
+    by = Callers(Authenticator(backend, settings.operator, settings.audiences, settings.signer))
     keyring = Keyring(backend=backend, operator=settings.operator, signer=settings.signer)
     routers = (
         system.routes(by, keyring),
         access.routes(by, keyring),
+        keys.routes(by),
         models.routes(by),
         predictions.routes(by, work),
         submissions.routes(by, keyring, arrivals),

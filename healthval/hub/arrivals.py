@@ -1,4 +1,4 @@
-"""Submissions: received by the API, checked and counted aside from it, each exactly once.
+"""Submissions: received by the API, checked and counted in the background, each exactly once.
 
 ``received -> checked -> counted``, or ``refused`` with a reason. The API stores the bytes and answers;
 a worker repeats the checks of the site's gate. The worker is a thread of the embedded hub, or another
@@ -149,7 +149,7 @@ class Arrivals:
         work.add_done_callback(lambda _: self._running.pop(place, None))
 
     def _check(self, site: str, sha256: str) -> None:
-        """Bring a submission to its end; a repetition changes nothing."""
+        """Check a submission, then count or refuse it; a repetition changes nothing."""
         with suppress(StoreUnavailable):
             item = self.backend.index.get(_receipts(site), sha256)
             if item is not None and item.value["state"] == "received":
@@ -191,8 +191,9 @@ class Arrivals:
             before = active.value["sha256"] if active else None
             value = {"sha256": sha256, "supersedes": before, "received": self.backend.now}
             first = Write(partition=_results(subject), key=site, value=value)
+            counted_as = {"state": "counted", "supersedes": before, "received": value["received"]}
             return None, [
-                item.updated({**item.value, "state": "counted", "supersedes": before}),
+                item.updated({**item.value, **counted_as}),
                 active.updated(value) if active else first,
                 *self._no_longer_waiting(site, sha256),
             ]

@@ -1,7 +1,7 @@
 """Keys of the hub: published at a well-known address, and used for stamps.
 
 The hub's own key signs stamps ("registration"); the operator's key signs reports ("report"). A key
-that was replaced stays listed with its end.
+that was replaced stays listed with the time of its end.
 """
 
 import base64
@@ -17,10 +17,8 @@ from healthval.contracts.access import PublicKey
 from healthval.contracts.keys import HubKey, HubKeys, fingerprint
 from healthval.contracts.stamp import Stamp, StampKind, stamped_bytes
 from healthval.hub.audit_chain import record
-from healthval.hub.auth import Caller
+from healthval.hub.auth import HUB_KEYS, Caller
 from healthval.hub.ports import Backend, Item, Refusal, Write
-
-PARTITION = "hub-keys"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,7 +27,7 @@ class Keyring:
 
     Attributes
     ----------
-    signer : the hub's own key; a hub without one stamps nothing
+    signer : the hub's own key; a hub without one makes no stamps
     operator : the operator's key
     """
 
@@ -42,7 +40,7 @@ class Keyring:
     def published(self) -> HubKeys:
         """Return the keys that this hub publishes."""
         self._list_current()
-        found = self.backend.index.query(PARTITION)
+        found = self.backend.index.query(HUB_KEYS)
         return HubKeys(keys=tuple(_hub_key(item) for item in found))
 
     def stamp(self, kind: StampKind, site: str, sha256: str) -> Stamp | None:
@@ -66,7 +64,7 @@ class Keyring:
         """Mark a published key as revoked: no signature of it is valid from then on."""
 
         def plan() -> tuple[HubKey, list[Write]]:
-            item = self.backend.index.get(PARTITION, kid)
+            item = self.backend.index.get(HUB_KEYS, kid)
             if item is None:
                 raise Refusal(404, "There is no such key here")
             if item.value["revoked"] is not None:
@@ -90,12 +88,12 @@ class Keyring:
                 lambda: (None, self._listing(current)),
                 actor="hub",
                 action="hub-keys.listed",
-                subject=PARTITION,
+                subject=HUB_KEYS,
             )
             self._is_listed = True
 
     def _listing(self, current: dict[str, tuple[str, PublicKey]]) -> list[Write]:
-        listed = {item.key: item for item in self.backend.index.query(PARTITION)}
+        listed = {item.key: item for item in self.backend.index.query(HUB_KEYS)}
         purposes = {purpose for purpose, _ in current.values()}
         writes = [
             item.updated({**item.value, "valid_until": self.backend.now})
@@ -108,7 +106,7 @@ class Keyring:
             value = {"x": public.x, "purpose": purpose, "valid_from": self.backend.now}
             value |= {"valid_until": None, "revoked": None}
             if kid not in listed:
-                writes.append(Write(partition=PARTITION, key=kid, value=value))
+                writes.append(Write(partition=HUB_KEYS, key=kid, value=value))
         return writes
 
 

@@ -28,12 +28,12 @@ class Leases:
     backend: Backend
     closing: threading.Event = field(default_factory=threading.Event)
     _queues: dict[str, ThreadPoolExecutor] = field(default_factory=dict)
-    _running: dict[tuple[str, str], Future[None]] = field(default_factory=dict)
+    _running: dict[tuple[str, str], Future[bytes]] = field(default_factory=dict)
     _lock: Any = field(default_factory=threading.Lock)
     _closed: threading.Event = field(default_factory=threading.Event)
     _renewer: threading.Thread | None = None
 
-    def take(self, item: Item, model: HostedModel, work: Callable[[], None]) -> None:
+    def take(self, item: Item, model: HostedModel, work: Callable[[], bytes]) -> None:
         """Queue the work on a batch unless this or another process has it already."""
         place = (item.partition, item.key)
         with self._lock, suppress(Conflict):
@@ -44,20 +44,24 @@ class Leases:
             self._extend(item)
             self._queue(place, model, work)
 
-    def begin(self, place: tuple[str, str], model: HostedModel, work: Callable[[], None]) -> None:
+    def begin(
+        self, place: tuple[str, str], model: HostedModel, work: Callable[[], bytes]
+    ) -> Future[bytes] | None:
         """Queue the work on a new batch, which this process has entered with its lease."""
         with self._lock:
-            if not self.closing.is_set():
-                self._queue(place, model, work)
+            return None if self.closing.is_set() else self._queue(place, model, work)
 
-    def _queue(self, place: tuple[str, str], model: HostedModel, work: Callable[[], None]) -> None:
+    def _queue(
+        self, place: tuple[str, str], model: HostedModel, work: Callable[[], bytes]
+    ) -> Future[bytes]:
         if model.endpoint not in self._queues:
             self._queues[model.endpoint] = ThreadPoolExecutor(model.max_concurrency)
         queued = self._running[place] = self._queues[model.endpoint].submit(work)
         queued.add_done_callback(lambda _: self._running.pop(place, None))
         self._start_renewing()
+        return queued
 
-    def running(self, place: tuple[str, str]) -> Future[None] | None:
+    def running(self, place: tuple[str, str]) -> Future[bytes] | None:
         """Return the work of this process on a batch at (partition, key)."""
         return self._running.get(place)
 

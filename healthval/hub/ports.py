@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 from healthval.contracts.base import canonical_json, digest
@@ -122,8 +122,15 @@ class Index(Protocol):
         Only entries with a key above `after`, and only the first `limit` of them.
         """
 
-    def commit(self, writes: Sequence[Write]) -> None:
-        """Do all writes or none; Conflict if any condition does not hold."""
+    def commit(self, writes: Sequence[Write], *, durable: bool = True) -> None:
+        """Do all writes or none; Conflict if any condition does not hold.
+
+        A commit survives the end of the process. One that is not `durable` survives the loss of
+        power only from the next durable commit or `flush` on.
+        """
+
+    def flush(self) -> None:
+        """Make all earlier commits of this process survive the loss of power."""
 
 
 HostStatus = Literal["stopped", "starting", "serving", "failed"]
@@ -146,7 +153,7 @@ class HostedModel:
 
 
 class ModelHost(Protocol):
-    """Runs models that speak the SageMaker container contract."""
+    """Runs models that follow the SageMaker container contract."""
 
     def start(self, model: HostedModel) -> None:
         """Start the endpoint; HostUnavailable while it is starting, ModelFailed if it cannot."""
@@ -174,6 +181,30 @@ class Backend:
     def now(self) -> int:
         """Seconds since 1970."""
         return int(self.clock())
+
+    @property
+    def undurable(self) -> "Backend":
+        """Backend whose commits are durable only with the next durable commit or flush."""
+        return replace(self, index=_Undurable(self.index))
+
+
+@dataclass(frozen=True, slots=True)
+class _Undurable:
+    index: Index
+
+    def get(self, partition: str, key: str) -> Item | None:
+        return self.index.get(partition, key)
+
+    def query(
+        self, partition: str, prefix: str = "", *, after: str = "", limit: int | None = None
+    ) -> list[Item]:
+        return self.index.query(partition, prefix, after=after, limit=limit)
+
+    def commit(self, writes: Sequence[Write], *, durable: bool = False) -> None:
+        self.index.commit(writes, durable=durable)
+
+    def flush(self) -> None:
+        self.index.flush()
 
 
 def check_object_key(key: str) -> None:

@@ -54,12 +54,16 @@ class Predictions:
 
     def submit(self, site: str, body: bytes, name: str | None = None) -> PredictionAnswer:
         """Accept a batch and wait up to `QUICK_SECONDS` for its answer; see `accept`."""
-        batch = self.accept(site, body, name)
-        wait([work] if (work := self.running(site, batch)) else [], QUICK_SECONDS)
+        batch, work = self.accept(site, body, name)
+        wait([work] if work else [], QUICK_SECONDS)
         return self.answer(site, batch, body)
 
-    def accept(self, site: str, body: bytes, name: str | None = None) -> str:
-        """Accept a batch, queue its work and return its id.
+    def accept(
+        self, site: str, body: bytes, name: str | None = None
+    ) -> tuple[str, Future[bytes] | None]:
+        """Accept a batch and queue its work; return its id and the work in this process.
+
+        The work returns the answer as JSON, or nothing if the batch has failed.
 
         Parameters
         ----------
@@ -73,23 +77,24 @@ class Predictions:
         hosted = registry.hosted(model)
         place = ("predictions", f"{site}#{batch}")
 
-        def work() -> None:
-            self._run(site, batch, request)
+        def work() -> bytes:
+            return self._run(site, batch, request)
 
         is_new = self._accept(site, batch, request)
         if not self._leases.in_process:
             self._store(site, batch, body)
         if is_new:
-            self._leases.begin(place, hosted, work)
-        elif (item := self._item(site, batch)).value["status"] == "pending":
+            return batch, self._leases.begin(place, hosted, work)
+        if (item := self._item(site, batch)).value["status"] == "pending":
             self._leases.take(item, hosted, work)
-        return batch
+        return batch, self._leases.running(place)
 
     def answer(self, site: str, batch: str, body: bytes) -> PredictionAnswer:
         """Return a batch's status; a batch that is still pending is stored, so that it survives."""
         found = self.poll(site, batch)
         if found.status == "pending":
             self._store(site, batch, body)
+            self.backend.index.flush()
         return found
 
     def finish(self, site: str, batch: str) -> None:
@@ -97,10 +102,6 @@ class Predictions:
         with suppress(Refusal):  # the entry has expired, and its objects with it
             if self._item(site, batch).value["status"] == "pending":
                 self._run(site, batch, None)
-
-    def running(self, site: str, batch: str) -> Future[None] | None:
-        """Return the work on a batch in this process; None if there is none."""
-        return self._leases.running(("predictions", f"{site}#{batch}"))
 
     def poll(self, site: str, batch: str) -> PredictionAnswer:
         """Return a batch's status; take the batch over if its lease has ended."""
@@ -155,7 +156,8 @@ class Predictions:
     def _accept(self, site: str, batch: str, request: PredictionRequest) -> bool:
         """Enter and lease the batch and count its cases in one commit; return whether it is new.
 
-        A failed batch may be repeated.
+        A failed batch may be repeated. The commit is durable before an answer: with the commit that
+        finishes the batch, or with the flush after its request is stored.
         """
         key = f"{site}#{batch}"
         asked = request.model_dump(include={"model", "version", "plan_hash"})
@@ -174,11 +176,14 @@ class Predictions:
                 version=stored.version if stored else 0,
                 expires=self.backend.now + KEEP_SECONDS,
             )
-            return True, [entry] if stored else [entry, access.count(grant, len(request.cases))]
+            if stored:
+                return True, [entry]
+            return True, [entry, access.count(grant, len(request.cases), self.backend.now)]
 
-        return record(self.backend, plan, actor=site, action="prediction.accepted", subject=batch)
+        action = "prediction.accepted"
+        return record(self.backend.undurable, plan, actor=site, action=action, subject=batch)
 
-    def _run(self, site: str, batch: str, request: PredictionRequest | None) -> None:
+    def _run(self, site: str, batch: str, request: PredictionRequest | None) -> bytes:
         """Score a batch, delete its inputs, and finish it; without a request it is read."""
         key = _request_key(site, batch)
         is_stored = request is None or batch in self._stored
@@ -186,7 +191,7 @@ class Predictions:
             request = request or read_request(self.backend.objects.get(key))
         except KeyError:  # scored by another process that was killed, or lost before it was stored
             self._finish(site, batch, "done" if self._is_answered(site, batch) else "failed")
-            return
+            return b""
         status, data = self._score(site, batch, request)
         is_small = not is_stored and len(data) <= SMALL_ANSWER_BYTES
         if data and not is_small:  # before the deletion: the answer survives a killed process
@@ -196,6 +201,7 @@ class Predictions:
         self._finish(site, batch, status, data if is_small else b"")
         self.backend.objects.delete(key)  # of a repetition that was stored meanwhile
         self._stored.discard(batch)
+        return data
 
     def _is_answered(self, site: str, batch: str) -> bool:
         with suppress(KeyError):

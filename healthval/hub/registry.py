@@ -1,11 +1,13 @@
 """Registry: stored objects, model versions and reports."""
 
 import hashlib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from healthval.contracts.base import canonical_json, digest
 from healthval.contracts.model import (
+    ModelContract,
     ModelList,
     ModelName,
     ModelRecord,
@@ -37,6 +39,8 @@ from healthval.hub.ports import (
 )
 
 OFFER_SECONDS = 900
+MAX_PARSED = 256
+_PARSED: dict[tuple[str, str], ModelRecord] = {}
 
 
 def object_key(sha256: str) -> str:
@@ -97,10 +101,12 @@ def models(backend: Backend, caller: Caller, page: Page) -> ModelList:
     """List the registered models, page by page; a card only to those who may read it."""
     found, cursor = page.read(backend.index, "models")
     readable = [_model(item.value) for item in found if _may_read_card(backend, caller, item)]
-    others = [item.key.split("#") for item in found if not _may_read_card(backend, caller, item)]
+    closed = [item for item in found if not _may_read_card(backend, caller, item)]
+    others = [item.key.split("#") for item in closed]
     return ModelList(
         models=tuple(readable),
         others=tuple(ModelName(name=name, version=version) for name, version in others),
+        contracts=tuple(_contract(item) for item in closed if _has_asked(backend, caller, item)),
         next=cursor,
     )
 
@@ -113,20 +119,34 @@ def model_for(backend: Backend, caller: Caller, name: str, version: str) -> Mode
     return _model(item.value)
 
 
+def _contract(item: Item) -> ModelContract:
+    name, version = item.key.split("#")
+    inputs = _model(item.value).registration.inputs
+    return ModelContract(name=name, version=version, inputs=inputs)
+
+
+def _has_asked(backend: Backend, caller: Caller, item: Item) -> bool:
+    return access.has_asked(backend, caller, *item.key.split("#"))
+
+
 def _may_read_card(backend: Backend, caller: Caller, item: Item) -> bool:
     return access.may_read_card(backend, caller, *item.key.split("#"))
 
 
 def start(backend: Backend, actor: Caller, name: str, version: str) -> ModelRecord:
     """Start the model's endpoint."""
-    wanted = hosted(model(backend, name, version))
+    start_host(backend, model(backend, name, version))
+    return _set_status(backend, actor, _key(name, version), "serving")
+
+
+def start_host(backend: Backend, registered: ModelRecord) -> None:
+    """Start the process or endpoint of a model; its status stays."""
     try:
-        backend.host.start(wanted)
+        backend.host.start(hosted(registered))
     except HostUnavailable:
         raise Refusal(503, "The model endpoint is still starting", retryable=True) from None
     except ModelFailed as failure:
         raise Refusal(422, "The model does not start", str(failure)) from None
-    return _set_status(backend, actor, _key(name, version), "serving")
 
 
 def stop(backend: Backend, actor: Caller, name: str, version: str) -> ModelRecord:
@@ -178,9 +198,15 @@ def _model_item(backend: Backend, name: str, version: str) -> Item:
     return stored
 
 
-def _model(value: object) -> ModelRecord:
-    # strict=False: the index contains plain JSON, in which a tuple is a list
-    return ModelRecord.model_validate(value, strict=False)
+def _model(value: Mapping[str, Any]) -> ModelRecord:
+    """Read a record; the digest is that of the registration, so a record is parsed once."""
+    place = (value["digest"], value["status"])
+    if place not in _PARSED:
+        if len(_PARSED) >= MAX_PARSED:
+            _PARSED.clear()
+        # strict=False: the index contains plain JSON, in which a tuple is a list
+        _PARSED[place] = ModelRecord.model_validate(value, strict=False)
+    return _PARSED[place]
 
 
 def publish(backend: Backend, actor: Caller, report: ReportRecord) -> ReportRecord:

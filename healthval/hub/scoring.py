@@ -1,4 +1,4 @@
-"""Scoring: the instances of a batch to a model host, and its answers to predictions."""
+"""Scoring: sends the instances of a batch to a model host and turns its answers into predictions."""
 
 import json
 import threading
@@ -9,22 +9,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from healthval.contracts.base import canonical_json
-from healthval.contracts.model import ModelRecord
+from healthval.contracts.model import InputContract, InputField, ModelRecord
 from healthval.contracts.prediction import (
     CombinedInstances,
     DicomInstances,
     Prediction,
     PredictionRequest,
     TableInstances,
+    Value,
     out_of_range,
 )
+from healthval.errors import counted
 from healthval.hub import registry
-from healthval.hub.ports import Backend, HostUnavailable, ModelFailed
+from healthval.hub.auth import Caller
+from healthval.hub.ports import Backend, HostUnavailable, ModelFailed, Refusal
 from healthval.hub.uploads import Uploads
 
 # Longest wait for a host that is busy, starting or out of reach; the batch is pending meanwhile.
 HOST_SECONDS = 3600.0
 PAUSE_SECONDS = 1.0
+N_TRIED = 2  # cases of a trial call
 
 
 class Closing(Exception):
@@ -89,7 +93,7 @@ class Scoring:
         body, end, pause = canonical_json(instances), time.monotonic() + HOST_SECONDS, 0.05
         while True:
             with suppress(HostUnavailable):
-                return _scores(self.backend.host.invoke(registry.hosted(model), body))
+                return read_scores(self.backend.host.invoke(registry.hosted(model), body))
             if time.monotonic() > end:
                 raise ModelFailed("the model host does not respond")
             if self.closing.wait(pause):
@@ -103,7 +107,7 @@ def _case(cases: Sequence[str], sent: DicomInstances | CombinedInstances, i: int
     return _Case(cases[i], sent.uploads[i], {"columns": sent.columns, "rows": [sent.rows[i]]})
 
 
-def _scores(answer: bytes) -> list[float | None]:
+def read_scores(answer: bytes) -> list[float | None]:
     """Read a host's answer; anything but a list of scores from 0 to 1 is the model's failure."""
     try:
         scores = json.loads(answer)["scores"]
@@ -111,8 +115,53 @@ def _scores(answer: bytes) -> list[float | None]:
             return [None if score is None else float(score) for score in scores]
     except (ValueError, TypeError, KeyError):
         pass
-    raise ModelFailed("the host's answer is no list of scores")
+    raise ModelFailed("the host's answer is not a list of scores")
 
 
 def _prediction(case: str, score: float | None) -> Prediction:
     return Prediction(case=case, score=score, reason="model_declined" if score is None else "none")
+
+
+def start_tried(backend: Backend, actor: Caller, name: str, version: str) -> ModelRecord:
+    """Start a model that answers a trial call; a model that reads files is started without one.
+
+    Raises
+    ------
+    Refusal
+        If the model does not start or its answer is no score for each case; gives the reason.
+    """
+    registered = registry.model(backend, name, version)
+    if registered.registration.inputs.kind == "table":
+        registry.start_host(backend, registered)
+        _try_out(backend, registered)
+    return registry.start(backend, actor, name, version)
+
+
+def _try_out(backend: Backend, registered: ModelRecord) -> None:
+    wanted = registry.hosted(registered)
+    try:
+        body = canonical_json(trial_cases(registered.registration.inputs))
+        _check_number(read_scores(backend.host.invoke(wanted, body)))
+    except HostUnavailable:
+        raise Refusal(503, "The model endpoint is still starting", retryable=True) from None
+    except ModelFailed as failure:
+        backend.host.stop(wanted)
+        raise Refusal(422, "The model fails a trial call", str(failure)) from None
+
+
+def _check_number(scores: list[float | None]) -> None:
+    if len(scores) != N_TRIED:
+        raise ModelFailed(f"{counted(len(scores), 'score')} for {N_TRIED} cases")
+
+
+def trial_cases(inputs: InputContract) -> dict[str, list[object]]:
+    """Return two equal cases: each number in the middle of its limits, each category's first level."""
+    row = [_middle(entry) for entry in inputs.fields]
+    return {"columns": [entry.name for entry in inputs.fields], "rows": [row] * N_TRIED}
+
+
+def _middle(entry: InputField) -> Value:
+    if entry.kind == "category":
+        return entry.levels[0] if entry.levels else None
+    limits = [limit for limit in (entry.low, entry.high) if limit is not None]
+    return sum(limits) / len(limits) if limits else 1.0

@@ -1,6 +1,6 @@
-"""Tripwire: an upload that is no de-identified DICOM file is refused before it is stored.
+"""Tripwire: an upload that is not a de-identified DICOM file is refused before it is stored.
 
-It is no second de-identification: it finds the mistakes of a script that uploads the wrong files.
+It does not replace de-identification: it finds the mistakes of a script that uploads the wrong files.
 """
 
 import functools
@@ -23,7 +23,7 @@ _CONTACTS: Final = ("PatientAddress", "PatientTelephoneNumbers", "PatientTelecom
 
 
 def check_file(data: bytes) -> None:
-    """Refuse a file that is no DICOM, has no marks of de-identification or has a person's name.
+    """Refuse a file that is not DICOM, has no marks of de-identification or has a person's name.
 
     The marks are Patient Identity Removed (0012,0062) and a method, (0012,0063) or (0012,0064).
 

@@ -63,7 +63,7 @@ class Uploads:
             partition="uploads",
             key=f"{site}#{upload}",
             value={"grant": grant.key},
-            # an address that is never used counts for its own life only
+            # an unused address counts until it expires
             expires=end if offer.url.startswith("/") else self.backend.now + KEEP_SECONDS,
         )
         with suppress(Conflict):  # a repetition: the file may be stored already
@@ -112,7 +112,7 @@ class Uploads:
             raise
 
     def _keep(self, place: UploadPlace) -> None:
-        """Give a file a day from its arrival on; its address is open for less."""
+        """Keep a file for a day from its arrival; its address expires earlier."""
         item = self._check_open(place)
         end = self.backend.now + KEEP_SECONDS
         if item.expires is None or item.expires >= end:

@@ -24,7 +24,7 @@ _BITS_OF_INFINITY = 0x7FF << 52
 
 
 class DirectionWarning(UserWarning):
-    """The score ranks the classes the wrong way round."""
+    """The score ranks the classes in the wrong direction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +194,11 @@ def reference_standard(labels: ArrayLike, *, positive: Any) -> Bools:
     >>> reference_standard(["sick", "well", "sick"], positive="sick")
     array([ True, False,  True])
     """
+    if isinstance(positive, list | tuple | set | frozenset | np.ndarray):
+        raise MetricError(
+            "positive must be a single label, not a list; for several labels mark them beforehand,"
+            " for example with labels.isin([...])"
+        )
     array = read_column(labels, "labels")
     missing = missing_rows(array)
     if missing.size:
@@ -253,7 +258,7 @@ def read_array(values: Any, name: str) -> NDArray[Any]:
     Raises
     ------
     MetricError
-        If it is no rectangular sequence.
+        If it is not a rectangular sequence.
     """
     if isinstance(values, np.ma.MaskedArray):
         return _unmasked(values)

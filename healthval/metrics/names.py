@@ -6,6 +6,7 @@ from typing import ParamSpec, TypeVar
 
 from healthval.errors import MetricError
 
+HAS_ARGS = 0x04  # flag of a code object with *args
 P = ParamSpec("P")
 R = TypeVar("R")
 _HERE = {
@@ -30,14 +31,23 @@ _HERE = {
 def named(function: Callable[P, R]) -> Callable[P, R]:
     """Refuse names of arguments from other libraries, with the names of this one."""
     own = set(function.__annotations__) - {"return"}
+    code = getattr(function, "__code__", None)
+    most = code.co_argcount if code is not None and not code.co_flags & HAS_ARGS else None
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         if foreign := [name for name in kwargs if name not in own]:
             raise MetricError(_message(function.__name__, foreign, own))
+        if most is not None and len(args) > most:
+            raise MetricError(_too_many(function.__name__, len(args), most))
         return function(*args, **kwargs)
 
     return call
+
+
+def _too_many(function: str, given: int, most: int) -> str:
+    other = "; a plan, cohort and client go to healthval.evaluate" if function == "evaluate" else ""
+    return f"{function}: {given} arguments by position, at most {most} are read{other}"
 
 
 def _message(function: str, foreign: list[str], own: set[str]) -> str:

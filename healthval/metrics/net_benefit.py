@@ -150,18 +150,23 @@ def net_benefit_of(
     check_level(level)
     lo, hi = quantiles(replicates, ((1 - level) / 2, (1 + level) / 2))
     prevalence = cases.n_events / cases.n
-    arrays = {
-        "thresholds": thresholds,
-        "net_benefit": value,
-        "lo": np.minimum(lo, value),
-        "hi": np.maximum(hi, value),
-        "se": replicates.std(axis=1, ddof=1),
-        "treat_all": prevalence - (1 - prevalence) * odds,
-        "treat_none": np.zeros(thresholds.size),
-    }
-    for array in arrays.values():
-        array.flags.writeable = False
-    return DecisionCurve(**arrays, level=level, n=cases.n, n_events=cases.n_events)
+    return DecisionCurve(
+        thresholds=_read_only(thresholds),
+        net_benefit=_read_only(value),
+        lo=_read_only(np.minimum(lo, value)),
+        hi=_read_only(np.maximum(hi, value)),
+        se=_read_only(replicates.std(axis=1, ddof=1)),
+        treat_all=_read_only(prevalence - (1 - prevalence) * odds),
+        treat_none=_read_only(np.zeros(thresholds.size)),
+        level=level,
+        n=cases.n,
+        n_events=cases.n_events,
+    )
+
+
+def _read_only(array: Floats) -> Floats:
+    array.flags.writeable = False
+    return array
 
 
 def _cells(table: RankTable, thresholds: Floats) -> Ints:

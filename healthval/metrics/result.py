@@ -6,7 +6,7 @@ None of them leaves the site: `healthval.disclosure` makes the releasable copy.
 import json
 from dataclasses import asdict, dataclass, field
 from html import escape
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -16,6 +16,10 @@ from healthval.metrics.calibration.measures import Calibration
 from healthval.metrics.confusion import Confusion
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.net_benefit import DecisionCurve
+from healthval.metrics.shown.frame import frame_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FEWEST_SUMMED = 3  # the smallest minimum cell of any policy
 COLUMNS = ("Statistic", "Value", "95 % CI", "Method")
@@ -129,6 +133,13 @@ class Evaluation:
             values["calibration"]["expected"] = None
         return json.dumps(values, default=_json_value, sort_keys=True, allow_nan=False)
 
+    def to_frame(self) -> "pd.DataFrame":
+        """Return a row for each number; ``to_csv`` or ``to_excel`` of the frame write it to a file.
+
+        Unrounded and with small cells, as `to_json`: it stays at the site.
+        """
+        return frame_of(self)
+
     def plot_roc(self, ax: Any = None) -> Any:
         """Plot sensitivity on a fixed grid of false-positive rates; return the axes.
 
@@ -147,6 +158,20 @@ class Evaluation:
         """Plot observed against predicted probability on a fixed grid; `ax` as in `plot_roc`."""
         label = f"slope {_short(self.calibration.slope)}"
         return plots.plot_calibration(ax, self.calibration.curve, label=label)
+
+    def plot_decision_curve(self, ax: Any = None) -> Any:
+        """Plot net benefit over thresholds, with treat all and treat none; `ax` as in `plot_roc`."""
+        return plots.plot_decision_curve(ax, self.decision_curve)
+
+    def plot_subgroups(self, ax: Any = None) -> Any:
+        """Plot each subgroup's AUROC with its interval, and the overall one; `ax` as in `plot_roc`."""
+        rows = [(f"{s.variable}: {s.level}", s.auroc) for s in self.subgroups]
+        return plots.plot_forest(ax, [("all cases", self.auroc), *rows], label="AUROC")
+
+    def plot_scores(self, ax: Any = None) -> Any:
+        """Plot the numbers of cases by score, with and without the condition; `ax` as in `plot_roc`."""
+        h = self.histogram
+        return plots.plot_scores(ax, h.edges, h.events, h.non_events)
 
     def _repr_html_(self) -> str:
         """HTML tables of headline numbers, thresholds and subgroups, with interval and method."""

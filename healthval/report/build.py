@@ -113,6 +113,7 @@ def _check_texts(
     places: dict[str, Iterable[object]] = {
         "the site labels": [*(s.site for s in study.sites), *(h.label for h in hospitals), *others],
         "the reasons for access": [h.reason for h in hospitals],
+        "the reasons of amendments": [v.reason for h in hospitals for v in h.plans],
         "the model card": card.model_dump(mode="json").values(),
         "the plan": asdict(plan).values(),
     }

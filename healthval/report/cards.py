@@ -27,8 +27,8 @@ Fields = list[tuple[str, Any]]
 def chai_card(numbers: Numbers) -> bytes:
     """Return the CHAI Applied Model Card as XML, valid against its schema; reproducible.
 
-    The developer's statements come from the model card, the results from the pooled study. What
-    nobody stated is named as such.
+    The developer's statements come from the model card, the results from the pooled study. Missing
+    statements are named as missing.
     """
     root = ET.Element("AppliedModelCard", {"xmlns": CHAI_NAMESPACE})
     _fill(root, _sections(numbers))

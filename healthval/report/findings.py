@@ -22,6 +22,7 @@ from healthval.report.criteria import PlanFacts
 from healthval.report.markup import WITHHELD, Shown, as_shown, count, decimals, number
 from healthval.report.values.levels import place
 from healthval.report.values.means import ONE_SITE, SiteMean, site_mean
+from healthval.report.values.noise import Noise, noise_in
 
 POOLED = "random-effects mean over sites"
 NO_COUNTS = "no site released its counts"
@@ -36,6 +37,15 @@ class Findings:
     card: ModelCard
     plan: PlanFacts
     conduct: Conduct | None = None
+
+    @property
+    def noise(self) -> Noise | None:
+        """Return the noise that the sites' gates added to counts, if any."""
+        return noise_in(self.released)
+
+    def noisy(self, words: str) -> str:
+        """Return the words if a release contains noise, and nothing otherwise."""
+        return words if self.noise else ""
 
     def floor(self, site: str) -> int:
         """Return the minimum cell of the site's policy."""
@@ -85,7 +95,7 @@ def rate(value: Rate | None, reason: str | None = None) -> Shown:
     if value.value is None and value.bounds is not None:
         low, high = (number(end) for end in value.bounds)
         return as_shown(None, why=f"not estimable; between {low} and {high}")
-    return _shown(value.value, value.ci, "not estimable")
+    return _shown(value.value, value.ci, reason or "not estimable")
 
 
 def _shown(value: float | None, ci: tuple[float, float] | None, why: str) -> Shown:

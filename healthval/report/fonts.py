@@ -34,6 +34,7 @@ class Face:
         )
 
 
+@cache
 def _always() -> tuple[Face, ...]:
     import matplotlib
 
@@ -65,6 +66,21 @@ def _glyphs(path: Path) -> frozenset[int]:
 
     with TTFont(path, lazy=True) as font:
         return frozenset(font.getBestCmap())
+
+
+@cache
+def _advances(path: Path) -> dict[int, float]:
+    from fontTools.ttLib import TTFont
+
+    with TTFont(path) as font:
+        widths, size = font["hmtx"].metrics, font["head"].unitsPerEm
+        return {code: widths[name][0] / size for code, name in font.getBestCmap().items()}
+
+
+def width(text: str) -> float:
+    """Return the width of a text in em; a character of another font is a whole em wide."""
+    advances = _advances(_always()[0].path)
+    return sum(advances.get(ord(c), 1.0) for c in text)
 
 
 def _lacking(text: str) -> set[int]:

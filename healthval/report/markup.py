@@ -211,7 +211,7 @@ def table(
 
 
 def _head(column: str) -> Markup:
-    """Return a header cell; an empty one is no header, which screen readers would announce."""
+    """Return a header cell; an empty one is not a header cell, which screen readers would announce."""
     return Markup('<th scope="col">{}</th>').format(column) if column else Markup("<td></td>")
 
 

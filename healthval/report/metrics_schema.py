@@ -13,6 +13,7 @@ from healthval.report.conduct import Conduct
 from healthval.report.criteria import Outcome, PlanFacts
 from healthval.report.markup import Shown
 from healthval.report.values.gaps import Gap
+from healthval.report.values.noise import Noise
 
 
 class _Verdict(BaseModel):
@@ -64,7 +65,7 @@ class _Threshold(BaseModel):
 
 
 class _Point(BaseModel):
-    """Counted point of a ROC curve: bounds, and the interval of the sensitivity."""
+    """Point of a ROC curve: bounds, and the interval of the sensitivity."""
 
     at: float | None
     fpr: tuple[float, float]
@@ -73,14 +74,14 @@ class _Point(BaseModel):
 
 
 class _Region(BaseModel):
-    """Smallest and largest area under a curve through the counted points."""
+    """Smallest and largest area under a curve through the points from released counts."""
 
     area: tuple[float, float]
     points: list[_Point]
 
 
 class _Roc(BaseModel):
-    """Regions of all cases together and of each site; None without counted points."""
+    """Regions of all cases together and of each site; None without such points."""
 
     together: _Region | None
     sites: dict[str, _Region | None]
@@ -113,6 +114,7 @@ class _Derived(BaseModel):
     roc: _Roc
     sites: dict[str, _Site]
     attacks: dict[str, int]
+    noise: Noise | None
 
 
 class _Signer(BaseModel):

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from healthval.contracts.report import ReportVerdict
 from healthval.errors import IntegrityError, ReportError
@@ -113,19 +113,22 @@ def publish(
         seal(report, folder, private_key)
         names = verify(folder, private_key.public_key())
     files = {name: (folder / name).read_bytes() for name in (*names, ATTESTATION)}
-    study = report.numbers["study"]
-    subject = {name: study[name] for name in ("model", "version", "plan_hash")}
-    record = client.publish_report(
-        **subject,
-        n_sites=study["k"],
-        sites=tuple(site["site"] for site in study["sites"]),
-        verdicts=tuple(
-            ReportVerdict(criterion=verdict["criterion"], outcome=verdict["outcome"])
-            for verdict in report.numbers["verdicts"]
-        ),
-        files=files,
-    )
+    record = client.publish_report(**_index_fields(report), files=files)
     for name, content in files.items():
         if record.files[name] != hashlib.sha256(content).hexdigest():
             raise IntegrityError(f"the hub stored other bytes for {name}; publish again")
     return record
+
+
+def _index_fields(report: Report) -> dict[str, Any]:
+    """Subject, sites and verdicts of a report, for the hub's index."""
+    study = report.numbers["study"]
+    return {
+        **{name: study[name] for name in ("model", "version", "plan_hash")},
+        "n_sites": study["k"],
+        "sites": tuple(site["site"] for site in study["sites"]),
+        "verdicts": tuple(
+            ReportVerdict(criterion=verdict["criterion"], outcome=verdict["outcome"])
+            for verdict in report.numbers["verdicts"]
+        ),
+    }

@@ -1,14 +1,17 @@
 """Rendering: a notebook to HTML by an nbconvert template, that HTML to a tagged PDF."""
 
 import contextlib
+import gc
 import io
 import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
 
 from healthval.errors import ReportError, counted
 from healthval.files import packaged
-from healthval.report.fonts import check_glyphs, font_css, font_files
+from healthval.report.fonts import check_glyphs, font_css, font_files, width
+from healthval.report.print_layout import prepare
 
 PANGO = (
     "the PDF needs Pango: apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
@@ -133,14 +136,28 @@ def render_pdf(html: str) -> bytes:
         If WeasyPrint or the Pango library it needs is not installed, or no packaged font has a
         character of the page.
     """
-    return _written(_laid_out(html))
+    with _without_collection():
+        return _written(_laid_out(html))
 
 
 def pdf_within(html: str, pages: int, *, points: float) -> bytes | None:
     """Print the page in a type of this size; None if it needs more pages."""
     size = f"<style>@media print {{ html {{ font-size: {points}pt }} }}</style></head>"
-    document = _laid_out(html.replace("</head>", size, 1))
-    return _written(document) if len(document.pages) <= pages else None
+    with _without_collection():
+        document = _laid_out(html.replace("</head>", size, 1))
+        return _written(document) if len(document.pages) <= pages else None
+
+
+@contextlib.contextmanager
+def _without_collection() -> Iterator[None]:
+    """Pause the collector of reference cycles: layout makes many objects, and all stay in use."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def _laid_out(html: str) -> Any:
@@ -152,6 +169,7 @@ def _laid_out(html: str) -> Any:
     fetch = _fetcher()
     face = weasyprint.CSS(string=font_css(html), font_config=fonts, url_fetcher=fetch)
     document = weasyprint.HTML(string=html, url_fetcher=fetch, media_type="print")
+    prepare(document.etree_element, width)
     return document.render(stylesheets=[face], font_config=fonts, **_VARIANT)
 
 

@@ -1,5 +1,6 @@
 """Execution of notebooks by papermill, with typed parameters checked before a kernel starts."""
 
+from healthval.runner.execute import place_of_outputs
 from healthval.runner.parameters import (
     EvaluateParameters,
     NotebookParameters,
@@ -14,5 +15,6 @@ __all__ = [
     "ProvisionParameters",
     "ReportParameters",
     "pack_artefact",
+    "place_of_outputs",
     "read_registration",
 ]

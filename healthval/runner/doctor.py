@@ -1,34 +1,39 @@
-"""Check of this machine: optional parts, Pango, kernel, clock and current folder, with remedies."""
+"""Check of this machine, and of what a study reaches from it, with remedies."""
 
 import importlib.util
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from healthval.errors import HealthvalError
-from healthval.plan_file import load_plan
+from healthval.errors import counted
 from healthval.report.render import why_no_pdf
+from healthval.runner.doctor_network import fhir_findings, hub_findings, pacs_findings
+from healthval.runner.finding import Finding
 
-_NO_STUDY: Final = "2.25.0"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Result of one check; `healthval doctor` fails if a required one is missing."""
-
-    what: str
-    ok: bool
-    detail: str
-    required: bool = True
+_LEAST_FREE_GB: Final = 1.0
 
 
-def diagnose(plan: Path | None = None) -> list[Finding]:
-    """Check the machine without changing it; with a plan, also whether its PACS answers."""
-    return [*_extras(), _pango(), _kernel(), _clock(), _writable(), *_pacs(plan)]
+def diagnose(
+    *,
+    plan: Path | None = None,
+    hub: str | None = None,
+    key: Path | None = None,
+    fhir: str | None = None,
+) -> list[Finding]:
+    """Check the machine without changing it, and whether the named servers answer.
+
+    Parameters
+    ----------
+    plan : a plan, whose PACS is asked for a study
+    hub, fhir : addresses of a hub and of a FHIR server
+    key : file with a private key; with `hub`, its access is listed
+    """
+    machine = [*_extras(), _pango(), _fonts(), _kernel(), _clock(), _writable(), _disk()]
+    return [*machine, *hub_findings(hub, key), *pacs_findings(plan), *fhir_findings(fhir)]
 
 
 def _extras() -> Iterator[Finding]:
@@ -50,6 +55,16 @@ def _extras() -> Iterator[Finding]:
 def _pango() -> Finding:
     remedy = why_no_pdf()
     return Finding("Pango", remedy is None, remedy or "PDF can be made", required=False)
+
+
+def _fonts() -> Finding:
+    if importlib.util.find_spec("matplotlib") is None:
+        return Finding("fonts", False, 'pip install "healthval[notebooks]"', required=False)
+    from healthval.report.fonts import font_files
+
+    missing = [path for path in font_files() if not path.is_file()]
+    remedy = f"{counted(len(missing), 'packaged font is', 'packaged fonts are')} missing; install healthval again"
+    return Finding("fonts", not missing, remedy if missing else "complete", required=False)
 
 
 def _kernel() -> Finding:
@@ -80,16 +95,8 @@ def _writable() -> Finding:
     return Finding("current folder", True, detail)
 
 
-def _pacs(plan: Path | None) -> Iterator[Finding]:
-    """Search the PACS of a plan for a study that does not exist."""
-    images = load_plan(plan).images if plan is not None else None
-    if images is None or images.pacs is None:
-        return
-    from healthval.cohort.dicom.pacs import open_pacs
-
-    try:
-        answers = list(open_pacs(images.pacs).search({"StudyInstanceUID": _NO_STUDY}))
-        detail = "answers" if not answers else "ignores the filters of a search"
-        yield Finding("PACS", not answers, detail)
-    except HealthvalError as problem:
-        yield Finding("PACS", False, str(problem))
+def _disk() -> Finding:
+    free = shutil.disk_usage(Path.cwd()).free / 1e9
+    is_enough = free >= _LEAST_FREE_GB
+    detail = f"{free:.1f} GB free" + ("" if is_enough else "; make room: a full disk ends a run")
+    return Finding("free disk", is_enough, detail, required=False)

@@ -22,6 +22,8 @@ WARNING = (
     "This folder contains executed notebooks that may show patient data.\n"
     "Keep it inside the hospital; never convert, mail or upload its files.\n"
 )
+# Set in the kernels of `healthval run` and `healthval batch`, whose copies are in the marked folder.
+RUN_BY_HEALTHVAL = "HEALTHVAL_RUN"
 CELL_SECONDS = 1800
 # Kernel start and late messages: a busy machine may need minutes; a kernel that died is noticed at once.
 KERNEL_SECONDS = 600
@@ -34,6 +36,7 @@ KERNEL_ENVIRONMENT = {
     "MPLBACKEND": "agg",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     "JUPYTER_PLATFORM_DIRS": "1",
+    RUN_BY_HEALTHVAL: "1",
 }
 
 
@@ -57,7 +60,7 @@ def run(parameters: NotebookParameters, out: Path) -> Path:
 def run_own(notebook: Path, values: Mapping[str, Any], out: Path) -> Path:
     """Execute any notebook, with its parameters checked, and return its executed copy.
 
-    Nothing is known of its outputs, so the copy is in the marked folder `out/identifiable/`. `out` may
+    Its outputs are unknown, so the copy is in the marked folder `out/identifiable/`. `out` may
     end in a name for the copy, in which ``{name}`` is the value of a parameter, as in papermill.
 
     Raises
@@ -65,7 +68,7 @@ def run_own(notebook: Path, values: Mapping[str, Any], out: Path) -> Path:
     RunFailed
         If a cell fails; names the cell and the kind of error.
     UsageError
-        If a parameter is unknown or invalid, or a name in the template is no parameter.
+        If a parameter is unknown or invalid, or a name in the template is not a parameter.
     """
     checked = checked_values(str(notebook), values)
     name = notebook.name
@@ -74,7 +77,7 @@ def run_own(notebook: Path, values: Mapping[str, Any], out: Path) -> Path:
             name = out.name.format(**checked)
         except (KeyError, IndexError, ValueError):
             raise UsageError(
-                "the name of the copy has a {...} that is no given parameter; give it with -p"
+                "the name of the copy has a {...} that is not a given parameter; give it with -p"
             ) from None
         name, out = name.replace("/", "-"), out.parent
     return _execute(notebook, checked, _folder(out, identifiable=True) / name)
@@ -109,12 +112,6 @@ def _folder(out: Path, *, identifiable: bool) -> Path:
     if identifiable:
         mark_identifiable(folder)
     return folder
-
-
-def mark_identifiable(folder: Path) -> None:
-    """Make a folder private and say in it that its files may show patients."""
-    folder.chmod(0o700)
-    (folder / "README.txt").write_text(WARNING, encoding="utf-8")
 
 
 def _translated(error: Any, copy: Path) -> HealthvalError:
@@ -170,3 +167,20 @@ def _kernel_environment() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def mark_identifiable(folder: Path) -> None:
+    """Make a folder private and add a README that its files may show patients."""
+    folder.chmod(0o700)
+    (folder / "README.txt").write_text(WARNING, encoding="utf-8")
+
+
+def place_of_outputs() -> str:
+    """Return a line for an executed notebook: whether its outputs are in the marked folder."""
+    if os.environ.get(RUN_BY_HEALTHVAL) or IDENTIFIABLE in Path.cwd().parts:
+        return f"The executed copy of this notebook is kept in {IDENTIFIABLE}/."
+    return (
+        "The outputs of this notebook may show patient data and are saved with it, outside a folder"
+        f" {IDENTIFIABLE}/: the program that runs it chooses the place. Clear them before you share"
+        f" the file, or use `healthval run evaluate`, which keeps its copy in {IDENTIFIABLE}/."
+    )

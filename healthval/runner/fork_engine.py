@@ -1,6 +1,6 @@
 """papermill engine `healthval-fork`: each notebook runs in a process forked from a warm parent.
 
-The parent has the imports loaded and stays single-threaded; the child is a kernel of its own, so
+The parent has the imports loaded and stays single-threaded; the child is a separate kernel, so
 nothing flows from one run to another. Outputs equal papermill's. Where forking is not safe (Windows,
 macOS, a parent with threads) or the notebook asks for another kernel, papermill's own engine runs.
 """
@@ -111,7 +111,7 @@ def _imported(source: str) -> Iterator[str]:
 
 
 def _stop_progress_monitor() -> None:
-    """End the thread with which tqdm looks after progress bars; bars work without it."""
+    """End tqdm's monitor thread; progress bars work without it."""
     import tqdm
 
     if tqdm.tqdm.monitor is not None:
@@ -304,7 +304,7 @@ def _become_kernel(requests: int, messages: int) -> None:
 
 
 def die_with_parent() -> None:
-    """End this process when its parent ends, whatever ends it."""
+    """End this process when its parent ends, also when the parent is killed."""
     _prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 

@@ -114,7 +114,7 @@ class _Stream(io.TextIOBase):
         return True
 
     def isatty(self) -> bool:
-        """It is no terminal."""
+        """Return False: the stream is not a terminal."""
         return False
 
     def write(self, text: str) -> int:
@@ -207,7 +207,7 @@ def _register(kernel: Any) -> None:
 
 
 def _forget_the_parent() -> None:
-    """Give the process what a new interpreter would have: arguments, random state, plot backend."""
+    """Reset arguments, random state and plot backend to those of a new interpreter."""
     sys.argv = ["ipykernel_launcher.py"]
     sys.path[:] = ["", *(place for place in sys.path[1:] if place)]
     random.seed()

@@ -1,49 +1,90 @@
 """Operator's tasks at the hub: decide access requests, collect the sites' submissions."""
 
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Literal
+import re
+from collections.abc import Callable, Collection, Iterable
 
-from healthval.client import Client, Credential, SiteSubmission
+from healthval.aggregate import counted_elsewhere
+from healthval.client import Client, SiteSubmission
 from healthval.contracts.access import AccessDecision, AccessGrant
 from healthval.contracts.submission import Submission
-from healthval.errors import UsageError
+from healthval.errors import UsageError, counted
 
-Status = Literal["approved", "rejected", "revoked"]
-# The status that a request has before each decision.
-_BEFORE: dict[Status, str] = {
-    "approved": "requested",
-    "rejected": "requested",
-    "revoked": "approved",
+# The statuses that a request may have before each decision.
+_BEFORE: dict[str, frozenset[str]] = {
+    "approved": frozenset({"requested", "suspended"}),
+    "rejected": frozenset({"requested"}),
+    "suspended": frozenset({"approved"}),
+    "revoked": frozenset({"approved", "suspended"}),
 }
 
 
-def decide(hub_url: str, key: Path, site: str, *, status: Status, days: int) -> list[AccessGrant]:
-    """Apply one decision to each request of a site that can take it.
+def decide(
+    client: Client,
+    site: str,
+    decision: AccessDecision,
+    *,
+    plan: str | None = None,
+    confirm: Callable[[AccessGrant], bool] = lambda _: True,
+) -> AccessGrant:
+    """Apply a decision to one request of a site.
 
     Parameters
     ----------
-    key : file with the operator's private key
-    days : days until an approval expires
+    plan : first digits of the plan's hash, at least 8; not needed if one request can be decided
+    confirm : receives the request and returns True to decide it
 
     Raises
     ------
     UsageError
-        If the site has no such request.
+        If no request of the site or several can be decided, or the person declined; nothing is decided.
     """
-    decision = AccessDecision(status=status, valid_days=days)
-    with Client(hub_url, Credential.load(key)) as client:
-        open_requests = [g for g in client.access_requests(_BEFORE[status]) if g.site == site]
-        if not open_requests:
-            wanted = "approved" if status == "revoked" else "pending"
-            raise UsageError(f"no {wanted} request from that site; see `healthval access list`")
-        return [client.decide_access(grant, decision) for grant in open_requests]
+    found = [g for g in client.access_requests() if g.site == site]
+    grant = _only([g for g in found if g.status in _BEFORE[decision.status]], decision, plan)
+    if not confirm(grant):
+        raise UsageError("not confirmed, so nothing was decided")
+    return client.decide_access(grant, decision)
 
 
-def by_label(submissions: Iterable[SiteSubmission]) -> dict[str, Submission]:
-    """Return submissions by site label; the second site with a label gets a number."""
-    labelled: dict[str, Submission] = {}
-    for item in sorted(submissions, key=lambda s: (s.label, s.site)):
-        same = sum(label == item.label or label.startswith(f"{item.label} (") for label in labelled)
-        labelled[item.label if not same else f"{item.label} ({same + 1})"] = item.submission
-    return labelled
+def _only(grants: list[AccessGrant], decision: AccessDecision, plan: str | None) -> AccessGrant:
+    """Return the only request that matches."""
+    wanted = "approved" if decision.status in {"suspended", "revoked"} else "pending"
+    if plan is not None:
+        if not re.fullmatch(r"[0-9a-f]{8,64}", plan):
+            raise UsageError("--plan needs 8 or more digits of the hash in `healthval access list`")
+        grants = [grant for grant in grants if grant.plan_hash.startswith(plan)]
+    if not grants:
+        which = " under that plan" if plan else ""
+        raise UsageError(f"no {wanted} request from that site{which}; see `healthval access list`")
+    if len(grants) > 1:
+        hashes = ", ".join(grant.plan_hash[:12] for grant in grants)
+        raise UsageError(
+            f"{counted(len(grants), f'{wanted} request')} from that site; name one by --plan ({hashes})"
+        )
+    return grants[0]
+
+
+def by_label(
+    submissions: Iterable[SiteSubmission], apart: Collection[str] = ()
+) -> dict[str, Submission]:
+    """Return submissions by the label of their hospital, each hospital once.
+
+    See `healthval.aggregate.counted_elsewhere`; `twice` describes the results that are left out.
+    """
+    found = list(submissions)
+    left_out = counted_elsewhere(found, apart)
+    kept = [item for item in found if item.site not in left_out]
+    return {item.label: item.submission for item in sorted(kept, key=lambda s: (s.label, s.site))}
+
+
+def twice(submissions: Iterable[SiteSubmission], apart: Collection[str] = ()) -> str:
+    """Describe the results that are left out because their hospital has a newer one."""
+    known = {item.site: item for item in submissions}
+    lines = []
+    for site, other in counted_elsewhere(list(known.values()), apart).items():
+        mine, newer = known[site], known[other]
+        what = "label" if mine.label == newer.label else "patients"
+        lines.append(
+            f"Not pooled: the result of {mine.label} ({site}). {newer.label} ({other}) has the same"
+            f" {what} and the newer result: one hospital counts once."
+        )
+    return "\n".join(lines) or "Each hospital has one result."

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from healthval.errors import UsageError
 from healthval.plan import explain
-from healthval.runner.parameters import NOTEBOOKS, NotebookParameters, describe
+from healthval.runner.parameters import NOTEBOOKS, describe
 
 _TYPES: dict[str, Any] = {
     "int": int,
@@ -21,7 +21,7 @@ _TYPES: dict[str, Any] = {
     "list": list[Any],
     "dict": dict[str, Any],
 }
-# Values of these belong into a file that only its owner can read; papermill writes parameters out.
+# Names of secrets: the value must be in a file of the user's, because papermill writes parameters out.
 _SECRET = re.compile(r"(pass(word|phrase|wd)|secret|token|api_?key|credential)s?$", re.IGNORECASE)
 
 
@@ -40,9 +40,7 @@ def checked_values(notebook: str, values: Mapping[str, Any]) -> dict[str, Any]:
         no file; or if there is no such notebook.
     """
     if not is_own(notebook):
-        checked = NOTEBOOKS[notebook].check(values)
-        _check_files(checked)
-        return checked.model_dump(mode="json")
+        return NOTEBOOKS[notebook].check(values).check_places().model_dump(mode="json")
     model = _model_of(Path(notebook))
     unknown = sorted(set(values) - set(model.model_fields))
     if unknown:
@@ -61,21 +59,6 @@ def checked_values(notebook: str, values: Mapping[str, Any]) -> dict[str, Any]:
         raise UsageError(
             f"parameters of {Path(notebook).name} are not valid: {explain(error)}"
         ) from None
-
-
-def _check_files(checked: NotebookParameters) -> None:
-    places = {
-        name: value
-        for name in type(checked).model_fields
-        if isinstance(value := getattr(checked, name), Path)
-    }
-    made = {"site_folder", "out"}  # created by the notebook itself
-    for name, place in places.items():
-        if name not in made and not place.exists():
-            folder = place.parent.absolute()
-            raise UsageError(
-                f"parameter '{name}': no such file; looked in the folder {folder.name}/"
-            )
 
 
 def _model_of(notebook: Path) -> type[BaseModel]:
@@ -98,7 +81,7 @@ def _parameters_cell(notebook: Path) -> str:
     try:
         read: Any = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
     except Exception:
-        raise UsageError(f"{notebook.name} is no notebook that nbformat can read") from None
+        raise UsageError(f"{notebook.name} is not a notebook that nbformat can read") from None
     tagged = (c for c in read.cells if "parameters" in c.metadata.get("tags", ()))
     return str(next(tagged, {"source": ""})["source"])
 

@@ -54,8 +54,30 @@ class NotebookParameters(BaseModel):
 
     @classmethod
     def from_notebook(cls, namespace: Mapping[str, Any]) -> Self:
-        """Check the parameters in a notebook's namespace."""
-        return cls.check({name: namespace[name] for name in cls.model_fields if name in namespace})
+        """Check the parameters in a notebook's namespace, and that their files exist."""
+        values = {name: namespace[name] for name in cls.model_fields if name in namespace}
+        return cls.check(values).check_places()
+
+    def check_places(self) -> Self:
+        """Refuse a path to no file or folder, before anything is created or sent.
+
+        Raises
+        ------
+        UsageError
+            Names the parameter, the path and the folder that was searched.
+        """
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if name == "site_folder":
+                from healthval.site import check_site_folder  # reads the heavy libraries
+
+                check_site_folder(value)
+            elif name == "linked":
+                for part, place in value.items():
+                    _check_place(f"'linked' ({part})", place)
+            elif name != "out" and isinstance(value, Path):
+                _check_place(f"'{name}'", value)
+        return self
 
     @classmethod
     def _suggest(cls, name: str) -> str:
@@ -102,10 +124,21 @@ class ReportParameters(NotebookParameters):
     operator_key: Path = Field(description="file with the private key of the operator")
     plan: Path = Field(description="the study's plan (YAML)")
     out: Path = Field(description="folder for report.html, report.pdf and metrics.json")
+    apart: list[Line] = Field(
+        default=[], description="labels of hospitals with equal results that differ"
+    )
     certificate: MaybePath = Field(
         default=None,
         description="PEM file with key and certificates for the PDF's own signature, if any",
     )
+
+
+def _check_place(parameter: str, place: Path) -> None:
+    if not place.exists():
+        folder = place.absolute().parent
+        raise UsageError(
+            f"parameter {parameter}: no such file or folder, {place.name}; looked in {folder}"
+        )
 
 
 NOTEBOOKS: dict[str, type[NotebookParameters]] = {
@@ -123,8 +156,8 @@ def describe(notebook: str) -> list[str]:
 
 
 def parameters_for(notebook: str, values: Mapping[str, Any]) -> NotebookParameters:
-    """Check `values` against the named notebook's parameters."""
-    return NOTEBOOKS[check_name(notebook)].check(values)
+    """Check `values` against the named notebook's parameters, and that their files exist."""
+    return NOTEBOOKS[check_name(notebook)].check(values).check_places()
 
 
 def check_name(notebook: str) -> str:
@@ -142,7 +175,7 @@ def read_parameters(file: Path | None) -> dict[str, Any]:
     remedy = "write one line 'name: value' per parameter; `healthval params` lists the names"
     values = read_yaml(file, what=file.name, remedy=remedy)
     if not all(isinstance(name, str) for name in values):
-        raise UsageError(f"{file.name} has a parameter name that is no text; {remedy}")
+        raise UsageError(f"{file.name} has a parameter name that is not a text; {remedy}")
     return values
 
 

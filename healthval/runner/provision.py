@@ -6,10 +6,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from healthval.contracts.model import ModelRegistration
-from healthval.errors import UsageError
+from healthval.errors import UsageError, counted
 from healthval.files import read_yaml
 from healthval.hosting.artefact import pack
 from healthval.plan import explain
+from healthval.plan_checks import places_of
 
 
 def pack_artefact(folder: Path) -> bytes:
@@ -25,9 +26,15 @@ def read_registration(path: Path, artefact: Path) -> ModelRegistration:
     UsageError
         If the YAML cannot be read or does not match the contract; names the place.
     """
-    values = read_yaml(
-        path, what=path.name, remedy="compare it with examples/vendor/registration.yaml"
+    values = read_yaml(path, what=path.name, remedy="compare it with one of `healthval model new`")
+    unedited = list(
+        places_of(values, lambda text: "FILL IN" in text.replace("_", " ").replace("-", " "))
     )
+    if unedited:
+        raise UsageError(
+            f"{path.name}: {counted(len(unedited), 'place has', 'places have')} the template's text"
+            f" ({', '.join(unedited)}); fill in the card and the inputs"
+        )
     values["artefact_sha256"] = hashlib.sha256(pack_artefact(artefact)).hexdigest()
     try:
         return ModelRegistration.model_validate(values, strict=False)

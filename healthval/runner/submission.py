@@ -1,23 +1,36 @@
-"""Submission of a site's newest release, confirmed by a person or by its hash."""
+"""End of a run: its result, the next command, and the submission that a person confirms."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from healthval.client import Client
-from healthval.contracts.submission import Receipt
+from healthval.contracts.submission import Receipt, Submission
+from healthval.disclosure import Release, releases
+from healthval.disclosure.release_view import headline
 from healthval.errors import SubmissionError
-from healthval.evaluation import Site, newest_release
+from healthval.evaluation import Site, newest_release, release_before
+from healthval.plan import load_plan
+from healthval.runner.parameters import (
+    EvaluateParameters,
+    NotebookParameters,
+    ProvisionParameters,
+    ReportParameters,
+)
 from healthval.submit import submit
 
 
 def send_release(
-    hub_url: str, folder: Path, *, confirm: Callable[[str], bool], agreed: str | None
+    hub_url: str,
+    folder: Path,
+    *,
+    confirm: Callable[[Release, Submission | None], bool],
+    agreed: str | None,
 ) -> Receipt:
     """Send the newest release of the site in `folder`.
 
     Parameters
     ----------
-    confirm : gets the whole message as indented JSON, returns True to send it
+    confirm : gets the release and the result before it, returns True to send it
     agreed : the hash of the release, given instead of an answer
 
     Raises
@@ -31,6 +44,45 @@ def send_release(
         raise SubmissionError(
             "--yes hash does not match the newest release; run `healthval release` again"
         )
-    answer = confirm if agreed is None else lambda _: True
+    before = release_before(message, site)
     with Client(hub_url, site.credential) as client:
-        return submit(message, client, site.ledger, confirm=answer)
+        return submit(
+            message,
+            client,
+            site.ledger,
+            confirm=lambda shown: agreed is not None or confirm(shown, before),
+        )
+
+
+def outcome_of(parameters: NotebookParameters) -> list[str]:
+    """Return the lines to show after a notebook has finished with these parameters."""
+    if isinstance(parameters, EvaluateParameters):
+        return [*_evaluated(parameters)]
+    if isinstance(parameters, ReportParameters):
+        return [*_reported(parameters)]
+    if isinstance(parameters, ProvisionParameters):
+        return [f"next:     healthval access list --hub {parameters.hub_url} --key KEY"]
+    return []
+
+
+def _evaluated(parameters: EvaluateParameters) -> Iterator[str]:
+    plan, folder = load_plan(parameters.plan), parameters.site_folder
+    made = [r for r in releases(Site.open(folder).ledger) if r.submission.plan_hash == plan.hash]
+    if made:
+        yield f"result:   {headline(made[-1].submission)}"
+    if parameters.send:
+        yield "sent:     the hub has received the release"
+        yield f"next:     healthval ledger show {folder}"
+    else:
+        yield "sent:     nothing was sent but the de-identified inputs of the model"
+        yield f"next:     healthval release {folder}"
+        yield f"then:     healthval submit {folder} --hub {parameters.hub_url}"
+
+
+def _reported(parameters: ReportParameters) -> Iterator[str]:
+    from healthval.report import why_no_pdf
+
+    missing = why_no_pdf()
+    yield f"report:   {parameters.out / 'report.html'}"
+    yield f"no PDF:   {missing}" if missing else f"PDF:      {parameters.out / 'report.pdf'}"
+    yield f"next:     healthval verify {parameters.out} --key {parameters.operator_key}.pub"

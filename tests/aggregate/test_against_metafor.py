@@ -1,4 +1,4 @@
-"""Against metafor 3.8.1 on networks of our own; how they were made stands in reference.R."""
+"""Against metafor 3.8.1 on invented networks; reference.R is the script that made them."""
 
 import json
 from pathlib import Path

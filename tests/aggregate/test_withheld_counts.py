@@ -1,4 +1,4 @@
-"""Withheld counts depend on the result: no pooled number stands for sites that are missing."""
+"""Withheld counts depend on the result: no pooled number represents sites that are missing."""
 
 import numpy as np
 import pytest

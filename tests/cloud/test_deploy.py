@@ -1,4 +1,4 @@
-"""The templates on the emulator: planned, shown, executed when told, updated, destroyed whole."""
+"""The templates on the emulator: planned, shown, executed on request, updated, deleted completely."""
 
 import boto3
 import emulator

@@ -191,7 +191,7 @@ def dimse(originals):
 
 
 def let_go(net):
-    """pynetdicom leaves its handlers' sockets to the garbage collector; collect them in silence."""
+    """pynetdicom leaves its handlers' sockets to the garbage collector; collect them silently."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         for thread in threading.enumerate():

@@ -1,4 +1,4 @@
-"""Eligibility, one case a unit and verification: every count in the flow adds up."""
+"""Eligibility, one case per unit and verification: every count in the flow adds up."""
 
 import pandas as pd
 import pytest

@@ -3,6 +3,8 @@
 import json
 import logging
 import os
+import subprocess
+import sys
 import threading
 import time
 import traceback
@@ -87,6 +89,7 @@ class Stub:
         self.version, self.chain, self.page_size = "4.0.1", "good", 2
         self.manifest, self.cancelled, self.status = {}, False, 200
         self.troubles, self.n_exports, self.cuts, self.redirect = [], 0, 0, ""
+        self.file_troubles = []
         self.messages = {
             severity: json.dumps(
                 {
@@ -174,6 +177,8 @@ class Stub:
         kind = path.rpartition("/")[2]
         if kind in self.messages:
             return 200, self.messages[kind]
+        if self.file_troubles and kind in self.files:
+            return self.file_troubles.pop(0)
         if self.redirect and path.startswith("/fhir/files/"):
             return 307, None, {"Location": self.redirect + kind}
         if self.cuts and kind == "Patient":
@@ -460,7 +465,7 @@ def test_a_cancelled_export_is_deleted_at_the_server(stub, server, tmp_path):
     assert stub.cancelled
     assert [path.name for path in tmp_path.rglob("*")] == ["x"]
     (tmp_path / ".x.export-state.json").write_text("{", encoding="utf-8")
-    with pytest.raises(CohortError, match="state file is not JSON"):
+    with pytest.raises(CohortError, match="cannot be read"):
         BulkExport(server=server, folder=tmp_path / "x")
 
 
@@ -576,3 +581,82 @@ def test_only_finished_files_are_in_the_folder(stub, server, tmp_path):
         "00000.ndjson",
         "00001.ndjson",
     ]
+
+
+@pytest.mark.parametrize("busy", [["60"] * 58, ["300"] * 12], ids=["a minute", "five minutes"])
+def test_a_server_that_is_busy_for_an_hour_before_the_export_is_awaited(
+    stub, server, tmp_path, busy
+):
+    server.auth.token(server.http, server.now())
+    stub.busy = list(busy)
+    assert len(exported(BulkExport(server, tmp_path / "x"))) == 8
+    assert stub.n_exports == 1
+    assert sum(server.slept) == sum(map(int, busy)) + 14
+
+
+@pytest.mark.parametrize(
+    "troubles",
+    [[(503, None, {"Retry-After": "60"})] * 59, [(500,)], [(500, TRANSIENT)] * 2],
+    ids=["busy for an hour", "500", "transient"],
+)
+def test_troubles_of_a_file_cost_time_and_never_the_export(stub, server, tmp_path, troubles):
+    stub.file_troubles = list(troubles)
+    assert len(exported(BulkExport(server, tmp_path / "x"))) == 8
+    assert stub.n_exports == 1
+
+
+def test_a_file_that_stays_in_trouble_stops_the_run_and_resumes_later(stub, server, tmp_path):
+    stub.file_troubles = [(500,)] * 3
+    assert "status 500" in refused(BulkExport(server, tmp_path / "x").run)
+    assert len(exported(BulkExport(server, tmp_path / "x"))) == 8
+    assert stub.n_exports == 1
+
+
+KILLED = """
+import os, signal, sys
+import httpx
+from healthval.cohort.fhir import bulk
+from healthval.cohort.fhir.server import BackendServices, FhirServer
+
+url, folder, key = sys.argv[1:]
+auth = BackendServices(client_id="site-1", private_key=key.encode(), token_url=f"{url}/token", key_id="k1")
+server = FhirServer(base=f"{url}/fhir", auth=auth, http=httpx.Client(), sleep=lambda _: None)
+bulk.flush_folder = lambda _: os.kill(os.getpid(), signal.SIGKILL)  # the first file is finished
+bulk.BulkExport(server, folder).run()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+def test_an_export_killed_after_its_first_file_resumes_with_the_second(stub, server, tmp_path):
+    key = pem(KEYS[stub.algorithm]).decode()
+    arguments = [sys.executable, "-c", KILLED, stub.url, str(tmp_path / "x"), key]
+    done = subprocess.run(arguments, timeout=60, check=False, capture_output=True)
+    assert done.returncode == -9, done.stderr
+    n_asked = len(stub.asked)
+    assert exported(BulkExport(server, tmp_path / "x")) == PATIENTS + OBSERVATIONS
+    assert [path for _, path, _ in stub.asked[n_asked:]] == ["/fhir/files/Observation"]
+    assert stub.n_exports == 1
+    assert [p.name for p in tmp_path.iterdir() if p.is_file()] == [".x.export-state.json"]
+
+
+@pytest.mark.parametrize(
+    "other", [{"types": ["Patient"]}, {"group": "g1"}, {"since": "2024-01-01T00:00:00Z"}], ids=str
+)
+def test_an_export_of_something_else_is_not_taken_for_this_one(stub, server, tmp_path, other):
+    assert len(exported(BulkExport(server, tmp_path / "x"))) == 8
+    assert "another server, group" in refused(lambda: BulkExport(server, tmp_path / "x", **other))
+    assert len(exported(BulkExport(server, tmp_path / "x"))) == 8
+    assert stub.n_exports == 1
+
+
+def test_files_of_an_earlier_export_are_no_files_of_a_new_one(stub, server, tmp_path):
+    exported(BulkExport(server, tmp_path / "x"))
+    (tmp_path / ".x.export-state.json").unlink()
+    assert "2 files of an earlier export" in refused(BulkExport(server, tmp_path / "x").run)
+    assert stub.n_exports == 1
+
+
+@pytest.mark.parametrize("text", ["[", "[]", "3"])
+def test_a_state_that_cannot_be_read_is_refused(server, tmp_path, text):
+    (tmp_path / ".x.export-state.json").write_text(text, encoding="utf-8")
+    assert "cannot be read" in refused(lambda: BulkExport(server, tmp_path / "x"))

@@ -56,12 +56,12 @@ def test_a_list_that_may_be_incomplete_is_an_error(address):
 
 
 def test_an_unknown_keyword_is_refused_before_the_server_is_asked(address):
-    with pytest.raises(CohortError, match="no DICOM keyword"):
+    with pytest.raises(CohortError, match="not a DICOM keyword"):
         list(WebPacs(address).search({"StudyDat": "2023"}))
     assert Server.n_asked == 0
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:80", "ftp://127.0.0.1/x", "", "https://"])
 def test_an_address_without_scheme_or_host_is_refused(address):
-    with pytest.raises(CohortError, match="no web address"):
+    with pytest.raises(CohortError, match="not a web address"):
         WebPacs(address)

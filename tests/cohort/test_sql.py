@@ -8,6 +8,7 @@ import sys
 import tempfile
 import traceback
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -205,3 +206,53 @@ def test_a_driver_that_prints_logs_and_warns_shows_nothing(sqlite, capfd, caplog
     assert CANARY not in "".join(capfd.readouterr()) + caplog.text
     logging.getLogger("driver").error("heard")
     assert "heard" in caplog.text
+
+
+@pytest.fixture
+def duckdb_file(tmp_path):
+    duckdb = pytest.importorskip("duckdb")
+    pytest.importorskip("duckdb_engine", reason="SQLAlchemy's dialect for DuckDB is not installed")
+    with duckdb.connect(str(tmp_path / "visits.duckdb")) as connection:
+        for statement in FILL:
+            connection.execute(statement)
+    return tmp_path / "visits.duckdb"
+
+
+def test_duckdb_is_opened_read_only(duckdb_file):
+    url = f"duckdb:///{duckdb_file}"
+    before = duckdb_file.read_bytes()
+    assert len(read_table(Query(url, "SELECT * FROM visits ORDER BY mrn"), SCHEMA)) == 3
+    with pytest.raises(CohortError):
+        read_query(Query(url, "WITH x AS (SELECT 1) INSERT INTO visits SELECT '4', NULL, 1, 1, ''"))
+    assert duckdb_file.read_bytes() == before
+    with pytest.raises(CohortError):
+        read_query(Query(f"duckdb:///{duckdb_file}.none", "SELECT 1"))
+    assert [path.name for path in duckdb_file.parent.iterdir()] == [duckdb_file.name]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT set_config('transaction_read_only', 'off', false), nextval('counter')",
+        "SELECT nextval('counter')",
+        "SELECT * FROM visits FOR UPDATE",
+    ],
+)
+def test_the_server_itself_refuses_to_write(postgres, statement):
+    engine = sqlalchemy.create_engine(postgres, poolclass=sqlalchemy.pool.NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE SEQUENCE IF NOT EXISTS counter")
+    with pytest.raises(CohortError):
+        read_query(Query(postgres, statement))
+    with engine.connect() as connection:
+        assert not connection.exec_driver_sql("SELECT is_called FROM counter").scalar()
+        assert connection.exec_driver_sql("SHOW default_transaction_read_only").scalar() == "off"
+    engine.dispose()
+
+
+def test_what_a_function_makes_is_rolled_back(postgres):
+    # PostgreSQL allows this function in a read-only transaction before version 16.
+    with suppress(CohortError):
+        read_query(Query(postgres, "SELECT lo_create(0)"))
+    n_objects = read_query(Query(postgres, "SELECT count(*) FROM pg_largeobject_metadata"))
+    assert n_objects.iloc[0, 0] == 0

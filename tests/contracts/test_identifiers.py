@@ -1,4 +1,4 @@
-"""Names that leave a hospital are no dates, numbers of persons or addresses, in any spelling."""
+"""Names that leave a hospital are not dates, numbers of persons or addresses, in any spelling."""
 
 import pytest
 from hypothesis import given

@@ -23,7 +23,7 @@ def source(name="Mustermann^Erika", patient="0012345", **more):
 
 
 def leaks(before, policy=None, after=None):
-    """What the audit says of an output in memory; of its file it must say the same."""
+    """Leaks in an output in memory; its file must have the same ones."""
     after = after or deidentify(before, policy or Policy(), SECRET).dataset
     return [(leak.kind, leak.place) for leak in audit(before, after)]
 

@@ -34,7 +34,7 @@ def written(dataset):
 
 
 def kinds(before, after):
-    """What is found in a data set and in its file: the same."""
+    """Leaks in a data set; its file must have the same ones."""
     found = {leak.kind for leak in audit(before, after)}
     assert {leak.kind for leak in audit(written(before), written(after))} == found
     return found

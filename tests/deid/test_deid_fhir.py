@@ -433,3 +433,39 @@ def test_a_number_under_another_code_is_not_capped(system, code):
     assert clean({**LACTATE, "code": coded, "valueQuantity": {"value": 120}})["valueQuantity"] == {
         "value": 120
     }
+
+
+@pytest.mark.parametrize(
+    "concept",
+    [
+        {"text": "Age"},
+        {"text": "Lebensalter (Jahre)"},
+        {"coding": [{"system": "urn:ward", "code": "patientAge"}]},
+        {"coding": [{"system": "urn:ward", "code": "A1", "display": "Edad del paciente"}]},
+    ],
+    ids=str,
+)
+def test_an_age_under_a_local_name_is_capped_where_it_has_no_unit(concept):
+    for age in (45, 89, 97):
+        out = clean({**LACTATE, "code": concept, "valueQuantity": None, "valueInteger": age})
+        assert out["valueInteger"] == min(age, 90)
+    rate = {"value": 110, "unit": "mL/min", "system": "http://unitsofmeasure.org", "code": "mL/min"}
+    assert (
+        clean({**LACTATE, "code": concept, "valueQuantity": rate})["valueQuantity"]["value"] == 110
+    )
+
+
+def test_a_published_code_is_no_age_by_its_display():
+    coded = {"system": "http://loinc.org", "code": "62238-1", "display": "GFR adjusted for age"}
+    out = clean({**LACTATE, "code": {"coding": [coded]}, "valueQuantity": {"value": 110}})
+    assert out["valueQuantity"]["value"] == 110
+
+
+def test_seconds_have_prefixes_whose_case_counts():
+    def limited(value, unit):
+        quantity = {"value": value, "unit": unit}
+        return clean({**LACTATE, "code": AGE, "valueQuantity": quantity})["valueQuantity"]["value"]
+
+    assert limited(3061, "Ms") == pytest.approx(2840.2, abs=0.1)
+    assert limited(800, "ms") == 800
+    assert limited(2, "Gy") == 2

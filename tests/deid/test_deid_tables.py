@@ -1,4 +1,4 @@
-"""What leaves a table: pseudonyms, capped ages, ZIP3, common levels; never a label or free text."""
+"""Values that leave a table: pseudonyms, capped ages, ZIP3, common levels; never a label or free text."""
 
 import copy
 import dataclasses

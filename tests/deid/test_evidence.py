@@ -1,4 +1,4 @@
-"""Evidence of a batch: true counts, no value, signed, and worth nothing when it was changed."""
+"""Evidence of a batch: true counts, no value, signed, and refused when it was changed."""
 
 import json
 from collections import Counter

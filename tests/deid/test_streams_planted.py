@@ -67,10 +67,40 @@ def test_an_unused_table_is_removed():
     assert done.rstrip(b"\0") == plain.rstrip(b"\0")
 
 
+TEXT_TABLES = [
+    segment(0xDB, b"\0" + ROW),
+    segment(0xC4, b"\x10" + bytes(15) + b"\x16" + TEXT[:22]),
+    segment(0xCC, TEXT),
+]
+
+
 def test_text_in_place_of_a_huffman_table_in_use_is_refused():
     plain = jpeg()
+    at = plain.index(b"\xff\xda")
     with pytest.raises(Refused):
-        cleaned(plain[:2] + segment(0xC4, b"\x10" + bytes(15) + b"\x16" + TEXT[:22]) + plain[2:])
+        cleaned(plain[:at] + TEXT_TABLES[1] + plain[at:])
+
+
+@pytest.mark.parametrize("planted", TEXT_TABLES)
+@pytest.mark.parametrize("how", [{}, {"progressive": True}])
+def test_a_table_that_is_defined_again_before_a_scan_is_removed(planted, how):
+    plain = jpeg(**how)
+    assert cleaned(plain[:2] + planted + plain[2:]).rstrip(b"\0") == plain.rstrip(b"\0")
+
+
+@pytest.mark.parametrize("planted", TEXT_TABLES)
+def test_a_table_after_the_last_scan_is_removed(planted):
+    plain = jpeg()
+    done = cleaned(plain[:-2] + planted + plain[-2:])
+    assert done.rstrip(b"\0") == plain.rstrip(b"\0")
+
+
+def test_presets_of_jpeg_ls_that_are_defined_again_are_removed():
+    plain = coded(JPEG_LS)
+    preset = segment(0xF8, b"\1" + struct.pack(">HHHHH", 255, 3, 7, 21, 64))
+    kept = plain[:2] + preset + plain[2:]
+    text = plain[:2] + segment(0xF8, b"\1Winterkorn") + preset + plain[2:]
+    assert cleaned(text, JPEG_LS) == cleaned(kept, JPEG_LS)
 
 
 @pytest.mark.parametrize(
@@ -115,9 +145,72 @@ def test_text_behind_the_parameters_of_a_codestream_is_refused(marker):
     plain = coded(J2K)
     at = plain.index(bytes([0xFF, marker]))
     end = at + 2 + int.from_bytes(plain[at + 2 : at + 4], "big")
-    longer = bytes([0xFF, marker]) + struct.pack(">H", end - at - 2 + 220) + plain[at + 4 : end]
+    size = struct.pack(">H", end - at - 2 + len(TEXT))
     with pytest.raises(Refused):
-        cleaned(plain[:at] + longer + TEXT * 10 + plain[end:], J2K)
+        cleaned(plain[: at + 2] + size + plain[at + 4 : end] + TEXT + plain[end:], J2K)
+
+
+SEGMENTS = [
+    *(segment(marker, b"\0" + TEXT) for marker in (0x56, 0x57, 0x59, 0x63, 0x64)),
+    segment(0x55, b"\0\x40" + TEXT[:20]),
+]
+
+
+@pytest.mark.parametrize("planted", SEGMENTS)
+def test_profiles_and_wrong_lengths_of_a_codestream_go(planted):
+    plain = coded(J2K)
+    at = plain.index(b"\xff\x52")
+    done = cleaned(plain[:at] + planted + planted + plain[at:], J2K)
+    assert done.rstrip(b"\0") == cleaned(plain, J2K).rstrip(b"\0")
+
+
+def in_tile(plain, planted):
+    """A codestream with a segment in the header of its only tile-part."""
+    at = plain.index(b"\xff\x90")
+    size = struct.pack(">L", int.from_bytes(plain[at + 6 : at + 10], "big") + len(planted))
+    return plain[: at + 6] + size + plain[at + 10 : at + 12] + planted + plain[at + 12 :]
+
+
+def test_lengths_of_tiles_and_packets_stay_if_they_are_true():
+    plain = cleaned(coded(J2K), J2K).rstrip(b"\0")
+    start, at = plain.index(b"\xff\x90"), plain.index(b"\xff\x93")
+    n = len(plain) - 2 - at - 2  # bytes of packets
+    true = segment(0x58, bytes([0, n >> 14 | 128, n >> 7 & 127 | 128, n & 127]))
+    assert cleaned(in_tile(plain, true), J2K).rstrip(b"\0") == in_tile(plain, true)
+    wrong = cleaned(in_tile(plain, segment(0x58, b"\0" + TEXT)), J2K)
+    assert TEXT not in wrong
+    assert np.array_equal(image(encapsulate([wrong]), J2K).pixel_array, GREY)
+    lengths = segment(0x55, b"\0\x40" + struct.pack(">L", len(plain) - 2 - start))
+    kept = plain[:start] + lengths + plain[start:]
+    assert cleaned(kept, J2K).rstrip(b"\0") == kept
+
+
+@pytest.mark.parametrize("marker", [0x5E, 0x5F, 0x53, 0x5D, 0x74])
+def test_text_in_optional_settings_of_a_codestream_is_refused(marker):
+    plain = coded(J2K)
+    at = plain.index(b"\xff\x5c")
+    with pytest.raises(Refused):
+        cleaned(plain[:at] + segment(marker, b"\0\0" + TEXT) + plain[at:], J2K)
+
+
+def jp2(*boxes, ftyp=b"jp2 \0\0\0\0jp2 "):
+    ihdr = box(b"ihdr", struct.pack(">LLHBBBB", *GREY.shape, 1, 7, 7, 0, 0))
+    header = box(b"jp2h", ihdr + box(b"colr", b"\1\0\0\0\0\0\x11") + b"".join(boxes))
+    start = box(b"jP  ", b"\r\n\x87\n") + box(b"ftyp", ftyp)
+    return start + header + box(b"jp2c", cleaned(coded(J2K), J2K))
+
+
+@pytest.mark.parametrize("kind", [b"bpcc", b"pclr", b"cmap", b"cdef"])
+def test_text_in_the_header_boxes_of_a_jpeg_2000_file_is_refused(kind):
+    with pytest.raises(Refused):
+        cleaned(jp2(box(kind, b"\0\1\1\7" + TEXT + b"..")), J2K)
+
+
+def test_brands_that_are_texts_are_replaced_and_boxes_of_a_palette_stay():
+    palette = box(b"pclr", b"\0\2\3\7\7\7" + bytes(6)) + box(b"cmap", b"\0\0\1\0")
+    kept = jp2(palette, box(b"cdef", b"\0\1\0\0\0\0\0\0"), box(b"bpcc", b"\7"))
+    assert cleaned(kept, J2K).rstrip(b"\0") == kept.rstrip(b"\0")
+    assert cleaned(jp2(ftyp=TEXT[:20]), J2K) == cleaned(jp2(), J2K)
 
 
 def test_rle_segments_lose_text_between_them_and_in_a_run_that_is_too_long():
@@ -202,6 +295,15 @@ def test_text_behind_the_tables_of_an_mp4_is_removed():
         assert b"\x65slice-of-a-picture" in done
 
 
+def test_brands_and_reserved_bytes_of_an_mp4_are_overwritten():
+    mvhd = bytes(26) + TEXT[:10] + bytes(36) + TEXT + b".." + bytes(4)
+    plain = movie(TEXT, entry=b"avc1", more=box(b"mvhd", mvhd))
+    done = cleaned(plain.replace(b"mp42\0\0\0\0mp42isom", b"WardWintmp42erko", 1), H264)
+    assert done[:24] == box(b"ftyp", b"isom\0\0\0\0mp42isom")
+    assert TEXT[:10] not in done
+    assert b"\x65slice-of-a-picture" in done
+
+
 def test_a_second_handler_does_not_hide_the_video():
     done = cleaned(movie(TEXT, handler=box(b"hdlr", bytes(8) + b"url " + bytes(12) + TEXT)), H264)
     assert b"interkorn" not in done
@@ -211,6 +313,17 @@ def test_a_second_handler_does_not_hide_the_video():
 def test_an_mp4_without_a_video_is_refused():
     with pytest.raises(Refused):
         cleaned(movie(TEXT).replace(b"vide", b"soun"), H264)
+
+
+def test_extra_information_of_an_mpeg2_slice_is_refused(tmp_path):
+    start = b"\0\0\1"
+    head = start + b"\xb3" + bytes(7) + b"\x10" + start + b"\0\0\x0f\xff\xf8" + start + b"\1"
+    tail = start + b"\xb7"
+    for kept in (b"\x0b\xfc", b"\x0e\x01"):
+        plain = head + kept + b"slice" + tail
+        assert cleaned(plain, "1.2.840.10008.1.2.4.100").rstrip(b"\0") == plain
+    with pytest.raises(Refused):
+        cleaned(head + b"\x0e\x03slice" + tail, "1.2.840.10008.1.2.4.100")
 
 
 @pytest.mark.parametrize("extension", [b"\x40", b"\x61", b"\xf0"])

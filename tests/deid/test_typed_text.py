@@ -1,4 +1,4 @@
-"""Text that a person typed goes, whichever attribute contains it; codes and numbers stay."""
+"""Text that a person typed is removed from every attribute; codes and numbers stay."""
 
 import pytest
 from pydicom.datadict import DicomDictionary, keyword_for_tag

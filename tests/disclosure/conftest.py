@@ -1,4 +1,4 @@
-"""Results of made-up sites, and a ledger with a clock that stands still."""
+"""Results of made-up sites, and a ledger with a fixed clock."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The attacks themselves find what is there to find, and nothing where nothing is."""
+"""The attacks find planted disclosures, and none in clean payloads."""
 
 import base64
 import gzip

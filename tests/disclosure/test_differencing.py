@@ -1,4 +1,4 @@
-"""Two releases together give no more away than each alone."""
+"""Two releases together reveal no more than each alone."""
 
 from dataclasses import replace
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What the gate lets out, and that nobody else can."""
+"""The gate: contents of a release, and no other way to make one."""
 
 import copy
 import dataclasses

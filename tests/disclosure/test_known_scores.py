@@ -1,4 +1,4 @@
-"""A reader who knows every score and input: nothing is derived for certain, and honest sites speak."""
+"""A reader who knows every score and input: nothing is derived for certain, and honest sites get a release."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -286,7 +286,7 @@ def test_one_outcome_has_a_bounded_effect_on_all_counts_together():
 
 
 def test_equal_counts_of_other_patients_have_other_noise(make_site):
-    """Two patients change places: equal numbers would tell that their outcomes are equal."""
+    """Two patients change places: equal numbers would reveal that their outcomes are equal."""
     site = make_site(200)
     low, high = np.argsort(site.score)[[20, 180]]
     same = site.outcome.copy()

@@ -1,4 +1,4 @@
-"""Released points of the ROC: a chord between two cuts is no measured curve, and the interval says so."""
+"""Released points of the ROC: a chord between two cuts is not a measured curve; the interval allows for that."""
 
 import numpy as np
 from hypothesis import given, settings

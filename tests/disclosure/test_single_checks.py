@@ -1,4 +1,4 @@
-"""Each check alone finds its leak: none leans on another."""
+"""Each check alone finds its leak: none depends on another."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What must hold for every table and every set of cuts."""
+"""Laws of suppression: every table and every set of cuts."""
 
 import ast
 from pathlib import Path

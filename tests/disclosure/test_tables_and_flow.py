@@ -144,7 +144,7 @@ def test_discrimination_needs_eleven_of_each_class(make_site, policy, ledger, mi
 
 
 def test_hard_decisions_give_nothing_but_counts_that_may_be_known(make_site, policy, ledger):
-    """With scores of 0 and 1 the AUROC is (sensitivity + specificity) / 2: it would tell fn."""
+    """With scores of 0 and 1 the AUROC is (sensitivity + specificity) / 2: it would reveal fn."""
     site = make_site(300)
     site.score = np.where(site.outcome, 1.0, 0.0)
     site.score[np.flatnonzero(site.outcome)[:4]] = 0.0

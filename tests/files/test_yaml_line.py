@@ -1,4 +1,4 @@
-"""What `healthval init` writes on one line of YAML is read back as the same value of the same type."""
+"""A value that `healthval init` writes on one line of YAML is read back with its type."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -354,7 +354,7 @@ def test_unused_it_ends_by_itself(folder):
         (None, r"no inference\.py"),
         (f"raise ValueError('{CANARY}')", "does not load: ValueError"),
         (f"{CANARY} =", "does not load: SyntaxError"),
-        ("import nothing_like_it", "does not load: ModuleNotFoundError"),
+        ("import nothing_like_it", "Python module nothing_like_it is not installed"),
         ("def predict(model, instances): ...", "does not load: AttributeError"),
     ],
 )

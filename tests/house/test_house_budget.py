@@ -166,7 +166,7 @@ def names_no_encoding(call):
 
 
 def test_every_text_file_names_its_encoding():
-    """Windows reads and writes text in a code page of its own where none is named."""
+    """Windows reads and writes text in the system's code page where no encoding is named."""
     found = []
     for folder in TEXT_FOLDERS:
         for path in sorted((ROOT / folder).rglob("*.py")):

@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -73,10 +74,10 @@ class HubProcess:
         self.data, self.operator = data, operator
         self._child, self.process, self.url = None, None, None
 
-    def start(self, port: int = 0) -> "HubProcess":
+    def start(self, port: int = 0, options: Sequence[str] = ()) -> "HubProcess":
         command = [sys.executable, "-m", "healthval.hub", "--data", str(self.data)]
         command += ["--operator", str(self.operator), "--port", str(port), "--die-with-parent"]
-        command += ["--trust-models"]  # for machines without bubblewrap
+        command += ["--trust-models", *options]  # trusted for machines without bubblewrap
         with (self.data.parent / "hub.log").open("ab") as log:
             self._child = ChildProcess(command, log=log)
         self.process, self.url = self._child.process, self._child.first_line()["url"]

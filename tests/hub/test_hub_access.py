@@ -1,16 +1,21 @@
-"""Access as a state machine: only the transitions of the table occur."""
+"""Access: the table of its steps, its end, pending requests, pages. See `test_hub_machines.py`."""
 
+from pathlib import Path
 from types import SimpleNamespace
+from typing import get_args
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from healthval.contracts.access import AccessDecision, AccessRequest, PublicKey, VendorKey, site_id
-from healthval.hub import access
-from healthval.hub.access import DAY, TRANSITIONS, Subject
-from healthval.hub.audit_chain import chain_head, check_chain, entries
+from healthval.contracts.access import (
+    AccessDecision,
+    AccessRequest,
+    AccessState,
+    PublicKey,
+    VendorKey,
+    site_id,
+)
+from healthval.hub import access, keys
+from healthval.hub.access import DAY, STEPS, TRANSITIONS, Subject, diagram
 from healthval.hub.auth import Caller
 from healthval.hub.backends.memory import MemoryIndex, MemoryObjects
 from healthval.hub.keyring import Keyring
@@ -45,79 +50,19 @@ def decide(backend, decision, site, subject, actor=BOSS):
     return access.decide(backend, decision, actor=actor, site=site, subject=subject)
 
 
-class AccessMachine(RuleBasedStateMachine):
-    def __init__(self):
-        super().__init__()
-        self.backend, self.clock = memory()
-        self.status, self.until, self.limit, self.used = {}, {}, {}, {}
-
-    @rule(key=st.sampled_from(KEYS), subject=st.sampled_from(SUBJECTS))
-    def request(self, key, subject):
-        grant = ask(self.backend, key, subject)
-        assert grant.status == self.status.setdefault((site_id(key), subject), "requested")
-
-    @rule(
-        key=st.sampled_from(KEYS),
-        subject=st.sampled_from(SUBJECTS),
-        to=st.sampled_from(["approved", "rejected", "revoked"]),
-        days=st.integers(1, 3),
-        limit=st.integers(1, 5),
-    )
-    def decide(self, key, subject, to, days, limit):
-        place = site_id(key), subject
-        decision = AccessDecision(status=to, valid_days=days, max_cases=limit)
-        held = self.status.get(place)
-        allowed = held is not None and (
-            (held, to) in TRANSITIONS or (held == to and to != "approved")
-        )
-        if not allowed:
-            with pytest.raises(Refusal):
-                decide(self.backend, decision, place[0], subject)
-            return
-        decide(self.backend, decision, place[0], subject)
-        self.status[place] = to
-        if to == "approved":
-            self.until[place] = self.clock.now + days * DAY
-            self.limit[place] = limit
-
-    @rule(key=st.sampled_from(KEYS), subject=st.sampled_from(SUBJECTS), n=st.integers(1, 4))
-    def use(self, key, subject, n):
-        place = site_id(key), subject
-        open_now = self.status.get(place) == "approved" and self.clock.now < self.until[place]
-        fits = open_now and self.used.get(place, 0) + n <= self.limit[place]
-        if fits:
-            held = access.require(self.backend, place[0], subject)
-            self.backend.index.commit([access.count(held, n)])
-            self.used[place] = self.used.get(place, 0) + n
-        else:
-            with pytest.raises(Refusal) as refused:
-                access.count(access.require(self.backend, place[0], subject), n)
-            assert refused.value.status == 403
-
-    @rule(days=st.sampled_from([0.5, 1, 2]))
-    def wait(self, days):
-        self.clock.now += days * DAY
-
-    @invariant()
-    def the_index_says_what_happened_and_the_chain_holds(self):
-        held = {
-            (g.site, Subject(g.model, g.version, g.plan_hash)): g.status
-            for g in access.grants(self.backend, Page()).grants
-        }
-        assert held == self.status
-        check_chain(entries(self.backend), chain_head(self.backend))
-
-
-TestAccess = AccessMachine.TestCase
-TestAccess.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
-
-
 def test_the_table_itself():
-    revoked_is_final = {step for step in TRANSITIONS if step[0] == "revoked"} == set()
-    assert revoked_is_final
-    assert {start for start, end in TRANSITIONS if end == "revoked"} == {"approved"}
-    assert {start for start, end in TRANSITIONS if end == "rejected"} == {"requested"}
-    assert "requested" not in {end for _, end in TRANSITIONS}
+    assert not [step for step in STEPS if step.before == "revoked"]
+    assert "requested" not in {step.after for step in STEPS}
+    assert {b for b, by in TRANSITIONS if by == "rejected"} == {"requested"}
+    held = {"approved", "active", "suspended", "expired"}
+    assert {b for b, by in TRANSITIONS if by == "revoked"} == held
+    named = {state for step in STEPS for state in (step.before, step.after)}
+    assert named == set(get_args(AccessState))
+
+
+def test_the_diagram_in_the_docs_is_the_table():
+    docs = (Path(__file__).parents[2] / "docs" / "hub.md").read_text(encoding="utf-8")
+    assert f"```mermaid\n{diagram()}\n```" in docs, "print(healthval.hub.access.diagram())"
 
 
 @pytest.mark.parametrize("offset", [-1, 0, 1])
@@ -135,6 +80,7 @@ def test_access_ends_at_its_end(offset):
 
 
 def test_another_key_with_the_same_name_is_turned_away(monkeypatch):
+    monkeypatch.setattr(keys, "site_id", lambda key: "site-aaaaaaaa" if key != OPERATOR else "x")
     monkeypatch.setattr(access, "site_id", lambda key: "site-aaaaaaaa" if key != OPERATOR else "x")
     backend, _ = memory()
     ask(backend, KEYS[0], SUBJECTS[0])
@@ -148,10 +94,10 @@ def test_a_sites_key_is_no_vendors_key_and_the_other_way_round():
     backend, _ = memory()
     ask(backend, KEYS[0], SUBJECTS[0])
     with pytest.raises(Refusal, match="taken by another key or role"):
-        access.enrol_vendor(
+        keys.enrol_vendor(
             backend, BOSS, VendorKey(public_key=KEYS[0], label="x", models=("model",))
         )
-    access.enrol_vendor(backend, BOSS, VendorKey(public_key=KEYS[1], label="x", models=("model",)))
+    keys.enrol_vendor(backend, BOSS, VendorKey(public_key=KEYS[1], label="x", models=("model",)))
     with pytest.raises(Refusal, match="taken by another key or role"):
         ask(backend, KEYS[1], SUBJECTS[0])
 
@@ -176,7 +122,7 @@ def test_a_key_has_a_bounded_number_of_pending_requests(monkeypatch):
     with pytest.raises(Refusal, match="2 pending requests") as refused:
         ask(backend, KEYS[0], plan(2))
     assert refused.value.status == 409
-    assert ask(backend, KEYS[0], plan(0)) == first  # a repetition is no new request
+    assert ask(backend, KEYS[0], plan(0)) == first  # a repetition is not a new request
     ask(backend, KEYS[1], plan(2))  # another key is not affected
     decide(backend, AccessDecision(status="approved"), second.site, plan(1))
     ask(backend, KEYS[0], plan(2))

@@ -1,4 +1,4 @@
-"""Submissions aside from the API: received, checked, then counted or refused, each exactly once."""
+"""Submissions in the background of the API: received, checked, then counted or refused, each exactly once."""
 
 import json
 import subprocess

@@ -49,7 +49,7 @@ def test_a_file_sent_again_after_scoring_is_not_stored(kit):
     place = uploads.place(upload, terms, uploads._sign(upload, terms))
     backend.index.commit([Write(partition="uploads", key=place.entry, value={})])
     uploads.store(place, data)
-    uploads.store(place, data)  # a repetition before scoring is no error
+    uploads.store(place, data)  # a repetition before scoring is not an error
     uploads.delete("site-aaaaaaaa", [upload])
     with pytest.raises(Refusal, match="used before"):
         uploads.store(place, data)

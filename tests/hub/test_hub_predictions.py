@@ -34,7 +34,7 @@ SITE = site_id(KEY)
 
 
 class Host:
-    """Answers what it is told to, after as many troubles as it is told of."""
+    """Gives the set answers, after the set number of failures."""
 
     def __init__(self):
         self.troubles, self.answer, self.calls = [], None, 0
@@ -96,7 +96,8 @@ def desk(kit, artefact, monkeypatch):
 
 def settled(work, batch):
     work.poll(SITE, batch)
-    wait([running] if (running := work.running(SITE, batch)) else [], 300)
+    running = work._leases.running(("predictions", f"{SITE}#{batch}"))
+    wait([running] if running else [], 300)
     return work.poll(SITE, batch)
 
 
@@ -283,8 +284,8 @@ def test_a_batch_that_is_answered_at_once_is_never_stored(desk, monkeypatch):
 
 def test_a_repetition_takes_over_a_batch_that_was_never_stored(desk):
     desk.host.troubles = [StoreUnavailable()]
-    batch = desk.work.accept(SITE, desk.body, "k" * 16)  # killed before it answers
-    wait([running] if (running := desk.work.running(SITE, batch)) else [], 300)
+    _, work = desk.work.accept(SITE, desk.body, "k" * 16)  # killed before it answers
+    wait([work], 300)
     assert desk.backend.objects.keys("requests/") == []
     desk.clock.now += leases.LEASE_SECONDS
     assert desk.ask("k" * 16).status == "done"

@@ -18,7 +18,7 @@ from healthval.hub.audit_chain import check_chain
 
 
 class Own:
-    """A hub to kill, with a model; each test has a site of its own in it."""
+    """A hub to kill, with a model; each test has its own site."""
 
     def __init__(self, kit, folder, operator_key, artefact):
         self.hub = kit.HubProcess(folder / "data", Path(f"{operator_key}.pub")).start()

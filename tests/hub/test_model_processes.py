@@ -1,4 +1,4 @@
-"""Model servers as child processes: a slow start is no failure, a failed one has its reason."""
+"""Model servers as child processes: a slow start is not a failure, a failed one has its reason."""
 
 import hashlib
 import time

@@ -293,3 +293,24 @@ def test_a_token_that_expired_stays_used_when_the_clock_is_set_back(index, clock
         index.commit([write("tokens#site", "one", {}, expires=NOW + 60)])
     index.commit([write("tokens#site", "three", {}, expires=NOW + 61)])
     index.commit([write("predictions", "three", {}, expires=NOW + 1)])
+
+
+def test_a_commit_that_is_not_durable_yet_is_seen_and_conflicts(index):
+    index.commit([write("p", "k", {"n": 1})], durable=False)
+    index.flush()
+    assert index.get("p", "k") == item("p", "k", {"n": 1}, 1)
+    with pytest.raises(Conflict):
+        index.commit([write("p", "k", {"n": 2})], durable=False)
+
+
+def test_sqlite_flushes_durable_commits_only(tmp_path, monkeypatch):
+    index, flushed = SqliteIndex(tmp_path / "index.sqlite", lambda: NOW), []
+    monkeypatch.setattr("healthval.hub.backends.local.os.fsync", flushed.append)
+    levels = []
+    for durable in (False, True, False):
+        index.commit([write("p", f"k{len(levels)}", {})], durable=durable)
+        levels.append(index._db.execute("PRAGMA synchronous").fetchone()[0])
+    assert levels == [1, 2, 1]  # NORMAL, FULL
+    index.flush()
+    assert len(flushed) == 1
+    index.close()

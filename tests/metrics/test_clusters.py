@@ -91,7 +91,7 @@ def test_mcnemar_and_spiegelhalter_reject_at_their_level():
         rng = np.random.default_rng(seed)
         k = np.repeat(np.arange(80), 5)
         p = rng.beta(2, 3, size=80)[k]
-        y = rng.random(80)[k] < p  # one outcome a patient, seen five times
+        y = rng.random(80)[k] < p  # one outcome per patient, seen five times
         a, b = (y ^ (rng.random(80) < 0.2)[k] for _ in range(2))
         tests = (hm.mcnemar(y, a, b, cluster=k).p, hm.calibration(y, p, curve=None, cluster=k))
         rejected += [tests[0] < 0.05, tests[1].spiegelhalter.p < 0.05]

@@ -194,7 +194,7 @@ def in_order(name, key):
         for name, keys in COLUMNS.items()
         for one, other in itertools.combinations(keys, 2)
         if name != "compare_auroc_unpaired"
-        or one[-2:] == other[-2:]  # two groups, rows of their own
+        or one[-2:] == other[-2:]  # two groups with separate rows
     ],
 )
 def test_row_labels_that_differ_between_any_two_columns_are_refused(name, one, other):

@@ -1,6 +1,6 @@
 """One law suite that every public metric must join, as scikit-learn's test_common.py does.
 
-CALLS says how each public function is called on one small set of cases; LAWS says which laws it
+CALLS has a call of each public function on one small set of cases; LAWS has the laws that it
 obeys. A public function in no law fails `test_every_public_metric_has_joined`.
 """
 
@@ -175,7 +175,7 @@ SCALE_FREE = PER_CASE - {
 CLUSTERED = {
     n for n in CALLS if {"cluster", "cluster_a"} & set(inspect.signature(getattr(hm, n)).parameters)
 } | {"likelihood_ratios", "predictive_values", "achieved_precision"}
-# Whose clustered variance is, for one case per patient, the usual one (but for K / (K - 1)).
+# With one case per patient, their clustered variance is the usual one (but for K / (K - 1)).
 REDUCES = {
     "auroc",
     "compare_auroc",
@@ -376,7 +376,7 @@ def test_seeing_every_case_twice_changes_no_value(name):
 
 
 def points_no_counts(result):
-    """Values without counts, and without the bounds that stand in arrays (decision curve)."""
+    """Values without counts, and without the bounds that are arrays (decision curve)."""
     counts = ("confusion", ".tp", ".fp", ".fn", ".tn", ".df")
     return {
         k: v
@@ -442,7 +442,7 @@ def test_a_missing_class_is_a_clear_error(name):
         CALLS[name](replace(data, y=np.zeros(data.y.size, bool)))
 
 
-# ---- laws with a formula of their own ---------------------------------------------------------
+# ---- laws with a separate formula -------------------------------------------------------------
 
 cases = st.lists(
     st.tuples(st.booleans(), st.integers(0, 8).map(lambda k: k / 8)), min_size=4, max_size=40

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Front(ThreadingHTTPServer):
-    """Stands for the distribution: one address on loopback in front of the HTTP API."""
+    """Stand-in for the distribution: one address on loopback in front of the HTTP API."""
 
     daemon_threads = True
 

@@ -31,7 +31,7 @@ class Stage:
 
     def approved_site(self, folder):
         """A new site with approved access."""
-        site = Site.open(folder)
+        site = Site.create(folder)
         with Client(self.url, site.credential) as client:
             grant = request_access(self.plan, client, site=site, label="Test site")
         if grant.status == "requested":

@@ -1,4 +1,4 @@
-"""ministack, an AWS emulator, in an environment of its own: it pins botocore and is no dependency."""
+"""ministack, an AWS emulator, in a separate environment: it pins botocore and is not a dependency."""
 
 import os
 import socket

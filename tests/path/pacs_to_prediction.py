@@ -72,7 +72,7 @@ def main():
         films = sorted(files.images.glob("*.dcm"))
         labels = pd.read_csv(files.labels, dtype=str)
         Path("accessions.txt").write_text("\n".join(labels["accession"].dropna()), encoding="utf-8")
-        site = Site.open(home / "site")
+        site = Site.create(home / "site")
         values = yaml.safe_load((packaged("examples") / "imaging" / "plan.yaml").read_text("utf-8"))
         values["images"] = yaml.safe_load(blocks("yaml")[0])["images"]
         Path("plan.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")

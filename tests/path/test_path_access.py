@@ -1,6 +1,6 @@
 """`healthval access` over a real hub: a site requests, the operator decides, a site sees only its own."""
 
-from types import SimpleNamespace
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -8,15 +8,17 @@ from click.testing import CliRunner
 from healthval.cli import cli
 from healthval.errors import UsageError
 from healthval.evaluation import Site
-from healthval.runner.operator_tasks import by_label
+from healthval.plan import load_plan
 
 
 def access(stage, *words):
     return CliRunner().invoke(cli, ["access", *words[:1], "--hub", stage.url, *words[1:]])
 
 
-def decide(stage, *words):
-    return access(stage, "decide", "--key", str(stage.folder / "operator.key"), *words)
+def decide(stage, command, *words, answer=None):
+    key = str(stage.folder / "operator.key")
+    line = ["access", command, "--hub", stage.url, "--key", key, *words]
+    return CliRunner().invoke(cli, line, input=answer)
 
 
 @pytest.fixture
@@ -24,7 +26,8 @@ def site(stage, tmp_path):
     """A new site that has requested access by the command line."""
     plan = str(stage.inputs / "plan.yaml")
     home = tmp_path / "site"
-    asked = access(stage, "request", "--site", str(home), "--plan", plan, "--label", "Test site")
+    words = ("--site", str(home), "--plan", plan, "--label", "Test site")
+    asked = access(stage, "request", "--new-site", *words)
     assert asked.exit_code == 0, asked.output
     assert "requested" in asked.output
     return Site.open(home)
@@ -36,32 +39,75 @@ def listed(stage, site):
     return shown[0].split()[1]
 
 
+def statuses(stage, site):
+    """Status by the first digits of the plan's hash, as the operator sees it."""
+    found = (g for g in stage.operator.access_requests() if g.site == site.credential.id)
+    return {grant.plan_hash[:12]: grant.status for grant in found}
+
+
+@pytest.fixture
+def two_plans(stage, site, tmp_path):
+    """Hashes of two plans for which the site has asked."""
+    other = tmp_path / "other.yaml"
+    text = (stage.inputs / "plan.yaml").read_text(encoding="utf-8")
+    other.write_text(re.sub(r"(?m)^title:.*$", "title: A second question", text), encoding="utf-8")
+    words = ("--site", str(site.folder), "--plan", str(other), "--label", "Test site")
+    assert access(stage, "request", *words).exit_code == 0
+    return stage.plan.hash, load_plan(other).hash
+
+
 def test_a_request_is_approved_and_revoked_once_each(stage, site):
     assert listed(stage, site) == "requested"
-    for status, remaining in (("approved", "pending"), ("revoked", "approved")):
-        assert status in decide(stage, site.credential.id, status).output
+    for command, status, remaining in (
+        ("approve", "approved", "pending"),
+        ("revoke", "revoked", "approved"),
+    ):
+        assert status in decide(stage, command, site.credential.id, answer="y\n").output
         assert listed(stage, site) == status
-        again = decide(stage, site.credential.id, status)
+        again = decide(stage, command, site.credential.id, answer="y\n")
         assert isinstance(again.exception, UsageError)
         assert f"no {remaining} request" in str(again.exception)
 
 
-def test_a_rejected_request_cannot_be_revoked(stage, site):
-    assert "rejected" in decide(stage, site.credential.id, "rejected").output
-    refused = decide(stage, site.credential.id, "revoked")
+def test_a_denied_request_cannot_be_revoked(stage, site):
+    denied = decide(stage, "deny", site.credential.id, "--reason", "Another plan was agreed")
+    assert "rejected" in denied.output
+    assert "Another plan was agreed" in denied.output
+    refused = decide(stage, "revoke", site.credential.id, answer="y\n")
     assert isinstance(refused.exception, UsageError)
     assert listed(stage, site) == "rejected"
 
 
-def test_submissions_of_two_sites_with_one_label_stay_apart():
-    same = [SimpleNamespace(site=f"site-{c}", label="North", submission=c) for c in "ba"]
-    other = SimpleNamespace(site="site-c", label="South", submission="c")
-    assert by_label([*same, other]) == {"North": "a", "North (2)": "b", "South": "c"}
+def test_the_list_tells_plans_apart_by_title_hash_and_day(stage, site, two_plans):
+    shown = access(stage, "list", "--key", str(site.folder / "site.key")).output
+    assert all(plan[:12] in shown for plan in two_plans)
+    assert shown.count(stage.plan.title) == shown.count('"A second question"') == 1
+    assert len(re.findall(r"  20\d\d-\d\d-\d\d  ", shown)) == 2
+
+
+def test_one_decision_is_about_one_plan(stage, site, two_plans):
+    first, second = (plan[:12] for plan in two_plans)
+    unnamed = decide(stage, "approve", site.credential.id)
+    assert "2 pending requests from that site; name one by --plan" in str(unnamed.exception)
+    for wrong in ("f" * 64, first[:7], "z" * 12):
+        assert decide(stage, "approve", site.credential.id, "--plan", wrong).exit_code
+    assert statuses(stage, site) == {first: "requested", second: "requested"}
+    assert not decide(stage, "approve", site.credential.id, "--plan", second[:8]).exit_code
+    assert statuses(stage, site) == {first: "requested", second: "approved"}
+
+
+@pytest.mark.parametrize("answer", ["n\n", "", "\n"])
+def test_a_revocation_is_asked_for_first(stage, site, answer):
+    decide(stage, "approve", site.credential.id)
+    assert decide(stage, "revoke", site.credential.id, answer=answer).exit_code
+    assert listed(stage, site) == "approved"
+    assert not decide(stage, "revoke", site.credential.id, "--yes").exit_code
+    assert listed(stage, site) == "revoked"
 
 
 def test_a_lost_secret_beside_a_ledger_is_noticed(tmp_path):
-    site = Site.open(tmp_path / "site")
+    site = Site.create(tmp_path / "site")
     site.ledger.record_payload(sha256="0" * 64, n_bytes=1, n_cases=1, model="m1", version="1.0")
     (tmp_path / "site" / "deid.secret").unlink()
     with pytest.raises(UsageError, match="restore the file"):
-        Site.open(tmp_path / "site")
+        Site.create(tmp_path / "site")

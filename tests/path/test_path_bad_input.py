@@ -77,7 +77,7 @@ def test_a_bad_table_is_named_by_place_and_quotes_nothing(evaluate, name):
     for value in (CANARY, "9021031.5", "MRN"):
         assert value not in said
     assert "Traceback" not in said
-    entries = Site.open(home).ledger.entries()
+    entries = Site.create(home).ledger.entries()
     assert not [e for e in entries if e.kind == "release"], "something was released"
 
 
@@ -99,7 +99,7 @@ def test_missing_inputs_are_scored_as_indeterminate_and_counted(evaluate, stage)
 
     code, said, home = evaluate(change)
     assert code == 0, said
-    release = [e for e in Site.open(home).ledger.entries() if e.kind == "release"][-1]
+    release = [e for e in Site.create(home).ledger.entries() if e.kind == "release"][-1]
     assert release.body["payload"]["n"] != len(pd.read_csv(stage.inputs / "north" / "cohort.csv"))
 
 
@@ -113,7 +113,7 @@ def test_who_was_not_approved_gets_nothing(evaluate):
     code, said, home = evaluate(approve=False)
     assert code == 22
     assert "operator has not decided" in said
-    assert not Site.open(home).ledger.entries()
+    assert not Site.create(home).ledger.entries()
 
 
 def test_a_wrong_key_is_refused(evaluate, stage, tmp_path):
@@ -131,7 +131,7 @@ def test_a_plan_for_other_inputs_than_the_models_is_refused(evaluate, stage, tmp
     (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan), encoding="utf-8")
     code, _, home = evaluate(plan=str(tmp_path / "plan.yaml"), approve=False)
     assert code in {10, 22}
-    assert not Site.open(home).ledger.entries()
+    assert not Site.create(home).ledger.entries()
 
 
 def test_two_runs_at_once_in_one_folder_do_not_meet(stage, tmp_path):

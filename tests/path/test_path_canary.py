@@ -86,7 +86,7 @@ def test_predict(caplog, stage, north, tmp_path):
     cohort = read_table(
         north.assign(mrn=[f"{CANARY}{i}" for i in range(len(north))]), stage.plan.table
     )
-    site = Site.open(tmp_path / "stranger")
+    site = Site.create(tmp_path / "stranger")
     with Client(stage.url, site.credential) as client:
         silent(caplog, lambda: evaluate(stage.plan, cohort, client, site=site))
     held = b"".join(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file())

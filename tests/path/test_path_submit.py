@@ -1,6 +1,9 @@
-"""Submission: shown in full, confirmed by a person or a hash, stopped by a broken ledger."""
+"""Submission: shown first, confirmed by a person or a hash, stopped by a broken ledger."""
 
+import json
 import os
+import re
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -12,6 +15,8 @@ from healthval.disclosure import Ledger, release
 from healthval.errors import LedgerError, ReportError, SubmissionError
 from healthval.evaluation import evaluate, gate_policy, newest_release
 from healthval.report.forms.site import site_report
+from healthval.runner import EvaluateParameters, ReportParameters
+from healthval.runner.submission import outcome_of
 from healthval.submit import submit
 
 
@@ -37,7 +42,8 @@ def sent(stage, site):
 def test_without_a_yes_nothing_is_sent(stage, home):
     result = CliRunner().invoke(cli, ["submit", str(home.folder), "--hub", stage.url], input="n\n")
     assert isinstance(result.exception, SubmissionError)
-    assert '"n": 174' in result.output
+    assert "cases     174" in re.sub(r"  +", "     ", result.output)
+    assert "Withheld" in result.output
     assert not sent(stage, home)
 
 
@@ -54,7 +60,7 @@ def test_yes_by_hash_needs_the_hash_that_release_printed(stage, home):
     assert isinstance(wrong.exception, SubmissionError)
     assert not sent(stage, home)
     shown = CliRunner().invoke(cli, ["release", str(home.folder)])
-    sha256 = shown.stderr.split()[-1]
+    sha256 = re.search(r"sha256\s+(\w{64})", shown.output).group(1)
     right = CliRunner().invoke(
         cli, ["submit", str(home.folder), "--hub", stage.url, "--yes", sha256]
     )
@@ -64,6 +70,33 @@ def test_yes_by_hash_needs_the_hash_that_release_printed(stage, home):
     )
     assert "had it already" in again.output
     assert len(sent(stage, home)) == 1
+
+
+def test_the_message_is_printed_as_it_is_sent_on_request(home):
+    shown = CliRunner().invoke(cli, ["release", str(home.folder), "--json"])
+    message = newest_release(home)
+    assert shown.stdout.strip().encode() == message.payload
+    assert json.loads(shown.stdout)["n"] == message.submission.n
+    assert message.sha256 in shown.stderr
+
+
+@pytest.mark.parametrize("send", [False, True])
+def test_a_finished_evaluation_reports_its_result_and_the_next_command(stage, home, send):
+    values = stage.parameters(home.folder, send=send)
+    shown = "\n".join(outcome_of(EvaluateParameters.check(values)))
+    sent = newest_release(home).submission
+    assert f"AUROC {sent.auroc.value:.2f} ({sent.auroc.lo:.2f}" in shown
+    assert f"cases {sent.n}" in shown
+    assert ("nothing was sent" in shown) != send
+    assert ("healthval submit" in shown) != send
+
+
+def test_a_finished_report_without_a_pdf_gives_the_reason(stage, monkeypatch, tmp_path):
+    values = {"hub_url": stage.url, "operator_key": stage.folder / "operator.key"}
+    values |= {"plan": stage.inputs / "plan.yaml", "out": tmp_path}
+    monkeypatch.setitem(sys.modules, "weasyprint", None)
+    shown = "\n".join(outcome_of(ReportParameters.check(values)))
+    assert "no PDF:   the PDF needs WeasyPrint: pip install 'healthval[pdf]'" in shown
 
 
 def test_a_changed_ledger_stops_sending(stage, home):

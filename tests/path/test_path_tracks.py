@@ -182,7 +182,7 @@ def enter(house, tmp_path):
     opened = []
 
     def let_in(plan, folder="home"):
-        site = Site.open(tmp_path / folder)
+        site = Site.create(tmp_path / folder)
         client = Client(url, site.credential)
         opened.append(client)
         grant = request_access(plan, client, site=site, label="Test site")
@@ -300,7 +300,7 @@ def _score(pixels):
 
 
 def test_a_model_may_read_images_alone(house, enter, tmp_path):
-    """One file a case, no named inputs: contract `dicom`."""
+    """One file per case, no named inputs: contract `dicom`."""
     folder, _, operator = house
     (tmp_path / "artefact").mkdir()
     (tmp_path / "artefact" / "inference.py").write_text(READER, encoding="utf-8")
@@ -585,7 +585,7 @@ def test_a_plan_that_changed_after_an_evaluation_is_evaluated_as_amended(house, 
     first, changed = plan_of("fhir"), plan_of("fhir", thresholds=(0.3,))
     site, client = enter(first)
     assert not evaluate(first, read(home, first), client, site=site).plan_amended
-    site = Site.open(site.folder)
+    site = Site.create(site.folder)
     with Client(house[1], site.credential) as client, pytest.raises(AccessDenied):
         evaluate(changed, read(home, changed), client, site=site)
     site, client = enter(changed)

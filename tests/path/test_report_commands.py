@@ -64,7 +64,7 @@ def test_reports_are_listed_opened_compared_and_withdrawn(stage, run, two, tmp_p
     assert second.files["report.html"][:12] in listed[second.id]
     assert "1 site" in listed[second.id]
 
-    out = run("open", first.id, "--out", str(tmp_path / "opened"))
+    out = run("get", first.id, "--out", str(tmp_path / "opened"))
     assert (tmp_path / "opened" / "report.html").read_bytes().startswith(b"<p>1.0")
     assert "not the current one: superseded by" in out
 
@@ -78,13 +78,13 @@ def test_reports_are_listed_opened_compared_and_withdrawn(stage, run, two, tmp_p
     )
     listed = {line.split()[0]: line for line in run("list").splitlines()}
     assert "withdrawn (a hospital withdrew)" in listed[second.id]
-    out = run("open", second.id, "--out", str(tmp_path / "again"))
+    out = run("get", second.id, "--out", str(tmp_path / "again"))
     assert "not the current one: withdrawn" in out
 
 
 def test_an_unknown_report_is_refused(run, tmp_path):
     with pytest.raises(ReportError, match="no report with that id"):
-        run("open", "report-" + "0" * 16, "--out", str(tmp_path))
+        run("get", "report-" + "0" * 16, "--out", str(tmp_path))
 
 
 def test_a_page_is_exported_without_a_hub(tmp_path):

@@ -2,13 +2,14 @@
 
 import json
 import shutil
+from dataclasses import asdict
 
 import combined_study
 import pytest
 import yaml
 
 from healthval.aggregate import pool
-from healthval.client import Client, Credential
+from healthval.client import Client, Credential, published_keys
 from healthval.cohort import Eligibility, read_cohort
 from healthval.cohort.tables import read_source
 from healthval.contracts.access import AccessDecision
@@ -19,6 +20,9 @@ from healthval.errors import CohortError
 from healthval.evaluation import Site, evaluate, gate_policy, request_access, submit_if
 from healthval.files import packaged
 from healthval.plan import load_plan
+from healthval.plan_versions import versions_of
+from healthval.report import conduct_at
+from healthval.report.proof.registration import registration_lines
 from healthval.runner.provision import pack_artefact, read_registration
 
 TABLE = combined_study.SCHEMA.model_copy(
@@ -85,7 +89,7 @@ def test_resources_and_films_of_three_hospitals_become_one_pooled_result(hub, tm
     submissions, planted = [], set()
     for seed, label in enumerate(SITES):
         files = synthetic.write_site(tmp_path / label, n=110, seed=seed, prevalence=0.4)
-        site = Site.open(tmp_path / label / "site")
+        site = Site.create(tmp_path / label / "site")
         with Client(url, site.credential) as client:
             grant = request_access(plan, client, site=site, label=label)
             operator.decide_access(grant, AccessDecision(status="approved"))
@@ -103,6 +107,30 @@ def test_resources_and_films_of_three_hospitals_become_one_pooled_result(hub, tm
     assert study.auroc.k < 3 or 0.7 < study.auroc.value < 1
     left = json.dumps([s.model_dump(mode="json") for _, s in submissions])
     assert not [value for value in planted if value in left]
+
+
+def test_the_hub_countersigns_each_version_before_data_are_read(hub, tmp_path):
+    url, operator, plan = hub
+    changed = plan.model_copy(update={"thresholds": (0.3,)})
+    files = synthetic.write_site(tmp_path / "moor", n=60, seed=7, prevalence=0.4)
+    site = Site.create(tmp_path / "moor" / "site")
+    with Client(url, site.credential) as client:
+        grant = request_access(plan, client, site=site, label="moor")
+        operator.decide_access(grant, AccessDecision(status="approved"))
+        evaluate(plan, read_site(files, plan), client, site=site)
+        site.amend(changed, "The committee asked for a lower threshold.")
+        request_access(changed, client, site=site, label="moor")
+    first, second = versions_of(site.folder, plan.study)
+    assert first.stamp.at <= first.evaluated
+    assert (second.stamp.sha256, second.evaluated) == (changed.hash, None)
+    conduct = conduct_at(operator, changed)
+    (hospital,) = [h for h in conduct.hospitals if h.label == "moor"]
+    assert [v.plan_hash for v in hospital.plans] == [plan.hash, changed.hash]
+    assert hospital.plans[0].registered <= hospital.plans[0].first_prediction
+    assert hospital.plans[1].reason == "The committee asked for a lower threshold."
+    (tmp_path / "metrics.json").write_text(json.dumps({"conduct": asdict(conduct)}), "utf-8")
+    shown = registration_lines(tmp_path, published_keys(url))
+    assert sum("signature valid" in line for line in shown) == 2
 
 
 def read_site(files, plan):
@@ -129,7 +157,7 @@ def test_a_broken_label_table_sends_nothing(hub, tmp_path):
     plan = hub[2]
     files = synthetic.write_site(tmp_path / "x", n=30, seed=9)
     shutil.copy(files.labels_with_errors, files.labels)
-    site = Site.open(tmp_path / "site")
+    site = Site.create(tmp_path / "site")
     with pytest.raises(CohortError, match="first at row"):
         read_site(files, plan)
     assert site.ledger.entries() == ()

@@ -1,9 +1,12 @@
 """`healthval init`: a plan to fill in and its notebooks; files are not overwritten, values not disclosed."""
 
 import json
+import shutil
+import subprocess
 
 import pandas as pd
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from healthval import __version__
@@ -14,6 +17,20 @@ from healthval.plan import load_plan
 from healthval.runner.new_study import start_study
 
 NAMES = {"plan.yaml", "plan.schema.json", "evaluate.ipynb", "provision.ipynb", "report.ipynb"}
+SENTENCES = ("title", "target_condition", "reference_standard", "sample_size.rationale")
+
+
+def filled(path, *but):
+    """The plan as a person fills it in, all but some places."""
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for place in SENTENCES:
+        first, _, second = place.partition(".")
+        if place not in but:
+            values[first] = {second: "An invented text."} if second else "An invented text"
+    if "model" not in but:
+        values["model"] = {"name": "ward-risk", "version": "1.0"}
+    path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    return load_plan(path)
 
 
 def cohort(n=60):
@@ -32,8 +49,8 @@ def cohort(n=60):
 
 def test_a_study_begins_with_a_plan_that_loads_and_three_notebooks(tmp_path):
     said = start_study(tmp_path / "my-study")
-    assert {p.name for p in (tmp_path / "my-study").iterdir()} == NAMES
-    assert load_plan(tmp_path / "my-study" / "plan.yaml").study == "my-study"
+    assert {p.name for p in (tmp_path / "my-study").iterdir()} == NAMES | {".gitignore"}
+    assert filled(tmp_path / "my-study" / "plan.yaml").study == "my-study"
     assert any("next" in line for line in said)
 
 
@@ -74,7 +91,8 @@ def test_a_table_proposes_ids_inputs_label_and_subgroups_to_confirm(tmp_path, ki
     frame = cohort()
     frame.to_csv(source, index=False) if kind == "csv" else frame.to_parquet(source)
     said = start_study(tmp_path / "my-study", source)
-    plan = load_plan(tmp_path / "my-study" / "plan.yaml")
+    text = (tmp_path / "my-study" / "plan.yaml").read_text(encoding="utf-8")
+    plan = filled(tmp_path / "my-study" / "plan.yaml")
     kinds = {name: column.kind for name, column in plan.table.columns.items()}
     assert kinds == {
         "visit_id": "id",
@@ -87,7 +105,6 @@ def test_a_table_proposes_ids_inputs_label_and_subgroups_to_confirm(tmp_path, ki
     }
     assert set(plan.inputs) == {"age", "sex", "crp"}
     assert plan.subgroups == ("sex",)
-    text = (tmp_path / "my-study" / "plan.yaml").read_text(encoding="utf-8")
     assert text.count("# CONFIRM") == sum(line.startswith("confirm") for line in said) > 0
     for value in ("Hilma", "V00001", "MRN0"):
         assert value not in text + "".join(said)
@@ -103,11 +120,11 @@ def test_a_fhir_folder_proposes_views(tmp_path):
     text = path.read_text(encoding="utf-8")
     assert label in text
     path.write_text(text.replace(label, label.replace("# ", ""), 1), encoding="utf-8")
-    plan = load_plan(path)
-    assert plan.fhir.on == "patient"
-    assert "loinc_2524_7" in plan.inputs
     for planted in (*synthetic.FAMILY, *synthetic.GIVEN, "Main Street"):
         assert planted not in path.read_text(encoding="utf-8")
+    plan = filled(path)
+    assert plan.fhir.on == "patient"
+    assert "loinc_2524_7" in plan.inputs
 
 
 def test_a_source_that_cannot_be_read_is_said_and_nothing_is_written(tmp_path):
@@ -132,3 +149,60 @@ def test_the_command_prints_its_files_and_the_next_step(tmp_path):
     assert "evaluate.ipynb" in done.output
     again = CliRunner().invoke(cli, ["init", str(tmp_path / "my-study")])
     assert isinstance(again.exception, UsageError)
+
+
+@pytest.mark.parametrize("place", [*SENTENCES, "model"])
+def test_a_plan_with_a_sentence_of_the_template_is_refused_with_its_place(tmp_path, place):
+    start_study(tmp_path / "my-study")
+    with pytest.raises(PlanError, match=rf"^the plan does not fit: {place}: [^;]*; [^;]*$"):
+        filled(tmp_path / "my-study" / "plan.yaml", place)
+
+
+def test_an_untouched_plan_is_refused_with_all_its_places(tmp_path):
+    start_study(tmp_path / "my-study")
+    with pytest.raises(PlanError) as refused:
+        load_plan(tmp_path / "my-study" / "plan.yaml")
+    assert all(f"{place}: the text of the template" in str(refused.value) for place in SENTENCES)
+    assert "model: no model is named yet" in str(refused.value)
+
+
+def parameters(folder):
+    cells = json.loads((folder / "evaluate.ipynb").read_text(encoding="utf-8"))["cells"]
+    space = {}
+    exec("".join(next(c["source"] for c in cells if c["metadata"].get("tags"))), space)
+    return space
+
+
+def test_the_notebook_reads_the_table_or_the_resources_that_the_plan_was_proposed_from(tmp_path):
+    cohort().to_csv(tmp_path / "cohort.csv", index=False)
+    start_study(tmp_path / "of-table", tmp_path / "cohort.csv")
+    assert parameters(tmp_path / "of-table")["table"] == "../cohort.csv"
+    site = synthetic.write_site(tmp_path / "site", n=8, seed=3)
+    start_study(tmp_path / "of-fhir", site.bundles)
+    read = parameters(tmp_path / "of-fhir")
+    assert read["table"] == ""
+    assert (tmp_path / "of-fhir" / read["resources"]).resolve() == site.bundles.resolve()
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
+def test_git_ignores_keys_data_and_executed_evaluations(tmp_path):
+    private = ["site/site.key", "other/site.key", "other/deid.secret", "site/plans.json"]
+    private += ["runs/identifiable/evaluate.ipynb", "cohort.csv", ".ipynb_checkpoints/a.ipynb"]
+    start_study(tmp_path / "my-study")
+    subprocess.run(["git", "init", "-q", tmp_path / "my-study"], check=True)
+    names = [*private, "plan.yaml", "plan.schema.json", "report.ipynb"]
+    found = subprocess.run(
+        ["git", "-C", tmp_path / "my-study", "check-ignore", "--no-index", *names],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.splitlines() == private
+
+
+def test_rules_for_git_that_exist_are_kept(tmp_path):
+    (tmp_path / "my-study").mkdir()
+    (tmp_path / "my-study" / ".gitignore").write_text("own/\n", encoding="utf-8")
+    said = start_study(tmp_path / "my-study")
+    assert (tmp_path / "my-study" / ".gitignore").read_text(encoding="utf-8") == "own/\n"
+    assert "*.key" in said[-1]

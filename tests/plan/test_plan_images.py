@@ -69,6 +69,6 @@ def test_doctor_names_a_pacs_that_does_not_answer(tmp_path):
     path = plan_with(tmp_path, pacs={"url": "http://127.0.0.1:1/dicom-web", "timeout": 2})
     done = CliRunner().invoke(doctor, ["--plan", str(path)])
     line = next(line for line in done.output.splitlines() if " PACS " in line)
-    assert line.startswith("missing")
+    assert line.startswith("not ok")
     assert done.exit_code == 1
     assert not any(" PACS " in line for line in CliRunner().invoke(doctor, []).output.splitlines())

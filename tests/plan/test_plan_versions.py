@@ -24,7 +24,7 @@ def plan():
 
 @pytest.fixture
 def site(tmp_path):
-    return Site.open(tmp_path / "site")
+    return Site.create(tmp_path / "site")
 
 
 def changed(plan, threshold=0.31):
@@ -107,5 +107,5 @@ def test_the_command_line_checks_amends_and_lists(site, plan, tmp_path):
     assert "AMENDED" in done.output
     history = CliRunner().invoke(cli, ["plan", "history", *given]).output.splitlines()
     assert len(history) == 2
-    assert "  evaluated" in history[0]
-    assert history[1].endswith("not evaluated  A clearer title.")
+    assert "  not countersigned  evaluated" in history[0]
+    assert history[1].endswith("not countersigned  not evaluated  A clearer title.")

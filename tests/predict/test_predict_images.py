@@ -1,4 +1,4 @@
-"""Images find their case, travel whole and in order, and only through the audited batch."""
+"""Images are matched to their case and sent complete, in order, and only after the audit."""
 
 import shutil
 

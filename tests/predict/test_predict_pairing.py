@@ -1,4 +1,4 @@
-"""Answers are paired by case id, paid once, and a model that changes is noticed."""
+"""Answers are paired by case id, requested once, and a model that changes is noticed."""
 
 import hashlib
 
@@ -86,7 +86,7 @@ class Drifting:
 
 @pytest.fixture
 def bench(tmp_path):
-    """Real cohort, de-identification, ledger and cache; only the far end is the test's own."""
+    """Real cohort, de-identification, ledger and cache; only the model is invented by the test."""
     from healthval.contracts.model import ModelRecord
 
     record_inputs(tmp_path / "inputs")

@@ -84,7 +84,11 @@ def test_conduct_follows_from_grants_and_submissions():
         grant("site-cccccccc", "C", "approved", "b" * 64),
         grant("site-dddddddd", "D", "approved", "a" * 64).model_copy(update={"version": "9"}),
     ]
-    sent = [SimpleNamespace(site="site-aaaaaaaa", supersedes="c" * 64)]
+    sent = [
+        SimpleNamespace(
+            site="site-aaaaaaaa", supersedes="c" * 64, label="B", received=None, submission=None
+        )
+    ]
     found = conduct_of(plan, grants, sent)
     assert [h.label for h in found.hospitals] == ["A", "B"]
     assert (found.hospitals[0].reason, found.hospitals[0].is_missing) == ("withdrew", True)

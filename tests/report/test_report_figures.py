@@ -1,4 +1,4 @@
-"""Figures show what was counted, cut off no harm, and keep every name."""
+"""Figures show counted points, negative net benefit and every name."""
 
 import itertools
 import math
@@ -16,8 +16,15 @@ from healthval.aggregate import pool
 from healthval.contracts.submission import HistogramNoise, ReleasedBin
 from healthval.report import build
 from healthval.report.figures.compact import compact
-from healthval.report.figures.curves import Curve
-from healthval.report.figures.forest import Axis, Pooled, Row, forest
+from healthval.report.figures.curves import (
+    Bin,
+    Curve,
+    FunnelSite,
+    calibration_plot,
+    funnel_plot,
+    predictive_plot,
+)
+from healthval.report.figures.forest import AUROC, Axis, Pooled, Row, forest
 from healthval.report.figures.panels import DecisionPanel, decision_panels, decision_together
 from healthval.report.figures.roc_region import Region, Vertex, pooled_region, site_region
 from healthval.report.markup import as_shown
@@ -193,3 +200,88 @@ def test_a_forest_draws_the_ends_of_every_scale(scale, value):
         svg = forest(rows, Axis("Value", scale, reference=value), summary=summary)
     assert "nan" not in svg.lower()
     assert "inf" not in svg.lower().replace("info", "")
+
+
+def figures_of(made):
+    return [b for section in made.sections for b in section.blocks if hasattr(b, "svg")]
+
+
+def assert_drawn(svgs):
+    for svg in svgs:
+        texts = re.findall(r"<text[^>]*>([^<]*)<", svg)
+        paths = " ".join(re.findall(r" d=['\"]([^'\"]*)", svg))
+        assert not re.search(r"nan|inf", " ".join(texts) + paths, re.IGNORECASE)
+
+
+def extreme(release, value):
+    """A release whose AUROC and rates are all 0 or all 1, with intervals to the end of the scale."""
+    ends = {"value": value, "lo": min(value, 0.9), "hi": max(value, 0.1)}
+    here = release.thresholds[0]
+    rates = {
+        name: getattr(here, name).model_copy(update={**ends, "se": 0.001, "withheld": "none"})
+        for name in ("sensitivity", "specificity", "ppv", "npv")
+    }
+    e, n = release.n_events, release.n
+    right = here.confusion.model_copy(
+        update={"tp": e, "fn": 0, "tn": n - e, "fp": 0}
+        if value
+        else {"tp": 0, "fn": e, "tn": 0, "fp": n - e}
+    )
+    return release.model_copy(
+        update={
+            "auroc": release.auroc.model_copy(update=ends),
+            "thresholds": (here.model_copy(update={"confusion": right, **rates}),),
+        }
+    )
+
+
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_figures_of_perfect_and_reversed_models_are_drawn(k, value, simulated, site_of, card, plan):
+    sites = simulated([site_of(200 + 30 * i) for i in range(k)], seed=5)
+    sites = {site: extreme(release, value) for site, release in sites.items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made = build(pool(tuple(sites.items()), bivariate="none"), sites, card, plan)
+    assert figures_of(made)
+    assert_drawn(f.svg for f in figures_of(made))
+
+
+@pytest.mark.parametrize("events", [0, 40])
+def test_plots_of_few_points_and_of_one_class_are_drawn(events):
+    point = Curve("North", ((0.5, 1.0, 1.0, 1.0),))
+    bins = [Bin(0.0, 0.5, events, 0), Bin(0.5, 1.0, 0, 40 - events)]
+    curve = Curve("PPV", ((0.02, 0.0, None, None), (0.98, 1.0, None, None)))
+    sites = [FunnelSite(2.0, 0.2)] * 10
+    nothing = DecisionPanel("North", Curve("Model", ((0.5, 0.0, 0.0, 0.0),)), Curve("All", ()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_drawn(
+            [
+                calibration_plot([point], bins),
+                calibration_plot([point] * 60, [Bin(0.0, 1.0, 0, 0)]),
+                predictive_plot([curve], None),
+                funnel_plot(sites, 2.0),
+                decision_panels([nothing]),
+                decision_together(None, [nothing] * 60),
+            ]
+        )
+
+
+@pytest.mark.parametrize(("end", "beyond"), [(0.995, 1.0), (0.05, 0.0)])
+def test_an_estimate_beyond_the_axis_is_no_square_at_its_end(end, beyond):
+    def drawn(value):
+        svg = forest([Row("North", as_shown(value)), Row("South", as_shown(0.8))], AUROC)
+        return re.sub(r">[\d.]+</text>", "></text>", svg)
+
+    assert drawn(beyond) != drawn(end)
+
+
+@pytest.mark.parametrize("scale", ["logit", "log", "linear"])
+@given(st.floats(0.06, 0.98), st.floats(0.001, 0.01))
+@settings(deadline=None, max_examples=4)
+def test_a_narrow_axis_has_two_ticks_or_more(scale, middle, half):
+    shown = as_shown(middle, middle - half, middle + half)
+    svg = forest([Row("North", shown)], Axis("Value", scale))
+    ticks = [t for t in re.findall(r">([^<]*)</text>", svg) if re.fullmatch(r"[−\d.]+", t)]
+    assert len(set(ticks)) >= 2

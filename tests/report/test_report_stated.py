@@ -1,4 +1,4 @@
-"""What people have to state is printed where they did, and owed by name where they did not."""
+"""Statements of the study and of the developer are printed; missing ones are listed by name."""
 
 import re
 from dataclasses import replace

@@ -67,7 +67,7 @@ def public(platform):
 
 
 def forge(folder):
-    """Change a result, and sign again with a new key that lies where the demo keeps its own."""
+    """Change a result, and sign again with a new key, put where the demo keeps its key."""
     numbers = folder / "metrics.json"
     numbers.write_bytes(numbers.read_bytes().replace(b'"outcome"', b'"verdict"'))
     forger = Credential.create(folder / "operator" / "operator.key")

@@ -76,7 +76,7 @@ def statuses(events):
         ({"notebooks": "x"}, "notebooks"),
         ({"notebook": "gone.ipynb"}, "no notebook of this name"),
         ({"parameters": {"n": 1}, "scheduler": "http://127.0.0.1"}, "scheduler"),
-        ({"notebook": "evaluate", "parameters": {"hub_url": "https://h", "plan": "gone.yaml", "table": "", "site_label": "x", "site_folder": "s"}}, "'plan': no such file"),
+        ({"notebook": "evaluate", "parameters": {"hub_url": "https://h", "plan": "gone.yaml", "table": "", "site_label": "x", "site_folder": "s"}}, "no site folder s; looked in"),
         ({"timeout": 0}, "timeout"),
     ],
 )  # fmt: skip

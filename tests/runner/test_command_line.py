@@ -186,7 +186,7 @@ def test_parameters_of_ones_own_notebook_are_checked_before_a_kernel_starts(own)
     for words, place in (
         (["-p", "nn", "4"], "did you mean 'n'"),
         (["-p", "n", "Zebulon"], "n: Input should be a valid integer"),
-        (["-o", "out/{site}.ipynb"], "is no given parameter"),
+        (["-o", "out/{site}.ipynb"], "is not a given parameter"),
     ):
         shown = CliRunner().invoke(cli, ["run", "own.ipynb", *words])
         assert isinstance(shown.exception, UsageError)

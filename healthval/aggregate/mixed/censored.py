@@ -1,6 +1,6 @@
 """Rates where sites withheld counts or released them with noise: likelihood of what is known.
 
-Whether a count is withheld depends on the count, so the released counts are no random sample. A
+Whether a count is withheld depends on the count, so the released counts are not a random sample. A
 withheld count contributes the probability that it is withheld; a noisy one, the sum over the counts
 that can be behind it.
 
@@ -29,7 +29,7 @@ _TAIL = 1e-9  # mass of the noise that is left out
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """What is known of a site's count of `n` cases.
+    """A site's count of `n` cases, as far as it is known.
 
     Attributes
     ----------
@@ -135,7 +135,7 @@ def stack(counts: Sequence[Count]) -> Pieces:
 
 
 def noisy_pieces(yes: Array, n: Array, variance: Array) -> Pieces:
-    """Pieces of released counts with noise, one a site; all three are (k, d)."""
+    """Pieces of released counts with noise, one per site; all three are (k, d)."""
 
     def side(i: int, j: int) -> tuple[int, Array, Array]:
         size = int(n[i, j])
@@ -176,7 +176,7 @@ def fit_censored(
 def profile_fit(
     pieces: Pieces, starts: Sequence[float], *, level: float = 0.95, nodes: int = NODES
 ) -> CensoredFit:
-    """Fit mean and SD to what is known of one count a site, from several starts of the mean."""
+    """Fit mean and SD to what is known of one count per site, from several starts of the mean."""
     from scipy.optimize import minimize
     from scipy.stats import t
 
@@ -237,7 +237,7 @@ def _starts(counts: Sequence[Count]) -> list[float]:
 
 
 def _edge(likelihood: _Likelihood, start: Pair, side: int, least: float) -> Pair:
-    """Where the profile falls below `least`; the end of the range where it does not."""
+    """Point at which the profile falls below `least`; else the end of the range."""
     from scipy.optimize import brentq
 
     there, heights = dict([start]), {start[0]: -likelihood(np.array(start))[0] - least}

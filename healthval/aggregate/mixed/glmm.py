@@ -70,7 +70,7 @@ class Pieces:
 
     @classmethod
     def exact(cls, yes: Array, n: Array) -> "Pieces":
-        """One piece a site with known counts, both (k, d)."""
+        """One piece per site with known counts, both (k, d)."""
         y = np.asarray(yes, float)[..., None]
         return cls(
             y=y,

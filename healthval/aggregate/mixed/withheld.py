@@ -32,7 +32,7 @@ from healthval.contracts.submission import (
 
 METHOD = "interval-censored"
 CUT = "noise was cut at none or all of a class"
-WIDEST = 0.5  # an interval beyond it is no estimate
+WIDEST = 0.5  # an interval beyond it is not an estimate
 _ROUNDS = 2  # in which each class takes the other one as a possible reason for withholding
 Row: TypeAlias = tuple[str, Submission, ReleasedThreshold]
 
@@ -78,7 +78,7 @@ def with_withheld(
 
 
 def _known(rows: Sequence[Row], side: _Side) -> list[Count] | None:
-    """What is known of each site's hits; None where the size of a class is withheld."""
+    """Each site's hits, as far as they are known; None where the size of a class is withheld."""
     found = []
     for _, s, at in rows:
         hits, misses = (count(getattr(at.confusion, name)) for name in (side.hits, side.misses))

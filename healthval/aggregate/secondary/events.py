@@ -17,7 +17,7 @@ from healthval.aggregate.secondary.records import EventRatio
 from healthval.aggregate.values import Excluded
 from healthval.contracts.submission import Submission
 
-_WIDEST = 100.0  # ratio of the ends of an interval; a wider one is no estimate
+_WIDEST = 100.0  # ratio of the ends of an interval; a wider one is not an estimate
 
 
 def event_ratio(sites: Sites) -> EventRatio:

@@ -255,14 +255,14 @@ def _trapped(resource: Resource) -> Iterator[Line]:
 
 def _nested_lines(resource: Resource, prices: Prices, stack: _Stack) -> Iterator[Line]:
     if resource.is_set("TemplateBody"):
-        yield resource.unknown("a nested template in the text; write it to a file of its own")
+        yield resource.unknown("a nested template in the text; write it to a separate file")
         return
     given = _given(resource)
     for place in resource.values(_NESTED[resource.type]):
         local = isinstance(place, str) and "://" not in place
         path = (stack.path.parent / place).resolve() if local else None
         if path is None or not path.is_file():
-            yield resource.unknown("a nested template that is no file here; name its local path")
+            yield resource.unknown("a nested template that is not a file here; name its local path")
         elif (inner := stack.nested(path, given)) is None:
             yield resource.unknown("nested templates that contain themselves, or too many of them")
         else:

@@ -78,7 +78,7 @@ class Resource:
         return any(value is not ABSENT and not is_false(value) for value in self.values(*path))
 
     def is_one_of(self, allowed: set[str], *path: str) -> bool:
-        """Return whether every possible value is one of these; "" stands for an absent property."""
+        """Return whether every possible value is one of these; "" means an absent property."""
         return all(
             ("" if value is ABSENT else value) in allowed
             for value in self.values(*path)

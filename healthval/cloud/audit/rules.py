@@ -13,7 +13,7 @@ _PLANS: Final = {
     "BUSINESS": "cloudfront_flat_business_month",
     "PREMIUM": "cloudfront_flat_premium_month",
 }
-# Managed rule groups with a monthly price of their own, beside the one of a rule.
+# Managed rule groups with a separate monthly price, beside the one of a rule.
 _PAID_GROUPS: Final = {
     "AWSManagedRulesACFPRuleSet": "waf_fraud_group_month",
     "AWSManagedRulesATPRuleSet": "waf_fraud_group_month",

@@ -19,11 +19,11 @@ def read_template(path: Path) -> dict[str, Any]:
     Raises
     ------
     UsageError
-        If the file is no template; names the line where there is one.
+        If the file is not a template; names the line where there is one.
     """
     try:
         if not path.is_file():
-            raise UsageError(f"{path.name} is no file; check the path")
+            raise UsageError(f"{path.name} is not a file; check the path")
         data = path.read_bytes()
     except OSError:
         raise UsageError(f"{path.name} cannot be read; check the path") from None
@@ -48,7 +48,7 @@ def parse_template(data: bytes, name: str) -> dict[str, Any]:
     except _Twice:
         raise UsageError(f"{name} has a field twice; keep one of them") from None
     except (ValueError, TypeError, RecursionError):
-        raise UsageError(f"{name} is no CloudFormation template") from None
+        raise UsageError(f"{name} is not a CloudFormation template") from None
     if not isinstance(parsed, dict) or not isinstance(parsed.get("Resources"), dict):
         raise UsageError(f"{name} has no section Resources; is it a CloudFormation template?")
     _check_size(parsed, name)
@@ -85,7 +85,7 @@ class _Template(yaml.SafeLoader):
     }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Refuse a field that is written twice: the last one would win in silence."""
+        """Refuse a field that is written twice: the last one would win silently."""
         own = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         merged = own.count("<<")
         if len(set(own)) != len(own) and merged <= 1:
@@ -119,7 +119,7 @@ def _check_size(parsed: Any, name: str) -> None:
             raise UsageError(f"{name} has too many or too deeply nested values")
         if isinstance(node, dict):
             if not all(isinstance(key, (str, int, float)) for key in node):
-                raise UsageError(f"{name} has a field whose name is no text")
+                raise UsageError(f"{name} has a field whose name is not a text")
             todo += [(child, depth + 1) for child in node.values()]
         elif isinstance(node, list):
             todo += [(child, depth + 1) for child in node]

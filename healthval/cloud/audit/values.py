@@ -17,7 +17,7 @@ _CONTINUED: Final = re.compile(r"\$\{([^!{}][^{}]*)\}")
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A value that is no literal."""
+    """A value other than a literal."""
 
     text: str
 
@@ -74,7 +74,7 @@ class Scope:
         return found
 
     def items(self, node: Any) -> list[Any]:
-        """Return every possible item of a list; `UNKNOWN` stands for items that are not known."""
+        """Return every possible item of a list; `UNKNOWN` means items that are not known."""
         found = itertools.chain.from_iterable(itertools.chain(*self.lists(node)))
         return [item for item in found if item is not ABSENT]
 

@@ -67,7 +67,7 @@ class DimsePacs:
         Raises
         ------
         CohortError
-            If a filter is no keyword, or the list is not complete.
+            If a filter is not a keyword, or the list is not complete.
         """
         found = self._found(filters)
         studies = {study.study: study for study in map(_study, found)}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from healthval.cohort.dicom.dimse import DimsePacs
 from healthval.cohort.dicom.folder import Study
@@ -140,7 +140,7 @@ def retrieve_studies(
         except RetrieveError as problem:
             failed[problem.reason] += 1
             last = str(problem)
-            if "local disk" in problem.reason:  # every other study would fail so
+            if "local disk" in problem.reason:  # every other study would fail in the same way
                 break
     return Retrieval(
         n_studies=len(studies),

@@ -1,4 +1,4 @@
-"""Probes for results that a PACS withholds without a word.
+"""Probes for results that a PACS silently withholds.
 
 Some servers end a list of results at a fixed number and report no warning. A narrower search then
 returns studies that the list does not have.

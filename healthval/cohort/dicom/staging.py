@@ -20,7 +20,7 @@ _NETWORK_LOGGERS: Final = ("pynetdicom", "dicomweb_client", "urllib3")
 
 
 class RetrieveError(CohortError):
-    """A study was not retrieved completely; `reason` is the same for all studies that fail so."""
+    """A study was not retrieved completely; `reason` is the same for all studies that fail in this way."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -33,12 +33,12 @@ def check_filters(filters: Mapping[str, str]) -> None:
     Raises
     ------
     CohortError
-        If a filter is no DICOM keyword.
+        If a filter is not a DICOM keyword.
     """
     n_unknown = sum(tag_for_keyword(keyword) is None for keyword in filters)
     if n_unknown:
         raise CohortError(
-            f"{counted(n_unknown, 'filter is no DICOM keyword', 'filters are no DICOM keywords')}; "
+            f"{counted(n_unknown, 'filter is not a DICOM keyword', 'filters are not DICOM keywords')}; "
             "use for example StudyDate or Modality"
         )
 

@@ -47,7 +47,7 @@ class WebPacs:
     Raises
     ------
     CohortError
-        If dicomweb-client is not installed, or the address is no web address.
+        If dicomweb-client is not installed, or the address is not a web address.
     """
 
     def __init__(self, url: str, session: Any = None, *, timeout: float = 60) -> None:
@@ -59,7 +59,7 @@ class WebPacs:
         address = urlsplit(url)
         if address.scheme not in ("http", "https") or not address.hostname:
             raise CohortError(
-                "the address of the PACS is no web address; "
+                "the address of the PACS is not a web address; "
                 "write it with its scheme, for example https://pacs.example/dicom-web"
             )
         self._warned = False
@@ -68,6 +68,8 @@ class WebPacs:
         self._client = DICOMwebClient(
             url=url, session=self._session, timeout=timeout, callback=self._note_warning
         )
+        # Waits of 2 and 4 s; with five attempts a wrong address would be reported after 30 s.
+        self._client.set_http_retry_params(max_attempts=3)
 
     def _note_warning(self, response: Any, *_: Any, **__: Any) -> Any:
         """Remember whether the PACS announced further results (Warning 299, PS3.18 8.3.4.4)."""
@@ -82,7 +84,7 @@ class WebPacs:
         Raises
         ------
         CohortError
-            If a filter is no keyword, or the list is not complete: the PACS repeats a page, or a
+            If a filter is not a keyword, or the list is not complete: the PACS repeats a page, or a
             narrower search returns further studies.
         """
         check_filters(filters)
@@ -147,7 +149,7 @@ class WebPacs:
     def _copied(self, number: int, study: str, folder: Path) -> Iterator[Instance]:
         if not _UID.fullmatch(study):
             raise RetrieveError(
-                "the PACS names a study by a text that is no UID", f"study {number}"
+                "the PACS names a study by a text that is not a UID", f"study {number}"
             )
         announced = self._announced(study)
         known = complete_study(folder, study, announced)
@@ -206,7 +208,7 @@ class WebPacs:
 
 
 def _staged(content: bytes, folder: Path, study: str) -> Instance | None:
-    """Write an instance of the study; None if its bytes are no whole instance of it."""
+    """Write an instance of the study; None if its bytes are not a complete instance of it."""
     try:
         dataset = dcmread(BytesIO(content))
         is_whole = _is_whole(dataset) and str(dataset.get("StudyInstanceUID", "")) == study

@@ -25,6 +25,7 @@ _LONGEST_TROUBLE = (
 )
 _FAILURES = 3  # plain errors 500 after which the export has failed
 _DOWNLOADS = 3  # attempts at one file that arrives cut
+_FILES = "[0-9][0-9][0-9][0-9][0-9].ndjson"
 _REMARKS = frozenset({"information", "warning"})
 
 
@@ -71,9 +72,29 @@ class BulkExport:
             try:
                 self._state = json.loads(self._state_file.read_text("utf-8"))
             except ValueError:
-                raise CohortError(
-                    "the export's state file is not JSON; delete it to begin anew"
-                ) from None
+                self._state = {"unreadable": True}
+            if not isinstance(self._state, dict):
+                self._state = {"unreadable": True}
+            self._check_state()
+
+    def _check_state(self) -> None:
+        """Refuse a state that cannot be read, or that of an export which asked for something else."""
+        state = self._state
+        if "unreadable" in state:
+            raise CohortError(
+                "the state file of the export cannot be read; delete it and the export's folder to"
+                " begin anew"
+            )
+        if state and state.get("asked", self._asked()) != self._asked():
+            raise CohortError(
+                "the folder has an export of another server, group, types or time; cancel that export,"
+                " or give another folder"
+            )
+
+    def _asked(self) -> dict[str, Any]:
+        """What the export asks for; another one is not resumed."""
+        types = sorted(self.types)
+        return {"base": self.server.base, "group": self.group, "types": types, "since": self.since}
 
     @property
     def _state_file(self) -> Path:
@@ -108,9 +129,18 @@ class BulkExport:
 
     def _manifest(self) -> None:
         if "status" not in self._state:
+            self._refuse_other_files()
             self._kick_off()
         if "manifest" not in self._state:
             self._remember(manifest=self._wait())
+
+    def _refuse_other_files(self) -> None:
+        """Refuse files of an earlier export: without its state they would pass as those of a new one."""
+        if n := len(list(self.folder.glob(_FILES))):
+            raise CohortError(
+                f"the folder has {counted(n, 'file')} of an earlier export whose state is gone; move"
+                " them away, or give another folder"
+            )
 
     def _kick_off(self) -> None:
         params = {"_outputFormat": "application/fhir+ndjson"}
@@ -123,11 +153,12 @@ class BulkExport:
             f"Group/{self.group}/$export" if self.group else "$export",
             params=params,
             headers={"Accept": "application/fhir+json", "Prefer": "respond-async"},
+            patience=_LONGEST_TROUBLE,
         )
         location = answer.headers.get("Content-Location")
         if answer.status_code != 202 or not location:
             raise CohortError(f"the export was not started: {refusal(answer)}")
-        self._remember(status=self.server.own(location))
+        self._remember(status=self.server.own(location), asked=self._asked())
 
     def _wait(self) -> dict[str, Any]:
         trouble, n_failed = 0.0, 0
@@ -212,9 +243,14 @@ class BulkExport:
         part = self._part(target.stem)
         place = f"file {number + 1} of {len(self._outputs())} of the export"
         for attempt in range(_DOWNLOADS):
-            status = self.server.download(output["url"], part, with_token=self._with_token())
+            status = self.server.download(
+                output["url"], part, with_token=self._with_token(), patience=_LONGEST_TROUBLE
+            )
             if status in {404, 410}:
                 return False
+            if status in _TRANSIENT and attempt < _DOWNLOADS - 1:
+                self.server.sleep(2.0**attempt)
+                continue
             if status != 200:
                 raise CohortError(
                     f"{place} cannot be downloaded (status {status}); run again to resume"
@@ -264,7 +300,7 @@ class BulkExport:
 
     def _forget(self) -> None:
         self._drop_state()
-        for file in (*self.folder.glob("[0-9]*.ndjson"), *self.folder.glob(".*.part")):
+        for file in (*self.folder.glob(_FILES), *self.folder.glob(".*.part")):
             file.unlink()
 
     def _drop_state(self) -> None:

@@ -23,7 +23,7 @@ SUFFIXES = ".ndjson, .jsonl, .json, also with .gz, .zst, .bz2 or .xz"
 def find_files(source: Path) -> tuple[list[Path], list[Path]]:
     """Files to read, in order of path, and other files; hidden files and folders belong to neither.
 
-    A single file is read whatever its name.
+    A single file is read under any name.
     """
     if source.is_file():
         return [source], []

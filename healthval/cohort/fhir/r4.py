@@ -51,7 +51,7 @@ def check_r4(resource: Any, place: str) -> dict[str, Any]:
     Raises
     ------
     CohortError
-        If the value is no resource, if the resource belongs to another release of FHIR, or if its
+        If the value is not a resource, if the resource belongs to another release of FHIR, or if its
         contained resources refer to each other in a circle.
     """
     kind = resource.get("resourceType") if isinstance(resource, dict) else None

@@ -1,4 +1,4 @@
-"""References between resources of an export, resolved whatever the order of entries and files.
+"""References between resources of an export, resolved in any order of entries and files.
 
 Sources: FHIR R4, Bundle, "Resolving references in Bundles"; References, "Logical references".
 """

@@ -30,7 +30,7 @@ class Resources:
 
     Attributes
     ----------
-    files_not_read : files of the folder whose names are no names of FHIR files
+    files_not_read : files of the folder whose names are not those of FHIR files
     """
 
     def __init__(self, files: list[Path], files_not_read: tuple[Path, ...]) -> None:
@@ -255,7 +255,7 @@ class _Members:
 def refuse_conflicts(
     resources: Iterable[Mapping[str, Any]], types: Collection[str] | None = None
 ) -> Iterator[Mapping[str, Any]]:
-    """Yield each resource once; skip exact repetitions. Needs 32 bytes of memory a resource.
+    """Yield each resource once; skip exact repetitions. Needs 32 bytes of memory per resource.
 
     Parameters
     ----------

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -208,6 +209,7 @@ class FhirServer:
         *,
         headers: Mapping[str, str] | None = None,
         once: bool = False,
+        patience: float = 0.0,
         **options: Any,
     ) -> httpx.Response:
         """Send one request with the token; see `_retried`. `once` returns a busy answer at once."""
@@ -223,9 +225,9 @@ class FhirServer:
                     "the FHIR server does not answer; check address and network"
                 ) from None
 
-        return self._retried(send, attempts=1 if once else _ATTEMPTS)
+        return self._retried(send, attempts=1 if once else _ATTEMPTS, patience=patience)
 
-    def download(self, url: str, target: Path, *, with_token: bool) -> int:
+    def download(self, url: str, target: Path, *, with_token: bool, patience: float = 0.0) -> int:
         """Stream a file to disk, flush it and return the status.
 
         A file that needs no token may be on another host. Redirects are followed; the token is sent to
@@ -238,7 +240,8 @@ class FhirServer:
         """
         full = self.own(url) if with_token else self._elsewhere(url)
         for _ in range(_REDIRECTS):
-            answer = self._download_once(full, target, with_token=with_token)
+            send = self._sender(full, target)
+            answer = self._retried(send, with_token=with_token, patience=patience)
             location = answer.headers.get("Location")
             if answer.status_code not in {301, 302, 303, 307, 308} or not location:
                 return answer.status_code
@@ -248,7 +251,7 @@ class FhirServer:
             "a file of the export is redirected in a circle; ask the server's operator"
         )
 
-    def _download_once(self, full: str, target: Path, *, with_token: bool) -> httpx.Response:
+    def _sender(self, full: str, target: Path) -> Callable[[dict[str, str]], httpx.Response]:
         def send(access: dict[str, str]) -> httpx.Response:
             headers = {"Accept": "application/fhir+ndjson", **access}
             try:
@@ -261,7 +264,7 @@ class FhirServer:
                     "a download of the export was interrupted; run again to resume"
                 ) from None
 
-        return self._retried(send, with_token=with_token)
+        return send
 
     def _retried(
         self,
@@ -269,19 +272,25 @@ class FhirServer:
         *,
         with_token: bool = True,
         attempts: int = _ATTEMPTS,
+        patience: float = 0.0,
     ) -> httpx.Response:
-        """Send until answered: wait while the server is busy, renew a refused token once."""
-        renewed = False
-        for attempt in range(attempts + 1):
+        """Send until answered: wait while the server is busy, renew a refused token once.
+
+        A busy server is waited for `attempts` times, and at least `patience` seconds.
+        """
+        renewed, waited = False, 0.0
+        for attempt in count():
             answer = send(self._authorization() if with_token else {})
             if answer.status_code == 401 and with_token and self.auth and not renewed:
                 renewed = True
                 self.auth.forget()
-            elif answer.status_code in _BUSY and attempt < attempts - 1:
-                self.sleep(self.pause(answer, 2.0**attempt))
+            elif answer.status_code in _BUSY and (attempt < attempts - 1 or waited < patience):
+                pause = self.pause(answer, 2.0 ** min(attempt, 6))
+                waited += max(pause, 1.0)
+                self.sleep(pause)
             else:
-                break
-        return answer
+                return answer
+        raise AssertionError  # pragma: no cover - the loop has no end
 
     def _is_own(self, full: str) -> bool:
         theirs, ours = urlsplit(full), urlsplit(self.base)
@@ -368,7 +377,7 @@ def _matches(page: dict[str, Any], resource: str, number: int) -> Iterator[dict[
     for at, entry in enumerate(page.get("entry") or [], 1):
         found = entry.get("resource") if isinstance(entry, dict) else None
         if isinstance(found, dict) and found.get("resourceType") == "OperationOutcome":
-            continue  # a remark of the server on the search itself
+            continue  # a remark of the server about the search itself
         search = (entry.get("search") or {}) if isinstance(entry, dict) else {}
         mode = search.get("mode", "match")
         checked = check_r4(found, f"search page {number}, entry {at}")

@@ -86,7 +86,7 @@ def _to_utc(fields: list[int], offset: str | None) -> list[int]:
 
 
 def boundary(value: object, kind: str | None, *, high: bool) -> object:
-    """Return the least or greatest value within the stated precision; None if the text is no date.
+    """Return the least or greatest value within the stated precision; None if the text is not a date.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ def singleton(items: Items) -> Any:
 
 
 def as_boolean(items: Items) -> bool | None:
-    """Read a condition: empty is unknown (None), a single value that is no boolean is true."""
+    """Read a condition: empty is unknown (None), a single value other than a boolean is true."""
     value = singleton(items)
     return value if value is None or isinstance(value, bool) else True
 

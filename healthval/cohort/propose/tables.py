@@ -3,42 +3,42 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter, ValidationError
 
 from healthval.cohort.propose import words as w
+from healthval.cohort.propose.draft import Draft, Kind, words
+from healthval.cohort.propose.evidence import (
+    BELOW,
+    are_birth_years,
+    are_days,
+    are_diagnoses,
+    are_long_numbers,
+    are_opposite,
+    are_other_dates,
+    are_row_numbers,
+    have_units,
+    n_no_numbers,
+    numbers_of,
+    people_in,
+    split_codes,
+)
 from healthval.cohort.propose.proposal import MIN_SHARED, Proposal
+from healthval.cohort.propose.roles import choose_keys, choose_label, find_ages, find_units, unit_in
 from healthval.cohort.text import as_text
-from healthval.contracts.table import TableSchema, label_token
+from healthval.contracts.table import SourceColumn, TableSchema, plain_token
 from healthval.errors import CohortError, counted
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MAX_LEVELS = 12
-# Spellings of "no value" in exports; a code is proposed only from this list.
-_CODES = frozenset(
-    ". - -- ? / x unknown unk missing unbekannt inconnu desconocido nd n.d. n/d -9 -99 -999 -9999 -99999".split()  # noqa: SIM905
-)
-_BELOW = r"<=?\s*\d+(?:[.,]\d+)?"
+MAX_COLUMNS = 512  # that a plan declares
+MAX_SUBGROUPS = 12
 _LEVEL = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}")
-_TITLE = re.compile(r"(?:dr|prof|mr|mrs|ms|herr|frau)[_. ]", re.IGNORECASE)
-_LONG = 10**5
-
-Kind = dict[str, Any]
-
-
-@dataclass
-class _Draft:
-    """Kinds of the columns while they are proposed."""
-
-    kinds: dict[str, Kind] = field(default_factory=dict)
-    dropped: dict[str, str] = field(default_factory=dict)
-    questions: list[str] = field(default_factory=list)
-
-    def drop(self, name: str, reason: str) -> None:
-        self.kinds[name] = {"kind": "drop"}
-        self.dropped[name] = reason
+_CODE = r"[A-Za-z]{1,4}[-_]?\d{3,}|\d{6,}|(?:\d+\.){3,}\d+"  # record numbers and UIDs
+_NAME: TypeAdapter[str] = TypeAdapter(SourceColumn)
 
 
 def propose_table(frame: pd.DataFrame) -> Proposal:
@@ -47,35 +47,61 @@ def propose_table(frame: pd.DataFrame) -> Proposal:
     Raises
     ------
     CohortError
-        If the table has no rows or no column that could identify a case.
+        If the table has no rows, more columns than a plan can declare, a name twice, or no column
+        that could identify a case.
     """
-    if not len(frame):
-        raise CohortError("the table has no rows to propose from; check the export")
-    draft = _Draft()
-    for name in map(str, frame.columns):
-        _propose(draft, name, frame[name].reset_index(drop=True))
-    keys = [name for name, k in draft.kinds.items() if k["kind"] == "id"]
-    if not keys:
-        raise CohortError(
-            "no column identifies a case; add one whose values all differ, for example the visit"
-        )
-    label = _choose_label(draft, frame)
-    _keep_one_cluster(draft)
+    _check(frame)
+    draft = Draft()
+    names = {str(name): name for name in frame.columns}
+    undeclared = {name: _REASONS["name"] for name in names if not _may_be_declared(name)}
+    for name, given in names.items():
+        if name not in undeclared:
+            _propose(draft, name, frame[given].reset_index(drop=True))
+    key = choose_keys(draft, len(frame))
+    find_ages(draft)
+    find_units(draft)
+    label = choose_label(draft)
     # The schema uses the first 'id' as the case's key.
-    best = min(keys, key=lambda name: bool(set(w.words_of(name)) & w.PATIENT))
-    ordered = dict(sorted(draft.kinds.items(), key=lambda item: item[0] != best))
+    ordered = dict(sorted(draft.kinds.items(), key=lambda item: item[0] != key))
     usable = [n for n, k in ordered.items() if k["kind"] in {"number", "age", "category"}]
     inputs = tuple(n for n in usable if _LEVEL.fullmatch(n))
+    groups = [n for n in inputs if ordered[n]["kind"] == "category"]
+    groups.sort(key=lambda name: not words(name) & w.CODED)
     return Proposal(
         table=TableSchema.model_validate({"columns": ordered}),
         inputs=inputs,
-        subgroups=tuple(n for n in inputs if ordered[n]["kind"] == "category"),
-        questions=(*_table_questions(draft, label), *draft.questions),
-        dropped=draft.dropped,
+        subgroups=tuple(groups[:MAX_SUBGROUPS]),
+        questions=(*_questions(draft, label, len(usable) - len(inputs)), *draft.questions),
+        dropped=draft.dropped | undeclared,
     )
 
 
-def _table_questions(draft: _Draft, label: str | None) -> list[str]:
+def _check(frame: pd.DataFrame) -> None:
+    if not len(frame):
+        raise CohortError("the table has no rows to propose from; check the export")
+    n = frame.shape[1]
+    if n > MAX_COLUMNS:
+        raise CohortError(
+            f"the table has {counted(n, 'column')}, and a plan declares at most {MAX_COLUMNS}; export"
+            " the columns of the study only"
+        )
+    repeated = n - len(set(map(str, frame.columns)))
+    if repeated:
+        raise CohortError(
+            f"{counted(repeated, 'column name is', 'column names are')} repeated in the table; keep"
+            " one of each name"
+        )
+
+
+def _may_be_declared(name: str) -> bool:
+    try:
+        _NAME.validate_python(name)
+    except ValidationError:
+        return False
+    return True
+
+
+def _questions(draft: Draft, label: str | None, n_unusable: int) -> list[str]:
     questions = ["Is the first column declared 'id' the scored unit, and 'cluster' the patient?"]
     if label is None:
         questions.append("Which column holds the reference standard? None looks like one.")
@@ -84,165 +110,221 @@ def _table_questions(draft: _Draft, label: str | None) -> list[str]:
     if draft.dropped:
         n = counted(len(draft.dropped), "column is", "columns are")
         questions.append(f"{n} proposed to be dropped; is one of the inputs among them?")
+    if n_unusable:
+        n = counted(n_unusable, "column is", "columns are")
+        questions.append(
+            f"{n} no input, because the name of an input has letters from A to Z, digits, '_' and '.'"
+            " only; rename them in the table if the model needs them."
+        )
     return questions
 
 
-def _propose(draft: _Draft, name: str, values: pd.Series) -> None:
-    import pandas as pd
-
-    words = set(w.words_of(name))
+def _propose(draft: Draft, name: str, values: pd.Series) -> None:
     text = as_text(values).dropna()
-    number = pd.to_numeric(text, errors="coerce")
-    numeric = bool(len(text)) and bool(number.notna().all())
-    if reason := _reason_to_drop(w.words_of(name), text, number if numeric else None):
+    draft.texts[name] = text
+    found = words(name)
+    is_code, rest = split_codes(text)
+    number = numbers_of(rest)
+    is_key = _is_key(w.words_of(name), text, len(values))
+    is_text = number is None and not are_opposite(rest)
+    reason = _name_to_drop(w.words_of(name), is_text=is_text)
+    if not is_key:
+        reason = reason or _values_to_drop(w.words_of(name), rest, number)
+    if not len(rest):
+        draft.drop(name, _REASONS["empty"])
+    elif reason:
         draft.drop(name, reason)
-    elif words & w.ZIP:
-        draft.kinds[name] = {"kind": "zip"}
-    elif _are_dates(values, text, words, numeric=numeric):
-        draft.kinds[name] = {"kind": "date"}
-    elif _is_age(words) and _propose_age(draft, name, words, text):
-        pass
-    elif _is_key(w.words_of(name), text, len(values)):
-        draft.kinds[name] = {"kind": "id" if text.is_unique else "cluster"}
+    elif found & w.ZIP:
+        _propose_zip(draft, name, text)
+    elif are_days(rest, named=bool(found & (w.DATE | w.BIRTH))):
+        draft.declare(name, kind="date", **_missing(draft, name, text[is_code]))
+    elif _is_age(found):
+        _propose_age(draft, name, text)
+    elif is_key:
+        draft.declare(name, kind="id" if text.is_unique else "cluster")
     else:
         _propose_measured(draft, name, values, text)
 
 
-def _reason_to_drop(
-    ordered: tuple[str, ...], text: pd.Series, number: pd.Series | None
-) -> str | None:
-    words = set(ordered)
-    text_only = number is None
+_REASONS = {
+    "name": "its name is empty, longer than 128 characters, or has unseen signs, < or >; rename it",
+    "person": "its name is one of personal data (name, address, telephone, insurance, national id)",
+    "staff": "its name is one of staff; its values may be names of people",
+    "device": "its name is one of a device or serial number",
+    "birth": "a year of birth reveals an age above 89; give the age, or the whole date",
+    "reader": "it is a reader's verdict; declare it 'label' if readers are the reference standard",
+    "model": "it may be an output of the model itself",
+    "text": "its name is one of free text",
+    "number": "its name is one of a number or key, which is no measurement",
+    "later": "it is known only when the stay ends",
+    "empty": "it has no values",
+    "dates": "its dates are not in ISO 8601; write them as YYYY-MM-DD and declare it 'date'",
+    "icd": "its values are codes of diagnoses, known only afterwards",
+    "zip": "it is a postal code, and not one of the United States",
+    "age": "an age in another unit than years is not capped; give it in years",
+    "ages": "its ages are not all numbers, such as 90+ or 67 years; write whole years, 90 for older ones",
+    "one": "it has one value only",
+    "levels": f"it has more than {MAX_LEVELS} different texts, or one that fewer than {MIN_SHARED} cases share",
+    "row": "its values are the numbers of the rows",
+    "units": "its values are numbers with their units; write the units in another column",
+    "long": "its values are long whole numbers, like record or telephone numbers",
+}
+
+
+def _name_to_drop(ordered: tuple[str, ...], *, is_text: bool) -> str | None:
+    """Reason to drop a column because of its name."""
+    found = frozenset(ordered)
+    person = found & w.PERSON or (is_text and found & w.SHORT_PERSON) or {"add", "line"} <= found
+    at_end = bool(found & w.END and found & w.END_OF) or any(stay <= found for stay in w.STAY)
+    is_date = bool(found & w.DATE)
     rules = (
+        (bool(person) and not found & w.NOT_PERSON, "person"),
+        (bool(found & w.STAFF or (is_text and found & w.SHORT_STAFF)), "staff"),
         (
-            bool(words & w.PERSON) and not words & w.NOT_PERSON,
-            "its name is one of personal data (name, address, telephone, insurance, national id)",
+            is_text and bool(found & {"device", "serial"} and found & (w.NUMBER | {"serial"})),
+            "device",
         ),
-        (bool(words & w.STAFF), "its name is one of staff; its values may be names of people"),
-        (
-            text_only and "device" in words and bool(words & (w.NUMBER | {"serial"})),
-            "its name is one of a device or serial number",
-        ),
-        (
-            not text_only and bool(words & w.BIRTH) and bool(words & w.YEAR),
-            "a year of birth reveals an age above 89; give the age, or the whole date",
-        ),
-        (
-            bool(words & w.READER),
-            "it is a reader's verdict; declare it 'label' if readers are the reference standard",
-        ),
-        (bool(words & w.MODEL), "it may be an output of the model itself"),
-        (text_only and bool(words & w.TEXT), "its name is one of free text"),
-        (text_only and bool(text.str.match(_TITLE).any()), "its values have titles of people"),
+        (not is_text and bool(found & w.BIRTH and found & w.YEAR), "birth"),
+        (bool(found & w.READER), "reader"),
+        (bool(found & w.MODEL), "model"),
+        (is_text and bool(found & w.TEXT), "text"),
+        (bool(found & w.LATER or at_end) and not is_date, "later"),
     )
-    return next((reason for applies, reason in rules if applies), None)
+    return next((_REASONS[reason] for applies, reason in rules if applies), None)
 
 
-def _are_dates(values: pd.Series, text: pd.Series, words: set[str], *, numeric: bool) -> bool:
-    import pandas as pd
+def _values_to_drop(
+    ordered: tuple[str, ...], rest: pd.Series, number: pd.Series | None
+) -> str | None:
+    """Reason to drop a column because of its values."""
+    if number is not None:
+        if len(ordered) > 1 and ordered[-1] in w.KEY:
+            return _REASONS["number"]
+        return _REASONS["birth"] if are_birth_years(number) else None
+    if are_other_dates(rest):
+        return _REASONS["dates"]
+    if have_units(rest):
+        return _REASONS["units"]
+    if people := people_in(rest):
+        return f"its values are, or contain, {people}"
+    is_history = bool(set(ordered) & w.HISTORY)
+    return _REASONS["icd"] if are_diagnoses(rest) and not is_history else None
 
-    if pd.api.types.is_datetime64_any_dtype(values):
-        return True
-    if not len(text) or (numeric and not words & w.DATE):
+
+def _propose_zip(draft: Draft, name: str, text: pd.Series) -> None:
+    if text.str.fullmatch(r"\d{3,5}|\d{5}-?\d{4}").all():
+        draft.declare(name, kind="zip")
+    else:
+        draft.drop(name, _REASONS["zip"])
+
+
+def _is_age(found: frozenset[str]) -> bool:
+    if found & w.NOT_AGE:
         return False
-    sample = text.str.fullmatch(r"\d{4}-\d\d-\d\d(?:[T ].*)?|(?:19|20)\d{6}")
-    return bool(sample.all()) and bool(
-        pd.to_datetime(text.str[:10], format="ISO8601", errors="coerce").notna().all()
+    return bool(found & w.AGE) or (
+        bool(found & w.YEARS - {"in", "at"}) and found <= w.YEARS | {"patient"}
     )
 
 
-def _is_age(words: set[str]) -> bool:
-    return bool(words & w.AGE) or (bool(words & w.YEARS) and words <= w.YEARS | {"patient"})
-
-
-def _propose_age(draft: _Draft, name: str, words: set[str], text: pd.Series) -> bool:
-    """Propose an age in years; drop an age in another unit. False if the values are no ages."""
-    codes, rest = _split_codes(text, extra=frozenset({"999", "888"}))
-    number = _to_numbers(rest)
+def _propose_age(draft: Draft, name: str, text: pd.Series) -> None:
+    """Propose an age in years; drop an age in another unit or form."""
+    is_code = split_codes(text)[0] | text.isin(("999", "888"))
+    number = numbers_of(text[~is_code])
     if number is None:
-        return False
-    if words & w.SMALL_TIME or not number.between(0, 130).all():
-        draft.drop(name, "an age in another unit than years is not capped; give it in years")
-        return True
-    draft.kinds[name] = {"kind": "age"} | _missing(draft, name, codes)
-    return True
+        draft.drop(name, _REASONS["ages"])
+    elif words(name) & w.SMALL_TIME or not number.between(0, 130).all():
+        draft.drop(name, _REASONS["age"])
+    else:
+        draft.declare(name, kind="age", **_missing(draft, name, text[is_code]))
 
 
 def _is_key(ordered: tuple[str, ...], text: pd.Series, n: int) -> bool:
-    words = set(ordered)
-    known = words & (w.PATIENT | w.CASE)
-    ends = bool(ordered) and (ordered[-1] in w.NUMBER or ordered[-1] in w.PATIENT | w.CASE)
-    named = (bool(known) and ends) or (len(ordered) == 1 and ordered[0] in w.NUMBER | {"mrn"})
+    known = set(ordered) & (w.PATIENT | w.CASE)
+    only = set(ordered) <= w.PATIENT | w.CASE | w.NUMBER | {"de", "la", "del", "du", "clinica"}
+    named = bool(known) and (only or ordered[-1] in w.NUMBER)
+    named |= bool(ordered) and ordered[-1] in (
+        w.KEY if text.is_unique else w.NUMBER & set(ordered[:1])
+    )
     complete = len(text) == n and text.nunique() > min(MAX_LEVELS, n - 1)
-    if not complete or text.str.contains(r"\d\.\d", regex=True).any():
+    if not complete or text.str.fullmatch(r"-?\d+\.\d+").any():
         return False
-    by_value = text.is_unique and text.str.fullmatch(r"[A-Za-z]{1,4}[-_]?\d{3,}|\d{6,}").all()
+    by_value = text.is_unique and text.str.fullmatch(_CODE).all()
     return named or bool(by_value)
 
 
-def _split_codes(text: pd.Series, extra: frozenset[str] = frozenset()) -> tuple[Any, pd.Series]:
-    """Counts of codes of missing values, and the other values."""
-    is_code = text.str.casefold().isin(_CODES | extra)
-    rest = text[~is_code]
-    if (number := _to_numbers(rest)) is not None and len(number) and (number < 0).any():
-        is_code &= _to_code(text).isna()  # negative numbers are values here
-    return text[is_code].value_counts(), text[~is_code]
-
-
-def _to_code(text: pd.Series) -> pd.Series:
-    import pandas as pd
-
-    return pd.to_numeric(text, errors="coerce")
-
-
-def _to_numbers(text: pd.Series) -> pd.Series | None:
-    """Numbers, with "<0.5" as 0.5 and decimal commas as points; None if a text is none."""
-    import pandas as pd
-
-    if not len(text):
-        return None
-    plain = text.str.replace(r"^<=?\s*", "", regex=True)
-    number = pd.to_numeric(plain.str.replace(",", ".", regex=False), errors="coerce")
-    return number if bool(number.notna().all()) else None
-
-
-def _missing(draft: _Draft, name: str, codes: Any) -> Kind:
-    if not len(codes):
+def _missing(draft: Draft, name: str, codes: pd.Series) -> Kind:
+    counts = codes.map(plain_token).value_counts()
+    if not len(counts):
         return {}
-    listed = ", ".join(f"'{code}' {counted(int(n), 'time')}" for code, n in codes.items())
+    listed = ", ".join(f"'{code}' {counted(int(n), 'time')}" for code, n in counts.items())
     draft.questions.append(f"'{name}' contains {listed}: do these codes mean a missing value?")
-    return {"missing": [str(code) for code in codes.index]}
+    return {"missing": [str(code) for code in counts.index]}
 
 
-def _propose_measured(draft: _Draft, name: str, values: pd.Series, text: pd.Series) -> None:
-    codes, rest = _split_codes(text)
-    number = _to_numbers(rest)
-    two = number is not None and number.nunique() == 2 and _is_shared(rest)
-    if number is not None and not two:
-        long = (number.abs() >= _LONG) & (number % 1 == 0)
-        if long.mean() >= 0.8 and number.nunique() >= min(10, len(number) / 2):
-            draft.drop(name, "its values are long whole numbers, like record or telephone numbers")
-            return
-        draft.kinds[name] = {"kind": "number"} | _missing(draft, name, codes)
-        n_below = int(rest.str.fullmatch(_BELOW).sum())
-        if n_below:
-            draft.kinds[name]["below_limit"] = "exclude"
-            draft.questions.append(
-                f"'{name}' has {counted(n_below, 'result')} below a limit ('<'): exclude, value or half?"
-            )
-        return
-    # "none" is a level here, although it is a missing value elsewhere.
-    levels = as_text(values, keep=frozenset({"none"})).dropna()
-    if len(levels) and levels.nunique() <= MAX_LEVELS and _is_shared(levels):
-        draft.kinds[name] = {"kind": "category", "levels": _levels(sorted(levels.unique()))}
-    elif not len(levels):
-        draft.drop(name, "it has no values")
-    else:
-        draft.drop(
-            name,
-            f"it has more than {MAX_LEVELS} different texts, or one that fewer than {MIN_SHARED} "
-            "cases share",
+def _propose_measured(draft: Draft, name: str, values: pd.Series, text: pd.Series) -> None:
+    is_code, rest = split_codes(text)
+    number = numbers_of(rest)
+    coded = bool(words(name) & w.CODED) and rest.nunique() <= MAX_LEVELS
+    two = rest.nunique() == 2 and _is_shared(rest)
+    if number is not None and not _differ(rest):
+        draft.drop(name, _REASONS["one"])
+    elif number is not None and are_row_numbers(number):
+        draft.drop(name, _REASONS["row"], unclear=True)
+    elif number is not None and are_long_numbers(number):
+        draft.drop(name, _REASONS["long"], unclear=True)
+    elif number is not None and not two and not coded:
+        _propose_number(draft, name, text, is_code)
+    elif number is None and (n_bad := n_no_numbers(rest)):
+        _propose_number(draft, name, text, is_code)
+        draft.questions.append(
+            f"'{name}' has {counted(n_bad, 'text')} among its numbers, each shared by fewer than"
+            f" {MIN_SHARED} cases: correct them, or list them under 'missing'."
         )
+    else:
+        _propose_category(draft, name, values)
+
+
+def _propose_number(draft: Draft, name: str, text: pd.Series, is_code: pd.Series) -> None:
+    unit = unit_in(name)
+    given: Kind = {"unit": unit} if unit else {}
+    draft.declare(name, kind="number", **given, **_missing(draft, name, text[is_code]))
+    n_below = int(text[~is_code].str.fullmatch(BELOW).sum())
+    if n_below:
+        draft.kinds[name]["below_limit"] = "exclude"
+        draft.questions.append(
+            f"'{name}' has {counted(n_below, 'result')} below a limit ('<'): exclude, value or half?"
+        )
+    n_above = int(text[~is_code].str.startswith(">").sum())
+    if n_above:
+        draft.questions.append(
+            f"'{name}' has {counted(n_above, 'result')} above a limit ('>'), which cannot be read:"
+            " leave these cells empty."
+        )
+
+
+def _propose_category(draft: Draft, name: str, values: pd.Series) -> None:
+    # "none" is a level here, although it is a missing value elsewhere.
+    text = as_text(values, keep=frozenset({"none"})).dropna()
+    folded = text.str.casefold()
+    is_code = split_codes(text)[0] & ~folded.isin(w.UNKNOWN)
+    levels = text[~is_code]
+    draft.texts[name] = levels
+    if not _differ(levels):
+        draft.drop(name, _REASONS["one"])
+    elif len(levels) and levels.nunique() <= MAX_LEVELS and _is_shared(levels):
+        missing = _missing(draft, name, text[is_code])
+        draft.declare(name, kind="category", levels=_levels(sorted(levels.unique())), **missing)
+        if n_unknown := int(folded.isin(w.UNKNOWN).sum()):
+            draft.questions.append(
+                f"'{name}' has {counted(n_unknown, 'value')} that may mean a missing value ('unknown'):"
+                " keep the level, or list it under 'missing'?"
+            )
+    else:
+        draft.drop(name, _REASONS["levels"], unclear=True)
+
+
+def _differ(text: pd.Series) -> bool:
+    return not bool((text == text.iloc[0]).all()) if len(text) else True
 
 
 def _is_shared(text: pd.Series) -> bool:
@@ -250,52 +332,12 @@ def _is_shared(text: pd.Series) -> bool:
 
 
 def _levels(found: list[str]) -> list[str] | dict[str, str]:
+    """Levels as they are, or mapped to names that a plan allows; different texts stay different."""
     if all(_LEVEL.fullmatch(level) for level in found):
         return found
-    named = {level: re.sub(r"[^A-Za-z0-9_.]+", "_", level).strip("_") for level in found}
-    return {
-        level: name if _LEVEL.fullmatch(name) else f"level_{name or i}"[:64]
-        for i, (level, name) in enumerate(named.items())
-    }
-
-
-def _choose_label(draft: _Draft, frame: pd.DataFrame) -> str | None:
-    """Declare the likeliest outcome as the label; drop other outcomes, which are known too late."""
-    found: list[tuple[bool, int, str, Kind]] = []
-    for at, name in enumerate(draft.kinds):
-        words = set(w.words_of(name))
-        is_outcome = words & (w.STRONG | w.WEAK) and not words & w.HISTORY
-        if draft.kinds[name]["kind"] == "category" and is_outcome:
-            found.append((bool(words & w.STRONG), at, name, _as_label(frame[name])))
-    chosen = max((f for f in found if f[3]), key=lambda f: f[:2], default=None)
-    for entry in found:
-        if entry is not chosen:
-            draft.drop(entry[2], "it is an outcome or a diagnosis, known only afterwards")
-    if chosen is None:
-        return None
-    draft.kinds[chosen[2]] = chosen[3]
-    others = [f"'{f[2]}'" for f in found if f is not chosen and f[3]]
-    if others:
-        draft.questions.append(
-            f"'{chosen[2]}' is proposed as the reference standard; is it {' or '.join(others)} instead?"
-        )
-    return chosen[2]
-
-
-def _as_label(values: pd.Series) -> Kind:
-    """Declaration of a label; empty if its positive and negative values are not recognised."""
-    found = sorted(as_text(values.reset_index(drop=True)).dropna().unique())
-    positive = [v for v in found if label_token(v) in w.POSITIVE]
-    negative = [v for v in found if label_token(v) in w.NEGATIVE]
-    rest = [v for v in found if v not in positive + negative]
-    if not positive or not negative or len(rest) > 1:
-        return {}
-    label = {"kind": "label", "positive": positive, "negative": negative}
-    return label | ({"indeterminate": rest} if rest else {})
-
-
-def _keep_one_cluster(draft: _Draft) -> None:
-    clusters = [n for n, k in draft.kinds.items() if k["kind"] == "cluster"]
-    clusters.sort(key=lambda name: not set(w.words_of(name)) & w.PATIENT)
-    for name in clusters[1:]:
-        draft.drop(name, f"it repeats like a key, and '{clusters[0]}' is the patient")
+    names: dict[str, str] = {}
+    for at, level in enumerate(found):
+        name = re.sub(r"[^A-Za-z0-9_.]+", "_", w.plain(level)).strip("_")
+        name = name if _LEVEL.fullmatch(name) else f"level_{name or at}"[:60]
+        names[level] = name if name not in names.values() else f"{name}_{at}"
+    return names

@@ -4,20 +4,69 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
+_UMLAUTS = str.maketrans(
+    {
+        "ß": "ss",
+        "ä": "ae",
+        "ö": "oe",
+        "ü": "ue",
+        "Ä": "Ae",
+        "Ö": "Oe",
+        "Ü": "Ue",
+        "ø": "o",
+        "æ": "ae",
+    }
+)
+
+
+def plain(text: str) -> str:
+    """Return text in letters without accents; umlauts become two letters.
+
+    >>> plain("Größe"), plain("Sí")
+    ('Groesse', 'Si')
+    """
+    text = unicodedata.normalize("NFC", text).translate(_UMLAUTS)
+    text = unicodedata.normalize("NFKD", text)
+    return "".join(letter for letter in text if not unicodedata.combining(letter))
 
 
 def words_of(name: str) -> tuple[str, ...]:
-    """Words of a name in snake_case, camelCase or with spaces, in small letters without accents.
+    """Words of a name in snake_case, camelCase, with spaces or compounded, in small letters.
 
-    >>> words_of("AgeAtAdmission"), words_of("enc_no"), words_of("Größe")
-    (('age', 'at', 'admission'), ('enc', 'no'), ('groesse',))
+    >>> words_of("AgeAtAdmission"), words_of("enc_no"), words_of("Größe"), words_of("ptid")
+    (('age', 'at', 'admission'), ('enc', 'no'), ('groesse',), ('pt', 'id'))
     """
-    plain = name.replace("ß", "ss").replace("ä", "ae").replace("ö", "oe").replace("ü", "ue")
-    plain = unicodedata.normalize("NFKD", plain)
-    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
-    return tuple(word.lower() for word in _PART.findall(plain))
+    words = (word.lower() for word in _PART.findall(plain(name)))
+    return tuple(part for word in words for part in _parts(word))
+
+
+def _parts(word: str) -> tuple[str, ...]:
+    """Known parts of a compound or glued word, such as 'ptid'; otherwise the word itself."""
+    if word in _KNOWN:
+        return (word,)
+    if (glued := _glued(word)) is not None:
+        return glued
+    for tail in _TAILS:
+        if word.endswith(tail) and len(word) - len(tail) >= 3:
+            return (word[: -len(tail)], tail)
+    return (word,)
+
+
+@lru_cache(maxsize=4096)
+def _glued(word: str) -> tuple[str, ...] | None:
+    if word in _GLUED:
+        return (word,)
+    for size in range(len(word) - 2, 1, -1):
+        head, rest = word[:size], word[size:]
+        if head not in _GLUED:
+            continue
+        for link in ("", "s", "n", "en"):
+            if rest.startswith(link) and (tail := _glued(rest[len(link) :])) is not None:
+                return (head, *tail)
+    return None
 
 
 def _set(text: str) -> frozenset[str]:
@@ -25,74 +74,130 @@ def _set(text: str) -> frozenset[str]:
 
 
 PATIENT = _set(
-    "mrn patient patients pat pt subject subj person pid patid patientid patientin proband paciente "
-    "individual participant patnr patno patientennummer patientennr patientnr medrec"
+    "mrn patient patients patienten pat pt subject subj person pid patid proband paciente individual "
+    "participant patnr patno medrec nhc nhs ipp nip hcn mpi empi historia"
 )
 CASE = _set(
-    "visit encounter enc study case accession admission stay hadm fall fallnr fallnummer aufnahme "
-    "aufenthalt aufnahmenummer fallid sejour visita visite episodio episode exam examen specimen sample "
-    "order csn untersuchung untersuchungsnummer auftrag auftragsnummer consulta ingreso"
+    "visit encounter enc study case accession admission stay hadm fall aufnahme aufenthalt fallid sejour "
+    "opname visita visite episodio episode exam examen specimen sample order csn untersuchung auftrag consulta "
+    "ingreso hospitalisation dossier iep nda"
 )
 NUMBER = _set(
     "id ids no nr num number nummer key uid uuid identifier identifiant numero kennung guid"
 )
+KEY = NUMBER - {"no", "num", "number", "numero"}
 AGE = _set(
     "age ages alter edad leeftijd eta idade lebensalter patientenalter aufnahmealter patage ptage"
 )
+NOT_AGE = _set("gestational gestation gest ssw bone device implant graft wound catheter")
 YEARS = _set("years yrs year yr jahre ans anos old yo in at")
 SMALL_TIME = _set(
     "month months mo mos monate mois meses day days tage jours dias week weeks wochen"
 )
 BIRTH = _set(
-    "dob yob birth born birthdate birthday geburt geburtsdatum geburtsjahr gebdat gebjahr naissance "
-    "nacimiento"
+    "dob yob birth born birthdate birthday geburt geburts geb naissance nacimiento nac naiss"
 )
-YEAR = _set("yob year jahr annee ano anio geburtsjahr gebjahr")
+YEAR = _set("yob year yr jahr j annee ano anio")
 DATE = _set(
-    "date datum fecha time zeit datetime timestamp dt on at day dob birthdate geburtsdatum gebdat "
-    "zeitpunkt uhrzeit aufnahmedatum entlassdatum hora heure"
+    "date datum dat fecha time zeit datetime timestamp dt on at day dob birthdate zeitpunkt uhrzeit hora "
+    "heure"
 )
 ZIP = _set("zip zipcode postal postcode plz postleitzahl")
+SEX = _set("sex sx gender geschlecht sexe sexo")
+CODED = SEX | _set(
+    "race ethnicity ethnic group grp category cat code cd type typ class ward station service dept "
+    "department site center centre zentrum"
+)
 READER = _set("reader readers rater observer annotator befunder lecteur")
 MODEL = _set("model ai algorithm prediction predicted pred vorhersage prognose")
-STRONG = _set(
-    "outcome label target truth reference groundtruth gold histology histologie pathology pathologie "
-    "expire expired died death dead mortality mort deceased survival survived verstorben tod tot exitus "
-    "letalitaet mortalitaet deces mortalite muerte fallecido mortalidad desenlace resultado y"
+DEATH = _set(
+    "expire expired died death dead mortality mort dod deceased survival survived alive vivant vivo verstorben verst tod "
+    "tot exitus letalitaet mortalitaet deces decede mortalite muerte muerto fallecido fallecimiento "
+    "mortalidad gestorben overleden obito dth dthfl"
+)
+STRONG = DEATH | _set(
+    "outcome label target truth reference groundtruth gold histology histologie pathology pathologie biopsy "
+    "biopsie biopsia desenlace resultado evenement y"
 )
 WEAK = _set(
-    "sepsis cancer malignant malignancy disease diagnosis diagnose diagnostic event positive pneumonia "
-    "lungenentzuendung relapse recurrence readmission readmitted complication komplikation rezidiv "
-    "wiederaufnahme diagnostico reingreso complicacion krebs"
+    "sepsis cancer malignant malignancy disease diagnosis diagnose diagnoses diagnostic diag dx icd cie cim "
+    "drg event positive pneumonia lungenentzuendung relapse recurrence rezidiv recidive recidiva readmission "
+    "readmitted readmit rehospitalisation complication komplikation wiederaufnahme diagnostico reingreso "
+    "complicacion krebs"
 )
 HISTORY = _set(
     "prior history hx previous prev past family baseline pre known anamnese vor vorerkrankung chronic "
-    "comorbid comorbidity antecedent antecedente familiaer"
+    "comorbid comorbidity antecedent antecedents antecedente antecedentes familiaer pmh"
 )
+ALIVE = _set("alive survived survival survivor survie vivo vivant lebend ueberlebt")
+# Known only when a stay ends, alone or with one of the second set.
+LATER = _set(
+    "los disposition followup verweil liege verweildauer liegedauer estancia entlassart entlassungsart "
+    "entlassgrund"
+)
+END = _set("discharge disch dc alta sortie entlass entlassung")
+END_OF = _set("status stat destination dest to location type reason motivo destino tipo mode art")
+STAY = (_set("length stay"), _set("duree sejour"), _set("follow up"))
 STAFF = _set(
-    "physician doctor surgeon consultant nurse arzt aerztin chirurg operateur medecin medico cirujano "
-    "attending provider clinician staff anesthetist anaesthetist referrer hausarzt radiologist untersucher "
-    "pflegekraft infirmier enfermera"
+    "physician doctor surgeon consultant nurse arzt aerztin huisarts hausarzt chirurg operateur medecin medico medica "
+    "cirujano attending attnd provider clinician staff anesthetist anaesthetist referrer radiologist "
+    "untersucher pflegekraft infirmier infirmiere enfermera enfermero username operator technician"
 )
 PERSON = _set(
-    "name names vorname nachname surname forename firstname lastname familyname familienname nom prenom "
-    "apellido apellidos nombre initials initialen initiales maiden address adresse direccion street strasse "
-    "rue calle city ort wohnort ville ciudad town phone telephone tel telefon telefono mobile handy movil "
-    "portable fax email mail ssn nhs nino hkid nir dni nie curp cpf ahv svnr sozialversicherungsnummer "
-    "passport pasaporte insurance insurer insured insurancenumber versicherung versichertennummer kvnr kasse "
-    "krankenkasse seguro assurance policy mbi medicare medicaid account licence license url website ip "
-    "contact kontakt"
+    "name names vorname nachname surname forename firstname lastname familyname familienname fname lname "
+    "vname nname nom prenom apellido apellidos nombre initials initialen initiales inits maiden address "
+    "addr adresse direccion domicilio domicile street strasse rue calle city ort wohnort ville ciudad cidade citta town "
+    "phone telephone tel telefon telefono mobile handy movil portable fax email mail ssn nhs nino hkid nir "
+    "dni nie nss curp rfc cpf ahv svnr sozialversicherungsnummer passport pasaporte passeport ausweis "
+    "insurance insurer insured insurancenumber payer payor mutuelle mutua aseguradora versicherung "
+    "versicherten versichertennummer kvnr kasse krankenkasse seguro assurance secu policy mbi medicare "
+    "medicaid account acct konto licence license url website ip contact kontakt kin angehoerige "
+    "employer arbeitgeber"
 )
-NOT_PERSON = _set("drug medication medikament test unit ward procedure type kind class score")
+NOT_PERSON = _set(
+    "drug medication medikament test unit ward procedure type kind class score count platelet"
+)
+# Of people only where the values are texts: as numbers they may be measurements.
+SHORT_STAFF = _set("md dr pcp gp prov created entered signed user author")
+SHORT_PERSON = _set("ins ph")
 TEXT = _set(
     "note notes remark remarks comment comments text narrative report freetext bemerkung bemerkungen befund "
-    "kommentar freitext observacion observaciones commentaire remarque comentario arztbrief"
+    "kommentar freitext observacion observaciones commentaire remarque comentario arztbrief rendu"
 )
+UNIT = _set("unit units einheit unite unidad uom")
+SIGN = _set("sign comparator operator op qualifier vorzeichen prefix")
 POSITIVE = _set(
-    "1 yes y positive pos malignant present case abnormal disease dead died ja oui si true deceased expired "
-    "event verstorben m p ill sick gestorben positiv"
+    "1 yes y positive pos malignant present case abnormal disease dead died ja oui o si sim true deceased "
+    "expired event verstorben m p ill sick gestorben positiv positif positivo positiva maligne maligno "
+    "decede fallecido muerto exitus tot"
 )
 NEGATIVE = _set(
-    "0 no n negative neg benign absent control normal healthy alive survived nein non false lebend b lebt "
-    "survivor negativ"
+    "0 no n negative neg benign absent control normal healthy alive survived nein nee non nao false lebend b lebt "
+    "survivor negativ negatif negativo negativa benigne benigno vivant vivo ueberlebt"
 )
+# Spellings of "no value" in exports, and those that are a level of a category as often.
+UNKNOWN = _set("unk unknown unbekannt inconnu inconnue desconocido desconocida")
+CODES = UNKNOWN | _set(
+    ". .. - -- --- ? / // x n/d nd n.d. na. nr n.r. n.b. nb k.a. ka s/d sd missing fehlend manquant sin_dato "
+    "-1 -9 -99 -999 -9999 -99999"
+)
+# Values of an outcome, whatever the name of its column.
+DEATH_VALUES = _set(
+    "dead died deceased expired death verstorben gestorben exitus decede deces fallecido muerto"
+)
+OUTCOME_VALUES = DEATH_VALUES | _set("malignant maligne maligno bosartig boesartig case diseased")
+
+# Words that occur without a separator, and ends of compounds that decide their meaning.
+_GLUED = (PATIENT - {"nhs", "historia"}) | _set(
+    "enc visit case fall study stay adm admission aufnahme auf disch entlass dob geburts geb geburt age alter "
+    "yr yrs jahr jahre id no nr num nummer key dt date datum dat zeit zeitpunkt time tel telefon telefone "
+    "mobil handy phone versicherten versicherung kranken kasse arzt name vor nach familien haupt neben diagnose "
+    "dauer verweil liege initial subject acct account record fecha ingreso nacimiento naissance entree sortie "
+    "befund text brief bericht "
+    "readmit mort"
+)
+_TAILS = ("aerztin", "arzt", "nummer", "datum", "diagnose", "telefon", "strasse", "versicherung")
+_KNOWN = frozenset().union(
+    *(PATIENT, CASE, NUMBER, AGE, YEARS, BIRTH, DATE, ZIP, CODED, READER, MODEL, STRONG, WEAK, HISTORY),
+    *(STAFF, PERSON, NOT_PERSON, TEXT, LATER, END, END_OF),
+)  # fmt: skip

@@ -13,6 +13,7 @@ _JPEG, _CODESTREAM, _START = b"\xff\xd8", b"\xff\x4f", b"\0\0\1"
 _JP2: Final = b"\0\0\0\x0cjP  "
 _JPEG_MARKER: Final = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _JPEG_IMAGE: Final = frozenset({0xC4, 0xCC, 0xDB, 0xDD, *range(0xC0, 0xD0), 0xF7})
+_UNUSED_SEGMENTS: Final = b"\x56\x59\x63\x64"  # profiles, component registration, comment
 _CODED_MARKERS: Final = re.compile(rb"\xff[\x64\x63]")
 _CODE_UNIT: Final = re.compile(rb"\x00\x00\x01(.)", re.DOTALL)
 _USER_DATA: Final = frozenset(
@@ -24,9 +25,26 @@ _TAIL: Final = 1 << 16  # bytes of video data searched as text at each end
 
 def texts_of(data: Any, start: int, end: int) -> Iterator[bytes]:
     """Parts of encapsulated pixels, between two offsets of a buffer, that may contain text."""
-    fragments = list(_fragments(data, start, end))
-    for at, stop in fragments:
-        yield from _frame_texts(data, at, stop)
+    frame: list[tuple[int, int]] = []
+    for fragment in _fragments(data, start, end):
+        if frame and _begins_frame(data[fragment[0] : fragment[0] + 12]):
+            yield from _joined_texts(data, frame)
+            frame = []
+        frame.append(fragment)
+    yield from _joined_texts(data, frame)
+
+
+def _joined_texts(data: Any, fragments: list[tuple[int, int]]) -> Iterator[bytes]:
+    """Texts of a frame; a marker can begin in one fragment and end in the next."""
+    if len(fragments) > 1:
+        whole = b"".join(data[at:stop] for at, stop in fragments)
+        yield from _frame_texts(whole, 0, len(whole))
+    elif fragments:
+        yield from _frame_texts(data, *fragments[0])
+
+
+def _begins_frame(head: bytes) -> bool:
+    return head[:2] in (_JPEG, _CODESTREAM) or head[:8] == _JP2 or head[4:8] == b"ftyp"
 
 
 def _fragments(data: Any, at: int, end: int) -> Iterator[tuple[int, int]]:
@@ -74,7 +92,7 @@ def _codestream_texts(data: Any, at: int, end: int) -> Iterator[bytes]:
     """Texts of the main header, of comments in tile-parts and behind the end marker."""
     while at + 4 <= end and data[at : at + 2] not in (b"\xff\x90", b"\xff\xd9"):
         stop = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-        if data[at : at + 2] == b"\xff\x64" or data[at] != 0xFF:
+        if data[at] != 0xFF or data[at + 1] in _UNUSED_SEGMENTS:
             yield bytes(data[at + 4 : min(stop, end)])
         at = stop
     while at + 12 <= end and data[at : at + 2] == b"\xff\x90":

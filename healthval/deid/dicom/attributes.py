@@ -90,7 +90,7 @@ _SAFE_TEXT: Final = frozenset(
         "ListOfMIMETypes",
     ]
 )
-# Bytes that may contain text and are not needed for reading the object
+# Bytes that may contain text and are not needed to read the object
 _OPAQUE: Final = frozenset(
     {"ICCProfile", "EncryptedContent", "HPGLDocument", "RecordKey", "PriorRecordKey"}
 )

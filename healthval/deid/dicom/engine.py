@@ -309,7 +309,7 @@ class Engine:
         """Keep an element, unless its VR or length contradicts its attribute."""
         vr = element.VR
         if vr == "PN":
-            return None  # the name of a person, whatever the attribute is
+            return None  # the name of a person, in any attribute
         if vr == "SQ" or (vr == "UN" and (element.value or b"")[:4] in _ITEM_TAGS):
             return self._sequence(element)
         if vr in FREE_TEXT_VRS and not is_text(element.tag):

@@ -12,8 +12,9 @@ from itertools import pairwise
 from typing import Final
 
 from healthval.deid.pixels.streams.coded import clean_deflated, clean_native, clean_rle
+from healthval.deid.pixels.streams.codestream import SOC
 from healthval.deid.pixels.streams.jpeg import SOI, clean_jpeg
-from healthval.deid.pixels.streams.jpeg2000 import SIGNATURE, SOC, clean_jpeg2000
+from healthval.deid.pixels.streams.jpeg2000 import SIGNATURE, clean_jpeg2000
 from healthval.deid.pixels.streams.mp4 import clean_mp4
 from healthval.deid.pixels.streams.pieces import BadStreamError, Buffer, Pieces, check, size_of
 from healthval.deid.pixels.streams.video import clean_h264, clean_h265, clean_mpeg2

@@ -68,7 +68,7 @@ def check_small_cells(submission: Submission, policy: Policy) -> int:
 
 
 def check_names(submission: Submission, _policy: Policy) -> int:
-    """Names of variables, levels and steps are no identifiers; methods consist of known words."""
+    """Names of variables, levels and steps are not identifiers; methods consist of known words."""
     seen = 0
     for path, name, value in leaves(submission.model_dump()):
         if name in ("variable", "level", "step") and isinstance(value, str):

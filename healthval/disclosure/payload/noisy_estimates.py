@@ -1,6 +1,6 @@
 """Statistics of a protected table, and intervals that include the noise (pure).
 
-A statistic that is no function of the table carries normal noise of at least one outcome's influence.
+A statistic that is not a function of the table carries normal noise of at least one outcome's influence.
 Its interval is that of synthetic cases with the table's counts: an exact standard error would be one
 more equation about the outcomes.
 """

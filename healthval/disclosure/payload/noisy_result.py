@@ -70,7 +70,7 @@ def _net_benefit(
 def noisy_curve(
     curve: DecisionCurve, about: Protection, table: Mapping[float, tuple[int, int]], variance: float
 ) -> DecisionCurve:
-    """Net benefit of the perturbed table; NaN at thresholds that are no cut of it."""
+    """Net benefit of the perturbed table; NaN at thresholds that are not cuts of it."""
     names = ("net_benefit", "lo", "hi", "se")
     out: dict[str, Any] = {name: np.full(len(curve.thresholds), np.nan) for name in names}
     z = float(ndtri((1 + curve.level) / 2))

@@ -1,6 +1,6 @@
 """Protected copy of a result: its base table carries keyed noise, and every count follows from it (pure).
 
-A reader who scored the cases knows how many lie above each cut, so only the outcomes are perturbed:
+A reader who scored the cases knows how many are above each cut, so only the outcomes are perturbed:
 true positives carry noise, and false positives are the known total less those. Cuts stay ordered
 in both classes, so that no released number contradicts another.
 """

@@ -169,7 +169,7 @@ def _variable(
     out = []
     for s in found:
         if s.level in decided.without_count:
-            draft.note(f"subgroups[{s.variable}]", TOO_SMALL)
+            draft.note(f"subgroups[{s.variable}.{s.level}]", TOO_SMALL)
             continue
         if s.level in decided.without_events:
             draft.note(
@@ -281,7 +281,7 @@ def released_rows(
     for row in rows:
         shown = _number(draft, row) if row.mean is not None else _counts(draft, row, levels)
         if shown is None:
-            draft.note(f"table_one[{row.variable}]", TOO_SMALL)
+            draft.note(f"table_one[{row.variable}.{row.level}]", TOO_SMALL)
             shown = TableOneRow(variable=row.variable, level=OTHERS, overall=SUPPRESSED)
         if shown not in out:
             out.append(shown)

@@ -1,4 +1,4 @@
-"""Routes of access: requests of sites, decisions of the operator, keys of vendors."""
+"""Routes of access: requests of sites, decisions of the operator."""
 
 from typing import Annotated
 
@@ -9,7 +9,6 @@ from healthval.contracts.access import (
     AccessGrant,
     AccessList,
     AccessRequest,
-    VendorKey,
 )
 from healthval.contracts.base import Name, Sha256, SiteId, Version
 from healthval.hub import access, registry
@@ -39,14 +38,17 @@ def routes(by: Callers, keyring: Keyring) -> APIRouter:
     def ask(head: RequestHead, body: Body, idempotency_key: IdempotencyKey = None) -> Response:
         """Request access; signed by the key in the request."""
         sent = read_body(AccessRequest, body)
-        by.auth.admit(by.auth.check_self_signed(head, sent.public_key), body, idempotency_key)
+        checked = by.auth.check_self_signed(head, sent.public_key)
+        caller = by.auth.admit(checked, body, idempotency_key)
         registry.model(backend, sent.model, sent.version)
-        return json_response(access.request(backend, keyring, sent), 201)
+        return json_response(access.request(backend, keyring, sent, caller.id), 201)
 
     @router.get("/access-requests", **documented(AccessList))
-    def grants(call: Annotated[Call, by.reads("site", "operator")], page: AskedPage) -> Response:
-        """List grants: a site's own, all for the operator."""
-        site = None if call.caller.role == "operator" else call.caller.id
+    def grants(
+        call: Annotated[Call, by.reads("site", "operator", "auditor")], page: AskedPage
+    ) -> Response:
+        """List grants: a site's own, all for the operator and an auditor."""
+        site = call.caller.id if call.caller.role == "site" else None
         return json_response(access.grants(backend, page, site))
 
     @router.post(
@@ -60,17 +62,11 @@ def routes(by: Callers, keyring: Keyring) -> APIRouter:
         plan_hash: Sha256,
         call: Annotated[Call, by.posts("operator")],
     ) -> Response:
-        """Approve, reject or revoke."""
+        """Approve, reject, suspend or revoke."""
         subject = Subject(model, version, plan_hash)
         decision = call.read(AccessDecision)
         return json_response(
             access.decide(backend, decision, actor=call.caller, site=site, subject=subject)
         )
-
-    @router.post("/vendors", **documented(None, 400, 409, status=204, body=VendorKey))
-    def enrol(call: Annotated[Call, by.posts("operator")]) -> Response:
-        """Allow a developer's key to read the reports on its models."""
-        access.enrol_vendor(backend, call.caller, call.read(VendorKey))
-        return Response(status_code=204)
 
     return router

@@ -2,15 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
 from healthval.contracts.base import Shape, read_wire
 from healthval.hub.auth import Authenticator, Caller, CheckedHead, Head, Role
 from healthval.hub.pages import MAX_LIMIT, Page
 from healthval.hub.ports import Refusal
+
+MAX_STRANGERS_BYTES = 16 * 1024
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,50 +71,72 @@ IdempotencyKey = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Callers:
-    """Dependencies that check the caller of a route; they run in worker threads.
-
-    FastAPI solves dependencies in order: the caller is known before the body is read.
-    """
+    """Dependencies that check the caller of a route."""
 
     auth: Authenticator
 
     def reads(self, *roles: Role) -> Any:
         """Return the dependency of a GET or PUT."""
-        check_head = self._check_head(roles)
 
-        def call(checked: Annotated[CheckedHead, Depends(check_head)], body: Body) -> Call:
-            return Call(self.auth.admit(checked, body), body)
+        async def call(request: Request) -> Call:
+            return await self.handled(request, roles, None, _unchanged)
 
         return Depends(call)
 
     def posts(self, *roles: Role) -> Any:
         """Return the dependency of a POST, which may have an Idempotency-Key."""
-        check_head = self._check_head(roles)
 
-        def call(
-            checked: Annotated[CheckedHead, Depends(check_head)],
-            body: Body,
-            idempotency_key: IdempotencyKey = None,
-        ) -> Call:
-            caller = self.auth.admit(checked, body, idempotency_key)
-            return Call(caller, body, idempotency_key)
+        async def call(request: Request, idempotency_key: IdempotencyKey = None) -> Call:
+            return await self.handled(request, roles, idempotency_key, _unchanged)
 
         return Depends(call)
 
-    def _check_head(self, roles: tuple[Role, ...]) -> Callable[..., CheckedHead]:
-        def check_head(head: RequestHead) -> CheckedHead:
-            checked = self.auth.check_head(head)
-            if checked.caller.role not in roles:
-                raise Refusal(403, f"The {checked.caller.role}'s key cannot use this address")
-            return checked
+    async def handled(
+        self,
+        request: Request,
+        roles: tuple[Role, ...],
+        idempotency_key: str | None,
+        handle: Callable[[Call], Answer],
+    ) -> Answer:
+        """Check the caller of a request and handle it, in a worker thread.
 
-        return check_head
+        The body of a stranger is read only if it is small.
+        """
+        head = _head(request)
+
+        def admitted(checked: CheckedHead, body: bytes) -> Answer:
+            caller = self.auth.admit(checked, body, idempotency_key)
+            return handle(Call(caller, body, idempotency_key))
+
+        if (
+            int(request.headers.get("content-length", MAX_STRANGERS_BYTES + 1))
+            > MAX_STRANGERS_BYTES
+        ):
+            checked = await run_in_threadpool(self._check_head, head, roles)
+            return await run_in_threadpool(admitted, checked, await request.body())
+        body = await request.body()
+        return await run_in_threadpool(lambda: admitted(self._check_head(head, roles), body))
+
+    def _check_head(self, head: Head, roles: tuple[Role, ...]) -> CheckedHead:
+        checked = self.auth.check_head(head)
+        if checked.caller.role not in roles:
+            raise Refusal(403, f"The {checked.caller.role}'s key cannot use this address")
+        return checked
+
+
+def _unchanged(call: Call) -> Call:
+    return call
 
 
 def json_response(shape: BaseModel, status: int = 200) -> Response:
     """Return a wire shape as JSON."""
+    return json_bytes(shape.model_dump_json().encode(), status)
+
+
+def json_bytes(data: bytes, status: int = 200) -> Response:
+    """Return JSON."""
     headers = {"Cache-Control": "no-store"}
-    return Response(shape.model_dump_json(), status, headers, media_type="application/json")
+    return Response(data, status, headers, media_type="application/json")
 
 
 def bytes_response(data: bytes) -> Response:

@@ -83,7 +83,7 @@ class TimedProtocol(H11Protocol):
 
 
 def raise_file_limit() -> None:
-    """Open as many files as the system lets this process, up to `MAX_FILES`; cap connections."""
+    """Raise the limit of open files to `MAX_FILES` or the system's maximum; cap connections."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MAX_FILES if hard == resource.RLIM_INFINITY else min(MAX_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < most:

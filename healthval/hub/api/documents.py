@@ -7,7 +7,14 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from healthval.contracts.access import AccessDecision, AccessRequest, VendorKey
+from healthval.contracts.access import (
+    AccessDecision,
+    AccessRequest,
+    AuditorKey,
+    KeyRotation,
+    LinkRequest,
+    VendorKey,
+)
 from healthval.contracts.base import Problem
 from healthval.contracts.model import ModelRegistration, ObjectSize
 from healthval.contracts.prediction import PredictionRequest, UploadRequest
@@ -18,6 +25,9 @@ BODIES: tuple[type[BaseModel], ...] = (
     AccessRequest,
     AccessDecision,
     VendorKey,
+    AuditorKey,
+    KeyRotation,
+    LinkRequest,
     ModelRegistration,
     ObjectSize,
     PredictionRequest,

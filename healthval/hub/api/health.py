@@ -12,7 +12,7 @@ ANSWER_SECONDS = 0.5
 
 @dataclass(slots=True)
 class Health:
-    """Checks the store in a thread of its own, one check at a time."""
+    """Checks the store in a separate thread, one check at a time."""
 
     backend: Backend
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))

@@ -15,6 +15,7 @@ from healthval.contracts.model import (
 from healthval.hub import registry
 from healthval.hub.api.call import AskedPage, Call, Callers, json_response
 from healthval.hub.api.documents import documented
+from healthval.hub.scoring import start_tried
 
 
 def routes(by: Callers) -> APIRouter:
@@ -40,24 +41,30 @@ def routes(by: Callers) -> APIRouter:
 
     @router.get("/models", **documented(ModelList))
     def models(
-        call: Annotated[Call, by.reads("site", "operator", "vendor")], page: AskedPage
+        call: Annotated[Call, by.reads("site", "operator", "vendor", "auditor")], page: AskedPage
     ) -> Response:
         """List the models; those whose card the caller may not read by name only."""
         return json_response(registry.models(backend, call.caller, page))
 
     @router.get("/models/{name}/{version}", **documented(ModelRecord, 404))
     def model(
-        name: Name, version: Version, call: Annotated[Call, by.reads("site", "operator", "vendor")]
+        name: Name,
+        version: Version,
+        call: Annotated[Call, by.reads("site", "operator", "vendor", "auditor")],
     ) -> Response:
         """Return one model."""
         return json_response(registry.model_for(backend, call.caller, name, version))
 
     @router.post("/models/{name}/{version}/start", **documented(ModelRecord, 400, 404, 409))
     def start(
-        name: Name, version: Version, call: Annotated[Call, by.posts("operator")]
+        name: Name,
+        version: Version,
+        call: Annotated[Call, by.posts("operator")],
+        tried: bool = False,
     ) -> Response:
-        """Start the model endpoint."""
-        return json_response(registry.start(backend, call.caller, name, version))
+        """Start the model endpoint; with `tried`, only a model that answers a trial call."""
+        starts = start_tried if tried else registry.start
+        return json_response(starts(backend, call.caller, name, version))
 
     @router.post("/models/{name}/{version}/stop", **documented(ModelRecord, 400, 404, 409))
     def stop(name: Name, version: Version, call: Annotated[Call, by.posts("operator")]) -> Response:

@@ -1,9 +1,10 @@
 """Routes of predictions and uploads."""
 
 import asyncio
+from concurrent.futures import Future
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from healthval.contracts.prediction import (
@@ -14,7 +15,15 @@ from healthval.contracts.prediction import (
     UploadRequest,
     UploadTicket,
 )
-from healthval.hub.api.call import Body, Call, Callers, json_response, pending_response
+from healthval.hub.api.call import (
+    Body,
+    Call,
+    Callers,
+    IdempotencyKey,
+    json_bytes,
+    json_response,
+    pending_response,
+)
 from healthval.hub.api.documents import documented
 from healthval.hub.predictions import QUICK_SECONDS, Predictions
 from healthval.hub.uploads import UploadPlace
@@ -28,13 +37,21 @@ def routes(by: Callers, predictions: Predictions) -> APIRouter:
         "/predictions",
         **documented(PredictionAnswer, 400, 404, 409, 429, other=(202,), body=PredictionRequest),
     )
-    async def predict(call: Annotated[Call, by.posts("site")]) -> Response:
+    async def predict(request: Request, idempotency_key: IdempotencyKey = None) -> Response:
         """Score a batch: 200 if done within two seconds, else 202; then poll."""
-        site = call.caller.id
-        batch = await run_in_threadpool(predictions.accept, site, call.body, call.idempotency_key)
-        if work := predictions.running(site, batch):  # no thread waits: others are free meanwhile
-            await asyncio.wait([asyncio.wrap_future(work)], timeout=QUICK_SECONDS)
-        return _answer(await run_in_threadpool(predictions.answer, site, batch, call.body))
+
+        def accept(call: Call) -> tuple[Call, str, Future[bytes] | None]:
+            batch, work = predictions.accept(call.caller.id, call.body, call.idempotency_key)
+            return call, batch, work
+
+        call, batch, work = await by.handled(request, ("site",), idempotency_key, accept)
+        if work is not None:  # no thread waits: others are free meanwhile
+            done, _ = await asyncio.wait([asyncio.wrap_future(work)], timeout=QUICK_SECONDS)
+            if done and not work.cancelled() and not work.exception() and (data := work.result()):
+                return json_bytes(data)
+        return _answer(
+            await run_in_threadpool(predictions.answer, call.caller.id, batch, call.body)
+        )
 
     @router.get("/predictions/{prediction}", **documented(PredictionAnswer, 404, other=(202,)))
     def poll(prediction: PredictionId, call: Annotated[Call, by.reads("site")]) -> Response:

@@ -60,7 +60,7 @@ def routes(by: Callers, keyring: Keyring, work: Arrivals) -> APIRouter:
 
     @router.get("/receipts/{sha256}", **documented(Receipt, 404, other=(202,)))
     def receipt(sha256: Sha256, call: Annotated[Call, by.reads("site")]) -> Response:
-        """Return what became of a submission of this site."""
+        """Return the state of a submission of this site."""
         found = work.receipt(call.caller.id, sha256)
         is_pending = found.state in {"received", "checked"}
         return pending_response(found) if is_pending else json_response(found)

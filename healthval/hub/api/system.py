@@ -38,7 +38,7 @@ def routes(by: Callers, keyring: Keyring) -> APIRouter:
         return json_response(keyring.revoke(call.caller, kid))
 
     @router.get("/v1/audit", **documented(AuditList))
-    def audit(call: Annotated[Call, by.reads("operator")], page: AskedPage) -> Response:
+    def audit(call: Annotated[Call, by.reads("operator", "auditor")], page: AskedPage) -> Response:
         """Return the audit chain page by page, oldest entry first."""
         return json_response(page_of_chain(backend, page))
 

@@ -54,7 +54,7 @@ _ENDPOINT: dict[str, HostStatus] = {
 # Waits after a failed cold start.
 COLD_PAUSES = (1.0, 4.0)
 _BUSY = {429, 503}
-# Failures of the model. All others (throttling, cold start, network) may pass.
+# Failures of the model. All others (throttling, cold start, network) are temporary.
 _MODEL_ERRORS = {"ModelError", "ValidationError"}
 
 
@@ -210,8 +210,11 @@ class DynamoIndex:
             )
             return list(islice((item for item in found if not self._is_over(item)), limit))
 
-    def commit(self, writes: Sequence[Write]) -> None:
-        """Check and write in one transaction."""
+    def flush(self) -> None:
+        """Do nothing: every answered transaction is durable."""
+
+    def commit(self, writes: Sequence[Write], *, durable: bool = True) -> None:
+        """Check and write in one transaction, which is always durable."""
         check_writes(writes)
         if not writes:
             return
@@ -343,7 +346,7 @@ def _model_error(response: dict[str, Any]) -> Exception:
     """Return the error of a port for an error answer of the SageMaker runtime.
 
     `ModelError` covers three cases: the server of the model was busy, it reported a failure (its
-    answer is ours, JSON with `error`), or the container gave no answer of its own.
+    answer is ours, JSON with `error`), or the container gave no answer.
     """
     code = response["Error"]["Code"]
     if code not in _MODEL_ERRORS:

@@ -135,15 +135,18 @@ class BackgroundCalls(Leases):
     client: Any
     function: str
 
-    def take(self, item: Item, model: HostedModel, work: Callable[[], None]) -> None:
+    def take(self, item: Item, model: HostedModel, work: Callable[[], bytes]) -> None:
         """Call the function for a batch unless an earlier call may still run."""
         if item.value["lease"] <= self.backend.now:
             self._call(item)
 
-    def begin(self, place: tuple[str, str], model: HostedModel, work: Callable[[], None]) -> None:
+    def begin(
+        self, place: tuple[str, str], model: HostedModel, work: Callable[[], bytes]
+    ) -> Future[bytes] | None:
         """Call the function for a new batch."""
         if (item := self.backend.index.get(*place)) is not None:
             self._call(item)
+        return self.running(place)
 
     def _call(self, item: Item) -> None:
         site, _, batch = item.key.partition("#")
@@ -159,20 +162,21 @@ class BackgroundCalls(Leases):
             except (ClientError, BotoCoreError):
                 raise StoreUnavailable from None
 
-    def running(self, place: tuple[str, str]) -> Future[None] | None:
+    def running(self, place: tuple[str, str]) -> Future[bytes] | None:
         """Return a wait for the end of a batch, at most as long as a quick answer takes."""
         waiting = ThreadPoolExecutor(1)
         done = waiting.submit(self._wait, place)
         waiting.shutdown(wait=False)
         return done
 
-    def _wait(self, place: tuple[str, str]) -> None:
+    def _wait(self, place: tuple[str, str]) -> bytes:
         end = time.monotonic() + QUICK_SECONDS
         while time.monotonic() < end:
             item = self.backend.index.get(*place)
             if item is None or item.value["status"] != "pending":
-                return
+                break
             time.sleep(PAUSE_SECONDS)
+        return b""  # the answer is in the store
 
 
 def worker_check(client: Any, worker: str) -> ArrivalCheck:

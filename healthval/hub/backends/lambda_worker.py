@@ -6,18 +6,16 @@ again and again goes to the queue of failed messages, which has an alarm.
 
 import json
 import os
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 import boto3
 
-from healthval.contracts.base import canonical_json
 from healthval.hub.arrivals import gate_check
-from healthval.hub.audit_chain import AUDIT
 from healthval.hub.backends.aws import S3_CONFIG, S3Objects
-from healthval.hub.ports import ObjectStore, Refusal
+from healthval.hub.backends.query_rows import write_row
+from healthval.hub.ports import Refusal
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
@@ -27,7 +25,7 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     failed: list[str] = []
     for record in event["Records"]:
         try:
-            write_row(_objects(), record["dynamodb"].get("NewImage") or {})
+            _write(record["dynamodb"].get("NewImage") or {})
         except Exception:
             failed.append(record["dynamodb"]["SequenceNumber"])
     return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
@@ -42,27 +40,14 @@ def check(payload: bytes) -> dict[str, Any]:
     return {"checked": True}
 
 
-def write_row(objects: ObjectStore, image: Mapping[str, Any]) -> None:
-    """Write the row of a submission or an audit entry; other entries have none."""
-    for table, name, row in _rows(image):
-        seconds = row["received" if table == "submissions" else "at"]
-        day = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
-        key = f"analytics/{table}/day={day}/{name}.json"
-        objects.put_if_absent(key, canonical_json(row) + b"\n")
-
-
-def _rows(image: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    if "item" not in image:
-        return
-    partition, key = image["pk"]["S"], image["sk"]["S"]
-    value = json.loads(image["item"]["S"])
-    if partition.startswith("results#"):
-        _, model, version, plan_hash = partition.split("#")
-        row = {"site": key, "model": model, "version": version, "plan_hash": plan_hash} | value
-        yield "submissions", f"{key}-{value['sha256']}", row
-    elif partition == AUDIT and key.startswith("entry#"):
-        names = ("number", "at", "actor", "action", "subject")
-        yield AUDIT, key.replace("#", "-"), {name: value[name] for name in names}
+def _write(image: Mapping[str, Any]) -> None:
+    if "item" in image:
+        write_row(
+            _objects(),
+            partition=image["pk"]["S"],
+            key=image["sk"]["S"],
+            value=json.loads(image["item"]["S"]),
+        )
 
 
 @cache

@@ -1,6 +1,7 @@
 """The stores on one machine: objects in a folder, the index in SQLite (WAL mode)."""
 
 import json
+import os
 import sqlite3
 import threading
 import time
@@ -14,6 +15,7 @@ from typing import Any
 from healthval.contracts.base import canonical_json
 from healthval.errors import UsageError
 from healthval.files import flush_folder, write_durably
+from healthval.hub.backends.schema import migrate
 from healthval.hub.ports import (
     Clock,
     Conflict,
@@ -29,15 +31,6 @@ BUSY_SECONDS = 10.0
 READERS = 4
 OPEN_SECONDS = 120.0
 UNFINISHED_SECONDS = 3600
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS items (
-    partition TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
-    version INTEGER NOT NULL, expires INTEGER,
-    PRIMARY KEY (partition, key)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS by_expiry ON items (expires) WHERE expires IS NOT NULL;
-CREATE TABLE IF NOT EXISTS deleted (kind TEXT PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID;
-"""
 
 
 class FolderObjects:
@@ -104,6 +97,7 @@ class _Commit:
     """Writes that wait for their commit, and its end."""
 
     writes: Sequence[Write]
+    durable: bool
     is_done: bool = False
     error: Exception | None = None
 
@@ -120,15 +114,16 @@ class SqliteIndex:
         self._writing, self._queueing = threading.Lock(), threading.Lock()
         self._waiting: list[_Commit] = []
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = _connect(path)
+        self._path, self._db = path, _connect(path)
         try:
-            # FULL: an answered commit survives the loss of power, not only of the process.
             _repeat(self._db, "PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.executescript(_SCHEMA)
+            migrate(self._db, path)
             is_sound = self._db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
         except sqlite3.DatabaseError:
             is_sound = False
+        except UsageError:
+            self._db.close()
+            raise
         if not is_sound:
             self._db.close()
             raise UsageError(f"{path.name} in the data folder is damaged; restore a backup of it")
@@ -155,10 +150,18 @@ class SqliteIndex:
         where = "partition = ? AND key >= ? AND key < ? AND key > ?"
         return self._select(where, partition, prefix, prefix + "\x7f", after, limit=limit)
 
-    def commit(self, writes: Sequence[Write]) -> None:
+    def flush(self) -> None:
+        """Flush the write-ahead log, to which all commits are appended."""
+        log = os.open(f"{self._path}-wal", os.O_RDONLY)
+        try:
+            os.fsync(log)
+        finally:
+            os.close(log)
+
+    def commit(self, writes: Sequence[Write], *, durable: bool = True) -> None:
         """Check and write in one transaction, together with the commits that wait as well."""
         check_writes(writes)
-        own = _Commit(writes)
+        own = _Commit(writes, durable)
         with self._queueing:
             self._waiting.append(own)
         with self._writing:
@@ -170,7 +173,10 @@ class SqliteIndex:
     def _commit_waiting(self) -> None:
         with self._queueing:
             batch, self._waiting = self._waiting, []
+        # FULL: an answered commit survives the loss of power, not only of the process.
+        level = "FULL" if any(one.durable for one in batch) else "NORMAL"
         try:
+            self._db.execute(f"PRAGMA synchronous = {level}")
             self._db.execute("BEGIN IMMEDIATE")
             now = int(self._clock())
             _delete_expired(self._db, now)

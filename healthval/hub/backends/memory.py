@@ -81,7 +81,10 @@ class MemoryIndex:
         ]
         return [item for item in found if not self._is_over(item)][:limit]
 
-    def commit(self, writes: Sequence[Write]) -> None:
+    def flush(self) -> None:
+        """Do nothing: this index does not survive its process."""
+
+    def commit(self, writes: Sequence[Write], *, durable: bool = True) -> None:
         """Check all conditions, then write."""
         check_writes(writes)
         with self.lock:

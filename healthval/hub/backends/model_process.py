@@ -8,10 +8,12 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, LifoQueue
 
 from healthval.errors import HostingError
 from healthval.hosting import sandbox
@@ -24,6 +26,8 @@ WAIT_SECONDS = 25.0
 # The model server answers 504 after 60 s; that answer must arrive first.
 ANSWER_SECONDS = 70.0
 WATCH_SECONDS = 0.1
+# The model server ends a connection that is idle for 65 s.
+KEEP_SECONDS = 30.0
 LOCK = ".lock"
 
 
@@ -60,6 +64,7 @@ class ModelProcess:
         self._model, self._options = model, options
         self._folder, self._lock = _locked_folder(home)
         self._links = Path(tempfile.mkdtemp(prefix="healthval-"))  # a short path: 108 bytes at most
+        self._idle: LifoQueue[_UnixConnection] = LifoQueue()
         self.failure: str | None = None
         try:
             _unpack(artefact, self._folder / "model")
@@ -72,13 +77,27 @@ class ModelProcess:
 
     def post(self, body: bytes) -> tuple[int, bytes]:
         """POST `body` to the model server; return status and answer."""
-        link = _UnixConnection(str(self._links / "s"), timeout=ANSWER_SECONDS)
+        link = self._connection()
         try:
             link.request("POST", "/invocations", body, {"Content-Type": "application/json"})
             answer = link.getresponse()
-            return answer.status, answer.read()
-        finally:
+            content = answer.read()
+        except BaseException:
             link.close()
+            raise
+        link.last_used = time.monotonic()
+        self._idle.put(link)
+        return answer.status, content
+
+    def _connection(self) -> "_UnixConnection":
+        """Return an open connection, or a new one if none is idle."""
+        with suppress(Empty):
+            while True:
+                link = self._idle.get_nowait()
+                if time.monotonic() - link.last_used < KEEP_SECONDS:
+                    return link
+                link.close()
+        return _UnixConnection(str(self._links / "s"), timeout=ANSWER_SECONDS)
 
     @contextmanager
     def lent(self, files: list[Path]) -> Iterator[list[str]]:
@@ -96,6 +115,9 @@ class ModelProcess:
     def stop(self) -> None:
         """End the process and all processes that it started; delete its folder."""
         self.child.stop()
+        with suppress(Empty):
+            while True:
+                self._idle.get_nowait().close()
         self._clean()
 
     @property
@@ -161,6 +183,7 @@ class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: str, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
         self._path = path
+        self.last_used = 0.0
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

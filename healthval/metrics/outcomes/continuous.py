@@ -217,7 +217,7 @@ def _resampled(
 
 
 def _with_bootstrap(estimate: Estimate, replicates: Floats) -> Estimate:
-    """The estimate with a bootstrap interval in place of its own."""
+    """The estimate with a bootstrap interval in place of the given one."""
     if estimate.value is None:
         return estimate
     known, method = replicates[~np.isnan(replicates)], "patient bootstrap percentile"

@@ -113,11 +113,7 @@ def subgroups(  # noqa: PLR0913  # a plan fixes all of them
     if not variables or cases.n == 0:
         raise MetricError("subgroups need at least one variable and at least one case")
     plan = read_plan(bootstrap)
-    tests = tuple(
-        heterogeneity(cases, variable, metric, threshold)
-        for variable in variables.items()
-        for metric in STATISTICS
-    )
+    tests = _tests(cases, variables, threshold)
     differences = _differences(cases, variables, threshold)
     if read_flag(confirmatory, "confirmatory"):
         tests, differences = _adjusted(tests, differences)
@@ -128,6 +124,14 @@ def subgroups(  # noqa: PLR0913  # a plan fixes all of them
         differences=differences,
         gaps=tuple(gap for pair in gaps for gap in pair),
         exploratory=not confirmatory,
+    )
+
+
+def _tests(cases: Cases, variables: Groups, threshold: float) -> tuple[Heterogeneity, ...]:
+    return tuple(
+        heterogeneity(cases, variable, metric, threshold)
+        for variable in variables.items()
+        for metric in STATISTICS
     )
 
 

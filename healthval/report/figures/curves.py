@@ -48,6 +48,7 @@ class FunnelSite:
 
 def calibration_plot(sites: Sequence[Curve], bins: Sequence[Bin]) -> str:
     """Draw observed against predicted risk with bands, above a histogram of the predicted risks."""
+    bins = [b for b in bins if b.events or b.non_events]
     with board(4.9, 5.3) if bins else board() as drawn:
         if bins:
             axes, below = drawn.figure.subplots(

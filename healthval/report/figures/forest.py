@@ -16,6 +16,7 @@ from healthval.report.markup import Shown, as_shown, count, number, table
 Scale = Literal["linear", "log", "logit"]
 ROWS_PER_FIGURE = 36
 LABEL_LENGTH = 30  # characters
+FEWEST_TICKS = 2  # of the usual ones; a narrower axis has ticks of its own
 
 # Inches: a full text column wide, one line per row.
 _WIDTH, _LINE, _TOP, _BOTTOM, _LABEL = 6.9, 0.215, 0.34, 0.5, 0.03
@@ -249,7 +250,8 @@ class _Plot:
         self.whisker(y, row.shown, GREY)
         size = 14 + 70 * min(max(row.size, 0.0), 1.0)
         x = [self.place(row.shown.value)]
-        self.axes.scatter(x, [y], s=size, marker="s", color=BLUE, zorder=3)
+        marker = "<" if row.shown.value < self.low else ">" if row.shown.value > self.high else "s"
+        self.axes.scatter(x, [y], s=size, marker=marker, color=BLUE, zorder=3)
 
     def beside_words(self, y: float, columns: Sequence[str], shown: Shown, **style: Any) -> None:
         for x, text in zip(self.columns, columns, strict=False):
@@ -306,6 +308,9 @@ class _Plot:
             inside = [round(float(t), 6) for t in MaxNLocator(5).tick_values(a, b) if a <= t <= b]
             return [t + 0.0 for t in inside]
         ticks = [t for t in _TICKS[self.axis.scale] if a <= self.transform(t) <= b]
+        if len(ticks) < FEWEST_TICKS:
+            between = [float(t) for t in MaxNLocator(4).tick_values(self.low, self.high)]
+            ticks = [t for t in between if self.low <= t <= self.high]
         first = [t for t in ticks if t == self.axis.reference]
         return _spread(ticks, [float(self.transform(t)) for t in ticks], b - a, first)
 

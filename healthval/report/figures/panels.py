@@ -61,7 +61,7 @@ def _panels(n: int, aspect: float) -> Iterator[tuple[Board, list[Any]]]:
 
 
 def roc_panels(panels: Sequence[RocPanel]) -> str:
-    """Draw one panel for each site: counted vertices, and the region of the curve shaded."""
+    """Draw one panel for each site: vertices from counts, and the region of the curve shaded."""
     with _panels(len(panels), 1.0) as (drawn, axes):
         for ax, panel in zip(axes, panels, strict=True):
             _unit_square(ax)
@@ -84,7 +84,7 @@ def roc_together(region: Region, sites: Sequence[RocPanel], at: Sequence[Operati
         dots = [(v.fpr[0], v.tpr[0]) for panel in sites for v in panel.region.inner]
         if dots:
             x, y = zip(*dots, strict=True)
-            axes.scatter(x, y, s=7, color=GREY, zorder=2, label="Counted at a site")
+            axes.scatter(x, y, s=7, color=GREY, zorder=2, label="Single sites")
         _region(axes, region)
         for point in at:
             _cross(axes, point)
@@ -107,7 +107,7 @@ def _region(axes: Any, region: Region) -> None:
     counted = [(v.fpr[0], v.tpr[0]) for v in region.inner if v.is_counted]
     if counted:
         across, up = zip(*counted, strict=True)
-        axes.plot(across, up, "o", ms=3, color=BLUE, zorder=4, label="Counted")
+        axes.plot(across, up, "o", ms=3, color=BLUE, zorder=4, label="From released counts")
 
 
 def _cross(axes: Any, point: OperatingPoint) -> None:

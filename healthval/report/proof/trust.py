@@ -125,7 +125,7 @@ def read_public_key(path: Path) -> PublicKey:
         raw_public_key(key)
     except (OSError, ValueError):
         raise UsageError(
-            "the file is no Ed25519 public key as JWK; give the platform's file operator.key.pub"
+            "the file is not an Ed25519 public key as JWK; give the platform's file operator.key.pub"
         ) from None
     return key
 

@@ -21,13 +21,15 @@ from healthval.report.markup import (
     words,
 )
 from healthval.report.values.levels import level_name
+from healthval.report.values.noise import IN_COUNTS
 
 FLOW_COLUMNS = 5  # more sites are shown as a total only
 
 
 def cohort(findings: Findings) -> Section:
     """Build the section on the number of cases at each step and on their characteristics."""
-    blocks: list[Block] = [_hospitals(findings), *_flow(findings), _sites(findings)]
+    blocks: list[Block] = [_hospitals(findings), *_registrations(findings)]
+    blocks += [*_flow(findings), _sites(findings)]
     if findings.study.table_one:
         blocks.append(_table_one(findings))
     blocks += _sample_size(findings)
@@ -51,6 +53,7 @@ _ACCESS = {
     "requested": "requested, not decided",
     "approved": "approved",
     "rejected": "rejected by the operator",
+    "suspended": "suspended by the operator",
     "revoked": "revoked by the operator",
 }
 
@@ -78,6 +81,45 @@ def _hospitals(findings: Findings) -> Markup:
     )
 
 
+def _registrations(findings: Findings) -> list[Block]:
+    """List when each hospital's plan was registered, replaced and first used."""
+    hospitals = findings.conduct.hospitals if findings.conduct else ()
+    rows = [
+        [
+            hospital.label,
+            version.plan_hash[:12],
+            _moment(version.registered, version.signature),
+            version.reason or "–",
+            _moment(version.first_prediction),
+        ]
+        for hospital in hospitals
+        for version in hospital.plans
+    ]
+    if not rows:
+        return []
+    return [
+        table(
+            "Registration of the plan at each hospital, in order",
+            ["Hospital", "Plan", "Registered", "Reason of the change", "First prediction"],
+            rows,
+            kind="words",
+            note=_REGISTRATION,
+        )
+    ]
+
+
+_REGISTRATION = (
+    "Times in UTC by the hub's clock. Countersigned: the hub signed hash and time when it received "
+    "them; healthval verify --hub checks the signature."
+)
+
+
+def _moment(text: str | None, signature: str | None = None) -> str:
+    if text is None:
+        return "–"
+    return f"{text[:10]} {text[11:16]}" + (", countersigned" if signature else "")
+
+
 def _flow(findings: Findings) -> list[Block]:
     if not findings.study.flow:
         return _flows_apart(findings)
@@ -98,7 +140,7 @@ def _flow(findings: Findings) -> list[Block]:
             "Cohort flow: cases left after each step",
             ["Step", *shown, "All sites"],
             rows,
-            note=_FLOW if partly else "",
+            note=f"{_FLOW if partly else ''} {findings.noisy(IN_COUNTS)}".strip(),
         )
     ]
 
@@ -124,7 +166,7 @@ def _flows_apart(findings: Findings) -> list[Block]:
         )
         for site, flow in flows.items()
     ]
-    return [paragraphs(why), *sheets]
+    return [paragraphs(why, findings.noisy(IN_COUNTS)), *sheets]
 
 
 def _sites(findings: Findings) -> Markup:
@@ -140,7 +182,7 @@ def _sites(findings: Findings) -> Markup:
         ["Site", "Analysed", "With condition", "Indeterminate", "No reference"],
         rows,
         note="Indeterminate: the model gave no score. No reference: the target condition is unknown."
-        f" Neither is analysed. {_hatched(findings)}".rstrip(),
+        f" Neither is analysed. {findings.noisy(IN_COUNTS)} {_hatched(findings)}".rstrip(),
     )
 
 
@@ -159,7 +201,8 @@ def _table_one(findings: Findings) -> Markup:
         ["Characteristic", "All", "With condition", "Without", "Sites"],
         _table_one_lines(findings),
         note="Sites: those that released the row. ≥: some sites withheld the count or have no such "
-        "row. Means are over the sites that released them, weighted by site size.",
+        "row. Means are over the sites that released them, weighted by site size. "
+        f"{findings.noisy(IN_COUNTS)}".rstrip(),
     )
 
 

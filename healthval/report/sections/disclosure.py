@@ -15,7 +15,7 @@ def disclosure(findings: Findings) -> Section:
     rows = [_policy_row(findings, site) for site in findings.study.sites]
     sheet = table(
         "Disclosure control at each site",
-        ["Site", "Policy", "Smallest count released", "Cells withheld", "Attacks withstood"],
+        ["Site", "Policy", "Minimum cell", "Cells withheld", "Attacks withstood"],
         rows,
         kind="words",
     )

@@ -19,6 +19,7 @@ from healthval.report.figures.roc_region import Region, Vertex, pooled_region, s
 from healthval.report.findings import Findings, estimate, rate, some_sites
 from healthval.report.markup import as_shown, exact, number, paragraphs, table
 from healthval.report.sections.thresholds import summed_rates
+from healthval.report.values.noise import IN_COUNTS
 
 LOOSE = 0.2  # a region of all cases whose areas differ by more is not drawn
 RARE = 0.1  # prevalence below which average precision is shown beside the ROC curve
@@ -40,9 +41,7 @@ def _estimands(findings: Findings) -> list[Block]:
         return []
     e, mean = findings.study.estimands, findings.mean("auroc")
     within = f"mean over {some_sites(e.within_site_k, findings.study.k)}, weighted by pairs"
-    bins = (
-        f"exact bounds from score bins of {some_sites(findings.study.display.k, findings.study.k)}"
-    )
+    bins = f"bounds from score bins of {some_sites(findings.study.display.k, findings.study.k)}"
     rows = [
         ["Mean over hospitals (headline)", mean.shown().text(), mean.basis()],
         ["Two patients of the same hospital", rate(e.within_site).text(), within],
@@ -104,8 +103,9 @@ def _site_figure(findings: Findings, panels: Sequence[RocPanel]) -> Figure:
     ]
     areas = [panel.region.area() for panel in panels]
     caption = (
-        f"ROC of {names}. Dots: counted at a cut of the score. Shaded: where the curve can be between "
-        f"the dots; nothing was counted there.{_diamonds([p for panel in panels for p in panel.at])} Grey line: chance."
+        f"ROC of {names}. Dots: from the released counts at a cut of the score. Shaded: where a curve "
+        f"through the dots can be.{_diamonds([p for panel in panels for p in panel.at])} Grey line: "
+        f"chance. {findings.noisy(IN_COUNTS)}".rstrip()
     )
     return Figure(
         roc_panels(panels),
@@ -113,7 +113,7 @@ def _site_figure(findings: Findings, panels: Sequence[RocPanel]) -> Figure:
         f"largest {_ends([b for _, b in areas])}.",
         caption,
         table(
-            "Counted points",
+            "Points from released counts",
             ["Site", "Score from", "1 − specificity", "Sensitivity (95% CI)"],
             rows,
         ),
@@ -146,7 +146,7 @@ def _together_figure(findings: Findings, region: Region, panels: Sequence[RocPan
     at = [
         OperatingPoint(t.threshold, rates["sensitivity"], rates["specificity"])
         for t in same
-        if (rates := summed_rates(t.counts))
+        if (rates := summed_rates(findings.released, t))
     ]
     low, high = region.area()
     who = f"cases of {some_sites(study.display.k, study.k)} together"
@@ -154,9 +154,10 @@ def _together_figure(findings: Findings, region: Region, panels: Sequence[RocPan
         ["–" if v.at is None else exact(v.at), _bounds(v.fpr), _bounds(v.tpr)] for v in region.inner
     ]
     caption = (
-        f"ROC of the {who}. Dots: counted. Shaded: where the curve can be; its area is between "
-        f"{number(low)} and {number(high)}, which are exact bounds and no confidence interval. Grey "
-        f"dots: counted at a single site.{_diamonds(at)} Grey line: chance."
+        f"ROC of the {who}. Dots: from the released counts. Shaded: where a curve through the dots "
+        f"can be; its area is between {number(low)} and {number(high)}, which are bounds and no "
+        f"confidence interval. Grey dots: a single site.{_diamonds(at)} Grey line: chance. "
+        f"{findings.noisy(IN_COUNTS)}".rstrip()
     )
     return Figure(
         roc_together(region, panels, at),
@@ -174,6 +175,7 @@ def _bounds(ends: tuple[float, float]) -> str:
 def _areas(findings: Findings, panels: Sequence[RocPanel]) -> Markup:
     regions = {panel.label: panel.region for panel in panels}
     rows = []
+    noise = " Both contain noise of the gates, so that an AUROC may be outside the bounds."
     for site, release in findings.released.items():
         region = regions.get(site)
         bounds = "–" if region is None else "{} to {}".format(*map(number, region.area()))
@@ -183,7 +185,7 @@ def _areas(findings: Findings, panels: Sequence[RocPanel]) -> Markup:
         ["Site", "AUROC (95% CI)", "Area from counts"],
         rows,
         note="The AUROC was computed at the site from all scores; the released counts alone give "
-        "bounds. –: too few counts were released.",
+        f"bounds.{findings.noisy(noise)} –: too few counts were released.",
     )
 
 

@@ -1,7 +1,5 @@
 """Section "Differences between sites": heterogeneity, new site, leave-one-out, funnel plot."""
 
-from dataclasses import replace
-
 from healthval.aggregate.result import PooledMeasure
 from healthval.errors import counted
 from healthval.report.criteria import judge
@@ -50,8 +48,6 @@ def _each_site(findings: Findings) -> list[Block]:
         for site, release in findings.released.items():
             value, ci = read.own(release)
             shown = as_released(value, *(ci or (None, None)))
-            if read.from_counts:
-                shown = replace(shown, digits=None)
             outcome = badge(judge(criterion, shown)) if value is not None else "–"
             rows.append([site, shown.text(criterion.digits()), outcome])
         caption = f"Each site's own result: {criterion.name()}, {criterion.target()}"

@@ -1,7 +1,7 @@
 """Section "Methods in words": how sites were pooled, and what each interval is about."""
 
 from healthval.report.document import Section
-from healthval.report.findings import Findings
+from healthval.report.findings import Findings, some_sites
 from healthval.report.markup import facts
 
 _ONE = [
@@ -9,7 +9,7 @@ _ONE = [
         "AUROC of a site",
         "Computed at the site from all scores; DeLong's variance on the logit scale.",
     ),
-    ("Rates at a threshold", "Counted; Wilson's 95% interval."),
+    ("Rates at a threshold", "From released counts; Wilson's 95% interval."),
     (
         "Calibration",
         "O:E: observed events over the sum of the predicted risks. Slope and calibration in the "
@@ -23,7 +23,7 @@ _ONE = [
     ),
     (
         "ROC region",
-        "The counted points of the curve, and every curve that is possible between them.",
+        "The points of the curve that follow from released counts, and every curve through them.",
     ),
     (
         "Withheld values",
@@ -60,4 +60,19 @@ _MORE = [
 def methods(findings: Findings) -> Section:
     """Build the section on the methods; a study of one site has no pooling to describe."""
     described = _ONE if findings.study.k == 1 else [*_MORE, *_ONE]
-    return Section("methods", "Methods in words", (facts(described),))
+    return Section("methods", "Methods in words", (facts([*described, *_noise(findings)]),))
+
+
+def _noise(findings: Findings) -> list[tuple[str, str]]:
+    noise = findings.noise
+    if noise is None:
+        return []
+    multiples = " and ".join(map(str, noise.multiples))
+    rounded = f" Some sites round their counts to multiples of {multiples}." if multiples else ""
+    text = (
+        f"At {some_sites(noise.k, noise.of)} the gate added random noise to the counts, so that the "
+        "outcome of a patient cannot be calculated from the numbers. Its standard deviation at a site "
+        f"is {noise.deviations()}. The intervals of rates and statistics include it. The numbers of "
+        f"cases analysed have no noise.{rounded}"
+    )
+    return [("Noise of the gates", text)]

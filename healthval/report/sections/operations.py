@@ -4,6 +4,7 @@ from healthval.aggregate.result import SiteSummary
 from healthval.report.document import Section
 from healthval.report.findings import Findings
 from healthval.report.markup import count_cell, number, table
+from healthval.report.values.noise import IN_COUNTS
 
 _CANARY = {
     "unchanged": "same answers throughout",
@@ -46,7 +47,8 @@ def operations(findings: Findings) -> Section:
         _COLUMNS,
         rows,
         kind="words",
-        note="Shares are of the cases analysed plus those left out for the reason of the column.",
+        note="Shares are of the cases analysed plus those left out for the reason of the column. "
+        f"{findings.noisy(IN_COUNTS)}".rstrip(),
     )
     return Section("operations", "Operation at the sites", (sheet,))
 

@@ -1,4 +1,4 @@
-"""Section "Stated by study and developer": what nobody can measure, and who has not stated it."""
+"""Section "Stated by study and developer": facts that cannot be measured, and who has not stated them."""
 
 from healthval.report.document import Block, Section
 from healthval.report.findings import Findings

@@ -28,6 +28,7 @@ def subgroups(findings: Findings) -> Section:
         "have at least 11 cases with and without the condition, the level is not pooled and each "
         "site's own estimate is shown."
     )
+    caption += findings.noisy(" Sizes of levels contain noise of the gates.")
     rows = _forest_rows(findings, groups)
     figures = forest_figures(rows, axis, "AUROC by subgroup", caption=caption)
     sheets = (_differences(findings, groups), _measures(findings, groups))

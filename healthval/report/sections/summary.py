@@ -59,10 +59,17 @@ def _size(findings: Findings) -> Markup:
         [
             ("Hospitals", str(study.k)),
             ("Cases analysed", total(study.n)),
-            ("With the condition", total(study.n_events)),
+            ("With the condition", _events(findings)),
             ("AUROC", _headline(findings)),
         ]
     )
+
+
+def _events(findings: Findings) -> Markup:
+    text, noise = escape(total(findings.study.n_events)), findings.noise
+    if noise is None or not findings.study.n_events.n_sites:
+        return text
+    return beside(text, f"(noise of the gates: ±{number(noise.events, 0)}, 95%)")
 
 
 def _headline(findings: Findings) -> Markup:
@@ -210,8 +217,7 @@ def _decision_sums(findings: Findings, at: ThresholdPool) -> str:
     events, others = counts.tp + counts.fn, counts.fp + counts.tn
     n, n_events = findings.study.n.exact, findings.study.n_events.exact
     if counts.k == findings.study.k and n and n_events is not None and events and others:
-        # The share with the condition is that of the page's totals; noise of the counts moves only
-        # the shares that are marked.
+        # The share with the condition is that of the totals of this page.
         share = n_events / n
         with_it, found, false = (
             number(1000 * part, 0)
@@ -257,9 +263,9 @@ def risks(mean: SiteMean) -> str:
         return f"{_where(mean)}, {ratio}."
     low, high = mean.ci
     verdict = "the predicted risks were neither clearly too high nor clearly too low"
-    if low > 1:
+    if round(low, 2) > 1:  # as printed
         verdict = "the predicted risks were too low"
-    elif high < 1:
+    elif round(high, 2) < 1:
         verdict = "the predicted risks were too high"
     words = f"{_where(mean)}, {ratio} (95% CI {number(low, 2)} to {number(high, 2)}): {verdict}."
     if mean.prediction is None:
@@ -306,7 +312,17 @@ def _of_size(findings: Findings) -> list[str]:
                 f"At threshold {exact(at.threshold)}, the summed counts leave out {absent}. The "
                 "rates of all sites may be higher or lower."
             )
-    return [*_shortfall(findings), *found]
+    return [*_shortfall(findings), *found, *_noise(findings)]
+
+
+def _noise(findings: Findings) -> list[str]:
+    noise = findings.noise
+    if noise is None:
+        return []
+    return [
+        f"At {some_sites(noise.k, noise.of)} the gate added noise to the counts (standard deviation "
+        f"{noise.deviations()}), but not to the number of cases analysed. Intervals include it."
+    ]
 
 
 def _shortfall(findings: Findings) -> list[str]:
@@ -331,10 +347,7 @@ def _missing(findings: Findings) -> list[str]:
     if not missing:
         return []
     who = counted(len(missing), "hospital with access", "hospitals with access")
-    named = ", ".join(
-        f"{h.label} ({'access revoked' if h.status == 'revoked' else 'access approved'})"
-        for h in missing
-    )
+    named = ", ".join(f"{h.label} (access {h.status})" for h in missing)
     return [f"{who} sent no result: {named}. The results over all hospitals may differ."]
 
 

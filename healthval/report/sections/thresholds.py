@@ -4,14 +4,14 @@ from collections.abc import Mapping
 
 from markupsafe import Markup
 
-from healthval.aggregate.counts import WITHHELD_CELLS, wilson_interval
+from healthval.aggregate.counts import WITHHELD_CELLS, pool_counts
 from healthval.aggregate.result import PooledCounts, ThresholdPool
+from healthval.contracts.submission import Submission
 from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.curves import Curve, predictive_plot
 from healthval.report.findings import NO_COUNTS, Findings, estimate, left_out, rate, some_sites
 from healthval.report.markup import (
     Shown,
-    as_shown,
     count,
     count_cell,
     exact,
@@ -21,7 +21,7 @@ from healthval.report.markup import (
     table,
 )
 from healthval.report.sections.summary import expected
-from healthval.report.values.site_values import RATES as CELLS
+from healthval.report.values.noise import IN_COUNTS
 from healthval.report.values.site_values import released_at
 
 RATES = {
@@ -60,14 +60,14 @@ def _at_threshold(findings: Findings, at: ThresholdPool) -> list[Block]:
         return [*blocks, paragraphs(f"Counts at {name} were not summed: {NO_COUNTS}.")]
     together = f"cases of {some_sites(at.counts.k, findings.study.k)} together at {name}"
     blocks += [
-        _matrix(at.counts, together),
-        _rates(at.counts, together),
+        _matrix(findings, at.counts, together),
+        _rates(findings, at, together),
         *_all_sites(findings, at.counts, name),
         _per_thousand(
             at.counts, f"cases like those of {some_sites(at.counts.k, findings.study.k)}, at {name}"
         ),
     ]
-    if figure := _predictive_figure(at, together):
+    if figure := _predictive_figure(findings, at, together):
         blocks.append(figure)
     return blocks
 
@@ -89,11 +89,11 @@ def _site_matrix(findings: Findings, at: ThresholdPool) -> Markup:
         f"Each site at threshold {exact(at.threshold)}",
         _SITE_COLUMNS,
         rows,
-        note=hatched(floors) if floors else "",
+        note=f"{hatched(floors) if floors else ''} {findings.noisy(IN_COUNTS)}".strip(),
     )
 
 
-def _matrix(counts: PooledCounts, together: str) -> Markup:
+def _matrix(findings: Findings, counts: PooledCounts, together: str) -> Markup:
     note = "Summed over the sites that released all four counts; row percentages."
     return table(
         together[0].upper() + together[1:],
@@ -102,7 +102,7 @@ def _matrix(counts: PooledCounts, together: str) -> Markup:
             ["With the condition", *_row_percentages(counts.tp, counts.fn)],
             ["Without the condition", *_row_percentages(counts.fp, counts.tn)],
         ],
-        note=" ".join([note, *left_out(counts.excluded)]),
+        note=" ".join([note, findings.noisy(IN_COUNTS), *left_out(counts.excluded)]).strip(),
     )
 
 
@@ -114,25 +114,26 @@ def _row_percentages(positive: int, negative: int) -> list[str]:
     return [*cells, count(whole)]
 
 
-def summed_rates(counts: PooledCounts) -> Mapping[str, Shown]:
-    """Return the rates of the sites that released all four counts, with Wilson intervals."""
-    found = {}
-    for name, (yes, no) in CELLS.items():
-        hits, misses = getattr(counts, yes), getattr(counts, no)
-        lo, hi = wilson_interval(hits, hits + misses) or (None, None)
-        value = hits / (hits + misses) if hits + misses else None
-        found[name] = as_shown(value, lo, hi, "no such cases")
-    return found
+def summed_rates(released: Mapping[str, Submission], at: ThresholdPool) -> Mapping[str, Shown]:
+    """Return the rates of the sites that released all four counts; the intervals include noise."""
+    here = [(released[site], released_at(released[site], at.threshold)) for site in at.counts.sites]
+    sums = pool_counts(
+        [found.confusion for _, found in here if found is not None],
+        noise=[s.noise.variance if s.noise else 0.0 for s, found in here if found is not None],
+    )
+    rates = {name: getattr(sums, name) for name in RATES}
+    return {name: rate(found, "no such cases") for name, found in rates.items()}
 
 
-def _rates(counts: PooledCounts, together: str) -> Markup:
-    rates = summed_rates(counts)
+def _rates(findings: Findings, at: ThresholdPool, together: str) -> Markup:
+    rates = summed_rates(findings.released, at)
+    size = findings.noisy(" at the size that the noise of the gates leaves")
     rows = [[label, rates[name]] for name, label in RATES.items()]
     return table(
         f"Rates of the {together}",
         ["Measure", "Value (95% CI)"],
         rows,
-        note="Wilson intervals for the cases of these sites; differences between sites are not "
+        note=f"Wilson intervals for the cases of these sites{size}; differences between sites are not "
         "part of them.",
     )
 
@@ -148,8 +149,8 @@ def _all_sites(findings: Findings, counts: PooledCounts, name: str) -> list[Bloc
             ["Measure", "Value (95% CI)"],
             [[label, rate(getattr(counts, measure))] for measure, label in RATES.items()],
             note="Whether a site withholds a count depends on the count, so the rate over all sites "
-            "may be higher or lower than that of the sites with counts. Between: certain bounds, "
-            "for each value that the withheld counts can have.",
+            "may be higher or lower than that of the sites with counts. Between: bounds for "
+            "each value that the withheld counts can have.",
         )
     ]
 
@@ -184,9 +185,11 @@ def _per_thousand(counts: PooledCounts, name: str) -> Markup:
     return table(f"Of 1000 {name}", ["Cases", "Of 1000"], rows, kind="numbers narrow")
 
 
-def predictive_values(counts: PooledCounts) -> list[tuple[float, float, float]]:
+def predictive_values(
+    released: Mapping[str, Submission], at: ThresholdPool
+) -> list[tuple[float, float, float]]:
     """Return (prevalence, PPV, NPV) at the sensitivity and specificity of the summed counts."""
-    rates = summed_rates(counts)
+    rates = summed_rates(released, at)
     sens, spec = rates["sensitivity"].value, rates["specificity"].value
     if sens is None or spec is None:
         return []
@@ -196,12 +199,12 @@ def predictive_values(counts: PooledCounts) -> list[tuple[float, float, float]]:
     ]
 
 
-def _predictive_figure(at: ThresholdPool, together: str) -> Figure | None:
-    rates, here = summed_rates(at.counts), at.counts.prevalence.value
+def _predictive_figure(findings: Findings, at: ThresholdPool, together: str) -> Figure | None:
+    rates, here = summed_rates(findings.released, at), at.counts.prevalence.value
     sens, spec = rates["sensitivity"].value, rates["specificity"].value
     if sens is None or spec is None:
         return None
-    values = predictive_values(at.counts)
+    values = predictive_values(findings.released, at)
     curves = [
         Curve(RATES[name], tuple((row[0], row[i], None, None) for row in values))
         for i, name in ((1, "ppv"), (2, "npv"))

@@ -1,5 +1,6 @@
 """Numbers that the report computes from the releases; ``metrics.json`` has them under `derived`."""
 
+from dataclasses import asdict
 from typing import Any
 
 from healthval.aggregate.result import ThresholdPool
@@ -29,6 +30,7 @@ def derived(findings: Findings) -> dict[str, Any]:
         },
         "sites": {site: _site(findings, site) for site in findings.released},
         "attacks": checks_by_attack(findings),
+        "noise": None if findings.noise is None else asdict(findings.noise),
     }
 
 
@@ -40,7 +42,7 @@ def _mean(findings: Findings, name: str, threshold: float | None = None) -> dict
 def _threshold(findings: Findings, at: ThresholdPool) -> dict[str, Any]:
     c = at.counts
     n, marked = c.tp + c.fp + c.fn + c.tn, c.tp + c.fp
-    sums = {name: (s.value, s.lo, s.hi) for name, s in summed_rates(c).items()}
+    sums = {name: (s.value, s.lo, s.hi) for name, s in summed_rates(findings.released, at).items()}
     cells = {"tp": c.tp, "fp": c.fp, "fn": c.fn, "tn": c.tn, "marked": marked}
     return {
         "threshold": at.threshold,
@@ -50,7 +52,7 @@ def _threshold(findings: Findings, at: ThresholdPool) -> dict[str, Any]:
         "missed": [1 - value for value, *_ in sums.values() if value is not None],
         "prevalence": (c.tp + c.fn) / n if n else None,
         "marked_for_each_found": marked / c.tp if c.tp else None,
-        "predictive_values": predictive_values(c),
+        "predictive_values": predictive_values(findings.released, at),
     }
 
 

@@ -46,7 +46,7 @@ class SiteEffect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """How a measure is read from a release.
+    """A measure as it is read from a release.
 
     `own` is the site's estimate with its interval. `known` is the effect to pool, None if the site
     released none. `possible` contains the effects that a withheld value can have: empty if the site
@@ -183,16 +183,17 @@ def _rate(name: str, threshold: float | None) -> Measure:
         return _cells(s, threshold, RATES[name])
 
     def own(s: Submission) -> tuple[float | None, Pair | None]:
+        found = released(s)
         yes, no = cells(s)
-        if yes is None or no is None or not yes + no:
-            return _own(released(s))
-        return yes / (yes + no), wilson_interval(yes, yes + no)
+        if (found is None or found.value is None) and yes is not None and no is not None:
+            return (yes / (yes + no), wilson_interval(yes, yes + no)) if yes + no else (None, None)
+        return _own(found)
 
     def known(s: Submission) -> SiteEffect | None:
         yes, no = cells(s)
         if yes is None or no is None:
             return _read(released(s), PROPORTION)
-        return _proportion(yes, no) if yes + no else None
+        return _proportion(yes, no, _noise(s)) if yes + no else None
 
     def possible(s: Submission) -> tuple[SiteEffect, ...] | None:
         return _any_rate(s, name, *cells(s))
@@ -210,10 +211,16 @@ def _cells(
     return first, second
 
 
-def _proportion(yes: int, no: int) -> SiteEffect:
+def _noise(s: Submission) -> float:
+    """Return the variance of the gate's noise on a count."""
+    return 0.0 if s.noise is None else s.noise.variance
+
+
+def _proportion(yes: int, no: int, noise: float = 0.0) -> SiteEffect:
     half = 0.0 if yes and no else 0.5
     a, b = yes + half, no + half
-    return SiteEffect(yes / (yes + no), math.log(a / b), 1 / a + 1 / b, yes + no)
+    odds = 1 / a + 1 / b
+    return SiteEffect(yes / (yes + no), math.log(a / b), odds + noise * odds**2, yes + no)
 
 
 def _any_rate(
@@ -255,6 +262,7 @@ def _net_benefit(threshold: float | None) -> Measure:
             return None
         value = tp / n - odds * fp / n
         variance = max(tp / n + odds**2 * fp / n - value**2, 1 / n**2) / n
+        variance += _noise(s) * ((1 + odds) / n) ** 2
         return SiteEffect(value, value, variance, n)
 
     def known(s: Submission) -> SiteEffect | None:
@@ -264,9 +272,10 @@ def _net_benefit(threshold: float | None) -> Measure:
         return effect(s, tp, fp)
 
     def own(s: Submission) -> tuple[float | None, Pair | None]:
+        released = getattr(released_at(s, threshold), "net_benefit", None)
         found = known(s)
-        if found is None:
-            return None, None
+        if (released is not None and released.value is not None) or found is None:
+            return _own(released)
         half = 1.959963984540054 * math.sqrt(found.variance)
         return found.value, (found.value - half, found.value + half)
 

@@ -16,7 +16,7 @@ FORK, NBCLIENT = "healthval-fork", "nbclient"
 
 @dataclass(slots=True, kw_only=True)
 class Summary:
-    """What became of the runs of a batch."""
+    """Outcomes of the runs of a batch, counted."""
 
     runs: list[Run]
     outcomes: dict[str, Outcome] = field(default_factory=dict)
@@ -43,9 +43,9 @@ def execute_batch(
 
     Parameters
     ----------
-    report : called with each run, its outcome, and whether it was known before
+    report : called with each run, its outcome, and whether it was complete already
     again : "failed" to execute failed runs again, "all" to execute every run again
-    engine : "healthval-fork", or "nbclient" for a fresh kernel a run
+    engine : "healthval-fork", or "nbclient" for a fresh kernel per run
 
     Raises
     ------

@@ -73,7 +73,7 @@ def read_matrix(path: Path) -> Matrix:
     UsageError
         If the file cannot be read, or has an unknown or invalid entry.
     """
-    remedy = "write notebook:, matrix: (name -> list) and parameters:, one entry a line"
+    remedy = "write notebook:, matrix: (name -> list) and parameters:, one entry per line"
     try:
         return Matrix.model_validate(read_yaml(path, what=path.name, remedy=remedy))
     except ValidationError as error:
@@ -188,7 +188,7 @@ def _texts(value: Any) -> list[str]:
 
 
 class _Fingerprints:
-    """Hashes of files and folders; each is read once a batch."""
+    """Hashes of files and folders; each is read once per batch."""
 
     def __init__(self) -> None:
         self._known: dict[Path, str] = {}

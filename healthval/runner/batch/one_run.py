@@ -1,4 +1,4 @@
-"""One run of a batch: executed beside its place, described, and moved there whole."""
+"""One run of a batch: executed in a draft folder, described, and moved to its place when complete."""
 
 import hashlib
 import json
@@ -13,12 +13,7 @@ from healthval import errors
 from healthval.contracts.base import canonical_json
 from healthval.errors import HealthvalError
 from healthval.runner.batch.matrix import Run
-from healthval.runner.execute import (
-    CELL_SECONDS,
-    IDENTIFIABLE,
-    KERNEL_SECONDS,
-    mark_identifiable,
-)
+from healthval.runner.execute import CELL_SECONDS, IDENTIFIABLE, KERNEL_SECONDS, mark_identifiable
 
 STATUS = "status.json"
 COPY = "notebook.ipynb"
@@ -27,7 +22,7 @@ PAGE = "notebook.html"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a run ended; `error` is empty or a sentence without values."""
+    """Result of a run; `error` is empty or a sentence without values."""
 
     id: str
     status: str
@@ -185,7 +180,7 @@ def _replace(draft: Path, place: Path) -> None:
 
 
 def remove_drafts(folders: set[Path]) -> int:
-    """Remove what an interrupted batch left beside the runs; return how many were there."""
+    """Remove the draft folders of an interrupted batch; return their number."""
     left = [p for folder in folders for p in folder.glob(".*") if p.suffix in {".tmp", ".old"}]
     for path in left:
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()

@@ -1,4 +1,4 @@
-"""A warm worker: a process of its own that executes one run after another, and its handle.
+"""A warm worker: a separate process that executes one run after another, and its handle.
 
 The worker is started with the fixed environment of kernels (hash seed, time zone, one thread), loads
 the imports once, and forks a process for each run.
@@ -21,7 +21,7 @@ ENVIRONMENT = {name: value for name, value in KERNEL_ENVIRONMENT.items() if name
 
 
 class Worker:
-    """Handle of a worker process; the process ends with this one, whatever ends it."""
+    """Handle of a worker process; the process ends with this one, also after a kill."""
 
     def __init__(self, engine: str) -> None:
         self._process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603
@@ -34,7 +34,7 @@ class Worker:
 
     @property
     def pipe(self) -> IO[bytes]:
-        """Where the worker's outcomes arrive, one a line."""
+        """Pipe with the worker's outcomes, one per line."""
         if self._process.stdout is None:
             raise RuntimeError("the worker has no pipe")
         return self._process.stdout

@@ -29,7 +29,7 @@ export interface paths {
         };
         /**
          * Grants
-         * @description List grants: a site's own, all for the operator.
+         * @description List grants: a site's own, all for the operator and an auditor.
          */
         readonly get: operations["grants_v1_access_requests_get"];
         readonly put?: never;
@@ -55,7 +55,7 @@ export interface paths {
         readonly put?: never;
         /**
          * Decide
-         * @description Approve, reject or revoke.
+         * @description Approve, reject, suspend or revoke.
          */
         readonly post: operations["decide_v1_access_requests__site___model___version___plan_hash__decision_post"];
         readonly delete?: never;
@@ -78,6 +78,46 @@ export interface paths {
         readonly get: operations["audit_v1_audit_get"];
         readonly put?: never;
         readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/auditors": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Enrol Auditor
+         * @description Allow an auditor's key to read the audit chain, grants, models and keys.
+         */
+        readonly post: operations["enrol_auditor_v1_auditors_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/dashboard-links": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Link
+         * @description Sign a link that reads one vendor's reports for at most 8 hours.
+         */
+        readonly post: operations["link_v1_dashboard_links_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -118,6 +158,66 @@ export interface paths {
          * @description Revoke a published key: no signature of it is valid any more.
          */
         readonly post: operations["revoke_v1_hub_keys__kid__revoke_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/keys": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Known
+         * @description List the keys that the hub knows.
+         */
+        readonly get: operations["known_v1_keys_get"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/keys/rotation": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Rotate
+         * @description Replace the caller's key; the old one is valid for the overlap.
+         */
+        readonly post: operations["rotate_v1_keys_rotation_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/keys/{name}/revoke": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Revoke
+         * @description Revoke a key; its calls are refused from then on.
+         */
+        readonly post: operations["revoke_v1_keys__name__revoke_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -179,7 +279,7 @@ export interface paths {
         readonly put?: never;
         /**
          * Start
-         * @description Start the model endpoint.
+         * @description Start the model endpoint; with `tried`, only a model that answers a trial call.
          */
         readonly post: operations["start_v1_models__name___version__start_post"];
         readonly delete?: never;
@@ -297,7 +397,7 @@ export interface paths {
         };
         /**
          * Receipt
-         * @description Return what became of a submission of this site.
+         * @description Return the state of a submission of this site.
          */
         readonly get: operations["receipt_v1_receipts__sha256__get"];
         readonly put?: never;
@@ -502,7 +602,7 @@ export interface components {
              * Status
              * @enum {string}
              */
-            readonly status: "approved" | "rejected" | "revoked";
+            readonly status: "approved" | "rejected" | "suspended" | "revoked";
             /**
              * Valid Days
              * @default 90
@@ -511,14 +611,20 @@ export interface components {
         };
         /**
          * AccessGrant
-         * @description What the hub holds about a site's access to one model under one plan.
+         * @description A site's access to one model under one plan, as the hub records it.
          *
+         *     `status` is the last decision, `state` its effect now: an approved grant is active once a case
+         *     was sent, and expired after its end.
          *     `used_cases` counts the inputs sent to be scored, with fixed test inputs and repeated runs;
          *     `reason` is the operator's, given with the last decision.
          *     `stamp` is the hub's countersignature of the plan's hash at the time of the first request.
+         *     `title` is the plan's, `requested` the time of the first request, `first_prediction` that of the
+         *     first batch of cases.
          */
         readonly AccessGrant: {
             readonly amendment?: components["schemas"]["Amendment"] | null;
+            /** First Prediction */
+            readonly first_prediction?: string | null;
             /** Label */
             readonly label: string;
             /**
@@ -534,14 +640,20 @@ export interface components {
             readonly plan_hash: string;
             /** Reason */
             readonly reason?: string | null;
+            /** Requested */
+            readonly requested?: string | null;
             /** Site */
             readonly site: string;
             readonly stamp?: components["schemas"]["Stamp"] | null;
+            /** State */
+            readonly state?: ("requested" | "approved" | "active" | "rejected" | "suspended" | "expired" | "revoked") | null;
             /**
              * Status
              * @enum {string}
              */
-            readonly status: "requested" | "approved" | "rejected" | "revoked";
+            readonly status: "requested" | "approved" | "rejected" | "suspended" | "revoked";
+            /** Title */
+            readonly title?: string | null;
             /**
              * Used Cases
              * @default 0
@@ -568,6 +680,7 @@ export interface components {
          * @description Request for access; signed with the key that it contains.
          *
          *     `names` are the plan's variables, levels and steps: a result may contain no other name.
+         *     `title` is the plan's.
          */
         readonly AccessRequest: {
             /** @default null */
@@ -584,6 +697,11 @@ export interface components {
             /** Plan Hash */
             readonly plan_hash: string;
             readonly public_key: components["schemas"]["PublicKey"];
+            /**
+             * Title
+             * @default null
+             */
+            readonly title: string | null;
             /** Version */
             readonly version: string;
         };
@@ -648,6 +766,15 @@ export interface components {
             readonly head?: components["schemas"]["AuditHead"] | null;
             /** Next */
             readonly next?: string | null;
+        };
+        /**
+         * AuditorKey
+         * @description Permission of an auditor's key to read the audit chain, grants, models and keys.
+         */
+        readonly AuditorKey: {
+            /** Label */
+            readonly label: string;
+            readonly public_key: components["schemas"]["PublicKey"];
         };
         /**
          * Certificate
@@ -723,6 +850,21 @@ export interface components {
             readonly observed: number;
             /** Predicted */
             readonly predicted: number;
+        };
+        /**
+         * DashboardLink
+         * @description A link that reads one vendor's reports until it ends.
+         *
+         *     `fragment` belongs after the # of the dashboard's address, which a browser sends to no server.
+         */
+        readonly DashboardLink: {
+            /** Fragment */
+            readonly fragment: string;
+            /**
+             * Not After
+             * Format: date-time
+             */
+            readonly not_after: string;
         };
         /**
          * DecisionPoint
@@ -826,7 +968,7 @@ export interface components {
          * @description One member of a JWK Set: an Ed25519 key with its purpose and its period of validity.
          *
          *     A key that was replaced has `valid_until`: its earlier signatures stay valid. A key that may be
-         *     in other hands has `revoked`: none of its signatures is valid, because a forger chooses the time.
+         *     compromised has `revoked`: none of its signatures is valid, because a forger chooses the time.
          */
         readonly HubKey: {
             /**
@@ -928,6 +1070,82 @@ export interface components {
             readonly unit: string;
         };
         /**
+         * KeyList
+         * @description One page of the keys that the hub knows.
+         */
+        readonly KeyList: {
+            /**
+             * Keys
+             * @default []
+             */
+            readonly keys: readonly components["schemas"]["KeyRecord"][];
+            /** Next */
+            readonly next?: string | null;
+        };
+        /**
+         * KeyRecord
+         * @description A key that the hub knows: its name, holder, role and state.
+         *
+         *     `holder` is the name of the holder's first key, under which grants and results are kept.
+         */
+        readonly KeyRecord: {
+            /** Holder */
+            readonly holder: string;
+            /** Label */
+            readonly label?: string | null;
+            /**
+             * Models
+             * @default []
+             */
+            readonly models: readonly string[];
+            /** Name */
+            readonly name: string;
+            /** Revoked */
+            readonly revoked?: string | null;
+            /**
+             * Role
+             * @enum {string}
+             */
+            readonly role: "site" | "vendor" | "auditor";
+            /**
+             * State
+             * @enum {string}
+             */
+            readonly state: "valid" | "ending" | "ended" | "revoked";
+            /** Until */
+            readonly until?: string | null;
+        };
+        /**
+         * KeyRotation
+         * @description A new key for the holder of the key that signs the request.
+         *
+         *     `proof` is the new key's signature over `rotation_bytes`; the old key is valid for
+         *     `overlap_days` more.
+         */
+        readonly KeyRotation: {
+            /**
+             * Overlap Days
+             * @default 7
+             */
+            readonly overlap_days: number;
+            /** Proof */
+            readonly proof: string;
+            readonly public_key: components["schemas"]["PublicKey"];
+        };
+        /**
+         * LinkRequest
+         * @description Request for a dashboard link of one vendor; a vendor asks for its own.
+         */
+        readonly LinkRequest: {
+            /**
+             * Seconds
+             * @default 28800
+             */
+            readonly seconds: number;
+            /** Vendor */
+            readonly vendor: string;
+        };
+        /**
          * ModelCard
          * @description Model card: purpose, population and limits of the model.
          */
@@ -973,12 +1191,29 @@ export interface components {
             readonly version: string;
         };
         /**
+         * ModelContract
+         * @description Name, version and input contract of a model; without a contract where it is not open.
+         */
+        readonly ModelContract: {
+            readonly inputs?: components["schemas"]["InputContract"] | null;
+            /** Name */
+            readonly name: string;
+            /** Version */
+            readonly version: string;
+        };
+        /**
          * ModelList
          * @description One page of the registered models.
          *
-         *     `models` has those whose card the caller may read, `others` the names of the rest.
+         *     `models` has those whose card the caller may read, `others` the names of the rest; `contracts`
+         *     the input contracts of those among them to which the caller has asked for access.
          */
         readonly ModelList: {
+            /**
+             * Contracts
+             * @default []
+             */
+            readonly contracts: readonly components["schemas"]["ModelContract"][];
             /**
              * Models
              * @default []
@@ -1162,7 +1397,7 @@ export interface components {
         };
         /**
          * Receipt
-         * @description Proof that the hub has received a site's result, and what became of it.
+         * @description Proof that the hub has received a site's result, with the state of that result.
          *
          *     `active` is the site's result that the hub counts when it answers; a repetition of a superseded
          *     result has another hash there. `reason` is why a result is refused. `ledger` is the hub's
@@ -1614,7 +1849,7 @@ export interface components {
         };
         /**
          * TableInstances
-         * @description Rows of a table model: columns of the input contract, one row a case.
+         * @description Rows of a table model: columns of the input contract, one row per case.
          */
         readonly TableInstances: {
             /** Columns */
@@ -1724,10 +1959,12 @@ export type AttackPassed = components['schemas']['AttackPassed'];
 export type AuditEntry = components['schemas']['AuditEntry'];
 export type AuditHead = components['schemas']['AuditHead'];
 export type AuditList = components['schemas']['AuditList'];
+export type AuditorKey = components['schemas']['AuditorKey'];
 export type Certificate = components['schemas']['Certificate'];
 export type CombinedInstances = components['schemas']['CombinedInstances'];
 export type CountNoise = components['schemas']['CountNoise'];
 export type CurvePoint = components['schemas']['CurvePoint'];
+export type DashboardLink = components['schemas']['DashboardLink'];
 export type DecisionPoint = components['schemas']['DecisionPoint'];
 export type DeveloperReporting = components['schemas']['DeveloperReporting'];
 export type DicomInstances = components['schemas']['DicomInstances'];
@@ -1738,7 +1975,12 @@ export type HubKey = components['schemas']['HubKey'];
 export type HubKeys = components['schemas']['HubKeys'];
 export type InputContract = components['schemas']['InputContract'];
 export type InputField = components['schemas']['InputField'];
+export type KeyList = components['schemas']['KeyList'];
+export type KeyRecord = components['schemas']['KeyRecord'];
+export type KeyRotation = components['schemas']['KeyRotation'];
+export type LinkRequest = components['schemas']['LinkRequest'];
 export type ModelCard = components['schemas']['ModelCard'];
+export type ModelContract = components['schemas']['ModelContract'];
 export type ModelList = components['schemas']['ModelList'];
 export type ModelName = components['schemas']['ModelName'];
 export type ModelRecord = components['schemas']['ModelRecord'];
@@ -2348,6 +2590,265 @@ export interface operations {
             };
         };
     };
+    readonly enrol_auditor_v1_auditors_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
+                readonly "Idempotency-Key"?: string | null;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["AuditorKey"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 204: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The Idempotency-Key is malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another state or content is stored */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly link_v1_dashboard_links_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
+                readonly "Idempotency-Key"?: string | null;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["LinkRequest"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["DashboardLink"];
+                };
+            };
+            /** @description The Idempotency-Key is malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such entry here */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another state or content is stored */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readonly health_v1_health_get: {
         readonly parameters: {
             readonly query?: never;
@@ -2452,6 +2953,369 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["HubKey"];
+                };
+            };
+            /** @description The Idempotency-Key is malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such entry here */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another state or content is stored */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly known_v1_keys_get: {
+        readonly parameters: {
+            readonly query?: {
+                readonly limit?: number;
+                readonly cursor?: string;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["KeyList"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly rotate_v1_keys_rotation_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
+                readonly "Idempotency-Key"?: string | null;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["KeyRotation"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["KeyRecord"];
+                };
+            };
+            /** @description The Idempotency-Key is malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another state or content is stored */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly revoke_v1_keys__name__revoke_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
+                readonly "Idempotency-Key"?: string | null;
+            };
+            readonly path: {
+                readonly name: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["KeyRecord"];
                 };
             };
             /** @description The Idempotency-Key is malformed */
@@ -2909,7 +3773,9 @@ export interface operations {
     };
     readonly start_v1_models__name___version__start_post: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                readonly tried?: boolean;
+            };
             readonly header?: {
                 /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
                 readonly "Idempotency-Key"?: string | null;

@@ -113,7 +113,7 @@ export function randomText(): string {
 /** Return the 32 raw bytes of a public key. */
 export function rawPublicKey(key: PublicKey): Uint8Array<ArrayBuffer> {
   const raw = /^[A-Za-z0-9_-]{43}$/.test(key.x) ? fromBase64(key.x) : new Uint8Array();
-  if (raw.length !== 32) throw new UsageError("the public key is no Ed25519 key of 32 bytes in base64url");
+  if (raw.length !== 32) throw new UsageError("the public key is not an Ed25519 key of 32 bytes in base64url");
   return raw;
 }
 

@@ -49,7 +49,7 @@ function check(schema: Schema, value: unknown, place: string): Misfit | undefine
   return undefined;
 }
 
-/** Where no choice fits, the misfit deepest inside the value says most. */
+/** Where no choice fits, the misfit deepest inside the value is the most precise. */
 function closest(found: readonly (Misfit | undefined)[]): Misfit | undefined {
   if (found.includes(undefined)) return undefined;
   return [...(found as Misfit[])].sort((a, b) => b.place.length - a.place.length)[0];

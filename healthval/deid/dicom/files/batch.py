@@ -5,6 +5,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
@@ -94,11 +95,8 @@ def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
         If a disk or a worker failed. Run again to finish.
     """
     check_policy_and_secret(policy, secret)
+    _check_workers(workers, secret)
     policy = replace(policy, remove=policy.remove | tags_of(remove))
-    if workers < 1:
-        raise UsageError("workers must be at least 1")
-    if workers > 1:
-        check_can_start(secret)
     folder = Path(out)
     inputs = checked_inputs([paths] if isinstance(paths, (str, Path)) else paths, folder)
     files = files_below(inputs, folder)
@@ -111,22 +109,20 @@ def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
     write_refused(folder, files, records)
     if not skip_leaking:
         _check_no_leak(folder, records)
-    after = {record.output for record in records if record.status == "written"}
-    delete_undescribed(folder, after)
-    old = {r.output for r in records if r.source in task.done and r.status == "written"}
-    manifest = Manifest(
-        folder=folder,
-        records=records,
-        policy=policy_summary(policy),
-        applied=policy,
-        withdrawn=len(before - after),
-        replaced=len((before & after) - old),
-    )
+    manifest = _manifest(task, records, before)
+    delete_undescribed(folder, _written(records))
     manifest.write()
     return manifest
 
 
 # --- start ------------------------------------------------------------------------------------
+
+
+def _check_workers(workers: int, secret: Secret) -> None:
+    if workers < 1:
+        raise UsageError("workers must be at least 1")
+    if workers > 1:
+        check_can_start(secret)
 
 
 def _task_of(out: Path, policy: Policy, secret: Secret, known: tuple[str, ...]) -> Task:
@@ -168,6 +164,28 @@ def _without_outdated(task: Task, files: list[str]) -> Task:
         return task
     keys = [source_key(task.secret, file) for file in files]
     return replace(task, done=still_valid(task.done, keys, task.journal))
+
+
+# --- end ----------------------------------------------------------------------------------------
+
+
+def _written(records: Iterable[Record]) -> set[str]:
+    """Outputs of the batch."""
+    return {record.output for record in records if record.status == "written"}
+
+
+def _manifest(task: Task, records: tuple[Record, ...], before: AbstractSet[str]) -> Manifest:
+    """Manifest of a finished batch; `before` are the outputs that the folder had at its start."""
+    after = _written(records)
+    kept = _written(record for record in records if record.source in task.done)
+    return Manifest(
+        folder=task.out,
+        records=records,
+        policy=policy_summary(task.policy),
+        applied=task.policy,
+        withdrawn=len(before - after),
+        replaced=len((before & after) - kept),
+    )
 
 
 # --- division among processes -----------------------------------------------------------------

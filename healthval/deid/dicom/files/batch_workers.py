@@ -53,7 +53,7 @@ def _initialise(start: Callable[[Any], None], task: Any) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this worker, and its copy of the secret, when its parent ends for whatever reason."""
+    """End this worker, and its copy of the secret, when its parent ends, also when it is killed."""
     parent = parent_process()
     if parent is not None:
         Thread(target=_wait_for, args=(parent.sentinel,), daemon=True).start()

@@ -32,7 +32,7 @@ _SEARCHED: Final = (
     "bytes of compressed frames beside the coded image",
     "pixels whose size the attributes do not explain",
 )
-# MIDI-B: actions of the answer key, and the changes of attributes that they stand for
+# MIDI-B: actions of the answer key, and the changes of attributes that they mean
 _MIDI_B: Final = {
     "tag_retained": ("kept",),
     "text_retained": ("kept",),

@@ -1,4 +1,4 @@
-"""Inputs of a batch: files below the given paths, each once; what cannot be opened is an input too."""
+"""Inputs of a batch: files below the given paths, each once; a file that cannot be opened is an input too."""
 
 import os
 from collections.abc import Iterable, Iterator

@@ -141,7 +141,7 @@ class Manifest:
         return evidence(self.summary(), self.applied, batch)
 
     def write(self) -> None:
-        """Write summary and evidence to the output folder; an earlier signature goes."""
+        """Write summary and evidence to the output folder; an earlier signature is deleted."""
         (self.folder / SIGNATURE).unlink(missing_ok=True)
         for name, content in ((SUMMARY, self.summary()), (EVIDENCE, self.evidence())):
             text = json.dumps(content, indent=1) + "\n"

@@ -15,7 +15,7 @@ _BLOCK: Final = 1 << 20
 
 
 def clean_rle(data: Buffer, pixels: int) -> Pieces:
-    """Pieces of an RLE frame of `pixels` values for each segment; bytes between segments go."""
+    """Pieces of an RLE frame of `pixels` values for each segment; bytes between segments are removed."""
     check(len(data) > _HEADER)
     count, *offsets = struct.unpack("<16L", data[:_HEADER])
     check(1 <= count <= _MAX_SEGMENTS and offsets[0] == _HEADER)

@@ -7,7 +7,16 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from healthval.deid.pixels.streams.jpeg_tables import Needed, kept_tables
+from healthval.deid.pixels.streams.jpeg_tables import (
+    AC,
+    DC,
+    MAPPING,
+    PRESETS,
+    QUANTISATION,
+    Needed,
+    Table,
+    kept_tables,
+)
 from healthval.deid.pixels.streams.pieces import Buffer, Pieces, check, is_zero, number
 
 SOI: Final = b"\xff\xd8"
@@ -16,6 +25,8 @@ _SOS, _DHT, _DAC, _DQT, _DNL, _DRI = 0xDA, 0xC4, 0xCC, 0xDB, 0xDC, 0xDD
 _LS_FRAME, _LS_PARAMETERS = 0xF7, 0xF8
 _FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {_DHT, 0xC8, _DAC} | {_LS_FRAME}
 _LOSSLESS: Final = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
+_PROGRESSIVE: Final = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+_ARITHMETIC: Final = frozenset({0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
 # A marker ends the coded data: stuffed zeros, fill bytes and restart markers belong to the data.
 _MARKER: Final = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 # In JPEG-LS a zero bit is stuffed, so that 0x00 to 0x7F follow 0xFF in the coded data.
@@ -41,15 +52,14 @@ def clean_jpeg(data: Buffer) -> Pieces:
     scans = [s for s in segments if s.marker == _SOS]
     check(len(frames) == 1 and scans)
     check(all(_frame_form(s.data) for s in frames) and all(_scan_form(s.data) for s in scans))
-    needed = _needed(frames[0], scans)
     pieces: Pieces = [data[:2]]
     seen = set[int]()
-    for segment in segments:
+    for segment, tables in zip(segments, _needed_tables(frames[0], segments), strict=True):
         if segment.marker in (0xE0, 0xEE, 0xE8):
             kept = [] if segment.marker in seen else _application(segment)
             seen |= {segment.marker} if kept else set()
         else:
-            kept = _kept(segment, needed)
+            kept = _kept(segment, frames[0].marker) if tables is None else tables
         pieces += [*kept, segment.coded] if segment.coded else kept
     return [*pieces, b"\xff\xd9"]
 
@@ -77,17 +87,39 @@ def _segments(data: Buffer) -> Iterator[_Segment]:
         at = stop
 
 
-def _needed(frame: _Segment, scans: list[_Segment]) -> Needed:
-    """Tables to which the components of the frame and of its scans refer."""
-    components = [scan.data[5:-3] for scan in scans]
-    tables = [table for part in components for table in part[1::2]]
+def _needed_tables(frame: _Segment, segments: list[_Segment]) -> list[Pieces | None]:
+    """Pieces of each segment of tables; None for the other segments.
+
+    A table is needed if a later scan refers to it before it is defined again.
+    """
+    found: list[Pieces | None] = []
+    needed: Needed = set()
+    for segment in reversed(segments):
+        if segment.marker == _SOS:
+            needed |= _tables_of(frame, segment)
+        is_table = segment.marker in (_DQT, _DHT, _LS_PARAMETERS)
+        found.append(kept_tables(segment.marker, segment.data, needed) if is_table else None)
+    return found[::-1]
+
+
+def _tables_of(frame: _Segment, scan: _Segment) -> Needed:
+    """Tables to which the components of a scan refer."""
+    components = scan.data[5:-3]
+    numbers = components[1::2]
     if frame.marker == _LS_FRAME:
-        return Needed(mapping=frozenset(tables))
-    codes = {(0, table >> 4) for table in tables}
+        return {(MAPPING, n) for n in numbers if n} | {(PRESETS, 1), (PRESETS, 4)}
     if frame.marker in _LOSSLESS:
-        return Needed(huffman=frozenset(codes))
-    codes |= {(1, table & 0xF) for table in tables}
-    return Needed(quantisation=frozenset(frame.data[12::3]), huffman=frozenset(codes))
+        return {(DC, n >> 4) for n in numbers}
+    codes = set[Table]()
+    first, refinement = scan.data[-3], scan.data[-1] >> 4
+    if frame.marker not in _PROGRESSIVE or (first == 0 and refinement == 0):
+        codes |= {(DC, n >> 4) for n in numbers}
+    if frame.marker not in _PROGRESSIVE or first:
+        codes |= {(AC, n & 0xF) for n in numbers}
+    of_component = dict(zip(frame.data[10::3], frame.data[12::3], strict=True))
+    check(set(components[::2]) <= set(of_component))
+    quantisers = {(QUANTISATION, of_component[one]) for one in components[::2]}
+    return codes | quantisers
 
 
 def _application(segment: _Segment) -> Pieces:
@@ -104,13 +136,13 @@ def _application(segment: _Segment) -> Pieces:
     return [data] if marker == 0xE8 and is_transform else []
 
 
-def _kept(segment: _Segment, needed: Needed) -> Pieces:
+def _kept(segment: _Segment, frame: int) -> Pieces:
+    """Pieces of a segment without tables, in an image whose frame has the marker `frame`."""
     marker, data = segment.marker, segment.data
-    if 0xE0 <= marker <= 0xEF or marker == 0xFE:
+    if 0xE0 <= marker <= 0xEF or marker == 0xFE or (marker == _DAC and frame not in _ARITHMETIC):
         return []
-    if marker in (_DQT, _DHT, _LS_PARAMETERS):
-        return kept_tables(marker, data, needed)
     check(marker == _SOS or marker in _FRAMES or len(data) in _SIZES.get(marker, ()))
+    check(marker != _DAC or all(table & 0xEC == 0 for table in data[4::2]))
     return [data]
 
 

@@ -1,12 +1,8 @@
-"""JPEG 2000 and HTJ2K frames: codestreams and the boxes of a file around one.
+"""JPEG 2000 and HTJ2K files: the boxes around a codestream (ITU-T T.800 annex I, T.814)."""
 
-ITU-T T.800 annex A (codestream) and annex I (boxes), T.801 annex A (Part 2), T.814 (HTJ2K). In the
-header of a tile-part a comment is overwritten, because the lengths of tile-parts count it.
-"""
-
-import re
 from typing import Final
 
+from healthval.deid.pixels.streams.codestream import SOC, clean_codestream
 from healthval.deid.pixels.streams.pieces import (
     Buffer,
     Pieces,
@@ -16,23 +12,11 @@ from healthval.deid.pixels.streams.pieces import (
     size_of,
 )
 
-SOC: Final = b"\xff\x4f"
 SIGNATURE: Final = b"\0\0\0\x0cjP  \r\n\x87\n"
-_SOT, _SOD, _EOC, _COM = 0xFF90, 0xFF93, 0xFFD9, 0xFF64
-_SIZ, _CAP, _COD, _QCD, _QCC = 0xFF51, 0xFF50, 0xFF52, 0xFF5C, 0xFF5D
-_LARGEST_BRANDS: Final = 64
-_LARGEST_BANDS: Final = 3 * 32 + 1  # subbands of 32 levels
-_END: Final = re.compile(rb"\xff\xd9")
-# Main header: SIZ CAP PRF CPF, COD COC QCD QCC RGN POC, TLM PLM PPM, and Part 2: CBD MCT MCC MCO NLT
-# DFS ADS ATK
-_MAIN: Final = frozenset(
-    {_SIZ, 0xFF50, 0xFF56, 0xFF59, 0xFF52, 0xFF53, 0xFF5C, 0xFF5D, 0xFF5E, 0xFF5F, 0xFF55, 0xFF57}
-    | {0xFF60, 0xFF78, 0xFF74, 0xFF75, 0xFF77, 0xFF76, 0xFF72, 0xFF73, 0xFF79}
-)
-_TILE: Final = _MAIN - {_SIZ, 0xFF50, 0xFF55, 0xFF57, 0xFF60} | {0xFF58, 0xFF61}  # and PLT PPT
-_REMOVED: Final = frozenset({_COM, 0xFF63})  # comment, component registration
-_IHDR, _COLR = b"ihdr", b"colr"
-_HEADER_BOXES: Final = frozenset({_IHDR, b"bpcc", _COLR, b"pclr", b"cmap", b"cdef"})
+_BRANDS: Final = (b"jp2 ", b"jpx ", b"jpxb", b"jph ", b"J2P0", b"J2P1")
+_IHDR, _COLR, _BPCC, _PCLR = b"ihdr", b"colr", b"bpcc", b"pclr"
+_CMAP, _CDEF = b"cmap", b"cdef"
+_HEADER_BOXES: Final = frozenset({_IHDR, _COLR, _BPCC, _PCLR, _CMAP, _CDEF})
 _GREY, _SRGB = 17, 16
 
 
@@ -45,8 +29,7 @@ def clean_jpeg2000(data: Buffer) -> Pieces:
     has_code = False
     for kind, start, end in _boxes(data, 12):
         if kind == b"ftyp":
-            check((end - start) % 4 == 0 and end - start <= _LARGEST_BRANDS)
-            pieces += _box(kind, [data[start:end]])
+            pieces += _box(kind, _brands(data[start:end]))
         elif kind == b"jp2h":
             pieces += _box(kind, _header_boxes(data[start:end]))
         elif kind == b"jp2c" and not has_code:
@@ -73,7 +56,7 @@ def _boxes(data: Buffer, at: int) -> list[tuple[bytes, int, int]]:
 
 
 def _is_code_end(data: Buffer, end: int) -> bool:
-    """Whether the bytes after a codestream are no boxes, so that all of them are removed."""
+    """Whether the bytes after a codestream are not boxes, so that all of them are removed."""
     rest = len(data) - end
     return rest < 8 or not 8 <= number(data, end, 4) <= rest
 
@@ -84,87 +67,71 @@ def _box(kind: bytes, contents: Pieces) -> Pieces:
     return [size.to_bytes(4, "big") + kind, *contents]
 
 
+def _brands(contents: Buffer) -> Pieces:
+    """Registered brands of a file; other texts in their place are removed."""
+    check(len(contents) >= 8 and len(contents) % 4 == 0)
+    compatible = [bytes(contents[at : at + 4]) for at in range(8, len(contents), 4)]
+    brand = bytes(contents[:4])
+    known = [one for one in dict.fromkeys(compatible) if one in _BRANDS]
+    return [brand if brand in _BRANDS else _BRANDS[0], bytes(4), *(known or _BRANDS[:1])]
+
+
 def _header_boxes(data: Buffer) -> Pieces:
-    """Boxes of the image header; an ICC profile is replaced by its enumerated colour space."""
-    pieces: Pieces = []
-    colours, has_colour = 1, False
+    """Boxes of the image header, each once."""
+    boxes = dict[bytes, Buffer]()
     for kind, start, end in _boxes(data, 0):
-        if kind == _IHDR:
-            check(end - start == 14)
-            colours = number(data, start + 8, 2)
-        if kind not in _HEADER_BOXES or (kind == _COLR and has_colour):
-            continue
-        contents = data[start:end]
+        if kind in _HEADER_BOXES:
+            boxes.setdefault(kind, data[start:end])
+    check(len(boxes.get(_IHDR, b"")) == 14)
+    colours = number(boxes[_IHDR], 8, 2)
+    palette = boxes.get(_PCLR)
+    columns = 0 if palette is None else _palette_columns(palette)
+    for kind, contents in boxes.items():
         if kind == _COLR:
-            has_colour = True
-            if contents[:1] != b"\1" or len(contents) != 7:
-                space = _GREY if colours < 3 else _SRGB
-                contents = b"\1\0\0" + space.to_bytes(4, "big")
-        pieces += _box(kind, [contents])
-    check(pieces)
-    return pieces
+            boxes[kind] = _colour_space(contents, columns or colours)
+        elif kind == _BPCC:
+            check(len(contents) == colours)
+        elif kind == _CMAP:
+            check(_is_mapping(contents, colours, columns))
+        elif kind == _CDEF:
+            check(_is_definition(contents))
+    return [piece for kind, contents in boxes.items() for piece in _box(kind, [contents])]
 
 
-def clean_codestream(data: Buffer) -> Pieces:
-    """Pieces of a codestream without comments; bytes after its end are removed."""
-    check(data[:2] == SOC and number(data, 2, 2) == _SIZ)
-    pieces: Pieces = [data[:2]]
-    at = 2
-    while (marker := number(data, at, 2)) != _SOT:
-        end = _segment_end(data, at)
-        check(marker in _MAIN or marker in _REMOVED)
-        if marker in _MAIN:
-            check(_has_form(marker, data[at:end]))
-            pieces.append(data[at:end])
-        at = end
-    while at + 2 <= len(data) and number(data, at, 2) == _SOT:
-        at = _tile_part(data, at, pieces)
-    if number(data, at, 2) == _EOC if at + 2 <= len(data) else False:
-        return [*pieces, data[at : at + 2]]
-    check(is_zero(data[at:]))  # some writers omit the end marker
-    return pieces
+def _colour_space(contents: Buffer, colours: int) -> Buffer:
+    """Enumerated colour space, also in place of an ICC profile."""
+    if contents[:1] == b"\1" and len(contents) == 7:
+        return contents
+    return b"\1\0\0" + (_GREY if colours < 3 else _SRGB).to_bytes(4, "big")
 
 
-def _segment_end(data: Buffer, at: int) -> int:
-    end = at + 2 + number(data, at + 2, 2)
-    check(at + 4 <= end <= len(data))
-    return end
+def _palette_columns(palette: Buffer) -> int:
+    """Number of columns of a palette whose size is that of its entries."""
+    entries, columns = number(palette, 0, 2), number(palette, 2, 1)
+    check(columns and len(palette) >= 3 + columns)
+    size = sum(((depth & 0x7F) + 8) // 8 for depth in palette[3 : 3 + columns])
+    check(len(palette) == 3 + columns + entries * size)
+    return columns
 
 
-def _tile_part(data: Buffer, at: int, pieces: Pieces) -> int:
-    """Append the pieces of a tile-part; return the offset of its end."""
-    check(number(data, at + 2, 2) == 10)
-    size = number(data, at + 6, 4)
-    end = at + size if size else _end_of_last(data, at)
-    check(at + 14 <= end <= len(data))
-    kept, at = at, at + 12
-    while (marker := number(data, at, 2)) != _SOD:
-        stop = _segment_end(data, at)
-        check(stop <= end and (marker in _TILE or marker in _REMOVED))
-        check(marker in _REMOVED or _has_form(marker, data[at:stop]))
-        if marker in _REMOVED and not is_zero(data[at + 4 : stop]):
-            pieces += (data[kept:at], b"\xff\x64", data[at + 2 : at + 4], bytes(stop - at - 4))
-            kept = stop
-        at = stop
-    pieces.append(data[kept:end])
-    return end
+def _is_mapping(contents: Buffer, colours: int, columns: int) -> bool:
+    """Whether each entry maps a component, directly or by a column of the palette."""
+    entries = range(0, len(contents) - 3, 4)
+    return len(contents) % 4 == 0 and all(
+        number(contents, at, 2) < colours
+        and contents[at + 2] <= 1
+        and contents[at + 3] < max(columns, 1)
+        for at in entries
+    )
 
 
-def _end_of_last(data: Buffer, at: int) -> int:
-    """End of a tile-part of unknown length: the end marker, which never occurs in coded data."""
-    found = _END.search(data, at + 12)
-    return found.start() if found else len(data)
-
-
-def _has_form(marker: int, segment: Buffer) -> bool:
-    """Whether a segment has the length that its own contents demand."""
-    size = len(segment)
-    if marker == _SIZ:
-        return size >= 40 and size == 40 + 3 * number(segment, 38, 2)
-    if marker == _CAP:
-        return size == 8 + 2 * number(segment, 4, 4).bit_count()
-    if marker == _COD:
-        return size == 14 + (number(segment, 4, 1) & 1) * (number(segment, 9, 1) + 1)
-    if marker in (_QCD, _QCC):
-        return size <= 6 + 2 * _LARGEST_BANDS
-    return True
+def _is_definition(contents: Buffer) -> bool:
+    """Whether each entry names a channel once, its type and its colour."""
+    channels = number(contents, 0, 2)
+    rows = [contents[at : at + 6] for at in range(2, len(contents), 6)]
+    names = {number(row, 0, 2) for row in rows if len(row) == 6}
+    return len(contents) == 2 + 6 * channels == 2 + 6 * len(names) and all(
+        number(row, 2, 2) in (0, 1, 2, 0xFFFF)
+        and (number(row, 4, 2) <= channels or number(row, 4, 2) == 0xFFFF)
+        for row in rows
+    )

@@ -1,70 +1,70 @@
-"""Tables of JPEG and JPEG-LS frames: those to which no component refers are removed.
+"""Tables of JPEG and JPEG-LS frames: those to which no scan refers are removed.
 
 ITU-T T.81 B.2.4 (quantisation and Huffman tables), T.87 C.2.4 (preset parameters).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from healthval.deid.pixels.streams.pieces import Buffer, Pieces, check, size_of
 
+# Kinds of tables; a table is its kind and number
+DC, AC, QUANTISATION, MAPPING, PRESETS = range(5)
+Table = tuple[int, int]
+Needed = set[Table]
 _DHT, _DQT = 0xC4, 0xDB
 _MAX_DC: Final = 16  # largest symbol of a table for DC coefficients or lossless differences
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Needed:
-    """Tables in use: quantisation, Huffman by (class, number), mapping tables of JPEG-LS."""
-
-    quantisation: frozenset[int] = frozenset()
-    huffman: frozenset[tuple[int, int]] = frozenset()
-    mapping: frozenset[int] = frozenset()
-
-
 def kept_tables(marker: int, segment: Buffer, needed: Needed) -> Pieces:
-    """Pieces of a segment of tables, without the tables that are not in use."""
+    """Pieces of a segment of tables, without the tables that later scans do not need.
+
+    The kept tables are removed from `needed`, because earlier ones of their numbers are replaced.
+    """
     if marker == _DQT:
-        tables = list(_quantisation_tables(segment, needed))
+        tables = list(_quantisation_tables(segment))
     elif marker == _DHT:
-        tables = list(_huffman_tables(segment, needed))
+        tables = list(_huffman_tables(segment))
     else:
         return [segment] if _keeps_parameters(segment, needed) else []
-    kept = [table for is_kept, table in tables if is_kept]
+    kept: Pieces = []
+    for table, data in reversed(tables):
+        if table in needed:
+            check(table[0] == QUANTISATION or _is_code(table[0], data))
+            needed.discard(table)
+            kept.insert(0, data)
     if len(kept) == len(tables):
         return [segment]
     size = size_of(kept) + 2
     return [b"\xff", bytes([marker]), size.to_bytes(2, "big"), *kept] if kept else []
 
 
-def _quantisation_tables(segment: Buffer, needed: Needed) -> Iterator[tuple[bool, Buffer]]:
+def _quantisation_tables(segment: Buffer) -> Iterator[tuple[Table, Buffer]]:
     at = 4
     while at < len(segment):
         precision, table = segment[at] >> 4, segment[at] & 0xF
         end = at + 1 + 64 * (precision + 1)
         check(precision <= 1 and table <= 3 and end <= len(segment))
-        yield table in needed.quantisation, segment[at:end]
+        yield (QUANTISATION, table), segment[at:end]
         at = end
 
 
-def _huffman_tables(segment: Buffer, needed: Needed) -> Iterator[tuple[bool, Buffer]]:
+def _huffman_tables(segment: Buffer) -> Iterator[tuple[Table, Buffer]]:
     at = 4
     while at < len(segment):
         check(at + 17 <= len(segment))
         kind, table = segment[at] >> 4, segment[at] & 0xF
-        counts = segment[at + 1 : at + 17]
-        end = at + 17 + sum(counts)
+        end = at + 17 + sum(segment[at + 1 : at + 17])
         check(kind <= 1 and table <= 3 and end <= len(segment))
-        is_kept = (kind, table) in needed.huffman
-        check(not is_kept or _is_code(kind, counts, segment[at + 17 : end]))
-        yield is_kept, segment[at:end]
+        yield (AC if kind else DC, table), segment[at:end]
         at = end
 
 
-def _is_code(kind: int, counts: Buffer, symbols: Buffer) -> bool:
+def _is_code(kind: int, table: Buffer) -> bool:
     """Whether lengths and symbols are a Huffman code; a text is none."""
+    counts, symbols = table[1:17], table[17:]
     used = sum(count << 15 - index for index, count in enumerate(counts))
-    is_small = kind == 1 or all(symbol <= _MAX_DC for symbol in symbols)
+    is_small = kind == AC or all(symbol <= _MAX_DC for symbol in symbols)
     return used <= 1 << 16 and len(set(symbols)) == len(symbols) and is_small
 
 
@@ -81,4 +81,8 @@ def _keeps_parameters(segment: Buffer, needed: Needed) -> bool:
         check(segment[5] <= 4 and len(segment) == 6 + 2 * segment[5])
     else:
         check(kind in (2, 3))
-    return kind in (1, 4) or segment[5] in needed.mapping - {0}
+    table = (PRESETS, kind) if kind in (1, 4) else (MAPPING, segment[5])
+    is_kept = table in needed
+    if kind != 3:
+        needed.discard(table)
+    return is_kept

@@ -19,7 +19,7 @@ _FIXED: Final = {
     b"tkhd": (84, 96),
     b"mdhd": (24, 36),
     b"vmhd": (12, 12),
-    b"hdlr": (12, 12),  # its name goes
+    b"hdlr": (12, 12),  # its name is removed
 }
 _TABLES: Final = {
     b"stts": (8, 8),
@@ -34,7 +34,19 @@ _TABLES: Final = {
 _KEPT: Final = _CONTAINERS | _FIXED.keys() | _TABLES.keys() | {b"dref", b"stsd"}
 _SAMPLE_BOXES: Final = {b"pasp": 8, b"colr": 11, b"btrt": 12, b"fiel": 2, b"clap": 32}
 _SETTINGS: Final = (b"avcC", b"hvcC")
-_LARGEST_BRANDS: Final = 128
+_BRANDS: Final = frozenset(
+    {b"isom", b"avc1", b"hvc1", b"hev1", b"mp41", b"mp42", b"mp71", b"M4V ", b"M4VH", b"M4VP"}
+    | {b"qt  ", b"dash", b"msdh", b"msix", b"cmfc", b"f4v ", b"F4V ", b"MSNV", b"ndas"}
+    | {b"iso" + bytes([digit]) for digit in b"23456789abc"}
+    | {b"3gp" + bytes([digit]) for digit in b"456789"}
+)
+_LARGEST_VERSION: Final = 0xFFFF  # minor version of a brand
+# Reserved bytes of a box's contents: start and end, for 32 and 64 bit times
+_RESERVED: Final = {
+    b"mvhd": (((26, 36), (72, 96)), ((38, 48), (84, 108))),
+    b"tkhd": (((16, 20), (24, 32)), ((24, 28), (36, 44))),
+}
+_RESERVED_OF_ENTRY: Final = ((0, 6), (8, 24), (36, 40), (42, 74))  # last, name of the compressor
 _LARGEST_DEPTH: Final = 8
 _H264: Final = frozenset({b"avc1", b"avc3"})
 _H265: Final = frozenset({b"hvc1", b"hev1"})
@@ -45,8 +57,7 @@ def clean_mp4(data: Buffer) -> Pieces:
     edits = Edits(data)
     boxes = list(boxes_of(data, 0, len(data)))
     check(boxes and boxes[0].kind == b"ftyp")
-    ftyp = boxes[0]
-    check(ftyp.end - ftyp.start <= _LARGEST_BRANDS and (ftyp.end - ftyp.start) % 4 == 0)
+    _clean_brands(edits, boxes[0])
     check({b"moov", b"mdat"} <= {box.kind for box in boxes})
     check(not any(box.kind in (b"moof", b"sidx") for box in boxes))  # fragmented
     used: list[tuple[int, int]] = []
@@ -63,6 +74,17 @@ def clean_mp4(data: Buffer) -> Pieces:
     if boxes[-1].end < len(data):
         edits.blank(boxes[-1].end, len(data))
     return edits.pieces()
+
+
+def _clean_brands(edits: Edits, box: Box) -> None:
+    """Overwrite texts in place of registered brands and of the version."""
+    data = edits.data
+    check(box.end - box.start >= 8 and (box.end - box.start) % 4 == 0)
+    if number(data, box.start + 4, 4) > _LARGEST_VERSION:
+        edits.blank(box.start + 4, box.start + 8)
+    for at in (box.start, *range(box.start + 8, box.end, 4)):
+        if bytes(data[at : at + 4]) not in _BRANDS:
+            edits.blank(at, at + 4, b"isom")
 
 
 def _movie(edits: Edits, movie: Box) -> list[tuple[int, int]]:
@@ -122,6 +144,8 @@ def _clean_box(edits: Edits, box: Box, depth: int) -> None:
         edits.blank(box.start + size, box.end)
         if kind in _MEDIA:  # times of creation and change
             edits.blank(box.start + 4, box.start + (20 if is_long else 12))
+        for start, end in _RESERVED.get(kind, ((), ()))[is_long]:
+            edits.blank(box.start + start, box.start + end)
 
 
 def _table_size(data: Buffer, box: Box, is_long: bool) -> int:
@@ -144,7 +168,8 @@ def _clean_description(edits: Edits, box: Box) -> tuple[int, bool]:
     check(len(entries) == 1)
     entry = entries[0]
     check(entry.kind in _H264 | _H265 and entry.end - entry.start >= 78)
-    edits.blank(entry.start + 42, entry.start + 74)  # name of the compressor
+    for start, end in _RESERVED_OF_ENTRY:
+        edits.blank(entry.start + start, entry.start + end)
     is_h265 = entry.kind in _H265
     lengths = 0
     for inner in boxes_of(data, entry.start + 78, entry.end):

@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from healthval.deid.pixels.streams.pieces import Buffer, Pieces, check, is_zero
+from healthval.deid.pixels.streams.pieces import Buffer, Pieces, check, is_zero, number
 
 _START: Final = re.compile(rb"\x00\x00\x01")
 _SEQUENCE, _EXTENSION, _SEQUENCE_END, _GROUP = 0xB3, 0xB5, 0xB7, 0xB8
-_PICTURE, _LAST_SLICE = 0x00, 0xAF
+_PICTURE, _FIRST_SLICE, _LAST_SLICE = 0x00, 0x01, 0xAF
 _REMOVED: Final = frozenset({0xB0, 0xB1, 0xB2, 0xB4, 0xB6})  # user data, reserved, error
 _LARGEST_PICTURE_HEADER: Final = 5
 # Largest size of each extension, in bytes; others are not needed (copyright, camera)
@@ -60,6 +60,8 @@ def _mpeg2_size(code: int, payload: Buffer) -> int | None:
     if code == _PICTURE:
         check(is_zero(payload[_LARGEST_PICTURE_HEADER:]))
         return None
+    if code <= _LAST_SLICE:
+        check(not _has_extra_information(payload))
     if code != _SEQUENCE:
         return None
     check(len(payload) >= 8)
@@ -68,6 +70,16 @@ def _mpeg2_size(code: int, payload: Buffer) -> int | None:
         check(len(payload) >= 72)
         size = 72
     return size + (64 if payload[size - 1] & 1 else 0)
+
+
+def _has_extra_information(payload: Buffer) -> bool:
+    """Whether the header of a slice has reserved bytes, which decoders skip.
+
+    It begins with a scale of five bits. If the next bit is set, it is the first of nine that an
+    encoder may add; then each extra byte follows a bit that is set.
+    """
+    bits = number(payload[:2], 0, 2)
+    return bool(bits >> 10 & 1 and bits >> 1 & 1)
 
 
 def clean_h264(data: Buffer) -> Pieces:

@@ -1,0 +1,13 @@
+# The hub's worker on AWS Lambda. From the project's root:
+#   docker build --provenance=false --platform linux/amd64 -f infra/container/worker.Dockerfile -t healthval-worker .
+FROM python:3.13-slim@sha256:6771159cd4fa5d9bba1258caf0b82e6b73458c694d178ad97c5e925c2d0e1a91
+
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PYTHONPATH=/opt/healthval
+COPY requirements/worker.txt /tmp/worker.txt
+RUN python -m pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r /tmp/worker.txt \
+    && rm /tmp/worker.txt
+COPY healthval/ /opt/healthval/healthval/
+
+USER 10001
+ENTRYPOINT ["python", "-m", "awslambdaric"]
+CMD ["healthval.hub.backends.lambda_worker.handler"]

@@ -1,0 +1,266 @@
+"""State machines of the hub over each of its stores: access and keys."""
+
+import base64
+import shutil
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from healthval.contracts.access import (
+    AccessDecision,
+    AccessRequest,
+    AuditorKey,
+    KeyRotation,
+    PublicKey,
+    rotation_bytes,
+    site_id,
+)
+from healthval.credential import Credential
+from healthval.hub import access, keys
+from healthval.hub.access import DAY, STEPS, Subject
+from healthval.hub.audit_chain import chain_head, check_chain, entries
+from healthval.hub.auth import Authenticator, Caller, Head
+from healthval.hub.backends.local import FolderObjects, SqliteIndex
+from healthval.hub.backends.memory import MemoryIndex, MemoryObjects, NoModels
+from healthval.hub.keyring import Keyring
+from healthval.hub.pages import Page
+from healthval.hub.ports import Backend, Refusal
+
+PLAN = "a" * 64
+ORIGIN = "https://hub.example"
+BOSS_KEY = Credential(Ed25519PrivateKey.from_private_bytes(bytes(32)))
+OPERATOR, BOSS = BOSS_KEY.public_key, Caller(BOSS_KEY.id, "operator")
+KEYS = [PublicKey(x=letter * 43) for letter in "AEI"]
+SUBJECTS = [Subject("model", version, PLAN) for version in ("1", "2")]
+QUICK = settings(
+    max_examples=15,
+    stateful_step_count=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+class Memory:
+    def __init__(self, clock):
+        self.objects, self.index = MemoryObjects(), MemoryIndex(clock)
+
+    def close(self):
+        pass
+
+
+class Local:
+    def __init__(self, clock):
+        self._folder = Path(tempfile.mkdtemp())
+        self.objects = FolderObjects(self._folder / "objects")
+        self.index = SqliteIndex(self._folder / "index.sqlite", clock)
+
+    def close(self):
+        self.index.close()
+        shutil.rmtree(self._folder)
+
+
+class HubMachine(RuleBasedStateMachine):
+    """A hub over one store, with a clock that the machine moves."""
+
+    store = Memory
+
+    def __init__(self):
+        super().__init__()
+        self.clock = SimpleNamespace(now=1_700_000_000)
+        self.kept = self.store(lambda: self.clock.now)
+        self.backend = Backend(
+            self.kept.objects, self.kept.index, NoModels(), lambda: self.clock.now
+        )
+
+    def teardown(self):
+        check_chain(entries(self.backend), chain_head(self.backend))
+        self.kept.close()
+
+    @rule(days=st.sampled_from([0.5, 1, 2]))
+    def wait(self, days):
+        self.clock.now += int(days * DAY)
+
+
+@pytest.fixture(params=["memory", "local", "aws"])
+def run(request):
+    """Run a machine over one kind of store."""
+    store, quick = {"memory": Memory, "local": Local}.get(request.param), QUICK
+    if store is None:
+        aws = request.getfixturevalue("aws")
+
+        class Cloud(Memory):
+            def __init__(self, clock):
+                self.objects, self.index = aws.bucket(), aws.table(clock)
+
+        store, quick = Cloud, settings(QUICK, max_examples=3, stateful_step_count=10)
+
+    def start(machine):
+        run_state_machine_as_test(type("Machine", (machine,), {"store": store}), settings=quick)
+
+    return start
+
+
+class AccessMachine(HubMachine):
+    """Only the steps of the table occur; the table is applied here by hand."""
+
+    def __init__(self):
+        super().__init__()
+        self.status, self.until, self.limit, self.used = {}, {}, {}, {}
+
+    def state(self, place):
+        if self.status.get(place) != "approved":
+            return self.status.get(place)
+        if self.clock.now >= self.until[place]:
+            return "expired"
+        return "active" if self.used.get(place) else "approved"
+
+    @rule(key=st.sampled_from(KEYS), subject=st.sampled_from(SUBJECTS))
+    def request(self, key, subject):
+        about = {"model": subject.model, "version": subject.version, "plan_hash": PLAN}
+        keyring = Keyring(backend=self.backend, operator=OPERATOR)
+        sent = AccessRequest(public_key=key, label="Hospital", **about)
+        self.status.setdefault((site_id(key), subject), "requested")
+        grant = access.request(self.backend, keyring, sent)
+        assert grant.state == self.state((site_id(key), subject))
+
+    @rule(
+        key=st.sampled_from(KEYS),
+        subject=st.sampled_from(SUBJECTS),
+        to=st.sampled_from(["approved", "rejected", "suspended", "revoked"]),
+        days=st.integers(1, 3),
+        limit=st.integers(1, 5),
+    )
+    def decide(self, key, subject, to, days, limit):
+        place = site_id(key), subject
+        decision = AccessDecision(status=to, valid_days=days, max_cases=limit)
+        before = self.state(place)
+        is_step = any((step.before, step.by) == (before, to) for step in STEPS)
+        is_repetition = to != "approved" and self.status.get(place) == to
+        if not is_step and not is_repetition:
+            with pytest.raises(Refusal):
+                self._decide(decision, place)
+            return
+        grant = self._decide(decision, place)
+        self.status[place] = to
+        if to == "approved":
+            self.until[place] = self.clock.now + days * DAY
+            self.limit[place] = limit
+        assert grant.state == self.state(place)
+
+    def _decide(self, decision, place):
+        return access.decide(self.backend, decision, actor=BOSS, site=place[0], subject=place[1])
+
+    @rule(key=st.sampled_from(KEYS), subject=st.sampled_from(SUBJECTS), n=st.integers(1, 4))
+    def use(self, key, subject, n):
+        place = site_id(key), subject
+        is_open = self.state(place) in {"approved", "active"}
+        if is_open and self.used.get(place, 0) + n <= self.limit[place]:
+            held = access.require(self.backend, place[0], subject)
+            self.backend.index.commit([access.count(held, n)])
+            self.used[place] = self.used.get(place, 0) + n
+        else:
+            with pytest.raises(Refusal) as refused:
+                access.count(access.require(self.backend, place[0], subject), n)
+            assert refused.value.status == 403
+
+    @invariant()
+    def the_index_has_the_states(self):
+        held = {
+            (g.site, Subject(g.model, g.version, g.plan_hash)): g.state
+            for g in access.grants(self.backend, Page()).grants
+        }
+        assert held == {place: self.state(place) for place in self.status}
+
+
+def test_access_takes_only_the_steps_of_the_table(run):
+    run(AccessMachine)
+
+
+class KeyMachine(HubMachine):
+    """A key signs from its enrolment to its end or revocation, always as its first holder."""
+
+    def __init__(self):
+        super().__init__()
+        self.made, self.end, self.revoked = [], {}, set()
+        self.auth = Authenticator(self.backend, OPERATOR, (ORIGIN,))
+
+    def _sends(self, key):
+        return Head("GET", "/v1/audit", key.sign("GET", ORIGIN, "/v1/audit", b""))
+
+    def is_valid(self, key):
+        is_over = self.end.get(key.key_name, self.clock.now + 1) <= self.clock.now
+        return not is_over and key.key_name not in self.revoked
+
+    @rule(again=st.booleans())
+    def enrol(self, again):
+        if again and self.made:
+            key = self.made[0]
+        else:
+            key = Credential(Ed25519PrivateKey.generate())
+            self.made.append(key)
+        keys.enrol_auditor(
+            self.backend, BOSS, AuditorKey(public_key=key.public_key, label="Auditor")
+        )
+
+    @rule(data=st.data(), days=st.integers(0, 2), forged=st.booleans())
+    def rotate(self, data, days, forged):
+        if not self.made:
+            return
+        old = data.draw(st.sampled_from(self.made))
+        new = Credential(Ed25519PrivateKey.generate(), old.id)
+        signer = old if forged else new
+        signed = signer.private_key.sign(rotation_bytes(old.id, new.public_key))
+        proof = base64.urlsafe_b64encode(signed).decode().rstrip("=")
+        sent = KeyRotation(public_key=new.public_key, proof=proof, overlap_days=days)
+        caller = Caller(old.id, "auditor")
+        if forged:
+            with pytest.raises(Refusal, match="not a signature of the new key"):
+                keys.rotate(self.backend, OPERATOR, caller, sent)
+            return
+        first = keys.rotate(self.backend, OPERATOR, caller, sent)
+        assert keys.rotate(self.backend, OPERATOR, caller, sent) == first
+        end = self.clock.now + days * DAY
+        for key in self.made:
+            if key.id == old.id:
+                self.end[key.key_name] = min(end, self.end.get(key.key_name, end))
+        self.made.append(new)
+
+    @rule(data=st.data())
+    def revoke(self, data):
+        if self.made:
+            key = data.draw(st.sampled_from(self.made))
+            assert keys.revoke(self.backend, BOSS, key.key_name).state == "revoked"
+            self.revoked.add(key.key_name)
+
+    @invariant()
+    def keys_sign_while_they_are_valid(self):
+        import healthval.credential as signing
+
+        class Now:
+            time = staticmethod(lambda: self.clock.now)
+
+        real, signing.time = signing.time, Now
+        try:
+            for key in self.made:
+                if self.is_valid(key):
+                    caller = self.auth.check_head(self._sends(key)).caller
+                    assert (caller.id, caller.role) == (key.id, "auditor")
+                else:
+                    with pytest.raises(Refusal) as refused:
+                        self.auth.check_head(self._sends(key))
+                    assert refused.value.status == 401
+        finally:
+            signing.time = real
+        states = {key.name: key.state for key in keys.keys(self.backend, Page()).keys}
+        valid = {name for name, state in states.items() if state in {"valid", "ending"}}
+        assert valid == {key.key_name for key in self.made if self.is_valid(key)}
+
+
+def test_keys_sign_while_they_are_valid(run):
+    run(KeyMachine)

@@ -1,0 +1,159 @@
+"""A stranger's first hour on the command line: models, a plan from a contract, all mistakes at once."""
+
+import json
+
+import pandas as pd
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from healthval.cli import cli
+from healthval.client import Client, Credential
+from healthval.errors import PlanError, UsageError
+from healthval.evaluation import Site, request_access
+
+MODEL = ("aspirate-risk", "1.0")
+
+
+def healthval(*words):
+    return CliRunner().invoke(cli, [str(word) for word in words])
+
+
+@pytest.fixture
+def home(stage, tmp_path):
+    """A site that has asked for access."""
+    site = Site.create(tmp_path / "site")
+    with Client(stage.url, site.credential) as client:
+        request_access(stage.plan, client, site=site, label="First hour")
+    return site
+
+
+@pytest.fixture
+def ours(stage, home):
+    return ("--hub", stage.url, "--key", home.folder / "site.key")
+
+
+def test_models_are_listed_with_their_contract(ours):
+    assert "aspirate-risk 1.0  3 inputs" in healthval("models", *ours).output
+    assert healthval("models", "list", *ours).output == healthval("models", *ours).output
+    shown = healthval("models", "show", "aspirate-risk", *ours).output
+    assert "mean_texture             number    0 to 60" in shown
+    unknown = healthval("models", "show", "no-such-model", *ours)
+    assert isinstance(unknown.exception, UsageError)
+
+
+def test_a_contract_is_open_to_a_site_that_asked_and_its_card_is_not(stage, home):
+    with Client(stage.url, home.credential) as client:
+        listed = json.loads(client.transport.send("GET", "/v1/models"))
+        assert not [m for m in listed["models"] if m["registration"]["card"]["name"] == MODEL[0]]
+        assert {"name": MODEL[0], "version": MODEL[1]} in listed["others"]
+        found = {(c.name, c.version): c.inputs for c in client.contracts()}
+    assert found[MODEL] == stage.operator.model(*MODEL).registration.inputs
+    assert all(inputs is None for model, inputs in found.items() if model != MODEL)
+
+
+def table_of(stage):
+    return stage.inputs / "north" / "cohort.csv"
+
+
+def test_a_study_starts_from_a_contract_and_names_what_the_table_lacks(stage, ours, tmp_path):
+    short = tmp_path / "short.csv"
+    pd.read_csv(table_of(stage), dtype=str).drop(columns="mean_texture").to_csv(short, index=False)
+    done = healthval("init", tmp_path / "begun", "--from", short, "--model", MODEL[0], *ours)
+    assert done.exit_code == 0, done.output
+    assert "missing      mean_texture: the model takes it" in done.output
+    values = yaml.safe_load((tmp_path / "begun" / "plan.yaml").read_text(encoding="utf-8"))
+    assert values["model"] == {"name": MODEL[0], "version": MODEL[1]}
+    assert values["inputs"] == ["mean_texture", "mean_smoothness", "mean_symmetry"]
+    assert values["table"]["columns"]["mean_texture"]["high"] == 60
+    unknown = healthval("init", tmp_path / "other", "--model", "no-such-model", *ours)
+    assert isinstance(unknown.exception, UsageError)
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.fixture
+def plan_file(stage, tmp_path):
+    """Write the demo's plan with changes."""
+
+    def write(**changes):
+        values = yaml.safe_load((stage.inputs / "plan.yaml").read_text(encoding="utf-8"))
+        path = tmp_path / "plan.yaml"
+        path.write_text(yaml.safe_dump({**values, **changes}, sort_keys=False), encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_a_plan_its_table_and_its_model_that_fit(stage, plan_file, ours):
+    done = healthval("check", plan_file(), "--table", table_of(stage), *ours)
+    assert done.exit_code == 0, done.output
+    assert "plan, the model's contract, data; hash " + stage.plan.hash in done.output
+
+
+def test_all_mistakes_of_a_plan_are_named_at_once(stage, plan_file):
+    wrong = {"thresholds": [50], "disclosure": {"preset": "csm"}, "subgroups": ["gender"]}
+    wrong |= {"acceptance": [{"metric": "auc", "low": 0.7}], "title": ""}
+    done = healthval("check", plan_file(**wrong), "--table", table_of(stage))
+    assert isinstance(done.exception, PlanError)
+    assert "5 problems" in str(done.exception)
+    for place in ("thresholds.0", "disclosure.preset", "subgroups names", "acceptance.0", "title"):
+        assert place in done.output
+    again = healthval("plan", "check", plan_file(**wrong)).exception
+    assert "title" in str(again)
+    assert "disclosure.preset" in str(again)
+
+
+def test_all_mistakes_of_a_table_are_named_at_once_without_a_value(stage, plan_file, tmp_path):
+    frame = pd.read_csv(table_of(stage), dtype=str).drop(columns="mean_symmetry")
+    frame.loc[3, "mean_texture"] = "9417.25"
+    frame.loc[5, "mean_smoothness"] = "Zyx-441"
+    label = next(n for n, c in stage.plan.table.columns.items() if c.kind == "label")
+    frame.loc[7, label] = "Zyx-442"
+    frame.to_csv(tmp_path / "bad.csv", index=False)
+    done = healthval("check", plan_file(), "--table", tmp_path / "bad.csv")
+    assert isinstance(done.exception, PlanError)
+    for name in ("mean_symmetry", "mean_texture", "mean_smoothness", label):
+        assert name in done.output
+    assert "Zyx" not in done.output + str(done.exception)
+    assert "9417" not in done.output + str(done.exception)
+
+
+def test_a_model_that_the_hub_lacks_hides_no_other_mistake(stage, plan_file, ours):
+    wrong = {"model": {"name": "aspirate-other", "version": "1.0"}, "subgroups": ["gender"]}
+    done = healthval("check", plan_file(**wrong), "--table", table_of(stage), *ours)
+    assert isinstance(done.exception, PlanError)
+    assert "subgroups names 1 column" in done.output
+    assert "hub: the hub has no model of this name and version" in done.output
+
+
+def test_inputs_that_the_model_does_not_take_are_named(stage, plan_file, ours):
+    done = healthval("check", plan_file(inputs=["mean_texture"]), *ours)
+    assert isinstance(done.exception, PlanError)
+    assert "mean_smoothness" in done.output
+
+
+def test_small_levels_are_advised_about_before_anyone_is_asked(stage, plan_file, tmp_path):
+    frame = pd.read_csv(table_of(stage), dtype=str)
+    values = yaml.safe_load((stage.inputs / "plan.yaml").read_text(encoding="utf-8"))
+    frame["ward"] = ["east" if i < 4 else "west" for i in range(len(frame))]
+    frame.to_csv(tmp_path / "wards.csv", index=False)
+    columns = {"ward": {"kind": "category", "levels": ["east", "west"]}}
+    table = {**values["table"], "columns": {**values["table"]["columns"], **columns}}
+    path = plan_file(table=table, subgroups=["ward"])
+    done = healthval("check", path, "--table", tmp_path / "wards.csv")
+    assert done.exit_code == 0, done.output
+    assert "subgroup ward: 1 level has fewer than 11 cases here (east)" in done.output
+
+
+def test_a_vendor_gets_a_key_and_is_enrolled(stage, tmp_path):
+    key = tmp_path / "vendor.key"
+    made = healthval("vendor", "key", key)
+    assert made.exit_code == 0, made.output
+    assert isinstance(healthval("vendor", "key", key).exception, UsageError)
+    operator = ("--hub", stage.url, "--key", stage.folder / "operator.key")
+    words = (f"{key}.pub", "--label", "Invented Ltd", "--model", MODEL[0])
+    done = healthval("vendor", "enrol", *operator, *words)
+    assert done.exit_code == 0, done.output
+    with Client(stage.url, Credential.load(key)) as client:
+        client.reports()
+        assert [c for c in client.contracts() if c.name == MODEL[0] and c.inputs is not None]

@@ -1,0 +1,93 @@
+"""The print layout keeps each word, and no column is narrower than its longest word."""
+
+import gc
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from healthval.report import fonts, render
+from healthval.report.markup import as_shown, table
+from healthval.report.print_layout import WIDTH, prepare, shared
+
+pair = st.tuples(st.floats(0.1, 12), st.floats(0, 60)).map(lambda x: (x[0], x[0] + x[1]))
+
+
+def prepared(html):
+    root = ET.fromstring(f"<main>{html}</main>")
+    prepare(root, fonts.width)
+    return root
+
+
+def numbers_table(rows):
+    return str(table("Rates", ["Site", "Value (95% CI)"], rows))
+
+
+@given(st.lists(st.lists(pair, min_size=1, max_size=4), min_size=1, max_size=5))
+def test_columns_fill_the_page_and_none_is_too_narrow(columns):
+    widths = shared(columns)
+    least = [max(low for low, _ in column) for column in columns]
+    if widths is None:
+        assert sum(least) > WIDTH
+    else:
+        assert sum(widths) == pytest.approx(WIDTH)
+        assert all(w >= low - 1e-9 for w, low in zip(widths, least, strict=True))
+
+
+def test_a_table_keeps_its_words_and_has_a_width_for_each_column():
+    html = numbers_table([["North", as_shown(0.8, 0.7, 0.9)], ["South", "withheld"]])
+    before = "".join(ET.fromstring(html).itertext())
+    root = prepared(html)
+    assert "".join(root.itertext()) == before
+    widths = [float(col.get("style")[7:-1]) for col in root.iter("col")]
+    assert len(widths) == 2
+    assert sum(widths) == pytest.approx(100, abs=0.02)
+    assert [e.tag for e in root.find(".//table")][:2] == ["caption", "colgroup"]
+
+
+@pytest.mark.parametrize("change", ["colspan", "rowspan"])
+def test_a_table_with_joined_cells_is_left_alone(change):
+    html = f'<table><tr><td {change}="2">a</td><td>b</td></tr></table>'
+    assert ET.tostring(prepared(html)) == ET.tostring(ET.fromstring(f"<main>{html}</main>"))
+
+
+def test_a_table_of_uneven_rows_gets_a_width_for_each_column():
+    root = prepared("<table><tr><td>a</td></tr><tr><td>b</td><td>c</td></tr></table>")
+    assert len(list(root.iter("col"))) == 2
+
+
+def test_the_numbers_behind_a_figure_are_one_paragraph_with_all_its_words():
+    inside = f"<summary>Numbers</summary>{numbers_table([['North', '0.8'], ['South', '0.7']])}"
+    root = prepared(f'<details class="data">{inside}</details><p>after</p>')
+    text = root.find("p").text
+    assert not list(root.iter("table"))
+    assert text.startswith("Numbers: Rates: Site")
+    assert [word for word in ("North", "0.8", "South", "0.7") if word not in text] == []
+    assert [p.text for p in root][-1] == "after"
+
+
+def test_a_figure_that_prints_its_numbers_has_no_second_copy_in_print():
+    root = prepared('<details class="data drawn"><summary>n</summary></details><p>after</p>')
+    assert [e.tag for e in root] == ["p"]
+
+
+def test_details_of_a_reader_stay():
+    assert [e.tag for e in prepared("<details><summary>more</summary>x</details>")] == ["details"]
+
+
+def test_the_collector_runs_again_after_a_page():
+    with render._without_collection():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+
+
+def test_the_collector_runs_again_after_a_failure():
+    with pytest.raises(KeyError), render._without_collection():
+        raise KeyError
+    assert gc.isenabled()
+
+
+def test_the_width_of_a_text_is_that_of_its_letters():
+    assert fonts.width("mm") == pytest.approx(2 * fonts.width("m"))
+    assert fonts.width("i") < fonts.width("m") < fonts.width("病") == 1
