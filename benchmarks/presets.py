@@ -1,6 +1,6 @@
 """Attack success against utility for each disclosure preset; the default follows from this table.
 
-Run: python benchmarks/presets.py [releases for each row]
+Run: python benchmarks/presets.py [releases for each row] [preset ...]
 """
 
 import sys
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
+from healthval.contracts.submission import band_limits
 from healthval.disclosure import DisclosureRefused, Ledger, load_policy, release
 from healthval.disclosure.payload.protect import protected
 from healthval.disclosure.presets import PRESETS
@@ -43,10 +44,13 @@ def result_of(outcome, score):
 
 
 def shown_cuts(s):
-    cuts = {0.0: (s.n_events, s.n - s.n_events), 2.0: (0, 0)}
+    """Least and greatest number of true positives at each cut, as a reader takes them."""
+    cuts = {0.0: (s.n_events, s.n_events), 2.0: (0, 0)}
     for t in s.thresholds:
-        if isinstance(t.confusion.tp, int) and isinstance(t.confusion.fp, int):
-            cuts[t.threshold] = (t.confusion.tp, t.confusion.fp)
+        tp = t.confusion.tp
+        limits = (tp, tp) if isinstance(tp, int) else band_limits(tp)
+        if limits is not None:
+            cuts[t.threshold] = limits
     return cuts
 
 
@@ -54,21 +58,21 @@ def determined(s, score, outcome):
     """Outcomes that are the same in every solution of the shown counts: (found, true)."""
     cuts = shown_cuts(s)
     rows = np.array([score >= at for at in cuts], float)
-    values = np.array([tp for tp, _ in cuts.values()], float)
-    rule = LinearConstraint(rows, values - 1e-6, values + 1e-6)
+    least, most = np.array(list(cuts.values()), float).T
+    rule = LinearConstraint(rows, least - 1e-6, most + 1e-6)
     found = true = 0
     for low, high in pairwise(sorted(cuts)):
         inside = np.flatnonzero((score >= low) & (score < high))
         for i in inside[:1]:  # the cases between two cuts are alike to the solver
             can = []
             for v in (0, 1):
-                least, most = np.zeros(score.size), np.ones(score.size)
-                least[i] = most[i] = v
+                floor, roof = np.zeros(score.size), np.ones(score.size)
+                floor[i] = roof[i] = v
                 q = milp(
-                    0 * least,
+                    0 * floor,
                     constraints=rule,
-                    integrality=1 + 0 * least,
-                    bounds=Bounds(least, most),
+                    integrality=1 + 0 * floor,
+                    bounds=Bounds(floor, roof),
                 )
                 can += [v] if q.x is not None else []
             if len(can) == 1:
@@ -129,7 +133,7 @@ def row_of(preset, n, releases, folder):
         if s.auroc.value is not None:
             widths.append((s.auroc.hi - s.auroc.lo) / (exact.hi - exact.lo))
         for t, before in zip(s.thresholds, result.evaluation.thresholds, strict=True):
-            if isinstance(t.confusion.tp, int):
+            if t.sensitivity.value is not None:
                 n_shown += 1
                 errors.append(t.sensitivity.value - before.sensitivity.value)
                 true_rate = float(before.sensitivity.value)
@@ -157,7 +161,7 @@ def main():
         + "  best test of one outcome"
     )
     with tempfile.TemporaryDirectory() as folder:
-        for preset in PRESETS:
+        for preset in sys.argv[2:] or PRESETS:
             for n in (30, 60, 150, 400, 5000):
                 row = row_of(preset, n, releases if n < 5000 else max(2, releases // 8), folder)
                 test = f"{best_test(preset, n, 4 * releases):10.2f}" if n in (60, 150) else ""

@@ -20,7 +20,7 @@ from healthval.aggregate.result import (
     Total,
 )
 from healthval.contracts.proportions import wilson
-from healthval.contracts.submission import SUPPRESSED, Cell, Submission
+from healthval.contracts.submission import SUPPRESSED, Cell, Submission, band_limits
 from healthval.errors import MetricError, counted
 
 CELLS = ("tp", "fp", "fn", "tn")
@@ -75,7 +75,7 @@ def cells_of(counts: Any, row: int) -> Cells:
 def _cell(cell: Any) -> Cell | None:
     """Return a checked cell; None for anything else."""
     if isinstance(cell, str):
-        return SUPPRESSED if cell == SUPPRESSED else None
+        return SUPPRESSED if cell == SUPPRESSED or band_limits(cell) else None
     whole = isinstance(cell, int | np.integer) and not isinstance(cell, bool)
     return int(cell) if whole and cell >= 0 else None
 

@@ -26,7 +26,7 @@ from healthval.aggregate.result import (
     SiteValue,
 )
 from healthval.contracts.proportions import expit, logit
-from healthval.contracts.submission import SUPPRESSED, Cell, ReleasedEstimate
+from healthval.contracts.submission import Band, Cell, ReleasedEstimate
 
 Named: TypeAlias = tuple[str, ReleasedEstimate | None]
 
@@ -151,9 +151,9 @@ def _back(pair: Pair | None, transform: Transform) -> Pair | None:
     return None if pair is None else (transform.back(pair[0]), transform.back(pair[1]))
 
 
-def count(cell: Cell | None) -> int | None:
-    """Return a released count, None where it was suppressed."""
-    return None if cell is None or cell == SUPPRESSED else int(cell)
+def count(cell: Cell | Band | None) -> int | None:
+    """Return a released count, None where it was suppressed or is a band."""
+    return int(cell) if isinstance(cell, int | np.integer) else None
 
 
 def _site_value(site: str, e: ReleasedEstimate, weight: float | None) -> SiteValue:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from scipy.special import ndtri
 
-from healthval.contracts.submission import SUPPRESSED, Cell, Submission
+from healthval.contracts.submission import SUPPRESSED, Band, Cell, Submission
 
 # Chance that the noise of two releases about the same patients differs more than is accepted.
 RARE = 1e-4
@@ -116,7 +116,7 @@ def _counts(sent: Submission) -> Iterator[tuple[str, tuple[int, float]]]:
     """Counts by name, each with the variance of its noise."""
     noise = sent.noise
     cut, level = (0.0, 0.0) if noise is None else (noise.variance, noise.level_variance)
-    named: list[tuple[str, Cell | None, float]] = [("events", sent.n_events, cut)]
+    named: list[tuple[str, Cell | Band | None, float]] = [("events", sent.n_events, cut)]
     for at in sent.thresholds:
         cells = at.confusion
         named += [(f"tp {at.threshold}", cells.tp, cut), (f"fp {at.threshold}", cells.fp, cut)]

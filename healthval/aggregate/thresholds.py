@@ -12,7 +12,7 @@ from healthval.aggregate.counts import (
 )
 from healthval.aggregate.effects import IDENTITY, count, pool_measure
 from healthval.aggregate.mixed.bivariate import bivariate
-from healthval.aggregate.mixed.withheld import with_withheld
+from healthval.aggregate.mixed.withheld import is_cut, with_withheld
 from healthval.aggregate.result import (
     BivariateResult,
     DecisionTotal,
@@ -92,7 +92,7 @@ def _bivariate(
     Whether a site withholds a cell depends on its rates, so that the others are not a random sample:
     withheld cells are part of the likelihood.
     """
-    if counts.excluded:
+    if counts.excluded or any(is_cut(s, t) for _, s, t in rows):
         counts, means, reason = with_withheld(rows, counts)
         return counts, means, None, reason
     if which == "none":

@@ -4,6 +4,7 @@ The shape is closed: every string has a pattern, every list a maximum length, an
 patient. A count below the minimum cell is the word ``suppressed``, also in pooled results.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
@@ -14,7 +15,34 @@ from healthval.contracts.stamp import Stamp
 
 SUPPRESSED: Literal["suppressed"] = "suppressed"
 Cell = Annotated[int, Field(ge=0, le=10**12)] | Literal["suppressed"]
+BAND = r"^(<[1-9][0-9]{0,3}|[0-9]{1,12}-[0-9]{1,12})$"
+Band = Annotated[str, Field(pattern=BAND)]  # of a count: below a number, or from one to another
 Method = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9 ._()/-]{0,63}$")]
+
+
+def band_of(low: int, high: int) -> str:
+    """Band of counts as it is written in a release.
+
+    Examples
+    --------
+    >>> band_of(0, 10), band_of(30, 40)
+    ('<11', '30-40')
+    """
+    return f"<{high + 1}" if low == 0 else f"{low}-{high}"
+
+
+def band_limits(cell: object) -> tuple[int, int] | None:
+    """Least and greatest count of a band; None for anything else.
+
+    Examples
+    --------
+    >>> band_limits("<11"), band_limits("30-40"), band_limits(12), band_limits(SUPPRESSED)
+    ((0, 10), (30, 40), None, None)
+    """
+    if not isinstance(cell, str) or not re.match(BAND, cell):
+        return None
+    low, dash, high = cell.partition("-")
+    return (int(low), int(high)) if dash else (0, int(cell[1:]) - 1)
 
 
 class ReleasedEstimate(Wire):
@@ -32,12 +60,15 @@ class ReleasedEstimate(Wire):
 
 
 class ReleasedConfusion(Wire):
-    """Cases counted by reference standard and prediction."""
+    """Cases counted by reference standard and prediction.
 
-    tp: Cell
-    fp: Cell
-    fn: Cell
-    tn: Cell
+    A perturbed count below the floor is a band such as ``<11``, and so is its partner in the class.
+    """
+
+    tp: Cell | Band
+    fp: Cell | Band
+    fn: Cell | Band
+    tn: Cell | Band
 
 
 class ReleasedThreshold(Wire):

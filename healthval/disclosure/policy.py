@@ -47,7 +47,8 @@ class Policy:
     noise_scale : standard deviation of the keyed noise on counts; statistics have noise of one
         outcome's influence or more; None for exact numbers, which a reader who knows the scores can
         take apart
-    small_cuts : whether perturbed counts below `minimum_cell` are shown at thresholds and in bins
+    small_cells : whether perturbed counts below `minimum_cell` are shown at thresholds and in bins;
+        else thresholds have a band instead of such a count, and bins are merged
     multiple : counts are rounded to multiples of this
     max_levels : a variable with more levels is withheld
     max_releases : releases about one patient, at most: their noise must not average away
@@ -64,7 +65,7 @@ class Policy:
     histogram_epsilon: float | None = None
     epsilon_budget: float = 4.0
     noise_scale: float | None = None
-    small_cuts: bool = False
+    small_cells: bool = False
     multiple: int = 1
     max_levels: int = 1000
     max_releases: int = 3
@@ -77,9 +78,9 @@ class Policy:
             raise UsageError("policy: histogram_epsilon must be above 0 and at most 10")
         if self.noise_scale is not None and not 1 <= self.noise_scale <= 100:
             raise UsageError("policy: noise_scale must be between 1 and 100")
-        if self.small_cuts and self.noise_scale is None:
+        if self.small_cells and self.noise_scale is None:
             raise UsageError(
-                "policy: small_cuts needs a noise_scale; an exact small count is a leak"
+                "policy: small_cells needs a noise_scale; an exact small count is a leak"
             )
 
     def shows(self, count: float) -> bool:
@@ -93,9 +94,16 @@ class Policy:
         """
         return count >= self.minimum_cell or (count == 0 and not self.zero_is_sensitive)
 
-    def shows_cut(self, count: float) -> bool:
-        """Whether a count at a cut, or between two cuts, may be shown."""
-        return self.small_cuts or self.shows(count)
+    def shows_gap(self, count: float) -> bool:
+        """Whether a count between two thresholds may follow from the shown ones."""
+        return self.noise_scale is not None or self.shows(count)
+
+    def shows_cell(self, count: float) -> bool:
+        """Whether a count at a threshold, or in a bin, may be shown as a number."""
+        return self.small_cells or count >= self.minimum_cell or self._is_exact_zero(count)
+
+    def _is_exact_zero(self, count: float) -> bool:
+        return self.noise_scale is None and self.shows(count)
 
     def decimals(self, size: float) -> int:
         """Decimals of a statistic to which each of `size` cases contributes about 1 / size.
@@ -148,7 +156,7 @@ def check_not_laxer(site: Policy, hub: Policy) -> None:
     """
     at_least = ("minimum_cell", "zero_is_sensitive", "minimum_class", "rounding", "multiple")
     at_most = (
-        "max_points", "max_decimals", "epsilon_budget", "small_cuts", "max_levels", "max_releases",
+        "max_points", "max_decimals", "epsilon_budget", "small_cells", "max_levels", "max_releases",
     )  # fmt: skip
     laxer = [name for name in at_least if getattr(site, name) < getattr(hub, name)]
     laxer += [name for name in at_most if getattr(site, name) > getattr(hub, name)]

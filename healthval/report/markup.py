@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 from markupsafe import Markup, escape
 
 from healthval.contracts.submission import SUPPRESSED
 
-Count = int | Literal["suppressed"] | None
+Count = int | str | None  # a number, "suppressed" or a band
 WHOLE = 16  # rows; a longer table may continue on the next page, where its header is repeated
 WITHHELD = "withheld"
 
@@ -73,15 +73,17 @@ def count(cell: Count) -> str:
     """Format a count with narrow spaces between thousands.
 
     A suppressed count is "withheld", not "<11": the site's gate also suppresses larger counts that
-    would reveal a small one, and a release does not distinguish the two.
+    would reveal a small one, and a release does not distinguish the two. A band is printed as it is.
 
-    >>> count(345), count("suppressed"), count(None)
-    ('345', 'withheld', '–')
+    >>> count(345), count("suppressed"), count("<11"), count("30-40"), count(None)
+    ('345', 'withheld', '<11', '30 to 40', '–')
     """
     if cell is None:
         return "–"
     if cell == SUPPRESSED:
         return WITHHELD
+    if isinstance(cell, str):
+        return cell.replace("-", " to ")
     return f"{cell:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
@@ -127,7 +129,7 @@ def as_shown(
 
 def count_cell(cell: Count, floor: int) -> Markup:
     """Format a count for a table cell; a suppressed count is hatched and has the reason as title."""
-    if cell != SUPPRESSED:
+    if not isinstance(cell, str):
         return escape(count(cell))
     return Markup(
         '<span class="suppressed" title="below {floor}, or would reveal a count below {floor}">'

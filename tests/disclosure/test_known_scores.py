@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, milp
 
+from healthval.contracts.submission import band_limits
 from healthval.disclosure import (
     DisclosureRefused,
     Ledger,
@@ -92,8 +93,8 @@ def test_no_gap_between_shown_cuts_is_of_one_class(make_site, tmp_path, preset, 
     s = released(site, tmp_path, preset, thresholds=(0.05, 0.3, 0.7, 0.9))
     cuts = {0.0: (s.n_events, s.n - s.n_events), 2.0: (0, 0)}
     for t in s.thresholds:
-        assert isinstance(t.confusion.tp, int) == isinstance(t.confusion.fp, int)
-        if isinstance(t.confusion.tp, int):
+        assert (t.confusion.tp == "suppressed") == (t.confusion.fp == "suppressed")
+        if isinstance(t.confusion.tp, int) and isinstance(t.confusion.fp, int):
             cuts[t.threshold] = (t.confusion.tp, t.confusion.fp)
     steps = [np.subtract(cuts[a], cuts[b]) for a, b in pairwise(sorted(cuts))]
     assert all((step[0] == 0) == (step[1] == 0) for step in steps)
@@ -121,11 +122,20 @@ def test_a_small_hospital_shows_every_planned_threshold_with_both_classes(make_s
     for seed in range(3):
         site = make_site(150, seed=seed, prevalence=0.27)
         s = released(site, tmp_path, name=f"{seed}", thresholds=(0.1, 0.2, 0.3))
-        assert all(
-            isinstance(c, int) for t in s.thresholds for c in t.confusion.model_dump().values()
-        )
+        cells = [c for t in s.thresholds for c in t.confusion.model_dump().values()]
+        assert all(c >= 11 if isinstance(c, int) else band_limits(c) for c in cells)
+        assert all(t.sensitivity.lo < t.sensitivity.hi for t in s.thresholds)
         assert s.auroc.lo < s.auroc.value < s.auroc.hi
         assert s.calibration.slope.withheld == "none"
+
+
+def test_a_band_that_is_not_the_floors_is_refused(make_site, tmp_path):
+    s = released(make_site(150, seed=1, prevalence=0.27), tmp_path, thresholds=(0.1,))
+    (t,) = s.thresholds
+    for cells in ({"fn": "<5"}, {"fn": "<11", "tp": "12-13"}, {"fn": "<11", "tp": "suppressed"}):
+        forged = t.model_copy(update={"confusion": t.confusion.model_copy(update=cells)})
+        with pytest.raises(DisclosureRefused, match="thresholds"):
+            check_arrival(s.model_copy(update={"thresholds": (forged,)}), load_policy("cms"))
 
 
 @pytest.mark.parametrize("preset", PRESETS)

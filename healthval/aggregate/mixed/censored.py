@@ -38,6 +38,7 @@ class Count:
     variance : of the noise on the count; 0 if there is none
     near : counts of the same cases at other thresholds; a small difference to one is withheld too
     elsewhere : probability that another count is the reason for withholding this one
+    band : least and greatest value of the release, where it is a band
     """
 
     n: int
@@ -46,6 +47,7 @@ class Count:
     variance: float = 0.0
     near: tuple[int, ...] = ()
     elsewhere: float = 0.0
+    band: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,8 @@ class CensoredFit:
 
 def withheld_runs(count: Count) -> list[tuple[int, int]]:
     """First and last count of each run that the site's policy would withhold, in growing order."""
+    if count.band is not None:
+        return [count.band]
     reach = count.floor - 1
     found: list[tuple[int, int]] = []
     for mark in sorted({0, count.n, *count.near} if reach >= 0 else ()):
@@ -91,12 +95,15 @@ def _kernel(variance: float) -> Array:
 def _chances(count: Count) -> list[tuple[Array, Array]]:
     """Counts around each run, and the probability of each that its release is in the run.
 
-    A run has no gap, so that the probabilities are log-concave.
+    A run has no gap, so that the probabilities are log-concave. Noise beyond none or all of the cases
+    is cut there, so that a band which begins with none, or ends with all, contains it.
     """
     noise = _kernel(count.variance)
     reach = len(noise) // 2
     found = []
-    for low, high in withheld_runs(count):
+    for least, most in withheld_runs(count):
+        low = -2 * reach if count.band and least <= 0 else least
+        high = count.n + 2 * reach if count.band and most >= count.n else most
         y = np.arange(low - reach, high + reach + 1)
         chance = np.convolve(np.ones(high - low + 1), noise)
         inside = (y >= 0) & (y <= count.n) & (chance > _TAIL)
@@ -233,11 +240,14 @@ def _edge(likelihood: _Likelihood, start: Pair, side: int, least: float) -> Pair
     """Point at which the profile falls below `least`; else the end of the range."""
     from scipy.optimize import brentq
 
-    there = dict([start])
+    there, heights = dict([start]), {start[0]: -likelihood(np.array(start))[0] - least}
 
     def height(mu: float) -> float:
-        value, there[mu] = likelihood.profile(mu, there[min(there, key=lambda x: abs(x - mu))])
-        return value - least
+        if mu not in heights:  # a second search could end at another SD
+            near = there[min(there, key=lambda x: abs(x - mu))]
+            value, there[mu] = likelihood.profile(mu, near)
+            heights[mu] = value - least
+        return heights[mu]
 
     inside, step = start[0], 0.25
     while abs(inside + side * step) < _LARGEST:
@@ -256,7 +266,7 @@ def chance_withheld(count: Count, fit: CensoredFit) -> float:
 
 
 def hidden_moments(count: Count, mu: float, tau: float) -> Pair:
-    """Mean and variance of a withheld count, given that it is withheld."""
+    """Mean and variance of the count behind a release: a number with noise, a band, or nothing."""
     mass, y = _marginal(count, mu, tau)
     p, weight = _rates(mu, tau)
     first = count.n * float(weight @ p)
@@ -280,6 +290,8 @@ def _marginal(count: Count, mu: float, tau: float) -> tuple[Array, Array]:
     from scipy.special import gammaln, xlogy
 
     found = _chances(count)
+    if count.value is not None:
+        found = [(y, np.exp(logw)) for y, logw in pieces_of(count)]
     y, chance = (np.concatenate([x[i] for x in found] or [np.zeros(0)]) for i in (0, 1))
     p, weight = _rates(mu, tau)
     n = count.n

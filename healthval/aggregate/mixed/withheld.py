@@ -22,9 +22,16 @@ from healthval.aggregate.mixed.censored import (
     hidden_moments,
 )
 from healthval.aggregate.result import BivariateResult, PooledCounts, Rate
-from healthval.contracts.submission import ReleasedConfusion, ReleasedThreshold, Submission
+from healthval.contracts.submission import (
+    SUPPRESSED,
+    ReleasedConfusion,
+    ReleasedThreshold,
+    Submission,
+    band_limits,
+)
 
 METHOD = "interval-censored"
+CUT = "noise was cut at none or all of a class"
 WIDEST = 0.5  # an interval beyond it is not an estimate
 _ROUNDS = 2  # in which each class takes the other one as a possible reason for withholding
 Row: TypeAlias = tuple[str, Submission, ReleasedThreshold]
@@ -54,7 +61,7 @@ def with_withheld(
     counts with these rates, the means over sites or None, and the reason for None. A rate whose
     interval is wider than half of the range keeps its bounds.
     """
-    hidden = withheld(len(counts.excluded), len(rows))
+    hidden = withheld(len(counts.excluded), len(rows)) if counts.excluded else CUT
     sides = [_known(rows, side) for side in (SENSITIVITY, SPECIFICITY)]
     if any(side is None or len(side) < MIN_SITES_POOLED for side in sides):
         return counts, None, f"{hidden}, or the number of cases that the counts are of"
@@ -81,10 +88,18 @@ def _known(rows: Sequence[Row], side: _Side) -> list[Count] | None:
         elif n is None or events is None:
             return None
         else:
-            size, hits = events if side.events else n - events, None
+            size = events if side.events else n - events
+            hits = _from_rate(at, side, size)
         if size:
             found.append(_count(s, at, side, size=size, hits=hits))
     return found
+
+
+def _from_rate(at: ReleasedThreshold, side: _Side, size: int) -> int | None:
+    """Hits by the rate that a site released beside a band of them."""
+    rate = (at.sensitivity if side.events else at.specificity).value
+    is_band = band_limits(getattr(at.confusion, side.hits)) is not None
+    return round(rate * size) if is_band and rate is not None else None
 
 
 def _count(
@@ -97,18 +112,39 @@ def _count(
     ]
     noise = 0.0 if s.noise is None else s.noise.variance
     positive = 0.5 if hits is None else (hits if side.hits == side.positive else size - hits) / size
+    ends = None if hits is None else _cut_noise(s, hits, size)
     return Count(
         n=size,
-        value=hits,
+        value=hits if ends is None else None,
         floor=s.certificate.minimum_cell,
         variance=noise * (1 + positive**2),
         near=tuple(other),
-        elsewhere=1.0 if hits is None and _all_hidden(at.confusion) else 0.0,
+        elsewhere=1.0 if _all_hidden(at.confusion) else 0.0,
+        band=band_limits(getattr(at.confusion, side.hits)) if ends is None else ends,
+    )
+
+
+def _cut_noise(s: Submission, hits: int, size: int) -> tuple[int, int] | None:
+    """Run of counts, at none or all of a class, within which its noise was cut; else None."""
+    unit = 0 if s.noise is None else s.noise.multiple
+    if unit and size - hits <= unit:
+        return hits, size
+    return (0, hits) if unit and hits <= unit else None
+
+
+def is_cut(s: Submission, at: ReleasedThreshold) -> bool:
+    """Whether the noise of a released count was cut at none or all of its class."""
+    pairs = [
+        (count(getattr(at.confusion, x.hits)), count(getattr(at.confusion, x.misses)))
+        for x in (SENSITIVITY, SPECIFICITY)
+    ]
+    return any(
+        a is not None and b is not None and _cut_noise(s, a, a + b) is not None for a, b in pairs
     )
 
 
 def _all_hidden(cells: ReleasedConfusion) -> bool:
-    return all(count(getattr(cells, name)) is None for name in ("tp", "fp", "fn", "tn"))
+    return all(getattr(cells, name) == SUPPRESSED for name in ("tp", "fp", "fn", "tn"))
 
 
 def _fits(
@@ -141,7 +177,7 @@ def _rate(given: Rate, known: Sequence[Count], fit: CensoredFit, hidden: str) ->
 
     The interval is of the cases as a sample, at the ends of the mean's interval.
     """
-    if all(c.value is not None for c in known):
+    if given.value is not None and all(c.value is not None for c in known):
         return given
     n = sum(c.n for c in known)
     low, value, high = (
@@ -160,12 +196,14 @@ def _rate(given: Rate, known: Sequence[Count], fit: CensoredFit, hidden: str) ->
 
 def _hits(known: Sequence[Count], mu: float, tau: float, n: int) -> Pair:
     """Rate over all cases and its standard error, under one mean and SD over sites."""
-    released = [c for c in known if c.value is not None]
-    moments = [hidden_moments(c, mu, tau) for c in known if c.value is None]
-    hits = sum(c.value or 0 for c in released) + sum(mean for mean, _ in moments)
+    moments = [
+        hidden_moments(c, mu, tau) if c.value is None or c.variance else (float(c.value), 0.0)
+        for c in known
+    ]
+    hits = sum(mean for mean, _ in moments)
     rate = min(1.0, max(0.0, hits / n))
     smooth = (rate * n + 1) / (n + 2)
-    noise = sum(c.variance for c in released) + sum(spread for _, spread in moments)
+    noise = sum(spread for _, spread in moments)
     return rate, math.sqrt(smooth * (1 - smooth) / n + noise / n**2)
 
 

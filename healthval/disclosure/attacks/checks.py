@@ -49,7 +49,7 @@ def check_small_cells(submission: Submission, policy: Policy) -> int:
     """Every count, in any field, is 0 or at least the floor."""
     seen = 0
     noisy = submission.histogram_noise is not None
-    cuts = ("histogram[", "thresholds[") if policy.small_cuts else ()
+    cuts = ("histogram[", "thresholds[") if policy.small_cells else ()
     for path, name, value in leaves(submission.model_dump()):
         if name not in COUNTS or not isinstance(value, int):
             continue

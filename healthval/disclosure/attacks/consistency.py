@@ -3,76 +3,114 @@
 import math
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import TypeAlias
 
 from healthval.contracts.submission import (
     SUPPRESSED,
+    Band,
     Cell,
     ReleasedCalibration,
+    ReleasedConfusion,
     ReleasedEstimate,
     ReleasedThreshold,
     Submission,
+    band_limits,
 )
-from healthval.disclosure.payload.curves import net_benefit, roc_through, shown_cuts
+from healthval.disclosure.payload.curves import bands_of, net_benefit, roc_through, shown_cuts
 from healthval.disclosure.policy import Policy, counts_of, is_on_grid, is_rounding
 from healthval.errors import DisclosureRefused
 
+Count: TypeAlias = Cell | Band
+Limits: TypeAlias = tuple[float, float]
 AGAIN = "compute it from the counts that are released"
 WITHHOLD = "withhold it with the cells"
 
 
 def check_confusions(submission: Submission, _policy: Policy) -> int:
     """Cells add up to the classes; rates follow from cells and are withheld with them."""
-    n, m = submission.n, submission.n_events
+    n, m, floor = submission.n, submission.n_events, submission.certificate.minimum_cell
     for i, t in enumerate(submission.thresholds):
         path, c = f"thresholds[{i}]", t.confusion
         for pair, size in (((c.tp, c.fn), m), ((c.fp, c.tn), _minus(n, m))):
-            if (pair[0] == SUPPRESSED) != (pair[1] == SUPPRESSED):
-                raise DisclosureRefused(
-                    path, "one cell is suppressed, the other reveals it", "suppress both"
-                )
-            if SUPPRESSED not in pair and _plus(*pair) != size:
-                raise DisclosureRefused(path, "its cells do not add up to the class", AGAIN)
-        _check_rates(path, t, n)
+            _check_class(path, pair, size, floor)
+        _check_rates(path, t, n, m)
     return 5 * len(submission.thresholds)
 
 
-def _check_rates(path: str, t: ReleasedThreshold, n: Cell) -> None:
+def _check_class(path: str, pair: tuple[Count, Count], size: Cell, floor: int) -> None:
+    """Two cells of a class are numbers that add up to it, both suppressed, or its two bands."""
+    if (pair[0] == SUPPRESSED) != (pair[1] == SUPPRESSED):
+        raise DisclosureRefused(
+            path, "one cell is suppressed, the other reveals it", "suppress both"
+        )
+    first, second = pair
+    if isinstance(first, int) and isinstance(second, int):
+        if first + second != size:
+            raise DisclosureRefused(path, "its cells do not add up to the class", AGAIN)
+    elif SUPPRESSED not in pair and pair not in _bands(size, floor):
+        raise DisclosureRefused(path, f"not the bands below {floor}", "release it again")
+
+
+def _bands(size: Cell, floor: int) -> set[tuple[Count, Count]]:
+    """Every pair of bands that a class of this size can have."""
+    if not isinstance(size, int):
+        return set()
+    return {bands_of((k, size - k), floor) for k in {0, min(size, floor - 1), size}}
+
+
+def _check_rates(path: str, t: ReleasedThreshold, n: Cell, m: Cell) -> None:
     c = t.confusion
-    rates: dict[str, tuple[Cell, Cell]] = {
+    rates: dict[str, tuple[Count, Count]] = {
         "sensitivity": (c.tp, c.fn),
         "specificity": (c.tn, c.fp),
         "ppv": (c.tp, c.fp),
         "npv": (c.tn, c.fn),
     }
-    for name, (right, wrong) in rates.items():
-        _check_share(f"{path}.{name}", getattr(t, name), right, wrong)
-    value = None
-    if isinstance(c.tp, int) and isinstance(c.fp, int) and isinstance(n, int) and t.threshold < 1:
-        value = net_benefit(c.tp, c.fp, n, t.threshold)
-    _check_follows(f"{path}.net_benefit", t.net_benefit, value, {n, _plus(c.tp, c.fn)})
+    sizes = {"sensitivity": m, "specificity": _minus(n, m)}
+    for name, pair in rates.items():
+        _check_share(f"{path}.{name}", getattr(t, name), pair, sizes.get(name, SUPPRESSED))
+    known = None
+    if isinstance(n, int) and t.threshold < 1:
+        known = _net_benefit_limits(c, n, t.threshold)
+    _check_follows(f"{path}.net_benefit", t.net_benefit, known, {n, _plus(c.tp, c.fn), m})
 
 
-def _check_share(path: str, e: ReleasedEstimate, right: Cell, wrong: Cell) -> None:
-    """Check that a proportion equals its counts, and is withheld with them."""
-    share = None
-    if isinstance(right, int) and isinstance(wrong, int) and right + wrong > 0:
-        share = right / (right + wrong)
-    _check_follows(path, e, share, {right, _plus(right, wrong)})
+def _limits(cell: Count) -> Limits | None:
+    """Least and greatest value of a number or a band; None where it is suppressed."""
+    return (cell, cell) if isinstance(cell, int) else band_limits(cell)
+
+
+def _net_benefit_limits(c: ReleasedConfusion, n: int, threshold: float) -> Limits | None:
+    tp, fp = _limits(c.tp), _limits(c.fp)
+    if tp is None or fp is None:
+        return None
+    return net_benefit(tp[0], fp[1], n, threshold), net_benefit(tp[1], fp[0], n, threshold)
+
+
+def _check_share(path: str, e: ReleasedEstimate, pair: tuple[Count, Count], size: Cell) -> None:
+    """Check that a proportion follows from its counts, and is withheld with them."""
+    right, wrong = map(_limits, pair)
+    known = None
+    if right is not None and wrong is not None and right[1] + wrong[1] > 0:
+        known = right[0] / max(1, right[0] + wrong[1]), right[1] / max(1, right[1] + wrong[0])
+    shown: list[Cell] = [x for x in pair[:1] if isinstance(x, int)]
+    _check_follows(path, e, known, [*shown, _plus(*pair), size])
 
 
 def _check_follows(
-    path: str, e: ReleasedEstimate, value: float | None, counts: Iterable[Cell]
+    path: str, e: ReleasedEstimate, known: Limits | None, counts: Iterable[Cell]
 ) -> None:
-    """Check that an estimate is the rounding of `value`; without a value it is withheld."""
+    """Check that an estimate is a rounding within its limits; without them it is withheld."""
     if not {e.n, e.n_events} <= {SUPPRESSED, *counts}:
         raise DisclosureRefused(
             path, "its counts are released nowhere else", "repeat released counts only"
         )
     if e.value is None:
         return
-    if value is None:
+    if known is None:
         raise DisclosureRefused(path, "reveals suppressed cells", WITHHOLD)
-    if not is_rounding(e.value, value):
+    nearest = min(max(e.value, known[0]), known[1])
+    if not is_rounding(e.value, nearest):
         raise DisclosureRefused(path, "does not follow from its counts", AGAIN)
 
 
@@ -82,12 +120,17 @@ def check_curves(submission: Submission, policy: Policy) -> int:
     _check_bins(submission)
     _check_roc(submission, cuts, policy)
     n, m = submission.n, submission.n_events
+    bands = {t.threshold: t.confusion for t in submission.thresholds}
     for i, point in enumerate(submission.decision_curve):
         path, t = f"decision_curve[{i}]", point.threshold
-        if t not in cuts or not isinstance(n, int) or not isinstance(m, int) or t >= 1:
+        if not isinstance(n, int) or not isinstance(m, int) or t >= 1:
             raise DisclosureRefused(path, "reveals counts that are not shown", "drop the point")
-        tp, fp = cuts[t]
-        _check_follows(f"{path}.model", point.model, net_benefit(tp, fp, n, t), {n, m})
+        known = _net_benefit_limits(bands[t], n, t) if t in bands else None
+        if t in cuts:
+            known = (net_benefit(*cuts[t], n, t),) * 2
+        if known is None:
+            raise DisclosureRefused(path, "reveals counts that are not shown", "drop the point")
+        _check_follows(f"{path}.model", point.model, known, {n, m})
         everyone = net_benefit(m, n - m, n, t)
         if point.treat_all is not None and not is_rounding(point.treat_all, everyone):
             raise DisclosureRefused(f"{path}.treat_all", "does not follow from its counts", AGAIN)
@@ -203,7 +246,7 @@ def check_cuts(submission: Submission, policy: Policy) -> int:
             raise DisclosureRefused("histogram", "contradicts a threshold", AGAIN)
     for name, cuts in known.items():
         counts = [cuts[at] for at in sorted(cuts)]
-        if not all(a >= b and policy.shows_cut(a - b) for a, b in pairwise(counts)):
+        if not all(a >= b and policy.shows_gap(a - b) for a, b in pairwise(counts)):
             raise DisclosureRefused(
                 "thresholds",
                 f"two cuts differ by fewer than {policy.minimum_cell} {name} positives",
@@ -335,7 +378,7 @@ def check_flow(submission: Submission, policy: Policy) -> int:
     return len(counts)
 
 
-def _plus(a: Cell, b: Cell) -> Cell:
+def _plus(a: Count, b: Count) -> Cell:
     return a + b if isinstance(a, int) and isinstance(b, int) else SUPPRESSED
 
 

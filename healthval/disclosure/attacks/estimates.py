@@ -17,12 +17,14 @@ from scipy.special import ndtri
 from healthval.contracts.proportions import logit, wilson
 from healthval.contracts.submission import (
     SUPPRESSED,
+    Band,
     Cell,
     ReleasedEstimate,
     ReleasedThreshold,
     Submission,
+    band_limits,
 )
-from healthval.disclosure.payload.curves import Z_95
+from healthval.disclosure.payload.curves import BAND_DECIMALS, Z_95
 from healthval.disclosure.policy import Policy, is_on_grid
 from healthval.errors import DisclosureRefused
 
@@ -127,13 +129,26 @@ def check_estimates(submission: Submission, policy: Policy) -> int:
         if e.withheld == "none" and e.value is None:
             raise DisclosureRefused(path, "neither a value nor a reason", "give the reason")
         if e.withheld == "none":
-            _check_numbers(path, e, policy.decimals(_size(path, submission)))
+            _check_numbers(path, e, _most_decimals(path, submission, policy))
         over_all = path.startswith(("auroc", "average_precision", "calibration"))
         if over_all and not {e.n, e.n_events} <= {SUPPRESSED, n, m}:
             raise DisclosureRefused(
                 path, "its counts are released nowhere else", "repeat released counts only"
             )
     return seen
+
+
+def _most_decimals(path: str, submission: Submission, policy: Policy) -> int:
+    most = policy.decimals(_size(path, submission))
+    if not path.startswith(("thresholds", "decision_curve")):
+        return most
+    index = int(path[path.find("[") + 1 : path.find("]")])
+    at = getattr(submission, path.partition("[")[0])[index].threshold
+    cells = [t.confusion for t in submission.thresholds if t.threshold == at]
+    name = path.rpartition(".")[2]
+    about = {"sensitivity": ("tp",), "specificity": ("fp",)}.get(name, ("tp", "fp"))
+    banded = any(band_limits(getattr(c, cell)) for c in cells for cell in about)
+    return min(most, BAND_DECIMALS) if banded else most
 
 
 def _size(path: str, submission: Submission) -> int:
@@ -147,7 +162,8 @@ def _size(path: str, submission: Submission) -> int:
     if path.startswith("thresholds") and name in ("ppv", "npv"):
         c = submission.thresholds[index].confusion
         pair = (c.tp, c.fp) if name == "ppv" else (c.fn, c.tn)
-        return sum(x for x in pair if isinstance(x, int)) if SUPPRESSED not in pair else 0
+        limits = [(x, x) if isinstance(x, int) else band_limits(x) for x in pair]
+        return sum(high for _, high in filter(None, limits)) if SUPPRESSED not in pair else 0
     by_class = {"sensitivity": m, "specificity": n - m}
     return by_class.get(name, n if name in OVER_ALL else min(m, n - m))
 
@@ -298,7 +314,9 @@ def consistent_tables(
     return a[fits], b[fits]
 
 
-def _fitting(size: int, cells: tuple[Cell, Cell], rate: ReleasedEstimate, decimals: int) -> Ints:
+def _fitting(
+    size: int, cells: tuple[Cell | Band, Cell | Band], rate: ReleasedEstimate, decimals: int
+) -> Ints:
     """Counts of a class of `size` cases that fit its two cells and its rate."""
     right, wrong = cells
     k = np.arange(size + 1)

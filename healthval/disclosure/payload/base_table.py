@@ -9,7 +9,7 @@ Fichtenberger, Henzinger and Upadhyay 2023 ICML (square root of the summation ma
 and Su 2022 JRSS-B 84:3 (Gaussian differential privacy).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -57,6 +57,38 @@ def noisy_cumulative(
     z = noise.normals(len(cuts), "events", *facts, *(true[at] for at in cuts))
     shift = root @ z * noise.sd / float(np.linalg.norm(root[:, 0]))
     return {at: round(true[at] + x) for at, x in zip(cuts, shift.tolist(), strict=True)}
+
+
+def within_gaps(
+    wanted: Sequence[int], ends: tuple[int, int], gaps: Sequence[tuple[int, int]]
+) -> list[int]:
+    """Fit falling counts between two ends, so that each step down is within its limits.
+
+    A pass from the top pulls counts down, and one from the bottom pulls them up: their middle is not
+    biased, and it is within the limits since both passes are.
+
+    Parameters
+    ----------
+    wanted : counts before the fit, in falling order up to noise
+    ends : the count before the first and the one after the last
+    gaps : least and greatest step; one more than counts
+
+    Examples
+    --------
+    >>> within_gaps([41, 30], (40, 0), [(1, 10), (1, 20), (1, 35)])
+    [39, 30]
+    """
+    least, most = np.array(gaps).T
+    low = np.maximum(ends[0] - np.cumsum(most)[:-1], ends[1] + np.cumsum(least[::-1])[::-1][1:])
+    high = np.minimum(ends[0] - np.cumsum(least)[:-1], ends[1] + np.cumsum(most[::-1])[::-1][1:])
+    down, up, before, after = [], [], ends[0], ends[1]
+    for i, x in enumerate(wanted):
+        before = int(min(max(x, low[i], before - most[i]), high[i], before - least[i]))
+        down.append(before)
+    for i, x in reversed(list(enumerate(wanted))):
+        after = int(max(min(x, high[i], after + most[i + 1]), low[i], after + least[i + 1]))
+        up.append(after)
+    return [(a + b) // 2 for a, b in zip(down, reversed(up), strict=True)]
 
 
 def synthetic(rising: Floats, table: Mapping[float, tuple[int, int]]) -> tuple[Floats, Bools]:

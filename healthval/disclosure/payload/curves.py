@@ -3,12 +3,15 @@
 import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 
 from healthval.contracts.proportions import wilson
 from healthval.contracts.submission import (
     SUPPRESSED,
+    Band,
+    Cell,
     CurvePoint,
     DecisionPoint,
     ReleasedBin,
@@ -18,6 +21,7 @@ from healthval.contracts.submission import (
     ReleasedThreshold,
     RocPoint,
     Submission,
+    band_of,
 )
 from healthval.disclosure.payload.noisy_estimates import effective_share
 from healthval.disclosure.payload.suppression import (
@@ -26,14 +30,16 @@ from healthval.disclosure.payload.suppression import (
     Draft,
     Earlier,
     Shown,
-    longest_chain,
 )
 from healthval.disclosure.policy import GRID_DECIMALS, is_on_grid, rounded, thinned
 from healthval.errors import DisclosureRefused
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.result import Evaluation, ThresholdResult
 
+Pair: TypeAlias = tuple[Cell | Band, Cell | Band]
+Bands: TypeAlias = tuple[Pair | None, Pair | None]  # of the events' cells, and of the non-events'
 FEWEST_CUTS = 4  # (0, 0), (1, 1) and two between: fewer would draw nearly a diagonal
+BAND_DECIMALS = 2  # of a rate whose counts are bands
 Z_95 = 1.959963984540054  # normal quantile of a two-sided level of 95 %
 
 
@@ -84,17 +90,20 @@ def released_thresholds(
     """Thresholds with both classes where they fit, else with one; without counts if `shown` is None."""
     found = _on_grid(draft, evaluation)
     if shown is None:
-        return tuple(_threshold(draft, t, events=False, non_events=False) for t in found)
+        none: Bands = (None, None)
+        return tuple(_threshold(draft, t, none, events=False, non_events=False) for t in found)
     cuts = [_cut(i, t) for i, t in enumerate(found)]
-    whole = set(shown.admit(cuts))
+    whole = {cut.key for cut in shown.chain(cuts)}
     out = []
     for cut, t in zip(cuts, found, strict=True):
         # The score totals are known, so that one class of a perturbed cut gives the other.
         alone = draft.policy.noise_scale is None
         events = cut.key in whole or (alone and shown.fits_events(cut))
         non_events = cut.key in whole or (alone and shown.fits_non_events(cut))
-        shown.show(cut, events=events, non_events=non_events)
-        out.append(_threshold(draft, t, events=events, non_events=non_events))
+        bands = _bands(draft, t, events=events, non_events=non_events)
+        shown.show(cut, events=events and not bands[0], non_events=non_events and not bands[1])
+        shown.banded |= {cut.at} if any(bands) and events and non_events else set()
+        out.append(_threshold(draft, t, bands, events=events, non_events=non_events))
     return tuple(out)
 
 
@@ -126,36 +135,73 @@ def _cut(key: int, t: ThresholdResult) -> Cut:
     return Cut(key=key, at=t.threshold, tp=t.confusion.tp, fp=t.confusion.fp, weight=weight)
 
 
+def _bands(draft: Draft, t: ThresholdResult, *, events: bool, non_events: bool) -> Bands:
+    """Bands of the two cells of each class where one of them may not be a number."""
+    c = t.confusion
+    classes = (((c.tp, c.fn), events), ((c.fp, c.tn), non_events))
+    first, second = (
+        bands_of(pair, draft.policy.minimum_cell)
+        if shown and not all(draft.policy.shows_cell(x) for x in pair)
+        else None
+        for pair, shown in classes
+    )
+    return first, second
+
+
+def bands_of(pair: tuple[int, int], floor: int) -> Pair:
+    """Bands of a class's two cells, one of which is below the floor: up to the floor, and the rest.
+
+    Examples
+    --------
+    >>> bands_of((4, 36), 11), bands_of((30, 8), 11)
+    (('<11', '30-40'), ('28-38', '<11'))
+    """
+    size, most = sum(pair), floor - 1
+    first, second = (
+        band_of(0, most) if own <= most else band_of(size - most, size) for own in pair
+    )
+    return first, second
+
+
 def _threshold(
-    draft: Draft, t: ThresholdResult, *, events: bool, non_events: bool
+    draft: Draft, t: ThresholdResult, bands: Bands, *, events: bool, non_events: bool
 ) -> ReleasedThreshold:
     both = events and non_events
-    if not both:
+    if not both or any(bands):
         draft.note(
             f"thresholds[{t.threshold:g}]",
             f"a cell, or its difference to a neighbouring threshold, is below "
             f"{draft.policy.minimum_cell}",
         )
-
-    def rate(estimate: Estimate, is_shown: bool, k: int, n: int) -> ReleasedEstimate:
-        return draft.estimate(estimate, n, counts=(k, n)) if is_shown else WITHHELD
-
     c = t.confusion
+    hidden: Pair = (SUPPRESSED, SUPPRESSED)
+    tp, fn = bands[0] or ((c.tp, c.fn) if events else hidden)
+    fp, tn = bands[1] or ((c.fp, c.tn) if non_events else hidden)
+
+    def rate(e: Estimate, pair: tuple[int, int], *, events: bool, others: bool) -> ReleasedEstimate:
+        if (events and tp == SUPPRESSED) or (others and fp == SUPPRESSED):
+            return WITHHELD
+        right, size = pair[0], sum(pair)
+        if (events and bands[0]) or (others and bands[1]):
+            public = () if events and others else (size,)
+            return draft.estimate(e, size, counts=public, most=BAND_DECIMALS)
+        return draft.estimate(e, size, counts=(right, size))
+
     return ReleasedThreshold(
         threshold=t.threshold,
         origin=t.origin,
-        confusion=ReleasedConfusion(
-            tp=c.tp if events else SUPPRESSED,
-            fp=c.fp if non_events else SUPPRESSED,
-            fn=c.fn if events else SUPPRESSED,
-            tn=c.tn if non_events else SUPPRESSED,
-        ),
-        sensitivity=rate(t.sensitivity, events, c.tp, c.tp + c.fn),
-        specificity=rate(t.specificity, non_events, c.tn, c.tn + c.fp),
-        ppv=rate(t.ppv, both, c.tp, c.tp + c.fp),
-        npv=rate(t.npv, both, c.tn, c.tn + c.fn),
-        net_benefit=rate(t.net_benefit, both, draft.n_events, draft.n),
+        confusion=ReleasedConfusion(tp=tp, fp=fp, fn=fn, tn=tn),
+        sensitivity=rate(t.sensitivity, (c.tp, c.fn), events=True, others=False),
+        specificity=rate(t.specificity, (c.tn, c.fp), events=False, others=True),
+        ppv=rate(t.ppv, (c.tp, c.fp), events=True, others=True),
+        npv=rate(t.npv, (c.tn, c.fn), events=True, others=True),
+        net_benefit=_net_benefit(draft, t.net_benefit, any(bands)) if both else WITHHELD,
     )
+
+
+def _net_benefit(draft: Draft, e: Estimate, banded: bool) -> ReleasedEstimate:
+    most = BAND_DECIMALS if banded else draft.policy.max_decimals
+    return draft.estimate(e, draft.n, counts=(draft.n_events, draft.n), most=most)
 
 
 def released_calibration(draft: Draft, evaluation: Evaluation) -> ReleasedCalibration:
@@ -214,20 +260,20 @@ def _unit(value: float) -> float:
 def released_decision_curve(
     draft: Draft, evaluation: Evaluation, shown: Shown
 ) -> tuple[DecisionPoint, ...]:
-    """Points at cuts whose counts are shown: net benefit reveals true and false positives."""
+    """Points at cuts that are shown: net benefit reveals true and false positives."""
     thresholds = [float(t) for t in evaluation.decision_curve.thresholds]
-    known = {at for at, _, _ in shown.whole}
+    whole = {at for at, _, _ in shown.whole}
     points = [
-        _decision_point(draft, evaluation, i)
+        _decision_point(draft, evaluation, i, banded=t not in whole)
         for i, t in enumerate(thresholds)
-        if t in known and t < 1
+        if t in whole | shown.banded and t < 1
     ]
     if len(points) < len(thresholds):
         draft.note("decision_curve", "points whose counts may not be shown are withheld")
     return tuple(thinned(points, draft.policy.max_points))
 
 
-def _decision_point(draft: Draft, evaluation: Evaluation, i: int) -> DecisionPoint:
+def _decision_point(draft: Draft, evaluation: Evaluation, i: int, *, banded: bool) -> DecisionPoint:
     curve = evaluation.decision_curve
     at = float(curve.thresholds[i])
     model = Estimate(
@@ -243,12 +289,12 @@ def _decision_point(draft: Draft, evaluation: Evaluation, i: int) -> DecisionPoi
     everyone = net_benefit(draft.n_events, draft.n_non_events, draft.n, at)
     return DecisionPoint(
         threshold=at,
-        model=draft.estimate(model, draft.n, counts=(draft.n, draft.n_events)),
+        model=_net_benefit(draft, model, banded),
         treat_all=rounded(everyone, draft.policy.decimals(draft.n)),
     )
 
 
-def net_benefit(tp: int, fp: int, n: int, threshold: float) -> float:
+def net_benefit(tp: float, fp: float, n: int, threshold: float) -> float:
     """Net benefit per case (Vickers and Elkin 2006)."""
     return (tp - fp * threshold / (1 - threshold)) / n
 
@@ -266,9 +312,9 @@ def released_histogram(
     cuts = [
         Cut(key=i, at=h.edges[i], tp=sum(h.events[i:]), fp=sum(h.non_events[i:])) for i in inner
     ]
-    chosen = longest_chain([cut for cut in cuts if shown.fits(cut)], draft.policy)
-    kept = thinned([cut.key for cut in chosen], draft.policy.max_points - 1)
-    shown.admit([cuts[i - 1] for i in kept])
+    kept = thinned([cut.key for cut in shown.chain_of_bins(cuts)], draft.policy.max_points - 1)
+    for i in kept:
+        shown.show(cuts[i - 1], events=True, non_events=True)
     edges = [0, *kept, len(h.edges) - 1]
     return tuple(
         ReleasedBin(

@@ -16,7 +16,7 @@ from typing import TypeAlias
 import numpy as np
 
 from healthval.contracts.base import canonical_json
-from healthval.disclosure.payload.base_table import noisy_cumulative, synthetic
+from healthval.disclosure.payload.base_table import noisy_cumulative, synthetic, within_gaps
 from healthval.disclosure.payload.keyed_noise import KeyedNoise, count_variance
 from healthval.disclosure.payload.noisy_estimates import Protection
 from healthval.disclosure.payload.noisy_result import (
@@ -77,34 +77,31 @@ def perturbed_table(ev: Evaluation, noise: KeyedNoise) -> Table:
     true = _true_cuts(ev)
     totals = {at: tp + fp for at, (tp, fp) in true.items()} | {math.inf: 0}
     noisy = noisy_cumulative({at: tp for at, (tp, _) in true.items()}, noise, *totals.values())
-    shown = _anchors(sorted({0.0, *(t.threshold for t in ev.thresholds)}), noisy, totals)
-    shown[math.inf] = 0
-    for low, high in list(pairwise(sorted(shown))):
-        before = low
-        for at in sorted(at for at in noisy if low < at < high):
-            least = max(shown[high], shown[before] - (totals[before] - totals[at]))
-            most = min(shown[before], shown[high] + totals[at] - totals[high])
-            shown[at] = min(max(noisy[at], least), most)
-            before = at
+    anchors = sorted({0.0, *(t.threshold for t in ev.thresholds), math.inf})
+    shown = _anchors(anchors, noisy, totals)
+    for low, high in list(pairwise(anchors)):
+        between = [low, *sorted(at for at in noisy if low < at < high), high]
+        gaps = [(0, totals[a] - totals[b]) for a, b in pairwise(between)]
+        wanted = [noisy[at] for at in between[1:-1]]
+        fitted = within_gaps(wanted, (shown[low], shown[high]), gaps)
+        shown |= dict(zip(between[1:-1], fitted, strict=True))
     return {at: (noise.rounded(shown[at]), noise.rounded(totals[at] - shown[at])) for at in true}
 
 
 def _anchors(
     ordered: Sequence[float], noisy: Mapping[float, int], totals: Mapping[float, int]
 ) -> dict[float, int]:
-    """True positives at the thresholds, with both classes between any two where two cases are."""
-    ends = [*ordered, math.inf]
-    needs = [int(totals[a] - totals[b] >= 2) for a, b in pairwise(ends)]
-    shown: dict[float, int] = {}
-    for i, at in enumerate(ordered):
-        later = sum(needs[i:])
-        least, most = later, max(later, totals[at] - later)
-        if i:
-            gap = totals[ordered[i - 1]] - totals[at]
-            least = max(least, shown[ordered[i - 1]] - gap + needs[i - 1])
-            most = min(most, shown[ordered[i - 1]] - needs[i - 1])
-        shown[at] = min(max(noisy[at], least), most)
-    return shown
+    """True positives at the thresholds, with both classes between any two where two cases are.
+
+    The number of events is fitted first, so that the thresholds do not move it.
+    """
+    gaps = []
+    for a, b in pairwise(ordered):
+        cases = totals[a] - totals[b]
+        gaps.append((1, cases - 1) if cases >= 2 else (0, cases))
+    events = min(max(noisy[ordered[0]], sum(a for a, _ in gaps)), sum(b for _, b in gaps))
+    fitted = within_gaps([noisy[at] for at in ordered[1:-1]], (events, 0), gaps)
+    return dict(zip(ordered, (events, *fitted, 0), strict=True))
 
 
 def _true_cuts(ev: Evaluation) -> dict[float, tuple[int, int]]:

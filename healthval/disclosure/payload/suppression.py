@@ -7,7 +7,7 @@ known total.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -103,9 +103,9 @@ class Draft:
         return SUPPRESSED
 
     def estimate(
-        self, estimate: Estimate, size: float, *, counts: Iterable[int]
+        self, estimate: Estimate, size: float, *, counts: Iterable[int], most: int = 4
     ) -> ReleasedEstimate:
-        """Round an estimate over `size` cases; its counts are repeated only if in `counts`."""
+        """Round an estimate over `size` cases, to `most` decimals; its counts only if in `counts`."""
         public = set(counts)
         method = estimate.method if is_method(estimate.method) else "other"
         n: Cell = estimate.n if estimate.n in public else SUPPRESSED
@@ -118,7 +118,7 @@ class Draft:
         }
         if estimate.value is None or not math.isfinite(estimate.value):
             return ReleasedEstimate(**shared, withheld="not_estimable")
-        d = self.policy.decimals(size)
+        d = min(most, self.policy.decimals(size))
         return ReleasedEstimate(
             **shared,
             value=rounded(estimate.value, d),
@@ -160,6 +160,7 @@ class Shown:
     fp: dict[float, int]
     earlier: tuple[Earlier, ...] = ()
     here: set[float] = field(default_factory=lambda: {0.0, math.inf})
+    banded: set[float] = field(default_factory=set)
 
     @classmethod
     def of_classes(cls, policy: Policy, *, n_events: int, n_non_events: int) -> "Shown":
@@ -203,14 +204,23 @@ class Shown:
         for size_then, then in earlier:
             if at in then:
                 gaps += [count - then[at], size - count - (size_then - then[at])]
-        return all(self.policy.shows_cut(abs(gap)) for gap in gaps)
+        return all(self.policy.shows_gap(abs(gap)) for gap in gaps)
 
-    def admit(self, cuts: Sequence[Cut]) -> list[int]:
-        """Show the heaviest set of these cuts that fits the shown ones; return their keys."""
-        chosen = longest_chain([cut for cut in cuts if self.fits(cut)], self.policy)
-        for cut in chosen:
-            self.show(cut, events=True, non_events=True)
-        return sorted(cut.key for cut in chosen)
+    def chain(self, cuts: Sequence[Cut]) -> list[Cut]:
+        """Return the heaviest set of these cuts that fits the shown ones."""
+        return longest_chain([cut for cut in cuts if self.fits(cut)], self.policy)
+
+    def chain_of_bins(self, cuts: Sequence[Cut]) -> list[Cut]:
+        """Return the most bin edges that fit the shown cuts; every bin may be shown as numbers."""
+        ends = [
+            (cut.tp, cut.fp, self.n_events - cut.tp, self.n_non_events - cut.fp) for cut in cuts
+        ]
+        fits = [
+            cut
+            for cut, cells in zip(cuts, ends, strict=True)
+            if self.fits(cut) and all(map(self.policy.shows_cell, cells))
+        ]
+        return longest_chain(fits, self.policy, shows=self.policy.shows_cell)
 
     def show(self, cut: Cut, *, events: bool, non_events: bool) -> None:
         """Show one class of a cut, or both."""
@@ -227,8 +237,14 @@ class Shown:
         return [(at, self.tp[at], self.fp[at]) for at in sorted(self.here)]
 
 
-def longest_chain(cuts: Sequence[Cut], policy: Policy) -> list[Cut]:
+def longest_chain(
+    cuts: Sequence[Cut], policy: Policy, *, shows: Callable[[float], bool] | None = None
+) -> list[Cut]:
     """Choose the heaviest set of cuts with no small gap between any two (longest path).
+
+    Parameters
+    ----------
+    shows : whether a gap may follow from the cuts; by default the policy's rule for thresholds
 
     Examples
     --------
@@ -238,18 +254,18 @@ def longest_chain(cuts: Sequence[Cut], policy: Policy) -> list[Cut]:
     >>> [cut.key for cut in longest_chain(cuts, policy)]
     [0, 1, 3]
     """
-    ordered = sorted(cuts, key=lambda cut: cut.at)
+    ordered, shows = sorted(cuts, key=lambda cut: cut.at), shows or policy.shows_gap
     best: list[tuple[float, int | None]] = []
     for i, cut in enumerate(ordered):
-        paths = [(best[j][0], j) for j in range(i) if _may_follow(ordered[j], cut, policy)]
+        paths = [(best[j][0], j) for j in range(i) if _may_follow(ordered[j], cut, policy, shows)]
         weight, before = max(paths, default=(0.0, None), key=lambda path: path[0])
         best.append((weight + cut.weight, before))
     return _walk_back(ordered, best)
 
 
-def _may_follow(a: Cut, b: Cut, policy: Policy) -> bool:
+def _may_follow(a: Cut, b: Cut, policy: Policy, shows: Callable[[float], bool]) -> bool:
     gaps = (a.tp - b.tp, a.fp - b.fp)
-    return all(policy.shows_cut(gap) for gap in gaps) and is_mixed(gaps, policy)
+    return all(map(shows, gaps)) and is_mixed(gaps, policy)
 
 
 def is_mixed(gap: tuple[int, int], policy: Policy) -> bool:

@@ -3,7 +3,7 @@
 from markupsafe import Markup
 
 from healthval.aggregate.result import SiteSummary
-from healthval.contracts.submission import SUPPRESSED
+from healthval.contracts.submission import SUPPRESSED, band_limits
 from healthval.errors import counted
 from healthval.report.document import Section
 from healthval.report.findings import Findings
@@ -64,7 +64,7 @@ def suppressed_cells(released: object) -> int:
         return sum(suppressed_cells(value) for value in released.values())
     if isinstance(released, list | tuple):
         return sum(suppressed_cells(value) for value in released)
-    return int(released == SUPPRESSED)
+    return int(released == SUPPRESSED or band_limits(released) is not None)
 
 
 def checks_by_attack(findings: Findings) -> dict[str, int]:

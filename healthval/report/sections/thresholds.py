@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from healthval.aggregate.counts import WITHHELD_CELLS, pool_counts
 from healthval.aggregate.result import PooledCounts, ThresholdPool
-from healthval.contracts.submission import SUPPRESSED, Submission
+from healthval.contracts.submission import Submission
 from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.curves import Curve, predictive_plot
 from healthval.report.findings import NO_COUNTS, Findings, estimate, left_out, rate, some_sites
@@ -82,7 +82,7 @@ def _site_matrix(findings: Findings, at: ThresholdPool) -> Markup:
             continue
         cells = (here.confusion.tp, here.confusion.fn, here.confusion.fp, here.confusion.tn)
         floor = findings.floor(site)
-        floors |= {floor} if SUPPRESSED in cells else set()
+        floors |= {floor} if any(isinstance(cell, str) for cell in cells) else set()
         rates = (estimate(here.sensitivity).text(2), estimate(here.specificity).text(2))
         rows.append([site, *(count_cell(cell, floor) for cell in cells), *rates])
     return table(

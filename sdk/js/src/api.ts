@@ -1476,16 +1476,18 @@ export interface components {
         /**
          * ReleasedConfusion
          * @description Cases counted by reference standard and prediction.
+         *
+         *     A perturbed count below the floor is a band such as ``<11``, and so is its partner in the class.
          */
         readonly ReleasedConfusion: {
             /** Fn */
-            readonly fn: number | "suppressed";
+            readonly fn: number | "suppressed" | string;
             /** Fp */
-            readonly fp: number | "suppressed";
+            readonly fp: number | "suppressed" | string;
             /** Tn */
-            readonly tn: number | "suppressed";
+            readonly tn: number | "suppressed" | string;
             /** Tp */
-            readonly tp: number | "suppressed";
+            readonly tp: number | "suppressed" | string;
         };
         /**
          * ReleasedEstimate

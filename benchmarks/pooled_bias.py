@@ -1,0 +1,86 @@
+"""Bias and coverage of pooled rates over ten hospitals of 150 cases (40 events), by preset.
+
+Run: python benchmarks/pooled_bias.py [networks] [preset ...]
+"""
+
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import norm
+
+from healthval.aggregate import pool
+from healthval.disclosure import Ledger, load_policy, release
+from healthval.metrics import SiteResult, evaluate
+
+N, EVENTS, STRENGTH, SITES = 150, 40, 1.5, 10
+THRESHOLDS = (0.1, 0.2, 0.3, 0.5)
+SHIFT = np.log(EVENTS / (N - EVENTS)) - STRENGTH / 2
+FACTS = {"model": "bench-model", "version": "1.0", "model_digest": "a" * 64, "plan_hash": "b" * 64}
+
+
+def submission(rng, policy, ledger):
+    """Release of an invented hospital."""
+    outcome = np.zeros(N, bool)
+    outcome[rng.permutation(N)[:EVENTS]] = True
+    logit = rng.normal(size=N) + STRENGTH * outcome + SHIFT
+    score = np.round(1 / (1 + np.exp(-logit)), 6)
+    result = SiteResult(
+        **FACTS,
+        evaluation=evaluate(outcome, score, thresholds=THRESHOLDS),
+        flow=(("scored", N),),
+        dates="removed",
+        cohort=frozenset(f"{i:032x}" for i in range(N)),
+        scores=tuple(score.tolist()),
+    )
+    return release(result, policy, ledger).submission
+
+
+def truth(threshold):
+    """Sensitivity and specificity of the invented model."""
+    at = np.log(threshold / (1 - threshold)) - SHIFT
+    return {"sensitivity": norm.sf(at - STRENGTH), "specificity": norm.cdf(at)}
+
+
+def networks(preset, k, folder):
+    """Errors and coverage of the mean over sites, by rate and threshold."""
+    rng, policy = np.random.default_rng(14), load_policy(preset)
+    found = {}
+    for i in range(k):
+        paths = (Path(folder) / f"{preset}-{i}-{j}.jsonl" for j in range(SITES))
+        sites = tuple(
+            (f"site {j}", submission(rng, policy, Ledger(p))) for j, p in enumerate(paths)
+        )
+        for at in pool(sites).thresholds:
+            for name, true in truth(at.threshold).items():
+                row = found.setdefault((name, at.threshold), [])
+                if at.bivariate is not None:
+                    low, high = getattr(at.bivariate, f"{name}_ci")
+                    error = getattr(at.bivariate, name) - true
+                    row.append((error, low <= true <= high, high - low))
+    return found
+
+
+def main():
+    warnings.simplefilter("ignore")
+    k = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    print(f"{k} networks of {SITES} hospitals, n = {N}, {EVENTS} events; mean over sites")
+    print(
+        f"{'preset':11}{'rate':12}{'at':>5}{'given':>7}{'bias':>8}{'+-':>7}{'RMSE':>7}{'covers':>8}{'width':>7}"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        for preset in sys.argv[2:] or ("cms", "cellkey"):
+            for (name, at), row in sorted(networks(preset, k, folder).items()):
+                error, held, width = np.array(row, float).reshape(-1, 3).T
+                spread = error.std() / max(1, error.size) ** 0.5
+                print(
+                    f"{preset:11}{name:12}{at:5.1f}{error.size / k:7.2f}{error.mean():+8.4f}{spread:7.4f}"
+                    f"{np.sqrt((error**2).mean()):7.4f}{held.mean():8.2f}{width.mean():7.3f}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
