@@ -81,6 +81,8 @@ from healthval.cli import main
 from healthval.deid.dicom.files.manifest import Journal
 
 add, seen = Journal.add, []
+# A parent in the background of a shell ignores the signal, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def adding(self, record):
     seen.append(record)
