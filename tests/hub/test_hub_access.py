@@ -160,11 +160,12 @@ def test_a_cursor_of_another_list_is_refused():
 
 
 def test_a_grant_has_the_operators_reason_and_the_inputs_scored():
-    backend, _ = memory()
+    backend, clock = memory()
     ask(backend, KEYS[0], SUBJECTS[0])
     site = site_id(KEYS[0])
     decide(backend, AccessDecision(status="approved"), site, SUBJECTS[0])
-    backend.index.commit([access.count(access.require(backend, site, SUBJECTS[0]), 7)])
+    held = access.require(backend, site, SUBJECTS[0])
+    backend.index.commit([access.count(held, 7, clock.now)])
     withdrawn = AccessDecision(status="revoked", reason="withdrew before results")
     decide(backend, withdrawn, site, SUBJECTS[0])
     (grant,) = access.grants(backend, Page()).grants

@@ -162,11 +162,11 @@ class AccessMachine(HubMachine):
         is_open = self.state(place) in {"approved", "active"}
         if is_open and self.used.get(place, 0) + n <= self.limit[place]:
             held = access.require(self.backend, place[0], subject)
-            self.backend.index.commit([access.count(held, n)])
+            self.backend.index.commit([access.count(held, n, self.clock.now)])
             self.used[place] = self.used.get(place, 0) + n
         else:
             with pytest.raises(Refusal) as refused:
-                access.count(access.require(self.backend, place[0], subject), n)
+                access.count(access.require(self.backend, place[0], subject), n, self.clock.now)
             assert refused.value.status == 403
 
     @invariant()
