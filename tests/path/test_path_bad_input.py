@@ -22,6 +22,8 @@ def evaluate(stage, tmp_path):
         home = tmp_path / "site"
         if approve:
             stage.approved_site(home)
+        elif not home.exists():
+            Site.create(home)
         values = stage.parameters(home, **changes)
         if change is not None:
             frame = pd.read_csv(values["table"], dtype=str)
