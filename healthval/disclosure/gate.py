@@ -13,7 +13,7 @@ from healthval.contracts import submission as shapes
 from healthval.contracts.base import Wire, canonical_json, digest
 from healthval.contracts.submission import AttackPassed, Submission
 from healthval.disclosure import release_view
-from healthval.disclosure.attacks import checks, consistency, estimates
+from healthval.disclosure.attacks import checks, confusions, consistency, estimates
 from healthval.disclosure.attacks.bounds import bound
 from healthval.disclosure.attacks.score_search import find_scores
 from healthval.disclosure.history import (
@@ -43,7 +43,7 @@ CHECKS: dict[str, Check] = {
     "names": checks.check_names,
     "rounding-by-class": estimates.check_estimates,
     "intervals": estimates.check_intervals,
-    "confusion-complements": consistency.check_confusions,
+    "confusion-complements": confusions.check_confusions,
     "rational-reconstruction": estimates.check_reconstruction,
     "roc-inversion": consistency.check_curves,
     "calibration-parts": consistency.check_calibration,

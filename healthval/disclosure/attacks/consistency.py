@@ -3,115 +3,26 @@
 import math
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import TypeAlias
 
 from healthval.contracts.submission import (
     SUPPRESSED,
-    Band,
     Cell,
     ReleasedCalibration,
-    ReleasedConfusion,
     ReleasedEstimate,
-    ReleasedThreshold,
     Submission,
-    band_limits,
 )
-from healthval.disclosure.payload.curves import bands_of, net_benefit, roc_through, shown_cuts
+from healthval.disclosure.attacks.confusions import (
+    AGAIN,
+    WITHHOLD,
+    check_follows,
+    minus,
+    net_benefit_limits,
+    plus,
+)
+from healthval.disclosure.payload.curves import net_benefit, roc_through
+from healthval.disclosure.payload.thresholds import shown_cuts
 from healthval.disclosure.policy import Policy, counts_of, is_on_grid, is_rounding
 from healthval.errors import DisclosureRefused
-
-Count: TypeAlias = Cell | Band
-Limits: TypeAlias = tuple[float, float]
-AGAIN = "compute it from the counts that are released"
-WITHHOLD = "withhold it with the cells"
-
-
-def check_confusions(submission: Submission, _policy: Policy) -> int:
-    """Cells add up to the classes; rates follow from cells and are withheld with them."""
-    n, m, floor = submission.n, submission.n_events, submission.certificate.minimum_cell
-    for i, t in enumerate(submission.thresholds):
-        path, c = f"thresholds[{i}]", t.confusion
-        for pair, size in (((c.tp, c.fn), m), ((c.fp, c.tn), _minus(n, m))):
-            _check_class(path, pair, size, floor)
-        _check_rates(path, t, n, m)
-    return 5 * len(submission.thresholds)
-
-
-def _check_class(path: str, pair: tuple[Count, Count], size: Cell, floor: int) -> None:
-    """Two cells of a class are numbers that add up to it, both suppressed, or its two bands."""
-    if (pair[0] == SUPPRESSED) != (pair[1] == SUPPRESSED):
-        raise DisclosureRefused(
-            path, "one cell is suppressed, the other reveals it", "suppress both"
-        )
-    first, second = pair
-    if isinstance(first, int) and isinstance(second, int):
-        if first + second != size:
-            raise DisclosureRefused(path, "its cells do not add up to the class", AGAIN)
-    elif SUPPRESSED not in pair and pair not in _bands(size, floor):
-        raise DisclosureRefused(path, f"not the bands below {floor}", "release it again")
-
-
-def _bands(size: Cell, floor: int) -> set[tuple[Count, Count]]:
-    """Every pair of bands that a class of this size can have."""
-    if not isinstance(size, int):
-        return set()
-    return {bands_of((k, size - k), floor) for k in {0, min(size, floor - 1), size}}
-
-
-def _check_rates(path: str, t: ReleasedThreshold, n: Cell, m: Cell) -> None:
-    c = t.confusion
-    rates: dict[str, tuple[Count, Count]] = {
-        "sensitivity": (c.tp, c.fn),
-        "specificity": (c.tn, c.fp),
-        "ppv": (c.tp, c.fp),
-        "npv": (c.tn, c.fn),
-    }
-    sizes = {"sensitivity": m, "specificity": _minus(n, m)}
-    for name, pair in rates.items():
-        _check_share(f"{path}.{name}", getattr(t, name), pair, sizes.get(name, SUPPRESSED))
-    known = None
-    if isinstance(n, int) and t.threshold < 1:
-        known = _net_benefit_limits(c, n, t.threshold)
-    _check_follows(f"{path}.net_benefit", t.net_benefit, known, {n, _plus(c.tp, c.fn), m})
-
-
-def _limits(cell: Count) -> Limits | None:
-    """Least and greatest value of a number or a band; None where it is suppressed."""
-    return (cell, cell) if isinstance(cell, int) else band_limits(cell)
-
-
-def _net_benefit_limits(c: ReleasedConfusion, n: int, threshold: float) -> Limits | None:
-    tp, fp = _limits(c.tp), _limits(c.fp)
-    if tp is None or fp is None:
-        return None
-    return net_benefit(tp[0], fp[1], n, threshold), net_benefit(tp[1], fp[0], n, threshold)
-
-
-def _check_share(path: str, e: ReleasedEstimate, pair: tuple[Count, Count], size: Cell) -> None:
-    """Check that a proportion follows from its counts, and is withheld with them."""
-    right, wrong = map(_limits, pair)
-    known = None
-    if right is not None and wrong is not None and right[1] + wrong[1] > 0:
-        known = right[0] / max(1, right[0] + wrong[1]), right[1] / max(1, right[1] + wrong[0])
-    shown: list[Cell] = [x for x in pair[:1] if isinstance(x, int)]
-    _check_follows(path, e, known, [*shown, _plus(*pair), size])
-
-
-def _check_follows(
-    path: str, e: ReleasedEstimate, known: Limits | None, counts: Iterable[Cell]
-) -> None:
-    """Check that an estimate is a rounding within its limits; without them it is withheld."""
-    if not {e.n, e.n_events} <= {SUPPRESSED, *counts}:
-        raise DisclosureRefused(
-            path, "its counts are released nowhere else", "repeat released counts only"
-        )
-    if e.value is None:
-        return
-    if known is None:
-        raise DisclosureRefused(path, "reveals suppressed cells", WITHHOLD)
-    nearest = min(max(e.value, known[0]), known[1])
-    if not is_rounding(e.value, nearest):
-        raise DisclosureRefused(path, "does not follow from its counts", AGAIN)
 
 
 def check_curves(submission: Submission, policy: Policy) -> int:
@@ -125,12 +36,12 @@ def check_curves(submission: Submission, policy: Policy) -> int:
         path, t = f"decision_curve[{i}]", point.threshold
         if not isinstance(n, int) or not isinstance(m, int) or t >= 1:
             raise DisclosureRefused(path, "reveals counts that are not shown", "drop the point")
-        known = _net_benefit_limits(bands[t], n, t) if t in bands else None
+        known = net_benefit_limits(bands[t], n, t) if t in bands else None
         if t in cuts:
             known = (net_benefit(*cuts[t], n, t),) * 2
         if known is None:
             raise DisclosureRefused(path, "reveals counts that are not shown", "drop the point")
-        _check_follows(f"{path}.model", point.model, known, {n, m})
+        check_follows(f"{path}.model", point.model, known, {n, m})
         everyone = net_benefit(m, n - m, n, t)
         if point.treat_all is not None and not is_rounding(point.treat_all, everyone):
             raise DisclosureRefused(f"{path}.treat_all", "does not follow from its counts", AGAIN)
@@ -160,7 +71,7 @@ def _check_bins(submission: Submission) -> None:
     n, m = submission.n, submission.n_events
     sums = {
         "events": (_total(b.events for b in bins), m),
-        "non_events": (_total(b.non_events for b in bins), _minus(n, m)),
+        "non_events": (_total(b.non_events for b in bins), minus(n, m)),
     }
     for name, (total, size) in sums.items():
         if SUPPRESSED not in (total, size) and total != size:
@@ -170,7 +81,7 @@ def _check_bins(submission: Submission) -> None:
 
 def _check_means_of_bins(submission: Submission) -> None:
     for i, b in enumerate(submission.histogram):
-        path, count = f"histogram[{i}].score_sum", _plus(b.events, b.non_events)
+        path, count = f"histogram[{i}].score_sum", plus(b.events, b.non_events)
         if b.score_sum is None:
             continue
         if not isinstance(count, int) or submission.histogram_noise is not None:
@@ -312,10 +223,10 @@ def _remainders(submission: Submission, shown: list[tuple[int, Cell]]) -> list[C
     """Cases, events and non-events in no shown level."""
     n, m = submission.n, submission.n_events
     split = [(a, b) for a, b in shown if isinstance(b, int)]
-    rest = [_minus(n, sum(a for a, _ in shown))]
+    rest = [minus(n, sum(a for a, _ in shown))]
     if isinstance(m, int):
-        rest.append(_minus(m, sum(b for _, b in split)))
-        rest.append(_minus(_minus(n, m), sum(a - b for a, b in split)))
+        rest.append(minus(m, sum(b for _, b in split)))
+        rest.append(minus(minus(n, m), sum(a - b for a, b in split)))
     return rest
 
 
@@ -338,7 +249,7 @@ def check_means(submission: Submission, policy: Policy) -> int:
 
 def _check_rates_of_levels(submission: Submission, policy: Policy) -> None:
     for i, s in enumerate(submission.subgroups):
-        for name, size in (("sensitivity", s.n_events), ("specificity", _minus(s.n, s.n_events))):
+        for name, size in (("sensitivity", s.n_events), ("specificity", minus(s.n, s.n_events))):
             e: ReleasedEstimate = getattr(s, name)
             if e.value is None:
                 continue
@@ -378,19 +289,10 @@ def check_flow(submission: Submission, policy: Policy) -> int:
     return len(counts)
 
 
-def _plus(a: Count, b: Count) -> Cell:
-    return a + b if isinstance(a, int) and isinstance(b, int) else SUPPRESSED
-
-
-def _minus(a: Cell, b: Cell) -> Cell:
-    # A negative count is a contradiction; it is kept as a number and refused where it is used.
-    return a - b if isinstance(a, int) and isinstance(b, int) else SUPPRESSED
-
-
 def _total(cells: Iterable[Cell]) -> Cell:
     total: Cell = 0
     for cell in cells:
-        total = _plus(total, cell)
+        total = plus(total, cell)
     return total
 
 

@@ -24,7 +24,8 @@ from healthval.contracts.submission import (
     Submission,
     band_limits,
 )
-from healthval.disclosure.payload.curves import BAND_DECIMALS, Z_95
+from healthval.disclosure.payload.curves import Z_95
+from healthval.disclosure.payload.thresholds import BAND_DECIMALS
 from healthval.disclosure.policy import Policy, is_on_grid
 from healthval.errors import DisclosureRefused
 

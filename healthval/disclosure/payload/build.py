@@ -9,8 +9,6 @@ from healthval.disclosure.payload.curves import (
     released_decision_curve,
     released_histogram,
     released_roc,
-    released_thresholds,
-    shown_before,
 )
 from healthval.disclosure.payload.keyed_noise import count_variance, level_times
 from healthval.disclosure.payload.suppression import WITHHELD, Context, Draft, Withheld
@@ -20,6 +18,7 @@ from healthval.disclosure.payload.tables import (
     released_rows,
     released_subgroups,
 )
+from healthval.disclosure.payload.thresholds import released_thresholds, shown_before
 from healthval.disclosure.policy import Policy
 from healthval.errors import DisclosureRefused
 from healthval.metrics.result import Evaluation, SiteResult
