@@ -228,11 +228,13 @@ LABEL = click.option("--label", required=True, help="Name of the holder.")
 @HUB
 @KEY
 @click.argument("vendor")
-@click.option("--hours", type=click.IntRange(1, 8), default=8, show_default=True)
+@click.option(
+    "--hours", type=click.IntRange(1, 8), default=8, show_default=True, help="Hours until it ends."
+)
 def access_link(hub_url: str, key: Path, vendor: str, hours: int) -> None:
-    """Print a link to the dashboard for the VENDOR with this key name.
+    """Print a vendor's link to the dashboard.
 
-    Whoever has the link can read the vendor's reports until it ends.
+    VENDOR is the name of the vendor's key. Whoever has the link can read the vendor's reports until it ends.
     """
     from healthval.client import Client, Credential
 

@@ -87,7 +87,13 @@ def model_check(folder: Path, sample: Path, registration: Path | None) -> None:
 
 @model.command("serve")
 @click.argument("folder", type=FOLDER)
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Port; 0 takes any free one.",
+)
 def model_serve(folder: Path, port: int) -> None:
     """Serve a model folder on this machine by the container contract.
 
@@ -104,7 +110,7 @@ def model_serve(folder: Path, port: int) -> None:
 @click.option("--key", type=FILE, help="File with your private key.")
 @click.pass_context
 def models(ctx: click.Context, hub_url: str | None, key: Path | None) -> None:
-    """List the hub's models, or show the input contract of one.
+    """List models, or show an input contract.
 
     Contracts are open to a site that has asked for access to the model.
     """

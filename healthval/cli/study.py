@@ -64,7 +64,7 @@ def _contract_of(
 @click.command()
 @click.argument("page", required=False)
 def docs(page: str | None) -> None:
-    """List the pages of the documentation, or show one."""
+    """List pages of the docs, or show one."""
     from healthval.files import packaged
 
     pages = {path.stem: path for path in sorted(packaged("docs").rglob("*.md"))}
@@ -172,7 +172,7 @@ class _RunCommand(click.Command):
 )
 @click.option("--help-notebook", is_flag=True, help="List the notebook's parameters.")
 def run(notebook: str, file: Path | None, out: Path, help_notebook: bool, **given: Any) -> None:
-    """Execute a notebook: ours by name, or your own.
+    """Execute one of the notebooks, or your own.
 
     NOTEBOOK is provision, evaluate, report, or the path of your own notebook.
 
