@@ -17,6 +17,7 @@ from healthval.contracts.prediction import (
     UploadRequest,
     UploadTicket,
 )
+from healthval.contracts.stamp import LedgerHead
 from healthval.contracts.submission import Receipt
 from healthval.errors import (
     AccessDenied,
@@ -194,6 +195,10 @@ class SiteCalls(Calls):
         if receipt.submission_sha256 != hashlib.sha256(payload).hexdigest():
             raise IntegrityError("the hub's receipt is for other bytes than were sent")
         return receipt
+
+    def ledger_head(self) -> str | None:
+        """Return the head of this site's ledger that came with its newest submission."""
+        return self._get("/v1/ledger-head", LedgerHead).sha256
 
     def _settled(self, receipt: Receipt, seconds: float) -> Receipt:
         """Wait for the hub's check of a submission."""

@@ -35,6 +35,12 @@ class Stamp(Wire):
     signature: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{86}$")]
 
 
+class LedgerHead(Wire):
+    """Head of a site's ledger that came with its newest submission; None before the first."""
+
+    sha256: Sha256 | None = None
+
+
 def stamped_bytes(stamp: Stamp) -> bytes:
     """Return the bytes that the signature covers: all fields but the signature."""
     return DOMAIN + canonical_json(stamp.model_dump(mode="json", exclude={"signature"}))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from healthval.contracts.base import read_wire
 from healthval.contracts.report import SubmissionEntry, SubmissionList
+from healthval.contracts.stamp import LedgerHead
 from healthval.contracts.submission import Receipt, Submission, foreign_names
 from healthval.errors import counted
 from healthval.hub import access, registry
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from healthval.disclosure import Policy
 
 WAITING: Final = "arrivals"
+LEDGER_HEADS: Final = "ledger-heads"
 MAX_REASON: Final = 1000
 
 
@@ -116,6 +118,23 @@ class Arrivals:
             state=known.value["state"],
             reason=known.value["reason"],
         )
+
+    def keep_ledger_head(self, site: str, head: str) -> None:
+        """Keep the head of a site's ledger; the next submission must come from the same chain."""
+
+        def plan() -> tuple[None, list[Write]]:
+            item = self.backend.index.get(LEDGER_HEADS, site)
+            value = {"sha256": head}
+            if item is None:
+                return None, [Write(partition=LEDGER_HEADS, key=site, value=value)]
+            return None, [] if item.value == value else [item.updated(value)]
+
+        record(self.backend, plan, actor=site, action="ledger.countersigned", subject=head)
+
+    def ledger_head(self, site: str) -> LedgerHead:
+        """Return the head that came with the site's newest submission."""
+        item = self.backend.index.get(LEDGER_HEADS, site)
+        return LedgerHead(sha256=item.value["sha256"] if item else None)
 
     def check_waiting(self) -> None:
         """Check all submissions that wait, also those that a killed process has left."""

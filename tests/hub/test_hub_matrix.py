@@ -36,6 +36,7 @@ MATRIX = {
     "post /v1/uploads": {"site"},
     "post /v1/submissions": {"site"},
     "get /v1/receipts/{sha256}": {"site"},
+    "get /v1/ledger-head": {"site"},
     "get /v1/submissions": {"operator"},
     "get /v1/submissions/{site}/{sha256}": {"operator"},
     "post /v1/reports": {"operator"},

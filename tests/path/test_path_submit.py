@@ -131,6 +131,25 @@ def test_a_ledger_changed_behind_an_open_one_stops_sending_too(stage, home):
     assert not sent(stage, home)
 
 
+def test_a_ledger_that_was_rolled_back_or_replaced_sends_nothing_more(stage, home, tmp_path):
+    files = sorted(home.folder.glob("ledger.*"))
+    kept = {path: path.read_bytes() for path in files}
+    message = newest_release(home)
+    cohort = read_table(stage.inputs / "north" / "cohort.csv", stage.plan.table)
+    with Client(stage.url, home.credential) as client:
+        assert client.ledger_head() is None
+        submit(message, client, home.ledger, confirm=lambda _: True)
+        first = client.ledger_head()
+        assert first == home.ledger.verify().head
+        evaluate(stage.plan, cohort, client)
+        submit(message, client, home.ledger, confirm=lambda _: True)
+        assert client.ledger_head() == home.ledger.verify().head != first
+        for path, content in kept.items():
+            path.write_bytes(content)
+        with pytest.raises(LedgerError, match="rolled back"):
+            submit(message, client, Ledger(home.ledger.path), confirm=lambda _: True)
+
+
 def test_a_site_reports_its_own_release_to_itself(stage, home):
     command = ["report", "site", "--hub", stage.url, "--site", str(home.folder)]
     command += ["--plan", str(stage.inputs / "plan.yaml"), "--label", "Hôpital 北"]

@@ -8,6 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from healthval.contracts.base import Name, Sha256, SiteId, Version
 from healthval.contracts.report import SubmissionList
+from healthval.contracts.stamp import LedgerHead
 from healthval.contracts.submission import Receipt, Submission
 from healthval.hub import arrivals
 from healthval.hub.access import Subject
@@ -55,6 +56,7 @@ def routes(by: Callers, keyring: Keyring, work: Arrivals) -> APIRouter:
             raise Refusal(422, "The submission discloses too much", receipt.reason)
         stamp = None
         if ledger_head is not None:
+            await run_in_threadpool(work.keep_ledger_head, site, ledger_head)
             stamp = await run_in_threadpool(keyring.stamp, "ledger", site, ledger_head)
         return _answer(receipt.model_copy(update={"ledger": stamp, "repeated": not is_new}))
 
@@ -64,6 +66,11 @@ def routes(by: Callers, keyring: Keyring, work: Arrivals) -> APIRouter:
         found = work.receipt(call.caller.id, sha256)
         is_pending = found.state in {"received", "checked"}
         return pending_response(found) if is_pending else json_response(found)
+
+    @router.get("/ledger-head", **documented(LedgerHead))
+    def ledger_head_of(call: Annotated[Call, by.reads("site")]) -> Response:
+        """Return the head of the site's ledger that came with its newest submission."""
+        return json_response(work.ledger_head(call.caller.id))
 
     @router.get("/submissions", **documented(SubmissionList))
     def submissions(

@@ -224,6 +224,26 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/v1/ledger-head": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Ledger Head Of
+         * @description Return the head of the site's ledger that came with its newest submission.
+         */
+        readonly get: operations["ledger_head_of_v1_ledger_head_get"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/v1/models": {
         readonly parameters: {
             readonly query?: never;
@@ -1133,6 +1153,14 @@ export interface components {
             readonly public_key: components["schemas"]["PublicKey"];
         };
         /**
+         * LedgerHead
+         * @description Head of a site's ledger that came with its newest submission; None before the first.
+         */
+        readonly LedgerHead: {
+            /** Sha256 */
+            readonly sha256?: string | null;
+        };
+        /**
          * LinkRequest
          * @description Request for a dashboard link of one vendor; a vendor asks for its own.
          */
@@ -1978,6 +2006,7 @@ export type InputField = components['schemas']['InputField'];
 export type KeyList = components['schemas']['KeyList'];
 export type KeyRecord = components['schemas']['KeyRecord'];
 export type KeyRotation = components['schemas']['KeyRotation'];
+export type LedgerHead = components['schemas']['LedgerHead'];
 export type LinkRequest = components['schemas']['LinkRequest'];
 export type ModelCard = components['schemas']['ModelCard'];
 export type ModelContract = components['schemas']['ModelContract'];
@@ -3365,6 +3394,107 @@ export interface operations {
             };
             /** @description Another state or content is stored */
             readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly ledger_head_of_v1_ledger_head_get: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["LedgerHead"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
