@@ -102,7 +102,7 @@ def test_resources_and_films_of_three_hospitals_become_one_pooled_result(hub, tm
         planted |= set(planted_values(files))
     study = pool(submissions)
     # After noise a small hospital may have an area of 1, which has no place in a logit mean.
-    assert study.auroc.k in {2, 3}
+    assert study.auroc.k in {1, 2, 3}
     assert all(0.5 < site.value <= 1 for site in study.auroc.sites)
     assert study.auroc.k < 3 or 0.7 < study.auroc.value < 1
     left = json.dumps([s.model_dump(mode="json") for _, s in submissions])

@@ -8,7 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from healthval.contracts.base import Name, Sha256, SiteId, Version
 from healthval.contracts.report import SubmissionList
-from healthval.contracts.stamp import LedgerHead
+from healthval.contracts.stamp import LedgerHead, Stamp
 from healthval.contracts.submission import Receipt, Submission
 from healthval.hub import arrivals
 from healthval.hub.access import Subject
@@ -30,7 +30,7 @@ QUICK_SECONDS = 2.0
 
 def routes(by: Callers, keyring: Keyring, work: Arrivals) -> APIRouter:
     """Return the routes over one backend."""
-    router, backend = APIRouter(prefix="/v1"), by.auth.backend
+    router = APIRouter(prefix="/v1")
 
     @router.post(
         "/submissions",
@@ -56,8 +56,7 @@ def routes(by: Callers, keyring: Keyring, work: Arrivals) -> APIRouter:
             raise Refusal(422, "The submission discloses too much", receipt.reason)
         stamp = None
         if ledger_head is not None:
-            await run_in_threadpool(work.keep_ledger_head, site, ledger_head)
-            stamp = await run_in_threadpool(keyring.stamp, "ledger", site, ledger_head)
+            stamp = await run_in_threadpool(_countersigned, work, keyring, (site, ledger_head))
         return _answer(receipt.model_copy(update={"ledger": stamp, "repeated": not is_new}))
 
     @router.get("/receipts/{sha256}", **documented(Receipt, 404, other=(202,)))
@@ -71,6 +70,14 @@ def routes(by: Callers, keyring: Keyring, work: Arrivals) -> APIRouter:
     def ledger_head_of(call: Annotated[Call, by.reads("site")]) -> Response:
         """Return the head of the site's ledger that came with its newest submission."""
         return json_response(work.ledger_head(call.caller.id))
+
+    _add_results(router, by)
+    return router
+
+
+def _add_results(router: APIRouter, by: Callers) -> None:
+    """Add the routes by which the operator reads results."""
+    backend = by.auth.backend
 
     @router.get("/submissions", **documented(SubmissionList))
     def submissions(
@@ -92,7 +99,12 @@ def routes(by: Callers, keyring: Keyring, work: Arrivals) -> APIRouter:
         """Return the bytes of a result, as sent."""
         return bytes_response(arrivals.payload_of(backend, site, sha256))
 
-    return router
+
+def _countersigned(work: Arrivals, keyring: Keyring, of: tuple[str, str]) -> Stamp | None:
+    """Keep the head of a site's ledger, and sign it."""
+    site, head = of
+    work.keep_ledger_head(site, head)
+    return keyring.stamp("ledger", site, head)
 
 
 def _answer(receipt: Receipt) -> Response:
