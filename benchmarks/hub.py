@@ -3,6 +3,7 @@
 Requests are signed before they are timed, because the clients share the machine with the hub.
 """
 
+import hashlib
 import http.client
 import json
 import secrets
@@ -104,8 +105,6 @@ class Bench:
         source.mkdir()
         (source / "inference.py").write_text(INFERENCE, encoding="utf-8")
         artefact = pack(source)
-        import hashlib
-
         registration = ModelRegistration(
             card=ModelCard(
                 name="tumour",

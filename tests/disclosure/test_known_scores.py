@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.special import logit
 
 from healthval.contracts.submission import band_limits
 from healthval.disclosure import (
@@ -25,9 +26,11 @@ from healthval.disclosure.payload.base_table import (
     square_root,
 )
 from healthval.disclosure.payload.keyed_noise import KeyedNoise, count_variance
+from healthval.disclosure.payload.noisy_estimates import moved
 from healthval.disclosure.payload.protect import protected
 from healthval.errors import LedgerError
 from healthval.metrics import table_one
+from healthval.metrics.estimate import Estimate
 from healthval.metrics.table_one import is_dominated
 
 PRESETS = ("cms", "sacro", "nhs", "datashield", "cellkey", "dp")
@@ -147,6 +150,22 @@ def test_no_honest_release_is_refused_for_its_own_noise(make_site, tmp_path, pre
         site = make_site(n, seed=seed, strength=strength, prevalence=prevalence)
         s = released(site, tmp_path, preset, f"{seed}", thresholds=(0.3, 0.5))
         assert check_arrival(s, load_policy(preset)) == s
+
+
+@pytest.mark.parametrize(
+    ("method", "value", "lo", "hi", "scale"),
+    [
+        ("wald", 0.01, 0.0, 0.04, float),
+        ("logit-delong", 0.9995, 0.97, 0.999999, logit),
+    ],
+)
+def test_an_interval_that_was_cut_is_moved_with_its_whole_side(method, value, lo, hi, scale):
+    e = Estimate(
+        value=value, lo=lo, hi=hi, se=0.0153, level=0.95, method=method, n=200, n_events=60
+    )
+    found = moved(e, 0.05 if method == "wald" else -0.01, 0.01)
+    below, above = scale(found.value) - scale(found.lo), scale(found.hi) - scale(found.value)
+    assert below == pytest.approx(above)
 
 
 def test_the_method_of_an_interval_is_that_of_synthetic_cases(make_site, tmp_path):
