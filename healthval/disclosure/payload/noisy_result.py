@@ -254,21 +254,22 @@ def noisy_level(
     n, m = counts[0], counts[1] or 0
     inner, facts = replace(about, n=n, n_events=m), s.facts
     sizes = ((m, s.n_events), (n - m, s.n - s.n_events))
-    out = replace(s, n=n, n_events=m, **dict.fromkeys(LEVEL_PARTS, _not_given(inner)))
+    none: dict[str, Any] = dict.fromkeys(LEVEL_PARTS, _not_given(inner))
+    out = replace(s, n=n, n_events=m, **none)
     if facts is None:
         return out
     hits = zip(("sensitivity", "specificity"), (facts.hits, facts.rejections), sizes, strict=True)
     factors = {"sensitivity": design.sensitivity, "specificity": design.specificity}
-    rates = {
+    found: dict[str, Any] = {
         name: _level_rate(inner, k, size, (s.members, factors[name]))
         for name, k, size in hits
         if size[0] >= FEWEST
     }
     if m >= FEWEST:
-        rates["oe"] = _level_oe(inner, facts.expected, design)
+        found["oe"] = _level_oe(inner, facts.expected, design)
         if n - m >= FEWEST:
-            rates["auroc"] = _level_auroc(s, inner, design)
-    return replace(out, **rates)
+            found["auroc"] = _level_auroc(s, inner, design)
+    return replace(out, **found)
 
 
 def _not_given(about: Protection) -> Estimate:

@@ -84,7 +84,7 @@ def by_level(cases: Cases, groups: Groups, threshold: float) -> tuple[SubgroupRe
 def level_result(cases: Cases, name: tuple[str, str], threshold: float) -> SubgroupResult:
     """Result of one level; statistics with too few events are not estimable."""
     y, positive = cases.reference, cases.score >= threshold
-    hits, rejections = np.count_nonzero(positive & y), np.count_nonzero(~positive & ~y)
+    hits, rejections = (int(np.count_nonzero(x)) for x in (positive & y, ~positive & ~y))
     auroc = level_auroc(cases)
     area = _area(cases) if auroc.value is None else auroc.value
     return SubgroupResult(
