@@ -213,7 +213,7 @@ def _calibration_curve(
     return out
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
     """Factors of the intervals in levels where patients have several cases, and the AUROC of all cases.
 
@@ -235,11 +235,12 @@ def design_of(ev: Evaluation, like: Evaluation) -> Design:
         a, b = ev.thresholds[0], like.thresholds[0]
         rates = patients(a.sensitivity, b.sensitivity), patients(a.specificity, b.specificity)
     return Design(
-        patients(ev.auroc, like.auroc),
-        patients(ev.calibration.oe, like.calibration.oe),
-        *rates,
-        0.5 if ev.auroc.value is None else ev.auroc.value,
-        ev.calibration.oe.method,
+        auroc=patients(ev.auroc, like.auroc),
+        oe=patients(ev.calibration.oe, like.calibration.oe),
+        sensitivity=rates[0],
+        specificity=rates[1],
+        area=0.5 if ev.auroc.value is None else ev.auroc.value,
+        oe_method=ev.calibration.oe.method,
     )
 
 
