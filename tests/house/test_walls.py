@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import pytest
@@ -106,7 +106,10 @@ def test_the_package_keeps_all_walls(lint):
 
 UPWARDS = [(low, high) for above, below in pairwise(LAYERS) for high in above for low in below]
 SIBLINGS = [
-    tuple(name.strip() for name in row.split("|")) for row in CONTRACTS[0]["layers"] if "|" in row
+    pair
+    for row in CONTRACTS[0]["layers"]
+    if "|" in row
+    for pair in combinations((name.strip() for name in row.split("|")), 2)
 ]
 
 
