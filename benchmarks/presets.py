@@ -30,7 +30,7 @@ FACTS = {"model": "bench-model", "version": "1.0", "model_digest": "a" * 64, "pl
 LEAST, RIGHT = 6, 0.95  # claims of a kind, and the share that is true, for a success
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Site:
     """An invented hospital; `chance` is each case's risk, which the reader of the scores knows."""
 
@@ -49,13 +49,13 @@ def hospital(n, seed):
     x = rng.normal(size=n) + STRENGTH * outcome + SHIFT
     score = np.round(expit(x), 6)
     odds = STRENGTH * (x - SHIFT) - STRENGTH**2 / 2 + logit(PREVALENCE)
-    return Site(outcome, score, expit(odds), np.full(n, "z"))
+    return Site(outcome=outcome, score=score, chance=expit(odds), levels=np.full(n, "z"))
 
 
 def planted(n, seed):
     """A hospital whose vendor gives chosen patients scores that make statistics answer questions."""
     site = hospital(n, seed)
-    site.targets = tuple(range(12))
+    site.targets = tuple(range(8))
     for i, score in enumerate((0.985, 0.99, 0.0001, 0.9999, 0.45, 0.55, 0.499999, 0.5)):
         site.score[i] = score
         site.chance[i] = PREVALENCE

@@ -5,6 +5,7 @@ returns what each attack derives as certain; a claim is a success only if nearly
 """
 
 import warnings
+from itertools import pairwise
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
@@ -17,7 +18,6 @@ from healthval.disclosure.payload.keyed_noise import level_times
 from healthval.disclosure.payload.noisy_estimates import TIMES, USUAL_SD
 
 SMALL = range(1, 11)
-LABELS_TRIED = 12  # labels that the integer programme of single cases tries in one release
 CASES = 400  # larger cohorts are tried by atoms alone
 
 
@@ -128,38 +128,53 @@ def solve(cost, rows, lows, highs, top):
     return None if found.x is None or found.status != 0 else np.round(found.x)
 
 
+def by_cuts(s, score, outcome):
+    """Claims from the cuts alone: each count above a cut, and each gap between two."""
+    spans, out = cut_spans(s, score), []
+    edges = sorted(spans)
+    for low, high in [*pairwise(edges), *((at, edges[-1]) for at in edges[1:-1])]:
+        ends = spans[low] + spans[high]
+        if ends[0] == ends[1] and ends[2] == ends[3]:
+            inside = (score >= low) & (score < high)
+            out += about_cells(ends[0] - ends[2], inside, outcome)
+    return out
+
+
+def about_cells(said, inside, outcome):
+    """Claims that a set of cases has a number of events: small cells, and labels of one class."""
+    total, true = int(inside.sum()), int(outcome[inside].sum())
+    pairs = [(said, true), (total - said, total - true)]
+    out = [("cells", x, y) for x, y in pairs if x in SMALL and x != total]
+    if total and said in (0, total):
+        out += [("labels", int(said > 0), int(y)) for y in outcome[inside]]
+    return out
+
+
 def by_atoms(s, score, levels, outcome):
-    """Claims of an integer programme over atoms, cuts by levels: cells and labels."""
+    """Claims of an integer programme over atoms: cuts by levels of the input subgroups."""
     spans, groups, out = cut_spans(s, score), level_spans(s, levels), []
-    for use_levels in (False, True) if groups else (False,):
-        edges = sorted(spans)
-        keys = np.digitize(score, edges[1:-1])
-        if use_levels:
-            keys = keys * (np.unique(levels).size + 1) + np.unique(levels, return_inverse=True)[1]
-        atoms, index = np.unique(keys, return_inverse=True)
-        size = np.bincount(index).astype(float)
-        first = np.array([np.flatnonzero(index == i)[0] for i in range(atoms.size)])
-        masks = [(score >= at)[first] for at in edges[:-1]]
-        limits = [spans[at] for at in edges[:-1]]
-        if use_levels:
-            masks += [inside[first] for inside, _ in groups]
-            limits += [span for _, span in groups]
-        lows, highs = zip(*limits, strict=True)
-        goals = dict(enumerate(np.eye(atoms.size)))
-        goals |= {f"cut {at:g}": (score >= at)[first].astype(float) for at in edges[:-1]}
-        for goal in goals.values():
-            ends = [solve(sign * goal, masks, lows, highs, size) for sign in (1, -1)]
-            if any(x is None for x in ends):
-                break  # the numbers contradict each other, or time is over: no claim
-            a, b = (float(goal @ x) for x in ends)
-            if a != b:
-                continue
-            inside = np.isin(index, np.flatnonzero(goal))
-            true, total = int(outcome[inside].sum()), int(size @ goal)
-            cells = [(a, true), (total - a, total - true)]
-            out += [("cells", x, y) for x, y in cells if x in SMALL and x != total]
-            if a in (0, total):
-                out += [("labels", int(a > 0), int(y)) for y in outcome[inside]]
+    edges = sorted(spans)
+    if not groups:
+        return out
+    names, level = np.unique(levels, return_inverse=True)
+    keys = np.digitize(score, edges[1:-1]) * names.size + level
+    _, first, index = np.unique(keys, return_index=True, return_inverse=True)
+    size = np.bincount(index).astype(float)
+    masks = [(score >= at)[first] for at in edges[:-1]] + [inside[first] for inside, _ in groups]
+    limits = [spans[at] for at in edges[:-1]] + [span for _, span in groups]
+    lows, highs = zip(*limits, strict=True)
+    seen = solve(np.zeros(size.size), masks, lows, highs, size)
+    if seen is None:
+        return out  # the numbers contradict each other
+    least = most = seen
+    for i, goal in enumerate(np.eye(size.size)):
+        for sign in (1, -1):
+            if least[i] == most[i]:
+                found = solve(sign * goal, masks, lows, highs, size)
+                found = np.stack([0 * size, size]) if found is None else found[None]
+                least, most = np.minimum(least, found.min(0)), np.maximum(most, found.max(0))
+        if least[i] == most[i]:
+            out += about_cells(int(least[i]), index == i, outcome)
     return out
 
 
@@ -172,19 +187,19 @@ def by_cases(s, score, outcome, targets):
     names = [[name] for name in found] + ([list(found)] if len(found) > 1 else [])
     for chosen in names:
         rows, lows, highs = zip(*base, *(found[name] for name in chosen), strict=True)
-        top, met = np.ones(score.size), [set() for _ in range(score.size)]
-        first = solve(np.zeros(score.size), rows, lows, highs, top)
-        if first is None:
+        top = np.ones(score.size)
+        seen = solve(np.zeros(score.size), rows, lows, highs, top)
+        if seen is None:
             continue
-        for i in targets[:LABELS_TRIED]:
-            for sign in (1.0, -1.0):
-                x = solve(sign * np.eye(1, score.size, i)[0], rows, lows, highs, top)
-                if x is not None:
-                    met[i].add(int(x[i]))
-                else:
-                    met[i] |= {0, 1}
-            if len(met[i]) == 1:
-                out.append(("labels", met[i].pop(), int(outcome[i])))
+        met = [seen]
+        for i in targets:
+            if len({x[i] for x in met}) == 1:
+                goal = np.eye(1, score.size, i)[0] * (2 * seen[i] - 1)
+                other = solve(goal, rows, lows, highs, top)
+                if other is not None:
+                    met.append(other)
+                    if other[i] == seen[i]:
+                        out.append(("labels", int(seen[i]), int(outcome[i])))
     return out
 
 
@@ -249,6 +264,8 @@ def by_posterior(s, score, levels, outcome, chance, policy):
     a, z, noise = observations(s, score, levels, chance, policy)
     v = chance * (1 - chance)
     spread = (a * v) @ a.T + noise + 1e-12 * np.eye(len(a))
+    far = (z - a @ chance) @ np.linalg.solve(spread, z - a @ chance)
+    spread *= max(1.0, far / len(a))  # where the reader's model of the numbers does not fit
     weight = np.linalg.solve(spread, a)
     own, residual = (a * weight).sum(axis=0), weight.T @ (z - a @ chance)
     left = np.maximum(1 - v * own, 1e-9)  # spread without the case itself
@@ -298,6 +315,7 @@ def claims(s, site, policy):
         known = (s, site.score, site.levels, site.outcome)
         posterior, gains = by_posterior(*known, site.chance, policy)
         found = {
+            "cuts": by_cuts(s, site.score, site.outcome),
             "atoms": by_atoms(*known),
             "cases": by_cases(s, site.score, site.outcome, site.targets),
             "posterior": posterior,
