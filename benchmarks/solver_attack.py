@@ -116,7 +116,8 @@ def slope_of(x, p):
     return b
 
 
-def solve(cost, rows, lows, highs, top):
+def solve(cost, limits, top):
+    rows, lows, highs = limits
     rule = LinearConstraint(np.array(rows, float), np.array(lows) - 1e-6, np.array(highs) + 1e-6)
     found = milp(
         cost,
@@ -163,14 +164,14 @@ def by_atoms(s, score, levels, outcome):
     masks = [(score >= at)[first] for at in edges[:-1]] + [inside[first] for inside, _ in groups]
     limits = [spans[at] for at in edges[:-1]] + [span for _, span in groups]
     lows, highs = zip(*limits, strict=True)
-    seen = solve(np.zeros(size.size), masks, lows, highs, size)
+    seen = solve(np.zeros(size.size), (masks, lows, highs), size)
     if seen is None:
         return out  # the numbers contradict each other
     least = most = seen
     for i, goal in enumerate(np.eye(size.size)):
         for sign in (1, -1):
             if least[i] == most[i]:
-                found = solve(sign * goal, masks, lows, highs, size)
+                found = solve(sign * goal, (masks, lows, highs), size)
                 found = np.stack([0 * size, size]) if found is None else found[None]
                 least, most = np.minimum(least, found.min(0)), np.maximum(most, found.max(0))
         if least[i] == most[i]:
@@ -188,14 +189,14 @@ def by_cases(s, score, outcome, targets):
     for chosen in names:
         rows, lows, highs = zip(*base, *(found[name] for name in chosen), strict=True)
         top = np.ones(score.size)
-        seen = solve(np.zeros(score.size), rows, lows, highs, top)
+        seen = solve(np.zeros(score.size), (rows, lows, highs), top)
         if seen is None:
             continue
         met = [seen]
         for i in targets:
             if len({x[i] for x in met}) == 1:
                 goal = np.eye(1, score.size, i)[0] * (2 * seen[i] - 1)
-                other = solve(goal, rows, lows, highs, top)
+                other = solve(goal, (rows, lows, highs), top)
                 if other is not None:
                     met.append(other)
                     if other[i] == seen[i]:
