@@ -133,7 +133,7 @@ def deploy_command(
     """
     from healthval.cloud.deploy import core_parameters
 
-    parameters = core_parameters(account, operator) | {"WorkerImage": worker_image}
+    parameters = core_parameters(account, operator, stack) | {"WorkerImage": worker_image}
     planned = account.plan(stack, "core", parameters)
     if planned is None:
         click.echo("nothing to change")

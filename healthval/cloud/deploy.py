@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from healthval.cloud import own_keys
 from healthval.cloud.audit.audit import IdleBill, audit_templates
 from healthval.cloud.package import pack_api
 from healthval.cloud.prices import load_prices
@@ -159,6 +160,7 @@ class Account:
             self._stacks.delete_change_set(StackName=planned.stack, ChangeSetName=planned.id)
             if planned.is_new:
                 self._stacks.delete_stack(StackName=planned.stack)
+                own_keys.delete_keys(self, planned.stack)
 
     def outputs(self, stack: str) -> dict[str, str]:
         """Return the outputs of a stack."""
@@ -181,6 +183,7 @@ class Account:
                 self._stacks.delete_stack(StackName=stack)
             if self._settled(stack) not in {"DELETE_COMPLETE", ""}:
                 raise DeploymentError(self._left(stack))
+        own_keys.delete_keys(self, stack)
         with reaching():
             if not self._others(stack):
                 self._empty(self.code_bucket, and_delete=True)
@@ -295,8 +298,8 @@ def open_account(region: str | None = None, *, is_emulator: bool = False) -> Acc
     return Account(session, is_emulator=is_emulator)
 
 
-def core_parameters(account: Account, operator: Path) -> dict[str, str]:
-    """Pack the API, store it, and return the parameters of the core's template."""
+def core_parameters(account: Account, operator: Path, stack: str) -> dict[str, str]:
+    """Pack the API, store it, make the hub's own keys, and return the parameters of the core's template."""
     from healthval.contracts.access import PublicKey
     from healthval.contracts.base import read_wire
 
@@ -305,8 +308,10 @@ def core_parameters(account: Account, operator: Path) -> dict[str, str]:
     except (OSError, ValueError):
         raise UsageError("--operator takes the operator's public key, a file that ends in .pub") from None  # fmt: skip
     package = pack_api()
+    own = {name: own_keys.ensure_key(account, stack, name) for name in own_keys.NAMES}
     return {
         "OperatorKey": key.x,
+        "ReporterKey": own["reporter"].public_key.x,
         "CodeBucket": account.upload_code(package.key, package.data),
         "CodeKey": package.key,
         "Runtime": package.runtime,

@@ -10,6 +10,7 @@ import pytest
 from healthval.cloud.audit.audit import audit_templates
 from healthval.cloud.audit.template import read_template
 from healthval.cloud.prices import load_prices
+from healthval.hub.report_orders import DUE
 
 INFRA = Path(__file__).parents[2] / "infra"
 CORE, MODEL, HARDENED = (INFRA / f"{name}.yaml" for name in ("core", "model", "hardened"))
@@ -55,11 +56,19 @@ def test_the_base_costs_at_most_half_a_dollar_while_idle():
 
 
 def test_the_hardened_profile_is_itemised():
-    bill = audit_templates([CORE, MODEL, HARDENED], PRICES, limit_usd=60)
-    keys, firewall, endpoints, events = 3 * 1.00, 5.00 + 3 * 1.00, 3 * 2 * 730 * 0.01, 1.00
+    bill = audit_templates([CORE, MODEL, HARDENED], PRICES, limit_usd=75)
+    keys, firewall, endpoints, events = 3 * 1.00, 5.00 + 3 * 1.00, 4 * 2 * 730 * 0.01, 1.00
     assert bill.passes
     assert bill.usd == pytest.approx(IDLE + RECOVERY + keys + firewall + endpoints + events)
     assert not audit_templates([HARDENED], PRICES).passes
+
+
+def test_the_worker_deletes_entries_of_reports_that_were_made_only():
+    policies = properties(CORE, "AWS::IAM::Role")["WorkerRole"]["Policies"]
+    statements = policies[0]["PolicyDocument"]["Statement"]
+    deleting = [s for s in statements if "dynamodb:DeleteItem" in str(s["Action"])]
+    condition = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [DUE]}}
+    assert [s.get("Condition") for s in deleting] == [condition]
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda p: p.stem)

@@ -16,6 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 
 from healthval.contracts.base import canonical_json
+from healthval.credential import Credential
 from healthval.hub.ports import (
     Clock,
     Conflict,
@@ -65,6 +66,13 @@ def _reaching() -> Iterator[None]:
         yield
     except (ClientError, BotoCoreError):
         raise StoreUnavailable from None
+
+
+def own_key(ssm: Any, parameter: str) -> Credential:
+    """Read a private key of the hub from its encrypted parameter in Systems Manager."""
+    with _reaching():
+        found = ssm.get_parameter(Name=parameter, WithDecryption=True)
+    return Credential.parse(found["Parameter"]["Value"].encode())
 
 
 class S3Objects:
