@@ -33,7 +33,7 @@ inputs: [size]
 
 @pytest.fixture
 def place(hub, operator, operator_key, model, tmp_path):
-    if not any(key.purpose == "report" for key in published_keys(hub.url).keys[1:]):
+    if [key.purpose for key in published_keys(hub.url).keys].count("report") < 2:
         pytest.skip("this hub has no key for reports")
     plan = tmp_path / "plan.yaml"
     plan.write_text(PLAN, encoding="utf-8")
