@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from healthval.cloud import own_keys
 from healthval.cloud.audit.audit import IdleBill, audit_templates
+from healthval.cloud.own_keys import delete_keys, parameter_name
 from healthval.cloud.package import pack_api
 from healthval.cloud.prices import load_prices
 from healthval.cloud.reach import Absent, reaching
@@ -160,7 +160,6 @@ class Account:
             self._stacks.delete_change_set(StackName=planned.stack, ChangeSetName=planned.id)
             if planned.is_new:
                 self._stacks.delete_stack(StackName=planned.stack)
-                own_keys.delete_keys(self, planned.stack)
 
     def outputs(self, stack: str) -> dict[str, str]:
         """Return the outputs of a stack."""
@@ -168,7 +167,7 @@ class Account:
         return {o["OutputKey"]: o["OutputValue"] for o in found.get("Outputs", ())}
 
     def destroy(self, stack: str) -> None:
-        """Empty a stack's buckets, delete the stack and the bucket for code.
+        """Empty a stack's buckets, delete the stack, its hub's keys and the bucket for code.
 
         Raises
         ------
@@ -183,7 +182,7 @@ class Account:
                 self._stacks.delete_stack(StackName=stack)
             if self._settled(stack) not in {"DELETE_COMPLETE", ""}:
                 raise DeploymentError(self._left(stack))
-        own_keys.delete_keys(self, stack)
+        delete_keys(self, stack)
         with reaching():
             if not self._others(stack):
                 self._empty(self.code_bucket, and_delete=True)
@@ -299,7 +298,7 @@ def open_account(region: str | None = None, *, is_emulator: bool = False) -> Acc
 
 
 def core_parameters(account: Account, operator: Path, stack: str) -> dict[str, str]:
-    """Pack the API, store it, make the hub's own keys, and return the parameters of the core's template."""
+    """Pack the API, store it, and return the parameters of the core's template."""
     from healthval.contracts.access import PublicKey
     from healthval.contracts.base import read_wire
 
@@ -308,10 +307,9 @@ def core_parameters(account: Account, operator: Path, stack: str) -> dict[str, s
     except (OSError, ValueError):
         raise UsageError("--operator takes the operator's public key, a file that ends in .pub") from None  # fmt: skip
     package = pack_api()
-    own = {name: own_keys.ensure_key(account, stack, name) for name in own_keys.NAMES}
     return {
         "OperatorKey": key.x,
-        "ReporterKey": own["reporter"].public_key.x,
+        "SigningKey": parameter_name(stack),
         "CodeBucket": account.upload_code(package.key, package.data),
         "CodeKey": package.key,
         "Runtime": package.runtime,

@@ -4,14 +4,11 @@ import io
 import json
 import subprocess
 import sys
-import threading
 import zipfile
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from healthval.cloud.package import MAX_BYTES, pack_api
-from healthval.credential import Credential
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Lambda runs Linux")
 SCIENTIFIC = {"numpy", "scipy", "pandas", "matplotlib", "sklearn", "papermill"}
@@ -47,31 +44,7 @@ print(json.dumps([api.__file__, answer["statusCode"], sorted(m for m in sys.modu
 """
 
 
-@pytest.fixture
-def parameters():
-    """Systems Manager with one private key, over HTTP."""
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            value = {"Parameter": {"Value": Credential.generate().pem.decode()}}
-            body = json.dumps(value).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Keep the tests quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-
-
-def test_the_packed_handler_answers_without_the_scientific_stack(package, tmp_path, parameters):
+def test_the_packed_handler_answers_without_the_scientific_stack(package, tmp_path):
     with zipfile.ZipFile(io.BytesIO(package.data)) as archive:
         archive.extractall(tmp_path)
     environment = {
@@ -79,10 +52,9 @@ def test_the_packed_handler_answers_without_the_scientific_stack(package, tmp_pa
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_LAMBDA_FUNCTION_NAME": "api",
-        "AWS_ENDPOINT_URL_SSM": parameters,
         "HEALTHVAL_OPERATOR": "A" * 43,
-        "HEALTHVAL_REPORTER": "B" * 42 + "A",
-        "HEALTHVAL_SIGNER": "/healthval/test/signer",
+        "HEALTHVAL_REPORTER": "",
+        "HEALTHVAL_SIGNING_KEY": "",
         "HEALTHVAL_ORIGINS": "https://hub.example.org",
     } | {f"HEALTHVAL_{name}": name.lower() for name in ("BUCKET", "INPUTS", "TABLE", "WORKER")}
     done = subprocess.run([sys.executable, "-c", CODE, str(tmp_path)], capture_output=True, text=True, check=True, env=environment)  # fmt: skip

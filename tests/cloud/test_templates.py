@@ -56,8 +56,8 @@ def test_the_base_costs_at_most_half_a_dollar_while_idle():
 
 
 def test_the_hardened_profile_is_itemised():
-    bill = audit_templates([CORE, MODEL, HARDENED], PRICES, limit_usd=75)
-    keys, firewall, endpoints, events = 3 * 1.00, 5.00 + 3 * 1.00, 4 * 2 * 730 * 0.01, 1.00
+    bill = audit_templates([CORE, MODEL, HARDENED], PRICES, limit_usd=60)
+    keys, firewall, endpoints, events = 3 * 1.00, 5.00 + 3 * 1.00, 3 * 2 * 730 * 0.01, 1.00
     assert bill.passes
     assert bill.usd == pytest.approx(IDLE + RECOVERY + keys + firewall + endpoints + events)
     assert not audit_templates([HARDENED], PRICES).passes

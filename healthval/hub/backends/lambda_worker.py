@@ -70,6 +70,8 @@ def _make_report(key: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder, "reporter.key")
         credential = own_key(boto3.client("ssm"), os.environ["HEALTHVAL_REPORTER"])
+        if credential is None:
+            raise RuntimeError("this hub has no key for reports, so it makes none")
         write_durably(place, credential.pem)
         with _served(_backend(), credential.public_key) as url:
             notebook = NotebookProcess(url=url, key=place)
