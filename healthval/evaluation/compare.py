@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from healthval.cohort import Cohort
+from healthval.cohort.eligibility import analysed_levels
 from healthval.errors import CohortError, counted
 from healthval.metrics import SingleClassError, SiteResult, table_one
 from healthval.metrics import evaluate as evaluate_scores
@@ -78,7 +79,8 @@ def _reference(judged: Cohort, scored: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def groups_of(plan: Plan, judged: Cohort, chosen: Any) -> dict[str, Any]:
     """Level of each case in each subgroup variable; numbers and ages by their declared bands."""
-    return {name: judged.levels(name)[np.asarray(chosen)] for name in plan.subgroups}
+    found = analysed_levels(judged, plan.subgroups, plan.levels)
+    return {name: levels[np.asarray(chosen)] for name, levels in found.items()}
 
 
 def _characteristics(plan: Plan, judged: Cohort, chosen: Any) -> dict[str, Any]:

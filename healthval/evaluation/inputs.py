@@ -3,17 +3,23 @@
 from pathlib import Path
 
 from healthval.cohort import Cohort
+from healthval.cohort.eligibility import common_cases
+from healthval.contracts.submission import COMMON_LEVELS
 from healthval.deid import DeidentifiedCases, deid_policy, deidentify_cases
 from healthval.errors import CohortError
 from healthval.plan import Plan
 from healthval.predict import ImageCases, deidentify_images, find_images, image_cases
 from healthval.site import Site
 
+Files = list[tuple[Path, ...]] | None  # of each case, or None without images
+
 
 def deidentified_inputs(
     plan: Plan, judged: Cohort, site: Site, columns: tuple[str, ...], folder: str | Path | None
 ) -> tuple[Cohort, DeidentifiedCases | ImageCases]:
     """De-identify the cases' inputs; exclude cases without images that may leave, with a count.
+
+    Also excluded are the cases of small levels, if the plan says so.
 
     Parameters
     ----------
@@ -22,16 +28,26 @@ def deidentified_inputs(
     """
     # Names of patients and cases differ between plans, so that the hub cannot link their cases.
     secret = site.secret.scoped(plan.hash)
-    if plan.images is None:
-        return judged, deidentify_cases(judged, columns, deid_policy(plan), secret)
-    judged, files = _images(plan, judged, site, folder)
+    judged, files = (judged, None) if plan.images is None else _images(plan, judged, site, folder)
+    judged, files = _with_common_levels(plan, judged, files)
     rows = deidentify_cases(judged, columns, deid_policy(plan), secret) if columns else None
-    return judged, image_cases(judged, files, secret, rows)
+    inputs = rows if files is None else image_cases(judged, files, secret, rows)
+    assert inputs is not None  # noqa: S101 - a plan has inputs, images or both
+    return judged, inputs
+
+
+def _with_common_levels(plan: Plan, judged: Cohort, files: Files) -> tuple[Cohort, Files]:
+    """Exclude the cases of small levels, with a count, if the plan says so; they are not sent."""
+    if plan.levels is None or plan.levels.rule == "fold":
+        return judged, files
+    common = common_cases(judged, plan.subgroups, plan.levels)
+    kept = files and [found for found, is_kept in zip(files, common, strict=True) if is_kept]
+    return judged.keep(COMMON_LEVELS, common), kept
 
 
 def _images(
     plan: Plan, judged: Cohort, site: Site, folder: str | Path | None
-) -> tuple[Cohort, list[tuple[Path, ...]]]:
+) -> tuple[Cohort, Files]:
     assert plan.images is not None  # noqa: S101  by the caller
     folder = _image_folder(plan, judged, site) if folder is None else folder
     found = find_images(judged, folder, plan.images)

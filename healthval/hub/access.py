@@ -164,7 +164,7 @@ def require(backend: Backend, site: str, subject: Subject) -> Item:
 
 def may_read_card(backend: Backend, caller: Caller, model: str, version: str) -> bool:
     """Return whether a caller may see more of a model than its name and version."""
-    if caller.role in {"operator", "auditor"}:
+    if caller.role in {"operator", "auditor", "reporter"}:
         return True
     if caller.role == "vendor":
         return model in caller.models

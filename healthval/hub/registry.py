@@ -291,6 +291,12 @@ def _report(item: Item) -> ReportRecord:
     return ReportRecord.model_validate(item.value, strict=False)
 
 
+def current_report(backend: Backend, subject: tuple[str, str, str]) -> ReportRecord | None:
+    """Return the current report on a model, a version and a plan; None if there is none."""
+    found = (_report(item) for item in backend.index.query("reports"))
+    return next((r for r in found if r.status == "current" and r.subject == subject), None)
+
+
 def report_file(backend: Backend, caller: Caller, report: str, name: str) -> bytes:
     """Return one file of a report; 404 also for a report that the caller may not read."""
     item = backend.index.get("reports", report)
@@ -301,7 +307,9 @@ def report_file(backend: Backend, caller: Caller, report: str, name: str) -> byt
 
 
 def _may_read(caller: Caller, report: ReportRecord) -> bool:
-    return caller.role == "operator" or (caller.role == "vendor" and report.model in caller.models)
+    if caller.role in {"operator", "reporter"}:
+        return True
+    return caller.role == "vendor" and report.model in caller.models
 
 
 def stored_bytes(backend: Backend, key: str) -> bytes:

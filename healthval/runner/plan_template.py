@@ -184,6 +184,10 @@ _COMMENTS = {
     "subgroups": "# Subgroups that are evaluated separately: categories, or ages and numbers with bands.\n",
 }
 _TAIL = """\
+# Levels of subgroups with few cases are withheld by the gate, each with a further level. Fix a rule:
+# 'exclude' does not analyse their cases, 'fold' makes them one level. See docs/plan.md.
+# levels: {{rule: exclude, minimum: 50}}
+
 # A score at or above a threshold is positive. Fix the thresholds before you see a result.
 thresholds: [0.5]
 # Acceptance criteria: the whole interval must be within low and high.

@@ -9,8 +9,19 @@ from click.testing import CliRunner
 
 from healthval.cli import cli
 from healthval.client import Client, Credential
+from healthval.contracts.access import AccessDecision
+from healthval.disclosure import release
 from healthval.errors import PlanError, UsageError
-from healthval.evaluation import Site, request_access
+from healthval.evaluation import (
+    Site,
+    Sources,
+    cohort_of,
+    evaluate,
+    gate_policy,
+    request_access,
+    submit_if,
+)
+from healthval.plan import load_plan
 
 MODEL = ("aspirate-risk", "1.0")
 
@@ -132,17 +143,58 @@ def test_inputs_that_the_model_does_not_take_are_named(stage, plan_file, ours):
     assert "mean_smoothness" in done.output
 
 
-def test_small_levels_are_advised_about_before_anyone_is_asked(stage, plan_file, tmp_path):
-    frame = pd.read_csv(table_of(stage), dtype=str)
-    values = yaml.safe_load((stage.inputs / "plan.yaml").read_text(encoding="utf-8"))
-    frame["ward"] = ["east" if i < 4 else "west" for i in range(len(frame))]
-    frame.to_csv(tmp_path / "wards.csv", index=False)
-    columns = {"ward": {"kind": "category", "levels": ["east", "west"]}}
-    table = {**values["table"], "columns": {**values["table"]["columns"], **columns}}
-    path = plan_file(table=table, subgroups=["ward"])
-    done = healthval("check", path, "--table", tmp_path / "wards.csv")
+@pytest.fixture
+def wards(stage, plan_file, tmp_path):
+    """Write a table with few cases of one ward, and a plan with that subgroup: `wards(levels=...)`."""
+
+    def write(few, **changes):
+        frame = pd.read_csv(table_of(stage), dtype=str)
+        values = yaml.safe_load((stage.inputs / "plan.yaml").read_text(encoding="utf-8"))
+        frame["ward"] = [
+            "east" if i < few else "north" if i % 2 else "west" for i in range(len(frame))
+        ]
+        frame.to_csv(tmp_path / "wards.csv", index=False)
+        columns = {"ward": {"kind": "category", "levels": ["east", "north", "west"]}}
+        table = {**values["table"], "columns": {**values["table"]["columns"], **columns}}
+        return plan_file(table=table, subgroups=["ward"], **changes), tmp_path / "wards.csv"
+
+    return write
+
+
+def advice(plan, table):
+    done = healthval("check", plan, "--table", table)
     assert done.exit_code == 0, done.output
-    assert "subgroup ward: 1 level has fewer than 11 cases here (east)" in done.output
+    return [line for line in done.output.splitlines() if line.startswith("advice")]
+
+
+def test_levels_that_would_be_withheld_are_advised_about_before_anyone_is_asked(wards):
+    (line,) = advice(*wards(4))
+    assert "subgroup ward: 1 level has fewer than 11 cases here (east)" in line
+    assert "the gate would withhold results of" in line
+    # 13 cases are enough for a count and too few of one class: this hid whole comparisons in silence.
+    (line,) = advice(*wards(13))
+    assert "1 level has fewer than 11 cases with or without the condition here (east)" in line
+    assert "'levels: {rule: exclude, minimum: 50}' in the plan" in line
+    assert not advice(*wards(13, levels="exclude"))
+
+
+def test_a_study_without_its_small_levels_runs_through_the_hub(stage, wards, tmp_path):
+    path, table = wards(13, levels={"rule": "exclude", "minimum": 20})
+    plan = load_plan(path)
+    site = Site.create(tmp_path / "wards")
+    with Client(stage.url, site.credential) as client:
+        grant = request_access(plan, client, site=site, label="Wards")
+        stage.operator.decide_access(grant, AccessDecision(status="approved"))
+        result = evaluate(plan, cohort_of(plan, Sources(table)), client)
+        message = release(result, gate_policy(plan), site.ledger)
+        submit_if(True, message, client, site)
+    flow = dict(result.flow)
+    assert (
+        flow["with_reference" if "with_reference" in flow else "rows_read"] - flow["scored"] == 13
+    )
+    assert {s.level for s in result.evaluation.subgroups} == {"north", "west"}
+    asked = sum(entry.body["n_cases"] for entry in site.ledger.entries() if entry.kind == "payload")
+    assert asked <= flow["scored"] + 16  # canary cases; the excluded ones are not sent
 
 
 def test_a_vendor_gets_a_key_and_is_enrolled(stage, tmp_path):
