@@ -172,12 +172,6 @@ def may_read_card(backend: Backend, caller: Caller, model: str, version: str) ->
     return any(item.value["status"] == "approved" for item in own)
 
 
-def has_asked(backend: Backend, caller: Caller, model: str, version: str) -> bool:
-    """Return whether a site has asked for access to a model and was not revoked."""
-    own = backend.index.query("grants", f"{caller.id}#{model}#{version}#")
-    return caller.role == "site" and any(item.value["status"] != "revoked" for item in own)
-
-
 def check_not_revoked(backend: Backend, site: str, subject: Subject) -> None:
     """Refuse a site whose access was revoked; an answer stays readable after a grant's end."""
     stored = backend.index.get("grants", subject.key(site))

@@ -30,11 +30,11 @@ from healthval.hub.arrivals import ArrivalCheck, Arrivals, gate_check
 from healthval.hub.audit_chain import seal
 from healthval.hub.auth import Authenticator
 from healthval.hub.keyring import Keyring
-from healthval.hub.leases import Leases
 from healthval.hub.ports import Backend, StoreUnavailable
-from healthval.hub.predictions import Predictions
+from healthval.hub.predictions.batches import Predictions
+from healthval.hub.predictions.leases import Leases
+from healthval.hub.predictions.uploads import Uploads
 from healthval.hub.report_orders import Reporter
-from healthval.hub.uploads import Uploads
 
 if TYPE_CHECKING:
     from healthval.disclosure import Policy

@@ -15,7 +15,7 @@ from healthval.contracts.model import (
 from healthval.hub import registry
 from healthval.hub.api.call import AskedPage, Call, Callers, json_response
 from healthval.hub.api.documents import documented
-from healthval.hub.scoring import start_tried
+from healthval.hub.predictions.scoring import start_tried
 
 
 def routes(by: Callers) -> APIRouter:

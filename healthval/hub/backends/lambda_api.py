@@ -27,9 +27,9 @@ from healthval.hub.app import Elsewhere, Settings, create_app
 from healthval.hub.arrivals import ArrivalCheck, parse
 from healthval.hub.audit_chain import seal
 from healthval.hub.backends.aws import S3_CONFIG, DynamoIndex, S3Objects, SageMakerHost
-from healthval.hub.leases import Leases
 from healthval.hub.ports import Backend, Conflict, HostedModel, Item, Refusal, StoreUnavailable
-from healthval.hub.predictions import QUICK_SECONDS, Predictions
+from healthval.hub.predictions.batches import QUICK_SECONDS, Predictions
+from healthval.hub.predictions.leases import Leases
 
 # Longer than the function's time-out: until then the batch belongs to the call in the background.
 BATCH_SECONDS = 960

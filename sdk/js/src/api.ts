@@ -1243,29 +1243,10 @@ export interface components {
             readonly version: string;
         };
         /**
-         * ModelContract
-         * @description Name, version and input contract of a model; without a contract where it is not open.
-         */
-        readonly ModelContract: {
-            readonly inputs?: components["schemas"]["InputContract"] | null;
-            /** Name */
-            readonly name: string;
-            /** Version */
-            readonly version: string;
-        };
-        /**
          * ModelList
-         * @description One page of the registered models.
-         *
-         *     `models` has those whose card the caller may read, `others` the names of the rest; `contracts`
-         *     the input contracts of those among them to which the caller has asked for access.
+         * @description One page of the registered models: those whose card the caller may read; names of the others.
          */
         readonly ModelList: {
-            /**
-             * Contracts
-             * @default []
-             */
-            readonly contracts: readonly components["schemas"]["ModelContract"][];
             /**
              * Models
              * @default []
@@ -2120,7 +2101,6 @@ export type KeyRotation = components['schemas']['KeyRotation'];
 export type LedgerHead = components['schemas']['LedgerHead'];
 export type LinkRequest = components['schemas']['LinkRequest'];
 export type ModelCard = components['schemas']['ModelCard'];
-export type ModelContract = components['schemas']['ModelContract'];
 export type ModelList = components['schemas']['ModelList'];
 export type ModelName = components['schemas']['ModelName'];
 export type ModelRecord = components['schemas']['ModelRecord'];
