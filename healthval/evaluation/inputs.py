@@ -15,7 +15,12 @@ Files = list[tuple[Path, ...]] | None  # of each case, or None without images
 
 
 def deidentified_inputs(
-    plan: Plan, judged: Cohort, site: Site, columns: tuple[str, ...], folder: str | Path | None
+    plan: Plan,
+    judged: Cohort,
+    site: Site,
+    *,
+    columns: tuple[str, ...],
+    folder: str | Path | None,
 ) -> tuple[Cohort, DeidentifiedCases | ImageCases]:
     """De-identify the cases' inputs; exclude cases without images that may leave, with a count.
 

@@ -55,7 +55,7 @@ def evaluate(
     judged = _with_reference(cohort)
     groups_of(plan, judged, range(len(judged)))  # refuses invalid groups before anything is sent
     columns = tuple(entry.name for entry in model.registration.inputs.fields)
-    judged, inputs = deidentified_inputs(plan, judged, site, columns, images)
+    judged, inputs = deidentified_inputs(plan, judged, site, columns=columns, folder=images)
     registration = site.register(plan, evaluates=True)
     session = Session(client, site.ledger, site.answers, plan.hash)
     predictions = predict(inputs, model, session)
