@@ -299,13 +299,14 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 def _record(line: dict[str, Any], texts: Mapping[str, str]) -> Record | None:
     try:
-        shared = {name: sys.intern(line[name]) for name in ("patient", "study", "searched")}
         return replace(
             Record(**line),
             actions=_shared(tuple(line["actions"].items())),
             flags=tuple(line["flags"]),
             changes=texts[line["changes"]],
-            **shared,
+            patient=sys.intern(line["patient"]),
+            study=sys.intern(line["study"]),
+            searched=sys.intern(line["searched"]),
         )
     except (TypeError, KeyError, AttributeError):
         return None
