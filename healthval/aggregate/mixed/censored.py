@@ -40,6 +40,8 @@ class Count:
     near : counts of the same cases at other thresholds; a small difference to one is withheld too
     elsewhere : probability that another count is the reason for withholding this one
     band : least and greatest value of the release, where it is a band
+    shifts : differences of the true count to `value` with their probabilities, where they are known
+        better than by the variance of the noise
     """
 
     n: int
@@ -49,6 +51,7 @@ class Count:
     near: tuple[int, ...] = ()
     elsewhere: float = 0.0
     band: tuple[int, int] | None = None
+    shifts: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +119,10 @@ def pieces_of(count: Count) -> list[tuple[Array, Array]]:
     """Possible counts and the log-probability of the release given each, in runs without gaps."""
     noise = _kernel(count.variance)
     reach = len(noise) // 2
+    if count.value is not None and count.shifts:
+        by, chance = np.array(count.shifts).T
+        inside = (count.value + by >= 0) & (count.value + by <= count.n)
+        return [(count.value + by[inside], np.log(chance[inside]))]
     if count.value is not None:
         y = np.arange(max(0.0, count.value - reach), min(count.n, count.value + reach) + 1)
         if not len(y):
@@ -277,6 +284,15 @@ def hidden_moments(count: Count, mu: float, tau: float) -> Pair:
     mean = (float(own @ y) + count.elsewhere * first) / whole
     square = (float(own @ y**2) + count.elsewhere * second) / whole
     return mean, max(0.0, square - mean**2)
+
+
+def shifts_of(count: Count, released: int, fit: CensoredFit) -> tuple[tuple[int, float], ...]:
+    """Differences of the count to its released number, with their probabilities under a fit."""
+    mass, y = _marginal(count, fit.mu, fit.tau)
+    chance = mass / mass.sum()
+    likely = chance > _TAIL
+    by = (y[likely] - released).astype(int)
+    return tuple(zip(by.tolist(), chance[likely].tolist(), strict=True))
 
 
 def _rates(mu: float, tau: float) -> tuple[Array, Array]:

@@ -20,6 +20,7 @@ from healthval.aggregate.mixed.censored import (
     chance_withheld,
     fit_censored,
     hidden_moments,
+    shifts_of,
 )
 from healthval.aggregate.result import BivariateResult, PooledCounts, Rate
 from healthval.contracts.submission import (
@@ -66,33 +67,88 @@ def with_withheld(
     if any(side is None or len(side) < MIN_SITES_POOLED for side in sides):
         return counts, None, f"{hidden}, or the number of cases that the counts are of"
     known = [side for side in sides if side is not None]
-    sens, spec = _fits(known[0], known[1], level)
+    fits = _fits(known[0], known[1], level)
+    known, (sens, spec) = _with_other_class(rows, known, fits, level)
+    above = _cut_sizes(rows)
     counts = replace(
         counts,
         sensitivity=_rate(counts.sensitivity, known[0], sens, hidden),
         specificity=_rate(counts.specificity, known[1], spec, hidden),
     )
+    if above is not None:
+        counts = replace(
+            counts,
+            ppv=_rate(counts.ppv, known[0], sens, hidden, of=above[0]),
+            npv=_rate(counts.npv, known[1], spec, hidden, of=above[1]),
+        )
     if max(_width(sens), _width(spec)) > WIDEST:
         return counts, None, f"{hidden}: an interval of a mean is wider than {WIDEST}"
     return counts, _means(sens, spec, hidden), None
+
+
+def _with_other_class(
+    rows: Sequence[Row],
+    known: list[list[Count]],
+    fits: tuple[CensoredFit, CensoredFit],
+    level: float,
+) -> tuple[list[list[Count]], tuple[CensoredFit, CensoredFit]]:
+    """Fit a class again where the noise of the other one was cut.
+
+    The number of cases above a cut has no noise: the noise of both classes is one number, and where
+    it is cut in one class its mean in the other is not 0. The class with the cut gives its probabilities.
+    """
+    sides = (SENSITIVITY, SPECIFICITY)
+    cut = [sum(_cut_at(s, at, side) is not None for _, s, at in rows) for side in sides]
+    if cut[0] == cut[1] or any(len(side) < len(rows) for side in known):
+        return known, fits
+    a = int(cut[1] > cut[0])  # the class with the cut, and b the other one
+    b, shown = 1 - a, [_hits_of(s, at, sides[a]) for _, s, at in rows]
+    informed = [
+        own
+        if own.value is None or given is None or given[0] is None
+        else replace(own, shifts=shifts_of(other, given[0], fits[a]))
+        for own, other, given in zip(known[b], known[a], shown, strict=True)
+    ]
+    found = fit_censored(informed, level=level)
+    both = [known[a], informed] if a == 0 else [informed, known[a]]
+    return both, (fits[0], found) if a == 0 else (found, fits[1])
+
+
+def _cut_sizes(rows: Sequence[Row]) -> tuple[int, int] | None:
+    """Cases above and below the cut at all sites; None where a site's are not known."""
+    above = below = 0
+    for _, s, at in rows:
+        events, others = (_hits_of(s, at, side) for side in (SENSITIVITY, SPECIFICITY))
+        if events is None or others is None or None in (events[0], others[0]):
+            return None
+        tp, tn = int(events[0] or 0), int(others[0] or 0)
+        above += tp + others[1] - tn
+        below += tn + events[1] - tp
+    return above, below
 
 
 def _known(rows: Sequence[Row], side: _Side) -> list[Count] | None:
     """Each site's hits, as far as they are known; None where the size of a class is withheld."""
     found = []
     for _, s, at in rows:
-        hits, misses = (count(getattr(at.confusion, name)) for name in (side.hits, side.misses))
-        n, events = count(s.n), count(s.n_events)
-        if hits is not None and misses is not None:
-            size = hits + misses
-        elif n is None or events is None:
+        given = _hits_of(s, at, side)
+        if given is None:
             return None
-        else:
-            size = events if side.events else n - events
-            hits = _from_rate(at, side, size)
-        if size:
-            found.append(_count(s, at, side, size=size, hits=hits))
+        if given[1]:
+            found.append(_count(s, at, side, size=given[1], hits=given[0]))
     return found
+
+
+def _hits_of(s: Submission, at: ReleasedThreshold, side: _Side) -> tuple[int | None, int] | None:
+    """Hits of a class where they are known, and its size; None where that is withheld."""
+    hits, misses = (count(getattr(at.confusion, name)) for name in (side.hits, side.misses))
+    if hits is not None and misses is not None:
+        return hits, hits + misses
+    n, events = count(s.n), count(s.n_events)
+    if n is None or events is None:
+        return None
+    size = events if side.events else n - events
+    return _from_rate(at, side, size), size
 
 
 def _from_rate(at: ReleasedThreshold, side: _Side, size: int) -> int | None:
@@ -134,13 +190,12 @@ def _cut_noise(s: Submission, hits: int, size: int) -> tuple[int, int] | None:
 
 def is_cut(s: Submission, at: ReleasedThreshold) -> bool:
     """Whether the noise of a released count was cut at none or all of its class."""
-    pairs = [
-        (count(getattr(at.confusion, x.hits)), count(getattr(at.confusion, x.misses)))
-        for x in (SENSITIVITY, SPECIFICITY)
-    ]
-    return any(
-        a is not None and b is not None and _cut_noise(s, a, a + b) is not None for a, b in pairs
-    )
+    return any(_cut_at(s, at, side) is not None for side in (SENSITIVITY, SPECIFICITY))
+
+
+def _cut_at(s: Submission, at: ReleasedThreshold, side: _Side) -> tuple[int, int] | None:
+    given = _hits_of(s, at, side)
+    return None if given is None or given[0] is None else _cut_noise(s, given[0], given[1])
 
 
 def _all_hidden(cells: ReleasedConfusion) -> bool:
@@ -172,14 +227,20 @@ def _fits(
     return found[0], found[1]
 
 
-def _rate(given: Rate, known: Sequence[Count], fit: CensoredFit, hidden: str) -> Rate:
+def _rate(
+    given: Rate, known: Sequence[Count], fit: CensoredFit, hidden: str, *, of: int | None = None
+) -> Rate:
     """The rate over the cases of all sites: released hits and the expected number of withheld ones.
 
     The interval is of the cases as a sample, at the ends of the mean's interval.
+
+    Parameters
+    ----------
+    of : number of cases that the hits are a share of; by default the cases of the class
     """
-    if given.value is not None and all(c.value is not None for c in known):
+    if given.value is not None and all(c.value is not None and not c.shifts for c in known):
         return given
-    n = sum(c.n for c in known)
+    n = sum(c.n for c in known) if of is None else of
     low, value, high = (
         _hits(known, mu, tau, n) for mu, tau in (fit.ends[0], (fit.mu, fit.tau), fit.ends[1])
     )
@@ -197,7 +258,9 @@ def _rate(given: Rate, known: Sequence[Count], fit: CensoredFit, hidden: str) ->
 def _hits(known: Sequence[Count], mu: float, tau: float, n: int) -> Pair:
     """Rate over all cases and its standard error, under one mean and SD over sites."""
     moments = [
-        hidden_moments(c, mu, tau) if c.value is None or c.variance else (float(c.value), 0.0)
+        hidden_moments(c, mu, tau)
+        if c.value is None or c.variance or c.shifts
+        else (float(c.value), 0.0)
         for c in known
     ]
     hits = sum(mean for mean, _ in moments)
