@@ -25,7 +25,14 @@ from healthval.cohort.propose.evidence import (
     split_codes,
 )
 from healthval.cohort.propose.proposal import MIN_SHARED, Proposal
-from healthval.cohort.propose.roles import choose_keys, choose_label, find_ages, find_units, unit_in
+from healthval.cohort.propose.roles import (
+    choose_keys,
+    choose_label,
+    find_ages,
+    find_units,
+    has_outcome_values,
+    unit_in,
+)
 from healthval.cohort.text import as_text
 from healthval.contracts.table import SourceColumn, TableSchema, plain_token
 from healthval.errors import CohortError, counted
@@ -38,6 +45,7 @@ MAX_COLUMNS = 512  # that a plan declares
 MAX_SUBGROUPS = 12
 _LEVEL = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}")
 _CODE = r"[A-Za-z]{1,4}[-_]?\d{3,}|\d{6,}|(?:\d+\.){3,}\d+"  # record numbers and UIDs
+_FORM = {"0", "1", "2", "incomplete", "unverified", "complete"}  # REDCap
 _NAME: TypeAdapter[str] = TypeAdapter(SourceColumn)
 
 
@@ -114,7 +122,7 @@ def _questions(draft: Draft, label: str | None, n_unusable: int) -> list[str]:
         n = counted(n_unusable, "column is", "columns are")
         questions.append(
             f"{n} no input, because the name of an input has letters from A to Z, digits, '_' and '.'"
-            " only; rename them in the table if the model needs them."
+            " only; give each one that the model needs such a name under 'sources'."
         )
     return questions
 
@@ -127,7 +135,8 @@ def _propose(draft: Draft, name: str, values: pd.Series) -> None:
     number = numbers_of(rest)
     is_key = _is_key(w.words_of(name), text, len(values))
     is_text = number is None and not are_opposite(rest)
-    reason = _name_to_drop(w.words_of(name), is_text=is_text)
+    is_outcome = rest.nunique() == 2 and has_outcome_values(rest)
+    reason = _name_to_drop(w.words_of(name), is_text=is_text, is_outcome=is_outcome)
     if not is_key:
         reason = reason or _values_to_drop(w.words_of(name), rest, number)
     if not len(rest):
@@ -148,7 +157,7 @@ def _propose(draft: Draft, name: str, values: pd.Series) -> None:
 
 _REASONS = {
     "name": "its name is empty, longer than 128 characters, or has unseen signs, < or >; rename it",
-    "person": "its name is one of personal data (name, address, telephone, insurance, national id)",
+    "person": "its name is one of personal data (name, residence, telephone, insurance, national id)",
     "staff": "its name is one of staff; its values may be names of people",
     "device": "its name is one of a device or serial number",
     "birth": "a year of birth reveals an age above 89; give the age, or the whole date",
@@ -156,7 +165,8 @@ _REASONS = {
     "model": "it may be an output of the model itself",
     "text": "its name is one of free text",
     "number": "its name is one of a number or key, which is no measurement",
-    "later": "it is known only when the stay ends",
+    "later": "it is known only when the stay or the follow-up ends",
+    "form": "its values are the statuses of a form: incomplete, unverified, complete",
     "empty": "it has no values",
     "dates": "its dates are not in ISO 8601; write them as YYYY-MM-DD and declare it 'date'",
     "icd": "its values are codes of diagnoses, known only afterwards",
@@ -171,24 +181,30 @@ _REASONS = {
 }
 
 
-def _name_to_drop(ordered: tuple[str, ...], *, is_text: bool) -> str | None:
+def _name_to_drop(ordered: tuple[str, ...], *, is_text: bool, is_outcome: bool) -> str | None:
     """Reason to drop a column because of its name."""
     found = frozenset(ordered)
     person = found & w.PERSON or (is_text and found & w.SHORT_PERSON) or {"add", "line"} <= found
     at_end = bool(found & w.END and found & w.END_OF) or any(stay <= found for stay in w.STAY)
     is_date = bool(found & w.DATE)
+    is_numbered = len(ordered) > 2 and ordered[0] in w.READER_NUMBERED and ordered[1].isdigit()
     rules = (
         (bool(person) and not found & w.NOT_PERSON, "person"),
         (bool(found & w.STAFF or (is_text and found & w.SHORT_STAFF)), "staff"),
+        (len(ordered) > 1 and ordered[-1] in w.BY, "staff"),
         (
             is_text and bool(found & {"device", "serial"} and found & (w.NUMBER | {"serial"})),
             "device",
         ),
         (not is_text and bool(found & w.BIRTH and found & w.YEAR), "birth"),
-        (bool(found & w.READER), "reader"),
+        (bool(found & w.READER) or is_numbered, "reader"),
         (bool(found & w.MODEL) and not found & w.NOT_MODEL, "model"),
+        ("cad" in found and bool(found & w.DETECTION), "model"),
         (is_text and bool(found & w.TEXT), "text"),
-        (bool(found & w.LATER or at_end) and not is_date, "later"),
+        (
+            bool(found & w.LATER or at_end) and not (is_date or is_outcome or found & w.STRONG),
+            "later",
+        ),
     )
     return next((_REASONS[reason] for applies, reason in rules if applies), None)
 
@@ -197,22 +213,23 @@ def _values_to_drop(
     ordered: tuple[str, ...], rest: pd.Series, number: pd.Series | None
 ) -> str | None:
     """Reason to drop a column because of its values."""
+    found = set(rest.str.casefold())
+    is_form = ordered[-1:] == ("complete",) and found <= _FORM and not found <= {"0", "1"}
     if number is not None:
-        if len(ordered) > 1 and ordered[-1] in w.KEY:
-            return _REASONS["number"]
-        return _REASONS["birth"] if are_birth_years(number) else None
-    if are_other_dates(rest):
-        return _REASONS["dates"]
-    if have_units(rest):
-        return _REASONS["units"]
-    if people := people_in(rest):
-        return f"its values are, or contain, {people}"
-    is_history = bool(set(ordered) & w.HISTORY)
-    return _REASONS["icd"] if are_diagnoses(rest) and not is_history else None
+        is_key = len(ordered) > 1 and ordered[-1] in w.KEY
+        rules = [(is_form, "form"), (is_key, "number"), (are_birth_years(number), "birth")]
+    else:
+        if people := people_in(rest):
+            return f"its values are, or contain, {people}"
+        is_icd = are_diagnoses(rest) and not set(ordered) & w.HISTORY
+        rules = [(are_other_dates(rest), "dates"), (have_units(rest), "units")]
+        rules += [(is_form, "form"), (is_icd, "icd")]
+    return next((_REASONS[reason] for applies, reason in rules if applies), None)
 
 
 def _propose_zip(draft: Draft, name: str, text: pd.Series) -> None:
-    if text.str.fullmatch(r"\d{3,5}|\d{5}-?\d{4}").all():
+    is_foreign = bool(words(name) & w.FOREIGN_ZIP) or w.words_of(name)[:2] == ("code", "postal")
+    if not is_foreign and text.str.fullmatch(r"\d{3,5}|\d{5}-?\d{4}").all():
         draft.declare(name, kind="zip")
     else:
         draft.drop(name, _REASONS["zip"])
