@@ -17,11 +17,12 @@ from healthval.cohort import (
     select_cases,
 )
 from healthval.cohort.cohort import band_names
+from healthval.cohort.eligibility import analysed_levels, common_cases
 from healthval.cohort.tables import check_and_count, read_declared
 from healthval.contracts.access import AccessGrant, Amendment
 from healthval.contracts.identifiers import name_of
 from healthval.contracts.model import InputContract
-from healthval.contracts.submission import Receipt, Submission
+from healthval.contracts.submission import COMMON_LEVELS, FOLDED, Receipt, Submission
 from healthval.deid import Secret, cohort_digest, deid_policy, deidentify_cases
 from healthval.disclosure import Policy as DisclosurePolicy
 from healthval.disclosure import Release, load_policy, releases
@@ -50,6 +51,8 @@ from healthval.submit import submit
 
 if TYPE_CHECKING:
     from healthval.cohort.tables import Source
+
+Files = list[tuple[Path, ...]] | None  # of each case, or None without images
 
 __all__ = [
     "Registration",
@@ -133,6 +136,8 @@ def plan_names(plan: Plan) -> tuple[str, ...]:
         if column.kind == "category":
             names |= {name_of(level) for level in column.names.values()}
         names |= {name_of(band) for band in band_names(getattr(column, "bands", ()))}
+    if plan.levels is not None:
+        names.add(FOLDED if plan.levels.rule == "fold" else COMMON_LEVELS)
     return tuple(sorted(names))
 
 
@@ -234,6 +239,7 @@ def evaluate(
     # Names of patients and cases differ between plans, so that the hub cannot link their cases.
     secret = site.secret.scoped(plan.hash)
     judged, files = (judged, None) if plan.images is None else _imaged(plan, judged, site, images)
+    judged, files = _with_common_levels(plan, judged, files)
     columns = tuple(entry.name for entry in model.registration.inputs.fields)
     rows = deidentify_cases(judged, columns, deid_policy(plan), secret) if columns else None
     ready = rows if files is None else image_cases(judged, files, secret, rows)
@@ -245,6 +251,15 @@ def evaluate(
     digests = _digests(judged, site.secret)
     kept = zip(digests, np.isnan(predictions.score), strict=True)
     return replace(found, cohort=frozenset(digest for digest, gone in kept if not gone))
+
+
+def _with_common_levels(plan: Plan, judged: Cohort, files: Files) -> tuple[Cohort, Files]:
+    """Exclude the cases of small levels, with a count, if the plan says so; they are not sent."""
+    if plan.levels is None or plan.levels.rule == "fold":
+        return judged, files
+    common = common_cases(judged, plan.subgroups, plan.levels)
+    kept = files and [found for found, is_kept in zip(files, common, strict=True) if is_kept]
+    return judged.keep(COMMON_LEVELS, common), kept
 
 
 def _digests(judged: Cohort, secret: Secret) -> list[str]:
@@ -367,7 +382,8 @@ def _reference(judged: Cohort, scored: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _groups(plan: Plan, judged: Cohort, chosen: Any) -> dict[str, Any]:
     """Level of each case in each subgroup variable; numbers and ages by their declared bands."""
-    return {name: judged.levels(name)[np.asarray(chosen)] for name in plan.subgroups}
+    found = analysed_levels(judged, plan.subgroups, plan.levels)
+    return {name: levels[np.asarray(chosen)] for name, levels in found.items()}
 
 
 def _characteristics(plan: Plan, judged: Cohort, chosen: Any) -> dict[str, Any]:

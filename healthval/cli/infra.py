@@ -39,7 +39,15 @@ def infra() -> None:
     help="Most US dollars of a month without evaluations.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the bill as JSON.")
-def audit_command(files: tuple[Path, ...], limit: float, as_json: bool) -> None:
+@click.option(
+    "--prices",
+    "price_list",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Price list to use instead of the packaged one.",
+)
+def audit_command(
+    files: tuple[Path, ...], limit: float, as_json: bool, price_list: Path | None
+) -> None:
     """Print what CloudFormation templates cost in a month without evaluations.
 
     The exit code is 1 if a resource is forbidden or of unknown cost, or if the sum is above the
@@ -48,7 +56,7 @@ def audit_command(files: tuple[Path, ...], limit: float, as_json: bool) -> None:
     from healthval.cloud.audit.audit import audit_templates
     from healthval.cloud.prices import load_prices
 
-    prices = load_prices()
+    prices = load_prices(price_list)
     bill = audit_templates(files, prices, limit_usd=limit)
     _print_json(bill, prices) if as_json else _print_bill(bill, prices)
     sys.exit(0 if bill.passes else 1)
@@ -93,7 +101,9 @@ def _place(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(*, region: str | None, emulator: bool, **rest: Any) -> None:
-        command(account=_account(region, emulator=emulator), **rest)
+        from healthval.cloud.deploy import open_account
+
+        command(account=open_account(region, is_emulator=emulator), **rest)
 
     for option in (
         click.option("--emulator", is_flag=True, help="AWS_ENDPOINT_URL is an emulator, not AWS."),
@@ -102,14 +112,6 @@ def _place(command: Callable[..., None]) -> Callable[..., None]:
     ):
         run = option(run)
     return run
-
-
-def _account(region: str | None, *, emulator: bool) -> Account:
-    import boto3
-
-    from healthval.cloud.deploy import Account
-
-    return Account(boto3.Session(region_name=region), is_emulator=emulator)
 
 
 @infra.command("deploy")
@@ -130,9 +132,12 @@ def deploy_command(
     Run it again after an interruption: it resumes, and a failed first attempt is removed.
     """
     from healthval.cloud.deploy import core_parameters
+    from healthval.cloud.signing_key import create_signing_key
 
-    parameters = core_parameters(account, operator) | {"WorkerImage": worker_image}
+    parameters = core_parameters(account, operator, stack) | {"WorkerImage": worker_image}
     planned = account.plan(stack, "core", parameters)
+    if yes:
+        create_signing_key(account, stack)
     if planned is None:
         click.echo("nothing to change")
     else:

@@ -63,12 +63,10 @@ def _here(name: str, data: Path, days: tuple[str, str]) -> Answer:
 
 
 def _on_aws(name: str, stack: str, days: tuple[str, str]) -> Answer:
-    import boto3
-
-    from healthval.cloud.deploy import Account
+    from healthval.cloud.deploy import open_account
     from healthval.cloud.queries import query_athena
 
-    return query_athena(name, Account(boto3.Session()), stack, days)
+    return query_athena(name, open_account(), stack, days)
 
 
 def _print_csv(answer: Answer) -> None:

@@ -1,17 +1,16 @@
 """Deployment of the templates by change sets: planned, shown, executed only on request, deleted completely."""
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
-
 from healthval.cloud.audit.audit import IdleBill, audit_templates
 from healthval.cloud.package import pack_api
 from healthval.cloud.prices import load_prices
+from healthval.cloud.reach import Absent, reaching
+from healthval.cloud.signing_key import delete_signing_key, parameter_name
 from healthval.errors import DeploymentError, UsageError, counted
 from healthval.files import packaged
 
@@ -19,17 +18,6 @@ WAIT_SECONDS = 3600
 PAUSE_SECONDS = 2.0
 _NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
 _UNFINISHED = {"ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS", "ROLLBACK_FAILED", "DELETE_FAILED"}
-_REMEDIES = {
-    "AccessDenied": "the key may not do this; ask the account's administrator",
-    "AccessDeniedException": "the key may not do this; ask the account's administrator",
-    "AlreadyExistsException": "the name is taken; choose another --stack",
-    "BucketAlreadyExists": "the name of the bucket for code is taken by another account",
-    "ExpiredToken": "the session has expired; sign in again",
-    "InvalidClientTokenId": "AWS does not know the key; check the credentials",
-    "LimitExceededException": "a quota of the account is reached; raise it or delete old stacks",
-    "SignatureDoesNotMatch": "the secret does not fit the key; check the credentials",
-    "Throttling": "AWS asks to slow down; repeat the command",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +100,7 @@ class Account:
         try:
             with reaching(absent_is_none=True):
                 found: dict[str, Any] = self._stacks.describe_stacks(StackName=stack)["Stacks"][0]
-        except _Absent:
+        except Absent:
             return None
         return None if found["StackStatus"] == "DELETE_COMPLETE" else found
 
@@ -179,7 +167,7 @@ class Account:
         return {o["OutputKey"]: o["OutputValue"] for o in found.get("Outputs", ())}
 
     def destroy(self, stack: str) -> None:
-        """Empty a stack's buckets, delete the stack and the bucket for code.
+        """Empty a stack's buckets, delete the stack, its hub's signing key and the bucket for code.
 
         Raises
         ------
@@ -194,6 +182,7 @@ class Account:
                 self._stacks.delete_stack(StackName=stack)
             if self._settled(stack) not in {"DELETE_COMPLETE", ""}:
                 raise DeploymentError(self._left(stack))
+        delete_signing_key(self, stack)
         with reaching():
             if not self._others(stack):
                 self._empty(self.code_bucket, and_delete=True)
@@ -293,7 +282,22 @@ class Account:
         return "; ".join(first) or "AWS gives no reason"
 
 
-def core_parameters(account: Account, operator: Path) -> dict[str, str]:
+def open_account(region: str | None = None, *, is_emulator: bool = False) -> Account:
+    """Return the account of the credentials in the environment.
+
+    Raises
+    ------
+    UsageError
+        If the profile or the region is not known.
+    """
+    import boto3
+
+    with reaching():
+        session = boto3.Session(region_name=region)
+    return Account(session, is_emulator=is_emulator)
+
+
+def core_parameters(account: Account, operator: Path, stack: str) -> dict[str, str]:
     """Pack the API, store it, and return the parameters of the core's template."""
     from healthval.contracts.access import PublicKey
     from healthval.contracts.base import read_wire
@@ -305,37 +309,13 @@ def core_parameters(account: Account, operator: Path) -> dict[str, str]:
     package = pack_api()
     return {
         "OperatorKey": key.x,
+        "SigningKey": parameter_name(stack),
         "CodeBucket": account.upload_code(package.key, package.data),
         "CodeKey": package.key,
         "Runtime": package.runtime,
         "Architecture": package.architecture,
         "Profile": "emulator" if account.is_emulator else "aws",
     }
-
-
-class _Absent(Exception):
-    """There is no such stack."""
-
-
-@contextmanager
-def reaching(*, absent_is_none: bool = False) -> Iterator[None]:
-    """Replace boto's errors by one sentence with the remedy."""
-    try:
-        yield
-    except NoCredentialsError:
-        raise UsageError("no credentials of AWS are set; sign in with `aws sso login` or set AWS_PROFILE") from None  # fmt: skip
-    except NoRegionError:
-        raise UsageError("no region is set; give --region or set AWS_REGION") from None
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        text = error.response["Error"].get("Message", "")
-        if absent_is_none and "does not exist" in text:
-            raise _Absent from None
-        raise DeploymentError(f"AWS refuses ({code}): {_REMEDIES.get(code, text)}") from None
-    except BotoCoreError as error:
-        raise DeploymentError(
-            f"AWS cannot be reached ({type(error).__name__}); check network, region and profile"
-        ) from None
 
 
 def _parameters(values: Mapping[str, str]) -> list[dict[str, str]]:

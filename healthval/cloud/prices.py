@@ -8,18 +8,21 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from healthval.contracts.base import Line, Wire, read_wire
-from healthval.errors import UsageError
+from healthval.errors import UsageError, counted
 from healthval.files import packaged
+
+Day = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 
 
 class Price(Wire):
-    """One unit price; `bills_idle`: charged also without evaluations."""
+    """One unit price; `bills_idle`: charged also without evaluations; `read`: day of mark "api"."""
 
     usd: Annotated[float, Field(ge=0)]
     per: Line
     mark: Literal["list", "public", "api"]
     bills_idle: bool = False
     uncertain: bool = False
+    read: Day | None = None
 
 
 class PriceList(Wire):
@@ -27,7 +30,7 @@ class PriceList(Wire):
 
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
     currency: Literal["USD"]
-    compiled: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+    compiled: Day
     hours_per_month: Annotated[int, Field(gt=0)]
     athena_minimum_mb: Annotated[int, Field(ge=0)]
     allowances: dict[str, Annotated[int, Field(ge=0)]]
@@ -62,12 +65,25 @@ def load_prices(path: Path | None = None) -> Prices:
     Raises
     ------
     UsageError
-        If the file cannot be read or is not a price list.
+        If the file cannot be read, is not a price list, or lacks a price or an allowance.
     """
+    own = packaged("infra") / "prices.json"
+    content = _read(path or own)
+    if path is not None:
+        expected = _read(own)
+        missing = [n for n in expected.prices if n not in content.prices]
+        missing += [n for n in expected.allowances if n not in content.allowances]
+        if missing:
+            raise UsageError(
+                f"the price list lacks {counted(len(missing), 'entry', 'entries')}, the first is "
+                f"'{missing[0]}'; make a new one with `healthval cost --refresh FILE`"
+            )
+    return Prices(content)
+
+
+def _read(path: Path) -> PriceList:
     try:
-        return Prices(
-            read_wire(PriceList, (path or packaged("infra") / "prices.json").read_bytes())
-        )
+        return read_wire(PriceList, path.read_bytes())
     except OSError:
         raise UsageError("the price list cannot be read; give the path of a prices.json") from None
     except ValueError as misfit:

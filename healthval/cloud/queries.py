@@ -83,7 +83,7 @@ def query_athena(name: str, account: "Account", stack: str, days: tuple[str, str
     DeploymentError
         If AWS refuses the query or does not finish it; gives AWS's reason.
     """
-    from healthval.cloud.deploy import reaching
+    from healthval.cloud.reach import reaching
 
     athena = account.client("athena")
     with reaching():
@@ -100,7 +100,7 @@ def query_athena(name: str, account: "Account", stack: str, days: tuple[str, str
 
 
 def _wait(athena: Any, execution: str) -> None:
-    from healthval.cloud.deploy import reaching
+    from healthval.cloud.reach import reaching
 
     end = time.monotonic() + WAIT_SECONDS
     while True:

@@ -17,8 +17,9 @@ from healthval.contracts.table import Eligibility, FhirInputs, Link, TableSchema
 
 if TYPE_CHECKING:
     from healthval.cohort.dicom import DimsePacs, WebPacs, read_folder
+    from healthval.cohort.fhir.backend_services import BackendServices
     from healthval.cohort.fhir.bulk import BulkExport
-    from healthval.cohort.fhir.server import BackendServices, FhirServer
+    from healthval.cohort.fhir.server import FhirServer
 
 __all__ = [
     "BackendServices",
@@ -51,7 +52,7 @@ __all__ = [
 ]
 
 _LAZY = {
-    "BackendServices": "fhir.server",
+    "BackendServices": "fhir.backend_services",
     "BulkExport": "fhir.bulk",
     "DimsePacs": "dicom",
     "FhirServer": "fhir.server",

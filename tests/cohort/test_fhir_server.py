@@ -19,9 +19,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from healthval.cohort.fhir.backend_services import BackendServices
 from healthval.cohort.fhir.bulk import BulkExport
 from healthval.cohort.fhir.resources import read_resources
-from healthval.cohort.fhir.server import BackendServices, FhirServer
+from healthval.cohort.fhir.server import FhirServer
 from healthval.errors import CohortError, UsageError
 
 CANARY = "Zyxwolf-Qargh-7719"
@@ -616,7 +617,8 @@ KILLED = """
 import os, signal, sys
 import httpx
 from healthval.cohort.fhir import bulk
-from healthval.cohort.fhir.server import BackendServices, FhirServer
+from healthval.cohort.fhir.backend_services import BackendServices
+from healthval.cohort.fhir.server import FhirServer
 
 url, folder, key = sys.argv[1:]
 auth = BackendServices(client_id="site-1", private_key=key.encode(), token_url=f"{url}/token", key_id="k1")

@@ -15,6 +15,7 @@ from botocore.config import Config
 from emulator import KEYS, Emulator
 
 from healthval.cloud.deploy import Account, core_parameters
+from healthval.cloud.signing_key import create_signing_key
 
 STACK = "healthval-test"
 ROOT = Path(__file__).parents[2]
@@ -99,7 +100,8 @@ class CloudHub:
             region_name=KEYS["AWS_REGION"],
         )
         self.account = Account(EmulatorSession(self.session, emulator.url), is_emulator=True)
-        self.parameters = core_parameters(self.account, operator)
+        self.parameters = core_parameters(self.account, operator, STACK)
+        create_signing_key(self.account, STACK)
         planned = self.account.plan(STACK, "core", self.parameters)
         assert planned is not None
         self.planned, self.outputs = planned, self.account.execute(planned)

@@ -1,6 +1,6 @@
-"""FHIR R4 server of a hospital: SMART Backend Services, retries while busy, search page by page.
+"""FHIR R4 server of a hospital: requests with a token, retries while busy, search page by page.
 
-Sources: SMART App Launch 2.x, "Backend Services"; FHIR R4, "RESTful API" and "Search".
+Source: FHIR R4, "RESTful API" and "Search".
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -19,101 +18,18 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from healthval.cohort.fhir.r4 import check_r4
+from healthval.cohort.fhir.backend_services import BackendServices, json_body
+from healthval.cohort.fhir.search_pages import next_page, resources_of
 from healthval.errors import CohortError, UsageError
 
 # At INFO these libraries log addresses, and the address of a search can name a patient.
 for _name in ("httpx", "httpcore"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
-_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _BUSY = frozenset({429, 502, 503, 504})
 _ATTEMPTS = 6  # at one request while the server is busy
 _REDIRECTS = 6  # followed for one file
 _LONGEST_PAUSE = 300.0  # seconds
-_ASSERTION_SECONDS = 240
-_RENEWAL = 30.0  # seconds before its expiry in which a token is renewed
-
-
-@dataclass(kw_only=True)
-class BackendServices:
-    """SMART Backend Services: exchange a signed assertion for a short-lived token.
-
-    Parameters
-    ----------
-    client_id : as registered with the server
-    private_key : PEM; an elliptic P-384 key signs ES384, an RSA key RS384
-    token_url : the server's token endpoint
-    key_id : `kid` of the registered public key
-    """
-
-    client_id: str = field(kw_only=False)
-    private_key: bytes = field(kw_only=False, repr=False)
-    token_url: str
-    scope: str = "system/*.rs"
-    key_id: str | None = None
-    _token: str | None = field(default=None, init=False, repr=False)
-    _expiry: float = field(default=0.0, init=False, repr=False)
-
-    def token(self, http: httpx.Client, now: float) -> str:
-        """Return the current token; request a new one shortly before it expires."""
-        if self._token is None or now >= self._expiry - _RENEWAL:
-            answer = http.post(
-                self.token_url,
-                data={
-                    "grant_type": "client_credentials",
-                    "scope": self.scope,
-                    "client_assertion_type": _ASSERTION,
-                    "client_assertion": self._assertion(now),
-                },
-            )
-            grant = _json(answer) if answer.status_code == 200 else None
-            if not isinstance(grant, dict) or not isinstance(grant.get("access_token"), str):
-                raise CohortError(
-                    f"the FHIR server's token endpoint refused the key ({answer.status_code}); "
-                    "check client id, registered public key and scope"
-                )
-            lifetime = grant.get("expires_in", 300)
-            self._expiry = now + (float(lifetime) if isinstance(lifetime, (int, float)) else 300.0)
-            self._token = grant["access_token"]
-        return self._token
-
-    def forget(self) -> None:
-        """Drop a token that the server no longer accepts."""
-        self._token = None
-
-    def _assertion(self, now: float) -> str:
-        import jwt
-
-        claims = {
-            "iss": self.client_id,
-            "sub": self.client_id,
-            "aud": self.token_url,
-            "jti": str(uuid.uuid4()),
-            "iat": int(now),
-            "exp": int(now) + _ASSERTION_SECONDS,
-        }
-        headers = {"kid": self.key_id} if self.key_id else None
-        return jwt.encode(claims, self._key(), algorithm=self._algorithm(), headers=headers)
-
-    def _key(self) -> Any:
-        from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-        try:
-            return load_pem_private_key(self.private_key, None)
-        except (ValueError, TypeError):
-            raise UsageError("the private key is not an unencrypted PEM; make a new one") from None
-
-    def _algorithm(self) -> str:
-        from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-
-        key = self._key()
-        if isinstance(key, EllipticCurvePrivateKey) and key.curve.name == "secp384r1":
-            return "ES384"
-        if isinstance(key, RSAPrivateKey) and key.key_size >= 2048:
-            return "RS384"
-        raise UsageError("the private key must be elliptic P-384 or RSA of at least 2048 bits")
 
 
 @dataclass(kw_only=True)
@@ -161,8 +77,8 @@ class FhirServer:
         seen: set[str] = set()
         number = 1
         while True:
-            yield from _matches(page, resource, number)
-            following = _link(page)
+            yield from resources_of(page, resource, number)
+            following = next_page(page)
             if following is None:
                 return
             url = self.own(following)
@@ -193,7 +109,7 @@ class FhirServer:
             If the server refuses, or if the answer is anything else.
         """
         answer = self.request("GET", url, headers={"Accept": "application/fhir+json"}, **options)
-        body = _json(answer)
+        body = json_body(answer)
         if answer.status_code != 200 or not isinstance(body, dict):
             raise CohortError(refusal(answer))
         if body.get("resourceType") == "OperationOutcome":
@@ -349,13 +265,6 @@ def _seconds_until(text: str, now: float) -> float:
     return parsedate_to_datetime(text).timestamp() - now
 
 
-def _json(answer: httpx.Response) -> Any:
-    try:
-        return answer.json()
-    except ValueError:
-        return None
-
-
 def refusal(answer: httpx.Response) -> str:
     """Explain a status for an error message; the body may hold patient data and is not quoted."""
     advice = {
@@ -366,32 +275,3 @@ def refusal(answer: httpx.Response) -> str:
         429: "the server is still busy; try later",
     }.get(answer.status_code, "look it up in the server's log")
     return f"the FHIR server answered {answer.status_code}; {advice}"
-
-
-def _matches(page: dict[str, Any], resource: str, number: int) -> Iterator[dict[str, Any]]:
-    if page.get("resourceType") != "Bundle" or page.get("type", "searchset") != "searchset":
-        raise CohortError(
-            f"search page {number} is not a search set: the chain of pages is broken; "
-            "ask the server's operator"
-        )
-    for at, entry in enumerate(page.get("entry") or [], 1):
-        found = entry.get("resource") if isinstance(entry, dict) else None
-        if isinstance(found, dict) and found.get("resourceType") == "OperationOutcome":
-            continue  # a remark of the server about the search itself
-        search = (entry.get("search") or {}) if isinstance(entry, dict) else {}
-        mode = search.get("mode", "match")
-        checked = check_r4(found, f"search page {number}, entry {at}")
-        if mode != "match" or checked["resourceType"] == resource:
-            yield checked
-
-
-def _link(page: dict[str, Any]) -> str | None:
-    for link in page.get("link") or []:
-        if isinstance(link, dict) and link.get("relation") == "next":
-            if not isinstance(link.get("url"), str):
-                raise CohortError(
-                    "the next search page has no address: the chain of pages is broken; "
-                    "ask the server's operator"
-                )
-            return str(link["url"])
-    return None

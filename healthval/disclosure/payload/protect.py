@@ -20,6 +20,7 @@ from healthval.disclosure.payload.base_table import noisy_cumulative, synthetic,
 from healthval.disclosure.payload.keyed_noise import KeyedNoise, count_variance
 from healthval.disclosure.payload.noisy_estimates import Protection
 from healthval.disclosure.payload.noisy_result import (
+    design_of,
     noisy_calibration,
     noisy_curve,
     noisy_discrimination,
@@ -118,6 +119,7 @@ def _evaluation(
     expected = math.fsum(histogram.score_sums)
     like = _like(ev, about, table)
     variance = count_variance(about.noise.sd, about.noise.multiple)
+    design = design_of(ev, like)
     return replace(
         ev,
         n=about.n,
@@ -128,7 +130,9 @@ def _evaluation(
         ),
         calibration=noisy_calibration(ev, like, about, expected),
         decision_curve=noisy_curve(ev.decision_curve, about, table, variance),
-        subgroups=tuple(noisy_level(s, about, levels[s.variable, s.level]) for s in ev.subgroups),
+        subgroups=tuple(
+            noisy_level(s, about, levels[s.variable, s.level], design) for s in ev.subgroups
+        ),
         **noisy_discrimination(ev, like, about),
     )
 

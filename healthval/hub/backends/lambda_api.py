@@ -18,6 +18,9 @@ from typing import Any, ClassVar
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from mangum import Mangum
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -27,9 +30,9 @@ from healthval.hub.app import Elsewhere, Settings, create_app
 from healthval.hub.arrivals import ArrivalCheck, parse
 from healthval.hub.audit_chain import seal
 from healthval.hub.backends.aws import S3_CONFIG, DynamoIndex, S3Objects, SageMakerHost
-from healthval.hub.leases import Leases
 from healthval.hub.ports import Backend, Conflict, HostedModel, Item, Refusal, StoreUnavailable
-from healthval.hub.predictions import QUICK_SECONDS, Predictions
+from healthval.hub.predictions.batches import QUICK_SECONDS, Predictions
+from healthval.hub.predictions.leases import Leases
 
 # Longer than the function's time-out: until then the batch belongs to the call in the background.
 BATCH_SECONDS = 960
@@ -67,6 +70,7 @@ def _hub() -> _Hub:
             audiences=tuple(settings["HEALTHVAL_ORIGINS"].split(",")),
             upload_secret=secrets.token_bytes(32),  # unused: S3 signs its own addresses
             policy=None,
+            signer=signing_key(settings["HEALTHVAL_SIGNING_KEY"]),
         ),
         elsewhere=Elsewhere(worker_check(lambda_client, settings["HEALTHVAL_WORKER"]), leases),
     )
@@ -86,6 +90,28 @@ def _backend(settings: Mapping[str, str]) -> Backend:
     control, runtime = Later("sagemaker", _config(attempts=2)), Later("sagemaker-runtime", patient)
     host = SageMakerHost(control, runtime)
     return Backend(objects, index, host, time.time)
+
+
+def signing_key(parameter: str) -> Ed25519PrivateKey | None:
+    """Read the hub's key from the Parameter Store; None for a hub that has no such parameter.
+
+    Raises
+    ------
+    RuntimeError
+        If the parameter cannot be read or has no Ed25519 key: a hub that should sign does not start.
+    """
+    if not parameter:
+        return None
+    with suppress(ClientError, BotoCoreError, ValueError, TypeError, UnsupportedAlgorithm):
+        ssm = boto3.client("ssm", config=_config(attempts=4))
+        value = ssm.get_parameter(Name=parameter, WithDecryption=True)["Parameter"]["Value"]
+        key = load_pem_private_key(value.encode(), None)
+        if isinstance(key, Ed25519PrivateKey):
+            return key
+    raise RuntimeError(
+        "the parameter with the signing key has no Ed25519 key or cannot be read; if it is missing,"
+        " repeat `healthval infra deploy --yes`"
+    )
 
 
 def _config(*, attempts: int, read_timeout: int = 20) -> Config:
