@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import re
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
-from io import StringIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from healthval.cohort.quiet import silent
 from healthval.errors import CohortError, UsageError
 
 if TYPE_CHECKING:
@@ -48,12 +44,17 @@ class Query:
                 "the query has several statements; give one SELECT, because healthval never changes a "
                 "database"
             )
+        if re.search(r"(?<!insert )\binto\b", " ".join(bare.split()), re.IGNORECASE):
+            raise UsageError(
+                "the query has SELECT ... INTO, which writes a table or a file; leave INTO out, because "
+                "healthval never changes a database"
+            )
 
 
 def _bare(statement: str) -> str:
     """The statement without texts, quoted names, comments and its last semicolons."""
     bare = _QUIET.sub(lambda found: " " if found[0].startswith(("--", "/*")) else "''", statement)
-    return bare.strip().rstrip("; \t\r\n")
+    return bare.removeprefix("\ufeff").strip().rstrip("; \t\r\n")
 
 
 def read_query(query: Query) -> pd.DataFrame:
@@ -72,7 +73,7 @@ def read_query(query: Query) -> pd.DataFrame:
     except ImportError:
         raise UsageError("reading from a database needs healthval[tables]; install it") from None
     try:
-        with _silent():
+        with silent():
             names, rows = _fetch(query)
     except UsageError:
         raise
@@ -87,23 +88,6 @@ def read_query(query: Query) -> pd.DataFrame:
     return pd.DataFrame([tuple(row) for row in rows], columns=names, dtype=object)
 
 
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Keep drivers and SQLAlchemy from printing, logging and warning: their texts quote rows."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with (
-            warnings.catch_warnings(),
-            redirect_stderr(StringIO()),
-            redirect_stdout(StringIO()),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
-
-
 def _fetch(query: Query) -> tuple[list[str], list[Any]]:
     engine = _engine(query.url)
     try:
@@ -112,7 +96,7 @@ def _fetch(query: Query) -> tuple[list[str], list[Any]]:
             # Without parameters the driver sends the text as it is: a colon or percent sign is one.
             result = connection.execution_options(
                 stream_results=True, no_parameters=True
-            ).exec_driver_sql(query.statement.strip().rstrip("; \t\r\n"))
+            ).exec_driver_sql(query.statement.removeprefix("\ufeff").strip().rstrip("; \t\r\n"))
             names = list(result.keys())
             rows: list[Any] = []
             while block := result.fetchmany(_BLOCK):

@@ -87,7 +87,7 @@ def test_a_nul_byte_is_refused_wherever_it_is(tmp_path, before):
 
 @pytest.mark.parametrize("text", ["id^x\n1^2\n", "Ward 5\n\nid;x;y\n1;2;3\n"])
 def test_a_file_without_any_declared_column_is_refused(tmp_path, text):
-    (tmp_path / "t.csv").write_text(text)
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8")
     with pytest.raises(CohortError, match="header line was read as 1 column"):
         read_table(tmp_path / "t.csv", {"id": "id", "x": {"kind": "number"}})
 

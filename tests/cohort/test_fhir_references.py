@@ -291,7 +291,7 @@ def test_percentages_of_hba1c_are_never_multiplied_by_ten():
 
 
 def test_a_list_of_resources_is_refused_by_its_name(tmp_path):
-    (tmp_path / "a.json").write_text(json.dumps([patient(1)]))
+    (tmp_path / "a.json").write_text(json.dumps([patient(1)]), encoding="utf-8")
     with pytest.raises(CohortError, match="file 1 of 1 is a JSON list"):
         list(read_resources(tmp_path))
 
