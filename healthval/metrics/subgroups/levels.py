@@ -7,17 +7,11 @@ import numpy as np
 from scipy.stats import rankdata
 
 from healthval.errors import MetricError, counted
-from healthval.metrics.auroc import auroc_of
 from healthval.metrics.calibration.measures import calibration_of, observed_to_expected
+from healthval.metrics.cases import Cases, check_rows, members_digest
+from healthval.metrics.discrimination.auroc import auroc_of
 from healthval.metrics.estimate import Estimate, Sample
-from healthval.metrics.inputs import (
-    Bools,
-    Cases,
-    check_rows,
-    is_missing,
-    members_digest,
-    read_column,
-)
+from healthval.metrics.inputs import Bools, is_missing, read_column
 from healthval.metrics.intervals.analytic import rate
 from healthval.metrics.net_benefit import net_benefit_at
 from healthval.metrics.result import LevelFacts, SubgroupResult
