@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import re
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
+from io import StringIO
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from healthval.cohort.quiet import silent
 from healthval.errors import CohortError, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _BLOCK = 50_000
+_ONE_AT_A_TIME = Lock()  # the descriptors and the log are those of the whole process
 # Texts, quoted names and comments, in which a semicolon separates nothing. Where databases differ
 # (backslashes, nested comments, dollar quotes, MySQL's "--1" and "/*!"), the shorter reading counts, so
 # that no statement can hide: a query with such a semicolon is refused.
@@ -73,7 +81,7 @@ def read_query(query: Query) -> pd.DataFrame:
     except ImportError:
         raise UsageError("reading from a database needs healthval[tables]; install it") from None
     try:
-        with silent():
+        with _silent():
             names, rows = _fetch(query)
     except UsageError:
         raise
@@ -86,6 +94,47 @@ def read_query(query: Query) -> pd.DataFrame:
             "the database refuses the query; try it with the database's own client"
         ) from None
     return pd.DataFrame([tuple(row) for row in rows], columns=names, dtype=object)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Discard what Python code and native libraries print, log and warn of.
+
+    Output of other threads during this time is discarded as well; a second thread waits.
+    """
+    with (
+        _ONE_AT_A_TIME,
+        _no_descriptors(),
+        warnings.catch_warnings(),
+        redirect_stderr(StringIO()),
+        redirect_stdout(StringIO()),
+    ):
+        before = logging.root.manager.disable
+        logging.disable(logging.CRITICAL)
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            logging.disable(before)
+
+
+@contextmanager
+def _no_descriptors() -> Iterator[None]:
+    """Point the process's own stdout and stderr, to which native drivers write, to nowhere."""
+    with ExitStack() as restored:
+        for stream in (sys.__stdout__, sys.__stderr__):
+            if stream is not None:
+                with suppress(OSError, ValueError):  # closed
+                    stream.flush()
+        for number in (1, 2):
+            with suppress(OSError):  # a service may have closed it
+                kept = os.dup(number)
+                restored.callback(os.close, kept)
+                restored.callback(os.dup2, kept, number)
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+        yield
 
 
 def _fetch(query: Query) -> tuple[list[str], list[Any]]:
