@@ -134,6 +134,7 @@ def deploy_command(
     from healthval.cloud.change_set import described
     from healthval.cloud.deploy import core_parameters
 
+    account.check_own(stack)  # before code is stored
     parameters = core_parameters(account, operator) | {"WorkerImage": worker_image}
     planned = account.plan(stack, "core", parameters)
     if planned is None:

@@ -98,7 +98,7 @@ class Account:
             raise DeploymentError(
                 f"{path.name} does not pass `healthval infra audit`; nothing is deployed"
             )
-        self._check_own(stack)
+        self.check_own(stack)
         self._remove_unfinished(stack)
         known = self.describe(stack)
         before = self._bill_of(stack) if known else None
@@ -162,7 +162,7 @@ class Account:
         DeploymentError
             If resources remain; gives their logical names, and the plan that locks them.
         """
-        self._check_own(stack)
+        self.check_own(stack)
         for name in self.models_of(stack):
             self._delete(name)
         self._delete(stack)
@@ -189,8 +189,14 @@ class Account:
         found.sort(key=lambda one: _parameter(one, "Version") == "first")
         return [one["StackName"] for one in found]
 
-    def _check_own(self, stack: str) -> None:
-        """Refuse a stack that healthval did not deploy; one under review has no resources yet."""
+    def check_own(self, stack: str) -> None:
+        """Refuse a stack that healthval did not deploy; one under review has no resources yet.
+
+        Raises
+        ------
+        UsageError
+            If somebody else has a stack of this name.
+        """
         known = self.describe(stack)
         if known is None or known["StackStatus"] == "REVIEW_IN_PROGRESS":
             return
