@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from healthval.contracts.base import (
     Column,
@@ -26,6 +26,7 @@ from healthval.contracts.table import (
     FhirInputs,
     Link,
     NotText,
+    SmallLevels,
     TableSchema,
 )
 from healthval.errors import PlanError, counted
@@ -34,6 +35,15 @@ from healthval.plan_checks import problems_of
 
 Number = Annotated[float, NotText]
 Threshold = Annotated[Probability, NotText]
+Rule = Literal["fold", "exclude"]
+# ``levels: fold`` is the rule with the usual minimum.
+LevelRule = Annotated[
+    SmallLevels,
+    BeforeValidator(
+        lambda value: {"rule": value} if isinstance(value, str) else value,
+        json_schema_input_type=Rule | SmallLevels,
+    ),
+]
 Metric = Literal[
     "auroc",
     "oe",
@@ -105,7 +115,8 @@ class Plan(Wire):
 
     Cases are the rows of a table, or of the first FHIR view. Their clusters (patients), readers and
     verification are declared in `table`. `inputs` are columns of `table` or `linkage`; `images` are
-    DICOM files. Eligibility is applied to the linked cases, in its order.
+    DICOM files. Eligibility is applied to the linked cases, in its order. `levels` is the treatment of
+    small levels of the subgroups.
     """
 
     schema_version: Literal[1] = 1
@@ -122,6 +133,7 @@ class Plan(Wire):
     images: ImageInputs | None = None
     thresholds: Annotated[tuple[Threshold, ...], Field(max_length=20)] = ()
     subgroups: Annotated[tuple[Column, ...], Field(max_length=12)] = ()
+    levels: LevelRule | None = None
     acceptance: Annotated[tuple[Criterion, ...], Field(max_length=20)] = ()
     disclosure: DisclosureChoice = DisclosureChoice()
     dates: Literal["removed", "shifted"] = "removed"
@@ -152,7 +164,7 @@ class Plan(Wire):
         """SHA-256 of the canonical plan and of all that its order decides.
 
         That is the case key, the first view, and the order of several links (steps of the flow).
-        A plan without `reporting` has the hash that it had before that field existed. The PACS and the
+        A plan without `reporting` or `levels` has the hash that it had before that field existed. The PACS and the
         own names of columns are left out: each site has its own, and the study has one hash.
         """
         first_view = next(iter(self.fhir.views)) if self.fhir else None
@@ -161,8 +173,7 @@ class Plan(Wire):
             order["links"] = list(self.fhir.links)
         left_out: dict[str, Any] = {"images": {"pacs"}, "table": {"sources"}}
         left_out["linkage"] = {"__all__": {"table": {"sources"}}}
-        if self.reporting is None:
-            left_out["reporting"] = True
+        left_out |= {n: True for n in ("reporting", "levels") if getattr(self, n) is None}
         return digest({**self.model_dump(mode="json", exclude=left_out), "order": order})
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from healthval.contracts.submission import COMMON_LEVELS, FOLDED
 from healthval.contracts.table import CategoryColumn, ColumnSchema, Eligibility, Link
 from healthval.errors import counted
 
@@ -25,7 +26,13 @@ _VERDICTS = ("positive", "negative", "indeterminate")
 RESERVED = frozenset(
     {
         *("rows_read", "with_resources", "first_view_rows", "with_images", "images_deidentified"),
-        *("scored", "files_not_read", "references_unresolved", "resources_superseded"),
+        *(
+            "scored",
+            COMMON_LEVELS,
+            "files_not_read",
+            "references_unresolved",
+            "resources_superseded",
+        ),
     }
 )
 
@@ -37,6 +44,7 @@ def problems_of(plan: Plan) -> list[str]:
         *_table(plan),
         *_inputs(plan),
         *_subgroups(plan),
+        *_small_levels(plan),
         *_acceptance(plan),
         *_eligibility(plan),
         *_links(plan),
@@ -88,6 +96,17 @@ def _subgroups(plan: Plan) -> Iterator[str]:
             )
         elif column.kind != "category" and not getattr(column, "bands", ()):
             yield f"subgroups: column '{name}' has no 'bands'; add their lower edges in the table"
+
+
+def _small_levels(plan: Plan) -> Iterator[str]:
+    if plan.levels is None:
+        return
+    if not plan.subgroups:
+        yield "levels: the plan has no subgroups whose levels could be small; remove it"
+    columns = {name: plan.columns[name] for name in plan.subgroups}
+    taken = [n for n, c in columns.items() if FOLDED in getattr(c, "names", {}).values()]
+    if plan.levels.rule == "fold" and taken:
+        yield f"levels: column '{taken[0]}' has a level '{FOLDED}', the name of folded levels; rename it"
 
 
 def _acceptance(plan: Plan) -> Iterator[str]:

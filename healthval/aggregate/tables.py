@@ -10,9 +10,10 @@ from typing import TypeAlias
 from healthval.aggregate.counts import Bounds, Sites, bounds_of, total
 from healthval.aggregate.effects import LARGEST, count
 from healthval.aggregate.result import TableOneTotal, Total
-from healthval.contracts.submission import SUPPRESSED, Cell, Submission, TableOneRow
+from healthval.contracts.submission import FOLDED, SUPPRESSED, Cell, Submission, TableOneRow
 
-HIDDEN_LEVELS = "suppressed"  # level of the row for all levels of a variable that are withheld
+# Rows for several levels of a variable: withheld ones, and small ones that the plan folds.
+UNNAMED_LEVELS = frozenset({"suppressed", FOLDED})
 Rows: TypeAlias = Mapping[tuple[str, str], TableOneRow]
 
 
@@ -37,7 +38,7 @@ def table_one_totals(sites: Sites) -> tuple[TableOneTotal, ...]:
     """Sum the counts, and combine means and SDs, of each row of Table 1 over sites with the variable.
 
     A level without a row is zero at a site that released all levels, and between zero and the cases
-    of no released level at a site with a row for hidden levels.
+    of no released level at a site with a row for withheld or folded levels.
     """
     by_site = [({(r.variable, r.level): r for r in s.table_one}, s) for _, s in sites]
     keys = dict.fromkeys(key for rows, _ in by_site for key in rows)
@@ -46,10 +47,11 @@ def table_one_totals(sites: Sites) -> tuple[TableOneTotal, ...]:
 
 def _hidden(key: tuple[str, str], rows: Rows, s: Submission) -> tuple[Cell, Bounds]:
     """Count of a level without a row, with its bounds."""
-    if (key[0], HIDDEN_LEVELS) not in rows:
+    of_variable = [r for r in rows.values() if r.variable == key[0]]
+    if not any(r.level in UNNAMED_LEVELS for r in of_variable):
         return 0, (0, 0)
     n = count(s.n)
-    shown = sum(count(r.overall) or 0 for r in rows.values() if r.variable == key[0])
+    shown = sum(count(r.overall) or 0 for r in of_variable if r.level not in UNNAMED_LEVELS)
     return SUPPRESSED, (0, None if n is None else max(n - shown, 0))
 
 

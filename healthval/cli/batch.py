@@ -55,7 +55,7 @@ class _Progress:
 
     def __enter__(self) -> "_Progress":
         if not self._json and sys.stderr.isatty():
-            from tqdm import tqdm
+            from healthval.progress import tqdm
 
             self._bar = tqdm(unit="run", file=sys.stderr)
         return self

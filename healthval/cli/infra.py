@@ -133,10 +133,13 @@ def deploy_command(
     """
     from healthval.cloud.change_set import described
     from healthval.cloud.deploy import core_parameters
+    from healthval.cloud.own_keys import create_keys
 
     account.check_own(stack)  # before code is stored
-    parameters = core_parameters(account, operator) | {"WorkerImage": worker_image}
+    parameters = core_parameters(account, operator, stack) | {"WorkerImage": worker_image}
     planned = account.plan(stack, "core", parameters)
+    if yes:
+        create_keys(account, stack)
     if planned is None:
         click.echo("nothing to change")
     else:

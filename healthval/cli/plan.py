@@ -114,7 +114,6 @@ def check(plan_file: Path, hub_url: str | None, key: Path | None, **data: Any) -
 def _contract(hub_url: str, key: Path | None, plan_file: Path) -> "InputContract | None":
     from healthval.client import Client, Credential
     from healthval.plan_file import plan_problems
-    from healthval.runner.check import contract_at
 
     if key is None:
         raise UsageError("--hub needs --key, for example site/site.key")
@@ -122,4 +121,4 @@ def _contract(hub_url: str, key: Path | None, plan_file: Path) -> "InputContract
     if known is None:
         return None
     with Client(hub_url, Credential.load(key)) as client:
-        return contract_at(client, known)
+        return client.contract(known.model.name, known.model.version).inputs

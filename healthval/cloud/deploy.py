@@ -8,6 +8,7 @@ from typing import Any
 from healthval.cloud import buckets
 from healthval.cloud.audit.audit import IdleBill, audit_templates
 from healthval.cloud.change_set import Change, ChangeSet, change_of
+from healthval.cloud.own_keys import delete_keys, parameter_name
 from healthval.cloud.package import pack_api
 from healthval.cloud.prices import load_prices
 from healthval.cloud.reach import Absent, reaching
@@ -151,7 +152,7 @@ class Account:
         return {o["OutputKey"]: o["OutputValue"] for o in found.get("Outputs", ())}
 
     def destroy(self, stack: str) -> None:
-        """Delete a stack with all its data, the models' stacks of a hub, and the bucket for code.
+        """Delete a stack with all its data, the models' stacks of a hub, its keys and its code.
 
         The bucket for code goes with the last stack of healthval in this account and region.
 
@@ -166,6 +167,7 @@ class Account:
         for name in self.models_of(stack):
             self._delete(name)
         self._delete(stack)
+        delete_keys(self, stack)
         if not [one for one in self.stacks() if one["StackName"] != stack]:
             with reaching():
                 buckets.empty(self._s3, self.code_bucket)
@@ -307,7 +309,7 @@ def open_account(region: str | None = None, *, is_emulator: bool = False) -> Acc
     return Account(session, is_emulator=is_emulator)
 
 
-def core_parameters(account: Account, operator: Path) -> dict[str, str]:
+def core_parameters(account: Account, operator: Path, stack: str) -> dict[str, str]:
     """Pack the API, store it, and return the parameters of the core's template."""
     from healthval.contracts.access import PublicKey
     from healthval.contracts.base import read_wire
@@ -319,6 +321,7 @@ def core_parameters(account: Account, operator: Path) -> dict[str, str]:
     package = pack_api()
     return {
         "OperatorKey": key.x,
+        "SigningKey": parameter_name(stack),
         "CodeBucket": account.upload_code(package.key, package.data),
         "CodeKey": package.key,
         "Runtime": package.runtime,

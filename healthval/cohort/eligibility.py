@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,8 +10,9 @@ import numpy as np
 from healthval.cohort.cohort import Cohort
 from healthval.cohort.columns import find_column
 from healthval.cohort.dates import days_between
-from healthval.contracts.table import Eligibility
-from healthval.errors import CohortError, part
+from healthval.contracts.submission import FOLDED
+from healthval.contracts.table import Eligibility, SmallLevels
+from healthval.errors import CohortError, counted, part
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,6 +90,63 @@ def one_case_per(
     )
     chosen = frame.loc[order.index].drop_duplicates(unit).index
     return cohort.keep(step, frame.index.isin(chosen))
+
+
+def common_cases(
+    cohort: Cohort, subgroups: Iterable[str], rule: SmallLevels | None
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Cases whose level is common in each subgroup; all cases unless `rule` excludes. Shape (n,).
+
+    An exclusion can make a level of another subgroup small, so it is repeated until all are common.
+    Cases without a value are one level, as in the analysis.
+
+    Raises
+    ------
+    CohortError
+        If no case is left.
+    """
+    kept = np.ones(len(cohort), dtype=bool)
+    if rule is None or rule.rule == "fold":
+        return kept
+    groups = [_level_names(cohort.levels(name)) for name in subgroups]
+    before = ~kept
+    while not np.array_equal(before, kept):
+        before = kept.copy()
+        for levels in groups:
+            kept[kept] = ~_is_small(levels[kept], rule.minimum)
+    if not kept.any():
+        raise CohortError(
+            f"no case is left of {counted(len(cohort), 'case')}: each is in a level with fewer than "
+            f"{rule.minimum} cases; lower 'minimum' under 'levels' in the plan, or use 'rule: fold'"
+        )
+    return kept
+
+
+def analysed_levels(
+    cohort: Cohort, subgroups: Iterable[str], rule: SmallLevels | None
+) -> Mapping[str, np.ndarray[Any, np.dtype[Any]]]:
+    """Level of each case in each subgroup; the small ones are one level if `rule` folds. Shape (n,)."""
+    found = {name: cohort.levels(name) for name in subgroups}
+    if rule is None or rule.rule == "exclude":
+        return found
+    return {
+        name: np.where(_is_small(_level_names(levels), rule.minimum), FOLDED, levels)
+        for name, levels in found.items()
+    }
+
+
+def _level_names(levels: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[Any]]:
+    import pandas as pd
+
+    return np.where(pd.isna(levels), "missing", levels).astype(str)
+
+
+def _is_small(
+    levels: np.ndarray[Any, np.dtype[Any]], minimum: int
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    _, at, counts = np.unique(levels, return_inverse=True, return_counts=True)
+    small: np.ndarray[Any, np.dtype[np.bool_]] = counts[at] < minimum
+    return small
 
 
 def check_verification(cohort: Cohort) -> None:

@@ -14,6 +14,8 @@ from healthval.contracts.base import Column, Name, Probability, Sha256, SiteId, 
 from healthval.contracts.stamp import Stamp
 
 SUPPRESSED: Literal["suppressed"] = "suppressed"
+FOLDED: Literal["other_levels"] = "other_levels"  # levels that the plan's `levels` made one level
+COMMON_LEVELS = "with_common_levels"  # step of the flow that excludes small levels by the plan
 Cell = Annotated[int, Field(ge=0, le=10**12)] | Literal["suppressed"]
 BAND = r"^(<[1-9][0-9]{0,3}|[0-9]{1,12}-[0-9]{1,12})$"
 Band = Annotated[str, Field(pattern=BAND)]  # of a count: below a number, or from one to another

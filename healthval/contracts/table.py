@@ -325,6 +325,17 @@ class Eligibility(Declared):
         return self
 
 
+class SmallLevels(Declared):
+    """Treatment of the levels of a subgroup that have fewer than `minimum` cases at a site.
+
+    By ``fold`` they become one level, by ``exclude`` their cases are not analysed and are counted in
+    the flow. The rule counts cases only, never outcomes, so that it selects none by its outcome.
+    """
+
+    rule: Literal["fold", "exclude"]
+    minimum: Annotated[int, NotText, Field(ge=2, le=100_000)] = 50
+
+
 class Link(Declared):
     """Link from a case to rows of another table, and the choice of one row.
 

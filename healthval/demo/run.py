@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm.auto import tqdm
-
 from healthval.client import Client, Credential
 from healthval.contracts.access import AccessDecision
 from healthval.demo.embedded_hub import embedded_hub
@@ -16,6 +14,7 @@ from healthval.evaluation import Site, open_credential, request_access
 from healthval.files import locked
 from healthval.plan import Plan
 from healthval.plan_file import load_plan
+from healthval.progress import tqdm
 from healthval.runner.execute import run
 from healthval.runner.parameters import EvaluateParameters, ProvisionParameters, ReportParameters
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 HIDDEN = "withheld"
 REMEDIES = (
-    ("subgroups[", "merge the level with another one in the plan's 'levels'"),
-    ("table_one[", "merge the level with another one in the plan's 'levels'"),
+    ("subgroups[", "merge the level with another one, or give the plan a rule for small 'levels'"),
+    ("table_one[", "merge the level with another one, or give the plan a rule for small 'levels'"),
     ("flow[", "combine the steps of 'eligibility' that exclude few cases"),
     ("thresholds", "drop the threshold, or evaluate more cases"),
 )
@@ -124,7 +124,7 @@ def _subgroups(sent: Submission) -> Iterator[Row]:
     if sent.subgroups:
         yield ("variable", "level", "cases", "events", "AUROC", "O:E")
     for row in sent.subgroups:
-        level = "other levels" if row.level == SUPPRESSED else row.level
+        level = "levels withheld" if row.level == SUPPRESSED else row.level
         numbers = (_cell(row.n), _cell(row.n_events), _estimate(row.auroc), _estimate(row.oe))
         yield (row.variable, level, *numbers)
 

@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 from healthval.client import Client, wire_bytes
 from healthval.contracts.base import canonical_json, digest
@@ -31,6 +30,7 @@ from healthval.errors import PredictionError, counted
 from healthval.predict.answer_cache import AnswerCache, input_digest
 from healthval.predict.canary import N_IMAGE_CANARIES, canary_cases
 from healthval.predict.images import ImageCases
+from healthval.progress import tqdm
 
 BATCH = 500
 IMAGE_BATCH = 20

@@ -149,8 +149,9 @@ def numbers(findings: Findings) -> dict[str, Any]:
 
 
 def _plan(plan: PlanFacts) -> dict[str, Any]:
-    stated = None if plan.reporting is None else plan.reporting.model_dump(mode="json")
-    return {**asdict(replace(plan, reporting=None)), "reporting": stated}
+    plain = asdict(replace(plan, reporting=None, small_levels=None))
+    parts = {"reporting": plan.reporting, "small_levels": plan.small_levels}
+    return plain | {n: None if p is None else p.model_dump(mode="json") for n, p in parts.items()}
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:

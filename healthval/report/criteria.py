@@ -6,7 +6,7 @@ from typing import Literal
 
 from healthval.contracts.reporting import StudyReporting
 from healthval.contracts.submission import Submission
-from healthval.contracts.table import CategoryColumn
+from healthval.contracts.table import CategoryColumn, SmallLevels
 from healthval.errors import ReportError, counted
 from healthval.plan import Metric, Plan
 from healthval.report.markup import Shown, as_shown, decimals, exact
@@ -90,6 +90,7 @@ class PlanFacts:
     planned_cases: int | None = None
     sample_size_rationale: str = ""
     levels: Levels = ()
+    small_levels: SmallLevels | None = None
     reporting: StudyReporting | None = None
 
 
@@ -109,6 +110,7 @@ def plan_facts(plan: Plan, released: Iterable[Submission] = ()) -> PlanFacts:
         planned_cases=plan.sample_size.planned_cases,
         sample_size_rationale=plan.sample_size.rationale,
         levels=_levels(plan),
+        small_levels=plan.levels,
         reporting=plan.reporting,
     )
 

@@ -1,16 +1,25 @@
 """`healthval check`: all problems of a plan, its data and the model's contract, before anyone is asked."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
+from typing import Final
 
-from healthval.client import Client
+from healthval.cohort import Cohort
+from healthval.cohort.eligibility import analysed_levels, common_cases
 from healthval.cohort.tables import table_problems
 from healthval.contracts.model import InputContract
-from healthval.errors import HealthvalError, HubError, counted
+from healthval.contracts.table import SmallLevels
+from healthval.disclosure.foreseen import Foreseen, foresee
+from healthval.errors import CohortError, HealthvalError, counted
 from healthval.evaluation import Sources, cohort_of, gate_policy, input_problems
 from healthval.plan import DisclosureChoice, Plan
 from healthval.plan_file import plan_problems
+
+MINIMA: Final = (50, 100, 200)  # round, so that a plan does not state the size of a level
+MOST_EXCLUDED: Final = 0.1  # of the cases; a rule that concerns more is not about small levels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,26 +62,6 @@ def check_study(
     return Findings(plan=plan, problems=tuple(problems), advice=tuple(advice), done=tuple(done))
 
 
-def contract_at(client: Client, plan: Plan) -> InputContract:
-    """Return the contract of the plan's model.
-
-    Raises
-    ------
-    HubError
-        If the hub has no such model, or its contract is not open to this key.
-    """
-    wanted = (plan.model.name, plan.model.version)
-    known = client.contracts()
-    found = [c for c in known if (c.name, c.version) == wanted]
-    if not found:
-        raise HubError("the hub has no model of this name and version; see `healthval models list`")
-    if found[0].inputs is None:
-        raise HubError(
-            "the contract of this model is open to a site that has asked for access to it; ask first"
-        )
-    return found[0].inputs
-
-
 def _data(plan: Plan, sources: Sources) -> tuple[list[str], list[str]]:
     if sources.table is not None and plan.fhir is None:
         found = [f"table: {problem}" for problem in table_problems(sources.table, plan.table)]
@@ -80,26 +69,65 @@ def _data(plan: Plan, sources: Sources) -> tuple[list[str], list[str]]:
             return found, []
     try:
         cohort = cohort_of(plan, sources)
-        advice = [*_small_levels(plan, cohort.frame)]
+        advice = [*_small_levels(plan, cohort)]
     except HealthvalError as problem:
         return [f"data: {problem}"], []
     return [], advice
 
 
-def _small_levels(plan: Plan, frame: object) -> Iterator[str]:
-    """Advice about levels that the gate would withhold in this cohort."""
-    import pandas as pd
-
-    assert isinstance(frame, pd.DataFrame)  # noqa: S101 - a cohort's frame
+def _small_levels(plan: Plan, cohort: Cohort) -> Iterator[str]:
+    """Advice about levels that the gate would withhold in this cohort, and what would show them."""
+    judged = cohort.keep("with_reference", cohort.reference.notna())
     least = gate_policy(plan).minimum_cell
-    for name in plan.subgroups:
-        if plan.columns[name].kind != "category" or name not in frame:
-            continue
-        counts = frame[name].value_counts()
-        few = sorted(str(level) for level in counts[counts < least].index)
-        if few:
-            yield (
-                f"subgroup {name}: {counted(len(few), 'level has', 'levels have')} fewer than {least}"
-                f" cases here ({', '.join(few)}); the gate will withhold them, and a further level so"
-                " that they cannot be subtracted; merge them with another level in the plan"
+    foreseen = _foreseen(plan, judged, plan.levels)
+    remedy = _remedy(plan, judged) if any(foreseen.values()) else ""
+    for name, found in foreseen.items():
+        parts = [
+            f"{counted(len(levels), 'level has', 'levels have')} fewer than {least} {what} here"
+            f" ({', '.join(levels)})"
+            for levels, what in (
+                (found.few, "cases"),
+                (found.few_of_a_class, "cases with or without the condition"),
             )
+            if levels
+        ]
+        if found.beside:
+            parts.append(
+                f"the gate would withhold results of {', '.join(found.beside)} too, so that nothing"
+                " follows by subtraction"
+            )
+        if parts:
+            yield f"subgroup {name}: {'; '.join(parts)}; {remedy}"
+
+
+def _foreseen(plan: Plan, judged: Cohort, rule: SmallLevels | None) -> dict[str, Foreseen]:
+    common = common_cases(judged, plan.subgroups, rule)
+    events = judged.reference.to_numpy(dtype=bool)[common]
+    found = {}
+    for name, levels in analysed_levels(judged, plan.subgroups, rule).items():
+        names = ["missing" if level is None else str(level) for level in levels[common]]
+        cases, positive = Counter(names), Counter(compress(names, events))
+        counts = {level: (n, positive[level]) for level, n in cases.items()}
+        found[name] = foresee(gate_policy(plan), counts)
+    return found
+
+
+def _remedy(plan: Plan, judged: Cohort) -> str:
+    """Return the rules under which each level is shown here, of those that concern few cases."""
+    for minimum in MINIMA:
+        rules = [SmallLevels(rule=rule, minimum=minimum) for rule in ("fold", "exclude")]
+        shown = [rule.rule for rule in rules if _shows_all(plan, judged, rule)]
+        if shown:
+            return f"'levels: {{rule: {' or '.join(shown)}, minimum: {minimum}}}' in the plan shows all others"
+    return "merge levels in the plan's table"
+
+
+def _shows_all(plan: Plan, judged: Cohort, rule: SmallLevels) -> bool:
+    try:
+        common = common_cases(
+            judged, plan.subgroups, SmallLevels(rule="exclude", minimum=rule.minimum)
+        )
+    except CohortError:
+        return False
+    is_minor = common.mean() >= 1 - MOST_EXCLUDED
+    return is_minor and not any(_foreseen(plan, judged, rule).values())

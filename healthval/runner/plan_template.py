@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from healthval import __version__
+from healthval.client import ModelContract
 from healthval.cohort import FhirInputs, Proposal
-from healthval.contracts.model import InputField, ModelContract
+from healthval.contracts.model import InputField
 from healthval.contracts.table import CategoryColumn, ColumnSchema, NumberColumn
 from healthval.files import yaml_line
 from healthval.plan_checks import FILL_IN, UNNAMED_MODEL
@@ -184,6 +185,10 @@ _COMMENTS = {
     "subgroups": "# Subgroups that are evaluated separately: categories, or ages and numbers with bands.\n",
 }
 _TAIL = """\
+# Levels of subgroups with few cases are withheld by the gate, each with a further level. Fix a rule:
+# 'exclude' does not analyse their cases, 'fold' makes them one level. See docs/plan.md.
+# levels: {{rule: exclude, minimum: 50}}
+
 # A score at or above a threshold is positive. Fix the thresholds before you see a result.
 thresholds: [0.5]
 # Acceptance criteria: the whole interval must be within low and high.

@@ -9,8 +9,19 @@ from click.testing import CliRunner
 
 from healthval.cli import cli
 from healthval.client import Client, Credential
-from healthval.errors import PlanError, UsageError
-from healthval.evaluation import Site, request_access
+from healthval.contracts.access import AccessDecision
+from healthval.disclosure import release
+from healthval.errors import HubError, PlanError, UsageError
+from healthval.evaluation import (
+    Site,
+    Sources,
+    cohort_of,
+    evaluate,
+    gate_policy,
+    request_access,
+    submit_if,
+)
+from healthval.plan import load_plan
 
 MODEL = ("aspirate-risk", "1.0")
 
@@ -20,8 +31,8 @@ def healthval(*words):
 
 
 @pytest.fixture
-def home(stage, tmp_path):
-    """A site that has asked for access."""
+def asked(stage, tmp_path):
+    """A site that has asked for access; the operator has not decided."""
     site = Site.create(tmp_path / "site")
     with Client(stage.url, site.credential) as client:
         request_access(stage.plan, client, site=site, label="First hour")
@@ -29,8 +40,18 @@ def home(stage, tmp_path):
 
 
 @pytest.fixture
+def home(stage, tmp_path):
+    """A site whose access is approved."""
+    return stage.approved_site(tmp_path / "home")
+
+
+def options(stage, site):
+    return ("--hub", stage.url, "--key", site.folder / "site.key")
+
+
+@pytest.fixture
 def ours(stage, home):
-    return ("--hub", stage.url, "--key", home.folder / "site.key")
+    return options(stage, home)
 
 
 def test_models_are_listed_with_their_contract(ours):
@@ -42,11 +63,32 @@ def test_models_are_listed_with_their_contract(ours):
     assert isinstance(unknown.exception, UsageError)
 
 
-def test_a_contract_is_open_to_a_site_that_asked_and_its_card_is_not(stage, home):
+def test_before_approval_a_site_sees_names_and_versions_only(stage, asked):
+    with Client(stage.url, asked.credential) as client:
+        listed = client.transport.send("GET", "/v1/models")
+        assert json.loads(listed)["models"] == []
+        assert {"name": MODEL[0], "version": MODEL[1]} in json.loads(listed)["others"]
+        assert all(word.encode() not in listed for word in ("mean_texture", "digest", "fields"))
+        assert {c.inputs for c in client.contracts()} == {None}
+
+
+def test_before_approval_each_command_says_when_the_contract_is_shown(
+    stage, asked, plan_file, tmp_path
+):
+    keys = options(stage, asked)
+    begun = healthval("init", tmp_path / "begun", "--model", MODEL[0], *keys)
+    checked = healthval("check", plan_file(), *keys)
+    shown = healthval("models", "show", MODEL[0], *keys)
+    for text in (str(begun.exception), checked.output, shown.output):
+        assert "to a site after the operator has approved its access" in text
+        assert "healthval access request" in text
+    assert isinstance(begun.exception, HubError)
+    assert isinstance(checked.exception, PlanError)
+    assert not (tmp_path / "begun").exists()
+
+
+def test_after_approval_the_contract_is_the_registered_one(stage, home):
     with Client(stage.url, home.credential) as client:
-        listed = json.loads(client.transport.send("GET", "/v1/models"))
-        assert not [m for m in listed["models"] if m["registration"]["card"]["name"] == MODEL[0]]
-        assert {"name": MODEL[0], "version": MODEL[1]} in listed["others"]
         found = {(c.name, c.version): c.inputs for c in client.contracts()}
     assert found[MODEL] == stage.operator.model(*MODEL).registration.inputs
     assert all(inputs is None for model, inputs in found.items() if model != MODEL)
@@ -67,7 +109,7 @@ def test_a_study_starts_from_a_contract_and_names_what_the_table_lacks(stage, ou
     assert values["inputs"] == ["mean_texture", "mean_smoothness", "mean_symmetry"]
     assert values["table"]["columns"]["mean_texture"]["high"] == 60
     unknown = healthval("init", tmp_path / "other", "--model", "no-such-model", *ours)
-    assert isinstance(unknown.exception, UsageError)
+    assert isinstance(unknown.exception, HubError)
     assert not (tmp_path / "other").exists()
 
 
@@ -123,7 +165,7 @@ def test_a_model_that_the_hub_lacks_hides_no_other_mistake(stage, plan_file, our
     done = healthval("check", plan_file(**wrong), "--table", table_of(stage), *ours)
     assert isinstance(done.exception, PlanError)
     assert "subgroups names 1 column" in done.output
-    assert "hub: the hub has no model of this name and version" in done.output
+    assert "hub: the hub has no such model" in done.output
 
 
 def test_inputs_that_the_model_does_not_take_are_named(stage, plan_file, ours):
@@ -132,17 +174,58 @@ def test_inputs_that_the_model_does_not_take_are_named(stage, plan_file, ours):
     assert "mean_smoothness" in done.output
 
 
-def test_small_levels_are_advised_about_before_anyone_is_asked(stage, plan_file, tmp_path):
-    frame = pd.read_csv(table_of(stage), dtype=str)
-    values = yaml.safe_load((stage.inputs / "plan.yaml").read_text(encoding="utf-8"))
-    frame["ward"] = ["east" if i < 4 else "west" for i in range(len(frame))]
-    frame.to_csv(tmp_path / "wards.csv", index=False)
-    columns = {"ward": {"kind": "category", "levels": ["east", "west"]}}
-    table = {**values["table"], "columns": {**values["table"]["columns"], **columns}}
-    path = plan_file(table=table, subgroups=["ward"])
-    done = healthval("check", path, "--table", tmp_path / "wards.csv")
+@pytest.fixture
+def wards(stage, plan_file, tmp_path):
+    """Write a table with few cases of one ward, and a plan with that subgroup: `wards(levels=...)`."""
+
+    def write(few, **changes):
+        frame = pd.read_csv(table_of(stage), dtype=str)
+        values = yaml.safe_load((stage.inputs / "plan.yaml").read_text(encoding="utf-8"))
+        frame["ward"] = [
+            "east" if i < few else "north" if i % 2 else "west" for i in range(len(frame))
+        ]
+        frame.to_csv(tmp_path / "wards.csv", index=False)
+        columns = {"ward": {"kind": "category", "levels": ["east", "north", "west"]}}
+        table = {**values["table"], "columns": {**values["table"]["columns"], **columns}}
+        return plan_file(table=table, subgroups=["ward"], **changes), tmp_path / "wards.csv"
+
+    return write
+
+
+def advice(plan, table):
+    done = healthval("check", plan, "--table", table)
     assert done.exit_code == 0, done.output
-    assert "subgroup ward: 1 level has fewer than 11 cases here (east)" in done.output
+    return [line for line in done.output.splitlines() if line.startswith("advice")]
+
+
+def test_levels_that_would_be_withheld_are_advised_about_before_anyone_is_asked(wards):
+    (line,) = advice(*wards(4))
+    assert "subgroup ward: 1 level has fewer than 11 cases here (east)" in line
+    assert "the gate would withhold results of" in line
+    # 13 cases are enough for a count and too few of one class: this hid whole comparisons in silence.
+    (line,) = advice(*wards(13))
+    assert "1 level has fewer than 11 cases with or without the condition here (east)" in line
+    assert "'levels: {rule: exclude, minimum: 50}' in the plan" in line
+    assert not advice(*wards(13, levels="exclude"))
+
+
+def test_a_study_without_its_small_levels_runs_through_the_hub(stage, wards, tmp_path):
+    path, table = wards(13, levels={"rule": "exclude", "minimum": 20})
+    plan = load_plan(path)
+    site = Site.create(tmp_path / "wards")
+    with Client(stage.url, site.credential) as client:
+        grant = request_access(plan, client, site=site, label="Wards")
+        stage.operator.decide_access(grant, AccessDecision(status="approved"))
+        result = evaluate(plan, cohort_of(plan, Sources(table)), client)
+        message = release(result, gate_policy(plan), site.ledger)
+        submit_if(True, message, client, site)
+    flow = dict(result.flow)
+    assert (
+        flow["with_reference" if "with_reference" in flow else "rows_read"] - flow["scored"] == 13
+    )
+    assert {s.level for s in result.evaluation.subgroups} == {"north", "west"}
+    asked = sum(entry.body["n_cases"] for entry in site.ledger.entries() if entry.kind == "payload")
+    assert asked <= flow["scored"] + 16  # canary cases; the excluded ones are not sent
 
 
 def test_a_vendor_gets_a_key_and_is_enrolled(stage, tmp_path):

@@ -98,12 +98,14 @@ PLAN: dict[str, Any] = {
     },
     "thresholds": [0.3, 0.5],
     "subgroups": ["sex"],
+    "levels": {"rule": "fold", "minimum": 40},
     "acceptance": [{"metric": "sensitivity", "low": 0.7, "high": 0.9, "threshold": 0.3}],
     "disclosure": {"preset": "strict", "minimum_cell": 12},
     "dates": "shifted",
     "sample_size": {"planned_cases": 400, "rationale": "Width of an interval."},
 }  # fmt: skip
 OTHERS: dict[str, tuple[Any, ...]] = {
+    "rule": ("exclude",),
     "kind": ("drop",),
     "readers": ("unanimous",),
     "verification": ("complete",),

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from tqdm import tqdm
-
 from healthval.cohort.dicom.dimse import DimsePacs
 from healthval.cohort.dicom.folder import Study
 from healthval.cohort.dicom.staging import RetrieveError
 from healthval.cohort.dicom.web import WebPacs
 from healthval.contracts.images import PacsChoice
 from healthval.errors import CohortError, UsageError, counted
+from healthval.progress import tqdm
 
 Pacs = WebPacs | DimsePacs
 KEYWORDS: Final = {

@@ -46,7 +46,7 @@ def levels_of(
     for row in rows:
         if row.mean is None and row.overall is not None:
             _add(counts, row.variable, row.level, (row.overall, row.events))
-    return {variable: _decide(draft, variable, levels) for variable, levels in counts.items()}
+    return {variable: decide(draft, variable, levels) for variable, levels in counts.items()}
 
 
 def _add(
@@ -66,7 +66,8 @@ def _add(
     levels[level] = found if before[1] is None else before
 
 
-def _decide(draft: Draft, variable: str, counts: Counts) -> Levels:
+def decide(draft: Draft, variable: str, counts: Counts) -> Levels:
+    """Decide which levels of one variable to hide; `counts` are the cases and events of each level."""
     total = max(draft.n, sum(n for n, _ in counts.values()))
     if len(counts) > draft.policy.max_levels:
         return Levels(counts, frozenset(counts), frozenset(counts))

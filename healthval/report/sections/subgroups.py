@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from healthval.aggregate.result import PooledMeasure, SubgroupPool
-from healthval.contracts.submission import ReleasedSubgroup
+from healthval.contracts.submission import COMMON_LEVELS, FOLDED, ReleasedSubgroup
 from healthval.errors import counted
 from healthval.report.document import Section
 from healthval.report.figures.forest import AUROC, Axis, Row, forest_figures
@@ -32,7 +32,25 @@ def subgroups(findings: Findings) -> Section:
     rows = _forest_rows(findings, groups)
     figures = forest_figures(rows, axis, "AUROC by subgroup", caption=caption)
     sheets = (_differences(findings, groups), _measures(findings, groups))
-    return Section("subgroups", "Subgroups", (*figures, *sheets))
+    return Section("subgroups", "Subgroups", (paragraphs(_rule(findings)), *figures, *sheets))
+
+
+def _rule(findings: Findings) -> str:
+    """State the plan's treatment of small levels; empty without one."""
+    rule = findings.plan.small_levels
+    if rule is None:
+        return ""
+    fewer = f"with fewer than {counted(rule.minimum, 'case')} at a hospital"
+    counted_among = "counted among its eligible cases with a reference standard"
+    if rule.rule == "fold":
+        return (
+            f"By the plan, levels {fewer}, {counted_among}, are one level of that hospital, "
+            f"'{words(FOLDED)}'; the differences between levels leave it out."
+        )
+    return (
+        f"By the plan, cases in levels {fewer}, {counted_among}, are not analysed; the step "
+        f"'{words(COMMON_LEVELS)}' of a hospital's flow, where it is shown, has the cases left."
+    )
 
 
 def _differences(findings: Findings, groups: Sequence[SubgroupPool]) -> Markup:

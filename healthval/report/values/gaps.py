@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from healthval.aggregate.effects import IDENTITY, effect_of
 from healthval.aggregate.meta import MIN_SITES_POOLED, meta_analysis
 from healthval.aggregate.result import SubgroupPool
-from healthval.contracts.submission import SUPPRESSED, ReleasedSubgroup, Submission
+from healthval.contracts.submission import FOLDED, SUPPRESSED, ReleasedSubgroup, Submission
 from healthval.errors import MetricError
 from healthval.report.values.levels import MISSING
 
@@ -48,7 +48,7 @@ def gaps(released: Mapping[str, Submission], groups: Sequence[SubgroupPool]) -> 
 def _pairs(groups: Sequence[SubgroupPool]) -> Iterator[tuple[Level, Level]]:
     first: dict[str, Level] = {}
     for group in groups:
-        if group.level in {MISSING, SUPPRESSED}:
+        if group.level in {FOLDED, MISSING, SUPPRESSED}:
             continue
         reference = first.setdefault(group.variable, (group.variable, group.level))
         if reference[1] != group.level:

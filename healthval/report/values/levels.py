@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
-from healthval.contracts.submission import SUPPRESSED
+from healthval.contracts.submission import FOLDED, SUPPRESSED
 from healthval.report.markup import words
 
 Levels: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
@@ -27,7 +27,8 @@ def place(plan: Levels, first_seen: Iterable[tuple[str, str]]) -> Callable[[str,
     """Return a sort key of (variable, level).
 
     Variables and levels are sorted as in the plan, then bands by their lower edge, then by the
-    order in which the releases have them; cases without a value and withheld levels are last.
+    order in which the releases have them; folded levels, cases without a value and withheld levels
+    are last.
     """
     seen = list(dict.fromkeys(first_seen))
     known: Mapping[str, tuple[str, ...]] = dict(plan)
@@ -36,7 +37,7 @@ def place(plan: Levels, first_seen: Iterable[tuple[str, str]]) -> Callable[[str,
 
     def key(variable: str, level: str) -> Key:
         listed = known.get(variable, ())
-        last = {MISSING: 1, SUPPRESSED: 2}.get(level, 0)
+        last = {FOLDED: 1, MISSING: 2, SUPPRESSED: 3}.get(level, 0)
         return (
             variables.index(variable),
             last,

@@ -13,8 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from tqdm.auto import tqdm
-
 from healthval.deid.dicom.deidentify import check_policy_and_secret
 from healthval.deid.dicom.files.batch_workers import Shared, check_can_start, pool_of, shares_of
 from healthval.deid.dicom.files.evidence import EVIDENCE
@@ -44,6 +42,7 @@ from healthval.deid.policy import Policy
 from healthval.deid.refuse import Reason
 from healthval.deid.secret import Secret
 from healthval.errors import DeidentificationError, LeakFound, UsageError, counted
+from healthval.progress import tqdm
 from healthval.pydicom_internals import quiet
 
 _GROUP: Final = 50  # files whose headers are transformed before their pixels are copied

@@ -16,9 +16,8 @@ from multiprocessing import connection, get_context, parent_process
 from threading import Thread
 from typing import Any, Final, Generic, TypeVar
 
-from tqdm.auto import tqdm
-
 from healthval.deid.secret import Secret
+from healthval.progress import tqdm
 
 # None is the platform's default: spawn on Windows and macOS.
 start_method: str | None = "fork" if sys.platform == "linux" else None
