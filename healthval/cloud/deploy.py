@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from healthval.cloud.audit.audit import IdleBill, audit_templates
+from healthval.cloud.own_keys import delete_keys, parameter_name
 from healthval.cloud.package import pack_api
 from healthval.cloud.prices import load_prices
 from healthval.cloud.reach import Absent, reaching
-from healthval.cloud.signing_key import delete_signing_key, parameter_name
 from healthval.errors import DeploymentError, UsageError, counted
 from healthval.files import packaged
 
@@ -167,7 +167,7 @@ class Account:
         return {o["OutputKey"]: o["OutputValue"] for o in found.get("Outputs", ())}
 
     def destroy(self, stack: str) -> None:
-        """Empty a stack's buckets, delete the stack, its hub's signing key and the bucket for code.
+        """Empty a stack's buckets, delete the stack, its hub's keys and the bucket for code.
 
         Raises
         ------
@@ -182,7 +182,7 @@ class Account:
                 self._stacks.delete_stack(StackName=stack)
             if self._settled(stack) not in {"DELETE_COMPLETE", ""}:
                 raise DeploymentError(self._left(stack))
-        delete_signing_key(self, stack)
+        delete_keys(self, stack)
         with reaching():
             if not self._others(stack):
                 self._empty(self.code_bucket, and_delete=True)

@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,11 +29,11 @@ class Stage:
     def inputs(self):
         return self.folder / "inputs"
 
-    def approved_site(self, folder, label="Test site"):
+    def approved_site(self, folder):
         """A new site with approved access."""
         site = Site.create(folder)
         with Client(self.url, site.credential) as client:
-            grant = request_access(self.plan, client, site=site, label=label)
+            grant = request_access(self.plan, client, site=site, label="Test site")
         if grant.status == "requested":
             self.operator.decide_access(grant, AccessDecision(status="approved"))
         return site
@@ -54,21 +53,9 @@ class Stage:
 
 @pytest.fixture(scope="session")
 def stage(tmp_path_factory):
-    with _staged(tmp_path_factory.mktemp("stage")) as staged:
-        yield staged
-
-
-@pytest.fixture
-def own_stage(tmp_path_factory):
-    """A stage without the results of other tests."""
-    with _staged(tmp_path_factory.mktemp("own-stage")) as staged:
-        yield staged
-
-
-@contextmanager
-def _staged(folder):
     from healthval.demo.embedded_hub import embedded_hub
 
+    folder = tmp_path_factory.mktemp("stage")
     record_inputs(folder / "inputs")
     Credential.create(folder / "operator.key")
     with embedded_hub(folder / "hub", folder / "operator.key.pub") as url:

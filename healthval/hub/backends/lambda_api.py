@@ -18,9 +18,6 @@ from typing import Any, ClassVar
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from mangum import Mangum
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -29,7 +26,14 @@ from healthval.contracts.submission import Submission
 from healthval.hub.app import Elsewhere, Settings, create_app
 from healthval.hub.arrivals import ArrivalCheck, parse
 from healthval.hub.audit_chain import seal
-from healthval.hub.backends.aws import S3_CONFIG, DynamoIndex, S3Objects, SageMakerHost
+from healthval.hub.backends.aws import (
+    S3_CONFIG,
+    DynamoIndex,
+    S3Objects,
+    SageMakerHost,
+    own_key,
+    published_key,
+)
 from healthval.hub.ports import Backend, Conflict, HostedModel, Item, Refusal, StoreUnavailable
 from healthval.hub.predictions.batches import QUICK_SECONDS, Predictions
 from healthval.hub.predictions.leases import Leases
@@ -63,14 +67,16 @@ def _hub() -> _Hub:
     leases = BackgroundCalls(
         backend=backend, client=lambda_client, function=settings["AWS_LAMBDA_FUNCTION_NAME"]
     )
+    ssm = Later("ssm", _config(attempts=4))
+    own = own_key(ssm, settings["HEALTHVAL_SIGNING_KEY"])
     app = create_app(
         backend,
         Settings(
             operator=PublicKey(x=settings["HEALTHVAL_OPERATOR"]),
             audiences=tuple(settings["HEALTHVAL_ORIGINS"].split(",")),
             upload_secret=secrets.token_bytes(32),  # unused: S3 signs its own addresses
-            policy=None,
-            signer=signing_key(settings["HEALTHVAL_SIGNING_KEY"]),
+            signer=own.private_key if own else None,
+            reporter=published_key(ssm, settings["HEALTHVAL_REPORTER"]),
         ),
         elsewhere=Elsewhere(worker_check(lambda_client, settings["HEALTHVAL_WORKER"]), leases),
     )
@@ -90,28 +96,6 @@ def _backend(settings: Mapping[str, str]) -> Backend:
     control, runtime = Later("sagemaker", _config(attempts=2)), Later("sagemaker-runtime", patient)
     host = SageMakerHost(control, runtime)
     return Backend(objects, index, host, time.time)
-
-
-def signing_key(parameter: str) -> Ed25519PrivateKey | None:
-    """Read the hub's key from the Parameter Store; None for a hub that has no such parameter.
-
-    Raises
-    ------
-    RuntimeError
-        If the parameter cannot be read or has no Ed25519 key: a hub that should sign does not start.
-    """
-    if not parameter:
-        return None
-    with suppress(ClientError, BotoCoreError, ValueError, TypeError, UnsupportedAlgorithm):
-        ssm = boto3.client("ssm", config=_config(attempts=4))
-        value = ssm.get_parameter(Name=parameter, WithDecryption=True)["Parameter"]["Value"]
-        key = load_pem_private_key(value.encode(), None)
-        if isinstance(key, Ed25519PrivateKey):
-            return key
-    raise RuntimeError(
-        "the parameter with the signing key has no Ed25519 key or cannot be read; if it is missing,"
-        " repeat `healthval infra deploy --yes`"
-    )
 
 
 def _config(*, attempts: int, read_timeout: int = 20) -> Config:

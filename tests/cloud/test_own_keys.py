@@ -7,8 +7,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from moto import mock_aws
 
 from healthval.cloud.deploy import Account
-from healthval.cloud.signing_key import create_signing_key, delete_signing_key, parameter_name
-from healthval.hub.backends.lambda_api import signing_key
+from healthval.cloud.own_keys import REPORTER, create_keys, delete_keys, parameter_name
+from healthval.hub.backends.aws import own_key, published_key
 
 NAME = parameter_name("one")
 
@@ -22,29 +22,36 @@ def account(monkeypatch):
         yield Account(boto3.Session(region_name="us-east-1"))
 
 
-def raw(key):
-    return key.public_key().public_bytes_raw()
+def read(name):
+    return own_key(boto3.client("ssm"), name)
+
+
+def raw(credential):
+    return credential.public_key
 
 
 def test_a_key_is_made_once_encrypted_and_deleted(account):
-    create_signing_key(account, "one")
+    create_keys(account, "one")
     ssm = boto3.client("ssm")
     stored = ssm.get_parameter(Name=NAME)["Parameter"]
     assert stored["Type"] == "SecureString"
-    made = signing_key(NAME)
-    create_signing_key(account, "one")
-    assert raw(signing_key(NAME)) == raw(made)
-    create_signing_key(account, "two")
-    assert raw(signing_key(parameter_name("two"))) != raw(made)
-    delete_signing_key(account, "one")
-    delete_signing_key(account, "one")
+    made = read(NAME)
+    create_keys(account, "one")
+    assert raw(read(NAME)) == raw(made)
+    reporter = parameter_name("one", REPORTER)
+    assert read(reporter).public_key == published_key(ssm, f"{reporter}.pub") != raw(made)
+    create_keys(account, "two")
+    assert raw(read(parameter_name("two"))) != raw(made)
+    delete_keys(account, "one")
+    delete_keys(account, "one")
     with pytest.raises(RuntimeError, match="repeat `healthval infra deploy"):
-        signing_key(NAME)
-    assert signing_key(parameter_name("two")) is not None
+        read(NAME)
+    assert read(parameter_name("two")) is not None
 
 
 def test_a_hub_without_a_parameter_has_no_key():
-    assert signing_key("") is None
+    assert own_key(None, "") is None
+    assert published_key(None, "") is None
 
 
 @pytest.mark.parametrize("value", ["x", "another kind"])
@@ -54,5 +61,5 @@ def test_what_is_no_ed25519_key_is_refused_and_not_quoted(account, value):
         value = other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     boto3.client("ssm").put_parameter(Name=NAME, Value=value, Type="SecureString")
     with pytest.raises(RuntimeError) as refused:
-        signing_key(NAME)
+        read(NAME)
     assert value not in repr(refused.value) + repr(refused.value.__context__) or value == "x"
