@@ -27,6 +27,7 @@ SIZES = (30, 60, 150, 400, 5000)
 PREVALENCE, STRENGTH, SITES = 0.27, 1.5, 10
 SHIFT = np.log(PREVALENCE / (1 - PREVALENCE)) - STRENGTH / 2
 FACTS = {"model": "bench-model", "version": "1.0", "model_digest": "a" * 64, "plan_hash": "b" * 64}
+TARGET = 4  # the patient whom a second version scores differently
 LEAST, RIGHT = 6, 0.95  # claims of a kind, and the share that is true, for a success
 
 
@@ -96,9 +97,9 @@ class Tally:
         return sum(map(len, rows)), sum(map(sum, rows)), sure
 
 
-def attack(tally, preset, site, results, path):
+def attack(tally, policy, site, results, path):
     """Release two versions at one site, and attack them."""
-    policy, ledger = load_policy(preset), Ledger(path)
+    ledger = Ledger(path)
     try:
         first, second = (release(r, policy, ledger).submission for r in results)
     except DisclosureRefused:
@@ -108,7 +109,7 @@ def attack(tally, preset, site, results, path):
         return
     found, gains = claims(first, site, policy)
     scores = tuple(np.array(r.scores) for r in results)
-    found["difference"] = by_difference(first, second, scores, site.outcome, 4)
+    found["difference"] = by_difference(first, second, scores, site.outcome, TARGET)
     tally.gains.append(gains)
     for name, items in found.items():
         tally.add(name, items)
@@ -118,16 +119,22 @@ def attacks(presets, n, releases, folder):
     """Tally of every preset over the same planted hospitals."""
     out = {preset: Tally() for preset in presets}
     for seed in range(releases):
-        site = planted(n, 1000 * n + seed)
-        groups = {"ward": site.levels}
-        old = result_of(site, PLANTED, groups=groups)
-        score, site.score = site.score, site.score.copy()
-        site.score[4] = 0.55
-        new, site.score = result_of(site, PLANTED, "2.0", groups=groups), score
+        site, results = versions(n, 1000 * n + seed)
         for preset in presets:
             path = Path(folder) / f"a-{preset}-{n}-{seed}.jsonl"
-            attack(out[preset], preset, site, (old, new), path)
+            attack(out[preset], load_policy(preset), site, results, path)
     return out
+
+
+def versions(n, seed):
+    """A planted hospital, and its results for two versions that score one patient differently."""
+    site = planted(n, seed)
+    groups = {"ward": site.levels}
+    old = result_of(site, PLANTED, groups=groups)
+    score, site.score = site.score, site.score.copy()
+    site.score[TARGET] = 0.55
+    new, site.score = result_of(site, PLANTED, "2.0", groups=groups), score
+    return site, (old, new)
 
 
 def print_attacks(n, tallies):

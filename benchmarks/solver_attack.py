@@ -265,8 +265,8 @@ def by_posterior(s, score, levels, outcome, chance, policy):
     a, z, noise = observations(s, score, levels, chance, policy)
     v = chance * (1 - chance)
     spread = (a * v) @ a.T + noise + 1e-12 * np.eye(len(a))
-    far = (z - a @ chance) @ np.linalg.solve(spread, z - a @ chance)
-    spread *= max(1.0, far / len(a))  # where the reader's model of the numbers does not fit
+    fits = np.abs(z - a @ chance) < 4 * np.sqrt(np.diag(spread))  # else the reader's model is wrong
+    a, z, spread = a[fits], z[fits], spread[np.ix_(fits, fits)]
     weight = np.linalg.solve(spread, a)
     own, residual = (a * weight).sum(axis=0), weight.T @ (z - a @ chance)
     left = np.maximum(1 - v * own, 1e-9)  # spread without the case itself
@@ -314,7 +314,11 @@ def claims(s, site, policy):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         known = (s, site.score, site.levels, site.outcome)
-        posterior, gains = by_posterior(*known, site.chance, policy)
+        posterior, gains = (
+            ([], np.ones(1))
+            if policy.noise_scale is None
+            else by_posterior(*known, site.chance, policy)
+        )
         found = {
             "cuts": by_cuts(s, site.score, site.outcome),
             "atoms": by_atoms(*known),

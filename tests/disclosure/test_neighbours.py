@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from healthval.disclosure import load_policy
+from healthval.disclosure import Ledger, load_policy, release
 from healthval.disclosure.payload.base_table import synthetic
 from healthval.disclosure.payload.protect import protected
+from healthval.metrics import table_one
 
 PARTS = ("oe", "sensitivity", "specificity", "auroc")
 
@@ -55,3 +56,19 @@ def test_synthetic_cases_have_the_counts_of_the_table(make_site):
         assert (outcome[above].sum(), (~outcome[above]).sum()) == (events, others)
     inside = (score >= 0.2) & (score < 0.6)
     assert score[inside & outcome].mean() > score[inside & ~outcome].mean()
+
+
+@pytest.mark.parametrize("preset", ["nhs", "dp"])
+def test_perturbed_levels_add_up_to_all_cases(make_site, tmp_path, preset):
+    """Small levels whose noise exceeds the cohort are reduced: honest releases are not refused."""
+    policy = load_policy(preset)
+    for seed in range(6):
+        site = make_site(30, seed=seed, prevalence=0.3)
+        site.groups = {"ward": np.repeat(["x", "y", "z"], [6, 12, 12])}
+        table = table_one(site.groups, site.outcome)
+        ledger = Ledger(tmp_path / f"{seed}.jsonl")
+        release(site.result(table_one=table), policy, ledger, scores=site.score.tolist())
+        for ev in protections(site, preset, 6):
+            counts = [(s.n, s.n_events) for s in ev.subgroups]
+            assert tuple(map(sum, zip(*counts, strict=True))) == (ev.n, ev.n_events)
+            assert all(0 <= m <= n for n, m in counts)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MAX_LEVELS = 12
 _FORM = {"0", "1", "2", "incomplete", "unverified", "complete"}  # REDCap
 REASONS = {
-    "name": "its name is empty, longer than 128 characters, or has unseen signs, < or >; rename it",
+    "name": "its name is empty, longer than 128 characters, or contains <, > or invisible characters; rename it",
     "person": "its name is one of personal data (name, residence, telephone, insurance, national id)",
     "staff": "its name is one of staff; its values may be names of people",
     "device": "its name is one of a device or serial number",
