@@ -23,6 +23,7 @@ from healthval.cohort.long_columns import (
 )
 from healthval.cohort.text import MISSING, are_missing, as_text, missing_codes, refuse_rows
 from healthval.contracts.table import (
+    OLDEST_CREDIBLE_AGE,
     CategoryColumn,
     ColumnSchema,
     LabelColumn,
@@ -35,7 +36,6 @@ from healthval.errors import CohortError
 if TYPE_CHECKING:
     import pandas as pd
 
-OLDEST_CREDIBLE_AGE = 130
 _BELOW = r"(?:<=?|≤)\s*[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d+)?"
 # Whole numbers from here on are not exact as decimals of 64, 32 and 16 bits.
 _EXACT, _EXACT_SHORT = 2**53, {"float32": 2**24, "float16": 2**11}

@@ -45,6 +45,7 @@ def _ascending(edges: tuple[float, ...]) -> tuple[float, ...]:
     return edges
 
 
+OLDEST_CREDIBLE_AGE = 130  # years
 LabelValue = Annotated[str, Field(min_length=1, max_length=64)] | bool | int | float
 LabelValues = Annotated[tuple[LabelValue, ...], Field(max_length=32)]
 # Codes that a source writes where it has no value, such as ".", "-" or -999.
@@ -320,8 +321,9 @@ class Eligibility(Declared):
 
     @model_validator(mode="after")
     def _has_a_condition(self) -> Self:
-        if not self.model_fields_set - {"step", "column", "exclude"}:
-            raise ValueError("the step states no condition")
+        single = (self.low, self.high, self.not_before, self.before, self.within, self.present)
+        if not self.levels and all(condition is None for condition in single):
+            raise ValueError("the step states no condition; an empty one is none")
         return self
 
 
