@@ -85,10 +85,11 @@ def create_app(
     )
     check = elsewhere.check if elsewhere else gate_check(settings.policy)
     arrivals = Arrivals(backend=backend, check=check)
+    keyring = Keyring(backend=backend, operator=settings.operator, signer=settings.signer)
     app = FastAPI(
         title="healthval hub",
         version="1",
-        lifespan=_lifespan(work, arrivals, on_close),
+        lifespan=_lifespan(work, arrivals, keyring, on_close),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -97,7 +98,6 @@ def create_app(
     app.add_exception_handler(HTTPException, http_problem)
     app.add_exception_handler(RequestValidationError, parameter_problem)
     by = Callers(Authenticator(backend, settings.operator, settings.audiences, settings.signer))
-    keyring = Keyring(backend=backend, operator=settings.operator, signer=settings.signer)
     routers = (
         system.routes(by, keyring),
         access.routes(by, keyring),
@@ -111,7 +111,7 @@ def create_app(
     for router in routers:
         app.include_router(router)
     app.state.routes = [route for router in routers for route in router.routes]
-    app.state.predictions = work
+    app.state.predictions, app.state.keyring = work, keyring
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     return app
 
@@ -127,10 +127,14 @@ def openapi_text() -> str:
 
 
 def _lifespan(
-    predictions: Predictions, arrivals: Arrivals, on_close: Callable[[], None]
+    predictions: Predictions,
+    arrivals: Arrivals,
+    keyring: Keyring,
+    on_close: Callable[[], None],
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(keyring.list_current)
         regular = [
             asyncio.create_task(_regularly(predictions.sweep, SWEEP_SECONDS)),
             asyncio.create_task(_regularly(lambda: seal(predictions.backend), SEAL_SECONDS)),
