@@ -152,7 +152,7 @@ def subgroup_bootstrap():
         return
     from fairlearn.metrics import MetricFrame, false_positive_rate, true_positive_rate
 
-    from healthval.metrics.inputs import read_probability_cases
+    from healthval.metrics.cases import read_probability_cases
     from healthval.metrics.subgroups.gaps import rate_gaps
 
     y, p = cases(n)

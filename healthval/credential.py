@@ -64,7 +64,12 @@ class Credential:
         UsageError
             If the file exists: a key is never overwritten.
         """
-        return cls._written(cls(Ed25519PrivateKey.generate()), path)
+        return cls._written(cls.generate(), path)
+
+    @classmethod
+    def generate(cls) -> Self:
+        """Create a key in memory only."""
+        return cls(Ed25519PrivateKey.generate())
 
     def successor(self, path: Path) -> Self:
         """Create a key of the same holder, which is to replace this one; see `create`."""
@@ -72,11 +77,8 @@ class Credential:
 
     @classmethod
     def _written(cls, credential: Self, path: Path) -> Self:
-        pem = credential._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        if credential.id != credential.key_name:  # text before the key, as RFC 7468 allows
-            pem = f"Holder: {credential.id}\n".encode() + pem
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not write_durably(path, pem, replace=False):
+        if not write_durably(path, credential.pem, replace=False):
             raise UsageError("a key exists at this path; load it, or choose another path")
         public = canonical_json(credential.public_key.model_dump())
         write_durably(path.with_name(path.name + ".pub"), public, mode=0o644)
@@ -98,6 +100,13 @@ class Credential:
             raise UsageError("no key at this path; create one") from None
         if os.name == "posix" and mode & 0o077:
             raise UsageError("other users can read the key file; run chmod 600 on it")
+        credential = cls.parse(pem)
+        credential.folder = path.parent
+        return credential
+
+    @classmethod
+    def parse(cls, pem: bytes) -> Self:
+        """Read a key from the content of its file; errors as in `load`."""
         try:
             key = load_pem_private_key(pem, None)
         except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -105,9 +114,15 @@ class Credential:
         if not isinstance(key, Ed25519PrivateKey):
             raise UsageError("the file contains no Ed25519 private key; create a new one")
         holder = _HOLDER.match(pem)
-        credential = cls(key, holder[1].decode() if holder else None)
-        credential.folder = path.parent
-        return credential
+        return cls(key, holder[1].decode() if holder else None)
+
+    @property
+    def pem(self) -> bytes:
+        """The private key in PEM, as its file contains it."""
+        pem = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        if self.id == self.key_name:
+            return pem
+        return f"Holder: {self.id}\n".encode() + pem  # text before the key, as RFC 7468 allows
 
     @property
     def private_key(self) -> Ed25519PrivateKey:

@@ -13,12 +13,7 @@ import numpy as np
 
 from healthval.aggregate.effects import count
 from healthval.aggregate.meta import Pair, normal_quantile
-from healthval.aggregate.result import (
-    Excluded,
-    PooledCounts,
-    Rate,
-    Total,
-)
+from healthval.aggregate.result import Excluded, PooledCounts, Rate, Total
 from healthval.contracts.proportions import wilson
 from healthval.contracts.submission import SUPPRESSED, Cell, Submission, band_limits
 from healthval.errors import MetricError, counted
@@ -176,23 +171,19 @@ def pool_counts(
     rows = [cells_of(c, i) for i, c in enumerate(counts)]
     labels = _labels(sites, len(rows))
     known = list(margins) if margins is not None else [(SUPPRESSED, SUPPRESSED)] * len(rows)
-    is_complete = [SUPPRESSED not in row for row in rows]
-    complete = list(compress(rows, is_complete))
-    totals = _cell_totals(rows, known)
+    whole = [SUPPRESSED not in row for row in rows]
+    complete = list(compress(rows, whole))
     tp, fp, fn, tn = (sum(int(row[cell]) for row in complete) for cell in range(4))
+    totals = _cell_totals(rows, known)
     precision = _Precision(level, math.fsum(noise or ()))
     return PooledCounts(
         tp=tp,
         fp=fp,
         fn=fn,
         tn=tn,
-        k=len(complete),
-        sites=tuple(compress(labels, is_complete)),
-        excluded=tuple(
-            Excluded(label, WITHHELD_CELLS)
-            for label, whole in zip(labels, is_complete, strict=True)
-            if not whole
-        ),
+        k=sum(whole),
+        sites=tuple(compress(labels, whole)),
+        excluded=_withholding(labels, whole),
         totals=totals,
         sensitivity=_of_cells(rows, totals, (0, 2), precision),
         specificity=_of_cells(rows, totals, (3, 1), precision),
@@ -209,6 +200,11 @@ def _labels(sites: Sequence[str] | None, k: int) -> list[str]:
             f"{counted(k, 'table')} of counts but {counted(len(labels), 'site label')}"
         )
     return labels
+
+
+def _withholding(labels: Sequence[str], whole: Sequence[bool]) -> tuple[Excluded, ...]:
+    found = zip(labels, whole, strict=True)
+    return tuple(Excluded(label, WITHHELD_CELLS) for label, is_whole in found if not is_whole)
 
 
 def _of_cells(

@@ -7,13 +7,12 @@ from typing import TypeAlias
 
 import numpy as np
 
+from healthval.aggregate.between_site_variance import Array, between_site_variance
 from healthval.aggregate.meta import (
     MIN_SITES_POOLED,
-    Array,
     Choice,
     MetaResult,
     Pair,
-    between_site_variance,
     meta_analysis,
     normal_quantile,
 )

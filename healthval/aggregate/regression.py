@@ -5,19 +5,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from healthval.aggregate.meta import (
+from healthval.aggregate.between_site_variance import (
     Array,
+    between_site_variance,
+    fit_at,
+    typical_variance,
+)
+from healthval.aggregate.meta import (
     Choice,
     Pair,
     Test,
     as_floats,
-    between_site_variance,
     checked,
     finite,
-    fit_at,
     inflation,
     refuse_rows,
-    typical_variance,
 )
 from healthval.aggregate.result import PooledMeasure
 from healthval.errors import MetricError, counted

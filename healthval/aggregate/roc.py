@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from healthval.aggregate.between_site_variance import Array
 from healthval.aggregate.counts import Sites, wilson_interval
-from healthval.aggregate.meta import Array
 from healthval.aggregate.result import CalibrationBin, Excluded, PooledDisplay, RocBound
 from healthval.contracts.submission import SUPPRESSED
 from healthval.errors import MetricError

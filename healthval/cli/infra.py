@@ -132,9 +132,12 @@ def deploy_command(
     Run it again after an interruption: it resumes, and a failed first attempt is removed.
     """
     from healthval.cloud.deploy import core_parameters
+    from healthval.cloud.own_keys import create_keys
 
-    parameters = core_parameters(account, operator) | {"WorkerImage": worker_image}
+    parameters = core_parameters(account, operator, stack) | {"WorkerImage": worker_image}
     planned = account.plan(stack, "core", parameters)
+    if yes:
+        create_keys(account, stack)
     if planned is None:
         click.echo("nothing to change")
     else:

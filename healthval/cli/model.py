@@ -12,7 +12,7 @@ from healthval.cli.types import FILE, FOLDER, HUB, KEY
 from healthval.errors import HostingError, UsageError, counted
 
 if TYPE_CHECKING:
-    from healthval.contracts.model import ModelContract
+    from healthval.client import ModelContract
 
 KINDS = ("sklearn", "onnx", "torch", "mlflow")
 
@@ -112,7 +112,7 @@ def model_serve(folder: Path, port: int) -> None:
 def models(ctx: click.Context, hub_url: str | None, key: Path | None) -> None:
     """List models, or show an input contract.
 
-    Contracts are open to a site that has asked for access to the model.
+    The hub shows a contract to a site after the operator has approved its access.
     """
     if ctx.invoked_subcommand is None:
         if hub_url is None or key is None:
@@ -160,8 +160,10 @@ def _contracts(hub_url: str, key: Path) -> "tuple[ModelContract, ...]":
 
 
 def _contract_lines(one: "ModelContract") -> list[str]:
+    from healthval.client.holder import CLOSED
+
     if one.inputs is None:
-        return [f"{one.name} {one.version}: its contract is open once you have asked for access"]
+        return [f"{one.name} {one.version}: {CLOSED}"]
     lines = [f"{one.name} {one.version}: {one.inputs.kind}"]
     if one.inputs.modalities:
         lines.append(f"  modalities  {', '.join(one.inputs.modalities)}")

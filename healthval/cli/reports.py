@@ -11,7 +11,7 @@ from healthval.errors import ReportError, counted
 
 if TYPE_CHECKING:
     from healthval.client import Client
-    from healthval.contracts.report import ReportRecord
+    from healthval.contracts.report import ReportOrderRecord, ReportRecord
 
 OUT = click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the files."
@@ -107,6 +107,66 @@ def report_withdraw(hub_url: str, key: Path, report_id: str, reason: str) -> Non
     with _client(hub_url, key) as client:
         record = client.withdraw_report(_record(client, report_id).id, reason)
     click.echo(_line(record))
+
+
+@reports.command("order")
+@HUB
+@KEY
+@click.argument("plan_file", metavar="PLAN", type=FILE)
+@click.option(
+    "--min-sites",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Hospitals with a result before the first report.",
+)
+@click.option(
+    "--apart",
+    multiple=True,
+    metavar="LABEL",
+    help="A hospital that is a different one although its result equals another's.",
+)
+@click.option("--cancel", is_flag=True, help="Make no more reports by this plan.")
+def report_order(hub_url: str, key: Path, plan_file: Path, cancel: bool, **order: Any) -> None:
+    """Let the hub make a new report after each result that counts.
+
+    The hub pools the results, signs the report with a key that it publishes, and the developer can read
+    it at once. PLAN is the plan under which the hospitals have access.
+    """
+    from healthval.plan_file import load_plan
+
+    plan = load_plan(plan_file)
+    with _client(hub_url, key) as client:
+        given = client.order_reports(
+            plan_file.read_bytes(),
+            model=plan.model.name,
+            version=plan.model.version,
+            plan_hash=plan.hash,
+            cancelled=cancel,
+            **order,
+        )
+    click.echo(_order_line(given))
+
+
+@reports.command("orders")
+@HUB
+@KEY
+def report_orders(hub_url: str, key: Path) -> None:
+    """List the standing orders, and what became of them."""
+    with _client(hub_url, key) as client:
+        found = client.report_orders()
+    for given in found:
+        click.echo(_order_line(given))
+    if not found:
+        click.echo("no standing orders; see `healthval report order`")
+
+
+def _order_line(given: "ReportOrderRecord") -> str:
+    about = f"{given.model} {given.version}  plan {given.plan_hash[:12]}"
+    since = f"from {counted(given.min_sites, 'site')}"
+    made = f"  {given.report}" if given.report else ""
+    reason = f"  {given.reason}" if given.reason else ""
+    return f"{about}  {since}  {given.state}{made}{reason}"
 
 
 @reports.command("export")

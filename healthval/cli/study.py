@@ -11,10 +11,10 @@ import click
 
 from healthval.cli.hub import check_platform
 from healthval.cli.types import FILE, FOLDER
-from healthval.errors import UsageError, counted
+from healthval.errors import UsageError
 
 if TYPE_CHECKING:
-    from healthval.contracts.model import ModelContract
+    from healthval.client import ModelContract
 
 
 @click.command()
@@ -35,7 +35,8 @@ def init(study: Path, source: Path | None, **asked: Any) -> None:
     The plan and the three notebooks are written to the folder STUDY, whose name becomes the study's
     name. With --from, columns, inputs, label and subgroups are proposed from names and values;
     confirm or correct them in the plan. With --model, the inputs are those of the model's contract,
-    and columns that the table lacks are named. Existing files are never overwritten.
+    which the hub shows after approval of your access, and columns that the table lacks are named.
+    Existing files are never overwritten.
     """
     from healthval.runner.new_study import start_study
 
@@ -52,15 +53,7 @@ def _contract_of(
     if hub_url is None or key is None:
         raise UsageError("--model needs --hub and --key, for example site/site.key")
     with Client(hub_url, Credential.load(key)) as client:
-        found = [c for c in client.contracts() if c.name == name and version in {None, c.version}]
-    if len(found) != 1:
-        raise UsageError(
-            f"the hub has {counted(len(found), 'version')} of this model; see `healthval models list`"
-            " and give --version"
-        )
-    if found[0].inputs is None:
-        raise UsageError("the model's contract is open to a site that has asked for access to it")
-    return found[0]
+        return client.contract(name, version)
 
 
 @click.command()

@@ -6,6 +6,7 @@ The credential is a key pair that the site creates and keeps; the hub has the pu
 from healthval.client.asynchronous import AsyncClient
 from healthval.client.calls import wire_bytes
 from healthval.client.client import Client
+from healthval.client.holder import ModelContract
 from healthval.client.operator import SiteSubmission
 from healthval.client_transport import published_keys
 from healthval.credential import Credential
@@ -14,6 +15,7 @@ __all__ = [
     "AsyncClient",
     "Client",
     "Credential",
+    "ModelContract",
     "SiteSubmission",
     "published_keys",
     "wire_bytes",

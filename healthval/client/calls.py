@@ -11,11 +11,20 @@ from healthval.contracts.access import AccessGrant, AccessList, KeyList
 from healthval.contracts.audit import AuditList
 from healthval.contracts.base import Shape, Wire, canonical_json, read_wire
 from healthval.contracts.model import ModelList
-from healthval.contracts.report import ReportList, SubmissionList
+from healthval.contracts.report import ReportList, ReportOrderList, SubmissionList
 from healthval.credential import Credential
 from healthval.errors import HubError, IntegrityError
 
-Listing = TypeVar("Listing", AccessList, AuditList, KeyList, ModelList, ReportList, SubmissionList)
+Listing = TypeVar(
+    "Listing",
+    AccessList,
+    AuditList,
+    KeyList,
+    ModelList,
+    ReportList,
+    ReportOrderList,
+    SubmissionList,
+)
 
 
 class Calls:

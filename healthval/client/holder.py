@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from healthval.client.calls import Calls, checked_bytes
@@ -15,11 +16,25 @@ from healthval.contracts.access import (
 )
 from healthval.contracts.audit import AuditEntry, AuditHead, AuditList
 from healthval.contracts.base import canonical_json
-from healthval.contracts.model import ModelContract, ModelList, ModelRecord
+from healthval.contracts.model import InputContract, ModelList, ModelRecord
 from healthval.contracts.report import ReportList, ReportRecord
 from healthval.credential import Credential
-from healthval.errors import IntegrityError
+from healthval.errors import HubError, IntegrityError
 from healthval.files import flush_folder, write_durably
+
+CLOSED = (
+    "the hub shows this model's input contract to a site after the operator has approved its access."
+    " Until then, take the inputs from the developer's documents; ask with `healthval access request`"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelContract:
+    """Name and version of a model; its input contract, or None where it is not open to this key."""
+
+    name: str
+    version: str
+    inputs: InputContract | None
 
 
 class HolderCalls(Calls):
@@ -31,15 +46,12 @@ class HolderCalls(Calls):
         return tuple(model for page in pages for model in page.models)
 
     def contracts(self) -> tuple[ModelContract, ...]:
-        """List all models by name; the input contract of those that are open to this key."""
+        """List all models by name, with the input contract of each whose card this key may read."""
         pages = list(self._pages("/v1/models", ModelList))
         found = {
             (m.registration.card.name, m.registration.card.version): m.registration.inputs
             for page in pages
             for m in page.models
-        }
-        found |= {
-            (c.name, c.version): c.inputs for page in pages for c in page.contracts if c.inputs
         }
         names = [(other.name, other.version) for page in pages for other in page.others]
         every = {**dict.fromkeys(names), **found}
@@ -47,6 +59,23 @@ class HolderCalls(Calls):
             ModelContract(name=name, version=version, inputs=inputs)
             for (name, version), inputs in sorted(every.items(), key=lambda entry: entry[0])
         )
+
+    def contract(self, name: str, version: str | None = None) -> ModelContract:
+        """Return one model with its input contract; `version` is needed if there are several.
+
+        Raises
+        ------
+        HubError
+            If there is no such model, or several versions of it, or the contract is not open to
+            this key.
+        """
+        found = [c for c in self.contracts() if c.name == name and version in {None, c.version}]
+        if len(found) != 1:
+            which = "no such model" if not found else f"{len(found)} versions of this model"
+            raise HubError(f"the hub has {which}; see `healthval models list`, give one version")
+        if found[0].inputs is None:
+            raise HubError(f"{found[0].name} {found[0].version}: {CLOSED}")
+        return found[0]
 
     def model(self, name: str, version: str) -> ModelRecord:
         """Return one model.

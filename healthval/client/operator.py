@@ -20,6 +20,10 @@ from healthval.contracts.keys import HubKey
 from healthval.contracts.model import ModelRecord, ModelRegistration, ObjectOffer, ObjectSize
 from healthval.contracts.report import (
     ReportAbout,
+    ReportOrder,
+    ReportOrderAbout,
+    ReportOrderList,
+    ReportOrderRecord,
     ReportRecord,
     ReportWithdrawal,
     SubmissionEntry,
@@ -94,6 +98,23 @@ class OperatorCalls(Calls):
         """Store a report's files and index it; the same files are the same report."""
         stored = {name: self._store(data) for name, data in files.items()}
         return self._post("/v1/reports", report_record(stored, **about), ReportRecord)
+
+    def order_reports(
+        self,
+        plan: bytes,
+        **about: Unpack[ReportOrderAbout],
+    ) -> ReportOrderRecord:
+        """Give or cancel the standing order of a new report after each result that counts.
+
+        `plan` is the content of the plan's file.
+        """
+        order = ReportOrder(plan=self._store(plan), **about)
+        return self._post("/v1/report-orders", order, ReportOrderRecord)
+
+    def report_orders(self) -> tuple[ReportOrderRecord, ...]:
+        """List the standing orders, and what became of them."""
+        pages = self._pages("/v1/report-orders", ReportOrderList)
+        return tuple(order for page in pages for order in page.orders)
 
     def withdraw_report(self, report: str, reason: str) -> ReportRecord:
         """Withdraw a report; it stays in the list with the reason."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from healthval.cloud.audit.audit import IdleBill, audit_templates
+from healthval.cloud.own_keys import delete_keys, parameter_name
 from healthval.cloud.package import pack_api
 from healthval.cloud.prices import load_prices
 from healthval.cloud.reach import Absent, reaching
@@ -166,7 +167,7 @@ class Account:
         return {o["OutputKey"]: o["OutputValue"] for o in found.get("Outputs", ())}
 
     def destroy(self, stack: str) -> None:
-        """Empty a stack's buckets, delete the stack and the bucket for code.
+        """Empty a stack's buckets, delete the stack, its hub's keys and the bucket for code.
 
         Raises
         ------
@@ -181,6 +182,7 @@ class Account:
                 self._stacks.delete_stack(StackName=stack)
             if self._settled(stack) not in {"DELETE_COMPLETE", ""}:
                 raise DeploymentError(self._left(stack))
+        delete_keys(self, stack)
         with reaching():
             if not self._others(stack):
                 self._empty(self.code_bucket, and_delete=True)
@@ -295,7 +297,7 @@ def open_account(region: str | None = None, *, is_emulator: bool = False) -> Acc
     return Account(session, is_emulator=is_emulator)
 
 
-def core_parameters(account: Account, operator: Path) -> dict[str, str]:
+def core_parameters(account: Account, operator: Path, stack: str) -> dict[str, str]:
     """Pack the API, store it, and return the parameters of the core's template."""
     from healthval.contracts.access import PublicKey
     from healthval.contracts.base import read_wire
@@ -307,6 +309,7 @@ def core_parameters(account: Account, operator: Path) -> dict[str, str]:
     package = pack_api()
     return {
         "OperatorKey": key.x,
+        "SigningKey": parameter_name(stack),
         "CodeBucket": account.upload_code(package.key, package.data),
         "CodeKey": package.key,
         "Runtime": package.runtime,

@@ -107,22 +107,9 @@ class ModelName(Wire):
     version: Version
 
 
-class ModelContract(Wire):
-    """Name, version and input contract of a model; without a contract where it is not open."""
-
-    name: Name
-    version: Version
-    inputs: InputContract | None = None
-
-
 class ModelList(Wire):
-    """One page of the registered models.
-
-    `models` has those whose card the caller may read, `others` the names of the rest; `contracts`
-    the input contracts of those among them to which the caller has asked for access.
-    """
+    """One page of the registered models: those whose card the caller may read; names of the others."""
 
     models: Annotated[tuple[ModelRecord, ...], Field(max_length=1000)] = ()
     others: Annotated[tuple[ModelName, ...], Field(max_length=1000)] = ()
-    contracts: Annotated[tuple[ModelContract, ...], Field(max_length=1000)] = ()
     next: Cursor | None = None

@@ -1,4 +1,4 @@
-"""Published reports, and the list of submissions from which a report is made."""
+"""Published reports, standing orders of reports, and the submissions from which a report is made."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -101,4 +101,47 @@ class SubmissionList(Wire):
     """One page of the active submissions for one model version under one plan."""
 
     submissions: Annotated[tuple[SubmissionEntry, ...], Field(max_length=1000)] = ()
+    next: Cursor | None = None
+
+
+class ReportOrder(Wire):
+    """Standing order of the operator: a new report after each result that counts.
+
+    `plan` is the hash of the plan's file, which is stored as an object. A report is made once
+    `min_sites` hospitals have a result. `apart` are the labels of hospitals that are known to be
+    different ones although their results are equal.
+    """
+
+    model: Name
+    version: Version
+    plan_hash: Sha256
+    plan: Sha256
+    min_sites: Annotated[int, Field(ge=1, le=10_000)] = 3
+    apart: Annotated[tuple[Line, ...], Field(max_length=1000)] = ()
+    cancelled: bool = False
+
+
+class ReportOrderAbout(TypedDict):
+    """Content of a standing order besides the plan's file."""
+
+    model: str
+    version: str
+    plan_hash: str
+    min_sites: NotRequired[int]
+    apart: NotRequired[tuple[str, ...]]
+    cancelled: NotRequired[bool]
+
+
+class ReportOrderRecord(ReportOrder):
+    """A standing order and what became of it; `reason` is that of a failure."""
+
+    state: Literal["waiting", "due", "made", "failed", "cancelled"]
+    report: ReportId | None = None
+    reason: Annotated[str, Field(max_length=1000)] = ""
+
+
+class ReportOrderList(Wire):
+    """One page of the standing orders."""
+
+    orders: Annotated[tuple[ReportOrderRecord, ...], Field(max_length=1000)] = ()
     next: Cursor | None = None

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from pydicom.charset import convert_encodings, decode_bytes, python_encoding
-from pydicom.datadict import dictionary_has_tag, dictionary_VR
+from pydicom.datadict import dictionary_has_tag, dictionary_VM, dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
@@ -69,6 +69,31 @@ _DUMMY: Final = {
     "OL": bytes(4),
     "OV": bytes(8),
     "UN": bytes(2),
+}
+OPAQUE_VRS: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+_BINARY_SIZES: Final = {
+    "AT": 4,
+    "FD": 8,
+    "FL": 4,
+    "SL": 4,
+    "SS": 2,
+    "SV": 8,
+    "UL": 4,
+    "US": 2,
+    "UV": 8,
+}
+_FORMS: Final = {
+    vr: re.compile(form)
+    for vr, form in {
+        "AS": rb"[0-9DWMY\\ \0]*",
+        "CS": rb"[A-Z0-9_\\ \0]*",
+        "DA": rb"[0-9.:\\ \0-]*",
+        "DS": rb"[0-9eE.+\\ \0-]*",
+        "DT": rb"[0-9.:+\\ \0-]*",
+        "IS": rb"[0-9+\\ \0-]*",
+        "TM": rb"[0-9.:\\ \0-]*",
+        "UI": rb"[0-9.\\ \0]*",
+    }.items()
 }
 _PADDED_WITH_NUL: Final = frozenset({"UI", "OB", "UN"})
 _DATE: Final = re.compile(r"(\d{4})(\d{2})(\d{2})")
@@ -178,6 +203,22 @@ def find(dataset: Dataset, tag: int) -> Element | None:
     return elements_of(dataset).get(tag)
 
 
+def has_own_form(element: Element) -> bool:
+    """Whether a value of opaque or unknown VR has the form of its attribute's own VR."""
+    own = dictionary_VR(element.tag).split(" or ") if dictionary_has_tag(element.tag) else ["UN"]
+    if not OPAQUE_VRS.isdisjoint(own):
+        return True
+    if element.VR != "UN":
+        return False
+    value, size = element.value or b"", _BINARY_SIZES.get(own[0])
+    if size is None:
+        form = _FORMS.get(own[0])
+        return form is None or form.fullmatch(value) is not None
+    most = dictionary_VM(element.tag).split("-")[-1]
+    count = int(most) if most.isdigit() else len(value)
+    return len(value) % size == 0 and len(value) <= size * count
+
+
 def has(dataset: Dataset, *tags: int) -> bool:
     """Whether any of these attributes is present at the root."""
     return not elements_of(dataset).keys().isdisjoint(tags)
@@ -195,7 +236,7 @@ def number_of(dataset: Dataset, tag: int) -> int:
     if element is None:
         return 0
     value = element.value
-    if element.is_raw and element.VR in ("US", None) and tag != _FRAMES:
+    if element.is_raw and element.VR in ("US", "UL", None) and tag != _FRAMES:
         return int.from_bytes(value or b"", "little" if element.is_little_endian else "big")
     text = ascii_text(element)
     return int(text) if text.isascii() and text.isdigit() else 0

@@ -41,7 +41,7 @@ class Reason(StrEnum):
     MIXED_STUDY = "several patients in one study"
     CONFLICT = "same SOPInstanceUID with other content"
     NO_DECODER = "pixels cannot be decoded"
-    STREAM = "a compressed frame cannot be parsed"
+    STREAM = "a compressed frame cannot be parsed, or its coded data end with a text"
     LEAK = "the audit found an identifier in the output"
     DAMAGED = "pixels, frames or elements are missing"
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import InitVar, dataclass, field, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 
@@ -23,7 +23,7 @@ from healthval.disclosure.history import (
     past_releases,
     related_releases,
 )
-from healthval.disclosure.ledger import Ledger, fingerprint
+from healthval.disclosure.ledger import Entry, Ledger, fingerprint
 from healthval.disclosure.noise import noisy_display
 from healthval.disclosure.payload.build import build, has_few_levels
 from healthval.disclosure.payload.protect import protected
@@ -33,6 +33,7 @@ from healthval.errors import DisclosureRefused, counted
 from healthval.metrics.result import SiteResult
 
 Check: TypeAlias = Callable[[Submission, Policy], int]
+Built: TypeAlias = tuple[Submission, tuple[Withheld, ...]]
 
 CHECKS: dict[str, Check] = {
     "count-noise": checks.check_count_noise,
@@ -157,79 +158,90 @@ def release(
     _build(result, policy, context)  # refuses a misshapen result before the ledger is opened
     with ledger.recording_release() as (entries, record):
         secret = ledger.noise_secret(entries)
-        result = protected(result, policy, secret, scores)
-        request = {
-            "request": digest(_build(result, policy, context)[0]),
-            "cohort": sorted(result.cohort),
-        }
-        numbers = _numbers(_build(result, policy, context)[0])
-        again = next((e for e in entries if request.items() <= e.body.items()), None)
-        past = past_releases(entries if again is None else entries[: again.seq], result.model)
-        if again is None and policy.noise_scale is not None:
-            check_budget(result.cohort, numbers, entries, policy)
-        context = _with_past(context, result, past, policy)
-        submission, withheld = _audited(result, policy, context)
-        epsilon = 0.0
-        if policy.histogram_epsilon is not None:
-            display, epsilon = noisy_display(result, policy, entries)
-            submission = submission.model_copy(update=display)
-        made = _attacked(submission, withheld, policy, n_past=len(past), scores=scores)
-        if again is None or again.body["sha256"] != made.sha256:
-            size = {"sha256": made.sha256, "n_bytes": len(made.payload), "epsilon": epsilon}
-            if policy.noise_scale is not None:
-                size |= {"noise_secret": fingerprint(secret), "numbers": numbers}
-            notes = [[note.field, note.reason] for note in made.withheld]
-            record(request | size | {"payload": json.loads(made.payload), "withheld": notes})
+        shown = protected(result, policy, secret, scores)  # rows to atoms, atoms to protected table
+        first = _build(shown, policy, context)  # numbers of this table alone
+        request = _request(first[0], shown, policy, entries)
+        numbers = _audited(shown, policy, request.context(context, shown, policy), first)
+        display, epsilon = noisy_display(shown, policy, entries)
+        sent = numbers[0].model_copy(update=display)
+        past = AttackPassed(name="ledger-differencing", checked=len(request.past))
+        made = _seal(sent, (*run_checks(sent, policy), past), numbers[1])  # attacks, then the seal
+        _search(made, scores)
+        if request.again is None or request.again.body["sha256"] != made.sha256:
+            noise = {"noise_secret": fingerprint(secret), "numbers": request.numbers}
+            record(_entry(made, request, epsilon) | (noise if sent.noise is not None else {}))
     return made
 
 
-def _numbers(submission: Submission) -> str:
-    """Digest of what a submission reveals of the cases, without the names of model and plan."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """A request for a release, as the ledger knows it.
+
+    Attributes
+    ----------
+    facts : digest of the submission that was asked for, and the cohort
+    numbers : digest of what it reveals of the cases, without the names of model and plan
+    again : the entry of the same request, if there was one
+    past : the releases before it
+    """
+
+    facts: dict[str, Any]
+    numbers: str
+    again: Entry | None
+    past: list[Past]
+
+    def context(self, context: Context, result: SiteResult, policy: Policy) -> Context:
+        """Add the earlier releases about the same model, after a check of the cohorts."""
+        check_overlap(result.cohort, self.past, policy)
+        if policy.noise_scale is not None:
+            return context  # noise is fresh for other cases and the same for the same ones
+        same, nested = related_releases(result, self.past, policy)
+        return replace(context, same=same, nested=nested)
+
+
+def _request(
+    first: Submission, result: SiteResult, policy: Policy, entries: Sequence[Entry]
+) -> _Request:
+    """Find the request in the ledger; a new one must be within the budget of its patients."""
+    facts = {"request": digest(first), "cohort": sorted(result.cohort)}
     names = {"model", "version", "model_digest", "plan_hash", "plan_amended", "certificate"}
-    return digest(submission.model_dump(mode="json", exclude=names | {"healthval_version"}))
+    numbers = digest(first.model_dump(mode="json", exclude=names | {"healthval_version"}))
+    again = next((e for e in entries if facts.items() <= e.body.items()), None)
+    past = past_releases(entries if again is None else entries[: again.seq], result.model)
+    if again is None and policy.noise_scale is not None:
+        check_budget(result.cohort, numbers, entries, policy)
+    return _Request(facts=facts, numbers=numbers, again=again, past=past)
 
 
-def _with_past(context: Context, result: SiteResult, past: list[Past], policy: Policy) -> Context:
-    """Add the earlier releases about the same model, after a check of the cohorts."""
-    check_overlap(result.cohort, past, policy)
-    if policy.noise_scale is not None:
-        return context  # noise is fresh for other cases and the same for the same ones
-    same, nested = related_releases(result, past, policy)
-    return replace(context, same=same, nested=nested)
+def _entry(made: Release, request: _Request, epsilon: float) -> dict[str, Any]:
+    """Body of a release's entry in the ledger."""
+    return request.facts | {
+        "sha256": made.sha256,
+        "n_bytes": len(made.payload),
+        "epsilon": epsilon,
+        "payload": json.loads(made.payload),
+        "withheld": [[note.field, note.reason] for note in made.withheld],
+    }
 
 
-def _attacked(
-    submission: Submission,
-    withheld: tuple[Withheld, ...],
-    policy: Policy,
-    *,
-    n_past: int,
-    scores: Sequence[float],
-) -> Release:
-    """Run the attacks on a submission and certify it."""
-    attacks = [
-        *run_checks(submission, policy),
-        AttackPassed(name="ledger-differencing", checked=n_past),
-    ]
-    made = _seal(submission, attacks, withheld)
+def _search(made: Release, scores: Sequence[float]) -> None:
+    """Refuse a release whose bytes contain scores of single cases."""
     if found := find_scores(made.payload, scores):
         raise DisclosureRefused(
             "payload",
             f"it contains {counted(found, 'score')} of single cases",
             "report this as a defect",
         )
-    return made
 
 
-def _audited(
-    result: SiteResult, policy: Policy, context: Context
-) -> tuple[Submission, tuple[Withheld, ...]]:
+def _audited(result: SiteResult, policy: Policy, context: Context, first: Built) -> Built:
     """Hide further rows of subgroups until the auditor can bound no hidden count.
 
     Counts that earlier releases of the same cases revealed, under a laxer policy, stay revealed.
+    Perturbed counts are not bounded by each other: the first numbers are then the last.
     """
     if policy.noise_scale is not None:
-        return _build(result, policy, context)
+        return first
     revealed = {e.field for e in bound(context.same, policy)} if context.same else set()
     for _ in range(MOST_ROUNDS):
         submission, withheld = _build(result, policy, context)
@@ -247,9 +259,7 @@ def _audited(
     )
 
 
-def _build(
-    result: SiteResult, policy: Policy, context: Context
-) -> tuple[Submission, tuple[Withheld, ...]]:
+def _build(result: SiteResult, policy: Policy, context: Context) -> Built:
     try:
         return build(result, policy, context)
     except ValidationError as error:

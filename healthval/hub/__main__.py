@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from healthval.contracts.access import PublicKey
 from healthval.contracts.base import read_wire
@@ -27,6 +26,7 @@ from healthval.hub.backends.local import FolderObjects, SqliteIndex
 from healthval.hub.backends.model_process import HostOptions
 from healthval.hub.backends.processes import ProcessHost
 from healthval.hub.ports import Backend
+from healthval.hub.report_orders import NotebookProcess, Reporter
 
 LOOPBACK = "127.0.0.1"
 SECRET_BYTES = 32
@@ -77,7 +77,8 @@ def serve(data: Path, operator: PublicKey, options: Serving) -> None:
         operator=operator,
         audiences=(*origins, f"http://{LOOPBACK}:{port}", f"http://localhost:{port}"),
         upload_secret=secret,
-        signer=_hub_key(data / "hub.key"),
+        signer=_own_key(data / "hub.key").private_key,
+        reporter=_own_key(data / "reporter.key").public_key,
     )
     server = _server(data, settings, isolated=isolated)
 
@@ -115,12 +116,17 @@ def _server(data: Path, settings: Settings, *, isolated: bool) -> uvicorn.Server
     index = SqliteIndex(data / "index.sqlite", time.time)
     models = ProcessHost(objects, data / "models", HostOptions(isolated=isolated, hidden=data))
 
+    backend = Backend(objects, index, models, time.time)
+    notebook = NotebookProcess(url=settings.audiences[-2], key=data / "reporter.key")
+
     def close() -> None:
+        notebook.close()
         models.close()
         index.close()
 
+    reporter = Reporter(backend=backend, notebook=notebook)
     config = uvicorn.Config(
-        create_app(Backend(objects, index, models, time.time), settings, on_close=close),
+        create_app(backend, settings, on_close=close, reporter=reporter),
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -232,16 +238,16 @@ def _upload_secret(path: Path) -> bytes:
     return secret
 
 
-def _hub_key(path: Path) -> Ed25519PrivateKey:
-    """Read the hub's own key, which signs stamps; the first start creates it."""
+def _own_key(path: Path) -> Credential:
+    """Read a key of the hub itself; the first start creates it."""
     with suppress(UsageError):
-        return Credential.load(path).private_key
+        return Credential.load(path)
     if path.exists():
         raise UsageError(
-            f"{path.name} in the data folder is damaged; restore a backup of it: a new key would "
-            "start a new series of countersignatures"
+            f"{path.name} in the data folder is damaged; restore a backup of it: with a new key, "
+            "nothing that the old one signed would fit the keys that the hub uses"
         )
-    return Credential.create(path).private_key
+    return Credential.create(path)
 
 
 def _announce(path: Path, port: int, origin: str | None) -> None:

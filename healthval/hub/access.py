@@ -164,18 +164,12 @@ def require(backend: Backend, site: str, subject: Subject) -> Item:
 
 def may_read_card(backend: Backend, caller: Caller, model: str, version: str) -> bool:
     """Return whether a caller may see more of a model than its name and version."""
-    if caller.role in {"operator", "auditor"}:
+    if caller.role in {"operator", "auditor", "reporter"}:
         return True
     if caller.role == "vendor":
         return model in caller.models
     own = backend.index.query("grants", f"{caller.id}#{model}#{version}#")
     return any(item.value["status"] == "approved" for item in own)
-
-
-def has_asked(backend: Backend, caller: Caller, model: str, version: str) -> bool:
-    """Return whether a site has asked for access to a model and was not revoked."""
-    own = backend.index.query("grants", f"{caller.id}#{model}#{version}#")
-    return caller.role == "site" and any(item.value["status"] != "revoked" for item in own)
 
 
 def check_not_revoked(backend: Backend, site: str, subject: Subject) -> None:

@@ -30,10 +30,11 @@ from healthval.hub.arrivals import ArrivalCheck, Arrivals, gate_check
 from healthval.hub.audit_chain import seal
 from healthval.hub.auth import Authenticator
 from healthval.hub.keyring import Keyring
-from healthval.hub.leases import Leases
 from healthval.hub.ports import Backend, StoreUnavailable
-from healthval.hub.predictions import Predictions
-from healthval.hub.uploads import Uploads
+from healthval.hub.predictions.batches import Predictions
+from healthval.hub.predictions.leases import Leases
+from healthval.hub.predictions.uploads import Uploads
+from healthval.hub.report_orders import Reporter
 
 if TYPE_CHECKING:
     from healthval.disclosure import Policy
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 SWEEP_SECONDS = 600
 SEAL_SECONDS = 1
 CHECK_SECONDS = 60
+REPORT_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,7 @@ class Settings:
     operator : key of the operator, who registers, approves and publishes
     audiences : origins of this hub; a token names one of them
     upload_secret : key that signs upload addresses
+    reporter : key with which this hub signs the reports of standing orders
     policy : disclosure policy of accepted submissions; where it is a preset, a release may name any
         preset, by whose rules it is then judged
     """
@@ -61,6 +64,7 @@ class Settings:
     upload_secret: bytes = field(repr=False)
     policy: "Policy | None" = None
     signer: Ed25519PrivateKey | None = field(default=None, repr=False)
+    reporter: PublicKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +80,29 @@ def create_app(
     settings: Settings,
     *,
     on_close: Callable[[], None] = lambda: None,
+    reporter: Reporter | None = None,
     elsewhere: Elsewhere | None = None,
 ) -> FastAPI:
-    """Build the hub over its ports; `on_close` is called after the app has stopped."""
+    """Build the hub over its ports; `on_close` is called after the app has stopped.
+
+    With a `reporter`, this process makes the reports of standing orders.
+    """
     uploads = Uploads(backend, settings.upload_secret)
     work = Predictions(
         backend=backend, uploads=uploads, leases=elsewhere.leases if elsewhere else None
     )
     check = elsewhere.check if elsewhere else gate_check(settings.policy)
     arrivals = Arrivals(backend=backend, check=check)
-    keyring = Keyring(backend=backend, operator=settings.operator, signer=settings.signer)
+    keyring = Keyring(
+        backend=backend,
+        operator=settings.operator,
+        signer=settings.signer,
+        reporter=settings.reporter,
+    )
     app = FastAPI(
         title="healthval hub",
         version="1",
-        lifespan=_lifespan(work, arrivals, keyring, on_close),
+        lifespan=_lifespan(work, arrivals, keyring, reporter, on_close),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -97,7 +110,14 @@ def create_app(
     app.add_middleware(HubMiddleware)
     app.add_exception_handler(HTTPException, http_problem)
     app.add_exception_handler(RequestValidationError, parameter_problem)
-    by = Callers(Authenticator(backend, settings.operator, settings.audiences, settings.signer))
+    auth = Authenticator(
+        backend=backend,
+        operator=settings.operator,
+        audiences=settings.audiences,
+        signer=settings.signer,
+        reporter=settings.reporter,
+    )
+    by = Callers(auth)
     routers = (
         system.routes(by, keyring),
         access.routes(by, keyring),
@@ -130,16 +150,20 @@ def _lifespan(
     predictions: Predictions,
     arrivals: Arrivals,
     keyring: Keyring,
+    reporter: Reporter | None,
     on_close: Callable[[], None],
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await asyncio.to_thread(keyring.list_current)
+        with suppress(StoreUnavailable):  # then at the first use of a key
+            await asyncio.to_thread(keyring.list_current)
         regular = [
             asyncio.create_task(_regularly(predictions.sweep, SWEEP_SECONDS)),
             asyncio.create_task(_regularly(lambda: seal(predictions.backend), SEAL_SECONDS)),
         ]
         regular.append(asyncio.create_task(_regularly(arrivals.check_waiting, CHECK_SECONDS)))
+        if reporter is not None:
+            regular.append(asyncio.create_task(_regularly(reporter.make_all, REPORT_SECONDS)))
         yield
         for task in regular:
             task.cancel()

@@ -24,6 +24,7 @@ from healthval.hub.access import Subject
 from healthval.hub.audit_chain import record
 from healthval.hub.pages import Page
 from healthval.hub.ports import Backend, Item, Refusal, StoreUnavailable, Write
+from healthval.hub.report_orders import made_due, results_of
 
 if TYPE_CHECKING:
     from healthval.disclosure import Policy
@@ -109,7 +110,7 @@ class Arrivals:
             raise Refusal(404, "There is no such submission here")
         if known.value["state"] in {"received", "checked"}:
             self._take(site, sha256)
-        active = self.backend.index.get(_results(_stored_subject(known)), site)
+        active = self.backend.index.get(results_of(_stored_subject(known)), site)
         return Receipt(
             site=site,
             submission_sha256=sha256,
@@ -206,15 +207,16 @@ class Arrivals:
             if item is None or item.value["state"] != "checked":
                 return None, []
             subject = _stored_subject(item)
-            active = self.backend.index.get(_results(subject), site)
+            active = self.backend.index.get(results_of(subject), site)
             before = active.value["sha256"] if active else None
             value = {"sha256": sha256, "supersedes": before, "received": self.backend.now}
-            first = Write(partition=_results(subject), key=site, value=value)
+            first = Write(partition=results_of(subject), key=site, value=value)
             counted_as = {"state": "counted", "supersedes": before, "received": value["received"]}
             return None, [
                 item.updated({**item.value, **counted_as}),
                 active.updated(value) if active else first,
                 *self._no_longer_waiting(site, sha256),
+                *made_due(self.backend, subject),
             ]
 
         record(self.backend, plan, actor="hub", action="result.counted", subject=sha256)
@@ -226,7 +228,7 @@ class Arrivals:
 
 def submissions(backend: Backend, subject: Subject, page: Page) -> SubmissionList:
     """List each site's active submission for a model version under a plan, page by page."""
-    found, cursor = page.read(backend.index, _results(subject))
+    found, cursor = page.read(backend.index, results_of(subject))
     return SubmissionList(
         submissions=tuple(_entry(backend, item.key, subject, item.value) for item in found),
         next=cursor,
@@ -276,10 +278,6 @@ def _named(subject: Subject) -> tuple[str, str]:
 
 def _receipts(site: str) -> str:
     return f"receipts#{site}"
-
-
-def _results(subject: Subject) -> str:
-    return f"results#{subject.model}#{subject.version}#{subject.plan_hash}"
 
 
 def _payload_key(site: str, sha256: str) -> str:

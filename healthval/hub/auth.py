@@ -38,7 +38,7 @@ HUB_KEYS = "hub-keys"  # partition of the index: the keys that the hub publishes
 LINK_ISSUER = "hub"
 LINK_READS = ("GET", "", "v1", "reports")
 
-Role = Literal["site", "operator", "vendor", "auditor"]
+Role = Literal["site", "operator", "vendor", "auditor", "reporter"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class CheckedHead:
     claims: Mapping[str, Any] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Authenticator:
     """Checks tokens against the keys that the hub knows; every failure has status 401.
 
@@ -81,6 +81,7 @@ class Authenticator:
     operator: PublicKey
     audiences: tuple[str, ...]
     signer: Ed25519PrivateKey | None = field(default=None, repr=False)
+    reporter: PublicKey | None = None
 
     def link(self, vendor: str, seconds: int) -> DashboardLink:
         """Sign a link that reads the reports of one vendor.
@@ -133,18 +134,21 @@ class Authenticator:
         if issuer == LINK_ISSUER:
             return self._check_link(head)
         if issuer == site_id(self.operator):
-            return self._check_operator(head, issuer)
+            return self._check_published(head, self.operator, "operator")
+        if self.reporter is not None and issuer == site_id(self.reporter):
+            return self._check_published(head, self.reporter, "reporter")
         item = self.backend.index.get(KEYS, issuer)
         if item is None:
             raise _unauthenticated()
         return self._check_known(head, item)
 
-    def _check_operator(self, head: Head, issuer: str) -> CheckedHead:
-        claims = self._check_claims(head, self.operator, issuer)
-        listed = self.backend.index.get(HUB_KEYS, fingerprint(self.operator))
+    def _check_published(self, head: Head, key: PublicKey, role: Role) -> CheckedHead:
+        """Check a token of a key that the hub publishes for reports, unless it is revoked."""
+        claims = self._check_claims(head, key, site_id(key))
+        listed = self.backend.index.get(HUB_KEYS, fingerprint(key))
         if listed is not None and listed.value["revoked"] is not None:
             raise _revoked()
-        return CheckedHead(Caller(issuer, "operator"), claims)
+        return CheckedHead(Caller(site_id(key), role), claims)
 
     def _check_known(self, head: Head, item: Item) -> CheckedHead:
         """Check a token of a known key, which may have replaced another, ended or been revoked."""

@@ -24,7 +24,7 @@ from healthval.hub.backends.schema import MIGRATIONS, version_of
 
 INDEX: Final = "index.sqlite"
 MANIFEST: Final = "manifest.json"
-SECRETS: Final = ("upload.secret", "hub.key", "hub.key.pub")
+SECRETS: Final = ("upload.secret", "hub.key", "hub.key.pub", "reporter.key", "reporter.key.pub")
 # Folders and partitions of patients' rows, files and scores.
 PRIVATE_FOLDERS: Final = ("requests", "uploads", "answers", ".unfinished")
 PRIVATE_PARTITIONS: Final = ("predictions", "uploads")

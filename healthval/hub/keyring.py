@@ -1,7 +1,8 @@
 """Keys of the hub: published at a well-known address, and used for stamps.
 
-The hub's own key signs stamps ("registration"); the operator's key signs reports ("report"). A key
-that was replaced stays listed with the time of its end.
+The hub's own key signs stamps ("registration"). Reports are signed by the operator's key, or by the
+reporter's, with which the hub makes the reports of standing orders ("report"). A key that was replaced
+stays listed with the time of its end.
 """
 
 import base64
@@ -28,12 +29,13 @@ class Keyring:
     Attributes
     ----------
     signer : the hub's own key; a hub without one makes no stamps
-    operator : the operator's key
+    operator, reporter : the keys that sign reports
     """
 
     backend: Backend
     operator: PublicKey
     signer: Ed25519PrivateKey | None = field(default=None, repr=False)
+    reporter: PublicKey | None = None
     _is_listed: bool = False
     _lock: Any = field(default_factory=threading.Lock, repr=False)
 
@@ -84,6 +86,8 @@ class Keyring:
             if self._is_listed:
                 return
             current = {fingerprint(self.operator): ("report", self.operator)}
+            if self.reporter is not None:
+                current[fingerprint(self.reporter)] = ("report", self.reporter)
             if self.signer is not None:
                 public = _public(self.signer)
                 current[fingerprint(public)] = ("registration", public)

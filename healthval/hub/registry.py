@@ -3,11 +3,12 @@
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import compress
+from operator import not_
 from typing import Any
 
 from healthval.contracts.base import canonical_json, digest
 from healthval.contracts.model import (
-    ModelContract,
     ModelList,
     ModelName,
     ModelRecord,
@@ -100,13 +101,11 @@ def model(backend: Backend, name: str, version: str) -> ModelRecord:
 def models(backend: Backend, caller: Caller, page: Page) -> ModelList:
     """List the registered models, page by page; a card only to those who may read it."""
     found, cursor = page.read(backend.index, "models")
-    readable = [_model(item.value) for item in found if _may_read_card(backend, caller, item)]
-    closed = [item for item in found if not _may_read_card(backend, caller, item)]
-    others = [item.key.split("#") for item in closed]
+    is_open = [_may_read_card(backend, caller, item) for item in found]
+    others = [item.key.split("#") for item in compress(found, map(not_, is_open))]
     return ModelList(
-        models=tuple(readable),
+        models=tuple(_model(item.value) for item in compress(found, is_open)),
         others=tuple(ModelName(name=name, version=version) for name, version in others),
-        contracts=tuple(_contract(item) for item in closed if _has_asked(backend, caller, item)),
         next=cursor,
     )
 
@@ -117,16 +116,6 @@ def model_for(backend: Backend, caller: Caller, name: str, version: str) -> Mode
     if not _may_read_card(backend, caller, item):
         raise Refusal(403, "The model's card is not open to this key", "request access first")
     return _model(item.value)
-
-
-def _contract(item: Item) -> ModelContract:
-    name, version = item.key.split("#")
-    inputs = _model(item.value).registration.inputs
-    return ModelContract(name=name, version=version, inputs=inputs)
-
-
-def _has_asked(backend: Backend, caller: Caller, item: Item) -> bool:
-    return access.has_asked(backend, caller, *item.key.split("#"))
 
 
 def _may_read_card(backend: Backend, caller: Caller, item: Item) -> bool:
@@ -291,6 +280,12 @@ def _report(item: Item) -> ReportRecord:
     return ReportRecord.model_validate(item.value, strict=False)
 
 
+def current_report(backend: Backend, subject: tuple[str, str, str]) -> ReportRecord | None:
+    """Return the current report on a model, a version and a plan; None if there is none."""
+    found = (_report(item) for item in backend.index.query("reports"))
+    return next((r for r in found if r.status == "current" and r.subject == subject), None)
+
+
 def report_file(backend: Backend, caller: Caller, report: str, name: str) -> bytes:
     """Return one file of a report; 404 also for a report that the caller may not read."""
     item = backend.index.get("reports", report)
@@ -301,7 +296,9 @@ def report_file(backend: Backend, caller: Caller, report: str, name: str) -> byt
 
 
 def _may_read(caller: Caller, report: ReportRecord) -> bool:
-    return caller.role == "operator" or (caller.role == "vendor" and report.model in caller.models)
+    if caller.role in {"operator", "reporter"}:
+        return True
+    return caller.role == "vendor" and report.model in caller.models
 
 
 def stored_bytes(backend: Backend, key: str) -> bytes:

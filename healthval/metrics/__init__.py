@@ -2,7 +2,6 @@
 
 from healthval.errors import MissingPredictionError, SingleClassError
 from healthval.metrics.agreement import cohen_kappa, reader_agreement
-from healthval.metrics.auroc import auroc, average_precision, partial_auroc
 from healthval.metrics.calibration.curves import (
     HosmerLemeshow,
     expected_calibration_error,
@@ -10,13 +9,7 @@ from healthval.metrics.calibration.curves import (
 )
 from healthval.metrics.calibration.measures import Calibration, calibration
 from healthval.metrics.calibration.recalibration import Update, recalibrate
-from healthval.metrics.comparison import (
-    Comparison,
-    PairedAccuracy,
-    compare_auroc,
-    compare_auroc_unpaired,
-    mcnemar,
-)
+from healthval.metrics.cases import reference_standard
 from healthval.metrics.confusion import (
     Confusion,
     LikelihoodRatios,
@@ -24,9 +17,18 @@ from healthval.metrics.confusion import (
     likelihood_ratios,
     predictive_values,
 )
+from healthval.metrics.discrimination.auroc import DirectionWarning, auroc
+from healthval.metrics.discrimination.average_precision import average_precision
+from healthval.metrics.discrimination.comparison import (
+    Comparison,
+    PairedAccuracy,
+    compare_auroc,
+    compare_auroc_unpaired,
+    mcnemar,
+)
+from healthval.metrics.discrimination.partial_auroc import partial_auroc
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.evaluate import at_threshold, data_derived_threshold, evaluate
-from healthval.metrics.inputs import DirectionWarning, reference_standard
 from healthval.metrics.intervals.analytic import proportion
 from healthval.metrics.intervals.resampling import Bootstrap
 from healthval.metrics.missing import Bounds, MissingBounds, missing_bounds
@@ -57,13 +59,7 @@ from healthval.metrics.result import (
     TableOne,
     ThresholdResult,
 )
-from healthval.metrics.subgroups.gaps import (
-    Difference,
-    Gap,
-    SubgroupAnalysis,
-    holm,
-    subgroups,
-)
+from healthval.metrics.subgroups.gaps import Difference, Gap, SubgroupAnalysis, holm, subgroups
 from healthval.metrics.subgroups.heterogeneity import Heterogeneity
 from healthval.metrics.table_one import table_one
 

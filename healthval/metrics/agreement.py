@@ -7,15 +7,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
+from healthval.metrics.cases import check_rows, read_cluster
 from healthval.metrics.estimate import Estimate, Sample, check_level
 from healthval.metrics.inputs import (
     Floats,
     Ints,
-    check_rows,
     is_missing,
     label_key,
     read_array,
-    read_cluster,
     read_flag,
     read_whole,
 )

@@ -8,16 +8,9 @@ from numpy.typing import ArrayLike
 
 from healthval.contracts.proportions import expit
 from healthval.errors import MetricError
+from healthval.metrics.cases import read_probability_cases
 from healthval.metrics.estimate import Estimate, Sample
-from healthval.metrics.inputs import (
-    Floats,
-    Ints,
-    check_choice,
-    check_kind,
-    read_count,
-    read_number,
-    read_probability_cases,
-)
+from healthval.metrics.inputs import Floats, Ints, check_choice, check_kind, read_count, read_number
 from healthval.metrics.intervals.analytic import Interval, proportion, ratio
 from healthval.metrics.names import named
 

@@ -8,16 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError, SingleClassError
-from healthval.metrics.auroc import (
-    auroc_of,
-    average_precision_of,
-    roc_points,
-    warn_if_inverted,
-)
 from healthval.metrics.calibration.measures import calibration_of
+from healthval.metrics.cases import Cases, read_cases, read_probability_cases
 from healthval.metrics.confusion import check_threshold, count_cells
+from healthval.metrics.discrimination.auroc import auroc_of, warn_if_inverted
+from healthval.metrics.discrimination.average_precision import average_precision_of
+from healthval.metrics.discrimination.roc_curve import roc_points
 from healthval.metrics.estimate import Estimate, Sample
-from healthval.metrics.inputs import Cases, read_cases, read_one_or_more, read_probability_cases
+from healthval.metrics.inputs import read_one_or_more
 from healthval.metrics.intervals.analytic import rate
 from healthval.metrics.intervals.resampling import Bootstrap
 from healthval.metrics.names import named

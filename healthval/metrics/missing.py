@@ -7,18 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from healthval.errors import MetricError, counted
+from healthval.metrics.cases import check_probabilities, check_rows, read_reference, read_scores
 from healthval.metrics.confusion import check_threshold
 from healthval.metrics.estimate import Estimate
-from healthval.metrics.inputs import (
-    Bools,
-    Floats,
-    check_probabilities,
-    check_rows,
-    missing_rows,
-    read_column,
-    read_reference,
-    read_scores,
-)
+from healthval.metrics.inputs import Bools, Floats, missing_rows, read_column
 from healthval.metrics.intervals.analytic import proportion
 
 

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from healthval.errors import MetricError
+from healthval.metrics.cases import Cases, read_probability_cases
 from healthval.metrics.estimate import Estimate, Sample, check_level
-from healthval.metrics.inputs import Cases, Floats, Ints, read_one_or_more, read_probability_cases
+from healthval.metrics.inputs import Floats, Ints, read_one_or_more
 from healthval.metrics.intervals.resampling import Bootstrap, drawn_counts, quantiles, read_plan
 from healthval.metrics.logistic import dot, per_cluster
 from healthval.metrics.names import named

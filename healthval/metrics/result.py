@@ -65,9 +65,29 @@ class ScoreHistogram:
         return tuple(None if i in hidden else s for i, s in enumerate(self.score_sums))
 
 
+@dataclass(frozen=True, slots=True)
+class LevelFacts:
+    """Numbers of a level for the gate, which are known however few its events are.
+
+    Attributes
+    ----------
+    expected : sum of the scores
+    hits, rejections : events at or above the threshold, and non-events below it
+    area : AUROC; None without a case of each class
+    """
+
+    expected: float
+    hits: int
+    rejections: int
+    area: float | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubgroupResult:
-    """Performance in one level of one subgroup variable; `members` is a digest of its cases."""
+    """Performance in one level of one subgroup variable.
+
+    `members` is a digest of its cases, and `facts` are for the gate: neither is part of any file.
+    """
 
     variable: str
     level: str
@@ -82,6 +102,7 @@ class SubgroupResult:
     citl: Estimate | None = None
     net_benefit: Estimate | None = None
     members: str | None = field(default=None, repr=False, compare=False)
+    facts: LevelFacts | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +149,7 @@ class Evaluation:
         values = asdict(self)
         values["histogram"]["score_sums"] = self.histogram.shown_sums
         for level in values["subgroups"]:
-            del level["members"]
+            del level["members"], level["facts"]
         if self.n < FEWEST_SUMMED:
             values["calibration"]["expected"] = None
         return json.dumps(values, default=_json_value, sort_keys=True, allow_nan=False)

@@ -8,18 +8,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from healthval.errors import MetricError, counted
+from healthval.metrics.cases import check_rows, members_digest, read_reference
 from healthval.metrics.inputs import (
     Bools,
     Floats,
     check_kind,
-    check_rows,
     is_missing,
     is_numeric,
-    members_digest,
     missing_rows,
     read_column,
     read_numbers,
-    read_reference,
 )
 from healthval.metrics.result import TableOne
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,12 @@ from healthval.report.document import Report
 from healthval.report.forms.committee import COMMITTEE_PDF, render_committee
 from healthval.report.proof.attestation import ATTESTATION, verify
 from healthval.report.proof.pdf_signature import sign_pdf
-from healthval.report.proof.provenance import seal, with_signer
+from healthval.report.proof.provenance import CRATE, seal, with_signer
 from healthval.report.render import render_html, render_pdf, why_no_pdf
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
     from healthval.client import Client
     from healthval.contracts.report import ReportRecord
 
@@ -94,8 +97,8 @@ def publish(
 ) -> "ReportRecord":
     """Write the report with its signer's fingerprint, sign it, store its files at the hub and index them.
 
-    An attestation that already matches the same bytes is kept, so that a second publication changes
-    no file.
+    An attestation of the same bytes is kept, that in the folder or that of the hub's current report,
+    so that a second publication changes no file and makes no second report.
 
     Raises
     ------
@@ -106,11 +109,12 @@ def publish(
 
     private_key = Credential.load(key).private_key
     report = with_signer(report, private_key.public_key())
-    write(report, folder, certificate=certificate)
+    written = write(report, folder, certificate=certificate)
     try:
         names = verify(folder, private_key.public_key())
     except IntegrityError:
-        seal(report, folder, private_key)
+        if not _is_fetched(client, written, folder, private_key.public_key()):
+            seal(report, folder, private_key)
         names = verify(folder, private_key.public_key())
     files = {name: (folder / name).read_bytes() for name in (*names, ATTESTATION)}
     record = client.publish_report(**_index_fields(report), files=files)
@@ -118,6 +122,20 @@ def publish(
         if record.files[name] != hashlib.sha256(content).hexdigest():
             raise IntegrityError(f"the hub stored other bytes for {name}; publish again")
     return record
+
+
+def _is_fetched(
+    client: "Client", written: dict[str, str], folder: Path, key: "Ed25519PublicKey"
+) -> bool:
+    """Fetch crate and attestation of the hub's current report if it is equal and by the same key."""
+    for record in client.reports():
+        if record.status == "current" and record.files.items() >= written.items():
+            for name in (CRATE, ATTESTATION):
+                write_durably(folder / name, client.report_file(record, name), mode=0o644)
+            with suppress(IntegrityError):
+                verify(folder, key)
+                return True
+    return False
 
 
 def _index_fields(report: Report) -> dict[str, Any]:

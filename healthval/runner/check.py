@@ -7,14 +7,13 @@ from itertools import compress
 from pathlib import Path
 from typing import Final
 
-from healthval.client import Client
 from healthval.cohort import Cohort
 from healthval.cohort.eligibility import analysed_levels, common_cases
 from healthval.cohort.tables import table_problems
 from healthval.contracts.model import InputContract
 from healthval.contracts.table import SmallLevels
 from healthval.disclosure.foreseen import Foreseen, foresee
-from healthval.errors import CohortError, HealthvalError, HubError, counted
+from healthval.errors import CohortError, HealthvalError, counted
 from healthval.evaluation import Sources, cohort_of, gate_policy, input_problems
 from healthval.plan import DisclosureChoice, Plan
 from healthval.plan_file import plan_problems
@@ -63,24 +62,15 @@ def check_study(
     return Findings(plan=plan, problems=tuple(problems), advice=tuple(advice), done=tuple(done))
 
 
-def contract_at(client: Client, plan: Plan) -> InputContract:
-    """Return the contract of the plan's model.
-
-    Raises
-    ------
-    HubError
-        If the hub has no such model, or its contract is not open to this key.
-    """
-    wanted = (plan.model.name, plan.model.version)
-    known = client.contracts()
-    found = [c for c in known if (c.name, c.version) == wanted]
-    if not found:
-        raise HubError("the hub has no model of this name and version; see `healthval models list`")
-    if found[0].inputs is None:
-        raise HubError(
-            "the contract of this model is open to a site that has asked for access to it; ask first"
-        )
-    return found[0].inputs
+def inputs_to_compare(plan: Plan) -> str:
+    """Line for a person who compares a plan with a model whose contract the hub does not show."""
+    kinds = {"number", "category", "age"}
+    others = [n for n, c in plan.columns.items() if c.kind in kinds and n not in plan.inputs]
+    given, rest = (", ".join(names) or "no column" for names in (plan.inputs, others))
+    return (
+        f"inputs: the plan gives the model {given}; of its other columns the model could take"
+        f" {rest}; compare with the developer's documents"
+    )
 
 
 def _data(plan: Plan, sources: Sources) -> tuple[list[str], list[str]]:

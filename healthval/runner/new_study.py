@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from healthval import __version__
+from healthval.client import ModelContract
 from healthval.cohort import (
     Proposal,
     TableSchema,
@@ -18,7 +19,6 @@ from healthval.cohort import (
 )
 from healthval.cohort.fhir.files import find_files, is_fhir_name
 from healthval.cohort.tables import read_source
-from healthval.contracts.model import ModelContract
 from healthval.errors import UsageError, counted
 from healthval.files import packaged, write_durably
 from healthval.plan import plan_schema_text

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from healthval import __version__
+from healthval.client import ModelContract
 from healthval.cohort import FhirInputs, Proposal
-from healthval.contracts.model import InputField, ModelContract
+from healthval.contracts.model import InputField
 from healthval.contracts.table import CategoryColumn, ColumnSchema, NumberColumn
 from healthval.files import yaml_line
 from healthval.plan_checks import FILL_IN, UNNAMED_MODEL

@@ -53,6 +53,8 @@ def test_the_packed_handler_answers_without_the_scientific_stack(package, tmp_pa
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_LAMBDA_FUNCTION_NAME": "api",
         "HEALTHVAL_OPERATOR": "A" * 43,
+        "HEALTHVAL_REPORTER": "",
+        "HEALTHVAL_SIGNING_KEY": "",
         "HEALTHVAL_ORIGINS": "https://hub.example.org",
     } | {f"HEALTHVAL_{name}": name.lower() for name in ("BUCKET", "INPUTS", "TABLE", "WORKER")}
     done = subprocess.run([sys.executable, "-c", CODE, str(tmp_path)], capture_output=True, text=True, check=True, env=environment)  # fmt: skip

@@ -10,6 +10,7 @@ import pytest
 from healthval.cloud.audit.audit import audit_templates
 from healthval.cloud.audit.template import read_template
 from healthval.cloud.prices import load_prices
+from healthval.hub.report_orders import DUE
 
 INFRA = Path(__file__).parents[2] / "infra"
 CORE, MODEL, HARDENED = (INFRA / f"{name}.yaml" for name in ("core", "model", "hardened"))
@@ -60,6 +61,14 @@ def test_the_hardened_profile_is_itemised():
     assert bill.passes
     assert bill.usd == pytest.approx(IDLE + RECOVERY + keys + firewall + endpoints + events)
     assert not audit_templates([HARDENED], PRICES).passes
+
+
+def test_the_worker_deletes_entries_of_reports_that_were_made_only():
+    policies = properties(CORE, "AWS::IAM::Role")["WorkerRole"]["Policies"]
+    statements = policies[0]["PolicyDocument"]["Statement"]
+    deleting = [s for s in statements if "dynamodb:DeleteItem" in str(s["Action"])]
+    condition = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [DUE]}}
+    assert [s.get("Condition") for s in deleting] == [condition]
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda p: p.stem)

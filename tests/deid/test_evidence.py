@@ -13,7 +13,7 @@ from healthval.cli.report import verify
 from healthval.credential import Credential
 from healthval.deid import Policy, Reason, Secret, deidentify_files, uid
 from healthval.deid.dicom.files.evidence import policy_digest
-from healthval.errors import IntegrityError, UnknownSigner, UsageError
+from healthval.errors import HealthvalError, IntegrityError, UnknownSigner, UsageError
 from healthval.report.proof.evidence import sign_evidence
 
 SECRET = Secret(bytes(range(32)))
@@ -122,6 +122,82 @@ def test_the_command_signs_evidence_that_verify_checks(sources, tmp_path):
     (out / "evidence.json").write_text(changed, encoding="utf-8")
     with pytest.raises(IntegrityError, match=r"evidence\.json"):
         run(verify, out / "evidence.json", "--key", f"{key}.pub")
+
+
+def signed(sources, out, key):
+    deidentify_files(sources, out, Policy(), SECRET)
+    sign_evidence(out, Credential.load(key) if key.exists() else Credential.create(key))
+
+
+def flip_a_count(found):
+    found["attributes"][0]["elements"] += 1
+
+
+def drop_a_row(found):
+    del found["attributes"][3]
+
+
+def forgive_a_refusal(found):
+    found["files"]["refused"] = {}
+
+
+def edit_the_policy(found):
+    found["policy"]["sha256"] = policy_digest(Policy(options={"retain-uids"}))
+
+
+def edit_the_outputs(found):
+    found["outputs_sha256"] = "0" * 64
+
+
+CHANGES = [flip_a_count, drop_a_row, forgive_a_refusal, edit_the_policy, edit_the_outputs]
+
+
+def refused_code(place, key):
+    """Exit code of the command `healthval verify` in a process."""
+    with pytest.raises(HealthvalError) as refused:
+        run(verify, place, "--key", key)
+    return refused.value.exit_code
+
+
+def test_every_forgery_of_evidence_is_refused(sources, tmp_path):
+    key, out, evidence = tmp_path / "site.key", tmp_path / "out", tmp_path / "out/evidence.json"
+    signed(sources, out, key)
+    run(verify, evidence, "--key", f"{key}.pub")
+    true, signature = evidence.read_bytes(), out / "attestation.dsse.json"
+    for change in CHANGES:
+        found = json.loads(true)
+        change(found)
+        evidence.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        assert refused_code(evidence, f"{key}.pub"), change.__name__
+    forger = Credential.create(tmp_path / "forger.key")
+    sign_evidence(out, forger)  # the last change, with another key
+    assert refused_code(evidence, f"{key}.pub")
+    evidence.write_bytes(true)
+    signature.unlink()
+    assert refused_code(evidence, f"{key}.pub")
+
+
+def test_evidence_of_another_batch_is_refused_beside_these_outputs(sources, tmp_path):
+    key, out, other = tmp_path / "site.key", tmp_path / "out", tmp_path / "other"
+    signed(sources, out, key)
+    for path in sources.glob("*.dcm"):  # equal counts, other instances
+        dataset = pydicom.dcmread(path)
+        dataset.SOPInstanceUID = dataset.SOPInstanceUID[:-2] + "77"
+        dataset.save_as(path)
+    signed(sources, other, key)
+    names = ("evidence.json", "manifest.json", "attestation.dsse.json")
+    genuine = {name: (other / name).read_bytes() for name in names}
+    for name in names:
+        (other / name).write_bytes((out / name).read_bytes())
+    assert refused_code(other / "evidence.json", f"{key}.pub")
+    for name in names:
+        (other / name).write_bytes(genuine[name])
+    assert "as in the evidence" in run(verify, other / "evidence.json", "--key", f"{key}.pub")
+    next(other.glob("*/*.dcm")).unlink()
+    assert refused_code(other / "evidence.json", f"{key}.pub")
+    for path in other.glob("*/*.dcm"):
+        path.unlink()
+    assert "not compared" in run(verify, other / "evidence.json", "--key", f"{key}.pub")
 
 
 def test_a_further_run_withdraws_the_signature_of_the_earlier_one(sources, tmp_path):

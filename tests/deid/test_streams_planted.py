@@ -9,17 +9,19 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
-from pydicom.encaps import encapsulate, generate_frames
+from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
 from pydicom.pixels import pixel_array
 
-from healthval.deid import Policy, audit, deidentify
+from healthval.deid import Policy, audit, deidentify, deidentify_files
 from healthval.deid.pixels.fragments import Layout, clean_frames
 from healthval.deid.pixels.risk import layout_of
+from healthval.deid.pixels.streams import coded_text
 from healthval.deid.refuse import Refused
 
 from .test_streams import (
     GREY,
     J2K,
+    JPEG,
     JPEG_LS,
     RLE,
     SECRET,
@@ -361,3 +363,112 @@ def test_real_images_keep_every_pixel(name):
     assert np.array_equal(pixel_array(source, raw=True), before)
     parts = list(generate_frames(source.PixelData, number_of_frames=frames.frames))
     assert len(parts) == frames.frames
+
+
+H264_SETS = (b"\x67\x64\0\x1f\xac\xd9\x40\x50", b"\x68\xeb\xe3\xcb\x22\xc0")
+SLICE = b"\x65" + bytes(range(1, 200))
+LONGER = b"Prof. " + TEXT
+
+
+def stream(*units):
+    return b"".join(b"\0\0\0\1" + unit for unit in units)
+
+
+def before_end(frame, text, behind=2):
+    frame = frame.rstrip(b"\0")
+    return frame[:-behind] + text + frame[-behind:]
+
+
+def in_last_tile(frame, text):
+    frame = frame.rstrip(b"\0")
+    at = frame.index(b"\xff\x90")
+    size = struct.pack(">L", int.from_bytes(frame[at + 6 : at + 10], "big") + len(text))
+    return before_end(frame[: at + 6] + size + frame[at + 10 :], text)
+
+
+def before_restart(text):
+    frame = jpeg(restart_marker_blocks=4)
+    at = frame.index(b"\xff\xd1")
+    return frame[:at] + text + frame[at:]
+
+
+def with_scan(text):
+    frame = jpeg(progressive=True)
+    at = frame.rindex(b"\xff\xda")
+    return frame[:at] + text + frame[at:]
+
+
+@pytest.mark.parametrize(
+    ("frame", "syntax"),
+    [
+        (before_end(jpeg(), TEXT), JPEG),
+        (before_end(jpeg(), TEXT.decode().encode("utf-16-le")), JPEG),
+        (before_end(jpeg(), "Петрова".encode()), JPEG),
+        (before_end(jpeg(), "山田太郎".encode()), JPEG),
+        (with_scan(TEXT), JPEG),
+        (before_restart(LONGER), JPEG),
+        (before_end(coded(JPEG_LS), TEXT), JPEG_LS),
+        (in_last_tile(coded(J2K), TEXT), J2K),
+        (stream(*H264_SETS, SLICE + b"\x80" + LONGER), H264),
+        (stream(H264_SETS[0] + TEXT + b"\x80", H264_SETS[1], SLICE), H264),
+        (stream(H264_SETS[0], H264_SETS[1] + TEXT, SLICE), H264),
+        (h265(b"\x40\1" + bytes(range(1, 20)) + TEXT), H265),
+        (movie(b"", slice_=SLICE + LONGER), H264),
+    ],
+)
+def test_text_behind_the_coded_data_is_refused(frame, syntax):
+    with pytest.raises(Refused, match="end with a text"):
+        cleaned(frame, syntax)
+
+
+def test_random_coded_data_are_no_text():
+    random = np.random.default_rng(3)
+    for _ in range(2000):
+        coded_text.check_no_text(random.integers(0, 256, 300, "u1").tobytes())
+    coded_text.check_no_text(b"\x51\x45" * 40)  # a flat image repeats two bytes
+
+
+@pytest.mark.parametrize("how", ["offsets", "lengths"])
+def test_text_in_place_of_an_extended_offset_table_is_replaced(how, tmp_path):
+    pixels, offsets, lengths = encapsulate_extended([jpeg(), jpeg()])
+    tables = {"offsets": offsets, "lengths": lengths, how: TEXT[:16]}
+    more = {
+        "ExtendedOffsetTable": tables["offsets"],
+        "ExtendedOffsetTableLengths": tables["lengths"],
+    }
+    after, _ = written(tmp_path, image(pixels, frames=2, **more))
+    assert (after.ExtendedOffsetTable, after.ExtendedOffsetTableLengths) == (offsets, lengths)
+    native = image(GREY.tobytes(), "1.2.840.10008.1.2.1", **more)
+    native["PixelData"].is_undefined_length = False
+    assert "ExtendedOffsetTable" not in deidentify(native, Policy(), SECRET).dataset
+
+
+def test_text_in_the_delimiter_of_the_frames_is_removed(tmp_path):
+    path = tmp_path / "in.dcm"
+    image(encapsulate([jpeg()])).save_as(path)
+    path.write_bytes(path.read_bytes()[:-4] + b"Wint" + TEXT)
+    made = deidentify_files(path, tmp_path / "out", Policy(), SECRET)
+    assert made.outputs[0].read_bytes().endswith(b"\xfe\xff\xdd\xe0\0\0\0\0")
+
+
+def ecg(samples, announced=10):
+    dataset = image(b"", "1.2.840.10008.1.2.1")
+    for keyword in ("PixelData", "Rows", "Columns", "SamplesPerPixel", "BitsAllocated"):
+        delattr(dataset, keyword)
+    sop_class = "1.2.840.10008.5.1.4.1.1.9.1.1"
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = sop_class
+    dataset.Modality, group = "ECG", pydicom.Dataset()
+    group.NumberOfWaveformChannels, group.NumberOfWaveformSamples = 1, announced
+    group.WaveformBitsAllocated, group.WaveformSampleInterpretation = 16, "SS"
+    group.WaveformData = samples
+    dataset.WaveformSequence = [group]
+    return dataset
+
+
+def test_bytes_after_the_last_sample_of_a_waveform_go_and_missing_samples_are_refused(tmp_path):
+    after, data = written(tmp_path, ecg(b"\1\2" * 10 + TEXT))
+    assert after.WaveformSequence[0].WaveformData == b"\1\2" * 10
+    assert b"interkorn" not in data
+    for broken in (ecg(b"\1\2" * 9), ecg(b"\1\2" * 10, announced=0)):
+        with pytest.raises(Refused, match="missing"):
+            deidentify(broken, Policy(), SECRET)

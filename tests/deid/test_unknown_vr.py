@@ -122,3 +122,15 @@ def test_any_depth_of_it_is_searched(depth):
     after = source(LITTLE, struct.pack("<HHL", 0xFFFE, 0xE000, len(body)) + body)
     before = source(LITTLE, b"")
     assert any(leak.place.startswith("(0008,1140)") for leak in audit(before, after))
+
+
+# Smallest Image Pixel Value (US), Lossy Image Compression (CS), Slice Thickness (DS)
+@pytest.mark.parametrize("tag", [0x00280106, 0x00282110, 0x00180050])
+@pytest.mark.parametrize("vr", [b"UN", b"OB"])
+def test_a_text_in_place_of_a_number_or_a_code_goes_and_a_true_value_stays(tag, vr):
+    true = {0x00280106: b"\7\0", 0x00282110: b"01", 0x00180050: b"1.25"}[tag]
+    for value, stays in ((b"Ermintrude Quackenbush, ward 7", False), (true, vr == b"UN")):
+        held = struct.pack("<HH", tag >> 16, tag & 0xFFFF) + vr + b"\0\0"
+        body = source(LITTLE, b"") + held + struct.pack("<L", len(value)) + value
+        dataset = pydicom.dcmread(io.BytesIO(body), defer_size=None)
+        assert (tag in deidentify(dataset, Policy(), SECRET).dataset) == stays

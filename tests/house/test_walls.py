@@ -190,8 +190,7 @@ def test_every_folder_with_modules_is_a_package():
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: str(f.relative_to(ROOT)))
 def test_a_folder_has_at_most_15_modules(folder):
-    most = 18 if folder.name == "hub" else 15  # until the hub's API has its own folder
-    assert len([p for p in folder.glob("*.py") if p.name != "__init__.py"]) <= most
+    assert len([p for p in folder.glob("*.py") if p.name != "__init__.py"]) <= 15
 
 
 # The first three load parts of their own package at first use; the last loads foreign libraries that a

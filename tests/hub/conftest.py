@@ -6,7 +6,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -299,9 +299,11 @@ def batch(*sizes: float | str | None, first: int = 0) -> PredictionRequest:
     )
 
 
-def payload(digest: str, *, n: int = 120, **more: object) -> bytes:
+def payload(
+    digest: str, *, n: int = 120, subject: Mapping[str, str] = SUBJECT, **more: object
+) -> bytes:
     submission = Submission(
-        **SUBJECT,
+        **subject,
         model_digest=digest,
         healthval_version="0.1.0",
         dates="removed",

@@ -15,8 +15,8 @@ from healthval.disclosure import load_policy
 from healthval.hub.app import Settings, create_app
 from healthval.hub.backends.memory import MemoryIndex, MemoryObjects
 from healthval.hub.ports import Backend, Refusal, Write
-from healthval.hub.predictions import Predictions
-from healthval.hub.uploads import KEEP_SECONDS, TICKET_SECONDS, Uploads
+from healthval.hub.predictions.batches import Predictions
+from healthval.hub.predictions.uploads import KEEP_SECONDS, TICKET_SECONDS, Uploads
 
 FILE = (b"\0" * 128 + b"DICM").ljust(200, b"\1")
 

@@ -188,7 +188,7 @@ class KeyMachine(HubMachine):
     def __init__(self):
         super().__init__()
         self.made, self.end, self.revoked = [], {}, set()
-        self.auth = Authenticator(self.backend, OPERATOR, (ORIGIN,))
+        self.auth = Authenticator(backend=self.backend, operator=OPERATOR, audiences=(ORIGIN,))
 
     def _sends(self, key):
         return Head("GET", "/v1/audit", key.sign("GET", ORIGIN, "/v1/audit", b""))

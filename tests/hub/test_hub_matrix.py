@@ -16,7 +16,7 @@ from healthval.hub.app import openapi_text
 PLAN = "a" * 64
 MATRIX = {
     "post /v1/access-requests": {"site", "stranger"},
-    "get /v1/access-requests": {"site", "operator", "auditor"},
+    "get /v1/access-requests": {"site", "operator", "auditor", "reporter"},
     "post /v1/access-requests/{site}/{model}/{version}/{plan_hash}/decision": {"operator"},
     "post /v1/vendors": {"operator"},
     "post /v1/auditors": {"operator"},
@@ -24,11 +24,11 @@ MATRIX = {
     "get /v1/keys": {"operator", "auditor"},
     "post /v1/keys/rotation": {"site", "vendor", "auditor"},
     "post /v1/keys/{name}/revoke": {"operator"},
-    "put /v1/objects/{sha256}": {"operator"},
-    "post /v1/objects/{sha256}/offer": {"operator"},
+    "put /v1/objects/{sha256}": {"operator", "reporter"},
+    "post /v1/objects/{sha256}/offer": {"operator", "reporter"},
     "post /v1/models": {"operator"},
     "get /v1/models": {"site", "operator", "vendor", "auditor"},
-    "get /v1/models/{name}/{version}": {"site", "operator", "vendor", "auditor"},
+    "get /v1/models/{name}/{version}": {"site", "operator", "vendor", "auditor", "reporter"},
     "post /v1/models/{name}/{version}/start": {"operator"},
     "post /v1/models/{name}/{version}/stop": {"operator"},
     "post /v1/predictions": {"site"},
@@ -37,12 +37,14 @@ MATRIX = {
     "post /v1/submissions": {"site"},
     "get /v1/receipts/{sha256}": {"site"},
     "get /v1/ledger-head": {"site"},
-    "get /v1/submissions": {"operator"},
-    "get /v1/submissions/{site}/{sha256}": {"operator"},
-    "post /v1/reports": {"operator"},
-    "get /v1/reports": {"operator", "vendor"},
+    "get /v1/submissions": {"operator", "reporter"},
+    "get /v1/submissions/{site}/{sha256}": {"operator", "reporter"},
+    "post /v1/reports": {"operator", "reporter"},
+    "get /v1/reports": {"operator", "vendor", "reporter"},
+    "post /v1/report-orders": {"operator"},
+    "get /v1/report-orders": {"operator", "auditor"},
     "post /v1/reports/{report}/withdrawal": {"operator"},
-    "get /v1/reports/{report}/files/{name}": {"operator", "vendor"},
+    "get /v1/reports/{report}/files/{name}": {"operator", "vendor", "reporter"},
     "get /v1/audit": {"operator", "auditor"},
     "post /v1/hub-keys/{kid}/revoke": {"operator"},
 }
@@ -87,6 +89,8 @@ def callers(kit, hub, operator, model, tmp_path_factory):
         VendorKey(public_key=vendor.public_key, label="Vendor", models=("other-model",))
     )
     operator.enrol_auditor(AuditorKey(public_key=auditor.public_key, label="Auditor"))
+    if hasattr(hub, "data"):  # the embedded hub's own key for the reports of standing orders
+        made["reporter"] = Client(hub.url, Credential.load(hub.data / "reporter.key"))
     yield made | {"operator": operator}
     for client in made.values():
         client.close()

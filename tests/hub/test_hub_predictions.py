@@ -20,13 +20,14 @@ from healthval.contracts.prediction import (
     check_instances,
     out_of_range,
 )
-from healthval.hub import access, audit_chain, auth, leases, predictions, registry, scoring
+from healthval.hub import access, audit_chain, auth, registry
 from healthval.hub.access import Subject
 from healthval.hub.backends.memory import MemoryIndex, MemoryObjects
 from healthval.hub.keyring import Keyring
 from healthval.hub.ports import Backend, HostUnavailable, ModelFailed, StoreUnavailable
-from healthval.hub.predictions import Predictions
-from healthval.hub.uploads import Uploads
+from healthval.hub.predictions import batches, leases, scoring
+from healthval.hub.predictions.batches import Predictions
+from healthval.hub.predictions.uploads import Uploads
 
 CANARY = "Zebulon-Quartermaine-1931"
 KEY, BOSS = PublicKey(x="A" * 43), auth.Caller("site-boss2345", "operator")
@@ -64,7 +65,7 @@ class Host:
 @pytest.fixture
 def desk(kit, artefact, monkeypatch):
     monkeypatch.setattr(scoring, "PAUSE_SECONDS", 0.001)
-    monkeypatch.setattr(predictions, "QUICK_SECONDS", 300.0)
+    monkeypatch.setattr(batches, "QUICK_SECONDS", 300.0)
     clock = SimpleNamespace(now=1_700_000_000)
     backend = Backend(MemoryObjects(), MemoryIndex(lambda: clock.now), Host(), lambda: clock.now)
     registration = kit.registration_of(artefact)
@@ -115,7 +116,7 @@ def test_a_host_that_stays_out_of_reach_fails_the_batch_in_the_end(desk, monkeyp
 def test_a_batch_that_waits_for_its_turn_is_pending_and_the_model_has_no_more_than_its_places(
     desk, kit, monkeypatch
 ):
-    monkeypatch.setattr(predictions, "QUICK_SECONDS", 0.0)
+    monkeypatch.setattr(batches, "QUICK_SECONDS", 0.0)
     desk.host.go.clear()
     places = kit.registration_of(b"").max_concurrency
     answers = [desk.ask() for _ in range(places + 2)]
@@ -127,12 +128,12 @@ def test_a_batch_that_waits_for_its_turn_is_pending_and_the_model_has_no_more_th
 
 
 def test_a_lease_is_renewed_while_the_work_runs_and_while_it_waits(desk, monkeypatch):
-    monkeypatch.setattr(predictions, "QUICK_SECONDS", 0.0)
+    monkeypatch.setattr(batches, "QUICK_SECONDS", 0.0)
     monkeypatch.setattr(leases, "RENEW_SECONDS", 0.01)
     desk.host.go.clear()
-    batches = [desk.ask().id for _ in range(6)]
+    waiting = [desk.ask().id for _ in range(6)]
     desk.clock.now += leases.LEASE_SECONDS
-    for batch in batches:
+    for batch in waiting:
         key, end = f"{SITE}#{batch}", time.monotonic() + 300
         while desk.backend.index.get("predictions", key).value["lease"] <= desk.clock.now:
             assert time.monotonic() < end
@@ -168,7 +169,7 @@ def test_a_batch_whose_process_died_after_the_deletion_is_done(desk, monkeypatch
 
 
 def test_inputs_that_a_killed_process_left_are_swept_and_pending_ones_stay(desk, monkeypatch):
-    monkeypatch.setattr(predictions, "QUICK_SECONDS", 0.0)
+    monkeypatch.setattr(batches, "QUICK_SECONDS", 0.0)
     done = desk.ask().id
     assert settled(desk.work, done).status == "done"
     desk.backend.objects.put_if_absent(f"requests/{SITE}/{done}.json", desk.body)
@@ -179,7 +180,7 @@ def test_inputs_that_a_killed_process_left_are_swept_and_pending_ones_stay(desk,
 
 
 def test_a_hub_that_stops_leaves_a_waiting_batch_pending(desk, monkeypatch):
-    monkeypatch.setattr(predictions, "QUICK_SECONDS", 0.0)
+    monkeypatch.setattr(batches, "QUICK_SECONDS", 0.0)
     desk.host.troubles = [HostUnavailable()] * 10_000
     answer = desk.ask()
     desk.work.close()
@@ -222,7 +223,7 @@ def test_a_failure_inside_is_logged_by_kind_only(desk, caplog):
 
 
 def test_a_slow_model_is_answered_with_pending_and_polled(desk, monkeypatch):
-    monkeypatch.setattr(predictions, "QUICK_SECONDS", 0.05)
+    monkeypatch.setattr(batches, "QUICK_SECONDS", 0.05)
     desk.host.go.clear()
     answer = desk.ask("k" * 16)
     assert answer.status == "pending"
@@ -235,7 +236,7 @@ def test_a_slow_model_is_answered_with_pending_and_polled(desk, monkeypatch):
 
 @pytest.mark.parametrize(("seconds", "taken"), [(-1, False), (0, True), (1, True)])
 def test_a_batch_is_taken_over_when_its_lease_is_over(desk, monkeypatch, seconds, taken):
-    monkeypatch.setattr(predictions, "QUICK_SECONDS", 0.0)
+    monkeypatch.setattr(batches, "QUICK_SECONDS", 0.0)
     monkeypatch.setattr(leases, "RENEW_SECONDS", 300)
     desk.host.go.clear()
     answer = desk.ask()
@@ -277,7 +278,7 @@ def test_a_batch_that_is_answered_at_once_is_never_stored(desk, monkeypatch):
     )
     assert desk.ask().status == "done"
     assert stored == []
-    monkeypatch.setattr(predictions, "SMALL_ANSWER_BYTES", 10)
+    monkeypatch.setattr(batches, "SMALL_ANSWER_BYTES", 10)
     assert [p.score for p in desk.ask().predictions] == [0.5, 0.5]
     assert [key.split("/")[0] for key in stored] == ["answers"]
 

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from cloud_hub import CloudHub
 
 from healthval.client import published_keys
 from healthval.contracts.access import Amendment
@@ -14,15 +13,7 @@ from healthval.errors import HubError, IntegrityError
 OTHER = "b" * 64
 
 
-@pytest.fixture
-def signing(hub):
-    """A hub with a key of its own."""
-    if isinstance(hub, CloudHub):
-        pytest.skip("a hub on AWS has no key of its own and stamps nothing")
-    return hub
-
-
-def test_a_plan_is_stamped_at_its_first_request(kit, signing, new_site, model):
+def test_a_plan_is_stamped_at_its_first_request(kit, hub, new_site, model):
     site = new_site()
     grant = site.request_access(label="St. Elsewhere", **kit.SUBJECT)
     assert (grant.stamp.kind, grant.stamp.site, grant.stamp.sha256) == (
@@ -30,7 +21,7 @@ def test_a_plan_is_stamped_at_its_first_request(kit, signing, new_site, model):
         site.site,
         kit.PLAN,
     )
-    check_stamp(grant.stamp, published_keys(signing.url))
+    check_stamp(grant.stamp, published_keys(hub.url))
     assert site.request_access(label="St. Elsewhere", **kit.SUBJECT).stamp == grant.stamp
     amended = site.request_access(
         label="St. Elsewhere",
@@ -41,8 +32,8 @@ def test_a_plan_is_stamped_at_its_first_request(kit, signing, new_site, model):
     assert amended.stamp.sha256 == OTHER
 
 
-def test_a_changed_stamp_or_one_of_another_key_is_refused(kit, signing, new_site, model):
-    site, keys = new_site(), published_keys(signing.url)
+def test_a_changed_stamp_or_one_of_another_key_is_refused(kit, hub, new_site, model):
+    site, keys = new_site(), published_keys(hub.url)
     stamp = site.request_access(label="x", **kit.SUBJECT).stamp
     changed = [
         {"sha256": OTHER},
@@ -60,11 +51,13 @@ def test_a_changed_stamp_or_one_of_another_key_is_refused(kit, signing, new_site
         check_stamp(stamp, keys.model_copy(update={"keys": revoked}))
 
 
-def test_the_hub_publishes_its_key_and_the_operators(signing, operator):
-    keys = {key.purpose: key for key in published_keys(signing.url).keys}
-    assert set(keys) == {"report", "registration"}
-    assert keys["report"].kid == fingerprint(operator.credential.public_key)
-    assert keys["report"].kid != keys["registration"].kid
+def test_the_hub_publishes_its_key_and_the_operators(hub, operator):
+    kids = {"report": set(), "registration": set()}
+    for key in published_keys(hub.url).keys:
+        kids[key.purpose].add(key.kid)
+    assert fingerprint(operator.credential.public_key) in kids["report"]
+    assert len(kids["registration"]) == 1
+    assert not kids["report"] & kids["registration"]
 
 
 def test_only_the_operator_revokes_and_only_a_listed_key(hub, site, operator):
@@ -74,10 +67,10 @@ def test_only_the_operator_revokes_and_only_a_listed_key(hub, site, operator):
         operator.revoke_hub_key(OTHER)
 
 
-def test_the_head_of_a_ledger_is_stamped_with_a_submission(kit, signing, site, model):
+def test_the_head_of_a_ledger_is_stamped_with_a_submission(kit, hub, site, model):
     receipt = site.submit(kit.payload(model.digest), ledger_head=OTHER)
     assert (receipt.ledger.kind, receipt.ledger.sha256) == ("ledger", OTHER)
-    check_stamp(receipt.ledger, published_keys(signing.url))
+    check_stamp(receipt.ledger, published_keys(hub.url))
     again = site.submit(kit.payload(model.digest))
     assert again.repeated
     assert again.ledger is None

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
-from healthval.hub import tripwire
 from healthval.hub.ports import Refusal
+from healthval.hub.predictions import tripwire
 
 
 @pytest.mark.parametrize("depth", [1, 3])

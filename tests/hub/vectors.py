@@ -23,8 +23,8 @@ from healthval.contracts.keys import fingerprint
 from healthval.credential import Credential
 from healthval.errors import AccessDenied, HubError
 from healthval.metrics.calibration.measures import observed_to_expected
+from healthval.metrics.cases import read_cases
 from healthval.metrics.confusion import confusion_at
-from healthval.metrics.inputs import read_cases
 
 PLACE = Path(__file__).parents[2] / "schemas" / "conformance.json"
 VALUES = [

@@ -6,8 +6,8 @@ from scipy.stats import binom, norm
 
 from healthval import metrics as hm
 from healthval.contracts.proportions import wilson
-from healthval.metrics.auroc import auroc_of
-from healthval.metrics.inputs import Cases
+from healthval.metrics.cases import Cases
+from healthval.metrics.discrimination.auroc import auroc_of
 
 
 def auroc_coverage(auc, m, n, reps=1500, spread=1.0):

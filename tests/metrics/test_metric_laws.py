@@ -666,7 +666,7 @@ def test_the_roc_band_agrees_with_resampling_cases():
 @few
 @given(st.integers(0, 10**6), st.integers(1, 30))
 def test_cases_fall_into_the_zones_that_comparison_puts_them_in(seed, count):
-    from healthval.metrics.inputs import Cases
+    from healthval.metrics.cases import Cases
     from healthval.metrics.net_benefit import _slots
 
     rng = np.random.default_rng(seed)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from healthval import metrics as hm
-from healthval.metrics.inputs import Cases
+from healthval.metrics.cases import Cases
 from healthval.metrics.subgroups.gaps import subgroups
 from healthval.metrics.subgroups.heterogeneity import heterogeneity
 

@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import site
+import sys
 import threading
 import zipfile
 from contextlib import suppress
@@ -15,6 +17,7 @@ from botocore.config import Config
 from emulator import KEYS, Emulator
 
 from healthval.cloud.deploy import Account, core_parameters
+from healthval.cloud.own_keys import create_keys
 
 STACK = "healthval-test"
 ROOT = Path(__file__).parents[2]
@@ -99,7 +102,8 @@ class CloudHub:
             region_name=KEYS["AWS_REGION"],
         )
         self.account = Account(EmulatorSession(self.session, emulator.url), is_emulator=True)
-        self.parameters = core_parameters(self.account, operator)
+        self.parameters = core_parameters(self.account, operator, STACK)
+        create_keys(self.account, STACK)
         planned = self.account.plan(STACK, "core", self.parameters)
         assert planned is not None
         self.planned, self.outputs = planned, self.account.execute(planned)
@@ -143,6 +147,11 @@ class CloudHub:
                 "Variables": {
                     "HEALTHVAL_BUCKET": self.outputs["Bucket"],
                     "HEALTHVAL_TABLE": self.outputs["Table"],
+                    "HEALTHVAL_OPERATOR": self.parameters["OperatorKey"],
+                    "HEALTHVAL_REPORTER": f"/healthval/{STACK}/reporter.key",
+                    # The image has all of it in one environment, the emulator's is another.
+                    "JUPYTER_PATH": f"{sys.prefix}/share/jupyter",
+                    "PYTHONPATH": os.pathsep.join([str(ROOT), *site.getsitepackages()]),
                 }
             },
         )

@@ -11,7 +11,7 @@ from healthval.cli import cli
 from healthval.client import Client, Credential
 from healthval.contracts.access import AccessDecision
 from healthval.disclosure import release
-from healthval.errors import PlanError, UsageError
+from healthval.errors import HubError, PlanError, UsageError
 from healthval.evaluation import (
     Site,
     Sources,
@@ -31,8 +31,8 @@ def healthval(*words):
 
 
 @pytest.fixture
-def home(stage, tmp_path):
-    """A site that has asked for access."""
+def asked(stage, tmp_path):
+    """A site that has asked for access; the operator has not decided."""
     site = Site.create(tmp_path / "site")
     with Client(stage.url, site.credential) as client:
         request_access(stage.plan, client, site=site, label="First hour")
@@ -40,8 +40,18 @@ def home(stage, tmp_path):
 
 
 @pytest.fixture
+def home(stage, tmp_path):
+    """A site whose access is approved."""
+    return stage.approved_site(tmp_path / "home")
+
+
+def options(stage, site):
+    return ("--hub", stage.url, "--key", site.folder / "site.key")
+
+
+@pytest.fixture
 def ours(stage, home):
-    return ("--hub", stage.url, "--key", home.folder / "site.key")
+    return options(stage, home)
 
 
 def test_models_are_listed_with_their_contract(ours):
@@ -53,11 +63,33 @@ def test_models_are_listed_with_their_contract(ours):
     assert isinstance(unknown.exception, UsageError)
 
 
-def test_a_contract_is_open_to_a_site_that_asked_and_its_card_is_not(stage, home):
+def test_before_approval_a_site_sees_names_and_versions_only(stage, asked):
+    with Client(stage.url, asked.credential) as client:
+        listed = client.transport.send("GET", "/v1/models")
+        assert json.loads(listed)["models"] == []
+        assert {"name": MODEL[0], "version": MODEL[1]} in json.loads(listed)["others"]
+        assert all(word.encode() not in listed for word in ("mean_texture", "digest", "fields"))
+        assert {c.inputs for c in client.contracts()} == {None}
+
+
+def test_before_approval_each_command_says_when_the_contract_is_shown(
+    stage, asked, plan_file, tmp_path
+):
+    keys = options(stage, asked)
+    begun = healthval("init", tmp_path / "begun", "--model", MODEL[0], *keys)
+    checked = healthval("check", plan_file(), *keys)
+    shown = healthval("models", "show", MODEL[0], *keys)
+    for text in (str(begun.exception), checked.output, shown.output):
+        assert "to a site after the operator has approved its access" in text
+        assert "healthval access request" in text
+    assert "of its other columns the model could take" in checked.output
+    assert isinstance(begun.exception, HubError)
+    assert isinstance(checked.exception, PlanError)
+    assert not (tmp_path / "begun").exists()
+
+
+def test_after_approval_the_contract_is_the_registered_one(stage, home):
     with Client(stage.url, home.credential) as client:
-        listed = json.loads(client.transport.send("GET", "/v1/models"))
-        assert not [m for m in listed["models"] if m["registration"]["card"]["name"] == MODEL[0]]
-        assert {"name": MODEL[0], "version": MODEL[1]} in listed["others"]
         found = {(c.name, c.version): c.inputs for c in client.contracts()}
     assert found[MODEL] == stage.operator.model(*MODEL).registration.inputs
     assert all(inputs is None for model, inputs in found.items() if model != MODEL)
@@ -78,7 +110,7 @@ def test_a_study_starts_from_a_contract_and_names_what_the_table_lacks(stage, ou
     assert values["inputs"] == ["mean_texture", "mean_smoothness", "mean_symmetry"]
     assert values["table"]["columns"]["mean_texture"]["high"] == 60
     unknown = healthval("init", tmp_path / "other", "--model", "no-such-model", *ours)
-    assert isinstance(unknown.exception, UsageError)
+    assert isinstance(unknown.exception, HubError)
     assert not (tmp_path / "other").exists()
 
 
@@ -134,7 +166,7 @@ def test_a_model_that_the_hub_lacks_hides_no_other_mistake(stage, plan_file, our
     done = healthval("check", plan_file(**wrong), "--table", table_of(stage), *ours)
     assert isinstance(done.exception, PlanError)
     assert "subgroups names 1 column" in done.output
-    assert "hub: the hub has no model of this name and version" in done.output
+    assert "hub: the hub has no such model" in done.output
 
 
 def test_inputs_that_the_model_does_not_take_are_named(stage, plan_file, ours):

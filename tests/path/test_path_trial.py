@@ -5,7 +5,7 @@ import yaml
 
 from healthval.contracts.model import InputContract
 from healthval.errors import HubError
-from healthval.hub.scoring import trial_cases
+from healthval.hub.predictions.scoring import trial_cases
 from healthval.runner.provision import pack_artefact, read_registration
 
 LOAD = "def load(folder): return None\ndef predict(model, rows): return "

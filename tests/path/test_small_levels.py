@@ -15,7 +15,8 @@ from healthval.contracts.model import ModelCard
 from healthval.contracts.submission import COMMON_LEVELS, FOLDED, SUPPRESSED
 from healthval.disclosure import Ledger, release
 from healthval.errors import CohortError
-from healthval.evaluation import compare, gate_policy
+from healthval.evaluation import gate_policy
+from healthval.evaluation.compare import compare
 from healthval.metrics.calibration import curves
 from healthval.metrics.intervals.resampling import Bootstrap
 from healthval.plan import Plan
@@ -83,7 +84,7 @@ def released(plan, seed, folder, *, policy=None, **odd):
     answers = Predictions(
         cases=ids, score=score[common], reasons=("",) * len(ids), model_digest="a" * 64, canary="unchanged"
     )  # fmt: skip
-    result = compare(plan, cohort, judged, answers)
+    result = compare(plan, cohort, judged, answers, digests=ids)
     ledger = Ledger(folder / f"{seed}.jsonl")
     return release(result, policy or exact(), ledger).submission
 

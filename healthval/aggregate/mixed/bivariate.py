@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from healthval.aggregate.between_site_variance import Array
 from healthval.aggregate.counts import cells_of
 from healthval.aggregate.effects import LOGIT
 from healthval.aggregate.meta import (
     MIN_SITES_POOLED,
     MIN_SITES_PREDICTION,
-    Array,
     Choice,
     Pair,
     meta_analysis,
@@ -65,33 +65,32 @@ def bivariate(
     Chu & Cole 2006, J Clin Epidemiol 59:1331; Reitsma 2005, J Clin Epidemiol 58:982; Hartung &
     Knapp 2001, Stat Med 20:3875; Partlett & Riley 2017, Stat Med 36:301 (few sites).
     """
-    if method not in ("binomial", "normal"):
-        raise MetricError("method: unknown; use binomial or normal")
-    if not _is_whole(nodes) or not 1 <= nodes <= 51:
-        raise MetricError("nodes: must be a whole number from 1 to 51")
-    Choice("REML", "z", level)  # refuses a level outside 0 to 1
+    _check_options(method, nodes, level)
     yes, n = _checked(counts)
     known = _Known(yes, n, _noise(noise, yes, n))
-    fallback = None
-    if len(yes) < MIN_SITES_TOGETHER:
-        fallback = f"{len(yes)} of at least {MIN_SITES_TOGETHER} sites for a correlation"
-    else:
-        fit = known.fit(nodes) if method == "binomial" else _reitsma(known)
-        rho = correlation(fit.between)
-        if rho is None or abs(rho) > _EDGE:
-            fallback = "correlation not identified"
-    if fallback:
-        fit, rho = _separate(known, method, nodes), None
     how = _How(len(yes), method, nodes if method == "binomial" else 0, level)
-    return _result(fit, rho, how, fallback)
+    if len(yes) < MIN_SITES_TOGETHER:
+        few = f"{len(yes)} of at least {MIN_SITES_TOGETHER} sites for a correlation"
+        return _result(_separate(known, how), how, fallback=few)
+    fit = known.fit(nodes) if method == "binomial" else _reitsma(known)
+    rho = correlation(fit.between)
+    if rho is None or abs(rho) > _EDGE:
+        return _result(_separate(known, how), how, fallback="correlation not identified")
+    return _result(fit, how, rho=rho)
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int | np.integer)
+def _check_options(method: Any, nodes: Any, level: Any) -> None:
+    if method not in ("binomial", "normal"):
+        raise MetricError("method: unknown; use binomial or normal")
+    if not isinstance(nodes, int | np.integer) or not 1 <= nodes <= 51:
+        raise MetricError("nodes: must be a whole number from 1 to 51")
+    Choice("REML", "z", level)  # refuses a level outside 0 to 1
 
 
 @dataclass(frozen=True, slots=True)
 class _How:
+    """Number of sites, method, quadrature nodes per dimension (0 for ``normal``), level."""
+
     k: int
     method: str
     nodes: int
@@ -185,10 +184,10 @@ def fit_normal(y: Array, within: Array) -> MixedFit:
     return MixedFit(mu, cov, between, loglik)
 
 
-def _separate(known: _Known, method: str, nodes: int) -> MixedFit:
+def _separate(known: _Known, how: _How) -> MixedFit:
     """Pool the two separately."""
-    if method == "binomial":
-        fits = [known.fit(nodes, (j,)) for j in range(2)]
+    if how.method == "binomial":
+        fits = [known.fit(how.nodes, (j,)) for j in range(2)]
         mu = [float(f.mu.ravel()[0]) for f in fits]
         var = [float(f.cov.ravel()[0]) for f in fits]
         tau2 = [float(f.between.ravel()[0]) for f in fits]
@@ -201,7 +200,9 @@ def _separate(known: _Known, method: str, nodes: int) -> MixedFit:
     return MixedFit(np.array(mu), np.diag(var), np.diag(tau2), loglik)
 
 
-def _result(fit: MixedFit, rho: float | None, how: _How, fallback: str | None) -> BivariateResult:
+def _result(
+    fit: MixedFit, how: _How, *, rho: float | None = None, fallback: str | None = None
+) -> BivariateResult:
     (a, b), (c, d) = fit.cov.tolist()
     mu, tau2 = fit.mu.tolist(), np.diag(fit.between).tolist()
     sensitivity, specificity = _side(mu[0], a, tau2[0], how), _side(mu[1], d, tau2[1], how)

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from healthval.aggregate.meta import Array, Pair
+from healthval.aggregate.between_site_variance import Array
+from healthval.aggregate.meta import Pair
 from healthval.aggregate.mixed.glmm import Model, Pieces, covariance
 
 NODES = 15

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from healthval.aggregate.meta import Array
+from healthval.aggregate.between_site_variance import Array
 from healthval.errors import MetricError
 
 _FINE = 7  # number of nodes from which the quadrature's gradient is that of the exact likelihood

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
+from healthval.aggregate.between_site_variance import Array
 from healthval.aggregate.counts import Sites
 from healthval.aggregate.effects import count
-from healthval.aggregate.meta import Array
 from healthval.aggregate.secondary.records import CaseMix
 from healthval.contracts.submission import Submission
 

@@ -4,14 +4,10 @@ import math
 
 import numpy as np
 
+from healthval.aggregate.between_site_variance import Array
 from healthval.aggregate.counts import Sites
 from healthval.aggregate.effects import LARGEST, count
-from healthval.aggregate.meta import (
-    MIN_SITES_POOLED,
-    MIN_SITES_PREDICTION,
-    Array,
-    Pair,
-)
+from healthval.aggregate.meta import MIN_SITES_POOLED, MIN_SITES_PREDICTION, Pair
 from healthval.aggregate.mixed.censored import CensoredFit, Count, padded, pieces_of, profile_fit
 from healthval.aggregate.secondary.records import EventRatio
 from healthval.aggregate.values import Excluded

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from healthval.aggregate.between_site_variance import Array
 from healthval.aggregate.counts import Sites
 from healthval.aggregate.effects import IDENTITY, effect_of
-from healthval.aggregate.meta import MIN_SITES_PREDICTION, Array, Pair
+from healthval.aggregate.meta import MIN_SITES_PREDICTION, Pair
 from healthval.aggregate.mixed.bivariate import MIN_SITES_TOGETHER, correlation, fit_normal
 from healthval.aggregate.mixed.glmm import MixedFit
 from healthval.aggregate.secondary.records import CurveAt, JointCalibration

@@ -1,14 +1,48 @@
-"""Completeness of a file: whether its last element ends where the file ends."""
+"""Completeness of a file and of its waveforms: each ends where its attributes announce."""
 
+import math
 import struct
 from typing import Final
 
-from healthval.deid.dicom_values import LONG_VRS, UNDEFINED_LENGTH, VR_OF_CODE, Encoding
+from pydicom.dataset import Dataset
 
+from healthval.deid.dicom_values import (
+    LONG_VRS,
+    UNDEFINED_LENGTH,
+    VR_OF_CODE,
+    Encoding,
+    find,
+    number_of,
+    raw_element,
+)
+from healthval.deid.refuse import Reason, Refused
+
+_WAVEFORM: Final = 0x54001010
+# Number of Waveform Channels and of Samples, Waveform Bits Allocated
+_WAVEFORM_SIZES: Final = (0x003A0005, 0x003A0010, 0x54001004)
 _PREFIX: Final = 132  # bytes of preamble and DICM
 _META_GROUP: Final = 2
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _MAX_DEPTH: Final = 200
+
+
+def cut_waveform(item: Dataset, encoding: Encoding) -> None:
+    """Remove the bytes after the last sample of a waveform.
+
+    Raises
+    ------
+    Refused
+        If samples are missing, or their number is.
+    """
+    element = find(item, _WAVEFORM)
+    if element is None or not isinstance(element.value, bytes):
+        return
+    bits = math.prod(number_of(item, tag) for tag in _WAVEFORM_SIZES)
+    size = (bits + 7) // 8
+    if not size or size > len(element.value):
+        raise Refused(Reason.DAMAGED)
+    value = element.value[:size] + b"\0" * (size % 2)
+    item[_WAVEFORM] = raw_element(_WAVEFORM, element.VR or "OW", value, encoding)
 
 
 class _CutError(Exception):

@@ -39,6 +39,7 @@ from healthval.deid.dicom.attributes import (
     keeps_private,
 )
 from healthval.deid.dicom.changes import note_changes
+from healthval.deid.dicom.completeness import cut_waveform
 from healthval.deid.dicom.elements import copied, dummy_item, has_undefined_length, items_of
 from healthval.deid.dicom.profile import Rule, attribute_type, choose, rules_by_tag
 from healthval.deid.dicom.text import clean_code, clean_text, identifying_words
@@ -57,10 +58,10 @@ from healthval.deid.secret import (
 )
 from healthval.pydicom_internals import Kind, copy_encoding, dataset_of
 
-# VRs that are kept in their encoded form: no sequence, name or free text
+# VRs that are kept in their encoded form: no sequence, name, free text or opaque bytes
 _COPIED_VRS: Final = frozenset(
-    {None, "AE", "AS", "AT", "CS", "DS", "FD", "FL", "IS", "LO", "OB", "OD", "OF", "OL", "OV"}
-    | {"OW", "SH", "SL", "SS", "SV", "UI", "UL", "US", "UV", "DA", "TM", "DT"}
+    {None, "AE", "AS", "AT", "CS", "DS", "FD", "FL", "IS", "LO", "SH", "SL", "SS", "SV", "UI"}
+    | {"UL", "US", "UV", "DA", "TM", "DT"}
 )
 _DIGITS: Final = b"0123456789+-.eE\\ \0"
 _MAX_OTHER: Final = 2  # other characters that a number may contain, for example a unit
@@ -310,6 +311,8 @@ class Engine:
             return self._sequence(element)
         if vr in FREE_TEXT_VRS and not is_text(element.tag):
             return None  # prose in place of a number or a code
+        if vr in values.OPAQUE_VRS and not values.has_own_form(element):
+            return None  # other bytes in place of a number or a code
         if has_undefined_length(element) and vr != "UN" and element.tag not in PIXELS:
             return None  # only pixels may be encapsulated
         self.actions["kept"] += 1
@@ -326,6 +329,8 @@ class Engine:
         done = [self._output(item, self._elements(item, within), Dataset) for item in items]
         for item in () if keeps_codes else done:
             clean_code(item, self._clean_text, self.encoding)
+        for item in done if within == "WaveformSequence" else ():
+            cut_waveform(item, self.encoding)
         self.actions["kept"] += 1
         undefined = not element.is_raw and element.is_undefined_length
         return DataElement(element.tag, "SQ", Sequence(done), is_undefined_length=undefined)

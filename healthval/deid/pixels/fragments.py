@@ -43,13 +43,14 @@ class Layout:
     frames : Number of Frames
     pixels : Rows times Columns
     size : bytes of one uncompressed frame
-    offsets : Extended Offset Table, None if the image has none
+    offsets, sizes : Extended Offset Table and its lengths, None if the image has none
     """
 
     frames: int
     pixels: int
     size: int
     offsets: tuple[int, ...] | None = None
+    sizes: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,15 +216,28 @@ def _encapsulated(
     has_table = bool(table) and at < 1 << 32
     head = struct.pack(f"<{len(offsets)}L", *offsets) if has_table else b""
     first = [_ITEM + len(head).to_bytes(4, "little"), head]
-    is_same = not any(frame.is_changed for frame in frames) and (
-        value[: 8 + len(head)] == b"".join(first)
+    is_same = (
+        not any(frame.is_changed for frame in frames)
+        and value[: 8 + len(head)] == b"".join(first)
+        and (value[-8:-4] != _END or value[-8:] == _DELIMITER)
     )
-    extended = layout.offsets is not None and all(len(f.fragments) == 1 for f in frames)
-    if extended and tuple(offsets) != layout.offsets:
+    has_extended = layout.offsets is not None or layout.sizes is not None
+    extended = has_extended and all(len(f.fragments) == 1 for f in frames)
+    if has_extended and not (extended and _is_table(layout, offsets, lengths)):
         is_same = False
     return CleanFrames(
         pieces=[*first, *body, _DELIMITER],
         is_changed=not is_same,
         offsets=struct.pack(f"<{len(offsets)}Q", *offsets) if extended else b"",
         lengths=struct.pack(f"<{len(lengths)}Q", *lengths) if extended else b"",
+    )
+
+
+def _is_table(layout: Layout, offsets: list[int], lengths: list[int]) -> bool:
+    """Whether the extended offset tables are true; a length may exclude the padding byte."""
+    sizes = layout.sizes or ()
+    return (
+        layout.offsets == tuple(offsets)
+        and len(sizes) == len(lengths)
+        and all(size in (even, even - 1) for size, even in zip(sizes, lengths, strict=True))
     )

@@ -247,15 +247,22 @@ def _frame_bits(dataset: Dataset) -> int:
 
 def layout_of(dataset: Dataset) -> Layout:
     """Size and offsets of the frames of an image."""
-    table = find(dataset, OFFSETS[0])
-    value = None if table is None else table.value
-    offsets = struct.unpack(f"<{len(value) // 8}Q", value) if isinstance(value, bytes) else None
     return Layout(
         frames=max(frame_count(dataset), 1),
         pixels=number_of(dataset, _SIZES[0]) * number_of(dataset, _SIZES[1]),
         size=(_frame_bits(dataset) + 7) // 8,
-        offsets=offsets,
+        offsets=_numbers(dataset, OFFSETS[0]),
+        sizes=_numbers(dataset, OFFSETS[1]),
     )
+
+
+def _numbers(dataset: Dataset, tag: int) -> tuple[int, ...] | None:
+    """Numbers of an extended offset table; None if the image has no such table."""
+    element = find(dataset, tag)
+    if element is None:
+        return None
+    value = element.value if isinstance(element.value, bytes) else b""
+    return struct.unpack(f"<{len(value) // 8}Q", value[: len(value) // 8 * 8])
 
 
 def set_offsets(output: Dataset, frames: CleanFrames) -> None:
@@ -282,13 +289,16 @@ def clean_pixels(dataset: Dataset, output: Dataset) -> None:
     Refused
         If pixels are missing, or a compressed frame cannot be parsed.
     """
+    syntax = transfer_syntax_of(dataset)
+    if not is_compressed(syntax):
+        for tag in OFFSETS:
+            elements_of(output).pop(tag, None)
     element = find(output, _PIXEL_DATA)
     if element is None or not isinstance(element.value, bytes):
         return
     undefined = (
         element.length == UNDEFINED_LENGTH if element.is_raw else element.is_undefined_length
     )
-    syntax = transfer_syntax_of(dataset)
     if undefined or is_compressed(syntax):
         frames = clean_frames(element.value, syntax, layout_of(dataset))
         if frames.is_changed:

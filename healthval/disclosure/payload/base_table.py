@@ -15,11 +15,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import toeplitz
+from scipy.special import expit, logit
 
 from healthval.disclosure.payload.keyed_noise import KeyedNoise
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+NEAREST = 1e-4  # distance of a probability from 0 and 1 on the logit scale
 
 
 def square_root(k: int) -> Floats:
@@ -94,8 +96,9 @@ def within_gaps(
 def synthetic(rising: Floats, table: Mapping[float, tuple[int, int]]) -> tuple[Floats, Bools]:
     """Scores and outcomes of synthetic cases with the given counts (tp, fp) at each cut.
 
-    Between two cuts, scores and outcomes are spread evenly over the scores there. Every statistic of
-    these cases is a function of the table and of the scores, which the reader knows.
+    Between two cuts the cases have the scores there, and the outcomes are spread as the scores expect
+    them, moved to the given number of events. Every statistic of these cases is a function of the
+    table and of the scores, which the reader knows.
     """
     cuts = [*sorted(table), np.inf]
     ends = [*np.searchsorted(rising, cuts[:-1]).tolist(), rising.size]
@@ -107,5 +110,17 @@ def synthetic(rising: Floats, table: Mapping[float, tuple[int, int]]) -> tuple[F
         middle = np.array([(low + min(high, 1.0)) / 2])
         inside = rising[start:end] if end > start else middle
         score.append(inside[((2 * i + 1) * inside.size) // (2 * n)])
-        outcome.append(((i + 1) * e + n // 2) // n > (i * e + n // 2) // n)
+        so_far = np.floor(np.cumsum(_chances(score[-1], e)) + 0.5)
+        outcome.append(np.diff(so_far, prepend=0.0) > 0)
     return np.concatenate(score), np.concatenate(outcome)
+
+
+def _chances(score: Floats, events: int) -> Floats:
+    """Scores, moved on the logit scale until they add up to the events."""
+    if events in (0, score.size):
+        return np.full(score.size, float(events > 0))
+    x, low, high = logit(np.clip(score, NEAREST, 1 - NEAREST)), -50.0, 50.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if expit(x + middle).sum() < events else (low, middle)
+    return np.asarray(expit(x + middle), dtype=np.float64)

@@ -21,6 +21,7 @@ from healthval.metrics.estimate import Estimate
 PERTURBED = "wilson perturbed"
 NEAREST = 1e-4  # distance of a shown probability from 0 and 1
 CLUSTERED = ("cluster", "obuchowski", "patient", "ratio")  # in methods that count patients
+LEVEL_PARTS = ("auroc", "oe", "sensitivity", "specificity")
 USUAL_SD = 2.0  # deviation of the noise on a count to which `TIMES` belong
 # Deviations of the noise, in influences of one outcome.
 TIMES = {"auroc": 1.1, "average precision": 3.0, "slope": 1.5, "brier": 2.0, "level auroc": 2.0}
@@ -59,18 +60,17 @@ class Protection:
         """Standard deviation of the noise on a statistic with this influence of one outcome."""
         return TIMES[name] * influence * self.noise.sd / USUAL_SD
 
-    def perturbed(
-        self, e: Estimate, like: Estimate, influence: float, name: str, *facts: object
-    ) -> Estimate:
+    def perturbed(self, e: Estimate, like: Estimate, influence: float, name: str) -> Estimate:
         """Add noise to an estimate; interval and method are those of the synthetic cases, widened.
 
-        The method of the true cases would state whether they are separated.
+        Whether there is a value, and by which method, depends on the synthetic cases alone: those of
+        the true cases would state whether they are separated.
         """
-        if e.value is None or like.value is None or not math.isfinite(influence):
-            return replace(e, value=None, lo=None, hi=None, se=None, **self.counts)
+        if like.value is None or not math.isfinite(influence):
+            return replace(like, value=None, lo=None, hi=None, se=None, **self.counts)
         sd = self.deviation(name, influence)
-        z = float(self.noise.normals(1, name, repr(e.value), *self.counts.values(), *facts)[0])
-        delta = e.value + sd * z - like.value
+        z = float(self.noise.normals(1, name, repr(e.value), *self.counts.values())[0])
+        delta = sd * z + (0.0 if e.value is None else e.value - like.value)
         found = moved(widened(like, patients(e, like)), delta, sd)
         unit = " (cluster-robust)" if _counts_patients(e) else ""
         return replace(found, method=f"{like.method}{unit}", **self.counts)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtri
 
 from healthval.disclosure.payload.noisy_estimates import (
+    LEVEL_PARTS,
     NEAREST,
     Protection,
     curve_at,
@@ -29,6 +30,8 @@ from healthval.metrics.result import Evaluation, SubgroupResult, TableOne, Thres
 
 CURVE_PARAMETERS = 5  # of the flexible calibration curve: a case moves a point by about this / n
 LEAST = 1e-6
+FARTHEST = 3.0  # deviations of its noise that the slope may be from the table's
+FEWEST = 10  # cases of a class, after noise, for a statistic of a level
 
 
 def noisy_threshold(
@@ -134,7 +137,8 @@ def _coefficients(
         return none, none
     centre = float((w * x).sum() / w.sum())
     one = float(np.abs(x - centre).max() / max((w * (x - centre) ** 2).sum(), LEAST))
-    slope = about.perturbed(c.slope, as_table.slope, one, "slope")
+    near = _near(c.slope, as_table.slope, FARTHEST * about.deviation("slope", one))
+    slope = about.perturbed(near, as_table.slope, one, "slope")
     if slope.value is None or as_table.intercept.value is None:
         return replace(slope, value=None, lo=None, hi=None, se=None), slope
     value = solved_intercept(about.scores, slope.value, about.n_events)
@@ -142,6 +146,18 @@ def _coefficients(
     sd = math.hypot(tilt, about.noise.sd / float(w.sum()))
     intercept = moved(as_table.intercept, value - as_table.intercept.value, sd)
     return replace(intercept, method=slope.method, **about.counts), slope
+
+
+def _near(e: Estimate, like: Estimate, reach: float) -> Estimate:
+    """Slope within reach of the table's.
+
+    A single outcome can move the slope of nearly separated cases without limit, and separated ones
+    have none: they have the largest slope within reach.
+    """
+    if like.value is None:
+        return e
+    value = math.copysign(math.inf, like.value) if e.value is None else e.value
+    return replace(e, value=min(max(value, like.value - reach), like.value + reach))
 
 
 def _weights(
@@ -197,59 +213,98 @@ def _calibration_curve(
     return out
 
 
-def noisy_level(
-    s: SubgroupResult, about: Protection, counts: tuple[int, int | None]
-) -> SubgroupResult:
-    """Performance in a level, from its perturbed counts."""
-    n, m = counts[0], counts[1] or 0
-    inner = replace(about, n=n, n_events=m)
-    sd = about.level_times * about.noise.sd
-    return replace(
-        s,
-        n=n,
-        n_events=m,
-        auroc=_level_auroc(s, inner),
-        oe=_level_oe(s, inner, sd),
-        sensitivity=_level_rate(s.sensitivity, inner, (m, s.n_events), s.members),
-        specificity=_level_rate(s.specificity, inner, (n - m, s.n - s.n_events), s.members),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """Factors of the intervals in levels where patients have several cases, and the AUROC of all cases.
+
+    The factors are those of all cases: a level's own would depend on the few outcomes in it.
+    """
+
+    auroc: float
+    oe: float
+    sensitivity: float
+    specificity: float
+    area: float
+    oe_method: str
+
+
+def design_of(ev: Evaluation, like: Evaluation) -> Design:
+    """Compare the intervals of the true cases with those of the synthetic ones."""
+    rates = (1.0, 1.0)
+    if ev.thresholds and like.thresholds:
+        a, b = ev.thresholds[0], like.thresholds[0]
+        rates = patients(a.sensitivity, b.sensitivity), patients(a.specificity, b.specificity)
+    return Design(
+        auroc=patients(ev.auroc, like.auroc),
+        oe=patients(ev.calibration.oe, like.calibration.oe),
+        sensitivity=rates[0],
+        specificity=rates[1],
+        area=0.5 if ev.auroc.value is None else ev.auroc.value,
+        oe_method=ev.calibration.oe.method,
     )
 
 
-def _level_auroc(s: SubgroupResult, about: Protection) -> Estimate:
-    e, m, n = s.auroc, about.n_events, about.n - about.n_events
-    if e.value is None or m < 2 or n < 2:
-        return replace(e, value=None, lo=None, hi=None, se=None, **about.counts)
-    z = about.noise.normals(1, "level auroc", repr(e.value), about.n, m, s.members)
+def noisy_level(
+    s: SubgroupResult, about: Protection, counts: tuple[int, int | None], design: Design
+) -> SubgroupResult:
+    """Performance in a level, from its perturbed counts.
+
+    Whether a number is given depends on the perturbed counts alone: a level with few events, or
+    with none, has numbers too where its perturbed counts are large enough.
+    """
+    n, m = counts[0], counts[1] or 0
+    inner, facts = replace(about, n=n, n_events=m), s.facts
+    sizes = ((m, s.n_events), (n - m, s.n - s.n_events))
+    none: dict[str, Any] = dict.fromkeys(LEVEL_PARTS, _not_given(inner))
+    out = replace(s, n=n, n_events=m, **none)
+    if facts is None:
+        return out
+    hits = zip(("sensitivity", "specificity"), (facts.hits, facts.rejections), sizes, strict=True)
+    factors = {"sensitivity": design.sensitivity, "specificity": design.specificity}
+    found: dict[str, Any] = {
+        name: _level_rate(inner, k, size, (s.members, factors[name]))
+        for name, k, size in hits
+        if size[0] >= FEWEST
+    }
+    if m >= FEWEST:
+        found["oe"] = _level_oe(inner, facts.expected, design)
+        if n - m >= FEWEST:
+            found["auroc"] = _level_auroc(s, inner, design)
+    return replace(out, **found)
+
+
+def _not_given(about: Protection) -> Estimate:
+    return Sample(about.n, about.n_events).not_estimable(f"fewer than {FEWEST} cases", "none")
+
+
+def _level_auroc(s: SubgroupResult, about: Protection, design: Design) -> Estimate:
+    area = None if s.facts is None else s.facts.area
+    m, n = about.n_events, about.n - about.n_events
+    z = about.noise.normals(1, "level auroc", repr(area), about.n, m, s.members)
     sd = math.sqrt(max(1, about.variables)) * about.deviation("level auroc", about.one)
-    value = min(max(e.value + sd * float(z[0]), NEAREST), 1 - NEAREST)
-    plain = hanley_mcneil(value, m, n)
-    se = math.hypot(patients(e, replace(e, se=plain)) * plain, sd)
-    found = Sample(about.n, m, e.level).logit(value, se, "logit hanley mcneil perturbed")
+    centre = design.area if area is None else area
+    value = min(max(centre + sd * float(z[0]), NEAREST), 1 - NEAREST)
+    se = math.hypot(design.auroc * hanley_mcneil(value, m, n), sd)
+    found = Sample(about.n, m).logit(value, se, "logit hanley mcneil perturbed")
     return within(found)
 
 
-def _level_oe(s: SubgroupResult, about: Protection, sd: float) -> Estimate:
-    if not s.oe.value or not about.n or not about.n_events:
-        return replace(s.oe, value=None, lo=None, hi=None, se=None, **about.counts)
-    expected, m = s.n_events / s.oe.value, about.n_events
+def _level_oe(about: Protection, expected: float, design: Design) -> Estimate:
+    m, sample = about.n_events, Sample(about.n, about.n_events)
+    if expected <= 0:
+        return sample.not_estimable("all scores are 0", "log")
     plain = math.sqrt(max(1 - m / about.n, 1 / about.n) / m)
-    factor = patients(s.oe, replace(s.oe, se=plain * m / expected))
-    se = math.hypot(factor * plain, sd / m)
-    return Sample(about.n, m, s.oe.level).log(m / expected, se, s.oe.method)
+    se = math.hypot(design.oe * plain, about.level_times * about.noise.sd / m)
+    return sample.log(m / expected, se, design.oe_method)
 
 
 def _level_rate(
-    e: Estimate, about: Protection, sizes: tuple[int, int], key: str | None
+    about: Protection, hits: int, sizes: tuple[int, int], like: tuple[str | None, float]
 ) -> Estimate:
-    size, true = sizes
-    sd = about.level_times * about.noise.sd
-    if e.value is None:
-        return replace(e, n=size)
-    facts = ("level hits", true, key)
-    hits = about.noise.count(round(e.value * true), *facts, times=about.level_times)
-    hits = min(hits, size)
-    factor = patients(e, perturbed_rate(hits, size, 0.0))
-    return perturbed_rate(hits, size, sd**2, level=e.level, factor=factor)
+    (size, true), (key, factor) = sizes, like
+    times = about.level_times
+    shown = min(about.noise.count(hits, "level hits", true, key, times=times), size)
+    return perturbed_rate(shown, size, (times * about.noise.sd) ** 2, factor=factor)
 
 
 def noisy_mean(row: TableOne, about: Protection) -> TableOne:

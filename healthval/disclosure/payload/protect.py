@@ -20,6 +20,7 @@ from healthval.disclosure.payload.base_table import noisy_cumulative, synthetic,
 from healthval.disclosure.payload.keyed_noise import KeyedNoise, count_variance
 from healthval.disclosure.payload.noisy_estimates import Protection
 from healthval.disclosure.payload.noisy_result import (
+    design_of,
     noisy_calibration,
     noisy_curve,
     noisy_discrimination,
@@ -118,6 +119,7 @@ def _evaluation(
     expected = math.fsum(histogram.score_sums)
     like = _like(ev, about, table)
     variance = count_variance(about.noise.sd, about.noise.multiple)
+    design = design_of(ev, like)
     return replace(
         ev,
         n=about.n,
@@ -128,7 +130,9 @@ def _evaluation(
         ),
         calibration=noisy_calibration(ev, like, about, expected),
         decision_curve=noisy_curve(ev.decision_curve, about, table, variance),
-        subgroups=tuple(noisy_level(s, about, levels[s.variable, s.level]) for s in ev.subgroups),
+        subgroups=tuple(
+            noisy_level(s, about, levels[s.variable, s.level], design) for s in ev.subgroups
+        ),
         **noisy_discrimination(ev, like, about),
     )
 
@@ -189,31 +193,47 @@ def perturbed_levels(result: SiteResult, about: Protection) -> dict[tuple[str, s
 def _perturbed_variable(
     levels: Mapping[str, Counted], whole: int, about: Protection
 ) -> dict[str, Level]:
-    out: dict[str, Level] = {}
-    noise, times = about.noise, about.level_times
+    noise, times, multiple = about.noise, about.level_times, about.noise.multiple
+    by_size = sorted(levels, key=lambda level: (levels[level][0], level), reverse=True)
+    sizes, events = {}, {}
     for level, (n, e, members) in levels.items():
-        size = min(noise.count(n, "level", e, members, times=times), about.n)
-        events = None
+        sizes[level] = noise.count(n, "level", e, members, times=times)
         if e is not None:
-            events = min(noise.count(e, "level events", n, members, times=times), size)
-            events = _mixed(events, size, noise.multiple)
-        out[level] = (size, events)
-    if sum(n for n, *_ in levels.values()) != whole or not out:
-        return out
-    largest = max(levels, key=lambda level: (levels[level][0], level))
-    others = [counts for level, counts in out.items() if level != largest]
-    size = max(0, about.n - sum(n for n, _ in others))
-    events = out[largest][1]
-    if events is not None and all(e is not None for _, e in others):
-        events = min(size, max(0, about.n_events - sum(e or 0 for _, e in others)))
-    out[largest] = (size, None if events is None else min(events, size))
+            events[level] = noise.count(e, "level events", n, members, times=times)
+    is_whole = sum(n for n, *_ in levels.values()) == whole
+    ends = dict.fromkeys(by_size, (0, about.n))
+    sizes = summing(sizes, ends, about.n if is_whole else None)
+    mixed = {level: multiple if sizes[level] >= 2 * multiple else 0 for level in by_size}
+    ends = {level: (low, sizes[level] - low) for level, low in mixed.items() if level in events}
+    all_known = is_whole and len(events) == len(levels)
+    events = summing(events, ends, about.n_events if all_known else None)
+    return {level: (sizes[level], events.get(level)) for level in levels}
+
+
+def summing(
+    wanted: Mapping[str, int], ends: Mapping[str, tuple[int, int]], total: int | None
+) -> dict[str, int]:
+    """Counts between their ends that add up to the total; the first takes the remainder, then the next.
+
+    Parameters
+    ----------
+    ends : least and greatest count of each level, in the order in which they take the remainder; where
+        no counts between them add up to the total, the least is 0 and the greatest includes all
+    total : None where the sum is free
+
+    Examples
+    --------
+    >>> summing({"a": 4, "b": 9, "c": 8}, {"a": (0, 20), "b": (0, 20), "c": (0, 20)}, 15)
+    {'a': 0, 'b': 7, 'c': 8}
+    """
+    if total is not None and not sum(a for a, _ in ends.values()) <= total <= sum(
+        b for _, b in ends.values()
+    ):
+        ends = {level: (0, a + b) for level, (a, b) in ends.items()}
+    out = {level: min(max(a, wanted[level]), b) for level, (a, b) in ends.items()}
+    for level, (a, b) in ends.items() if total is not None else ():
+        out[level] = min(max(a, out[level] + (total or 0) - sum(out.values())), b)
     return out
-
-
-def _mixed(events: int, size: int, multiple: int) -> int:
-    """Events within a level of this size, of both classes where it is large enough."""
-    least = multiple if size >= 2 * multiple else 0
-    return min(max(least, events), size - least)
 
 
 def _row(

@@ -45,7 +45,7 @@ def routes(by: Callers, keyring: Keyring) -> APIRouter:
 
     @router.get("/access-requests", **documented(AccessList))
     def grants(
-        call: Annotated[Call, by.reads("site", "operator", "auditor")], page: AskedPage
+        call: Annotated[Call, by.reads("site", "operator", "auditor", "reporter")], page: AskedPage
     ) -> Response:
         """List grants: a site's own, all for the operator and an auditor."""
         site = call.caller.id if call.caller.role == "site" else None

@@ -18,7 +18,7 @@ from healthval.contracts.access import (
 from healthval.contracts.base import Problem
 from healthval.contracts.model import ModelRegistration, ObjectSize
 from healthval.contracts.prediction import PredictionRequest, UploadRequest
-from healthval.contracts.report import ReportRecord, ReportWithdrawal
+from healthval.contracts.report import ReportOrder, ReportRecord, ReportWithdrawal
 from healthval.contracts.submission import Submission
 
 BODIES: tuple[type[BaseModel], ...] = (
@@ -33,6 +33,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     PredictionRequest,
     UploadRequest,
     Submission,
+    ReportOrder,
     ReportRecord,
     ReportWithdrawal,
 )

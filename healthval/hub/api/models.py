@@ -15,7 +15,7 @@ from healthval.contracts.model import (
 from healthval.hub import registry
 from healthval.hub.api.call import AskedPage, Call, Callers, json_response
 from healthval.hub.api.documents import documented
-from healthval.hub.scoring import start_tried
+from healthval.hub.predictions.scoring import start_tried
 
 
 def routes(by: Callers) -> APIRouter:
@@ -23,13 +23,13 @@ def routes(by: Callers) -> APIRouter:
     router, backend = APIRouter(prefix="/v1"), by.auth.backend
 
     @router.put("/objects/{sha256}", **documented(None, status=204, body=bytes))
-    def store(sha256: Sha256, call: Annotated[Call, by.reads("operator")]) -> Response:
+    def store(sha256: Sha256, call: Annotated[Call, by.reads("operator", "reporter")]) -> Response:
         """Store an artefact or a report file under its hash."""
         registry.store(backend, sha256, call.body)
         return Response(status_code=204)
 
     @router.post("/objects/{sha256}/offer", **documented(ObjectOffer, 400, 409, body=ObjectSize))
-    def offer(sha256: Sha256, call: Annotated[Call, by.posts("operator")]) -> Response:
+    def offer(sha256: Sha256, call: Annotated[Call, by.posts("operator", "reporter")]) -> Response:
         """Sign an address for an object that is too large for a call of the API."""
         return json_response(registry.offer(backend, sha256, call.read(ObjectSize).size))
 
@@ -50,7 +50,7 @@ def routes(by: Callers) -> APIRouter:
     def model(
         name: Name,
         version: Version,
-        call: Annotated[Call, by.reads("site", "operator", "vendor", "auditor")],
+        call: Annotated[Call, by.reads("site", "operator", "vendor", "auditor", "reporter")],
     ) -> Response:
         """Return one model."""
         return json_response(registry.model_for(backend, call.caller, name, version))

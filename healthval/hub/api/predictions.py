@@ -25,8 +25,8 @@ from healthval.hub.api.call import (
     pending_response,
 )
 from healthval.hub.api.documents import documented
-from healthval.hub.predictions import QUICK_SECONDS, Predictions
-from healthval.hub.uploads import UploadPlace
+from healthval.hub.predictions.batches import QUICK_SECONDS, Predictions
+from healthval.hub.predictions.uploads import UploadPlace
 
 
 def routes(by: Callers, predictions: Predictions) -> APIRouter:

@@ -84,7 +84,7 @@ def _add_results(router: APIRouter, by: Callers) -> None:
         model: Name,
         version: Version,
         plan_hash: Sha256,
-        call: Annotated[Call, by.reads("operator")],
+        call: Annotated[Call, by.reads("operator", "reporter")],
         page: AskedPage,
     ) -> Response:
         """List each site's latest result."""
@@ -94,7 +94,7 @@ def _add_results(router: APIRouter, by: Callers) -> None:
 
     @router.get("/submissions/{site}/{sha256}", **documented(bytes, 404))
     def payload(
-        site: SiteId, sha256: Sha256, call: Annotated[Call, by.reads("operator")]
+        site: SiteId, sha256: Sha256, call: Annotated[Call, by.reads("operator", "reporter")]
     ) -> Response:
         """Return the bytes of a result, as sent."""
         return bytes_response(arrivals.payload_of(backend, site, sha256))

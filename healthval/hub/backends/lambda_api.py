@@ -26,10 +26,17 @@ from healthval.contracts.submission import Submission
 from healthval.hub.app import Elsewhere, Settings, create_app
 from healthval.hub.arrivals import ArrivalCheck, parse
 from healthval.hub.audit_chain import seal
-from healthval.hub.backends.aws import S3_CONFIG, DynamoIndex, S3Objects, SageMakerHost
-from healthval.hub.leases import Leases
+from healthval.hub.backends.aws import (
+    S3_CONFIG,
+    DynamoIndex,
+    S3Objects,
+    SageMakerHost,
+    own_key,
+    published_key,
+)
 from healthval.hub.ports import Backend, Conflict, HostedModel, Item, Refusal, StoreUnavailable
-from healthval.hub.predictions import QUICK_SECONDS, Predictions
+from healthval.hub.predictions.batches import QUICK_SECONDS, Predictions
+from healthval.hub.predictions.leases import Leases
 
 # Longer than the function's time-out: until then the batch belongs to the call in the background.
 BATCH_SECONDS = 960
@@ -60,13 +67,16 @@ def _hub() -> _Hub:
     leases = BackgroundCalls(
         backend=backend, client=lambda_client, function=settings["AWS_LAMBDA_FUNCTION_NAME"]
     )
+    ssm = Later("ssm", _config(attempts=4))
+    own = own_key(ssm, settings["HEALTHVAL_SIGNING_KEY"])
     app = create_app(
         backend,
         Settings(
             operator=PublicKey(x=settings["HEALTHVAL_OPERATOR"]),
             audiences=tuple(settings["HEALTHVAL_ORIGINS"].split(",")),
             upload_secret=secrets.token_bytes(32),  # unused: S3 signs its own addresses
-            policy=None,
+            signer=own.private_key if own else None,
+            reporter=published_key(ssm, settings["HEALTHVAL_REPORTER"]),
         ),
         elsewhere=Elsewhere(worker_check(lambda_client, settings["HEALTHVAL_WORKER"]), leases),
     )

@@ -8,8 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import chdtrc
 
 from healthval.errors import MetricError
+from healthval.metrics.cases import Cases, read_probability_cases
 from healthval.metrics.estimate import Estimate, Sample
-from healthval.metrics.inputs import Cases, Floats, Ints, read_count, read_probability_cases
+from healthval.metrics.inputs import Floats, Ints, read_count
 from healthval.metrics.intervals.resampling import (
     Bootstrap,
     bias_corrected,

@@ -9,15 +9,9 @@ from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError, counted
 from healthval.metrics.calibration.curves import Curve, FlexibleCalibration, flexible_calibration
+from healthval.metrics.cases import Cases, read_probability_cases
 from healthval.metrics.estimate import NOISE, Estimate, Sample
-from healthval.metrics.inputs import (
-    Cases,
-    Floats,
-    Ints,
-    check_choice,
-    read_number,
-    read_probability_cases,
-)
+from healthval.metrics.inputs import Floats, Ints, check_choice, read_number
 from healthval.metrics.intervals.analytic import two_sided_p
 from healthval.metrics.logistic import (
     Counts,

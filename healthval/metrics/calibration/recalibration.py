@@ -7,16 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError, counted
+from healthval.metrics.cases import Cases, check_probabilities, read_probability_cases, read_scores
 from healthval.metrics.estimate import Estimate, Sample
-from healthval.metrics.inputs import (
-    Bools,
-    Cases,
-    Floats,
-    check_choice,
-    check_probabilities,
-    read_probability_cases,
-    read_scores,
-)
+from healthval.metrics.inputs import Bools, Floats, check_choice
 from healthval.metrics.intervals.resampling import (
     Bootstrap,
     canonical_cases,

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from healthval.errors import MetricError
+from healthval.metrics.cases import Cases
 from healthval.metrics.estimate import Estimate, Sample
-from healthval.metrics.inputs import Cases, Floats, Ints, check_kind, read_count
+from healthval.metrics.inputs import Floats, Ints, check_kind, read_count
 from healthval.metrics.ranking.table import RankTable
 
 MAX_CELLS = 1024

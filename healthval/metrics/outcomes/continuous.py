@@ -8,8 +8,9 @@ from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
 from healthval.errors import MetricError
+from healthval.metrics.cases import check_rows, read_cluster, read_scores
 from healthval.metrics.estimate import NO_SPREAD, NOISE, Estimate, Sample
-from healthval.metrics.inputs import Floats, Ints, check_rows, read_cluster, read_scores
+from healthval.metrics.inputs import Floats, Ints
 from healthval.metrics.intervals.resampling import (
     Bootstrap,
     canonical,

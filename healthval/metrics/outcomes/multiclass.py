@@ -11,20 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from healthval.errors import MetricError, SingleClassError, counted
 from healthval.metrics.agreement import kappa_of
-from healthval.metrics.auroc import auroc_of, warn_if_inverted
-from healthval.metrics.estimate import Estimate, Sample
-from healthval.metrics.inputs import (
+from healthval.metrics.cases import (
     Cases,
-    Floats,
-    Ints,
-    affected,
     check_probabilities,
     check_rows,
-    read_array,
     read_cluster,
-    read_column,
     read_scores,
 )
+from healthval.metrics.discrimination.auroc import auroc_of, warn_if_inverted
+from healthval.metrics.estimate import Estimate, Sample
+from healthval.metrics.inputs import Floats, Ints, affected, read_array, read_column
 from healthval.metrics.intervals.analytic import rate
 from healthval.metrics.ranking.delong import placements
 

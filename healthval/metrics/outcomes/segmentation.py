@@ -10,19 +10,17 @@ from numpy.typing import ArrayLike
 
 from healthval.contracts.proportions import wilson
 from healthval.errors import MetricError, counted
+from healthval.metrics.cases import check_rows, read_cluster, read_scores
 from healthval.metrics.estimate import Estimate, Sample
 from healthval.metrics.inputs import (
     Bools,
     Floats,
     Ints,
     check_kind,
-    check_rows,
     read_array,
-    read_cluster,
     read_column,
     read_number,
     read_numbers,
-    read_scores,
     read_whole,
 )
 from healthval.metrics.intervals.resampling import (

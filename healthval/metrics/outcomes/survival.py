@@ -10,6 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
+from healthval.metrics.cases import (
+    check_probabilities,
+    check_rows,
+    read_cluster,
+    read_reference,
+    read_scores,
+)
 from healthval.metrics.estimate import Estimate, Sample
 from healthval.metrics.inputs import (
     Bools,
@@ -17,17 +24,12 @@ from healthval.metrics.inputs import (
     Ints,
     affected,
     check_choice,
-    check_probabilities,
-    check_rows,
     is_missing,
     label_key,
     read_array,
-    read_cluster,
     read_column,
     read_number,
     read_numbers,
-    read_reference,
-    read_scores,
 )
 from healthval.metrics.intervals.resampling import (
     Bootstrap,

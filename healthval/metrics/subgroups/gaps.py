@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
+from healthval.metrics.cases import Cases, read_probability_cases
 from healthval.metrics.confusion import check_threshold
 from healthval.metrics.estimate import Estimate, Sample
-from healthval.metrics.inputs import Cases, Floats, read_flag, read_numbers, read_probability_cases
+from healthval.metrics.inputs import Floats, read_flag, read_numbers
 from healthval.metrics.intervals.resampling import (
     Bootstrap,
     drawn_counts,

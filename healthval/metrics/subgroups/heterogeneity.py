@@ -12,9 +12,10 @@ from healthval.contracts.proportions import logit
 from healthval.errors import counted
 from healthval.metrics import logistic
 from healthval.metrics.calibration.measures import calibration_of
-from healthval.metrics.comparison import compare_groups
+from healthval.metrics.cases import Cases
+from healthval.metrics.discrimination.comparison import compare_groups
 from healthval.metrics.estimate import ANY, NOISE, Estimate, Sample
-from healthval.metrics.inputs import Bools, Cases, Floats
+from healthval.metrics.inputs import Bools, Floats
 from healthval.metrics.intervals.analytic import two_sided_p
 from healthval.metrics.logistic import dot, per_cluster, sigmoid, total_variance
 from healthval.metrics.net_benefit import contributions

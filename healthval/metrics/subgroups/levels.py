@@ -4,22 +4,17 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from scipy.stats import rankdata
 
 from healthval.errors import MetricError, counted
-from healthval.metrics.auroc import auroc_of
 from healthval.metrics.calibration.measures import calibration_of, observed_to_expected
+from healthval.metrics.cases import Cases, check_rows, members_digest
+from healthval.metrics.discrimination.auroc import auroc_of
 from healthval.metrics.estimate import Estimate, Sample
-from healthval.metrics.inputs import (
-    Bools,
-    Cases,
-    check_rows,
-    is_missing,
-    members_digest,
-    read_column,
-)
+from healthval.metrics.inputs import Bools, is_missing, read_column
 from healthval.metrics.intervals.analytic import rate
 from healthval.metrics.net_benefit import net_benefit_at
-from healthval.metrics.result import SubgroupResult
+from healthval.metrics.result import LevelFacts, SubgroupResult
 
 FEWEST = 10
 MAX_LEVELS = 64
@@ -83,12 +78,16 @@ def by_level(cases: Cases, groups: Groups, threshold: float) -> tuple[SubgroupRe
 def level_result(cases: Cases, name: tuple[str, str], threshold: float) -> SubgroupResult:
     """Result of one level; statistics with too few events are not estimable."""
     y, positive = cases.reference, cases.score >= threshold
+    hits, rejections = (int(np.count_nonzero(x)) for x in (positive & y, ~positive & ~y))
+    auroc = level_auroc(cases)
+    area = _area(cases) if auroc.value is None else auroc.value
     return SubgroupResult(
+        facts=LevelFacts(float(cases.score.sum()), hits, rejections, area),
         variable=name[0],
         level=name[1],
         n=cases.n,
         n_events=cases.n_events,
-        auroc=level_auroc(cases),
+        auroc=auroc,
         oe=level_oe(cases),
         sensitivity=level_rate(cases, positive, y),
         specificity=level_rate(cases, ~positive, ~y),
@@ -97,6 +96,14 @@ def level_result(cases: Cases, name: tuple[str, str], threshold: float) -> Subgr
         citl=level_citl(cases),
         net_benefit=level_net_benefit(cases, threshold),
     )
+
+
+def _area(cases: Cases) -> float | None:
+    m, n = cases.n_events, cases.n - cases.n_events
+    if not m or not n:
+        return None
+    ranks = float(rankdata(cases.score)[cases.reference].sum())
+    return (ranks - m * (m + 1) / 2) / (m * n)
 
 
 def level_auroc(cases: Cases) -> Estimate:

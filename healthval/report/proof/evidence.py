@@ -1,4 +1,7 @@
-"""Signature of the evidence of a de-identified batch, checked by `verify` as a report's is."""
+"""Signature of the evidence of a de-identified batch, checked by `verify` as a report's is.
+
+The evidence has a digest of the batch's outputs, so that it is refused beside those of another.
+"""
 
 import hashlib
 import json
@@ -7,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from healthval.credential import Credential
-from healthval.deid.dicom.files.evidence import EVIDENCE, FORMAT
+from healthval.deid.dicom.files.evidence import EVIDENCE, FORMAT, outputs_digest
 from healthval.deid.dicom.files.manifest import SUMMARY
-from healthval.errors import UsageError
+from healthval.errors import IntegrityError, UsageError, counted
 from healthval.files import write_durably
 from healthval.report.proof.attestation import ATTESTATION, sign
 
@@ -39,3 +42,24 @@ def sign_evidence(folder: Path, credential: Credential, *, now: datetime | None 
     envelope = sign(files, credential.private_key, about=about, now=now)
     write_durably(folder / ATTESTATION, envelope)
     return folder / ATTESTATION
+
+
+def compared_outputs(place: Path) -> str:
+    """Compare signed evidence with the outputs beside it; return the line that `verify` prints.
+
+    Raises
+    ------
+    IntegrityError
+        If outputs were added, removed or resized, or belong to another batch.
+    """
+    folder = place if place.is_dir() else place.parent
+    count = sum(1 for _ in folder.glob("*/*.dcm"))
+    evidence = json.loads((folder / EVIDENCE).read_bytes())
+    if not count and evidence["files"]["files_out"]:
+        return "outputs      not beside the evidence, so they were not compared"
+    if evidence.get("outputs_sha256") != outputs_digest(folder):
+        raise IntegrityError(
+            f"the evidence is not that of the {counted(count, 'output')} beside it: outputs were "
+            "added, removed or resized, or it belongs to another batch; run healthval deid again"
+        )
+    return f"outputs      {count} by name and size, as in the evidence"

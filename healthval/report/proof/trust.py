@@ -6,7 +6,7 @@ A key beside the report proves nothing: a forger of the report could add it.
 import os
 import stat
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,10 +23,14 @@ WAIT_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """A report whose signature and files were checked; `trusted_as` is None for an unknown signer."""
+    """A report whose signature and files were checked; `trusted_as` is None for an unknown signer.
+
+    `outputs` is how the outputs of a de-identified batch compare with its evidence.
+    """
 
     statement: Statement
     trusted_as: str | None
+    outputs: str = ""
 
     @property
     def signer(self) -> str:
@@ -44,6 +48,7 @@ class Verified:
             f"fingerprint  {self.signer}",
             f"signed at    {moment} (the signer's clock)",
             f"subject      {_subject(self.statement)}",
+            *([self.outputs] if self.outputs else []),
             *(f"as signed    {name}" for name in sorted(self.statement.files)),
         ]
 
@@ -102,6 +107,15 @@ def verify_by_hub(place: Path, hub_url: str, published: HubKeys) -> Verified:
 
 
 def _verify(place: Path, trusted: dict[PublicKey, str]) -> Verified:
+    found = _checked(place, trusted)
+    if found.statement.about.record != "deid-evidence":
+        return found
+    from healthval.report.proof.evidence import compared_outputs  # needs the extra `dicom`
+
+    return replace(found, outputs=compared_outputs(place))
+
+
+def _checked(place: Path, trusted: dict[PublicKey, str]) -> Verified:
     try:
         statement = check(place, trusted)
     except NotSigned:

@@ -428,6 +428,30 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/v1/report-orders": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Orders
+         * @description List the standing orders, and what became of them.
+         */
+        readonly get: operations["orders_v1_report_orders_get"];
+        readonly put?: never;
+        /**
+         * Order
+         * @description Give or cancel a standing order: a new report after each result that counts.
+         */
+        readonly post: operations["order_v1_report_orders_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/v1/reports": {
         readonly parameters: {
             readonly query?: never;
@@ -1219,29 +1243,10 @@ export interface components {
             readonly version: string;
         };
         /**
-         * ModelContract
-         * @description Name, version and input contract of a model; without a contract where it is not open.
-         */
-        readonly ModelContract: {
-            readonly inputs?: components["schemas"]["InputContract"] | null;
-            /** Name */
-            readonly name: string;
-            /** Version */
-            readonly version: string;
-        };
-        /**
          * ModelList
-         * @description One page of the registered models.
-         *
-         *     `models` has those whose card the caller may read, `others` the names of the rest; `contracts`
-         *     the input contracts of those among them to which the caller has asked for access.
+         * @description One page of the registered models: those whose card the caller may read; names of the others.
          */
         readonly ModelList: {
-            /**
-             * Contracts
-             * @default []
-             */
-            readonly contracts: readonly components["schemas"]["ModelContract"][];
             /**
              * Models
              * @default []
@@ -1618,6 +1623,93 @@ export interface components {
              * @default []
              */
             readonly reports: readonly components["schemas"]["ReportRecord"][];
+        };
+        /**
+         * ReportOrder
+         * @description Standing order of the operator: a new report after each result that counts.
+         *
+         *     `plan` is the hash of the plan's file, which is stored as an object. A report is made once
+         *     `min_sites` hospitals have a result. `apart` are the labels of hospitals that are known to be
+         *     different ones although their results are equal.
+         */
+        readonly ReportOrder: {
+            /**
+             * Apart
+             * @default []
+             */
+            readonly apart: readonly string[];
+            /**
+             * Cancelled
+             * @default false
+             */
+            readonly cancelled: boolean;
+            /**
+             * Min Sites
+             * @default 3
+             */
+            readonly min_sites: number;
+            /** Model */
+            readonly model: string;
+            /** Plan */
+            readonly plan: string;
+            /** Plan Hash */
+            readonly plan_hash: string;
+            /** Version */
+            readonly version: string;
+        };
+        /**
+         * ReportOrderList
+         * @description One page of the standing orders.
+         */
+        readonly ReportOrderList: {
+            /** Next */
+            readonly next?: string | null;
+            /**
+             * Orders
+             * @default []
+             */
+            readonly orders: readonly components["schemas"]["ReportOrderRecord"][];
+        };
+        /**
+         * ReportOrderRecord
+         * @description A standing order and what became of it; `reason` is that of a failure.
+         */
+        readonly ReportOrderRecord: {
+            /**
+             * Apart
+             * @default []
+             */
+            readonly apart: readonly string[];
+            /**
+             * Cancelled
+             * @default false
+             */
+            readonly cancelled: boolean;
+            /**
+             * Min Sites
+             * @default 3
+             */
+            readonly min_sites: number;
+            /** Model */
+            readonly model: string;
+            /** Plan */
+            readonly plan: string;
+            /** Plan Hash */
+            readonly plan_hash: string;
+            /**
+             * Reason
+             * @default
+             */
+            readonly reason: string;
+            /** Report */
+            readonly report?: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            readonly state: "waiting" | "due" | "made" | "failed" | "cancelled";
+            /** Version */
+            readonly version: string;
         };
         /**
          * ReportRecord
@@ -2009,7 +2101,6 @@ export type KeyRotation = components['schemas']['KeyRotation'];
 export type LedgerHead = components['schemas']['LedgerHead'];
 export type LinkRequest = components['schemas']['LinkRequest'];
 export type ModelCard = components['schemas']['ModelCard'];
-export type ModelContract = components['schemas']['ModelContract'];
 export type ModelList = components['schemas']['ModelList'];
 export type ModelName = components['schemas']['ModelName'];
 export type ModelRecord = components['schemas']['ModelRecord'];
@@ -2029,6 +2120,9 @@ export type ReleasedEstimate = components['schemas']['ReleasedEstimate'];
 export type ReleasedSubgroup = components['schemas']['ReleasedSubgroup'];
 export type ReleasedThreshold = components['schemas']['ReleasedThreshold'];
 export type ReportList = components['schemas']['ReportList'];
+export type ReportOrder = components['schemas']['ReportOrder'];
+export type ReportOrderList = components['schemas']['ReportOrderList'];
+export type ReportOrderRecord = components['schemas']['ReportOrderRecord'];
 export type ReportRecord = components['schemas']['ReportRecord'];
 export type ReportVerdict = components['schemas']['ReportVerdict'];
 export type ReportWithdrawal = components['schemas']['ReportWithdrawal'];
@@ -4736,6 +4830,245 @@ export interface operations {
             };
             /** @description Method not allowed; `Allow` names the others */
             readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly orders_v1_report_orders_get: {
+        readonly parameters: {
+            readonly query?: {
+                readonly limit?: number;
+                readonly cursor?: string;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ReportOrderList"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly order_v1_report_orders_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
+                readonly "Idempotency-Key"?: string | null;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ReportOrder"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ReportOrderRecord"];
+                };
+            };
+            /** @description The Idempotency-Key is malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such entry here */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another state or content is stored */
+            readonly 409: {
                 headers: {
                     readonly [name: string]: unknown;
                 };

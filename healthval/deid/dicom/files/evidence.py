@@ -6,6 +6,7 @@ it. It contains no value, and no name of a file, patient or study.
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
@@ -45,7 +46,9 @@ _MIDI_B: Final = {
 }
 
 
-def evidence(manifest: Mapping[str, Any], policy: Policy, batch: "Changes") -> dict[str, Any]:
+def evidence(
+    manifest: Mapping[str, Any], policy: Policy, batch: "Changes", outputs: str
+) -> dict[str, Any]:
     """Return the evidence of a batch.
 
     Parameters
@@ -53,6 +56,7 @@ def evidence(manifest: Mapping[str, Any], policy: Policy, batch: "Changes") -> d
     manifest : summary of the batch
     policy : the policy that was applied
     batch : changes and searches of all written files
+    outputs : digest of the batch's outputs, which ties the evidence to this batch
     """
     return {
         "format": FORMAT,
@@ -67,6 +71,7 @@ def evidence(manifest: Mapping[str, Any], policy: Policy, batch: "Changes") -> d
             name: manifest[name]
             for name in ("files_in", "files_out", "duplicates", "withdrawn", "replaced", "refused")
         },
+        "outputs_sha256": outputs,
         "attributes": list(batch.rows()),
         "audit": {
             "outputs_searched": manifest["files_out"],
@@ -99,6 +104,19 @@ def _midi_b(manifest: Mapping[str, Any]) -> dict[str, int]:
         "pixels_hidden": blanked,
         "pixels_retained": manifest["files_out"] - blanked,
     }
+
+
+def outputs_digest(folder: Path) -> str:
+    """SHA-256 over name and size of each output in a folder; the names are keyed digests."""
+    total = hashlib.sha256()
+    with os.scandir(folder) as found:
+        studies = sorted(one.name for one in found if one.is_dir())
+    for study in studies:
+        with os.scandir(folder / study) as found:
+            files = sorted((f.name, f.stat().st_size) for f in found if f.name.endswith(".dcm"))
+        for name, size in files:
+            total.update(f"{study}/{name} {size}\n".encode())
+    return total.hexdigest()
 
 
 def policy_digest(policy: Policy) -> str:

@@ -14,12 +14,19 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 from healthval import __version__
 from healthval.deid.dicom.deidentify import Deidentified
-from healthval.deid.dicom.files.evidence import EVIDENCE, Changes, encoded, evidence
+from healthval.deid.dicom.files.evidence import (
+    EVIDENCE,
+    Changes,
+    encoded,
+    evidence,
+    outputs_digest,
+)
 from healthval.deid.dicom.profile import EDITION
 from healthval.deid.dicom_values import text_of
 from healthval.deid.policy import Policy
@@ -138,7 +145,7 @@ class Manifest:
         for record in self.records:
             if record.status == "written":
                 batch.add(record.changes, record.searched)
-        return evidence(self.summary(), self.applied, batch)
+        return evidence(self.summary(), self.applied, batch, outputs_digest(self.folder))
 
     def write(self) -> None:
         """Write summary and evidence to the output folder; an earlier signature is deleted."""
@@ -172,15 +179,21 @@ def written_record(key: str, result: Deidentified, searched: str = "") -> Record
         source=key,
         status="written",
         output=f"{folder}/{name}.dcm",
-        patient=patient,
+        patient=sys.intern(patient),
         issuer=issuer,
-        study=study,
+        study=sys.intern(study),
         instance=instance,
-        actions=dict(result.actions),
+        actions=_shared(tuple(result.actions.items())),
         flags=tuple(flag.value for flag in result.flags),
         changes=sys.intern(encoded(result.changes)),  # one text for many files
-        searched=searched,
+        searched=sys.intern(searched),
     )
+
+
+@lru_cache(maxsize=1 << 12)
+def _shared(actions: tuple[tuple[str, int], ...]) -> Mapping[str, int]:
+    """One mapping for all files with the same actions: a batch keeps the records of every file."""
+    return dict(actions)
 
 
 def refused_record(key: str, reason: Reason, places: str = "") -> Record:
@@ -286,9 +299,16 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 def _record(line: dict[str, Any], texts: Mapping[str, str]) -> Record | None:
     try:
-        changes = texts[line["changes"]]
-        return replace(Record(**line), flags=tuple(line["flags"]), changes=changes)
-    except (TypeError, KeyError):
+        return replace(
+            Record(**line),
+            actions=_shared(tuple(line["actions"].items())),
+            flags=tuple(line["flags"]),
+            changes=texts[line["changes"]],
+            patient=sys.intern(line["patient"]),
+            study=sys.intern(line["study"]),
+            searched=sys.intern(line["searched"]),
+        )
+    except (TypeError, KeyError, AttributeError):
         return None
 
 
@@ -327,17 +347,23 @@ def conflicts(records: Iterable[Record]) -> dict[str, Reason]:
     """
     records = tuple(records)
     found: dict[str, Reason] = {}
-    patients, issuers, instances = defaultdict(set), defaultdict(set), defaultdict(set)
+    patients, issuers = defaultdict(set), defaultdict(set)
+    sources: dict[str, str] = {}
+    twice: set[str] = set()
     for record in records:
         if record.study and record.patient:
             patients[record.study].add(record.patient)
         if record.study and record.issuer:
             issuers[record.study].add(record.issuer)
-        if record.instance and record.status != "duplicate":
-            instances[record.instance].add(record.source)
+        if (
+            record.instance
+            and record.status != "duplicate"
+            and sources.setdefault(record.instance, record.source) != record.source
+        ):
+            twice.add(record.instance)
     for record in records:
         if len(patients[record.study]) > 1 or len(issuers[record.study]) > 1:
             found[record.source] = Reason.MIXED_STUDY
-        elif len(instances[record.instance]) > 1:
+        elif record.instance in twice:
             found[record.source] = Reason.CONFLICT
     return found

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from healthval.deid.pixels.streams.coded_text import check_no_text
 from healthval.deid.pixels.streams.pieces import Buffer, Pieces, check, is_zero, number
 
 SOC: Final = b"\xff\x4f"
@@ -90,6 +91,8 @@ def _tile_part(data: Buffer, at: int, form: _Form, pieces: Pieces) -> int:
         elif marker == _PLT:
             packets.append((at, stop))
         at = stop
+    is_further = number(data, kept + 4, 2) > 0 or number(data, kept + 10, 1) > 0
+    check_no_text(data[at + 2 : end], is_one_of_many=is_further)
     if packets and _packet_bytes(data, packets) != end - at - 2:
         removed = sorted(removed + packets)
     for start, stop in removed:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from healthval.deid.pixels.streams.coded_text import check_no_text
 from healthval.deid.pixels.streams.jpeg_tables import (
     AC,
     DC,
@@ -30,6 +31,7 @@ _ARITHMETIC: Final = frozenset({0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
 # A marker ends the coded data: stuffed zeros, fill bytes and restart markers belong to the data.
 _MARKER: Final = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 # In JPEG-LS a zero bit is stuffed, so that 0x00 to 0x7F follow 0xFF in the coded data.
+_RESTART: Final = re.compile(rb"\xff[\xd0-\xd7]")
 _LS_MARKER: Final = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
 _JFIF: Final = b"JFIF\0"
 _ADOBE: Final = b"Adobe"
@@ -60,6 +62,8 @@ def clean_jpeg(data: Buffer) -> Pieces:
             seen |= {segment.marker} if kept else set()
         else:
             kept = _kept(segment, frames[0].marker) if tables is None else tables
+        if segment.coded:
+            _check_coded(segment.coded)
         pieces += [*kept, segment.coded] if segment.coded else kept
     return [*pieces, b"\xff\xd9"]
 
@@ -85,6 +89,13 @@ def _segments(data: Buffer) -> Iterator[_Segment]:
             stop = found.start() if found else end
         yield _Segment(marker, data[at:end], data[end:stop])
         at = stop
+
+
+def _check_coded(coded: Buffer) -> None:
+    """Refuse a text after the last value, or before a restart marker."""
+    check_no_text(coded)
+    for found in _RESTART.finditer(coded):
+        check_no_text(coded[max(found.start() - 64, 0) : found.start()], is_one_of_many=True)
 
 
 def _needed_tables(frame: _Segment, segments: list[_Segment]) -> list[Pieces | None]:

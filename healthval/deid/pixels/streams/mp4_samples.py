@@ -6,7 +6,7 @@ from typing import Final
 
 from healthval.deid.pixels.streams.mp4_boxes import Box, Edits
 from healthval.deid.pixels.streams.pieces import Buffer, check, number
-from healthval.deid.pixels.streams.video import H264_KEPT, H265_KEPT, nal_kind
+from healthval.deid.pixels.streams.video import H264_KEPT, H265_KEPT, check_unit, nal_kind
 
 # Profiles whose settings end with the form of the chroma and extended sets
 _HIGH_PROFILES: Final = frozenset({100, 110, 122, 144})
@@ -90,7 +90,10 @@ def clean_sample(edits: Edits, at: int, end: int, lengths: int, *, is_h265: bool
         body = at + lengths
         stop = body + number(edits.data, at, lengths)
         check(body < stop <= end)
-        if nal_kind(edits.data[body], is_h265=is_h265) not in kept:
+        kind = nal_kind(edits.data[body], is_h265=is_h265)
+        if kind in kept:
+            check_unit(kind, edits.data[body:stop], is_h265=is_h265)
+        else:
             head = filler + b"\xff" * (stop - body - len(filler) - 1) + b"\x80"
             edits.blank(body, stop, head)
         at = stop

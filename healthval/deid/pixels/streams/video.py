@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from healthval.deid.pixels.streams.coded_text import check_no_text
 from healthval.deid.pixels.streams.pieces import Buffer, Pieces, check, is_zero, number
 
 _START: Final = re.compile(rb"\x00\x00\x01")
@@ -19,6 +20,8 @@ _EXTENSIONS: Final = {1: 6, 2: 8, 3: 257, 5: 8, 7: 14, 8: 7, 9: 7, 10: 5}
 # NAL units that decoding needs: slices, parameter sets, delimiters, ends
 H264_KEPT: Final = frozenset({1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 13, 14, 15, 19, 20})
 H265_KEPT: Final = frozenset({*range(22), 32, 33, 34, 35, 36, 37})
+# Parameter sets
+_H264_SETS, _H265_SETS = frozenset({7, 8, 13, 15}), frozenset({32, 33, 34})
 _H264_DELIMITERS: Final = {9: 2, 10: 1, 11: 1}  # bytes of delimiter and ends
 _H265_DELIMITERS: Final = {35: 3, 36: 2, 37: 2}
 
@@ -62,6 +65,7 @@ def _mpeg2_size(code: int, payload: Buffer) -> int | None:
         return None
     if code <= _LAST_SLICE:
         check(not _has_extra_information(payload))
+        check_no_text(payload, is_one_of_many=True)
     if code != _SEQUENCE:
         return None
     check(len(payload) >= 8)
@@ -104,10 +108,16 @@ def _nal_pieces(data: Buffer, *, is_h265: bool) -> Pieces:
             first = start - (is_after_removed and data[start - 1 : start] == b"\0")
             size = fixed.get(kind, end - body)
             stop = end if is_zero(data[body + size : end]) else body + size
+            check_unit(kind, data[body:stop], is_h265=is_h265)
             pieces.append(data[first:stop])
         is_after_removed = kind not in kept
     check({33, 34} <= seen if is_h265 else {7, 8} <= seen)
     return pieces
+
+
+def check_unit(kind: int, unit: Buffer, *, is_h265: bool) -> None:
+    """Refuse a NAL unit that ends with a text; a parameter set is too short for one by chance."""
+    check_no_text(unit, is_one_of_many=kind not in (_H265_SETS if is_h265 else _H264_SETS))
 
 
 def nal_kind(head: int, *, is_h265: bool) -> int:

@@ -21,7 +21,7 @@ from healthval.errors import counted
 from healthval.hub import access, registry
 from healthval.hub.access import Subject
 from healthval.hub.ports import Backend, Conflict, Item, ModelFailed, Offer, Refusal, Write
-from healthval.hub.tripwire import check_file
+from healthval.hub.predictions.tripwire import check_file
 
 KEEP_SECONDS = 86_400
 TICKET_SECONDS = 300

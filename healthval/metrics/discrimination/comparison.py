@@ -7,17 +7,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
-from healthval.metrics.auroc import auroc_of, check_both_classes, warn_if_inverted
-from healthval.metrics.estimate import Estimate, Sample
-from healthval.metrics.inputs import (
+from healthval.metrics.cases import (
     Cases,
-    Floats,
-    Ints,
+    check_both_classes,
     check_rows,
     read_cases,
     read_cluster,
     read_reference,
 )
+from healthval.metrics.discrimination.auroc import auroc_of, warn_if_inverted
+from healthval.metrics.estimate import Estimate, Sample
+from healthval.metrics.inputs import Floats, Ints
 from healthval.metrics.intervals.analytic import two_sided_p
 from healthval.metrics.logistic import dot, per_cluster, total_variance
 from healthval.metrics.names import named

@@ -24,10 +24,10 @@ from healthval.contracts.prediction import (
 from healthval.hub import access, registry
 from healthval.hub.access import Subject
 from healthval.hub.audit_chain import note, record
-from healthval.hub.leases import LEASE_SECONDS, Leases
 from healthval.hub.ports import Backend, Item, ModelFailed, Refusal, StoreUnavailable, Write
-from healthval.hub.scoring import Closing, Scoring
-from healthval.hub.uploads import KEEP_SECONDS, Uploads
+from healthval.hub.predictions.leases import LEASE_SECONDS, Leases
+from healthval.hub.predictions.scoring import Closing, Scoring
+from healthval.hub.predictions.uploads import KEEP_SECONDS, Uploads
 
 log = logging.getLogger("healthval.hub")
 

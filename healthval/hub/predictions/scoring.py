@@ -23,7 +23,7 @@ from healthval.errors import counted
 from healthval.hub import registry
 from healthval.hub.auth import Caller
 from healthval.hub.ports import Backend, HostUnavailable, ModelFailed, Refusal
-from healthval.hub.uploads import Uploads
+from healthval.hub.predictions.uploads import Uploads
 
 # Longest wait for a host that is busy, starting or out of reach; the batch is pending meanwhile.
 HOST_SECONDS = 3600.0

@@ -1,0 +1,1 @@
+"""Predictions: batches of requests; queues and leases; calls of the model; files and their check."""

@@ -1,0 +1,1 @@
+"""Discrimination: AUROC and its comparison, partial AUROC, average precision, ROC curve."""
