@@ -105,7 +105,7 @@ def record(
 
 
 def check_reason(text: str) -> None:
-    """Refuse a reason that is empty, too long or contains unseen signs.
+    """Refuse a reason that is empty, too long or contains invisible characters.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def check_reason(text: str) -> None:
         _REASON.validate_python(text)
     except ValidationError:
         raise PlanError(
-            "the reason is empty, longer than 2000 characters, or contains < or > or unseen signs;"
+            "the reason is empty, longer than 2000 characters, or contains <, > or invisible characters;"
             " write one plain sentence"
         ) from None
 

@@ -260,7 +260,7 @@ class Account:
             time.sleep(PAUSE_SECONDS if not self.is_emulator else 0.1)
 
     def _settled(self, stack: str) -> str:
-        """Wait until a stack has no operation in progress; "" if it is gone."""
+        """Wait until no operation of a stack is in progress; return its status, "" if it is deleted."""
         end = time.monotonic() + WAIT_SECONDS
         while True:
             found = self.describe(stack)

@@ -199,7 +199,7 @@ def _cells(rows: Iterator[list[str]], header: list[str], separator: str) -> list
     if ragged:
         raise CohortError(
             f"{part(len(ragged), n_rows, 'row', 'do not have as many fields as the header line')} "
-            f"(first at row {ragged[0]}), read with {_SEPARATORS.get(separator, 'its own sign')} as "
+            f"(first at row {ragged[0]}), read with {_SEPARATORS.get(separator, 'another character')} as "
             "separator; quote fields that contain a separator or a line break"
         )
     return columns

@@ -81,7 +81,7 @@ def postgres():
                 user=user,
                 cwd=folder,
                 capture_output=True,
-                timeout=60,
+                timeout=600,
                 check=False,
                 env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "HOME": folder},
             )

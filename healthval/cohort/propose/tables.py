@@ -147,7 +147,7 @@ def _propose(draft: Draft, name: str, values: pd.Series) -> None:
 
 
 _REASONS = {
-    "name": "its name is empty, longer than 128 characters, or has unseen signs, < or >; rename it",
+    "name": "its name is empty, longer than 128 characters, or contains <, > or invisible characters; rename it",
     "person": "its name is one of personal data (name, address, telephone, insurance, national id)",
     "staff": "its name is one of staff; its values may be names of people",
     "device": "its name is one of a device or serial number",
