@@ -102,7 +102,7 @@ def create_app(
     app = FastAPI(
         title="healthval hub",
         version="1",
-        lifespan=_lifespan(work, arrivals, keyring, reporter, on_close),
+        lifespan=_lifespan(work, arrivals, keyring, reporter, on_close=on_close),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
