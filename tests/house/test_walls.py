@@ -303,7 +303,7 @@ def test_an_import_that_the_linter_sees_is_allowed(source):
     [
         ("No site room", "healthval/predict/predictions.py", "from .. import hub"),
         ("No site room", "healthval/metrics/cases.py", "from ..hosting.artefact import pack"),
-        ("The hub", "healthval/hub/api/health.py", "from ... import cohort"),
+        ("The hub", "healthval/hub/api/system.py", "from ... import cohort"),
         ("The audit", "healthval/deid/audit/patterns.py", "from .. import pixels as p"),
         ("The audit", "healthval/deid/audit/reader.py", "from healthval.deid import deidentify"),
         ("The pure rooms", "healthval/contracts/base.py", "from os import environ as settings"),
