@@ -96,7 +96,7 @@ def ledger_export(site: Path, file: Path) -> None:
     tables, and the chain of the ledger.
     """
     from healthval.evaluation import Site
-    from healthval.runner.hub_view import write_hub_view
+    from healthval.report.forms.hub_view import write_hub_view
 
     click.echo(f"written: {write_hub_view(Site.open(site), file)}")
 
