@@ -526,6 +526,11 @@ def test_folders_that_cannot_be_read_are_counted_and_links_are_followed_once(tmp
     os.mkfifo(source / "pipe")
     made = deidentify_files(source, tmp_path / "out", Policy(), SECRET)
     assert (made.files_out, made.refused[Reason.UNREADABLE]) == (2, 1)
+    (source / "itself").symlink_to("itself")
+    (source / os.fsdecode(b"M\xfcller")).mkdir()
+    again = deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+    assert (again.files_out, again.refused[Reason.UNREADABLE]) == (2, 2)
+    (source / "itself").unlink()
     (source / "back").symlink_to(tmp_path / "out")
     assert deidentify_files(source, tmp_path / "out", Policy(), SECRET).files_in == 3
 
