@@ -54,6 +54,17 @@ def versions_of(folder: Path, study: str) -> tuple[PlanVersion, ...]:
     return _read(folder / PLANS).get(study, ())
 
 
+def all_versions(folder: Path) -> dict[Name, tuple[PlanVersion, ...]]:
+    """Return the versions of each study's plan at a site.
+
+    Raises
+    ------
+    PlanError
+        If the record cannot be read.
+    """
+    return _read(folder / PLANS)
+
+
 def record(
     folder: Path,
     plan: Plan,

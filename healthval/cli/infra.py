@@ -73,7 +73,10 @@ def _print_bill(bill: IdleBill, prices: Prices) -> None:
     click.echo(
         f"a month without evaluations: {at_least}${bill.usd:.4f}; limit ${bill.limit_usd:.2f}"
     )
-    faults = {verdict: sum(f.verdict == verdict for f in bill.faults) for verdict in ("forbidden", "unknown")}  # fmt: skip
+    faults = {
+        verdict: sum(f.verdict == verdict for f in bill.faults)
+        for verdict in ("forbidden", "unknown")
+    }
     click.echo(
         f"{'passes' if bill.passes else 'fails'}: {counted(faults['forbidden'], 'resource')} forbidden, "
         f"{counted(faults['unknown'], 'cost')} unknown; {prices.source}"

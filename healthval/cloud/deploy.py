@@ -317,7 +317,9 @@ def core_parameters(account: Account, operator: Path, stack: str) -> dict[str, s
     try:
         key = read_wire(PublicKey, operator.read_bytes())
     except (OSError, ValueError):
-        raise UsageError("--operator takes the operator's public key, a file that ends in .pub") from None  # fmt: skip
+        raise UsageError(
+            "--operator takes the operator's public key, a file that ends in .pub"
+        ) from None
     package = pack_api()
     return {
         "OperatorKey": key.x,

@@ -154,7 +154,9 @@ def test_each_role_may_do_what_it_needs_and_nothing_else(run, operator, account)
 def test_the_stores_of_a_deployed_hub_answer_404_for_what_is_absent(run, operator, account):
     run("deploy", "--stack", "three", "--operator", operator, "--yes")
     out = account.outputs("three")
-    role = next(r["Arn"] for r in boto3.client("iam").list_roles()["Roles"] if "ApiRole" in r["RoleName"])  # fmt: skip
+    role = next(
+        r["Arn"] for r in boto3.client("iam").list_roles()["Roles"] if "ApiRole" in r["RoleName"]
+    )
     session = as_role(role)
     objects = S3Objects(session.client("s3"), out["Bucket"], out["InputsBucket"])
     with pytest.raises(KeyError):

@@ -488,7 +488,12 @@ EXPRESSIONS = st.recursive(LEAVES.map(lambda text: (text, {text})), wrapped, max
 @given(EXPRESSIONS)
 def test_the_values_of_an_expression_are_all_that_it_can_have(expression):
     node, expected = expression
-    scope = Scope(parameters={}, mappings={}, conditions={"Maybe": {"Fn::Equals": [{"Ref": "AWS::Region"}, "x"]}}, resources={})  # fmt: skip
+    scope = Scope(
+        parameters={},
+        mappings={},
+        conditions={"Maybe": {"Fn::Equals": [{"Ref": "AWS::Region"}, "x"]}},
+        resources={},
+    )
     assert set(scope.values(node)) == expected
     body = {"Type": "AWS::DynamoDB::Table", "Properties": {"BillingMode": node}}
     table = Resource(file="f", name="T", type="AWS::DynamoDB::Table", body=body, scope=scope)

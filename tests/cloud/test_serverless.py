@@ -130,4 +130,11 @@ def test_sagemaker_takes_the_resources_of_the_template_and_the_hub_finds_them_in
         client.create_model_package_group(**group)
         package = resolved(named["Package"], scope) | {"ModelPackageGroupName": "tumour"}
         client.create_model_package(**package)
-        assert len(client.list_model_packages(ModelPackageGroupName="tumour")["ModelPackageSummaryList"]) == 1  # fmt: skip
+        assert (
+            len(
+                client.list_model_packages(ModelPackageGroupName="tumour")[
+                    "ModelPackageSummaryList"
+                ]
+            )
+            == 1
+        )

@@ -94,7 +94,10 @@ _FREE_EVENTS = {"AlexaSkill", "Api", "CloudWatchEvent", "CloudWatchLogs", "Cogni
 
 def _event(resource: Resource, event: Any, prices: Prices) -> Lines:
     scope = resource.scope
-    if all(value is not ABSENT and is_false(value) for value in scope.get(event, "Properties", "Enabled")):  # fmt: skip
+    if all(
+        value is not ABSENT and is_false(value)
+        for value in scope.get(event, "Properties", "Enabled")
+    ):
         return
     names = ("Schedule", "ScheduleExpression")
     found = [v for name in names for v in scope.get(event, "Properties", name) if v is not ABSENT]
