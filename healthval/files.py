@@ -199,9 +199,14 @@ def _load_yaml(text: str, *, what: str, remedy: str, error: type[HealthvalError]
     except yaml.YAMLError as found:
         mark = getattr(found, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
-        raise error(f"{what} is not valid YAML{where}; {remedy}") from None
+        why = f": {found.problem}" if isinstance(found, _RefusedError) else ""
+        raise error(f"{what} is not valid YAML{where}{why}; {remedy}") from None
     except (ValueError, RecursionError):  # digits or levels beyond Python's own limits
         raise error(f"{what} is not valid YAML; {remedy}") from None
+
+
+class _RefusedError(yaml.constructor.ConstructorError):
+    """A problem that is named by its own text; other texts of the parser quote the file."""
 
 
 class _Yaml12(yaml.SafeLoader):
@@ -211,16 +216,17 @@ class _Yaml12(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Refuse a field that is written twice: the last one would win silently."""
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        if len(set(keys)) != len(keys):
-            raise yaml.constructor.ConstructorError(
-                problem="a field is written twice", problem_mark=node.start_mark
-            )
+        keys: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in keys:
+                    raise _RefusedError(
+                        problem="a field is written twice", problem_mark=key.start_mark
+                    )
+                keys.add(key.value)
         with suppress(TypeError):  # a list or mapping as a key
             return super().construct_mapping(node, deep)
-        raise yaml.constructor.ConstructorError(
-            problem="a key is not a scalar", problem_mark=node.start_mark
-        )
+        raise _RefusedError(problem="a key is not a scalar", problem_mark=node.start_mark)
 
     def construct_integer(self, node: yaml.ScalarNode) -> int:
         """Decimal, 0o octal or 0x hexadecimal."""

@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from healthval.contracts.submission import COMMON_LEVELS, FOLDED
-from healthval.contracts.table import CategoryColumn, ColumnSchema, Eligibility, Link
+from healthval.contracts.table import (
+    OLDEST_CREDIBLE_AGE,
+    CategoryColumn,
+    ColumnSchema,
+    Eligibility,
+    Link,
+)
 from healthval.errors import counted
 
 if TYPE_CHECKING:
@@ -42,6 +48,7 @@ def problems_of(plan: Plan) -> list[str]:
     return [
         *_unedited(plan),
         *_table(plan),
+        *_bands(plan),
         *_inputs(plan),
         *_subgroups(plan),
         *_small_levels(plan),
@@ -157,6 +164,12 @@ def _step(step: Eligibility, column: ColumnSchema, plan: Plan) -> Iterator[str]:
         yield f"column '{step.column}' is declared 'drop' and is not read; declare its kind"
     if step.low is not None and step.high is not None and step.low > step.high:
         yield "'low' is above 'high'; exchange them"
+    if limits and column.kind in {"number", "age"}:
+        least, most = _credible(column)
+        if (step.low is not None and step.low > most) or (
+            step.high is not None and step.high < least
+        ):
+            yield f"no value of column '{step.column}' can be in its range; correct low and high"
     if step.not_before and step.before and step.not_before >= step.before:
         yield "'not_before' is not earlier than 'before'; correct the dates"
     n_unknown = len(set(step.levels) - set(_levels(column)))
@@ -167,6 +180,24 @@ def _step(step: Eligibility, column: ColumnSchema, plan: Plan) -> Iterator[str]:
         )
     if step.within is not None:
         yield from _is_date(plan, step.within.of, "'of' in 'within'")
+
+
+def _credible(column: ColumnSchema) -> tuple[float, float]:
+    """Least and greatest value that is read."""
+    if column.kind == "age":
+        return 0.0, OLDEST_CREDIBLE_AGE
+    low, high = (getattr(column, name, None) for name in ("low", "high"))
+    return (-float("inf") if low is None else low), (float("inf") if high is None else high)
+
+
+def _bands(plan: Plan) -> Iterator[str]:
+    for name, column in plan.columns.items():
+        least, most = _credible(column)
+        if any(not least <= edge <= most for edge in getattr(column, "bands", ())):
+            yield (
+                f"table.columns.{name}: an edge of 'bands' is outside the values that are read; "
+                "correct it, or 'low' and 'high'"
+            )
 
 
 def _levels(column: ColumnSchema) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from healthval import plan as plans
 from healthval.cohort.fhir.views import compile_view
-from healthval.cohort.units import conversion, same_unit
+from healthval.cohort.units import conversion_by, same_unit
 from healthval.contracts.table import FhirInputs, NumberColumn
 from healthval.deid import deid_policy
 from healthval.disclosure import load_policy
@@ -119,9 +119,9 @@ def _units(plan: Plan) -> Iterator[str]:
         if not isinstance(column, NumberColumn):
             continue
         for unit, factor in column.convert.items():
-            if factor == "ucum" and conversion(unit, column.unit) is None:
+            if conversion_by(factor, unit, column.unit) is None:
                 yield (
-                    f"table.columns.{name}: the units' definitions give no conversion from {unit} to "
+                    f"table.columns.{name}: '{factor}' gives no conversion from {unit} to "
                     f"{column.unit}; give the factor"
                 )
         if any(same_unit(a, b) for a, b in combinations([column.unit, *column.convert], 2)):

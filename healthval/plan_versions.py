@@ -54,6 +54,17 @@ def versions_of(folder: Path, study: str) -> tuple[PlanVersion, ...]:
     return _read(folder / PLANS).get(study, ())
 
 
+def all_versions(folder: Path) -> dict[Name, tuple[PlanVersion, ...]]:
+    """Return the versions of each study's plan at a site.
+
+    Raises
+    ------
+    PlanError
+        If the record cannot be read.
+    """
+    return _read(folder / PLANS)
+
+
 def record(
     folder: Path,
     plan: Plan,
@@ -94,7 +105,7 @@ def record(
 
 
 def check_reason(text: str) -> None:
-    """Refuse a reason that is empty, too long or contains unseen signs.
+    """Refuse a reason that is empty, too long or contains invisible characters.
 
     Raises
     ------
@@ -105,7 +116,7 @@ def check_reason(text: str) -> None:
         _REASON.validate_python(text)
     except ValidationError:
         raise PlanError(
-            "the reason is empty, longer than 2000 characters, or contains < or > or unseen signs;"
+            "the reason is empty, longer than 2000 characters, or contains <, > or invisible characters;"
             " write one plain sentence"
         ) from None
 

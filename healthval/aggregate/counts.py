@@ -197,7 +197,8 @@ def _labels(sites: Sequence[str] | None, k: int) -> list[str]:
     labels = list(sites) if sites is not None else [f"row {i}" for i in range(k)]
     if len(labels) != k:
         raise MetricError(
-            f"{counted(k, 'table')} of counts but {counted(len(labels), 'site label')}"
+            f"{counted(k, 'table')} of counts but {counted(len(labels), 'site label')}; "
+            "give one label per table"
         )
     return labels
 

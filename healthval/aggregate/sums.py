@@ -61,7 +61,7 @@ def _expected_sums(sites: Sites) -> tuple[list[tuple[int, int, float]], list[Exc
 def weighted(
     rows: Sequence[tuple[int, float, float | None]], level: float
 ) -> tuple[float | None, Pair | None]:
-    """Mean weighted by size, with the interval for these very sites; absurd values are ignored."""
+    """Mean weighted by size, with the interval for these sites; values beyond 1e50 are ignored."""
     rows = [row for row in rows if abs(row[1]) <= LARGEST]
     n = sum(size for size, _, _ in rows)
     if not n:

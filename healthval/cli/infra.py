@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from healthval.cloud.audit.audit import IdleBill
-    from healthval.cloud.deploy import Account, ChangeSet
+    from healthval.cloud.deploy import Account
     from healthval.cloud.prices import Prices
 
 
@@ -73,7 +73,10 @@ def _print_bill(bill: IdleBill, prices: Prices) -> None:
     click.echo(
         f"a month without evaluations: {at_least}${bill.usd:.4f}; limit ${bill.limit_usd:.2f}"
     )
-    faults = {verdict: sum(f.verdict == verdict for f in bill.faults) for verdict in ("forbidden", "unknown")}  # fmt: skip
+    faults = {
+        verdict: sum(f.verdict == verdict for f in bill.faults)
+        for verdict in ("forbidden", "unknown")
+    }
     click.echo(
         f"{'passes' if bill.passes else 'fails'}: {counted(faults['forbidden'], 'resource')} forbidden, "
         f"{counted(faults['unknown'], 'cost')} unknown; {prices.source}"
@@ -131,9 +134,11 @@ def deploy_command(
 
     Run it again after an interruption: it resumes, and a failed first attempt is removed.
     """
+    from healthval.cloud.change_set import described
     from healthval.cloud.deploy import core_parameters
     from healthval.cloud.own_keys import create_keys
 
+    account.check_own(stack)  # before code is stored
     parameters = core_parameters(account, operator, stack) | {"WorkerImage": worker_image}
     planned = account.plan(stack, "core", parameters)
     if yes:
@@ -141,7 +146,7 @@ def deploy_command(
     if planned is None:
         click.echo("nothing to change")
     else:
-        _print_changes(planned)
+        click.echo(described(planned))
         if not yes:
             account.discard(planned)
             click.echo("nothing is deployed; repeat the command with --yes to deploy")
@@ -153,13 +158,35 @@ def deploy_command(
 @infra.command("status")
 @_place
 def status_command(*, account: Account, stack: str) -> None:
-    """Print the status and the outputs of a deployed hub."""
+    """Print the status, the outputs, the models and the drift of a deployed hub."""
     found = account.describe(stack)
     if found is None:
         click.echo(f"there is no stack {stack} in {account.region}")
         return
     click.echo(f"{stack} in {account.region}: {found['StackStatus']}")
     _print_outputs(account.outputs(stack))
+    models = account.models_of(stack)
+    for name in models:
+        model = account.describe(name) or {}
+        click.echo(f"{name} in {account.region}: {model.get('StackStatus', 'deleted')}")
+    for name in (stack, *models):
+        _print_drift(account, name)
+
+
+def _print_drift(account: Account, stack: str) -> None:
+    from healthval.cloud.drift import drifted
+    from healthval.errors import DeploymentError
+
+    try:
+        found = drifted(account, stack)
+    except DeploymentError as error:
+        click.echo(f"{stack}: changes by hand are not known; {error}")
+        return
+    for one in found:
+        what = "deleted" if one.deleted else f"changed ({', '.join(one.properties)})"
+        click.echo(f"  {one.name} ({one.type}) was {what} by hand")
+    if not found:
+        click.echo(f"{stack}: AWS finds no changes by hand")
 
 
 @infra.command("destroy")
@@ -167,27 +194,15 @@ def status_command(*, account: Account, stack: str) -> None:
 @_place
 def destroy_command(*, account: Account, stack: str, yes: bool) -> None:
     """Delete a deployed hub with all its data: submissions, reports, audit chain and trail."""
+    names = ", ".join([*account.models_of(stack), stack])
     if not yes:
         click.echo(
-            f"the stack {stack} in {account.region} and all its data would be deleted for ever; "
+            f"in {account.region} would be deleted for ever, with all data: {names}; "
             "repeat the command with --yes"
         )
         return
     account.destroy(stack)
-    click.echo(f"the stack {stack} in {account.region} is deleted")
-
-
-def _print_changes(planned: ChangeSet) -> None:
-    from healthval.errors import counted
-
-    for change in planned.changes:
-        note = " (replaced: its data are lost)" if change.replaces else ""
-        click.echo(f"  {change.action:<7} {change.name} ({change.type}){note}")
-    before = planned.before.usd if planned.before else 0.0
-    click.echo(
-        f"{counted(len(planned.changes), 'change')}; a month without evaluations: "
-        f"${before:.2f} before, ${planned.after.usd:.2f} after"
-    )
+    click.echo(f"deleted in {account.region}: {names}")
 
 
 def _print_outputs(outputs: dict[str, str]) -> None:

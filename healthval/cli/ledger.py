@@ -90,14 +90,15 @@ def ledger_show(site: Path) -> None:
 @click.argument("site", type=FOLDER)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def ledger_export(site: Path, file: Path) -> None:
-    """Write the ledger as an HTML page.
+    """Write all that left, as the hub sees it, as an HTML page.
 
-    A privacy officer can read the page in a browser.
+    For a privacy officer: names, plans, de-identified inputs as counts and fields, released results as
+    tables, and the chain of the ledger.
     """
-    from healthval.disclosure.ledger_view import export
     from healthval.evaluation import Site
+    from healthval.report.forms.hub_view import write_hub_view
 
-    click.echo(f"written: {export(Site.open(site).ledger, file)}")
+    click.echo(f"written: {write_hub_view(Site.open(site), file)}")
 
 
 @ledger.command("verify")

@@ -92,7 +92,7 @@ def check(plan_file: Path, hub_url: str | None, key: Path | None, **data: Any) -
     All problems are named at once, and no value of a patient is quoted. Nothing is sent; with --hub
     the model's contract is fetched.
     """
-    from healthval.runner.check import check_study
+    from healthval.runner.check import check_study, inputs_to_compare
 
     contract, refused = None, []
     try:
@@ -101,7 +101,8 @@ def check(plan_file: Path, hub_url: str | None, key: Path | None, **data: Any) -
         refused = [f"hub: {problem}"]
     found = check_study(plan_file, contract=contract, **{**data, "linked": dict(data["linked"])})
     problems = [*found.problems, *refused]
-    for line in found.advice:
+    by_hand = [inputs_to_compare(found.plan)] if refused and found.plan else []
+    for line in (*found.advice, *by_hand):
         click.echo(f"advice   {line}")
     if problems:
         for line in problems:

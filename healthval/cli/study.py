@@ -2,7 +2,9 @@
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -87,16 +89,29 @@ def docs(page: str | None) -> None:
     show_default=True,
     help="Inputs of the model: a table of real patients, or FHIR resources or images of invented ones.",
 )
-def demo(folder: Path, track: str) -> None:
+@click.option("--serve", is_flag=True, help="Keep hub and dashboard open until Ctrl-C.")
+def demo(folder: Path, track: str, serve: bool) -> None:
     """Run the whole path on this machine.
 
-    The patients are real ones from a public data set, or invented.
+    The patients are real ones from a public data set, or invented. The last line is a signed link to
+    the dashboard, which works while --serve keeps the hub open.
     """
     check_platform()
     from healthval.demo.run import run_demo
 
-    for line in run_demo(folder, track):
-        click.echo(line)
+    def show(lines: list[str]) -> None:
+        for line in lines:
+            click.echo(line)
+
+    def stay(lines: list[str]) -> None:
+        show(lines)
+        with suppress(KeyboardInterrupt):
+            Event().wait()
+
+    if serve:
+        run_demo(folder, track, stay=stay)
+    else:
+        show(run_demo(folder, track))
 
 
 @click.command()

@@ -1,12 +1,13 @@
 """Deployment of the templates by change sets: planned, shown, executed only on request, deleted completely."""
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from healthval.cloud import buckets
 from healthval.cloud.audit.audit import IdleBill, audit_templates
+from healthval.cloud.change_set import Change, ChangeSet, change_of
 from healthval.cloud.own_keys import delete_keys, parameter_name
 from healthval.cloud.package import pack_api
 from healthval.cloud.prices import load_prices
@@ -16,30 +17,9 @@ from healthval.files import packaged
 
 WAIT_SECONDS = 3600
 PAUSE_SECONDS = 2.0
+OWN_TAG, HUB_TAG = "healthval", "healthval-hub"
 _NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
 _UNFINISHED = {"ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS", "ROLLBACK_FAILED", "DELETE_FAILED"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One change of a change set."""
-
-    action: str
-    name: str
-    type: str
-    replaces: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeSet:
-    """A planned deployment: what it would change, and the idle bill before and after."""
-
-    stack: str
-    id: str
-    is_new: bool
-    changes: tuple[Change, ...]
-    before: IdleBill | None
-    after: IdleBill
 
 
 class Account:
@@ -51,10 +31,17 @@ class Account:
         if region is None:
             raise UsageError("no region is set; give --region or set AWS_REGION")
         if region not in session.get_available_regions("cloudformation"):
-            raise UsageError("the region is not known to AWS; compare it with us-east-1")
+            raise UsageError(
+                "the region is not known to AWS (its public partition); compare it with us-east-1"
+            )
         self.region: str = region
         self._stacks = session.client("cloudformation")
         self._s3 = session.client("s3")
+
+    @property
+    def pause(self) -> float:
+        """Seconds between two questions about the same operation."""
+        return 0.1 if self.is_emulator else PAUSE_SECONDS
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of this account and region."""
@@ -76,22 +63,10 @@ class Account:
         """Store packed code under its hash, in a private bucket that is made if it is missing."""
         bucket = self.code_bucket
         with reaching():
-            self._make_code_bucket(bucket)
+            buckets.make_private(self._s3, bucket, self.region)
             if not self._s3.list_objects_v2(Bucket=bucket, Prefix=key).get("Contents"):
                 self._s3.put_object(Bucket=bucket, Key=key, Body=data)
         return bucket
-
-    def _make_code_bucket(self, bucket: str) -> None:
-        if bucket in {found["Name"] for found in self._s3.list_buckets()["Buckets"]}:
-            return
-        place = {} if self.region == "us-east-1" else {"LocationConstraint": self.region}
-        self._s3.create_bucket(
-            Bucket=bucket, **({"CreateBucketConfiguration": place} if place else {})
-        )
-        names = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")  # fmt: skip
-        self._s3.put_public_access_block(
-            Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(names, True)
-        )
 
     # Stacks --------------------------------------------------------------------------------
 
@@ -104,8 +79,14 @@ class Account:
             return None
         return None if found["StackStatus"] == "DELETE_COMPLETE" else found
 
-    def plan(self, stack: str, template: str, parameters: Mapping[str, str]) -> ChangeSet | None:
+    def plan(
+        self, stack: str, template: str, parameters: Mapping[str, str], *, hub: str | None = None
+    ) -> ChangeSet | None:
         """Create a change set for one of the packaged templates; None if nothing would change.
+
+        Parameters
+        ----------
+        hub : stack of the hub that a model's stack belongs to
 
         Raises
         ------
@@ -118,6 +99,7 @@ class Account:
             raise DeploymentError(
                 f"{path.name} does not pass `healthval infra audit`; nothing is deployed"
             )
+        self.check_own(stack)
         self._remove_unfinished(stack)
         known = self.describe(stack)
         before = self._bill_of(stack) if known else None
@@ -129,7 +111,7 @@ class Account:
                 TemplateBody=path.read_text(encoding="utf-8"),
                 Parameters=_parameters(parameters),
                 Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
-                Tags=[{"Key": "healthval", "Value": stack}],
+                Tags=_tags(stack, hub),
             )
         changes = self._changes(stack, made["Id"])
         if changes is None:
@@ -149,8 +131,11 @@ class Account:
             self._stacks.execute_change_set(StackName=planned.stack, ChangeSetName=planned.id)
         status = self._settled(planned.stack)
         if status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
+            rolled = (
+                "was rolled back" if status.endswith("ROLLBACK_COMPLETE") else "was not rolled back"
+            )
             raise DeploymentError(
-                f"the stack ended as {status} and was rolled back; {self._reasons(planned.stack)}"
+                f"the stack ended as {status or 'deleted'} and {rolled}; {self._reasons(planned.stack)}"
             )
         return self.outputs(planned.stack)
 
@@ -167,43 +152,67 @@ class Account:
         return {o["OutputKey"]: o["OutputValue"] for o in found.get("Outputs", ())}
 
     def destroy(self, stack: str) -> None:
-        """Empty a stack's buckets, delete the stack, its hub's keys and the bucket for code.
+        """Delete a stack with all its data, the models' stacks of a hub, its keys and its code.
+
+        The bucket for code goes with the last stack of healthval in this account and region.
 
         Raises
         ------
+        UsageError
+            If healthval did not deploy the stack.
         DeploymentError
-            If resources remain; names their logical names, and the plan that locks them.
+            If resources remain; gives their logical names, and the plan that locks them.
         """
-        if self.describe(stack) is not None:
-            with reaching():
-                for resource in self._resources(stack):
-                    if resource["ResourceType"] == "AWS::S3::Bucket":
-                        self._empty(resource.get("PhysicalResourceId", ""))
-                self._stacks.delete_stack(StackName=stack)
-            if self._settled(stack) not in {"DELETE_COMPLETE", ""}:
-                raise DeploymentError(self._left(stack))
+        self.check_own(stack)
+        for name in self.models_of(stack):
+            self._delete(name)
+        self._delete(stack)
         delete_keys(self, stack)
-        with reaching():
-            if not self._others(stack):
-                self._empty(self.code_bucket, and_delete=True)
+        if not [one for one in self.stacks() if one["StackName"] != stack]:
+            with reaching():
+                buckets.empty(self._s3, self.code_bucket)
+                if buckets.has_bucket(self._s3, self.code_bucket):
+                    self._s3.delete_bucket(Bucket=self.code_bucket)
 
-    def _others(self, stack: str) -> bool:
-        pages = self._stacks.get_paginator("describe_stacks").paginate()
-        found = [one for page in pages for one in page["Stacks"] if one["StackName"] != stack]
-        tagged = [tag for one in found for tag in one.get("Tags", ()) if tag["Key"] == "healthval"]
-        return bool(tagged)
-
-    def _empty(self, bucket: str, *, and_delete: bool = False) -> None:
-        if bucket not in {found["Name"] for found in self._s3.list_buckets()["Buckets"]}:
+    def _delete(self, stack: str) -> None:
+        if self.describe(stack) is None:
             return
-        pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
-        for page in pages:
-            found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
-            keys = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
-            if keys:
-                self._s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
-        if and_delete:
-            self._s3.delete_bucket(Bucket=bucket)
+        with reaching():
+            for resource in self._resources(stack):
+                if resource["ResourceType"] == "AWS::S3::Bucket":
+                    buckets.empty(self._s3, resource.get("PhysicalResourceId", ""))
+            self._stacks.delete_stack(StackName=stack)
+        if self._settled(stack) not in {"DELETE_COMPLETE", ""}:
+            raise DeploymentError(self._left(stack))
+
+    def models_of(self, hub: str) -> list[str]:
+        """Return the models' stacks of a hub; those with a repository last."""
+        found = [one for one in self.stacks() if _tag(one, HUB_TAG) == hub]
+        found.sort(key=lambda one: _parameter(one, "Version") == "first")
+        return [one["StackName"] for one in found]
+
+    def check_own(self, stack: str) -> None:
+        """Refuse a stack that healthval did not deploy; one under review has no resources yet.
+
+        Raises
+        ------
+        UsageError
+            If somebody else has a stack of this name.
+        """
+        known = self.describe(stack)
+        if known is None or known["StackStatus"] == "REVIEW_IN_PROGRESS":
+            return
+        if _tag(known, OWN_TAG) is None:
+            raise UsageError(
+                f"healthval did not deploy the stack {stack} in {self.region}; choose another --stack"
+            )
+
+    def stacks(self) -> Iterator[dict[str, Any]]:
+        """Return the descriptions of all stacks that healthval deployed here."""
+        with reaching():
+            pages = self._stacks.get_paginator("describe_stacks").paginate()
+            found = [one for page in pages for one in page["Stacks"]]
+        yield from (one for one in found if _tag(one, OWN_TAG) is not None)
 
     def _left(self, stack: str) -> str:
         left = [r for r in self._resources(stack) if r["ResourceStatus"] != "DELETE_COMPLETE"]
@@ -247,31 +256,34 @@ class Account:
             with reaching():
                 found = self._stacks.describe_change_set(ChangeSetName=change_set, StackName=stack)
             if found["Status"] == "CREATE_COMPLETE":
-                return tuple(_change(one["ResourceChange"]) for one in found["Changes"])
+                return tuple(change_of(one["ResourceChange"]) for one in found["Changes"])
             reason = found.get("StatusReason", "")
             if found["Status"] == "FAILED":
                 with reaching():
                     self._stacks.delete_change_set(StackName=stack, ChangeSetName=change_set)
                 if any(text in reason for text in _NO_CHANGES):
                     return None
+                self._remove_unfinished(stack)
                 raise DeploymentError(f"AWS refuses the change set: {reason}")
             if time.monotonic() > end:
                 raise DeploymentError("AWS did not finish the change set; repeat the command")
-            time.sleep(PAUSE_SECONDS if not self.is_emulator else 0.1)
+            time.sleep(self.pause)
 
     def _settled(self, stack: str) -> str:
-        """Wait until a stack has no operation in progress; "" if it is gone."""
+        """Wait until no operation of a stack is in progress; return its status, "" if it is deleted."""
         end = time.monotonic() + WAIT_SECONDS
         while True:
             found = self.describe(stack)
             status = found["StackStatus"] if found else ""
-            if not status.endswith("_IN_PROGRESS") or status == "REVIEW_IN_PROGRESS":
+            if not status.endswith("_IN_PROGRESS"):
                 return status
             if time.monotonic() > end:
                 raise DeploymentError("AWS is still at work; see `healthval infra status`")
-            time.sleep(PAUSE_SECONDS if not self.is_emulator else 0.1)
+            time.sleep(self.pause)
 
     def _reasons(self, stack: str) -> str:
+        if self.describe(stack) is None:
+            return "AWS gives no reason"
         with reaching():
             events = self._stacks.describe_stack_events(StackName=stack)["StackEvents"]
         failed = [e for e in events if e["ResourceStatus"].endswith("_FAILED")]
@@ -305,7 +317,9 @@ def core_parameters(account: Account, operator: Path, stack: str) -> dict[str, s
     try:
         key = read_wire(PublicKey, operator.read_bytes())
     except (OSError, ValueError):
-        raise UsageError("--operator takes the operator's public key, a file that ends in .pub") from None  # fmt: skip
+        raise UsageError(
+            "--operator takes the operator's public key, a file that ends in .pub"
+        ) from None
     package = pack_api()
     return {
         "OperatorKey": key.x,
@@ -318,14 +332,19 @@ def core_parameters(account: Account, operator: Path, stack: str) -> dict[str, s
     }
 
 
+def _tag(stack: Mapping[str, Any], key: str) -> str | None:
+    return next((tag["Value"] for tag in stack.get("Tags", ()) if tag["Key"] == key), None)
+
+
+def _parameter(stack: Mapping[str, Any], key: str) -> str | None:
+    given = stack.get("Parameters", ())
+    return next((p["ParameterValue"] for p in given if p["ParameterKey"] == key), None)
+
+
+def _tags(stack: str, hub: str | None) -> list[dict[str, str]]:
+    own = [{"Key": OWN_TAG, "Value": stack}]
+    return [*own, {"Key": HUB_TAG, "Value": hub}] if hub else own
+
+
 def _parameters(values: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()]
-
-
-def _change(found: Mapping[str, Any]) -> Change:
-    return Change(
-        action=found["Action"],
-        name=found["LogicalResourceId"],
-        type=found["ResourceType"],
-        replaces=found.get("Replacement") == "True",
-    )

@@ -48,9 +48,13 @@ def reaching(*, absent_is_none: bool = False) -> Iterator[None]:
     except NoCredentialsError:
         raise UsageError(f"no credentials of AWS are set; {_SIGN_IN}") from None
     except ProfileNotFound:
-        raise UsageError("AWS has no profile of that name; compare AWS_PROFILE with the file ~/.aws/config") from None  # fmt: skip
+        raise UsageError(
+            "AWS has no profile of that name; compare AWS_PROFILE with the file ~/.aws/config"
+        ) from None
     except (CredentialRetrievalError, PartialCredentialsError, SSOError, TokenRetrievalError):
-        raise UsageError(f"the credentials of AWS are not complete or have expired; {_SIGN_IN}") from None  # fmt: skip
+        raise UsageError(
+            f"the credentials of AWS are not complete or have expired; {_SIGN_IN}"
+        ) from None
     except NoRegionError:
         raise UsageError("no region is set; give --region or set AWS_REGION") from None
     except ClientError as error:

@@ -23,6 +23,7 @@ from healthval.cohort.long_columns import (
 )
 from healthval.cohort.text import MISSING, are_missing, as_text, missing_codes, refuse_rows
 from healthval.contracts.table import (
+    OLDEST_CREDIBLE_AGE,
     CategoryColumn,
     ColumnSchema,
     LabelColumn,
@@ -35,9 +36,9 @@ from healthval.errors import CohortError
 if TYPE_CHECKING:
     import pandas as pd
 
-OLDEST_CREDIBLE_AGE = 130
-_BELOW = r"<=?\s*[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d+)?"
-_EXACT = 2**53  # whole numbers from here on are not exact as decimals
+_BELOW = r"(?:<=?|≤)\s*[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d+)?"
+# Whole numbers from here on are not exact as decimals of 64, 32 and 16 bits.
+_EXACT, _EXACT_SHORT = 2**53, {"float32": 2**24, "float16": 2**11}
 
 
 def find_column(frame: pd.DataFrame, name: str, step: str) -> pd.Series:
@@ -94,6 +95,10 @@ def single_values(name: str, values: pd.Series) -> pd.Series:
         nested = np.ones(len(values), dtype=bool)
     elif is_coded(values) or is_long_text(values):
         return compact(values)
+    elif isinstance(values.dtype, pd.api.extensions.ExtensionDtype) and (
+        pd.api.types.is_float_dtype(values)
+    ):
+        return values.astype(values.dtype.numpy_dtype)  # type: ignore[attr-defined]
     elif not isinstance(values.dtype, (np.dtype, pd.StringDtype, pd.DatetimeTZDtype)):
         return values.astype(object).where(values.notna(), None)
     refuse_rows(
@@ -116,15 +121,7 @@ def _as_record_numbers(name: str, values: pd.Series, text: pd.Series) -> pd.Seri
     """Refuse ids that a spreadsheet or a decimal column may have changed."""
     decimal = text.str.fullmatch(r"-?\d+\.0+", na=False)
     whole = text.where(~decimal, text.str.replace(r"\.0+$", "", regex=True))
-    is_float = values.map(lambda v: isinstance(v, (float, np.floating))).to_numpy(dtype=bool)
-    long = (decimal | is_float) & (whole.str.lstrip("-").str.len() >= 16)
-    inexact = long & (whole.where(long).map(float, na_action="ignore").abs() >= _EXACT)
-    refuse_rows(
-        inexact | text.str.fullmatch(r"\d(?:\.\d+)?[eE]\+\d+", na=False),
-        name,
-        "have lost digits as decimal numbers",
-        "export the column as text",
-    )
+    refuse_inexact(name, values, text)
     if decimal.all():  # a column of whole numbers that was exported as decimals
         return whole
     both = decimal & whole.isin(set(text[~decimal]))
@@ -135,6 +132,27 @@ def _as_record_numbers(name: str, values: pd.Series, text: pd.Series) -> pd.Seri
         "export the column as text, in one spelling",
     )
     return text
+
+
+def refuse_inexact(name: str, values: pd.Series, text: pd.Series) -> None:
+    """Refuse ids that may have lost digits as decimal numbers.
+
+    Parameters
+    ----------
+    values, text : the column as its source has it, and its text
+    """
+    import pandas as pd
+
+    limit = _EXACT_SHORT.get(str(values.dtype).lower(), _EXACT)
+    decimal = text.str.fullmatch(r"-?\d+\.0+", na=False)
+    is_float = values.map(lambda v: isinstance(v, (float, np.floating))).to_numpy(dtype=bool)
+    size = pd.to_numeric(text.where(decimal | is_float), errors="coerce").abs()
+    refuse_rows(
+        (size >= limit) | text.str.fullmatch(r"\d(?:\.\d+)?[eE]\+\d+", na=False),
+        name,
+        "have lost digits as decimal numbers",
+        "export the column as text",
+    )
 
 
 def _read_date(name: str, column: Any, values: pd.Series) -> pd.Series:
@@ -212,7 +230,7 @@ def read_limited(
     if comparators is not None:
         sign = as_text(comparators.reset_index(drop=True)).where(numbers.notna())
         sign = sign.where(sign != "=")  # no limit
-        known = ("<", "<=") if column.below_limit else ()
+        known = ("<", "<=", "≤") if column.below_limit else ()
         refuse_rows(
             sign.notna() & ~sign.isin(known),
             name,
@@ -236,7 +254,7 @@ def _with_limits(name: str, column: NumberColumn, values: pd.Series) -> pd.DataF
     if column.below_limit and values.dtype != float:
         text = as_text(values, missing=missing)
         below = text.str.fullmatch(_BELOW, na=False).to_numpy(dtype=bool)
-        values = text.where(~below, text.str.replace(r"^<=?\s*", "", regex=True))
+        values = text.where(~below, text.str.replace(r"^(?:<=?|≤)\s*", "", regex=True))
     return pd.DataFrame({"number": _numbers(name, values, missing), "below": below})
 
 

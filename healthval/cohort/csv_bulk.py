@@ -60,6 +60,8 @@ def read_rows(
     file.seek(start)
     places = [str(at) for at in range(len(names))]
     chosen = [p for p, n in zip(places, names, strict=True) if wanted is None or n in wanted]
+    if not chosen:  # for pyarrow, no column means every column
+        return []
     read = csv.ReadOptions(column_names=places, block_size=_CHUNK, encoding=form.encoding)
     parse = csv.ParseOptions(delimiter=form.separator, newlines_in_values=quoted)
     types = dict.fromkeys(places, pa.string())

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _BOMS = {
     codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",  # before that of UTF-16, with which it begins
+    codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
@@ -90,7 +92,7 @@ def _open(path: Path, encoding: str) -> io.TextIOWrapper:
 
 
 def _encoding(path: Path) -> str:
-    """UTF-8, UTF-16 with a byte order mark, else Windows' Western European code page."""
+    """UTF-8, UTF-16, UTF-32 with a byte order mark, else Windows' Western European code page."""
     with _bytes(path) as file:
         start = file.read(_SAMPLE)
         for mark, problem in _KINDS.items():
@@ -99,19 +101,26 @@ def _encoding(path: Path) -> str:
         for mark, name in _BOMS.items():
             if start.startswith(mark):
                 return name
-        if b"\0" in start:
-            if wide := _utf_16(start):
-                return wide
-            raise CohortError("the table contains NUL bytes; export it as CSV in UTF-8")
-        decode = codecs.getincrementaldecoder("utf-8")().decode
-        try:
-            while start:
-                decode(start)
-                start = file.read(_SAMPLE)
-            decode(b"", final=True)
-        except UnicodeDecodeError:
-            return "cp1252"
-    return "utf-8"
+        return _utf_16(start) or _narrow(start, file)
+
+
+def _narrow(start: bytes, file: IO[bytes]) -> str:
+    """UTF-8 if all bytes are, else Windows' code page; no byte is NUL."""
+    decode, encoding = codecs.getincrementaldecoder("utf-8")().decode, "utf-8"
+    while start:
+        _refuse_nul(start)
+        block, start = start, file.read(_SAMPLE)
+        if encoding == "utf-8":
+            try:
+                decode(block, final=not start)
+            except UnicodeDecodeError:
+                encoding = "cp1252"
+    return encoding
+
+
+def _refuse_nul(block: bytes) -> None:
+    if b"\0" in block:
+        raise CohortError("the table contains NUL bytes; export it as CSV in UTF-8")
 
 
 def _utf_16(start: bytes) -> str | None:
@@ -137,7 +146,11 @@ def _read(
         header = next((row for row in rows if row), None)
         if header is None:
             raise CohortError("the table is empty; check the export")
-        if not encoding.startswith("utf-16") and separator.isascii() and rows.line_num <= len(head):
+        if (
+            not encoding.startswith(("utf-16", "utf-32"))
+            and separator.isascii()
+            and rows.line_num <= len(head)
+        ):
             before += "".join(head[: rows.line_num])
             with _bytes(path) as file:
                 file.read(len(before.encode(encoding)))
@@ -199,7 +212,7 @@ def _cells(rows: Iterator[list[str]], header: list[str], separator: str) -> list
     if ragged:
         raise CohortError(
             f"{part(len(ragged), n_rows, 'row', 'do not have as many fields as the header line')} "
-            f"(first at row {ragged[0]}), read with {_SEPARATORS.get(separator, 'its own sign')} as "
+            f"(first at row {ragged[0]}), read with {_SEPARATORS.get(separator, 'another character')} as "
             "separator; quote fields that contain a separator or a line break"
         )
     return columns

@@ -9,7 +9,7 @@ import numpy as np
 from healthval.cohort.cohort import Counts
 from healthval.cohort.columns import read_limited, within_limits
 from healthval.cohort.text import as_text, refuse_rows
-from healthval.cohort.units import conversion, same_unit
+from healthval.cohort.units import conversion_by, same_unit
 from healthval.contracts.table import NumberColumn
 
 if TYPE_CHECKING:
@@ -67,5 +67,5 @@ def _scale(unit: str, column: NumberColumn) -> tuple[float, float] | None:
         return 1.0, 0.0
     for declared, factor in column.convert.items():
         if same_unit(unit, declared):
-            return conversion(unit, column.unit) if factor == "ucum" else (float(factor), 0.0)
+            return conversion_by(factor, unit, column.unit)
     return None

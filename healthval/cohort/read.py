@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from healthval.cohort.cohort import Cohort, Counts
+from healthval.cohort.columns import refuse_inexact
 from healthval.cohort.eligibility import select_cases
-from healthval.cohort.fhir.current import CurrentResources
+from healthval.cohort.fhir.current import CurrentResources, keyed
 from healthval.cohort.fhir.resources import read_resources, refuse_conflicts, resolved_resources
 from healthval.cohort.fhir.views import compile_view, run_views
 from healthval.cohort.linkage import join_frames, link_rows
@@ -75,8 +76,9 @@ def _run_views(fhir: FhirInputs, resources: Resources) -> tuple[dict[str, pd.Dat
         stream = resolved_resources(resources)
     types = frozenset(compile_view(view).resource for view in fhir.views.values())
     current = CurrentResources(read=types)
-    found = run_views(fhir.views, current.filtered(refuse_conflicts(stream, types)))
-    frames = {name: current.with_current_keys(frame) for name, frame in found.items()}
+    views = {name: keyed(view) for name, view in fhir.views.items()}
+    found = run_views(views, current.filtered(refuse_conflicts(stream, types)))
+    frames = {name: current.current_rows(frame) for name, frame in found.items()}
     counts = {
         "files_not_read": n_files,
         "references_unresolved": current.unresolved,
@@ -120,7 +122,9 @@ def _linked(
         raise CohortError(f"view '{view}' has no column '{absent[0]}' to link on; add it")
     known = frame[frame[keys].notna().all(axis=1)]
     if known.empty:
-        raise CohortError(f"view '{view}' has no row that names a patient; check its 'where'")
+        raise CohortError(
+            f"view '{view}' has no row that names a patient; check its 'where', and the resources' references"
+        )
     columns = {c: schema.columns[c] for c in frame.columns if c in schema.columns}
     ours = schema.model_copy(update={"columns": columns | {k: IdColumn(kind="id") for k in keys}})
     rows, counts = check_and_count(known, ours)
@@ -132,6 +136,7 @@ def _joined(table: pd.DataFrame, flat: pd.DataFrame, on: str, schema: TableSchem
     _check_join(table, flat, on)
     rows = table.reset_index(drop=True)
     key = as_text(rows[on])
+    refuse_inexact(on, rows[on], key)
     named = as_text(flat[on])
     found = key.notna() & key.isin(set(named.dropna()))
     if not found.any():

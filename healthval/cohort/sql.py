@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from io import StringIO
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _BLOCK = 50_000
+_ONE_AT_A_TIME = Lock()  # the descriptors and the log are those of the whole process
 # Texts, quoted names and comments, in which a semicolon separates nothing. Where databases differ
 # (backslashes, nested comments, dollar quotes, MySQL's "--1" and "/*!"), the shorter reading counts, so
 # that no statement can hide: a query with such a semicolon is refused.
@@ -48,12 +52,17 @@ class Query:
                 "the query has several statements; give one SELECT, because healthval never changes a "
                 "database"
             )
+        if re.search(r"(?<!insert )\binto\b", " ".join(bare.split()), re.IGNORECASE):
+            raise UsageError(
+                "the query has SELECT ... INTO, which writes a table or a file; leave INTO out, because "
+                "healthval never changes a database"
+            )
 
 
 def _bare(statement: str) -> str:
     """The statement without texts, quoted names, comments and its last semicolons."""
     bare = _QUIET.sub(lambda found: " " if found[0].startswith(("--", "/*")) else "''", statement)
-    return bare.strip().rstrip("; \t\r\n")
+    return bare.removeprefix("\ufeff").strip().rstrip("; \t\r\n")
 
 
 def read_query(query: Query) -> pd.DataFrame:
@@ -89,19 +98,43 @@ def read_query(query: Query) -> pd.DataFrame:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Keep drivers and SQLAlchemy from printing, logging and warning: their texts quote rows."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with (
-            warnings.catch_warnings(),
-            redirect_stderr(StringIO()),
-            redirect_stdout(StringIO()),
-        ):
-            warnings.simplefilter("ignore")
+    """Discard what Python code and native libraries print, log and warn of.
+
+    Output of other threads during this time is discarded as well; a second thread waits.
+    """
+    with (
+        _ONE_AT_A_TIME,
+        _no_descriptors(),
+        warnings.catch_warnings(),
+        redirect_stderr(StringIO()),
+        redirect_stdout(StringIO()),
+    ):
+        before = logging.root.manager.disable
+        logging.disable(logging.CRITICAL)
+        warnings.simplefilter("ignore")
+        try:
             yield
-    finally:
-        logging.disable(before)
+        finally:
+            logging.disable(before)
+
+
+@contextmanager
+def _no_descriptors() -> Iterator[None]:
+    """Point the process's own stdout and stderr, to which native drivers write, to nowhere."""
+    with ExitStack() as restored:
+        for stream in (sys.__stdout__, sys.__stderr__):
+            if stream is not None:
+                with suppress(OSError, ValueError):  # closed
+                    stream.flush()
+        for number in (1, 2):
+            with suppress(OSError):  # a service may have closed it
+                kept = os.dup(number)
+                restored.callback(os.close, kept)
+                restored.callback(os.dup2, kept, number)
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+        yield
 
 
 def _fetch(query: Query) -> tuple[list[str], list[Any]]:
@@ -112,7 +145,7 @@ def _fetch(query: Query) -> tuple[list[str], list[Any]]:
             # Without parameters the driver sends the text as it is: a colon or percent sign is one.
             result = connection.execution_options(
                 stream_results=True, no_parameters=True
-            ).exec_driver_sql(query.statement.strip().rstrip("; \t\r\n"))
+            ).exec_driver_sql(query.statement.removeprefix("\ufeff").strip().rstrip("; \t\r\n"))
             names = list(result.keys())
             rows: list[Any] = []
             while block := result.fetchmany(_BLOCK):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from healthval.cohort.csv_files import read_columns
-from healthval.errors import CohortError, UsageError, counted
+from healthval.errors import CohortError, UsageError, counted, part
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,10 +84,12 @@ def _read_parquet(
     import pandas as pd
 
     try:
-        names = _parquet_names(path)
+        names, keys = _parquet_names(path)
         chosen = names if wanted is None else [name for name in names if name in wanted]
         is_part = len(chosen) < len(set(names))
-        frame = pd.read_parquet(path, columns=chosen if is_part else None)
+        frame = pd.read_parquet(path, columns=chosen if is_part else None, partitioning=keys)
+    except (CohortError, UsageError):
+        raise
     except ImportError:
         raise UsageError("reading Parquet needs healthval[tables]; install it") from None
     except Exception:  # the parser may quote the file
@@ -95,16 +97,56 @@ def _read_parquet(
     for name in frame.columns:
         if isinstance(frame[name].dtype, pd.CategoricalDtype):  # a key of the partitions
             frame[name] = frame[name].astype(object)
-    named = [name for name in frame.index.names if name is not None]
-    if named and not set(named) & set(frame.columns):
-        frame = frame.reset_index()
+    stored = [
+        f"__index_level_{at}__" if name is None else name
+        for at, name in enumerate(frame.index.names)
+    ]
+    if set(stored) <= set(names) - set(frame.columns):
+        frame = frame.reset_index(names=stored)
     return frame, tuple(name for name in names if name not in frame.columns)
 
 
-def _parquet_names(path: Path) -> list[str]:
-    from pyarrow import parquet
+def _parquet_names(path: Path) -> tuple[list[str], Any]:
+    """Names of all columns, and how ``key=value`` folders are read: as text, with leading zeros.
 
-    return list(parquet.ParquetDataset(path).schema.names)
+    Raises
+    ------
+    CohortError
+        If files of a folder differ in their columns, or if a column is text in some of them only.
+    """
+    import pyarrow as pa
+    from pyarrow import dataset
+
+    folders = [file.relative_to(path).parts[:-1] for file in path.rglob("*")]
+    keys = dict.fromkeys(f.partition("=")[0] for parts in folders for f in parts if "=" in f)
+    how = dataset.partitioning(pa.schema([(key, pa.string()) for key in keys]), flavor="hive")
+    files = dataset.dataset(path, format="parquet", partitioning=how)
+    forms = [_form(file.physical_schema) for file in files.get_fragments()]
+    n_other = sum(not _is_alike(form, forms[0]) for form in forms)
+    if n_other:
+        raise CohortError(
+            f"the folder's files differ: {part(n_other, len(forms), 'file', 'have')} other columns than"
+            " the first one, or text where it has numbers; export them again in one form"
+        )
+    return list(files.schema.names), how
+
+
+def _form(schema: Any) -> dict[str, bool | None]:
+    """Whether each column is text, also as a dictionary; None without any value."""
+    import pyarrow as pa
+
+    def is_text(kind: Any) -> bool | None:
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+        return None if pa.types.is_null(kind) else bool(text)
+
+    return {field.name: is_text(field.type) for field in schema}
+
+
+def _is_alike(form: dict[str, bool | None], other: dict[str, bool | None]) -> bool:
+    return form.keys() == other.keys() and all(
+        None in (form[name], other[name]) or form[name] == other[name] for name in form
+    )
 
 
 def _read_sheet(path: Path, sheet: str) -> pd.DataFrame:

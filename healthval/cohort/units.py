@@ -60,7 +60,13 @@ _SYNONYMS = {
     "inch": "[in_i]", "inches": "[in_i]", "lb": "[lb_av]", "lbs": "[lb_av]", "cc": "mL", "ratio": "1",
     "percent": "%", "ph": "[pH]", "kg/m^2": "kg/m2", "kg/m²": "kg/m2", "k/ul": "10*3/uL",
     "thou/ul": "10*3/uL", "th/ul": "10*3/uL", "m/ul": "10*6/uL", "mil/ul": "10*6/uL",
-    "million/ul": "10*6/uL", "/cumm": "/mm3", "gm/dl": "g/dL", "gms/dl": "g/dL",
+    "million/ul": "10*6/uL", "/cumm": "/mm3", "torr": "mm[Hg]", "g%": "g/dL", "mg%": "mg/dL", "vol%": "%", "vol.%": "%", "inr": "1",
+    "vol-%": "%", "gm/dl": "g/dL", "gms/dl": "g/dL",
+}  # fmt: skip
+# Numbers of cells before "/": G/L and T/L are those of French laboratories.
+_COUNTED = {
+    "g": "10*9", "t": "10*12", "cells": "1", "giga": "10*9", "gpt": "10*9", "tera": "10*12", "tpt": "10*12", "mio": "10*6",
+    "tsd": "10*3", "thousand": "10*3",
 }  # fmt: skip
 _TOKEN = re.compile(r"[./()]|(?:\[[^\]]*\]|[^./()\[\]])+")
 
@@ -96,6 +102,10 @@ def read_unit(text: str) -> Unit | None:
         size *= found[0] ** exponent
         for base, power in found[1]:
             powers[base] = powers.get(base, 0) + power * exponent
+    if (
+        powers.get("mol") == 0
+    ):  # an amount per amount: no percentage, which is one of mass or volume
+        powers["mol/mol"] = 1
     dimension = tuple(sorted((base, power) for base, power in powers.items() if power))
     return Unit(f"{size:.9e}", dimension)
 
@@ -171,6 +181,36 @@ _AFFINE: dict[tuple[_Dimension, _Dimension], tuple[float, float]] = {
 }
 
 
+# Glycated haemoglobin: NGSP (%) = 0.09148 IFCC (mmol/mol) + 2.152; Weykamp et al., Clin Chem 2008;54:240.
+_NGSP, _IFCC, _NGSP_SLOPE, _NGSP_AT_0 = "%", "mmol/mol", 0.09148, 2.152
+
+
+def hba1c_conversion(given: str, wanted: str) -> tuple[float, float] | None:
+    """Slope and intercept between the two units of HbA1c; None for other units.
+
+    >>> slope, intercept = hba1c_conversion("%", "mmol/mol")
+    >>> round(slope * 6.5 + intercept)
+    48
+    """
+    if same_unit(given, _NGSP) and same_unit(wanted, _IFCC):
+        return 1 / _NGSP_SLOPE, -_NGSP_AT_0 / _NGSP_SLOPE
+    if same_unit(given, _IFCC) and same_unit(wanted, _NGSP):
+        return _NGSP_SLOPE, _NGSP_AT_0
+    return None
+
+
+def in_yaml(unit: str) -> str:
+    """A unit as a key in a plan, in quotes where YAML needs them."""
+    return unit if unit[:1].isalnum() else f'"{unit}"'
+
+
+def conversion_by(factor: float | str, given: str, wanted: str) -> tuple[float, float] | None:
+    """Slope and intercept by a factor of the plan: a number, "ucum" or "hba1c"; None without one."""
+    if isinstance(factor, str):
+        return (conversion if factor == "ucum" else hba1c_conversion)(given, wanted)
+    return float(factor), 0.0
+
+
 def _plain(text: str) -> str:
     """Bring a unit to UCUM's letters: annotations, spaces and powers of ten in one form."""
     plain = unicodedata.normalize("NFC", text).strip()
@@ -180,9 +220,18 @@ def _plain(text: str) -> str:
     plain = re.sub(r"/\{[^{}]*\}", "/1", plain)
     plain = re.sub(r"\{[^{}]*\}", "", plain).replace(" ", "")
     plain = re.sub(r"^mc(?=[gL])", "u", plain).replace("²", "2").replace("³", "3")
-    plain = re.sub(r"^(?:[x*×]?10[*^]|10e|e)(\d+)", r"10*\1", plain, flags=re.IGNORECASE)
-    plain = re.sub(r"(?<![A-Za-z\[])IU(?![A-Za-z\]])", "[IU]", plain)
+    plain = re.sub(r"^(?:[x*×]?10[*^e]|e)(\d+)", r"10*\1", plain, flags=re.IGNORECASE)
+    plain = re.sub(r"^(?:G/[Ll]|T/[Ll])$", lambda m: _COUNTED[m[0][0].lower()] + "/L", plain)
+    plain = re.sub(r"^([a-z]{3,})/(?=.)", _counted, plain, flags=re.IGNORECASE)
+    plain = re.sub(r"/24h(?:rs?)?$", "/d", plain)
+    plain = re.sub(r"(?<=/)(?:hr|sec)$", lambda found: found[0][0], plain)
+    plain = re.sub(r"osm(?:ol)?(?![a-z])", "osm", plain, flags=re.IGNORECASE)
+    plain = re.sub(r"(?<![A-Za-z\[])([munk]?)(?:IU|IE|UI)(?![A-Za-z\]])", r"\1[IU]", plain)
     return f"1{plain}" if plain.startswith("/") else plain or "1"
+
+
+def _counted(found: re.Match[str]) -> str:
+    return _COUNTED.get(found[1].casefold(), found[1]) + "/"
 
 
 def _component(name: str) -> tuple[float, _Dimension] | None:

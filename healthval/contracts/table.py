@@ -45,6 +45,7 @@ def _ascending(edges: tuple[float, ...]) -> tuple[float, ...]:
     return edges
 
 
+OLDEST_CREDIBLE_AGE = 130  # years
 LabelValue = Annotated[str, Field(min_length=1, max_length=64)] | bool | int | float
 LabelValues = Annotated[tuple[LabelValue, ...], Field(max_length=32)]
 # Codes that a source writes where it has no value, such as ".", "-" or -999.
@@ -134,15 +135,15 @@ class CategoryColumn(Declared):
         return {level: level for level in self.levels}
 
 
-Factor = Annotated[float, Field(strict=True, gt=0)] | Literal["ucum"]
+Factor = Annotated[float, Field(strict=True, gt=0)] | Literal["ucum", "hba1c"]
 
 
 class NumberColumn(Declared):
     """A number with optional limits.
 
     `unit_column` names the column with each value's unit, if there is one. `convert` gives for
-    another unit the factor to the declared one, or "ucum" for a conversion by the definitions of the
-    units; values in any other unit are refused, or counted and set to missing by ``other_units:
+    another unit the factor to the declared one, "ucum" for a conversion by the definitions of the units,
+    or "hba1c" for HbA1c in % and mmol/mol; values in any other unit are refused, or counted and set to missing by ``other_units:
     exclude``. `comparator_column` names the column with "<", "=" or ">", if there is one. `below_limit`
     is the treatment of a result below a limit, such as "<0.5": the limit itself, half of it, or a
     missing value that is counted. `bands` are the lower edges by which subgroups and Table 1 group the
@@ -320,8 +321,9 @@ class Eligibility(Declared):
 
     @model_validator(mode="after")
     def _has_a_condition(self) -> Self:
-        if not self.model_fields_set - {"step", "column", "exclude"}:
-            raise ValueError("the step states no condition")
+        single = (self.low, self.high, self.not_before, self.before, self.within, self.present)
+        if not self.levels and all(condition is None for condition in single):
+            raise ValueError("the step states no condition; an empty one is none")
         return self
 
 

@@ -349,6 +349,7 @@ def _matching(pattern: re.Pattern[str]) -> Callable[[_Resource, Any], str | None
 _RULES: dict[str, Callable[[_Resource, Any], Any]] = {
     "boolean": lambda _, value: value if isinstance(value, bool) else None,
     "integer": lambda _, value: whole_number(value),
+    "birth_order": lambda _, value: n if (n := whole_number(value)) in range(1, 11) else None,
     "code": lambda _, value: value if isinstance(value, str) and value in STATUSES else None,
     "gender": _matching(re.compile("male|female|other|unknown")),
     "birth": _Resource.date,

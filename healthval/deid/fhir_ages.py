@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from healthval.cohort.units import read_unit
 from healthval.deid.table_identifiers import is_age as is_age_name
 
 OLDEST_AGE = 90
@@ -22,19 +23,8 @@ _UNITS: dict[float, str] = {
     32873 * 1440: "min mins minute minutes minuten",
     32873 * 86400: "s sec secs second seconds sekunden",
 }
+_YEAR = 365.25 * 86400  # seconds, as in UCUM
 _LIMITS = {word: limit for limit, words in _UNITS.items() for word in words.split()}
-# Prefixes of UCUM; "Ms" is a million seconds, "ms" a thousandth of one.
-_PREFIXES = {
-    "k": 1e3,
-    "M": 1e6,
-    "G": 1e9,
-    "h": 1e2,
-    "da": 1e1,
-    "d": 1e-1,
-    "c": 1e-2,
-    "m": 1e-3,
-    "u": 1e-6,
-}
 _ACCENTS = str.maketrans("éèêñäáíó", "eeenaaio")
 # Ages of a person and of a relative. LOINC: age (estimated, reported, calculated), at an adverse event,
 # at specimen collection, now or at death, at death, at onset, at diagnosis, and age group; all but the
@@ -56,13 +46,14 @@ def limit_of(unit: object) -> float | None:
     plain = unit.strip("{}[] .")
     word = plain.lower().translate(_ACCENTS)
     found = _LIMITS.get(word, _LIMITS.get(re.sub(r"[.()]", "_" if "_" in word else "", word)))
-    return found if found is not None else _prefixed(plain)
+    return found if found is not None else _defined(unit)
 
 
-def _prefixed(unit: str) -> float | None:
-    """The lowest age above 89 in seconds with a prefix; UCUM has none for its other units of time."""
-    factor = _PREFIXES.get(unit.removesuffix("s")) if unit.endswith("s") else None
-    return None if factor is None else _LIMITS["s"] / factor
+def _defined(unit: str) -> float | None:
+    """The lowest age above 89 in a unit that UCUM defines by the second, such as 10*2.a and a{age}."""
+    found = read_unit(unit)
+    is_time = found is not None and found.dimension == (("s", 1),)
+    return OLDEST_AGE * _YEAR / found.size if found and is_time else None
 
 
 def capped(number: float, limit: float) -> float:

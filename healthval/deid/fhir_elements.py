@@ -34,7 +34,7 @@ _DOSAGE = _elements(
 
 RESOURCES: dict[str, Elements] = {
     "Patient": _elements(
-        "boolean: active deceasedBoolean multipleBirthBoolean; integer: multipleBirthInteger;"
+        "boolean: active deceasedBoolean multipleBirthBoolean; birth_order: multipleBirthInteger;"
         "gender: gender; birth: birthDate; death: deceasedDateTime; address: address;"
         "concept: maritalStatus; reference: generalPractitioner managingOrganization",
         communication=_elements("concept: language; boolean: preferred"),

@@ -11,9 +11,9 @@ from healthval.hosting.child_process import START_SECONDS, ChildFailed, ChildPro
 
 @contextmanager
 def embedded_hub(
-    data: Path, operator: Path, *, start_seconds: float = START_SECONDS
+    data: Path, operator: Path, *, port: int = 0, start_seconds: float = START_SECONDS
 ) -> Iterator[str]:
-    """Run a hub over `data` on a free loopback port and yield its address.
+    """Run a hub over `data` on a loopback port, by default a free one, and yield its address.
 
     It trusts its models: the demo's model is part of this package.
 
@@ -30,7 +30,7 @@ def embedded_hub(
     """
     data.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "healthval.hub", "--die-with-parent", "--trust-models"]
-    command += ["--data", str(data), "--operator", str(operator)]
+    command += ["--data", str(data), "--operator", str(operator), "--port", str(port)]
     with (data / "hub.log").open("ab") as log:
         hub = ChildProcess(command, log=log, start_seconds=start_seconds)
     try:

@@ -1,14 +1,19 @@
 """`healthval demo`: all steps of an evaluation over real HTTP, with the patients of one track."""
 
-from dataclasses import dataclass
+import json
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from healthval.client import Client, Credential
-from healthval.contracts.access import AccessDecision
+from healthval.contracts.access import AccessDecision, VendorKey
 from healthval.demo.embedded_hub import embedded_hub
 from healthval.demo.inputs import DemoSite, InventedSite, record_inputs
 from healthval.demo.scenes import Scene, scene
+from healthval.demo.summary import summary
 from healthval.errors import UsageError
 from healthval.evaluation import Site, open_credential, request_access
 from healthval.files import locked
@@ -42,17 +47,20 @@ class Stage:
         return self.folder / "sites" / site.folder
 
 
-def run_demo(folder: Path, track: str = "table") -> list[str]:
+def run_demo(
+    folder: Path, track: str = "table", *, stay: Callable[[list[str]], None] | None = None
+) -> list[str]:
     """Run the whole path once; an interrupted run is completed, not repeated.
 
     Parameters
     ----------
     folder : output of the track `table`; another track has a subfolder of its name
+    stay : gets the lines; the hub and its dashboard stay open until it returns
 
     Returns
     -------
     list of str
-        At most 15 lines for the newcomer.
+        At most 15 lines for the newcomer; the last one is a signed link to the dashboard.
 
     Raises
     ------
@@ -72,11 +80,42 @@ def run_demo(folder: Path, track: str = "table") -> list[str]:
         record_inputs(home / "inputs", track)
         steps.update()
         open_credential(home / "operator" / "operator.key")
-        with embedded_hub(home / "hub", home / "operator" / "operator.key.pub") as hub_url:
-            _play(Stage(home, hub_url, played), steps)
-    from healthval.demo.summary import summary
+        stage = Stage(home, "", played)
+        public, port = home / "operator" / "operator.key.pub", _port_before(home / "hub")
+        with embedded_hub(home / "hub", public, port=port) as hub_url:
+            stage = replace(stage, hub_url=hub_url)
+            _play(stage, steps)
+            steps.close()
+            lines = [*summary(home, played, is_open=stay is not None), _dashboard(stage)]
+            if stay is not None:
+                stay(lines)
+    return lines
 
-    return summary(home, played)
+
+def _port_before(hub: Path) -> int:
+    """Port that the hub had before, so that links stay valid; 0 if it has none or it is taken."""
+    try:
+        address = json.loads((hub / "hub.json").read_text(encoding="utf-8"))["url"]
+        port = int(urlsplit(address).port or 0)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+    return port
+
+
+def _dashboard(stage: Stage) -> str:
+    """Return a signed link to the dashboard for the model's vendor, who is enrolled with a key here."""
+    plan = load_plan(stage.inputs / "plan.yaml")
+    vendor = open_credential(stage.folder / "vendor" / "vendor.key")
+    enrolled = VendorKey(
+        public_key=vendor.public_key, label="Demo Vendor", models=(plan.model.name,)
+    )
+    with Client(stage.hub_url, Credential.load(stage.operator_key)) as operator:
+        operator.enrol_vendor(enrolled)
+        link = operator.dashboard_link(vendor.id)
+        return f"             {operator.transport.origin}/#{link.fragment}"
 
 
 def _play(stage: Stage, steps: "tqdm[Any]") -> None:

@@ -14,8 +14,11 @@ from healthval.errors import counted
 Numbers = dict[str, Any]
 
 
-def summary(folder: Path, scene: Scene) -> list[str]:
-    """At most 15 lines: patients, results, bytes that left the sites, costs on AWS, files, next commands."""
+def summary(folder: Path, scene: Scene, *, is_open: bool = False) -> list[str]:
+    """At most 14 lines: patients, results, bytes that left the sites, costs on AWS, files, next commands.
+
+    The last line leads to the dashboard's link; `is_open` is whether its hub stays open.
+    """
     study: Numbers = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["study"]
     ledgers = [Ledger(folder / "sites" / site.folder / "ledger.jsonl") for site in scene.sites]
     sent = [entry for ledger in ledgers for entry in ledger.entries()]
@@ -27,6 +30,9 @@ def summary(folder: Path, scene: Scene) -> list[str]:
         *_products(folder),
         f"next         healthval verify {folder} --key {folder}/operator/operator.key.pub",
         f"             healthval ledger show {folder}/sites/north   healthval doctor",
+        "dashboard    open until Ctrl-C, by this link of the model's vendor, for 8 hours:"
+        if is_open
+        else "dashboard    open with --serve; link of the model's vendor, for 8 hours:",
     ]
 
 

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from functools import partial
 from io import BufferedRandom
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict, Unpack
 
 from healthval.contracts.base import canonical_json, digest
 from healthval.errors import LedgerError, counted
@@ -61,6 +61,17 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+class PayloadAbout(TypedDict):
+    """Facts about a payload; `fields` are the names of what it has for each case."""
+
+    sha256: str
+    n_bytes: int
+    n_cases: int
+    model: str
+    version: str
+    fields: NotRequired[Sequence[str]]
+
+
 class Ledger:
     """Append-only record of all bytes that left the site.
 
@@ -83,17 +94,9 @@ class Ledger:
     def __repr__(self) -> str:
         return f"Ledger({self.path.name!r})"
 
-    def record_payload(
-        self, *, sha256: str, n_bytes: int, n_cases: int, model: str, version: str
-    ) -> Entry:
-        """Record a de-identified payload before it is sent: its hash and size, never its content."""
-        body = {
-            "sha256": sha256,
-            "n_bytes": n_bytes,
-            "n_cases": n_cases,
-            "model": model,
-            "version": version,
-        }
+    def record_payload(self, **about: Unpack[PayloadAbout]) -> Entry:
+        """Record a de-identified payload before it is sent: hash, size and names of fields, no content."""
+        body = {**about, "fields": list(about.get("fields", ()))}
         with self._locked() as file:
             return self._append(file, "payload", body)
 

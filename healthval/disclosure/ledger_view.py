@@ -1,9 +1,7 @@
 """Readable views of the egress ledger: each entry with its time, model, number of cases and size."""
 
 import html
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from healthval.disclosure.ledger import Entry, Ledger, LedgerState
 from healthval.errors import counted
@@ -13,9 +11,10 @@ STYLE = (
     "table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.35rem .6rem;"
     "border-bottom:1px solid #ccc;vertical-align:top}code,pre{font-size:.85em}"
     "pre{white-space:pre-wrap;overflow-wrap:anywhere;max-height:30rem;overflow:auto}"
-    "td.number{text-align:right}"
+    "td.number{text-align:right}td{overflow-wrap:anywhere}"
+    "caption{text-align:left;font-weight:600;padding-top:1rem}"
 )
-HEADINGS = ("No.", "When (UTC)", "What left", "Model", "Cases", "Bytes", "SHA-256")
+HEADINGS = ("No.", "When (UTC)", "What", "Model", "Cases", "Bytes", "SHA-256")
 
 
 def show(ledger: Ledger) -> list[str]:
@@ -37,26 +36,11 @@ def verify(ledger: Ledger) -> str:
     return _summary(ledger.verify(), ledger.entries())
 
 
-def export(ledger: Ledger, path: Path | str) -> Path:
-    """Write the whole ledger as one readable HTML file, releases in full, and return its path."""
-    target = Path(path)
-    target.write_text(ledger_html(ledger), encoding="utf-8")
-    return target
-
-
-def ledger_html(ledger: Ledger) -> str:
-    """Render the ledger as a page without scripts; case digests are counted, not shown."""
-    entries = ledger.entries()
-    summary = html.escape(_summary(ledger.verify(), entries))
+def chain_table(entries: Sequence[Entry]) -> str:
+    """Render the entries as a table, in order; case digests are counted, not shown."""
     heads = "".join(f'<th scope="col">{name}</th>' for name in HEADINGS)
     rows = "\n".join(_row(entry) for entry in entries)
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Egress ledger</title>'
-        f"<style>{STYLE}</style></head><body><h1>Egress ledger</h1>"
-        "<p>Everything that left this site, in order. Each entry carries the hash of the one before.</p>"
-        f"<p>{summary}</p><table><thead><tr>{heads}</tr></thead><tbody>\n{rows}\n</tbody></table>"
-        "</body></html>\n"
-    )
+    return f"<table><thead><tr>{heads}</tr></thead><tbody>\n{rows}\n</tbody></table>"
 
 
 def _summary(state: LedgerState, entries: Sequence[Entry]) -> str:
@@ -87,9 +71,6 @@ def _cells(entry: Entry) -> tuple[str, str, str, str, str, str, str]:
 
 def _row(entry: Entry) -> str:
     number, when, what, model, cases, size, mark = (html.escape(cell) for cell in _cells(entry))
-    if entry.kind == "release":
-        whole = html.escape(json.dumps(entry.body["payload"], indent=1, ensure_ascii=False))
-        what = f"<details><summary>{what}</summary><pre>{whole}</pre></details>"
     return (
         f'<tr><td class="number">{number}</td><td>{when}</td><td>{what}</td><td>{model}</td>'
         f'<td class="number">{cases}</td><td class="number">{size}</td><td><code>{mark}</code></td></tr>'

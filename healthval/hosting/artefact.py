@@ -68,7 +68,7 @@ def unpack(data: bytes, folder: Path) -> None:
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, *_CODEC_ERRORS):
         raise HostingError("the artefact is damaged, or neither a ZIP nor a tar file") from None
     if not (folder / ENTRY).is_file():
-        raise HostingError(f"the artefact has no {ENTRY} at its top")
+        raise HostingError(f"the artefact has no {ENTRY} in its top folder")
 
 
 def _unpack_entries(entries: Iterator[_Entry], folder: Path, limit: int) -> None:

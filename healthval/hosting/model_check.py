@@ -45,6 +45,12 @@ def check_model(folder: Path, sample: Path, inputs: InputContract) -> Tried:
     except HostingError as problem:
         return Tried(ok=False, lines=(str(problem),))
     declined = sum(score is None for score in found)
+    complete = sum(None not in row.values() for row in rows)
+    if complete and declined == len(found):
+        line = (
+            f"the model declines all {counted(len(found), 'case')}, and {complete} had every input"
+        )
+        return Tried(ok=False, lines=(line,))
     shown = ", ".join("None" if s is None else f"{s:.3g}" for s in found[:SHOWN])
     return Tried(
         ok=True,

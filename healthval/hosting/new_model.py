@@ -45,6 +45,11 @@ def start_model_folder(folder: Path, source: Path | None, kind: str | None) -> l
     return [
         f"written  {artefact / 'inference.py'} ({found}), {folder / REGISTRATION}",
         f"next     fill in {folder / REGISTRATION}: card and inputs, in the order that the model reads",
+        *(
+            [f"         and INPUTS in {artefact / 'inference.py'}: the same names"]
+            if _NAMES in text
+            else []
+        ),
         f"then     healthval model check {artefact} --sample sample.csv",
         "and      send the folder to the hub's operator, who provisions it",
     ]
@@ -71,7 +76,7 @@ INPUTS = ("FILL_IN_first_input", "FILL_IN_second_input")
 
 
 def _complete(instances):
-    """Rows of numbers, and which cases have all inputs."""
+    """Rows of inputs, and which cases have all inputs."""
     known = [all(row[name] is not None for name in INPUTS) for row in instances]
     rows = [[row[name] for name in INPUTS] for row, ok in zip(instances, known) if ok]
     return rows, known
@@ -98,13 +103,27 @@ def predict(model, instances):
     + """
 
 def load(model_dir: Path):
-    return joblib.load(model_dir / "MODEL_FILE")
+    model = joblib.load(model_dir / "MODEL_FILE")
+    names = getattr(model, "feature_names_in_", None)  # of a model that was trained on a table
+    if names is not None and tuple(names) != INPUTS:
+        raise ValueError(f"INPUTS must be those of the training, in their order: {tuple(names)}")
+    return model
 
 
 def predict(model, instances):
     rows, known = _complete(instances)
-    scores = model.predict_proba(np.array(rows, float))[:, 1] if rows else ()
+    if not rows:
+        return _with_none((), known)
+    scores = model.predict_proba(_table(model, rows))[:, 1]  # probability of model.classes_[1]
     return _with_none(scores, known)
+
+
+def _table(model, rows):
+    if not hasattr(model, "feature_names_in_"):
+        return np.array(rows, float)
+    import pandas as pd
+
+    return pd.DataFrame(rows, columns=list(INPUTS))
 """,
     "onnx": _HEAD.format(imports="\nimport numpy as np\nimport onnxruntime\n")
     + _NAMES

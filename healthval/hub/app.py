@@ -93,10 +93,16 @@ def create_app(
     )
     check = elsewhere.check if elsewhere else gate_check(settings.policy)
     arrivals = Arrivals(backend=backend, check=check)
+    keyring = Keyring(
+        backend=backend,
+        operator=settings.operator,
+        signer=settings.signer,
+        reporter=settings.reporter,
+    )
     app = FastAPI(
         title="healthval hub",
         version="1",
-        lifespan=_lifespan(work, arrivals, reporter, on_close),
+        lifespan=_lifespan(work, arrivals, keyring, reporter, on_close=on_close),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -112,12 +118,6 @@ def create_app(
         reporter=settings.reporter,
     )
     by = Callers(auth)
-    keyring = Keyring(
-        backend=backend,
-        operator=settings.operator,
-        signer=settings.signer,
-        reporter=settings.reporter,
-    )
     routers = (
         system.routes(by, keyring),
         access.routes(by, keyring),
@@ -131,7 +131,7 @@ def create_app(
     for router in routers:
         app.include_router(router)
     app.state.routes = [route for router in routers for route in router.routes]
-    app.state.predictions = work
+    app.state.predictions, app.state.keyring = work, keyring
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     return app
 
@@ -149,11 +149,14 @@ def openapi_text() -> str:
 def _lifespan(
     predictions: Predictions,
     arrivals: Arrivals,
+    keyring: Keyring,
     reporter: Reporter | None,
     on_close: Callable[[], None],
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        with suppress(StoreUnavailable):  # then at the first use of a key
+            await asyncio.to_thread(keyring.list_current)
         regular = [
             asyncio.create_task(_regularly(predictions.sweep, SWEEP_SECONDS)),
             asyncio.create_task(_regularly(lambda: seal(predictions.backend), SEAL_SECONDS)),

@@ -41,7 +41,7 @@ class Keyring:
 
     def published(self) -> HubKeys:
         """Return the keys that this hub publishes."""
-        self._list_current()
+        self.list_current()
         found = self.backend.index.query(HUB_KEYS)
         return HubKeys(keys=tuple(_hub_key(item) for item in found))
 
@@ -49,7 +49,7 @@ class Keyring:
         """Sign a hash at the time of the hub's clock; None without a signing key."""
         if self.signer is None:
             return None
-        self._list_current()
+        self.list_current()
         draft = Stamp(
             kind=kind,
             site=site,
@@ -76,8 +76,12 @@ class Keyring:
 
         return record(self.backend, plan, actor=actor.id, action="hub-key.revoked", subject=kid)
 
-    def _list_current(self) -> None:
-        """List the keys in use, and end those that they replace; once in a process."""
+    def list_current(self) -> None:
+        """List the keys in use, and end those that they replace; once in a process.
+
+        A hub calls this when it starts: a report that was signed before its key was listed is not
+        valid. Times are whole seconds, as the time of signing is.
+        """
         with self._lock:
             if self._is_listed:
                 return
@@ -107,7 +111,7 @@ class Keyring:
             and item.value["valid_until"] is None
         ]
         for kid, (purpose, public) in current.items():
-            value = {"x": public.x, "purpose": purpose, "valid_from": self.backend.now}
+            value = {"x": public.x, "purpose": purpose, "valid_from": int(self.backend.now)}
             value |= {"valid_until": None, "revoked": None}
             if kid not in listed:
                 writes.append(Write(partition=HUB_KEYS, key=kid, value=value))

@@ -1,7 +1,6 @@
 """Pages of a list: at most `limit` entries and an opaque cursor to the next page."""
 
 import base64
-import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,7 +37,7 @@ def _decoded(cursor: str) -> str:
         return base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode(
             "ascii"
         )
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no base64, or what it encodes is no ASCII
         raise _bad_cursor() from None
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from healthval.errors import counted
-from healthval.metrics import plots
 from healthval.metrics.calibration.measures import Calibration
 from healthval.metrics.confusion import Confusion
+from healthval.metrics.display import plots
+from healthval.metrics.display.frame import frame_of
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.net_benefit import DecisionCurve
-from healthval.metrics.shown.frame import frame_of
 
 if TYPE_CHECKING:
     import pandas as pd

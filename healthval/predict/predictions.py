@@ -85,7 +85,7 @@ class Session:
             cases=tuple(cases),
             instances=instances,
         )
-        self._record(wire_bytes(request), model, len(cases))
+        self._record(wire_bytes(request), model, len(cases), _fields(instances))
         answer = self.client.predict(request)
         if answer.status != "done":
             raise PredictionError(
@@ -111,11 +111,13 @@ class Session:
             for start in range(0, len(files), UPLOADS_AT_ONCE):
                 chunk = [file.read_bytes() for file in files[start : start + UPLOADS_AT_ONCE]]
                 for data in chunk:
-                    self._record(data, model, 1)
+                    self._record(data, model, 1, ("DICOM file",))
                 ids += pool.map(send, chunk)
         return ids
 
-    def _record(self, payload: bytes, model: ModelRecord, n_cases: int) -> None:
+    def _record(
+        self, payload: bytes, model: ModelRecord, n_cases: int, fields: Sequence[str]
+    ) -> None:
         card = model.registration.card
         self.ledger.record_payload(
             sha256=hashlib.sha256(payload).hexdigest(),
@@ -123,7 +125,15 @@ class Session:
             n_cases=n_cases,
             model=card.name,
             version=card.version,
+            fields=fields,
         )
+
+
+def _fields(instances: Instances) -> tuple[str, ...]:
+    """Names of what a request has for each case, for the ledger."""
+    columns = () if isinstance(instances, DicomInstances) else instances.columns
+    uploads = () if isinstance(instances, TableInstances) else ("names of uploads",)
+    return (*columns, *uploads)
 
 
 def predict(

@@ -7,7 +7,12 @@ from healthval.runner.parameters import (
     ProvisionParameters,
     ReportParameters,
 )
-from healthval.runner.provision import pack_artefact, read_registration
+from healthval.runner.provision import (
+    pack_artefact,
+    plan_provision,
+    provision,
+    read_registration,
+)
 
 __all__ = [
     "EvaluateParameters",
@@ -16,5 +21,7 @@ __all__ = [
     "ReportParameters",
     "pack_artefact",
     "place_of_outputs",
+    "plan_provision",
+    "provision",
     "read_registration",
 ]

@@ -62,6 +62,17 @@ def check_study(
     return Findings(plan=plan, problems=tuple(problems), advice=tuple(advice), done=tuple(done))
 
 
+def inputs_to_compare(plan: Plan) -> str:
+    """Line for a person who compares a plan with a model whose contract the hub does not show."""
+    kinds = {"number", "category", "age"}
+    others = [n for n, c in plan.columns.items() if c.kind in kinds and n not in plan.inputs]
+    given, rest = (", ".join(names) or "no column" for names in (plan.inputs, others))
+    return (
+        f"inputs: the plan gives the model {given}; of its other columns the model could take"
+        f" {rest}; compare with the developer's documents"
+    )
+
+
 def _data(plan: Plan, sources: Sources) -> tuple[list[str], list[str]]:
     if sources.table is not None and plan.fhir is None:
         found = [f"table: {problem}" for problem in table_problems(sources.table, plan.table)]

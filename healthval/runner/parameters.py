@@ -7,7 +7,7 @@ the path of a file that only its owner can read.
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -19,6 +19,7 @@ from healthval.plan import explain
 
 # In a notebook's cell an empty text means None.
 MaybePath = Annotated[Path | None, BeforeValidator(lambda value: None if value == "" else value)]
+Target = Literal["embedded", "emulator", "aws"]
 HubUrl = Annotated[str, Field(pattern=r"^https://[^\s@]+$|^http://127\.0\.0\.1:[0-9]+$")]
 
 
@@ -86,13 +87,26 @@ class NotebookParameters(BaseModel):
 
 
 class ProvisionParameters(NotebookParameters):
-    """Parameters of the operator's notebook that registers a model and starts its server."""
+    """Parameters of the operator's notebook that registers a model and starts or deploys it."""
 
     notebook = "provision"
     hub_url: HubUrl = Field(description="address of the hub")
     operator_key: Path = Field(description="file with the private key of the operator")
     registration: Path = Field(description="YAML: model card, input contract, serving needs")
     artefact: Path = Field(description="folder with inference.py and the model's files")
+    target: Target = Field(
+        default="embedded",
+        description="where the model runs: embedded (in the hub), emulator or aws",
+    )
+    region: str = Field(default="", description="AWS region; empty: the one of your profile")
+    hub_stack: str = Field(default="healthval", description="stack of the hub on AWS")
+    image: str = Field(
+        default="", description="image in ECR by its digest; empty: make its repository only"
+    )
+    execute: bool = Field(default=False, description="True: change AWS as shown; False: show only")
+    tear_down: bool = Field(
+        default=False, description="True: stop the model and delete its stack instead"
+    )
 
 
 class EvaluateParameters(NotebookParameters):
@@ -181,6 +195,8 @@ def read_parameters(file: Path | None) -> dict[str, Any]:
 
 def _type_name(annotation: Any) -> str:
     kind = Path if Path in get_args(annotation)[:1] else annotation
+    if get_origin(annotation) is Literal:
+        kind = str
     return getattr(kind, "__name__", "str").lower().replace("path", "file")
 
 

@@ -90,7 +90,7 @@ def test_the_entry_point_serves_from_the_context_alone(model, tmp_path):
         url = f"http://127.0.0.1:{child.first_line()['ready']}"
         assert httpx.get(f"{url}/ping", trust_env=False).status_code == 200
         body = {"instances": [{"x": 1.0}, {"x": 2.0}]}
-        answer = httpx.post(f"{url}/invocations", json=body, trust_env=False, timeout=60)
+        answer = httpx.post(f"{url}/invocations", json=body, trust_env=False, timeout=300)
         assert answer.json() == {"scores": [0.25, 0.5]}, answer.text
     finally:
         child.stop()

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from healthval.cli import cli
 from healthval.cloud.deploy import Account
 from healthval.cloud.own_keys import create_keys, delete_keys
+from healthval.cloud.reach import reaching
 from healthval.credential import Credential
 from healthval.errors import DeploymentError, UsageError
 from healthval.hub.backends.aws import DynamoIndex, S3Objects
@@ -153,7 +154,9 @@ def test_each_role_may_do_what_it_needs_and_nothing_else(run, operator, account)
 def test_the_stores_of_a_deployed_hub_answer_404_for_what_is_absent(run, operator, account):
     run("deploy", "--stack", "three", "--operator", operator, "--yes")
     out = account.outputs("three")
-    role = next(r["Arn"] for r in boto3.client("iam").list_roles()["Roles"] if "ApiRole" in r["RoleName"])  # fmt: skip
+    role = next(
+        r["Arn"] for r in boto3.client("iam").list_roles()["Roles"] if "ApiRole" in r["RoleName"]
+    )
     session = as_role(role)
     objects = S3Objects(session.client("s3"), out["Bucket"], out["InputsBucket"])
     with pytest.raises(KeyError):
@@ -183,3 +186,63 @@ def test_a_deployment_that_cannot_begin_says_why(cloud, account, monkeypatch):
     unreachable = boto3.Session(**BY_HAND)
     with pytest.raises(DeploymentError, match="cannot be reached"):
         Account(unreachable, is_emulator=True).number()
+
+
+TOPIC = "Resources: {Topic: {Type: AWS::SNS::Topic}}"
+
+
+def test_a_stack_of_somebody_else_is_neither_changed_nor_deleted(cloud, operator, account):
+    boto3.client("cloudformation").create_stack(StackName="theirs", TemplateBody=TOPIC)
+    named = ["--stack", "theirs", "--emulator"]
+    for words in (["deploy", "--operator", operator, "--yes"], ["deploy", "--operator", operator], ["destroy", "--yes"]):  # fmt: skip
+        with pytest.raises(UsageError, match="healthval did not deploy the stack theirs"):
+            CliRunner().invoke(
+                cli, ["infra", *words, *named], standalone_mode=False, catch_exceptions=False
+            )
+    assert account.describe("theirs")["StackStatus"] == "CREATE_COMPLETE"
+    assert boto3.client("sns").list_topics()["Topics"]
+    boto3.client("cloudformation").delete_stack(StackName="theirs")
+
+
+def test_resources_that_were_changed_by_hand_are_named_and_models_go_with_their_hub(
+    run, operator, account
+):
+    run("deploy", "--stack", "four", "--operator", operator, "--yes")
+    for version, name in (("first", "healthval-tumour-1"), ("later", "healthval-tumour-2")):
+        parameters = {
+            "Endpoint": name,
+            "Group": "tumour",
+            "ArtefactSha256": "a" * 64,
+            "ModelVersion": "1.0",
+            "InputsBucket": account.outputs("four")["InputsBucket"],
+            "Version": version,
+            "Profile": "emulator",
+        }
+        account.execute(account.plan(name, "model", parameters, hub="four"))
+    boto3.client("lambda").update_function_configuration(FunctionName="four-api", MemorySize=3008)
+    boto3.client("ecr").delete_repository(repositoryName="healthval/tumour")
+    printed = run("status", "--stack", "four")
+    assert "ApiFunction (AWS::Lambda::Function) was changed (/MemorySize) by hand" in printed
+    assert "Repository (AWS::ECR::Repository) was deleted by hand" in printed
+    assert "healthval-tumour-2: AWS finds no changes by hand" in printed
+    asked = run("destroy", "--stack", "four")
+    assert "healthval-tumour-2, healthval-tumour-1, four; repeat" in asked
+    run("destroy", "--stack", "four", "--yes")
+    assert left_over() == []
+    assert boto3.client("ecr").describe_repositories()["repositories"] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("LimitExceededException", "a quota of the account is reached"),
+        ("AlreadyExistsException", "the name is taken"),
+        ("ExpiredToken", "sign in again"),
+        ("Throttling", "slow down"),
+        ("Other", "as AWS says"),
+    ],
+)
+def test_an_error_of_aws_is_one_sentence_with_a_remedy(code, words):
+    answer = {"Error": {"Code": code, "Message": "as AWS says"}}
+    with pytest.raises(DeploymentError, match=words), reaching():
+        raise ClientError(answer, "CreateChangeSet")

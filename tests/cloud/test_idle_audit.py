@@ -380,7 +380,8 @@ def test_scheduled_functions_are_billed_at_their_time_out(audit):
     """
     runs_a_month = 31 * 24 * 60
     bill = audit(text % 60)
-    expected = 0.03 + runs_a_month * (60 * PRICES["lambda_gb_second_x86"] + 2e-7)
+    once = 60 * PRICES["lambda_gb_second_x86"] + 2e-7 + 2000 / 1e9 * 0.5  # and 2 KB of its log
+    expected = 0.03 + runs_a_month * 3 * once  # a call that fails is repeated twice
     assert bill.usd == pytest.approx(expected)
     assert not audit(text % "!ImportValue x").passes
     off = text.replace("rate(1 minute)", "rate(1 minute), State: DISABLED")
@@ -487,7 +488,12 @@ EXPRESSIONS = st.recursive(LEAVES.map(lambda text: (text, {text})), wrapped, max
 @given(EXPRESSIONS)
 def test_the_values_of_an_expression_are_all_that_it_can_have(expression):
     node, expected = expression
-    scope = Scope(parameters={}, mappings={}, conditions={"Maybe": {"Fn::Equals": [{"Ref": "AWS::Region"}, "x"]}}, resources={})  # fmt: skip
+    scope = Scope(
+        parameters={},
+        mappings={},
+        conditions={"Maybe": {"Fn::Equals": [{"Ref": "AWS::Region"}, "x"]}},
+        resources={},
+    )
     assert set(scope.values(node)) == expected
     body = {"Type": "AWS::DynamoDB::Table", "Properties": {"BillingMode": node}}
     table = Resource(file="f", name="T", type="AWS::DynamoDB::Table", body=body, scope=scope)

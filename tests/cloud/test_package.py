@@ -57,7 +57,13 @@ def test_the_packed_handler_answers_without_the_scientific_stack(package, tmp_pa
         "HEALTHVAL_SIGNING_KEY": "",
         "HEALTHVAL_ORIGINS": "https://hub.example.org",
     } | {f"HEALTHVAL_{name}": name.lower() for name in ("BUCKET", "INPUTS", "TABLE", "WORKER")}
-    done = subprocess.run([sys.executable, "-c", CODE, str(tmp_path)], capture_output=True, text=True, check=True, env=environment)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
     place, status, modules = json.loads(done.stdout)
     assert place.startswith(str(tmp_path))
     assert status == 404

@@ -87,8 +87,12 @@ def test_no_bucket_is_public_or_reachable_without_tls(path):
 def test_inputs_have_no_versions_and_end_after_a_day():
     bucket = properties(CORE, "AWS::S3::Bucket")["Inputs"]
     assert "VersioningConfiguration" not in bucket
-    assert {"Id": "one-day", "Status": "Enabled", "ExpirationInDays": 1} in bucket["LifecycleConfiguration"]["Rules"]  # fmt: skip
-    assert properties(CORE, "AWS::S3::Bucket")["Data"]["VersioningConfiguration"] == {"Status": "Enabled"}  # fmt: skip
+    assert {"Id": "one-day", "Status": "Enabled", "ExpirationInDays": 1} in bucket[
+        "LifecycleConfiguration"
+    ]["Rules"]
+    assert properties(CORE, "AWS::S3::Bucket")["Data"]["VersioningConfiguration"] == {
+        "Status": "Enabled"
+    }
 
 
 def test_the_table_is_on_demand_with_an_expiry():
@@ -125,7 +129,9 @@ def test_no_role_has_a_wildcard(path):
 
 def test_a_model_reads_uploads_and_nothing_else():
     reads = [s for _, s in statements(MODEL) if "s3:GetObject" in s["Action"]]
-    assert [s["Resource"]["Fn::Sub"].rpartition("$")[2] for s in reads] == ["{InputsBucket}/uploads/*"]  # fmt: skip
+    assert [s["Resource"]["Fn::Sub"].rpartition("$")[2] for s in reads] == [
+        "{InputsBucket}/uploads/*"
+    ]
     actions = {a for _, s in statements(MODEL) for a in ([s["Action"]] if isinstance(s["Action"], str) else s["Action"])}  # fmt: skip
     assert not [a for a in actions if a.startswith(("dynamodb:", "lambda:", "s3:Put"))]
 

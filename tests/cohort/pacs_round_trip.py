@@ -30,6 +30,7 @@ from healthval.contracts.images import PacsChoice
 from healthval.deid import PixelPolicy, Policy, Secret, deidentify_files
 from healthval.errors import CohortError
 
+LONG = 300  # seconds; a bound for what should happen soon, on a machine that may be busy
 HTTP, DICOM, DELIVERY, CUTTING = 18042, 14242, 14343, 18043
 FILES = ("CT_small.dcm", "MR_small.dcm", "JPEG2000.dcm", "SC_rgb_rle.dcm", "SC_rgb_jpeg_dcmtk.dcm")
 PLUGINS = (
@@ -61,9 +62,9 @@ def configuration(folder, **more):
 
 
 def wait_until_ready():
-    for _ in range(100):
+    for _ in range(3000):
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{HTTP}/system", timeout=1).read()
+            urllib.request.urlopen(f"http://127.0.0.1:{HTTP}/system", timeout=LONG).read()
         except OSError:
             time.sleep(0.1)
         else:
@@ -134,11 +135,11 @@ def orthanc(folder, paths, **more):
         wait_until_ready()
         for path in paths:
             data = Path(path).read_bytes()
-            urllib.request.urlopen(f"http://127.0.0.1:{HTTP}/instances", data, timeout=9).read()
+            urllib.request.urlopen(f"http://127.0.0.1:{HTTP}/instances", data, timeout=LONG).read()
         yield
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(LONG)
 
 
 def problem(work):

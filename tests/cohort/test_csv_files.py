@@ -78,6 +78,20 @@ def test_another_kind_of_file_is_refused_by_its_name(tmp_path, start, problem):
         read_csv(tmp_path / "t.csv")
 
 
+@pytest.mark.parametrize("before", [b"a,b\n", b"a,b\n\xe9,1\n"])
+def test_a_nul_byte_is_refused_wherever_it_is(tmp_path, before):
+    (tmp_path / "t.csv").write_bytes(before + b"1,2\n" * 99_999 + b"3\0,4\n")
+    with pytest.raises(CohortError, match="NUL"):
+        read_csv(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("text", ["id^x\n1^2\n", "Ward 5\n\nid;x;y\n1;2;3\n"])
+def test_a_file_without_any_declared_column_is_refused(tmp_path, text):
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(CohortError, match="header line was read as 1 column"):
+        read_table(tmp_path / "t.csv", {"id": "id", "x": {"kind": "number"}})
+
+
 def test_a_truncated_gzip_file_is_refused(tmp_path):
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"a,b\n" + b"1,2\n" * 999)[:-20])
     with pytest.raises(CohortError, match="truncated"):

@@ -49,6 +49,18 @@ def test_a_folder_is_indexed_by_patient_and_study(tmp_path, originals):
     assert CANARY not in repr(found)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="links")
+def test_folders_behind_links_are_indexed_once(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copy(get_testdata_file(FILES[0]), tmp_path / "elsewhere")
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in" / "cycle").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "itself").symlink_to("itself")
+    found = read_folder(tmp_path / "in")
+    assert (len(found.instances), found.n_unreadable) == (1, 1)
+
+
 def test_a_missing_or_empty_folder_is_refused_without_its_name(tmp_path):
     empty = tmp_path / CANARY
     for path in (empty, empty):

@@ -124,6 +124,7 @@ def test_an_address_counts_first_within_its_own_bundle():
         {"reference": "Patient?identifier=urn:oid:2.999|M1"},
         {"reference": "urn:uuid:p1"},
         {"reference": "https://ehr.example.org/fhir/Patient/p1/_history/2"},
+        {"reference": "Patient?identifier=M1"},
     ],
 )
 def test_a_patient_is_found_by_what_names_one(subject):
@@ -138,6 +139,11 @@ def test_a_patient_is_found_by_what_names_one(subject):
         {"reference": urn(404)},
         {"reference": "Patient/p404"},
         {"display": "somebody"},
+        {"reference": "#contained"},
+        {"reference": "p1"},
+        {"type": "Group", "identifier": {"system": "urn:oid:2.999", "value": "M1"}},
+        {"identifier": {"value": "M1"}},
+        {"reference": "Patient?identifier=M7"},
     ],
 )
 def test_what_stays_unresolved_is_counted(subject):
@@ -204,6 +210,24 @@ def test_errors_and_replaced_patients_do_not_count_and_are_counted():
     assert counts == {"resources_superseded": 2}
 
 
+@pytest.mark.parametrize("order", [*itertools.permutations(range(3))])
+def test_a_patient_whom_another_one_replaces_does_not_count(order):
+    new = patient(1, link=[{"other": {"reference": "Patient/p9"}, "type": "replaces"}])
+    stream = [patient(9), new, lab(5, "Patient/p9")]
+    values, counts = read([stream[at] for at in order])
+    assert values == {"p1": 5.0}
+    assert counts == {"resources_superseded": 1}
+
+
+@pytest.mark.parametrize("kind", ["replaces", "replaced-by"])
+def test_one_of_patients_who_replace_each_other_stays(kind):
+    ring = [
+        patient(a, link=[{"other": {"reference": f"Patient/p{b}"}, "type": kind}])
+        for a, b in ((1, 2), (2, 1))
+    ]
+    assert read([*ring, lab(5, "Patient/p2")]) == ({"p1": 5.0}, {"resources_superseded": 1})
+
+
 def test_a_replacement_outside_the_export_keeps_the_patient():
     old = patient(9, link=[{"other": {"reference": "Patient/p404"}, "type": "replaced-by"}])
     assert read([old, lab(5, "Patient/p9")]) == ({"p9": 5.0}, {})
@@ -254,6 +278,22 @@ def test_a_known_conversion_is_proposed_as_a_question():
         *(measured(n, code="mg/dL") for n in range(8, 14)),
     ]
     assert any("mg/dL: 0.0555074" in q for q in propose_views(stream).questions)
+
+
+def test_percentages_of_hba1c_are_never_multiplied_by_ten():
+    code = {"code": {"coding": [{"system": "http://loinc.org", "code": "4548-4"}]}}
+    stream = [
+        patient(1),
+        *(measured(n, code="mmol/mol", value=48) | code for n in range(1, 8)),
+        *(measured(n, code="%", value=6.5) | code for n in range(8, 14)),
+    ]
+    assert any("'convert: {\"%\": hba1c}'" in q for q in propose_views(stream).questions)
+
+
+def test_a_list_of_resources_is_refused_by_its_name(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps([patient(1)]), encoding="utf-8")
+    with pytest.raises(CohortError, match="file 1 of 1 is a JSON list"):
+        list(read_resources(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from healthval.cohort.fhir.resources import read_resources
 from healthval.cohort.fhir.server import FhirServer
 from healthval.errors import CohortError, UsageError
 
+LONG = 300.0  # seconds; only a machine that hangs needs as many
 CANARY = "Zyxwolf-Qargh-7719"
 PATIENTS = [{"resourceType": "Patient", "id": f"p{i}"} for i in range(5)]
 OBSERVATIONS = [{"resourceType": "Observation", "id": f"o{i}", "status": "final"} for i in range(3)]
@@ -252,7 +253,7 @@ def access(stub, private_key):
 @pytest.fixture
 def server(stub):
     auth = access(stub, pem(KEYS[stub.algorithm]))
-    with httpx.Client(timeout=10.0) as http:
+    with httpx.Client(timeout=LONG) as http:
         found = FhirServer(base=f"{stub.url}/fhir", auth=auth, http=http)
         found.slept = []
         found.sleep = found.slept.append
@@ -632,7 +633,7 @@ bulk.BulkExport(server, folder).run()
 def test_an_export_killed_after_its_first_file_resumes_with_the_second(stub, server, tmp_path):
     key = pem(KEYS[stub.algorithm]).decode()
     arguments = [sys.executable, "-c", KILLED, stub.url, str(tmp_path / "x"), key]
-    done = subprocess.run(arguments, timeout=60, check=False, capture_output=True)
+    done = subprocess.run(arguments, timeout=LONG, check=False, capture_output=True)
     assert done.returncode == -9, done.stderr
     n_asked = len(stub.asked)
     assert exported(BulkExport(server, tmp_path / "x")) == PATIENTS + OBSERVATIONS

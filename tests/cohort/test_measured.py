@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from healthval.cohort import Link, TableSchema, link_rows, read_table
+from healthval.cohort import FhirInputs, Link, TableSchema, link_rows, read_cohort, read_table
 from healthval.cohort.propose.substances import MOLAR_MASS
 from healthval.cohort.tables import check_frame
 from healthval.cohort.units import conversion, read_unit, same_unit
@@ -65,7 +65,7 @@ def test_a_declared_word_is_a_word_in_any_case(word):
 @pytest.mark.parametrize(
     ("how", "seen"), [("value", [0.5, 2.0]), ("half", [0.25, 2.0]), ("exclude", [None, 2.0])]
 )
-@pytest.mark.parametrize("text", ["<0.5", "< .5", "<=0.50", "<0,5"])
+@pytest.mark.parametrize("text", ["<0.5", "< .5", "<=0.50", "<0,5", "≤ 0.5"])
 def test_results_below_a_limit_are_read_as_declared_and_counted(text, how, seen):
     cohort = read([text, "2"], kind="number", below_limit=how)
     assert cohort.frame["x"].astype(object).where(cohort.frame["x"].notna(), None).tolist() == seen
@@ -118,6 +118,9 @@ def test_a_comparator_beside_the_value_counts():
         ("mmol/l", "mmol/L"), ("µmol/L", "umol/L"), ("μmol/l", "umol/L"), ("°C", "Cel"), ("K/uL", "10*9/L"),
         ("x10^9/L", "10*3/uL"), ("{beats}/min", "/min"), ("bpm", "/min"), ("mmHg", "mm[Hg]"), ("mcg/mL", "mg/L"),
         ("mg/(24.h)", "mg/d"), ("mL/min/(1.73.m2)", "mL/min/1.73m2"), ("mL/(24.h)/kg", "mL/kg/d"),
+        ("G/L", "10*9/L"), ("T/l", "10*12/L"), ("Giga/l", "10*9/L"), ("x10E9/L", "K/uL"), ("Tsd/µl", "10*3/uL"),
+        ("cells/uL", "/uL"), ("IE/l", "[IU]/L"), ("mIU/L", "m[IU]/L"), ("mm/hr", "mm/h"), ("mmol/24h", "mmol/d"),
+        ("mOsmol/kg", "mosm/kg"), ("Torr", "mm[Hg]"), ("g%", "g/dL"), ("INR", "{INR}"), ("mmol/mol", "umol/mmol"),
         ("mEq/L", "meq/L"), ("IU/L", "[IU]/L"), ("mL/min/{1.73_m2}", "mL/min/1.73m2"), ("U/l", "u/L".upper()),
     ],
 )  # fmt: skip
@@ -136,6 +139,9 @@ def test_spellings_of_one_unit_are_the_same(a, b):
         ("mL/min", "mL/min/{1.73_m2}"),
         ("mol", "molar"),
         ("Cel", "[degF]"),
+        ("g/L", "G/L"),
+        ("G/DL", "10*9/dL"),
+        ("%", "mmol/mol"),
     ],
 )
 def test_other_units_are_not(a, b):
@@ -186,6 +192,45 @@ def test_conversions_by_definition_and_molar_mass():
     assert conversion("mmol/L", "mg/dL", 180.156) == (pytest.approx(18.0156), 0.0)
     assert conversion("mg/dL", "mmol/L") is None
     assert read_unit("no unit") is None
+
+
+def test_hba1c_is_converted_by_its_own_equation_and_never_by_ten():
+    # IFCC and NGSP of the same samples: 48 mmol/mol is 6.5 %, 42 is 6.0 %, 75 is 9.0 %.
+    frame = pd.DataFrame(
+        {"visit": ["a", "b", "c"], "x": [6.5, 42, 9.0], "u": ["%", "mmol/mol", "%"]}
+    )
+    number = {"kind": "number", "unit": "mmol/mol", "unit_column": "u", "convert": {"%": "hba1c"}}
+    cohort = read_table(frame, {"visit": "id", "x": number})
+    assert cohort.frame["x"].round().tolist() == [48, 42, 75]
+    assert cohort.counts == (("x_converted", 2),)
+    back = {**number, "unit": "%", "convert": {"mmol/mol": "hba1c"}}
+    assert read_table(frame, {"visit": "id", "x": back}).frame["x"].round(1).tolist() == [
+        6.5,
+        6.0,
+        9.0,
+    ]
+    assert conversion("%", "mmol/mol") is None
+
+
+@pytest.mark.parametrize("kind", ["float32", "Float32", "float[pyarrow]"])
+def test_record_numbers_of_short_decimals_are_refused(kind):
+    numbers = pd.Series([16777216.0, 16777220.0]).astype(kind)
+    with pytest.raises(CohortError, match=r"'visit': 2 of 2 values have lost digits"):
+        read_table(pd.DataFrame({"visit": numbers, "x": [1, 2]}), {"visit": "id"})
+
+
+def test_a_key_that_lost_digits_joins_no_resources():
+    patients = [{"resourceType": "Patient", "id": str(n)} for n in (2**53, 7)]
+    path = [{"column": [{"name": "mrn", "path": "id"}, {"name": "sex", "path": "gender"}]}]
+    fhir = {"on": "mrn", "views": {"p": {"resource": "Patient", "select": path}}}
+    table = pd.DataFrame({"mrn": [float(2**53 + 1), 7.0]})
+    with pytest.raises(CohortError, match=r"'mrn': 1 of 2 values has lost digits"):
+        read_cohort(
+            TableSchema.model_validate({"columns": {"mrn": {"kind": "id"}}}),
+            table=table,
+            resources=patients,
+            fhir=FhirInputs.model_validate(fhir),
+        )
 
 
 def test_conversions_need_a_unit_column():

@@ -35,7 +35,7 @@ def test_store_search_retrieve_deidentify_compare():
     if reason:
         pytest.skip(reason)
     command = [*namespace(), sys.executable, "-W", "ignore", str(SCRIPT)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1800)
     assert done.returncode == 0, done.stderr[-2000:]
     result = json.loads(done.stdout.splitlines()[-1])
     assert "eth0" not in result["interfaces"]

@@ -112,3 +112,69 @@ def test_other_outcomes_are_no_inputs_and_are_asked_about():
 
 def test_long_whole_numbers_are_dropped_by_their_values():
     assert "long whole numbers" in propose(x=[10**6 + n // 2 for n in range(N)]).dropped["x"]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "reason"),
+    [
+        ("enrolled_by", ["jsmith", "mlee"], "staff"),
+        ("erfasst_von", ["meier", "kuhn"], "staff"),
+        ("adjudicator", ["a1", "a2"], "reader"),
+        ("r2_score", ["3", "4"], "reader"),
+        ("consensus_read", ["suspicious", "clear"], "reader"),
+        ("BI-RADS", ["3", "4"], "reader"),
+        ("cad_flag", ["0", "1"], "model"),
+        ("commune", ["Lyon", "Bron"], "personal data"),
+        ("KV_Nr", [f"A{n}" for n in range(N)], "personal data"),
+        ("code_postal", ["69001", "69500"], "postal code"),
+        ("PLZ", ["10115", "20095"], "postal code"),
+        ("labs_complete", ["0", "2"], "form"),
+        ("labs_complete", ["Incomplete", "Complete"], "form"),
+    ],
+)
+def test_roles_that_are_no_inputs_are_named(name, values, reason):
+    proposal = propose(**{name: (values * N)[:N]})
+    assert reason in proposal.dropped[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("vaccination_complete", ["0", "1"]),
+        ("hx_cad", ["0", "1"]),
+        ("emergency_admission", ["yes", "no"]),
+        ("delayed_recall_score", [str(n) for n in range(15)]),
+    ],
+)
+def test_names_that_resemble_those_stay_inputs(name, values):
+    assert name in propose(**{name: (values * N)[:N]}).inputs
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "positive"),
+    [
+        ("followup_outcome_12m", ["cancer", "no cancer"], "cancer"),
+        ("histology", ["ohne Befall", "mit Befall"], "mit Befall"),
+        ("outcome", ["PE absent", "PE present"], "PE present"),
+        ("discharge_status", ["Alive", "Expired"], "Expired"),
+        ("adjudicated_mace", ["0", "1"], "1"),
+    ],
+)
+def test_a_later_outcome_is_the_label_and_not_an_earlier_result(name, values, positive):
+    proposal = propose(admitted_to_icu=YES, **{name: (values * N)[:N]})
+    assert proposal.table.of_kind("label") == (name,)
+    assert proposal.table.columns[name].positive == (positive,)
+    assert "admitted_to_icu" in proposal.dropped
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("Hb_g_dL", "g/dL"),
+        ("crp (mg/L)", "mg/L"),
+        ("glucose_mmolL", "mmol/L"),
+        ("krea µmol/l", "umol/L"),
+    ],
+)
+def test_units_at_the_end_of_a_name_are_proposed(name, unit):
+    assert propose(**{name: NUMBER}).table.columns[name].unit == unit

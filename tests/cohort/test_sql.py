@@ -81,7 +81,7 @@ def postgres():
                 user=user,
                 cwd=folder,
                 capture_output=True,
-                timeout=60,
+                timeout=600,
                 check=False,
                 env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "HOME": folder},
             )
@@ -129,6 +129,13 @@ def test_only_a_select_is_a_query(statement):
     with pytest.raises(UsageError, match="one SELECT"):
         Query("sqlite://", statement)
     Query("sqlite://", "-- who\n  /* and */ select 1")
+
+
+@pytest.mark.parametrize("form", ["INTO OUTFILE '/tmp/x'", "\ninto copied", "INTO #t"])
+def test_a_select_that_writes_a_file_or_table_is_refused(form):
+    with pytest.raises(UsageError, match="INTO"):
+        Query("sqlite://", f"SELECT mrn {form} FROM visits")
+    Query("sqlite://", "SELECT mrn AS \"into\" FROM visits -- INTO\n WHERE note = 'into'")
 
 
 def test_a_refusal_of_the_database_quotes_nothing(url):
@@ -196,6 +203,8 @@ def test_a_driver_that_prints_logs_and_warns_shows_nothing(sqlite, capfd, caplog
         @sqlalchemy.event.listens_for(engine, "before_cursor_execute")
         def shout(*_):
             print(CANARY, file=sys.stderr)
+            os.write(1, CANARY.encode())
+            os.write(2, CANARY.encode())  # as a native driver does
             logging.getLogger("driver").error(CANARY)
             warnings.warn(CANARY, stacklevel=2)
 
@@ -204,6 +213,8 @@ def test_a_driver_that_prints_logs_and_warns_shows_nothing(sqlite, capfd, caplog
     monkeypatch.setattr(sqlalchemy, "create_engine", noisy)
     assert len(read_query(Query(sqlite, "SELECT mrn FROM visits"))) == 3
     assert CANARY not in "".join(capfd.readouterr()) + caplog.text
+    os.write(2, b"seen")
+    assert capfd.readouterr().err.endswith("seen")
     logging.getLogger("driver").error("heard")
     assert "heard" in caplog.text
 

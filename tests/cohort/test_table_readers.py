@@ -74,6 +74,40 @@ def test_keys_of_a_partitioned_folder_are_columns(tmp_path):
     assert read_table(tmp_path / "t", SCHEMA).dropped == ("ward",)
 
 
+def test_keys_of_folders_keep_their_leading_zeros(tmp_path):
+    frame = FRAME.assign(ward=["007", "07", "7"])
+    frame.to_parquet(tmp_path / "parts", partition_cols=["ward"])
+    schema = {"ward": "id", "visit": "cluster"}
+    cohort = read_table(tmp_path / "parts", schema)
+    assert sorted(zip(cohort.frame["ward"], cohort.frame["visit"], strict=True)) == [
+        ("007", "v1"),
+        ("07", "v2"),
+        ("7", "v3"),
+    ]
+
+
+@pytest.mark.parametrize("change", [{"visit": [4, 5, 6]}, {"sex": None}])
+def test_a_folder_whose_files_differ_is_refused(tmp_path, change):
+    FRAME.to_parquet(tmp_path / "a.parquet")
+    other = FRAME.assign(**{n: v for n, v in change.items() if v})
+    other.drop(columns=[n for n, v in change.items() if not v]).to_parquet(tmp_path / "b.parquet")
+    with pytest.raises(CohortError, match=r"files differ: 1 of 2 files has other columns"):
+        read_table(tmp_path, SCHEMA)
+
+
+def test_a_file_without_any_value_of_a_text_is_read(tmp_path):
+    FRAME.assign(note="x").to_parquet(tmp_path / "a.parquet")
+    other = FRAME.assign(note=None, visit=["v4", "v5", "v6"])
+    other.to_parquet(tmp_path / "b.parquet")
+    assert len(read_table(tmp_path, SCHEMA)) == 6
+
+
+def test_an_index_without_a_name_can_be_declared(tmp_path):
+    FRAME.set_index("visit").rename_axis(None).to_parquet(tmp_path / "a.parquet")
+    cohort = read_table(tmp_path / "a.parquet", {"__index_level_0__": "id"})
+    assert cohort.frame["__index_level_0__"].tolist() == ["v1", "v2", "v3"]
+
+
 @pytest.mark.parametrize("name", ["t.sav", "t.dta", "t.xpt", "t.sas7bdat", "t.xlsx", "t.parquet"])
 def test_a_damaged_file_is_refused_without_its_content(tmp_path, name):
     (tmp_path / name).write_bytes(b"Zyxwolf" * 99)

@@ -113,7 +113,11 @@ def test_leaks_are_found_in_every_transfer_syntax_and_place(tmp_path, syntax):
     path = tmp_path / "out.dcm"
     after.save_as(path, enforce_file_format=True, implicit_vr=syntax == SYNTAXES[0], little_endian=syntax != SYNTAXES[2])  # fmt: skip
     assert [leak.place for leak in audit(before, path)] == ["(0054,0016)>(0019,1001)"]
-    assert audit(before, path.read_bytes()) == audit(before, pydicom.dcmread(path)) == audit(before, path)  # fmt: skip
+    assert (
+        audit(before, path.read_bytes())
+        == audit(before, pydicom.dcmread(path))
+        == audit(before, path)
+    )
 
 
 def test_preamble_meta_and_compressed_pixels_are_searched(tmp_path):

@@ -54,7 +54,9 @@ def test_a_device_date_is_a_leak_elsewhere_or_without_the_option():
     kept = deidentify(before, Policy(options=["retain-device-identity"]), SECRET).dataset
     kept.ContentDate = "20190402"
     assert leaks(before, after=kept) == [("date", "(0008,0023)")]
-    assert leaks(before, after=with_value(before, 0x00181200, "DA", "20190402")) == [("date", "(0018,1200)")]  # fmt: skip
+    assert leaks(before, after=with_value(before, 0x00181200, "DA", "20190402")) == [
+        ("date", "(0018,1200)")
+    ]
 
 
 def test_a_device_date_moves_with_the_others(tmp_path):
@@ -102,8 +104,12 @@ def test_our_own_marks_are_no_leak(tmp_path, more, dates):
 def test_our_marks_are_no_leak_at_their_place_only():
     before = source("Applic^A", "113100")
     text = "Basic Application Confidentiality Profile"
-    assert leaks(before, after=with_value(before, 0x00204000, "LT", text)) == [("name", "(0020,4000)")]  # fmt: skip
-    assert leaks(before, after=with_value(before, 0x00204000, "LT", "113100")) == [("id", "(0020,4000)")]  # fmt: skip
+    assert leaks(before, after=with_value(before, 0x00204000, "LT", text)) == [
+        ("name", "(0020,4000)")
+    ]
+    assert leaks(before, after=with_value(before, 0x00204000, "LT", "113100")) == [
+        ("id", "(0020,4000)")
+    ]
 
 
 def test_a_dummy_is_no_leak_unless_there_is_more():
@@ -167,12 +173,16 @@ def test_a_word_of_the_maker_is_no_name(tmp_path, name, more):
 )
 def test_more_of_a_name_or_a_word_elsewhere_is_one(tag, text):
     before = source("Garcia^Vida", ManufacturerModelName="MAGNETOM Vida")
-    assert {kind for kind, _ in leaks(before, after=with_value(before, tag, "LO", text))} == {"name"}  # fmt: skip
+    assert {kind for kind, _ in leaks(before, after=with_value(before, tag, "LO", text))} == {
+        "name"
+    }
 
 
 def test_a_word_beyond_ascii_is_no_makers():
     before = source("Weiß^Anna", SpecificCharacterSet="ISO_IR 192")
-    assert leaks(before, after=with_value(before, 0x00181020, "LO", "WEI\u1e9e 2")) == [("name", "(0018,1020)")]  # fmt: skip
+    assert leaks(before, after=with_value(before, 0x00181020, "LO", "WEI\u1e9e 2")) == [
+        ("name", "(0018,1020)")
+    ]
 
 
 def test_what_the_operator_knows_is_found_in_a_makers_word():
@@ -200,7 +210,9 @@ def test_a_number_of_six_digits_is_an_id_where_no_number_belongs(tag, vr, value,
 
 def test_a_number_of_seven_digits_is_an_id_in_any_text():
     before = source(patient="1234567")
-    assert leaks(before, after=with_value(before, 0x00181150, "IS", "1234567")) == [("id", "(0018,1150)")]  # fmt: skip
+    assert leaks(before, after=with_value(before, 0x00181150, "IS", "1234567")) == [
+        ("id", "(0018,1150)")
+    ]
     assert leaks(before, after=with_value(before, 0x00181150, "DS", "0.1234567")) == []
 
 

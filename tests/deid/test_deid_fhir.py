@@ -175,6 +175,8 @@ def test_a_birth_date_that_means_an_age_above_89_is_removed(born, stays):
         ({"value": 89, "code": "a"}, 89),
         ({"value": 90, "code": "a"}, 90),
         ({"value": 97, "code": "a"}, 90),
+        ({"value": 97, "unit": "a{age}"}, 90),
+        ({"value": 0.97, "code": "10*2.a"}, 0.9),
         ({"value": 97, "unit": "years"}, 90),
         ({"value": 97}, 90),
         ({"value": 1068, "code": "mo"}, 1068),

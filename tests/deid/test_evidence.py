@@ -7,12 +7,15 @@ import pydicom
 import pytest
 from click.testing import CliRunner
 from pydicom.data import get_testdata_file
+from pydicom.sr._cid_dict import cid_concepts
+from pydicom.sr._concepts_dict import concepts
 
 from healthval.cli.deid import deid_command
 from healthval.cli.report import verify
 from healthval.credential import Credential
 from healthval.deid import Policy, Reason, Secret, deidentify_files, uid
 from healthval.deid.dicom.files.evidence import policy_digest
+from healthval.deid.dicom.method_codes import METHOD_CODES
 from healthval.errors import HealthvalError, IntegrityError, UnknownSigner, UsageError
 from healthval.report.proof.evidence import sign_evidence
 
@@ -28,6 +31,30 @@ def sources(tmp_path):
         pydicom.dcmread(get_testdata_file(name)).save_as(folder / name)
     (folder / "notes.txt").write_text("no DICOM", encoding="utf-8")
     return folder
+
+
+# Actions of the answer key in the validation script of MIDI-B (CBIIT/MIDI_validation_script)
+MIDI_B = [
+    "date_shifted",
+    "patid_consistent",
+    "pixels_hidden",
+    "pixels_retained",
+    "tag_retained",
+    "text_notnull",
+    "text_removed",
+    "text_retained",
+    "uid_changed",
+    "uid_consistent",
+]
+
+
+def test_the_method_codes_are_those_of_cid_7050():
+    standard = {
+        code: meaning
+        for name in cid_concepts[7050]["DCM"]
+        for code, (meaning, *_) in concepts["DCM"][name].items()
+    }
+    assert set(METHOD_CODES.values()) <= set(standard.items())
 
 
 def read(out):
@@ -57,6 +84,7 @@ def test_counts_by_attribute_are_those_of_the_files(sources, tmp_path):
         "scheme": "DCM",
         "meaning": "Basic Application Confidentiality Profile",
     }
+    assert sorted(found["midi_b"]) == MIDI_B
     assert found["midi_b"]["uid_changed"] == made.actions["uids replaced"]
     assert found["midi_b"]["pixels_retained"] == made.files_out
     assert found["policy"]["sha256"] == policy_digest(Policy())

@@ -15,7 +15,12 @@ from healthval.errors import LedgerError
 
 def note(ledger, i=0):
     return ledger.record_payload(
-        sha256=f"{i:064x}", n_bytes=100, n_cases=20, model="chest-reader", version="1.0"
+        sha256=f"{i:064x}",
+        n_bytes=100,
+        n_cases=20,
+        model="chest-reader",
+        version="1.0",
+        fields=("age",),
     )
 
 
@@ -30,6 +35,7 @@ def test_a_payload_is_noted_by_hash_size_cases_time_and_model(ledger):
         "n_cases": 20,
         "model": "chest-reader",
         "version": "1.0",
+        "fields": ["age"],
     }
 
 

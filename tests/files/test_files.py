@@ -132,7 +132,7 @@ def test_of_several_writers_one_creates_the_file(tmp_path):
 def _hold(path, held, release):
     with locked(path, seconds=-1, busy=UsageError("busy")):
         held.set()
-        release.wait(60)
+        release.wait(600)
 
 
 def test_a_lock_is_held_against_another_process_and_ends_with_it(tmp_path):
@@ -140,7 +140,7 @@ def test_a_lock_is_held_against_another_process_and_ends_with_it(tmp_path):
     held, release = context.Event(), context.Event()
     holder = context.Process(target=_hold, args=(tmp_path / "lock", held, release))
     holder.start()
-    assert held.wait(60)
+    assert held.wait(600)
     with (
         pytest.raises(UsageError, match="busy"),
         locked(tmp_path / "lock", seconds=0, busy=UsageError("busy")),

@@ -1,11 +1,17 @@
 """A vendor's own model: a folder is started from a file, tried on a sample, its traceback shown."""
 
+import warnings
+
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from click.testing import CliRunner
+from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from healthval.cli import cli
 from healthval.errors import HostingError, UsageError
@@ -58,6 +64,7 @@ def test_a_model_that_works_shows_its_scores(place):
         ("def load(folder): raise SystemExit(3)\ndef predict(m, rows): return []", "SystemExit: 3"),
         (PLAIN + "[50 for r in rows]", "3 of 3 scores are outside 0 to 1"),
         (PLAIN + "[0.5]", "1 score for 3 instances"),
+        (PLAIN + "[None for r in rows]", "declines all 3 cases, and 1 had every input"),
     ],
 )
 def test_a_model_that_breaks_shows_why_with_its_traceback(place, text, says):
@@ -111,6 +118,33 @@ def test_a_model_of_scikit_learn_is_started_from_its_file(tmp_path):
     assert shown.exit_code == 0, shown.output
     first, _, last = trained.predict_proba([[0.5, 1], [0, 0], [-2, 0]])[:, 1]
     assert f"{first:.3g}, None, {last:.3g}" in shown.output
+
+
+def test_a_model_that_was_trained_on_a_table_gets_one_and_no_other_order(tmp_path):
+    rng = np.random.default_rng(6)
+    table = pd.DataFrame({"sex": rng.choice(["f", "m"], 80), "crp": rng.normal(size=80)})
+    encoded = make_column_transformer((OneHotEncoder(), ["sex"]), remainder="passthrough")
+    trained = make_pipeline(encoded, LogisticRegression()).fit(table, table["crp"] > 0)
+    joblib.dump(trained, tmp_path / "ward.joblib")
+    folder = tmp_path / "ward"
+    lines = start_model_folder(folder, tmp_path / "ward.joblib", None)
+    assert any("INPUTS in" in line for line in lines)
+    fields = [{"name": "crp"}, {"name": "sex", "kind": "category", "levels": ["f", "m"]}]
+    registered(folder, fields)
+    code_file = folder / "artefact" / "inference.py"
+    text = code_file.read_text(encoding="utf-8")
+    (tmp_path / "s.csv").write_text("crp,sex\n0.5,f\n,m\n-2,m\n", encoding="utf-8")
+    wrong = text.replace("FILL_IN_first_input", "crp").replace("FILL_IN_second_input", "sex")
+    code_file.write_text(wrong, encoding="utf-8")
+    assert "in their order: ('sex', 'crp')" in check(folder / "artefact", tmp_path / "s.csv").output
+    right = text.replace("FILL_IN_first_input", "sex").replace("FILL_IN_second_input", "crp")
+    code_file.write_text(right, encoding="utf-8")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        shown = check(folder / "artefact", tmp_path / "s.csv")
+    first = trained.predict_proba(table.assign(sex="f", crp=0.5)[:1])[0, 1]
+    last = trained.predict_proba(table.assign(sex="m", crp=-2.0)[:1])[0, 1]
+    assert f"{first:.3g}, None, {last:.3g}" in shown.output, shown.output
 
 
 @pytest.mark.parametrize("kind", ["sklearn", "onnx", "torch", "mlflow"])

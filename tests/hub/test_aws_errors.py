@@ -140,6 +140,7 @@ class Runtime(ThreadingHTTPServer):
 
     def __init__(self, *answers: tuple[int, dict]) -> None:
         self.answers, self.calls = list(answers), 0
+        self.closing = threading.Event()
         runtime = self
 
         class Answer(BaseHTTPRequestHandler):
@@ -148,7 +149,7 @@ class Runtime(ThreadingHTTPServer):
                 status, content = runtime.answers[min(runtime.calls, len(runtime.answers) - 1)]
                 runtime.calls += 1
                 if status == 0:
-                    time.sleep(2)
+                    runtime.closing.wait(300)
                     return
                 body = json.dumps(content).encode()
                 self.send_response(status)
@@ -171,7 +172,10 @@ class Runtime(ThreadingHTTPServer):
             endpoint_url=f"http://127.0.0.1:{self.server_address[1]}",
             aws_access_key_id="test",
             aws_secret_access_key="test",
-            config=Config(retries={"total_max_attempts": 1}, read_timeout=1),
+            config=Config(
+                retries={"total_max_attempts": 1},
+                read_timeout=1 if (0, {}) in self.answers else 300,
+            ),
         )
         return SageMakerHost(None, client)
 
@@ -199,6 +203,7 @@ def runtime(quick_pauses):
 
     yield make
     for one in made:
+        one.closing.set()
         one.shutdown()
         one.server_close()
 

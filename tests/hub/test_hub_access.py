@@ -145,6 +145,12 @@ def test_pages_give_every_entry_once_in_order(limit):
         assert len(found) == (3 if site else 6)
 
 
+@pytest.mark.parametrize("cursor", ["é", "\u00ad", "🙂", "\0", "!", "A", "_w", "w6k"])
+def test_a_cursor_that_is_none_is_refused(cursor):
+    with pytest.raises(Refusal, match="not one of this list"):
+        Page(1, cursor).read(MemoryIndex(lambda: 0), "models")
+
+
 def test_a_cursor_of_another_list_is_refused():
     backend, _ = memory()
     for key in KEYS:

@@ -11,7 +11,7 @@ import uvicorn
 
 from healthval.hub.api import connections
 from healthval.hub.api.connections import TimedProtocol
-from healthval.hub.api.health import Health
+from healthval.hub.api.system import Health
 from healthval.hub.ports import StoreUnavailable
 
 LONG = 300

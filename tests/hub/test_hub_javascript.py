@@ -107,7 +107,7 @@ def test_only_the_sources_and_what_is_built_from_them_are_packed(built):
     assert names == {"README.md", "dist", "package.json", "src"}
 
 
-@pytest.mark.parametrize("hub", ["embedded"], indirect=True, scope="session")
+@pytest.mark.parametrize("hub", ["embedded", "lambda"], indirect=True, scope="session")
 def test_the_seven_steps_with_the_packed_client(
     kit, hub, operator, operator_key, model, installed, tmp_path
 ):

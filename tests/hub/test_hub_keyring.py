@@ -1,12 +1,14 @@
 """Keys of a hub over time: replaced keys end, revoked keys stay revoked."""
 
+import asyncio
 from types import SimpleNamespace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from healthval.contracts.access import PublicKey
 from healthval.contracts.keys import fingerprint
-from healthval.hub.auth import Caller
+from healthval.hub.app import Settings, create_app
+from healthval.hub.auth import HUB_KEYS, Caller
 from healthval.hub.backends.memory import MemoryIndex, MemoryObjects, NoModels
 from healthval.hub.keyring import Keyring
 from healthval.hub.ports import Backend
@@ -40,3 +42,16 @@ def test_a_replaced_key_ends_and_a_revoked_key_stays_revoked():
 def test_a_hub_without_a_key_stamps_nothing():
     backend = Backend(MemoryObjects(), MemoryIndex(lambda: 0), NoModels(), lambda: 0)
     assert Keyring(backend=backend, operator=OLD).stamp("plan", "site-aaaaaaaa", "a" * 64) is None
+
+
+def test_keys_are_listed_from_the_second_in_which_a_hub_starts():
+    """A report may be signed before anybody has asked for the keys, and in that second."""
+    backend = Backend(MemoryObjects(), MemoryIndex(lambda: 10.7), NoModels(), lambda: 10.7)
+    app = create_app(backend, Settings(operator=OLD, audiences=(), upload_secret=b""))
+
+    async def started():
+        async with app.router.lifespan_context(app):
+            pass
+
+    asyncio.run(started())
+    assert [item.value["valid_from"] for item in backend.index.query(HUB_KEYS)] == [10]

@@ -55,7 +55,9 @@ def settled(operator, plan_hash, state):
     raise AssertionError(found)
 
 
-def test_results_that_count_make_a_signed_report(kit, place, hub, operator, model, new_site, tmp_path):  # fmt: skip
+def test_results_that_count_make_a_signed_report(
+    kit, place, hub, operator, model, new_site, tmp_path
+):
     where, path = place
     plan = load_plan(path)
     given = CliRunner().invoke(cli, ["report", "order", str(path), "--min-sites", "2", *where])

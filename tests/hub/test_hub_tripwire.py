@@ -1,5 +1,8 @@
 """Files that the tripwire refuses and files that it takes."""
 
+import base64
+import bz2
+import gzip
 import io
 
 import pydicom
@@ -37,6 +40,18 @@ def test_a_name_is_found_at_every_depth_and_in_every_encoding(kit, depth, syntax
 def test_any_bytes_are_refused_and_never_an_error(data):
     with pytest.raises(Refusal):
         tripwire.check_file(bytes(128) + b"DICM" + data)
+
+
+def test_a_text_in_the_preamble_is_refused(kit):
+    data = kit.dicom(600)
+    with pytest.raises(Refusal, match="preamble"):
+        tripwire.check_file(b"Zebulon Quartermaine".ljust(128, b"\0") + data[128:])
+
+
+@pytest.mark.parametrize("wrap", [gzip.compress, base64.b64encode, bz2.compress])
+def test_a_file_in_another_wrapping_is_refused(kit, wrap):
+    with pytest.raises(Refusal, match="not DICOM"):
+        tripwire.check_file(wrap(kit.dicom(600, PatientName="Zebulon^Quartermaine")))
 
 
 def test_the_placeholder_of_our_own_deidentification_is_no_name(kit):

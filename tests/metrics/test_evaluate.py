@@ -94,7 +94,9 @@ def test_a_notebook_shows_each_plot_once_and_as_a_picture(before):
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     cells = [nbformat.v4.new_code_cell(source) for source in (before, *CELLS)]
     notebook = nbformat.v4.new_notebook(cells=cells)
-    nbclient.NotebookClient(notebook, kernel_name="python3", timeout=120).execute()
+    nbclient.NotebookClient(
+        notebook, kernel_name="python3", timeout=1800, startup_timeout=1800
+    ).execute()
     for cell in notebook.cells[2:]:
         (shown,) = cell.outputs
         assert shown.data["image/svg+xml"].count("<path") > 20

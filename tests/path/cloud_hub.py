@@ -29,7 +29,7 @@ class Front(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, emulator: Emulator, host: str) -> None:
-        front = httpx.Client(base_url=emulator.url, timeout=60, trust_env=False)
+        front = httpx.Client(base_url=emulator.url, timeout=300, trust_env=False)
 
         class Forward(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -114,7 +114,7 @@ class CloudHub:
         self._configure(model_port)
 
     def client(self, service: str):
-        config = Config(retries={"total_max_attempts": 1}, read_timeout=60)
+        config = Config(retries={"total_max_attempts": 1}, read_timeout=300)
         return self.session.client(service, endpoint_url=self.emulator.url, config=config)
 
     def role(self, name: str) -> str:

@@ -14,9 +14,19 @@ PRODUCTS = ("report.html", "report.pdf", "metrics.json")
 HANG_SECONDS = 1800
 
 
-def start(folder, track="table"):
+def start(folder, track="table", *more):
     """Start the demo in a new session, so that one signal can reach its children too."""
-    command = [sys.executable, "-m", "healthval", "demo", "--track", track, "--folder", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "healthval",
+        "demo",
+        "--track",
+        track,
+        "--folder",
+        str(folder),
+        *more,
+    ]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -27,6 +37,13 @@ def finish(process):
     out, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0, err[-2000:]
     return out
+
+
+def interrupt(process):
+    """End a demo that serves, as Ctrl-C does."""
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=HANG_SECONDS)
+    assert process.returncode == 0
 
 
 def kill_at(process, mark, *, group):

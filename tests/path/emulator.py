@@ -50,10 +50,10 @@ class Emulator:
         self._wait()
 
     def _wait(self) -> None:
-        end = time.monotonic() + 120
+        end = time.monotonic() + 600
         while time.monotonic() < end and self._process.poll() is None:
             try:
-                urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=5).close()
+                urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=60).close()
             except OSError:
                 time.sleep(0.1)
             else:

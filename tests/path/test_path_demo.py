@@ -7,9 +7,18 @@ import csv
 import json
 import re
 
+import httpx
 import pandas as pd
 import pytest
-from demo_process import PRODUCTS, digests, finish, kill_at, start, wait_until_gone
+from demo_process import (
+    PRODUCTS,
+    digests,
+    finish,
+    interrupt,
+    kill_at,
+    start,
+    wait_until_gone,
+)
 from sklearn.metrics import roc_auc_score
 
 from healthval.client import Client, Credential
@@ -52,6 +61,7 @@ def test_the_summary_of_the_demo_has_at_most_15_lines(demo):
         "report.html",
         "report.pdf",
         "next",
+        "/#token=",
     ):
         assert word in out.lower() or word in out, word
 
@@ -142,9 +152,21 @@ def test_kill_9_at_any_step_leaves_one_release_a_site_and_one_report(demo):
 def test_a_second_run_gives_the_same_bytes_and_no_second_submission(demo):
     folder, _ = demo
     before = digests(folder)
-    finish(start(folder))
+    serving = start(folder, "table", "--serve")
+    link = next(line.strip() for line in serving.stdout if "/#token=" in line)
+    assert_the_link_opens_the_dashboard(link)
+    interrupt(serving)
+    assert wait_until_gone(folder)
     assert digests(folder) == before
     assert_complete(folder)
+
+
+def assert_the_link_opens_the_dashboard(link):
+    """The page and the vendor's report are there while the demo serves."""
+    address, _, token = link.partition("/#token=")
+    assert 'id="root"' in httpx.get(address).text
+    read = httpx.get(f"{address}/v1/reports", headers={"Authorization": f"Bearer {token}"})
+    assert len(read.json()["reports"]) == 1
 
 
 def assert_complete(folder):

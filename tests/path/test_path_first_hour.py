@@ -82,6 +82,7 @@ def test_before_approval_each_command_says_when_the_contract_is_shown(
     for text in (str(begun.exception), checked.output, shown.output):
         assert "to a site after the operator has approved its access" in text
         assert "healthval access request" in text
+    assert "of its other columns the model could take" in checked.output
     assert isinstance(begun.exception, HubError)
     assert isinstance(checked.exception, PlanError)
     assert not (tmp_path / "begun").exists()

@@ -13,6 +13,7 @@ BAD = {
     "percentages": (LOAD + "[37.5 for _ in rows]", "2 of 2 scores are outside 0 to 1"),
     "pairs": (LOAD + "[(0.2, 0.8) for _ in rows]", "not a list of numbers"),
     "nothing": (LOAD + "None", "not a list of numbers"),
+    "declines": (LOAD + "[None for _ in rows]", "no score for 2 cases with every input"),
     "too-many": (LOAD + "[0.5] * (len(rows) + 1)", "3 scores for 2 instances"),
     "error": (LOAD + "[row['no_such_input'] for row in rows]", "the model raised KeyError"),
     "module": ("import no_such_library\n" + LOAD + "[0.5 for _ in rows]", "no_such_library is not"),

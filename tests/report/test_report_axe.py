@@ -7,6 +7,7 @@ import pytest
 from healthval.report import render_html
 from healthval.report.forms.committee import committee
 
+LONG = 300_000  # milliseconds; only a machine that hangs needs as many
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
@@ -16,7 +17,9 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield playwright.chromium.launch(
+            executable_path=BROWSER, args=["--no-sandbox"], timeout=LONG
+        )
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
@@ -30,6 +33,7 @@ def test_axe_finds_nothing(form, report, browser, tmp_path):
         context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True
         )
+        context.set_default_timeout(LONG)
         shown = context.new_page()
         shown.goto(page.as_uri())
         found = axe.Axe().run(shown).response["violations"]

@@ -81,7 +81,7 @@ class Pieces:
 
 
 class Model:
-    """Log-likelihood of what is known of the sites' counts, and its gradient."""
+    """Log-likelihood of the sites' counts, known exactly or as a distribution, and its gradient."""
 
     def __init__(self, pieces: Pieces, nodes: int) -> None:
         from scipy.special import gammaln, xlogy

@@ -1,4 +1,4 @@
-"""Sensitivity and specificity over all sites where some withheld the counts for it."""
+"""Sensitivity and specificity over all sites, of which some withheld their counts."""
 
 import math
 from collections.abc import Sequence

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from healthval.cloud.audit import loops
+from healthval.cloud.audit import loops, sam
 from healthval.cloud.audit.lines import Line, Resource, Verdict
 from healthval.cloud.audit.rules import RULES
 from healthval.cloud.audit.template import read_template
@@ -25,6 +25,24 @@ BASE_LIMIT_USD: Final = 0.50
 MAX_STACKS: Final = 50
 SAM: Final = "AWS::Serverless-2016-10-31"
 LOOPS: Final = "AWS::LanguageExtensions"
+_HEAD: Final = {
+    "AWSTemplateFormatVersion",
+    "Description",
+    "Metadata",
+    "Transform",
+    "Hooks",
+    "Globals",
+}
+SECTIONS: Final = {"Parameters", "Rules", "Mappings", "Conditions", "Resources", "Outputs"} | _HEAD
+_POLICIES: Final = {"CreationPolicy", "DeletionPolicy", "UpdatePolicy", "UpdateReplacePolicy"}
+ATTRIBUTES: Final = {
+    "Type",
+    "Properties",
+    "Condition",
+    "DependsOn",
+    "Metadata",
+    "Connectors",
+} | _POLICIES
 _TYPE: Final = re.compile(r"[A-Za-z0-9]{1,64}(::[A-Za-z0-9@]{1,64}){1,3}")
 _NAME: Final = re.compile(r"[A-Za-z0-9]{1,255}")
 _NESTED: Final = {
@@ -113,6 +131,8 @@ def _template_lines(
     transforms = _transforms(template)
     if LOOPS in transforms:
         template = loops.write_out(template)
+    if SAM in transforms:
+        template = sam.with_globals(template)
     yield from _macro_lines(template, name, transforms)
     scope = Scope(
         parameters=_section(template, "Parameters"),
@@ -145,6 +165,9 @@ def _macro_lines(template: dict[str, Any], name: str, transforms: list[str]) -> 
     for transform in transforms:
         if transform not in {SAM, LOOPS}:
             yield Line(place=name, what="a macro may add any resource", usd=None, verdict="unknown")
+    if not set(template) <= SECTIONS:
+        what = "a section that CloudFormation does not have; it may add resources"
+        yield Line(place=name, what=what, usd=None, verdict="unknown")
     if template.get("Hooks"):
         yield Line(place=name, what="a hook may add resources", usd=None, verdict="unknown")
     for section, place in _places(template):
@@ -189,21 +212,14 @@ def _resources(
         if condition is not None and scope.truth(condition) == {False}:
             continue
         resource = Resource(file=file, name=name, type=kind, body=body, scope=scope)
+        if not set(body) <= ATTRIBUTES:
+            yield resource.unknown("an attribute that CloudFormation does not have")
+            continue
         if kind.startswith("AWS::Serverless::") and not is_sam:
             yield resource.unknown("a SAM resource without the transform of SAM")
             continue
         yield resource
-    yield from _global_resources(template, file, scope) if is_sam else ()
-
-
-def _global_resources(template: dict[str, Any], file: str, scope: Scope) -> Iterator[Resource]:
-    """Return SAM's shared properties as one more resource of each kind that they are for."""
-    kinds = {body.get("Type") for body in template["Resources"].values() if isinstance(body, dict)}
-    for kind, properties in _section(template, "Globals").items():
-        type_ = f"AWS::Serverless::{kind}"
-        if type_ in kinds:
-            body = {"Type": type_, "Properties": properties}
-            yield Resource(file=file, name="Globals", type=type_, body=body, scope=scope)
+    yield from sam.global_resources(template, file, scope) if is_sam else ()
 
 
 def resource_lines(resource: Resource, prices: Prices) -> Iterator[Line]:

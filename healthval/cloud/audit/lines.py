@@ -69,6 +69,11 @@ class Resource:
                 found.add(len(items) if known or not items else None)
         return found
 
+    def counts(self, *path: str) -> list[int | None]:
+        """Return the largest possible length of a list, or None if it is not known."""
+        lengths = self.lengths(*path)
+        return [None] if None in lengths else [max(n for n in lengths if n is not None)]
+
     def is_set(self, *path: str) -> bool:
         """Return whether the property may be present."""
         return any(value is not ABSENT for value in self.values(*path))

@@ -19,6 +19,8 @@ def write_out(node: Any) -> Any:
         made = _turns(child) if str(key).startswith(f"{LOOP}::") else None
         if made is None:
             entries[key] = write_out(child)
+        elif set(made) & (set(node) | set(entries)):
+            entries[key] = child  # it would replace another entry: left as it is, and reported
         else:
             entries.update(made)
     return entries
@@ -34,8 +36,9 @@ def _turns(loop: Any) -> dict[str, Any] | None:
     # The inner loops first: their names may contain the outer variable, their lists may not.
     if len(turns) * _size(inner := write_out(body)) > MAX_NODES:
         return None
-    each = (write_out(_with(inner, str(name), str(turn))) for turn in turns)
-    return dict(itertools.chain.from_iterable(entry.items() for entry in each))
+    each = [write_out(_with(inner, str(name), str(turn))) for turn in turns]
+    made = dict(itertools.chain.from_iterable(entry.items() for entry in each))
+    return made if len(made) == sum(map(len, each)) else None
 
 
 def _size(node: Any) -> int:

@@ -3,15 +3,21 @@
 from collections.abc import Callable
 from typing import Final
 
-from healthval.cloud.audit import schedules
+from healthval.cloud.audit import monitoring, schedules
 from healthval.cloud.audit.lines import Line, Lines, Prices, Resource, is_false, is_unknown
 from healthval.cloud.audit.values import ABSENT, Reference
+from healthval.errors import counted
 
 _PLANS: Final = {
     "FREE": "cloudfront_flat_free_month",
     "PRO": "cloudfront_flat_pro_month",
     "BUSINESS": "cloudfront_flat_business_month",
     "PREMIUM": "cloudfront_flat_premium_month",
+}
+_TABLES: Final = {
+    "AWS::DynamoDB::GlobalTable",
+    "AWS::DynamoDB::Table",
+    "AWS::Serverless::SimpleTable",
 }
 # Managed rule groups with a separate monthly price, beside the one of a rule.
 _PAID_GROUPS: Final = {
@@ -81,14 +87,23 @@ def _event_source(r: Resource, prices: Prices) -> Lines:
     if all(value is not ABSENT and is_false(value) for value in r.values("Enabled")):
         return
     for source in r.values("EventSourceArn"):
-        body = r.scope.resources.get(source.name) if isinstance(source, Reference) else None
-        kind = str(body.get("Type")) if isinstance(body, dict) else str(source)
-        if kind == "AWS::SQS::Queue" or ":sqs:" in kind:
+        service = _service(r, source)
+        if service == "sqs":
             yield r.shared("polls of a queue", "queue_pollers")
-        elif kind.startswith("AWS::DynamoDB::") or ":dynamodb:" in kind:
+        elif service == "dynamodb":
             yield r.priced("reads of a table's stream", 0.0)
         else:
             yield r.unknown("source of events of unknown cost")
+
+
+def _service(r: Resource, source: object) -> str:
+    """Return the service of a source of events: of a resource here, or of an ARN."""
+    if isinstance(source, Reference):
+        body = r.scope.resources.get(source.name)
+        kind = str(body.get("Type")) if isinstance(body, dict) else ""
+        return {"AWS::SQS::Queue": "sqs"}.get(kind, "dynamodb" if kind in _TABLES else "")
+    parts = source.split(":") if isinstance(source, str) else []
+    return parts[2] if len(parts) > 5 and parts[0] == "arn" else ""
 
 
 def _key(r: Resource, prices: Prices) -> Lines:
@@ -99,7 +114,7 @@ def _key(r: Resource, prices: Prices) -> Lines:
 
 
 def _secret(r: Resource, prices: Prices) -> Lines:
-    for copies in _counts(r, "ReplicaRegions"):
+    for copies in r.counts("ReplicaRegions"):
         if copies is None:
             yield r.unknown("copies of unknown number")
             return
@@ -121,7 +136,7 @@ def _vpc_endpoint(r: Resource, prices: Prices) -> Lines:
         elif kind != "Interface":
             yield r.unknown("kind of endpoint")
         else:
-            for zones in _counts(r, "SubnetIds"):
+            for zones in r.counts("SubnetIds"):
                 if not zones:
                     yield r.unknown("interface endpoint in an unknown number of zones")
                     continue
@@ -130,25 +145,32 @@ def _vpc_endpoint(r: Resource, prices: Prices) -> Lines:
 
 
 def _web_acl(r: Resource, prices: Prices) -> Lines:
-    if _in_free_plan(r):
+    if _in_free_plan(r) and r.is_one_of({"CLOUDFRONT"}, "Scope"):
         yield r.priced("firewall in the free plan of CloudFront", 0.0)
+        yield from _paid_rules(r, prices)
         return
     yield r.priced("firewall", prices["waf_webacl_month"])
     yield from _firewall_rules(r, prices)
 
 
 def _firewall_rules(r: Resource, prices: Prices) -> Lines:
-    for rules in _counts(r, "Rules"):
+    for rules in r.counts("Rules"):
         if rules is None:
             yield r.unknown("rules of unknown number")
         elif rules:
             yield r.priced(f"firewall rules, {rules}", rules * prices["waf_rule_month"])
+    yield from _paid_rules(r, prices)
+
+
+def _paid_rules(r: Resource, prices: Prices) -> Lines:
     group = ("Rules", "[]", "Statement", "ManagedRuleGroupStatement")
     if any(vendor not in {ABSENT, "AWS"} for vendor in r.values(*group, "VendorName")):
         yield r.unknown("rules of another vendor")
     for name in r.values(*group, "Name"):
         if isinstance(name, str) and name in _PAID_GROUPS:
             yield r.priced("paid rule group", prices[_PAID_GROUPS[name]])
+        elif name is not ABSENT and not isinstance(name, str):
+            yield r.unknown("a rule group that is not known")
 
 
 def _in_free_plan(r: Resource) -> bool:
@@ -177,69 +199,30 @@ def _plan(r: Resource, prices: Prices) -> Lines:
             yield r.unknown("flat-rate plan of unknown tier")
 
 
-def _alarm(r: Resource, prices: Prices) -> Lines:
-    for metrics in _counts(r, "Metrics"):
-        if metrics is None:
-            yield r.unknown("alarm over an unknown number of metrics")
-            continue
-        is_band = r.is_set("ThresholdMetricId")
-        is_fast = any(_is_short(p) for p in (*r.values("Period"), *_periods(r)))
-        count = max(1, metrics) * (3 if is_band else 1)
-        if is_fast:
-            yield r.priced("high-resolution alarm", count * prices["cloudwatch_fast_alarm_month"])
-        for _ in range(0 if is_fast else count):
-            yield r.shared("alarm", "alarms")
-
-
-def _periods(r: Resource) -> tuple[object, ...]:
-    return r.values("Metrics", "[]", "MetricStat", "Period")
-
-
-def _is_short(period: object) -> bool:
-    known = period is ABSENT or (str(period).isdecimal() and int(str(period)) % 60 == 0)
-    return not known
-
-
-def _composite_alarm(r: Resource, prices: Prices) -> Lines:
-    yield r.priced("composite alarm", prices["cloudwatch_composite_alarm_month"])
-
-
-def _dashboard(r: Resource, prices: Prices) -> Lines:
-    yield r.shared("dashboard", "dashboards")
-
-
-def _metric_filter(r: Resource, prices: Prices) -> Lines:
-    if r.is_set("MetricTransformations", "[]", "Dimensions"):
-        yield r.unknown("metrics of unknown number, one for each value of a dimension")
-    yield r.shared("metric", "metrics")
-
-
-def _trail(r: Resource, prices: Prices) -> Lines:
-    if r.is_set("InsightSelectors"):
-        yield r.unknown("insights")
-    selectors = (*r.values("EventSelectors", "[]"), *r.values("AdvancedEventSelectors", "[]"))
-    data = r.is_set("EventSelectors", "[]", "DataResources") or _has_category(r, "Data")
-    management = not r.is_set("AdvancedEventSelectors") or _has_category(r, "Management")
-    off = r.values("EventSelectors", "[]", "IncludeManagementEvents")
-    if management and not all(value is not ABSENT and is_false(value) for value in off):
-        yield r.shared("trail of management events", "trails")
-    if data:
-        yield r.priced("data events, 1 million", 1e6 * prices["cloudtrail_data_event"])
-    if any(is_unknown(value) for value in selectors) or _has_category(r, "NetworkActivity"):
-        yield r.unknown("events of unknown kind")
-
-
-def _has_category(r: Resource, category: str) -> bool:
-    found = r.values("AdvancedEventSelectors", "[]", "FieldSelectors", "[]", "Equals", "[]")
-    return category in found
-
-
 def _zone(r: Resource, prices: Prices) -> Lines:
     yield r.priced("hosted zone", prices["route53_zone_month"])
 
 
 def _health_check(r: Resource, prices: Prices) -> Lines:
-    yield r.priced("health check", prices["route53_health_check_month"])
+    """Price a check of an endpoint outside AWS with its options: where it is, is not known."""
+    config = ("HealthCheckConfig",)
+    if r.is_one_of({"CALCULATED", "CLOUDWATCH_METRIC"}, *config, "Type"):
+        yield r.priced("health check", prices["route53_health_check_month"])
+        return
+    is_plain = r.is_one_of({"HTTP", "TCP"}, *config, "Type")
+    is_slow = all(str(v) == "30" or v is ABSENT for v in r.values(*config, "RequestInterval"))
+    options = 2 * (not is_plain) + (not is_slow) + r.is_on(*config, "MeasureLatency")
+    usd = prices["route53_health_check_outside_month"]
+    usd += options * prices["route53_health_check_option_month"]
+    yield r.priced(f"health check of an endpoint, {counted(options, 'option')}", usd)
+
+
+def _connection(r: Resource, prices: Prices) -> Lines:
+    if r.is_set("InvocationConnectivityParameters") or r.is_set(
+        "AuthParameters", "ConnectivityParameters"
+    ):
+        yield r.unknown("private connection, billed per hour")
+    yield r.priced("connection", 0.0)
 
 
 def _client(r: Resource, prices: Prices) -> Lines:
@@ -278,31 +261,26 @@ def _endpoint_config(r: Resource, prices: Prices) -> Lines:
         yield r.forbidden("real-time endpoint; the smallest instance is priced", least)
 
 
-def _counts(r: Resource, *path: str) -> list[int | None]:
-    """Return the largest possible length of a list, or None if it is not known."""
-    lengths = r.lengths(*path)
-    return [None] if None in lengths else [max(n for n in lengths if n is not None)]
-
-
 Rule = Callable[[Resource, Prices], Lines]
 
 RULES: Final[dict[str, Rule]] = {
-    "AWS::CloudTrail::Trail": _trail,
-    "AWS::CloudWatch::Alarm": _alarm,
-    "AWS::CloudWatch::CompositeAlarm": _composite_alarm,
-    "AWS::CloudWatch::Dashboard": _dashboard,
+    "AWS::CloudTrail::Trail": monitoring.trail,
+    "AWS::CloudWatch::Alarm": monitoring.alarm,
+    "AWS::CloudWatch::CompositeAlarm": monitoring.composite_alarm,
+    "AWS::CloudWatch::Dashboard": monitoring.dashboard,
     "AWS::Cognito::UserPoolClient": _client,
     "AWS::DynamoDB::GlobalTable": _table,
     "AWS::DynamoDB::Table": _table,
     "AWS::EC2::VPCEndpoint": _vpc_endpoint,
     "AWS::ECR::Repository": _repository,
+    "AWS::Events::Connection": _connection,
     "AWS::Events::Rule": schedules.rule,
     "AWS::KMS::Key": _key,
     "AWS::KMS::ReplicaKey": _key,
     "AWS::Lambda::EventSourceMapping": _event_source,
     "AWS::Lambda::Function": _function,
     "AWS::Logs::LogGroup": _log_group,
-    "AWS::Logs::MetricFilter": _metric_filter,
+    "AWS::Logs::MetricFilter": monitoring.metric_filter,
     "AWS::PricingPlanManager::Subscription": _plan,
     "AWS::Route53::HealthCheck": _health_check,
     "AWS::Route53::HostedZone": _zone,

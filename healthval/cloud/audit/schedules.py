@@ -7,6 +7,7 @@ from typing import Any
 
 from healthval.cloud.audit.lines import Line, Lines, Prices, Resource, is_false
 from healthval.cloud.audit.values import ABSENT, Reference, Scope
+from healthval.cloud.estimate import LOG_BYTES_PER_CALL
 
 DAYS = 31
 _RATE = re.compile(r"rate\(\s*([0-9]{1,6})\s+(minute|hour|day)s?\s*\)")
@@ -14,6 +15,7 @@ _CRON = re.compile(r"cron\(\s*(\S+)\s+(\S+)\s+\S+\s+\S+\s+\S+\s+\S+\s*\)")
 _AT = re.compile(r"at\(\S+\)")
 _SECONDS = {"minute": 60, "hour": 3600, "day": 86_400}
 DEFAULT_MEMORY_MB, DEFAULT_SECONDS = 128.0, 3.0
+ATTEMPTS = 3  # an asynchronous call that fails is repeated twice
 
 
 def runs(expression: object) -> float | None:
@@ -73,10 +75,16 @@ def of_function(resource: Resource, prices: Prices) -> Lines:
             kinds = set(map(str, resource.scope.get(event, "Type")))
             if kinds & {"Schedule", "ScheduleV2"}:
                 yield from _event(resource, event, prices)
-            elif kinds & {"SQS"}:
+            elif kinds == {"SQS"}:
+                if _has(resource, event, "ProvisionedPollerConfig"):
+                    yield resource.forbidden("provisioned pollers")
                 yield resource.shared("polls of a queue", "queue_pollers")
             elif not kinds <= _FREE_EVENTS:
                 yield resource.unknown("source of events of unknown cost")
+
+
+def _has(resource: Resource, event: Any, name: str) -> bool:
+    return any(v is not ABSENT for v in resource.scope.get(event, "Properties", name))
 
 
 _FREE_EVENTS = {"AlexaSkill", "Api", "CloudWatchEvent", "CloudWatchLogs", "Cognito", "DynamoDB"} | {
@@ -86,7 +94,10 @@ _FREE_EVENTS = {"AlexaSkill", "Api", "CloudWatchEvent", "CloudWatchLogs", "Cogni
 
 def _event(resource: Resource, event: Any, prices: Prices) -> Lines:
     scope = resource.scope
-    if all(value is not ABSENT and is_false(value) for value in scope.get(event, "Properties", "Enabled")):  # fmt: skip
+    if all(
+        value is not ABSENT and is_false(value)
+        for value in scope.get(event, "Properties", "Enabled")
+    ):
         return
     names = ("Schedule", "ScheduleExpression")
     found = [v for name in names for v in scope.get(event, "Properties", name) if v is not ABSENT]
@@ -123,13 +134,14 @@ def _target_call(scope: Scope, target: object, prices: Prices) -> float | None:
 
 
 def _call(function: Resource, prices: Prices) -> float | None:
-    """Return the price of one call that lasts until the function's time-out."""
+    """Return the price of one run whose attempts all last until the function's time-out."""
     memory = _most(function.values("MemorySize"), DEFAULT_MEMORY_MB)
     seconds = _most(function.values("Timeout"), DEFAULT_SECONDS)
     if memory is None or seconds is None:
         return None
     gb_second = memory / 1024 * prices["lambda_gb_second_x86"]
-    return prices["lambda_request"] + seconds * gb_second
+    log = LOG_BYTES_PER_CALL / 1e9 * prices["cloudwatch_logs_ingest_gb"]
+    return ATTEMPTS * (prices["lambda_request"] + seconds * gb_second + log)
 
 
 def _most(values: tuple[Any, ...], default: float) -> float | None:

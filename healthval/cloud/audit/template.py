@@ -86,9 +86,9 @@ class _Template(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Refuse a field that is written twice: the last one would win silently."""
-        own = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        merged = own.count("<<")
-        if len(set(own)) != len(own) and merged <= 1:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        own = [key for key in keys if key != "<<"]
+        if len(set(own)) != len(own):
             raise _Twice
         return super().construct_mapping(node, deep)
 

@@ -36,7 +36,7 @@ FREE: Final = frozenset().union(
     _types("EC2", "SubnetNetworkAclAssociation SubnetRouteTableAssociation VPC VPCCidrBlock"),
     _types("EC2", "VPCDHCPOptionsAssociation VPCGatewayAttachment"),
     _types("ECR", "PullThroughCacheRule RegistryPolicy"),
-    _types("Events", "ApiDestination Connection EventBus EventBusPolicy"),
+    _types("Events", "ApiDestination EventBus EventBusPolicy"),
     _types("Glue", "Classifier Connection DataCatalogEncryptionSettings Database Partition Registry"),
     _types("Glue", "Schema SchemaVersion SecurityConfiguration Table"),
     _types("IAM", "AccessKey Group GroupPolicy InstanceProfile ManagedPolicy OIDCProvider Policy Role"),
@@ -168,6 +168,11 @@ _CONCURRENCY = Trap("ProvisionedConcurrencyConfig", "forbidden", "provisioned co
 _INSIGHTS = Trap("ContributorInsightsSpecification.Enabled", "unknown", "contributor insights")
 _INDEXES = "GlobalSecondaryIndexes.[].ContributorInsightsSpecification.Enabled"
 
+_WARM = (
+    Trap("WarmThroughput", "unknown", "warm throughput, billed once for the increase"),
+    Trap("GlobalSecondaryIndexes.[].WarmThroughput", "unknown", "warm throughput of an index"),
+)
+
 TRAPS: Final[dict[str, tuple[Trap, ...]]] = {
     "AWS::AccessAnalyzer::Analyzer": (
         _only("Type", "unknown", "analyzer billed per role or resource", "ACCOUNT ORGANIZATION"),
@@ -177,6 +182,7 @@ TRAPS: Final[dict[str, tuple[Trap, ...]]] = {
         Trap("StageDescription.CacheClusterEnabled", "forbidden", "API cache"),
     ),
     "AWS::CertificateManager::Certificate": (
+        Trap("CertificateAuthorityArn", "unknown", "certificate of a private authority"),
         _only("CertificateExport", "unknown", "exportable certificate", " DISABLED"),
     ),
     "AWS::CloudFront::Distribution": (
@@ -192,12 +198,15 @@ TRAPS: Final[dict[str, tuple[Trap, ...]]] = {
         _ON_DEMAND,
         Trap("Replicas.[].ContributorInsightsSpecification.Enabled", "unknown", "contributor insights"),
         Trap("Replicas.[].KinesisStreamSpecification", "unknown", "Kinesis stream"),
+        Trap(f"Replicas.[].{_INDEXES}", "unknown", "contributor insights"),
+        *_WARM,
     ),
     "AWS::DynamoDB::Table": (
         _ON_DEMAND,
         _INSIGHTS,
         Trap(_INDEXES, "unknown", "contributor insights"),
         Trap("KinesisStreamSpecification", "unknown", "Kinesis stream"),
+        *_WARM,
     ),
     "AWS::Glue::Crawler": (Trap("Schedule", "unknown", "scheduled crawls"),),
     "AWS::Glue::Job": (
@@ -211,6 +220,7 @@ TRAPS: Final[dict[str, tuple[Trap, ...]]] = {
         Trap("ElasticsearchDestinationConfiguration", "unknown", "delivery into a VPC"),
         Trap("AmazonOpenSearchServerlessDestinationConfiguration", "unknown", "delivery into a VPC"),
         Trap("MSKSourceConfiguration", "unknown", "Kafka source"),
+        Trap("DatabaseSourceConfiguration", "unknown", "database source"),
     ),
     "AWS::Lambda::Alias": (_CONCURRENCY,),
     "AWS::Lambda::Version": (_CONCURRENCY,),

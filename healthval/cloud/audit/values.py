@@ -4,6 +4,7 @@ The result is never too small: a value that depends on something unknown is `UNK
 """
 
 import itertools
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -54,7 +55,7 @@ class Scope:
 
     def values(self, node: Any) -> Values:
         """Return the possible values of a node; their children are not resolved."""
-        if isinstance(node, str) and "{{resolve:" in node:
+        if _is_dynamic(node):
             return (UNKNOWN,)
         if not isinstance(node, dict):
             return (node,)
@@ -64,7 +65,8 @@ class Scope:
         rule = _FUNCTIONS.get(intrinsic[0])
         if len(node) > 1 or rule is None:
             return (UNKNOWN,)
-        return _distinct(rule(self, node[intrinsic[0]]))
+        found = rule(self, node[intrinsic[0]])
+        return _distinct(UNKNOWN if _is_dynamic(value) else value for value in found)
 
     def get(self, node: Any, *path: str) -> Values:
         """Return the possible values at a path below a node; "[]" is any item of a list."""
@@ -117,6 +119,11 @@ class Scope:
         for choices in each:
             total *= len(choices)
         return [(UNKNOWN,) * len(each)] if total > MOST else itertools.product(*each)
+
+
+def _is_dynamic(value: Any) -> bool:
+    """Return whether AWS replaces a text when it deploys, also one that functions put together."""
+    return isinstance(value, str) and "{{resolve:" in value
 
 
 def _distinct(values: Iterable[Any]) -> Values:
@@ -278,13 +285,16 @@ def _spelled(value: Any) -> str:
 def _equals(scope: Scope, arguments: list[Any]) -> frozenset[bool]:
     if len(arguments) != 2:
         return BOTH
-    if arguments[0] == arguments[1]:
-        return frozenset({True})
-    return frozenset(
-        answer
-        for a, b in scope.product(arguments)
-        for answer in ([_same(a, b)] if _is_text(a) and _is_text(b) else BOTH)
-    )
+    if isinstance(arguments[0], dict) and json.dumps(arguments[0]) == json.dumps(arguments[1]):
+        return frozenset({True})  # the same expression, whatever its value
+    return frozenset(answer for a, b in scope.product(arguments) for answer in _are_equal(a, b))
+
+
+def _are_equal(a: Any, b: Any) -> frozenset[bool]:
+    """Compare two texts or whole numbers; how AWS spells `true`, `1.0` or `010` is not certain."""
+    if isinstance(a, str) and isinstance(b, str):
+        return frozenset({a == b})
+    return frozenset({False}) if type(a) is type(b) is int and a != b else BOTH
 
 
 def _and(scope: Scope, arguments: list[Any]) -> frozenset[bool]:

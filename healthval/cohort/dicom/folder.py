@@ -5,7 +5,7 @@ the site's own identifiers; they stay inside the hospital and are left out of `r
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -42,7 +42,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """Instances of a folder, and counts of its other files."""
+    """Instances of a folder, and counts of its other files; unreadable folders count as files."""
 
     instances: tuple[Instance, ...] = field(repr=False)
     n_unreadable: int
@@ -66,7 +66,7 @@ class Study:
 
 
 def read_folder(folder: str | Path) -> Folder:
-    """Index all DICOM files below a folder; only their headers are read.
+    """Index all DICOM files below a folder, also behind links; only their headers are read.
 
     Raises
     ------
@@ -78,8 +78,8 @@ def read_folder(folder: str | Path) -> Folder:
     found: list[Instance] = []
     n_unreadable = n_directories = 0
     with quiet():
-        for path in _files(Path(folder)):
-            one = index_file(path)
+        for path in sorted(files_below([str(folder)], _is_mark)):
+            one = index_file(Path(path))
             if isinstance(one, Instance):
                 found.append(one)
             elif one == _DIRECTORY:
@@ -96,10 +96,48 @@ def read_folder(folder: str | Path) -> Folder:
     return Folder(tuple(found), n_unreadable, n_directories)
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for base, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name != COMPLETE)
-        yield from (Path(base, name) for name in sorted(names))
+def files_below(paths: list[str], is_left_out: Callable[[str], bool]) -> Iterator[str]:
+    """Files below folders, and the given files themselves, in no order.
+
+    Folders behind links are read, each folder once, so that a cycle ends. A folder that cannot be
+    opened, and a link to itself, are listed like files: whoever opens them counts the failure.
+
+    Parameters
+    ----------
+    paths : folders and files; plain texts are four times as fast as paths
+    is_left_out : whether a folder is not read
+    """
+    yield from (path for path in paths if not os.path.isdir(path))  # noqa: PTH112
+    folders = [path for path in paths[::-1] if os.path.isdir(path)]  # noqa: PTH112
+    seen = set[tuple[int, int]]()
+    while folders:
+        folder = folders.pop()
+        try:
+            state = os.stat(folder)  # noqa: PTH116
+            if (state.st_dev, state.st_ino) in seen or is_left_out(folder):
+                continue
+            seen.add((state.st_dev, state.st_ino))
+            with os.scandir(folder) as entries:
+                found = list(entries)
+        except OSError:
+            yield folder
+            continue
+        for entry in found:
+            if _is_folder(entry):
+                folders.append(entry.path)
+            else:
+                yield entry.path
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _is_mark(folder: str) -> bool:
+    return Path(folder).name == COMPLETE
 
 
 def index_file(path: Path) -> Instance | str | None:

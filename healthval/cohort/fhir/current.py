@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _ERROR = "entered-in-error"
+_KEY = "healthval_patient_key"
 
 
 @dataclass(kw_only=True)
@@ -23,11 +24,11 @@ class CurrentResources:
     Attributes
     ----------
     read : resource types that a view reads
-    superseded : resources entered in error, and patients replaced by another one of the stream
+    errors : resources entered in error, and patients that were left out because another one replaces them
     """
 
     read: Collection[str]
-    superseded: int = 0
+    errors: int = 0
     _open: int = 0
     _patients: set[str] = field(default_factory=set)
     _named: Counter[str] = field(default_factory=Counter)
@@ -39,31 +40,49 @@ class CurrentResources:
         for resource in resources:
             kind = resource.get("resourceType")
             if kind in self.read and _is_error(resource):
-                self.superseded += 1
-            elif kind == "Patient" and (target := _replacement(resource)):
-                self._replacing[str(resource.get("id"))] = target
+                self.errors += 1
+            elif kind == "Patient" and (others := _links(resource, "replaced-by")):
+                self._replacing[str(resource.get("id"))] = others[0]
                 replaced.append(resource)
             else:
                 if kind in self.read or kind == "Patient":
                     self._note(resource)
+                if kind == "Patient":
+                    news = dict.fromkeys(_links(resource, "replaces"), str(resource.get("id")))
+                    self._replacing = news | self._replacing
                 yield resource
         for patient in replaced:
             if self.current(str(patient.get("id"))) == patient.get("id"):
                 self._note(patient)
                 yield patient
             else:
-                self.superseded += 1
+                self.errors += 1
 
     def current(self, patient: str) -> str:
         """Id of the patient who replaces `patient`, or `patient` itself."""
         found, seen = patient, {patient}
-        while (following := self._replacing.get(found)) is not None and following not in seen:
+        while (following := self._replacing.get(found)) is not None:
+            if following in seen:  # a circle
+                return min(seen & self._patients, default=patient)
             seen.add(following)
             found = following
         return found if found in self._patients else patient
 
-    def with_current_keys(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return the rows of a view with keys of replaced patients changed to the current ones."""
+    @property
+    def superseded(self) -> int:
+        """Resources entered in error, and patients replaced by another one of the stream."""
+        return self.errors + sum(
+            old != self.current(old) for old in self._replacing if old in self._patients
+        )
+
+    def current_rows(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of a view for the current patients, whose keys replace the earlier ones.
+
+        A view of `keyed` loses the rows of patients whom another one, read later, replaces.
+        """
+        if _KEY in frame.columns:
+            keep = [key == self.current(key) for key in frame.pop(_KEY).astype(str)]
+            frame = frame[keep].reset_index(drop=True)
         if not self._replacing:
             return frame
         new = {old: self.current(old) for old in self._replacing}
@@ -89,7 +108,7 @@ class CurrentResources:
         if node is None:
             return
         reference = node.get("reference")
-        if is_open(node) or not isinstance(reference, str):
+        if is_open(node) or not isinstance(reference, str) or _names_no_resource(reference):
             self._open += 1
         elif (key := patient_key(reference)) is not None:
             self._named[key] += 1
@@ -109,11 +128,25 @@ def _is_error(resource: Mapping[str, Any]) -> bool:
     return any(isinstance(c, dict) and c.get("code") == _ERROR for c in codings or [])
 
 
-def _replacement(patient: Mapping[str, Any]) -> str | None:
+def keyed(view: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a view of patients with a column of their ids, for `CurrentResources.current_rows`."""
+    if view.get("resource") != "Patient":
+        return view
+    key = {"column": [{"name": _KEY, "path": "getResourceKey()"}]}
+    return {**view, "select": [*view["select"], key]}
+
+
+def _names_no_resource(reference: str) -> bool:
+    """Whether a reference is to a contained resource, or an id without its type."""
+    return "/" not in reference.partition("/_history/")[0]
+
+
+def _links(patient: Mapping[str, Any], kind: str) -> list[str]:
+    """Ids of the patients of one type of link."""
+    found = []
     for link in patient.get("link") or []:
-        if isinstance(link, dict) and link.get("type") == "replaced-by":
-            other = link.get("other")
-            reference = other.get("reference") if isinstance(other, dict) else None
-            if isinstance(reference, str) and (key := patient_key(reference)):
-                return key
-    return None
+        other = link.get("other") if isinstance(link, dict) and link.get("type") == kind else None
+        reference = other.get("reference") if isinstance(other, dict) else None
+        if isinstance(reference, str) and (key := patient_key(reference)):
+            found.append(key)
+    return found

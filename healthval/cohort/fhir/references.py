@@ -41,7 +41,7 @@ class References:
 
     _addresses: dict[str, str | None] = field(default_factory=dict)
     _own: dict[str, str | None] = field(default_factory=dict)
-    _identifiers: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    _identifiers: dict[tuple[str | None, str], str | None] = field(default_factory=dict)
     _patients: set[str] = field(default_factory=set)
 
     def resolved(self, entries: Iterable[Entry]) -> Iterator[Resource]:
@@ -86,6 +86,7 @@ class References:
             for identifier in _list(resource.get("identifier")):
                 if (key := _identifier(identifier)) is not None:
                     _name_once(self._identifiers, key, target)
+                    _name_once(self._identifiers, (None, key[1]), target)
 
     def _is_settled(
         self,
@@ -110,14 +111,17 @@ class References:
     def _patient(self, node: Mapping[str, Any]) -> str | None:
         """Patient named by a logical identifier, or by an id that is written as an address."""
         reference = node.get("reference")
+        key: tuple[str | None, str] | None
+        if node.get("type") not in (None, "Patient"):
+            return None
         if not isinstance(reference, str):
             key = _identifier(node.get("identifier"))
         elif reference.startswith(_CONDITIONAL):
             system, bar, value = unquote(reference.removeprefix(_CONDITIONAL)).partition("|")
-            key = (system if bar else "", value if bar else system)
+            key = (system if bar else None, value if bar else system)  # without "|": any system
         else:
             key, name = None, reference.rpartition(":")[2]
-            if name in self._patients and node.get("type") in (None, "Patient"):
+            if name in self._patients:
                 return f"Patient/{name}"
         return self._identifiers.get(key) if key else None
 

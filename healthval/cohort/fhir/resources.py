@@ -175,6 +175,10 @@ class _Members:
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
+        if self._next() == "[":
+            raise CohortError(
+                f"{self._place} is a JSON list; write a Bundle, or NDJSON with one resource a line"
+            )
         self._take("{")
         if self._next() == "}":
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from healthval.cohort.propose import words as w
@@ -143,7 +144,30 @@ def are_opposite(text: pd.Series) -> bool:
 
 def verdicts_in(text: pd.Series) -> set[str]:
     """The texts in the spelling of `words.POSITIVE` and `words.NEGATIVE`."""
-    return {label_token(w.plain(value)) for value in text.unique()}
+    return set(verdicts_of(text.unique()).values())
+
+
+def verdicts_of(values: Iterable[str]) -> dict[str, str]:
+    """Each text in the spelling of `words.POSITIVE` and `words.NEGATIVE`, without words that two share.
+
+    >>> verdicts_of(["cancer", "no cancer"]), verdicts_of(["PE absent", "PE present"])
+    ({'cancer': '1', 'no cancer': '0'}, {'PE absent': 'absent', 'PE present': 'present'})
+    """
+    found = {value: label_token(w.plain(value)) for value in values}
+    if len(found) == 2:
+        one, other = (w.words_of(value) for value in found)
+        own = ([x for x in one if x not in other], [x for x in other if x not in one])
+        if set(one) & set(other) and all(len(parts) <= 1 for parts in own):
+            kinds = [_verdict("".join(parts)) for parts in own]
+            if "0" in kinds or all(k in w.POSITIVE | w.NEGATIVE for k in kinds):
+                return dict(zip(found, kinds, strict=True))
+    return found
+
+
+def _verdict(word: str) -> str:
+    if word in w.WITHOUT:
+        return "0"
+    return "1" if not word or word in w.WITH else word
 
 
 def are_row_numbers(number: pd.Series) -> bool:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from healthval.cohort.propose import words as w
 from healthval.cohort.propose.draft import Draft, Kind, words
-from healthval.cohort.propose.evidence import belong_to_one, numbers_of, verdicts_in
+from healthval.cohort.propose.evidence import (
+    are_opposite,
+    belong_to_one,
+    numbers_of,
+    verdicts_in,
+    verdicts_of,
+)
 from healthval.cohort.propose.proposal import MIN_SHARED
-from healthval.cohort.units import conversion, read_unit, same_unit
-from healthval.contracts.table import label_token
+from healthval.cohort.units import conversion, in_yaml, read_unit, same_unit
 from healthval.errors import CohortError, counted
 
 if TYPE_CHECKING:
@@ -120,7 +126,8 @@ def choose_label(draft: Draft) -> str | None:
     """Declare the likeliest outcome as the label; drop other outcomes, which are known too late."""
     found: list[tuple[bool, int, str, Kind]] = []
     for at, name in enumerate(draft.kinds):
-        named, by_value = _is_outcome(name), _has_outcome_values(draft.texts[name])
+        text = draft.texts[name]
+        named, by_value = _is_outcome(name, text), has_outcome_values(text)
         if draft.kinds[name]["kind"] == "category" and (named or by_value):
             if not words(name) & w.HISTORY:
                 found.append((bool(words(name) & w.STRONG), at, name, _as_label(name, draft)))
@@ -142,12 +149,14 @@ def choose_label(draft: Draft) -> str | None:
     return chosen[2]
 
 
-def _is_outcome(name: str) -> bool:
+def _is_outcome(name: str, text: pd.Series) -> bool:
     found = words(name)
+    if found & w.ADMISSION and not found & w.NOT_ADMISSION and are_opposite(text):
+        return True
     return bool(found & (w.STRONG | w.WEAK)) and not found & w.STAGE
 
 
-def _has_outcome_values(text: pd.Series) -> bool:
+def has_outcome_values(text: pd.Series) -> bool:
     """Whether values are those of an outcome: a death among others, or for example benign and malignant."""
     found = verdicts_in(text) if text.nunique() <= MIN_SHARED * 2 else set()
     two = len(found) == 2 and bool(found & w.OUTCOME_VALUES) and bool(found & w.NEGATIVE)
@@ -158,7 +167,7 @@ def _as_label(name: str, draft: Draft) -> Kind:
     """Declaration of a label; empty if its positive and negative values are not recognised."""
     codes = draft.kinds[name].get("missing", [])
     found = [value for value in sorted(draft.texts[name].unique()) if value not in codes]
-    token = {value: label_token(w.plain(value)) for value in found}
+    token = verdicts_of(found)
     positive = [v for v in found if token[v] in w.POSITIVE]
     negative = [v for v in found if token[v] in w.NEGATIVE]
     rest = [v for v in found if v not in positive + negative]
@@ -213,7 +222,7 @@ def _units_beside(draft: Draft, name: str, other: str) -> None:
         if n < MIN_SHARED or same_unit(unit, usual) or read_unit(unit) is None:
             continue
         factor = conversion(unit, usual)
-        how = f"'convert: {{{unit}: ucum}}'" if factor else "a factor under 'convert'"
+        how = f"'convert: {{{in_yaml(unit)}: ucum}}'" if factor else "a factor under 'convert'"
         draft.questions.append(
             f"'{name}': {counted(n, 'value is', 'values are')} in {unit}, not {usual}, and left out;"
             f" convert by {how}?"
@@ -223,17 +232,20 @@ def _units_beside(draft: Draft, name: str, other: str) -> None:
 def unit_in(name: str) -> str:
     """The unit at the end of a name, such as lactate_mmol_l; empty without one.
 
-    >>> unit_in("lactate_mmol_l"), unit_in("weight_kg"), unit_in("lactate")
-    ('mmol/L', 'kg', '')
+    >>> unit_in("lactate_mmol_l"), unit_in("Hb g/dL"), unit_in("crp_mgL"), unit_in("weight_kg"), unit_in("lactate")
+    ('mmol/L', 'g/dL', 'mg/L', 'kg', '')
     """
-    found = w.words_of(name)
-    if len(found) > 2 and (unit := _RATIOS.get("/".join(found[-2:]))):
-        return unit
-    return _SINGLE.get(found[-1], "") if len(found) > 1 else ""
+    plain = w.plain(name).replace("µ", "u").replace("μ", "u").lower()
+    for found in (w.words_of(name), tuple(re.findall(r"[a-z]+|\d+|%", plain))):
+        if len(found) > 2 and (unit := _RATIOS.get("".join(found[-2:]))):
+            return unit
+        if len(found) > 1 and (unit := _SINGLE.get(found[-1]) or _RATIOS.get(found[-1])):
+            return unit
+    return ""
 
 
 _RATIOS = {
-    unit.lower().replace("µ", "u"): unit
+    unit.lower().replace("/", ""): unit
     for unit in "mmol/L umol/L nmol/L pmol/L g/L g/dL mg/dL mg/L ug/L ng/mL ng/L pg/mL U/L mL/min".split()  # noqa: SIM905
 }
 _SINGLE = {

@@ -40,6 +40,7 @@ _SUBSTANCES: dict[str, tuple[str, str]] = {
     "25-hydroxyvitamin D3": ("C27H44O2", "1989-3 14635-7"),
     "thyroxine, free": ("C15H11I4NO4", "3024-7 14920-3"),
 }  # fmt: skip
+HBA1C = frozenset({"4548-4", "17856-6", "59261-8", "41995-2", "71875-9", "62388-4"})
 _HAEMOGLOBIN = dict.fromkeys(("718-7", "59260-0"), 16114.5)
 
 

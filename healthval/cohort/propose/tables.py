@@ -11,21 +11,24 @@ from healthval.cohort.propose import words as w
 from healthval.cohort.propose.draft import Draft, Kind, words
 from healthval.cohort.propose.evidence import (
     BELOW,
-    are_birth_years,
     are_days,
-    are_diagnoses,
     are_long_numbers,
     are_opposite,
-    are_other_dates,
     are_row_numbers,
-    have_units,
     n_no_numbers,
     numbers_of,
-    people_in,
     split_codes,
 )
 from healthval.cohort.propose.proposal import MIN_SHARED, Proposal
-from healthval.cohort.propose.roles import choose_keys, choose_label, find_ages, find_units, unit_in
+from healthval.cohort.propose.reasons import MAX_LEVELS, REASONS, name_to_drop, values_to_drop
+from healthval.cohort.propose.roles import (
+    choose_keys,
+    choose_label,
+    find_ages,
+    find_units,
+    has_outcome_values,
+    unit_in,
+)
 from healthval.cohort.text import as_text
 from healthval.contracts.table import SourceColumn, TableSchema, plain_token
 from healthval.errors import CohortError, counted
@@ -33,7 +36,6 @@ from healthval.errors import CohortError, counted
 if TYPE_CHECKING:
     import pandas as pd
 
-MAX_LEVELS = 12
 MAX_COLUMNS = 512  # that a plan declares
 MAX_SUBGROUPS = 12
 _LEVEL = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}")
@@ -53,7 +55,7 @@ def propose_table(frame: pd.DataFrame) -> Proposal:
     _check(frame)
     draft = Draft()
     names = {str(name): name for name in frame.columns}
-    undeclared = {name: _REASONS["name"] for name in names if not _may_be_declared(name)}
+    undeclared = {name: REASONS["name"] for name in names if not _may_be_declared(name)}
     for name, given in names.items():
         if name not in undeclared:
             _propose(draft, name, frame[given].reset_index(drop=True))
@@ -114,7 +116,7 @@ def _questions(draft: Draft, label: str | None, n_unusable: int) -> list[str]:
         n = counted(n_unusable, "column is", "columns are")
         questions.append(
             f"{n} no input, because the name of an input has letters from A to Z, digits, '_' and '.'"
-            " only; rename them in the table if the model needs them."
+            " only; give each one that the model needs such a name under 'sources'."
         )
     return questions
 
@@ -127,11 +129,12 @@ def _propose(draft: Draft, name: str, values: pd.Series) -> None:
     number = numbers_of(rest)
     is_key = _is_key(w.words_of(name), text, len(values))
     is_text = number is None and not are_opposite(rest)
-    reason = _name_to_drop(w.words_of(name), is_text=is_text)
+    is_outcome = rest.nunique() == 2 and has_outcome_values(rest)
+    reason = name_to_drop(w.words_of(name), is_text=is_text, is_outcome=is_outcome)
     if not is_key:
-        reason = reason or _values_to_drop(w.words_of(name), rest, number)
+        reason = reason or values_to_drop(w.words_of(name), rest, number)
     if not len(rest):
-        draft.drop(name, _REASONS["empty"])
+        draft.drop(name, REASONS["empty"])
     elif reason:
         draft.drop(name, reason)
     elif found & w.ZIP:
@@ -146,76 +149,12 @@ def _propose(draft: Draft, name: str, values: pd.Series) -> None:
         _propose_measured(draft, name, values, text)
 
 
-_REASONS = {
-    "name": "its name is empty, longer than 128 characters, or has unseen signs, < or >; rename it",
-    "person": "its name is one of personal data (name, address, telephone, insurance, national id)",
-    "staff": "its name is one of staff; its values may be names of people",
-    "device": "its name is one of a device or serial number",
-    "birth": "a year of birth reveals an age above 89; give the age, or the whole date",
-    "reader": "it is a reader's verdict; declare it 'label' if readers are the reference standard",
-    "model": "it may be an output of the model itself",
-    "text": "its name is one of free text",
-    "number": "its name is one of a number or key, which is no measurement",
-    "later": "it is known only when the stay ends",
-    "empty": "it has no values",
-    "dates": "its dates are not in ISO 8601; write them as YYYY-MM-DD and declare it 'date'",
-    "icd": "its values are codes of diagnoses, known only afterwards",
-    "zip": "it is a postal code, and not one of the United States",
-    "age": "an age in another unit than years is not capped; give it in years",
-    "ages": "its ages are not all numbers, such as 90+ or 67 years; write whole years, 90 for older ones",
-    "one": "it has one value only",
-    "levels": f"it has more than {MAX_LEVELS} different texts, or one that fewer than {MIN_SHARED} cases share",
-    "row": "its values are the numbers of the rows",
-    "units": "its values are numbers with their units; write the units in another column",
-    "long": "its values are long whole numbers, like record or telephone numbers",
-}
-
-
-def _name_to_drop(ordered: tuple[str, ...], *, is_text: bool) -> str | None:
-    """Reason to drop a column because of its name."""
-    found = frozenset(ordered)
-    person = found & w.PERSON or (is_text and found & w.SHORT_PERSON) or {"add", "line"} <= found
-    at_end = bool(found & w.END and found & w.END_OF) or any(stay <= found for stay in w.STAY)
-    is_date = bool(found & w.DATE)
-    rules = (
-        (bool(person) and not found & w.NOT_PERSON, "person"),
-        (bool(found & w.STAFF or (is_text and found & w.SHORT_STAFF)), "staff"),
-        (
-            is_text and bool(found & {"device", "serial"} and found & (w.NUMBER | {"serial"})),
-            "device",
-        ),
-        (not is_text and bool(found & w.BIRTH and found & w.YEAR), "birth"),
-        (bool(found & w.READER), "reader"),
-        (bool(found & w.MODEL) and not found & w.NOT_MODEL, "model"),
-        (is_text and bool(found & w.TEXT), "text"),
-        (bool(found & w.LATER or at_end) and not is_date, "later"),
-    )
-    return next((_REASONS[reason] for applies, reason in rules if applies), None)
-
-
-def _values_to_drop(
-    ordered: tuple[str, ...], rest: pd.Series, number: pd.Series | None
-) -> str | None:
-    """Reason to drop a column because of its values."""
-    if number is not None:
-        if len(ordered) > 1 and ordered[-1] in w.KEY:
-            return _REASONS["number"]
-        return _REASONS["birth"] if are_birth_years(number) else None
-    if are_other_dates(rest):
-        return _REASONS["dates"]
-    if have_units(rest):
-        return _REASONS["units"]
-    if people := people_in(rest):
-        return f"its values are, or contain, {people}"
-    is_history = bool(set(ordered) & w.HISTORY)
-    return _REASONS["icd"] if are_diagnoses(rest) and not is_history else None
-
-
 def _propose_zip(draft: Draft, name: str, text: pd.Series) -> None:
-    if text.str.fullmatch(r"\d{3,5}|\d{5}-?\d{4}").all():
+    is_foreign = bool(words(name) & w.FOREIGN_ZIP) or w.words_of(name)[:2] == ("code", "postal")
+    if not is_foreign and text.str.fullmatch(r"\d{3,5}|\d{5}-?\d{4}").all():
         draft.declare(name, kind="zip")
     else:
-        draft.drop(name, _REASONS["zip"])
+        draft.drop(name, REASONS["zip"])
 
 
 def _is_age(found: frozenset[str]) -> bool:
@@ -231,9 +170,9 @@ def _propose_age(draft: Draft, name: str, text: pd.Series) -> None:
     is_code = split_codes(text)[0] | text.isin(("999", "888"))
     number = numbers_of(text[~is_code])
     if number is None:
-        draft.drop(name, _REASONS["ages"])
+        draft.drop(name, REASONS["ages"])
     elif words(name) & w.SMALL_TIME or not number.between(0, 130).all():
-        draft.drop(name, _REASONS["age"])
+        draft.drop(name, REASONS["age"])
     else:
         draft.declare(name, kind="age", **_missing(draft, name, text[is_code]))
 
@@ -267,11 +206,11 @@ def _propose_measured(draft: Draft, name: str, values: pd.Series, text: pd.Serie
     coded = bool(words(name) & w.CODED) and rest.nunique() <= MAX_LEVELS
     two = rest.nunique() == 2 and _is_shared(rest)
     if number is not None and not _differ(rest):
-        draft.drop(name, _REASONS["one"])
+        draft.drop(name, REASONS["one"])
     elif number is not None and are_row_numbers(number):
-        draft.drop(name, _REASONS["row"], unclear=True)
+        draft.drop(name, REASONS["row"], unclear=True)
     elif number is not None and are_long_numbers(number):
-        draft.drop(name, _REASONS["long"], unclear=True)
+        draft.drop(name, REASONS["long"], unclear=True)
     elif number is not None and not two and not coded:
         _propose_number(draft, name, text, is_code)
     elif number is None and (n_bad := n_no_numbers(rest)):
@@ -310,7 +249,7 @@ def _propose_category(draft: Draft, name: str, values: pd.Series) -> None:
     levels = text[~is_code]
     draft.texts[name] = levels
     if not _differ(levels):
-        draft.drop(name, _REASONS["one"])
+        draft.drop(name, REASONS["one"])
     elif len(levels) and levels.nunique() <= MAX_LEVELS and _is_shared(levels):
         missing = _missing(draft, name, text[is_code])
         draft.declare(name, kind="category", levels=_levels(sorted(levels.unique())), **missing)
@@ -320,7 +259,7 @@ def _propose_category(draft: Draft, name: str, values: pd.Series) -> None:
                 " keep the level, or list it under 'missing'?"
             )
     else:
-        draft.drop(name, _REASONS["levels"], unclear=True)
+        draft.drop(name, REASONS["levels"], unclear=True)
 
 
 def _differ(text: pd.Series) -> bool:

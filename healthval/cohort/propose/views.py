@@ -13,8 +13,8 @@ from typing import Any
 
 from healthval.cohort.fhir.resources import resolved_resources
 from healthval.cohort.propose.proposal import MIN_SHARED, Proposal
-from healthval.cohort.propose.substances import MOLAR_MASS
-from healthval.cohort.units import conversion, same_unit
+from healthval.cohort.propose.substances import HBA1C, MOLAR_MASS
+from healthval.cohort.units import conversion, hba1c_conversion, in_yaml, same_unit
 from healthval.contracts.table import FhirInputs, TableSchema
 from healthval.errors import CohortError
 
@@ -115,15 +115,11 @@ def _unit_questions(code: str, name: str, units: Counter[str]) -> list[str]:
     """Ask about other units, with the factor where it is known."""
     unit = _usual_unit(units)
     others = {u: n for u, n in units.items() if unit and not same_unit(u, unit)}
-    known = {
-        u: found
-        for u, n in others.items()
-        if n >= MIN_SHARED and _UNIT.fullmatch(u)
-        if (found := conversion(u, unit, MOLAR_MASS.get(code))) is not None and not found[1]
-    }
+    shared = [u for u, n in others.items() if n >= MIN_SHARED and _UNIT.fullmatch(u)]
+    known = {u: how for u in shared if (how := _factor(code, u, unit))}
     questions = [
-        f"'{name}': {units[u]} values are in {u}; convert them by 'convert: {{{u}: {scale:g}}}'?"
-        for u, (scale, _) in known.items()
+        f"'{name}': {units[u]} values are in {u}; convert them by 'convert: {{{in_yaml(u)}: {how}}}'?"
+        for u, how in known.items()
     ]
     n_rest = sum(n for u, n in others.items() if u not in known)
     if n_rest:
@@ -132,6 +128,16 @@ def _unit_questions(code: str, name: str, units: Counter[str]) -> list[str]:
             "left out; is that right?"
         )
     return questions
+
+
+def _factor(code: str, given: str, wanted: str) -> str | None:
+    """Entry of the plan's 'convert', or None."""
+    if code in HBA1C and hba1c_conversion(given, wanted):
+        return "hba1c"
+    found = conversion(given, wanted, MOLAR_MASS.get(code))
+    if found is None:
+        return None
+    return "ucum" if found[1] else f"{found[0]:g}"
 
 
 def _last(name: str) -> dict[str, Any]:

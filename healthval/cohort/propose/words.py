@@ -103,14 +103,22 @@ DATE = _set(
     "heure"
 )
 ZIP = _set("zip zipcode postal postcode plz postleitzahl")
+# Of other countries; "code_postal" is one as well, and "postal_code" is not.
+FOREIGN_ZIP = _set("postcode plz postleitzahl codigo cod cp")
 SEX = _set("sex sx gender geschlecht sexe sexo")
 CODED = SEX | _set(
-    "race ethnicity ethnic group grp category cat code cd type typ class ward station service dept "
+    "smoke smoking smoker tobacco tabac tabaquismo raucher rauchen race ethnicity ethnic group grp category cat code cd type typ class ward station service dept "
     "department site center centre zentrum"
 )
-READER = _set("reader readers rater observer annotator befunder lecteur")
+READER = _set(
+    "reader readers rater observer annotator befunder lecteur read consensus opinion adjudicator assessor "
+    "evaluator evaluador evaluateur auswerter birads pirads lirads tirads rads"
+)
+READER_NUMBERED = _set("r rad")  # with a digit and another word: r2_score
 MODEL = _set("model ai algorithm prediction predicted pred vorhersage prognose")
 # With one of these, a model is a device, or "predicted" a reference value of lung function.
+# Computer-aided detection with one of these; alone it may be coronary artery disease.
+DETECTION = _set("flag mark marks score prob probability finding findings")
 NOT_MODEL = _set("scanner manufacturer device machine vendor fev fvc dlco tlc fef pef")
 STAGE = _set("stage staging grade")
 DEATH = _set(
@@ -119,14 +127,20 @@ DEATH = _set(
     "mortalidad gestorben overleden obito dth dthfl"
 )
 STRONG = DEATH | _set(
-    "outcome label target truth reference groundtruth gold histology histologie pathology pathologie biopsy "
+    "outcome label target truth reference groundtruth adjudicated gold histology histologie pathology pathologie biopsy "
     "biopsie biopsia desenlace resultado evenement y"
 )
 WEAK = _set(
     "sepsis cancer malignant malignancy disease diagnosis diagnose diagnoses diagnostic diag dx icd cie cim "
-    "drg event positive pneumonia lungenentzuendung relapse recurrence rezidiv recidive recidiva readmission "
+    "drg event mace endpoint progression positive pneumonia lungenentzuendung recall recalled admitted hospitalised hospitalized "
+    "hospitalizado ingresado aufgenommen relapse recurrence rezidiv recidive recidiva readmission "
     "readmitted readmit rehospitalisation complication komplikation wiederaufnahme diagnostico reingreso "
     "complicacion krebs"
+)
+# With a "yes" or "no" as values, an outcome; but not how, or from where, somebody was admitted.
+ADMISSION = _set("admission ingreso aufnahme hospitalisation hospitalization opname")
+NOT_ADMISSION = _set(
+    "emergency elective planned unplanned urgent urgente programado notfall from geplant type date tipo"
 )
 HISTORY = _set(
     "prior history hx previous prev past family baseline pre known anamnese vor vorerkrankung chronic "
@@ -142,11 +156,15 @@ END = _set("discharge disch dc alta sortie entlass entlassung")
 END_OF = _set("status stat destination dest to location type reason motivo destino tipo mode art")
 STAY = (_set("length stay"), _set("duree sejour"), _set("follow up"))
 STAFF = _set(
+    "chirurgien chirurgienne radiologue radiologo radiologin anesthesiste anaesthesist anestesista oberarzt "
+    "stationsarzt krankenschwester praticien cirujana "
     "physician doctor surgeon consultant nurse arzt aerztin huisarts hausarzt chirurg operateur medecin medico medica "
     "cirujano attending attnd provider clinician staff anesthetist anaesthetist referrer radiologist "
     "untersucher pflegekraft infirmier infirmiere enfermera enfermero username operator technician"
 )
 PERSON = _set(
+    "kv cip bsn hicn personnummer commune municipio localidad localite gemeinde landkreis county borough "
+    "suburb barrio quartier residence residencia wohnsitz "
     "name names vorname nachname surname forename firstname lastname familyname familienname fname lname "
     "vname nname nom prenom apellido apellidos nombre initials initialen initiales inits maiden address "
     "addr adresse direccion domicilio domicile street strasse rue calle city ort wohnort ville ciudad cidade citta town "
@@ -158,8 +176,10 @@ PERSON = _set(
     "employer arbeitgeber"
 )
 NOT_PERSON = _set(
-    "drug medication medikament test unit ward procedure type kind class score count platelet precautions xray radiograph"
+    "drug medication medikament test unit ward procedure type kind class score count platelet precautions xray radiograph event form instrument arm protocol"
 )
+# At the end of a name, as in entered_by, for a member of staff.
+BY = _set("by von par por")
 # Of people only where the values are texts: as numbers they may be measurements.
 SHORT_STAFF = _set("md dr pcp gp prov created entered signed user author")
 SHORT_PERSON = _set("ins ph")
@@ -178,6 +198,9 @@ NEGATIVE = _set(
     "0 no n negative neg benign absent control normal healthy alive survived nein nee non nao false lebend b lebt "
     "survivor negativ negatif negativo negativa benigne benigno vivant vivo ueberlebt"
 )
+# Words that make one of two texts the opposite of the other, such as "no cancer" and "cancer".
+WITHOUT = _set("no not non nein kein keine keinen nicht sans sin sem without ohne free")
+WITH = _set("with mit con avec com")
 # Spellings of "no value" in exports, and those that are a level of a category as often.
 UNKNOWN = _set("unk unknown unbekannt inconnu inconnue desconocido desconocida")
 CODES = UNKNOWN | _set(

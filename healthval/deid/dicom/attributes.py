@@ -1,10 +1,13 @@
 """Action of each attribute under a policy: the profile's table, then healthval's own rules.
 
+The changes that the actions made are counted here, for the evidence of a batch.
+
 Private attributes, overlays and curves have conditions beyond their tag; they are checked here too.
 """
 
 import csv
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -20,11 +23,13 @@ from pydicom.dataset import Dataset
 from healthval.deid.dicom.profile import read_data, resolve, rules_by_tag
 from healthval.deid.dicom_values import Element, Encoding, ascii_text, text_of
 from healthval.deid.policy import Option, Policy
+from healthval.pydicom_internals import elements_of
 
 # Actions beside those of the table (X, Z, D, U, K, C and their combinations)
 KEEP, KEEP_IF_NUMBER, SEQUENCE, PATIENT_ID = "keep", "keep if number", "sequence", "patient id"
 OVERLAY, CURVE, PRIVATE, CHARACTER_SET = "overlay", "curve", "private", "character set"
 TYPED: Final = "typed"  # text that a person may have typed
+REMOVED, EMPTIED, REPLACED = "x", "z", "d"  # changes of an element
 DROP, RETAIN, CLEAN, REPLACE_UID, KEEP_ITEMS = "X", "K", "C", "U", "X/Z/U*"
 # Actions whose result does not depend on the value
 FIXED: Final = frozenset({"Z", "D", "X/Z", "X/D", "Z/D", "X/Z/D"})
@@ -231,3 +236,22 @@ def keeps_graphics(source: Dataset, tag: int, action: str, policy: Policy) -> bo
         return element in _OVERLAY_ELEMENTS and text_of(source, plane | _OVERLAY_TYPE) == "R"
     kind = text_of(source, plane | _CURVE_TYPE)
     return element in _CURVE_ELEMENTS and kind not in ("", "AUDIO")
+
+
+def note_changes(
+    source: Dataset,
+    kept: Mapping[Any, Any],
+    changes: Counter[tuple[int, str]],
+    actions: Mapping[int, str],
+) -> None:
+    """Count removed, emptied and replaced elements of one data set by (tag, kind)."""
+    before = elements_of(source)
+    for tag in before.keys() - kept.keys():
+        changes[int(tag), REMOVED] += 1
+    for tag, element in kept.items():
+        if (
+            element is not before[tag]
+            and element.VR != "SQ"
+            and actions[int(tag)] not in (KEEP, KEEP_IF_NUMBER)
+        ):
+            changes[int(tag), REPLACED if element.value else EMPTIED] += 1

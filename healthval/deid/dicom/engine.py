@@ -37,8 +37,8 @@ from healthval.deid.dicom.attributes import (
     is_text,
     keeps_graphics,
     keeps_private,
+    note_changes,
 )
-from healthval.deid.dicom.changes import note_changes
 from healthval.deid.dicom.completeness import cut_waveform
 from healthval.deid.dicom.elements import copied, dummy_item, has_undefined_length, items_of
 from healthval.deid.dicom.profile import Rule, attribute_type, choose, rules_by_tag

@@ -52,7 +52,7 @@ async def _body(request: Request) -> bytes:
 
 def _page(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = MAX_LIMIT,
-    cursor: Annotated[str, Query(max_length=700)] = "",
+    cursor: Annotated[str, Query(max_length=700, pattern=r"^[A-Za-z0-9_-]*$")] = "",
 ) -> Page:
     return Page(limit, cursor)
 

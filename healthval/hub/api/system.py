@@ -1,5 +1,8 @@
 """Routes of the hub itself: health, published keys, audit."""
 
+import asyncio
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import APIRouter, Response
@@ -9,10 +12,31 @@ from healthval.contracts.base import Sha256
 from healthval.contracts.keys import WELL_KNOWN, HubKey, HubKeys
 from healthval.hub.api.call import AskedPage, Call, Callers, json_response
 from healthval.hub.api.documents import documented
-from healthval.hub.api.health import Health
-from healthval.hub.audit_chain import page_of_chain
+from healthval.hub.audit_chain import chain_head, page_of_chain
 from healthval.hub.keyring import Keyring
-from healthval.hub.ports import StoreUnavailable
+from healthval.hub.ports import Backend, StoreUnavailable
+
+ANSWER_SECONDS = 0.5
+
+
+@dataclass(slots=True)
+class Health:
+    """Check of the store in a separate thread, one at a time; the hub may be busy."""
+
+    backend: Backend
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
+    _running: Future[object] | None = None
+
+    async def is_good(self) -> bool:
+        """Return whether the store responds now."""
+        if self._running is None or self._running.done():
+            self._running = self._pool.submit(chain_head, self.backend)
+        check = asyncio.shield(asyncio.wrap_future(self._running))
+        try:
+            await asyncio.wait_for(check, ANSWER_SECONDS)
+        except (TimeoutError, StoreUnavailable):
+            return False
+        return True
 
 
 def routes(by: Callers, keyring: Keyring) -> APIRouter:

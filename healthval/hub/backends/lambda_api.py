@@ -81,6 +81,7 @@ def _hub() -> _Hub:
         elsewhere=Elsewhere(worker_check(lambda_client, settings["HEALTHVAL_WORKER"]), leases),
     )
     # The lifespan would end with every request, and the hub with it.
+    app.state.keyring.list_current()
     return _Hub(_http(Mangum(RawPath(app), lifespan="off")), app.state.predictions)
 
 

@@ -140,8 +140,8 @@ def start_tried(backend: Backend, actor: Caller, name: str, version: str) -> Mod
 def _try_out(backend: Backend, registered: ModelRecord) -> None:
     wanted = registry.hosted(registered)
     try:
-        body = canonical_json(trial_cases(registered.registration.inputs))
-        _check_number(read_scores(backend.host.invoke(wanted, body)))
+        cases = trial_cases(registered.registration.inputs)
+        _check_trial(read_scores(backend.host.invoke(wanted, canonical_json(cases))), cases["rows"])
     except HostUnavailable:
         raise Refusal(503, "The model endpoint is still starting", retryable=True) from None
     except ModelFailed as failure:
@@ -149,12 +149,16 @@ def _try_out(backend: Backend, registered: ModelRecord) -> None:
         raise Refusal(422, "The model fails a trial call", str(failure)) from None
 
 
-def _check_number(scores: list[float | None]) -> None:
+def _check_trial(scores: list[float | None], rows: list[list[Value]]) -> None:
     if len(scores) != N_TRIED:
         raise ModelFailed(f"{counted(len(scores), 'score')} for {N_TRIED} cases")
+    if None not in rows[0] and scores == [None] * N_TRIED:
+        raise ModelFailed(
+            f"no score for {N_TRIED} cases with every input inside the contract's limits"
+        )
 
 
-def trial_cases(inputs: InputContract) -> dict[str, list[object]]:
+def trial_cases(inputs: InputContract) -> dict[str, Any]:
     """Return two equal cases: each number in the middle of its limits, each category's first level."""
     row = [_middle(entry) for entry in inputs.fields]
     return {"columns": [entry.name for entry in inputs.fields], "rows": [row] * N_TRIED}

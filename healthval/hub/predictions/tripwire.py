@@ -25,6 +25,8 @@ _CONTACTS: Final = ("PatientAddress", "PatientTelephoneNumbers", "PatientTelecom
 def check_file(data: bytes) -> None:
     """Refuse a file that is not DICOM, has no marks of de-identification or has a person's name.
 
+    The preamble must be empty: it has no elements, so that nothing in it could be checked.
+
     The marks are Patient Identity Removed (0012,0062) and a method, (0012,0063) or (0012,0064).
 
     Raises
@@ -34,6 +36,8 @@ def check_file(data: bytes) -> None:
     """
     if data[128:132] != b"DICM":
         raise _refusal("The file is not DICOM")
+    if any(data[:128]):
+        raise _refusal("The file's preamble, the 128 bytes before DICM, is not empty")
     try:
         dataset = _read(data)
         names = sum(_names(dataset))

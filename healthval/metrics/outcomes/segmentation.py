@@ -85,7 +85,7 @@ def segment_case(
     if a.shape != b.shape or a.ndim not in (2, 3):
         raise MetricError("both masks need the same 2-D or 3-D shape")
     if sizes.shape != (a.ndim,) or not np.all(np.isfinite(sizes) & (sizes > 0)):
-        raise MetricError(f"spacing needs {a.ndim} positive numbers, one per axis")
+        raise MetricError(f"spacing needs {counted(a.ndim, 'positive number')}, one per axis")
     if not tolerance >= 0:
         raise MetricError("tolerance must not be negative")
     both, total = int(np.count_nonzero(a & b)), int(np.count_nonzero(a)) + int(np.count_nonzero(b))

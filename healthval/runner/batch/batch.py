@@ -11,6 +11,7 @@ from healthval.runner.batch.matrix import Matrix, Run, runs_of
 from healthval.runner.batch.one_run import Outcome, known_outcome, remove_drafts
 from healthval.runner.batch.worker import Worker, ended_run
 
+CONNECT_SECONDS = 30  # in which a Dask scheduler must answer
 FORK, NBCLIENT = "healthval-fork", "nbclient"
 
 
@@ -165,7 +166,7 @@ def _cluster(scheduler: str) -> Any:
     from distributed import Client
 
     try:
-        return Client(scheduler, timeout=10, set_as_default=False)
+        return Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, TimeoutError, ValueError):
         raise UsageError(
             "no Dask scheduler responds at the given address; start one with `dask scheduler`"

@@ -16,7 +16,7 @@ from typing import Any, Final
 from healthval.deid.dicom.deidentify import check_policy_and_secret
 from healthval.deid.dicom.files.batch_workers import Shared, check_can_start, pool_of, shares_of
 from healthval.deid.dicom.files.evidence import EVIDENCE
-from healthval.deid.dicom.files.inputs import checked_inputs, files_below
+from healthval.deid.dicom.files.inputs import input_files
 from healthval.deid.dicom.files.manifest import (
     SIGNATURE,
     SUMMARY,
@@ -95,23 +95,17 @@ def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
     """
     check_policy_and_secret(policy, secret)
     _check_workers(workers, secret)
-    policy = replace(policy, remove=policy.remove | tags_of(remove))
-    folder = Path(out)
-    inputs = checked_inputs([paths] if isinstance(paths, (str, Path)) else paths, folder)
-    files = files_below(inputs, folder)
+    folder, policy = Path(out), replace(policy, remove=policy.remove | tags_of(remove))
+    files = input_files([paths] if isinstance(paths, (str, Path)) else paths, folder)
     before = outputs_in(folder)
-    task = _task_of(folder, policy, secret, tuple(known))
+    task = _without_outdated(_task_of(folder, policy, secret, tuple(known)), files)
     with _manual_collection():
-        task = _without_outdated(task, files)
         records = settled(_run(task, files, workers), task.journal)
     shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
     write_refused(folder, files, records)
     if not skip_leaking:
         _check_no_leak(folder, records)
-    manifest = _manifest(task, records, before)
-    delete_undescribed(folder, _written(records))
-    manifest.write()
-    return manifest
+    return _written_manifest(task, records, before)
 
 
 # --- start ------------------------------------------------------------------------------------
@@ -173,11 +167,17 @@ def _written(records: Iterable[Record]) -> set[str]:
     return {record.output for record in records if record.status == "written"}
 
 
-def _manifest(task: Task, records: tuple[Record, ...], before: AbstractSet[str]) -> Manifest:
-    """Manifest of a finished batch; `before` are the outputs that the folder had at its start."""
+def _written_manifest(
+    task: Task, records: tuple[Record, ...], before: AbstractSet[str]
+) -> Manifest:
+    """Write the manifest of a finished batch; `before` are the outputs at its start.
+
+    Files that it does not describe are deleted.
+    """
     after = _written(records)
     kept = _written(record for record in records if record.source in task.done)
-    return Manifest(
+    delete_undescribed(task.out, after)
+    manifest = Manifest(
         folder=task.out,
         records=records,
         policy=policy_summary(task.policy),
@@ -185,6 +185,8 @@ def _manifest(task: Task, records: tuple[Record, ...], before: AbstractSet[str])
         withdrawn=len(before - after),
         replaced=len((before & after) - kept),
     )
+    manifest.write()
+    return manifest
 
 
 # --- division among processes -----------------------------------------------------------------

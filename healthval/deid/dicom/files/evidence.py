@@ -19,7 +19,7 @@ import pydicom
 from pydicom.datadict import dictionary_has_tag, dictionary_keyword
 
 from healthval import __version__
-from healthval.deid.dicom.changes import EMPTIED, REMOVED, REPLACED
+from healthval.deid.dicom.attributes import EMPTIED, REMOVED, REPLACED
 from healthval.deid.dicom.method_codes import METHOD_CODES
 from healthval.deid.policy import Option, Policy
 

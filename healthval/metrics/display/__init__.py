@@ -1,0 +1,1 @@
+"""Results shown to a reader: as a table of pandas, and as plots."""
