@@ -90,7 +90,7 @@ def ledger_show(site: Path) -> None:
 @click.argument("site", type=FOLDER)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def ledger_export(site: Path, file: Path) -> None:
-    """Write all that left, as the hub sees it, as an HTML page.
+    """Write all that left as a page (HTML).
 
     For a privacy officer: names, plans, de-identified inputs as counts and fields, released results as
     tables, and the chain of the ledger.

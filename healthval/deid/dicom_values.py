@@ -90,7 +90,7 @@ _FORMS: Final = {
         "DA": rb"[0-9.:\\ \0-]*",
         "DS": rb"[0-9eE.+\\ \0-]*",
         "DT": rb"[0-9.:+\\ \0-]*",
-        "IS": rb"[0-9+\\ \0-]*",
+        "IS": rb"[0-9eE.+\\ \0-]*",
         "TM": rb"[0-9.:\\ \0-]*",
         "UI": rb"[0-9.\\ \0]*",
     }.items()
@@ -208,12 +208,12 @@ def has_own_form(element: Element) -> bool:
     own = dictionary_VR(element.tag).split(" or ") if dictionary_has_tag(element.tag) else ["UN"]
     if not OPAQUE_VRS.isdisjoint(own):
         return True
-    if element.VR != "UN":
-        return False
     value, size = element.value or b"", _BINARY_SIZES.get(own[0])
     if size is None:
         form = _FORMS.get(own[0])
-        return form is None or form.fullmatch(value) is not None
+        return element.VR == "UN" if form is None else form.fullmatch(value) is not None
+    if element.VR != "UN":
+        return False
     most = dictionary_VM(element.tag).split("-")[-1]
     count = int(most) if most.isdigit() else len(value)
     return len(value) % size == 0 and len(value) <= size * count

@@ -128,7 +128,7 @@ BROKEN = {
         "not JSON",
     ),
     "empty.json": (b"", "truncated or not JSON"),
-    "array.json": (json.dumps([patient(1)]).encode(), "truncated or not JSON"),
+    "array.json": (json.dumps([patient(1)]).encode(), "is a JSON list; write a Bundle"),
     "list.ndjson": (b"[1]\n", "file 1 of 1, line 1: not a FHIR resource"),
     "typeless.ndjson": (ndjson([{"id": CANARY}]), "not a FHIR resource"),
     "entry.json": (

@@ -138,7 +138,7 @@ def test_the_path_over_a_tls_proxy(kit, served, pem, operator_key, artefact, tmp
         assert site.predict(kit.batch(2.0, 4.0)).predictions[0].score == 0.5
         large = bytes(3 * 1024 * 1024)
         operator.transport.send("PUT", f"/v1/objects/{hashlib.sha256(large).hexdigest()}", large)
-        assert len(published_keys(proxy.origin).keys) == 2
+        assert len(published_keys(proxy.origin).keys) == 3
 
 
 def test_an_unknown_certificate_is_no_response(served, tmp_path, monkeypatch):

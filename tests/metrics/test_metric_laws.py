@@ -348,7 +348,7 @@ def judged(result):
         ".fn",
         ".tn",
     )
-    among = ("confusion", "histogram", "patients", ".actions", ".only_")
+    among = ("confusion", "histogram", "patients", ".actions", ".only_", ".facts.")
     among += (".ici_rcs5", ".e50", ".e90", ".curve", ".lower_limit", ".upper_limit")
     return {
         k: v

@@ -81,7 +81,8 @@ def _hub() -> _Hub:
         elsewhere=Elsewhere(worker_check(lambda_client, settings["HEALTHVAL_WORKER"]), leases),
     )
     # The lifespan would end with every request, and the hub with it.
-    app.state.keyring.list_current()
+    with suppress(StoreUnavailable):  # then at the first use of a key
+        app.state.keyring.list_current()
     return _Hub(_http(Mangum(RawPath(app), lifespan="off")), app.state.predictions)
 
 
