@@ -204,16 +204,19 @@ def find(dataset: Dataset, tag: int) -> Element | None:
 
 
 def has_own_form(element: Element) -> bool:
-    """Whether a value of opaque or unknown VR has the form of its attribute's own VR."""
+    """Whether a value of opaque or unknown VR has the form of its attribute's own VR.
+
+    Of the VRs of bytes only a number in text has one: letters or binary numbers may be any text.
+    """
     own = dictionary_VR(element.tag).split(" or ") if dictionary_has_tag(element.tag) else ["UN"]
     if not OPAQUE_VRS.isdisjoint(own):
         return True
+    if element.VR != "UN" and own[0] not in {"DS", "IS"}:
+        return False
     value, size = element.value or b"", _BINARY_SIZES.get(own[0])
     if size is None:
         form = _FORMS.get(own[0])
-        return element.VR == "UN" if form is None else form.fullmatch(value) is not None
-    if element.VR != "UN":
-        return False
+        return form is None or form.fullmatch(value) is not None
     most = dictionary_VM(element.tag).split("-")[-1]
     count = int(most) if most.isdigit() else len(value)
     return len(value) % size == 0 and len(value) <= size * count
