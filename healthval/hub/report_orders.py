@@ -48,7 +48,10 @@ def results_of(subject: Subject) -> str:
 
 
 def order(backend: Backend, actor: Caller, sent: ReportOrder) -> ReportOrderRecord:
-    """Store or replace a standing order; where enough hospitals have a result, a report is due."""
+    """Store or replace a standing order; where enough hospitals have a result, a report is due.
+
+    The same order again changes nothing, unless its report failed: then it is tried again.
+    """
     registry.model(backend, sent.model, sent.version)
     if not registry.is_stored(backend, sent.plan):
         raise Refusal(422, "The plan's file is not stored here", "PUT it to /v1/objects first")
@@ -58,7 +61,8 @@ def order(backend: Backend, actor: Caller, sent: ReportOrder) -> ReportOrderReco
         state = "cancelled" if sent.cancelled else "due"
         value = {**sent.model_dump(mode="json"), "state": state, "report": None, "reason": ""}
         known = backend.index.get(ORDERS, key)
-        if known is not None and _read(known.value, ReportOrder) == sent:
+        is_same = known is not None and _read(known.value) == sent
+        if known is not None and is_same and known.value["state"] != "failed":
             return _record(known.value), []
         first = Write(partition=ORDERS, key=key, value=value)
         writes = [known.updated(value) if known else first]
@@ -115,7 +119,7 @@ class Reporter:
         due, item = self.backend.index.get(DUE, key), self.backend.index.get(ORDERS, key)
         if due is None or item is None:
             return
-        ordered = _read(item.value, ReportOrder)
+        ordered = _read(item.value)
         results = self.backend.index.query(results_of(_subject(ordered)), limit=ordered.min_sites)
         if ordered.cancelled or len(results) < ordered.min_sites:
             self._end(due, {"state": "cancelled" if ordered.cancelled else "waiting"})
@@ -214,8 +218,9 @@ class NotebookProcess:
             limit = counted(NOTEBOOK_SECONDS, "second")
             raise ReportFailed(f"the notebook did not end within {limit}") from None
         if self._child.returncode != 0:
-            lines = errors.strip().splitlines()
-            raise ReportFailed(lines[-1] if lines else "the notebook ended without a report")
+            lines = errors.strip().splitlines() or ["the notebook ended without a report"]
+            # the executed copy, which the rest of the line names, is deleted
+            raise ReportFailed(lines[-1].partition("; the error's text")[0])
 
 
 def _subject(ordered: ReportOrder) -> Subject:
@@ -231,5 +236,6 @@ def _record(value: Mapping[str, Any]) -> ReportOrderRecord:
     return ReportOrderRecord.model_validate(dict(value), strict=False)
 
 
-def _read(value: Mapping[str, Any], shape: type[ReportOrder]) -> ReportOrder:
-    return shape.model_validate({name: value[name] for name in shape.model_fields}, strict=False)
+def _read(value: Mapping[str, Any]) -> ReportOrder:
+    sent = {name: value[name] for name in ReportOrder.model_fields}
+    return ReportOrder.model_validate(sent, strict=False)
