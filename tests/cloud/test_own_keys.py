@@ -8,7 +8,7 @@ from moto import mock_aws
 
 from healthval.cloud.deploy import Account
 from healthval.cloud.own_keys import REPORTER, create_keys, delete_keys, parameter_name
-from healthval.hub.backends.aws import own_key, published_key
+from healthval.hub.backends.parameters import own_key, published_key
 
 NAME = parameter_name("one")
 

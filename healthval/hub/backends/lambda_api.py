@@ -26,14 +26,8 @@ from healthval.contracts.submission import Submission
 from healthval.hub.app import Elsewhere, Settings, create_app
 from healthval.hub.arrivals import ArrivalCheck, parse
 from healthval.hub.audit_chain import seal
-from healthval.hub.backends.aws import (
-    S3_CONFIG,
-    DynamoIndex,
-    S3Objects,
-    SageMakerHost,
-    own_key,
-    published_key,
-)
+from healthval.hub.backends.aws import S3_CONFIG, DynamoIndex, S3Objects, SageMakerHost
+from healthval.hub.backends.parameters import own_key, published_key
 from healthval.hub.ports import Backend, Conflict, HostedModel, Item, Refusal, StoreUnavailable
 from healthval.hub.predictions.batches import QUICK_SECONDS, Predictions
 from healthval.hub.predictions.leases import Leases

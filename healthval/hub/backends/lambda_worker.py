@@ -23,8 +23,9 @@ import boto3
 from healthval.contracts.access import PublicKey
 from healthval.files import write_durably
 from healthval.hub.arrivals import gate_check
-from healthval.hub.backends.aws import S3_CONFIG, DynamoIndex, S3Objects, own_key
+from healthval.hub.backends.aws import S3_CONFIG, DynamoIndex, S3Objects
 from healthval.hub.backends.memory import NoModels
+from healthval.hub.backends.parameters import own_key
 from healthval.hub.backends.query_rows import write_row
 from healthval.hub.ports import Backend, Refusal
 from healthval.hub.report_orders import DUE, NotebookProcess, Reporter
