@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
@@ -110,6 +110,16 @@ def create_app(
     app.add_middleware(HubMiddleware)
     app.add_exception_handler(HTTPException, http_problem)
     app.add_exception_handler(RequestValidationError, parameter_problem)
+    routers = _routers(_callers(backend, settings), keyring, work, arrivals)
+    for router in routers:
+        app.include_router(router)
+    app.state.routes = [route for router in routers for route in router.routes]
+    app.state.predictions, app.state.keyring = work, keyring
+    app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def _callers(backend: Backend, settings: Settings) -> Callers:
     auth = Authenticator(
         backend=backend,
         operator=settings.operator,
@@ -117,8 +127,13 @@ def create_app(
         signer=settings.signer,
         reporter=settings.reporter,
     )
-    by = Callers(auth)
-    routers = (
+    return Callers(auth)
+
+
+def _routers(
+    by: Callers, keyring: Keyring, work: Predictions, arrivals: Arrivals
+) -> tuple[APIRouter, ...]:
+    return (
         system.routes(by, keyring),
         access.routes(by, keyring),
         keys.routes(by),
@@ -128,12 +143,6 @@ def create_app(
         reports.routes(by),
         dashboard.routes(),
     )
-    for router in routers:
-        app.include_router(router)
-    app.state.routes = [route for router in routers for route in router.routes]
-    app.state.predictions, app.state.keyring = work, keyring
-    app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
-    return app
 
 
 def openapi_text() -> str:
