@@ -73,3 +73,11 @@ def test_a_broken_chain_gives_no_page(home, tmp_path):
 def test_a_new_site_has_an_empty_page(tmp_path):
     page = exported(Site.create(tmp_path / "new"), tmp_path / "page.html")
     assert page.count("<p>Nothing.</p>") == 3
+
+
+def test_a_plan_of_another_version_of_the_package_is_named_as_unreadable(stage, home, tmp_path):
+    kept = home.folder / "plans" / f"{stage.plan.hash}.json"
+    kept.write_text('{"study": 1}', encoding="utf-8")
+    assert "the plan's text kept here cannot be read" in unescape(
+        exported(home, tmp_path / "p.html")
+    )

@@ -274,7 +274,9 @@ def noisy_level(
 
 
 def _not_given(about: Protection) -> Estimate:
-    return Sample(about.n, about.n_events).not_estimable(f"fewer than {FEWEST} cases", "none")
+    return Sample(about.n, about.n_events).not_estimable(
+        f"fewer than {FEWEST} cases of a class, after noise", "none"
+    )
 
 
 def _level_auroc(s: SubgroupResult, about: Protection, design: Design) -> Estimate:

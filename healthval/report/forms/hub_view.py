@@ -12,6 +12,7 @@ from healthval.disclosure.ledger_view import STYLE, chain_table, verify
 from healthval.disclosure.release_view import html as release_tables
 from healthval.errors import counted
 from healthval.evaluation import Site, plan_names
+from healthval.files import write_durably
 from healthval.plan import Plan
 from healthval.plan_versions import PlanVersion, all_versions
 
@@ -42,7 +43,7 @@ def write_hub_view(site: Site, path: Path) -> Path:
     PlanError
         If the site's record of its plans cannot be read.
     """
-    path.write_text(hub_view(site), encoding="utf-8")
+    write_durably(path, hub_view(site).encode(), mode=0o644)
     return path
 
 
@@ -87,7 +88,10 @@ def _told(folder: Path, version: PlanVersion) -> tuple[str, str]:
     path = folder / "plans" / f"{version.hash}.json"
     if not path.is_file():
         return "–", "the plan's text is not kept here"
-    plan = Plan.model_validate_json(path.read_bytes(), strict=False)
+    try:
+        plan = Plan.model_validate_json(path.read_bytes(), strict=False)
+    except ValueError:  # written by another version of this package
+        return "–", "the plan's text kept here cannot be read"
     return plan.title, ", ".join(plan_names(plan))
 
 
