@@ -30,6 +30,8 @@ from healthval.deid.secret import Secret, date_offset, pseudonym, pseudonym_uuid
 from healthval.errors import DeidentificationError, counted
 
 _DEEPEST = 100  # levels of nesting; a Questionnaire with ten nested groups has about thirty
+COMMON_BIRTHS = 3  # of a multiple birth; a fourth child is rare enough to be found by that
+MOST_BIRTHS = 10  # a greater number is no order of birth
 _OBSERVATION_VALUE = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
 _UCUM = "http://unitsofmeasure.org"
 _DATE = re.compile(
@@ -176,6 +178,9 @@ class _Resource:
                 kept[name] = clean if isinstance(value, list) else clean[0]
         if kept.get("deceasedDateTime") is True:  # the date was removed, the fact is kept
             kept["deceasedBoolean"] = kept.pop("deceasedDateTime")
+        if kept.get("multipleBirthInteger") is True:  # a rare order may identify a person
+            kept["multipleBirthBoolean"] = kept.pop("multipleBirthInteger")
+            self.marks.add("ABSTRED")
         return kept
 
     def _clean(self, value: Any, rule: str | Elements) -> Any:
@@ -337,6 +342,12 @@ class _Resource:
     def death(self, value: Any) -> str | bool:
         return self.date(value) or True
 
+    def birth_order(self, value: Any) -> int | bool | None:
+        number = whole_number(value)
+        if number not in range(1, MOST_BIRTHS + 1):
+            return None
+        return number if number <= COMMON_BIRTHS else True
+
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
@@ -349,7 +360,7 @@ def _matching(pattern: re.Pattern[str]) -> Callable[[_Resource, Any], str | None
 _RULES: dict[str, Callable[[_Resource, Any], Any]] = {
     "boolean": lambda _, value: value if isinstance(value, bool) else None,
     "integer": lambda _, value: whole_number(value),
-    "birth_order": lambda _, value: n if (n := whole_number(value)) in range(1, 11) else None,
+    "birth_order": _Resource.birth_order,
     "code": lambda _, value: value if isinstance(value, str) and value in STATUSES else None,
     "gender": _matching(re.compile("male|female|other|unknown")),
     "birth": _Resource.date,
