@@ -68,14 +68,18 @@ def _level_names(value: object) -> object:
     if not isinstance(value, dict):
         return value
     if any(type(text) not in (str, int) or text == "" for text in value):
-        raise ValueError("a text to translate is a truth value, a decimal or empty; write it in quotes")
+        raise ValueError(
+            "a text to translate is a truth value, a decimal or empty; write it in quotes"
+        )
     return {str(text): level for text, level in value.items()}
 
 
 def _are_names(value: object) -> object:
     listed = value if isinstance(value, (list, tuple)) else [None]
     if not all(isinstance(name, str) and _LEVEL.fullmatch(name) for name in listed):
-        raise ValueError("a step lists levels by the names that the plan gives them, such as [female]")
+        raise ValueError(
+            "a step lists levels by the names that the plan gives them, such as [female]"
+        )
     return value
 
 

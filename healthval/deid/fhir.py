@@ -344,7 +344,7 @@ class _Resource:
 
     def birth_order(self, value: Any) -> int | bool | None:
         number = whole_number(value)
-        if number not in range(1, MOST_BIRTHS + 1):
+        if number is None or not 1 <= number <= MOST_BIRTHS:
             return None
         return number if number <= COMMON_BIRTHS else True
 
