@@ -24,14 +24,12 @@ from healthval.deid.fhir_ages import (
 )
 from healthval.deid.fhir_codes import STATUSES, clean_unit, may_leave, version_may_leave
 from healthval.deid.fhir_elements import REFERENCED, RESOURCES, Elements
-from healthval.deid.fhir_numbers import may_be_a_record_number, whole_number
+from healthval.deid.fhir_numbers import birth_order, may_be_a_record_number, whole_number
 from healthval.deid.policy import Policy
 from healthval.deid.secret import Secret, date_offset, pseudonym, pseudonym_uuid, uid
 from healthval.errors import DeidentificationError, counted
 
 _DEEPEST = 100  # levels of nesting; a Questionnaire with ten nested groups has about thirty
-COMMON_BIRTHS = 3  # of a multiple birth; a fourth child is rare enough to be found by that
-MOST_BIRTHS = 10  # a greater number is no order of birth
 _OBSERVATION_VALUE = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
 _UCUM = "http://unitsofmeasure.org"
 _DATE = re.compile(
@@ -342,12 +340,6 @@ class _Resource:
     def death(self, value: Any) -> str | bool:
         return self.date(value) or True
 
-    def birth_order(self, value: Any) -> int | bool | None:
-        number = whole_number(value)
-        if number is None or not 1 <= number <= MOST_BIRTHS:
-            return None
-        return number if number <= COMMON_BIRTHS else True
-
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
@@ -360,7 +352,7 @@ def _matching(pattern: re.Pattern[str]) -> Callable[[_Resource, Any], str | None
 _RULES: dict[str, Callable[[_Resource, Any], Any]] = {
     "boolean": lambda _, value: value if isinstance(value, bool) else None,
     "integer": lambda _, value: whole_number(value),
-    "birth_order": _Resource.birth_order,
+    "birth_order": lambda _, value: birth_order(value),
     "code": lambda _, value: value if isinstance(value, str) and value in STATUSES else None,
     "gender": _matching(re.compile("male|female|other|unknown")),
     "birth": _Resource.date,
