@@ -20,6 +20,8 @@ from healthval.report.markup import (
     tiles,
     unbroken,
 )
+from healthval.report.sections.monitoring import alarm_sentences
+from healthval.report.values.charts import alarms, rule_charts
 from healthval.report.values.means import SiteMean, possible_intervals
 
 FEW_EVENTS = 100  # Collins, Ogundimu & Altman 2016, Stat Med 35:214: fewer give imprecise results
@@ -162,7 +164,15 @@ def expected(mean: SiteMean, digits: int) -> Markup:
 
 def plain_words(findings: Findings) -> list[str]:
     """Summarise ranking, decisions and risks for clinicians, with differences between hospitals."""
-    return [ranking(findings.mean("auroc")), *_deciding(findings), risks(findings.mean("oe"))]
+    words = [ranking(findings.mean("auroc")), *_deciding(findings), risks(findings.mean("oe"))]
+    return [*words, *_alarms(findings)]
+
+
+def _alarms(findings: Findings) -> list[str]:
+    watched = findings.plan.monitoring
+    if watched is None:
+        return []
+    return alarm_sentences(watched, alarms(watched, rule_charts(watched, findings.released)))
 
 
 def ranking(mean: SiteMean) -> str:
