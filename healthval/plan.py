@@ -307,4 +307,4 @@ def explained(error: ValidationError) -> list[str]:
 def _message(detail: Any) -> str:
     if detail["type"] == "union_tag_invalid":  # pydantic's own message quotes the tag
         return f"the kind is none of {detail['ctx']['expected_tags']}"
-    return str(detail["msg"])
+    return str(detail["msg"]).removeprefix("Value error, ")
