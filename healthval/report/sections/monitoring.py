@@ -40,8 +40,18 @@ def monitoring(findings: Findings, watched: Monitoring) -> Section:
     return Section("monitoring", "Monitoring over time", tuple(blocks))
 
 
-def alarm_sentences(watched: Monitoring, found: Sequence[Alarm]) -> list[str]:
-    """Return one sentence for each rule and hospital with an alarm, or one that there is none."""
+def alarm_sentences(findings: Findings) -> list[str]:
+    """Return one sentence for each chart with an alarm, or one that there is none; for the summary.
+
+    A plan without monitoring has no sentence.
+    """
+    watched = findings.plan.monitoring
+    if watched is None:
+        return []
+    return _sentences(watched, alarms(watched, rule_charts(watched, findings.released)))
+
+
+def _sentences(watched: Monitoring, found: Sequence[Alarm]) -> list[str]:
     by_chart: dict[tuple[str, str], list[str]] = {}
     for alarm in found:
         by_chart.setdefault((alarm.measure, alarm.hospital), []).append(alarm.period)
@@ -64,7 +74,7 @@ def _results(watched: Monitoring, found: Sequence[Alarm], charts: Sequence[RuleC
         else ""
     )
     return paragraphs(
-        " ".join(alarm_sentences(watched, found)),
+        " ".join(_sentences(watched, found)),
         f"The plan fixes {counted(watched.periods, 'period')} from {ends[0]} to before {ends[-1]}, one"
         f" per {watched.every}, and the alarm rules, before data are seen. A period is analysed at a"
         " hospital once it has a case of a later date.",

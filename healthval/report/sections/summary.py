@@ -21,7 +21,6 @@ from healthval.report.markup import (
     unbroken,
 )
 from healthval.report.sections.monitoring import alarm_sentences
-from healthval.report.values.charts import alarms, rule_charts
 from healthval.report.values.means import SiteMean, possible_intervals
 
 FEW_EVENTS = 100  # Collins, Ogundimu & Altman 2016, Stat Med 35:214: fewer give imprecise results
@@ -49,7 +48,7 @@ def summary(findings: Findings) -> Section:
         _size(findings),
         _subject(findings),
         _verdict_table(verdicts(findings), findings.plan, findings.study.k),
-        box("In plain words", bullets(plain_words(findings))),
+        box("In plain words", bullets([*plain_words(findings), *alarm_sentences(findings)])),
         box("Limitations", bullets(limitations(findings))),
     )
     return Section("summary", "Summary", blocks)
@@ -164,15 +163,7 @@ def expected(mean: SiteMean, digits: int) -> Markup:
 
 def plain_words(findings: Findings) -> list[str]:
     """Summarise ranking, decisions and risks for clinicians, with differences between hospitals."""
-    words = [ranking(findings.mean("auroc")), *_deciding(findings), risks(findings.mean("oe"))]
-    return [*words, *_alarms(findings)]
-
-
-def _alarms(findings: Findings) -> list[str]:
-    watched = findings.plan.monitoring
-    if watched is None:
-        return []
-    return alarm_sentences(watched, alarms(watched, rule_charts(watched, findings.released)))
+    return [ranking(findings.mean("auroc")), *_deciding(findings), risks(findings.mean("oe"))]
 
 
 def ranking(mean: SiteMean) -> str:
