@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from healthval.deid.dicom.deidentify import check_policy_and_secret
-from healthval.deid.dicom.files.batch_workers import Shared, check_can_start, pool_of, shares_of
+from healthval.deid.dicom.files.batch_workers import (
+    Shared,
+    check_can_start,
+    interrupted_once,
+    pool_of,
+    shares_of,
+)
 from healthval.deid.dicom.files.evidence import EVIDENCE
 from healthval.deid.dicom.files.inputs import input_files
 from healthval.deid.dicom.files.manifest import (
@@ -99,7 +105,7 @@ def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
     files = input_files([paths] if isinstance(paths, (str, Path)) else paths, folder)
     before = outputs_in(folder)
     task = _without_outdated(_task_of(folder, policy, secret, tuple(known)), files)
-    with _manual_collection():
+    with _manual_collection(), interrupted_once():
         records = settled(_run(task, files, workers), task.journal)
     shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
     write_refused(folder, files, records)
