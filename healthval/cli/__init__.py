@@ -16,6 +16,7 @@ from healthval.cli.cloud import cost
 from healthval.cli.deid import deid_command
 from healthval.cli.hub import HUB_PLATFORMS, hub
 from healthval.cli.infra import infra
+from healthval.cli.kernel import kernel
 from healthval.cli.ledger import ledger, release, submit_command
 from healthval.cli.model import model, models, vendor
 from healthval.cli.pacs import pacs
@@ -50,6 +51,7 @@ _COMMANDS = (
     models,
     vendor,
     batch,
+    kernel,
     hub,
     access,
     model,

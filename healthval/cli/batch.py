@@ -28,7 +28,7 @@ def batch(matrix: Path, as_json: bool, **options: Any) -> None:
     """Execute a notebook with many parameters.
 
     MATRIX is a YAML file with the keys notebook, parameters, matrix, include, exclude, output, workers,
-    timeout and scheduler. Complete runs are skipped, so that an interrupted batch can be started
+    timeout, calls and scheduler. Complete runs are skipped, so that an interrupted batch can be started
     again. The exit code is 0 if all runs completed, 1 if some failed, 2 if the file is not valid.
     """
     from healthval.runner.batch.batch import execute_batch
