@@ -11,12 +11,11 @@ import click
 
 from healthval import __version__
 from healthval.cli.access import access
-from healthval.cli.batch import batch
+from healthval.cli.batch import batch, kernel
 from healthval.cli.cloud import cost
 from healthval.cli.deid import deid_command
 from healthval.cli.hub import HUB_PLATFORMS, hub
 from healthval.cli.infra import infra
-from healthval.cli.kernel import kernel
 from healthval.cli.ledger import ledger, release, submit_command
 from healthval.cli.model import model, models, vendor
 from healthval.cli.pacs import pacs

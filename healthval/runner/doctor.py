@@ -12,8 +12,7 @@ from typing import Final
 
 from healthval.errors import counted
 from healthval.report.render import why_no_pdf
-from healthval.runner.doctor_network import fhir_findings, hub_findings, pacs_findings
-from healthval.runner.finding import Finding
+from healthval.runner.doctor_network import Finding, fhir_findings, hub_findings, pacs_findings
 
 _LEAST_FREE_GB: Final = 1.0
 
