@@ -3,9 +3,9 @@
 from healthval.client import Client
 from healthval.cohort.cohort import band_names
 from healthval.contracts.access import AccessGrant, Amendment
-from healthval.contracts.identifiers import name_of
 from healthval.contracts.monitoring import ENDED, PERIOD
 from healthval.contracts.submission import COMMON_LEVELS, FOLDED
+from healthval.contracts.text import name_of
 from healthval.errors import IntegrityError
 from healthval.plan import Plan
 from healthval.plan_versions import versions_of

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from healthval.aggregate.control_chart import Limit
 from healthval.aggregate.result import StudyResult
+from healthval.aggregate.secondary.control_chart import Limit
 from healthval.contracts.base import Sha256
 from healthval.contracts.model import ModelCard
 from healthval.contracts.monitoring import AlarmRule

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from healthval.aggregate.control_chart import chart, decision_limit, run_length
+from healthval.aggregate.secondary.control_chart import chart, decision_limit, run_length
 from healthval.contracts.monitoring import AlarmRule
 from healthval.contracts.submission import ReleasedEstimate
 from healthval.metrics import auroc

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from healthval.aggregate.control_chart import ChartPoint, Limit, chart, decision_limit
+from healthval.aggregate.secondary.control_chart import ChartPoint, Limit, chart, decision_limit
 from healthval.contracts.monitoring import PERIOD, AlarmRule, Monitoring
 from healthval.contracts.submission import ReleasedSubgroup, Submission
 
