@@ -49,8 +49,8 @@ REASONS = {
 def name_to_drop(ordered: tuple[str, ...], *, is_text: bool, is_outcome: bool) -> str | None:
     """Reason to drop a column because of its name."""
     found = frozenset(ordered)
-    person = found & w.PERSON or (is_text and found & w.SHORT_PERSON)
-    person = person or any(parts <= found for parts in w.SOCIAL)
+    person = bool(found & w.PERSON) or (is_text and bool(found & w.SHORT_PERSON))
+    person |= any(parts <= found for parts in w.SOCIAL)
     at_end = bool(found & w.END and found & w.END_OF) or any(stay <= found for stay in w.STAY)
     is_followup = bool(found & w.FUNCTION or {"m", "rs"} <= found) and any(
         part.isdigit() and int(part) >= FOLLOW_UP for part in ordered
@@ -58,7 +58,7 @@ def name_to_drop(ordered: tuple[str, ...], *, is_text: bool, is_outcome: bool) -
     is_date = bool(found & w.DATE)
     is_numbered = len(ordered) > 2 and ordered[0] in w.READER_NUMBERED and ordered[1].isdigit()
     rules = (
-        (bool(person) and not found & w.NOT_PERSON, "person"),
+        (person and not found & w.NOT_PERSON, "person"),
         (bool(found & w.READER) or is_numbered, "reader"),
         (bool(found & w.STAFF or (is_text and found & w.SHORT_STAFF)), "staff"),
         (len(ordered) > 1 and ordered[-1] in w.BY, "staff"),
