@@ -216,14 +216,17 @@ class _Yaml12(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Refuse a field that is written twice: the last one would win silently."""
-        keys: set[str] = set()
+        written: set[str] = set()
+        read: set[Hashable] = set()  # 1 and 1.0 are one key
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
-                if key.value in keys:
+                value = self.construct_object(key)
+                if key.value in written or value in read:
                     raise _RefusedError(
                         problem="a field is written twice", problem_mark=key.start_mark
                     )
-                keys.add(key.value)
+                written.add(key.value)
+                read.add(value)
         with suppress(TypeError):  # a list or mapping as a key
             return super().construct_mapping(node, deep)
         raise _RefusedError(problem="a key is not a scalar", problem_mark=node.start_mark)

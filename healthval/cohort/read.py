@@ -14,7 +14,7 @@ from healthval.cohort.fhir.current import CurrentResources, keyed
 from healthval.cohort.fhir.resources import read_resources, refuse_conflicts, resolved_resources
 from healthval.cohort.fhir.views import compile_view, run_views
 from healthval.cohort.linkage import join_frames, link_rows
-from healthval.cohort.tables import as_cohort, check_and_count, read_declared, read_source
+from healthval.cohort.tables import as_cohort, check_and_count, read_columns, read_declared
 from healthval.cohort.text import as_text
 from healthval.contracts.table import Eligibility, FhirInputs, IdColumn, Link, TableSchema
 from healthval.errors import CohortError, counted
@@ -95,7 +95,7 @@ def _unlinked(
     base = _without_links(schema, frames, fhir)
     if table is None:
         return as_cohort(flat, base, "first_view_rows")
-    return _joined(read_source(table), flat, fhir.on, base)
+    return _joined(read_columns(table, schema), flat, fhir.on, base)
 
 
 def _without_links(

@@ -1,4 +1,4 @@
-"""Query of a hospital's database: one SELECT in a read-only transaction, through SQLAlchemy."""
+"""Query of a hospital's database: one SELECT in a read-only transaction, through SQLAlchemy or DuckDB."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _BLOCK = 50_000
+_DUCKDB = "duckdb:///"  # opened by DuckDB itself; a file is needed, which exists
 _ONE_AT_A_TIME = Lock()  # the descriptors and the log are those of the whole process
 # Texts, quoted names and comments, in which a semicolon separates nothing. Where databases differ
 # (backslashes, nested comments, dollar quotes, MySQL's "--1" and "/*!"), the shorter reading counts, so
@@ -36,7 +37,8 @@ class Query:
 
     Parameters
     ----------
-    url : SQLAlchemy address, for example ``postgresql+pg8000://user:password@host/name``
+    url : SQLAlchemy address, for example ``postgresql+pg8000://user:password@host/name``, or a DuckDB
+        file, for example ``duckdb:///visits.duckdb``
     statement : one SELECT (or WITH ... SELECT); semicolons may only end it
     """
 
@@ -76,16 +78,14 @@ def read_query(query: Query) -> pd.DataFrame:
     """
     import pandas as pd
 
-    try:
-        import sqlalchemy
-    except ImportError:
-        raise UsageError("reading from a database needs healthval[tables]; install it") from None
+    is_duckdb = query.url.startswith(_DUCKDB)
+    unreachable = _errors_of_duckdb() if is_duckdb else _errors_of_sqlalchemy()
     try:
         with _silent():
-            names, rows = _fetch(query)
+            names, rows = (_fetch_duckdb if is_duckdb else _fetch)(query)
     except UsageError:
         raise
-    except (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError, OSError):
+    except unreachable:
         raise CohortError(
             "the database cannot be reached, or refuses the login or the query; check all three"
         ) from None
@@ -94,6 +94,22 @@ def read_query(query: Query) -> pd.DataFrame:
             "the database refuses the query; try it with the database's own client"
         ) from None
     return pd.DataFrame([tuple(row) for row in rows], columns=names, dtype=object)
+
+
+def _errors_of_sqlalchemy() -> tuple[type[Exception], ...]:
+    try:
+        from sqlalchemy.exc import InterfaceError, OperationalError
+    except ImportError:
+        raise UsageError("reading from a database needs healthval[tables]; install it") from None
+    return OperationalError, InterfaceError, OSError
+
+
+def _errors_of_duckdb() -> tuple[type[Exception], ...]:
+    try:
+        from duckdb import ConnectionException, IOException
+    except ImportError:
+        raise UsageError("reading from DuckDB needs healthval[query]; install it") from None
+    return IOException, ConnectionException, OSError
 
 
 @contextmanager
@@ -145,7 +161,7 @@ def _fetch(query: Query) -> tuple[list[str], list[Any]]:
             # Without parameters the driver sends the text as it is: a colon or percent sign is one.
             result = connection.execution_options(
                 stream_results=True, no_parameters=True
-            ).exec_driver_sql(query.statement.removeprefix("\ufeff").strip().rstrip("; \t\r\n"))
+            ).exec_driver_sql(_sent(query))
             names = list(result.keys())
             rows: list[Any] = []
             while block := result.fetchmany(_BLOCK):
@@ -157,14 +173,29 @@ def _fetch(query: Query) -> tuple[list[str], list[Any]]:
     return names, rows
 
 
+def _fetch_duckdb(query: Query) -> tuple[list[str], list[Any]]:
+    import duckdb
+
+    with duckdb.connect(query.url.removeprefix(_DUCKDB), read_only=True) as connection:
+        result = connection.execute(_sent(query))
+        names = [column[0] for column in result.description or ()]
+        rows: list[Any] = []
+        while block := result.fetchmany(_BLOCK):
+            rows += block
+    return names, rows
+
+
+def _sent(query: Query) -> str:
+    """The statement as it is sent: without a byte order mark and the semicolons at its end."""
+    return query.statement.removeprefix("\ufeff").strip().rstrip("; \t\r\n")
+
+
 def _engine(url: str) -> Any:
     import sqlalchemy
 
     try:
         address = sqlalchemy.make_url(url)
         options: dict[str, Any] = {"poolclass": sqlalchemy.pool.NullPool, "hide_parameters": True}
-        if address.get_backend_name() == "duckdb":
-            options["connect_args"] = {"read_only": True}
         if address.get_backend_name() == "sqlite" and _is_file(address.database):
             address = _read_only_file(address)
         return sqlalchemy.create_engine(address, **options)

@@ -110,11 +110,21 @@ def read_declared(source: Source, schema: TableSchema) -> tuple[pd.DataFrame, tu
     """Load the declared columns of a table; also return the names of columns that were not read."""
     own = schema.sources
     frame, others = _load(source, frozenset(own.get(name, name) for name in _needed(schema)))
+    return _named(frame, own), others
+
+
+def read_columns(source: Source, schema: TableSchema) -> pd.DataFrame:
+    """Load the whole raw table under the names that the schema declares."""
+    return _named(read_source(source), schema.sources)
+
+
+def _named(frame: pd.DataFrame, own: Mapping[str, str]) -> pd.DataFrame:
+    """Give the site's own columns their declared names; a column that has such a name gives way."""
     if not own:
-        return frame, others
+        return frame
     replaced = [name for name in own if name in frame.columns and name not in own.values()]
     kept = frame.drop(columns=replaced)
-    return kept.rename(columns={theirs: name for name, theirs in own.items()}), others
+    return kept.rename(columns={theirs: name for name, theirs in own.items()})
 
 
 def _load(

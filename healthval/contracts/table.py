@@ -1,5 +1,6 @@
 """Declarations of the plan: columns, eligibility, links between tables, FHIR inputs."""
 
+import re
 from datetime import date
 from itertools import pairwise
 from typing import Annotated, Literal, Self
@@ -50,13 +51,46 @@ LabelValue = Annotated[str, Field(min_length=1, max_length=64)] | bool | int | f
 LabelValues = Annotated[tuple[LabelValue, ...], Field(max_length=32)]
 # Codes that a source writes where it has no value, such as ".", "-" or -999.
 Missing = Annotated[tuple[LabelValue, ...], Field(max_length=32)]
-Levels = (
+_TRANSLATED = '{"1": female, "2": male}'
+_LEVEL = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}")
+
+
+def _level_names(value: object) -> object:
+    """Refuse levels that are no names, with the remedy; whole numbers to translate become text."""
+    if not isinstance(value, (dict, list, tuple)) or not value:
+        raise ValueError(f"levels are a list of names, or their translation, such as {_TRANSLATED}")
+    names = value.values() if isinstance(value, dict) else value
+    if not all(isinstance(name, str) and _LEVEL.fullmatch(name) for name in names):
+        raise ValueError(
+            "a level is a name: a letter, then letters, digits, _ or . (at most 64); translate other "
+            f"texts to names, such as {_TRANSLATED}"
+        )
+    if not isinstance(value, dict):
+        return value
+    if any(type(text) not in (str, int) or text == "" for text in value):
+        raise ValueError(
+            "a text to translate is a truth value, a decimal or empty; write it in quotes"
+        )
+    return {str(text): level for text, level in value.items()}
+
+
+def _are_names(value: object) -> object:
+    listed = value if isinstance(value, (list, tuple)) else [None]
+    if not all(isinstance(name, str) and _LEVEL.fullmatch(name) for name in listed):
+        raise ValueError(
+            "a step lists levels by the names that the plan gives them, such as [female]"
+        )
+    return value
+
+
+Levels = Annotated[
     Annotated[tuple[Column, ...], Field(min_length=1, max_length=64)]
     | Annotated[
         dict[Annotated[str, Field(min_length=1, max_length=128)], Column],
         Field(min_length=1, max_length=64),
-    ]
-)
+    ],
+    BeforeValidator(_level_names),
+]
 
 
 Bands = Annotated[tuple[Finite, ...], Field(max_length=32), AfterValidator(_ascending)]
@@ -312,7 +346,7 @@ class Eligibility(Declared):
     column: SourceColumn
     low: Finite | None = None
     high: Finite | None = None
-    levels: Annotated[tuple[Column, ...], Field(max_length=64)] = ()
+    levels: Annotated[tuple[Column, ...], Field(max_length=64), BeforeValidator(_are_names)] = ()
     not_before: IsoDate | None = None
     before: IsoDate | None = None
     within: Within | None = None

@@ -24,7 +24,7 @@ from healthval.deid.fhir_ages import (
 )
 from healthval.deid.fhir_codes import STATUSES, clean_unit, may_leave, version_may_leave
 from healthval.deid.fhir_elements import REFERENCED, RESOURCES, Elements
-from healthval.deid.fhir_numbers import may_be_a_record_number, whole_number
+from healthval.deid.fhir_numbers import birth_order, may_be_a_record_number, whole_number
 from healthval.deid.policy import Policy
 from healthval.deid.secret import Secret, date_offset, pseudonym, pseudonym_uuid, uid
 from healthval.errors import DeidentificationError, counted
@@ -176,6 +176,9 @@ class _Resource:
                 kept[name] = clean if isinstance(value, list) else clean[0]
         if kept.get("deceasedDateTime") is True:  # the date was removed, the fact is kept
             kept["deceasedBoolean"] = kept.pop("deceasedDateTime")
+        if kept.get("multipleBirthInteger") is True:  # a rare order may identify a person
+            kept["multipleBirthBoolean"] = kept.pop("multipleBirthInteger")
+            self.marks.add("ABSTRED")
         return kept
 
     def _clean(self, value: Any, rule: str | Elements) -> Any:
@@ -349,7 +352,7 @@ def _matching(pattern: re.Pattern[str]) -> Callable[[_Resource, Any], str | None
 _RULES: dict[str, Callable[[_Resource, Any], Any]] = {
     "boolean": lambda _, value: value if isinstance(value, bool) else None,
     "integer": lambda _, value: whole_number(value),
-    "birth_order": lambda _, value: n if (n := whole_number(value)) in range(1, 11) else None,
+    "birth_order": lambda _, value: birth_order(value),
     "code": lambda _, value: value if isinstance(value, str) and value in STATUSES else None,
     "gender": _matching(re.compile("male|female|other|unknown")),
     "birth": _Resource.date,

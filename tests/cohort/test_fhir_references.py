@@ -141,16 +141,36 @@ def test_a_patient_is_found_by_what_names_one(subject):
         {"display": "somebody"},
         {"reference": "#contained"},
         {"reference": "p1"},
-        {"type": "Group", "identifier": {"system": "urn:oid:2.999", "value": "M1"}},
+        {"reference": "#somebody"},
+        {"type": "Group", "reference": "Patient/p404"},
         {"identifier": {"value": "M1"}},
         {"reference": "Patient?identifier=M7"},
     ],
 )
 def test_what_stays_unresolved_is_counted(subject):
     twins = [patient(8, identifier=patient(7)["identifier"]), patient(7)]
-    values, counts = read([*twins, patient(1), lab(1, subject), lab(2, "Patient/p1")])
+    inside = [{"resourceType": "Patient", "id": "somebody"}]
+    named = lab(1, subject, contained=inside)
+    values, counts = read([*twins, patient(1), named, lab(2, "Patient/p1")])
     assert values["p1"] == 2.0
     assert counts == {"references_unresolved": 1}
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        {"reference": "#herd"},
+        {"reference": "Group/g1"},
+        {"reference": "https://ehr.example.org/fhir/Group/g1"},
+        {"type": "Group", "reference": urn(404)},
+        {"type": "Group", "identifier": {"system": "urn:oid:2.999", "value": "M1"}},
+        {"type": "http://hl7.org/fhir/StructureDefinition/Group", "display": "a ward"},
+    ],
+)
+def test_a_group_is_no_patient_and_no_unresolved_one(subject):
+    inside = [{"resourceType": "Group", "id": "herd", "type": "person", "actual": True}]
+    group = lab(2, subject, contained=inside)
+    assert read([patient(1), lab(1, "Patient/p1"), group]) == ({"p1": 1.0}, {})
 
 
 def test_bundles_in_lines_and_in_bundles_are_unpacked(tmp_path):

@@ -96,7 +96,21 @@ def postgres():
             run("pg_ctl", "-D", str(data), "-m", "immediate", "-w", "stop")
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture
+def duckdb_file(tmp_path):
+    duckdb = pytest.importorskip("duckdb")
+    with duckdb.connect(str(tmp_path / "visits.duckdb")) as connection:
+        for statement in FILL:
+            connection.execute(statement)
+    return tmp_path / "visits.duckdb"
+
+
+@pytest.fixture
+def duckdb_url(duckdb_file):
+    return f"duckdb:///{duckdb_file}"
+
+
+@pytest.fixture(params=["sqlite", "postgres", "duckdb_url"])
 def url(request):
     return request.getfixturevalue(request.param)
 
@@ -219,25 +233,15 @@ def test_a_driver_that_prints_logs_and_warns_shows_nothing(sqlite, capfd, caplog
     assert "heard" in caplog.text
 
 
-@pytest.fixture
-def duckdb_file(tmp_path):
-    duckdb = pytest.importorskip("duckdb")
-    pytest.importorskip("duckdb_engine", reason="SQLAlchemy's dialect for DuckDB is not installed")
-    with duckdb.connect(str(tmp_path / "visits.duckdb")) as connection:
-        for statement in FILL:
-            connection.execute(statement)
-    return tmp_path / "visits.duckdb"
-
-
-def test_duckdb_is_opened_read_only(duckdb_file):
-    url = f"duckdb:///{duckdb_file}"
-    before = duckdb_file.read_bytes()
+def test_duckdb_is_opened_read_only(duckdb_file, duckdb_url):
+    url, before = duckdb_url, duckdb_file.read_bytes()
     assert len(read_table(Query(url, "SELECT * FROM visits ORDER BY mrn"), SCHEMA)) == 3
     with pytest.raises(CohortError):
         read_query(Query(url, "WITH x AS (SELECT 1) INSERT INTO visits SELECT '4', NULL, 1, 1, ''"))
     assert duckdb_file.read_bytes() == before
-    with pytest.raises(CohortError):
-        read_query(Query(f"duckdb:///{duckdb_file}.none", "SELECT 1"))
+    for other in (f"{url}.none", "duckdb:///:memory:", "duckdb:///"):
+        with pytest.raises(CohortError):
+            read_query(Query(other, "SELECT 1"))
     assert [path.name for path in duckdb_file.parent.iterdir()] == [duckdb_file.name]
 
 

@@ -119,6 +119,18 @@ def test_zip_codes_that_lost_their_leading_zero_get_it_back():
     assert set(cohort.frame["zip"]) == {"02139"}
 
 
+@pytest.mark.parametrize(
+    "cells",
+    [[1, 2] * 3, [1.0, 2.0] * 3, ["1", "2.0"] * 3, [1, "2", 1.0, " 2 ", "1", 2]],
+    ids=["whole", "decimal", "text", "mixed"],
+)
+def test_levels_are_translated_from_whole_numbers(cells):
+    levels = yaml.safe_load("{1: female, 2: male}")
+    declared = schema(sex={"kind": "category", "levels": levels})
+    cohort = read_table(table(sex=cells), declared)
+    assert cohort.frame["sex"].tolist() == ["female", "male"] * 3
+
+
 def test_a_level_called_na_is_a_level_once_it_is_declared():
     sex = {"kind": "category", "levels": ["NA", "female"]}
     cohort = read_table(table().assign(sex=["NA", "female", ""] * 2), schema(sex=sex))

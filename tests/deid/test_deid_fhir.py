@@ -102,6 +102,29 @@ def test_no_identifier_text_or_unlisted_element_survives(resource, dates):
     assert resource == before
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"multipleBirthInteger": 1}, {"multipleBirthInteger": 1}),
+        ({"multipleBirthInteger": 3}, {"multipleBirthInteger": 3}),
+        ({"multipleBirthInteger": 4}, {"multipleBirthBoolean": True}),
+        ({"multipleBirthInteger": 10}, {"multipleBirthBoolean": True}),
+        ({"multipleBirthInteger": 11}, {}),
+        ({"multipleBirthInteger": 0}, {}),
+        ({"multipleBirthInteger": 471147114}, {}),
+        ({"multipleBirthInteger": "2"}, {}),
+        ({"multipleBirthInteger": True}, {}),
+        ({"multipleBirthBoolean": False}, {"multipleBirthBoolean": False}),
+    ],
+    ids=str,
+)
+def test_an_order_of_birth_stays_only_where_it_is_common(given, kept):
+    out = clean({"resourceType": "Patient", "id": "a"} | given)
+    assert {n: v for n, v in out.items() if n.startswith("multipleBirth")} == kept
+    codes = {mark["code"] for mark in out["meta"]["security"]}
+    assert ("ABSTRED" in codes) == (kept == {"multipleBirthBoolean": True})
+
+
 def test_what_a_model_needs_stays():
     out = clean(LACTATE)
     assert out["code"]["coding"] == [

@@ -17,7 +17,7 @@ PURE_MODULES = [p for room in PURE for p in sorted((ROOT / Path(*room.split(".")
 
 # Everything that a pure room may import; any other library counts as outside.
 LIBRARIES = {
-    "__future__", "abc", "base64", "binascii", "bisect", "collections", "contextlib", "copy", "dataclasses",
+    "__future__", "abc", "base64", "binascii", "bisect", "collections", "contextlib", "copy", "cryptography", "dataclasses",
     "datetime", "decimal", "difflib", "enum", "fractions", "functools", "hashlib", "healthval", "heapq", "hmac",
     "html", "io", "itertools", "json", "math", "matplotlib", "numbers", "numpy", "operator", "pandas", "pydantic", "re",
     "scipy", "statistics", "string", "struct", "textwrap", "types", "typing", "unicodedata", "warnings", "zlib",
@@ -30,10 +30,15 @@ PARTS = {
     # A table and a figure in memory; a notebook shows them.
     "pandas": {"DataFrame"},
     "matplotlib": {"figure", "rc_context"},
+    "cryptography": {"exceptions", "hazmat"},
+    "cryptography.hazmat": {"primitives"},
     "matplotlib.figure": {"Figure"},
 }  # fmt: skip
 # Parts of allowed libraries that touch a file, a clock, a random source or the terminal.
 OUTSIDE = {
+    "cryptography.hazmat.primitives.asymmetric.x25519.X25519PrivateKey": {"generate"},
+    "cryptography.hazmat.primitives.asymmetric.ed25519.Ed25519PrivateKey": {"generate"},
+    "cryptography.hazmat.primitives.ciphers.aead.AESGCM": {"generate_key"},
     "datetime.date": {"today", "fromtimestamp"},
     "datetime.datetime": {"now", "utcnow", "today", "fromtimestamp"},
     "numpy": {
@@ -244,6 +249,9 @@ RANDOM = [
     "from scipy.stats import bootstrap",
     "import random",
     "import uuid",
+    "from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey as K\nK.generate()",
+    "from cryptography.hazmat.primitives.ciphers.aead import AESGCM\nAESGCM.generate_key(256)",
+    "from cryptography.fernet import Fernet",
 ]
 SURROUNDINGS = [
     "import os\nos.environ['x']",

@@ -54,6 +54,13 @@ def step(text):
         (step("column: mean_texture, low: 61"), "eligibility 's1': no value of column 'mean_texture'"),
         (step("column: mean_texture, low: ~"), "the step states no condition"),
         (step("column: outline, levels: []"), "the step states no condition"),
+        (step("column: outline, levels: [1]"), r"eligibility\.0\.levels: a step lists levels by the names"),
+        (changed("[plain, intricate]", "[1, 2]"), r"outline.*levels: a level is a name: .*translate"),
+        (changed("[plain, intricate]", "{true: plain, false: intricate}"), "outline.*write it in quotes"),
+        (changed("[plain, intricate]", "plain"), "outline.*levels are a list of names"),
+        (changed("[plain, intricate]", "[]"), "outline.*levels are a list of names"),
+        (changed("[plain, intricate]", "{1: plain, 1.0: intricate}"), r"line \d+: a field is written twice"),
+        (changed("[plain, intricate]", '{1: plain, "1.0": intricate}'), "one text, such as 1 and 1.0"),
         (changed("high: 60", "high: 60, bands: [30, 61]"), r"mean_texture: an edge of 'bands' is outside"),
         (changed("dates: removed", "dates: removed\ndates: shifted"), r"line \d+: a field is written twice"),
         (step("column: exam_date, not_before: 2024-02-31"), "eligibility.*the date does not exist"),
@@ -85,6 +92,7 @@ def test_the_examples_are_accepted(path):
     [
         step("column: outline, levels: [plain]"),
         step("column: histology, levels: [positive]"),
+        changed("[plain, intricate]", "{1: plain, 2: intricate, -1: intricate}"),
         step("column: exam_date, within: {of: exam_date, days_after: 2}"),
         changed("preset: cms", "preset: nhs"),
         changed(

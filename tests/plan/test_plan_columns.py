@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from healthval.cohort import read_table
+from healthval.cohort import read_cohort, read_table
 from healthval.errors import PlanError
 from healthval.plan_file import load_plan
 
@@ -67,6 +67,44 @@ def test_own_columns_are_read_under_the_names_of_the_model(tmp_path, form, kind)
 @pytest.mark.parametrize("form", FORMS)
 def test_each_site_has_own_names_and_the_study_one_hash(tmp_path, form):
     assert plan(tmp_path, **FORMS[form]).hash == plan(tmp_path).hash
+
+
+@pytest.mark.parametrize("kind", ["frame", "csv"])
+def test_own_columns_are_read_beside_fhir_resources(tmp_path, kind):
+    """The key to join on has a name of the site as well, and a column of the model's name gives way."""
+    view = {
+        "resource": "Patient",
+        "select": [
+            {
+                "column": [
+                    {"name": "mrn", "path": "getResourceKey()"},
+                    {"name": "sex", "path": "gender"},
+                ]
+            }
+        ],
+    }
+    sex = {"kind": "category", "levels": ["female", "male"]}
+    own = plan(
+        tmp_path,
+        table={
+            "columns": TABLE | {"mrn": {"kind": "cluster"}, "sex": sex},
+            "sources": OWN | {"mrn": "PatNr"},
+        },
+        fhir={"on": "mrn", "views": {"patients": view}},
+        inputs=["lactate", "pulse", "sex"],
+    )
+    source = rows().assign(PatNr=["2", "1"], lactate="29", mrn="1")
+    if kind == "csv":
+        source.to_csv(tmp_path / "own.csv", index=False)
+        source = tmp_path / "own.csv"
+    people = [
+        {"resourceType": "Patient", "id": "1", "gender": "male"},
+        {"resourceType": "Patient", "id": "2", "gender": "female"},
+    ]
+    cohort = read_cohort(own.table, table=source, resources=people, fhir=own.fhir)
+    assert cohort.frame["lactate"].tolist() == [2.5, 3.0]
+    assert cohort.frame["sex"].tolist() == ["female", "male"]
+    assert cohort.frame["mrn"].tolist() == ["2", "1"]
 
 
 def test_a_column_of_the_models_name_gives_way_to_the_one_that_is_mapped(tmp_path):

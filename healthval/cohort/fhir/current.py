@@ -105,7 +105,7 @@ class CurrentResources:
             self._patients.add(str(resource.get("id")))
             return
         node = owner(resource)
-        if node is None:
+        if node is None or _is_no_patient(node, resource):
             return
         reference = node.get("reference")
         if is_open(node) or not isinstance(reference, str) or _names_no_resource(reference):
@@ -139,6 +139,18 @@ def keyed(view: Mapping[str, Any]) -> Mapping[str, Any]:
 def _names_no_resource(reference: str) -> bool:
     """Whether a reference is to a contained resource, or an id without its type."""
     return "/" not in reference.partition("/_history/")[0]
+
+
+def _is_no_patient(node: Mapping[str, Any], resource: Mapping[str, Any]) -> bool:
+    """Whether an open or contained reference names its target as another type, such as a Group."""
+    reference = node.get("reference")
+    if isinstance(reference, str) and reference.startswith("#"):
+        inside = [r for r in resource.get("contained") or [] if isinstance(r, dict)]
+        kinds = [r.get("resourceType") for r in inside if r.get("id") == reference[1:]]
+        return bool(kinds) and kinds[0] != "Patient"
+    kind = node.get("type")
+    is_typed = isinstance(kind, str) and kind.rpartition("/")[2] != "Patient"
+    return is_typed and (is_open(node) or reference is None)
 
 
 def _links(patient: Mapping[str, Any], kind: str) -> list[str]:

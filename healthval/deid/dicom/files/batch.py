@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from healthval.deid.dicom.deidentify import check_policy_and_secret
-from healthval.deid.dicom.files.batch_workers import Shared, check_can_start, pool_of, shares_of
+from healthval.deid.dicom.files.batch_workers import (
+    Shared,
+    check_can_start,
+    interrupted_once,
+    pool_of,
+    shares_of,
+)
 from healthval.deid.dicom.files.evidence import EVIDENCE
 from healthval.deid.dicom.files.inputs import input_files
 from healthval.deid.dicom.files.manifest import (
@@ -65,6 +71,9 @@ def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
 ) -> Manifest:
     """De-identify and audit files into `out`; the same call resumes an interrupted batch.
 
+    The list of refused files, with reason and remedy, is `refused.csv` in a folder beside `out`
+    whose name ends in "-identifiable"; it stays in the hospital.
+
     Parameters
     ----------
     paths : files and folders
@@ -76,9 +85,6 @@ def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
     known : further identifiers for which the audit searches
     remove : further attributes to remove, as keywords or tags
     skip_leaking : refuse a file in whose output the audit finds an identifier, and write the others
-
-    The list of refused files, with reason and remedy, is `refused.csv` in a folder beside `out`
-    whose name ends in "-identifiable"; it stays in the hospital.
 
     Returns
     -------
@@ -99,7 +105,7 @@ def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
     files = input_files([paths] if isinstance(paths, (str, Path)) else paths, folder)
     before = outputs_in(folder)
     task = _without_outdated(_task_of(folder, policy, secret, tuple(known)), files)
-    with _manual_collection():
+    with _manual_collection(), interrupted_once():
         records = settled(_run(task, files, workers), task.journal)
     shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
     write_refused(folder, files, records)

@@ -10,10 +10,12 @@ import os
 import pickle
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from multiprocessing import connection, get_context, parent_process
-from threading import Thread
+from threading import Thread, current_thread, main_thread
+from types import FrameType
 from typing import Any, Final, Generic, TypeVar
 
 from healthval.deid.secret import Secret
@@ -37,6 +39,31 @@ def check_can_start(secret: Secret) -> None:
     """
     if start_method != "fork":
         pickle.dumps(secret)
+
+
+@contextmanager
+def interrupted_once() -> Iterator[None]:
+    """Ignore every Ctrl-C but the first, which ends the batch in order.
+
+    A second one would interrupt the wait for the workers: Python then takes the thread that feeds
+    them for ended, and waits at its own end for workers that nobody tells to end.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if current_thread() is not main_thread() or not callable(before):
+        yield  # signals reach another thread, are ignored, or end the process
+        return
+    interrupts = list[int]()
+
+    def first(number: int, frame: FrameType | None) -> None:
+        interrupts.append(number)
+        if len(interrupts) == 1:
+            before(number, frame)
+
+    signal.signal(signal.SIGINT, first)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def pool_of(others: int, start: Callable[[Any], None], task: Any) -> ProcessPoolExecutor:
