@@ -61,6 +61,9 @@ def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
 ) -> Manifest:
     """De-identify and audit files into `out`; the same call resumes an interrupted batch.
 
+    The list of refused files, with reason and remedy, is `refused.csv` in a folder beside `out`
+    whose name ends in "-identifiable"; it stays in the hospital.
+
     Parameters
     ----------
     paths : files and folders
@@ -72,9 +75,6 @@ def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
     known : further identifiers for which the audit searches
     remove : further attributes to remove, as keywords or tags
     skip_leaking : refuse a file in whose output the audit finds an identifier, and write the others
-
-    The list of refused files, with reason and remedy, is `refused.csv` in a folder beside `out`
-    whose name ends in "-identifiable"; it stays in the hospital.
 
     Returns
     -------
