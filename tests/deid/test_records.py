@@ -32,7 +32,7 @@ def record(number, **more):
 @pytest.fixture
 def journal(tmp_path):
     made = Journal(tmp_path, "batch")
-    made.open()
+    made.start()
     return made
 
 

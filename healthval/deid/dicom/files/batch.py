@@ -126,7 +126,7 @@ def _task_of(out: Path, policy: Policy, secret: Secret, known: tuple[str, ...]) 
     try:
         shutil.rmtree(out / UNFINISHED, ignore_errors=True)
         (out / UNFINISHED).mkdir(parents=True)
-        journal.open()
+        journal.start()
         for name in (SUMMARY, EVIDENCE, SIGNATURE):  # they describe the folder as it was
             (out / name).unlink(missing_ok=True)
     except OSError as failed:

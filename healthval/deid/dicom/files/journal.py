@@ -55,7 +55,7 @@ class Journal:
         self._texts = set[str]()  # digests of changes, each written once
         self._read = 0  # bytes
 
-    def open(self) -> None:
+    def start(self) -> None:
         """Start the journal, or continue that of an earlier run of the same batch.
 
         Raises
