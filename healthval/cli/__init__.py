@@ -11,7 +11,7 @@ import click
 
 from healthval import __version__
 from healthval.cli.access import access
-from healthval.cli.batch import batch
+from healthval.cli.batch import batch, kernel
 from healthval.cli.cloud import cost
 from healthval.cli.deid import deid_command
 from healthval.cli.hub import HUB_PLATFORMS, hub
@@ -50,6 +50,7 @@ _COMMANDS = (
     models,
     vendor,
     batch,
+    kernel,
     hub,
     access,
     model,
