@@ -124,6 +124,9 @@ class EvaluateParameters(NotebookParameters):
     resources: MaybePath = Field(None, description="folder or file with FHIR resources, if any")
     images: MaybePath = Field(None, description="folder with the patients' DICOM files, if any")
     linked: dict[str, Path] = Field({}, description="files of the plan's linked tables, by name")
+    scheduler: Annotated[str, Field(pattern=r"^((tcp|tls)://\S+)?$")] = Field(
+        "", description="Dask scheduler for images and predictions; empty: this machine"
+    )
     wait_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
         0, description="seconds to wait for the operator's approval"
     )

@@ -16,7 +16,7 @@ from healthval.disclosure import Ledger
 from healthval.errors import PredictionError
 from healthval.plan import load_plan
 from healthval.predict import AnswerCache, canary_cases, predict
-from healthval.predict.predictions import Session, _pair
+from healthval.predict.session import Session, _pair
 from healthval.runner.provision import read_registration
 
 CASE = st.from_regex(r"case-[0-9a-f]{16}", fullmatch=True)

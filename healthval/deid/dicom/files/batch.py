@@ -2,7 +2,10 @@
 
 import gc
 import os
+import pickle
 import shutil
+import threading
+import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
@@ -13,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from healthval.cluster import check_address, outcomes
 from healthval.deid.dicom.deidentify import check_policy_and_secret
 from healthval.deid.dicom.files.batch_workers import (
     Shared,
@@ -52,13 +56,14 @@ from healthval.progress import tqdm
 from healthval.pydicom_internals import quiet
 
 _GROUP: Final = 50  # files whose headers are transformed before their pixels are copied
+_FAR_WORKERS: Final = 16  # for the size of shares: the workers of a cluster come and go
 _RESUME: Final = "finished files are recorded: run the same command again"
 
 
 _task: Task | None = None  # of a worker process
 
 
-def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
+def deidentify_files(  # noqa: PLR0913  the last ones are keyword-only
     paths: str | Path | Iterable[str | Path],
     out: str | Path,
     policy: Policy,
@@ -68,6 +73,7 @@ def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
     known: Iterable[str] = (),
     remove: Iterable[str | int] = (),
     skip_leaking: bool = False,
+    scheduler: str | None = None,
 ) -> Manifest:
     """De-identify and audit files into `out`; the same call resumes an interrupted batch.
 
@@ -85,6 +91,9 @@ def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
     known : further identifiers for which the audit searches
     remove : further attributes to remove, as keywords or tags
     skip_leaking : refuse a file in whose output the audit finds an identifier, and write the others
+    scheduler : address of a Dask scheduler, whose workers do the work instead of processes of this
+        machine; they see the same folders and the file of the secret. Outputs and manifest are
+        the same
 
     Returns
     -------
@@ -100,27 +109,31 @@ def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
         If a disk or a worker failed. Run again to finish.
     """
     check_policy_and_secret(policy, secret)
-    _check_workers(workers, secret)
+    _check_workers(workers, secret, scheduler)
     folder, policy = Path(out), replace(policy, remove=policy.remove | tags_of(remove))
     files = input_files([paths] if isinstance(paths, (str, Path)) else paths, folder)
     before = outputs_in(folder)
     task = _without_outdated(_task_of(folder, policy, secret, tuple(known)), files)
+    outdated = before - outputs_in(folder)
     with _manual_collection(), interrupted_once():
-        records = settled(_run(task, files, workers), task.journal)
+        records = settled(_run(task, files, workers, scheduler), task.journal)
     shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
     write_refused(folder, files, records)
     if not skip_leaking:
         _check_no_leak(folder, records)
-    return _written_manifest(task, records, before)
+    return _written_manifest(task, records, before, outdated)
 
 
 # --- start ------------------------------------------------------------------------------------
 
 
-def _check_workers(workers: int, secret: Secret) -> None:
+def _check_workers(workers: int, secret: Secret, scheduler: str | None) -> None:
     if workers < 1:
         raise UsageError("workers must be at least 1")
-    if workers > 1:
+    if scheduler is not None:
+        check_address(scheduler)
+        pickle.dumps(secret)  # refuses one that other machines could not read
+    elif workers > 1:
         check_can_start(secret)
 
 
@@ -174,14 +187,17 @@ def _written(records: Iterable[Record]) -> set[str]:
 
 
 def _written_manifest(
-    task: Task, records: tuple[Record, ...], before: AbstractSet[str]
+    task: Task,
+    records: tuple[Record, ...],
+    before: AbstractSet[str],
+    outdated: AbstractSet[str],
 ) -> Manifest:
-    """Write the manifest of a finished batch; `before` are the outputs at its start.
+    """Write the manifest of a finished batch.
 
-    Files that it does not describe are deleted.
+    `before` are the outputs at its start, `outdated` those of them whose source had changed. Files
+    that it does not describe are deleted.
     """
     after = _written(records)
-    kept = _written(record for record in records if record.source in task.done)
     delete_undescribed(task.out, after)
     manifest = Manifest(
         folder=task.out,
@@ -189,7 +205,7 @@ def _written_manifest(
         policy=policy_summary(task.policy),
         applied=task.policy,
         withdrawn=len(before - after),
-        replaced=len((before & after) - kept),
+        replaced=len(outdated & after),
     )
     manifest.write()
     return manifest
@@ -198,12 +214,15 @@ def _written_manifest(
 # --- division among processes -----------------------------------------------------------------
 
 
-def _run(task: Task, files: list[str], workers: int) -> list[Record]:
+def _run(task: Task, files: list[str], workers: int, scheduler: str | None) -> list[Record]:
     """Records of all files, in their order."""
     try:
         with _progress(len(files)) as bar:
             here = partial(_work, task, bar=bar)
-            records = here(files) if workers == 1 else _run_shared(task, files, workers, bar)
+            if scheduler is not None:
+                records = _run_on_cluster(task, files, scheduler, bar)
+            else:
+                records = here(files) if workers == 1 else _run_shared(task, files, workers, bar)
             return _without_races(task, records, files)
     except KeyboardInterrupt:
         _delete_unrecorded(task)
@@ -231,6 +250,49 @@ def _run_shared(task: Task, files: list[str], workers: int, bar: "tqdm[Any]") ->
     with pool_of(workers - 1, _start, task) as pool:
         shared = Shared[Record](pool, workers - 1, bar)
         return shared.run(shares_of(files, workers), _share, partial(_work, task, bar=bar))
+
+
+def _run_on_cluster(task: Task, files: list[str], scheduler: str, bar: "tqdm[Any]") -> list[Record]:
+    """Do the unfinished files on a cluster; only this process appends to the journal.
+
+    Appending from several machines is not atomic in a network file system.
+    """
+    files = [os.path.abspath(file) for file in files]  # noqa: PTH100  `resolve` follows links
+    keys = {file: source_key(task.secret, file) for file in files}
+    found = {key: record for key in keys.values() if (record := task.finished(key)) is not None}
+    bar.update(len(found))
+    shares = shares_of([file for file in files if keys[file] not in found], _FAR_WORKERS)
+    far = replace(task, out=task.out.absolute(), done={})
+    batch = uuid.uuid4().hex[:12]
+    jobs = ((f"{batch}-{i}", (far, share)) for i, share in enumerate(shares))
+    with task.journal.appending() as journal:
+        for _, records in outcomes(scheduler, _share_there, jobs):
+            if records is None:
+                raise BrokenProcessPool
+            for record in records:
+                journal.add(record)
+                found[record.source] = record
+            bar.update(len(records))
+    return [found[keys[file]] for file in files]
+
+
+_one_share = (
+    threading.Lock()
+)  # a Dask worker may have several threads, and pydicom's settings are global
+
+
+def _share_there(given: tuple[Task, list[str]]) -> list[Record]:
+    """Process a share on a Dask worker."""
+    task, files = given
+    try:
+        with _one_share, quiet():
+            os.makedirs(task.unfinished, exist_ok=True)  # noqa: PTH103
+            return list(group_records(task, [(source_key(task.secret, f), f) for f in files]))
+    except OSError as broken:
+        raise DeidentificationError(
+            f"reading or writing failed on a Dask worker ({broken.strerror}); {_RESUME} when all "
+            "machines see the folders"
+        ) from None
 
 
 def _progress(files: int) -> "tqdm[Any]":
