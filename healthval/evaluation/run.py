@@ -63,7 +63,13 @@ def evaluate(  # noqa: PLR0913  the last ones are keyword-only
         plan, judged, site, columns=columns, folder=images, scheduler=scheduler
     )
     registration = site.register(plan, evaluates=True)
-    session = Session(client, site.ledger, site.answers, plan.hash, scheduler)
+    session = Session(
+        client=client,
+        ledger=site.ledger,
+        cache=site.answers,
+        plan_hash=plan.hash,
+        scheduler=scheduler,
+    )
     predictions = predict(inputs, model, session)
     found = compare(plan, cohort, judged, predictions, digests=_digests(judged, site.secret))
     return replace(found, plan_amended=registration.amended)

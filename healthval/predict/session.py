@@ -30,7 +30,7 @@ CALLS_AHEAD: Final = 16  # batches that a cluster has at a time: a hub keeps upl
 Key = TypeVar("Key")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Session:
     """Access to a hosted model for one plan: hub client, ledger and cache of answers.
 

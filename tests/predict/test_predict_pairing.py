@@ -103,10 +103,10 @@ def bench(tmp_path):
     cases = deidentify_cases(cohort, columns, Policy(), Secret(b"k" * 32))
     client = Drifting(digest)
     session = Session(
-        client,
-        Ledger(tmp_path / "ledger.jsonl"),
-        AnswerCache(tmp_path / "answers.sqlite"),
-        plan.hash,
+        client=client,
+        ledger=Ledger(tmp_path / "ledger.jsonl"),
+        cache=AnswerCache(tmp_path / "answers.sqlite"),
+        plan_hash=plan.hash,
     )
     return cases, model, session
 
