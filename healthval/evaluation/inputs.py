@@ -36,7 +36,7 @@ def deidentified_inputs(  # noqa: PLR0913  the last ones are keyword-only
     secret = site.secret.scoped(plan.hash)
     files: Files = None
     if plan.images is not None:
-        judged, files = _images(plan, judged, site, folder, scheduler)
+        judged, files = _images(plan, judged, site, folder, scheduler=scheduler)
     judged, files = _with_common_levels(plan, judged, files)
     rows = deidentify_cases(judged, columns, deid_policy(plan), secret) if columns else None
     inputs = rows if files is None else image_cases(judged, files, secret, rows)
@@ -54,7 +54,12 @@ def _with_common_levels(plan: Plan, judged: Cohort, files: Files) -> tuple[Cohor
 
 
 def _images(
-    plan: Plan, judged: Cohort, site: Site, folder: str | Path | None, scheduler: str | None
+    plan: Plan,
+    judged: Cohort,
+    site: Site,
+    folder: str | Path | None,
+    *,
+    scheduler: str | None,
 ) -> tuple[Cohort, Files]:
     assert plan.images is not None  # noqa: S101  by the caller
     folder = _image_folder(plan, judged, site) if folder is None else folder
