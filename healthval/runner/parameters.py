@@ -13,9 +13,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.fields import FieldInfo
 
 from healthval.contracts.base import Line
+from healthval.contracts.explain import explain
 from healthval.errors import UsageError
 from healthval.files import read_yaml
-from healthval.plan import explain
 
 # In a notebook's cell an empty text means None.
 MaybePath = Annotated[Path | None, BeforeValidator(lambda value: None if value == "" else value)]
