@@ -9,7 +9,7 @@ IN_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 # What the demo's model reads: table, fhir or imaging.
 TRACK ?= table
 
-.PHONY: demo test check audit bench dashboard docs wheel lock clean
+.PHONY: demo test check attack audit bench dashboard docs wheel lock clean
 
 demo: .venv/.demo
 	@sh requirements/system.sh
@@ -26,6 +26,11 @@ check: .venv/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/codespell
+
+# The known attacks on de-identification, gate, hub, report and templates once more, promise by promise.
+attack: .venv/.dev
+	@sh requirements/system.sh
+	@$(BIN)/python tests/attack.py
 
 bench: .venv/.bench
 	@for b in benchmarks/*.py; do echo "== $$b"; .venv-bench/bin/python $$b || exit 1; done
