@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from healthval.contracts.base import (
+    MAX_NAMED,
     Column,
     Line,
     Name,
@@ -16,8 +17,8 @@ from healthval.contracts.base import (
     Version,
     Wire,
     digest,
+    explain,
 )
-from healthval.contracts.explain import MAX_NAMED, explain
 from healthval.contracts.images import ImageInputs
 from healthval.contracts.monitoring import Monitoring
 from healthval.contracts.reporting import StudyReporting

@@ -13,7 +13,7 @@ from healthval import plan as plans
 from healthval.cohort.fhir.r4 import RESOURCE_TYPES
 from healthval.cohort.fhir.views import compile_view
 from healthval.cohort.units import conversion_by, same_unit
-from healthval.contracts.explain import explained
+from healthval.contracts.base import explained
 from healthval.contracts.table import FhirInputs, NumberColumn
 from healthval.deid import deid_policy
 from healthval.disclosure import load_policy

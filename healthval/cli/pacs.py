@@ -92,7 +92,7 @@ def _source(given: dict[str, Any]) -> "Pacs":
     from pydantic import ValidationError
 
     from healthval.cohort.dicom.pacs import open_pacs
-    from healthval.contracts.explain import explain
+    from healthval.contracts.base import explain
     from healthval.contracts.images import PacsChoice
 
     if bool(given["url"]) == bool(given["dimse"]):

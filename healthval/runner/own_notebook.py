@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from healthval.contracts.explain import explain
+from healthval.contracts.base import explain
 from healthval.errors import UsageError
 from healthval.runner.parameters import NOTEBOOKS, describe
 

@@ -12,8 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from healthval.contracts.base import Line
-from healthval.contracts.explain import explain
+from healthval.contracts.base import Line, explain
 from healthval.errors import UsageError
 from healthval.files import read_yaml
 

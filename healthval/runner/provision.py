@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from healthval.client import Client
-from healthval.contracts.explain import explain
+from healthval.contracts.base import explain
 from healthval.contracts.model import ModelRegistration
 from healthval.errors import UsageError, counted
 from healthval.files import read_yaml

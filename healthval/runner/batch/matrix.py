@@ -10,8 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from healthval import __version__
-from healthval.contracts.base import canonical_json
-from healthval.contracts.explain import explain
+from healthval.contracts.base import canonical_json, explain
 from healthval.errors import UsageError, counted
 from healthval.files import packaged, read_yaml
 from healthval.runner.execute import IDENTIFIABLE
