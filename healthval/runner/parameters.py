@@ -12,10 +12,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from healthval.contracts.base import Line
+from healthval.contracts.base import Line, explain
 from healthval.errors import UsageError
 from healthval.files import read_yaml
-from healthval.plan import explain
 
 # In a notebook's cell an empty text means None.
 MaybePath = Annotated[Path | None, BeforeValidator(lambda value: None if value == "" else value)]
