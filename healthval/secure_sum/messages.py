@@ -150,6 +150,13 @@ class SumState(Wire):
         return tuple(site for site in expected(self, open_) if site not in there)
 
 
+class SumClosing(Wire):
+    """Decision of the operator to end a round; the round is named, so that no later one is ended."""
+
+    attempt: Annotated[int, Field(ge=1, le=MAX_ATTEMPTS)]
+    round: Round
+
+
 def expected(state: SumState, round_: Round) -> tuple[str, ...]:
     """Return the sites that may take part in a round after the first: those of the one before.
 

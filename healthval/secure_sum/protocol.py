@@ -234,8 +234,9 @@ def _checked(member: Member, state: SumState) -> dict[str, SumKeys]:
     check_state(state, member.terms)
     roster = keys_of(state)
     own = roster.get(member.site)
-    expected = (public_text(member.secrets.mask_secret), public_text(member.secrets.share_secret))
-    if own is None or (own.mask_key, own.share_key) != expected:
+    secrets = (member.secrets.mask_secret, member.secrets.share_secret)
+    expected = (member.public_key, *map(public_text, secrets))
+    if own is None or (own.public_key, own.mask_key, own.share_key) != expected:
         raise IntegrityError(f"secure sum: the roster does not have this site's own keys; {INFORM}")
     return roster
 
