@@ -32,6 +32,7 @@ from healthval.contracts.table import (
 from healthval.errors import PlanError, counted
 from healthval.files import read_yaml
 from healthval.plan_checks import problems_of
+from healthval.secure_sum.messages import FEWEST_SITES, MAX_SITES
 
 Number = Annotated[float, NotText]
 Threshold = Annotated[Probability, NotText]
@@ -99,6 +100,15 @@ class SampleSize(Wire):
     rationale: Paragraph = ""
 
 
+class SecureSum(Wire):
+    """Secure sum of the sites' tables at the plan's thresholds; see ``docs/disclosure.md``.
+
+    `minimum_sites` is the fewest hospitals whose tables are added up.
+    """
+
+    minimum_sites: Annotated[int, NotText, Field(ge=FEWEST_SITES, le=MAX_SITES)] = FEWEST_SITES
+
+
 class Linked(Declared):
     """A second table with at most one row per case; a step of the flow.
 
@@ -139,6 +149,7 @@ class Plan(Wire):
     dates: Literal["removed", "shifted"] = "removed"
     sample_size: SampleSize = SampleSize()
     reporting: StudyReporting | None = None
+    secure_sum: SecureSum | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -164,8 +175,8 @@ class Plan(Wire):
         """SHA-256 of the canonical plan and of all that its order decides.
 
         That is the case key, the first view, and the order of several links (steps of the flow).
-        A plan without `reporting` or `levels` has the hash that it had before that field existed. The PACS and the
-        own names of columns are left out: each site has its own, and the study has one hash.
+        A plan without `reporting`, `levels` or `secure_sum` has the hash that it had before that field existed.
+        The PACS and the own names of columns are left out: each site has its own, and the study has one hash.
         """
         first_view = next(iter(self.fhir.views)) if self.fhir else None
         order: dict[str, Any] = {"case_key": self.table.of_kind("id")[:1], "first_view": first_view}
@@ -173,7 +184,8 @@ class Plan(Wire):
             order["links"] = list(self.fhir.links)
         left_out: dict[str, Any] = {"images": {"pacs"}, "table": {"sources"}}
         left_out["linkage"] = {"__all__": {"table": {"sources"}}}
-        left_out |= {n: True for n in ("reporting", "levels") if getattr(self, n) is None}
+        added = ("reporting", "levels", "secure_sum")
+        left_out |= {n: True for n in added if getattr(self, n) is None}
         return digest({**self.model_dump(mode="json", exclude=left_out), "order": order})
 
     @property

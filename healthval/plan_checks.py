@@ -53,6 +53,7 @@ def problems_of(plan: Plan) -> list[str]:
         *_subgroups(plan),
         *_small_levels(plan),
         *_acceptance(plan),
+        *_secure_sum(plan),
         *_eligibility(plan),
         *_links(plan),
     ]
@@ -114,6 +115,11 @@ def _small_levels(plan: Plan) -> Iterator[str]:
     taken = [n for n, c in columns.items() if FOLDED in getattr(c, "names", {}).values()]
     if plan.levels.rule == "fold" and taken:
         yield f"levels: column '{taken[0]}' has a level '{FOLDED}', the name of folded levels; rename it"
+
+
+def _secure_sum(plan: Plan) -> Iterator[str]:
+    if plan.secure_sum is not None and not plan.thresholds:
+        yield "secure_sum: the tables have a row for each of the plan's 'thresholds'; add one, or remove it"
 
 
 def _acceptance(plan: Plan) -> Iterator[str]:

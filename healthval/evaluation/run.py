@@ -10,6 +10,7 @@ from healthval.errors import UsageError
 from healthval.evaluation.compare import compare, groups_of
 from healthval.evaluation.contract import check_inputs
 from healthval.evaluation.inputs import deidentified_inputs
+from healthval.evaluation.secure_sum import keep_table
 from healthval.metrics import SiteResult
 from healthval.plan import Plan
 from healthval.predict import Session, predict
@@ -60,6 +61,7 @@ def evaluate(
     session = Session(client, site.ledger, site.answers, plan.hash)
     predictions = predict(inputs, model, session)
     found = compare(plan, cohort, judged, predictions, digests=_digests(judged, site.secret))
+    keep_table(plan, site, found)
     return replace(found, plan_amended=registration.amended)
 
 

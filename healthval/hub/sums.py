@@ -16,7 +16,7 @@ from healthval.hub.audit_chain import record
 from healthval.hub.auth import KEYS, Caller
 from healthval.hub.ports import Backend, Item, Refusal, Write
 from healthval.hub.report_orders import made_due
-from healthval.secure_sum.checks import fewest, is_above_floor, is_signed_by, keys_of
+from healthval.secure_sum.checks import Terms, fewest, is_signed_by, keys_of
 from healthval.secure_sum.messages import (
     MAX_ATTEMPTS,
     MAX_SITES,
@@ -31,9 +31,9 @@ from healthval.secure_sum.messages import (
     context_of,
     expected,
 )
+from healthval.secure_sum.outcome import FEWEST_TOTALS, is_shown_part
 
 SUMS: Final = "sums"
-FEWEST_TOTALS: Final = 2  # sites that have opened the total and found the same
 
 
 def state_of(backend: Backend, caller: Caller, subject: Subject) -> SumState:
@@ -49,7 +49,7 @@ def post(backend: Backend, site: str, message: SumMessage) -> SumState:
 
     The same message again changes nothing.
     """
-    subject = Subject(message.model, message.version, message.plan_hash)
+    subject = _subject_of(message)
     if message.site != site:
         raise Refusal(403, "The message is of another site", "send it with its own key")
     access.require(backend, site, subject)
@@ -149,9 +149,9 @@ def _check(backend: Backend, state: SumState, message: SumMessage) -> None:
     own = keys.get(message.site)
     if isinstance(content, SumTable) and own and len(content.cells) != 16 * own.n_cells:
         raise Refusal(422, "The table has another number of cells than the plan")
-    if isinstance(content, SumTotal) and own and content.cells is not None:
-        is_long = len(content.cells) == own.n_cells
-        if not is_long or not is_above_floor(content.cells, own.floor):
+    if isinstance(content, SumTotal) and own and content != SumTotal():
+        terms = Terms(n_cells=own.n_cells, minimum_sites=own.minimum_sites, floor=own.floor)
+        if not is_shown_part(content, terms):
             raise Refusal(422, "The total has a count below the floor, or another length")
 
 
@@ -166,6 +166,12 @@ def _check_keys(
     terms = {(k.n_cells, k.minimum_sites, k.floor) for k in keys.values()}
     if terms - {(content.n_cells, content.minimum_sites, content.floor)}:
         raise Refusal(409, "The terms differ from those of the sites that have joined")
+    grant = backend.index.get("grants", _subject_of(message).key(message.site))
+    if grant is None or grant.value["label"] != content.label:
+        raise Refusal(422, "The label is not that of the access request")
+    if any(content.label == k.label for k in keys.values()):
+        title = "Another site has joined under this label"
+        raise Refusal(409, title, "one hospital takes part once; give another its own label")
     secrets = {x for k in keys.values() for x in (k.mask_key, k.share_key, k.commitment)}
     if secrets & {content.mask_key, content.share_key, content.commitment}:
         raise Refusal(409, "Another site has joined with one of these keys", "create new ones")
@@ -208,6 +214,10 @@ def _head(head: Item | None, subject: Subject, state: SumState) -> Write:
     """Write the head with each message, so that of two messages at once one is planned again."""
     value = {"attempt": state.attempt, "round": state.round, "reason": state.reason}
     return head.updated(value) if head else Write(partition=SUMS, key=_key(subject), value=value)
+
+
+def _subject_of(message: SumMessage) -> Subject:
+    return Subject(message.model, message.version, message.plan_hash)
 
 
 def _key(subject: Subject) -> str:

@@ -29,11 +29,11 @@ from healthval.secure_sum.protocol import (
 NOW = 1_700_000_000
 SUBJECT = Subject("tumour", "1.0", "a" * 64)
 OPERATOR = Caller("site-operator", "operator")
-TERMS = Terms(n_cells=2, minimum_sites=3, floor=11)
+TERMS = Terms(n_cells=4, minimum_sites=3, floor=11)
 MAKE = {
     "keys": keys_message,
     "shares": shares_message,
-    "table": lambda member, state: table_message(member, state, [20, 30]),
+    "table": lambda member, state: table_message(member, state, [20, 30, 25, 35]),
     "opening": opening_message,
     "total": total_message,
 }
@@ -79,6 +79,7 @@ def join(backend):
         made.append(credential)
         return Member(
             site=credential.id,
+            label=f"Hospital {len(made) - 1}",
             public_key=credential.public_key,
             terms=terms,
             secrets=Secrets(bytes([len(made), attempt]) * 16),
@@ -122,16 +123,16 @@ def test_a_round_ends_with_its_last_message_and_the_first_one_by_the_operator(ba
         for n, member in enumerate(members, 1):
             found = post(backend, member, round_)
             assert found.round == (after if n == 3 else round_)
-    assert {m.content.cells for m in state(backend).of("total")} == {(60, 90)}
+    assert {m.content.cells for m in state(backend).of("total")} == {(60, 90, 75, 105)}
 
 
 def test_the_same_message_again_changes_nothing_and_another_one_is_refused(backend, join):
     members = [join() for _ in range(3)]
     run(backend, members, "table")
-    message = table_message(members[0], state(backend), [20, 30])
+    message = table_message(members[0], state(backend), [20, 30, 25, 35])
     first = sums.post(backend, members[0].site, message)
     assert sums.post(backend, members[0].site, message) == first
-    other = table_message(members[0], state(backend), [21, 30])
+    other = table_message(members[0], state(backend), [21, 30, 25, 35])
     with pytest.raises(Refusal, match="Another message of this site"):
         sums.post(backend, members[0].site, other)
     assert state(backend) == first
@@ -195,8 +196,16 @@ def test_the_hub_keeps_no_total_below_the_floor(backend, join):
     run(backend, members, "total")
     member, before = members[0], state(backend)
     honest = total_message(member, before)
-    for cells in ((10, 90), (60, 0), (60, 90, 12, 12)):
-        unsigned = honest.model_copy(update={"content": SumTotal(cells=cells)})
+    bad = (
+        SumTotal(kept=(0,), cells=(10, 90, 75, 105)),
+        SumTotal(kept=(0,), cells=(60, 0, 75, 105)),
+        SumTotal(kept=(0,), cells=(150, 180)),
+        SumTotal(kept=(1,), cells=(60, 90, 75, 105)),
+        SumTotal(kept=(0, 0), cells=(60, 90, 30, 75, 105, 30)),
+        SumTotal(kept=(), cells=(150, 180)),
+    )
+    for content in bad:
+        unsigned = honest.model_copy(update={"content": content})
         signature = to_text(member.sign(signed_bytes(unsigned)))
         with pytest.raises(Refusal, match="below the floor"):
             sums.post(backend, member.site, unsigned.model_copy(update={"signature": signature}))
@@ -225,12 +234,14 @@ def test_a_site_without_access_neither_joins_nor_reads(backend, join):
 def test_terms_keys_and_signatures_must_fit(backend, join):
     member = join()
     post(backend, member, "keys")
-    laxer = join(Terms(n_cells=2, minimum_sites=3, floor=2))
+    laxer = join(Terms(n_cells=4, minimum_sites=3, floor=2))
     with pytest.raises(Refusal, match="terms differ"):
         post(backend, laxer, "keys")
     same = replace(join(), secrets=member.secrets)
     with pytest.raises(Refusal, match="one of these keys"):
         post(backend, same, "keys")
+    with pytest.raises(Refusal, match="label is not that"):
+        post(backend, replace(join(), label="Another hospital"), "keys")
     impostor, victim = Credential.generate(), join()
     foreign = replace(victim, public_key=impostor.public_key, sign=impostor.private_key.sign)
     with pytest.raises(Refusal, match="not a key of this site"):

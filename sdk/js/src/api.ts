@@ -2054,7 +2054,8 @@ export interface components {
          * SumKeys
          * @description Round 1: the site's keys, and what the plan fixes, in which all sites must agree.
          *
-         *     `mask_key` and `share_key` are X25519; `commitment` is a hash of the site's own mask.
+         *     `label` is the hospital's name, as in its access request. `mask_key` and `share_key` are X25519;
+         *     `commitment` is a hash of the site's own mask.
          */
         readonly SumKeys: {
             /** Commitment */
@@ -2066,6 +2067,8 @@ export interface components {
              * @enum {string}
              */
             readonly kind: "keys";
+            /** Label */
+            readonly label: string;
             /** Mask Key */
             readonly mask_key: string;
             /** Minimum Sites */
@@ -2186,11 +2189,22 @@ export interface components {
         };
         /**
          * SumTotal
-         * @description Round 5: the total as the site opened it; None where a cell of it is below the floor.
+         * @description Round 5: the total as the site opened it, at the thresholds at which it is above the floor.
+         *
+         *     `kept` are positions of thresholds, and `cells` the counts between these: events, then non-events. Both
+         *     are empty where the total is above the floor at no threshold.
          */
         readonly SumTotal: {
-            /** Cells */
-            readonly cells: readonly number[] | null;
+            /**
+             * Cells
+             * @default []
+             */
+            readonly cells: readonly number[];
+            /**
+             * Kept
+             * @default []
+             */
+            readonly kept: readonly number[];
             /**
              * @description discriminator enum property added by openapi-typescript
              * @enum {string}
