@@ -9,7 +9,7 @@ IN_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 # What the demo's model reads: table, fhir or imaging.
 TRACK ?= table
 
-.PHONY: demo test check audit bench dashboard lock clean
+.PHONY: demo test check attack audit bench dashboard docs wheel lock clean
 
 demo: .venv/.demo
 	@sh requirements/system.sh
@@ -27,6 +27,11 @@ check: .venv/.dev
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/codespell
 
+# The known attacks on de-identification, gate, hub, report and templates once more, promise by promise.
+attack: .venv/.dev
+	@sh requirements/system.sh
+	@$(BIN)/python tests/attack.py
+
 bench: .venv/.bench
 	@for b in benchmarks/*.py; do echo "== $$b"; .venv-bench/bin/python $$b || exit 1; done
 
@@ -42,11 +47,24 @@ audit: .venv/.audit
 dashboard:
 	cd reports/dashboard && npm ci --no-audit --no-fund && npm run build
 
+# The docs as HTML in docs/_build/html; a wheel that is built afterwards contains them.
+docs: .venv/.dev
+	@$(BIN)/python -m sphinx -q -W -b html -d .venv/.doctrees docs docs/_build/html
+	@echo docs/_build/html/index.html
+
+# Wheel and sdist in dist/; built twice, and refused if one byte differs.
+wheel: docs
+	rm -rf dist/again && mkdir -p dist/again
+	$(BIN)/python -m hatchling build -d dist
+	$(BIN)/python -m hatchling build -d dist/again
+	@for file in dist/again/*; do cmp "$$file" "dist/$${file##*/}" || exit 1; done
+	@rm -r dist/again
+
 lock:
 	sh requirements/lock.sh
 
 clean:
-	rm -rf .venv .venv-audit .venv-bench demo runs
+	rm -rf .venv .venv-audit .venv-bench demo runs docs/_build docs/reference
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "healthval needs Python 3.11 or newer: install python3.11 and run make again"; exit 1; }

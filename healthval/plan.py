@@ -18,6 +18,7 @@ from healthval.contracts.base import (
     digest,
 )
 from healthval.contracts.images import ImageInputs
+from healthval.contracts.monitoring import Monitoring
 from healthval.contracts.reporting import StudyReporting
 from healthval.contracts.table import (
     ColumnSchema,
@@ -126,7 +127,7 @@ class Plan(Wire):
     Cases are the rows of a table, or of the first FHIR view. Their clusters (patients), readers and
     verification are declared in `table`. `inputs` are columns of `table` or `linkage`; `images` are
     DICOM files. Eligibility is applied to the linked cases, in its order. `levels` is the treatment of
-    small levels of the subgroups.
+    small levels of the subgroups. `monitoring` divides the cases into periods with alarm rules.
     """
 
     schema_version: Literal[1] = 1
@@ -144,6 +145,7 @@ class Plan(Wire):
     thresholds: Annotated[tuple[Threshold, ...], Field(max_length=20)] = ()
     subgroups: Annotated[tuple[Column, ...], Field(max_length=12)] = ()
     levels: LevelRule | None = None
+    monitoring: Monitoring | None = None
     acceptance: Annotated[tuple[Criterion, ...], Field(max_length=20)] = ()
     disclosure: DisclosureChoice = DisclosureChoice()
     dates: Literal["removed", "shifted"] = "removed"
@@ -175,8 +177,9 @@ class Plan(Wire):
         """SHA-256 of the canonical plan and of all that its order decides.
 
         That is the case key, the first view, and the order of several links (steps of the flow).
-        A plan without `reporting`, `levels` or `secure_sum` has the hash that it had before that field existed.
-        The PACS and the own names of columns are left out: each site has its own, and the study has one hash.
+        A plan without `reporting`, `levels`, `monitoring` or `secure_sum` has the hash that it had before that
+        field existed. The PACS and the own names of columns are left out: each site has its own, and the study
+        has one hash.
         """
         first_view = next(iter(self.fhir.views)) if self.fhir else None
         order: dict[str, Any] = {"case_key": self.table.of_kind("id")[:1], "first_view": first_view}
@@ -184,8 +187,8 @@ class Plan(Wire):
             order["links"] = list(self.fhir.links)
         left_out: dict[str, Any] = {"images": {"pacs"}, "table": {"sources"}}
         left_out["linkage"] = {"__all__": {"table": {"sources"}}}
-        added = ("reporting", "levels", "secure_sum")
-        left_out |= {n: True for n in added if getattr(self, n) is None}
+        later = ("reporting", "levels", "monitoring", "secure_sum")
+        left_out |= {name: True for name in later if getattr(self, name) is None}
         return digest({**self.model_dump(mode="json", exclude=left_out), "order": order})
 
     @property
@@ -222,6 +225,7 @@ class Plan(Wire):
         return {
             "inputs": self.inputs,
             "subgroups": self.subgroups,
+            "monitoring": (self.monitoring.date,) if self.monitoring else (),
             "eligibility": tuple(step.column for step in self.eligibility),
             "linkage": tuple(name for source in self.linkage for name in source.link.on),
             "images": (images.on, *([images.patient] if images.patient else [])) if images else (),

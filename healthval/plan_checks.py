@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from healthval.contracts.monitoring import ENDED, PERIOD
 from healthval.contracts.submission import COMMON_LEVELS, FOLDED
 from healthval.contracts.table import (
     OLDEST_CREDIBLE_AGE,
@@ -35,6 +36,7 @@ RESERVED = frozenset(
         *(
             "scored",
             COMMON_LEVELS,
+            ENDED,
             "files_not_read",
             "references_unresolved",
             "resources_superseded",
@@ -52,6 +54,7 @@ def problems_of(plan: Plan) -> list[str]:
         *_inputs(plan),
         *_subgroups(plan),
         *_small_levels(plan),
+        *_monitoring(plan),
         *_acceptance(plan),
         *_secure_sum(plan),
         *_eligibility(plan),
@@ -115,6 +118,21 @@ def _small_levels(plan: Plan) -> Iterator[str]:
     taken = [n for n, c in columns.items() if FOLDED in getattr(c, "names", {}).values()]
     if plan.levels.rule == "fold" and taken:
         yield f"levels: column '{taken[0]}' has a level '{FOLDED}', the name of folded levels; rename it"
+
+
+def _monitoring(plan: Plan) -> Iterator[str]:
+    watched = plan.monitoring
+    if watched is None:
+        return
+    yield from (f"monitoring: {p}" for p in _is_date(plan, watched.date, "'date'"))
+    yield from _once(
+        "monitoring.alarms", [(rule.measure, rule.direction) for rule in watched.alarms]
+    )
+    if PERIOD in plan.columns:
+        yield f"monitoring: a column is named '{PERIOD}', as the periods are; give it another name"
+    at_threshold = {rule.measure for rule in watched.alarms} & _AT_THRESHOLD
+    if at_threshold and not plan.thresholds:
+        yield f"monitoring.alarms: {min(at_threshold)} needs one of the plan's 'thresholds'; add it"
 
 
 def _secure_sum(plan: Plan) -> Iterator[str]:

@@ -9,7 +9,7 @@ compile() {
         --no-emit-find-links --no-annotate --no-header --quiet "$@" --output-file "requirements/$out"
 }
 compile dev.txt pyproject.toml --extra demo --extra aws --extra dask --extra dicom --extra decoders \
-    --extra pades --group test --group build
+    --extra pades --group test --group docs --group build
 compile demo.txt pyproject.toml --extra demo --group build --constraint requirements/dev.txt
 compile core.txt pyproject.toml --group build --constraint requirements/dev.txt
 compile bench.txt pyproject.toml --extra demo --extra decoders --group build --group bench

@@ -11,7 +11,7 @@ import click
 
 from healthval import __version__
 from healthval.cli.access import access
-from healthval.cli.batch import batch
+from healthval.cli.batch import batch, kernel
 from healthval.cli.cloud import cost
 from healthval.cli.deid import deid_command
 from healthval.cli.hub import HUB_PLATFORMS, hub
@@ -28,6 +28,29 @@ from healthval.errors import HealthvalError
 
 # Modules of Python's standard library that the hub uses and Windows lacks.
 _UNIX_MODULES = frozenset({"fcntl", "resource"})
+# Extra of pyproject.toml -> modules that come with it.
+_EXTRAS = {
+    "notebooks": {
+        "ipykernel",
+        "jupyter_client",
+        "matplotlib",
+        "nbclient",
+        "nbconvert",
+        "nbformat",
+        "papermill",
+    },
+    "hub": {"fastapi", "starlette", "uvicorn"},
+    "pdf": {"pydyf", "weasyprint"},
+    "fhir": {"fhirpathpy"},
+    "aws": {"boto3", "botocore", "mangum"},
+    "dicom": {"dicomweb_client", "pynetdicom", "requests"},
+    "export": {"openpyxl", "resvg_py"},
+    "query": {"duckdb"},
+    "dask": {"dask", "distributed"},
+    "tables": {"pyarrow", "sqlalchemy"},
+    "files": {"pyreadstat"},
+    "demo": {"joblib", "sklearn"},
+}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -50,6 +73,7 @@ _COMMANDS = (
     models,
     vendor,
     batch,
+    kernel,
     hub,
     access,
     model,
@@ -98,10 +122,13 @@ def main() -> None:
 def _missing_module(name: str | None) -> str:
     if name in _UNIX_MODULES:
         return HUB_PLATFORMS
-    return (
-        f"the Python module {name} is not installed; `healthval doctor` lists the missing parts,"
-        ' and pip install "healthval[demo]" installs all that the demo needs'
-    )
+    top = (name or "").partition(".")[0]
+    extra = next((extra for extra, modules in _EXTRAS.items() if top in modules), None)
+    if extra is None:
+        return (
+            f"the Python module {name} is not installed; `healthval doctor` lists the missing parts"
+        )
+    return f'the Python module {name} is not installed: pip install "healthval[{extra}]"'
 
 
 def _stop(message: str, code: int) -> NoReturn:

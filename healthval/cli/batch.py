@@ -1,4 +1,4 @@
-"""The command `batch`: many runs of a notebook from one file."""
+"""Commands `batch`, many runs of a notebook from one file, and `kernel`, for JupyterLab."""
 
 import json
 import sys
@@ -28,7 +28,7 @@ def batch(matrix: Path, as_json: bool, **options: Any) -> None:
     """Execute a notebook with many parameters.
 
     MATRIX is a YAML file with the keys notebook, parameters, matrix, include, exclude, output, workers,
-    timeout and scheduler. Complete runs are skipped, so that an interrupted batch can be started
+    timeout, calls and scheduler. Complete runs are skipped, so that an interrupted batch can be started
     again. The exit code is 0 if all runs completed, 1 if some failed, 2 if the file is not valid.
     """
     from healthval.runner.batch.batch import execute_batch
@@ -86,3 +86,26 @@ class _Progress:
         for run, outcome in summary.failed:
             varied = ", ".join(f"{name}={json.dumps(v)}" for name, v in run.varied.items())
             click.echo(f"failed    {run.id}  {varied}\n          {outcome.error}", err=True)
+
+
+@click.group()
+def kernel() -> None:
+    """Add this environment to JupyterLab as "Python 3 (healthval)"."""
+
+
+@kernel.command()
+@click.option("--user", is_flag=True, help="For every Jupyter of this user, in any environment.")
+def install(user: bool) -> None:
+    """Install the kernel, in place of an earlier one."""
+    from healthval.runner.kernelspec import install_kernel
+
+    click.echo(f"installed {install_kernel(user=user)}")
+
+
+@kernel.command()
+def remove() -> None:
+    """Remove the kernel wherever Jupyter finds it."""
+    from healthval.runner.kernelspec import remove_kernel
+
+    for folder in remove_kernel():
+        click.echo(f"removed {folder}")

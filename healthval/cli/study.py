@@ -58,11 +58,16 @@ def _contract_of(
 
 @click.command()
 @click.argument("page", required=False)
-def docs(page: str | None) -> None:
-    """List pages of the docs, or show one."""
+@click.option("--html", "in_browser", is_flag=True, help="Open the pages in a browser.")
+def docs(page: str | None, in_browser: bool) -> None:
+    """List pages of the docs, show one, or open them in a browser."""
     from healthval.files import packaged
 
-    pages = {path.stem: path for path in sorted(packaged("docs").rglob("*.md"))}
+    folder = packaged("docs")
+    pages = {path.stem: path for path in sorted(folder.glob("*.md"))}
+    if in_browser:
+        _open_pages(folder / "_build" / "html", page or "index")
+        return
     if page is None:
         for name, path in pages.items():
             title = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
@@ -72,6 +77,18 @@ def docs(page: str | None) -> None:
     if page not in pages:
         raise UsageError("there is no such page; `healthval docs` lists them")
     click.echo_via_pager(pages[page].read_text(encoding="utf-8"))
+
+
+def _open_pages(folder: Path, page: str) -> None:
+    if not (folder / "index.html").exists():
+        raise UsageError(
+            "this installation has no HTML pages; `make docs` in the project builds them"
+        )
+    if page not in {path.stem for path in folder.glob("*.html")}:
+        raise UsageError("there is no such page; `healthval docs` lists them")
+    address = (folder / f"{page}.html").resolve().as_uri()
+    click.echo(address)
+    click.launch(address)
 
 
 @click.command()

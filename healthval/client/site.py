@@ -8,6 +8,7 @@ from typing import Unpack
 
 from pydantic import ValidationError
 
+from healthval.call_limit import place_at
 from healthval.client.calls import Calls, wire_bytes
 from healthval.contracts.access import AccessGrant, AccessRequest, Amendment, PlanSubject
 from healthval.contracts.base import read_wire
@@ -128,10 +129,11 @@ class SiteCalls(Calls):
         # same rows in two calls are scored twice, by which a changed model is noticed.
         key = {"Idempotency-Key": secrets.token_urlsafe(24)}
         body = wire_bytes(request)
-        answer = self._read(
-            PredictionAnswer, self.transport.send("POST", "/v1/predictions", body, headers=key)
-        )
-        answer = self._poll(answer, seconds)
+        with place_at(f"{self.transport.origin} {request.model} {request.version}"):
+            answer = self._read(
+                PredictionAnswer, self.transport.send("POST", "/v1/predictions", body, headers=key)
+            )
+            answer = self._poll(answer, seconds)
         if answer.status == "failed":
             raise PredictionError(
                 f"the model failed on a batch of {counted(len(request.cases), 'case')}; "

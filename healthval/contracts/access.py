@@ -18,8 +18,8 @@ from healthval.contracts.base import (
     Version,
     Wire,
 )
-from healthval.contracts.identifiers import looks_like_identifier
 from healthval.contracts.stamp import Stamp
+from healthval.contracts.text import looks_like_identifier
 
 PUBLIC_KEY_BYTES = 32
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 from healthval.deid.audit.audit import Leak, audit
 from healthval.deid.dicom.deidentify import Deidentified, Flag, deidentify
 from healthval.deid.dicom.files.batch import deidentify_files
-from healthval.deid.dicom.files.manifest import Manifest, Record
+from healthval.deid.dicom.files.manifest import Manifest
+from healthval.deid.dicom.files.records import Record
 from healthval.deid.dicom.profile import Explanation, explain
 from healthval.deid.pixels.regions import read_region_rules
 from healthval.deid.policy import Option, PixelPolicy, Policy, RegionRule

@@ -3,8 +3,9 @@
 from healthval.client import Client
 from healthval.cohort.cohort import band_names
 from healthval.contracts.access import AccessGrant, Amendment
-from healthval.contracts.identifiers import name_of
+from healthval.contracts.monitoring import ENDED, PERIOD
 from healthval.contracts.submission import COMMON_LEVELS, FOLDED
+from healthval.contracts.text import name_of
 from healthval.errors import IntegrityError
 from healthval.plan import Plan
 from healthval.plan_versions import versions_of
@@ -64,4 +65,6 @@ def plan_names(plan: Plan) -> tuple[str, ...]:
         names |= {name_of(band) for band in band_names(getattr(column, "bands", ()))}
     if plan.levels is not None:
         names.add(FOLDED if plan.levels.rule == "fold" else COMMON_LEVELS)
+    if plan.monitoring is not None:
+        names |= {PERIOD, ENDED, *plan.monitoring.levels}
     return tuple(sorted(names))

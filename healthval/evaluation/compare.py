@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from healthval.cohort import Cohort
 from healthval.cohort.eligibility import analysed_levels
+from healthval.contracts.monitoring import PERIOD
 from healthval.errors import CohortError, counted
+from healthval.evaluation.periods import periods_of
 from healthval.metrics import SingleClassError, SiteResult, table_one
 from healthval.metrics import evaluate as evaluate_scores
 from healthval.plan import Plan
@@ -40,6 +42,7 @@ def compare(
     reference = _reference(judged, scored)
     clusters = judged.clusters
     groups = groups_of(plan, judged, scored)
+    described = {name: levels for name, levels in groups.items() if name != PERIOD}
     return SiteResult(
         model=plan.model.name,
         version=plan.model.version,
@@ -57,7 +60,7 @@ def compare(
         dates="shifted" if plan.images and plan.dates == "shifted" else "removed",
         cohort=frozenset(compress(digests, scored)),
         scores=tuple(predictions.score[scored].tolist()),
-        table_one=table_one(groups | _characteristics(plan, judged, scored), reference),
+        table_one=table_one(described | _characteristics(plan, judged, scored), reference),
         n_indeterminate=cohort.n_indeterminate + predictions.n_indeterminate,
         n_missing_reference=cohort.n_missing_reference,
         pixel_sign_off=bool(plan.images and plan.images.pixels.sign_off),
@@ -78,8 +81,10 @@ def _reference(judged: Cohort, scored: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def groups_of(plan: Plan, judged: Cohort, chosen: Any) -> dict[str, Any]:
-    """Level of each case in each subgroup variable; numbers and ages by their declared bands."""
-    found = analysed_levels(judged, plan.subgroups, plan.levels)
+    """Level of each case in each subgroup variable, by declared bands for numbers; then its period."""
+    found = dict(analysed_levels(judged, plan.subgroups, plan.levels))
+    if plan.monitoring is not None:
+        found[PERIOD] = periods_of(judged, plan.monitoring)
     return {name: levels[np.asarray(chosen)] for name, levels in found.items()}
 
 

@@ -10,6 +10,7 @@ from healthval.errors import UsageError
 from healthval.evaluation.compare import compare, groups_of
 from healthval.evaluation.contract import check_inputs
 from healthval.evaluation.inputs import deidentified_inputs
+from healthval.evaluation.periods import in_ended_periods
 from healthval.evaluation.secure_sum import keep_table
 from healthval.metrics import SiteResult
 from healthval.plan import Plan
@@ -53,7 +54,7 @@ def evaluate(
     model = client.model(plan.model.name, plan.model.version)
     check_inputs(plan, model.registration.inputs)
     check_verification(cohort)
-    judged = _with_reference(cohort)
+    judged = in_ended_periods(plan, cohort, _with_reference(cohort))
     groups_of(plan, judged, range(len(judged)))  # refuses invalid groups before anything is sent
     columns = tuple(entry.name for entry in model.registration.inputs.fields)
     judged, inputs = deidentified_inputs(plan, judged, site, columns=columns, folder=images)

@@ -23,12 +23,14 @@ from healthval.report.sections.disclosure import disclosure
 from healthval.report.sections.discrimination import discrimination
 from healthval.report.sections.heterogeneity import heterogeneity
 from healthval.report.sections.methods import methods
+from healthval.report.sections.monitoring import monitoring
 from healthval.report.sections.operations import operations
 from healthval.report.sections.stated import stated
 from healthval.report.sections.subgroups import subgroups
 from healthval.report.sections.summary import summary, verdicts
 from healthval.report.sections.thresholds import thresholds
 from healthval.report.sections.utility import utility
+from healthval.report.values.charts import monitoring_numbers
 from healthval.report.values.derived import derived
 from healthval.report.values.gaps import gaps
 
@@ -48,6 +50,7 @@ _SECTIONS = (
     claim,
     methods,
 )
+AFTER_SUBGROUPS = _SECTIONS.index(subgroups) + 1
 
 
 def build(
@@ -81,6 +84,8 @@ def build(
         study=study, released=match(study, given), card=card, plan=facts, conduct=conduct
     )
     sections = [section(findings) for section in _SECTIONS]
+    if facts.monitoring is not None:
+        sections.insert(AFTER_SUBGROUPS, monitoring(findings, facts.monitoring))
     last = provenance(findings)
     headings = {section.id: section.heading for section in [*sections, last]}
     return Report(
@@ -139,6 +144,7 @@ def numbers(findings: Findings) -> dict[str, Any]:
         "model_card": findings.card.model_dump(mode="json"),
         "verdicts": [_verdict(verdict) for verdict in verdicts(findings)],
         "subgroup_gaps": [asdict(gap) for gap in gaps(findings.released, findings.subgroups())],
+        "monitoring": monitoring_numbers(findings.plan.monitoring, findings.released),
         "derived": derived(findings),
         "tripod_ai": {"covered": done, "items": items, "held": held(findings)},
         "study": findings.study.to_dict(),
@@ -149,8 +155,9 @@ def numbers(findings: Findings) -> dict[str, Any]:
 
 
 def _plan(plan: PlanFacts) -> dict[str, Any]:
-    plain = asdict(replace(plan, reporting=None, small_levels=None))
-    parts = {"reporting": plan.reporting, "small_levels": plan.small_levels}
+    names = ("reporting", "small_levels", "monitoring")
+    plain = asdict(replace(plan, reporting=None, small_levels=None, monitoring=None))
+    parts = {name: getattr(plan, name) for name in names}
     return plain | {n: None if p is None else p.model_dump(mode="json") for n, p in parts.items()}
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from healthval.contracts.monitoring import PERIOD, Monitoring
 from healthval.contracts.reporting import StudyReporting
 from healthval.contracts.submission import Submission
 from healthval.contracts.table import CategoryColumn, SmallLevels
@@ -92,6 +93,7 @@ class PlanFacts:
     levels: Levels = ()
     small_levels: SmallLevels | None = None
     reporting: StudyReporting | None = None
+    monitoring: Monitoring | None = None
 
 
 def plan_facts(plan: Plan, released: Iterable[Submission] = ()) -> PlanFacts:
@@ -112,6 +114,7 @@ def plan_facts(plan: Plan, released: Iterable[Submission] = ()) -> PlanFacts:
         levels=_levels(plan),
         small_levels=plan.levels,
         reporting=plan.reporting,
+        monitoring=plan.monitoring,
     )
 
 
@@ -119,7 +122,8 @@ def _levels(plan: Plan) -> Levels:
     """Return the levels of each categorical column, subgroup variables first."""
     columns = plan.columns
     names = dict.fromkeys([*plan.subgroups, *plan.inputs, *columns])
-    return tuple(
+    periods: Levels = ((PERIOD, plan.monitoring.levels),) if plan.monitoring else ()
+    return periods + tuple(
         (name, tuple(dict.fromkeys(column.names.values())))
         for name in names
         if isinstance(column := columns.get(name), CategoryColumn)

@@ -15,6 +15,7 @@ from healthval.aggregate.result import (
 )
 from healthval.contracts.base import digest
 from healthval.contracts.model import ModelCard
+from healthval.contracts.monitoring import PERIOD
 from healthval.contracts.submission import ReleasedEstimate, Submission
 from healthval.errors import ReportError, counted
 from healthval.report.conduct import Conduct
@@ -52,8 +53,9 @@ class Findings:
         return self.released[site].certificate.minimum_cell
 
     def subgroups(self) -> list[SubgroupPool]:
-        """Return the subgroups in the plan's order; withheld levels are last."""
-        groups = self.study.subgroups
+        """Return the subgroups in the plan's order, without periods; withheld levels are last."""
+        watched = self.plan.monitoring is not None
+        groups = [g for g in self.study.subgroups if not (watched and g.variable == PERIOD)]
         key = place(self.plan.levels, [(g.variable, g.level) for g in groups])
         return sorted(groups, key=lambda group: key(group.variable, group.level))
 

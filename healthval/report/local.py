@@ -56,6 +56,8 @@ def local_report(  # noqa: PLR0913  # two columns and what evaluate takes
     ------
     MetricError
         If the input does not fit.
+    UsageError
+        If matplotlib is not installed.
     ReportError
         If the file cannot be written, or a PDF cannot be made.
     """

@@ -6,12 +6,15 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from healthval.aggregate.result import StudyResult
+from healthval.aggregate.secondary.control_chart import Limit
 from healthval.contracts.base import Sha256
 from healthval.contracts.model import ModelCard
+from healthval.contracts.monitoring import AlarmRule
 from healthval.contracts.submission import Submission
 from healthval.report.conduct import Conduct
 from healthval.report.criteria import Outcome, PlanFacts
 from healthval.report.markup import Shown
+from healthval.report.values.charts import Alarm, HospitalChart
 from healthval.report.values.gaps import Gap
 from healthval.report.values.noise import Noise
 
@@ -117,6 +120,22 @@ class _Derived(BaseModel):
     noise: Noise | None
 
 
+class _Rule(BaseModel):
+    """An alarm rule of the plan, its decision limit, and its charts."""
+
+    rule: AlarmRule
+    limit: Limit
+    charts: list[HospitalChart]
+
+
+class _Monitoring(BaseModel):
+    """Performance over time: names of the periods, control charts, and every alarm."""
+
+    periods: list[str]
+    rules: list[_Rule]
+    alarms: list[Alarm]
+
+
 class _Signer(BaseModel):
     """SHA-256 of the public key that signs the report."""
 
@@ -133,6 +152,7 @@ class _Metrics(BaseModel):
     model_card: ModelCard
     verdicts: list[_Verdict]
     subgroup_gaps: list[Gap]
+    monitoring: _Monitoring | None
     derived: _Derived
     tripod_ai: _Coverage
     study: StudyResult

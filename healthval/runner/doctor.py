@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -11,8 +12,7 @@ from typing import Final
 
 from healthval.errors import counted
 from healthval.report.render import why_no_pdf
-from healthval.runner.doctor_network import fhir_findings, hub_findings, pacs_findings
-from healthval.runner.finding import Finding
+from healthval.runner.doctor_network import Finding, fhir_findings, hub_findings, pacs_findings
 
 _LEAST_FREE_GB: Final = 1.0
 
@@ -32,7 +32,16 @@ def diagnose(
     hub, fhir : addresses of a hub and of a FHIR server
     key : file with a private key; with `hub`, its access is listed
     """
-    machine = [*_extras(), _pango(), _fonts(), _kernel(), _clock(), _writable(), _disk()]
+    machine = [
+        *_extras(),
+        _pango(),
+        _fonts(),
+        _kernel(),
+        _own_kernel(),
+        _clock(),
+        _writable(),
+        _disk(),
+    ]
     return [*machine, *hub_findings(hub, key), *pacs_findings(plan), *fhir_findings(fhir)]
 
 
@@ -75,6 +84,23 @@ def _kernel() -> Finding:
     found = "python3" in KernelSpecManager().find_kernel_specs()
     detail = "python3" if found else "python -m ipykernel install --sys-prefix"
     return Finding("Jupyter kernel", found, detail)
+
+
+def _own_kernel() -> Finding:
+    """Report the kernelspec for JupyterLab, which is optional."""
+    name = "kernel healthval"
+    if importlib.util.find_spec("jupyter_client") is None:
+        return Finding(name, False, 'pip install "healthval[notebooks]"', required=False)
+    from healthval.runner.kernelspec import interpreter_of_kernel
+
+    started = interpreter_of_kernel()
+    if started is None:
+        return Finding(name, False, "healthval kernel install", required=False)
+    is_here = started == Path(sys.executable)
+    detail = (
+        "of this environment" if is_here else "of another environment: healthval kernel install"
+    )
+    return Finding(name, is_here, detail, required=False)
 
 
 def _clock() -> Finding:

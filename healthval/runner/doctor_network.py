@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -14,12 +15,21 @@ from healthval.client_transport import checked_origin
 from healthval.contracts.access import AccessGrant
 from healthval.errors import HealthvalError, counted
 from healthval.plan_file import load_plan
-from healthval.runner.finding import Finding
 
 _NO_STUDY: Final = "2.25.0"
 _TIMEOUT_SECONDS: Final = 10.0
 _MAX_SKEW_SECONDS: Final = 60  # a token is admitted within a minute of skew
 _IN_EFFECT: Final = ("approved", "active")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Result of one check; `healthval doctor` fails if a required one is missing."""
+
+    what: str
+    ok: bool
+    detail: str
+    required: bool = True
 
 
 def hub_findings(url: str | None, key: Path | None) -> Iterator[Finding]:

@@ -31,6 +31,7 @@ from healthval.runner.forked_kernel import FRAME, frame
 KERNELS = frozenset({"python3", "healthval"})
 READ_BYTES = 1 << 20
 MOST_OUTPUT_BYTES = 128 << 20
+_adopts = False  # whether this process is a worker, which adopts and ends what notebooks leave
 # Libraries that start no thread and open nothing when they are imported, so that a parent may load
 # them before it forks.
 WARMABLE = frozenset({"healthval", "matplotlib", "numpy", "pandas", "pydicom", "scipy", "sklearn"})
@@ -309,8 +310,13 @@ def die_with_parent() -> None:
 
 
 def adopt_orphans() -> None:
-    """Make this process the parent of processes whose own parent ends, so that it can end them."""
+    """Make this process the parent of processes whose own parent ends, so that it can end them.
+
+    For a process whose only children are kernels: at the end of a run it ends every child.
+    """
+    global _adopts  # noqa: PLW0603  once in a worker, before its first run
     _prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
+    _adopts = True
 
 
 def _prctl(option: int, value: int) -> None:
@@ -320,11 +326,16 @@ def _prctl(option: int, value: int) -> None:
 
 
 def reap_orphans() -> None:
-    """End the processes that a notebook left behind and that this process adopted."""
-    for pid in children():
-        with contextlib.suppress(ProcessLookupError, ChildProcessError):
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+    """End the processes that a notebook left behind and that this process adopted.
+
+    A process that ends leaves its own children, which are adopted in turn. A process that adopts
+    none has other children, which are not ours to end.
+    """
+    while _adopts and (left := children()):
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
 
 
 def children() -> list[int]:

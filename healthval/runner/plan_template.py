@@ -20,7 +20,7 @@ def with_inputs(proposal: Proposal, contract: ModelContract) -> tuple[Proposal, 
     A column that the contract names gets the contract's limits, unit or levels; one that is missing
     is declared too, so that the plan says what to map.
     """
-    columns = dict(proposal.table.columns)
+    columns = dict(proposal.declared.columns)
     fields = contract.inputs.fields if contract.inputs else ()
     missing = []
     for entry in fields:
@@ -31,10 +31,13 @@ def with_inputs(proposal: Proposal, contract: ModelContract) -> tuple[Proposal, 
             )
         if entry.name not in columns or columns[entry.name].kind in {"number", "category", "drop"}:
             columns[entry.name] = _column_of(entry)
-    table = proposal.table.model_copy(update={"columns": columns})
+    table = proposal.declared.model_copy(update={"columns": columns})
     inputs = tuple(entry.name for entry in fields)
     questions = (*proposal.questions, *missing)
-    return replace(proposal, table=table, inputs=inputs, questions=questions), missing
+    return (
+        replace(proposal, table=table, inputs=inputs, questions=questions, sources={}),
+        missing,
+    )
 
 
 def _column_of(entry: InputField) -> ColumnSchema:
@@ -49,7 +52,8 @@ def plan_text(study: str, proposal: Proposal, model: tuple[str, str] | None = No
 
     `model` is name and version, if they are known.
     """
-    table = proposal.table.model_dump(mode="json", exclude_defaults=True)["columns"]
+    declared = proposal.declared
+    table = declared.model_dump(mode="json", exclude_defaults=True)["columns"]
     has_label = bool(proposal.table.of_kind("label"))
     inputs = [name for name in proposal.inputs if table[name]["kind"] != "label"]
     subgroups = [
@@ -72,6 +76,7 @@ def plan_text(study: str, proposal: Proposal, model: tuple[str, str] | None = No
             for name, column in table.items()
         ),
         "" if has_label else _NO_LABEL,
+        f"  sources: {yaml_line(declared.sources)}\n" if declared.sources else "",
         _COHORT,
         _fhir(proposal.fhir),
         _ELIGIBILITY,

@@ -379,9 +379,9 @@ def test_an_export_may_take_thousands_of_polls(stub, server, tmp_path, monkeypat
     refused_once = []
     answer = server.request
 
-    def request(method, url, *, once=False, **options):
+    def request(method, url, **options):
         if "status" not in url or len(refused_once) == 1100:
-            return answer(method, url, once=once, **options)
+            return answer(method, url, **options)
         refused_once.append(url)
         return httpx.Response(202)
 
@@ -410,7 +410,7 @@ def test_a_broken_download_resumes_where_it_broke(stub, server, tmp_path):
 
 def test_a_truncated_file_is_noticed(stub, server, tmp_path):
     stub.truncate = 10
-    assert "was interrupted" in refused(
+    assert "file 1 of 2 of the export is interrupted at each attempt" in refused(
         lambda: exported(BulkExport(server=server, folder=tmp_path / "x"))
     )
     assert not list(tmp_path.rglob("*.ndjson"))
@@ -432,7 +432,9 @@ def test_files_without_token_are_not_shown_one(stub, server, tmp_path):
     [
         ({"output": "x"}, "no list of files"),
         ({"output": [{"type": CANARY}]}, "no list of files"),
-        ({"output": [], "error": [{"url": CANARY}]}, "reports 1 error;"),
+        ({"output": [], "error": [{"url": CANARY}]}, "message file 1 of the export is no longer"),
+        ({"output": [], "link": [{"relation": "next", "url": CANARY}]}, "several pages"),
+        ({"output": [{"url": "http://[x"}], "requiresAccessToken": False}, "cannot be read"),
         ({"output": [{"url": f"https://evil.example.org/{CANARY}"}]}, "another host"),
         (
             {
@@ -535,7 +537,7 @@ def test_files_that_are_gone_start_one_new_export(stub, server, tmp_path):
     stub.manifest = stub.whole_manifest(base="fhir/gone")
     stub.manifest["output"][0]["url"] = f"{stub.url}/fhir/gone/nothing"
     export = BulkExport(server, tmp_path / "x")
-    assert "no longer exists" in refused(export.run)
+    assert "is no longer given by the server (status 404)" in refused(export.run)
     assert stub.n_exports == 2
     stub.manifest = {}
     assert len(exported(export)) == 8

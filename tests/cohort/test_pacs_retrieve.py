@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 
 from healthval.cohort import DimsePacs, WebPacs, read_folder
+from healthval.cohort.dicom.folder import COMPLETE
 from healthval.cohort.dicom.multipart import CutError, boundary_of, parts_of
 from healthval.cohort.dicom.pacs import find_studies, named_queries, open_pacs, retrieve_studies
 from healthval.contracts.images import PacsChoice
@@ -37,24 +38,29 @@ def message(*parts, end=b"\r\n--B--\r\n"):
 TWO = (instance(1), instance(2, "JPEG2000.dcm"))
 
 
+def answered(study=STUDY, count=2, **more):
+    values = {"0020000D": study, "00201208": count, **more}
+    return {tag: {"vr": "UN", "Value": [value]} for tag, value in values.items()}
+
+
 class Server(BaseHTTPRequestHandler):
     body, kind, announced, n_retrieved = b"", 'multipart/related; boundary="B"', 2, 0
+    answers, status, headers_sent = None, 200, {}
 
     def do_GET(self):
         if "/studies?" in self.path:
-            answer = {
-                "0020000D": {"vr": "UI", "Value": [STUDY]},
-                "00201208": {"vr": "IS", "Value": [type(self).announced]},
-            }
-            is_first = "offset=0" in self.path
-            self.answer("application/dicom+json", json.dumps([answer][:is_first]).encode())
+            answers = type(self).answers or [answered(count=type(self).announced)]
+            found = json.dumps(answers if "offset=0" in self.path else []).encode()
+            self.answer("application/dicom+json", found)
         else:
             type(self).n_retrieved += 1
-            self.answer(type(self).kind, type(self).body)
+            self.answer(type(self).kind, type(self).body, type(self).status)
 
-    def answer(self, kind, body):
-        self.send_response(200)
+    def answer(self, kind, body, status=200):
+        self.send_response(status)
         self.send_header("Content-Type", kind)
+        for name, value in type(self).headers_sent.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -67,6 +73,7 @@ class Server(BaseHTTPRequestHandler):
 def pacs(serving):
     Server.body, Server.kind = message(*TWO), 'multipart/related; boundary="B"'
     Server.announced, Server.n_retrieved = 2, 0
+    Server.answers, Server.status, Server.headers_sent = None, 200, {}
     with serving(Server) as address:
         yield WebPacs(address)
 
@@ -103,6 +110,8 @@ def test_a_study_that_has_grown_or_lost_a_file_is_requested_again(pacs, tmp_path
         message(TWO[0], TWO[0]),
         message(TWO[0], TWO[1][:-300]),
         message(TWO[0], TWO[1][:-8]),
+        message(TWO[0], TWO[1][:-1]),
+        message(TWO[0], instance(1, "MR_small.dcm"), TWO[1]),  # one UID with two contents
         message(TWO[0], TWO[0][:2000]),
         message(TWO[0], b"no DICOM at all"),
         message(TWO[0], TWO[1].replace(STUDY.encode(), b"2.25.4712")),
@@ -118,6 +127,60 @@ def test_an_incomplete_study_is_an_error_and_a_healthy_run_replaces_it(pacs, tmp
     Server.body = message(*TWO)
     assert len(list(pacs.retrieve([STUDY], tmp_path))) == 2
     assert bytes_in(tmp_path) == sorted(TWO)
+
+
+@pytest.mark.parametrize("how", [{"status": 206}, {"headers_sent": {"Warning": "299 a: some"}}])
+def test_a_reply_that_withholds_instances_is_an_error(pacs, tmp_path, how):
+    Server.announced = None
+    for name, value in how.items():
+        setattr(Server, name, value)
+    with pytest.raises(CohortError, match=r"did not send a study|not complete"):
+        list(pacs.retrieve([STUDY], tmp_path))
+    assert bytes_in(tmp_path) == []
+
+
+MALFORMED = [
+    answered(count="many"),
+    answered(study="no UID"),
+    {"0020000D": {"vr": "UI", "Value": STUDY}},
+    {"0020000D": None},
+    {"a": 1},
+    "text",
+]
+
+
+@pytest.mark.parametrize("answer", MALFORMED)
+def test_an_answer_that_is_no_study_is_an_error(pacs, tmp_path, answer):
+    Server.answers = [answer]
+    with pytest.raises(CohortError, match="DICOM JSON"):
+        list(pacs.retrieve([STUDY], tmp_path))
+
+
+OTHER = answered(study="2.25.99", count=1, **{"00080050": "A2", "00100020": "P2"})
+
+
+@pytest.mark.parametrize(
+    ("by", "asked"), [("accession", "A1"), ("patient", "P1"), ("study", "2.25.1")]
+)
+def test_a_pacs_that_ignores_an_identifier_is_an_error(pacs, by, asked):
+    Server.answers = [OTHER]
+    with pytest.raises(CohortError, match="ignores the filter") as caught:
+        find_studies(pacs, named_queries(by, [asked]))
+    assert asked not in str(caught.value)
+    same = {"accession": "a2 ", "patient": "00P2", "study": "2.25.99"}[by]
+    assert len(find_studies(pacs, named_queries(by, [same]))[0]) == 1
+
+
+def test_a_study_is_not_complete_by_the_number_of_another_one(pacs, tmp_path):
+    Server.answers, Server.body = [OTHER, answered()], message(TWO[0])
+    with pytest.raises(CohortError, match="ignores the filter"):
+        list(pacs.retrieve([STUDY], tmp_path))
+
+
+def test_a_full_disk_at_the_mark_of_a_study_is_not_the_fault_of_the_pacs(pacs, tmp_path):
+    (tmp_path / COMPLETE).write_text("a file in its place", encoding="utf-8")
+    with pytest.raises(CohortError, match="local disk"):
+        list(pacs.retrieve([STUDY], tmp_path))
 
 
 def test_a_reply_of_a_single_part_is_one_instance(pacs, tmp_path):

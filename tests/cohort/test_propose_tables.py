@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from hospital_tables import HOSPITALS, N
 
-from healthval.cohort import propose_table, read_table
+from healthval.cohort import TableSchema, propose_table, read_table
 from healthval.cohort.propose.words import words_of
 from healthval.deid import Policy, Secret, deidentify_cases
 from healthval.errors import CohortError
@@ -109,10 +109,20 @@ def test_different_texts_stay_different_levels():
     assert len(set(levels.values())) == 4
 
 
-def test_columns_with_names_that_no_input_has_are_counted():
-    proposal = propose_table(with_visits(**{"size (mm)": np.arange(N) % 40 / 2}))
-    assert proposal.inputs == ()
-    assert any("1 column is no input" in question for question in proposal.questions)
+def test_columns_whose_names_no_input_may_have_get_new_names_and_are_read_by_them():
+    size = np.arange(N) % 40 / 2
+    own = {"size (mm)": size, "size_mm": size + 1, "größe [mm]": size + 2, "24h %": size + 3}
+    proposal = propose_table(with_visits(**own))
+    assert proposal.inputs == ("size_mm_1", "size_mm", "groesse_mm", "input_24h")
+    assert any("3 columns have a new name" in question for question in proposal.questions)
+    assert list(proposal.table.columns) == ["visit_id", *own]
+    plan = proposal.to_plan()
+    declared = TableSchema.model_validate(plan["table"])
+    assert plan["inputs"] == list(proposal.inputs)
+    assert declared == proposal.declared
+    read = read_table(with_visits(**own), declared).frame
+    for name, values in zip(proposal.inputs, own.values(), strict=True):
+        assert read[name].tolist() == values.tolist()
 
 
 @pytest.mark.parametrize(

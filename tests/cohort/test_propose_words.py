@@ -130,6 +130,30 @@ def test_long_whole_numbers_are_dropped_by_their_values():
         ("PLZ", ["10115", "20095"], "postal code"),
         ("labs_complete", ["0", "2"], "form"),
         ("labs_complete", ["Incomplete", "Complete"], "form"),
+        ("Zuweiser", ["Praxis Nord", "Klinik Süd"], "staff"),
+        ("medReferent", ["PETIT", "GRAND"], "staff"),
+        ("interne", ["LB", "MC"], "staff"),
+        ("attgNpi", [str(10**9 + n) for n in range(N)], "staff"),
+        ("praxis", ["Praxis Dr. Huber", "Praxis Meier"], "titles of people"),
+        ("betreut", ["Lena K.", "Maria S."], "names of people"),
+        ("consenso", ["Sí", "No"], "reader"),
+        ("lecture_radiologue_1", ["EP", "pas EP"], "reader"),
+        ("derm1_call", ["benign", "malignant"], "reader"),
+        ("KI_Score", ["0.1", "0.7"], "model"),
+        ("IA_probabilite", ["0.1", "0.7"], "model"),
+        ("vendorRiskScr", ["0.1", "0.7"], "model"),
+        ("nn_prob_v2", ["0.1", "0.7"], "model"),
+        ("dischDispo", ["home", "ama"], "ends"),
+        ("dureeVM", NUMBER, "ends"),
+        ("DIAS_UCI", NUMBER, "ends"),
+        ("Beatmungsdauer", NUMBER, "ends"),
+        ("90d mRS", ["0", "1", "2", "6"], "ends"),
+        ("KrankenkassenNr", [str(10**8 + n) for n in range(N)], "personal data"),
+        ("tarjetaSanitaria", [f"BBBB{n}" for n in range(N)], "personal data"),
+        ("N_SEG_SOCIAL", [str(10**11 + n) for n in range(N)], "personal data"),
+        ("CP", ["69001", "38000"], "postal code"),
+        ("CAMA", ["1", "2", "3", "4"], "number or key"),
+        ("bedNo", ["12A", "12B"], "number or key"),
     ],
 )
 def test_roles_that_are_no_inputs_are_named(name, values, reason):
@@ -144,6 +168,14 @@ def test_roles_that_are_no_inputs_are_named(name, values, reason):
         ("hx_cad", ["0", "1"]),
         ("emergency_admission", ["yes", "no"]),
         ("delayed_recall_score", [str(n) for n in range(15)]),
+        ("ki67_score", NUMBER),
+        ("symptom_duration", NUMBER),
+        ("mRS_pre_stroke", ["0", "1", "2", "3"]),
+        ("hr_max_24h", NUMBER),
+        ("no_of_beds", NUMBER),
+        ("transfer_from", ["yes", "no"]),
+        ("hemorragie_interne", ["oui", "non"]),
+        ("crp", [f"{n}.0" for n in range(40)]),
     ],
 )
 def test_names_that_resemble_those_stay_inputs(name, values):
@@ -165,6 +197,40 @@ def test_a_later_outcome_is_the_label_and_not_an_earlier_result(name, values, po
     assert proposal.table.of_kind("label") == (name,)
     assert proposal.table.columns[name].positive == (positive,)
     assert "admitted_to_icu" in proposal.dropped
+
+
+@pytest.mark.parametrize(
+    ("names", "label"),
+    [
+        (("Sepsis3", "ICU_Verlegung"), "Sepsis3"),
+        (("sepsis", "Blutkultur_pos"), "sepsis"),
+        (("path_malig", "panel_majority"), "path_malig"),
+        (("EP_confirmee", "reAdm30"), "EP_confirmee"),
+    ],
+)
+def test_a_transfer_a_culture_or_a_verdict_is_not_the_reference_beside_a_condition(names, label):
+    proposal = propose(**{name: ["0", "1"] * (N // 2) for name in names})
+    assert proposal.table.of_kind("label") == (label,)
+    assert proposal.inputs == ()
+
+
+def test_a_transfer_alone_is_asked_about_where_another_outcome_is_possible():
+    proposal = propose(Verlegung_Kinderklinik=YES, Asphyxie=YES)
+    assert any("'Asphyxie' has two opposite values" in question for question in proposal.questions)
+
+
+@pytest.mark.parametrize("patient", ["Hospital Number", "IPP", "Mutter ID"])
+def test_record_numbers_that_a_spreadsheet_made_decimals_are_keys(patient):
+    frame = pd.DataFrame(
+        {
+            "IEP": [f"{10**7 + n}.0" for n in RNG.permutation(N)],
+            patient: [f"{10**6 + n // 2}.0" for n in range(N)],
+            "crp": NUMBER,
+        }
+    )
+    proposal = propose_table(frame)
+    assert proposal.table.of_kind("id", "cluster") == ("IEP", patient)
+    assert not any("." in case for case in read_table(frame, proposal.table).cases)
 
 
 @pytest.mark.parametrize(

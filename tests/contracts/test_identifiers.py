@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from healthval.contracts.access import AccessRequest, PublicKey
-from healthval.contracts.identifiers import looks_like_identifier, name_of
 from healthval.contracts.submission import COMMON_NAMES
+from healthval.contracts.text import looks_like_identifier, name_of
 
 KEY = PublicKey(x="11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")
 SUBJECT = {"model": "ward-risk", "version": "1.0", "plan_hash": "a" * 64}

@@ -133,7 +133,7 @@ def test_a_killed_run_resumes(tmp_path):
     script = textwrap.dedent(f"""
         import os, signal
         from healthval.deid import Policy, Secret, deidentify_files
-        from healthval.deid.dicom.files.manifest import Journal
+        from healthval.deid.dicom.files.journal import Journal
 
         add = Journal.add
 

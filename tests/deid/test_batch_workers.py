@@ -72,7 +72,7 @@ def collector(files):
 
 def run(work, files, *, workers=2, start=start, task=None):
     with pool_of(workers - 1, start, task) as pool, tqdm(total=len(files), disable=True) as bar:
-        return Shared(pool, workers - 1, bar).run(shares_of(files, workers), work, work)
+        return Shared(pool, workers - 1, bar).run(files, work, work)
 
 
 def processes(files, workers, method):
@@ -83,9 +83,8 @@ def processes(files, workers, method):
 
 @given(st.integers(0, 500), st.integers(1, 9))
 def test_shares_hold_every_file_once_and_end_small(files, workers):
-    names = [str(number) for number in range(files)]
-    shares = shares_of(names, workers)
-    assert [name for share in shares for name in share] == names
+    shares = shares_of(files, workers)
+    assert [number for share in shares for number in share] == list(range(files))
     assert [len(share) for share in shares] == sorted((len(s) for s in shares), reverse=True)
     assert all(1 <= len(share) <= 25 for share in shares)
 
@@ -131,7 +130,7 @@ def test_an_error_in_this_process_ends_the_run(method):
 
     with pool_of(1, start, None) as pool, tqdm(disable=True) as bar:
         with pytest.raises(LookupError, match="here"):
-            Shared(pool, 1, bar).run([["a"]] * 50, slowly, fail)
+            Shared(pool, 1, bar).run(["a"] * 50, slowly, fail)
         with pytest.raises(RuntimeError, match="shutdown"):
             pool.submit(int)
 

@@ -78,7 +78,7 @@ def test_a_text_detector_may_be_asked_for(given):
 INTERRUPTED = """
 import os, signal, sys, threading, time
 from healthval.cli import main
-from healthval.deid.dicom.files.manifest import Journal
+from healthval.deid.dicom.files.journal import Journal
 
 add, seen = Journal.add, []
 # A parent in the background of a shell ignores the signal, and children inherit that.

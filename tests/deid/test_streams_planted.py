@@ -23,6 +23,7 @@ from .test_streams import (
     J2K,
     JPEG,
     JPEG_LS,
+    ONE,
     RLE,
     SECRET,
     TEXT,
@@ -202,15 +203,82 @@ def jp2(*boxes, ftyp=b"jp2 \0\0\0\0jp2 "):
     return start + header + box(b"jp2c", cleaned(coded(J2K), J2K))
 
 
-@pytest.mark.parametrize("kind", [b"bpcc", b"pclr", b"cmap", b"cdef"])
+@pytest.mark.parametrize("kind", [b"cmap", b"cdef"])
 def test_text_in_the_header_boxes_of_a_jpeg_2000_file_is_refused(kind):
     with pytest.raises(Refused):
         cleaned(jp2(box(kind, b"\0\1\1\7" + TEXT + b"..")), J2K)
 
 
+UNREAD = [(b"bpcc", TEXT), (b"pclr", struct.pack(">HBB", len(TEXT), 1, 7) + TEXT)]
+
+
+@pytest.mark.parametrize(("kind", "contents"), UNREAD)
+def test_depths_and_palettes_that_no_decoder_reads_are_removed(kind, contents):
+    assert cleaned(jp2(box(kind, contents)), J2K) == cleaned(jp2(), J2K)
+    direct = box(b"cmap", b"\0\0\0\0")
+    assert cleaned(jp2(box(kind, contents), direct), J2K) == cleaned(jp2(direct), J2K)
+
+
+def test_a_text_in_place_of_the_depths_of_components_is_refused():
+    with pytest.raises(Refused):
+        cleaned(jp2(box(b"bpcc", b"W")).replace(b"\0\1\7\7\0\0", b"\0\1\xff\7\0\0"), J2K)
+
+
+UNREAD_SEGMENTS = [
+    segment(0x53, bytes([9, 1, len(TEXT) - 1, 4, 4, 0, 0]) + TEXT),  # a component that is missing
+    segment(0x53, bytes([0, 1, 40, 4, 4, 0, 0]) + TEXT + bytes(41 - len(TEXT))),  # 40 levels
+    segment(0x5D, b"\x09\0" + TEXT[:10]),
+    segment(0x5D, b"\0\x40" + TEXT[:10]) * 2,
+    segment(0x5C, b"\x40" + TEXT[:10]),  # a second one
+    segment(0x5E, b"W\0\1"),
+    segment(0x5F, TEXT[:14]),
+    segment(0x50, b"\xff\xff\0\0" + TEXT.ljust(32)),
+    segment(0x60, b"\0" + TEXT),
+]
+
+
+@pytest.mark.parametrize("planted", UNREAD_SEGMENTS)
+def test_segments_of_a_codestream_that_no_decoder_reads_are_refused(planted):
+    plain = coded(J2K)
+    at = plain.index(b"\xff\x90")
+    with pytest.raises(Refused):
+        cleaned(plain[:at] + planted + plain[at:], J2K)
+
+
+@pytest.mark.parametrize("planted", [segment(0x61, b"\0" + TEXT), UNREAD_SEGMENTS[0]])
+def test_segments_of_a_tile_that_no_decoder_reads_are_refused(planted):
+    with pytest.raises(Refused):
+        cleaned(in_tile(coded(J2K), planted), J2K)
+
+
+def test_parameters_of_each_component_and_an_order_of_progression_stay():
+    plain = cleaned(coded(J2K), J2K).rstrip(b"\0")
+    at = plain.index(b"\xff\x52")
+    style = plain[at + 9 : at + 14]  # levels and code blocks of the only component
+    more = segment(0x53, b"\0\0" + style) + segment(0x5F, bytes([0, 0, 0, 1, 33, 1, 4]))
+    start = plain.index(b"\xff\x90")
+    kept = plain[:start] + more + plain[start:]
+    assert cleaned(kept, J2K).rstrip(b"\0") == kept
+
+
+def test_components_of_a_codestream_or_a_jpeg_are_no_text():
+    plain = coded(J2K)
+    at = plain.index(b"\xff\x51")
+    size = int.from_bytes(plain[at + 2 : at + 4], "big")
+    wide = plain[: at + 2] + struct.pack(">H", size + 21) + plain[at + 4 : at + 38]
+    with pytest.raises(Refused):
+        cleaned(wide + b"\0\x08" + TEXT[:21] + plain[at + 40 :], J2K)
+    grey = jpeg()
+    at = grey.index(b"\xff\xc0")
+    frame = segment(0xC0, grey[at + 4 : at + 9] + b"\x08" + grey[at + 10 : at + 13] + TEXT[:21])
+    with pytest.raises(Refused):
+        cleaned(grey[:at] + frame + grey[at + 13 :])
+
+
 def test_brands_that_are_texts_are_replaced_and_boxes_of_a_palette_stay():
     palette = box(b"pclr", b"\0\2\3\7\7\7" + bytes(6)) + box(b"cmap", b"\0\0\1\0")
     kept = jp2(palette, box(b"cdef", b"\0\1\0\0\0\0\0\0"), box(b"bpcc", b"\7"))
+    kept = kept.replace(b"\0\1\7\7\0\0", b"\0\1\xff\7\0\0")  # depths in the box bpcc
     assert cleaned(kept, J2K).rstrip(b"\0") == kept.rstrip(b"\0")
     assert cleaned(jp2(ftyp=TEXT[:20]), J2K) == cleaned(jp2(), J2K)
 
@@ -225,6 +293,14 @@ def test_rle_segments_lose_text_between_them_and_in_a_run_that_is_too_long():
     assert b"interkorn" not in done
     both = image(encapsulate([done]), RLE, BitsAllocated=16, BitsStored=16, HighBit=15)
     assert np.array_equal(both.pixel_array, np.full(GREY.shape, 258))
+
+
+def test_an_rle_frame_with_more_segments_than_bytes_of_a_pixel_is_refused():
+    first = b"\x81\1" * 24
+    second = bytes([len(TEXT) - 1]) + TEXT + b"\x81\2" * 24
+    header = struct.pack("<16L", 2, 64, 64 + len(first), *[0] * 13)
+    with pytest.raises(Refused):
+        cleaned(header + first + second, RLE, ONE)
 
 
 def test_frames_that_were_deflated_one_by_one_lose_their_tail():
@@ -312,6 +388,76 @@ def test_a_second_handler_does_not_hide_the_video():
     assert b"\x65slice-of-a-picture" in done
 
 
+UNITY = struct.pack(">9l", 0x10000, 0, 0, 0, -0x10000, 0, 64 << 16, 0, 0x40000000)
+TEXT_24 = TEXT.ljust(24)
+
+
+def mvhd(matrix):
+    return {"more": box(b"mvhd", bytes(36) + matrix + bytes(28))}
+
+
+def table(kind, *rows):
+    return {"handler": box(kind, struct.pack(f">LL{len(rows)}L", 0, len(rows), *rows))}
+
+
+def text_table(kind, rows):
+    return {"handler": box(kind, struct.pack(">LL", 0, rows) + TEXT_24)}
+
+
+def in_entry(*more, head=b"\1\x64\0\x1f\xff\xe0\0", kind=b"avcC"):
+    return {"settings": box(kind, head) + b"".join(more)}
+
+
+TEXT_VALUES = [
+    mvhd(TEXT_24 + TEXT_24[:12]),
+    mvhd(UNITY[:24] + TEXT_24[:8] + UNITY[-4:]),
+    text_table(b"stts", 3),
+    text_table(b"ctts", 3),
+    text_table(b"stss", 6),
+    text_table(b"elst", 2),
+    in_entry(box(b"clap", TEXT_24 + bytes(8))),
+    in_entry(box(b"pasp", TEXT[:8])),
+]
+
+
+@pytest.mark.parametrize("planted", TEXT_VALUES)
+def test_text_in_place_of_the_values_of_an_mp4_is_refused(planted):
+    with pytest.raises(Refused):
+        cleaned(movie(b"", **planted), H264)
+
+
+@pytest.mark.parametrize("at", [1, 8, 13])
+def test_text_in_place_of_the_profile_of_an_h265_movie_is_refused(at):
+    head = bytes(at) + TEXT[: 21 - at] + b"\3\0"
+    how = {"entry": b"hvc1", "slice_": b"\x26\1slice-of-a-picture"}
+    with pytest.raises(Refused):
+        cleaned(movie(b"", **how, **in_entry(head=head, kind=b"hvcC")), H265)
+
+
+HONEST_VALUES = [
+    mvhd(UNITY),
+    table(b"stss", 1),
+    in_entry(
+        box(b"pasp", b"\0\0\0\4\0\0\0\3"), box(b"clap", struct.pack(">8l", 9, 1, 9, 1, -1, 2, 0, 1))
+    ),
+]
+
+
+@pytest.mark.parametrize("honest", HONEST_VALUES)
+def test_values_of_an_mp4_stay(honest):
+    kept = cleaned(movie(b"", **honest), H264)
+    for contents in honest.values():
+        assert contents in kept
+
+
+def test_only_the_first_table_of_a_kind_stays_and_bit_rates_go():
+    twice = box(b"stts", struct.pack(">LLLL", 0, 1, 1, 40)) + text_table(b"stts", 3)["handler"]
+    for planted in ({"handler": twice}, in_entry(box(b"btrt", TEXT[:12]))):
+        done = cleaned(movie(b"", **planted), H264)
+        assert b"interkorn" not in done
+        assert b"\x65slice-of-a-picture" in done
+
+
 def test_an_mp4_without_a_video_is_refused():
     with pytest.raises(Refused):
         cleaned(movie(TEXT).replace(b"vide", b"soun"), H264)
@@ -328,7 +474,7 @@ def test_extra_information_of_an_mpeg2_slice_is_refused(tmp_path):
         cleaned(head + b"\x0e\x03slice" + tail, "1.2.840.10008.1.2.4.100")
 
 
-@pytest.mark.parametrize("extension", [b"\x40", b"\x61", b"\xf0"])
+@pytest.mark.parametrize("extension", [b"\x40", b"\x61", b"\xf0", b"\x70"])
 def test_extensions_and_headers_of_mpeg2_keep_their_size_only(extension):
     start = b"\0\0\1"
     sequence = start + b"\xb3" + bytes(7) + b"\x10"
@@ -339,6 +485,18 @@ def test_extensions_and_headers_of_mpeg2_keep_their_size_only(extension):
     assert cleaned(planted, "1.2.840.10008.1.2.4.100").rstrip(b"\0") == plain
     with pytest.raises(Refused):
         cleaned(plain.replace(b"\xf8", b"\xf8" + TEXT), "1.2.840.10008.1.2.4.100")
+
+
+@pytest.mark.parametrize("matrices", [0, 1, 2, 4])
+def test_an_mpeg2_extension_keeps_the_matrices_that_its_flags_announce(matrices):
+    start = b"\0\0\1"
+    bits = "0011" + "".join("1" + f"{16:08b}" * 64 for _ in range(matrices)) + "0" * (4 - matrices)
+    bits += "0" * (-len(bits) % 8)
+    extension = start + b"\xb5" + int(bits, 2).to_bytes(len(bits) // 8, "big")
+    head = start + b"\xb3" + bytes(7) + b"\x10" + start + b"\0\0\x0f\xff\xf8"
+    plain = head + extension + start + b"\1slice" + start + b"\xb7"
+    planted = plain.replace(extension, extension + TEXT)
+    assert cleaned(planted, "1.2.840.10008.1.2.4.100").rstrip(b"\0") == plain
 
 
 # Files that pydicom brings along and that the development requirements can decode

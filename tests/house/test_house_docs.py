@@ -14,7 +14,9 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
 def test_every_relative_link_leads_somewhere(path):
     links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
-    missing = [link for link in links if "://" not in link and not (path.parent / link).exists()]
+    # Pages of reference/ are made from the code; the build of the site checks links to them.
+    here = [link for link in links if "://" not in link and not link.startswith("reference/")]
+    missing = [link for link in here if not (path.parent / link).exists()]
     assert not missing
 
 

@@ -4,56 +4,32 @@ import gzip
 import hashlib
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
+import node_tools
 import pytest
 from filelock import FileLock
+from node_tools import NODE, ROOT
 
 from healthval.client import Credential
 from healthval.contracts.access import VendorKey
 from healthval.contracts.keys import fingerprint
 from healthval.report.proof.attestation import ATTESTATION, sign
 
-ROOT = Path(__file__).parents[2]
 SDK = ROOT / "sdk" / "js"
-NODE = shutil.which("node")
-AT_LEAST = (20, 19)
 
 
 def run(*command: str, folder: Path = SDK) -> str:
-    """Run a program to its end and return its output; a failure shows both streams."""
-    done = subprocess.run(
-        [*command],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    """Run a program to its end and return its output."""
+    return node_tools.run(*command, folder=folder)
 
 
 @pytest.fixture(scope="session")
 def built():
     """The client, compiled from its sources with the tools of its lock file."""
-    if NODE is None or shutil.which("npm") is None:
-        pytest.skip("Node and npm are not installed")
-    version = subprocess.run(
-        [NODE, "--version"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    if tuple(map(int, version.removeprefix("v").split(".")[:2])) < AT_LEAST:
-        pytest.skip(f"Node {version} is older than 20.19")
-    lock = (SDK / "package-lock.json").read_bytes()
-    mark, now = SDK / "node_modules" / ".lock.sha256", hashlib.sha256(lock).hexdigest()
+    node_tools.installed(SDK)
     with FileLock(SDK / ".build.lock"):
-        if not mark.exists() or mark.read_text(encoding="utf-8") != now:
-            installed = subprocess.run(["npm", "ci"], cwd=SDK, capture_output=True, check=False)
-            if installed.returncode:
-                pytest.skip("npm ci could not install the development dependencies")
-            mark.write_text(now, encoding="utf-8")
         run("npm", "run", "--silent", "build")
     return SDK
 
@@ -93,12 +69,6 @@ def test_it_is_small_and_needs_nothing_else(built, tmp_path):
     flags = ("--bundle", "--minify", "--format=esm", "--target=es2022", f"--outfile={bundle}")
     run("npx", "esbuild", "dist/index.js", *flags)
     assert len(gzip.compress(bundle.read_bytes(), 9)) <= 15 * 1024
-
-
-def test_the_lock_file_has_hashes_and_no_address():
-    packages = json.loads((SDK / "package-lock.json").read_text(encoding="utf-8"))["packages"]
-    fetched = {name: held for name, held in packages.items() if name}
-    assert all("integrity" in held and "resolved" not in held for held in fetched.values())
 
 
 def test_only_the_sources_and_what_is_built_from_them_are_packed(built):

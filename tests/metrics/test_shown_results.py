@@ -1,6 +1,7 @@
 """Results as a table, as plots into given axes and as one local page."""
 
 import re
+import sys
 
 import numpy as np
 import pandas as pd
@@ -89,6 +90,18 @@ def test_one_call_writes_a_page_that_loads_nothing(case, result, tmp_path):
 def test_a_page_into_a_missing_folder_is_refused_with_the_place(case, tmp_path):
     with pytest.raises(ReportError, match="gone"):
         hv.local_report(*case[:2], path=tmp_path / "gone" / "mine.html")
+
+
+def test_without_matplotlib_a_plot_names_what_to_install(case, result, tmp_path, monkeypatch):
+    for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for plotted in (result.plot_roc, result.plot_calibration, result.plot_scores):
+        with pytest.raises(UsageError, match=re.escape("healthval[notebooks]")):
+            plotted()
+    with pytest.raises(UsageError, match=re.escape("healthval[notebooks]")):
+        hv.local_report(*case[:2], path=tmp_path / "mine.html")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_two_functions_named_evaluate_name_each_other(case):

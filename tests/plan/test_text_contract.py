@@ -85,6 +85,7 @@ def test_a_plan_without_statements_keeps_its_hash():
     with_field = plan.model_dump(mode="json")
     assert with_field.pop("reporting") is None
     assert with_field.pop("levels") is None
+    assert with_field.pop("monitoring") is None
     assert with_field.pop("secure_sum") is None
     assert with_field["table"].pop("sources") == {}
     order = {"case_key": plan.table.of_kind("id")[:1], "first_view": None}

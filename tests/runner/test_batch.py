@@ -227,6 +227,66 @@ def test_two_batches_never_write_to_one_folder(folder):
     assert first.returncode == 0
 
 
+CALL = """
+import json, time
+from healthval.call_limit import place_at
+with place_at("https://hub.example model 1"):
+    begin = time.time()
+    time.sleep(0.4)
+    open(f"call-{n}", "w").write(json.dumps([begin, time.time()]))
+"""
+
+
+def most_at_once(folder):
+    calls = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("call-*")]
+    return max(sum(a <= begin < b for a, b in calls) for begin, _ in calls), len(calls)
+
+
+@pytest.mark.parametrize(("limit", "seen"), [(1, {1}), (2, {2}), (None, {3, 4})])
+def test_calls_of_an_endpoint_are_limited_over_all_workers(folder, limit, seen):
+    notebook(folder, CALL)
+    matrix(folder, matrix={"n": list(range(8))}, workers=4, calls=limit)
+    assert batch(folder)[0] == 0
+    most, calls = most_at_once(folder)
+    assert calls == 8
+    assert most in seen
+    assert not (folder / "out" / "identifiable" / ".calls").exists()
+
+
+LEAVE = """
+import os, subprocess, sys, time
+nested = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)  # left-{0}']); time.sleep(600)  # left-{0}"
+subprocess.Popen([sys.executable, "-c", nested.format(os.path.basename(os.getcwd()))], start_new_session=True)
+time.sleep(1)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are listed in /proc")
+@pytest.mark.parametrize("engine", ["healthval-fork", "nbclient"])
+@pytest.mark.parametrize("then", ["time.sleep(600)", "os.kill(os.getppid(), 9)", "n"])
+def test_no_process_of_a_notebook_outlives_its_run(folder, engine, then):
+    """Grandchildren in sessions of their own: after a time-out, a killed worker, and a success."""
+    notebook(folder, LEAVE + then)
+    matrix(folder, parameters={"n": 1}, timeout=8.0)
+    code, events, _ = batch(folder, "--engine", engine)
+    assert code == (0 if then == "n" else 1), events
+    if then.startswith("time"):
+        assert "run took longer" in events[0]["error"]
+    left = left_running(f"left-{folder.name}")
+    for process in left:
+        os.kill(int(process), signal.SIGKILL)
+    assert left == []
+
+
+def left_running(mark):
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if mark.encode() in place.read_bytes():
+                found.append(place.parent.name)
+    return found
+
+
 def wait_until_listening(port):
     end = time.monotonic() + LONG
     while True:

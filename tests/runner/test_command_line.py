@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from importlib.metadata import packages_distributions, requires
 
 import click
 import pytest
 from click.testing import CliRunner
+from packaging.requirements import Requirement
 
 from healthval.cli import cli
 from healthval.cli.deid import OPTIONS
@@ -106,7 +108,14 @@ def test_a_hub_is_refused_on_windows_before_anything_is_written(monkeypatch, tmp
 
 @pytest.mark.parametrize(
     ("module", "remedy"),
-    [("fcntl", "healthval's hub needs Linux or macOS"), ("papermill", 'pip install "healthval[')],
+    [
+        ("fcntl", "healthval's hub needs Linux or macOS"),
+        ("papermill", 'pip install "healthval[notebooks]"'),
+        ("requests", 'pip install "healthval[dicom]"'),
+        ("distributed.client", 'pip install "healthval[dask]"'),
+        ("sklearn", 'pip install "healthval[demo]"'),
+        ("unheard", "`healthval doctor` lists the missing parts"),
+    ],
 )
 def test_a_missing_module_is_explained_with_its_remedy(monkeypatch, capsys, module, remedy):
     import healthval.cli as command_line
@@ -119,6 +128,22 @@ def test_a_missing_module_is_explained_with_its_remedy(monkeypatch, capsys, modu
         command_line.main()
     assert stopped.value.code == 2
     assert remedy in capsys.readouterr().err
+
+
+def test_every_extra_that_an_error_names_brings_its_modules():
+    import healthval.cli as command_line
+
+    at = {name: set(of) for name, of in packages_distributions().items()}
+    wanted = {
+        (Requirement(line).name, str(Requirement(line).marker)) for line in requires("healthval")
+    }
+    for extra, modules in command_line._EXTRAS.items():
+        own = {name.lower() for name, marker in wanted if f'extra == "{extra}"' in marker}
+        # a module of the extra's own package, or of one that it needs
+        deep = own | {Requirement(x).name.lower() for name in own for x in requires(name) or ()}
+        for module in modules:
+            found = {name.lower().replace("_", "-") for name in at[module]}
+            assert found & deep, (extra, module)
 
 
 @pytest.mark.parametrize(

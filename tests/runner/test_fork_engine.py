@@ -153,6 +153,21 @@ subprocess.Popen([sys.executable, "-c", child, "{name}"])
     assert processes_with(name) == []
 
 
+def test_other_children_of_the_callers_process_are_not_ended(tmp_path):
+    write(tmp_path / "own.ipynb", "n = 1")
+    ran = python(
+        RUN.replace("fork_engine.adopt_orphans()", "")
+        + """
+import subprocess
+other = subprocess.Popen(["sleep", "60"])
+print(run("own.ipynb", "out.ipynb"), other.poll())
+other.kill(); other.wait()
+""",
+        tmp_path,
+    )
+    assert ran.split() == ["completed", "None"]
+
+
 def test_many_runs_leak_no_descriptor_and_no_process(tmp_path):
     write(tmp_path / "in.ipynb", "a = 1", "a + 1")
     seen = python(

@@ -43,6 +43,9 @@ def bivariate(
     variance of the mean is multiplied by k / (k - 1). Where ``normal`` pools the two rates
     separately, their standard errors are Hartung and Knapp's. `cov` is without these allowances.
 
+    Below four sites, and where the correlation approaches its limit (beyond 0.99), the two are
+    pooled separately, and `fallback` is the reason.
+
     Parameters
     ----------
     counts : per site an object or mapping with tp, fp, fn, tn, or four counts in this order.
@@ -50,9 +53,6 @@ def bivariate(
         one half added to the cells of the sites that have an empty one.
     nodes : quadrature nodes per dimension; 1 is Laplace, as ``lme4::glmer``.
     noise : per site the variance of the noise on a count, 0 without noise.
-
-    Below four sites, and where the correlation approaches its limit (beyond 0.99), the two are
-    pooled separately, and `fallback` is the reason.
 
     Raises
     ------

@@ -12,9 +12,12 @@ from pydicom.dataset import Dataset
 from healthval.cohort.dicom.folder import Instance, Study, index_file
 from healthval.cohort.dicom.probes import check_complete
 from healthval.cohort.dicom.staging import (
+    IDENTIFIERS,
     RetrieveError,
+    check_asked,
     check_filters,
     complete_study,
+    is_whole,
     mark_complete,
     quiet_pacs,
     stage,
@@ -24,6 +27,7 @@ from healthval.errors import CohortError
 
 _PENDING: Final = (0xFF00, 0xFF01)
 _SUCCESS, _OUT_OF_RESOURCES, _NOT_ASKED = 0x0000, 0xA700, 0xC000
+_CANNOT_UNDERSTAND: Final = 0xC100
 _STUDY: Final = 0x0020000D
 _MAX_CONTEXTS: Final = 127
 # Uncompressed, deflated, JPEG, JPEG-LS, JPEG 2000, RLE, HTJ2K, MPEG-4
@@ -70,6 +74,9 @@ class DimsePacs:
             If a filter is not a keyword, or the list is not complete.
         """
         found = self._found(filters)
+        for answer in found:
+            for keyword in IDENTIFIERS:
+                check_asked(filters, keyword, _text(answer, keyword))
         studies = {study.study: study for study in map(_study, found)}
         yield from studies.values()
         moments = [(_text(one, "StudyDate"), _text(one, "StudyTime")) for one in found]
@@ -90,7 +97,7 @@ class DimsePacs:
                         "check rights and filters, or search for shorter periods"
                     )
                 if status.Status in _PENDING and answer is not None:
-                    found.append(answer)
+                    found.append(_checked(answer))
         return found
 
     def retrieve(self, studies: Iterable[str], folder: str | Path) -> Iterator[Instance]:
@@ -106,7 +113,9 @@ class DimsePacs:
         """
         target = staging_folder(folder)
         for number, study in enumerate(studies):
-            found = list(self._found({"StudyInstanceUID": study, "SOPClassesInStudy": ""}))
+            found = self._found({"StudyInstanceUID": study, "SOPClassesInStudy": ""})
+            for answer in found:
+                check_asked({"StudyInstanceUID": study}, "StudyInstanceUID", _study(answer).study)
             announced = _study(found[0]).n_instances if found else None
             known = complete_study(target, study, announced)
             if known is None:
@@ -121,10 +130,11 @@ class DimsePacs:
         last = fetch(deliveries, found)
         if deliveries.failed is not None:
             raise deliveries.failed
-        if not last or last.Status != _SUCCESS:
+        n_failed = getattr(last, "NumberOfFailedSuboperations", 0)
+        if not last or last.Status != _SUCCESS or n_failed:
             raise RetrieveError(
                 "the PACS did not send a study completely",
-                f"study {number}: missing {getattr(last, 'NumberOfFailedSuboperations', 0) or 'some'},"
+                f"study {number}: missing {n_failed or 'some'},"
                 f" received {len(deliveries.arrived)}; check its rights for this AE title and run"
                 " again",
             )
@@ -239,10 +249,16 @@ class _Deliveries:
     def store(self, event: Any) -> int:
         """Write an instance as it arrives; instances of other studies are refused."""
         try:
-            if str(event.dataset.get(_STUDY).value) != self.study:
+            dataset, content = event.dataset, event.encoded_dataset()
+            if str(dataset.get(_STUDY).value) != self.study:
                 return _NOT_ASKED
+            if not is_whole(dataset, content):
+                self.failed = self.failed or RetrieveError(
+                    "the PACS sent a damaged instance", "run again, or ask the operator of the PACS"
+                )
+                return _CANNOT_UNDERSTAND
             uid = event.request.AffectedSOPInstanceUID
-            self.arrived.append(stage(self.folder, uid, event.encoded_dataset()))
+            self.arrived.append(stage(self.folder, uid, content))
         except RetrieveError as failed:
             self.failed = self.failed or failed
             return _OUT_OF_RESOURCES
@@ -292,6 +308,19 @@ def _query(filters: Mapping[str, str]) -> Dataset:
     for keyword, value in filters.items():
         setattr(query, keyword, value)
     return query
+
+
+def _checked(answer: Dataset) -> Dataset:
+    """An answer whose values can be read."""
+    try:
+        with_study = bool(_study(answer).study)
+    except Exception:
+        with_study = False
+    if not with_study:
+        raise CohortError(
+            "the PACS answers the search with values that cannot be read; ask its operator"
+        )
+    return answer
 
 
 def _study(answer: Dataset) -> Study:

@@ -118,15 +118,13 @@ def files_below(paths: list[str], is_left_out: Callable[[str], bool]) -> Iterato
                 continue
             seen.add((state.st_dev, state.st_ino))
             with os.scandir(folder) as entries:
-                found = list(entries)
+                for entry in entries:
+                    if _is_folder(entry):
+                        folders.append(entry.path)
+                    else:
+                        yield entry.path
         except OSError:
             yield folder
-            continue
-        for entry in found:
-            if _is_folder(entry):
-                folders.append(entry.path)
-            else:
-                yield entry.path
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -6,8 +6,9 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 
 from healthval.cohort.dicom.folder import COMPLETE, Instance, index_file
@@ -16,6 +17,13 @@ from healthval.files import write_durably
 from healthval.pydicom_internals import quiet
 
 _SILENT: Final = logging.CRITICAL + 1
+IDENTIFIERS: Final = ("AccessionNumber", "StudyInstanceUID", "PatientID")
+_UNDEFINED: Final = 0xFFFFFFFF
+_ROWS: Final = 0x00280010
+_PIXELS: Final = (0x7FE00010, 0x7FE00008, 0x7FE00009)
+# End of a value of undefined length, in both byte orders; four zeros follow
+_DELIMITERS: Final = (b"\xfe\xff\xdd\xe0", b"\xff\xfe\xe0\xdd")
+_DELIMITER_SIZE: Final = 8
 _NETWORK_LOGGERS: Final = ("pynetdicom", "dicomweb_client", "urllib3")
 
 
@@ -43,6 +51,28 @@ def check_filters(filters: Mapping[str, str]) -> None:
         )
 
 
+def check_asked(filters: Mapping[str, str], keyword: str, answered: str) -> None:
+    """Refuse an answer about another identifier than the one that was asked for.
+
+    A PACS that ignores a filter would hand over the images of other patients.
+
+    Raises
+    ------
+    CohortError
+        If the identifiers differ, apart from case, spaces and leading zeros.
+    """
+    asked = filters.get(keyword, "")
+    if asked and answered and not set(asked) & set("*?\\,") and _plain(asked) != _plain(answered):
+        raise CohortError(
+            f"the PACS ignores the filter {keyword} and returns other studies, of which none was "
+            "copied; ask the operator of the PACS"
+        )
+
+
+def _plain(identifier: str) -> str:
+    return identifier.strip().lstrip("0").casefold()
+
+
 def staging_folder(folder: str | Path) -> Path:
     """Make the folder for files of a PACS, and delete unfinished files of an interrupted run."""
     target = Path(folder)
@@ -66,21 +96,43 @@ def stage(folder: Path, instance_uid: str, data: bytes) -> Path:
         If the local disk refuses it.
     """
     target = staged_path(folder, instance_uid)
-    try:
+    with _local_disk():
         write_durably(target, data)
+    return target
+
+
+@contextmanager
+def _local_disk() -> Iterator[None]:
+    try:
+        yield
     except OSError as failed:
         raise RetrieveError(
             "the local disk refused a file",
             f"{failed.strerror}; make room or correct its rights, and run again to continue",
         ) from None
-    return target
+
+
+def is_whole(dataset: Dataset, content: bytes) -> bool:
+    """Whether every value has its declared length, and the pixels that the rows announce exist.
+
+    `dataset` was read from `content`.
+    """
+    for tag in list(dataset.keys()):
+        element: Any = dataset.get_item(tag)
+        is_defined = element.is_raw and element.length != _UNDEFINED
+        if is_defined and len(element.value or b"") != element.length:
+            return False
+    if len(content) - max(map(content.rfind, _DELIMITERS)) < _DELIMITER_SIZE:
+        return False  # the last value of undefined length
+    return _ROWS not in dataset or any(tag in dataset for tag in _PIXELS)
 
 
 def mark_complete(folder: Path, study: str, instances: Iterable[Instance]) -> None:
     """Record that a study was retrieved with all its instances."""
     names = sorted({one.path.name for one in instances})
-    (folder / COMPLETE).mkdir(exist_ok=True, mode=0o700)
-    write_durably(_mark(folder, study), json.dumps(names).encode("ascii"))
+    with _local_disk():
+        (folder / COMPLETE).mkdir(exist_ok=True, mode=0o700)
+        write_durably(_mark(folder, study), json.dumps(names).encode("ascii"))
 
 
 def complete_study(folder: Path, study: str, announced: int | None) -> list[Instance] | None:

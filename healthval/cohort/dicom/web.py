@@ -2,20 +2,25 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from pydicom import dcmread
+from pydicom.datadict import tag_for_keyword
 
 from healthval.cohort.dicom.folder import Instance, Study, index_file
 from healthval.cohort.dicom.multipart import CutError, boundary_of, parts_of
 from healthval.cohort.dicom.probes import INCOMPLETE, check_complete
 from healthval.cohort.dicom.staging import (
+    IDENTIFIERS,
     RetrieveError,
+    check_asked,
     check_filters,
     complete_study,
+    is_whole,
     mark_complete,
     quiet_pacs,
     stage,
@@ -23,7 +28,6 @@ from healthval.cohort.dicom.staging import (
 )
 from healthval.errors import CohortError
 
-_UNDEFINED: Final = 0xFFFFFFFF
 _PAGE: Final = 200
 _MAX_REPEATED: Final = 3  # pages in a row without a new study
 # Any transfer syntax: the PACS sends the stored bytes without transcoding.
@@ -31,8 +35,6 @@ _AS_STORED: Final = 'multipart/related; type="application/dicom"; transfer-synta
 _CHUNK: Final = 1 << 20
 _UID: Final = re.compile(r"[0-9.]{1,64}")
 _DATE, _TIME = "00080020", "00080030"
-_ROWS: Final = 0x00280010
-_PIXELS: Final = (0x7FE00010, 0x7FE00008, 0x7FE00009)
 
 
 class WebPacs:
@@ -92,6 +94,8 @@ class WebPacs:
         moments: list[tuple[str, str]] = []
         for answer in self._answers(filters):
             study = _study(answer)
+            for keyword in IDENTIFIERS:
+                check_asked(filters, keyword, _text(answer, f"{tag_for_keyword(keyword):08X}"))
             if study.study not in seen:
                 seen.add(study.study)
                 moments.append((_text(answer, _DATE), _text(answer, _TIME)))
@@ -121,15 +125,19 @@ class WebPacs:
     def _page(self, filters: Mapping[str, str], offset: int) -> list[dict[str, Any]]:
         try:
             with quiet_pacs():
-                return list(
+                found = list(
                     self._client.search_for_studies(
                         search_filters=dict(filters), limit=_PAGE, offset=offset
                     )
                 )
+            for answer in found:
+                _study(answer)  # before one of them is used
         except Exception:
             raise CohortError(
-                "the PACS did not answer the search; check its address, rights and the filters"
+                "the PACS did not answer the search, or not with studies in DICOM JSON; "
+                "check its address, rights and the filters"
             ) from None
+        return found
 
     def retrieve(self, studies: Iterable[str], folder: str | Path) -> Iterator[Instance]:
         """Copy studies into `folder`, one file at a time, as the PACS sends them.
@@ -159,7 +167,7 @@ class WebPacs:
         received: dict[str, Instance] = {}
         for content in self._contents(number, study):
             with quiet_pacs():
-                found = _staged(content, folder, study)
+                found = _staged(content, folder, study, received)
             if found is None:
                 raise RetrieveError(
                     "the PACS sent a damaged instance",
@@ -199,6 +207,9 @@ class WebPacs:
                 timeout=self._timeout,
             )
             answer.raise_for_status()
+        # 206 and Warning 299: some instances are withheld (PS3.18 10.4.3)
+        if answer.status_code != HTTPStatus.OK or "299" in answer.headers.get("Warning", ""):
+            raise CutError
         return answer
 
     def _announced(self, study: str) -> int:
@@ -207,37 +218,33 @@ class WebPacs:
         return 0 if found is None else found.n_instances or 0
 
 
-def _staged(content: bytes, folder: Path, study: str) -> Instance | None:
-    """Write an instance of the study; None if its bytes are not a complete instance of it."""
+def _staged(
+    content: bytes, folder: Path, study: str, received: Mapping[str, Instance]
+) -> Instance | None:
+    """Write an instance of the study; None if its bytes are not a complete instance of it.
+
+    Also None if an instance of this UID was received before with other bytes.
+    """
     try:
         dataset = dcmread(BytesIO(content))
-        is_whole = _is_whole(dataset) and str(dataset.get("StudyInstanceUID", "")) == study
+        is_asked = str(dataset.get("StudyInstanceUID", "")) == study
+        instance = str(dataset.get("SOPInstanceUID", ""))
+        if not (instance and is_asked and is_whole(dataset, content)):
+            return None
     except Exception:
         return None
-    instance = str(dataset.get("SOPInstanceUID", ""))
-    if not (is_whole and instance):
+    if instance in received and received[instance].path.read_bytes() != content:
         return None
     found = index_file(stage(folder, instance, content))
     return found if isinstance(found, Instance) else None
 
 
-def _is_whole(dataset: Any) -> bool:
-    """Whether every value has its declared length, and the pixels that the rows announce exist."""
-    for tag in list(dataset.keys()):
-        element = dataset.get_item(tag)
-        is_defined = element.is_raw and element.length != _UNDEFINED
-        if is_defined and len(element.value or b"") != element.length:
-            return False
-    return _ROWS not in dataset or any(tag in dataset for tag in _PIXELS)
-
-
 def _study(answer: Mapping[str, Any]) -> Study:
-    count = _first(answer, "00201208")
-    return Study(
-        _text(answer, "00100020"),
-        _text(answer, "0020000D"),
-        int(count) if count is not None else None,
-    )
+    """Study of an answer in DICOM JSON; an answer without a UID is a `ValueError`."""
+    count, study = _first(answer, "00201208"), _text(answer, "0020000D")
+    if not _UID.fullmatch(study):
+        raise ValueError
+    return Study(_text(answer, "00100020"), study, int(count) if count is not None else None)
 
 
 def _text(answer: Mapping[str, Any], tag: str) -> str:
@@ -246,4 +253,6 @@ def _text(answer: Mapping[str, Any], tag: str) -> str:
 
 def _first(answer: Mapping[str, Any], tag: str) -> Any:
     values = answer.get(tag, {}).get("Value") or [None]
+    if not isinstance(values, list):
+        raise ValueError  # noqa: TRY004  the PACS's, not the caller's
     return values[0]

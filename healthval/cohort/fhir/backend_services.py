@@ -16,6 +16,15 @@ from healthval.errors import CohortError, UsageError
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ASSERTION_SECONDS = 240
 _RENEWAL = 30.0  # seconds before its expiry in which a token is renewed
+BUSY = frozenset({429, 502, 503, 504})
+
+
+class TokenBusyError(CohortError):
+    """The token endpoint is busy; `answer` is what it sent."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        super().__init__("the FHIR server's token endpoint is busy; try later")
+        self.answer = answer
 
 
 @dataclass(kw_only=True)
@@ -50,6 +59,8 @@ class BackendServices:
                     "client_assertion": self._assertion(now),
                 },
             )
+            if answer.status_code in BUSY:
+                raise TokenBusyError(answer)
             grant = json_body(answer) if answer.status_code == 200 else None
             if not isinstance(grant, dict) or not isinstance(grant.get("access_token"), str):
                 raise CohortError(

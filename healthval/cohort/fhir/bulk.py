@@ -9,22 +9,27 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from healthval.cohort.fhir.server import FhirServer, refusal
+from healthval.cohort.fhir.bulk_files import Content, read_content
+from healthval.cohort.fhir.server import (
+    LONGEST_SILENCE,
+    DownloadInterruptedError,
+    FhirServer,
+    refusal,
+)
 from healthval.errors import CohortError, counted
 from healthval.files import flush_folder, write_durably
 
-_MAX_POLLS = 10_000
 _TRANSIENT = frozenset({429, 500, 502, 503, 504})
-_LONGEST_TROUBLE = (
-    3600.0  # seconds in which a server may refuse polls before the export is given up
-)
+_LONGEST_TROUBLE = 3600.0  # seconds in which a server may be busy before the export is given up
+_LONGEST_EXPORT = 7 * 86_400.0  # seconds in which a server may prepare an export
 _FAILURES = 3  # plain errors 500 after which the export has failed
-_DOWNLOADS = 3  # attempts at one file that arrives cut
+_DOWNLOADS = 3  # attempts at one file that fails, or arrives cut
 _FILES = "[0-9][0-9][0-9][0-9][0-9].ndjson"
 _REMARKS = frozenset({"information", "warning"})
 
@@ -45,6 +50,10 @@ class Exported:
     counts: tuple[tuple[str, int], ...]
     messages: tuple[tuple[str, int], ...] = ()
     deleted: int = 0
+
+
+class _GoneError(CohortError):
+    """A file that the server has deleted."""
 
 
 @dataclass(kw_only=True)
@@ -114,10 +123,26 @@ class BulkExport:
         """
         for is_last in (False, True):
             self._manifest()
-            messages = self._messages()
-            if self._download_all(is_last=is_last):
-                break
-        return self._exported(messages)
+            try:
+                return self._downloaded()
+            except _GoneError as gone:
+                self._forget()
+                if is_last:
+                    raise CohortError(str(gone)) from None
+        raise AssertionError  # pragma: no cover - the second run returns or raises
+
+    def _downloaded(self) -> Exported:
+        messages = self._messages()
+        counts: Counter[str] = Counter()
+        for number in range(len(self._outputs())):
+            counts += self._download(number).types
+        files = tuple(self._file(number) for number in range(len(self._outputs())))
+        return Exported(
+            files=files,
+            counts=tuple(sorted(counts.items())),
+            messages=tuple(sorted(messages.items())),
+            deleted=self._deletions(),
+        )
 
     def cancel(self) -> None:
         """Cancel and delete the export at the server, and remove its state file here."""
@@ -148,36 +173,46 @@ class BulkExport:
             params["_type"] = ",".join(self.types)
         if self.since:
             params["_since"] = self.since
-        answer = self.server.request(
-            "GET",
-            f"Group/{self.group}/$export" if self.group else "$export",
-            params=params,
-            headers={"Accept": "application/fhir+json", "Prefer": "respond-async"},
-            patience=_LONGEST_TROUBLE,
-        )
+        address = f"Group/{self.group}/$export" if self.group else "$export"
+        headers = {"Accept": "application/fhir+json", "Prefer": "respond-async"}
+        for attempt in range(_FAILURES):
+            answer = self.server.request(
+                "GET", address, params=params, headers=headers, patience=_LONGEST_TROUBLE
+            )
+            if answer.status_code != 500 or attempt == _FAILURES - 1:
+                break
+            self.server.sleep(2.0**attempt)
         location = answer.headers.get("Content-Location")
         if answer.status_code != 202 or not location:
             raise CohortError(f"the export was not started: {refusal(answer)}")
         self._remember(status=self.server.own(location), asked=self._asked())
 
     def _wait(self) -> dict[str, Any]:
-        trouble, n_failed = 0.0, 0
-        for attempt in range(_MAX_POLLS):
+        waited, trouble, n_failed = 0.0, 0.0, 0
+        for attempt in count():
             answer = self.server.request(
-                "GET", self._state["status"], headers={"Accept": "application/json"}, once=True
+                "GET",
+                self._state["status"],
+                headers={"Accept": "application/json"},
+                patience=_LONGEST_TROUBLE,
+                silence=LONGEST_SILENCE,
             )
-            n_failed += answer.status_code == 500 and not _is_transient(answer)
-            waiting = answer.status_code in _TRANSIENT and trouble < _LONGEST_TROUBLE
-            if answer.status_code == 202 or (waiting and n_failed <= _FAILURES):
-                default = min(2.0 ** min(attempt, 6), 60.0)
-                pause = self.server.pause(answer, default)
-                trouble = 0.0 if answer.status_code == 202 else trouble + max(pause, 1.0)
-                self.server.sleep(pause)
-                continue
-            return self._finished(answer)
-        raise CohortError(
-            "the export is still not finished; cancel it and ask the server's operator"
-        )
+            is_transient = _is_transient(answer)
+            n_failed += answer.status_code == 500 and not is_transient
+            has_failed = n_failed > _FAILURES or trouble >= _LONGEST_TROUBLE
+            if answer.status_code != 202 and (answer.status_code != 500 or has_failed):
+                return self._finished(answer)
+            if waited >= _LONGEST_EXPORT:
+                raise CohortError(
+                    "the export is still not finished; run again to wait on, or cancel it and ask the"
+                    " server's operator"
+                )
+            default = min(2.0 ** min(attempt, 6), 60.0)
+            pause = self.server.pause(answer, default, longest=_LONGEST_TROUBLE)
+            waited += pause
+            trouble = 0.0 if answer.status_code == 202 else trouble + pause
+            self.server.sleep(pause)
+        raise AssertionError  # pragma: no cover - the loop has no end
 
     def _finished(self, answer: httpx.Response) -> dict[str, Any]:
         try:
@@ -198,21 +233,22 @@ class BulkExport:
             raise CohortError(
                 "the export's manifest has no list of files; ask the server's operator"
             )
+        if any(
+            isinstance(e, dict) and e.get("relation") == "next" for e in _list(manifest.get("link"))
+        ):
+            raise CohortError(
+                "the export's manifest has several pages, for which it was not asked; ask the server's "
+                "operator for one manifest"
+            )
         return manifest
 
     def _messages(self) -> Counter[str]:
         """Count the server's remarks; errors among them stop the export."""
         found: Counter[str] = Counter()
         for number, entry in enumerate(self._state["manifest"].get("error") or []):
-            part = self._part(f"message-{number:05d}")
-            status = self.server.download(entry["url"], part, with_token=self._with_token())
-            lines = _lines(part) if status == 200 else None
-            part.unlink(missing_ok=True)
-            if lines is None:
-                found["error unreadable"] += 1
-                continue
-            for line in lines:
-                found.update(_severities(line))
+            content = self._read_aside(entry, f"message file {number + 1}")
+            found += content.remarks
+            found["error unknown"] += content.types.total() - content.types["OperationOutcome"]
         n_errors = sum(n for name, n in found.items() if name.split()[0] not in _REMARKS)
         if n_errors:
             self._forget()
@@ -220,66 +256,81 @@ class BulkExport:
                 f"the export is incomplete: the server reports {counted(n_errors, 'error')}; correct "
                 "the cause at the server and export again"
             )
-        return found
+        return +found
 
-    def _download_all(self, *, is_last: bool) -> bool:
-        """Download all files; False if one no longer exists and the export was forgotten."""
-        for number, output in enumerate(self._outputs()):
-            if not self._download(number, output):
-                self._forget()
-                if is_last:
-                    raise CohortError(
-                        f"file {number + 1} of the export no longer exists at the server; run again to "
-                        "export anew"
-                    )
-                return False
-        return True
+    def _deletions(self) -> int:
+        """Number of deleted resources; the manifest's `count` is that of the Bundles with deletions."""
+        n = 0
+        for number, entry in enumerate(self._state["manifest"].get("deleted") or []):
+            try:
+                place = f"list {number + 1} of deleted resources"
+                n += self._read_aside({"url": entry["url"]}, place).deletions
+            except _GoneError:
+                if (given := _count(entry)) is None:
+                    raise
+                n += given
+        return n
 
-    def _download(self, number: int, output: dict[str, Any]) -> bool:
-        """Download one file, again if it arrives cut; False if it no longer exists."""
+    def _read_aside(self, entry: dict[str, Any], place: str) -> Content:
+        """Content of a file that is not kept."""
+        part = self._part("aside")
+        content = self._fetched(entry, part, f"{place} of the export")
+        part.unlink()
+        return content
+
+    def _download(self, number: int) -> Content:
+        """Download one file, unless it is here, and return its content."""
         target = self._file(number)
-        if target.exists():
-            return True
-        part = self._part(target.stem)
         place = f"file {number + 1} of {len(self._outputs())} of the export"
-        for attempt in range(_DOWNLOADS):
-            status = self.server.download(
-                output["url"], part, with_token=self._with_token(), patience=_LONGEST_TROUBLE
-            )
-            if status in {404, 410}:
-                return False
-            if status in _TRANSIENT and attempt < _DOWNLOADS - 1:
-                self.server.sleep(2.0**attempt)
-                continue
-            if status != 200:
-                raise CohortError(
-                    f"{place} cannot be downloaded (status {status}); run again to resume"
-                )
-            lines, expected = _lines(part), output.get("count")
-            if lines is not None and (not isinstance(expected, int) or expected == len(lines)):
-                part.replace(target)
-                flush_folder(self.folder)
-                return True
-            self.server.sleep(2.0**attempt)
-        if lines is None:
-            raise CohortError(f"{place} is truncated or not NDJSON; run again to resume")
-        raise CohortError(
-            f"{place} has {counted(len(lines), 'resource')}, the manifest lists {expected}; run again "
-            "to resume"
-        )
+        if target.exists():
+            return read_content(target) or Content()
+        part = self._part(target.stem)
+        content = self._fetched(self._outputs()[number], part, place)
+        part.replace(target)
+        flush_folder(self.folder)
+        return content
 
-    def _exported(self, messages: Counter[str]) -> Exported:
-        files = tuple(self._file(number) for number in range(len(self._outputs())))
-        counts: Counter[str] = Counter()
-        for file in files:
-            counts.update(_type(line) for line in _lines(file) or [])
-        deleted = self._state["manifest"].get("deleted") or []
-        return Exported(
-            files=files,
-            counts=tuple(sorted(counts.items())),
-            messages=tuple(sorted(messages.items())),
-            deleted=sum(n for d in deleted if isinstance(n := d.get("count", 1), int)),
-        )
+    def _fetched(self, entry: dict[str, Any], part: Path, place: str) -> Content:
+        """Download one file into `part`, again if it fails or arrives cut.
+
+        Raises
+        ------
+        CohortError
+            If it still fails, or has another number of resources than the manifest lists; `_GoneError`
+            if it no longer exists.
+        """
+        expected, with_token = _count(entry), self._with_token()
+        problem = ""
+        for attempt in range(_DOWNLOADS):
+            if attempt:
+                self.server.sleep(2.0 ** (attempt - 1))
+            try:
+                status = self.server.download(
+                    entry["url"], part, with_token=with_token, patience=_LONGEST_TROUBLE
+                )
+            except DownloadInterruptedError:
+                problem = "is interrupted at each attempt"
+                continue
+            # A storage refuses an address that is its own permission once it has expired.
+            if status in {404, 410} or (400 <= status < 500 and status != 429 and not with_token):
+                raise _GoneError(
+                    f"{place} is no longer given by the server (status {status}); run again to export "
+                    "anew"
+                )
+            if status != 200:
+                problem = f"cannot be downloaded (status {status})"
+                if status not in _TRANSIENT | {403}:
+                    break
+                continue
+            content = read_content(part)
+            if content is None:
+                problem = "is truncated or not NDJSON"
+            elif expected is not None and expected != (n := content.types.total()):
+                problem = f"has {counted(n, 'resource')}, the manifest lists {expected}"
+            else:
+                return content
+        part.unlink(missing_ok=True)
+        raise CohortError(f"{place} {problem}; run again to resume")
 
     def _outputs(self) -> list[dict[str, Any]]:
         return list(self._state["manifest"]["output"])
@@ -296,7 +347,13 @@ class BulkExport:
 
     def _remember(self, **news: Any) -> None:
         self._state |= news
-        write_durably(self._state_file, json.dumps(self._state).encode())
+        try:
+            write_durably(self._state_file, json.dumps(self._state).encode())
+        except OSError:
+            raise CohortError(
+                "the state of the export cannot be written beside its folder; give a folder in one that "
+                "can be written, with free space"
+            ) from None
 
     def _forget(self) -> None:
         self._drop_state()
@@ -317,40 +374,11 @@ def _is_transient(answer: httpx.Response) -> bool:
         return False
 
 
-def _lines(path: Path) -> list[bytes] | None:
-    """Lines with the start of each resource; None if one of them is not a whole JSON object."""
-    found = []
-    with path.open("rb") as lines:
-        for line in lines:
-            if line.strip():
-                try:
-                    resource = json.loads(line)
-                except ValueError:
-                    return None
-                if not isinstance(resource, dict):
-                    return None
-                found.append(_start(resource))
-    return found
+def _count(entry: dict[str, Any]) -> int | None:
+    """Number of resources that the manifest lists for a file, if it does."""
+    given = entry.get("count")
+    return given if type(given) is int and given >= 0 else None
 
 
-def _start(resource: dict[str, Any]) -> bytes:
-    kept = {name: resource[name] for name in ("resourceType", "issue") if name in resource}
-    if resource.get("resourceType") != "OperationOutcome":
-        kept.pop("issue", None)
-    return json.dumps(kept).encode()
-
-
-def _type(line: bytes) -> str:
-    return str(json.loads(line).get("resourceType", "unknown"))
-
-
-def _severities(line: bytes) -> list[str]:
-    issues = json.loads(line).get("issue")
-    known = [i for i in issues if isinstance(i, dict)] if isinstance(issues, list) else []
-    return [f"{_word(i.get('severity'))} {_word(i.get('code'))}" for i in known] or [
-        "error unknown"
-    ]
-
-
-def _word(value: object) -> str:
-    return value if isinstance(value, str) and value.replace("-", "").isalpha() else "unknown"
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []

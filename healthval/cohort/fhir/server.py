@@ -18,7 +18,8 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from healthval.cohort.fhir.backend_services import BackendServices, json_body
+from healthval.cohort.fhir.backend_services import BUSY, BackendServices, TokenBusyError, json_body
+from healthval.cohort.fhir.bulk_files import TruncatedGzipError, unpacked
 from healthval.cohort.fhir.search_pages import next_page, resources_of
 from healthval.errors import CohortError, UsageError
 
@@ -26,10 +27,14 @@ from healthval.errors import CohortError, UsageError
 for _name in ("httpx", "httpcore"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
-_BUSY = frozenset({429, 502, 503, 504})
 _ATTEMPTS = 6  # at one request while the server is busy
 _REDIRECTS = 6  # followed for one file
-_LONGEST_PAUSE = 300.0  # seconds
+_LONGEST_PAUSE = 300.0  # seconds, where the caller has no more patience
+LONGEST_SILENCE = 300.0  # seconds in which a server may be restarted
+
+
+class DownloadInterruptedError(CohortError):
+    """A file that did not arrive as a whole."""
 
 
 @dataclass(kw_only=True)
@@ -92,7 +97,7 @@ class FhirServer:
 
     def own(self, url: str) -> str:
         """Resolve an address of this server; refuse another host, which must not get the token."""
-        full = urljoin(self.base, url)
+        full = _joined(self.base, url)
         if not self._is_own(full):
             raise CohortError(
                 "the FHIR server points to another host, which is not contacted; "
@@ -124,44 +129,50 @@ class FhirServer:
         url: str,
         *,
         headers: Mapping[str, str] | None = None,
-        once: bool = False,
         patience: float = 0.0,
+        silence: float = 0.0,
         **options: Any,
     ) -> httpx.Response:
-        """Send one request with the token; see `_retried`. `once` returns a busy answer at once."""
+        """Send one request with the token.
+
+        Parameters
+        ----------
+        patience : seconds for which a busy server is waited for; 0 asks it six times
+        silence : seconds for which a server that does not answer is asked again
+
+        Raises
+        ------
+        CohortError
+            If the server does not answer.
+        """
         full = self.own(url)
 
         def send(access: dict[str, str]) -> httpx.Response:
-            try:
-                return self.http.request(
-                    method, full, headers={**(headers or {}), **access}, **options
-                )
-            except httpx.HTTPError:
-                raise CohortError(
-                    "the FHIR server does not answer; check address and network"
-                ) from None
+            return self.http.request(method, full, headers={**(headers or {}), **access}, **options)
 
-        return self._retried(send, attempts=1 if once else _ATTEMPTS, patience=patience)
+        return self._retried(send, patience=patience, silence=silence)
 
     def download(self, url: str, target: Path, *, with_token: bool, patience: float = 0.0) -> int:
-        """Stream a file to disk, flush it and return the status.
+        """Stream a file to disk, decompressed, flush it and return the status.
 
         A file that needs no token may be on another host. Redirects are followed; the token is sent to
         the server's own host only.
 
         Raises
         ------
-        CohortError
-            If the connection breaks before the announced end.
+        DownloadInterruptedError
+            If the connection breaks before the announced end, or a compressed file is cut.
         """
         full = self.own(url) if with_token else self._elsewhere(url)
         for _ in range(_REDIRECTS):
             send = self._sender(full, target)
-            answer = self._retried(send, with_token=with_token, patience=patience)
+            answer = self._retried(
+                send, with_token=with_token, patience=patience, silence=LONGEST_SILENCE
+            )
             location = answer.headers.get("Location")
             if answer.status_code not in {301, 302, 303, 307, 308} or not location:
                 return answer.status_code
-            full = self._redirected(urljoin(full, location))
+            full = self._redirected(_joined(full, location))
             with_token = with_token and self._is_own(full)
         raise CohortError(
             "a file of the export is redirected in a circle; ask the server's operator"
@@ -169,16 +180,16 @@ class FhirServer:
 
     def _sender(self, full: str, target: Path) -> Callable[[dict[str, str]], httpx.Response]:
         def send(access: dict[str, str]) -> httpx.Response:
-            headers = {"Accept": "application/fhir+ndjson", **access}
-            try:
-                with self.http.stream("GET", full, headers=headers) as answer:
-                    if answer.status_code == 200:
+            headers = {"Accept": "application/fhir+ndjson", "Accept-Encoding": "gzip", **access}
+            with self.http.stream("GET", full, headers=headers) as answer:
+                if answer.status_code == 200:
+                    try:
                         _write(answer, target)
-                    return answer
-            except httpx.HTTPError:
-                raise CohortError(
-                    "a download of the export was interrupted; run again to resume"
-                ) from None
+                    except (httpx.HTTPError, TruncatedGzipError):
+                        raise DownloadInterruptedError(
+                            "a download of the export was interrupted; run again to resume"
+                        ) from None
+                return answer
 
         return send
 
@@ -187,26 +198,52 @@ class FhirServer:
         send: Callable[[dict[str, str]], httpx.Response],
         *,
         with_token: bool = True,
-        attempts: int = _ATTEMPTS,
         patience: float = 0.0,
+        silence: float = 0.0,
     ) -> httpx.Response:
         """Send until answered: wait while the server is busy, renew a refused token once.
 
-        A busy server is waited for `attempts` times, and at least `patience` seconds.
+        A busy server is waited for until `patience` seconds have passed, or without patience five
+        times; a server that does not answer until `silence` seconds have passed.
         """
-        renewed, waited = False, 0.0
+        renewed, waited, silent = False, 0.0, 0.0
         for attempt in count():
-            answer = send(self._authorization() if with_token else {})
-            if answer.status_code == 401 and with_token and self.auth and not renewed:
-                renewed = True
-                self.auth.forget()
-            elif answer.status_code in _BUSY and (attempt < attempts - 1 or waited < patience):
-                pause = self.pause(answer, 2.0 ** min(attempt, 6))
-                waited += max(pause, 1.0)
-                self.sleep(pause)
+            pause = 2.0 ** min(attempt, 6)
+            try:
+                answer = self._answer(send, with_token=with_token)
+            except (httpx.RequestError, httpx.InvalidURL) as failure:
+                if silent >= silence or not isinstance(failure, httpx.TransportError):
+                    raise CohortError(self._unanswered(failure)) from None
+                silent += pause
             else:
-                return answer
+                if answer.status_code == 401 and with_token and self.auth and not renewed:
+                    renewed = True
+                    self.auth.forget()
+                    continue
+                may_wait = waited < patience if patience else attempt < _ATTEMPTS - 1
+                if answer.status_code not in BUSY or not may_wait:
+                    return answer
+                pause = self.pause(answer, pause, longest=patience or _LONGEST_PAUSE)
+                waited += pause
+            self.sleep(pause)
         raise AssertionError  # pragma: no cover - the loop has no end
+
+    def _answer(
+        self, send: Callable[[dict[str, str]], httpx.Response], *, with_token: bool
+    ) -> httpx.Response:
+        if not with_token or self.auth is None:
+            return send({})
+        try:
+            token = self.auth.token(self.http, self.now())
+        except TokenBusyError as busy:
+            return busy.answer
+        return send({"Authorization": f"Bearer {token}"})
+
+    def _unanswered(self, failure: Exception) -> str:
+        request = failure.request if isinstance(failure, httpx.RequestError) else None
+        at_token = request is not None and self.auth and request.url == self.auth.token_url
+        who = "token endpoint" if at_token else "FHIR server"
+        return f"the {who} does not answer; check address and network"
 
     def _is_own(self, full: str) -> bool:
         theirs, ours = urlsplit(full), urlsplit(self.base)
@@ -221,29 +258,32 @@ class FhirServer:
         return full
 
     def _elsewhere(self, url: str) -> str:
-        full = urljoin(self.base, url)
-        if urlsplit(full).scheme != "https":
-            return self.own(full)
-        return full
+        full = _joined(self.base, url)
+        return full if _is_private(full) else self.own(full)
 
-    def _authorization(self) -> dict[str, str]:
-        if self.auth is None:
-            return {}
-        try:
-            return {"Authorization": f"Bearer {self.auth.token(self.http, self.now())}"}
-        except httpx.HTTPError:
-            raise CohortError(
-                "the token endpoint does not answer; check address and network"
-            ) from None
+    def pause(self, answer: httpx.Response, default: float, *, longest: float) -> float:
+        """Seconds that ``Retry-After`` asks for, as a number or a date; from one to `longest`.
 
-    def pause(self, answer: httpx.Response, default: float) -> float:
-        """Seconds that ``Retry-After`` asks for, as a number or a date."""
+        A date is compared with the server's own clock, where its answer has it.
+        """
         text = answer.headers.get("Retry-After", "")
         try:
-            wanted = float(text) if text.strip().isdigit() else _seconds_until(text, self.now())
+            now = _seconds(answer.headers["Date"]) if "Date" in answer.headers else self.now()
+            wanted = float(text) if text.strip().isdigit() else _seconds(text) - now
         except (TypeError, ValueError):
             wanted = default
-        return min(max(wanted, 0.0), _LONGEST_PAUSE)
+        return min(max(wanted, 1.0), longest)
+
+
+def _joined(base: str, url: str) -> str:
+    try:
+        full = urljoin(base, url)
+        urlsplit(full).port  # noqa: B018 - also refuses a port that is no number
+    except ValueError:
+        raise CohortError(
+            "the FHIR server gives an address that cannot be read; ask the server's operator"
+        ) from None
+    return full
 
 
 def _is_private(url: str) -> bool:
@@ -254,15 +294,17 @@ def _is_private(url: str) -> bool:
 
 
 def _write(answer: httpx.Response, target: Path) -> None:
+    is_gzip = answer.headers.get("Content-Encoding", "").strip().lower() in {"gzip", "x-gzip"}
     with target.open("wb") as file:
-        for block in answer.iter_bytes():
+        # httpx would take a cut gzip stream for a whole one.
+        for block in unpacked(answer.iter_raw() if is_gzip else answer.iter_bytes()):
             file.write(block)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _seconds_until(text: str, now: float) -> float:
-    return parsedate_to_datetime(text).timestamp() - now
+def _seconds(text: str) -> float:
+    return parsedate_to_datetime(text).timestamp()
 
 
 def refusal(answer: httpx.Response) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +22,14 @@ _NAMED_DATE = r"\d{1,2}[- ]?[A-Za-z]{3}[- ]?\d{2,4}(?:[: ].*)?"
 _PEOPLE = (
     (r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}", "e-mail addresses"),
     (r"\d{3}-\d{2}-\d{4}", "social security numbers"),
+    (r"[A-ZÀ-Þ][\w'-]+,? [A-ZÀ-Þ]\.", "names of people"),
     (
         r"\+\d[\d ()/.-]{7,}|\(?\d{3}\)?[-. ]{1,2}\d{3}[-. ]\d{4}|\d{3}-\d{7}|0\d{1,4}[-/ ]\d[\d -]{4,}",
         "telephone numbers",
     ),
     (r"(?i:https?://|www\.)\S+", "web addresses"),
 )
-_TITLE = re.compile(r"(?:dr|prof|mr|mrs|ms|herr|frau|mme|dra|sra?)[_. ]", re.IGNORECASE)
+_TITLE = r"(?i)(?:^(?:mr|mrs|ms|herr|frau|mme|sra?)|(?:^|[\s,(/])(?:dra?|prof))[_. ]\s*[^\W\d_]"
 _ICD = r"[A-TV-Z]\d[0-9A-Z](?:\.[0-9A-Z]{1,4})?[*+!]?"
 _FIRST_YEAR, _LAST_YEAR, _LONG_AGO = 1895, 2035, 1965
 
@@ -121,7 +121,7 @@ def are_diagnoses(text: pd.Series) -> bool:
 
 def people_in(text: pd.Series) -> str | None:
     """Kind of identifier of people in the texts, or None."""
-    if bool(text.str.match(_TITLE).any()):
+    if bool(text.str.contains(_TITLE).any()):
         return "titles of people"
     for pattern, what in _PEOPLE:
         if _share(text, pattern) >= _MOSTLY:

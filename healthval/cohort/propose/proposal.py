@@ -23,6 +23,7 @@ class Proposal:
     ----------
     questions : what only the user can answer
     dropped : columns proposed to be dropped, each with the reason
+    sources : the table's own name of an input or subgroup whose name no plan allows as one
     """
 
     table: TableSchema
@@ -31,10 +32,22 @@ class Proposal:
     questions: tuple[str, ...]
     fhir: FhirInputs | None = None
     dropped: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def declared(self) -> TableSchema:
+        """The table as a plan declares it: each input by its new name, with its own one in `sources`."""
+        if not self.sources:
+            return self.table
+        new = {own: name for name, own in self.sources.items()}
+        columns = {new.get(name, name): column for name, column in self.table.columns.items()}
+        return self.table.model_copy(update={"columns": columns, "sources": dict(self.sources)})
 
     def to_plan(self) -> dict[str, Any]:
         """Return the proposed part of a plan, ready for YAML."""
-        plan: dict[str, Any] = {"table": self.table.model_dump(mode="json", exclude_defaults=True)}
+        plan: dict[str, Any] = {
+            "table": self.declared.model_dump(mode="json", exclude_defaults=True)
+        }
         if self.fhir is not None:
             plan["fhir"] = self.fhir.model_dump(mode="json", exclude_defaults=True)
         return plan | {"inputs": list(self.inputs), "subgroups": list(self.subgroups)}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_LEVELS = 12
+FOLLOW_UP = 28  # days; with it in its name, a scale of function is an outcome
 _FORM = {"0", "1", "2", "incomplete", "unverified", "complete"}  # REDCap
 REASONS = {
     "name": "its name is empty, longer than 128 characters, or contains <, > or invisible characters; rename it",
@@ -48,12 +49,17 @@ REASONS = {
 def name_to_drop(ordered: tuple[str, ...], *, is_text: bool, is_outcome: bool) -> str | None:
     """Reason to drop a column because of its name."""
     found = frozenset(ordered)
-    person = found & w.PERSON or (is_text and found & w.SHORT_PERSON) or {"add", "line"} <= found
+    person = bool(found & w.PERSON) or (is_text and bool(found & w.SHORT_PERSON))
+    person |= any(parts <= found for parts in w.SOCIAL)
     at_end = bool(found & w.END and found & w.END_OF) or any(stay <= found for stay in w.STAY)
+    is_followup = bool(found & w.FUNCTION or {"m", "rs"} <= found) and any(
+        part.isdigit() and int(part) >= FOLLOW_UP for part in ordered
+    )
     is_date = bool(found & w.DATE)
     is_numbered = len(ordered) > 2 and ordered[0] in w.READER_NUMBERED and ordered[1].isdigit()
     rules = (
-        (bool(person) and not found & w.NOT_PERSON, "person"),
+        (person and not found & w.NOT_PERSON, "person"),
+        (bool(found & w.READER) or is_numbered, "reader"),
         (bool(found & w.STAFF or (is_text and found & w.SHORT_STAFF)), "staff"),
         (len(ordered) > 1 and ordered[-1] in w.BY, "staff"),
         (
@@ -61,9 +67,10 @@ def name_to_drop(ordered: tuple[str, ...], *, is_text: bool, is_outcome: bool) -
             "device",
         ),
         (not is_text and bool(found & w.BIRTH and found & w.YEAR), "birth"),
-        (bool(found & w.READER) or is_numbered, "reader"),
         (bool(found & w.MODEL) and not found & w.NOT_MODEL, "model"),
-        ("cad" in found and bool(found & w.DETECTION), "model"),
+        (bool(found & w.INTELLIGENCE and found & w.DETECTION) and "67" not in found, "model"),
+        (bool(found & w.PLACE and (found & w.NUMBER or len(found) == 1)), "number"),
+        (is_followup, "later"),
         (is_text and bool(found & w.TEXT), "text"),
         (
             bool(found & w.LATER or at_end) and not (is_date or is_outcome or found & w.STRONG),
@@ -78,10 +85,12 @@ def values_to_drop(
 ) -> str | None:
     """Reason to drop a column because of its values."""
     found = set(rest.str.casefold())
+    is_postal = ordered == ("cp",) and bool(rest.str.fullmatch(r"\d{5}").all())
     is_form = ordered[-1:] == ("complete",) and found <= _FORM and not found <= {"0", "1"}
     if number is not None:
         is_key = len(ordered) > 1 and ordered[-1] in w.KEY
         rules = [(is_form, "form"), (is_key, "number"), (are_birth_years(number), "birth")]
+        rules += [(is_postal, "zip")]
     else:
         if people := people_in(rest):
             return f"its values are, or contain, {people}"

@@ -17,6 +17,7 @@ from healthval.cohort.propose.evidence import (
 )
 from healthval.cohort.propose.proposal import MIN_SHARED
 from healthval.cohort.units import conversion, in_yaml, read_unit, same_unit
+from healthval.contracts.table import plain_token
 from healthval.errors import CohortError, counted
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _complete_and_different(draft: Draft, n: int) -> list[str]:
         and len(draft.texts[name]) == n
         and draft.texts[name].is_unique
         and draft.texts[name].str.fullmatch(form).all()
-        and not draft.texts[name].str.fullmatch(r"\d*\.\d+").any()
+        and not draft.texts[name].map(plain_token).str.fullmatch(r"\d*\.\d+").any()
     ]
     # Measurements may differ in each row of a small table.
     named = [name for name in found if words(name) & w.NUMBER]
@@ -124,13 +125,13 @@ def _kept(kind: Kind) -> Kind:
 
 def choose_label(draft: Draft) -> str | None:
     """Declare the likeliest outcome as the label; drop other outcomes, which are known too late."""
-    found: list[tuple[bool, int, str, Kind]] = []
+    found: list[tuple[int, int, str, Kind]] = []
     for at, name in enumerate(draft.kinds):
         text = draft.texts[name]
         named, by_value = _is_outcome(name, text), has_outcome_values(text)
         if draft.kinds[name]["kind"] == "category" and (named or by_value):
             if not words(name) & w.HISTORY:
-                found.append((bool(words(name) & w.STRONG), at, name, _as_label(name, draft)))
+                found.append((_likelihood(words(name)), at, name, _as_label(name, draft)))
         elif draft.kinds[name]["kind"] == "number" and words(name) & w.DEATH - w.HISTORY:
             draft.drop(name, "its name is one of an outcome, known only afterwards")
     chosen = max((f for f in found if f[3]), key=lambda f: f[:2], default=None)
@@ -140,6 +141,8 @@ def choose_label(draft: Draft) -> str | None:
     if chosen is None:
         _ask_about_the_last(draft)
         return None
+    if not chosen[0]:
+        _ask_about_the_last(draft, but=chosen[2])
     draft.kinds[chosen[2]] = chosen[3]
     others = [f"'{f[2]}'" for f in found if f is not chosen and f[3]]
     if others:
@@ -149,11 +152,18 @@ def choose_label(draft: Draft) -> str | None:
     return chosen[2]
 
 
+def _likelihood(found: frozenset[str]) -> int:
+    """Rank of an outcome as the label; a transfer or a culture is seldom the reference standard."""
+    return 2 * bool(found & w.STRONG) + (not found & (w.ADMISSION | w.CULTURE))
+
+
 def _is_outcome(name: str, text: pd.Series) -> bool:
     found = words(name)
     if found & w.ADMISSION and not found & w.NOT_ADMISSION and are_opposite(text):
         return True
-    return bool(found & (w.STRONG | w.WEAK)) and not found & w.STAGE
+    if any(parts <= found for parts in w.AGAIN):
+        return True
+    return bool(found & (w.STRONG | w.WEAK | w.CULTURE)) and not found & w.STAGE
 
 
 def has_outcome_values(text: pd.Series) -> bool:
@@ -180,9 +190,9 @@ def _as_label(name: str, draft: Draft) -> Kind:
     return label | ({"indeterminate": rest} if rest else {})
 
 
-def _ask_about_the_last(draft: Draft) -> None:
+def _ask_about_the_last(draft: Draft, but: str = "") -> None:
     """Name the last column with two opposite values, which may be the outcome."""
-    two = [name for name in draft.of_kind("category") if _as_label(name, draft)]
+    two = [n for n in draft.of_kind("category") if n != but and _as_label(n, draft)]
     if two:
         draft.questions.append(
             f"'{two[-1]}' has two opposite values and is the last such column; is it the reference"

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 MAX_COLUMNS = 512  # that a plan declares
 MAX_SUBGROUPS = 12
 _LEVEL = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}")
+_LONGEST = 64  # letters in the name of an input
 _CODE = r"[A-Za-z]{1,4}[-_]?\d{3,}|\d{6,}|(?:\d+\.){3,}\d+"  # record numbers and UIDs
 _NAME: TypeAdapter[str] = TypeAdapter(SourceColumn)
 
@@ -66,16 +67,30 @@ def propose_table(frame: pd.DataFrame) -> Proposal:
     # The schema uses the first 'id' as the case's key.
     ordered = dict(sorted(draft.kinds.items(), key=lambda item: item[0] != key))
     usable = [n for n, k in ordered.items() if k["kind"] in {"number", "age", "category"}]
-    inputs = tuple(n for n in usable if _LEVEL.fullmatch(n))
-    groups = [n for n in inputs if ordered[n]["kind"] == "category"]
+    new = _new_names(usable, {*ordered})
+    groups = [n for n in usable if ordered[n]["kind"] == "category"]
     groups.sort(key=lambda name: not words(name) & w.CODED)
     return Proposal(
         table=TableSchema.model_validate({"columns": ordered}),
-        inputs=inputs,
-        subgroups=tuple(groups[:MAX_SUBGROUPS]),
-        questions=(*_questions(draft, label, len(usable) - len(inputs)), *draft.questions),
+        inputs=tuple(new.get(n, n) for n in usable),
+        subgroups=tuple(new.get(n, n) for n in groups[:MAX_SUBGROUPS]),
+        questions=(*_questions(draft, label, len(new)), *draft.questions),
         dropped=draft.dropped | undeclared,
+        sources={name: own for own, name in new.items()},
     )
+
+
+def _new_names(names: list[str], taken: set[str]) -> dict[str, str]:
+    """A name that an input may have for each column whose own name is none."""
+    new: dict[str, str] = {}
+    for at, own in enumerate(names, start=1):
+        if _LEVEL.fullmatch(own):
+            continue
+        name = re.sub(r"[^A-Za-z0-9_.]+", "_", w.plain(own)).strip("_.")
+        name = (name if _LEVEL.match(name) else f"input_{name}".rstrip("_"))[:_LONGEST]
+        new[own] = name if name not in taken else f"{name[: _LONGEST - 4]}_{at}"
+        taken = taken | {new[own]}
+    return new
 
 
 def _check(frame: pd.DataFrame) -> None:
@@ -103,7 +118,7 @@ def _may_be_declared(name: str) -> bool:
     return True
 
 
-def _questions(draft: Draft, label: str | None, n_unusable: int) -> list[str]:
+def _questions(draft: Draft, label: str | None, n_renamed: int) -> list[str]:
     questions = ["Is the first column declared 'id' the scored unit, and 'cluster' the patient?"]
     if label is None:
         questions.append("Which column holds the reference standard? None looks like one.")
@@ -112,11 +127,11 @@ def _questions(draft: Draft, label: str | None, n_unusable: int) -> list[str]:
     if draft.dropped:
         n = counted(len(draft.dropped), "column is", "columns are")
         questions.append(f"{n} proposed to be dropped; is one of the inputs among them?")
-    if n_unusable:
-        n = counted(n_unusable, "column is", "columns are")
+    if n_renamed:
+        n = counted(n_renamed, "column has", "columns have")
         questions.append(
-            f"{n} no input, because the name of an input has letters from A to Z, digits, '_' and '.'"
-            " only; give each one that the model needs such a name under 'sources'."
+            f"{n} a new name, because the name of an input has letters from A to Z, digits, '_' and '.'"
+            " only; are these the names of the model? 'sources' has the table's own names."
         )
     return questions
 
@@ -179,11 +194,13 @@ def _propose_age(draft: Draft, name: str, text: pd.Series) -> None:
 
 def _is_key(ordered: tuple[str, ...], text: pd.Series, n: int) -> bool:
     known = set(ordered) & (w.PATIENT | w.CASE)
+    known |= {"hospital"} if ordered in w.HOSPITAL_NUMBER else set()
     only = set(ordered) <= w.PATIENT | w.CASE | w.NUMBER | {"de", "la", "del", "du", "clinica"}
     named = bool(known) and (only or ordered[-1] in w.NUMBER)
     named |= bool(ordered) and ordered[-1] in (
         w.KEY if text.is_unique else w.NUMBER & set(ordered[:1])
     )
+    text = text.map(plain_token)  # a spreadsheet writes a record number as 4711.0
     complete = len(text) == n and text.nunique() > min(MAX_LEVELS, n - 1)
     if not complete or text.str.fullmatch(r"-?\d+\.\d+").any():
         return False

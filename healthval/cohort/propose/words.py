@@ -59,10 +59,12 @@ def _parts(word: str) -> tuple[str, ...]:
 def _glued(word: str) -> tuple[str, ...] | None:
     if word in _GLUED:
         return (word,)
-    for size in range(len(word) - 2, 1, -1):
+    for size in range(len(word) - 1, 1, -1):
         head, rest = word[:size], word[size:]
         if head not in _GLUED:
             continue
+        if rest in _ENDS:
+            return (head,)
         for link in ("", "s", "n", "en"):
             if rest.startswith(link) and (tail := _glued(rest[len(link) :])) is not None:
                 return (head, *tail)
@@ -75,8 +77,9 @@ def _set(text: str) -> frozenset[str]:
 
 PATIENT = _set(
     "mrn patient patients patienten pat pt subject subj person pid patid proband paciente individual "
-    "participant patnr patno medrec nhc nhs ipp nip hcn mpi empi historia"
+    "mutter mother madre mere participant patnr patno medrec nhc nhs ipp nip hcn mpi empi historia"
 )
+HOSPITAL_NUMBER = frozenset({("hospital", "number"), ("hospital", "no"), ("hosp", "no")})
 CASE = _set(
     "visit encounter enc study case accession admission stay hadm fall aufnahme aufenthalt fallid sejour "
     "opname visita visite episodio episode exam examen specimen sample order csn untersuchung auftrag consulta "
@@ -112,14 +115,26 @@ CODED = SEX | _set(
 )
 READER = _set(
     "reader readers rater observer annotator befunder lecteur read consensus opinion adjudicator assessor "
-    "evaluator evaluador evaluateur auswerter birads pirads lirads tirads rads"
+    "evaluator evaluador evaluateur auswerter gutachter lecture relecture lectura konsens consenso revisor majority vote votes birads pirads lirads tirads rads"
 )
-READER_NUMBERED = _set("r rad")  # with a digit and another word: r2_score
-MODEL = _set("model ai algorithm prediction predicted pred vorhersage prognose")
+# With a digit and another word: r2_score
+READER_NUMBERED = _set("r rad derm path expert reviewer dermatologist cardiologist pathologist")
+MODEL = _set(
+    "model modell modele modelo ai algo algorithm algorithmus algorithme algoritmo prediction predicted pred "
+    "vorhersage prognose"
+)
+# With one of `DETECTION`: "artificial intelligence" in other languages, and who made the model.
+INTELLIGENCE = _set("ki ia cad nn cnn dnn vendor")
 # With one of these, a model is a device, or "predicted" a reference value of lung function.
 # Computer-aided detection with one of these; alone it may be coronary artery disease.
-DETECTION = _set("flag mark marks score prob probability finding findings")
-NOT_MODEL = _set("scanner manufacturer device machine vendor fev fvc dlco tlc fef pef")
+DETECTION = _set(
+    "flag mark marks score scr prob probability finding findings risk risiko riesgo risque wahrscheinlichkeit "
+    "probabilidad probabilite resultado ergebnis result class classe klasse"
+)
+NOT_MODEL = _set(
+    "scanner manufacturer device machine vendor geraet appareil equipo hersteller fabricante fabricant fev "
+    "fvc dlco tlc fef pef 67"
+)
 STAGE = _set("stage staging grade")
 DEATH = _set(
     "expire expired died death dead mortality mort dod deceased survival survived alive vivant vivo verstorben verst tod "
@@ -128,19 +143,27 @@ DEATH = _set(
 )
 STRONG = DEATH | _set(
     "outcome label target truth reference groundtruth adjudicated gold histology histologie pathology pathologie biopsy "
-    "biopsie biopsia desenlace resultado evenement y"
+    "biopsie biopsia bx malig malign confirmed confirmee confirme confirmado confirmada bestaetigt gesichert desenlace resultado evenement y"
 )
 WEAK = _set(
     "sepsis cancer malignant malignancy disease diagnosis diagnose diagnoses diagnostic diag dx icd cie cim "
     "drg event mace endpoint progression positive pneumonia lungenentzuendung recall recalled admitted hospitalised hospitalized "
     "hospitalizado ingresado aufgenommen relapse recurrence rezidiv recidive recidiva readmission "
-    "readmitted readmit rehospitalisation complication komplikation wiederaufnahme diagnostico reingreso "
+    "readmitted readmit readm rehospitalisation complication komplikation wiederaufnahme diagnostico reingreso "
     "complicacion krebs"
 )
+# A result that is known days later, and seldom the outcome itself.
+CULTURE = _set("culture kultur cultivo blutkultur hemoculture hemocultivo")
 # With a "yes" or "no" as values, an outcome; but not how, or from where, somebody was admitted.
-ADMISSION = _set("admission ingreso aufnahme hospitalisation hospitalization opname")
+ADMISSION = _set(
+    "admission ingreso aufnahme hospitalisation hospitalization opname transfer transferred verlegung verlegt "
+    "traslado trasladado transfert transfere"
+)
+# The parts of "readmission".
+AGAIN = (_set("re adm"), _set("re admit"), _set("re admitted"), _set("re admission"))
 NOT_ADMISSION = _set(
-    "emergency elective planned unplanned urgent urgente programado notfall from geplant type date tipo"
+    "emergency elective planned unplanned urgent urgente programado notfall from von desde geplant type date "
+    "tipo"
 )
 HISTORY = _set(
     "prior history hx previous prev past family baseline pre known anamnese vor vorerkrankung chronic "
@@ -149,40 +172,60 @@ HISTORY = _set(
 ALIVE = _set("alive survived survival survivor survie vivo vivant lebend ueberlebt")
 # Known only when a stay ends, alone or with one of the second set.
 LATER = _set(
-    "los disposition followup verweil liege verweildauer liegedauer estancia entlassart entlassungsart "
+    "los dispo disposition followup verweil liege verweildauer liegedauer estancia entlassart entlassungsart "
     "entlassgrund"
 )
 END = _set("discharge disch dc alta sortie entlass entlassung")
-END_OF = _set("status stat destination dest to location type reason motivo destino tipo mode art")
-STAY = (_set("length stay"), _set("duree sejour"), _set("follow up"))
+END_OF = _set(
+    "orientation status stat destination dest to location type reason motivo destino tipo mode art"
+)
+STAY = (
+    *(_set(f"{first} stay") for first in ("length", "duration")),
+    *(_set(f"duree {what}") for what in ("sejour", "vm", "ventilation", "intubation")),
+    *(_set(f"duracion {what}") for what in ("estancia", "vm", "ventilacion", "intubacion")),
+    *(_set(f"{what} dauer") for what in ("beatmungs", "beatmung", "aufenthalts", "intubations")),
+    *(
+        _set(f"{what} {unit}")
+        for what in ("vent", "ventilator", "icu", "uci", "its", "rea", "vm", "hospital")
+        for unit in ("days", "hours", "dias", "horas", "jours", "heures", "tage", "stunden")
+    ),
+    *(_set(f"{what} duration") for what in ("ventilation", "vent", "intubation")),
+    _set("follow up"),
+)
+# Scales of function, which are an outcome weeks after the event, as in "mrs_90d".
+FUNCTION = _set("mrs rankin gos gose cpc barthel")
 STAFF = _set(
     "chirurgien chirurgienne radiologue radiologo radiologin anesthesiste anaesthesist anestesista oberarzt "
     "stationsarzt krankenschwester praticien cirujana "
     "physician doctor surgeon consultant nurse arzt aerztin huisarts hausarzt chirurg operateur medecin medico medica "
     "cirujano attending attnd provider clinician staff anesthetist anaesthetist referrer radiologist "
-    "untersucher pflegekraft infirmier infirmiere enfermera enfermero username operator technician"
+    "hebamme midwife matrona comadrona zuweiser einweiser ueberweiser referring adresseur referent remitente derivante peticionario prescripteur "
+    "prescriptor behandler npi lanr gln untersucher pflegekraft infirmier infirmiere enfermera enfermero username operator technician"
 )
 PERSON = _set(
-    "kv cip bsn hicn personnummer commune municipio localidad localite gemeinde landkreis county borough "
+    "karte tarjeta carte egk kv cip cipa bsn hicn personnummer commune municipio localidad localite gemeinde landkreis county borough "
     "suburb barrio quartier residence residencia wohnsitz "
     "name names vorname nachname surname forename firstname lastname familyname familienname fname lname "
     "vname nname nom prenom apellido apellidos nombre initials initialen initiales inits maiden address "
     "addr adresse direccion domicilio domicile street strasse rue calle city ort wohnort ville ciudad cidade citta town "
-    "phone telephone tel telefon telefono mobile handy movil portable fax email mail ssn nhs nino hkid nir "
+    "tfno tlf tlfno phone telephone tel telefon telefono mobile handy movil portable fax email mail ssn nhs nino hkid nir "
     "dni nie nss curp rfc cpf ahv svnr sozialversicherungsnummer passport pasaporte passeport ausweis "
     "insurance insurer insured insurancenumber payer payor mutuelle mutua aseguradora versicherung "
     "versicherten versichertennummer kvnr kasse krankenkasse seguro assurance secu policy mbi medicare "
     "medicaid account acct konto licence license url website ip contact kontakt kin angehoerige "
     "employer arbeitgeber"
 )
+SOCIAL = (_set("seg social"), _set("social security"), _set("securite sociale"), _set("add line"))
 NOT_PERSON = _set(
     "drug medication medikament test unit ward procedure type kind class score count platelet precautions xray radiograph event form instrument arm protocol"
 )
 # At the end of a name, as in entered_by, for a member of staff.
 BY = _set("by von par por")
 # Of people only where the values are texts: as numbers they may be measurements.
-SHORT_STAFF = _set("md dr pcp gp prov created entered signed user author")
+SHORT_STAFF = _set("md dr pcp gp prov created entered signed user usr author interne resident")
 SHORT_PERSON = _set("ins ph")
+# A place that one patient has at a time.
+PLACE = _set("bed bett lit cama room zimmer chambre habitacion")
 TEXT = _set(
     "note notes remark remarks comment comments text narrative report freetext bemerkung bemerkungen befund "
     "kommentar freitext observacion observaciones commentaire remarque comentario arztbrief rendu"
@@ -222,7 +265,21 @@ _GLUED = (PATIENT - {"nhs", "historia"}) | _set(
     "befund text brief bericht "
     "readmit mort"
 )
-_TAILS = ("aerztin", "arzt", "nummer", "datum", "diagnose", "telefon", "strasse", "versicherung")
+_TAILS = (
+    *(
+        "aerztin",
+        "arzt",
+        "nummer",
+        "datum",
+        "diagnose",
+        "telefon",
+        "strasse",
+        "versicherung",
+        "status",
+    ),
+    *("dauer", "kultur"),
+)
+_ENDS = ("n", "en")  # of a plural, as in Krankenkassen
 _KNOWN = frozenset().union(
     *(PATIENT, CASE, NUMBER, AGE, YEARS, BIRTH, DATE, ZIP, CODED, READER, MODEL, STRONG, WEAK, HISTORY),
     *(STAFF, PERSON, NOT_PERSON, TEXT, LATER, END, END_OF),

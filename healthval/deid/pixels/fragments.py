@@ -89,7 +89,7 @@ def _cleaner(syntax: str, layout: Layout) -> _Clean:
         if suffix in suffixes:
             return clean
     if suffix == _RLE:
-        return partial(clean_rle, pixels=layout.pixels)
+        return partial(clean_rle, pixels=layout.pixels, size=layout.size)
     whole = syntax.removeprefix(_UID)
     if whole in (_NATIVE, _DEFLATED):
         return partial(clean_native if whole == _NATIVE else clean_deflated, size=layout.size)

@@ -9,8 +9,8 @@ import math
 from collections.abc import Hashable, Iterator
 from typing import Any
 
-from healthval.contracts.identifiers import looks_like_identifier
 from healthval.contracts.submission import Submission
+from healthval.contracts.text import looks_like_identifier
 from healthval.disclosure.payload.keyed_noise import count_variance, level_times
 from healthval.disclosure.policy import GRID_DECIMALS, Policy, is_method, is_on_grid
 from healthval.errors import DisclosureRefused

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from healthval.contracts.identifiers import name_of
 from healthval.contracts.submission import (
     SUPPRESSED,
     Cell,
@@ -15,6 +14,7 @@ from healthval.contracts.submission import (
     Submission,
     TableOneRow,
 )
+from healthval.contracts.text import name_of
 from healthval.disclosure.payload.suppression import WITHHELD, Draft, Row, rows_to_hide
 from healthval.disclosure.policy import counts_of, rounded
 from healthval.errors import DisclosureRefused

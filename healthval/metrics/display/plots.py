@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from healthval.errors import UsageError
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.net_benefit import DecisionCurve
 
@@ -96,7 +97,10 @@ def _finished(ax: Any, x_label: str, y_label: str, *, legend: str) -> Any:
 
 def _new_axes() -> Any:
     """Axes of a new figure; a notebook shows them as SVG with every matplotlib backend."""
-    from matplotlib.figure import Figure
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError:
+        raise UsageError("a plot needs matplotlib: pip install 'healthval[notebooks]'") from None
 
     ax: Any = Figure(figsize=(5, 5), layout="constrained").subplots()
     ax._repr_svg_ = partial(_svg, ax.figure)

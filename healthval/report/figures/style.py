@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
+from healthval.errors import UsageError
 from healthval.report.figures.compact import compact
 
 # Okabe & Ito (2008); together with the line styles, distinct in grey and for colour-blind readers.
@@ -64,7 +65,10 @@ def board(
     The style extends matplotlib's defaults, not the user's settings, so that the bytes do not
     depend on those settings. The user's settings are restored at the end.
     """
-    import matplotlib as mpl
+    try:
+        import matplotlib as mpl
+    except ModuleNotFoundError:
+        raise UsageError("a report needs matplotlib: pip install 'healthval[notebooks]'") from None
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 

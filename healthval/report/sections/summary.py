@@ -20,6 +20,7 @@ from healthval.report.markup import (
     tiles,
     unbroken,
 )
+from healthval.report.sections.monitoring import alarm_sentences
 from healthval.report.values.means import SiteMean, possible_intervals
 
 FEW_EVENTS = 100  # Collins, Ogundimu & Altman 2016, Stat Med 35:214: fewer give imprecise results
@@ -47,7 +48,7 @@ def summary(findings: Findings) -> Section:
         _size(findings),
         _subject(findings),
         _verdict_table(verdicts(findings), findings.plan, findings.study.k),
-        box("In plain words", bullets(plain_words(findings))),
+        box("In plain words", bullets([*plain_words(findings), *alarm_sentences(findings)])),
         box("Limitations", bullets(limitations(findings))),
     )
     return Section("summary", "Summary", blocks)

@@ -39,6 +39,7 @@ class Matrix(BaseModel):
     output: Path = Path("runs")
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     timeout: Annotated[float, Field(gt=0)] | None = None
+    calls: Annotated[int, Field(ge=1, le=1000)] | None = None
     scheduler: Annotated[str, Field(pattern=r"^(tcp|tls)://[^\s]+$")] | None = None
 
 
@@ -51,6 +52,7 @@ class Run:
     id : hash of notebook, parameters, data, and version of healthval
     varied : the parameters that differ between the runs of the batch
     folder : place of the finished run; `identifiable` if its outputs may show patients
+    calls : most simultaneous calls of one model endpoint over all runs of the batch
     """
 
     id: str
@@ -60,6 +62,7 @@ class Run:
     folder: Path
     identifiable: bool
     timeout: float | None
+    calls: int | None
 
     def __repr__(self) -> str:
         return f"Run({self.id})"  # parameters stay out of logs and dashboards
@@ -164,6 +167,7 @@ class _RunMaker:
             folder=(parent / own_id).absolute(),
             identifiable=identifiable,
             timeout=self.matrix.timeout,
+            calls=self.matrix.calls,
         )
 
 

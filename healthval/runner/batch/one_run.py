@@ -2,22 +2,29 @@
 
 import hashlib
 import json
+import os
 import shutil
+import signal
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from healthval import errors
+from healthval.call_limit import set_limit
 from healthval.contracts.base import canonical_json
-from healthval.errors import HealthvalError
+from healthval.errors import HealthvalError, RunFailed
 from healthval.runner.batch.matrix import Run
 from healthval.runner.execute import CELL_SECONDS, IDENTIFIABLE, KERNEL_SECONDS, mark_identifiable
 
 STATUS = "status.json"
 COPY = "notebook.ipynb"
 PAGE = "notebook.html"
+CALLS = ".calls"  # places at the endpoints, beside the runs
+GRACE_SECONDS = 2.0  # the fork engine ends a run by itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +46,7 @@ def execute(run: Run, engine: str) -> Outcome:
     draft = parent / f".{run.id}.{uuid.uuid4().hex[:8]}.tmp"
     draft.mkdir()
     started = time.monotonic()
+    set_limit(run.calls, parent / CALLS, os.environ)
     error = _executed(run, draft, engine)
     seconds = round(time.monotonic() - started, 3)
     if not error:
@@ -55,23 +63,44 @@ def execute(run: Run, engine: str) -> Outcome:
     return Outcome(id=run.id, status=status, error=error, seconds=seconds)
 
 
+@contextmanager
+def _time_limit(seconds: float | None) -> Iterator[None]:
+    """End a run after its time in any engine."""
+    if seconds is None or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def end(*_: object) -> None:
+        raise RunFailed("the run took longer than its time-out and was ended")
+
+    before = signal.signal(signal.SIGALRM, end)
+    # Repeated, because an event loop swallows an exception that is raised in a callback.
+    signal.setitimer(signal.ITIMER_REAL, seconds + GRACE_SECONDS, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def _executed(run: Run, draft: Path, engine: str) -> str:
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     try:
-        papermill.execute_notebook(
-            str(run.notebook),
-            str(draft / COPY),
-            parameters=run.parameters,
-            engine_name=engine,
-            progress_bar=False,
-            start_timeout=KERNEL_SECONDS,
-            execution_timeout=min(CELL_SECONDS, run.timeout or CELL_SECONDS),
-            cwd=str(Path.cwd()),
-            **({"run_timeout": run.timeout} if engine == "healthval-fork" else {}),
-        )
+        with _time_limit(run.timeout):
+            papermill.execute_notebook(
+                str(run.notebook),
+                str(draft / COPY),
+                parameters=run.parameters,
+                engine_name=engine,
+                progress_bar=False,
+                start_timeout=KERNEL_SECONDS,
+                execution_timeout=min(CELL_SECONDS, run.timeout or CELL_SECONDS),
+                cwd=str(Path.cwd()),
+                **({"run_timeout": run.timeout} if engine == "healthval-fork" else {}),
+            )
     except PapermillExecutionError as failed:
         return sentence(failed)
     except CellTimeoutError:
@@ -180,8 +209,9 @@ def _replace(draft: Path, place: Path) -> None:
 
 
 def remove_drafts(folders: set[Path]) -> int:
-    """Remove the draft folders of an interrupted batch; return their number."""
-    left = [p for folder in folders for p in folder.glob(".*") if p.suffix in {".tmp", ".old"}]
+    """Remove what an interrupted batch left beside its runs; return the number of entries."""
+    beside = [p for folder in folders for p in folder.glob(".*")]
+    left = [p for p in beside if p.suffix in {".tmp", ".old"} or p.name == CALLS]
     for path in left:
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
     return len(left)

@@ -6,6 +6,8 @@ the imports once, and forks a process for each run.
 
 import json
 import os
+import secrets
+import signal
 import subprocess
 import sys
 from dataclasses import asdict
@@ -20,16 +22,20 @@ from healthval.runner.execute import KERNEL_ENVIRONMENT
 ENVIRONMENT = {name: value for name, value in KERNEL_ENVIRONMENT.items() if name != "MPLBACKEND"}
 
 
+MARK = "HEALTHVAL_WORKER"
+
+
 class Worker:
     """Handle of a worker process; the process ends with this one, also after a kill."""
 
     def __init__(self, engine: str) -> None:
+        self._mark = f"{MARK}={secrets.token_hex(16)}"
         self._process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "healthval.runner.batch.worker", engine],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=os.environ | ENVIRONMENT,
+            env=os.environ | ENVIRONMENT | dict([self._mark.split("=")]),
         )
 
     @property
@@ -59,6 +65,26 @@ class Worker:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
+        _end_marked(self._mark.encode())
+
+
+def _end_marked(mark: bytes) -> None:
+    """End what a notebook of a killed worker started: every process with the worker's mark.
+
+    A process that was started in a session of its own ends neither with its group nor with its
+    parent. A process that removed the mark from its environment is not found.
+    """
+    found = True
+    while found:
+        found = False
+        for place in Path("/proc").glob("[0-9]*/environ"):
+            try:
+                if mark not in place.read_bytes().split(b"\0"):
+                    continue
+                os.kill(int(place.parent.name), signal.SIGKILL)
+                found = True
+            except OSError:  # it ended, or is another user's
+                continue
 
 
 def ended_run(run: Run) -> Outcome:
@@ -89,6 +115,7 @@ def _serve(engine: str) -> None:
             warm.add(run.notebook)
             fork_engine.warm(_sources(run.notebook))
         outcome = execute(run, engine)
+        fork_engine.reap_orphans()  # also of an engine that does not look for them
         answers.write(json.dumps(asdict(outcome)).encode() + b"\n")
         answers.flush()
 

@@ -2,6 +2,7 @@
 
 import { type ReactNode, useEffect, useState } from "react";
 import type { Hub, Role } from "./hub.ts";
+import { Boundary } from "./parts/boundary.tsx";
 import { Empty } from "./parts/load.tsx";
 import { to, useRoute } from "./route.ts";
 import { Access } from "./screens/access.tsx";
@@ -79,7 +80,7 @@ function Signed({ hub, onEnd }: { readonly hub: Hub; readonly onEnd: () => void 
         </p>
       )}
       <main id="main" tabIndex={-1}>
-        {screen(hub, route, screens)}
+        <Boundary key={route.join("/")}>{screen(hub, route, screens)}</Boundary>
       </main>
     </>
   );

@@ -3,9 +3,8 @@
 import gc
 import os
 import shutil
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from collections.abc import Set as AbstractSet
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,33 +18,24 @@ from healthval.deid.dicom.files.batch_workers import (
     check_can_start,
     interrupted_once,
     pool_of,
-    shares_of,
 )
 from healthval.deid.dicom.files.evidence import EVIDENCE
 from healthval.deid.dicom.files.inputs import input_files
-from healthval.deid.dicom.files.manifest import (
-    SIGNATURE,
-    SUMMARY,
-    Journal,
-    Manifest,
-    Record,
-    batch_key,
-    policy_summary,
-    settled,
-    source_key,
-)
-from healthval.deid.dicom.files.one_file import UNFINISHED, Named, Task, group_records
+from healthval.deid.dicom.files.journal import Journal, batch_key, source_key
+from healthval.deid.dicom.files.manifest import SIGNATURE, SUMMARY, Manifest, policy_summary
+from healthval.deid.dicom.files.one_file import UNFINISHED, Task, group_records
+from healthval.deid.dicom.files.records import Named, Records, Remaining, Status
 from healthval.deid.dicom.files.refused_list import write_refused
 from healthval.deid.dicom.files.removal import tags_of
 from healthval.deid.dicom.files.withdrawal import (
     delete_outputs,
     delete_undescribed,
     outputs_in,
-    still_valid,
+    refuse_conflicting,
+    withdraw_outdated,
 )
 from healthval.deid.dicom.profile import read_table
 from healthval.deid.policy import Policy
-from healthval.deid.refuse import Reason
 from healthval.deid.secret import Secret
 from healthval.errors import DeidentificationError, LeakFound, UsageError, counted
 from healthval.progress import tqdm
@@ -71,6 +61,9 @@ def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
 ) -> Manifest:
     """De-identify and audit files into `out`; the same call resumes an interrupted batch.
 
+    The list of refused files, with reason and remedy, is `refused.csv` in a folder beside `out`
+    whose name ends in "-identifiable"; it stays in the hospital.
+
     Parameters
     ----------
     paths : files and folders
@@ -82,9 +75,6 @@ def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
     known : further identifiers for which the audit searches
     remove : further attributes to remove, as keywords or tags
     skip_leaking : refuse a file in whose output the audit finds an identifier, and write the others
-
-    The list of refused files, with reason and remedy, is `refused.csv` in a folder beside `out`
-    whose name ends in "-identifiable"; it stays in the hospital.
 
     Returns
     -------
@@ -103,15 +93,21 @@ def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
     _check_workers(workers, secret)
     folder, policy = Path(out), replace(policy, remove=policy.remove | tags_of(remove))
     files = input_files([paths] if isinstance(paths, (str, Path)) else paths, folder)
-    before = outputs_in(folder)
-    task = _without_outdated(_task_of(folder, policy, secret, tuple(known)), files)
-    with _manual_collection(), interrupted_once():
-        records = settled(_run(task, files, workers), task.journal)
-    shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
-    write_refused(folder, files, records)
-    if not skip_leaking:
-        _check_no_leak(folder, records)
-    return _written_manifest(task, records, before)
+    records = Records()
+    with _full_disk_explained():
+        records.add_files((source_key(secret, file), file) for file in files)
+        records.add_outputs(outputs_in(folder))
+        task = _task_of(folder, policy, secret, tuple(known))
+        records.add(task.journal.lines(), is_earlier=True)
+        withdraw_outdated(records, task.journal)
+        with _manual_collection(), interrupted_once():
+            _run(task, records, workers)
+            refuse_conflicting(records, task.journal)
+        shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
+        write_refused(folder, records)
+        if not skip_leaking:
+            _check_no_leak(folder, records)
+        return _written_manifest(task, records)
 
 
 # --- start ------------------------------------------------------------------------------------
@@ -130,7 +126,7 @@ def _task_of(out: Path, policy: Policy, secret: Secret, known: tuple[str, ...]) 
     try:
         shutil.rmtree(out / UNFINISHED, ignore_errors=True)
         (out / UNFINISHED).mkdir(parents=True)
-        done = journal.open()
+        journal.start()
         for name in (SUMMARY, EVIDENCE, SIGNATURE):  # they describe the folder as it was
             (out / name).unlink(missing_ok=True)
     except OSError as failed:
@@ -138,58 +134,50 @@ def _task_of(out: Path, policy: Policy, secret: Secret, known: tuple[str, ...]) 
             f"the output folder cannot be made or written ({failed.strerror}); "
             "check its path and rights, or give another folder"
         ) from None
-    return Task(out=out, policy=policy, secret=secret, known=known, journal=journal, done=done)
+    return Task(out=out, policy=policy, secret=secret, known=known, journal=journal)
 
 
-def _check_no_leak(out: Path, records: tuple[Record, ...]) -> None:
+def _check_no_leak(out: Path, records: Records) -> None:
     """Delete all outputs if the audit found an identifier in one of them."""
-    leaking = [record for record in records if record.reason == Reason.LEAK.value]
+    leaking, places = records.leaks()
     if not leaking:
         return
     delete_outputs(out)
-    places = Counter(place for record in leaking for place in record.places.split(", "))
     named = ", ".join(f"{place}: {counted(n, 'file')}" for place, n in places.most_common(5))
     raise LeakFound(
-        f"the audit found identifiers of a source in {counted(len(leaking), 'output')} ({named}); "
+        f"the audit found identifiers of a source in {counted(leaking, 'output')} ({named}); "
         "the batch was withdrawn, nothing may be sent; the local list refused.csv has the files; "
         "remove the attribute (--remove TAG), leave the files out (--skip-leaking) or tighten the "
         "policy"
     )
 
 
-def _without_outdated(task: Task, files: list[str]) -> Task:
-    """Withdraw the outputs of sources that are gone or changed since an earlier run."""
-    if not task.done:
-        return task
-    keys = [source_key(task.secret, file) for file in files]
-    return replace(task, done=still_valid(task.done, keys, task.journal))
+@contextmanager
+def _full_disk_explained() -> Iterator[None]:
+    """Explain an error of the temporary database of the records."""
+    try:
+        yield
+    except sqlite3.Error:
+        raise DeidentificationError(
+            "the folder for temporary files is full or cannot be written "
+            f"(SQLITE_TMPDIR names another one); {_RESUME}"
+        ) from None
 
 
 # --- end ----------------------------------------------------------------------------------------
 
 
-def _written(records: Iterable[Record]) -> set[str]:
-    """Outputs of the batch."""
-    return {record.output for record in records if record.status == "written"}
-
-
-def _written_manifest(
-    task: Task, records: tuple[Record, ...], before: AbstractSet[str]
-) -> Manifest:
-    """Write the manifest of a finished batch; `before` are the outputs at its start.
-
-    Files that it does not describe are deleted.
-    """
-    after = _written(records)
-    kept = _written(record for record in records if record.source in task.done)
-    delete_undescribed(task.out, after)
+def _written_manifest(task: Task, records: Records) -> Manifest:
+    """Write the manifest of a finished batch; files that it does not describe are deleted."""
+    delete_undescribed(task.out, records.is_output)
+    withdrawn, replaced = records.withdrawn_and_replaced()
     manifest = Manifest(
         folder=task.out,
         records=records,
         policy=policy_summary(task.policy),
         applied=task.policy,
-        withdrawn=len(before - after),
-        replaced=len((before & after) - kept),
+        withdrawn=withdrawn,
+        replaced=replaced,
     )
     manifest.write()
     return manifest
@@ -198,15 +186,20 @@ def _written_manifest(
 # --- division among processes -----------------------------------------------------------------
 
 
-def _run(task: Task, files: list[str], workers: int) -> list[Record]:
-    """Records of all files, in their order."""
+def _run(task: Task, records: Records, workers: int) -> None:
+    """Process the files that an earlier run has not finished, and add their records."""
+    files = records.remaining()
     try:
-        with _progress(len(files)) as bar:
-            here = partial(_work, task, bar=bar)
-            records = here(files) if workers == 1 else _run_shared(task, files, workers, bar)
-            return _without_races(task, records, files)
+        with _progress(len(records)) as bar:
+            bar.update(len(records) - len(files))
+            if workers == 1:
+                _work(task, files, bar)
+            else:
+                _run_shared(task, files, workers, bar)
+            records.add(task.journal.lines(), is_earlier=False)
+            _repeat_raced(task, records)
     except KeyboardInterrupt:
-        _delete_unrecorded(task)
+        _delete_unrecorded(task, records)
         raise
     except BrokenProcessPool:
         raise DeidentificationError(
@@ -219,18 +212,18 @@ def _run(task: Task, files: list[str], workers: int) -> list[Record]:
         ) from None
 
 
-def _delete_unrecorded(task: Task) -> None:
+def _delete_unrecorded(task: Task, records: Records) -> None:
     """Delete unfinished outputs, so that the journal describes the folder."""
     shutil.rmtree(task.out / UNFINISHED, ignore_errors=True)
-    journal = task.journal
-    delete_undescribed(task.out, _written(journal.open().values()))
+    records.add(task.journal.lines(only_new=False), is_earlier=False)
+    delete_undescribed(task.out, records.is_output)
 
 
-def _run_shared(task: Task, files: list[str], workers: int, bar: "tqdm[Any]") -> list[Record]:
+def _run_shared(task: Task, files: Remaining, workers: int, bar: "tqdm[Any]") -> None:
     read_table()  # before workers are forked, so that they share it
     with pool_of(workers - 1, _start, task) as pool:
-        shared = Shared[Record](pool, workers - 1, bar)
-        return shared.run(shares_of(files, workers), _share, partial(_work, task, bar=bar))
+        shared = Shared[Named, Status](pool, workers - 1, bar)
+        shared.run(files, _share, partial(_work, task, bar=bar))
 
 
 def _progress(files: int) -> "tqdm[Any]":
@@ -249,36 +242,29 @@ def _start(task: Task) -> None:
     _task = task
 
 
-def _share(files: list[str]) -> list[Record]:
+def _share(files: list[Named]) -> list[Status]:
     assert _task is not None  # noqa: S101
     return _work(_task, files)
 
 
-def _work(task: Task, files: list[str], bar: "tqdm[Any] | None" = None) -> list[Record]:
-    return _records(task, [(source_key(task.secret, file), file) for file in files], bar)
-
-
-def _records(task: Task, files: list[Named], bar: "tqdm[Any] | None" = None) -> list[Record]:
-    """Process the files that an earlier run has not finished; return the records of all."""
-    found = {key: record for key, _ in files if (record := task.finished(key)) is not None}
-    todo = [one for one in files if one[0] not in found]
+def _work(task: Task, files: Sequence[Named], bar: "tqdm[Any] | None" = None) -> list[Status]:
+    """Process files; their records are in the journal."""
+    done = list[Status]()
     os.makedirs(task.unfinished, exist_ok=True)  # noqa: PTH103
-    if bar is not None:
-        bar.update(len(found))
     with quiet(), task.journal.appending() as journal:
-        for start in range(0, len(todo), _GROUP):
-            for record in group_records(task, todo[start : start + _GROUP]):
+        for start in range(0, len(files), _GROUP):
+            for record in group_records(task, list(files[start : start + _GROUP])):
                 journal.add(record)
-                found[record.source] = record
+                done.append(record.status)
                 if bar is not None:
                     bar.update()
             gc.collect(1)
-    return [found[key] for key, _ in files]
+    return done
 
 
 @contextmanager
 def _manual_collection() -> Iterator[None]:
-    """Disable automatic garbage collection, a tenth of the time; `_records` collects per group."""
+    """Disable automatic garbage collection, a tenth of the time; `_work` collects per group."""
     was = gc.isenabled()
     gc.disable()
     try:
@@ -291,18 +277,16 @@ def _manual_collection() -> Iterator[None]:
 # --- consistency of the whole batch -----------------------------------------------------------
 
 
-def _without_races(task: Task, records: list[Record], files: list[str]) -> list[Record]:
-    """Repeat, one after the other, files that two workers wrote to one place at the same time."""
-    written = Counter(r.output for r in records if r.status == "written")
-    raced = {
-        record.source: file
-        for record, file in zip(records, files, strict=True)
-        if record.status == "written" and written[record.output] > 1
-    }
-    if not raced:
-        return records
-    for record in records:
-        if record.source in raced:
-            (task.out / record.output).unlink(missing_ok=True)
-    again = {r.source: r for r in _records(task, sorted(raced.items()))}
-    return [again.get(record.source, record) for record in records]
+def _repeat_raced(task: Task, records: Records) -> None:
+    """Repeat, one after the other, files that two workers wrote to one place at the same time.
+
+    Also those whose lines in the journal two workers overwrote, which happens on Windows only.
+    """
+    raced = records.raced()
+    for _, output in raced:
+        (task.out / output).unlink(missing_ok=True)
+    records.forget(source for source, _ in raced)
+    again = records.remaining()
+    if len(again):
+        _work(task, again)
+        records.add(task.journal.lines(), is_earlier=False)

@@ -10,7 +10,7 @@ import os
 import pickle
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from multiprocessing import connection, get_context, parent_process
@@ -25,8 +25,9 @@ from healthval.progress import tqdm
 start_method: str | None = "fork" if sys.platform == "linux" else None
 _MAX_SHARE: Final = 25  # files
 _AHEAD: Final = 3  # shares for each worker
+_File = TypeVar("_File")
 _Done = TypeVar("_Done")
-_Work = Callable[[list[str]], list[_Done]]
+_Work = Callable[[list[_File]], list[_Done]]
 
 
 def check_can_start(secret: Secret) -> None:
@@ -92,17 +93,17 @@ def _wait_for(sentinel: int) -> None:
     os._exit(1)
 
 
-def shares_of(files: list[str], workers: int) -> list[list[str]]:
+def shares_of(count: int, workers: int) -> list[range]:
     """Divide files into large shares first and small ones last, so that all workers end together."""
-    shares, at = list[list[str]](), 0
-    while at < len(files):
-        size = max(1, min(_MAX_SHARE, (len(files) - at) // (4 * workers)))
-        shares.append(files[at : at + size])
+    shares, at = list[range](), 0
+    while at < count:
+        size = max(1, min(_MAX_SHARE, (count - at) // (4 * workers)))
+        shares.append(range(at, at + size))
         at += size
     return shares
 
 
-class Shared(Generic[_Done]):
+class Shared(Generic[_File, _Done]):
     """Division of work: some shares are given to the pool, the others done in this process."""
 
     def __init__(self, pool: ProcessPoolExecutor, others: int, bar: "tqdm[Any]") -> None:
@@ -110,14 +111,18 @@ class Shared(Generic[_Done]):
         self._pending: dict[Future[list[_Done]], int] = {}
         self._results: dict[int, list[_Done]] = {}
 
-    def run(self, shares: list[list[str]], there: _Work[_Done], here: _Work[_Done]) -> list[_Done]:
-        """Do all shares, by `there` in the pool and `here` in this process.
+    def run(
+        self, files: Sequence[_File], there: _Work[_File, _Done], here: _Work[_File, _Done]
+    ) -> list[_Done]:
+        """Do all files by shares, by `there` in the pool and `here` in this process.
 
         Results have the order of the files. The first error ends the run: pending shares are
         cancelled.
         """
+        shares = shares_of(len(files), self._others + 1)
         try:
-            for number, share in enumerate(shares):
+            for number, places in enumerate(shares):
+                share = list(files[places.start : places.stop])
                 self._collect()
                 if len(self._pending) < self._ahead(len(shares) - number):
                     self._pending[self._pool.submit(there, share)] = number

@@ -1,15 +1,15 @@
 """Inputs of a batch: files below the given paths, each once; a file that cannot be opened is an input too."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from healthval.cohort.dicom.folder import files_below
 from healthval.errors import UsageError, counted
 
 
-def input_files(given: Iterable[str | Path], out: Path) -> list[str]:
-    """Files of a batch, each once, sorted.
+def input_files(given: Iterable[str | Path], out: Path) -> Iterator[str]:
+    """Files of a batch, in no order; a path that is given twice has its files twice.
 
     A folder that cannot be opened is listed itself, and refused like such a file. A link to the
     output is not followed.
@@ -31,8 +31,7 @@ def input_files(given: Iterable[str | Path], out: Path) -> list[str]:
         raise UsageError("the output is a file; give a new or empty folder")
     if any(overlaps(path.resolve(), target) for path in inputs):
         raise UsageError("the output folder and the input overlap; choose one outside")
-    found = files_below([str(path) for path in inputs], lambda folder: _is_inside(folder, target))
-    return sorted(set(found))
+    return files_below([str(path) for path in inputs], lambda folder: _is_inside(folder, target))
 
 
 def overlaps(one: Path, other: Path) -> bool:

@@ -4,7 +4,7 @@ import filecmp
 import mmap
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +14,9 @@ from healthval.deid.audit.audit import IDS, Leak, identifiers, search
 from healthval.deid.audit.sources import EncodedDataset, of_file
 from healthval.deid.dicom.deidentify import Deidentified, apply_policy
 from healthval.deid.dicom.files.evidence import encoded_search
-from healthval.deid.dicom.files.manifest import Journal, Record, refused_record, written_record
+from healthval.deid.dicom.files.journal import Journal
+from healthval.deid.dicom.files.manifest import refused_record, written_record
+from healthval.deid.dicom.files.records import Named, Record
 from healthval.deid.dicom.reader import Source, open_source, read_source
 from healthval.deid.dicom.writer import cleaned_frames, encode_output, write_output
 from healthval.deid.pixels.fragments import CleanFrames
@@ -27,31 +29,20 @@ from healthval.errors import HealthvalError
 UNFINISHED: Final = ".partial"
 
 
-Named = tuple[str, str]  # key and path of a source file
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """Parameters of a batch, for every worker; `done` are records of an earlier run."""
+    """Parameters of a batch, for every worker."""
 
     out: Path
     policy: Policy
     secret: Secret
     known: tuple[str, ...]
     journal: Journal
-    done: Mapping[str, Record]
 
     @property
     def unfinished(self) -> str:
         """Folder in which this process writes files before they are complete."""
         return os.path.join(self.out, UNFINISHED, str(os.getpid()))  # noqa: PTH118
-
-    def finished(self, key: str) -> Record | None:
-        """Record of a file that an earlier run finished and whose output still exists."""
-        found = self.done.get(key)
-        if found is None or found.status != "written" or (self.out / found.output).exists():
-            return found
-        return None
 
 
 class _LeakingError(Exception):

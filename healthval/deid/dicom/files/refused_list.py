@@ -3,11 +3,10 @@
 import csv
 import io
 import os
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from healthval.deid.dicom.files.manifest import Record
+from healthval.deid.dicom.files.records import Records
 from healthval.deid.refuse import Reason, remedy_of
 from healthval.files import write_durably
 
@@ -19,12 +18,11 @@ def identifiable_folder(out: Path) -> Path:
     return out.with_name(f"{out.name}-identifiable")
 
 
-def write_refused(out: Path, files: Sequence[str], records: Iterable[Record]) -> Path | None:
+def write_refused(out: Path, records: Records) -> Path | None:
     """Write the list of refused files beside the output; None, and no list, if there are none."""
     rows = [
-        (os.path.abspath(file), r.reason, r.places, remedy_of(Reason(r.reason)))  # noqa: PTH100
-        for file, r in zip(files, records, strict=True)
-        if r.status == "refused"
+        (os.path.abspath(file), reason, places, remedy_of(Reason(reason)))  # noqa: PTH100
+        for file, reason, places in records.refused()
     ]
     target = identifiable_folder(out.absolute()) / NAME
     if not rows:

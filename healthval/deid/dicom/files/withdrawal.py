@@ -1,64 +1,64 @@
 """Withdrawal of outputs whose source is gone, was changed or conflicts with another file."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 from healthval.deid.dicom.files.evidence import EVIDENCE
-from healthval.deid.dicom.files.manifest import JOURNAL, SIGNATURE, SUMMARY, Journal, Record
-from healthval.deid.refuse import Reason
-
-# Reasons that depend on the other files of a batch: such a file is processed again.
-_RELATIVE: Final = frozenset({Reason.CONFLICT.value, Reason.MIXED_STUDY.value})
+from healthval.deid.dicom.files.journal import JOURNAL, Journal
+from healthval.deid.dicom.files.manifest import SIGNATURE, SUMMARY
+from healthval.deid.dicom.files.records import Records
 
 
-def still_valid(
-    done: Mapping[str, Record], keys: Collection[str], journal: Journal
-) -> dict[str, Record]:
-    """Records of an earlier run whose sources are unchanged; the other outputs are deleted.
+def withdraw_outdated(records: Records, journal: Journal) -> None:
+    """Delete the outputs of files that are gone or changed, and forget what does not count any more.
 
     A file with the content of a withdrawn one is processed again.
     """
-    current = set(keys)
-    gone = [r for r in done.values() if r.source not in current and r.status != "withdrawn"]
-    outputs = {record.output for record in gone if record.status == "written"}
-    for output in outputs:
-        (journal.path.parent / output).unlink(missing_ok=True)
+    invalid = records.invalid()
     with journal.appending():
-        for record in gone:
+        for record in records.outdated():
+            if record.status == "written":
+                (journal.path.parent / record.output).unlink(missing_ok=True)
             journal.add(replace(record, status="withdrawn"))
-    return {
-        key: record
-        for key, record in done.items()
-        if key in current
-        and record.status != "withdrawn"
-        and record.reason not in _RELATIVE
-        and record.output not in outputs
-    }
+    records.add(journal.lines(), is_earlier=True)
+    records.forget(invalid)
 
 
-def delete_undescribed(out: Path, outputs: Iterable[str]) -> None:
+def refuse_conflicting(records: Records, journal: Journal) -> None:
+    """Settle a batch: files that conflict with others are refused, and their outputs deleted.
+
+    An output that a killed run had moved to its place without a record counts as written.
+    """
+    with journal.appending():
+        for source in records.orphaned_duplicates():
+            journal.add(records.change(source, "written"))
+        for source, reason in records.conflicting():
+            refused = records.change(source, "refused", reason.value)
+            (journal.path.parent / refused.output).unlink(missing_ok=True)
+            journal.add(refused)
+
+
+def delete_undescribed(out: Path, is_described: Callable[[str], bool]) -> None:
     """Delete output files that no record describes, and empty study folders."""
-    known = set(outputs)
     for folder in out.iterdir():
         if not folder.is_dir():
             continue
         for file in folder.glob("*.dcm"):
-            if f"{folder.name}/{file.name}" not in known:
+            if not is_described(f"{folder.name}/{file.name}"):
                 file.unlink()
         with suppress(OSError):  # it is not empty
             folder.rmdir()
 
 
-def outputs_in(out: Path) -> set[str]:
+def outputs_in(out: Path) -> Iterator[str]:
     """Output files in a folder, as paths relative to it."""
-    return {f"{file.parent.name}/{file.name}" for file in out.glob("*/*.dcm")}
+    return (f"{file.parent.name}/{file.name}" for file in out.glob("*/*.dcm"))
 
 
 def delete_outputs(out: Path) -> None:
     """Delete all outputs and records of a batch, also unfinished ones."""
-    delete_undescribed(out, ())
+    delete_undescribed(out, lambda _: False)
     for name in (JOURNAL, SUMMARY, EVIDENCE, SIGNATURE):
         (out / name).unlink(missing_ok=True)

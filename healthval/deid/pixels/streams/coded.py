@@ -14,11 +14,11 @@ _MAX_SEGMENTS: Final = 15
 _BLOCK: Final = 1 << 20
 
 
-def clean_rle(data: Buffer, pixels: int) -> Pieces:
-    """Pieces of an RLE frame of `pixels` values for each segment; bytes between segments are removed."""
+def clean_rle(data: Buffer, pixels: int, size: int) -> Pieces:
+    """Pieces of an RLE frame of `size` bytes, `pixels` for each segment, without bytes between them."""
     check(len(data) > _HEADER)
     count, *offsets = struct.unpack("<16L", data[:_HEADER])
-    check(1 <= count <= _MAX_SEGMENTS and offsets[0] == _HEADER)
+    check(1 <= count <= _MAX_SEGMENTS and count * pixels == size and offsets[0] == _HEADER)
     check(not any(offsets[count:]))
     starts = offsets[:count]
     check(starts == sorted(set(starts)) and starts[-1] < len(data))

@@ -19,6 +19,12 @@ _PPM, _PPT = 0xFF60, 0xFF61
 # Part 2: DFS ADS MCT MCC NLT MCO CBD ATK
 _PART_2: Final = frozenset({0xFF72, 0xFF73, 0xFF74, 0xFF75, 0xFF76, 0xFF77, 0xFF78, 0xFF79})
 _BOTH: Final = frozenset({_COD, _COC, _QCD, _QCC, _RGN, _POC}) | _PART_2
+_ONCE: Final = frozenset({_SIZ, _CAP, _COD, _QCD, _POC})  # in one header
+_OF_COMPONENT: Final = frozenset({_COC, _QCC, _RGN})  # once for each component
+_MOST_LEVELS: Final = 32
+_MOST_ORDERS: Final = 4  # orders of progression
+_MOST_CAPABILITIES: Final = 2  # parts of the standard other than 1 and 2; HTJ2K is one
+_DEEPEST: Final = 38  # bits of a component
 _MAIN: Final = _BOTH | {_SIZ, _CAP, _PPM, _TLM}
 _TILE: Final = _BOTH | {_PPT, _PLT}
 # Profiles (PRF, CPF), packet lengths (PLM), component registration (CRG), comments
@@ -30,6 +36,7 @@ _END: Final = re.compile(rb"\xff\xd9")
 class _Form:
     """Facts of a codestream that give the lengths of its segments."""
 
+    components: int
     wide: int  # bytes of a component's number
     bands: int  # subbands of the component with most levels; 0 if unknown
     has_part_2: bool
@@ -40,7 +47,7 @@ def clean_codestream(data: Buffer) -> Pieces:
     check(data[:2] == SOC and number(data, 2, 2) == _SIZ)
     main, at = _main_segments(data)
     form = _form_of(main)
-    check(all(_has_form(form, marker, segment) for marker, segment in main))
+    _check_header(form, main)
     tiles: Pieces = []
     sizes = list[int]()
     while at + 2 <= len(data) and number(data, at, 2) == _SOT:
@@ -82,15 +89,18 @@ def _tile_part(data: Buffer, at: int, form: _Form, pieces: Pieces) -> int:
     check(at + 14 <= end <= len(data))
     kept, at = at, at + 12
     removed, packets = list[tuple[int, int]](), list[tuple[int, int]]()
+    header = list[tuple[int, Buffer]]()
     while (marker := number(data, at, 2)) != _SOD:
         stop = _segment_end(data, at)
         check(stop <= end and (marker in _TILE or marker in _REMOVED))
-        check(marker in _REMOVED or _has_form(form, marker, data[at:stop]))
         if marker in _REMOVED:
             removed.append((at, stop))
-        elif marker == _PLT:
+        else:
+            header.append((marker, data[at:stop]))
+        if marker == _PLT:
             packets.append((at, stop))
         at = stop
+    _check_header(form, header)
     is_further = number(data, kept + 4, 2) > 0 or number(data, kept + 10, 1) > 0
     check_no_text(data[at + 2 : end], is_one_of_many=is_further)
     if packets and _packet_bytes(data, packets) != end - at - 2:
@@ -136,12 +146,26 @@ def _tile_lengths(segments: list[Buffer]) -> list[int]:
 def _form_of(main: list[tuple[int, Buffer]]) -> _Form:
     size = main[0][1]
     check(len(size) >= 40)
-    wide = 1 if number(size, 38, 2) < 257 else 2
+    components = number(size, 38, 2)
+    wide = 1 if components < 257 else 2
     has_part_2 = bool(number(size, 4, 2) & 0x8000)
     levels = [number(s, 9, 1) for marker, s in main if marker == _COD]
     levels += [number(s, 5 + wide, 1) for marker, s in main if marker == _COC]
-    check(levels)
-    return _Form(wide, 0 if has_part_2 else 3 * max(levels) + 1, has_part_2)
+    check(levels and all(depth & 0x7F < _DEEPEST for depth in size[40::3]))
+    return _Form(components, wide, 0 if has_part_2 else 3 * max(levels) + 1, has_part_2)
+
+
+def _check_header(form: _Form, header: list[tuple[int, Buffer]]) -> None:
+    """Refuse segments that no decoder reads: of a missing component, repeated, or with a text."""
+    seen = set[tuple[int, int]]()
+    for marker, segment in header:
+        check(_has_form(form, marker, segment))
+        if marker in (_PPM, _PPT):
+            check_no_text(segment)
+        component = number(segment, 4, form.wide) if marker in _OF_COMPONENT else 0
+        check(component < form.components and (marker, component) not in seen)
+        if marker in _ONCE | _OF_COMPONENT:
+            seen.add((marker, component))
 
 
 def _has_form(form: _Form, marker: int, segment: Buffer) -> bool:
@@ -152,10 +176,10 @@ def _has_form(form: _Form, marker: int, segment: Buffer) -> bool:
     if marker in (_QCD, _QCC):
         return _is_quantisation(form, segment, 4 if marker == _QCD else 4 + wide)
     if marker == _POC:
-        return (len(segment) - 4) % (5 + 2 * wide) == 0
+        return _has_orders(segment, wide)
     expected = {
         _SIZ: lambda: 40 + 3 * number(segment, 38, 2),
-        _CAP: lambda: 8 + 2 * number(segment, 4, 4).bit_count(),
+        _CAP: lambda: 8 + 2 * min(number(segment, 4, 4).bit_count(), _MOST_CAPABILITIES),
         _COD: lambda: 14 + _precincts(segment, 4, 9),
         _COC: lambda: 10 + wide + _precincts(segment, 4 + wide, 5 + wide),
         _RGN: lambda: 6 + wide,
@@ -163,9 +187,21 @@ def _has_form(form: _Form, marker: int, segment: Buffer) -> bool:
     return expected is None or len(segment) == expected()
 
 
+def _has_orders(segment: Buffer, wide: int) -> bool:
+    """Whether each change of progression has resolutions and an order that exist."""
+    size = 5 + 2 * wide
+    entries = [segment[at : at + size] for at in range(4, len(segment), size)]
+    return (len(segment) - 4) % size == 0 and all(
+        one[0] <= _MOST_LEVELS + 1 and one[3 + wide] <= _MOST_LEVELS + 1 and one[-1] <= _MOST_ORDERS
+        for one in entries
+    )
+
+
 def _precincts(segment: Buffer, style: int, levels: int) -> int:
     """Bytes of the sizes of precincts; a bit of the style is set if they are defined."""
-    return (number(segment, levels, 1) + 1) if number(segment, style, 1) & 1 else 0
+    count = number(segment, levels, 1)
+    check(count <= _MOST_LEVELS)
+    return count + 1 if number(segment, style, 1) & 1 else 0
 
 
 def _is_quantisation(form: _Form, segment: Buffer, at: int) -> bool:

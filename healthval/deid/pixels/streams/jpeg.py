@@ -158,7 +158,13 @@ def _kept(segment: _Segment, frame: int) -> Pieces:
 
 
 def _frame_form(data: Buffer) -> bool:
-    return len(data) >= 10 and len(data) == 10 + 3 * data[9]
+    """Whether each component has sampling factors of 1 to 4 and a table of quantisation of 0 to 3."""
+    return (
+        len(data) >= 10
+        and len(data) == 10 + 3 * data[9]
+        and all(1 <= n >> 4 <= 4 and 1 <= n & 15 <= 4 for n in data[11::3])
+        and all(table <= 3 for table in data[12::3])
+    )
 
 
 def _scan_form(data: Buffer) -> bool:

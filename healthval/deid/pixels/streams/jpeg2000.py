@@ -18,6 +18,8 @@ _IHDR, _COLR, _BPCC, _PCLR = b"ihdr", b"colr", b"bpcc", b"pclr"
 _CMAP, _CDEF = b"cmap", b"cdef"
 _HEADER_BOXES: Final = frozenset({_IHDR, _COLR, _BPCC, _PCLR, _CMAP, _CDEF})
 _GREY, _SRGB = 17, 16
+_DIFFERENT: Final = 255  # depth of components that differ in depth, each in the box bpcc
+_DEEPEST: Final = 38  # bits
 
 
 def clean_jpeg2000(data: Buffer) -> Pieces:
@@ -84,13 +86,17 @@ def _header_boxes(data: Buffer) -> Pieces:
             boxes.setdefault(kind, data[start:end])
     check(len(boxes.get(_IHDR, b"")) == 14)
     colours = number(boxes[_IHDR], 8, 2)
+    if not _maps_palette(boxes.get(_CMAP, b"")):
+        boxes.pop(_PCLR, None)
+    if number(boxes[_IHDR], 10, 1) != _DIFFERENT:
+        boxes.pop(_BPCC, None)
     palette = boxes.get(_PCLR)
     columns = 0 if palette is None else _palette_columns(palette)
     for kind, contents in boxes.items():
         if kind == _COLR:
             boxes[kind] = _colour_space(contents, columns or colours)
         elif kind == _BPCC:
-            check(len(contents) == colours)
+            check(len(contents) == colours and all(n & 0x7F < _DEEPEST for n in contents))
         elif kind == _CMAP:
             check(_is_mapping(contents, colours, columns))
         elif kind == _CDEF:
@@ -103,6 +109,11 @@ def _colour_space(contents: Buffer, colours: int) -> Buffer:
     if contents[:1] == b"\1" and len(contents) == 7:
         return contents
     return b"\1\0\0" + (_GREY if colours < 3 else _SRGB).to_bytes(4, "big")
+
+
+def _maps_palette(mapping: Buffer) -> bool:
+    """Whether an entry of the component mapping uses the palette; otherwise it is not read."""
+    return any(kind == 1 for kind in mapping[2::4])
 
 
 def _palette_columns(palette: Buffer) -> int:

@@ -4,11 +4,12 @@ ISO/IEC 14496-12 (boxes), 14496-15 (H.264 and H.265 samples). Nothing is moved, 
 of a track contain offsets in the file: a removed box becomes a free box of zeros.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from healthval.deid.pixels.streams.mp4_boxes import Box, Edits, boxes_of
 from healthval.deid.pixels.streams.mp4_samples import clean_sample, clean_settings, samples_of
+from healthval.deid.pixels.streams.mp4_values import check_matrix, check_ratios, check_table
 from healthval.deid.pixels.streams.pieces import Buffer, Pieces, check, number
 
 _CONTAINERS: Final = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl", b"dinf", b"edts"})
@@ -32,7 +33,8 @@ _TABLES: Final = {
     b"elst": (8, 12),
 }
 _KEPT: Final = _CONTAINERS | _FIXED.keys() | _TABLES.keys() | {b"dref", b"stsd"}
-_SAMPLE_BOXES: Final = {b"pasp": 8, b"colr": 11, b"btrt": 12, b"fiel": 2, b"clap": 32}
+_SAMPLE_BOXES: Final = {b"pasp": 8, b"colr": 11, b"fiel": 2, b"clap": 32}
+_RATIOS: Final = frozenset({b"pasp", b"clap"})
 _SETTINGS: Final = (b"avcC", b"hvcC")
 _BRANDS: Final = frozenset(
     {b"isom", b"avc1", b"hvc1", b"hev1", b"mp41", b"mp42", b"mp71", b"M4V ", b"M4VH", b"M4VP"}
@@ -94,7 +96,7 @@ def _movie(edits: Edits, movie: Box) -> list[tuple[int, int]]:
         if box.kind == b"trak":
             used += _track(edits, box)
         else:
-            _clean_box(edits, box, 0)
+            _clean_box(edits, box, {}, 0)
     return used
 
 
@@ -107,9 +109,11 @@ def _track(edits: Edits, track: Box) -> list[tuple[int, int]]:
         edits.free(track)
         return []
     for box in boxes_of(edits.data, track.start, track.end):
-        _clean_box(edits, box, 0)
+        _clean_box(edits, box, inside, 0)
     check({b"stsd", b"stsz", b"stsc"} <= set(inside))
     samples = list(samples_of(edits.data, inside))
+    for box in inside.values():
+        check_table(edits.data, box, len(samples))
     lengths, is_h265 = _clean_description(edits, inside[b"stsd"])
     for start, end in samples:
         clean_sample(edits, start, end, lengths, is_h265=is_h265)
@@ -124,15 +128,18 @@ def _all_boxes(data: Buffer, box: Box, depth: int) -> Iterator[Box]:
             yield from _all_boxes(data, inner, depth + 1)
 
 
-def _clean_box(edits: Edits, box: Box, depth: int) -> None:
-    """Keep a box that decoding needs, without its text and dates; free every other one."""
+def _clean_box(edits: Edits, box: Box, first: Mapping[bytes, Box], depth: int) -> None:
+    """Keep a box that decoding needs, without its text and dates; free every other one.
+
+    `first` are the boxes that decoders read: a second table of a track is freed.
+    """
     check(depth < _LARGEST_DEPTH)
     data, kind = edits.data, box.kind
-    if kind not in _KEPT:
+    if kind not in _KEPT or (kind in _TABLES and first.get(kind, box) != box):
         edits.free(box)
     elif kind in _CONTAINERS:
         for inner in boxes_of(data, box.start, box.end):
-            _clean_box(edits, inner, depth + 1)
+            _clean_box(edits, inner, first, depth + 1)
     elif kind == b"dref":
         for inner in boxes_of(data, box.start + 8, box.end):
             check(inner.kind in (b"url ", b"alis"))
@@ -144,6 +151,7 @@ def _clean_box(edits: Edits, box: Box, depth: int) -> None:
         edits.blank(box.start + size, box.end)
         if kind in _MEDIA:  # times of creation and change
             edits.blank(box.start + 4, box.start + (20 if is_long else 12))
+        check_matrix(data, box, is_long)
         for start, end in _RESERVED.get(kind, ((), ()))[is_long]:
             edits.blank(box.start + start, box.start + end)
 
@@ -180,7 +188,10 @@ def _clean_description(edits: Edits, box: Box) -> tuple[int, bool]:
         ):
             edits.free(inner)
         else:
-            edits.blank(inner.start + _SAMPLE_BOXES[inner.kind], inner.end)
+            stop = inner.start + _SAMPLE_BOXES[inner.kind]
+            if inner.kind in _RATIOS:
+                check_ratios(data, inner._replace(end=stop))
+            edits.blank(stop, inner.end)
     check(lengths)
     return lengths, is_h265
 

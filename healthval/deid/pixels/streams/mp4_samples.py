@@ -5,6 +5,7 @@ from itertools import accumulate, pairwise
 from typing import Final
 
 from healthval.deid.pixels.streams.mp4_boxes import Box, Edits
+from healthval.deid.pixels.streams.mp4_values import check_hevc_settings
 from healthval.deid.pixels.streams.pieces import Buffer, check, number
 from healthval.deid.pixels.streams.video import H264_KEPT, H265_KEPT, check_unit, nal_kind
 
@@ -17,6 +18,7 @@ def clean_settings(edits: Edits, box: Box, *, is_h265: bool) -> int:
     """Clean the decoder's settings (avcC, hvcC); return the bytes of a NAL unit's length."""
     data, at = edits.data, box.start
     if is_h265:
+        check_hevc_settings(data, at)
         n_arrays, end = number(data, at + 22, 1), at + 23
         for _ in range(n_arrays):
             end = _clean_sets(edits, end + 3, number(data, end + 1, 2), box.end, is_h265=True)

@@ -15,8 +15,9 @@ _SEQUENCE, _EXTENSION, _SEQUENCE_END, _GROUP = 0xB3, 0xB5, 0xB7, 0xB8
 _PICTURE, _FIRST_SLICE, _LAST_SLICE = 0x00, 0x01, 0xAF
 _REMOVED: Final = frozenset({0xB0, 0xB1, 0xB2, 0xB4, 0xB6})  # user data, reserved, error
 _LARGEST_PICTURE_HEADER: Final = 5
-# Largest size of each extension, in bytes; others are not needed (copyright, camera)
-_EXTENSIONS: Final = {1: 6, 2: 8, 3: 257, 5: 8, 7: 14, 8: 7, 9: 7, 10: 5}
+# Largest size of each extension, in bytes; others are not needed (copyright, camera, pan and scan)
+_EXTENSIONS: Final = {1: 6, 2: 8, 3: 257, 5: 8, 8: 7, 9: 7, 10: 5}
+_MATRICES: Final = 3  # extension with up to four matrices of quantisation
 # NAL units that decoding needs: slices, parameter sets, delimiters, ends
 H264_KEPT: Final = frozenset({1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 13, 14, 15, 19, 20})
 H265_KEPT: Final = frozenset({*range(22), 32, 33, 34, 35, 36, 37})
@@ -59,7 +60,8 @@ def _mpeg2_size(code: int, payload: Buffer) -> int | None:
     if code == _GROUP:
         return 4
     if code == _EXTENSION:
-        return _EXTENSIONS[payload[0] >> 4]
+        kind = payload[0] >> 4
+        return _matrices_size(payload) if kind == _MATRICES else _EXTENSIONS[kind]
     if code == _PICTURE:
         check(is_zero(payload[_LARGEST_PICTURE_HEADER:]))
         return None
@@ -74,6 +76,14 @@ def _mpeg2_size(code: int, payload: Buffer) -> int | None:
         check(len(payload) >= 72)
         size = 72
     return size + (64 if payload[size - 1] & 1 else 0)
+
+
+def _matrices_size(payload: Buffer) -> int:
+    """Bytes of an extension with matrices of 64 bytes, each after a flag of one bit."""
+    at = 4
+    for _ in range(4):
+        at += 1 + 512 * (number(payload, at // 8, 1) >> 7 - at % 8 & 1)
+    return (at + 7) // 8
 
 
 def _has_extra_information(payload: Buffer) -> bool:

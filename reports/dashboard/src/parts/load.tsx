@@ -5,7 +5,7 @@ import { type ReactNode, useEffect, useState } from "react";
 
 type State<T> = { readonly value: T } | { readonly error: unknown } | null;
 
-/** Fetch on mount and whenever `key` changes; `again` fetches anew. */
+/** Fetch on mount and whenever `key` changes; `again` fetches anew: what was fetched stays until then, an error does not. */
 export function useLoad<T>(load: () => Promise<T>, key: string): { state: State<T>; again: () => void } {
   const [held, setHeld] = useState<{ key: string; state: State<T> }>({ key, state: null });
   const [turn, setTurn] = useState(0);
@@ -22,7 +22,11 @@ export function useLoad<T>(load: () => Promise<T>, key: string): { state: State<
       isCurrent = false;
     };
   }, [key, turn]);
-  return { state: held.key === key ? held.state : null, again: () => setTurn((n) => n + 1) };
+  const again = (): void => {
+    if (held.state && "error" in held.state) setHeld({ key, state: null });
+    setTurn((n) => n + 1);
+  };
+  return { state: held.key === key ? held.state : null, again };
 }
 
 /** Show what was fetched, or the state that it is in. */
@@ -63,7 +67,7 @@ export function explained(error: unknown): { readonly title: string; readonly te
   if (!navigator.onLine) return { title: "Offline", text: "This device has no network connection; results are not shown from memory." };
   if (error instanceof HubUnavailable) return { title: "The hub does not respond", text };
   if (error instanceof AccessDenied && /link has expired|has ended|was revoked|knows/.test(text)) {
-    return { title: "This link or key is not valid", text: `${sentence(text)} Ask the operator of the hub for a new link.` };
+    return { title: "This link or key is not valid", text: `${sentence(text)} Ask the operator of the hub for a new link, or to enrol your key.` };
   }
   if (error instanceof AccessDenied) return { title: "Access denied", text };
   return { title: "That did not work", text };

@@ -40,14 +40,16 @@ export function Table<Row>(props: Props<Row>): ReactNode {
       <div className="tools">
         {props.rows.length > 8 && (
           <label>
-            Filter <input type="search" value={text} onChange={(event) => setText(event.target.value)} />
+            Filter <input type="search" aria-label={`Filter: ${props.caption}`} value={text} onChange={(event) => setText(event.target.value)} />
           </label>
         )}
         <span role="status">
           {rows.length === props.rows.length ? "" : `${rows.length.toLocaleString("en")} of `}
           {props.rows.length.toLocaleString("en")} {props.rows.length === 1 ? "row" : "rows"}
         </span>
-        <button onClick={save}>Download CSV</button>
+        <button onClick={save} aria-label={`Download CSV: ${props.caption}`}>
+          Download CSV
+        </button>
       </div>
       <Body {...props} rows={rows} sorting={sorting} onSort={setSorting} />
     </div>
@@ -127,11 +129,15 @@ function Body<Row>(
             if (row === undefined) return null;
             return (
               <tr key={props.id(row)} aria-rowindex={index + 2} style={isLong ? { height: ROW_PX } : undefined}>
-                {columns.map((column) => (
-                  <td key={column.name} className={[column.isNumber && "number", column.wide && "wide", isLong && "line"].filter(Boolean).join(" ")}>
-                    {column.show ? column.show(row) : (column.value(row) ?? "–")}
-                  </td>
-                ))}
+                {columns.map((column, place) => {
+                  const Tag = place === 0 ? "th" : "td";
+                  const names = [column.isNumber && "number", column.wide && "wide", isLong && "line"];
+                  return (
+                    <Tag key={column.name} scope={place === 0 ? "row" : undefined} className={names.filter(Boolean).join(" ")}>
+                      {column.show ? column.show(row) : (column.value(row) ?? "–")}
+                    </Tag>
+                  );
+                })}
               </tr>
             );
           })}

@@ -2,18 +2,25 @@
 
 import type { AccessGrant } from "@healthval/client";
 import { type ReactNode, useRef, useState } from "react";
-import { moment } from "../format.ts";
 import type { Hub } from "../hub.ts";
 import { Empty, Failed, Load } from "../parts/load.tsx";
 import { Table } from "../parts/table.tsx";
+import { Time } from "../parts/time.tsx";
 
 const idOf = (grant: AccessGrant): string => `${grant.site} ${grant.model} ${grant.version} ${grant.plan_hash}`;
+
+/** Grants; those that wait for a decision come first, then the newest. */
+async function waitingFirst(hub: Hub): Promise<readonly AccessGrant[]> {
+  const grants = await hub.grants();
+  const rank = (grant: AccessGrant): number => (grant.status === "requested" ? 0 : 1);
+  return [...grants].sort((a, b) => rank(a) - rank(b) || String(b.requested).localeCompare(String(a.requested)));
+}
 
 export function Access({ hub }: { readonly hub: Hub }): ReactNode {
   return (
     <>
       <h1>Access requests</h1>
-      <Load load={() => hub.grants()} id="grants" what="access requests">
+      <Load load={() => waitingFirst(hub)} id="grants" what="access requests">
         {(grants, again) => <Grants hub={hub} grants={grants} again={again} />}
       </Load>
     </>
@@ -35,6 +42,7 @@ function Grants({ hub, grants, again }: { readonly hub: Hub; readonly grants: re
           grant={open}
           onEnd={(text) => {
             setOpen(null);
+            document.getElementById("main")?.focus(); // the button that had the focus is gone
             if (text) setDone(text);
             if (text) again();
           }}
@@ -47,13 +55,6 @@ function Grants({ hub, grants, again }: { readonly hub: Hub; readonly grants: re
         id={idOf}
         columns={[
           { name: "Hospital", value: (grant) => grant.label, wide: true },
-          { name: "Key", value: (grant) => grant.site, show: (grant) => <code>{grant.site}</code> },
-          { name: "Model", value: (grant) => `${grant.model} ${grant.version}` },
-          { name: "Plan", value: (grant) => grant.title ?? grant.plan_hash.slice(0, 12), wide: true },
-          { name: "State", value: (grant) => grant.state ?? grant.status },
-          { name: "Requested", value: (grant) => grant.requested, show: (grant) => moment(grant.requested) },
-          { name: "Ends", value: (grant) => grant.not_after, show: (grant) => moment(grant.not_after) },
-          { name: "Reason", value: (grant) => grant.reason ?? "", wide: true },
           {
             name: "Decision",
             value: () => "",
@@ -65,6 +66,13 @@ function Grants({ hub, grants, again }: { readonly hub: Hub; readonly grants: re
                 </button>
               ),
           },
+          { name: "Key", value: (grant) => grant.site, show: (grant) => <code>{grant.site}</code> },
+          { name: "Model", value: (grant) => `${grant.model} ${grant.version}` },
+          { name: "Plan", value: (grant) => grant.title ?? grant.plan_hash.slice(0, 12), wide: true },
+          { name: "State", value: (grant) => grant.state ?? grant.status },
+          { name: "Requested", value: (grant) => grant.requested, show: (grant) => <Time at={grant.requested} /> },
+          { name: "Ends", value: (grant) => grant.not_after, show: (grant) => <Time at={grant.not_after} /> },
+          { name: "Reason", value: (grant) => grant.reason ?? "", wide: true },
         ]}
       />
     </>

@@ -6,6 +6,7 @@ import { moment } from "../format.ts";
 import type { AuditChain, Hub } from "../hub.ts";
 import { Empty, Load } from "../parts/load.tsx";
 import { Table } from "../parts/table.tsx";
+import { Time } from "../parts/time.tsx";
 
 async function checked(hub: Hub): Promise<AuditChain & { readonly misfit: number | null }> {
   const chain = await hub.audit();
@@ -38,7 +39,7 @@ export function Audit({ hub }: { readonly hub: Hub }): ReactNode {
                 id={(entry) => String(entry.number)}
                 columns={[
                   { name: "No.", value: (entry) => entry.number, isNumber: true },
-                  { name: "Time", value: (entry) => moment(entry.at) },
+                  { name: "Time", value: (entry) => moment(entry.at), show: (entry) => <Time at={entry.at} /> },
                   { name: "Actor", value: (entry) => entry.actor, show: (entry) => <code>{entry.actor}</code> },
                   { name: "Action", value: (entry) => entry.action },
                   { name: "Subject", value: (entry) => entry.subject, wide: true },

@@ -20,7 +20,7 @@ export function Compare({ hub }: { readonly hub: Hub }): ReactNode {
   return (
     <>
       <h1>Compare two versions</h1>
-      <Load load={async () => (await hub.reports()).filter((report) => report.status === "current")} id="compare" what="reports">
+      <Load load={() => oldestFirst(hub)} id="compare" what="reports">
         {(reports) =>
           reports.length < 2 ? (
             <Empty>A comparison needs two current reports; this key opens {reports.length === 1 ? "one" : "none"}.</Empty>
@@ -33,8 +33,21 @@ export function Compare({ hub }: { readonly hub: Hub }): ReactNode {
   );
 }
 
+async function oldestFirst(hub: Hub): Promise<readonly ReportRecord[]> {
+  const current = (await hub.reports()).filter((report) => report.status === "current");
+  return [...current].sort((a, b) => String(a.published).localeCompare(String(b.published)));
+}
+
+/** Return the newest report and the one before it, of the same model where there is one. */
+function lastTwo(reports: readonly ReportRecord[]): readonly [string, string] {
+  const newest = reports.at(-1)!;
+  const others = reports.slice(0, -1);
+  const before = others.findLast((report) => report.model === newest.model) ?? others.at(-1)!;
+  return [before.id, newest.id];
+}
+
 function Choose({ hub, reports }: { readonly hub: Hub; readonly reports: readonly ReportRecord[] }): ReactNode {
-  const [chosen, setChosen] = useState<readonly [string, string]>([reports[0]!.id, reports[1]!.id]);
+  const [chosen, setChosen] = useState<readonly [string, string]>(() => lastTwo(reports));
   const [a, b] = chosen.map((id) => reports.find((report) => report.id === id)!);
   const select = (name: string, index: 0 | 1): ReactNode => (
     <label>

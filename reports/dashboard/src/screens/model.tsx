@@ -2,11 +2,11 @@
 
 import type { ReportRecord } from "@healthval/client";
 import type { ReactNode } from "react";
-import { moment } from "../format.ts";
 import type { Hub } from "../hub.ts";
 import { Empty, Load } from "../parts/load.tsx";
 import { Outcome, outcomeOf } from "../parts/outcome.tsx";
 import { Table } from "../parts/table.tsx";
+import { Time } from "../parts/time.tsx";
 import { to } from "../route.ts";
 import { newest } from "./models.tsx";
 import { Results } from "./report.tsx";
@@ -83,7 +83,7 @@ function Reports({ hub, reports }: { readonly hub: Hub; readonly reports: readon
         id={(report) => report.id}
         columns={[
           { name: "Report", value: (report) => report.id, show: (report) => <a href={to("report", report.id)}>{report.id}</a> },
-          { name: "Published", value: (report) => report.published, show: (report) => moment(report.published) },
+          { name: "Published", value: (report) => report.published, show: (report) => <Time at={report.published} /> },
           { name: "Status", value: (report) => report.status ?? "current" },
           { name: "Verdict", value: outcomeOf, show: (report) => <Outcome text={outcomeOf(report)} /> },
           { name: "Hospitals", value: (report) => report.n_sites, isNumber: true },

@@ -2,11 +2,11 @@
 
 import type { ReportRecord } from "@healthval/client";
 import type { ReactNode } from "react";
-import { moment } from "../format.ts";
 import type { Hub } from "../hub.ts";
 import { Empty, Load } from "../parts/load.tsx";
 import { Outcome, outcomeOf } from "../parts/outcome.tsx";
-import { Table } from "../parts/table.tsx";
+import { type Column, Table } from "../parts/table.tsx";
+import { Time } from "../parts/time.tsx";
 import { to } from "../route.ts";
 
 /** One model version: its card where the caller may read it, and its reports. */
@@ -45,6 +45,12 @@ export function newest(reports: readonly ReportRecord[]): ReportRecord | null {
   return [...current].sort((a, b) => String(b.published).localeCompare(String(a.published)))[0] ?? null;
 }
 
+/** Columns from the models' records, which a link does not read. */
+const FROM_CARDS: readonly Column<Version>[] = [
+  { name: "Title", value: (one) => one.title, wide: true },
+  { name: "Endpoint", value: (one) => one.status },
+];
+
 export function Models({ hub }: { readonly hub: Hub }): ReactNode {
   return (
     <>
@@ -60,14 +66,13 @@ export function Models({ hub }: { readonly hub: Hub }): ReactNode {
               rows={found}
               id={(one) => `${one.name}#${one.version}`}
               columns={[
-                { name: "Model", value: (one) => one.name, show: (one) => <a href={to("model", one.name, one.version)}>{one.name}</a> },
+                { name: "Model", value: (one) => one.name, show: (one) => <a href={to("model", one.name, one.version)} aria-label={`${one.name} ${one.version}`}>{one.name}</a> },
                 { name: "Version", value: (one) => one.version },
-                { name: "Title", value: (one) => one.title, wide: true },
-                { name: "Endpoint", value: (one) => one.status },
+                ...(hub.isLink ? [] : FROM_CARDS),
                 { name: "Verdict", value: (one) => outcomeOf(one.current), show: (one) => <Outcome text={outcomeOf(one.current)} /> },
                 { name: "Hospitals", value: (one) => one.current?.n_sites, isNumber: true },
                 { name: "Reports", value: (one) => one.nReports, isNumber: true },
-                { name: "Published", value: (one) => one.current?.published, show: (one) => moment(one.current?.published) },
+                { name: "Published", value: (one) => one.current?.published, show: (one) => <Time at={one.current?.published} /> },
               ]}
             />
           )

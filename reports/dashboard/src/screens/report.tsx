@@ -16,28 +16,30 @@ import { to } from "../route.ts";
 export function Report({ hub, id }: { readonly hub: Hub; readonly id: string }): ReactNode {
   const load = async (): Promise<ReportRecord | undefined> => (await hub.reports()).find((report) => report.id === id);
   return (
-    <Load load={load} id={`report ${id}`} what="the report">
-      {(report) =>
-        report ? (
-          <>
-            <h1>Report {report.id}</h1>
-            <p>
-              On <a href={to("model", report.model, report.version)}>{report.model} {report.version}</a>, published {moment(report.published)}.
-            </p>
-            {report.status !== "current" && (
-              <p role="alert" className="state failed">
-                This report was {report.status}
-                {report.reason ? `: ${report.reason}` : ""}.
-                {report.superseded_by && <> <a href={to("report", report.superseded_by)}>Open the report that replaced it</a>.</>}
-              </p>
-            )}
-            <Results hub={hub} report={report} />
-          </>
-        ) : (
-          <Empty>There is no such report, or it is not open to this key.</Empty>
-        )
-      }
-    </Load>
+    <>
+      <h1>Report {id}</h1>
+      <Load load={load} id={`report ${id}`} what="the report">
+        {(report) => (report ? <One hub={hub} report={report} /> : <Empty>There is no such report, or it is not open to this key.</Empty>)}
+      </Load>
+    </>
+  );
+}
+
+function One({ hub, report }: { readonly hub: Hub; readonly report: ReportRecord }): ReactNode {
+  return (
+    <>
+      <p>
+        On <a href={to("model", report.model, report.version)}>{report.model} {report.version}</a>, published {moment(report.published)}.
+      </p>
+      {report.status !== "current" && (
+        <p role="alert" className="state failed">
+          This report was {report.status}
+          {report.reason ? `: ${report.reason}` : ""}.
+          {report.superseded_by && <> <a href={to("report", report.superseded_by)}>Open the report that replaced it</a>.</>}
+        </p>
+      )}
+      <Results hub={hub} report={report} />
+    </>
   );
 }
 

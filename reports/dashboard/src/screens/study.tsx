@@ -89,7 +89,7 @@ async function ofReports(hub: Hub): Promise<readonly Row[]> {
         hospital: one.label,
         status: one.status,
         answered: one.sent ? "in the report" : "none",
-        inputs: one.inputs,
+        inputs: one.sent ? null : one.inputs, // a report counts the inputs of hospitals without a result only
         reason: one.reason ?? "",
       });
     }
