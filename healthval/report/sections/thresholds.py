@@ -20,9 +20,9 @@ from healthval.report.markup import (
     paragraphs,
     table,
 )
-from healthval.report.sections.secure_sum import RATES, secure_sum
 from healthval.report.sections.summary import expected
 from healthval.report.values.noise import IN_COUNTS
+from healthval.report.values.secure_sum import RATES, secure_sum
 from healthval.report.values.site_values import released_at
 
 _SITE_COLUMNS = (
