@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from healthval.contracts.base import explain
 from healthval.errors import UsageError
-from healthval.plan import explain
 from healthval.runner.parameters import NOTEBOOKS, describe
 
 _TYPES: dict[str, Any] = {
