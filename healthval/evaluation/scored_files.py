@@ -54,6 +54,7 @@ def read_scored(
             labels[here] = _labels(batch.column(reference), reference, done, total)
             scores[here] = _scores(batch.column(score), score, done, total)
             done += batch.num_rows
+    _release_memory()
     return labels, scores
 
 
@@ -75,6 +76,13 @@ def _opened(path: Path, columns: tuple[str, ...]) -> Any:
     if absent:
         raise CohortError(f"a file of the folder has no column '{absent[0]}'; check its name")
     return file
+
+
+def _release_memory() -> None:
+    """Give the reader's buffers back: Arrow keeps hundreds of megabytes for its next file."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
 
 
 def _batches(file: Any, columns: list[str]) -> Iterator[Any]:
