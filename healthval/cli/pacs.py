@@ -98,8 +98,8 @@ def _source(given: dict[str, Any]) -> "Pacs":
     from pydantic import ValidationError
 
     from healthval.cohort.dicom.pacs import open_pacs
+    from healthval.contracts.base import explain
     from healthval.contracts.images import PacsChoice
-    from healthval.plan import explain
 
     if bool(given["url"]) == bool(given["dimse"]):
         raise UsageError("name the PACS with either --url or --dimse")

@@ -50,6 +50,7 @@ _TABLES: Final = """
 CREATE TABLE source (position INTEGER PRIMARY KEY, source UNIQUE, path);
 CREATE TABLE todo (number INTEGER PRIMARY KEY, position INTEGER);
 CREATE TABLE before (output PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE deleted (output PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE text (digest PRIMARY KEY, text) WITHOUT ROWID;
 CREATE TABLE record (source UNIQUE, status, reason, places, output, patient, issuer, study,
     instance, actions, flags, changes, searched, is_earlier);
@@ -119,6 +120,10 @@ class Records(Sequence[Record]):
         """Set the outputs that were in the folder when the batch began."""
         rows = ((output,) for output in outputs)
         self._db.executemany("INSERT INTO before VALUES (?)", rows)
+
+    def add_deleted(self, output: str) -> None:
+        """Add an output that was deleted because its source is gone or changed."""
+        self._db.execute("INSERT OR IGNORE INTO deleted VALUES (?)", (output,))
 
     def remaining(self) -> "Remaining":
         """Files without a record, in order."""
@@ -239,11 +244,14 @@ class Records(Sequence[Record]):
         return files, places
 
     def withdrawn_and_replaced(self) -> tuple[int, int]:
-        """Number of outputs that are gone since the beginning, and of those written again."""
+        """Number of outputs that are gone since the beginning, and of those written anew.
+
+        An output that a killed run left without a record is neither.
+        """
         gone = "SELECT count(*) FROM before WHERE output NOT IN (SELECT output FROM written)"
         again = (
             "SELECT count(*) FROM before WHERE output IN (SELECT output FROM written)"
-            " AND output NOT IN (SELECT output FROM written WHERE is_earlier)"
+            " AND output IN deleted"
         )
         return self._number(gone), self._number(again)
 
