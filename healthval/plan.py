@@ -35,6 +35,7 @@ from healthval.contracts.table import (
 from healthval.errors import PlanError, counted
 from healthval.files import read_yaml
 from healthval.plan_checks import problems_of
+from healthval.secure_sum.messages import FEWEST_SITES, MAX_SITES
 
 Number = Annotated[float, NotText]
 Threshold = Annotated[Probability, NotText]
@@ -101,6 +102,15 @@ class SampleSize(Wire):
     rationale: Paragraph = ""
 
 
+class SecureSum(Wire):
+    """Secure sum of the sites' tables at the plan's thresholds; see ``docs/disclosure.md``.
+
+    `minimum_sites` is the fewest hospitals whose tables are added up.
+    """
+
+    minimum_sites: Annotated[int, NotText, Field(ge=FEWEST_SITES, le=MAX_SITES)] = FEWEST_SITES
+
+
 class Linked(Declared):
     """A second table with at most one row per case; a step of the flow.
 
@@ -142,6 +152,7 @@ class Plan(Wire):
     dates: Literal["removed", "shifted"] = "removed"
     sample_size: SampleSize = SampleSize()
     reporting: StudyReporting | None = None
+    secure_sum: SecureSum | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -167,8 +178,9 @@ class Plan(Wire):
         """SHA-256 of the canonical plan and of all that its order decides.
 
         That is the case key, the first view, and the order of several links (steps of the flow).
-        A plan without `reporting`, `levels` or `monitoring` has the hash that it had before that field existed. The PACS and the
-        own names of columns are left out: each site has its own, and the study has one hash.
+        A plan without `reporting`, `levels`, `monitoring` or `secure_sum` has the hash that it had before that
+        field existed. The PACS and the own names of columns are left out: each site has its own, and the study
+        has one hash.
         """
         first_view = next(iter(self.fhir.views)) if self.fhir else None
         order: dict[str, Any] = {"case_key": self.table.of_kind("id")[:1], "first_view": first_view}
@@ -176,7 +188,7 @@ class Plan(Wire):
             order["links"] = list(self.fhir.links)
         left_out: dict[str, Any] = {"images": {"pacs"}, "table": {"sources"}}
         left_out["linkage"] = {"__all__": {"table": {"sources"}}}
-        later = ("reporting", "levels", "monitoring")
+        later = ("reporting", "levels", "monitoring", "secure_sum")
         left_out |= {name: True for name in later if getattr(self, name) is None}
         return digest({**self.model_dump(mode="json", exclude=left_out), "order": order})
 

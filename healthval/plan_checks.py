@@ -56,6 +56,7 @@ def problems_of(plan: Plan) -> list[str]:
         *_small_levels(plan),
         *_monitoring(plan),
         *_acceptance(plan),
+        *_secure_sum(plan),
         *_eligibility(plan),
         *_links(plan),
     ]
@@ -132,6 +133,11 @@ def _monitoring(plan: Plan) -> Iterator[str]:
     at_threshold = {rule.measure for rule in watched.alarms} & _AT_THRESHOLD
     if at_threshold and not plan.thresholds:
         yield f"monitoring.alarms: {min(at_threshold)} needs one of the plan's 'thresholds'; add it"
+
+
+def _secure_sum(plan: Plan) -> Iterator[str]:
+    if plan.secure_sum is not None and not plan.thresholds:
+        yield "secure_sum: the tables have a row for each of the plan's 'thresholds'; add one, or remove it"
 
 
 def _acceptance(plan: Plan) -> Iterator[str]:

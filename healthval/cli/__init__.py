@@ -16,7 +16,7 @@ from healthval.cli.cloud import cost
 from healthval.cli.deid import deid_command
 from healthval.cli.hub import HUB_PLATFORMS, hub
 from healthval.cli.infra import infra
-from healthval.cli.ledger import ledger, release, submit_command
+from healthval.cli.ledger import ledger, release, secure_sum, submit_command
 from healthval.cli.model import model, models, vendor
 from healthval.cli.pacs import pacs
 from healthval.cli.plan import check, plan
@@ -82,6 +82,7 @@ _COMMANDS = (
     deid_command,
     release,
     submit_command,
+    secure_sum,
     ledger,
     reports,
     verify,

@@ -30,6 +30,7 @@ from healthval.errors import (
     UsageError,
     counted,
 )
+from healthval.secure_sum.messages import SumMessage, SumState
 
 SUBMISSION_SECONDS = 600.0
 
@@ -204,6 +205,10 @@ class SiteCalls(Calls):
         if receipt.submission_sha256 != hashlib.sha256(payload).hexdigest():
             raise IntegrityError("the hub's receipt is for other bytes than were sent")
         return receipt
+
+    def send_to_sum(self, message: SumMessage) -> SumState:
+        """Send the site's message of the open round of a secure sum; return the state after it."""
+        return self._post("/v1/sums", message, SumState)
 
     def ledger_head(self) -> str | None:
         """Return the head of this site's ledger that came with its newest submission."""

@@ -11,6 +11,7 @@ from healthval.evaluation.compare import compare, groups_of
 from healthval.evaluation.contract import check_inputs
 from healthval.evaluation.inputs import deidentified_inputs
 from healthval.evaluation.periods import in_ended_periods
+from healthval.evaluation.secure_sum import keep_table
 from healthval.metrics import SiteResult
 from healthval.plan import Plan
 from healthval.predict import Session, predict
@@ -72,6 +73,7 @@ def evaluate(  # noqa: PLR0913  the last ones are keyword-only
     )
     predictions = predict(inputs, model, session)
     found = compare(plan, cohort, judged, predictions, digests=_digests(judged, site.secret))
+    keep_table(plan, site, found)
     return replace(found, plan_amended=registration.amended)
 
 

@@ -42,6 +42,8 @@ def linked(column):
         (changed("threshold: 0.4, low", "threshold: 0.3, low"), r"acceptance\.1.*is not judged"),
         (changed("auroc, low: 0.65", "auroc, low: 65"), r"acceptance\.0.*outside 0 to 1"),
         (changed("thresholds: [0.4]", "thresholds: [0.4, 0.4]"), "thresholds: 1 entry is repeated"),
+        (changed("thresholds: [0.4]", "secure_sum: {}"), "secure_sum: the tables have a row for each"),
+        (changed("dates: removed", "secure_sum: {minimum_sites: 2}"), r"secure_sum\.minimum_sites"),
         (changed("inputs: [", "inputs: [histology, "), "inputs: column 'histology' is declared 'label'"),
         (changed("inputs: [", "inputs: [mrn, "), "inputs: column 'mrn' is declared 'id'"),
         (changed("inputs: [", "inputs: [mean_texture, "), "inputs: 1 entry is repeated"),
