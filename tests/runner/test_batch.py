@@ -100,6 +100,27 @@ def test_a_secret_is_no_parameter(folder):
     assert "sesame" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"db": {"password": "sesame"}},
+        [{"api_key": "sesame"}],
+        "postgresql://me:sesame@db/visits",
+        ["https://me:sesame@host/x"],
+    ],
+)
+def test_a_secret_inside_a_value_or_an_address_is_no_parameter(folder, value):
+    notebook(folder, "n")
+    source = nbformat.read("own.ipynb", 4)
+    source.cells[0].source = "config = None"
+    nbformat.write(source, "own.ipynb")
+    with pytest.raises(UsageError, match="'config' would write a secret") as refused:
+        runs_of(Matrix(notebook="own.ipynb", parameters={"config": value}))
+    assert "sesame" not in str(refused.value)
+    kept = {"config": "postgresql://db/visits"}
+    assert len(runs_of(Matrix(notebook="own.ipynb", parameters=kept))) == 1
+
+
 def test_runs_are_all_combinations_without_the_excluded_and_with_the_included(folder):
     notebook(folder, "n")
     made = Matrix(
@@ -277,6 +298,35 @@ def test_no_process_of_a_notebook_outlives_its_run(folder, engine, then):
     for process in left:
         os.kill(int(process), signal.SIGKILL)
     assert left == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are listed in /proc")
+def test_a_batch_that_is_terminated_ends_its_runs_and_can_be_resumed(folder):
+    notebook(
+        folder, LEAVE + "open('left', 'w').close()\nif not os.path.exists('go'): time.sleep(600)"
+    )
+    matrix(folder, parameters={"n": 1})
+    process = command(folder, "--json")
+    while not (folder / "left").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.terminate()
+    process.communicate(timeout=LONG)
+    assert process.returncode == 128 + signal.SIGTERM
+    left = left_running(f"left-{folder.name}")
+    for one in left:
+        os.kill(int(one), signal.SIGKILL)
+    assert left == []
+    (folder / "go").touch()
+    assert batch(folder)[0] == 0
+
+
+def test_the_name_of_an_error_is_no_way_out_for_a_value(folder):
+    notebook(folder, f"raise type('{PATIENT}', (Exception,), {{}})('x')")
+    matrix(folder, parameters={"n": 1})
+    code, events, printed = batch(folder)
+    assert (code, events[0]["error"]) == (1, "cell 3 failed with an error of its own")
+    assert PATIENT not in printed
 
 
 def left_running(mark):
