@@ -18,7 +18,6 @@ from healthval.files import write_durably
 from healthval.pydicom_internals import quiet
 
 _SILENT: Final = logging.CRITICAL + 1
-IDENTIFIERS: Final = ("AccessionNumber", "StudyInstanceUID", "PatientID")
 _DATES: Final = re.compile(r"\d{8}|\d{8}-(\d{8})?|-\d{8}")  # PS3.4 C.2.2.2.5
 _UNDEFINED: Final = 0xFFFFFFFF
 _ROWS: Final = 0x00280010
@@ -59,28 +58,6 @@ def check_filters(filters: Mapping[str, str]) -> None:
             "the study date is neither a date nor a range; write it like 20230131, "
             "20230101-20230131 or 20230101-"
         )
-
-
-def check_asked(filters: Mapping[str, str], keyword: str, answered: str) -> None:
-    """Refuse an answer about another identifier than the one that was asked for.
-
-    A PACS that ignores a filter would hand over the images of other patients.
-
-    Raises
-    ------
-    CohortError
-        If the identifiers differ, apart from case, spaces and leading zeros.
-    """
-    asked = filters.get(keyword, "")
-    if asked and answered and not set(asked) & set("*?\\,") and _plain(asked) != _plain(answered):
-        raise CohortError(
-            f"the PACS ignores the filter {keyword} and returns other studies, of which none was "
-            "copied; ask the operator of the PACS"
-        )
-
-
-def _plain(identifier: str) -> str:
-    return identifier.strip().lstrip("0").casefold()
 
 
 def staging_folder(folder: str | Path) -> Path:

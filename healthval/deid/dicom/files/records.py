@@ -154,8 +154,11 @@ class Records(Sequence[Record]):
                 yield tuple(v if isinstance(v, str) else json.dumps(v) for v in values)
 
     def change(self, source: str, status: Status, reason: str = "") -> Record:
-        """Change status and reason of a record; return the new one."""
-        change = "UPDATE record SET status = ?, reason = ? WHERE source = ?"
+        """Change status and reason of a record; return the new one.
+
+        If it counts as written from now on, its output is one of an earlier run.
+        """
+        change = "UPDATE record SET status = ?, reason = ?, is_earlier = 1 WHERE source = ?"
         self._db.execute(change, (status, reason, source))
         found = self._db.execute("SELECT * FROM complete WHERE source = ?", (source,))
         return _record(found.fetchone())
