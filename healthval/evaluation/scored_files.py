@@ -44,7 +44,15 @@ def read_scored(
     --------
     >>> evaluate(*read_scored("cohort/", reference="sepsis", score="risk"))  # doctest: +SKIP
     """
-    files = [_opened(path, (reference, score)) for path in _files(Path(place))]
+    found = _read(_files(Path(place)), reference, score)
+    _release_memory()
+    return found
+
+
+def _read(
+    paths: list[Path], reference: str, score: str
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    files = [_opened(path, (reference, score)) for path in paths]
     total = sum(file.metadata.num_rows for file in files)
     labels, scores = np.empty(total, np.bool_), np.empty(total, np.float64)
     done = 0
@@ -54,7 +62,6 @@ def read_scored(
             labels[here] = _labels(batch.column(reference), reference, done, total)
             scores[here] = _scores(batch.column(score), score, done, total)
             done += batch.num_rows
-    _release_memory()
     return labels, scores
 
 
