@@ -79,7 +79,9 @@ class Calls:
         Raises
         ------
         HubError
-            If there is no such model, or this key is a site's that has not requested access.
+            If there is no such model.
+        AccessDenied
+            If this key is a site's without approved access.
         """
         state = self._get(f"/v1/sums/{model}/{version}/{plan_hash}", SumState)
         if (state.model, state.version, state.plan_hash) != (model, version, plan_hash):

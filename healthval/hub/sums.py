@@ -37,10 +37,10 @@ SUMS: Final = "sums"
 
 
 def state_of(backend: Backend, caller: Caller, subject: Subject) -> SumState:
-    """Return a sum with all messages of its newest attempt; a site needs a grant."""
+    """Return a sum with all messages of its newest attempt; a site needs approved access."""
     registry.model(backend, subject.model, subject.version)
-    if caller.role == "site" and backend.index.get("grants", subject.key(caller.id)) is None:
-        raise Refusal(404, "There is no such access request", "request access first")
+    if caller.role == "site":
+        access.require(backend, caller.id, subject)
     return _state(backend, subject, backend.index.get(SUMS, _key(subject)))
 
 

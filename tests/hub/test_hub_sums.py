@@ -227,8 +227,14 @@ def test_a_site_without_access_neither_joins_nor_reads(backend, join):
     stranger = join(approved=False)
     with pytest.raises(Refusal, match="No access"):
         post(backend, stranger, "keys")
-    with pytest.raises(Refusal, match="no such access request"):
+    with pytest.raises(Refusal, match="No access"):
         sums.state_of(backend, Caller(stranger.site, "site"), SUBJECT)
+    revoked = join()
+    post(backend, revoked, "keys")
+    decision = AccessDecision(status="revoked")
+    access.decide(backend, decision, actor=OPERATOR, site=revoked.site, subject=SUBJECT)
+    with pytest.raises(Refusal, match="Access is revoked"):
+        sums.state_of(backend, Caller(revoked.site, "site"), SUBJECT)
 
 
 def test_terms_keys_and_signatures_must_fit(backend, join):
