@@ -4,6 +4,7 @@ Heavy libraries are imported by the command that needs them, so that `healthval 
 """
 
 import os
+import signal
 import sys
 from typing import NoReturn
 
@@ -105,6 +106,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a further one would interrupt Python's end
         _stop("interrupted; completed work is kept", 130)
     except ModuleNotFoundError as error:
         _stop(_missing_module(error.name), 2)
