@@ -21,13 +21,13 @@ SHIFT = np.log(EVENTS / (N - EVENTS)) - STRENGTH / 2
 FACTS = {"model": "bench-model", "version": "1.0", "model_digest": "a" * 64, "plan_hash": "b" * 64}
 
 
-def submission(rng, policy, ledger):
-    """Release of an invented hospital."""
+def hospital(rng):
+    """Result of an invented hospital."""
     outcome = np.zeros(N, bool)
     outcome[rng.permutation(N)[:EVENTS]] = True
     logit = rng.normal(size=N) + STRENGTH * outcome + SHIFT
     score = np.round(1 / (1 + np.exp(-logit)), 6)
-    result = SiteResult(
+    return SiteResult(
         **FACTS,
         evaluation=evaluate(outcome, score, thresholds=THRESHOLDS),
         flow=(("scored", N),),
@@ -35,7 +35,11 @@ def submission(rng, policy, ledger):
         cohort=frozenset(f"{i:032x}" for i in range(N)),
         scores=tuple(score.tolist()),
     )
-    return release(result, policy, ledger).submission
+
+
+def submission(rng, policy, ledger):
+    """Release of an invented hospital."""
+    return release(hospital(rng), policy, ledger).submission
 
 
 def truth(threshold):

@@ -44,10 +44,15 @@ class Credential:
     def __init__(self, key: Ed25519PrivateKey, holder: str | None = None) -> None:
         raw = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         self._key = key
-        self.folder: Path | None = None
+        self.path: Path | None = None
         self.public_key = PublicKey(x=base64.urlsafe_b64encode(raw).decode().rstrip("="))
         self.key_name = site_id(self.public_key)
         self.id = holder or self.key_name
+
+    @property
+    def folder(self) -> Path | None:
+        """Folder of the key's file; None for a key that has none."""
+        return None if self.path is None else self.path.parent
 
     def __repr__(self) -> str:
         return f"Credential({self.id})"
@@ -82,7 +87,7 @@ class Credential:
             raise UsageError("a key exists at this path; load it, or choose another path")
         public = canonical_json(credential.public_key.model_dump())
         write_durably(path.with_name(path.name + ".pub"), public, mode=0o644)
-        credential.folder = path.parent
+        credential.path = path
         return credential
 
     @classmethod
@@ -101,7 +106,7 @@ class Credential:
         if os.name == "posix" and mode & 0o077:
             raise UsageError("other users can read the key file; run chmod 600 on it")
         credential = cls.parse(pem)
-        credential.folder = path.parent
+        credential.path = path
         return credential
 
     @classmethod

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from healthval.contracts.base import (
+    MAX_NAMED,
     Column,
     Line,
     Name,
@@ -16,6 +17,7 @@ from healthval.contracts.base import (
     Version,
     Wire,
     digest,
+    explain,
 )
 from healthval.contracts.images import ImageInputs
 from healthval.contracts.monitoring import Monitoring
@@ -33,6 +35,7 @@ from healthval.contracts.table import (
 from healthval.errors import PlanError, counted
 from healthval.files import read_yaml
 from healthval.plan_checks import problems_of
+from healthval.secure_sum.messages import FEWEST_SITES, MAX_SITES
 
 Number = Annotated[float, NotText]
 Threshold = Annotated[Probability, NotText]
@@ -58,7 +61,6 @@ Metric = Literal[
     "net_benefit",
 ]
 
-MAX_NAMED = 30  # problems that a message names
 MAX_STEPS = 24  # a submission's flow has at most 32 steps, and some are added by healthval
 
 
@@ -98,6 +100,15 @@ class SampleSize(Wire):
 
     planned_cases: Annotated[int, NotText, Field(ge=1)] | None = None
     rationale: Paragraph = ""
+
+
+class SecureSum(Wire):
+    """Secure sum of the sites' tables at the plan's thresholds; see ``docs/disclosure.md``.
+
+    `minimum_sites` is the fewest hospitals whose tables are added up.
+    """
+
+    minimum_sites: Annotated[int, NotText, Field(ge=FEWEST_SITES, le=MAX_SITES)] = FEWEST_SITES
 
 
 class Linked(Declared):
@@ -141,6 +152,7 @@ class Plan(Wire):
     dates: Literal["removed", "shifted"] = "removed"
     sample_size: SampleSize = SampleSize()
     reporting: StudyReporting | None = None
+    secure_sum: SecureSum | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -166,8 +178,9 @@ class Plan(Wire):
         """SHA-256 of the canonical plan and of all that its order decides.
 
         That is the case key, the first view, and the order of several links (steps of the flow).
-        A plan without `reporting`, `levels` or `monitoring` has the hash that it had before that field existed. The PACS and the
-        own names of columns are left out: each site has its own, and the study has one hash.
+        A plan without `reporting`, `levels`, `monitoring` or `secure_sum` has the hash that it had before that
+        field existed. The PACS and the own names of columns are left out: each site has its own, and the study
+        has one hash.
         """
         first_view = next(iter(self.fhir.views)) if self.fhir else None
         order: dict[str, Any] = {"case_key": self.table.of_kind("id")[:1], "first_view": first_view}
@@ -175,7 +188,7 @@ class Plan(Wire):
             order["links"] = list(self.fhir.links)
         left_out: dict[str, Any] = {"images": {"pacs"}, "table": {"sources"}}
         left_out["linkage"] = {"__all__": {"table": {"sources"}}}
-        later = ("reporting", "levels", "monitoring")
+        later = ("reporting", "levels", "monitoring", "secure_sum")
         left_out |= {name: True for name in later if getattr(self, name) is None}
         return digest({**self.model_dump(mode="json", exclude=left_out), "order": order})
 
@@ -205,7 +218,10 @@ class Plan(Wire):
         }
         found = [f"{place} names {counted(n, 'column')}" for place, n in missing.items() if n]
         if found:
-            raise ValueError(f"{', '.join(found)} that the table does not declare")
+            raise ValueError(
+                f"{', '.join(found)} that the table does not declare; correct the spelling, or declare "
+                "it under 'columns'"
+            )
         return self
 
     def _used_columns(self) -> dict[str, tuple[str, ...]]:
@@ -231,7 +247,7 @@ class Plan(Wire):
         names = [f"with_{name}" for name in (self.fhir.links if self.fhir else ())]
         names += [s.name for s in self.linkage] + [s.step for s in self.eligibility]
         if len(set(names)) != len(names):
-            raise ValueError("two steps of linkage and eligibility have the same name")
+            raise ValueError("two steps of linkage and eligibility have the same name; rename one")
         if len(names) > MAX_STEPS:
             raise ValueError(f"links, linkage and eligibility have more than {MAX_STEPS} steps")
         return self
@@ -286,25 +302,3 @@ def plan_schema() -> dict[str, Any]:
 def plan_schema_text() -> str:
     """Return the text of the published schema."""
     return json.dumps(plan_schema(), indent=1, sort_keys=True) + "\n"
-
-
-def explain(error: ValidationError) -> str:
-    """List the places and kinds of the errors of a pydantic model, without any value.
-
-    The first 30 are named; the others are counted.
-    """
-    found = explained(error)
-    more = f"; and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
-    return "; ".join(found[:MAX_NAMED]) + more
-
-
-def explained(error: ValidationError) -> list[str]:
-    """Return each place with the kind of its error, without any value."""
-    details = error.errors(include_url=False, include_input=False)
-    return [f"{'.'.join(str(part) for part in d['loc']) or 'plan'}: {_message(d)}" for d in details]
-
-
-def _message(detail: Any) -> str:
-    if detail["type"] == "union_tag_invalid":  # pydantic's own message quotes the tag
-        return f"the kind is none of {detail['ctx']['expected_tags']}"
-    return str(detail["msg"]).removeprefix("Value error, ")

@@ -56,6 +56,7 @@ def problems_of(plan: Plan) -> list[str]:
         *_small_levels(plan),
         *_monitoring(plan),
         *_acceptance(plan),
+        *_secure_sum(plan),
         *_eligibility(plan),
         *_links(plan),
     ]
@@ -134,6 +135,11 @@ def _monitoring(plan: Plan) -> Iterator[str]:
         yield f"monitoring.alarms: {min(at_threshold)} needs one of the plan's 'thresholds'; add it"
 
 
+def _secure_sum(plan: Plan) -> Iterator[str]:
+    if plan.secure_sum is not None and not plan.thresholds:
+        yield "secure_sum: the tables have a row for each of the plan's 'thresholds'; add one, or remove it"
+
+
 def _acceptance(plan: Plan) -> Iterator[str]:
     yield from _once("thresholds", plan.thresholds)
     yield from _once("acceptance", [(c.metric, c.threshold) for c in plan.acceptance])
@@ -190,14 +196,22 @@ def _step(step: Eligibility, column: ColumnSchema, plan: Plan) -> Iterator[str]:
             yield f"no value of column '{step.column}' can be in its range; correct low and high"
     if step.not_before and step.before and step.not_before >= step.before:
         yield "'not_before' is not earlier than 'before'; correct the dates"
-    n_unknown = len(set(step.levels) - set(_levels(column)))
-    if step.levels and column.kind in {"category", "label"} and n_unknown:
-        yield (
-            f"{counted(n_unknown, 'level is', 'levels are')} not among the levels of column "
-            f"'{step.column}'; correct the spelling"
-        )
+    yield from _step_levels(step, column)
     if step.within is not None:
         yield from _is_date(plan, step.within.of, "'of' in 'within'")
+
+
+def _step_levels(step: Eligibility, column: ColumnSchema) -> Iterator[str]:
+    if not step.levels or column.kind not in {"category", "label"}:
+        return
+    known = set(_levels(column))
+    if n := len(set(step.levels) - known):
+        yield (
+            f"{counted(n, 'level is', 'levels are')} not among the levels of column '{step.column}'; "
+            "correct the spelling"
+        )
+    if step.exclude and column.kind == "category" and set(step.levels) >= known:
+        yield f"every level of column '{step.column}' is excluded; name the levels to exclude"
 
 
 def _credible(column: ColumnSchema) -> tuple[float, float]:
@@ -237,6 +251,10 @@ def _links(plan: Plan) -> Iterator[str]:
         yield from _link(plan, source.link, place)
         if not set(source.link.on.values()) <= theirs.keys():
             yield f"{place}: 'on' names a column that its table does not declare; declare it"
+        keys = set(source.link.on.values())
+        taken = sorted((theirs.keys() - keys) & _other_columns(plan, source.name))
+        if taken:
+            yield f"{place}: column '{taken[0]}' is declared in another table too; rename one of them"
         if source.link.date and getattr(theirs.get(source.link.date), "kind", "") != "date":
             yield f"{place}: 'date' names no column that its table declares 'date'"
     for name, link in (plan.fhir.links if plan.fhir else {}).items():
@@ -244,6 +262,16 @@ def _links(plan: Plan) -> Iterator[str]:
         yield from _link(plan, link, place)
         if link.date:
             yield from (f"{place}: {p}" for p in _is_date(plan, link.date, "'date'"))
+
+
+def _other_columns(plan: Plan, name: str) -> set[str]:
+    """Columns of the plan's table and of the linked tables before `name`; keys of links are not added."""
+    found = set(plan.table.columns)
+    for source in plan.linkage:
+        if source.name == name:
+            break
+        found |= source.table.columns.keys() - set(source.link.on.values())
+    return found
 
 
 def _link(plan: Plan, link: Link, place: str) -> Iterator[str]:

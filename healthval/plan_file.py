@@ -10,8 +10,10 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from healthval import plan as plans
+from healthval.cohort.fhir.r4 import RESOURCE_TYPES
 from healthval.cohort.fhir.views import compile_view
 from healthval.cohort.units import conversion_by, same_unit
+from healthval.contracts.base import explained
 from healthval.contracts.table import FhirInputs, NumberColumn
 from healthval.deid import deid_policy
 from healthval.disclosure import load_policy
@@ -60,7 +62,7 @@ def plan_problems(path: str | Path) -> tuple[Plan | None, list[str]]:
         try:
             plan = Plan.model_validate(values, strict=False)
         except ValidationError as error:
-            found += [problem for problem in plans.explained(error) if problem not in found]
+            found += [problem for problem in explained(error) if problem not in found]
             less = _without(values, error)
             if less == values:
                 break
@@ -101,17 +103,26 @@ def _declared_only(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _views(fhir: FhirInputs | None) -> Iterator[str]:
+    owner: dict[str, str] = {}
     for name, view in (fhir.views if fhir else {}).items():
+        place = f"fhir.views.{name}"
         try:
-            columns = compile_view(view).columns
+            compiled = compile_view(view)
         except ViewError as problem:
-            yield f"fhir.views.{name}: {problem}"
+            yield f"{place}: {problem}"
             continue
+        if compiled.resource not in RESOURCE_TYPES:
+            yield f"{place}: FHIR R4 has no such resource type; correct 'resource'"
         link = fhir.links.get(name) if fhir else None
-        wanted = link.on.values() if link else [fhir.on] if fhir else []
-        absent = [column for column in wanted if column not in columns]
+        keys = list(link.on.values()) if link else [fhir.on] if fhir else []
+        absent = [column for column in keys if column not in compiled.columns]
         if absent:
-            yield f"fhir.views.{name}: the view has no column '{absent[0]}' to join on; add it"
+            yield f"{place}: the view has no column '{absent[0]}' to join on; add it"
+        if link and link.date and link.date not in compiled.columns:
+            yield f"{place}: the view has no column '{link.date}', the 'date' of its link; add it"
+        for column in compiled.columns:
+            if column not in keys and owner.setdefault(column, name) != name:
+                yield f"{place}: view '{owner[column]}' has a column '{column}' too; rename one of them"
 
 
 def _units(plan: Plan) -> Iterator[str]:
@@ -132,9 +143,16 @@ def _units(plan: Plan) -> Iterator[str]:
 
 def _preset(plan: Plan) -> Iterator[str]:
     try:
-        load_policy(plan.disclosure.preset)
+        preset = load_policy(plan.disclosure.preset)
     except HealthvalError:
         yield "disclosure.preset: no preset of the gate has this name; see docs/disclosure.md"
+        return
+    least = preset.minimum_cell
+    if plan.disclosure.minimum_cell is not None and plan.disclosure.minimum_cell < least:
+        yield (
+            f"disclosure.minimum_cell: it is below {least}, the minimum of the preset; give {least} or "
+            "more, or remove it"
+        )
 
 
 def _images(plan: Plan) -> Iterator[str]:

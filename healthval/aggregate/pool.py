@@ -32,7 +32,7 @@ from healthval.aggregate.secondary.case_mix import case_mix
 from healthval.aggregate.secondary.choices import choices
 from healthval.aggregate.secondary.events import event_ratio
 from healthval.aggregate.secondary.joint_calibration import joint_calibration
-from healthval.aggregate.secondary.records import Secondary
+from healthval.aggregate.secondary.records import Secondary, SecureTotal
 from healthval.aggregate.secondary.usefulness import usefulness
 from healthval.aggregate.sums import exact_calibration, within_site
 from healthval.aggregate.tables import study_totals, table_one_totals
@@ -89,7 +89,9 @@ def _check_one_study(sites: Sites) -> None:
             )
 
 
-def pool(sites: Sites, *, bivariate: Bivariate = "binomial") -> StudyResult:
+def pool(
+    sites: Sites, *, bivariate: Bivariate = "binomial", secure_sum: SecureTotal | None = None
+) -> StudyResult:
     """Pool the released results of several sites for one model version under one plan.
 
     Parameters
@@ -97,6 +99,7 @@ def pool(sites: Sites, *, bivariate: Bivariate = "binomial") -> StudyResult:
     sites : pairs of a label and its active submission, one per site; see `active_submissions`.
     bivariate : model for sensitivity with specificity; ``none`` omits it (1,000 sites take
         seconds for each threshold).
+    secure_sum : the plan's secure sum, if it has one; see `healthval.report.secure_total_at`
 
     Raises
     ------
@@ -136,6 +139,7 @@ def pool(sites: Sites, *, bivariate: Bivariate = "binomial") -> StudyResult:
         new_site=_new_site(headline),
         secondary=_secondary(sites, list(headline.values())),
         notes=_notes(sites, hashes),
+        secure_sum=secure_sum,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from healthval.aggregate.meta import Pair
-from healthval.aggregate.secondary.records import Secondary
+from healthval.aggregate.secondary.records import Secondary, SecureTotal
 from healthval.aggregate.values import (
     Excluded,
     FunnelPoint,
@@ -269,7 +269,10 @@ class SiteSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyResult:
-    """Pooled results of one model version at several sites under one plan."""
+    """Pooled results of one model version at several sites under one plan.
+
+    `secure_sum` is None under a plan without a secure sum.
+    """
 
     model: str
     version: str
@@ -296,6 +299,7 @@ class StudyResult:
     new_site: NewSite
     secondary: Secondary
     notes: tuple[str, ...]
+    secure_sum: SecureTotal | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, equal bit for bit to the values read back from their JSON."""

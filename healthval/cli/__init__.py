@@ -4,6 +4,7 @@ Heavy libraries are imported by the command that needs them, so that `healthval 
 """
 
 import os
+import signal
 import sys
 from typing import NoReturn
 
@@ -16,7 +17,7 @@ from healthval.cli.cloud import cost
 from healthval.cli.deid import deid_command
 from healthval.cli.hub import HUB_PLATFORMS, hub
 from healthval.cli.infra import infra
-from healthval.cli.ledger import ledger, release, submit_command
+from healthval.cli.ledger import ledger, release, secure_sum, submit_command
 from healthval.cli.model import model, models, vendor
 from healthval.cli.pacs import pacs
 from healthval.cli.plan import check, plan
@@ -82,6 +83,7 @@ _COMMANDS = (
     deid_command,
     release,
     submit_command,
+    secure_sum,
     ledger,
     reports,
     verify,
@@ -104,6 +106,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a further one would interrupt Python's end
         _stop("interrupted; completed work is kept", 130)
     except ModuleNotFoundError as error:
         _stop(_missing_module(error.name), 2)

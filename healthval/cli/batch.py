@@ -1,6 +1,7 @@
 """Commands `batch`, many runs of a notebook from one file, and `kernel`, for JupyterLab."""
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ def batch(matrix: Path, as_json: bool, **options: Any) -> None:
     from healthval.runner.batch.matrix import read_matrix
     from healthval.runner.batch.overview import write_overview
 
+    end_in_order()
     given = {n: options[n] for n in ("workers", "scheduler") if options[n]}
     described = read_matrix(matrix).model_copy(update=given)
     again = "all" if options["force"] else "failed" if options["retry_failed"] else ""
@@ -43,6 +45,11 @@ def batch(matrix: Path, as_json: bool, **options: Any) -> None:
     page = write_overview(summary, described.output)
     progress.close(summary, page)
     sys.exit(1 if summary.failed else 0)
+
+
+def end_in_order() -> None:
+    """End at SIGTERM as at an error, so that runs and all that they started end too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 class _Progress:

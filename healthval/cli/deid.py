@@ -78,6 +78,9 @@ OPTIONS = (
     help="Number of worker processes.",
 )
 @click.option(
+    "--scheduler", help="Address of a Dask scheduler, tcp://... or tls://..., for its workers."
+)
+@click.option(
     "--sign",
     type=FILE,
     help="Key file that signs the evidence of the batch, such as site.key in the site folder.",
@@ -129,6 +132,7 @@ def _batch(given: dict[str, Any]) -> Iterator[str]:
         known=_known_identifiers(given["known"]),
         remove=given["remove"],
         skip_leaking=given["skip_leaking"],
+        scheduler=given["scheduler"],
     )
     if signer is not None:
         from healthval.report.proof.evidence import sign_evidence

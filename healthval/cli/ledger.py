@@ -1,15 +1,17 @@
-"""Commands for the messages of a site: `release`, `submit` and the group `ledger`."""
+"""Commands for the messages of a site: `release`, `submit` and the groups `sum` and `ledger`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from healthval.cli.types import FOLDER, HUB
+from healthval.cli.types import FILE, FOLDER, HUB, KEY
 
 if TYPE_CHECKING:
     from healthval.contracts.submission import Submission
     from healthval.disclosure import Release
+    from healthval.evaluation.secure_sum import Participant
 
 
 @click.command()
@@ -62,6 +64,76 @@ def submit_command(hub_url: str, site: Path, yes: str | None) -> None:
     click.echo(f"received: {receipt.submission_sha256}{repeated}")
     if receipt.active != receipt.submission_sha256:
         click.echo(f"not counted: the hub counts your later result {receipt.active}")
+
+
+@click.group("sum")
+def secure_sum() -> None:
+    """Take part in a secure sum, or close a round.
+
+    The tables of the hospitals at the plan's thresholds are added up under masks that cancel: the
+    report gets the total, and nobody gets the table of one hospital.
+    """
+
+
+@secure_sum.command("next")
+@HUB
+@click.argument("plan_file", metavar="PLAN", type=FILE)
+@click.argument("site", type=FOLDER)
+@click.option(
+    "--yes",
+    metavar="ROSTER",
+    help="First 16 digits of the roster's hash that this command showed; replaces the question.",
+)
+def sum_next(hub_url: str, plan_file: Path, site: Path, yes: str | None) -> None:
+    """Send what this site can send now, and print what the sum waits for.
+
+    Run it again until it says done. The hospitals that take part are shown once, before the masked table
+    is sent. A message that was sent is not sent again.
+    """
+    from healthval.client import Client
+    from healthval.evaluation import Site
+    from healthval.evaluation.secure_sum import next_step
+    from healthval.plan_file import load_plan
+    from healthval.runner.submission import sum_lines
+
+    def confirm(roster: "Sequence[Participant]", mark: str) -> bool:
+        for one in roster:
+            click.echo(f"{one.label:<40} {one.site}  key {one.fingerprint[:16]}")
+        click.echo(f"roster {mark[:16]}")
+        if yes is not None:
+            return yes == mark[:16]
+        question = "Are these the hospitals of the study? Send the masked table?"
+        return click.confirm(question, default=False)
+
+    home = Site.open(site)
+    with Client(hub_url, home.credential) as client:
+        progress = next_step(load_plan(plan_file), home, client, confirm=confirm)
+    for line in sum_lines(progress):
+        click.echo(line)
+
+
+@secure_sum.command("close")
+@HUB
+@KEY
+@click.argument("plan_file", metavar="PLAN", type=FILE)
+@click.option("--yes", is_flag=True, help="Close it without a question.")
+def sum_close(hub_url: str, key: Path, plan_file: Path, yes: bool) -> None:
+    """Close the open round of a secure sum; the hospitals that are missing leave it.
+
+    For the operator. The first round is always closed by hand, when all hospitals have joined; the others
+    end by themselves when no hospital is missing.
+    """
+    from healthval.client import Client, Credential
+    from healthval.plan_file import load_plan
+    from healthval.runner.operator_tasks import close_round
+
+    def confirm(text: str) -> bool:
+        click.echo(text)
+        return yes or click.confirm("Close this round?", default=False)
+
+    with Client(hub_url, Credential.load(key)) as client:
+        state = close_round(client, load_plan(plan_file), confirm=confirm)
+    click.echo(f"now: {state.round}" + (f" ({state.reason})" if state.round == "failed" else ""))
 
 
 @click.group()

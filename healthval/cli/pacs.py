@@ -65,8 +65,9 @@ def find_command(**given: Any) -> None:
     """Count the studies that match; print no identifier."""
     studies, n_missing = _found(given)
     n_images = sum(study.n_instances or 0 for study in studies)
-    click.echo(f"found          {counted(len(studies), 'study', 'studies')}, {n_images} instances")
-    click.echo(f"not found      {counted(n_missing, 'entry', 'entries')} of the list")
+    images = counted(n_images, "instance")
+    click.echo(f"found          {counted(len(studies), 'study', 'studies')}, {images}")
+    _echo_missing(given, n_missing)
 
 
 @pacs.command("get")
@@ -82,18 +83,23 @@ def get_command(out: Path, **given: Any) -> None:
     studies, n_missing = _found(given)
     done = retrieve_studies(_source(given), studies, out, n_not_found=n_missing)
     click.echo(f"copied         {counted(done.n_files, 'file')}")
-    click.echo(f"not found      {counted(done.n_not_found, 'entry', 'entries')} of the list")
+    _echo_missing(given, done.n_not_found)
     for reason, n in done.failed.most_common():
         click.echo(f"not copied     {counted(n, 'study', 'studies')}: {reason}")
     check_all_retrieved(done)
+
+
+def _echo_missing(given: dict[str, Any], count: int) -> None:
+    if given["accession"] or given["study"]:
+        click.echo(f"not found      {counted(count, 'entry', 'entries')} of the list")
 
 
 def _source(given: dict[str, Any]) -> "Pacs":
     from pydantic import ValidationError
 
     from healthval.cohort.dicom.pacs import open_pacs
+    from healthval.contracts.base import explain
     from healthval.contracts.images import PacsChoice
-    from healthval.plan import explain
 
     if bool(given["url"]) == bool(given["dimse"]):
         raise UsageError("name the PACS with either --url or --dimse")
@@ -135,7 +141,7 @@ def _queries(given: dict[str, Any]) -> Iterator[dict[str, str]]:
 
 def _lines(file: Path) -> list[str]:
     try:
-        lines = [line.strip() for line in file.read_text("utf-8").splitlines()]
+        lines = [line.strip() for line in file.read_text("utf-8-sig").splitlines()]
     except (OSError, UnicodeError):
         raise UsageError("the list of studies cannot be read as UTF-8 text") from None
     bad = [n for n, line in enumerate(lines, 1) if set(line) & set("*?\\")]
@@ -143,4 +149,6 @@ def _lines(file: Path) -> list[str]:
         raise UsageError(
             f"{counted(len(bad), 'line')} of the list contain wildcards (first: line {bad[0]})"
         )
+    if not any(lines):
+        raise UsageError("the list of studies is empty; write one number per line")
     return list(dict.fromkeys(line for line in lines if line))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from healthval.cli.batch import end_in_order
 from healthval.cli.hub import check_platform
 from healthval.cli.types import FILE, FOLDER
 from healthval.errors import UsageError
@@ -214,6 +215,7 @@ def run(notebook: str, file: Path | None, out: Path, help_notebook: bool, **give
         for line in describe_any(notebook):
             click.echo(line)
         return
+    end_in_order()
     outcome: list[str] = []
     values = read_parameters(file) | dict(given["pairs"]) | dict(given["raw"])
     if is_own(notebook) and notebook.endswith(".ipynb"):

@@ -14,6 +14,7 @@ from healthval.contracts.model import ModelList
 from healthval.contracts.report import ReportList, ReportOrderList, SubmissionList
 from healthval.credential import Credential
 from healthval.errors import HubError, IntegrityError
+from healthval.secure_sum.messages import SumState
 
 Listing = TypeVar(
     "Listing",
@@ -71,6 +72,21 @@ class Calls:
         pages = self._pages("/v1/access-requests", AccessList)
         grants = (grant for page in pages for grant in page.grants)
         return tuple(grant for grant in grants if status in {None, grant.status})
+
+    def secure_sum(self, *, model: str, version: str, plan_hash: str) -> SumState:
+        """Return the secure sum of a plan with all messages of its newest attempt, unchecked.
+
+        Raises
+        ------
+        HubError
+            If there is no such model.
+        AccessDenied
+            If this key is a site's without approved access.
+        """
+        state = self._get(f"/v1/sums/{model}/{version}/{plan_hash}", SumState)
+        if (state.model, state.version, state.plan_hash) != (model, version, plan_hash):
+            raise IntegrityError("the hub's answer is about another sum; inform the operator")
+        return state
 
     def _put(self, url: str, data: bytes, headers: Mapping[str, str]) -> None:
         """PUT bytes to a signed address of the hub or of its object store."""

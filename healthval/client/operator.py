@@ -31,6 +31,7 @@ from healthval.contracts.report import (
     report_record,
 )
 from healthval.contracts.submission import Submission
+from healthval.secure_sum.messages import Round, SumClosing, SumState
 
 # A call of the API in Lambda has at most 6 MB in base64, 4.5 MB as bytes.
 MAX_CALL_BYTES = 4 * 1024 * 1024
@@ -115,6 +116,12 @@ class OperatorCalls(Calls):
         """List the standing orders, and what became of them."""
         pages = self._pages("/v1/report-orders", ReportOrderList)
         return tuple(order for page in pages for order in page.orders)
+
+    def close_sum_round(self, state: SumState, round_: Round) -> SumState:
+        """End a round of a secure sum without the sites that have not sent a message."""
+        path = f"{state.model}/{state.version}/{state.plan_hash}"
+        closing = SumClosing(attempt=state.attempt, round=round_)
+        return self._post(f"/v1/sums/{path}/closing", closing, SumState)
 
     def withdraw_report(self, report: str, reason: str) -> ReportRecord:
         """Withdraw a report; it stays in the list with the reason."""

@@ -30,6 +30,7 @@ from healthval.errors import (
     UsageError,
     counted,
 )
+from healthval.secure_sum.messages import SumMessage, SumState
 
 SUBMISSION_SECONDS = 600.0
 
@@ -114,10 +115,16 @@ class SiteCalls(Calls):
                 raise AccessDenied("the operator has not decided yet; try again later")
             time.sleep(0.5)
 
-    def predict(self, request: PredictionRequest, *, seconds: float = 600) -> PredictionAnswer:
+    def predict(
+        self, request: PredictionRequest, *, seconds: float = 600, key: str | None = None
+    ) -> PredictionAnswer:
         """Send a batch for scoring and wait for the answer.
 
         The bytes sent are `wire_bytes(request)`, so a ledger can hash them beforehand.
+
+        Parameters
+        ----------
+        key : random name of this call; a call that is repeated under it is scored once
 
         Raises
         ------
@@ -126,11 +133,12 @@ class SiteCalls(Calls):
         """
         # The key makes repetitions of this call one batch, and another call another batch: the
         # same rows in two calls are scored twice, by which a changed model is noticed.
-        key = {"Idempotency-Key": secrets.token_urlsafe(24)}
+        headers = {"Idempotency-Key": key or secrets.token_urlsafe(24)}
         body = wire_bytes(request)
         with place_at(f"{self.transport.origin} {request.model} {request.version}"):
             answer = self._read(
-                PredictionAnswer, self.transport.send("POST", "/v1/predictions", body, headers=key)
+                PredictionAnswer,
+                self.transport.send("POST", "/v1/predictions", body, headers=headers),
             )
             answer = self._poll(answer, seconds)
         if answer.status == "failed":
@@ -197,6 +205,10 @@ class SiteCalls(Calls):
         if receipt.submission_sha256 != hashlib.sha256(payload).hexdigest():
             raise IntegrityError("the hub's receipt is for other bytes than were sent")
         return receipt
+
+    def send_to_sum(self, message: SumMessage) -> SumState:
+        """Send the site's message of the open round of a secure sum; return the state after it."""
+        return self._post("/v1/sums", message, SumState)
 
     def ledger_head(self) -> str | None:
         """Return the head of this site's ledger that came with its newest submission."""

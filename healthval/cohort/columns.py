@@ -159,7 +159,13 @@ def _read_date(name: str, column: Any, values: pd.Series) -> pd.Series:
     return read_dates(name, values, missing_codes(column))[0]
 
 
-def _numbers(name: str, values: pd.Series, missing: frozenset[str] = frozenset()) -> pd.Series:
+def _numbers(
+    name: str,
+    values: pd.Series,
+    missing: frozenset[str] = frozenset(),
+    *,
+    limits: str = "declare 'below_limit' for '<' (value, half or exclude), and leave '>' empty",
+) -> pd.Series:
     import pandas as pd
 
     if is_long_text(values):
@@ -172,18 +178,18 @@ def _numbers(name: str, values: pd.Series, missing: frozenset[str] = frozenset()
     else:
         text = _with_points(as_text(values, missing=missing))
         numbers = pd.to_numeric(text, errors="coerce").astype(float)
-        _refuse_texts(name, text, text.notna() & numbers.isna())
+        _refuse_texts(name, text, text.notna() & numbers.isna(), limits)
     refuse_rows(np.isinf(numbers), name, "are infinite", "leave the cell empty where unknown")
     return numbers
 
 
-def _refuse_texts(name: str, text: pd.Series, bad: pd.Series) -> None:
+def _refuse_texts(name: str, text: pd.Series, bad: pd.Series, limits: str) -> None:
     """Refuse cells that are not numbers, with the remedy for the kind of text."""
     refuse_rows(
         bad & text.str.match(r"[<>≤≥]", na=False),
         name,
         "are below or above a limit of measurement",
-        "declare 'below_limit' for '<' (value, half or exclude), and leave '>' empty",
+        limits,
     )
     refuse_rows(
         bad & text.str.fullmatch(r"[-+]?\d+,\d+", na=False),
@@ -282,7 +288,8 @@ def within_limits(name: str, column: NumberColumn, numbers: pd.Series) -> pd.Ser
 
 
 def _read_age(name: str, column: Any, values: pd.Series) -> pd.Series:
-    ages = _numbers(name, values, missing_codes(column))
+    limits = "write an age as a number of years, 90 for older ones"
+    ages = _numbers(name, values, missing_codes(column), limits=limits)
     refuse_rows(
         (ages < 0) | (ages > OLDEST_CREDIBLE_AGE),
         name,

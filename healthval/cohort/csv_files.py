@@ -9,6 +9,7 @@ import codecs
 import csv
 import gzip
 import io
+import re
 from collections.abc import Collection, Iterator
 from itertools import chain, islice
 from pathlib import Path
@@ -37,6 +38,7 @@ _KINDS = {
     b"\x28\xb5\x2f\xfd": "is compressed with zstd; unpack it",
     b"BZh": "is compressed with bzip2; unpack it",
 }
+_DECIMAL = re.compile(r"\s*[<>=≤≥+-]{0,2}\s*\d*,\d+\s*")
 _SAMPLE = 1 << 16
 _BLOCK = 20_000  # rows
 
@@ -174,23 +176,31 @@ def _start(lines: io.TextIOWrapper) -> tuple[str, str, list[str]]:
 
 
 def _separator(head: list[str]) -> str:
-    """The separator by which all first rows have as many fields as the header; else the likeliest."""
-    likely = []
+    """The separator by which all first rows have as many fields as the header; else the likeliest.
+
+    Of several such separators, the one that leaves the fewest quotation marks and other separators
+    within fields, then the comma, then the one with the most fields.
+    """
+    likely: list[tuple[bool, int, float, bool, int, str]] = []
     for separator in _SEPARATORS:
-        rows = csv.reader(iter(head), delimiter=separator)
-        sizes: list[int] = []
         try:
-            sizes += (len(row) for row in rows if row)
+            rows = [row for row in csv.reader(iter(head), delimiter=separator) if row]
         except csv.Error:
             continue
-        if sizes and sizes[0] > 1:
+        if rows and len(rows[0]) > 1:
             # The last record of the sample may be cut inside quotation marks.
-            likely.append((len(set(sizes[:-1] or sizes)) == 1, sizes[0], separator))
-    consistent = [found for found in likely if found[0]]
-    for _, _, separator in consistent:
-        if separator == ",":
-            return separator
-    return max(consistent or likely, key=lambda found: found[1])[2] if likely else ","
+            same = len({len(row) for row in rows[:-1] or rows}) == 1
+            fields = [field for row in rows[1:] or rows for field in row] if same else []
+            n_quotes = sum(field.count('"') for row in rows for field in row) if same else 0
+            mixed = sum(map(_has_separator, fields)) / max(len(fields), 1)
+            is_comma = same and separator == ","
+            likely.append((same, -n_quotes, -mixed, is_comma, len(rows[0]), separator))
+    return max(likely)[-1] if likely else ","
+
+
+def _has_separator(field: str) -> bool:
+    """Whether a field contains a separator, other than one decimal comma."""
+    return any(s in field for s in _SEPARATORS) and not _DECIMAL.fullmatch(field)
 
 
 def _cells(rows: Iterator[list[str]], header: list[str], separator: str) -> list[list[str]]:

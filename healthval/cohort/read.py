@@ -94,8 +94,18 @@ def _unlinked(
     flat = join_frames({n: f for n, f in frames.items() if n not in fhir.links}, on=fhir.on)
     base = _without_links(schema, frames, fhir)
     if table is None:
+        _check_views(base, flat)
         return as_cohort(flat, base, "first_view_rows")
     return _joined(read_columns(table, schema), flat, fhir.on, base)
+
+
+def _check_views(schema: TableSchema, flat: pd.DataFrame) -> None:
+    absent = [n for n, c in schema.columns.items() if c.kind != "drop" and n not in flat.columns]
+    if absent:
+        raise CohortError(
+            f"{counted(len(absent), 'declared column is', 'declared columns are')} in no view "
+            f"({', '.join(absent)}); give the table of the cases too, or add each one to a view"
+        )
 
 
 def _without_links(
@@ -133,7 +143,7 @@ def _linked(
 
 def _joined(table: pd.DataFrame, flat: pd.DataFrame, on: str, schema: TableSchema) -> Cohort:
     """Join the columns of the views to the table; rows without resources are left out, counted."""
-    _check_join(table, flat, on)
+    _check_join(table, flat, on, schema.sources.get(on, on))
     rows = table.reset_index(drop=True)
     key = as_text(rows[on])
     refuse_inexact(on, rows[on], key)
@@ -151,9 +161,9 @@ def _joined(table: pd.DataFrame, flat: pd.DataFrame, on: str, schema: TableSchem
     return replace(cohort, steps=steps)
 
 
-def _check_join(table: pd.DataFrame, flat: pd.DataFrame, on: str) -> None:
+def _check_join(table: pd.DataFrame, flat: pd.DataFrame, on: str, own: str) -> None:
     if on not in table.columns:
-        raise CohortError(f"the table has no column '{on}' to join the views on; add it")
+        raise CohortError(f"the table has no column '{own}' to join the views on; add it")
     shared = [c for c in flat.columns if c != on and c in table.columns]
     if shared:
         raise CohortError(

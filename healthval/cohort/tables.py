@@ -160,7 +160,7 @@ def check_and_count(
     """
     import pandas as pd
 
-    _check_names(frame, _needed(schema), others)
+    _check_names(frame, schema, others)
     if not len(frame):
         raise CohortError("the table has no rows; check the export, or the query")
     read: dict[str, pd.Series] = {}
@@ -187,7 +187,7 @@ def table_problems(source: Source, schema: TableSchema) -> list[str]:
         frame, others = read_declared(source, schema)
     except CohortError as problem:
         return [str(problem)]
-    found = [*_problem(lambda: _check_names(frame, _needed(schema), others))]
+    found = [*_problem(lambda: _check_names(frame, schema, others))]
     for name, column in schema.columns.items():
         at = getattr(column, "at", None)
         alone = {n: c for n, c in schema.columns.items() if n in {name, at}}
@@ -219,8 +219,9 @@ def _needed(schema: TableSchema) -> list[str]:
     return [*wanted, *beside]
 
 
-def _check_names(frame: pd.DataFrame, needed: list[str], others: tuple[str, ...]) -> None:
-    missing = [name for name in needed if name not in frame.columns]
+def _check_names(frame: pd.DataFrame, schema: TableSchema, others: tuple[str, ...]) -> None:
+    needed = _needed(schema)
+    missing = [schema.sources.get(name, name) for name in needed if name not in frame.columns]
     if missing:
         raise CohortError(
             f"{counted(len(missing), 'declared column is', 'declared columns are')} not in the "

@@ -43,7 +43,7 @@ class Reason(StrEnum):
     NO_DECODER = "pixels cannot be decoded"
     STREAM = "a compressed frame cannot be parsed, or its coded data end with a text"
     LEAK = "the audit found an identifier in the output"
-    DAMAGED = "pixels, frames or elements are missing"
+    DAMAGED = "pixels, frames or elements are missing or do not fit the attributes"
 
 
 _REMEDY: Final = {

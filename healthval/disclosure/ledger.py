@@ -32,7 +32,7 @@ _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One line of the ledger; `kind` is ``payload``, ``release`` or ``torn``."""
+    """One line of the ledger; `kind` is ``payload``, ``release``, ``sum`` or ``torn``."""
 
     seq: int
     when: str
@@ -113,6 +113,19 @@ class Ledger:
         """
         with self._locked() as file:
             yield tuple(self._read(file)), partial(self._append, file, "release")
+
+    @contextmanager
+    def recording_sum(
+        self,
+    ) -> Iterator[tuple[tuple[Entry, ...], Callable[[dict[str, Any]], Entry]]]:
+        """Hold the lock from the decision on a message of a secure sum to its entry.
+
+        Yields
+        ------
+        entries, record : as in `recording_release`, for an entry of the kind ``sum``
+        """
+        with self._locked() as file:
+            yield tuple(self._read(file)), partial(self._append, file, "sum")
 
     def entries(self) -> tuple[Entry, ...]:
         """Return all entries in order, after a check of the chain."""

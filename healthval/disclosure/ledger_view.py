@@ -52,6 +52,8 @@ def _summary(state: LedgerState, entries: Sequence[Entry]) -> str:
         f"(last hash {state.head[:16]}): "
         f"{counted(payloads, 'de-identified payload')}, {counted(releases, 'release')}"
     )
+    if sums := sum(entry.kind == "sum" for entry in entries):
+        text += f", {counted(sums, 'message')} of secure sums"
     if state.n_torn:
         text += f", {counted(state.n_torn, 'torn line')} set aside and never sent"
     if spent:

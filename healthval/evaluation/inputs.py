@@ -14,13 +14,14 @@ from healthval.site import Site
 Files = list[tuple[Path, ...]] | None  # of each case, or None without images
 
 
-def deidentified_inputs(
+def deidentified_inputs(  # noqa: PLR0913  the last ones are keyword-only
     plan: Plan,
     judged: Cohort,
     site: Site,
     *,
     columns: tuple[str, ...],
     folder: str | Path | None,
+    scheduler: str | None = None,
 ) -> tuple[Cohort, DeidentifiedCases | ImageCases]:
     """De-identify the cases' inputs; exclude cases without images that may leave, with a count.
 
@@ -29,11 +30,13 @@ def deidentified_inputs(
     Parameters
     ----------
     columns : table columns that the model takes; none for a model that takes only images
-    folder : as `images` of `evaluate`
+    folder, scheduler : as `images` and `scheduler` of `evaluate`
     """
     # Names of patients and cases differ between plans, so that the hub cannot link their cases.
     secret = site.secret.scoped(plan.hash)
-    judged, files = (judged, None) if plan.images is None else _images(plan, judged, site, folder)
+    files: Files = None
+    if plan.images is not None:
+        judged, files = _images(plan, judged, site, folder, scheduler=scheduler)
     judged, files = _with_common_levels(plan, judged, files)
     rows = deidentify_cases(judged, columns, deid_policy(plan), secret) if columns else None
     inputs = rows if files is None else image_cases(judged, files, secret, rows)
@@ -51,7 +54,12 @@ def _with_common_levels(plan: Plan, judged: Cohort, files: Files) -> tuple[Cohor
 
 
 def _images(
-    plan: Plan, judged: Cohort, site: Site, folder: str | Path | None
+    plan: Plan,
+    judged: Cohort,
+    site: Site,
+    folder: str | Path | None,
+    *,
+    scheduler: str | None,
 ) -> tuple[Cohort, Files]:
     assert plan.images is not None  # noqa: S101  by the caller
     folder = _image_folder(plan, judged, site) if folder is None else folder
@@ -59,7 +67,8 @@ def _images(
     judged = judged.keep("with_images", [bool(group) for group in found])
     out = site.folder / "deidentified" / plan.hash[:16]
     secret = site.secret.scoped(plan.hash)
-    files = deidentify_images([g for g in found if g], out, deid_policy(plan), secret)
+    groups = [group for group in found if group]
+    files = deidentify_images(groups, out, deid_policy(plan), secret, scheduler=scheduler)
     ready = [bool(group) for group in files]
     return judged.keep("images_deidentified", ready), [group for group in files if group]
 

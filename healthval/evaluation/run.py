@@ -11,19 +11,21 @@ from healthval.evaluation.compare import compare, groups_of
 from healthval.evaluation.contract import check_inputs
 from healthval.evaluation.inputs import deidentified_inputs
 from healthval.evaluation.periods import in_ended_periods
+from healthval.evaluation.secure_sum import keep_table
 from healthval.metrics import SiteResult
 from healthval.plan import Plan
 from healthval.predict import Session, predict
 from healthval.site import Site
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913  the last ones are keyword-only
     plan: Plan,
     cohort: Cohort,
     client: Client | None = None,
     *,
     site: Site | None = None,
     images: str | Path | None = None,
+    scheduler: str | None = None,
 ) -> SiteResult:
     """Evaluate the plan's model on a cohort: de-identify, predict, compare at the site.
 
@@ -35,6 +37,8 @@ def evaluate(
     site : the site; by default the folder from which the client's key was read
     images : folder with the cases' DICOM files, if the plan has images; it is only read. Without it,
         the images are copied from the plan's PACS into the site's folder
+    scheduler : address of a Dask scheduler, whose workers de-identify images and send the batches of
+        cases; without it, this machine does. The result is the same
 
     Raises
     ------
@@ -56,11 +60,20 @@ def evaluate(
     judged = in_ended_periods(plan, cohort, _with_reference(cohort))
     groups_of(plan, judged, range(len(judged)))  # refuses invalid groups before anything is sent
     columns = tuple(entry.name for entry in model.registration.inputs.fields)
-    judged, inputs = deidentified_inputs(plan, judged, site, columns=columns, folder=images)
+    judged, inputs = deidentified_inputs(
+        plan, judged, site, columns=columns, folder=images, scheduler=scheduler
+    )
     registration = site.register(plan, evaluates=True)
-    session = Session(client, site.ledger, site.answers, plan.hash)
+    session = Session(
+        client=client,
+        ledger=site.ledger,
+        cache=site.answers,
+        plan_hash=plan.hash,
+        scheduler=scheduler,
+    )
     predictions = predict(inputs, model, session)
     found = compare(plan, cohort, judged, predictions, digests=_digests(judged, site.secret))
+    keep_table(plan, site, found)
     return replace(found, plan_amended=registration.amended)
 
 

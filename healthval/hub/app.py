@@ -21,6 +21,7 @@ from healthval.hub.api import (
     predictions,
     reports,
     submissions,
+    sums,
     system,
 )
 from healthval.hub.api.call import Callers
@@ -141,6 +142,7 @@ def _routers(
         predictions.routes(by, work),
         submissions.routes(by, keyring, arrivals),
         reports.routes(by),
+        sums.routes(by),
         dashboard.routes(),
     )
 

@@ -174,8 +174,9 @@ def sigmoid(eta: Floats) -> Floats:
 def logit(p: Floats) -> Floats:
     """Logit of an array; infinite at 0 and 1."""
     with np.errstate(divide="ignore"):
-        odds: Floats = np.log(p / (1 - p))
-    return odds
+        odds: Floats = 1 - p  # in place, because memory bounds the number of cases
+        np.divide(p, odds, out=odds)
+        return np.log(odds, out=odds)
 
 
 def deviance_of(eta: Floats, counts: Counts) -> float:
@@ -320,6 +321,7 @@ CELLS_BETWEEN_KNOTS = 128
 NO_KNOTS = np.empty(0)
 NARROWEST = 1e-12  # half width of a cell between a knot and an adjacent edge
 CASES_PER_CELL = 8
+SCORES_AT_ONCE = 1 << 18
 WORTHWHILE = 4 * BLOCK  # a fit to fewer scores is faster without bins
 NODES = np.cos(np.pi * (np.arange(6) + 0.5) / 6)  # Chebyshev's, on -1 to 1
 WEIGHTS_OF_MOMENTS = np.linalg.inv(NODES ** np.arange(6)[:, None])
@@ -377,18 +379,32 @@ def bin_scores(x: Floats, counts: Counts, knots: Floats = NO_KNOTS) -> tuple[Flo
     filled = np.flatnonzero(np.diff(ends, prepend=0))
     ends, middle = ends[filled], (edges[filled + 1] + edges[filled]) / 2
     starts, half = np.append(0, ends[:-1]), np.maximum(edges[filled + 1] - middle, NARROWEST)
-    size = ends - starts
-    u = np.repeat(middle, size)
-    np.subtract(x, u, out=u)
-    u *= np.repeat(1 / half, size)
-    events, cases = (_weights(u, count, starts) for count in counts)
-    return (middle + half * NODES[:, None]).ravel(), (events, cases)
+    events, cases = (np.empty((NODES.size, starts.size)) for _ in counts)
+    # Some cells at a time, because arrays as long as the data bound the number of cases.
+    first = 0
+    while first < starts.size:
+        end = max(first + 1, int(np.searchsorted(ends, starts[first] + SCORES_AT_ONCE, "right")))
+        here, at = slice(first, end), slice(int(starts[first]), int(ends[end - 1]))
+        size = ends[here] - starts[here]
+        u = np.repeat(middle[here], size)
+        np.subtract(x[at], u, out=u)
+        u *= np.repeat(1 / half[here], size)
+        for moments, count in zip((events, cases), counts, strict=True):
+            moments[:, here] = _moments(u, count[at], starts[here] - starts[first])
+        first = end
+    points = (middle + half * NODES[:, None]).ravel()
+    return points, (_weights(events), _weights(cases))
 
 
-def _weights(u: Floats, count: Floats, starts: Ints) -> Floats:
-    """Weights of the six points of each cell, from the moments of `u` (-1 to 1 in the cell)."""
+def _moments(u: Floats, count: Floats, starts: Ints) -> Floats:
+    """Moments of `u` (-1 to 1 in the cell) in each cell, shape (6, n_cells)."""
     moments, term = [np.add.reduceat(count, starts)], count.copy()
     for _ in NODES[1:]:
         term *= u
         moments.append(np.add.reduceat(term, starts))
-    return np.asarray(np.einsum("ij,jk->ik", WEIGHTS_OF_MOMENTS, np.array(moments)).ravel())
+    return np.array(moments)
+
+
+def _weights(moments: Floats) -> Floats:
+    """Weights of the six points of each cell."""
+    return np.asarray(np.einsum("ij,jk->ik", WEIGHTS_OF_MOMENTS, moments).ravel())

@@ -3,7 +3,8 @@
 from healthval.predict.answer_cache import AnswerCache
 from healthval.predict.canary import canary_cases
 from healthval.predict.images import ImageCases, deidentify_images, find_images, image_cases
-from healthval.predict.predictions import Predictions, Session, predict
+from healthval.predict.predictions import Predictions, predict
+from healthval.predict.session import Session
 
 __all__ = [
     "AnswerCache",

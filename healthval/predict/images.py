@@ -97,9 +97,14 @@ def _check_patients(cases: Sequence[Group], patients: Any, column: str) -> None:
 
 
 def deidentify_images(
-    cases: Sequence[Group], out: Path, policy: Policy, secret: Secret
+    cases: Sequence[Group],
+    out: Path,
+    policy: Policy,
+    secret: Secret,
+    *,
+    scheduler: str | None = None,
 ) -> tuple[tuple[Path, ...], ...]:
-    """De-identify and audit the cases' files as one batch.
+    """De-identify and audit the cases' files as one batch, here or on a Dask cluster.
 
     Returns
     -------
@@ -114,7 +119,7 @@ def deidentify_images(
     """
     paths = [one.path for group in cases for one in group]
     workers = max(1, min(os.cpu_count() or 1, len(paths) // FILES_PER_PROCESS))
-    manifest = deidentify_files(paths, out, policy, secret, workers=workers)
+    manifest = deidentify_files(paths, out, policy, secret, workers=workers, scheduler=scheduler)
     written = {
         r.instance: manifest.folder / r.output for r in manifest.records if r.status == "written"
     }

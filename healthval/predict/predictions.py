@@ -2,16 +2,13 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from healthval.client import Client, wire_bytes
 from healthval.contracts.base import canonical_json, digest
 from healthval.contracts.model import InputContract, ModelRecord
 from healthval.contracts.prediction import (
@@ -19,17 +16,15 @@ from healthval.contracts.prediction import (
     CombinedInstances,
     DicomInstances,
     Instances,
-    Prediction,
-    PredictionRequest,
     TableInstances,
     check_rows,
 )
 from healthval.deid import DeidentifiedCases
-from healthval.disclosure import Ledger
-from healthval.errors import PredictionError, counted
-from healthval.predict.answer_cache import AnswerCache, input_digest
+from healthval.errors import PredictionError
+from healthval.predict.answer_cache import input_digest
 from healthval.predict.canary import N_IMAGE_CANARIES, canary_cases
 from healthval.predict.images import ImageCases
+from healthval.predict.session import Session
 from healthval.progress import tqdm
 
 BATCH = 500
@@ -61,81 +56,6 @@ class Predictions:
         return int(np.isnan(self.score).sum())
 
 
-@dataclass(frozen=True)
-class Session:
-    """Access to a hosted model for one plan: hub client, ledger and cache of answers.
-
-    Each payload is recorded in the ledger before it is sent.
-    """
-
-    client: Client
-    ledger: Ledger
-    cache: AnswerCache
-    plan_hash: str
-
-    def ask(
-        self, model: ModelRecord, cases: Sequence[str], instances: Instances
-    ) -> dict[str, Prediction]:
-        """Send one batch of de-identified cases and return the answers by case id."""
-        card = model.registration.card
-        request = PredictionRequest(
-            model=card.name,
-            version=card.version,
-            plan_hash=self.plan_hash,
-            cases=tuple(cases),
-            instances=instances,
-        )
-        self._record(wire_bytes(request), model, len(cases), _fields(instances))
-        answer = self.client.predict(request)
-        if answer.status != "done":
-            raise PredictionError(
-                f"the model failed on a batch of {counted(len(cases), 'case')}; run again, "
-                "answered cases are kept"
-            )
-        if answer.model_digest != model.digest:
-            raise PredictionError(
-                "the answers are from another model version than the one in the plan; "
-                "ask the operator"
-            )
-        return _pair(cases, answer.predictions)
-
-    def upload(self, files: Sequence[Path], model: ModelRecord) -> list[str]:
-        """Send de-identified files and return their upload ids in the same order."""
-        card = model.registration.card
-        send = partial(
-            self.client.upload, model=card.name, version=card.version, plan_hash=self.plan_hash
-        )
-        ids: list[str] = []
-        with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
-            # A few files at a time, because a study may be larger than memory.
-            for start in range(0, len(files), UPLOADS_AT_ONCE):
-                chunk = [file.read_bytes() for file in files[start : start + UPLOADS_AT_ONCE]]
-                for data in chunk:
-                    self._record(data, model, 1, ("DICOM file",))
-                ids += pool.map(send, chunk)
-        return ids
-
-    def _record(
-        self, payload: bytes, model: ModelRecord, n_cases: int, fields: Sequence[str]
-    ) -> None:
-        card = model.registration.card
-        self.ledger.record_payload(
-            sha256=hashlib.sha256(payload).hexdigest(),
-            n_bytes=len(payload),
-            n_cases=n_cases,
-            model=card.name,
-            version=card.version,
-            fields=fields,
-        )
-
-
-def _fields(instances: Instances) -> tuple[str, ...]:
-    """Names of what a request has for each case, for the ledger."""
-    columns = () if isinstance(instances, DicomInstances) else instances.columns
-    uploads = () if isinstance(instances, TableInstances) else ("names of uploads",)
-    return (*columns, *uploads)
-
-
 def predict(
     cases: DeidentifiedCases | ImageCases, model: ModelRecord, session: Session
 ) -> Predictions:
@@ -156,14 +76,19 @@ def predict(
     known = session.cache.get(model.digest, inputs)
     todo = [i for i, key in enumerate(inputs) if key not in known]
     batches = list(_batches(cases, todo))
-    for batch in tqdm(batches, desc="predict", unit="batch", disable=len(batches) < 2):
-        ids = [cases.cases[i] for i in batch]
-        answers = session.ask(model, ids, _instances(cases, batch, model, session))
+    requests = (
+        (batch, [cases.cases[i] for i in batch], _instances(cases, batch, model, session))
+        for batch in batches
+    )
+    bar = tqdm(total=len(batches), desc="predict", unit="batch", disable=len(batches) < 2)
+    for batch, answers in session.ask_each(model, requests):
+        bar.update()
         session.cache.put(model.digest, {inputs[i]: answers[cases.cases[i]] for i in batch})
         known |= {
             inputs[i]: (answers[cases.cases[i]].score, answers[cases.cases[i]].reason)
             for i in batch
         }
+    bar.close()
     after = _ask_canary(model, session)
     is_same = None if before is None else before == after
     if isinstance(cases, ImageCases):
@@ -250,22 +175,6 @@ def _size(cases: DeidentifiedCases | ImageCases, i: int) -> int:
     if isinstance(cases, ImageCases):
         return row + sum(file.stat().st_size for file in cases.files[i])
     return row
-
-
-def _pair(cases: Sequence[str], predictions: Sequence[Prediction]) -> dict[str, Prediction]:
-    answers = {p.case: p for p in predictions}
-    missing = len(set(cases) - set(answers))
-    surplus = len(predictions) - len(set(cases) & set(answers))
-    if missing or surplus:
-        surplus_answers = (
-            "answer is a duplicate or matches no case",
-            "answers are duplicates or match no case",
-        )
-        raise PredictionError(
-            f"{counted(len(cases), 'case')} sent, {missing} without an answer, and "
-            f"{counted(surplus, *surplus_answers)}; ask the model's developer"
-        )
-    return answers
 
 
 def _has_same_answers(

@@ -1,7 +1,7 @@
 """Report for hospitals, clinicians and regulators: HTML, tagged PDF, numbers and signature."""
 
 from healthval.report.build import build
-from healthval.report.conduct import Conduct, Hospital, conduct_at
+from healthval.report.conduct import Conduct, Hospital, conduct_at, secure_total_at
 from healthval.report.criteria import Criterion, PlanFacts
 from healthval.report.document import Figure, Report, Section
 from healthval.report.proof.attestation import sign, verify
@@ -22,6 +22,7 @@ __all__ = [
     "render_html",
     "render_pdf",
     "seal",
+    "secure_total_at",
     "sign",
     "verify",
     "why_no_pdf",

@@ -6,10 +6,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from healthval.aggregate import counted_elsewhere
+from healthval.aggregate.secondary.records import SecureTotal
+from healthval.aggregate.secondary.secure_total import secure_total
 from healthval.contracts.access import AccessGrant, AccessStatus
 from healthval.contracts.stamp import Stamp
 from healthval.errors import counted
+from healthval.evaluation.secure_sum import sum_terms
 from healthval.plan import Plan
+from healthval.secure_sum.outcome import outcome_of
 
 if TYPE_CHECKING:
     from healthval.client import Client, SiteSubmission
@@ -96,6 +100,21 @@ def conduct_at(client: "Client", plan: Plan, apart: Collection[str] = ()) -> Con
     """
     sent = client.submissions(**plan.subject)
     return conduct_of(plan, client.access_requests(), sent, apart)
+
+
+def secure_total_at(client: "Client", plan: Plan) -> SecureTotal | None:
+    """Ask the hub for the plan's secure sum and check all its messages; None if the plan has none.
+
+    Raises
+    ------
+    IntegrityError
+        If a message is forged, or belongs to another sum.
+    """
+    if plan.secure_sum is None:
+        return None
+    terms = sum_terms(plan)
+    outcome = outcome_of(client.secure_sum(**plan.subject), terms)
+    return secure_total(outcome, terms, plan.thresholds)
 
 
 def conduct_of(

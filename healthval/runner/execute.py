@@ -1,7 +1,9 @@
 """Execution of one notebook by papermill; an evaluation's copy stays in a marked folder."""
 
+import builtins
 import logging
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -25,6 +27,7 @@ WARNING = (
 # Set in the kernels of `healthval run` and `healthval batch`, whose copies are in the marked folder.
 RUN_BY_HEALTHVAL = "HEALTHVAL_RUN"
 CELL_SECONDS = 1800
+_ERROR_NAME = re.compile(r"[A-Z][A-Za-z]{0,40}(Error|Exception|Warning|Failed|Refused|Found)")
 # Kernel start and late messages: a busy machine may need minutes; a kernel that died is noticed at once.
 KERNEL_SECONDS = 600
 # One thread and one hash seed: the order of sums and sets is the same on every machine.
@@ -106,6 +109,19 @@ def _execute(notebook: Path, values: Mapping[str, Any], copy: Path) -> Path:
     return copy
 
 
+def kind_of_error(name: object) -> str:
+    """Return the name of an error's class; a notebook can give a class any name, also a value's.
+
+    Examples
+    --------
+    >>> kind_of_error("KeyError"), kind_of_error("StopIteration"), kind_of_error("Jane Doe")
+    ('KeyError', 'StopIteration', 'an error of its own')
+    """
+    known = getattr(builtins, str(name), None)
+    is_known = isinstance(known, type) and issubclass(known, BaseException)
+    return str(name) if is_known or _ERROR_NAME.fullmatch(str(name)) else "an error of its own"
+
+
 def _folder(out: Path, *, identifiable: bool) -> Path:
     folder = out / IDENTIFIABLE if identifiable else out
     folder.mkdir(parents=True, exist_ok=True)
@@ -122,7 +138,7 @@ def _translated(error: Any, copy: Path) -> HealthvalError:
         ours.exit_code = own.exit_code  # type: ignore[misc]  # the kernel's error decides
         return ours
     return RunFailed(
-        f"cell {error.exec_count} of {copy.name} failed with {error.ename}; the error's text may quote"
+        f"cell {error.exec_count} of {copy.name} failed with {kind_of_error(error.ename)}; the error's text may quote"
         f" patients and is only in the executed copy in {copy.parent.name}/"
     )
 

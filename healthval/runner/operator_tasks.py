@@ -8,6 +8,9 @@ from healthval.client import Client, SiteSubmission
 from healthval.contracts.access import AccessDecision, AccessGrant
 from healthval.contracts.submission import Submission
 from healthval.errors import UsageError, counted
+from healthval.plan import Plan
+from healthval.secure_sum.messages import ROUNDS, SumState
+from healthval.secure_sum.outcome import labels_of
 
 # The statuses that a request may have before each decision.
 _BEFORE: dict[str, frozenset[str]] = {
@@ -61,6 +64,39 @@ def _only(grants: list[AccessGrant], decision: AccessDecision, plan: str | None)
             f"{counted(len(grants), f'{wanted} request')} from that site; name one by --plan ({hashes})"
         )
     return grants[0]
+
+
+def close_round(
+    client: Client, plan: Plan, *, confirm: Callable[[str], bool] = lambda _: True
+) -> SumState:
+    """Close the open round of the plan's secure sum; the hospitals that are missing leave it.
+
+    Parameters
+    ----------
+    confirm : receives the round with the hospitals that sent a message and those that did not;
+        returns True to close it
+
+    Raises
+    ------
+    UsageError
+        If no round is open, or the person declined; nothing is closed.
+    HubError
+        If too few hospitals have joined, or opened the total.
+    """
+    state = client.secure_sum(**plan.subject)
+    round_ = next((r for r in ROUNDS if r == state.round), None)
+    if round_ is None or not state.messages:
+        ended = {"done": "it is done", "failed": f"it has failed: {state.reason}"}
+        raise UsageError(
+            f"no round of this sum is open: {ended.get(state.round, 'no hospital has joined')}"
+        )
+    labels = labels_of(state)
+    there = ", ".join(labels[site] for site in state.sites(round_)) or "none"
+    missing = ", ".join(labels[site] for site in state.waits_for)
+    text = f"Round '{round_}': sent by {there}" + (f"; missing: {missing}" if missing else "")
+    if not confirm(text):
+        raise UsageError("not confirmed, so no round was closed")
+    return client.close_sum_round(state, round_)
 
 
 def by_label(

@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from healthval.contracts.base import explain
 from healthval.errors import UsageError
-from healthval.plan import explain
 from healthval.runner.parameters import NOTEBOOKS, describe
 
 _TYPES: dict[str, Any] = {
@@ -23,6 +23,8 @@ _TYPES: dict[str, Any] = {
 }
 # Names of secrets: the value must be in a file of the user's, because papermill writes parameters out.
 _SECRET = re.compile(r"(pass(word|phrase|wd)|secret|token|api_?key|credential)s?$", re.IGNORECASE)
+
+_ADDRESS = re.compile(r"://[^\s/:@]*:[^\s/@]+@")  # user and password before the host
 
 
 def is_own(notebook: str) -> bool:
@@ -47,7 +49,7 @@ def checked_values(notebook: str, values: Mapping[str, Any]) -> dict[str, Any]:
         near = difflib.get_close_matches(unknown[0], model.model_fields, n=1)
         hint = f" (did you mean '{near[0]}'?)" if near else ""
         raise UsageError(f"{Path(notebook).name} has no parameter '{unknown[0]}'{hint}")
-    secret = next((name for name in values if _SECRET.search(name) and values[name]), None)
+    secret = next((name for name, value in values.items() if _has_secret(name, value)), None)
     if secret is not None:
         raise UsageError(
             f"parameter '{secret}' would write a secret into the executed notebook; "
@@ -59,6 +61,16 @@ def checked_values(notebook: str, values: Mapping[str, Any]) -> dict[str, Any]:
         raise UsageError(
             f"parameters of {Path(notebook).name} are not valid: {explain(error)}"
         ) from None
+
+
+def _has_secret(name: str, value: Any) -> bool:
+    """Whether a value is a secret by its name, has one inside, or is an address with a password."""
+    if isinstance(value, Mapping):
+        return any(_has_secret(str(key), part) for key, part in value.items())
+    if isinstance(value, list):
+        return any(_has_secret(name, part) for part in value)
+    is_named = bool(_SECRET.search(name)) and bool(value)
+    return is_named or (isinstance(value, str) and bool(_ADDRESS.search(value)))
 
 
 def _model_of(notebook: Path) -> type[BaseModel]:

@@ -12,13 +12,16 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from healthval.contracts.base import Line
+from healthval.contracts.base import Line, explain
 from healthval.errors import UsageError
 from healthval.files import read_yaml
-from healthval.plan import explain
 
 # In a notebook's cell an empty text means None.
 MaybePath = Annotated[Path | None, BeforeValidator(lambda value: None if value == "" else value)]
+MaybeScheduler = Annotated[
+    Annotated[str, Field(pattern=r"^(tcp|tls)://\S+$")] | None,
+    BeforeValidator(lambda value: None if value == "" else value),
+]
 Target = Literal["embedded", "emulator", "aws"]
 HubUrl = Annotated[str, Field(pattern=r"^https://[^\s@]+$|^http://127\.0\.0\.1:[0-9]+$")]
 
@@ -124,6 +127,9 @@ class EvaluateParameters(NotebookParameters):
     resources: MaybePath = Field(None, description="folder or file with FHIR resources, if any")
     images: MaybePath = Field(None, description="folder with the patients' DICOM files, if any")
     linked: dict[str, Path] = Field({}, description="files of the plan's linked tables, by name")
+    scheduler: MaybeScheduler = Field(
+        None, description="Dask scheduler for images and predictions; empty: this machine"
+    )
     wait_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
         0, description="seconds to wait for the operator's approval"
     )

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from healthval.client import Client
+from healthval.contracts.base import explain
 from healthval.contracts.model import ModelRegistration
 from healthval.errors import UsageError, counted
 from healthval.files import read_yaml
 from healthval.hosting.artefact import pack
-from healthval.plan import explain
 from healthval.plan_checks import places_of
 from healthval.runner.parameters import ProvisionParameters
 

@@ -7,8 +7,9 @@ from healthval.client import Client
 from healthval.contracts.submission import Receipt, Submission
 from healthval.disclosure import Release, releases
 from healthval.disclosure.release_view import headline
-from healthval.errors import SubmissionError
+from healthval.errors import SubmissionError, counted
 from healthval.evaluation import Site, newest_release, release_before
+from healthval.evaluation.secure_sum import Progress
 from healthval.plan import load_plan
 from healthval.runner.parameters import (
     EvaluateParameters,
@@ -16,6 +17,7 @@ from healthval.runner.parameters import (
     ProvisionParameters,
     ReportParameters,
 )
+from healthval.secure_sum.outcome import labels_of
 from healthval.submit import submit
 
 
@@ -54,6 +56,35 @@ def send_release(
         )
 
 
+def sum_lines(progress: Progress) -> list[str]:
+    """Return the lines to show after a step of a secure sum: what was sent, and what it waits for."""
+    return [*_sum_lines(progress)]
+
+
+def _sum_lines(progress: Progress) -> Iterator[str]:
+    state = progress.state
+    yield f"sent:     {', '.join(progress.sent) or 'nothing'} (attempt {state.attempt})"
+    if state.reason:
+        yield f"before:   an attempt failed: {state.reason}"
+    labels = labels_of(state)
+    if progress.is_shown is False:
+        yield "total:    below the floor at every threshold; no number of it was sent"
+    if progress.is_shown:
+        yield "total:    opened, and sent at the thresholds at which it is above the floor"
+    if state.round == "done":
+        yield f"done:     sum of {counted(len(state.of('table')), 'hospital')}"
+    elif state.round == "failed":
+        yield f"failed:   {state.reason}"
+    elif state.round == "keys":
+        joined = ", ".join(labels.values())
+        yield f"joined:   {joined}"
+        yield "waits:    for the operator, who closes the round when all hospitals have joined"
+    else:
+        names = ", ".join(labels[site] for site in state.waits_for)
+        yield f"waits:    in round '{state.round}' for {names}"
+        yield "next:     run this command again later"
+
+
 def outcome_of(parameters: NotebookParameters) -> list[str]:
     """Return the lines to show after a notebook has finished with these parameters."""
     if isinstance(parameters, EvaluateParameters):
@@ -77,6 +108,9 @@ def _evaluated(parameters: EvaluateParameters) -> Iterator[str]:
         yield "sent:     nothing was sent but the de-identified inputs of the model"
         yield f"next:     healthval release {folder}"
         yield f"then:     healthval submit {folder} --hub {parameters.hub_url}"
+    if plan.secure_sum is not None:
+        step = f"healthval sum next {parameters.plan} {folder} --hub {parameters.hub_url}"
+        yield f"sum:      {step}"
 
 
 def _reported(parameters: ReportParameters) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Checks of messages: signatures, one roster for all, enough sites, and the floor of the total."""
+"""Checks of messages: signatures, one roster for all, enough sites."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Terms:
     ----------
     n_cells : length of the table: events in each bin, then non-events in each bin
     minimum_sites : fewest sites whose tables are added up
-    floor : smallest count of a class in a bin of the total; both may be 0
+    floor : smallest count of a class in a bin of the total that is shown; both may be 0
     """
 
     n_cells: int
@@ -77,7 +77,7 @@ def check_state(state: SumState, terms: Terms) -> None:
         raise IntegrityError(
             f"secure sum: {part(others, len(keys), 'site', 'have other terms')} than this plan; {INFORM}"
         )
-    for kind in ("public_key", "mask_key", "share_key", "commitment"):
+    for kind in ("label", "public_key", "mask_key", "share_key", "commitment"):
         found = [getattr(k, kind) for k in keys.values()]
         if any(found.count(value) > 1 for value in found):
             raise IntegrityError(f"secure sum: two sites have the same {kind}; {INFORM}")
@@ -122,25 +122,3 @@ def check_enough(sites: Sequence[str], terms: Terms, n_before: int, what: str) -
             f"secure sum: only {counted(len(sites), 'site')} {what}, and {needed} of {n_before} are"
             f" needed; {INFORM}"
         )
-
-
-def is_above_floor(cells: Sequence[int], floor: int) -> bool:
-    """Whether each bin of a total has no case, or at least `floor` cases of both classes.
-
-    A class that is absent from a bin with cases is refused like a small count: the reader knows who
-    has a score in the bin.
-
-    Parameters
-    ----------
-    cells : events in each bin, then non-events in each bin
-
-    Examples
-    --------
-    >>> is_above_floor([11, 0, 30, 0], 11), is_above_floor([10, 30, 30, 30], 11)
-    (True, False)
-    >>> is_above_floor([0, 30, 30, 30], 11)
-    False
-    """
-    half = len(cells) // 2
-    bins = list(zip(cells[:half], cells[half:], strict=True))
-    return any(map(any, bins)) and all(min(cell) >= floor or not any(cell) for cell in bins)

@@ -9,11 +9,12 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from healthval.contracts.access import PublicKey
+from healthval.contracts.access import Label, PublicKey
 from healthval.contracts.base import Name, Sha256, SiteId, Version, Wire, canonical_json, digest
 
 MAX_SITES: Final = 30
 FEWEST_SITES: Final = 3
+FEWEST_CELLS: Final = 4
 MAX_CELLS: Final = 42  # two classes between, below and above 20 thresholds
 MAX_ATTEMPTS: Final = 100
 LARGEST_TOTAL: Final = 2**53 - 1  # the largest whole number that JSON holds in every language
@@ -26,15 +27,17 @@ Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]
 class SumKeys(Wire):
     """Round 1: the site's keys, and what the plan fixes, in which all sites must agree.
 
-    `mask_key` and `share_key` are X25519; `commitment` is a hash of the site's own mask.
+    `label` is the hospital's name, as in its access request. `mask_key` and `share_key` are X25519;
+    `commitment` is a hash of the site's own mask.
     """
 
     kind: Literal["keys"] = "keys"
+    label: Label
     public_key: PublicKey
     mask_key: Key
     share_key: Key
     commitment: Sha256
-    n_cells: Annotated[int, Field(ge=2, le=MAX_CELLS)]
+    n_cells: Annotated[int, Field(ge=FEWEST_CELLS, le=MAX_CELLS)]
     minimum_sites: Annotated[int, Field(ge=FEWEST_SITES, le=MAX_SITES)]
     floor: Annotated[int, Field(ge=2, le=1000)]
 
@@ -60,7 +63,7 @@ class SumTable(Wire):
     """Round 3: the masked table; 16 hexadecimal digits for each cell."""
 
     kind: Literal["table"] = "table"
-    cells: Annotated[str, Field(pattern=rf"^([0-9a-f]{{16}}){{2,{MAX_CELLS}}}$")]
+    cells: Annotated[str, Field(pattern=rf"^([0-9a-f]{{16}}){{{FEWEST_CELLS},{MAX_CELLS}}}$")]
 
 
 class SumOpening(Wire):
@@ -75,16 +78,20 @@ class SumOpening(Wire):
 
 
 class SumTotal(Wire):
-    """Round 5: the total as the site opened it; None where a cell of it is below the floor."""
+    """Round 5: the total as the site opened it, at the thresholds at which it is above the floor.
+
+    `kept` are positions of thresholds, and `cells` the counts between these: events, then non-events. Both
+    are empty where the total is above the floor at no threshold.
+    """
 
     kind: Literal["total"] = "total"
-    cells: (
-        Annotated[
-            tuple[Annotated[int, Field(ge=0, le=LARGEST_TOTAL)], ...],
-            Field(min_length=2, max_length=MAX_CELLS),
-        ]
-        | None
-    )
+    kept: Annotated[
+        tuple[Annotated[int, Field(ge=0, lt=MAX_CELLS // 2 - 1)], ...],
+        Field(max_length=MAX_CELLS // 2 - 1),
+    ] = ()
+    cells: Annotated[
+        tuple[Annotated[int, Field(ge=0, le=LARGEST_TOTAL)], ...], Field(max_length=MAX_CELLS)
+    ] = ()
 
 
 class SumMessage(Wire):
@@ -148,6 +155,13 @@ class SumState(Wire):
         open_ = next(round_ for round_ in ROUNDS if round_ == self.round)
         there = self.sites(open_)
         return tuple(site for site in expected(self, open_) if site not in there)
+
+
+class SumClosing(Wire):
+    """Decision of the operator to end a round; the round is named, so that no later one is ended."""
+
+    attempt: Annotated[int, Field(ge=1, le=MAX_ATTEMPTS)]
+    round: Round
 
 
 def expected(state: SumState, round_: Round) -> tuple[str, ...]:

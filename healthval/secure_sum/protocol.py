@@ -10,9 +10,9 @@ from healthval.secure_sum.checks import (
     Terms,
     check_enough,
     check_state,
-    is_above_floor,
     keys_of,
 )
+from healthval.secure_sum.floor import shown_part
 from healthval.secure_sum.masks import (
     Secrets,
     added,
@@ -50,10 +50,12 @@ class Member:
 
     Attributes
     ----------
+    label : the hospital's name, as in its access request
     sign : signs bytes with the private half of `public_key` (Ed25519)
     """
 
     site: str
+    label: str
     public_key: PublicKey
     terms: Terms
     secrets: Secrets
@@ -84,6 +86,7 @@ class _Masks:
 def keys_message(member: Member, state: SumState) -> SumMessage:
     """Make the message of round 1: public keys and the terms of the plan."""
     content = SumKeys(
+        label=member.label,
         public_key=member.public_key,
         mask_key=public_text(member.secrets.mask_secret),
         share_key=public_text(member.secrets.share_secret),
@@ -175,16 +178,16 @@ def opening_message(member: Member, state: SumState) -> SumMessage:
 
 
 def total_message(member: Member, state: SumState) -> SumMessage:
-    """Make the message of round 5: the total, or None where it is below the floor.
+    """Make the message of round 5: the total at the thresholds at which it is above the floor.
 
     Raises
     ------
     IntegrityError
         As in `open_total`.
     """
-    total = open_total(member, state)
-    is_shown = is_above_floor(total, member.terms.floor)
-    return _message(member, state, SumTotal(cells=tuple(total) if is_shown else None))
+    shown = shown_part(open_total(member, state), member.terms.floor)
+    content = SumTotal() if shown is None else SumTotal(kept=shown.kept, cells=shown.cells)
+    return _message(member, state, content)
 
 
 def open_total(member: Member, state: SumState) -> list[int]:
@@ -234,8 +237,9 @@ def _checked(member: Member, state: SumState) -> dict[str, SumKeys]:
     check_state(state, member.terms)
     roster = keys_of(state)
     own = roster.get(member.site)
-    expected = (public_text(member.secrets.mask_secret), public_text(member.secrets.share_secret))
-    if own is None or (own.mask_key, own.share_key) != expected:
+    secrets = (member.secrets.mask_secret, member.secrets.share_secret)
+    expected = (member.public_key, *map(public_text, secrets))
+    if own is None or (own.public_key, own.mask_key, own.share_key) != expected:
         raise IntegrityError(f"secure sum: the roster does not have this site's own keys; {INFORM}")
     return roster
 

@@ -41,6 +41,21 @@ def test_separator_and_encoding_are_detected(tmp_path, separator, encoding):
     assert [list(frame.columns), *frame.to_numpy().tolist()] == rows
 
 
+@pytest.mark.parametrize(
+    ("text", "header"),
+    [
+        ("Hb, g/dl;CRP, mg/l\n12,3;5,4\n13,1;<0,5\n", ["Hb, g/dl", "CRP, mg/l"]),
+        ('x,y|a|"name\n2"|d,e\nNA|"b"|,|c\n', ["x,y", "a", "name\n2", "d,e"]),
+        ("a,b\tc\td\n1,5;2\t3\t4\n", ["a,b", "c", "d"]),
+        ("id,ratio\n1,1|2\n2,2|3\n", ["id", "ratio"]),
+        ("a;b,c;d\n1;2,3;4\n", ["a", "b,c", "d"]),
+    ],
+)
+def test_of_two_possible_separators_the_one_with_clean_fields_counts(tmp_path, text, header):
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    assert list(read_csv(tmp_path / "a.csv").columns) == header
+
+
 def test_a_line_that_declares_the_separator_counts(tmp_path):
     (tmp_path / "t.csv").write_text("sep=;\nvisit;remark, long\nv1;a\n", encoding="utf-8")
     assert list(read_csv(tmp_path / "t.csv").columns) == ["visit", "remark, long"]

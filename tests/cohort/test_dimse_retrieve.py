@@ -6,6 +6,7 @@ import pydicom
 import pytest
 
 from healthval.cohort import DimsePacs
+from healthval.cohort.dicom.pacs import find_studies, named_queries
 from healthval.errors import CohortError
 
 from .test_pacs_retrieve import STUDY, TWO, bytes_in
@@ -29,9 +30,14 @@ class Script:
 
     def __init__(self):
         self.study, self.objects = STUDY, datasets(*TWO)
-        self.last, self.ends_after = SUCCESS, None
+        self.last, self.ends_after, self.others = SUCCESS, None, 0
 
     def find(self, _):
+        for number in range(self.others):
+            other = pydicom.Dataset()
+            other.QueryRetrieveLevel, other.StudyInstanceUID = "STUDY", f"2.25.9{number}"
+            other.NumberOfStudyRelatedInstances = 1
+            yield PENDING, other
         answer = pydicom.Dataset()
         answer.QueryRetrieveLevel, answer.StudyInstanceUID = "STUDY", self.study
         answer.PatientID, answer.NumberOfStudyRelatedInstances = "P1", 2
@@ -110,12 +116,16 @@ def test_an_incomplete_study_is_an_error_and_a_healthy_run_replaces_it(
     assert len(bytes_in(tmp_path)) == 2
 
 
-def test_a_pacs_that_answers_with_another_study_is_an_error(pacs, script, tmp_path):
-    script.study = "2.25.99"
+@pytest.mark.parametrize(("by", "asked"), [("study", "2.25.1"), ("patient", "P2")])
+def test_a_pacs_that_ignores_an_identifier_is_an_error(pacs, by, asked):
     with pytest.raises(CohortError, match="ignores the filter"):
+        find_studies(pacs, named_queries(by, [asked]))
+
+
+def test_a_study_is_not_complete_by_the_number_of_another_one(pacs, script, tmp_path):
+    script.others, script.objects = 1, datasets(TWO[0])
+    with pytest.raises(CohortError, match="1 of 2"):
         list(pacs.retrieve([STUDY], tmp_path))
-    with pytest.raises(CohortError, match="ignores the filter"):
-        list(pacs.search({"PatientID": "P2"}))
 
 
 def test_an_answer_without_a_study_is_an_error(pacs, script, tmp_path):

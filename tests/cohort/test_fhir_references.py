@@ -325,6 +325,9 @@ def test_a_list_of_resources_is_refused_by_its_name(tmp_path):
         ("2024-01", "effective.ofType(dateTime) <= issued", None),
         ("2024-02-31T23:30:00+01:00", "effective.ofType(dateTime) <= issued", None),
         ("2023", "effective.ofType(dateTime) < issued", True),
+        ("2024-01-06T00:30:00+01:00", "effective.ofType(dateTime) ~ issued", True),
+        ("2024-01-06T00:30:00+01:00", "effective.ofType(dateTime) !~ issued", False),
+        ("2024-01-05", "effective.ofType(dateTime) ~ issued", False),
     ],
 )
 def test_two_elements_are_compared_as_dates(effective, path, expected):

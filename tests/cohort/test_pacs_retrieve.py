@@ -173,7 +173,7 @@ def test_a_pacs_that_ignores_an_identifier_is_an_error(pacs, by, asked):
 
 def test_a_study_is_not_complete_by_the_number_of_another_one(pacs, tmp_path):
     Server.answers, Server.body = [OTHER, answered()], message(TWO[0])
-    with pytest.raises(CohortError, match="ignores the filter"):
+    with pytest.raises(CohortError, match="1 of 2"):
         list(pacs.retrieve([STUDY], tmp_path))
 
 

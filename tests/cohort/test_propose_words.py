@@ -6,6 +6,7 @@ import pytest
 
 from healthval.cohort import propose_table, read_table
 from healthval.cohort.propose.words import words_of
+from healthval.errors import CohortError
 
 N = 200
 RNG = np.random.default_rng(3)
@@ -74,6 +75,16 @@ def test_ages_are_found_under_any_name(name):
 def test_an_age_in_months_is_dropped_because_it_is_not_capped():
     proposal = propose(age_months=RNG.integers(18, 1200, N))
     assert "not capped" in proposal.dropped["age_months"]
+
+
+@pytest.mark.parametrize("limit", ["<1", "> 89", "90+"])
+def test_an_age_with_a_limit_is_dropped_and_refused_with_its_remedy(limit):
+    age = [limit, *map(str, RNG.integers(18, 89, N - 1))]
+    assert "write whole years" in propose(age=age).dropped["age"]
+    frame = pd.DataFrame({"visit_id": range(N), "age": age})
+    with pytest.raises(CohortError, match="column 'age': 1 of 200 values") as refused:
+        read_table(frame, {"visit_id": "id", "age": "age"})
+    assert "below_limit" not in str(refused.value)
 
 
 def test_codes_and_limits_are_proposed_with_counts_and_read():

@@ -1,6 +1,7 @@
 """Node and what the lock file of a folder installs, for tests of JavaScript."""
 
 import hashlib
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,6 +12,7 @@ from filelock import FileLock
 NODE = shutil.which("node")
 AT_LEAST = (20, 19)
 ROOT = Path(__file__).parents[2]
+SDK = ROOT / "sdk" / "js"
 
 
 def run(*command: str, folder: Path, **options) -> str:
@@ -47,4 +49,22 @@ def installed(folder: Path) -> Path:
             if done.returncode:
                 pytest.skip("npm ci could not install the development dependencies")
             mark.write_text(now, encoding="utf-8")
+    return folder
+
+
+def built_client() -> Path:
+    """Compile the JavaScript client with the tools of its lock file; return its folder."""
+    installed(SDK)
+    with FileLock(SDK / ".build.lock"):
+        run("npm", "run", "--silent", "build", folder=SDK)
+    return SDK
+
+
+def project(folder: Path) -> Path:
+    """Pack the JavaScript client and install it into an empty project."""
+    sdk = built_client()
+    packing = ("npm", "pack", "--json", "--ignore-scripts", f"--pack-destination={folder}")
+    (packed,) = json.loads(run(*packing, folder=sdk))
+    (folder / "package.json").write_text('{"type": "module"}', encoding="utf-8")
+    run("npm", "install", "--offline", str(folder / packed["filename"]), folder=folder)
     return folder

@@ -1,13 +1,17 @@
 """Every screen of the dashboard in Chromium, over an embedded hub with the demo's three sites."""
 
 import copy
+import functools
 import hashlib
 import itertools
 import json
 import re
+import threading
 from datetime import UTC, datetime, timedelta
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import jwt
+import node_tools
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from playwright.sync_api import expect, sync_playwright
@@ -575,3 +579,68 @@ def test_a_report_over_4000_hospitals_draws_the_visible_rows_only(vendor, hub):
     assert {width: vendor.width(width) for width in WIDTHS} == {w: w for w in WIDTHS}
     vendor.page.emulate_media(media="print")
     expect(vendor.page.get_by_role("banner")).to_be_hidden()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A project with the packed client and the two examples of its page in the docs."""
+    folder = node_tools.project(tmp_path_factory.mktemp("project"))
+    text = (node_tools.ROOT / "docs" / "javascript.md").read_text(encoding="utf-8")
+    for kind, name in {"js": "evaluate.mjs", "html": "verify.html"}.items():
+        (example,) = re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL)
+        (folder / name).write_text(example, encoding="utf-8")
+    return folder
+
+
+def test_the_example_of_the_docs_runs_in_node(project, hub):
+    command = (node_tools.NODE, "evaluate.mjs", hub.url, str(hub.key("operator")))
+    out = node_tools.run(*command, folder=project).splitlines()
+    assert [line.split(" ")[0] for line in out] == ["scores", "AUROC", "sensitivity"]
+    assert all(0 < float(score) < 1 for score in out[0].split(" ")[1:])
+    assert 0 <= float(out[1].split(" ")[1]) <= 1
+
+
+def test_the_example_of_the_docs_runs_in_a_page(project, hub, browser, served):
+    (held,) = [one for one in hub.operator.reports() if is_current(one, "1.0")]
+    names = ("attestation.dsse.json", "metrics.json", "report.html")
+    for name in names:
+        (project / name).write_bytes(hub.operator.report_file(held, name))
+    page = browser.new_page()
+    page.goto(f"{served(project)}/verify.html")
+    chosen = [*(project / name for name in names), hub.folder / "operator.key.pub"]
+    page.get_by_label("Report and key").set_input_files(chosen)
+    signer = fingerprint(Credential.load(hub.key("operator")).public_key)
+    told = f"Verified: aspirate-risk 1.0, signed with {signer}."
+    expect(page.get_by_role("status")).to_have_text(told)
+    (project / "metrics.json").write_bytes(b"{}")
+    page.reload()
+    page.get_by_label("Report and key").set_input_files(chosen)
+    expect(page.get_by_role("status")).to_contain_text("Do not rely on this report: metrics.json")
+    page.close()
+
+
+@pytest.fixture
+def served():
+    """Serve a folder on loopback, as `python3 -m http.server` does."""
+    running = []
+
+    def serve(folder):
+        handler = functools.partial(QuietHandler, directory=str(folder))
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        running.append((server, thread))
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield serve
+    for server, thread in running:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves files and writes no log."""
+
+    def log_message(self, *_args):
+        pass

@@ -165,6 +165,7 @@ def test_a_line_cut_short_by_a_kill_is_redone(tmp_path):
     journal.write_bytes(journal.read_bytes()[:-40])
     made = deidentify_files(source, tmp_path / "out", Policy(), SECRET)
     assert (made.files_out, made.duplicates) == (3, 0)
+    assert (made.withdrawn, made.replaced) == (0, 0)
 
 
 def test_one_uid_with_two_contents_is_refused_in_every_copy(tmp_path):

@@ -143,6 +143,30 @@ def test_an_interrupted_batch_leaves_a_true_journal_and_can_be_finished(given, w
     assert json.loads((out / "manifest.json").read_text(encoding="utf-8"))["files_out"] == 18
 
 
+AT_THE_END = """
+import atexit, os, signal
+import healthval.cli
+
+def interrupted(**_):
+    raise KeyboardInterrupt
+
+healthval.cli.cli = interrupted
+atexit.register(os.kill, os.getpid(), signal.SIGINT)
+healthval.cli.main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals of POSIX")
+def test_a_second_ctrl_c_while_a_command_ends_is_ignored():
+    done = subprocess.run(
+        [sys.executable, "-c", AT_THE_END], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (
+        130,
+        "healthval: interrupted; completed work is kept\n",
+    )
+
+
 def test_two_indexes_of_media_are_refused_and_the_images_written(given):
     for name in ("one", "two"):
         (given.folder / "images" / name).mkdir()

@@ -3,6 +3,7 @@
 import io
 import struct
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pydicom
@@ -13,7 +14,7 @@ from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames, get_frame
 
-from healthval.deid import Policy, Reason, Secret, audit, deidentify, deidentify_files
+from healthval.deid import PixelPolicy, Policy, Reason, Secret, audit, deidentify, deidentify_files
 from healthval.deid.audit.frames import texts_of
 from healthval.deid.pixels.fragments import Layout, clean_frames
 from healthval.deid.refuse import Refused
@@ -127,6 +128,35 @@ def test_a_comment_in_the_header_of_a_tile_part_is_removed():
     assert TEXT not in done
     after = image(encapsulate([done]), J2K)
     assert np.array_equal(after.pixel_array, GREY)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"Rows": 96}, {"Rows": 24}, {"Columns": 65}, {"SamplesPerPixel": 3}]
+)
+@pytest.mark.parametrize("syntax", [JPEG, JPEG_LS, J2K])
+def test_a_frame_of_another_size_than_its_image_is_damaged(syntax, wrong):
+    frame = jpeg() if syntax == JPEG else coded(syntax)
+    assert deidentify(image(encapsulate([frame]), syntax), Policy(), SECRET)
+    signed = Policy(pixels=PixelPolicy(sign_off="A. Tester"))
+    with pytest.raises(Refused, match="do not fit"):
+        deidentify(image(encapsulate([frame]), syntax, **wrong), signed, SECRET)
+
+
+def test_lines_that_a_jpeg_defines_after_its_scan_are_known_to_decoders_only():
+    plain = jpeg()
+    at = plain.index(b"\xff\xc0") + 5
+    later = (
+        plain[:at] + b"\0\0" + plain[at + 2 : -2] + segment(0xDC, plain[at : at + 2]) + plain[-2:]
+    )
+    layout = replace(ONE, shape=(*GREY.shape, 1))
+    assert cleaned(later, layout=layout).rstrip(b"\0") == later.rstrip(b"\0")
+
+
+@pytest.mark.parametrize("frame", [jpeg(), coded(J2K)])
+def test_more_frames_than_an_image_announces_are_refused(frame):
+    syntax = JPEG if frame[:2] == b"\xff\xd8" else J2K
+    with pytest.raises(Refused, match="do not fit"):
+        deidentify(image(encapsulate([frame, frame]), syntax), Policy(), SECRET)
 
 
 @pytest.mark.parametrize("syntax", [J2K, HTJ2K])

@@ -579,6 +579,26 @@ def test_text_behind_the_coded_data_is_refused(frame, syntax):
         cleaned(frame, syntax)
 
 
+@pytest.mark.parametrize("spelled", [b"Moss", b"MOSS", "Moss".encode("utf-16-le"), b"Moss 4471"])
+@pytest.mark.parametrize(
+    ("syntax", "plant"),
+    [
+        (JPEG, lambda text: before_end(jpeg(), b"\xe9k7" + text)),
+        (JPEG, lambda text: before_end(jpeg(progressive=True), b"\xe9" + text)),
+        (JPEG_LS, lambda text: before_end(coded(JPEG_LS), b"\xe9" + text)),
+        (J2K, lambda text: in_last_tile(coded(J2K), b"\xe9" + text)),
+    ],
+)
+def test_the_audit_finds_a_short_name_behind_the_coded_data(spelled, syntax, plant):
+    source = image(encapsulate([plant(spelled)]), syntax)
+    source.PatientName = "Moss^Al"
+    output = image(encapsulate([plant(spelled)]), syntax)
+    output.PatientName = output.PatientID = output.StudyDate = ""
+    assert "pixels" in {leak.place for leak in audit(source, output)}
+    source.PatientName = "Hill^Al"
+    assert not audit(source, output)
+
+
 def test_random_coded_data_are_no_text():
     random = np.random.default_rng(3)
     for _ in range(2000):

@@ -1,6 +1,11 @@
 """Text that a person typed is removed from every attribute; codes and numbers stay."""
 
+import io
+
+import pydicom
 import pytest
+from pydicom import config
+from pydicom.data import get_testdata_file
 from pydicom.datadict import DicomDictionary, keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -107,3 +112,23 @@ def test_a_code_outside_an_item_is_removed(keyword):
     dataset = Dataset()
     setattr(dataset, keyword, "Rosalind")
     assert keyword not in deidentify(dataset, Policy(), SECRET).dataset
+
+
+@pytest.mark.parametrize("form", ["explicit", "implicit", "in memory"])
+def test_words_in_place_of_a_uid_go_and_uids_of_classes_stay(form):
+    source = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
+    with config.disable_value_validation():
+        source.RelatedGeneralSOPClassUID = ["1.2.840.10008.5.1.4.1.1.2", "Dr. Winterkorn"]
+        source.ContextUID = "1.2.840.10008.Winterkorn"
+        source.SOPClassesSupported = ["1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"]
+        source.MappingResourceUID = ""
+        if form != "in memory":
+            written = io.BytesIO()
+            source.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2" + ".1" * (form == "explicit")
+            source.save_as(written, implicit_vr=form == "implicit", little_endian=True)
+            source = pydicom.dcmread(io.BytesIO(written.getvalue()))
+        output = deidentify(source, Policy(), SECRET).dataset
+    assert "RelatedGeneralSOPClassUID" not in output
+    assert "ContextUID" not in output
+    assert len(output.SOPClassesSupported) == 2
+    assert output.MappingResourceUID in ("", None)

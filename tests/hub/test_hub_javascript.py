@@ -9,15 +9,12 @@ from pathlib import Path
 
 import node_tools
 import pytest
-from filelock import FileLock
-from node_tools import NODE, ROOT
+from node_tools import NODE, ROOT, SDK
 
 from healthval.client import Credential
 from healthval.contracts.access import VendorKey
 from healthval.contracts.keys import fingerprint
 from healthval.report.proof.attestation import ATTESTATION, sign
-
-SDK = ROOT / "sdk" / "js"
 
 
 def run(*command: str, folder: Path = SDK) -> str:
@@ -28,21 +25,13 @@ def run(*command: str, folder: Path = SDK) -> str:
 @pytest.fixture(scope="session")
 def built():
     """The client, compiled from its sources with the tools of its lock file."""
-    node_tools.installed(SDK)
-    with FileLock(SDK / ".build.lock"):
-        run("npm", "run", "--silent", "build")
-    return SDK
+    return node_tools.built_client()
 
 
 @pytest.fixture(scope="session")
 def installed(built, tmp_path_factory):
     """An empty project into which the packed client was installed."""
-    folder = tmp_path_factory.mktemp("project")
-    packed = json.loads(
-        run("npm", "pack", "--json", "--ignore-scripts", f"--pack-destination={folder}")
-    )
-    (folder / "package.json").write_text('{"type": "module"}', encoding="utf-8")
-    run("npm", "install", "--offline", str(folder / packed[0]["filename"]), folder=folder)
+    folder = node_tools.project(tmp_path_factory.mktemp("project"))
     shutil.copy(Path(__file__).with_name("seven_steps.mjs"), folder)
     return folder
 

@@ -10,6 +10,7 @@ import re
 import httpx
 import pandas as pd
 import pytest
+import shown
 from demo_process import (
     PRODUCTS,
     digests,
@@ -19,9 +20,11 @@ from demo_process import (
     start,
     wait_until_gone,
 )
+from playwright.sync_api import expect, sync_playwright
 from sklearn.metrics import roc_auc_score
 
 from healthval.client import Client, Credential
+from healthval.contracts.keys import fingerprint
 from healthval.demo.embedded_hub import embedded_hub
 from healthval.demo.inputs import SITES
 from healthval.disclosure import Ledger
@@ -155,6 +158,7 @@ def test_a_second_run_gives_the_same_bytes_and_no_second_submission(demo):
     serving = start(folder, "table", "--serve")
     link = next(line.strip() for line in serving.stdout if "/#token=" in line)
     assert_the_link_opens_the_dashboard(link)
+    walk_to_the_verified_report(link, folder)
     interrupt(serving)
     assert wait_until_gone(folder)
     assert digests(folder) == before
@@ -167,6 +171,32 @@ def assert_the_link_opens_the_dashboard(link):
     assert 'id="root"' in httpx.get(address).text
     read = httpx.get(f"{address}/v1/reports", headers={"Authorization": f"Bearer {token}"})
     assert len(read.json()["reports"]) == 1
+
+
+def walk_to_the_verified_report(link, folder):
+    """A vendor opens the link in a browser and follows it to the report, signed with the operator's key."""
+    if shown.CHROMIUM is None:
+        return
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=shown.CHROMIUM, args=["--no-sandbox"], timeout=shown.LONG
+        )
+        page = shown.Shown(chromium, link.partition("/#")[0]).open(link)
+        page.main.get_by_role("link", name="aspirate-risk 1.0").click()
+        page.settled()
+        page.main.get_by_role("link", name=re.compile("^report-")).first.click()
+        expect(page.main.get_by_role("heading", level=1)).to_have_text(
+            re.compile("^Report report-")
+        )
+        expect(page.main.get_by_text("Signature verified in this page")).to_be_visible()
+        signer = Credential.load(folder / "operator" / "operator.key").public_key
+        assert page.main.locator(".signature code").inner_text() == fingerprint(signer)
+        with page.page.expect_download() as download:
+            page.main.get_by_role("button", name="Download report.html").click()
+        assert download.value.path().read_bytes() == (folder / "report.html").read_bytes()
+        assert page.faults() == []
+        page.close()
+        chromium.close()
 
 
 def assert_complete(folder):

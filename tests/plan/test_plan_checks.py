@@ -11,6 +11,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 PLAN = (EXAMPLES / "plan.yaml").read_text("utf-8")
 FHIR = (EXAMPLES / "fhir/plan.yaml").read_text("utf-8")
 CANARY = "zyxwolf"
+FIRST_CRP = '  links: {crp: {"on": {mrn: mrn}, date: admitted, choose: first}}\neligibility:'
 
 
 def load(tmp_path, text):
@@ -27,6 +28,12 @@ def step(text):
     return changed("dates: removed", f"dates: removed\neligibility:\n  - {{step: s1, {text}}}")
 
 
+def linked(column):
+    table = f"{{columns: {{pid: {{kind: id}}, {column}}}}}"
+    entry = f'  - {{name: labs, table: {table}, link: {{"on": {{mrn: pid}}}}}}'
+    return changed("dates: removed", f"dates: removed\nlinkage:\n{entry}")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -35,6 +42,8 @@ def step(text):
         (changed("threshold: 0.4, low", "threshold: 0.3, low"), r"acceptance\.1.*is not judged"),
         (changed("auroc, low: 0.65", "auroc, low: 65"), r"acceptance\.0.*outside 0 to 1"),
         (changed("thresholds: [0.4]", "thresholds: [0.4, 0.4]"), "thresholds: 1 entry is repeated"),
+        (changed("thresholds: [0.4]", "secure_sum: {}"), "secure_sum: the tables have a row for each"),
+        (changed("dates: removed", "secure_sum: {minimum_sites: 2}"), r"secure_sum\.minimum_sites"),
         (changed("inputs: [", "inputs: [histology, "), "inputs: column 'histology' is declared 'label'"),
         (changed("inputs: [", "inputs: [mrn, "), "inputs: column 'mrn' is declared 'id'"),
         (changed("inputs: [", "inputs: [mean_texture, "), "inputs: 1 entry is repeated"),
@@ -74,6 +83,18 @@ def step(text):
         (changed("unit_column: crp_unit", "unit_column: crp_unit, convert: {mmol/L: ucum}", FHIR), "no conversion from mmol/L"),
         (changed("unit_column: crp_unit", 'unit_column: crp_unit, convert: {mg/dL: 10, "mg/dl": 9}', FHIR), "name one unit twice"),
         (changed("unit_column: crp_unit", "unit_column: crp_unit, convert: {mg/l: 2}", FHIR), "name one unit twice"),
+        (changed("resource: Patient", "resource: Patiente", FHIR), r"fhir\.views\.patients: .*no such resource type"),
+        (changed("eligibility:", FIRST_CRP, FHIR), r"fhir\.views\.crp: .*'admitted', the 'date' of its link"),
+        (changed("name: crp_sign", "name: sex", FHIR), r"fhir\.views\.crp: view 'patients' has a column 'sex' too"),
+        (changed("preset: cms", "preset: cms, minimum_cell: 5"), r"disclosure\.minimum_cell: it is below 11"),
+        (step("column: outline, levels: [plain, intricate], exclude: true"), "eligibility 's1': every level"),
+        (linked("mean_texture: {kind: number}"), "linkage 'labs': column 'mean_texture' is declared in another table"),
+        (changed("dates: removed", "date: removed"), "date: this field does not exist; correct"),
+        (changed('version: "1.0"', "version: 1.10"), r"model\.version: a text is needed; write it in quotes"),
+        (changed(', version: "1.0"', ""), r"model\.version: this field is required"),
+        (changed("study: breast", "study: Breast"), "study: the text is not 2 to 63 small letters"),
+        (changed("title: Aspirate", "title: <b>Aspirate"), "title: the text contains <, >"),
+        (changed("{kind: date}", "date"), "exam_date: a mapping of fields is needed"),
     ],
 )  # fmt: skip
 def test_what_fails_later_is_refused_with_its_place(tmp_path, text, message):
@@ -95,6 +116,9 @@ def test_the_examples_are_accepted(path):
         changed("[plain, intricate]", "{1: plain, 2: intricate, -1: intricate}"),
         step("column: exam_date, within: {of: exam_date, days_after: 2}"),
         changed("preset: cms", "preset: nhs"),
+        changed("preset: cms", "preset: cms, minimum_cell: 11"),
+        step("column: outline, levels: [plain], exclude: true"),
+        linked("crp: {kind: number}"),
         changed(
             "unit_column: crp_unit",
             'unit_column: crp_unit, convert: {mg/dL: ucum, "µg/L": 0.001}',

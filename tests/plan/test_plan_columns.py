@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from healthval.cohort import read_cohort, read_table
-from healthval.errors import PlanError
+from healthval.errors import CohortError, PlanError
 from healthval.plan_file import load_plan
 
 TABLE = {
@@ -93,7 +93,7 @@ def test_own_columns_are_read_beside_fhir_resources(tmp_path, kind):
         fhir={"on": "mrn", "views": {"patients": view}},
         inputs=["lactate", "pulse", "sex"],
     )
-    source = rows().assign(PatNr=["2", "1"], lactate="29", mrn="1")
+    source = whole = rows().assign(PatNr=["2", "1"], lactate="29", mrn="1")
     if kind == "csv":
         source.to_csv(tmp_path / "own.csv", index=False)
         source = tmp_path / "own.csv"
@@ -105,6 +105,12 @@ def test_own_columns_are_read_beside_fhir_resources(tmp_path, kind):
     assert cohort.frame["lactate"].tolist() == [2.5, 3.0]
     assert cohort.frame["sex"].tolist() == ["female", "male"]
     assert cohort.frame["mrn"].tolist() == ["2", "1"]
+    with pytest.raises(CohortError, match=r"1 declared column is not in the table \(hr\)"):
+        read_cohort(own.table, table=whole.drop(columns="hr"), resources=people, fhir=own.fhir)
+    with pytest.raises(
+        CohortError, match=r"4 declared columns are in no view \(visit, lactate, .*give the table"
+    ):
+        read_cohort(own.table, resources=people, fhir=own.fhir)
 
 
 def test_a_column_of_the_models_name_gives_way_to_the_one_that_is_mapped(tmp_path):

@@ -99,6 +99,7 @@ PLAN: dict[str, Any] = {
     "thresholds": [0.3, 0.5],
     "subgroups": ["sex"],
     "levels": {"rule": "fold", "minimum": 40},
+    "secure_sum": {"minimum_sites": 4},
     "acceptance": [{"metric": "sensitivity", "low": 0.7, "high": 0.9, "threshold": 0.3}],
     "disclosure": {"preset": "strict", "minimum_cell": 12},
     "dates": "shifted",

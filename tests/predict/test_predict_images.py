@@ -144,7 +144,10 @@ class Counting:
 @pytest.fixture
 def session(tmp_path):
     return Session(
-        Counting(), Ledger(tmp_path / "ledger.jsonl"), AnswerCache(tmp_path / "a.sqlite"), "b" * 64
+        client=Counting(),
+        ledger=Ledger(tmp_path / "ledger.jsonl"),
+        cache=AnswerCache(tmp_path / "a.sqlite"),
+        plan_hash="b" * 64,
     )
 
 

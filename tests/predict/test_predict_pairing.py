@@ -16,7 +16,7 @@ from healthval.disclosure import Ledger
 from healthval.errors import PredictionError
 from healthval.plan import load_plan
 from healthval.predict import AnswerCache, canary_cases, predict
-from healthval.predict.predictions import Session, _pair
+from healthval.predict.session import Session, _pair
 from healthval.runner.provision import read_registration
 
 CASE = st.from_regex(r"case-[0-9a-f]{16}", fullmatch=True)
@@ -103,10 +103,10 @@ def bench(tmp_path):
     cases = deidentify_cases(cohort, columns, Policy(), Secret(b"k" * 32))
     client = Drifting(digest)
     session = Session(
-        client,
-        Ledger(tmp_path / "ledger.jsonl"),
-        AnswerCache(tmp_path / "answers.sqlite"),
-        plan.hash,
+        client=client,
+        ledger=Ledger(tmp_path / "ledger.jsonl"),
+        cache=AnswerCache(tmp_path / "answers.sqlite"),
+        plan_hash=plan.hash,
     )
     return cases, model, session
 

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from dask_cluster import cluster
 from nbformat.v4 import new_code_cell, new_notebook
 
 from healthval.errors import UsageError
@@ -98,6 +98,27 @@ def test_a_secret_is_no_parameter(folder):
     with pytest.raises(UsageError, match="'api_token' would write a secret") as refused:
         runs_of(Matrix(notebook="own.ipynb", parameters={"api_token": "sesame"}))
     assert "sesame" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"db": {"password": "sesame"}},
+        [{"api_key": "sesame"}],
+        "postgresql://me:sesame@db/visits",
+        ["https://me:sesame@host/x"],
+    ],
+)
+def test_a_secret_inside_a_value_or_an_address_is_no_parameter(folder, value):
+    notebook(folder, "n")
+    source = nbformat.read("own.ipynb", 4)
+    source.cells[0].source = "config = None"
+    nbformat.write(source, "own.ipynb")
+    with pytest.raises(UsageError, match="'config' would write a secret") as refused:
+        runs_of(Matrix(notebook="own.ipynb", parameters={"config": value}))
+    assert "sesame" not in str(refused.value)
+    kept = {"config": "postgresql://db/visits"}
+    assert len(runs_of(Matrix(notebook="own.ipynb", parameters=kept))) == 1
 
 
 def test_runs_are_all_combinations_without_the_excluded_and_with_the_included(folder):
@@ -214,7 +235,7 @@ def test_a_run_that_takes_too_long_ends_and_the_next_one_starts(folder):
 
 
 def test_two_batches_never_write_to_one_folder(folder):
-    notebook(folder, "import time\ntime.sleep(2)")
+    notebook(folder, "import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)")
     matrix(folder, matrix={"n": [1]})
     first = command(folder)
     while not (folder / "out" / "identifiable").exists():
@@ -223,6 +244,7 @@ def test_two_batches_never_write_to_one_folder(folder):
     second = command(folder)
     _, err = second.communicate(timeout=LONG)
     assert (second.returncode, "another batch" in err) == (2, True)
+    (folder / "go").touch()
     first.communicate(timeout=LONG)
     assert first.returncode == 0
 
@@ -278,6 +300,35 @@ def test_no_process_of_a_notebook_outlives_its_run(folder, engine, then):
     assert left == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are listed in /proc")
+def test_a_batch_that_is_terminated_ends_its_runs_and_can_be_resumed(folder):
+    notebook(
+        folder, LEAVE + "open('left', 'w').close()\nif not os.path.exists('go'): time.sleep(600)"
+    )
+    matrix(folder, parameters={"n": 1})
+    process = command(folder, "--json")
+    while not (folder / "left").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.terminate()
+    process.communicate(timeout=LONG)
+    assert process.returncode == 128 + signal.SIGTERM
+    left = left_running(f"left-{folder.name}")
+    for one in left:
+        os.kill(int(one), signal.SIGKILL)
+    assert left == []
+    (folder / "go").touch()
+    assert batch(folder)[0] == 0
+
+
+def test_the_name_of_an_error_is_no_way_out_for_a_value(folder):
+    notebook(folder, f"raise type('{PATIENT}', (Exception,), {{}})('x')")
+    matrix(folder, parameters={"n": 1})
+    code, events, printed = batch(folder)
+    assert (code, events[0]["error"]) == (1, "cell 3 failed with an error of its own")
+    assert PATIENT not in printed
+
+
 def left_running(mark):
     found = []
     for place in Path("/proc").glob("[0-9]*/cmdline"):
@@ -285,43 +336,6 @@ def left_running(mark):
             if mark.encode() in place.read_bytes():
                 found.append(place.parent.name)
     return found
-
-
-def wait_until_listening(port):
-    end = time.monotonic() + LONG
-    while True:
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", port), timeout=LONG).close()
-            return
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
-@contextlib.contextmanager
-def cluster(folder, workers=2):
-    """A Dask scheduler and workers as processes on loopback."""
-    pytest.importorskip("distributed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"tcp://127.0.0.1:{port}"
-    python = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
-    log = (folder / "dask.log").open("wb")
-    common = {"cwd": folder, "stdout": log, "stderr": log, "start_new_session": True}
-    flags = ["--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
-    started = [subprocess.Popen([*python, *flags], **common)]
-    worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1"]
-    worker += ["--host", "127.0.0.1", "--no-dashboard", "--no-nanny"]
-    started += [subprocess.Popen(worker, **common) for _ in range(workers)]
-    try:
-        wait_until_listening(port)
-        yield address, started[1:]
-    finally:
-        for process in started:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        log.close()
 
 
 def test_a_dask_cluster_gives_the_same_bytes_and_survives_a_killed_worker(folder):
@@ -334,14 +348,33 @@ def test_a_dask_cluster_gives_the_same_bytes_and_survives_a_killed_worker(folder
     assert code == 0
     here = outputs(folder / "out")
     matrix(folder, **(content | {"output": "far"}))
-    with cluster(folder) as (address, workers):
-        process = command(folder, "--json", "--scheduler", address)
+    with cluster(folder) as found:
+        process = command(folder, "--json", "--scheduler", found.address)
         process.stdout.readline()
-        os.killpg(workers[0].pid, signal.SIGKILL)
+        found.kill(found.workers[0])
         process.communicate(timeout=LONG)
         assert process.returncode == 0
+        seen = found.seen()
     assert outputs(folder / "far") == here
-    assert PATIENT.encode() not in (folder / "dask.log").read_bytes()
+    assert all(f"healthval-{name}" in seen for name in here)
+    assert PATIENT not in seen
+
+
+def test_a_killed_scheduler_is_an_error_and_the_next_batch_completes(folder):
+    notebook(folder, "open(f'ran-{n}', 'a').write('x')")
+    matrix(folder, matrix={"n": list(range(8))})
+    with cluster(folder, workers=1) as found:
+        process = command(folder, "--scheduler", found.address)
+        process.stdout.readline()
+        found.kill(found.scheduler)
+        _, err = process.communicate(timeout=LONG)
+    assert process.returncode == 2
+    assert "the Dask scheduler ended during the work" in err
+    assert "Traceback" not in err
+    code, events, _ = batch(folder)
+    assert code == 0
+    assert len(events) == 8
+    assert any(known for _, known in statuses(events))
 
 
 def outputs(place):
@@ -355,7 +388,7 @@ def outputs(place):
 
 
 def test_no_scheduler_is_a_usage_error(folder, monkeypatch):
-    monkeypatch.setattr("healthval.runner.batch.batch.CONNECT_SECONDS", 1)  # nobody will answer
+    monkeypatch.setattr("healthval.cluster.CONNECT_SECONDS", 1)  # nobody will answer
     notebook(folder, "n")
     matrix(folder, scheduler="tcp://127.0.0.1:9")
     with pytest.raises(UsageError, match="no Dask scheduler responds") as refused:

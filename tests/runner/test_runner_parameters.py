@@ -56,7 +56,7 @@ def test_a_misfit_names_the_place_and_quotes_no_value():
 
 
 def test_a_missing_parameter_is_named():
-    with pytest.raises(UsageError, match="table: Field required"):
+    with pytest.raises(UsageError, match="table: this field is required"):
         EvaluateParameters.check({k: v for k, v in GOOD.items() if k != "table"})
 
 

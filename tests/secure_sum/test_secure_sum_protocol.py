@@ -1,12 +1,15 @@
 """Rounds of a secure sum: the exact total, sites that drop out, and a hub that lies."""
 
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healthval.errors import IntegrityError
 from healthval.secure_sum import protocol
-from healthval.secure_sum.checks import Terms, is_above_floor
+from healthval.secure_sum.checks import Terms
+from healthval.secure_sum.floor import is_above_floor, shown_part
 from healthval.secure_sum.masks import MODULUS, public_text, to_text
 from healthval.secure_sum.messages import SumTable, SumTotal, context_of, signed_bytes
 from healthval.secure_sum.protocol import (
@@ -35,10 +38,10 @@ def test_every_site_opens_the_exact_total(new_sum):
     assert {m.content.cells for m in found.state.of("total")} == {tuple(added_up(TABLES))}
 
 
-@given(st.lists(st.lists(st.integers(0, 10**6), min_size=2, max_size=2), min_size=3, max_size=6))
+@given(st.lists(st.lists(st.integers(0, 10**6), min_size=4, max_size=4), min_size=3, max_size=6))
 @settings(max_examples=15, deadline=None)
 def test_the_total_is_the_sum_of_any_tables(new_sum, tables):
-    found = new_sum(tables, Terms(n_cells=2, minimum_sites=3, floor=2)).run("opening")
+    found = new_sum(tables, Terms(n_cells=4, minimum_sites=3, floor=2)).run("opening")
     assert open_total(found.members[0], found.state) == added_up(tables)
 
 
@@ -55,7 +58,7 @@ def test_the_total_is_that_of_the_sites_that_stay(new_sum, round_):
 
 def test_a_total_below_the_floor_is_no_number_in_any_message(new_sum):
     s = new_sum([[3, 30, 70, 40], [3, 21, 33, 18], [4, 4, 12, 2]]).run()
-    assert [m.content.cells for m in s.state.of("total")] == [None] * 3
+    assert [m.content.cells for m in s.state.of("total")] == [()] * 3
     s = new_sum([[3, 30, 70, 40], [4, 21, 33, 18], [4, 4, 12, 2]]).run()
     assert {m.content.cells for m in s.state.of("total")} == {(11, 55, 115, 60)}
 
@@ -66,6 +69,27 @@ def test_a_total_below_the_floor_is_no_number_in_any_message(new_sum):
 )
 def test_the_floor_is_for_both_classes_of_a_bin(cells, is_shown):
     assert is_above_floor(cells, 11) is is_shown
+
+
+BINS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=2, max_size=7)
+
+
+@given(BINS)
+def test_a_total_is_shown_at_the_most_thresholds_with_each_class_above_the_floor(bins):
+    events, others = zip(*bins, strict=True)
+    found, n = shown_part([*events, *others], 11), len(bins)
+    allowed = []
+    for size in range(1, n):
+        for kept in itertools.combinations(range(n - 1), size):
+            ends = [0, *(at + 1 for at in kept), n]
+            cells = [sum(s[a:b]) for s in (events, others) for a, b in itertools.pairwise(ends)]
+            if is_above_floor(cells, 11):
+                allowed.append((kept, tuple(cells)))
+    if found is None:
+        assert not allowed
+    else:
+        assert (found.kept, found.cells) in allowed
+        assert len(found.kept) == max(len(kept) for kept, _ in allowed)
 
 
 def test_fewer_than_three_sites_make_no_sum(new_sum):

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from healthval.aggregate.meta import Pair
-from healthval.aggregate.values import Excluded, PooledMeasure
+from healthval.aggregate.values import Excluded, PooledMeasure, Rate
+from healthval.secure_sum.outcome import Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,3 +106,42 @@ class Secondary:
     case_mix: tuple[CaseMix, ...]
     oe_poisson: EventRatio
     choices: tuple[MethodChoice, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TotalAt:
+    """Counts and rates of all cases of a secure sum at one threshold; exact, with Wilson's intervals."""
+
+    threshold: float
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+    sensitivity: Rate
+    specificity: Rate
+    ppv: Rate
+    npv: Rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecureTotal:
+    """Secure sum of the plan: its total over sites whose tables nobody received, or why there is none.
+
+    Attributes
+    ----------
+    sites : labels of the hospitals in the sum; empty without a sum
+    dropped : hospitals that joined and are not in the sum, each with the round that it missed
+    opened_by : number of hospitals that opened the sum by themselves
+    thresholds : those at which the total is above the floor; empty unless `status` is ``total``
+    withheld : the plan's other thresholds, where `status` is ``total``
+    """
+
+    status: Status
+    minimum_sites: int
+    floor: int
+    sites: tuple[str, ...] = ()
+    dropped: tuple[tuple[str, str], ...] = ()
+    opened_by: int = 0
+    reason: str = ""
+    thresholds: tuple[TotalAt, ...] = ()
+    withheld: tuple[float, ...] = ()

@@ -12,9 +12,7 @@ from pydicom.dataset import Dataset
 from healthval.cohort.dicom.folder import Instance, Study, index_file
 from healthval.cohort.dicom.probes import check_complete
 from healthval.cohort.dicom.staging import (
-    IDENTIFIERS,
     RetrieveError,
-    check_asked,
     check_filters,
     complete_study,
     is_whole,
@@ -74,9 +72,6 @@ class DimsePacs:
             If a filter is not a keyword, or the list is not complete.
         """
         found = self._found(filters)
-        for answer in found:
-            for keyword in IDENTIFIERS:
-                check_asked(filters, keyword, _text(answer, keyword))
         studies = {study.study: study for study in map(_study, found)}
         yield from studies.values()
         moments = [(_text(one, "StudyDate"), _text(one, "StudyTime")) for one in found]
@@ -113,9 +108,8 @@ class DimsePacs:
         """
         target = staging_folder(folder)
         for number, study in enumerate(studies):
-            found = self._found({"StudyInstanceUID": study, "SOPClassesInStudy": ""})
-            for answer in found:
-                check_asked({"StudyInstanceUID": study}, "StudyInstanceUID", _study(answer).study)
+            answers = self._found({"StudyInstanceUID": study, "SOPClassesInStudy": ""})
+            found = [one for one in answers if _study(one).study == study]
             announced = _study(found[0]).n_instances if found else None
             known = complete_study(target, study, announced)
             if known is None:
@@ -329,6 +323,7 @@ def _study(answer: Dataset) -> Study:
         _text(answer, "PatientID"),
         _text(answer, "StudyInstanceUID"),
         int(count) if count is not None else None,
+        _text(answer, "AccessionNumber"),
     )
 
 

@@ -63,6 +63,7 @@ class Study:
     patient: str = field(repr=False)
     study: str = field(repr=False)
     n_instances: int | None
+    accession: str = field(default="", repr=False)
 
 
 def read_folder(folder: str | Path) -> Folder:

@@ -122,8 +122,29 @@ def find_studies(pacs: Pacs, queries: Iterable[Mapping[str, str]]) -> tuple[list
                 f"the PACS returned {counted(len(studies), 'study', 'studies')} for one identifier; "
                 "it ignores the filter, and nothing was copied"
             )
+        for study in studies:
+            _check_asked(filters, study)
         found |= {study.study: study for study in studies}
     return list(found.values()), n_missing
+
+
+def _check_asked(filters: Mapping[str, str], study: Study) -> None:
+    """Refuse a study of another identifier: a PACS that ignores a filter returns other patients.
+
+    Case, spaces and leading zeros do not count, nor identifiers that the PACS does not return.
+    """
+    answered = (study.accession, study.study, study.patient)
+    for keyword, value in zip(KEYWORDS.values(), answered, strict=True):
+        asked = filters.get(keyword, "")
+        if asked and value and _plain(asked) != _plain(value):
+            raise CohortError(
+                f"the PACS ignores the filter {keyword} and returns other studies; nothing was "
+                "copied, ask the operator of the PACS"
+            )
+
+
+def _plain(identifier: str) -> str:
+    return identifier.strip().lstrip("0").casefold()
 
 
 def retrieve_studies(

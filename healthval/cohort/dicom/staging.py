@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from healthval.files import write_durably
 from healthval.pydicom_internals import quiet
 
 _SILENT: Final = logging.CRITICAL + 1
-IDENTIFIERS: Final = ("AccessionNumber", "StudyInstanceUID", "PatientID")
+_DATES: Final = re.compile(r"\d{8}|\d{8}-(\d{8})?|-\d{8}")  # PS3.4 C.2.2.2.5
 _UNDEFINED: Final = 0xFFFFFFFF
 _ROWS: Final = 0x00280010
 _PIXELS: Final = (0x7FE00010, 0x7FE00008, 0x7FE00009)
@@ -36,12 +37,14 @@ class RetrieveError(CohortError):
 
 
 def check_filters(filters: Mapping[str, str]) -> None:
-    """Refuse keywords that do not exist: a PACS ignores them and returns every study.
+    """Refuse what a PACS would not report as an error: unknown keywords and dates of another form.
+
+    It ignores such a keyword and returns every study, or finds none for such a date.
 
     Raises
     ------
     CohortError
-        If a filter is not a DICOM keyword.
+        If a filter is not a DICOM keyword, or the study date is neither a date nor a range.
     """
     n_unknown = sum(tag_for_keyword(keyword) is None for keyword in filters)
     if n_unknown:
@@ -49,28 +52,12 @@ def check_filters(filters: Mapping[str, str]) -> None:
             f"{counted(n_unknown, 'filter is not a DICOM keyword', 'filters are not DICOM keywords')}; "
             "use for example StudyDate or Modality"
         )
-
-
-def check_asked(filters: Mapping[str, str], keyword: str, answered: str) -> None:
-    """Refuse an answer about another identifier than the one that was asked for.
-
-    A PACS that ignores a filter would hand over the images of other patients.
-
-    Raises
-    ------
-    CohortError
-        If the identifiers differ, apart from case, spaces and leading zeros.
-    """
-    asked = filters.get(keyword, "")
-    if asked and answered and not set(asked) & set("*?\\,") and _plain(asked) != _plain(answered):
+    date = filters.get("StudyDate", "")
+    if date and not _DATES.fullmatch(date):
         raise CohortError(
-            f"the PACS ignores the filter {keyword} and returns other studies, of which none was "
-            "copied; ask the operator of the PACS"
+            "the study date is neither a date nor a range; write it like 20230131, "
+            "20230101-20230131 or 20230101-"
         )
-
-
-def _plain(identifier: str) -> str:
-    return identifier.strip().lstrip("0").casefold()
 
 
 def staging_folder(folder: str | Path) -> Path:

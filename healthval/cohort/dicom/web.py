@@ -9,15 +9,12 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from pydicom import dcmread
-from pydicom.datadict import tag_for_keyword
 
 from healthval.cohort.dicom.folder import Instance, Study, index_file
 from healthval.cohort.dicom.multipart import CutError, boundary_of, parts_of
 from healthval.cohort.dicom.probes import INCOMPLETE, check_complete
 from healthval.cohort.dicom.staging import (
-    IDENTIFIERS,
     RetrieveError,
-    check_asked,
     check_filters,
     complete_study,
     is_whole,
@@ -94,8 +91,6 @@ class WebPacs:
         moments: list[tuple[str, str]] = []
         for answer in self._answers(filters):
             study = _study(answer)
-            for keyword in IDENTIFIERS:
-                check_asked(filters, keyword, _text(answer, f"{tag_for_keyword(keyword):08X}"))
             if study.study not in seen:
                 seen.add(study.study)
                 moments.append((_text(answer, _DATE), _text(answer, _TIME)))
@@ -213,9 +208,12 @@ class WebPacs:
         return answer
 
     def _announced(self, study: str) -> int:
-        """Number of instances that the PACS announces for a study, 0 if it does not."""
-        found = next(self.search({"StudyInstanceUID": study}), None)
-        return 0 if found is None else found.n_instances or 0
+        """Number of instances that the PACS announces for a study, 0 if it does not.
+
+        A PACS may ignore the filter and return other studies, too.
+        """
+        found = self.search({"StudyInstanceUID": study})
+        return next((one.n_instances or 0 for one in found if one.study == study), 0)
 
 
 def _staged(
@@ -244,7 +242,12 @@ def _study(answer: Mapping[str, Any]) -> Study:
     count, study = _first(answer, "00201208"), _text(answer, "0020000D")
     if not _UID.fullmatch(study):
         raise ValueError
-    return Study(_text(answer, "00100020"), study, int(count) if count is not None else None)
+    return Study(
+        _text(answer, "00100020"),
+        study,
+        int(count) if count is not None else None,
+        _text(answer, "00080050"),
+    )
 
 
 def _text(answer: Mapping[str, Any], tag: str) -> str:

@@ -95,7 +95,9 @@ def _not_equal(a: Items, b: Items) -> Items:
 
 def _equivalent(a: Items, b: Items) -> Items:
     def fold(value: Any) -> Any:
-        return " ".join(value.split()).casefold() if isinstance(value, str) else value
+        if not isinstance(value, str) or isinstance(value, Moment) or is_moment(value):
+            return value
+        return " ".join(value.split()).casefold()
 
     left, right = [fold(x) for x in a], [fold(y) for y in b]
     if len(left) != len(right):

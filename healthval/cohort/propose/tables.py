@@ -184,7 +184,7 @@ def _propose_age(draft: Draft, name: str, text: pd.Series) -> None:
     """Propose an age in years; drop an age in another unit or form."""
     is_code = split_codes(text)[0] | text.isin(("999", "888"))
     number = numbers_of(text[~is_code])
-    if number is None:
+    if number is None or text[~is_code].str.match("[<>≤≥]").any():
         draft.drop(name, REASONS["ages"])
     elif words(name) & w.SMALL_TIME or not number.between(0, 130).all():
         draft.drop(name, REASONS["age"])

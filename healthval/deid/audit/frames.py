@@ -20,6 +20,8 @@ _USER_DATA: Final = frozenset(
     {0xB2, 0x06, 0x26, 0x66, 0x4E, 0x50}
 )  # MPEG-2, SEI of H.264 and H.265
 _SKIPPED_BOXES: Final = frozenset({b"mdat", b"jp2c"})
+_ASCII_END: Final = re.compile(rb"[ -~]{4,}\Z")
+_CODED_TAIL: Final = 64
 _TAIL: Final = 1 << 16  # bytes of video data searched as text at each end
 
 
@@ -80,8 +82,9 @@ def _jpeg_texts(data: Any, at: int, end: int) -> Iterator[bytes]:
             break
         stop = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         if marker == 0xDA:
-            found = _JPEG_MARKER.search(data, stop, end)
+            start, found = stop, _JPEG_MARKER.search(data, stop, end)
             stop = found.start() if found else end
+            yield from _coded_end(data, start, stop)
         elif marker not in _JPEG_IMAGE:
             yield bytes(data[at + 4 : min(stop, end)])
         at = stop
@@ -102,8 +105,19 @@ def _codestream_texts(data: Any, at: int, end: int) -> Iterator[bytes]:
         stop = data.find(b"\xff\x93", at, min(at + size, end))
         for found in _CODED_MARKERS.finditer(data, at, max(stop, at)):
             yield bytes(data[found.start() + 4 : stop])
+        yield from _coded_end(data, max(stop, at), min(at + size, end))
         at += size
     yield bytes(data[at:end])
+
+
+def _coded_end(data: Any, at: int, end: int) -> Iterator[bytes]:
+    """ASCII characters at the end of coded data, of which the first few may be coded data.
+
+    Random bytes end with a given name of four letters once in 1e7.
+    """
+    found = _ASCII_END.search(bytes(data[max(at, end - _CODED_TAIL) : end]).replace(b"\0", b""))
+    if found:
+        yield b"\n".join(found[0][skipped:] for skipped in range(4))
 
 
 def _box_texts(data: Any, at: int, end: int) -> Iterator[bytes]:

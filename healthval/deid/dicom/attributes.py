@@ -25,7 +25,7 @@ from healthval.deid.dicom_values import Element, Encoding, ascii_text, text_of
 from healthval.deid.policy import Option, Policy
 from healthval.pydicom_internals import elements_of
 
-# Actions beside those of the table (X, Z, D, U, K, C and their combinations)
+# Actions beside those of the table (X, Z, D, U, K, C and their combinations); a UID is a number
 KEEP, KEEP_IF_NUMBER, SEQUENCE, PATIENT_ID = "keep", "keep if number", "sequence", "patient id"
 OVERLAY, CURVE, PRIVATE, CHARACTER_SET = "overlay", "curve", "private", "character set"
 TYPED: Final = "typed"  # text that a person may have typed
@@ -158,7 +158,7 @@ class ActionTable(dict[int, str]):
             return SEQUENCE
         if keyword in _OPAQUE:
             return DROP
-        if vr in ("DS", "IS") or keyword in _NUMBERS:
+        if vr in ("DS", "IS", "UI") or keyword in _NUMBERS:
             return KEEP_IF_NUMBER
         if vr in TEXT_VRS:
             return KEEP if keyword in _SAFE_TEXT else TYPED

@@ -153,7 +153,7 @@ class Engine:
         if action == KEEP or (action == KEEP_IF_NUMBER and _is_number(element)):
             return self._keep(element)
         if action == KEEP_IF_NUMBER:
-            return None  # words in place of a number
+            return None  # words in place of a number or UID
         if action in (SEQUENCE, KEEP_ITEMS):
             return self._sequence(element)
         if action == TYPED:

@@ -16,7 +16,15 @@ from healthval.deid.pixels.streams.codestream import SOC
 from healthval.deid.pixels.streams.jpeg import SOI, clean_jpeg
 from healthval.deid.pixels.streams.jpeg2000 import SIGNATURE, clean_jpeg2000
 from healthval.deid.pixels.streams.mp4 import clean_mp4
-from healthval.deid.pixels.streams.pieces import BadStreamError, Buffer, Pieces, check, size_of
+from healthval.deid.pixels.streams.pieces import (
+    BadStreamError,
+    Buffer,
+    Pieces,
+    Shape,
+    WrongSizeError,
+    check,
+    size_of,
+)
 from healthval.deid.pixels.streams.video import clean_h264, clean_h265, clean_mpeg2
 from healthval.deid.refuse import Reason, Refused
 
@@ -43,12 +51,14 @@ class Layout:
     frames : Number of Frames
     pixels : Rows times Columns
     size : bytes of one uncompressed frame
+    shape : rows, columns and samples per pixel; None if they are not known
     offsets, sizes : Extended Offset Table and its lengths, None if the image has none
     """
 
     frames: int
     pixels: int
     size: int
+    shape: Shape | None = None
     offsets: tuple[int, ...] | None = None
     sizes: tuple[int, ...] | None = None
 
@@ -72,7 +82,7 @@ def clean_frames(value: Buffer, syntax: str, layout: Layout) -> CleanFrames:
     Raises
     ------
     Refused
-        If frames are missing, or a frame cannot be parsed.
+        If frames are missing, or a frame cannot be parsed or is of another size.
     """
     clean = _cleaner(syntax, layout)
     try:
@@ -81,13 +91,18 @@ def clean_frames(value: Buffer, syntax: str, layout: Layout) -> CleanFrames:
         return _encapsulated(value, table, [_cleaned(frame, clean) for frame in frames], layout)
     except (BadStreamError, IndexError, struct.error):
         raise Refused(Reason.STREAM) from None
+    except WrongSizeError:
+        raise Refused(Reason.DAMAGED) from None
 
 
 def _cleaner(syntax: str, layout: Layout) -> _Clean:
     suffix = syntax.removeprefix(_UID).removesuffix(".1") if syntax.startswith(_UID) else ""
-    for suffixes, clean in _CLEANERS:
+    for suffixes, clean in _VIDEO_CLEANERS:
         if suffix in suffixes:
             return clean
+    for suffixes, clean_still in _CLEANERS:
+        if suffix in suffixes:
+            return partial(clean_still, shape=layout.shape)
     if suffix == _RLE:
         return partial(clean_rle, pixels=layout.pixels, size=layout.size)
     whole = syntax.removeprefix(_UID)
@@ -107,6 +122,8 @@ def _clean_h265(data: Buffer) -> Pieces:
 _CLEANERS: Final = (
     (_JPEG, clean_jpeg),
     (_JPEG_2000, clean_jpeg2000),
+)
+_VIDEO_CLEANERS: Final = (
     (_MPEG_2, clean_mpeg2),
     (_H264, _clean_h264),
     (_H265, _clean_h265),
@@ -142,8 +159,8 @@ def _frames(
 ) -> list[list[_Fragment]]:
     """Fragments of each frame."""
     if is_video or layout.frames == 1:
-        if not fragments:
-            raise Refused(Reason.DAMAGED)
+        if not fragments or (not is_video and any(_begins_frame(f.data) for f in fragments[1:])):
+            raise Refused(Reason.DAMAGED)  # no frame, or more than are announced
         return [fragments]
     if len(fragments) == layout.frames:
         return [[fragment] for fragment in fragments]

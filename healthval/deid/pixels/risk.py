@@ -247,10 +247,12 @@ def _frame_bits(dataset: Dataset) -> int:
 
 def layout_of(dataset: Dataset) -> Layout:
     """Size and offsets of the frames of an image."""
+    rows, columns, samples = (number_of(dataset, tag) for tag in _SIZES[:3])
     return Layout(
         frames=max(frame_count(dataset), 1),
-        pixels=number_of(dataset, _SIZES[0]) * number_of(dataset, _SIZES[1]),
+        pixels=rows * columns,
         size=(_frame_bits(dataset) + 7) // 8,
+        shape=(rows, columns, samples) if rows and columns and samples else None,
         offsets=_numbers(dataset, OFFSETS[0]),
         sizes=_numbers(dataset, OFFSETS[1]),
     )

@@ -20,6 +20,7 @@ from healthval.contracts.model import ModelRegistration, ObjectSize
 from healthval.contracts.prediction import PredictionRequest, UploadRequest
 from healthval.contracts.report import ReportOrder, ReportRecord, ReportWithdrawal
 from healthval.contracts.submission import Submission
+from healthval.secure_sum.messages import SumClosing, SumMessage
 
 BODIES: tuple[type[BaseModel], ...] = (
     AccessRequest,
@@ -36,6 +37,8 @@ BODIES: tuple[type[BaseModel], ...] = (
     ReportOrder,
     ReportRecord,
     ReportWithdrawal,
+    SumMessage,
+    SumClosing,
 )
 _OCTETS = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _PROBLEMS = {

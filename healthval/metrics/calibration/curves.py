@@ -95,10 +95,13 @@ class _Spline:
                 terms[i, here] = predictor(basis[:i], row[:i])
         return terms
 
-    def predictor(self, score: Floats, beta: Floats) -> Floats:
-        """Linear predictor at each score, without an array of all terms."""
-        blocks = (score[start : start + BLOCK] for start in range(0, score.size, BLOCK))
-        return np.concatenate([predictor(self.design(block), beta) for block in blocks])
+    def fitted(self, score: Floats, beta: Floats) -> Floats:
+        """Fitted probability at each score, without an array of all terms."""
+        fitted = np.empty(score.size)
+        for start in range(0, score.size, BLOCK):
+            here = slice(start, start + BLOCK)
+            fitted[here] = sigmoid(predictor(self.design(score[here]), beta))
+        return fitted
 
     def binned(self, score: Floats, counts: Counts) -> Regression | None:
         """Regression on binned scores; None where bins would not save time."""
@@ -126,17 +129,22 @@ def flexible_calibration(cases: Cases, table: RankTable, sample: Sample) -> Flex
         raise NotEstimable("all cases belong to one class")
     totals = table.pos + table.neg
     spline = _Spline.over(table.score, totals)
-    fit = _fitted_spline(
-        spline, table.score, (table.pos.astype(np.float64), totals.astype(np.float64))
-    )
-    fitted, covariance = sigmoid(spline.predictor(table.score, fit.beta)), fit.covariance
+    del totals  # arrays as long as the data bound the number of cases
+    fit = _fitted_spline(spline, table)
+    fitted, covariance = spline.fitted(table.score, fit.beta), fit.covariance
     if cases.cluster is not None:
         row = np.searchsorted(table.score, cases.score)
         design, residual = spline.design(table.score), cases.reference - fitted[row]
         covariance = robust_covariance(design[:, row], residual, covariance, cases.cluster)
     model = (spline, fit, covariance)
-    distance = np.repeat(np.abs(fitted - table.score), totals)
+    distance = fitted
+    distance -= table.score
+    np.abs(distance, out=distance)
+    totals = table.pos + table.neg
+    if distance.size < cases.n:
+        distance = np.repeat(distance, totals)
     values = np.array([distance.mean(), *quantiles(distance, (0.5, 0.9))])
+    del distance, fitted
     replicates = _simulated(table, totals, model)
     method = "rcs5 bootstrap bc" if spline.on_logit else "rcs5 on p bootstrap bc"
     ici, e50, e90 = (
@@ -146,10 +154,12 @@ def flexible_calibration(cases: Cases, table: RankTable, sample: Sample) -> Flex
     return FlexibleCalibration(ici, e50, e90, _on_grid(table, totals, sample, model))
 
 
-def _fitted_spline(spline: _Spline, score: Floats, counts: Counts) -> LogisticFit:
-    bins = spline.binned(score, counts)
+def _fitted_spline(spline: _Spline, table: RankTable) -> LogisticFit:
+    events = table.pos.astype(np.float64)
+    counts = (events, events + table.neg)
+    bins = spline.binned(table.score, counts)
     fit = None if bins is None else binned_fit(bins, spline.identity())
-    return fit or fit_logistic(spline.design(score), counts, start=spline.identity())
+    return fit or fit_logistic(spline.design(table.score), counts, start=spline.identity())
 
 
 _Model = tuple[_Spline, LogisticFit, Floats]
@@ -180,8 +190,12 @@ def _simulated(table: RankTable, totals: Ints, model: _Model) -> Floats:
     """
     spline, fit, covariance = model
     total = int(totals.sum())
-    cell = (np.cumsum(totals) - 1) * min(CELLS, total) // total
+    cell = np.cumsum(totals)
+    cell -= 1
+    cell *= min(CELLS, total)
+    cell //= total
     starts = np.flatnonzero(np.append(True, cell[1:] != cell[:-1]))
+    del cell
     size = np.add.reduceat(totals, starts)
     score = np.add.reduceat(totals * table.score, starts) / size
     root = np.linalg.cholesky(covariance)

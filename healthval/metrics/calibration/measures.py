@@ -127,14 +127,17 @@ def calibration_of(
     citl, intercept, slope, joint = _recalibration(cases, table, sample, (boundary, clip))
     flexible = _flexible(cases, table, sample, curve)
     squared = (cases.reference - cases.score) ** 2
+    brier = _mean(squared, cases, sample, within=(0.0, 1.0))
+    scaled_brier = _scaled_brier(squared, cases, sample)
+    del squared  # as long as the data
     return Calibration(
         oe=observed_to_expected(cases, level=level),
         citl=citl,
         intercept=intercept,
         slope=slope,
         joint_test=joint,
-        brier=_mean(squared, cases, sample, within=(0.0, 1.0)),
-        scaled_brier=_scaled_brier(squared, cases, sample),
+        brier=brier,
+        scaled_brier=scaled_brier,
         log_loss=_log_loss(cases, sample),
         ici_rcs5=flexible.ici,
         e50=flexible.e50,
@@ -235,8 +238,12 @@ def _log_loss(cases: Cases, sample: Sample) -> Estimate:
 def _spiegelhalter(cases: Cases, sample: Sample) -> Estimate:
     p = cases.score
     weight = 1 - 2 * p
-    deviation, method = (cases.reference - p) * weight, _with_cluster("spiegelhalter z", cases)
-    variance = float(np.sum(weight**2 * p * (1 - p)))
+    deviation, method = cases.reference - p, _with_cluster("spiegelhalter z", cases)
+    deviation *= weight
+    np.square(weight, out=weight)  # in place, because memory bounds the number of cases
+    weight *= p
+    weight *= 1 - p
+    variance = float(np.sum(weight))
     if _is_alone(cases):
         return sample.not_estimable("a single patient", method)
     if variance > 0 and cases.cluster is not None:

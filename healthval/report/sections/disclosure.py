@@ -19,23 +19,41 @@ def disclosure(findings: Findings) -> Section:
         rows,
         kind="words",
     )
-    blocks = (paragraphs(what_left(findings), _GATE), sheet, _attacks(findings))
+    blocks = (paragraphs(what_left(findings), _gate(findings)), sheet, _attacks(findings))
     return Section("disclosure", "Disclosure control", blocks)
 
 
-_GATE = (
-    "Each site's gate checked the aggregates of this report against its policy and attacked them "
-    "before they were released. This report is made from the released aggregates only."
-)
+def _gate(findings: Findings) -> str:
+    """Describe what checked the numbers of this report before they left a site."""
+    found = findings.study.secure_sum
+    source = "This report is made from the released aggregates only."
+    if found is not None and found.thresholds:
+        source = (
+            "This report is made from the released aggregates and the total of the secure sum only. The"
+            f" sites that opened the total compared it with the floor of {found.floor}; it has no noise."
+        )
+    return (
+        "Each site's gate checked the aggregates of this report against its policy and attacked them "
+        f"before they were released. {source}"
+    )
 
 
 def what_left(findings: Findings) -> str:
-    """Name both kinds of data that left the hospitals, with the counts that are known."""
+    """Name the kinds of data that left the hospitals, with the counts that are known."""
     n, k = findings.study.n, findings.study.k
     cases = f"at least {counted(n.lower, 'case')}" if n.lower else "cases"
+    found = findings.study.secure_sum
+    kinds, sums = "Two kinds", ""
+    if found is not None and found.status != "none":
+        kinds = "These kinds"
+        sums = (
+            ", and from those that joined the secure sum its messages, none of which has a readable"
+            " table of one hospital"
+        )
     return (
-        f"Two kinds of data left the {counted(k, 'hospital')}: de-identified inputs of {cases}, "
-        "which were sent to the hosted model to be scored with fixed test inputs, and aggregates. The "
+        f"{kinds} of data left the {counted(k, 'hospital')}: de-identified inputs of {cases}, "
+        "which were sent to the hosted model to be scored with fixed test inputs"
+        f"{',' if sums else ', and'} aggregates{sums}. The "
         "egress ledger of each hospital lists every transfer with its time, size and number of cases."
     )
 

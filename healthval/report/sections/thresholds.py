@@ -22,14 +22,9 @@ from healthval.report.markup import (
 )
 from healthval.report.sections.summary import expected
 from healthval.report.values.noise import IN_COUNTS
+from healthval.report.values.secure_sum import RATES, secure_sum
 from healthval.report.values.site_values import released_at
 
-RATES = {
-    "sensitivity": "Sensitivity",
-    "specificity": "Specificity",
-    "ppv": "Positive predictive value",
-    "npv": "Negative predictive value",
-}
 _SITE_COLUMNS = (
     "Site",
     "True pos.",
@@ -46,6 +41,7 @@ def thresholds(findings: Findings) -> Section:
     blocks: list[Block] = []
     for at in findings.study.thresholds:
         blocks += _at_threshold(findings, at)
+    blocks += secure_sum(findings)
     if not blocks:
         blocks = [paragraphs("The plan names no threshold, so none is judged.")]
     return Section("thresholds", "Performance at the decision threshold", tuple(blocks))

@@ -3,15 +3,14 @@
 import selectors
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
+from healthval.cluster import outcomes
 from healthval.errors import UsageError
 from healthval.files import locked
 from healthval.runner.batch.matrix import Matrix, Run, runs_of
 from healthval.runner.batch.one_run import Outcome, known_outcome, remove_drafts
 from healthval.runner.batch.worker import Worker, ended_run
 
-CONNECT_SECONDS = 30  # in which a Dask scheduler must answer
 FORK, NBCLIENT = "healthval-fork", "nbclient"
 
 
@@ -116,58 +115,24 @@ def _on_this_machine(todo: list[Run], workers: int, engine: str) -> Iterator[tup
                 worker.stop()
 
 
-class _Task:
-    """A run as Dask sees it: its name and log lines show the run's id only."""
-
-    def __init__(self, run: Run, engine: str) -> None:
-        self.run, self.engine = run, engine
-
-    def __repr__(self) -> str:
-        return f"run {self.run.id}"
-
-
 _workers: dict[str, Worker] = {}
 
 
-def _execute_task(task: _Task) -> Outcome:
+def _execute_there(given: tuple[Run, str]) -> Outcome:
     """Execute one run on a Dask worker, in a warm process that stays for the next."""
-    worker = _workers.pop(task.engine, None) or Worker(task.engine)
-    worker.send(task.run)
+    run, engine = given
+    worker = _workers.pop(engine, None) or Worker(engine)
+    worker.send(run)
     outcome = worker.outcome()
     if outcome is None:
         worker.stop()
-        return ended_run(task.run)
-    _workers[task.engine] = worker
+        return ended_run(run)
+    _workers[engine] = worker
     return outcome
 
 
 def _on_cluster(scheduler: str, todo: list[Run], engine: str) -> Iterator[tuple[Run, Outcome]]:
-    client = _cluster(scheduler)
-    from distributed import as_completed
-
-    try:
-        by_key: dict[str, Run] = {}
-        futures = []
-        for run in todo:
-            task = _Task(run, engine)
-            future = client.submit(_execute_task, task, key=f"healthval-{run.id}", retries=2)
-            by_key[future.key] = run
-            futures.append(future)
-        for future in as_completed(futures, loop=client.loop):
-            run = by_key[future.key]
-            failed = future.status != "finished"
-            yield run, ended_run(run) if failed else future.result()
-            future.release()
-    finally:
-        client.close()
-
-
-def _cluster(scheduler: str) -> Any:
-    from distributed import Client
-
-    try:
-        return Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, TimeoutError, ValueError):
-        raise UsageError(
-            "no Dask scheduler responds at the given address; start one with `dask scheduler`"
-        ) from None
+    by_id = {run.id: run for run in todo}
+    jobs = ((run.id, (run, engine)) for run in todo)
+    for name, outcome in outcomes(scheduler, _execute_there, jobs):
+        yield by_id[name], outcome or ended_run(by_id[name])

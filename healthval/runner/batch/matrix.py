@@ -10,10 +10,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from healthval import __version__
-from healthval.contracts.base import canonical_json
+from healthval.contracts.base import canonical_json, explain
 from healthval.errors import UsageError, counted
 from healthval.files import packaged, read_yaml
-from healthval.plan import explain
 from healthval.runner.execute import IDENTIFIABLE
 from healthval.runner.own_notebook import checked_values, is_own
 from healthval.runner.parameters import NOTEBOOKS

@@ -18,7 +18,13 @@ from healthval.call_limit import set_limit
 from healthval.contracts.base import canonical_json
 from healthval.errors import HealthvalError, RunFailed
 from healthval.runner.batch.matrix import Run
-from healthval.runner.execute import CELL_SECONDS, IDENTIFIABLE, KERNEL_SECONDS, mark_identifiable
+from healthval.runner.execute import (
+    CELL_SECONDS,
+    IDENTIFIABLE,
+    KERNEL_SECONDS,
+    kind_of_error,
+    mark_identifiable,
+)
 
 STATUS = "status.json"
 COPY = "notebook.ipynb"
@@ -119,7 +125,7 @@ def sentence(failed: Any) -> str:
     own = getattr(errors, str(failed.ename), None)
     if isinstance(own, type) and issubclass(own, HealthvalError):
         return str(failed.evalue)
-    return f"cell {failed.exec_count} failed with {failed.ename}"
+    return f"cell {failed.exec_count} failed with {kind_of_error(failed.ename)}"
 
 
 def _scrub(copy: Path) -> None:

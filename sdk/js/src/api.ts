@@ -563,6 +563,66 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/v1/sums": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Post
+         * @description Send the site's message of the open round; the same message again changes nothing.
+         */
+        readonly post: operations["post_v1_sums_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/sums/{model}/{version}/{plan_hash}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * State
+         * @description Return a sum with all messages of its newest attempt.
+         */
+        readonly get: operations["state_v1_sums__model___version___plan_hash__get"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/sums/{model}/{version}/{plan_hash}/closing": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Close
+         * @description End the open round without the sites that have not sent a message.
+         */
+        readonly post: operations["close_v1_sums__model___version___plan_hash__closing_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/v1/uploads": {
         readonly parameters: {
             readonly query?: never;
@@ -1801,6 +1861,16 @@ export interface components {
             readonly tpr: number;
         };
         /**
+         * SealedShares
+         * @description Shares that one site alone can read (AES-GCM).
+         */
+        readonly SealedShares: {
+            /** Data */
+            readonly data: string;
+            /** To */
+            readonly to: string;
+        };
+        /**
          * Stamp
          * @description Countersignature of a hub.
          *
@@ -1968,6 +2038,180 @@ export interface components {
             readonly submissions: readonly components["schemas"]["SubmissionEntry"][];
         };
         /**
+         * SumClosing
+         * @description Decision of the operator to end a round; the round is named, so that no later one is ended.
+         */
+        readonly SumClosing: {
+            /** Attempt */
+            readonly attempt: number;
+            /**
+             * Round
+             * @enum {string}
+             */
+            readonly round: "keys" | "shares" | "table" | "opening" | "total";
+        };
+        /**
+         * SumKeys
+         * @description Round 1: the site's keys, and what the plan fixes, in which all sites must agree.
+         *
+         *     `label` is the hospital's name, as in its access request. `mask_key` and `share_key` are X25519;
+         *     `commitment` is a hash of the site's own mask.
+         */
+        readonly SumKeys: {
+            /** Commitment */
+            readonly commitment: string;
+            /** Floor */
+            readonly floor: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            readonly kind: "keys";
+            /** Label */
+            readonly label: string;
+            /** Mask Key */
+            readonly mask_key: string;
+            /** Minimum Sites */
+            readonly minimum_sites: number;
+            /** N Cells */
+            readonly n_cells: number;
+            readonly public_key: components["schemas"]["PublicKey"];
+            /** Share Key */
+            readonly share_key: string;
+        };
+        /**
+         * SumMessage
+         * @description One message of a site, signed with its Ed25519 key.
+         *
+         *     `context` is the hash of all messages of the rounds before; None in the first round.
+         */
+        readonly SumMessage: {
+            /** Attempt */
+            readonly attempt: number;
+            /** Content */
+            readonly content: components["schemas"]["SumKeys"] | components["schemas"]["SumShares"] | components["schemas"]["SumTable"] | components["schemas"]["SumOpening"] | components["schemas"]["SumTotal"];
+            /**
+             * Context
+             * @default null
+             */
+            readonly context: string | null;
+            /** Model */
+            readonly model: string;
+            /** Plan Hash */
+            readonly plan_hash: string;
+            /** Signature */
+            readonly signature: string;
+            /** Site */
+            readonly site: string;
+            /** Version */
+            readonly version: string;
+        };
+        /**
+         * SumOpening
+         * @description Round 4: one share for each site of round 2, sealed for each site of round 3.
+         *
+         *     For a site whose table arrived it is the share of its own mask, for another that of its mask key;
+         *     never both.
+         */
+        readonly SumOpening: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            readonly kind: "opening";
+            /** Sealed */
+            readonly sealed: readonly components["schemas"]["SealedShares"][];
+        };
+        /**
+         * SumShares
+         * @description Round 2: shares of the site's own mask and of its mask key, for each other site.
+         */
+        readonly SumShares: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            readonly kind: "shares";
+            /** Sealed */
+            readonly sealed: readonly components["schemas"]["SealedShares"][];
+        };
+        /**
+         * SumState
+         * @description A secure sum as the hub has it; without messages before the first site has joined.
+         *
+         *     Attributes
+         *     ----------
+         *     attempt : number of the attempt; another begins after one that failed
+         *     round : the round that is open; ``failed`` and ``done`` have no open round
+         *     messages : all messages of the attempt, by round and site
+         *     reason : why the last attempt failed
+         */
+        readonly SumState: {
+            /**
+             * Attempt
+             * @default 1
+             */
+            readonly attempt: number;
+            /**
+             * Messages
+             * @default []
+             */
+            readonly messages: readonly components["schemas"]["SumMessage"][];
+            /** Model */
+            readonly model: string;
+            /** Plan Hash */
+            readonly plan_hash: string;
+            /**
+             * Reason
+             * @default
+             */
+            readonly reason: string;
+            /**
+             * Round
+             * @default keys
+             */
+            readonly round: ("keys" | "shares" | "table" | "opening" | "total") | ("done" | "failed");
+            /** Version */
+            readonly version: string;
+        };
+        /**
+         * SumTable
+         * @description Round 3: the masked table; 16 hexadecimal digits for each cell.
+         */
+        readonly SumTable: {
+            /** Cells */
+            readonly cells: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            readonly kind: "table";
+        };
+        /**
+         * SumTotal
+         * @description Round 5: the total as the site opened it, at the thresholds at which it is above the floor.
+         *
+         *     `kept` are positions of thresholds, and `cells` the counts between these: events, then non-events. Both
+         *     are empty where the total is above the floor at no threshold.
+         */
+        readonly SumTotal: {
+            /**
+             * Cells
+             * @default []
+             */
+            readonly cells: readonly number[];
+            /**
+             * Kept
+             * @default []
+             */
+            readonly kept: readonly number[];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            readonly kind: "total";
+        };
+        /**
          * TableInstances
          * @description Rows of a table model: columns of the input contract, one row per case.
          */
@@ -2127,10 +2371,19 @@ export type ReportRecord = components['schemas']['ReportRecord'];
 export type ReportVerdict = components['schemas']['ReportVerdict'];
 export type ReportWithdrawal = components['schemas']['ReportWithdrawal'];
 export type RocPoint = components['schemas']['RocPoint'];
+export type SealedShares = components['schemas']['SealedShares'];
 export type Stamp = components['schemas']['Stamp'];
 export type Submission = components['schemas']['Submission'];
 export type SubmissionEntry = components['schemas']['SubmissionEntry'];
 export type SubmissionList = components['schemas']['SubmissionList'];
+export type SumClosing = components['schemas']['SumClosing'];
+export type SumKeys = components['schemas']['SumKeys'];
+export type SumMessage = components['schemas']['SumMessage'];
+export type SumOpening = components['schemas']['SumOpening'];
+export type SumShares = components['schemas']['SumShares'];
+export type SumState = components['schemas']['SumState'];
+export type SumTable = components['schemas']['SumTable'];
+export type SumTotal = components['schemas']['SumTotal'];
 export type TableInstances = components['schemas']['TableInstances'];
 export type TableOneRow = components['schemas']['TableOneRow'];
 export type UploadRequest = components['schemas']['UploadRequest'];
@@ -5934,6 +6187,394 @@ export interface operations {
             };
             /** @description Method not allowed; `Allow` names the others */
             readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly post_v1_sums_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
+                readonly "Idempotency-Key"?: string | null;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["SumMessage"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["SumState"];
+                };
+            };
+            /** @description The Idempotency-Key is malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such entry here */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another state or content is stored */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly state_v1_sums__model___version___plan_hash__get: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly model: string;
+                readonly version: string;
+                readonly plan_hash: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["SumState"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such entry here */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly close_v1_sums__model___version___plan_hash__closing_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
+                readonly "Idempotency-Key"?: string | null;
+            };
+            readonly path: {
+                readonly model: string;
+                readonly version: string;
+                readonly plan_hash: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["SumClosing"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["SumState"];
+                };
+            };
+            /** @description The Idempotency-Key is malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such entry here */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another state or content is stored */
+            readonly 409: {
                 headers: {
                     readonly [name: string]: unknown;
                 };

@@ -2,8 +2,11 @@
 
 import gc
 import os
+import pickle
 import shutil
 import sqlite3
+import threading
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -12,19 +15,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from healthval.cluster import check_address, outcomes
 from healthval.deid.dicom.deidentify import check_policy_and_secret
 from healthval.deid.dicom.files.batch_workers import (
     Shared,
     check_can_start,
     interrupted_once,
     pool_of,
+    shares_of,
 )
 from healthval.deid.dicom.files.evidence import EVIDENCE
 from healthval.deid.dicom.files.inputs import input_files
 from healthval.deid.dicom.files.journal import Journal, batch_key, source_key
 from healthval.deid.dicom.files.manifest import SIGNATURE, SUMMARY, Manifest, policy_summary
 from healthval.deid.dicom.files.one_file import UNFINISHED, Task, group_records
-from healthval.deid.dicom.files.records import Named, Records, Remaining, Status
+from healthval.deid.dicom.files.records import Named, Record, Records, Remaining, Status
 from healthval.deid.dicom.files.refused_list import write_refused
 from healthval.deid.dicom.files.removal import tags_of
 from healthval.deid.dicom.files.withdrawal import (
@@ -42,13 +47,14 @@ from healthval.progress import tqdm
 from healthval.pydicom_internals import quiet
 
 _GROUP: Final = 50  # files whose headers are transformed before their pixels are copied
+_FAR_WORKERS: Final = 16  # for the size of shares: the workers of a cluster come and go
 _RESUME: Final = "finished files are recorded: run the same command again"
 
 
 _task: Task | None = None  # of a worker process
 
 
-def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
+def deidentify_files(  # noqa: PLR0913  the last ones are keyword-only
     paths: str | Path | Iterable[str | Path],
     out: str | Path,
     policy: Policy,
@@ -58,6 +64,7 @@ def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
     known: Iterable[str] = (),
     remove: Iterable[str | int] = (),
     skip_leaking: bool = False,
+    scheduler: str | None = None,
 ) -> Manifest:
     """De-identify and audit files into `out`; the same call resumes an interrupted batch.
 
@@ -75,6 +82,9 @@ def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
     known : further identifiers for which the audit searches
     remove : further attributes to remove, as keywords or tags
     skip_leaking : refuse a file in whose output the audit finds an identifier, and write the others
+    scheduler : address of a Dask scheduler, whose workers do the work instead of processes of this
+        machine; they see the same folders and the file of the secret. Outputs and manifest are
+        the same
 
     Returns
     -------
@@ -90,7 +100,7 @@ def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
         If a disk or a worker failed. Run again to finish.
     """
     check_policy_and_secret(policy, secret)
-    _check_workers(workers, secret)
+    _check_workers(workers, secret, scheduler)
     folder, policy = Path(out), replace(policy, remove=policy.remove | tags_of(remove))
     files = input_files([paths] if isinstance(paths, (str, Path)) else paths, folder)
     records = Records()
@@ -101,7 +111,7 @@ def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
         records.add(task.journal.lines(), is_earlier=True)
         withdraw_outdated(records, task.journal)
         with _manual_collection(), interrupted_once():
-            _run(task, records, workers)
+            _run(task, records, workers, scheduler)
             refuse_conflicting(records, task.journal)
         shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
         write_refused(folder, records)
@@ -113,10 +123,13 @@ def deidentify_files(  # noqa: PLR0913  the last two are keyword-only
 # --- start ------------------------------------------------------------------------------------
 
 
-def _check_workers(workers: int, secret: Secret) -> None:
+def _check_workers(workers: int, secret: Secret, scheduler: str | None) -> None:
     if workers < 1:
         raise UsageError("workers must be at least 1")
-    if workers > 1:
+    if scheduler is not None:
+        check_address(scheduler)
+        pickle.dumps(secret)  # refuses one that other machines could not read
+    elif workers > 1:
         check_can_start(secret)
 
 
@@ -186,13 +199,15 @@ def _written_manifest(task: Task, records: Records) -> Manifest:
 # --- division among processes -----------------------------------------------------------------
 
 
-def _run(task: Task, records: Records, workers: int) -> None:
+def _run(task: Task, records: Records, workers: int, scheduler: str | None) -> None:
     """Process the files that an earlier run has not finished, and add their records."""
     files = records.remaining()
     try:
         with _progress(len(records)) as bar:
             bar.update(len(records) - len(files))
-            if workers == 1:
+            if scheduler is not None:
+                _run_on_cluster(task, files, scheduler, bar)
+            elif workers == 1:
                 _work(task, files, bar)
             else:
                 _run_shared(task, files, workers, bar)
@@ -224,6 +239,47 @@ def _run_shared(task: Task, files: Remaining, workers: int, bar: "tqdm[Any]") ->
     with pool_of(workers - 1, _start, task) as pool:
         shared = Shared[Named, Status](pool, workers - 1, bar)
         shared.run(files, _share, partial(_work, task, bar=bar))
+
+
+def _run_on_cluster(task: Task, files: Remaining, scheduler: str, bar: "tqdm[Any]") -> None:
+    """Do the files on a cluster; only this process appends to the journal.
+
+    Appending from several machines is not atomic in a network file system.
+    """
+    jobs = _shares(replace(task, out=task.out.absolute()), files)
+    with task.journal.appending() as journal:
+        for _, done in outcomes(scheduler, _share_there, jobs):
+            if done is None:
+                raise BrokenProcessPool
+            for record in done:
+                journal.add(record)
+            bar.update(len(done))
+
+
+def _shares(task: Task, files: Remaining) -> Iterator[tuple[str, tuple[Task, list[Named]]]]:
+    batch = uuid.uuid4().hex[:12]
+    for i, at in enumerate(shares_of(len(files), _FAR_WORKERS)):
+        share = files[at.start : at.stop]
+        whole = [(key, os.path.abspath(file)) for key, file in share]  # noqa: PTH100  `resolve` follows links
+        yield f"{batch}-{i}", (task, whole)
+
+
+# A Dask worker may have several threads, and pydicom's settings are global.
+_one_share = threading.Lock()
+
+
+def _share_there(given: tuple[Task, list[Named]]) -> list[Record]:
+    """Process a share on a Dask worker."""
+    task, files = given
+    try:
+        with _one_share, quiet():
+            os.makedirs(task.unfinished, exist_ok=True)  # noqa: PTH103
+            return list(group_records(task, files))
+    except OSError as broken:
+        raise DeidentificationError(
+            f"reading or writing failed on a Dask worker ({broken.strerror}); {_RESUME} when all "
+            "machines see the folders"
+        ) from None
 
 
 def _progress(files: int) -> "tqdm[Any]":

@@ -3,6 +3,7 @@
 import filecmp
 import mmap
 import os
+import platform
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -42,7 +43,8 @@ class Task:
     @property
     def unfinished(self) -> str:
         """Folder in which this process writes files before they are complete."""
-        return os.path.join(self.out, UNFINISHED, str(os.getpid()))  # noqa: PTH118
+        process = f"{platform.node()}-{os.getpid()}"  # of one of several machines
+        return os.path.join(self.out, UNFINISHED, process)  # noqa: PTH118
 
 
 class _LeakingError(Exception):

@@ -50,6 +50,7 @@ _TABLES: Final = """
 CREATE TABLE source (position INTEGER PRIMARY KEY, source UNIQUE, path);
 CREATE TABLE todo (number INTEGER PRIMARY KEY, position INTEGER);
 CREATE TABLE before (output PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE deleted (output PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE text (digest PRIMARY KEY, text) WITHOUT ROWID;
 CREATE TABLE record (source UNIQUE, status, reason, places, output, patient, issuer, study,
     instance, actions, flags, changes, searched, is_earlier);
@@ -120,6 +121,10 @@ class Records(Sequence[Record]):
         rows = ((output,) for output in outputs)
         self._db.executemany("INSERT INTO before VALUES (?)", rows)
 
+    def add_deleted(self, output: str) -> None:
+        """Add an output that was deleted because its source is gone or changed."""
+        self._db.execute("INSERT OR IGNORE INTO deleted VALUES (?)", (output,))
+
     def remaining(self) -> "Remaining":
         """Files without a record, in order."""
         self._db.execute("DELETE FROM todo")
@@ -149,8 +154,11 @@ class Records(Sequence[Record]):
                 yield tuple(v if isinstance(v, str) else json.dumps(v) for v in values)
 
     def change(self, source: str, status: Status, reason: str = "") -> Record:
-        """Change status and reason of a record; return the new one."""
-        change = "UPDATE record SET status = ?, reason = ? WHERE source = ?"
+        """Change status and reason of a record; return the new one.
+
+        If it counts as written from now on, its output is one of an earlier run.
+        """
+        change = "UPDATE record SET status = ?, reason = ?, is_earlier = 1 WHERE source = ?"
         self._db.execute(change, (status, reason, source))
         found = self._db.execute("SELECT * FROM complete WHERE source = ?", (source,))
         return _record(found.fetchone())
@@ -236,11 +244,14 @@ class Records(Sequence[Record]):
         return files, places
 
     def withdrawn_and_replaced(self) -> tuple[int, int]:
-        """Number of outputs that are gone since the beginning, and of those written again."""
+        """Number of outputs that are gone since the beginning, and of those written anew.
+
+        An output that a killed run left without a record is neither.
+        """
         gone = "SELECT count(*) FROM before WHERE output NOT IN (SELECT output FROM written)"
         again = (
             "SELECT count(*) FROM before WHERE output IN (SELECT output FROM written)"
-            " AND output NOT IN (SELECT output FROM written WHERE is_earlier)"
+            " AND output IN deleted"
         )
         return self._number(gone), self._number(again)
 

@@ -21,6 +21,7 @@ def withdraw_outdated(records: Records, journal: Journal) -> None:
         for record in records.outdated():
             if record.status == "written":
                 (journal.path.parent / record.output).unlink(missing_ok=True)
+                records.add_deleted(record.output)
             journal.add(replace(record, status="withdrawn"))
     records.add(journal.lines(), is_earlier=True)
     records.forget(invalid)

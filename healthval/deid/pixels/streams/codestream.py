@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from healthval.deid.pixels.streams.coded_text import check_no_text
-from healthval.deid.pixels.streams.pieces import Buffer, Pieces, check, is_zero, number
+from healthval.deid.pixels.streams.pieces import (
+    Buffer,
+    Pieces,
+    Shape,
+    check,
+    check_size,
+    is_zero,
+    number,
+)
 
 SOC: Final = b"\xff\x4f"
 _SOT, _SOD, _EOC, _COM = 0xFF90, 0xFF93, 0xFFD9, 0xFF64
@@ -42,12 +50,22 @@ class _Form:
     has_part_2: bool
 
 
-def clean_codestream(data: Buffer) -> Pieces:
-    """Pieces of a codestream without comments; bytes after its end are removed."""
+def clean_codestream(data: Buffer, shape: Shape | None = None) -> Pieces:
+    """Pieces of a codestream without comments; bytes after its end are removed.
+
+    Raises
+    ------
+    BadStreamError, WrongSizeError
+        If it cannot be parsed, or is of another image than one of `shape`. A codestream of Part 2
+        may have the components of many frames.
+    """
     check(data[:2] == SOC and number(data, 2, 2) == _SIZ)
     main, at = _main_segments(data)
     form = _form_of(main)
     _check_header(form, main)
+    right, bottom, left, top = (number(main[0][1], at, 4) for at in (6, 10, 14, 18))
+    if not form.has_part_2:
+        check_size((bottom - top, right - left, form.components), shape)
     tiles: Pieces = []
     sizes = list[int]()
     while at + 2 <= len(data) and number(data, at, 2) == _SOT:

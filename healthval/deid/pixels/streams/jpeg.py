@@ -18,7 +18,15 @@ from healthval.deid.pixels.streams.jpeg_tables import (
     Table,
     kept_tables,
 )
-from healthval.deid.pixels.streams.pieces import Buffer, Pieces, check, is_zero, number
+from healthval.deid.pixels.streams.pieces import (
+    Buffer,
+    Pieces,
+    Shape,
+    check,
+    check_size,
+    is_zero,
+    number,
+)
 
 SOI: Final = b"\xff\xd8"
 _EOI: Final = 0xD9
@@ -46,14 +54,23 @@ class _Segment(NamedTuple):
     coded: Buffer
 
 
-def clean_jpeg(data: Buffer) -> Pieces:
-    """Pieces of a JPEG or JPEG-LS frame without comments, applications' segments and tail."""
+def clean_jpeg(data: Buffer, shape: Shape | None = None) -> Pieces:
+    """Pieces of a JPEG or JPEG-LS frame without comments, applications' segments and tail.
+
+    Raises
+    ------
+    BadStreamError, WrongSizeError
+        If the frame cannot be parsed, or is of another image than one of `shape`.
+    """
     check(data[:2] == SOI)
     segments = list(_segments(data))
     frames = [s for s in segments if s.marker in _FRAMES]
     scans = [s for s in segments if s.marker == _SOS]
     check(len(frames) == 1 and scans)
     check(all(_frame_form(s.data) for s in frames) and all(_scan_form(s.data) for s in scans))
+    header = frames[0].data
+    size = number(header, 5, 2), number(header, 7, 2), number(header, 9, 1)
+    check_size(size, shape, unknown=0)
     pieces: Pieces = [data[:2]]
     seen = set[int]()
     for segment, tables in zip(segments, _needed_tables(frames[0], segments), strict=True):

@@ -6,6 +6,7 @@ from healthval.deid.pixels.streams.codestream import SOC, clean_codestream
 from healthval.deid.pixels.streams.pieces import (
     Buffer,
     Pieces,
+    Shape,
     check,
     is_zero,
     number,
@@ -22,10 +23,10 @@ _DIFFERENT: Final = 255  # depth of components that differ in depth, each in the
 _DEEPEST: Final = 38  # bits
 
 
-def clean_jpeg2000(data: Buffer) -> Pieces:
+def clean_jpeg2000(data: Buffer, shape: Shape | None = None) -> Pieces:
     """Pieces of a JPEG 2000 frame, a codestream or a file, without comments and other boxes."""
     if data[:2] == SOC:
-        return clean_codestream(data)
+        return clean_codestream(data, shape)
     check(data[:12] == SIGNATURE)
     pieces: Pieces = [data[:12]]
     has_code = False
@@ -36,7 +37,7 @@ def clean_jpeg2000(data: Buffer) -> Pieces:
             pieces += _box(kind, _header_boxes(data[start:end]))
         elif kind == b"jp2c" and not has_code:
             has_code = True
-            pieces += _box(kind, clean_codestream(data[start:end]))
+            pieces += _box(kind, clean_codestream(data[start:end], shape))
     check(has_code)
     return pieces
 

@@ -5,11 +5,30 @@ from typing import Any, Final
 
 Buffer = Any  # bytes, memoryview or mmap
 Pieces = list[Buffer]
+Shape = tuple[int, int, int]  # rows, columns and samples per pixel of an image
 ZEROS: Final = bytes(1 << 16)
 
 
 class BadStreamError(Exception):
     """Bytes of a frame that do not follow the standard of its transfer syntax."""
+
+
+class WrongSizeError(Exception):
+    """A frame with other rows, columns or components than the attributes of its image."""
+
+
+def check_size(found: tuple[int, int, int], shape: Shape | None, *, unknown: int = -1) -> None:
+    """Refuse rows, columns and components that are not those of the image.
+
+    A number equal to `unknown` is defined elsewhere in the frame.
+
+    Raises
+    ------
+    WrongSizeError
+        If a number differs.
+    """
+    if shape and any(a not in (b, unknown) for a, b in zip(found, shape, strict=True)):
+        raise WrongSizeError
 
 
 def check(fact: object) -> None:
