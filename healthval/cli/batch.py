@@ -97,7 +97,7 @@ class _Progress:
 
 @click.group()
 def kernel() -> None:
-    """Add this environment to JupyterLab as "Python 3 (healthval)"."""
+    """Add or remove the kernel of JupyterLab."""
 
 
 @kernel.command()

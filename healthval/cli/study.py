@@ -61,7 +61,7 @@ def _contract_of(
 @click.argument("page", required=False)
 @click.option("--html", "in_browser", is_flag=True, help="Open the pages in a browser.")
 def docs(page: str | None, in_browser: bool) -> None:
-    """List pages of the docs, show one, or open them in a browser."""
+    """List, show or open the pages of the docs."""
     from healthval.files import packaged
 
     folder = packaged("docs")

@@ -4,12 +4,18 @@ import inspect
 import re
 from pathlib import Path
 
+import pandas as pd
+
 from healthval import metrics as hm
 
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
 
 
-def test_its_code_runs():
+def test_its_code_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cohort").mkdir()
+    rows = pd.DataFrame({"sepsis": [0, 1, 0, 1, 0, 1], "risk": [0.1, 0.9, 0.2, 0.4, 0.6, 0.7]})
+    rows.to_parquet(tmp_path / "cohort" / "part.parquet")
     scope = {}
     for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
         exec(block, scope)  # our own page
