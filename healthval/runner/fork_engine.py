@@ -331,11 +331,16 @@ def reap_orphans() -> None:
     A process that ends leaves its own children, which are adopted in turn. A process that adopts
     none has other children, which are not ours to end.
     """
-    while _adopts and (left := children()):
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+    while _adopts:
+        for pid in children():
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
+        try:
+            ended, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:  # none is left; the list may lack one while others end
+            return
+        if not ended:
+            time.sleep(0.001)
 
 
 def children() -> list[int]:

@@ -10,6 +10,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -72,10 +73,11 @@ def _end_marked(mark: bytes) -> None:
     """End what a notebook of a killed worker started: every process with the worker's mark.
 
     A process that was started in a session of its own ends neither with its group nor with its
-    parent. A process that removed the mark from its environment is not found.
+    parent. A process that removed the mark from its environment is not found. One that is just
+    executing a program shows no environment for a moment, so nothing is found twice in a row.
     """
-    found = True
-    while found:
+    empty = 0
+    while empty < 2:
         found = False
         for place in Path("/proc").glob("[0-9]*/environ"):
             try:
@@ -85,6 +87,8 @@ def _end_marked(mark: bytes) -> None:
                 found = True
             except OSError:  # it ended, or is another user's
                 continue
+        empty = 0 if found else empty + 1
+        time.sleep(0.01)
 
 
 def ended_run(run: Run) -> Outcome:
