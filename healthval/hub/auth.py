@@ -156,7 +156,8 @@ class Authenticator:
         claims = self._check_claims(head, PublicKey(x=value["x"]), holder)
         if value.get("revoked"):
             raise _revoked()
-        if value.get("until", self.backend.now + 1) <= self.backend.now:
+        until = value.get("until")
+        if until is not None and until <= self.backend.now:
             raise Refusal(401, "This key was replaced and has ended", "sign with the new key")
         first = item if holder == item.key else self.backend.index.get(KEYS, holder)
         models = tuple(first.value.get("models", ())) if first is not None else ()

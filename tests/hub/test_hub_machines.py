@@ -1,8 +1,10 @@
 """State machines of the hub over each of its stores: access and keys."""
 
 import base64
+import itertools
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -264,3 +266,13 @@ class KeyMachine(HubMachine):
 
 def test_keys_sign_while_they_are_valid(run):
     run(KeyMachine)
+
+
+def test_a_key_without_an_end_signs_while_the_clock_ticks():
+    moments = itertools.count(int(time.time()))
+    backend = Backend(MemoryObjects(), MemoryIndex(time.time), NoModels(), lambda: next(moments))
+    key = Credential(Ed25519PrivateKey.generate())
+    keys.enrol_auditor(backend, BOSS, AuditorKey(public_key=key.public_key, label="Auditor"))
+    auth = Authenticator(backend=backend, operator=OPERATOR, audiences=(ORIGIN,))
+    head = Head("GET", "/v1/audit", key.sign("GET", ORIGIN, "/v1/audit", b""))
+    assert auth.check_head(head).caller.id == key.id
