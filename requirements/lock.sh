@@ -12,7 +12,7 @@ compile dev.txt pyproject.toml --extra demo --extra aws --extra dask --extra dic
     --extra pades --group test --group docs --group build
 compile demo.txt pyproject.toml --extra demo --group build --constraint requirements/dev.txt
 compile core.txt pyproject.toml --group build --constraint requirements/dev.txt
-compile bench.txt pyproject.toml --extra demo --extra decoders --group build --group bench
+compile bench.txt pyproject.toml --extra demo --extra dask --extra decoders --group build --group bench
 compile audit.txt --group pyproject.toml:audit
 compile worker.txt pyproject.toml --extra aws --extra hub --extra notebooks --extra pdf --group worker --constraint requirements/dev.txt
 compile ../infra/container/server.txt --group pyproject.toml:server --constraint requirements/dev.txt
