@@ -53,10 +53,16 @@ def _rates(threshold: Numbers, k: int) -> Iterator[str]:
     names = [n for n in ("sensitivity", "specificity") if counts and counts[n]["value"] is not None]
     if names:
         rates = ", ".join(f"{name} {counts[name]['value']:.2f}" for name in names)
-        over = f"{counts['k']} of {k} sites" if counts["k"] else "the sites that released them"
-        yield f"at {threshold['threshold']:<10g}{rates}, summed over {over} (small cells are withheld)"
+        yield f"at {threshold['threshold']:<10g}{rates}, {_origin(counts, names, k)}"
     else:
         yield f"at {threshold['threshold']:<10g}every site withheld small cells"
+
+
+def _origin(counts: Numbers, names: list[str], k: int) -> str:
+    """Where rates are from: sums of counts, or an estimate from what is known of withheld ones."""
+    if all(counts[name]["method"].startswith("wilson") for name in names):
+        return f"summed over {counts['k']} of {k} sites"
+    return f"estimated over {k} sites, {len(counts['excluded'])} of which withheld small cells"
 
 
 def _sent(entries: list[Any]) -> Iterator[str]:
