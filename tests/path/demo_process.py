@@ -33,7 +33,7 @@ def start(folder, track="table", *more):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - the tests start no other thread here that holds a lock
+        preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - it sets one signal and takes no lock
     )
 
 

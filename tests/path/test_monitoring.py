@@ -104,9 +104,9 @@ def hospital(plan, seed, *, quarters, worse_from=99, per_quarter=400, extra=()):
     return read_table(frame, plan.table), score
 
 
-def released(plan, seed, folder, **odd):
-    cohort, score = hospital(plan, seed, **odd)
-    judged = in_ended_periods(plan, cohort, cohort)
+def compared(plan, extract, cohort, score, seed=0):
+    """Result on the ended periods of an extract; scores are those of the whole cohort."""
+    judged = in_ended_periods(plan, extract, extract)
     kept = np.isin(cohort.cases, judged.cases)
     ids = tuple(f"{seed:04d}{i:028x}" for i in np.flatnonzero(kept))
     answers = Predictions(
@@ -116,7 +116,12 @@ def released(plan, seed, folder, **odd):
         model_digest="a" * 64,
         canary="unchanged",
     )
-    result = compare(plan, cohort, judged, answers, digests=ids)
+    return compare(plan, extract, judged, answers, digests=ids)
+
+
+def released(plan, seed, folder, **odd):
+    cohort, score = hospital(plan, seed, **odd)
+    result = compared(plan, cohort, cohort, score, seed)
     return release(result, exact(), Ledger(folder / f"{seed}.jsonl")).submission
 
 
@@ -246,19 +251,7 @@ def released_again(plan, folder, *, late=()):
         "extract", (seen < np.datetime64("2026-12-01")) & (np.arange(len(seen)) < 2400)
     )
     for extract in (old, cohort):
-        judged = in_ended_periods(plan, extract, extract)
-        kept = np.isin(cohort.cases, judged.cases)
-        ids = tuple(f"{i:032x}" for i in np.flatnonzero(kept))
-        answers = Predictions(
-            cases=ids,
-            score=score[kept],
-            reasons=("",) * len(ids),
-            model_digest="a" * 64,
-            canary="unchanged",
-        )
-        yield release(
-            compare(plan, extract, judged, answers, digests=ids), exact(), ledger
-        ).submission
+        yield release(compared(plan, extract, cohort, score), exact(), ledger).submission
 
 
 def test_the_next_quarter_passes_the_gate_and_old_periods_keep_their_numbers(tmp_path):

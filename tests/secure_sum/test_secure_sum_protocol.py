@@ -1,6 +1,7 @@
 """Rounds of a secure sum: the exact total, sites that drop out, and a hub that lies."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -203,6 +204,14 @@ def test_a_site_that_joins_after_the_roster_was_closed_is_refused(new_sum, new_m
     s.keep(late)
     with pytest.raises(IntegrityError, match="from no site of the round before"):
         table_message(s.members[0], s.state, TABLES[0])
+
+
+def test_two_sites_of_one_label_are_refused(new_sum, new_member):
+    """One hospital that joins twice would count twice."""
+    s = new_sum(TABLES).run("keys")
+    s.keep(keys_message(replace(new_member(8), label=s.members[0].label), s.state))
+    with pytest.raises(IntegrityError, match="two sites have the same label"):
+        shares_message(s.members[0], s.state)
 
 
 def test_sites_with_other_terms_are_refused(new_sum, new_member):
