@@ -11,6 +11,7 @@ from typing import Any
 from healthval.errors import ReportError, counted
 from healthval.files import packaged
 from healthval.report.fonts import check_glyphs, font_css, font_files, width
+from healthval.report.language import say, written_in
 from healthval.report.print_layout import prepare
 
 PANGO = (
@@ -36,6 +37,7 @@ def render_html(notebook: Any) -> str:
         If the installation lacks the template.
     """
     _check_cells(notebook)
+    language = notebook.metadata.get("healthval", {}).get("language", "en")
     from nbconvert import HTMLExporter
 
     make: Any = HTMLExporter
@@ -45,8 +47,11 @@ def render_html(notebook: Any) -> str:
         exclude_input=True,
         anchor_link_text="",
         exclude_anchor_links=True,
+        language_code=language,
     )
-    html, _ = exporter.from_notebook_node(notebook)
+    exporter.environment.globals["say"] = say
+    with written_in(language):
+        html, _ = exporter.from_notebook_node(notebook)
     _check_self_contained(html)
     return str(html)
 

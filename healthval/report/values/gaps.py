@@ -14,9 +14,14 @@ from healthval.aggregate.meta import MIN_SITES_POOLED, meta_analysis
 from healthval.aggregate.result import SubgroupPool
 from healthval.contracts.submission import FOLDED, SUPPRESSED, ReleasedSubgroup, Submission
 from healthval.errors import MetricError
+from healthval.report.language import mark
 from healthval.report.values.levels import MISSING
 
-MEASURES = {"auroc": "AUROC", "sensitivity": "Sensitivity", "specificity": "Specificity"}
+MEASURES = {
+    "auroc": mark("AUROC"),
+    "sensitivity": mark("Sensitivity"),
+    "specificity": mark("Specificity"),
+}
 Level = tuple[str, str]
 
 
