@@ -197,12 +197,6 @@ def model_container(folder: Path, *options: str):
     child.stop()
 
 
-@pytest.fixture
-def container():
-    """Start the container's server over a folder: `with container(folder) as port`."""
-    return model_container
-
-
 @pytest.fixture(scope="session", params=["embedded", "aws", "lambda"])
 def hub(request, tmp_path_factory, operator_key):
     folder = tmp_path_factory.mktemp("hub")

@@ -156,9 +156,11 @@ def test_a_rollback_keeps_the_repository_that_was_there_before(cloud, account, o
     tear_down_model(account, operator, registration)
 
 
-@pytest.mark.parametrize(("answers_again", "words"), [(True, "serves as before"), (False, "stopped")])
+@pytest.mark.parametrize(
+    ("answers_again", "words"), [(True, "serves as before"), (False, "stopped")]
+)
 def test_a_version_that_served_is_restored(
-    cloud, account, operator, prepared, container, tmp_path, answers_again, words
+    cloud, account, operator, prepared, kit, tmp_path, answers_again, words
 ):
     name = "served" if answers_again else "broken"
     registration = prepared(name)
@@ -167,7 +169,7 @@ def test_a_version_that_served_is_restored(
     plan = plan_model(account, changed, image=IMAGE, hub=STACK)
     (tmp_path / "inference.py").write_text(FAULTY.format(again=answers_again), encoding="utf-8")
     failure = pytest.raises(DeploymentError, match=f"as before.*{words}")
-    with container(tmp_path) as port, cloud.other_model(port), failure:
+    with kit.model_container(tmp_path) as port, cloud.other_model(port), failure:
         deploy_model(account, operator, changed, plan)
     kept = account.describe(stack_of(registration))
     parameters = {p["ParameterKey"]: p["ParameterValue"] for p in kept["Parameters"]}
