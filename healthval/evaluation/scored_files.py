@@ -75,7 +75,7 @@ def read_levels(place: str | Path, column: str) -> pd.Categorical:
     """
     names, code = _levels(_files(Path(place)), column)
     _release_memory()
-    return pd.Categorical.from_codes(code, categories=names)
+    return pd.Categorical.from_codes(code, categories=pd.Index(names))
 
 
 def _levels(paths: list[Path], column: str) -> tuple[list[Any], NDArray[np.int8]]:
