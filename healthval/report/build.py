@@ -15,7 +15,6 @@ from healthval.report.conduct import Conduct
 from healthval.report.criteria import PlanFacts, Verdict
 from healthval.report.document import Report, Section
 from healthval.report.findings import Findings, match
-from healthval.report.language import many, say, written_in
 from healthval.report.proof.provenance import provenance
 from healthval.report.sections.calibration import calibration
 from healthval.report.sections.checklist import checklist, coverage, held
@@ -35,6 +34,7 @@ from healthval.report.sections.utility import utility
 from healthval.report.values.charts import monitoring_numbers
 from healthval.report.values.derived import derived
 from healthval.report.values.gaps import gaps
+from healthval.report.wording.language import many, say, written_in
 
 SIGNIFICANT = 9  # digits of a float in metrics.json; the last bits differ between processors
 _SECTIONS = (

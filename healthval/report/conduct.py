@@ -12,7 +12,7 @@ from healthval.contracts.access import AccessGrant, AccessStatus
 from healthval.contracts.stamp import Stamp
 from healthval.evaluation.secure_sum import sum_terms
 from healthval.plan import Plan
-from healthval.report.language import many, say
+from healthval.report.wording.language import many, say
 from healthval.secure_sum.outcome import outcome_of
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from healthval.contracts.submission import Submission
 from healthval.contracts.table import CategoryColumn, SmallLevels
 from healthval.errors import ReportError
 from healthval.plan import Metric, Plan
-from healthval.report.language import many, mark, say
 from healthval.report.markup import Shown, as_shown, decimals, exact
 from healthval.report.values.levels import Levels
 from healthval.report.values.means import Possible, SiteMean
+from healthval.report.wording.language import many, mark, say
 
 AT_THRESHOLD = frozenset({"sensitivity", "specificity", "ppv", "npv", "net_benefit"})
 NAMES: dict[str, str] = {

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from healthval.contracts.report import Language
 from healthval.errors import ReportError
 from healthval.report.figures.compact import data_url
-from healthval.report.language import mark, say, written_in
+from healthval.report.wording.language import mark, say, written_in
 
 _DETAILS = Markup('<details class="{}"><summary>{}</summary>{}</details>')
 

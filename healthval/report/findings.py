@@ -20,11 +20,11 @@ from healthval.contracts.submission import ReleasedEstimate, Submission
 from healthval.errors import ReportError, counted
 from healthval.report.conduct import Conduct
 from healthval.report.criteria import PlanFacts
-from healthval.report.language import many, mark, reword, say
 from healthval.report.markup import WITHHELD, Shown, as_shown, count, decimals, number
 from healthval.report.values.levels import place
 from healthval.report.values.means import ONE_SITE, SiteMean, site_mean
 from healthval.report.values.noise import Noise, noise_in
+from healthval.report.wording.language import many, mark, reword, say
 
 POOLED = mark("random-effects mean over sites")
 NO_COUNTS = mark("no site released its counts")

@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from healthval.contracts.submission import SUPPRESSED
-from healthval.report.language import localized, mark, reword, say
+from healthval.report.wording.language import localized, mark, reword, say
 
 Count = int | str | None  # a number, "suppressed" or a band
 WHOLE = 16  # rows; a longer table may continue on the next page, where its header is repeated

@@ -11,8 +11,8 @@ from typing import Any
 from healthval.errors import ReportError, counted
 from healthval.files import packaged
 from healthval.report.fonts import check_glyphs, font_css, font_files, width
-from healthval.report.language import say, written_in
 from healthval.report.print_layout import prepare
+from healthval.report.wording.language import say, written_in
 
 PANGO = (
     "the PDF needs Pango: apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"

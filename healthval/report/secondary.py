@@ -4,8 +4,8 @@ from healthval.aggregate.secondary.records import CaseMix, EventRatio, JointCali
 from healthval.aggregate.values import PooledMeasure
 from healthval.report.document import Block
 from healthval.report.findings import Findings, pooled
-from healthval.report.language import many, mark, say
 from healthval.report.markup import Shown, as_shown, exact, number, p_value, percent, table
+from healthval.report.wording.language import many, mark, say
 
 _MEASURES = {
     "auroc": mark("AUROC"),

@@ -33,10 +33,10 @@ from healthval.report import (
 )
 from healthval.report.forms.committee import committee, render_committee
 from healthval.report.forms.comparison import compare
-from healthval.report.language import LANGUAGES, many, reword, say, written_in
+from healthval.report.wording.language import LANGUAGES, many, reword, say, written_in
 
 ROOM = Path(healthval.report.__file__).parent
-GERMAN = tomllib.loads((ROOM / "catalogue" / "de.toml").read_text(encoding="utf-8"))
+GERMAN = tomllib.loads((ROOM / "wording" / "de.toml").read_text(encoding="utf-8"))
 
 
 def calls(*names):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from healthval.report.figures.curves import NAMED, legend
 from healthval.report.figures.forest import shortened
 from healthval.report.figures.style import COLOURS, GREY, INK, LINES, VERMILION, board
-from healthval.report.language import say
 from healthval.report.markup import Shown
+from healthval.report.wording.language import say
 
 
 @dataclass(frozen=True, slots=True)

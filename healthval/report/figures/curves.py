@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from healthval.report.figures.forest import shortened
 from healthval.report.figures.style import BLUE, COLOURS, GREY, INK, LINES, PALE, VERMILION, board
-from healthval.report.language import say
+from healthval.report.wording.language import say
 
 FEW_POINTS = 3  # a curve with at most this many points has a marker at each point
 CALIBRATION_BANDS = 4  # more curves are drawn without their bands

@@ -10,8 +10,8 @@ from healthval.aggregate.result import PooledMeasure, SiteValue
 from healthval.report.document import Figure, NumberedFigure
 from healthval.report.figures.style import BLUE, GREY, INK, MUTED, VERMILION, board
 from healthval.report.findings import Findings, as_released, pooled
-from healthval.report.language import localized, many, mark, say
 from healthval.report.markup import Shown, as_shown, count, number, percent, table
+from healthval.report.wording.language import localized, many, mark, say
 
 Scale = Literal["linear", "log", "logit"]
 ROWS_PER_FIGURE = 36

@@ -10,8 +10,8 @@ from healthval.report.figures.curves import Curve, legend
 from healthval.report.figures.forest import shortened
 from healthval.report.figures.roc_region import Region
 from healthval.report.figures.style import BLUE, GREY, INK, SKY, VERMILION, Board, board
-from healthval.report.language import say
 from healthval.report.markup import Shown, exact, number
+from healthval.report.wording.language import say
 
 MOST_PANELS = 12  # more sites are drawn as points in the figure of all cases
 _COLUMNS = 3

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from healthval.errors import UsageError
 from healthval.report.figures.compact import compact
-from healthval.report.language import localized
+from healthval.report.wording.language import localized
 
 # Okabe & Ito (2008); together with the line styles, distinct in grey and for colour-blind readers.
 BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION = (

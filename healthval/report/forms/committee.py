@@ -7,9 +7,9 @@ from markupsafe import Markup
 
 from healthval.errors import ReportError
 from healthval.report.document import Block, Figure, Report, Section
-from healthval.report.language import say, written_in
 from healthval.report.markup import facts, hashed, paragraphs
 from healthval.report.render import pdf_within, render_html
+from healthval.report.wording.language import say, written_in
 
 COMMITTEE_HTML, COMMITTEE_PDF = "committee.html", "committee.pdf"
 PAGES = 2

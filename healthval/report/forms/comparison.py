@@ -19,8 +19,8 @@ from healthval.contracts.submission import ReleasedEstimate
 from healthval.errors import MetricError, ReportError
 from healthval.report.criteria import NAMES, Criterion
 from healthval.report.document import Block, Report, Section
-from healthval.report.language import many, mark, say, written_in
 from healthval.report.markup import as_shown, exact, hashed, number, paragraphs, table
+from healthval.report.wording.language import many, mark, say, written_in
 
 Numbers = Mapping[str, Any]
 FORMAT = "healthval-metrics-1"

@@ -11,7 +11,7 @@ from healthval.plan import Plan
 from healthval.report.build import build
 from healthval.report.criteria import plan_facts
 from healthval.report.document import Report
-from healthval.report.language import say, written_in
+from healthval.report.wording.language import say, written_in
 
 
 def site_report(

@@ -23,9 +23,9 @@ from healthval.errors import ReportError
 from healthval.files import write_durably
 from healthval.report.document import Report, Section
 from healthval.report.findings import Findings
-from healthval.report.language import say, written_in
 from healthval.report.markup import hashed, paragraphs, table
 from healthval.report.proof.attestation import ATTESTATION, COVERED, jwk, sign
+from healthval.report.wording.language import say, written_in
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (

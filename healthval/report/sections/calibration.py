@@ -6,10 +6,10 @@ from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.curves import CALIBRATION_BANDS, Bin, Curve, calibration_plot
 from healthval.report.figures.forest import Axis, site_forest
 from healthval.report.findings import Findings, estimate, some_sites
-from healthval.report.language import many, mark, say
 from healthval.report.markup import Shown, as_shown, number, paragraphs, table
 from healthval.report.secondary import joint_table
 from healthval.report.sections.summary import expected
+from healthval.report.wording.language import many, mark, say
 
 OE = Axis(mark("Observed to expected events, O:E (log scale)"), "log", 1.0)
 SLOPE = Axis(mark("Calibration slope"), "linear", 1.0)

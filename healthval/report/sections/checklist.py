@@ -16,9 +16,9 @@ from markupsafe import Markup
 from healthval.aggregate.result import PooledMeasure, TableOneTotal
 from healthval.report.document import Section
 from healthval.report.findings import Findings
-from healthval.report.language import many, mark, say
 from healthval.report.markup import paragraphs, table
 from healthval.report.sections.stated import statement
+from healthval.report.wording.language import many, mark, say
 
 SITE, DEVELOPER = mark("site to complete"), mark("developer to complete")
 

@@ -4,8 +4,8 @@ from markupsafe import Markup
 
 from healthval.report.document import Section
 from healthval.report.findings import Findings
-from healthval.report.language import say
 from healthval.report.markup import Shown, facts, number, paragraphs, table
+from healthval.report.wording.language import say
 
 
 def claim(findings: Findings) -> Section:

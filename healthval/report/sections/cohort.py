@@ -9,7 +9,6 @@ from healthval.aggregate.result import TableOneTotal, Total
 from healthval.contracts.submission import SUPPRESSED
 from healthval.report.document import Block, Section
 from healthval.report.findings import Findings, total
-from healthval.report.language import many, mark, reword, say
 from healthval.report.markup import (
     box,
     count_cell,
@@ -22,6 +21,7 @@ from healthval.report.markup import (
 )
 from healthval.report.values.levels import level_name
 from healthval.report.values.noise import IN_COUNTS
+from healthval.report.wording.language import many, mark, reword, say
 
 FLOW_COLUMNS = 5  # more sites are shown as a total only
 

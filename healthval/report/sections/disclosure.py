@@ -6,8 +6,8 @@ from healthval.aggregate.result import SiteSummary
 from healthval.contracts.submission import SUPPRESSED, band_limits
 from healthval.report.document import Section
 from healthval.report.findings import Findings
-from healthval.report.language import many, reword, say
 from healthval.report.markup import box, bullets, paragraphs, table, words
+from healthval.report.wording.language import many, reword, say
 
 
 def disclosure(findings: Findings) -> Section:

@@ -16,10 +16,10 @@ from healthval.report.figures.panels import (
 )
 from healthval.report.figures.roc_region import Region, Vertex, pooled_region, site_region
 from healthval.report.findings import Findings, estimate, rate, some_sites
-from healthval.report.language import many, say
 from healthval.report.markup import as_shown, exact, number, paragraphs, table
 from healthval.report.sections.thresholds import summed_rates
 from healthval.report.values.noise import IN_COUNTS
+from healthval.report.wording.language import many, say
 
 LOOSE = 0.2  # a region of all cases whose areas differ by more is not drawn
 RARE = 0.1  # prevalence below which average precision is shown beside the ROC curve

@@ -5,11 +5,11 @@ from healthval.report.criteria import judge
 from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.curves import FunnelSite, funnel_plot
 from healthval.report.findings import Findings, as_released
-from healthval.report.language import many, mark, reword, say
 from healthval.report.markup import as_shown, number, p_value, paragraphs, percent, table
 from healthval.report.secondary import case_mix_table, chance, methods_table
 from healthval.report.sections.summary import badge
 from healthval.report.values.site_values import reader
+from healthval.report.wording.language import many, mark, reword, say
 
 MOST_INFLUENTIAL = 12  # rows of the leave-one-out table
 FUNNEL_SITES = 10  # Sterne et al. 2011, BMJ 343:d4002: a funnel of fewer sites shows chance only

@@ -2,8 +2,8 @@
 
 from healthval.report.document import Section
 from healthval.report.findings import Findings, some_sites
-from healthval.report.language import mark, say
 from healthval.report.markup import facts
+from healthval.report.wording.language import mark, say
 
 _ONE = [
     (

@@ -11,7 +11,6 @@ from healthval.report.criteria import NAMES
 from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.control import Track, control_plot
 from healthval.report.findings import Findings, estimate
-from healthval.report.language import many, mark, say
 from healthval.report.markup import count, exact, number, paragraphs, table
 from healthval.report.values.charts import (
     TOGETHER,
@@ -22,6 +21,7 @@ from healthval.report.values.charts import (
     periods_released,
     rule_charts,
 )
+from healthval.report.wording.language import many, mark, say
 
 _MEASURES = ("auroc", "oe", "sensitivity", "specificity")
 _HEADS = (mark("AUROC"), "O:E", mark("Sensitivity"), mark("Specificity"))
@@ -35,8 +35,8 @@ def monitoring(findings: Findings, watched: Monitoring) -> Section:
     periods = periods_released(watched, findings.released)
     charts = rule_charts(watched, findings.released)
     blocks: list[Block] = [_results(watched, alarms(watched, charts), charts)]
-    for made in charts:
-        blocks += _chart(watched, made, periods)
+    for name, made in zip(_names(watched), charts, strict=True):
+        blocks += _chart(watched, name, made, periods)
     blocks.append(_by_period(findings, watched, periods))
     return Section("monitoring", say("Monitoring over time"), tuple(blocks))
 
@@ -53,23 +53,43 @@ def alarm_sentences(findings: Findings) -> list[str]:
 
 
 def _sentences(watched: Monitoring, found: Sequence[Alarm]) -> list[str]:
-    by_chart: dict[tuple[str, str], list[str]] = {}
+    by_chart: dict[tuple[int, str], list[str]] = {}
     for alarm in found:
-        by_chart.setdefault((alarm.measure, alarm.hospital), []).append(alarm.period)
+        by_chart.setdefault((alarm.rule, alarm.hospital), []).append(alarm.period)
+    names = _names(watched)
     sentences = [
         say(
             "Monitoring alarm: {measure}, {hospital}: {periods}.",
-            measure=say(NAMES[measure]),
+            measure=names[rule - 1],
             hospital=_named(hospital),
             periods=", ".join(periods),
         )
-        for (measure, hospital), periods in by_chart.items()
+        for (rule, hospital), periods in by_chart.items()
     ]
     return sentences or [
         say(
             "No alarm of the plan's {alarms} so far.",
             alarms=many(len(watched.alarms), "monitoring rule"),
         )
+    ]
+
+
+def _names(watched: Monitoring) -> list[str]:
+    """Return a name for each rule: its measure, with what tells it from others of that measure."""
+    rules = watched.alarms
+    shared = [sum(other.measure == rule.measure for other in rules) > 1 for rule in rules]
+    return [
+        say(
+            "{measure} ({watched} from {target}, shift {shift}, run length {run_length})",
+            measure=say(NAMES[rule.measure]),
+            watched=say(_WATCHED[rule.direction]),
+            target=exact(rule.target),
+            shift=exact(rule.shift),
+            run_length=rule.run_length,
+        )
+        if is_shared
+        else say(NAMES[rule.measure])
+        for rule, is_shared in zip(rules, shared, strict=True)
     ]
 
 
@@ -126,15 +146,16 @@ def _rule(made: RuleCharts) -> str:
     )
 
 
-def _chart(watched: Monitoring, made: RuleCharts, periods: Periods) -> list[Block]:
-    rule, name = made.rule, say(NAMES[made.rule.measure])
+def _chart(watched: Monitoring, name: str, made: RuleCharts, periods: Periods) -> list[Block]:
+    rule = made.rule
     n = max((len(one.points) for one in made.charts), default=0)
     labels = watched.labels[:n]
-    sheet = _sums(made, labels)
+    sheet = _sums(name, made, labels)
     if n == 0:
         return [paragraphs(say("No hospital released a period.")), sheet]
     tracks = [_track(rule, one, periods.get(one.hospital, (None,) * n)) for one in made.charts]
-    svg = control_plot(labels, tracks, name=name, target=rule.target, limit=made.limit.limit)
+    measure = say(NAMES[rule.measure])
+    svg = control_plot(labels, tracks, name=measure, target=rule.target, limit=made.limit.limit)
     raised = [
         f"{_named(one.hospital)} {label}"
         for one in made.charts
@@ -171,7 +192,7 @@ def _named(hospital: str) -> str:
     return say(TOGETHER) if hospital == TOGETHER else hospital
 
 
-def _sums(made: RuleCharts, labels: Sequence[str]) -> Markup:
+def _sums(name: str, made: RuleCharts, labels: Sequence[str]) -> Markup:
     rows = [
         [
             label,
@@ -204,12 +225,7 @@ def _sums(made: RuleCharts, labels: Sequence[str]) -> Markup:
         if len(made.charts) > 1
         else ""
     )
-    return table(
-        say("Control chart: {measure}", measure=say(NAMES[made.rule.measure])),
-        heads,
-        rows,
-        note=together,
-    )
+    return table(say("Control chart: {measure}", measure=name), heads, rows, note=together)
 
 
 def _by_period(findings: Findings, watched: Monitoring, periods: Periods) -> Markup:

@@ -3,9 +3,9 @@
 from healthval.aggregate.result import SiteSummary
 from healthval.report.document import Section
 from healthval.report.findings import Findings
-from healthval.report.language import mark, say
 from healthval.report.markup import count_cell, percent, table
 from healthval.report.values.noise import IN_COUNTS
+from healthval.report.wording.language import mark, say
 
 _CANARY = {
     "unchanged": mark("same answers throughout"),

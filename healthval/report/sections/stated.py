@@ -2,8 +2,8 @@
 
 from healthval.report.document import Block, Section
 from healthval.report.findings import Findings
-from healthval.report.language import lowered, mark, say
 from healthval.report.markup import box, facts, paragraphs
+from healthval.report.wording.language import lowered, mark, say
 
 STUDY = {
     "context": mark("Clinical context and existing models"),

@@ -9,10 +9,10 @@ from healthval.contracts.submission import COMMON_LEVELS, FOLDED, ReleasedSubgro
 from healthval.report.document import Section
 from healthval.report.figures.forest import AUROC, Axis, Row, forest_figures
 from healthval.report.findings import Findings, estimate, pooled, total
-from healthval.report.language import many, reword, say
 from healthval.report.markup import Shown, as_shown, count, exact, p_value, paragraphs, table, words
 from healthval.report.values.gaps import MEASURES, gaps
 from healthval.report.values.levels import level_name
+from healthval.report.wording.language import many, reword, say
 
 
 def subgroups(findings: Findings) -> Section:

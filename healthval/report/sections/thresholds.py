@@ -10,7 +10,6 @@ from healthval.contracts.submission import Submission
 from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.curves import Curve, predictive_plot
 from healthval.report.findings import NO_COUNTS, Findings, estimate, left_out, rate, some_sites
-from healthval.report.language import mark, say
 from healthval.report.markup import (
     Shown,
     count,
@@ -26,6 +25,7 @@ from healthval.report.sections.summary import expected
 from healthval.report.values.noise import IN_COUNTS
 from healthval.report.values.secure_sum import RATES, secure_sum
 from healthval.report.values.site_values import released_at
+from healthval.report.wording.language import mark, say
 
 _SITE_COLUMNS = (
     mark("Site"),

@@ -15,10 +15,10 @@ from healthval.report.figures.panels import (
     decision_together,
 )
 from healthval.report.findings import Findings, as_released, rate, some_sites
-from healthval.report.language import many, mark, say
 from healthval.report.markup import as_shown, exact, number, paragraphs, table
 from healthval.report.secondary import usefulness_table
 from healthval.report.sections.summary import expected
+from healthval.report.wording.language import many, mark, say
 
 
 def utility(findings: Findings) -> Section:

@@ -14,8 +14,8 @@ from healthval.aggregate.meta import MIN_SITES_POOLED, meta_analysis
 from healthval.aggregate.result import SubgroupPool
 from healthval.contracts.submission import FOLDED, SUPPRESSED, ReleasedSubgroup, Submission
 from healthval.errors import MetricError
-from healthval.report.language import mark
 from healthval.report.values.levels import MISSING
+from healthval.report.wording.language import mark
 
 MEASURES = {
     "auroc": mark("AUROC"),

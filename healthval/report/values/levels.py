@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 from healthval.contracts.submission import FOLDED, SUPPRESSED
-from healthval.report.language import mark, reword, say
 from healthval.report.markup import words
+from healthval.report.wording.language import mark, reword, say
 
 Levels: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
 Key: TypeAlias = tuple[int, int, int, float, int]

@@ -20,9 +20,9 @@ from healthval.aggregate.effects import LOGIT, Transform
 from healthval.aggregate.meta import MIN_SITES_POOLED, MetaResult, meta_analysis
 from healthval.contracts.submission import Submission
 from healthval.errors import MetricError
-from healthval.report.language import many, mark, say
 from healthval.report.markup import WITHHELD, Shown, as_shown
 from healthval.report.values.site_values import FEW, Measure, Pair, SiteEffect, reader
+from healthval.report.wording.language import many, mark, say
 
 Possible: TypeAlias = tuple[Pair, ...] | None
 ONE_SITE = mark("the one site")

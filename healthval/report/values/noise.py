@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from healthval.contracts.submission import Submission
-from healthval.report.language import mark, say
 from healthval.report.markup import number
+from healthval.report.wording.language import mark, say
 
 _Z = 1.959963984540054
 IN_COUNTS = mark("Counts contain noise of the gates; the numbers of cases analysed do not.")

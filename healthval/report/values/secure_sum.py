@@ -6,8 +6,8 @@ from markupsafe import Markup
 
 from healthval.aggregate.secondary.records import SecureTotal, TotalAt
 from healthval.report.findings import Findings, rate
-from healthval.report.language import many, mark, reword, say
 from healthval.report.markup import count, exact, paragraphs, table
+from healthval.report.wording.language import many, mark, reword, say
 
 RATES = {
     "sensitivity": mark("Sensitivity"),

@@ -1,6 +1,6 @@
 """Language of a report: messages are English in the source; a catalogue has each in another language.
 
-A catalogue is a TOML file of this package, ``catalogue/de.toml`` for German: ``[messages]`` maps an
+A catalogue is a TOML file of this package, ``de.toml`` for German: ``[messages]`` maps an
 English message to its translation with the same placeholders, ``[elsewhere]`` does so for sentences
 of other rooms, and ``[nouns]`` has the forms of the nouns that are counted. A placeholder with ``:dat``
 takes the dative of a counted noun.
@@ -74,7 +74,7 @@ def catalogue(language: Language) -> Mapping[str, Mapping[str, Any]]:
     """Return the tables of a language's catalogue; English has none."""
     if language == "en":
         return {"messages": {}, "elsewhere": {}, "nouns": {}}
-    return tomllib.loads(packaged_text(f"report/catalogue/{language}.toml"))
+    return tomllib.loads(packaged_text(f"report/wording/{language}.toml"))
 
 
 def say(message: str, /, **values: object) -> str:
