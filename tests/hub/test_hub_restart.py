@@ -88,7 +88,9 @@ def test_killed_while_submitting_and_started_again_it_holds_each_result_once(kit
 
 def test_killed_under_load_it_loses_and_doubles_nothing():
     script = Path(__file__).parents[2] / "benchmarks" / "hub_kills.py"
-    done = subprocess.run([sys.executable, str(script), "3"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, str(script), "3"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "3 kills: nothing lost, nothing doubled" in done.stdout
 
