@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,9 +78,15 @@ def read_matrix(path: Path) -> Matrix:
     """
     remedy = "write notebook:, matrix: (name -> list) and parameters:, one entry per line"
     try:
-        return Matrix.model_validate(read_yaml(path, what=path.name, remedy=remedy))
+        made = Matrix.model_validate(read_yaml(path, what=path.name, remedy=remedy))
     except ValidationError as error:
         raise UsageError(f"{path.name} is not valid: {explain(error)}; {remedy}") from None
+    if re.match(r"[A-Za-z][\w+.-]*:/", str(made.output)):
+        raise UsageError(
+            f"{path.name}: 'output' is a folder of this machine, in which runs are locked and moved whole;"
+            " copy it elsewhere afterwards"
+        )
+    return made
 
 
 def runs_of(matrix: Matrix) -> list[Run]:

@@ -24,6 +24,7 @@ from healthval.runner.execute import (
     KERNEL_SECONDS,
     kind_of_error,
     mark_identifiable,
+    scrub,
 )
 
 STATUS = "status.json"
@@ -116,7 +117,7 @@ def _executed(run: Run, draft: Path, engine: str) -> str:
     except HealthvalError as own:
         return str(own)
     finally:
-        _scrub(draft / COPY)
+        scrub(draft / COPY)
     return ""
 
 
@@ -126,35 +127,6 @@ def sentence(failed: Any) -> str:
     if isinstance(own, type) and issubclass(own, HealthvalError):
         return str(failed.evalue)
     return f"cell {failed.exec_count} failed with {kind_of_error(failed.ename)}"
-
-
-def _scrub(copy: Path) -> None:
-    """Remove folders of the machine and random ids from the metadata of an executed copy."""
-    if not copy.exists():
-        return
-    notebook = json.loads(copy.read_text(encoding="utf-8"))
-    about = notebook["metadata"].get("papermill", {})
-    for name in ("input_path", "output_path"):
-        if about.get(name):
-            about[name] = Path(about[name]).name
-    about.pop("environment_variables", None)
-    for cell in notebook["cells"]:
-        tags = cell["metadata"].get("tags", ())
-        if "injected-parameters" in tags:
-            cell["id"] = "injected-parameters"
-        if any(tag.startswith("papermill-error") for tag in tags):
-            cell["id"] = "papermill-error"
-    _ids_apart(notebook["cells"])
-    copy.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _ids_apart(cells: list[dict[str, Any]]) -> None:
-    seen: dict[str, int] = {}
-    for cell in cells:
-        name = cell.get("id", "")
-        seen[name] = seen.get(name, 0) + 1
-        if seen[name] > 1:
-            cell["id"] = f"{name}-{seen[name]}"
 
 
 def _rendered(draft: Path) -> str:
