@@ -11,6 +11,7 @@ Called with a number of kills (100 without one).
 import hashlib
 import json
 import random
+import secrets
 import sqlite3
 import sys
 import tempfile
@@ -28,7 +29,12 @@ from healthval.client import Client, Credential
 from healthval.contracts.access import AccessDecision
 from healthval.contracts.base import canonical_json
 from healthval.contracts.model import InputContract, InputField, ModelCard, ModelRegistration
-from healthval.contracts.prediction import DicomInstances, PredictionRequest, TableInstances
+from healthval.contracts.prediction import (
+    DicomInstances,
+    PredictionRequest,
+    TableInstances,
+    uploads_of,
+)
 from healthval.contracts.submission import (
     AttackPassed,
     Certificate,
@@ -46,7 +52,6 @@ from healthval.hub.audit_chain import verify_pages
 
 PLAN = "a" * 64
 KILLS = 100
-ANSWERS = 5  # between two kills
 INFERENCE = """
 def load(model_dir): return None
 def predict(model, instances):
@@ -106,7 +111,7 @@ class Hub:
         self.answers: dict[str, tuple[str, int, list[float]]] = {}  # batch: model, cases, scores
         self.receipts: list[str] = []
         self.uploads: dict[str, list[str]] = {}  # batch: its files
-        self.failed = 0  # batches of files that ended in a killed process: files to be sent again
+        self.failed = Counter()  # batches that ended with a killed process, to be sent again
         self.troubles: list[BaseException] = []
 
     def start(self) -> None:
@@ -120,12 +125,17 @@ class Hub:
         self.port = int(self.url.rsplit(":", 1)[1])
         self.starts.append(time.perf_counter() - began)
 
-    def wait_for_work(self) -> None:
-        """Wait until the hub has answered some calls since its start."""
-        before = len(self.answers) + len(self.receipts)
-        while len(self.answers) + len(self.receipts) < before + ANSWERS:
-            if self.ending.wait(0.01):
-                break
+    def wait_for(self, kind: str) -> None:
+        """Wait until the hub has answered a call of this kind since its start."""
+        before = self.told(kind)
+        while self.told(kind) == before and not self.ending.wait(0.01):
+            pass
+
+    def told(self, kind: str) -> int:
+        with self.lock:
+            if kind == "results":
+                return len(self.receipts)
+            return sum(model == kind for model, _, _ in self.answers.values())
 
     def kill(self) -> None:
         self.child.process.kill()
@@ -186,8 +196,7 @@ def send_rows(hub: Hub, seed: int) -> None:
                 cases=tuple(f"case-{i:016x}" for i in range(len(sizes))),
                 instances=TableInstances(columns=("size",), rows=tuple((s,) for s in sizes)),
             )
-            key = f"{rng.getrandbits(128):032x}"
-            keep(hub, "rows", asked, site, key, [s / 100 for s in sizes])
+            keep(hub, site, asked, [s / 100 for s in sizes])
 
 
 def send_files(hub: Hub, seed: int) -> None:
@@ -203,17 +212,17 @@ def send_files(hub: Hub, seed: int) -> None:
                 cases=tuple(f"case-{i:016x}" for i in range(len(files))),
                 instances=DicomInstances(uploads=uploads),
             )
-            key = f"{rng.getrandbits(128):032x}"
-            keep(hub, "files", asked, site, key, [len(file) / 1e6 for file in files], uploads)
+            keep(hub, site, asked, [len(file) / 1e6 for file in files])
 
 
-def keep(hub, model, asked, site, key, scores, uploads=()) -> None:
+def keep(hub: Hub, site: Client, asked: PredictionRequest, scores: list[float]) -> None:
     """Ask for a batch until it is answered, and enter the answer in the ledger."""
+    key = secrets.token_hex(16)
     try:
         answer = repeated(lambda: site.predict(asked, key=key))
     except PredictionError:  # its inputs were deleted before its answer was stored: sent again
         with hub.lock:
-            hub.failed += 1
+            hub.failed[asked.model] += 1
         return
     found = [p.score for p in answer.predictions]
     assert found == scores, "an answer has other scores than its inputs"
@@ -221,8 +230,8 @@ def keep(hub, model, asked, site, key, scores, uploads=()) -> None:
         assert repeated(lambda: site.predict(asked, key=key)) == answer, "a repetition differs"
     with hub.lock:
         assert answer.id not in hub.answers
-        hub.answers[answer.id] = (model, len(scores), found)
-        hub.uploads[answer.id] = list(uploads)
+        hub.answers[answer.id] = (asked.model, len(scores), found)
+        hub.uploads[answer.id] = list(uploads_of(asked.instances))
 
 
 def submit(hub: Hub, digest: str) -> None:
@@ -302,12 +311,12 @@ def check_end(hub: Hub) -> str:
         grants = {(grant.site, grant.model): grant for grant in operator.access_requests()}
     events = Counter((entry.action, entry.subject) for entry in entries)
     accepted = [batch for action, batch in events if action == "prediction.accepted"]
-    assert len(accepted) == len(hub.answers) + hub.failed, "a batch was lost or invented"
+    assert len(accepted) == len(hub.answers) + hub.failed.total(), "a batch was lost or invented"
     for name in ("rows", "files"):
         with hub.client(f"{name}-site") as site:
             used = grants[site.site, name].used_cases
         answered = sum(n for model, n, _ in hub.answers.values() if model == name)
-        assert used == answered or hub.failed, f"{used} cases counted, {answered} answered"
+        assert used == answered or hub.failed[name], f"{used} cases counted, {answered} answered"
     for batch, uploads in hub.uploads.items():
         for upload in uploads:
             assert not list((hub.folder / "hub/objects").glob(f"uploads/*/{upload}.dcm")), batch
@@ -316,7 +325,7 @@ def check_end(hub: Hub) -> str:
     files = sum(map(len, hub.uploads.values()))
     return (
         f"{len(hub.answers)} batches ({cases} cases, {files} of them files), "
-        f"{len(hub.receipts)} results, {len(entries)} audit entries; {hub.failed} batches failed"
+        f"{len(hub.receipts)} results, {len(entries)} audit entries; {dict(hub.failed)} failed"
     )
 
 
@@ -335,7 +344,7 @@ def main(kills: int) -> None:
         ]
         try:
             for number in range(kills):
-                hub.wait_for_work()
+                hub.wait_for(rng.choice(["rows", "files", "results"]))
                 hub.ending.wait(rng.uniform(0, 0.5))
                 if hub.ending.is_set():
                     break
