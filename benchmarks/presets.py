@@ -82,7 +82,7 @@ def result_of(site, thresholds=THRESHOLDS, version="1.0", groups=None):
 def ledger_at(path):
     """An empty ledger whose noise secret is a function of the file's name."""
     secret = hashlib.sha256(path.name.encode()).hexdigest()
-    path.with_name(f"{path.name}.noise").write_text(secret)
+    path.with_name(f"{path.name}.noise").write_text(secret, encoding="ascii")
     return Ledger(path)
 
 
