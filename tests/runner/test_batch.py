@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from dask_cluster import cluster
+from dask_cluster import certificate, cluster
 from nbformat.v4 import new_code_cell, new_notebook
 
 from healthval.errors import UsageError
@@ -43,10 +44,11 @@ def matrix(folder, **content):
     return content
 
 
-def command(folder, *options):
+def command(folder, *options, env=None):
     return subprocess.Popen(
         [sys.executable, "-m", "healthval", "batch", "matrix.yaml", *options],
         cwd=folder,
+        env=os.environ | (env or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -358,6 +360,72 @@ def test_a_dask_cluster_gives_the_same_bytes_and_survives_a_killed_worker(folder
     assert outputs(folder / "far") == here
     assert all(f"healthval-{name}" in seen for name in here)
     assert PATIENT not in seen
+
+
+def test_a_cluster_with_certificates_admits_those_who_have_them(folder):
+    """Over tls:// the same bytes; without the certificate neither the command nor plain TCP gets in."""
+    dask = pytest.importorskip("dask")
+    notebook(folder, "n * 7")
+    content = matrix(folder, matrix={"n": [1, 2]})
+    assert batch(folder)[0] == 0
+    here = outputs(folder / "out")
+    matrix(folder, **(content | {"output": "far"}))
+    (folder / "keys").mkdir()
+    config = certificate(folder / "keys")
+    with dask.config.set(config), cluster(folder, workers=1, tls=config) as found:
+        assert found.address.startswith("tls://")
+        given = {"DASK_CONFIG": str(folder / "dask.yaml")}
+        process = command(folder, "--json", "--scheduler", found.address, env=given)
+        _, err = process.communicate(timeout=LONG)
+        assert process.returncode == 0, err
+        assert outputs(folder / "far") == here
+        plain = found.address.replace("tls:", "tcp:")
+        reasons = {found.address: "tls:// needs certificates", plain: "no Dask scheduler responds"}
+        for address, reason in reasons.items():
+            stranger = command(folder, "--force", "--scheduler", address)
+            _, err = stranger.communicate(timeout=LONG)
+            assert stranger.returncode == 2
+            assert reason in err
+            assert "Traceback" not in err
+
+
+SLURM = """#!/bin/sh
+# In place of srun: one task here.
+exec "$@"
+"""
+
+
+def test_the_documented_job_for_slurm_runs_scheduler_workers_and_batch(folder):
+    """As the queue would run it, with `srun` and `hostname` of this test."""
+    pytest.importorskip("distributed")
+    text = (Path(__file__).parents[2] / "docs" / "batch.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"```sh\n(#!/bin/sh\n#SBATCH.*?)```", text, re.DOTALL)
+    (folder / "job.sh").write_text(script, encoding="utf-8")
+    (folder / "bin").mkdir()
+    programs = {
+        "srun": SLURM,
+        "hostname": "#!/bin/sh\necho 127.0.0.1\n",
+        "healthval": f'#!/bin/sh\nexec {sys.executable} -m healthval "$@"\n',
+        "dask": f'#!/bin/sh\npart=$1; shift\nexec {sys.executable} -m distributed.cli.dask_$part --host 127.0.0.1 "$@"\n',
+    }
+    for name, content in programs.items():
+        (folder / "bin" / name).write_text(content, encoding="utf-8")
+        (folder / "bin" / name).chmod(0o755)
+    notebook(folder, "n * 7")
+    matrix(folder, matrix={"n": [1, 2]})
+    path = f"{folder / 'bin'}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "job.sh"],
+        cwd=folder,
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=LONG,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(outputs(folder / "out")) == 2
+    assert left_running(str(folder / "scheduler.json")) == []
 
 
 def test_a_killed_scheduler_is_an_error_and_the_next_batch_completes(folder):
