@@ -17,6 +17,7 @@ from dask_cluster import certificate, cluster
 from nbformat.v4 import new_code_cell, new_notebook
 
 from healthval.errors import UsageError
+from healthval.report.render import why_no_pdf
 from healthval.runner.batch.batch import execute_batch
 from healthval.runner.batch.matrix import Matrix, read_matrix, runs_of
 
@@ -360,6 +361,38 @@ def test_a_dask_cluster_gives_the_same_bytes_and_survives_a_killed_worker(folder
     assert outputs(folder / "far") == here
     assert all(f"healthval-{name}" in seen for name in here)
     assert PATIENT not in seen
+
+
+@pytest.mark.skipif(why_no_pdf() is not None, reason="WeasyPrint or Pango is not installed")
+def test_the_warm_process_prints_the_page_too(folder):
+    """Each run still has a process of its own: the printer starts no thread in the worker."""
+    notebook(folder, "import os\nassert os.getsid(0) == os.getpid()\nprint('Grüße', n)")
+    content = matrix(folder, matrix={"n": [1, 2, 3]})
+    assert statuses(batch(folder)[1]) == [("completed", False)] * 3
+    assert not list((folder / "out").glob("*/*/notebook.pdf"))
+    assert statuses(batch(folder, "--pdf")[1]) == [("completed", False)] * 3
+    assert statuses(batch(folder, "--pdf")[1]) == [("completed", True)] * 3
+    assert statuses(batch(folder)[1]) == [("completed", True)] * 3
+    matrix(folder, **(content | {"output": "again", "pdf": True, "workers": 2}))
+    assert batch(folder)[0] == 0
+    first, again = (
+        {path.parent.name: path.read_bytes() for path in (folder / name).glob("*/*/notebook.pdf")}
+        for name in ("out", "again")
+    )
+    assert len(first) == 3
+    assert again == first
+    assert all(data.startswith(b"%PDF-") for data in first.values())
+    overview = (folder / "out" / "overview.html").read_text(encoding="utf-8")
+    assert overview.count("/notebook.pdf'>PDF</a>") == 3
+
+
+def test_a_page_that_cannot_be_printed_fails_its_run_alone(folder):
+    notebook(folder, "print(chr(0x1F9E0) if n == 2 else 'plain')")
+    matrix(folder, matrix={"n": [1, 2]}, pdf=True)
+    code, events, _ = batch(folder)
+    assert code == 1
+    assert [event["status"] for event in events] == ["completed", "failed"]
+    assert events[1]["error"]
 
 
 def test_a_cluster_with_certificates_admits_those_who_have_them(folder):
