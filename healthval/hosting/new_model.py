@@ -186,6 +186,11 @@ inputs:
   fields:                             # in the order that the model reads
     - {name: FILL_IN_first_input, kind: number, low: 0, high: 100, unit: ""}
     - {name: FILL_IN_second_input, kind: number}
+# Synthetic cases with the scores of your model, which hub and hospitals compare; of a model that
+# reads files also `files: [probes/phantom.dcm]`, in the folder of this file and de-identified.
+# `healthval model check` prints the scores.
+probes: []
+#  - {row: {FILL_IN_first_input: 50, FILL_IN_second_input: 1}, score: 0.5}
 memory_mb: 1024                       # 1024 to 6144
 max_concurrency: 4
 """

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from healthval.contracts.access import AccessDecision, AccessRequest, PublicKey, site_id
 from healthval.contracts.base import canonical_json
-from healthval.contracts.model import InputContract, InputField
+from healthval.contracts.model import InputContract, InputField, ModelCard, ModelRegistration
 from healthval.contracts.prediction import (
     PredictionRequest,
     TableInstances,
@@ -325,7 +325,10 @@ def asked(columns, *rows, cases=None):
 
 ONE = ("case-" + "0" * 16,)
 
-
+CARD = dict.fromkeys(("title", "developer", "intended_use", "target_condition"), "invented")
+REGISTERED = ModelRegistration(
+    card=ModelCard(name="invented", version="1.0", **CARD), inputs=INPUTS, artefact_sha256="0" * 64
+)
 BOTH = ("age", "sex")
 MISFITS = [
     (asked(("age",), (1,)), "1 field is missing", "first 'sex'"),
@@ -343,7 +346,7 @@ MISFITS = [
 @pytest.mark.parametrize(("request_", "title", "detail"), MISFITS, ids=range(9))
 def test_a_batch_outside_the_contract_is_refused_with_field_count_and_row(request_, title, detail):
     with pytest.raises(ValueError, match=re.escape(title)) as refused:
-        check_instances(INPUTS, request_)
+        check_instances(REGISTERED, request_)
     assert detail in str(refused.value)
     assert "Zebulon" not in str(refused.value)
 
@@ -361,7 +364,7 @@ def test_a_batch_outside_the_contract_is_refused_with_field_count_and_row(reques
 @settings(deadline=None)
 def test_missing_values_pass_and_numbers_outside_the_limits_are_found(rows):
     request_ = asked(("sex", "age"), *((sex, age) for age, sex in rows))
-    check_instances(INPUTS, request_)
+    check_instances(REGISTERED, request_)
     outside = out_of_range(INPUTS, request_.instances)
     expected = {i for i, (age, _) in enumerate(rows) if age is not None and not 0 <= age <= 120}
     assert outside == expected

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import InitVar, dataclass, field
 
 from healthval.contracts.base import digest, read_wire
-from healthval.contracts.model import InputContract
+from healthval.contracts.model import ModelRegistration
 from healthval.contracts.prediction import (
     PredictionAnswer,
     PredictionRequest,
@@ -72,7 +72,7 @@ class Predictions:
         request = read_request(body)
         access.require(self.backend, site, _subject(request))
         model = registry.serving(self.backend, request.model, request.version)
-        _check(model.registration.inputs, request)
+        _check(model.registration, request)
         batch = "prediction-" + digest([site, name or secrets.token_hex(16)])[:32]
         hosted = registry.hosted(model)
         place = ("predictions", f"{site}#{batch}")
@@ -253,9 +253,9 @@ def read_request(body: bytes) -> PredictionRequest:
         raise Refusal(422, "The request does not match its contract", str(misfit)) from None
 
 
-def _check(inputs: InputContract, request: PredictionRequest) -> None:
+def _check(registration: ModelRegistration, request: PredictionRequest) -> None:
     try:
-        check_instances(inputs, request)
+        check_instances(registration, request)
     except ValueError as misfit:
         title = "The batch does not match the model's input contract"
         raise Refusal(422, title, str(misfit)) from None
