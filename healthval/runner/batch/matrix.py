@@ -40,6 +40,7 @@ class Matrix(BaseModel):
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     timeout: Annotated[float, Field(gt=0)] | None = None
     calls: Annotated[int, Field(ge=1, le=1000)] | None = None
+    pdf: bool = False
     scheduler: Annotated[str, Field(pattern=r"^(tcp|tls)://[^\s]+$")] | None = None
 
 
@@ -53,6 +54,7 @@ class Run:
     varied : the parameters that differ between the runs of the batch
     folder : place of the finished run; `identifiable` if its outputs may show patients
     calls : most simultaneous calls of one model endpoint over all runs of the batch
+    pdf : whether the page is also printed
     """
 
     id: str
@@ -63,6 +65,7 @@ class Run:
     identifiable: bool
     timeout: float | None
     calls: int | None
+    pdf: bool
 
     def __repr__(self) -> str:
         return f"Run({self.id})"  # parameters stay out of logs and dashboards
@@ -174,6 +177,7 @@ class _RunMaker:
             identifiable=identifiable,
             timeout=self.matrix.timeout,
             calls=self.matrix.calls,
+            pdf=self.matrix.pdf,
         )
 
 
