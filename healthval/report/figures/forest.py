@@ -21,6 +21,9 @@ FEWEST_TICKS = 2  # of the usual ones; a narrower axis has ticks of its own
 # Inches: a full text column wide, one line per row.
 _WIDTH, _LINE, _TOP, _BOTTOM, _LABEL = 6.9, 0.215, 0.34, 0.5, 0.03
 
+_COLUMN, _GAP = 0.58, 0.08  # inches: least step of the columns of text, and their distance
+_LETTER, _BOLD_LETTER = 0.0625, 0.072  # inches
+
 # An interval beyond these ends in an arrow: on a logit axis 0 and 1 are at infinity.
 _BOUNDS: dict[Scale, tuple[float, float]] = {
     "linear": (-4.0, 6.0),
@@ -164,7 +167,7 @@ def forest(
     """
     lines = len(rows) + (_lines(summary) if summary else 0)
     with board(_WIDTH, _TOP + _BOTTOM + _LINE * lines, layout=None) as drawn:
-        plot = _Plot(drawn.figure, axis, lines, len(headers))
+        plot = _Plot(drawn.figure, axis, lines, len(headers), _step(rows, headers))
         plot.limits(rows, summary)
         plot.header(headers)
         for y, row in enumerate(rows):
@@ -173,6 +176,13 @@ def forest(
             plot.summary(len(rows) + 0.2, summary)
         plot.finish()
     return drawn.svg
+
+
+def _step(rows: Sequence[Row], headers: Sequence[str]) -> float:
+    """Return the inches from one column of text to the next one."""
+    longest = max((len(text) for row in rows for text in row.columns), default=0)
+    widest = max(_LETTER * longest, _BOLD_LETTER * max(map(len, headers), default=0))
+    return max(_COLUMN, widest + _GAP)
 
 
 def shortened(label: str) -> str:
@@ -195,10 +205,10 @@ def _transform(scale: Scale) -> Callable[[Any], Any]:
 class _Plot:
     """Axes of the estimates, between columns of text at fixed positions in inches."""
 
-    def __init__(self, figure: Any, axis: Axis, lines: float, n_columns: int) -> None:
+    def __init__(self, figure: Any, axis: Axis, lines: float, n_columns: int, step: float) -> None:
         from matplotlib.transforms import blended_transform_factory
 
-        left = 2.0 + 0.58 * n_columns
+        left = 2.0 + step * n_columns
         right = _WIDTH - 1.6
         width, height = figure.get_size_inches()
         place = (left / width, _BOTTOM / height, (right - left) / width, lines * _LINE / height)
@@ -208,7 +218,7 @@ class _Plot:
         self.low, self.high = _BOUNDS[axis.scale]
         # x in inches from the left edge of the figure, y in rows of the plot
         self.beside = blended_transform_factory(figure.dpi_scale_trans, self.axes.transData)
-        self.columns = [1.85 + 0.58 * i for i in range(1, n_columns + 1)]
+        self.columns = [1.85 + step * i for i in range(1, n_columns + 1)]
 
     def limits(self, rows: Sequence[Row], summary: Pooled | None) -> None:
         ends: list[float] = [] if self.axis.reference is None else [self.axis.reference]

@@ -123,13 +123,6 @@ def _missing(findings: Findings) -> list[str]:
 def _of_conduct(findings: Findings) -> list[str]:
     found = _missing(findings)
     canary = [site.canary for site in findings.study.sites]
-    if changed := canary.count("changed"):
-        found.append(
-            say(
-                "At {k} the model's answers to fixed test inputs changed.",
-                k=many(changed, "site"),
-            )
-        )
     if unchecked := canary.count("not_run"):
         found.append(
             say(
