@@ -170,7 +170,9 @@ class Evaluation:
             for row in self.thresholds
             if row.sensitivity.value is not None and row.specificity.value is not None
         ]
-        return plots.plot_roc(ax, self.roc, label=f"AUROC {tables.short(self.auroc)}", thresholds=marks)
+        return plots.plot_roc(
+            ax, self.roc, label=f"AUROC {tables.short(self.auroc)}", thresholds=marks
+        )
 
     def plot_calibration(self, ax: Any = None) -> Any:
         """Plot observed against predicted probability on a fixed grid; `ax` as in `plot_roc`."""
