@@ -176,9 +176,26 @@ def _connected(scheduler: str) -> Any:
         if name.partition(".")[0] == "distributed":
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
+    if scheduler.startswith("tls:"):
+        _check_certificates()
     try:
         return Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, TimeoutError, ValueError):
         raise UsageError(
             "no Dask scheduler responds at the given address; start one with `dask scheduler`"
         ) from None
+
+
+def _check_certificates() -> None:
+    """Refuse tls:// without certificates before Dask opens a connection."""
+    from distributed.security import Security
+
+    try:
+        context = Security().get_connection_args("client").get("ssl_context")
+    except (OSError, TypeError, ValueError):  # SSLError is an OSError
+        context = None
+    if context is None:
+        raise UsageError(
+            "tls:// needs certificates: name the files in Dask's configuration (distributed.comm.tls:"
+            " ca-file, and cert and key of client)"
+        )

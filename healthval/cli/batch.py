@@ -24,12 +24,13 @@ from healthval.cli.types import FILE
     show_default=True,
     help="Warm forked process, or a fresh kernel for each run.",
 )
+@click.option("--pdf", is_flag=True, help="Print the page of each run too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each event.")
 def batch(matrix: Path, as_json: bool, **options: Any) -> None:
     """Execute a notebook with many parameters.
 
     MATRIX is a YAML file with the keys notebook, parameters, matrix, include, exclude, output, workers,
-    timeout, calls and scheduler. Complete runs are skipped, so that an interrupted batch can be started
+    timeout, calls, pdf and scheduler. Complete runs are skipped, so that an interrupted batch can be started
     again. The exit code is 0 if all runs completed, 1 if some failed, 2 if the file is not valid.
     """
     from healthval.runner.batch.batch import execute_batch
@@ -37,7 +38,7 @@ def batch(matrix: Path, as_json: bool, **options: Any) -> None:
     from healthval.runner.batch.overview import write_overview
 
     end_in_order()
-    given = {n: options[n] for n in ("workers", "scheduler") if options[n]}
+    given = {n: options[n] for n in ("workers", "scheduler", "pdf") if options[n]}
     described = read_matrix(matrix).model_copy(update=given)
     again = "all" if options["force"] else "failed" if options["retry_failed"] else ""
     with _Progress(as_json) as progress:

@@ -42,13 +42,12 @@ def container_command(folder: Path, out: Path, group: str) -> None:
 @click.option(
     "--from",
     "source",
-    type=click.Path(path_type=Path, exists=True),
-    help="The trained model: .joblib, .pkl, .onnx, .pt, or a folder of MLflow.",
+    help="The trained model: .joblib, .onnx, .pt2, .pt, a folder of MLflow, or module:factory.",
 )
 @click.option(
     "--kind", type=click.Choice(KINDS), help="Library of the model; by default from its name."
 )
-def model_new(folder: Path, source: Path | None, kind: str | None) -> None:
+def model_new(folder: Path, source: str | None, kind: str | None) -> None:
     """Start a model folder.
 
     FOLDER gets the model, inference.py that loads it, and registration.yaml with the card and the
@@ -62,17 +61,15 @@ def model_new(folder: Path, source: Path | None, kind: str | None) -> None:
 
 @model.command("check")
 @click.argument("folder", type=FOLDER)
-@click.option(
-    "--sample", type=FILE, required=True, help="CSV with the model's inputs, a row a case."
-)
+@click.option("--sample", type=FILE, help="CSV with the inputs of a table model, a row a case.")
 @click.option("--registration", type=FILE, help="Default: registration.yaml in or beside FOLDER.")
-def model_check(folder: Path, sample: Path, registration: Path | None) -> None:
-    """Try a model folder on a sample.
+def model_check(folder: Path, sample: Path | None, registration: Path | None) -> None:
+    """Try a model folder on a sample and on the registered probes.
 
     The model runs on this machine with your rights. Its traceback is shown; the hub never shows one.
     """
     from healthval.hosting.model_check import check_model
-    from healthval.runner.provision import read_registration
+    from healthval.runner.provision import read_probe_files, read_registration
 
     # `model new` writes the artefact into a folder of its own, beside the registration.
     if not (folder / "inference.py").exists() and (folder / "artefact").is_dir():
@@ -81,11 +78,12 @@ def model_check(folder: Path, sample: Path, registration: Path | None) -> None:
     found = registration or next((place for place in places if place.is_file()), None)
     if found is None:
         raise UsageError("no registration.yaml in or beside the folder; give --registration")
-    tried = check_model(folder, sample, read_registration(found, folder).inputs)
+    files = read_probe_files(found)
+    tried = check_model(folder, read_registration(found, folder), sample=sample, probe_files=files)
     for line in tried.lines:
         click.echo(line, err=not tried.ok)
     if not tried.ok:
-        raise HostingError("the model does not score the sample; the lines above give the reason")
+        raise HostingError("the model failed the trial; the lines above give the reason")
 
 
 @model.command("serve")

@@ -11,7 +11,7 @@ import click
 
 from healthval.cli.batch import end_in_order
 from healthval.cli.hub import check_platform
-from healthval.cli.types import FILE, FOLDER
+from healthval.cli.types import FILE, FOLDER, FolderOrS3
 from healthval.errors import UsageError
 
 if TYPE_CHECKING:
@@ -191,13 +191,15 @@ class _RunCommand(click.Command):
 @click.option(
     "-o",
     "--out",
-    type=FOLDER,
+    type=FolderOrS3(file_okay=False),
     default=Path("runs"),
     show_default=True,
-    help="Folder for the executed copy.",
+    help="Folder for the executed copy, or s3://bucket/prefix.",
 )
 @click.option("--help-notebook", is_flag=True, help="List the notebook's parameters.")
-def run(notebook: str, file: Path | None, out: Path, help_notebook: bool, **given: Any) -> None:
+def run(
+    notebook: str, file: Path | None, out: Path | str, help_notebook: bool, **given: Any
+) -> None:
     """Execute one of the notebooks, or your own.
 
     NOTEBOOK is provision, evaluate, report, or the path of your own notebook.

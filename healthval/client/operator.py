@@ -1,7 +1,7 @@
 """Calls of the operator: models, decisions, keys, submissions, reports."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Unpack
@@ -53,13 +53,16 @@ class SiteSubmission:
 class OperatorCalls(Calls):
     """Calls of the operator."""
 
-    def register_model(self, registration: ModelRegistration, artefact: bytes) -> ModelRecord:
-        """Upload a model's artefact and register it."""
-        self._store(artefact)
+    def register_model(
+        self, registration: ModelRegistration, artefact: bytes, files: Sequence[bytes] = ()
+    ) -> ModelRecord:
+        """Upload a model's artefact and the files of its probes, and register it."""
+        for data in (artefact, *files):
+            self._store(data)
         return self._post("/v1/models", registration, ModelRecord)
 
     def start_model(self, name: str, version: str, *, tried: bool = False) -> ModelRecord:
-        """Start the model endpoint; with `tried`, only a model that answers a trial call.
+        """Start the model endpoint; with `tried`, only a model that answers a trial call and its probes.
 
         Raises
         ------

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -117,7 +118,8 @@ def deploy_model(
     ------
     DeploymentError
         If the deployment or the trial call fails. The stack is as before then, or has no endpoint
-        if the version never served, and the model is stopped in the registry.
+        if the version never served. A version that served is tried again and serves on if it
+        answers; any other is stopped in the registry.
     """
     card = registration.card
     has_served = client.model(card.name, card.version).status != "registered"
@@ -176,8 +178,7 @@ def _undo(
 ) -> str:
     """Return to the stack as before the plan; return what was done, as part of a sentence."""
     done = [_attempt(lambda: _restore(account, plan, has_served=has_served))]
-    card = registration.card
-    done.append(_attempt(lambda: _stop(client, card.name, card.version)))
+    done.append(_attempt(lambda: _resume(client, registration, has_served=has_served)))
     return "; ".join(done)
 
 
@@ -188,8 +189,13 @@ def _attempt(step: Any) -> str:
         return f"not undone: {failure}"
 
 
-def _stop(client: Client, name: str, version: str) -> str:
-    client.stop_model(name, version)
+def _resume(client: Client, registration: ModelRegistration, *, has_served: bool) -> str:
+    """Let a version that served before serve again if it answers; stop any other."""
+    if has_served:
+        with suppress(HubError):
+            _start(client, registration)
+            return "the model serves as before"
+    client.stop_model(registration.card.name, registration.card.version)
     return "the model is stopped in the registry"
 
 

@@ -1,6 +1,7 @@
 """Models: card, input contract, registration and status."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -16,6 +17,12 @@ from healthval.contracts.base import (
     Wire,
 )
 from healthval.contracts.reporting import DeveloperReporting
+from healthval.errors import counted, part
+
+Value = float | int | Column | None
+MAX_PROBES = 32
+MAX_PROBE_FILES = 16
+PROBE_TOLERANCE = 1e-4  # scores of one model differ in their last digits between processors
 
 
 class InputField(Wire):
@@ -66,14 +73,49 @@ class ModelCard(Wire):
     reporting: DeveloperReporting | None = None
 
 
+class Probe(Wire):
+    """Synthetic case of the developer and the score that the model gives it.
+
+    The hub compares the score when the model starts, and a site before, during and after its run.
+    `row` has a value for each field of the contract, `files` the SHA-256 of each DICOM file.
+    """
+
+    row: Annotated[dict[Column, Value], Field(max_length=512)] = {}  # noqa: RUF012 - pydantic copies it
+    files: Annotated[tuple[Sha256, ...], Field(max_length=MAX_PROBE_FILES)] = ()
+    score: Probability | None
+
+
 class ModelRegistration(Wire):
-    """Card, input contract and resources of a model; the artefact is uploaded separately."""
+    """Card, input contract, resources and probes of a model; artefact and files are sent separately."""
 
     card: ModelCard
     inputs: InputContract
     artefact_sha256: Sha256
     memory_mb: Literal[1024, 2048, 3072, 4096, 5120, 6144] = 1024
     max_concurrency: Annotated[int, Field(ge=1, le=200)] = 4
+    probes: Annotated[tuple[Probe, ...], Field(max_length=MAX_PROBES)] = ()
+
+    @model_validator(mode="after")
+    def _probes_fit(self) -> Self:
+        kind = self.inputs.kind
+        for number, probe in enumerate(self.probes, start=1):
+            n_files = len(probe.files)
+            if (n_files == 0) != (kind == "table") or (kind == "dicom" and n_files > 1):
+                wanted = {"table": "no file", "dicom": "one file", "combined": "one file or more"}
+                raise ValueError(f"probe {number}: a {kind} model takes {wanted[kind]} a case")
+            try:
+                check_rows(self.inputs, tuple(probe.row), [tuple(probe.row.values())])
+            except ValueError as misfit:
+                raise ValueError(f"probe {number}: {misfit}") from None
+            fields = self.inputs.fields
+            if not all(is_within(probe.row[f.name], f.low, f.high) for f in fields):
+                raise ValueError(f"probe {number}: a number is outside the contract's limits")
+        return self
+
+    def wrong_probes(self, scores: Sequence[float | None]) -> list[int]:
+        """Return the numbers, from 1, of the probes whose score is not the registered one."""
+        pairs = enumerate(zip(self.probes, scores, strict=True), start=1)
+        return [number for number, (probe, score) in pairs if not _is_same(probe.score, score)]
 
 
 class ObjectSize(Wire):
@@ -113,3 +155,66 @@ class ModelList(Wire):
     models: Annotated[tuple[ModelRecord, ...], Field(max_length=1000)] = ()
     others: Annotated[tuple[ModelName, ...], Field(max_length=1000)] = ()
     next: Cursor | None = None
+
+
+def check_rows(
+    inputs: InputContract, columns: Sequence[str], rows: Sequence[Sequence[Value]]
+) -> None:
+    """Refuse rows that do not match the contract's fields; see `prediction.check_instances`."""
+    _check_columns(inputs, columns, rows)
+    for wanted in inputs.fields:
+        _check_values(wanted, [row[columns.index(wanted.name)] for row in rows])
+
+
+def _check_columns(
+    inputs: InputContract, columns: Sequence[str], rows: Sequence[Sequence[Value]]
+) -> None:
+    wanted = {entry.name for entry in inputs.fields}
+    missing = sorted(wanted - set(columns))
+    if missing:
+        count = counted(len(missing), "field is", "fields are")
+        raise ValueError(f"{count} missing, first '{missing[0]}'")
+    unknown = [i for i, name in enumerate(columns) if name not in wanted]
+    if unknown:
+        count = counted(len(unknown), "column is", "columns are")
+        raise ValueError(
+            f"{count} unknown to the model (first at column {unknown[0]}); "
+            "send the contract's fields only"
+        )
+    if len(columns) != len(wanted):
+        raise ValueError(f"{counted(len(columns) - len(wanted), 'column')} repeated")
+    ragged = [i for i, row in enumerate(rows) if len(row) != len(columns)]
+    if ragged:
+        count = counted(len(ragged), "row does", "rows do")
+        raise ValueError(f"{count} not have one value for each column (first at row {ragged[0]})")
+
+
+def _check_values(wanted: InputField, values: Sequence[Value]) -> None:
+    bad = [i for i, value in enumerate(values) if not _fits(wanted, value)]
+    if bad:
+        kind = "are not a number" if wanted.kind == "number" else "are not among the listed levels"
+        raise ValueError(
+            f"field '{wanted.name}': {part(len(bad), len(values), 'value', kind)} "
+            f"(first at row {bad[0]})"
+        )
+
+
+def _fits(wanted: InputField, value: object) -> bool:
+    if value is None:
+        return True
+    if wanted.kind == "number":
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, str) and value in wanted.levels
+
+
+def _is_same(registered: float | None, score: float | None) -> bool:
+    if registered is None or score is None:
+        return registered is score
+    return abs(registered - score) <= PROBE_TOLERANCE
+
+
+def is_within(value: Any, low: float | None, high: float | None) -> bool:
+    """Return whether a value is missing, no number, or within the limits of its field."""
+    if value is None or isinstance(value, str):
+        return True
+    return (low is None or value >= low) and (high is None or value <= high)

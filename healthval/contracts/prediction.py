@@ -7,10 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from healthval.contracts.base import CaseId, Column, Name, Probability, Sha256, Version, Wire
-from healthval.contracts.model import InputContract, InputField
-from healthval.errors import counted, part
+from healthval.contracts.model import InputContract, ModelRegistration, Value, check_rows, is_within
+from healthval.errors import counted
 
-Value = float | int | Column | None
 PredictionId = Annotated[str, Field(pattern=r"^prediction-[a-f0-9]{32}$")]
 UploadId = Annotated[str, Field(pattern=r"^upload-[a-f0-9]{32}$")]
 MAX_CASES = 10_000
@@ -49,7 +48,13 @@ class CombinedInstances(Wire):
     ]
 
 
-Instances = TableInstances | DicomInstances | CombinedInstances
+class ProbeInstances(Wire):
+    """The probes in the model's registration, in their order; the hub has their inputs."""
+
+    kind: Literal["probes"] = "probes"
+
+
+Instances = TableInstances | DicomInstances | CombinedInstances | ProbeInstances
 
 
 class PredictionRequest(Wire):
@@ -107,8 +112,8 @@ class UploadTicket(Wire):
     not_after: datetime
 
 
-def check_instances(inputs: InputContract, request: PredictionRequest) -> None:
-    """Refuse a batch that does not match the model's input contract.
+def check_instances(registration: ModelRegistration, request: PredictionRequest) -> None:
+    """Refuse a batch that does not match the model's input contract or its probes.
 
     A number outside a field's limits is not an error: that case is answered with a reason.
 
@@ -117,9 +122,15 @@ def check_instances(inputs: InputContract, request: PredictionRequest) -> None:
     ValueError
         Names field, count and first row; never quotes a name that is not in the contract.
     """
-    cases, instances = request.cases, request.instances
+    inputs, cases, instances = registration.inputs, request.cases, request.instances
     if len(set(cases)) != len(cases):
         raise ValueError(f"{counted(len(cases) - len(set(cases)), 'case id')} repeated")
+    if isinstance(instances, ProbeInstances):
+        if len(cases) != len(registration.probes):
+            raise ValueError(
+                f"{counted(len(cases), 'case')} for {counted(len(registration.probes), 'probe')}"
+            )
+        return
     if inputs.kind != instances.kind:
         raise ValueError(f"this model takes {inputs.kind} instances")
     for entries in instance_lists(instances):
@@ -131,7 +142,9 @@ def check_instances(inputs: InputContract, request: PredictionRequest) -> None:
         check_rows(inputs, instances.columns, instances.rows)
 
 
-def instance_lists(instances: Instances) -> tuple[Sequence[Any], ...]:
+def instance_lists(
+    instances: TableInstances | DicomInstances | CombinedInstances,
+) -> tuple[Sequence[Any], ...]:
     """Return the lists that have one entry per case."""
     if isinstance(instances, CombinedInstances):
         return instances.rows, instances.uploads
@@ -145,48 +158,6 @@ def uploads_of(instances: Instances) -> tuple[str, ...]:
     return instances.uploads if isinstance(instances, DicomInstances) else ()
 
 
-def check_rows(
-    inputs: InputContract, columns: Sequence[str], rows: Sequence[Sequence[Value]]
-) -> None:
-    """Refuse rows that do not match the contract's fields; see `check_instances`."""
-    _check_columns(inputs, columns, rows)
-    for wanted in inputs.fields:
-        _check_values(wanted, [row[columns.index(wanted.name)] for row in rows])
-
-
-def _check_columns(
-    inputs: InputContract, columns: Sequence[str], rows: Sequence[Sequence[Value]]
-) -> None:
-    wanted = {entry.name for entry in inputs.fields}
-    missing = sorted(wanted - set(columns))
-    if missing:
-        count = counted(len(missing), "field is", "fields are")
-        raise ValueError(f"{count} missing, first '{missing[0]}'")
-    unknown = [i for i, name in enumerate(columns) if name not in wanted]
-    if unknown:
-        count = counted(len(unknown), "column is", "columns are")
-        raise ValueError(
-            f"{count} unknown to the model (first at column {unknown[0]}); "
-            "send the contract's fields only"
-        )
-    if len(columns) != len(wanted):
-        raise ValueError(f"{counted(len(columns) - len(wanted), 'column')} repeated")
-    ragged = [i for i, row in enumerate(rows) if len(row) != len(columns)]
-    if ragged:
-        count = counted(len(ragged), "row does", "rows do")
-        raise ValueError(f"{count} not have one value for each column (first at row {ragged[0]})")
-
-
-def _check_values(wanted: InputField, values: Sequence[Value]) -> None:
-    bad = [i for i, value in enumerate(values) if not _fits(wanted, value)]
-    if bad:
-        kind = "are not a number" if wanted.kind == "number" else "are not among the listed levels"
-        raise ValueError(
-            f"field '{wanted.name}': {part(len(bad), len(values), 'value', kind)} "
-            f"(first at row {bad[0]})"
-        )
-
-
 def out_of_range(inputs: InputContract, table: TableInstances | CombinedInstances) -> set[int]:
     """Return the positions of rows with a number outside the registered limits."""
     limits = [
@@ -197,19 +168,5 @@ def out_of_range(inputs: InputContract, table: TableInstances | CombinedInstance
     return {
         i
         for i, row in enumerate(table.rows)
-        if any(not _within(row[column], low, high) for column, low, high in limits)
+        if any(not is_within(row[column], low, high) for column, low, high in limits)
     }
-
-
-def _fits(wanted: InputField, value: object) -> bool:
-    if value is None:
-        return True
-    if wanted.kind == "number":
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(value, str) and value in wanted.levels
-
-
-def _within(value: Any, low: float | None, high: float | None) -> bool:
-    if value is None:
-        return True
-    return (low is None or value >= low) and (high is None or value <= high)

@@ -4,7 +4,7 @@ from healthval.evaluation.access import plan_names, request_access
 from healthval.evaluation.contract import input_problems
 from healthval.evaluation.releases import gate_policy, newest_release, release_before, submit_if
 from healthval.evaluation.run import evaluate
-from healthval.evaluation.scored_files import read_scored
+from healthval.evaluation.scored_files import read_levels, read_scored
 from healthval.evaluation.sources import Sources, cohort_of
 from healthval.site import Registration, Site, open_credential
 
@@ -19,6 +19,7 @@ __all__ = [
     "newest_release",
     "open_credential",
     "plan_names",
+    "read_levels",
     "read_scored",
     "release_before",
     "request_access",

@@ -1,5 +1,6 @@
 """Evaluation at one site, from cohort to result: `evaluate(plan, cohort, client) -> SiteResult`."""
 
+import datetime as dt
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,7 +58,9 @@ def evaluate(  # noqa: PLR0913  the last ones are keyword-only
     model = client.model(plan.model.name, plan.model.version)
     check_inputs(plan, model.registration.inputs)
     check_verification(cohort)
-    judged = in_ended_periods(plan, cohort, _with_reference(cohort))
+    judged = in_ended_periods(
+        plan, cohort, _with_reference(cohort), today=dt.datetime.now(dt.UTC).date()
+    )
     groups_of(plan, judged, range(len(judged)))  # refuses invalid groups before anything is sent
     columns = tuple(entry.name for entry in model.registration.inputs.fields)
     judged, inputs = deidentified_inputs(

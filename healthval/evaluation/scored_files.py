@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from healthval.errors import CohortError, UsageError, counted
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROWS_AT_ONCE = 1 << 18
+MOST_LEVELS = 127  # their codes fit a byte
 
 
 def read_scored(
@@ -47,6 +49,74 @@ def read_scored(
     found = _read(_files(Path(place)), reference, score)
     _release_memory()
     return found
+
+
+def read_levels(place: str | Path, column: str) -> pd.Categorical:
+    """Read the levels of one subgroup variable, one byte per case, in the order of `read_scored`.
+
+    Parameters
+    ----------
+    place : Parquet file, or folder of them
+    column : texts, whole numbers or truth values; a missing value stays missing
+
+    Returns
+    -------
+    Categorical, shape (n_cases,), for the `groups` of `healthval.metrics.evaluate`
+
+    Raises
+    ------
+    CohortError
+        If there is no Parquet file, the column is absent or of another kind, or it has more than
+        127 different values.
+
+    Examples
+    --------
+    >>> groups = {"sex": read_levels("cohort/", "sex")}  # doctest: +SKIP
+    """
+    names, code = _levels(_files(Path(place)), column)
+    _release_memory()
+    return pd.Categorical.from_codes(code, categories=pd.Index(names))
+
+
+def _levels(paths: list[Path], column: str) -> tuple[list[Any], NDArray[np.int8]]:
+    files = [_opened(path, (column,)) for path in paths]
+    code = np.empty(sum(file.metadata.num_rows for file in files), np.int8)
+    known: dict[Any, int] = {}
+    done = 0
+    for file in files:
+        for batch in _batches(file, [column]):
+            values = batch.column(0)
+            _check_kind_of_levels(values.type, column)
+            found = values if hasattr(values, "dictionary") else values.dictionary_encode()
+            items = found.dictionary.to_pylist()
+            for item in items:
+                if item is not None:
+                    known.setdefault(item, len(known))
+            if len(known) > MOST_LEVELS:
+                raise CohortError(
+                    f"column '{column}' has more than {MOST_LEVELS} different values; group them"
+                )
+            new = np.array([*(known.get(item, -1) for item in items), -1], np.int8)
+            code[done : done + batch.num_rows] = new[found.indices.fill_null(len(items))]
+            done += batch.num_rows
+    return list(known), code
+
+
+def _check_kind_of_levels(kind: Any, column: str) -> None:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    of_levels = (
+        pa.types.is_string,
+        pa.types.is_large_string,
+        pa.types.is_integer,
+        pa.types.is_boolean,
+    )
+    if not any(fits(kind) for fits in of_levels):
+        raise CohortError(
+            f"column '{column}' contains no texts or whole numbers; convert it before"
+        )
 
 
 def _read(

@@ -1,14 +1,15 @@
-"""Trial of a vendor's model folder on a sample, with the traceback: on the vendor's own machine only."""
+"""Trial of a vendor's model folder on a sample and its probes, with the traceback: on the vendor's machine only."""
 
 import csv
 import io
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from healthval.contracts.model import InputContract, InputField
-from healthval.errors import HostingError, UsageError, counted
+from healthval.contracts.model import InputContract, InputField, ModelRegistration
+from healthval.errors import HostingError, UsageError, counted, part
 from healthval.hosting.artefact import check_scores, import_model
 
 SHOWN = 5
@@ -23,27 +24,52 @@ class Tried:
     lines: tuple[str, ...]
 
 
-def check_model(folder: Path, sample: Path, inputs: InputContract) -> Tried:
-    """Load the model and score a sample, as the model server does; a failure has its traceback.
+def check_model(
+    folder: Path,
+    registration: ModelRegistration,
+    *,
+    sample: Path | None,
+    probe_files: Sequence[bytes] = (),
+) -> Tried:
+    """Load the model and score a sample and the probes, as the model server does.
+
+    A failure has its traceback.
+
+    Parameters
+    ----------
+    sample : CSV file for a table model
+    probe_files : the files of the registered probes, in their order
 
     Raises
     ------
     UsageError
-        If the sample does not fit the input contract, or the contract is not of a table.
+        If there is neither a sample nor a probe, or the sample does not fit the input contract.
     HostingError
         If the folder has no ``inference.py``.
     """
-    rows = read_sample(sample, inputs)
+    rows = read_sample(sample, registration.inputs) if sample else []
+    probes = _probe_instances(registration, probe_files)
+    if not rows and not probes:
+        raise UsageError("give --sample with a CSV file, or add probes to the registration")
     try:
-        scores = import_model(folder)(rows)
+        predict = import_model(folder)
+        of_rows, of_probes = predict(rows) if rows else (), predict(probes) if probes else ()
     except HostingError:
         raise
     except (Exception, SystemExit):  # the traceback is shown: a model may raise anything
         return Tried(ok=False, lines=tuple(traceback.format_exc().splitlines()))
     try:
-        found = check_scores(scores, len(rows))
+        found, probed = check_scores(of_rows, len(rows)), check_scores(of_probes, len(probes))
     except HostingError as problem:
         return Tried(ok=False, lines=(str(problem),))
+    parts = [_sample_lines(found, rows)] if rows else []
+    parts += [_probe_lines(registration, probed)] if probes else []
+    return Tried(
+        ok=all(part.ok for part in parts), lines=tuple(x for part in parts for x in part.lines)
+    )
+
+
+def _sample_lines(found: Sequence[float | None], rows: Sequence[Row]) -> Tried:
     declined = sum(score is None for score in found)
     complete = sum(None not in row.values() for row in rows)
     if complete and declined == len(found):
@@ -59,6 +85,31 @@ def check_model(folder: Path, sample: Path, inputs: InputContract) -> Tried:
             f"scores   {shown}{', ...' if len(found) > SHOWN else ''}",
         ),
     )
+
+
+def _probe_lines(registration: ModelRegistration, scores: Sequence[float | None]) -> Tried:
+    wrong = registration.wrong_probes(scores)
+    lines = [f"probes   {part(len(wrong), len(scores), 'probe', 'have another score')}"]
+    lines += [f"         probe {i}: {scores[i - 1]}" for i in wrong[:SHOWN]]
+    return Tried(
+        ok=not wrong,
+        lines=tuple(lines) if wrong else (f"probes   all {len(scores)} as registered",),
+    )
+
+
+def _probe_instances(
+    registration: ModelRegistration, files: Sequence[bytes]
+) -> list[dict[str, Any] | bytes]:
+    """Return the probes as `predict` of the model takes them."""
+    left, kind = iter(files), registration.inputs.kind
+    found: list[dict[str, Any] | bytes] = []
+    for probe in registration.probes:
+        of_probe = [next(left) for _ in probe.files]
+        row: dict[str, Any] = dict(probe.row)
+        if kind == "combined":
+            row["files"] = of_probe
+        found.append(of_probe[0] if kind == "dicom" else row)
+    return found
 
 
 def read_sample(path: Path, inputs: InputContract) -> list[Row]:

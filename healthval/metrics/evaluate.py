@@ -75,13 +75,19 @@ def evaluate(  # noqa: PLR0913  # a plan fixes all six
     if cases.n == 0:
         raise MetricError("there is no case to evaluate; check the cohort's inclusion steps")
     fixed = read_decision_thresholds(thresholds)
+    levels = read_groups(groups, cases.n, reference, score, cluster=cluster)
+    # The table of all cases is freed before those of the levels: memory bounds the number of cases.
+    whole = _of_all_cases(cases, fixed, seed)
+    return replace(whole, subgroups=by_level(cases, levels, fixed[0]))
+
+
+def _of_all_cases(cases: Cases, fixed: tuple[float, ...], seed: int) -> Evaluation:
     table = RankTable.from_scores(cases.reference, cases.score)
     sample = Sample(cases.n, cases.n_events)
     auc = _or_reason(lambda: auroc_of(cases, table=table), sample, "logit-delong")
-    warn_if_inverted(auc)
+    warn_if_inverted(auc, frames=5)
     ap = _or_reason(lambda: average_precision_of(cases, table=table), sample, "boyd logit")
     curve = net_benefit_of(cases, _decision_grid(fixed), Bootstrap(500, seed), table=table)
-    levels = read_groups(groups, cases.n, reference, score, cluster=cluster)
     return Evaluation(
         n=cases.n,
         n_events=cases.n_events,
@@ -92,7 +98,7 @@ def evaluate(  # noqa: PLR0913  # a plan fixes all six
         calibration=calibration_of(cases, table=table),
         decision_curve=curve,
         histogram=histogram(table),
-        subgroups=by_level(cases, levels, fixed[0]),
+        subgroups=(),
     )
 
 

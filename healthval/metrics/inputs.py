@@ -16,6 +16,7 @@ from healthval.errors import MetricError, counted, part
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Tallies = NDArray[np.signedinteger[Any]]  # counts of cases
 Bools = NDArray[np.bool_]
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from healthval.metrics.inputs import Floats, Ints
+from healthval.metrics.inputs import Floats, Ints, Tallies
 
-Counts = tuple[Floats, Floats]  # events and cases of each group
+Counts = tuple[NDArray[Any], NDArray[Any]]  # events and cases of each group: whole, or weights
 BLOCK = 8192  # fits the cache, and OpenBLAS keeps such products in one thread
 MAX_STEPS = 50
 TOO_STEEP = 1e3
@@ -215,7 +215,7 @@ def robust_covariance(design: Floats, residual: Floats, bread: Floats, cluster: 
     return np.asarray((meat + meat.T) / 2 * (groups / (groups - 1)), np.float64)
 
 
-def spline_knots(values: Floats, cases: Ints, count: int = 5) -> Floats:
+def spline_knots(values: Floats, cases: Tallies, count: int = 5) -> Floats:
     """Knots of a restricted cubic spline, equal to those of R's Hmisc.
 
     Five knots are the quantiles (type 7) .05, .275, .5, .725, .95. With fewer than 100 cases the
@@ -259,8 +259,8 @@ def spline_knots(values: Floats, cases: Ints, count: int = 5) -> Floats:
 
 
 def _without_tied_ends(
-    values: Floats, cases: Ints
-) -> tuple[tuple[Floats, Ints], tuple[float | None, float | None]]:
+    values: Floats, cases: Tallies
+) -> tuple[tuple[Floats, Tallies], tuple[float | None, float | None]]:
     first = last = None
     many = 0.05 * cases.sum()
     if cases[1:-1].max() < many:
@@ -271,12 +271,13 @@ def _without_tied_ends(
     return (values, cases), (first, last)
 
 
-def order_statistics(values: Floats, cases: Ints, position: NDArray[Any]) -> Floats:
+def order_statistics(values: Floats, cases: Tallies, position: NDArray[Any]) -> Floats:
     """Values at these positions (from 0) of the cases in ascending order."""
-    return values[np.searchsorted(np.cumsum(cases), position, side="right")]
+    below = np.cumsum(cases, dtype=cases.dtype)
+    return values[np.searchsorted(below, position.astype(below.dtype), side="right")]
 
 
-def grouped_quantile(values: Floats, cases: Ints, q: Floats) -> Floats:
+def grouped_quantile(values: Floats, cases: Tallies, q: Floats) -> Floats:
     """Quantiles of type 7 from distinct ascending values and the number of cases with each."""
     at = (int(cases.sum()) - 1) * np.asarray(q)
     below = np.floor(at).astype(np.int64)
@@ -390,7 +391,8 @@ def bin_scores(x: Floats, counts: Counts, knots: Floats = NO_KNOTS) -> tuple[Flo
         np.subtract(x[at], u, out=u)
         u *= np.repeat(1 / half[here], size)
         for moments, count in zip((events, cases), counts, strict=True):
-            moments[:, here] = _moments(u, count[at], starts[here] - starts[first])
+            own = count[at].astype(np.float64)
+            moments[:, here] = _moments(u, own, starts[here] - starts[first])
         first = end
     points = (middle + half * NODES[:, None]).ravel()
     return points, (_weights(events), _weights(cases))
@@ -398,7 +400,7 @@ def bin_scores(x: Floats, counts: Counts, knots: Floats = NO_KNOTS) -> tuple[Flo
 
 def _moments(u: Floats, count: Floats, starts: Ints) -> Floats:
     """Moments of `u` (-1 to 1 in the cell) in each cell, shape (6, n_cells)."""
-    moments, term = [np.add.reduceat(count, starts)], count.copy()
+    moments, term = [np.add.reduceat(count, starts)], count
     for _ in NODES[1:]:
         term *= u
         moments.append(np.add.reduceat(term, starts))

@@ -6,7 +6,8 @@ from contextlib import closing
 from pathlib import Path
 
 from healthval.contracts.base import digest
-from healthval.contracts.prediction import Prediction, Value
+from healthval.contracts.model import Value
+from healthval.contracts.prediction import Prediction
 
 
 def input_digest(columns: Sequence[str], row: Sequence[Value]) -> str:

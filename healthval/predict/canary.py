@@ -7,8 +7,7 @@ de-identified cases twice.
 
 import hashlib
 
-from healthval.contracts.model import InputContract, InputField
-from healthval.contracts.prediction import Value
+from healthval.contracts.model import InputContract, InputField, Value
 
 N_CANARIES = 8
 N_IMAGE_CANARIES = 3  # cases, because each is uploaded again

@@ -13,7 +13,7 @@ from typing import Any
 from healthval.cohort import Cohort
 from healthval.cohort.dicom.folder import Instance, read_folder
 from healthval.contracts.images import ImageInputs
-from healthval.contracts.prediction import Value
+from healthval.contracts.model import Value
 from healthval.deid import (
     DeidentifiedCases,
     Policy,

@@ -9,21 +9,21 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from healthval.contracts.base import canonical_json, digest
-from healthval.contracts.model import InputContract, ModelRecord
+from healthval.contracts.base import canonical_json
+from healthval.contracts.model import InputContract, ModelRecord, check_rows
 from healthval.contracts.prediction import (
     MAX_INLINE_BYTES,
     CombinedInstances,
     DicomInstances,
     Instances,
     TableInstances,
-    check_rows,
 )
 from healthval.deid import DeidentifiedCases
 from healthval.errors import PredictionError
 from healthval.predict.answer_cache import input_digest
-from healthval.predict.canary import N_IMAGE_CANARIES, canary_cases
+from healthval.predict.canary import N_IMAGE_CANARIES
 from healthval.predict.images import ImageCases
+from healthval.predict.model_watch import ModelWatch
 from healthval.predict.session import Session
 from healthval.progress import tqdm
 
@@ -61,17 +61,19 @@ def predict(
 ) -> Predictions:
     """Predict every case; answers in the cache are not requested again.
 
-    For a table model, the canary cases are predicted before and after the others. For a model of
-    images, the first cases are predicted once more at the end.
+    The developer's probes and, for a table model, the canary cases are predicted before, halfway
+    and after the others. For a model of images, the first cases are predicted once more at the end.
 
     Raises
     ------
     PredictionError
-        If a case does not fit the model's input contract (nothing is sent then), or answers are
-        missing, duplicated or from another model version.
+        If a case does not fit the model's input contract or a probe has another score than the
+        registered one (no case is sent then), or answers are missing, duplicated or from another
+        model version.
     """
     _check(cases, model.registration.inputs)
-    before = _ask_canary(model, session)
+    watch = ModelWatch(model, session)
+    watch.ask()
     inputs = list(_input_digests(cases))
     known = session.cache.get(model.digest, inputs)
     todo = [i for i, key in enumerate(inputs) if key not in known]
@@ -81,7 +83,9 @@ def predict(
         for batch in batches
     )
     bar = tqdm(total=len(batches), desc="predict", unit="batch", disable=len(batches) < 2)
-    for batch, answers in session.ask_each(model, requests):
+    for number, (batch, answers) in enumerate(session.ask_each(model, requests)):
+        if number + 1 == len(batches) // 2:
+            watch.ask()
         bar.update()
         session.cache.put(model.digest, {inputs[i]: answers[cases.cases[i]] for i in batch})
         known |= {
@@ -89,17 +93,17 @@ def predict(
             for i in batch
         }
     bar.close()
-    after = _ask_canary(model, session)
-    is_same = None if before is None else before == after
+    watch.ask()
     if isinstance(cases, ImageCases):
-        is_same = _has_same_answers(cases, [known[key] for key in inputs], model, session)
+        first = [known[key] for key in inputs]
+        watch.note(is_same=_has_same_answers(cases, first, model, session))
     scores = [np.nan if known[key][0] is None else known[key][0] for key in inputs]
     return Predictions(
         cases=cases.cases,
         score=np.array(scores, dtype=np.float64),
         reasons=tuple(known[key][1] for key in inputs),
         model_digest=model.digest,
-        canary="not_run" if is_same is None else "unchanged" if is_same else "changed",
+        canary=watch.state,
     )
 
 
@@ -188,13 +192,3 @@ def _has_same_answers(
     ids = [cases.cases[i] for i in chosen]
     answers = session.ask(model, ids, _instances(cases, chosen, model, session))
     return all(answers[ids[i]].score == known[i][0] for i in chosen)
-
-
-def _ask_canary(model: ModelRecord, session: Session) -> str | None:
-    contract = model.registration.inputs
-    if contract.kind != "table" or not contract.fields:
-        return None
-    ids, rows = canary_cases(contract, session.plan_hash)
-    columns = tuple(f.name for f in contract.fields)
-    answers = session.ask(model, ids, TableInstances(columns=columns, rows=rows))
-    return digest([answers[i].score for i in ids])

@@ -19,6 +19,7 @@ from healthval.contracts.prediction import (
     Prediction,
     PredictionAnswer,
     PredictionRequest,
+    ProbeInstances,
     TableInstances,
 )
 from healthval.disclosure import Ledger
@@ -152,6 +153,8 @@ class Session:
 
 def _fields(instances: Instances) -> tuple[str, ...]:
     """Names of what a request has for each case, for the ledger."""
+    if isinstance(instances, ProbeInstances):
+        return ("registered probes",)
     columns = () if isinstance(instances, DicomInstances) else instances.columns
     uploads = () if isinstance(instances, TableInstances) else ("names of uploads",)
     return (*columns, *uploads)

@@ -1,6 +1,7 @@
 """Execution of one notebook by papermill; an evaluation's copy stays in a marked folder."""
 
 import builtins
+import json
 import logging
 import os
 import re
@@ -24,6 +25,7 @@ WARNING = (
     "This folder contains executed notebooks that may show patient data.\n"
     "Keep it inside the hospital; never convert, mail or upload its files.\n"
 )
+ABOUT = "This folder contains executed notebooks of healthval.\n"
 # Set in the kernels of `healthval run` and `healthval batch`, whose copies are in the marked folder.
 RUN_BY_HEALTHVAL = "HEALTHVAL_RUN"
 CELL_SECONDS = 1800
@@ -43,10 +45,14 @@ KERNEL_ENVIRONMENT = {
 }
 
 
-def run(parameters: NotebookParameters, out: Path) -> Path:
+def run(parameters: NotebookParameters, out: Path | str) -> Path | str:
     """Execute the notebook that the parameters belong to and return its executed copy.
 
     The copy of an evaluation, finished or failed, is in `out/identifiable/` and is never rendered.
+
+    Parameters
+    ----------
+    out : folder, or an address ``s3://bucket/prefix`` of the hospital's own storage
 
     Raises
     ------
@@ -55,16 +61,17 @@ def run(parameters: NotebookParameters, out: Path) -> Path:
         message and exit code.
     """
     name = f"{parameters.notebook}.ipynb"
-    folder = _folder(out, identifiable=parameters.identifiable)
     values = parameters.model_dump(mode="json")
-    return _execute(packaged("notebooks") / name, values, folder / name)
+    place = _place(out, identifiable=parameters.identifiable)
+    return _executed(packaged("notebooks") / name, values, place, name)
 
 
-def run_own(notebook: Path, values: Mapping[str, Any], out: Path) -> Path:
+def run_own(notebook: Path, values: Mapping[str, Any], out: Path | str) -> Path | str:
     """Execute any notebook, with its parameters checked, and return its executed copy.
 
     Its outputs are unknown, so the copy is in the marked folder `out/identifiable/`. `out` may
-    end in a name for the copy, in which ``{name}`` is the value of a parameter, as in papermill.
+    end in a name for the copy, in which ``{name}`` is the value of a parameter, as in papermill, and
+    may be an address ``s3://bucket/prefix``.
 
     Raises
     ------
@@ -75,18 +82,32 @@ def run_own(notebook: Path, values: Mapping[str, Any], out: Path) -> Path:
     """
     checked = checked_values(str(notebook), values)
     name = notebook.name
-    if out.suffix == ".ipynb":
+    above, last = out.rpartition("/")[::2] if isinstance(out, str) else (out.parent, out.name)
+    if last.endswith(".ipynb"):
         try:
-            name = out.name.format(**checked)
+            name = last.format(**checked)
         except (KeyError, IndexError, ValueError):
             raise UsageError(
                 "the name of the copy has a {...} that is not a given parameter; give it with -p"
             ) from None
-        name, out = name.replace("/", "-"), out.parent
-    return _execute(notebook, checked, _folder(out, identifiable=True) / name)
+        name = name.replace("/", "-")
+        out = above
+    return _executed(notebook, checked, _place(out, identifiable=True), name)
 
 
-def _execute(notebook: Path, values: Mapping[str, Any], copy: Path) -> Path:
+def _executed(
+    notebook: Path, values: Mapping[str, Any], place: Path | str, name: str
+) -> Path | str:
+    """Execute in the place itself, or, for S3, in a private folder whose copy is moved there."""
+    with _folder_for(place, name) as folder:
+        try:
+            _execute(notebook, values, folder / name, str(getattr(place, "name", place)))
+        finally:
+            scrub(folder / name)
+    return place / name if isinstance(place, Path) else f"{place}/{name}"
+
+
+def _execute(notebook: Path, values: Mapping[str, Any], copy: Path, shown: str) -> None:
     with _kernel_environment():
         import papermill
         from papermill.exceptions import PapermillExecutionError
@@ -105,8 +126,7 @@ def _execute(notebook: Path, values: Mapping[str, Any], copy: Path) -> Path:
                 cwd=str(Path.cwd()),
             )
         except PapermillExecutionError as error:
-            raise _translated(error, copy) from None
-    return copy
+            raise _translated(error, copy.name, shown) from None
 
 
 def kind_of_error(name: object) -> str:
@@ -122,7 +142,12 @@ def kind_of_error(name: object) -> str:
     return str(name) if is_known or _ERROR_NAME.fullmatch(str(name)) else "an error of its own"
 
 
-def _folder(out: Path, *, identifiable: bool) -> Path:
+def _place(out: Path | str, *, identifiable: bool) -> Path | str:
+    """Folder or address of the copy, marked where its outputs may show patients."""
+    if isinstance(out, str):
+        address = f"{out.rstrip('/')}/{IDENTIFIABLE}" if identifiable else out.rstrip("/")
+        _write_to_s3(WARNING if identifiable else ABOUT, f"{address}/README.txt")
+        return address
     folder = out / IDENTIFIABLE if identifiable else out
     folder.mkdir(parents=True, exist_ok=True)
     if identifiable:
@@ -130,7 +155,7 @@ def _folder(out: Path, *, identifiable: bool) -> Path:
     return folder
 
 
-def _translated(error: Any, copy: Path) -> HealthvalError:
+def _translated(error: Any, name: str, folder: str) -> HealthvalError:
     """Keep the message of a healthval error; report only the kind of any other error."""
     own = getattr(errors, str(error.ename), None)
     if isinstance(own, type) and issubclass(own, HealthvalError):
@@ -138,8 +163,8 @@ def _translated(error: Any, copy: Path) -> HealthvalError:
         ours.exit_code = own.exit_code  # type: ignore[misc]  # the kernel's error decides
         return ours
     return RunFailed(
-        f"cell {error.exec_count} of {copy.name} failed with {kind_of_error(error.ename)}; the error's text may quote"
-        f" patients and is only in the executed copy in {copy.parent.name}/"
+        f"cell {error.exec_count} of {name} failed with {kind_of_error(error.ename)}; the error's text may quote"
+        f" patients and is only in the executed copy in {folder}/"
     )
 
 
@@ -189,6 +214,80 @@ def mark_identifiable(folder: Path) -> None:
     """Make a folder private and add a README that its files may show patients."""
     folder.chmod(0o700)
     (folder / "README.txt").write_text(WARNING, encoding="utf-8")
+
+
+def scrub(copy: Path) -> None:
+    """Remove folders of the machine and random ids from the metadata of an executed copy."""
+    if not copy.exists():
+        return
+    notebook = json.loads(copy.read_text(encoding="utf-8"))
+    about = notebook["metadata"].get("papermill", {})
+    for name in ("input_path", "output_path"):
+        if about.get(name):
+            about[name] = Path(about[name]).name
+    about.pop("environment_variables", None)
+    for cell in notebook["cells"]:
+        tags = cell["metadata"].get("tags", ())
+        if "injected-parameters" in tags:
+            cell["id"] = "injected-parameters"
+        if any(tag.startswith("papermill-error") for tag in tags):
+            cell["id"] = "papermill-error"
+    _ids_apart(notebook["cells"])
+    copy.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _ids_apart(cells: list[dict[str, Any]]) -> None:
+    seen: dict[str, int] = {}
+    for cell in cells:
+        name = cell.get("id", "")
+        seen[name] = seen.get(name, 0) + 1
+        if seen[name] > 1:
+            cell["id"] = f"{name}-{seen[name]}"
+
+
+@contextmanager
+def _folder_for(out: Path | str, name: str) -> Iterator[Path]:
+    """Yield the folder in which a copy is made; for an address in S3, one that is removed afterwards.
+
+    At S3, the file `README.txt` is written first, so that a wrong address is noticed before a
+    kernel starts; the copy, also of a failed run, is written as a whole at the end.
+
+    Raises
+    ------
+    UsageError
+        If nothing can be written at the address.
+    """
+    if isinstance(out, Path):
+        yield out
+        return
+    with tempfile.TemporaryDirectory(prefix="hv-") as private:
+        folder = Path(private)
+        try:
+            yield folder
+        finally:
+            copy = folder / name
+            if copy.exists():
+                _write_to_s3(copy.read_text(encoding="utf-8"), f"{out}/{name}")
+
+
+def _write_to_s3(text: str, address: str) -> None:
+    """Write one object by papermill's own access to S3.
+
+    Raises
+    ------
+    UsageError
+        If the address, or the access to it, is not valid.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+    from papermill.iorw import papermill_io
+
+    try:
+        papermill_io.write(text, address, extensions=[".ipynb", ".txt"])
+    except (BotoCoreError, ClientError, ValueError, OSError):
+        raise UsageError(
+            "nothing can be written at this s3:// address; check bucket, region and credentials (those"
+            " of boto3: AWS_PROFILE, AWS_ENDPOINT_URL_S3 for a hospital's own storage)"
+        ) from None
 
 
 def place_of_outputs() -> str:

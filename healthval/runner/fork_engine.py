@@ -31,6 +31,7 @@ from healthval.runner.forked_kernel import FRAME, frame
 KERNELS = frozenset({"python3", "healthval"})
 READ_BYTES = 1 << 20
 MOST_OUTPUT_BYTES = 128 << 20
+_frozen_modules = 0
 _adopts = False  # whether this process is a worker, which adopts and ends what notebooks leave
 # Libraries that start no thread and open nothing when they are imported, so that a parent may load
 # them before it forks.
@@ -200,7 +201,7 @@ class _ForkedKernel:
     def __init__(self) -> None:
         requests, self._requests = os.pipe()
         self._messages, messages = os.pipe()
-        gc.freeze()  # the child then copies no page only because the collector marks it
+        _freeze()
         sys.stdout.flush()
         sys.stderr.flush()
         self._pid = os.fork()
@@ -272,6 +273,20 @@ class _ForkedKernel:
             os.close(descriptor)
         self._pid = 0
         reap_orphans()
+
+
+def _freeze() -> None:
+    """Hide what is loaded from the collector, so that the child copies no page only to be marked.
+
+    Only after new imports, and with everything looked at again: what is frozen while it is in use
+    is never freed, so that a freeze for each run would keep the objects of every run.
+    """
+    global _frozen_modules  # noqa: PLW0603  number of modules at the last freeze
+    if len(sys.modules) != _frozen_modules:
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+        _frozen_modules = len(sys.modules)
 
 
 def _parsed(body: bytes) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """Provision of a model: its registration, and its start in the hub or its stack on AWS."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -92,7 +92,8 @@ def provision(
         return Provisioned(status=f"nothing is {verb}; set execute=True", outputs={})
     if p.tear_down:
         return _torn_down(client, registration, planned)
-    client.register_model(registration, pack_artefact(p.artefact))
+    files = read_probe_files(Path(p.registration))
+    client.register_model(registration, pack_artefact(p.artefact), files)
     if planned.account is None or planned.plan is None:
         started = client.start_model(card.name, card.version, tried=True)
         return Provisioned(status=f"{name} is {started.status}", outputs={})
@@ -126,7 +127,7 @@ def pack_artefact(folder: Path) -> bytes:
 def read_registration(
     path: Path, artefact: Path, *, serverless: object | None = None
 ) -> ModelRegistration:
-    """Read the model card and the input contract; add the hash of the artefact.
+    """Read the model card, the input contract and the probes; add the hashes of artefact and files.
 
     Parameters
     ----------
@@ -148,6 +149,8 @@ def read_registration(
             f" ({', '.join(unedited)}); fill in the card and the inputs"
         )
     values["artefact_sha256"] = hashlib.sha256(pack_artefact(artefact)).hexdigest()
+    for probe, files in zip(_probes(values), _probe_files(path, values), strict=True):
+        probe["files"] = [hashlib.sha256(data).hexdigest() for data in files]
     try:
         read = ModelRegistration.model_validate(values, strict=False)
     except ValidationError as error:
@@ -157,3 +160,28 @@ def read_registration(
     from healthval.cloud.serverless import with_serverless
 
     return with_serverless(read, serverless)
+
+
+def read_probe_files(path: Path) -> list[bytes]:
+    """Read the files of the probes in a registration, which names them relative to its folder."""
+    values = read_yaml(path, what=path.name, remedy="compare it with one of `healthval model new`")
+    return [data for files in _probe_files(path, values) for data in files]
+
+
+def _probes(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the probes that have files; a misshapen one is refused by its contract."""
+    found = values.get("probes")
+    listed = found if isinstance(found, list) else []
+    return [p for p in listed if isinstance(p, dict) and isinstance(p.get("files"), list)]
+
+
+def _probe_files(path: Path, values: Mapping[str, Any]) -> Iterator[list[bytes]]:
+    for number, probe in enumerate(_probes(values), start=1):
+        folder = path.parent.resolve()
+        places = [(folder / str(name)).resolve() for name in probe["files"]]
+        if not all(place.is_file() and place.is_relative_to(folder) for place in places):
+            raise UsageError(
+                f"{path.name}: a file of probe {number} is not in the folder of the registration;"
+                " name it relative to this folder"
+            )
+        yield [place.read_bytes() for place in places]

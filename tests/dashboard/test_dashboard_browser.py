@@ -141,6 +141,7 @@ def test_the_walk_from_the_models_to_the_signed_report(vendor, hub):
         assert forest[site["site"]]["AUROC"] == f"{site['value']:.3f}"
         assert forest[site["site"]]["Interval"] == f"{site['lo']:.3f} to {site['hi']:.3f}"
     assert forest["Mean"]["AUROC"] == f"{hub.numbers['study']['auroc']['value']:.3f}"
+    assert "A new hospital: 3 of at least 5 sites: no prediction interval." in vendor.text
     verdicts = vendor.table("Verdict on each criterion of the plan")
     assert [row["Verdict"].split(" ", 1)[1] for row in verdicts] == [
         one["outcome"] for one in hub.numbers["verdicts"]
@@ -558,6 +559,49 @@ def test_offline_and_back(vendor):
     vendor.settled()
     expect(vendor.page.get_by_role("alert")).to_have_count(0)
     assert len(vendor.table("Hospitals by study")) >= 3
+
+
+def test_the_prediction_interval_of_five_hospitals_is_drawn(vendor, hub):
+    numbers = copy.deepcopy(hub.numbers)
+    measure = numbers["study"]["auroc"]
+    one = measure["sites"][0] | {"lo": 0.78, "hi": 0.92}
+    measure["sites"] = [one | {"site": f"Hospital {n}"} for n in range(5)]
+    measure |= {"k": 5, "ci": [0.8, 0.9], "prediction": [0.7, 0.96], "reason": None}
+    report = hub.publish(numbers, version="1.2")
+    vendor.go(f"report/{report.id}")
+    expect(
+        vendor.main.get_by_text("A new hospital: 0.700 to 0.960 (95% prediction")
+    ).to_be_visible()
+    rows = {row["Hospital"]: row for row in vendor.table("AUROC by hospital")}
+    assert rows["A new hospital (prediction)"]["Interval"] == "0.700 to 0.960"
+    lines = vendor.main.get_by_role("table", name="AUROC by hospital").locator("svg .interval")
+    spans = [
+        float(line.get_attribute("x2")) - float(line.get_attribute("x1")) for line in lines.all()
+    ]
+    assert len(spans) == 7
+    assert spans[-1] == max(spans)
+    assert spans[-1] / spans[-2] == pytest.approx(0.26 / 0.1)
+
+
+def test_a_vendor_reads_how_many_inputs_a_hospital_without_a_result_scored(vendor, hub):
+    """A hospital that scored its patients and sent nothing may have seen a bad result."""
+    numbers = copy.deepcopy(hub.numbers)
+    sent, silent, refused = numbers["conduct"]["hospitals"]
+    silent |= {"sent": False, "inputs": 1214}
+    refused |= {"sent": False, "inputs": 0}
+    hub.publish(numbers, version="1.2")
+    vendor.go("study", "Study record")
+    rows = vendor.table("Hospitals by study")
+    seen = {
+        row["Hospital"]: (row["Result"], row["Inputs scored"])
+        for row in rows
+        if row["Study"].startswith("aspirate-risk 1.2")
+    }
+    assert seen == {
+        sent["label"]: ("in the report", "–"),
+        silent["label"]: ("none", "1,214"),
+        refused["label"]: ("none", "0"),
+    }
 
 
 def test_a_report_over_4000_hospitals_draws_the_visible_rows_only(vendor, hub):

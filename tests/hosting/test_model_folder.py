@@ -30,8 +30,9 @@ def registered(folder, fields=FIELDS):
     (folder / "registration.yaml").write_text(text, encoding="utf-8")
 
 
-def check(folder, sample):
-    return CliRunner().invoke(cli, ["model", "check", str(folder), "--sample", str(sample)])
+def check(folder, sample=None):
+    options = [] if sample is None else ["--sample", str(sample)]
+    return CliRunner().invoke(cli, ["model", "check", str(folder), *options])
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ def test_a_model_that_was_trained_on_a_table_gets_one_and_no_other_order(tmp_pat
     trained = make_pipeline(encoded, LogisticRegression()).fit(table, table["crp"] > 0)
     joblib.dump(trained, tmp_path / "ward.joblib")
     folder = tmp_path / "ward"
-    lines = start_model_folder(folder, tmp_path / "ward.joblib", None)
+    lines = start_model_folder(folder, str(tmp_path / "ward.joblib"), None)
     assert any("INPUTS in" in line for line in lines)
     fields = [{"name": "crp"}, {"name": "sex", "kind": "category", "levels": ["f", "m"]}]
     registered(folder, fields)
@@ -148,7 +149,7 @@ def test_a_model_that_was_trained_on_a_table_gets_one_and_no_other_order(tmp_pat
     assert f"{first:.3g}, None, {last:.3g}" in shown.output, shown.output
 
 
-@pytest.mark.parametrize("kind", ["sklearn", "onnx", "torch", "mlflow"])
+@pytest.mark.parametrize("kind", ["sklearn", "onnx", "torch", "mlflow", "factory"])
 def test_each_kind_of_model_starts_with_code_that_compiles(tmp_path, kind):
     start_model_folder(tmp_path / "new", None, kind)
     text = (tmp_path / "new" / "artefact" / "inference.py").read_text(encoding="utf-8")
@@ -167,3 +168,39 @@ def test_a_folder_that_is_in_use_is_kept(tmp_path):
 
 def test_a_folder_without_a_model_is_refused(place):
     assert isinstance(check(place / "artefact", place / "sample.csv").exception, HostingError)
+
+
+def with_probes(place, kind, *probes):
+    path = place / "registration.yaml"
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if kind == "dicom":
+        values["inputs"] = {"kind": "dicom"}
+    path.write_text(yaml.safe_dump(values | {"probes": list(probes)}), encoding="utf-8")
+
+
+def test_probes_are_compared_and_their_scores_are_shown(place):
+    code(place, PLAIN + "[None if r['age'] is None else r['age'] / 100 for r in rows]")
+    row = {"sex": "female", "age": 50, "crp": 3}
+    with_probes(place, "table", {"row": row, "score": 0.5}, {"row": row, "score": 0.4})
+    done = check(place / "artefact", place / "sample.csv")
+    assert isinstance(done.exception, HostingError)
+    assert "3 cases scored" in done.output
+    assert "1 of 2 probes" in done.output
+    assert "probe 2: 0.5" in done.output
+    with_probes(place, "table", {"row": row, "score": 0.5})
+    done = check(place / "artefact")
+    assert (done.exit_code, done.output) == (0, "probes   all 1 as registered\n")
+    with_probes(place, "table")
+    assert "give --sample" in str(check(place / "artefact").exception)
+
+
+def test_a_model_of_files_is_tried_on_its_probes(place):
+    code(place, PLAIN + "[len(data) / 100 for data in rows]")
+    (place / "phantom.dcm").write_bytes(bytes(40))
+    with_probes(place, "dicom", {"files": ["phantom.dcm"], "score": 0.4})
+    assert "all 1 as registered" in check(place / "artefact").output
+    (place.parent / "outside.dcm").write_bytes(bytes(40))
+    for other in ("absent.dcm", "../outside.dcm", str(place.parent / "outside.dcm")):
+        with_probes(place, "dicom", {"files": [other], "score": 0.4})
+        done = check(place / "artefact")
+        assert "probe 1 is not in the folder of the registration" in str(done.exception)

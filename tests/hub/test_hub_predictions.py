@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from healthval.contracts.access import AccessDecision, AccessRequest, PublicKey, site_id
 from healthval.contracts.base import canonical_json
-from healthval.contracts.model import InputContract, InputField
+from healthval.contracts.model import InputContract, InputField, ModelCard, ModelRegistration
 from healthval.contracts.prediction import (
     PredictionRequest,
     TableInstances,
@@ -293,6 +293,15 @@ def test_a_repetition_takes_over_a_batch_that_was_never_stored(desk):
     assert desk.backend.objects.keys("requests/") == []
 
 
+def test_a_name_that_has_expired_is_a_new_batch_with_its_own_answer(desk, kit, monkeypatch):
+    monkeypatch.setattr(batches, "SMALL_ANSWER_BYTES", 0)  # answers are stored as objects
+    assert len(desk.ask("a-name-of-a-batch").predictions) == 2
+    desk.clock.now += batches.KEEP_SECONDS + 1
+    other = canonical_json(kit.batch(3.0).model_dump(mode="json"))
+    again = desk.work.submit(SITE, other, "a-name-of-a-batch")
+    assert [len(a.predictions) for a in (again, desk.work.poll(SITE, again.id))] == [1, 1]
+
+
 def test_many_asking_at_once_are_all_counted(desk, kit):
     threads = [threading.Thread(target=desk.ask) for _ in range(8)]
     for thread in threads:
@@ -325,7 +334,10 @@ def asked(columns, *rows, cases=None):
 
 ONE = ("case-" + "0" * 16,)
 
-
+CARD = dict.fromkeys(("title", "developer", "intended_use", "target_condition"), "invented")
+REGISTERED = ModelRegistration(
+    card=ModelCard(name="invented", version="1.0", **CARD), inputs=INPUTS, artefact_sha256="0" * 64
+)
 BOTH = ("age", "sex")
 MISFITS = [
     (asked(("age",), (1,)), "1 field is missing", "first 'sex'"),
@@ -343,7 +355,7 @@ MISFITS = [
 @pytest.mark.parametrize(("request_", "title", "detail"), MISFITS, ids=range(9))
 def test_a_batch_outside_the_contract_is_refused_with_field_count_and_row(request_, title, detail):
     with pytest.raises(ValueError, match=re.escape(title)) as refused:
-        check_instances(INPUTS, request_)
+        check_instances(REGISTERED, request_)
     assert detail in str(refused.value)
     assert "Zebulon" not in str(refused.value)
 
@@ -361,7 +373,7 @@ def test_a_batch_outside_the_contract_is_refused_with_field_count_and_row(reques
 @settings(deadline=None)
 def test_missing_values_pass_and_numbers_outside_the_limits_are_found(rows):
     request_ = asked(("sex", "age"), *((sex, age) for age, sex in rows))
-    check_instances(INPUTS, request_)
+    check_instances(REGISTERED, request_)
     outside = out_of_range(INPUTS, request_.instances)
     expected = {i for i, (age, _) in enumerate(rows) if age is not None and not 0 <= age <= 120}
     assert outside == expected

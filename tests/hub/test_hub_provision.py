@@ -24,6 +24,18 @@ def load(model_dir):
 def predict(model, instances):
     return [row["size"] / 4 for row in instances]
 """
+# Answers its first trial with percentages, and later ones as it should if `again`.
+FAULTY = """
+asked = []
+
+def load(model_dir):
+    return None
+
+def predict(model, instances):
+    asked.append(len(instances))
+    scale = 1 if {again} and len(asked) > 1 else 400
+    return [row["size"] / 4 * scale for row in instances]
+"""
 IMAGE = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/healthval/x@sha256:{'a' * 64}"
 
 
@@ -141,6 +153,29 @@ def test_a_rollback_keeps_the_repository_that_was_there_before(cloud, account, o
     assert {p["ParameterKey"]: p["ParameterValue"] for p in kept["Parameters"]}["ImageUri"] == ""
     assert has_repository(cloud, "pushed")
     assert status_of(operator, registration) == "stopped"
+    tear_down_model(account, operator, registration)
+
+
+@pytest.mark.parametrize(
+    ("answers_again", "words"), [(True, "serves as before"), (False, "stopped")]
+)
+def test_a_version_that_served_is_restored(
+    cloud, account, operator, prepared, kit, tmp_path, answers_again, words
+):
+    name = "served" if answers_again else "broken"
+    registration = prepared(name)
+    deployed(cloud, operator, registration)
+    changed = registration.model_copy(update={"max_concurrency": 7})
+    plan = plan_model(account, changed, image=IMAGE, hub=STACK)
+    (tmp_path / "inference.py").write_text(FAULTY.format(again=answers_again), encoding="utf-8")
+    failure = pytest.raises(DeploymentError, match=f"as before.*{words}")
+    with kit.model_container(tmp_path) as port, cloud.other_model(port), failure:
+        deploy_model(account, operator, changed, plan)
+    kept = account.describe(stack_of(registration))
+    parameters = {p["ParameterKey"]: p["ParameterValue"] for p in kept["Parameters"]}
+    assert parameters["MaxConcurrency"] == str(registration.max_concurrency)
+    assert status_of(operator, registration) == ("serving" if answers_again else "stopped")
+    assert has_repository(cloud, name)
     tear_down_model(account, operator, registration)
 
 

@@ -16,6 +16,7 @@ def test_its_code_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "cohort").mkdir()
     rows = pd.DataFrame({"sepsis": [0, 1, 0, 1, 0, 1], "risk": [0.1, 0.9, 0.2, 0.4, 0.6, 0.7]})
+    rows = rows.assign(sex=["f", "m"] * 3, ward="icu")
     rows.to_parquet(tmp_path / "cohort" / "part.parquet")
     scope = {}
     for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):

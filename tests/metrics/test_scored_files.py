@@ -9,7 +9,7 @@ import pytest
 
 from healthval.errors import CohortError
 from healthval.evaluation import scored_files
-from healthval.evaluation.scored_files import read_scored
+from healthval.evaluation.scored_files import read_levels, read_scored
 from healthval.metrics import evaluate
 
 PATIENT = "Quartermaine"
@@ -81,31 +81,82 @@ def test_places_without_the_columns_are_refused(tmp_path):
         read_scored(part, reference="sepsis", score="risk")
 
 
+WARD = ["icu", "icu", None, "general", " ", "theatre"]
+
+
+def test_levels_of_a_folder_are_those_of_the_table_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(scored_files, "ROWS_AT_ONCE", 999)
+    n = 9_000
+    more = {"ward": np.resize(np.array(WARD, object), n), "old": np.arange(n) % 7 < 3}
+    frame = folder_of(tmp_path / "cohort", n, **more, visits=np.arange(n) % 5)
+    scored = read_scored(tmp_path / "cohort", reference="sepsis", score="risk")
+    groups = {name: read_levels(tmp_path / "cohort", name) for name in ("ward", "old", "visits")}
+    assert {levels.codes.dtype for levels in groups.values()} == {np.dtype(np.int8)}
+    here = evaluate(frame["sepsis"], frame["risk"], groups=frame[["ward", "old", "visits"]])
+    assert evaluate(*scored, groups=groups) == here
+    assert [g.level for g in here.subgroups if g.variable == "ward"] == [
+        "general",
+        "icu",
+        "missing",
+        "theatre",
+    ]
+
+
+def test_the_order_in_which_levels_are_met_and_their_encoding_are_of_no_effect(tmp_path):
+    frame = pd.DataFrame({"ward": ["b", "a", "c", "b", None, "a"]})
+    for name, rows in (("0", [2, 3]), ("1", [0, 4, 1, 5])):
+        frame.iloc[rows].astype("category").to_parquet(tmp_path / f"{name}.parquet")
+    found = read_levels(tmp_path, "ward")
+    assert found.astype(object).tolist()[:3] == ["c", "b", "b"]
+    assert found.isna().tolist() == [False, False, False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (np.arange(50) / 7, "'ward' contains no texts or whole numbers"),
+        ([f"{PATIENT} {i % 128}" for i in range(200)], "'ward' has more than 127 different values"),
+    ],
+)
+def test_columns_that_are_no_levels_are_refused_without_a_value(tmp_path, values, words):
+    pd.DataFrame({"ward": values}).to_parquet(tmp_path / "one.parquet")
+    with pytest.raises(CohortError, match=words) as refused:
+        read_levels(tmp_path / "one.parquet", "ward")
+    assert PATIENT not in str(refused.value)
+    with pytest.raises(CohortError, match="no column 'unit'"):
+        read_levels(tmp_path / "one.parquet", "unit")
+
+
 MEASURE = """
 import resource, sys
-from healthval.evaluation.scored_files import read_scored
+from healthval.evaluation import read_levels, read_scored
 from healthval.metrics import evaluate
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-evaluate(*read_scored(sys.argv[1], reference="sepsis", score="risk"))
+def whole(place):
+    groups = {"sex": read_levels(place, "sex")} if sys.argv[3] == "grouped" else None
+    evaluate(*read_scored(place, reference="sepsis", score="risk"), groups=groups)
+whole(sys.argv[1])
 before = peak()
-evaluate(*read_scored(sys.argv[2], reference="sepsis", score="risk"))
+whole(sys.argv[2])
 print(peak() - before)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the unit of the peak differs")
-def test_a_case_costs_at_most_sixty_bytes_of_memory(tmp_path):
+@pytest.mark.parametrize("groups", ["grouped", "plain"])
+def test_a_case_costs_at_most_fifty_bytes_of_memory(tmp_path, groups):
     n = 4_000_000
     rng = np.random.default_rng(1)
     score = 1 / (1 + np.exp(-rng.normal(-2, 1.5, n)))
     frame = pd.DataFrame({"risk": score, "sepsis": rng.random(n) < score})
+    frame["sex"] = pd.Categorical.from_codes(rng.integers(0, 2, n), ["female", "male"])
     for name, rows in (("few", n // 8), ("many", n)):
         (tmp_path / name).mkdir()
         frame.iloc[:rows].to_parquet(tmp_path / name / "part.parquet", row_group_size=1 << 17)
     done = subprocess.run(
-        [sys.executable, "-c", MEASURE, tmp_path / "few", tmp_path / "many"],
+        [sys.executable, "-c", MEASURE, tmp_path / "few", tmp_path / "many", groups],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert int(done.stdout) / (n - n // 8) < 60
+    assert int(done.stdout) / (n - n // 8) < 50

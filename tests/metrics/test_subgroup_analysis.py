@@ -7,6 +7,7 @@ from healthval import metrics as hm
 from healthval.metrics.cases import Cases
 from healthval.metrics.subgroups.gaps import subgroups
 from healthval.metrics.subgroups.heterogeneity import heterogeneity
+from healthval.metrics.subgroups.levels import read_groups
 
 
 def simulated(seed=0, n=3000, worse=False):
@@ -128,7 +129,9 @@ def test_the_test_over_all_levels_rejects_an_even_model_as_often_as_it_says(metr
     rng, rejected = np.random.default_rng(4), 0
     for _ in range(300):
         y, p, side, patient = two_eyes(rng)
-        found = heterogeneity(Cases(y, p, patient), ("side", side), metric, 0.5)
+        found = heterogeneity(
+            Cases(y, p, patient), ("side", read_groups(side, y.size)["group"]), metric, 0.5
+        )
         rejected += found.p < 0.05
     assert 0.02 <= rejected / 300 <= 0.085
 

@@ -7,7 +7,8 @@ import site
 import sys
 import threading
 import zipfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -111,6 +112,7 @@ class CloudHub:
         self.control = Control()
         self.front = Front(emulator, self.outputs["ApiEndpoint"].partition("//")[2])
         self.url = self.front.url
+        self.model_port = model_port
         self._configure(model_port)
 
     def client(self, service: str):
@@ -175,6 +177,15 @@ class CloudHub:
         client.update_function_configuration(
             FunctionName=name, Environment={"Variables": {**known, **more}}
         )
+
+    @contextmanager
+    def other_model(self, port: int) -> Iterator[None]:
+        """Let another model server answer for the endpoints for a while."""
+        self._configure(port)
+        try:
+            yield
+        finally:
+            self._configure(self.model_port)
 
     def stop(self) -> None:
         with suppress(Exception):

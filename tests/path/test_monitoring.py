@@ -1,6 +1,7 @@
 """Monitoring over time: from the plan's periods through the gate to the alarm in the report."""
 
 import ast
+import datetime as dt
 import re
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def few_resamples(monkeypatch):
     monkeypatch.setattr(curves, "PLAN", Bootstrap(reps=20))
 
 
+TODAY = dt.date(2027, 12, 31)
 WATCHED = {
     "date": "seen",
     "first": "2026-01-01",
@@ -106,7 +108,7 @@ def hospital(plan, seed, *, quarters, worse_from=99, per_quarter=400, extra=()):
 
 def compared(plan, extract, cohort, score, seed=0):
     """Result on the ended periods of an extract; scores are those of the whole cohort."""
-    judged = in_ended_periods(plan, extract, extract)
+    judged = in_ended_periods(plan, extract, extract, today=TODAY)
     kept = np.isin(cohort.cases, judged.cases)
     ids = tuple(f"{seed:04d}{i:028x}" for i in np.flatnonzero(kept))
     answers = Predictions(
@@ -198,12 +200,52 @@ def test_cases_outside_the_periods_and_of_the_unfinished_one_are_not_judged():
         {"visit": list("abcdef"), "age": 50, "seen": dates, "sepsis": [0, 1, 0, 1, 0, 1]}
     )
     cohort = read_table(frame, plan.table)
-    judged = in_ended_periods(plan, cohort, cohort)
+    judged = in_ended_periods(plan, cohort, cohort, today=TODAY)
     assert list(judged.cases) == ["c", "d"]
     assert judged.steps[-1] == (ENDED, 2)
     first = cohort.keep("first", cohort.cases < "e")
     with pytest.raises(CohortError, match=r"no period of the plan has ended.*2026-07-01"):
-        in_ended_periods(plan, first, first)
+        in_ended_periods(plan, first, first, today=TODAY)
+
+
+@pytest.mark.parametrize(
+    ("day", "refused"),
+    [("2026-07-02", False), ("2026-07-03", False), ("2026-07-04", True), ("2062-05-11", True)],
+)
+def test_a_date_after_today_ends_no_period_early(day, refused):
+    """Tomorrow is no error: machine and hospital may be in different time zones."""
+    plan = plan_of()
+    frame = pd.DataFrame(
+        {
+            "visit": list("abc"),
+            "age": 50,
+            "seen": ["2026-02-01", "2026-04-01", day],
+            "sepsis": [0, 1, 0],
+        }
+    )
+    cohort = read_table(frame, plan.table)
+    today = dt.date(2026, 7, 2)
+    if not refused:
+        assert list(in_ended_periods(plan, cohort, cohort, today=today).cases) == ["a", "b"]
+        return
+    with pytest.raises(CohortError) as found:
+        in_ended_periods(plan, cohort, cohort, today=today)
+    assert "column 'seen': 1 of 3 cases is dated after today (2026-07-02)" in str(found.value)
+    assert day not in str(found.value)
+
+
+def test_two_rules_of_one_measure_have_each_their_sentence_and_chart(tmp_path):
+    early = {"measure": "auroc", "target": 0.8915, "direction": "fall", "shift": 0.5}
+    plan = plan_of(alarms=[WATCHED["alarms"][0], early | {"run_length": 400}])
+    report = report_of(plan, {"North": released(plan, 1, tmp_path, quarters=6, worse_from=2)})
+    raised = report.numbers["monitoring"]["alarms"]
+    assert {alarm["rule"] for alarm in raised} == {1, 2}
+    summary = report.section("summary")._repr_html_()
+    for shift, length, rule in (("1", 100, 1), ("0.5", 400, 2)):
+        periods = ", ".join(alarm["period"] for alarm in raised if alarm["rule"] == rule)
+        name = f"AUROC (a fall from 0.8915, shift {shift}, run length {length})"
+        assert f"Monitoring alarm: {name}, North: {periods}." in summary
+        assert f"Control chart: {name}" in report.section("monitoring")._repr_html_()
 
 
 def test_the_rule_is_part_of_the_hash_and_a_plan_without_it_keeps_its_hash():

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthval.cohort import read_table
-from healthval.contracts.model import InputContract, InputField
+from healthval.contracts.model import InputContract, InputField, Probe
 from healthval.contracts.prediction import Prediction
 from healthval.deid import Policy, Secret, deidentify_cases
 from healthval.demo.inputs import record_inputs
 from healthval.disclosure import Ledger
 from healthval.errors import PredictionError
 from healthval.plan import load_plan
-from healthval.predict import AnswerCache, canary_cases, predict
+from healthval.predict import AnswerCache, canary_cases, predict, predictions
 from healthval.predict.session import Session, _pair
 from healthval.runner.provision import read_registration
 
@@ -70,12 +70,17 @@ class Drifting:
 
     def __init__(self, digest):
         self.digest, self.asked, self.shift = digest, [], 0.0
+        self.kinds, self.probe_score = [], 0.25
 
     def predict(self, request):
         from healthval.contracts.prediction import PredictionAnswer
 
         self.asked += request.cases
-        scores = [min(1.0, row[0] / 60 + self.shift) for row in request.instances.rows]
+        self.kinds.append(request.instances.kind)
+        if request.instances.kind == "probes":
+            scores = [self.probe_score for _ in request.cases]
+        else:
+            scores = [min(1.0, row[0] / 60 + self.shift) for row in request.instances.rows]
         return PredictionAnswer(
             id="prediction-" + "0" * 32,
             status="done",
@@ -150,6 +155,46 @@ def test_a_model_that_changes_during_the_run_is_noticed(bench):
 
     session.client.predict = drifting
     assert predict(cases, model, session).canary == "changed"
+
+
+def with_probes(model, *scores):
+    row = {f.name: f.levels[0] if f.levels else f.low for f in model.registration.inputs.fields}
+    probes = tuple(Probe(row=row, score=score) for score in scores)
+    changed = model.registration.model_copy(update={"probes": probes})
+    return model.model_copy(update={"registration": changed})
+
+
+def test_probes_are_asked_before_halfway_and_after(bench, monkeypatch):
+    monkeypatch.setattr(predictions, "BATCH", 25)
+    cases, model, session = bench
+    model = with_probes(model, 0.25, 0.25)
+    assert predict(cases, model, session).canary == "unchanged"
+    places = [i for i, kind in enumerate(session.client.kinds) if kind == "probes"]
+    n_batches = len(session.client.kinds) - 6  # each time the canary cases as well
+    assert n_batches >= 2
+    assert places == [0, 2 + n_batches // 2, len(session.client.kinds) - 2]
+
+
+def test_a_change_between_the_probes_of_a_run_is_noticed(bench, monkeypatch):
+    monkeypatch.setattr(predictions, "BATCH", 25)
+    cases, model, session = bench
+    ask = session.client.predict
+
+    def only_halfway(request):
+        is_halfway = session.client.kinds.count("probes") == 1
+        session.client.probe_score = 0.5 if is_halfway else 0.25
+        return ask(request)
+
+    session.client.predict = only_halfway
+    assert predict(cases, with_probes(model, 0.25), session).canary == "changed"
+
+
+def test_no_case_is_sent_to_a_model_with_another_score_of_a_probe(bench):
+    cases, model, session = bench
+    with pytest.raises(PredictionError, match=r"1 of 2 probes.*first: probe 2.*no case was sent"):
+        predict(cases, with_probes(model, 0.25, 0.3), session)
+    assert session.client.kinds == ["probes"]
+    assert [e.body["fields"] for e in session.ledger.entries()] == [["registered probes"]]
 
 
 def test_answers_of_another_build_are_refused(bench):

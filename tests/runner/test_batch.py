@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,10 +13,11 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from dask_cluster import cluster
+from dask_cluster import certificate, cluster
 from nbformat.v4 import new_code_cell, new_notebook
 
 from healthval.errors import UsageError
+from healthval.report.render import why_no_pdf
 from healthval.runner.batch.batch import execute_batch
 from healthval.runner.batch.matrix import Matrix, read_matrix, runs_of
 
@@ -43,10 +45,11 @@ def matrix(folder, **content):
     return content
 
 
-def command(folder, *options):
+def command(folder, *options, env=None):
     return subprocess.Popen(
         [sys.executable, "-m", "healthval", "batch", "matrix.yaml", *options],
         cwd=folder,
+        env=os.environ | (env or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -358,6 +361,104 @@ def test_a_dask_cluster_gives_the_same_bytes_and_survives_a_killed_worker(folder
     assert outputs(folder / "far") == here
     assert all(f"healthval-{name}" in seen for name in here)
     assert PATIENT not in seen
+
+
+@pytest.mark.skipif(why_no_pdf() is not None, reason="WeasyPrint or Pango is not installed")
+def test_the_warm_process_prints_the_page_too(folder):
+    """Each run still has a process of its own: the printer starts no thread in the worker."""
+    notebook(folder, "import os\nassert os.getsid(0) == os.getpid()\nprint('Grüße', n)")
+    content = matrix(folder, matrix={"n": [1, 2, 3]})
+    assert statuses(batch(folder)[1]) == [("completed", False)] * 3
+    assert not list((folder / "out").glob("*/*/notebook.pdf"))
+    assert statuses(batch(folder, "--pdf")[1]) == [("completed", False)] * 3
+    assert statuses(batch(folder, "--pdf")[1]) == [("completed", True)] * 3
+    assert statuses(batch(folder)[1]) == [("completed", True)] * 3
+    matrix(folder, **(content | {"output": "again", "pdf": True, "workers": 2}))
+    assert batch(folder)[0] == 0
+    first, again = (
+        {path.parent.name: path.read_bytes() for path in (folder / name).glob("*/*/notebook.pdf")}
+        for name in ("out", "again")
+    )
+    assert len(first) == 3
+    assert again == first
+    assert all(data.startswith(b"%PDF-") for data in first.values())
+    overview = (folder / "out" / "overview.html").read_text(encoding="utf-8")
+    assert overview.count("/notebook.pdf'>PDF</a>") == 3
+
+
+def test_a_page_that_cannot_be_printed_fails_its_run_alone(folder):
+    notebook(folder, "print(chr(0x1F9E0) if n == 2 else 'plain')")
+    matrix(folder, matrix={"n": [1, 2]}, pdf=True)
+    code, events, _ = batch(folder)
+    assert code == 1
+    assert [event["status"] for event in events] == ["completed", "failed"]
+    assert events[1]["error"]
+
+
+def test_a_cluster_with_certificates_admits_those_who_have_them(folder):
+    """Over tls:// the same bytes; without the certificate neither the command nor plain TCP gets in."""
+    dask = pytest.importorskip("dask")
+    notebook(folder, "n * 7")
+    content = matrix(folder, matrix={"n": [1, 2]})
+    assert batch(folder)[0] == 0
+    here = outputs(folder / "out")
+    matrix(folder, **(content | {"output": "far"}))
+    (folder / "keys").mkdir()
+    config = certificate(folder / "keys")
+    with dask.config.set(config), cluster(folder, workers=1, tls=config) as found:
+        assert found.address.startswith("tls://")
+        given = {"DASK_CONFIG": str(folder / "dask.yaml")}
+        process = command(folder, "--json", "--scheduler", found.address, env=given)
+        _, err = process.communicate(timeout=LONG)
+        assert process.returncode == 0, err
+        assert outputs(folder / "far") == here
+        plain = found.address.replace("tls:", "tcp:")
+        reasons = {found.address: "tls:// needs certificates", plain: "no Dask scheduler responds"}
+        for address, reason in reasons.items():
+            stranger = command(folder, "--force", "--scheduler", address)
+            _, err = stranger.communicate(timeout=LONG)
+            assert stranger.returncode == 2
+            assert reason in err
+            assert "Traceback" not in err
+
+
+SLURM = """#!/bin/sh
+# In place of srun: one task here.
+exec "$@"
+"""
+
+
+def test_the_documented_job_for_slurm_runs_scheduler_workers_and_batch(folder):
+    """As the queue would run it, with `srun` and `hostname` of this test."""
+    pytest.importorskip("distributed")
+    text = (Path(__file__).parents[2] / "docs" / "batch.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"```sh\n(#!/bin/sh\n#SBATCH.*?)```", text, re.DOTALL)
+    (folder / "job.sh").write_text(script, encoding="utf-8")
+    (folder / "bin").mkdir()
+    programs = {
+        "srun": SLURM,
+        "hostname": "#!/bin/sh\necho 127.0.0.1\n",
+        "healthval": f'#!/bin/sh\nexec {sys.executable} -m healthval "$@"\n',
+        "dask": f'#!/bin/sh\npart=$1; shift\nexec {sys.executable} -m distributed.cli.dask_$part --host 127.0.0.1 "$@"\n',
+    }
+    for name, content in programs.items():
+        (folder / "bin" / name).write_text(content, encoding="utf-8")
+        (folder / "bin" / name).chmod(0o755)
+    notebook(folder, "n * 7")
+    matrix(folder, matrix={"n": [1, 2]})
+    path = f"{folder / 'bin'}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "job.sh"],
+        cwd=folder,
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=LONG,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(outputs(folder / "out")) == 2
+    assert left_running(str(folder / "scheduler.json")) == []
 
 
 def test_a_killed_scheduler_is_an_error_and_the_next_batch_completes(folder):

@@ -185,6 +185,28 @@ print(len(os.listdir("/proc/self/fd")) - before, fork_engine.children())
     assert seen.split() == ["0", "[]"]
 
 
+def test_many_runs_keep_no_object_of_a_run(tmp_path):
+    """Objects in reference cycles that are frozen before a fork are never freed."""
+    write(tmp_path / "in.ipynb", "a = 1", "a + 1")
+    seen = python(
+        RUN
+        + """
+import gc
+counts = []
+for _ in range(3):
+    for _ in range(5):
+        run("in.ipynb", "out.ipynb")
+    gc.collect()
+    counts.append(len(gc.get_objects()) + gc.get_freeze_count())
+print(*counts)
+""",
+        tmp_path,
+    )
+    _, second, third = map(int, seen.split())
+    assert third - second < 500
+    assert second > 50_000, "what is loaded is frozen or tracked"
+
+
 @pytest.mark.parametrize("first", ["papermill", "healthval.runner.fork_engine"])
 def test_papermill_and_the_engine_are_imported_in_any_order(tmp_path, first):
     python(f"import {first}, papermill; from healthval.runner import fork_engine", tmp_path)

@@ -15,6 +15,7 @@ from healthval.contracts.model import (
 from healthval.hub import registry
 from healthval.hub.api.call import AskedPage, Call, Callers, json_response
 from healthval.hub.api.documents import documented
+from healthval.hub.predictions.probes import check_files
 from healthval.hub.predictions.scoring import start_tried
 
 
@@ -35,8 +36,9 @@ def routes(by: Callers) -> APIRouter:
 
     @router.post("/models", **documented(ModelRecord, 400, 409, status=201, body=ModelRegistration))
     def register(call: Annotated[Call, by.posts("operator")]) -> Response:
-        """Register a model version."""
+        """Register a model version; the files of its probes must be stored and de-identified."""
         registration = call.read(ModelRegistration)
+        check_files(backend, registration)
         return json_response(registry.register(backend, call.caller, registration), 201)
 
     @router.get("/models", **documented(ModelList))
@@ -62,7 +64,7 @@ def routes(by: Callers) -> APIRouter:
         call: Annotated[Call, by.posts("operator")],
         tried: bool = False,
     ) -> Response:
-        """Start the model endpoint; with `tried`, only a model that answers a trial call."""
+        """Start the model endpoint; with `tried`, only a model that answers a trial call and its probes."""
         starts = start_tried if tried else registry.start
         return json_response(starts(backend, call.caller, name, version))
 

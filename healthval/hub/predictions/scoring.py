@@ -6,23 +6,25 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from healthval.contracts.base import canonical_json
-from healthval.contracts.model import InputContract, InputField, ModelRecord
+from healthval.contracts.model import InputContract, InputField, ModelRecord, Value
 from healthval.contracts.prediction import (
     CombinedInstances,
     DicomInstances,
     Prediction,
     PredictionRequest,
+    ProbeInstances,
     TableInstances,
-    Value,
     out_of_range,
 )
 from healthval.errors import counted
 from healthval.hub import registry
 from healthval.hub.auth import Caller
 from healthval.hub.ports import Backend, HostUnavailable, ModelFailed, Refusal
+from healthval.hub.predictions.probes import check_scores, probe_scores
 from healthval.hub.predictions.uploads import Uploads
 
 # Longest wait for a host that is busy, starting or out of reach; the batch is pending meanwhile.
@@ -55,6 +57,9 @@ class Scoring:
     def score(self, site: str, model: ModelRecord, request: PredictionRequest) -> list[Prediction]:
         """Return one prediction for each case of a batch."""
         sent = request.instances
+        if isinstance(sent, ProbeInstances):
+            scores = probe_scores(self.backend, model, partial(self._invoke, model))
+            return [_prediction(case, x) for case, x in zip(request.cases, scores, strict=True)]
         outside: set[int] = set()
         if not isinstance(sent, DicomInstances):
             outside = out_of_range(model.registration.inputs, sent)
@@ -79,13 +84,19 @@ class Scoring:
         return [_prediction(cases[i], score) for i, score in zip(rows, scores, strict=True)]
 
     def _score_files(self, site: str, model: ModelRecord, case: _Case) -> Prediction:
-        """Score one case with files; a failure is a reason for this case, not for the batch."""
+        """Score one case with files; a failure is a reason for this case, not for the batch.
+
+        Raises
+        ------
+        KeyError
+            If a file is no longer stored: another batch with it was scored.
+        """
         try:
             files = self.uploads.instance(site, case.uploads)
             if case.row:  # the files of one case are one instance
                 files = {kind: [of_case] for kind, of_case in files.items()}
             return _prediction(case.id, self._invoke(model, case.row | files)[0])
-        except (ModelFailed, KeyError, IndexError):
+        except (ModelFailed, IndexError):
             return Prediction(case=case.id, reason="model_failed")
 
     def _invoke(self, model: ModelRecord, instances: dict[str, Any]) -> list[float | None]:
@@ -123,25 +134,34 @@ def _prediction(case: str, score: float | None) -> Prediction:
 
 
 def start_tried(backend: Backend, actor: Caller, name: str, version: str) -> ModelRecord:
-    """Start a model that answers a trial call; a model that reads files is started without one.
+    """Start a model that answers a trial call and its probes.
+
+    A model that reads files is started without either if it has no probes.
 
     Raises
     ------
     Refusal
-        If the model does not start or its answer is no score for each case; gives the reason.
+        If the model does not start, or its answer is no score for each case, or not the registered
+        score of a probe; gives the reason.
     """
     registered = registry.model(backend, name, version)
-    if registered.registration.inputs.kind == "table":
+    if registered.registration.inputs.kind == "table" or registered.registration.probes:
         registry.start_host(backend, registered)
         _try_out(backend, registered)
     return registry.start(backend, actor, name, version)
 
 
 def _try_out(backend: Backend, registered: ModelRecord) -> None:
-    wanted = registry.hosted(registered)
+    wanted, registration = registry.hosted(registered), registered.registration
+
+    def invoke(instances: dict[str, Any]) -> list[float | None]:
+        return read_scores(backend.host.invoke(wanted, canonical_json(instances)))
+
     try:
-        cases = trial_cases(registered.registration.inputs)
-        _check_trial(read_scores(backend.host.invoke(wanted, canonical_json(cases))), cases["rows"])
+        if registration.inputs.kind == "table":
+            cases = trial_cases(registration.inputs)
+            _check_trial(invoke(cases), cases["rows"])
+        check_scores(registration, probe_scores(backend, registered, invoke))
     except HostUnavailable:
         raise Refusal(503, "The model endpoint is still starting", retryable=True) from None
     except ModelFailed as failure:

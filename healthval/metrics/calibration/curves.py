@@ -10,7 +10,7 @@ from scipy.special import chdtrc
 from healthval.errors import MetricError
 from healthval.metrics.cases import Cases, read_probability_cases
 from healthval.metrics.estimate import Estimate, Sample
-from healthval.metrics.inputs import Floats, Ints, read_count
+from healthval.metrics.inputs import Floats, Tallies, read_count
 from healthval.metrics.intervals.resampling import (
     Bootstrap,
     bias_corrected,
@@ -66,7 +66,7 @@ class _Spline:
     on_logit: bool
 
     @classmethod
-    def over(cls, score: Floats, cases: Ints) -> "_Spline":
+    def over(cls, score: Floats, cases: Tallies) -> "_Spline":
         """Spline with knots for distinct ascending scores; whitened on at most a few thousand."""
         on_logit = bool(score[0] > 0 and score[-1] < 1)
         x = logit(score) if on_logit else score
@@ -155,7 +155,7 @@ def flexible_calibration(cases: Cases, table: RankTable, sample: Sample) -> Flex
 
 
 def _fitted_spline(spline: _Spline, table: RankTable) -> LogisticFit:
-    events = table.pos.astype(np.float64)
+    events = table.pos
     counts = (events, events + table.neg)
     bins = spline.binned(table.score, counts)
     fit = None if bins is None else binned_fit(bins, spline.identity())
@@ -165,7 +165,7 @@ def _fitted_spline(spline: _Spline, table: RankTable) -> LogisticFit:
 _Model = tuple[_Spline, LogisticFit, Floats]
 
 
-def _on_grid(table: RankTable, totals: Ints, sample: Sample, model: _Model) -> Curve:
+def _on_grid(table: RankTable, totals: Tallies, sample: Sample, model: _Model) -> Curve:
     """Curve at the grid points within the inner 98 % of the scores."""
     lo, hi = grouped_quantile(table.score, totals, np.array([0.01, 0.99]))
     grid = np.array([p for p in GRID if lo <= p <= hi])
@@ -183,7 +183,7 @@ def _on_grid(table: RankTable, totals: Ints, sample: Sample, model: _Model) -> C
     )
 
 
-def _simulated(table: RankTable, totals: Ints, model: _Model) -> Floats:
+def _simulated(table: RankTable, totals: Tallies, model: _Model) -> Floats:
     """ICI, E50 and E90 of a parametric bootstrap: coefficients drawn from their distribution.
 
     The curves are evaluated on at most 200 cells of neighbouring scores; the cost is independent of n.
@@ -205,7 +205,7 @@ def _simulated(table: RankTable, totals: Ints, model: _Model) -> Floats:
     return _distances(np.abs(curves - score), size)
 
 
-def _distances(distance: Floats, totals: Ints) -> Floats:
+def _distances(distance: Floats, totals: Tallies) -> Floats:
     """Mean, median and 90th percentile (type 7) of each row; `totals` are the cases per column."""
     order, n = np.argsort(distance, axis=1), int(totals.sum())
     ranked, counted = np.take_along_axis(distance, order, axis=1), np.cumsum(totals[order], axis=1)

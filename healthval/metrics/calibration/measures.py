@@ -206,7 +206,7 @@ def _with_cluster(method: str, cases: Cases) -> str:
 
 
 def _scaled_brier(loss: Floats, cases: Cases, sample: Sample) -> Estimate:
-    """1 - Brier / (prevalence (1 - prevalence)); variance by the delta method."""
+    """1 - Brier / (prevalence (1 - prevalence)); variance by the delta method. Overwrites `loss`."""
     prevalence = cases.n_events / max(cases.n, 1)
     worst = prevalence * (1 - prevalence)
     if worst == 0:
@@ -216,7 +216,9 @@ def _scaled_brier(loss: Floats, cases: Cases, sample: Sample) -> Estimate:
     brier = float(loss.mean())
     slope = brier * (1 - 2 * prevalence) / worst**2
     influence = np.where(cases.reference, slope * (1 - prevalence), -slope * prevalence)
-    influence -= (loss - brier) / worst
+    loss -= brier  # in place, because memory bounds the number of cases
+    loss /= worst
+    influence -= loss
     se = math.sqrt(_total_variance(influence, cases)) / cases.n
     method = _with_cluster("delta", cases)
     return sample.wald(1 - brier / worst, se, method, within=(-math.inf, 1.0))
@@ -239,18 +241,21 @@ def _spiegelhalter(cases: Cases, sample: Sample) -> Estimate:
     p = cases.score
     weight = 1 - 2 * p
     deviation, method = cases.reference - p, _with_cluster("spiegelhalter z", cases)
+    if _is_alone(cases):
+        return sample.not_estimable("a single patient", method)
     deviation *= weight
-    np.square(weight, out=weight)  # in place, because memory bounds the number of cases
+    total = float(np.sum(deviation))
+    between = None if cases.cluster is None else _total_variance(deviation, cases)
+    del deviation  # as long as the data
+    np.square(weight, out=weight)
     weight *= p
     weight *= 1 - p
     variance = float(np.sum(weight))
-    if _is_alone(cases):
-        return sample.not_estimable("a single patient", method)
-    if variance > 0 and cases.cluster is not None:
-        variance = _total_variance(deviation, cases)
+    if variance > 0 and between is not None:
+        variance = between
     if variance == 0:
         return sample.not_estimable("every score is 0, 0.5 or 1", method)
-    z = float(np.sum(deviation)) / math.sqrt(variance)
+    z = total / math.sqrt(variance)
     return replace(sample.without_interval(z, method, se=1.0), p=two_sided_p(z))
 
 
@@ -315,7 +320,7 @@ def _recalibration(
         none = sample.not_estimable(reason, method)
         return none, none, none, none
     row = None if cases.cluster is None else np.searchsorted(table.score, cases.score)
-    events = table.pos.astype(np.float64)
+    events = table.pos
     counts = (events, events + table.neg)
     if clip is not None and row is None:  # a clipped score may be beyond its neighbours
         order = np.argsort(score, kind="stable")

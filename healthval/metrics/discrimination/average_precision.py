@@ -8,11 +8,11 @@ from numpy.typing import ArrayLike
 from healthval.contracts.proportions import wilson
 from healthval.metrics.cases import Cases, check_both_classes, read_cases
 from healthval.metrics.estimate import Estimate, Sample
-from healthval.metrics.inputs import Ints
+from healthval.metrics.inputs import Tallies
 from healthval.metrics.intervals.resampling import Bootstrap, percentile, resampled_tables
 from healthval.metrics.logistic import dot
 from healthval.metrics.names import named
-from healthval.metrics.ranking.table import RankTable
+from healthval.metrics.ranking.table import BLOCK, RankTable
 
 
 @named
@@ -72,7 +72,7 @@ def average_precision_of(
     return sample.logit(ap, se, "boyd logit")
 
 
-def _ap(cum_pos: Ints, cum_neg: Ints) -> float:
+def _ap(cum_pos: Tallies, cum_neg: Tallies) -> float:
     """Sum of recall gain times precision, from the highest score down."""
     m = float(cum_pos[-1])
     found, flagged = np.empty(cum_pos.size), np.empty(cum_pos.size)
@@ -82,7 +82,11 @@ def _ap(cum_pos: Ints, cum_neg: Ints) -> float:
     flagged[1:] += found[1:]
     np.subtract(flagged[0], flagged[1:], out=flagged[1:])
     np.subtract(m, found[1:], out=found[1:])
-    gained = found.copy()
-    gained[:-1] -= found[1:]
-    np.divide(found, flagged, out=found, where=flagged > 0)
-    return dot(gained, found) / m
+    # A replicate may have no case at or above a score: 0 of 0, which gains nothing.
+    precision = np.divide(found, flagged, out=flagged, where=flagged > 0)
+    for start in range(
+        0, found.size - 1, BLOCK
+    ):  # in blocks: a shift in place copies what it reads
+        next_ones = found[start + 1 : start + 1 + BLOCK]
+        found[start : start + next_ones.size] -= next_ones
+    return dot(found, precision) / m

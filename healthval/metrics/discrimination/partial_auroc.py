@@ -5,8 +5,9 @@ from numpy.typing import ArrayLike
 
 from healthval.errors import MetricError
 from healthval.metrics.cases import Cases, check_both_classes, read_cases
+from healthval.metrics.discrimination.roc_curve import flagged_share
 from healthval.metrics.estimate import Estimate, Sample
-from healthval.metrics.inputs import Floats, Ints, read_flag, read_numbers
+from healthval.metrics.inputs import Floats, Tallies, read_flag, read_numbers
 from healthval.metrics.intervals.resampling import Bootstrap, percentile_estimate, resampled_tables
 from healthval.metrics.names import named
 from healthval.metrics.ranking.table import RankTable
@@ -64,8 +65,8 @@ def partial_auroc(  # noqa: PLR0913  # the range may be given on either axis
     check_both_classes(cases, "partial AUROC")
     table = RankTable.from_scores(cases.reference, cases.score)
 
-    def area(cum_pos: Ints, cum_neg: Ints) -> float:
-        plain = _area(_axis(cum_pos), _axis(cum_neg), bounds, horizontal)
+    def area(cum_pos: Tallies, cum_neg: Tallies) -> float:
+        plain = _area(flagged_share(cum_pos), flagged_share(cum_neg), bounds, horizontal)
         return _mcclish(plain, bounds, horizontal) if corrected else plain
 
     value = area(table.cum_pos, table.cum_neg)
@@ -100,13 +101,6 @@ def _range(fpr: Range | None, tpr: Range | None) -> tuple[Range, bool]:
     if not 0 <= low < high <= 1:
         raise MetricError("the range needs 0 <= low < high <= 1")
     return (low, high), fpr is not None
-
-
-def _axis(cumulative: Ints) -> Floats:
-    """Share of one class at or above each threshold, from no case to all cases."""
-    flagged = cumulative[-1] - np.append(cumulative[::-1], 0)
-    rate: Floats = flagged / cumulative[-1]
-    return rate
 
 
 def _area(tpr: Floats, fpr: Floats, bounds: Range, horizontal: bool) -> float:

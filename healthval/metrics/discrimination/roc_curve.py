@@ -5,7 +5,7 @@ import numpy as np
 from healthval.contracts.proportions import wilson
 from healthval.metrics.cases import Cases, check_both_classes
 from healthval.metrics.estimate import Estimate, Sample
-from healthval.metrics.inputs import Floats, Ints
+from healthval.metrics.inputs import Floats, Tallies
 from healthval.metrics.intervals.resampling import Bootstrap, percentile, resampled_tables
 from healthval.metrics.ranking.table import RankTable
 
@@ -53,9 +53,16 @@ def _resampled_sensitivity(table: RankTable, grid: tuple[float, ...], plan: Boot
     return drawn
 
 
-def _sensitivity_at(cum_pos: Ints, cum_neg: Ints, grid: tuple[float, ...] | Floats) -> Floats:
+def _sensitivity_at(cum_pos: Tallies, cum_neg: Tallies, grid: tuple[float, ...] | Floats) -> Floats:
     # np.interp takes the last of equal abscissae: the highest sensitivity at that rate.
-    fpr = (cum_neg[-1] - np.append(cum_neg[::-1], 0)) / cum_neg[-1]
-    tpr = (cum_pos[-1] - np.append(cum_pos[::-1], 0)) / cum_pos[-1]
-    sensitivity: Floats = np.interp(grid, fpr, tpr)
+    sensitivity: Floats = np.interp(grid, flagged_share(cum_neg), flagged_share(cum_pos))
     return sensitivity
+
+
+def flagged_share(cumulative: Tallies) -> Floats:
+    """Share of one class at or above each threshold, from no case to all cases."""
+    share = np.zeros(cumulative.size + 1)
+    share[:-1] = cumulative[::-1]
+    np.subtract(cumulative[-1], share, out=share)  # in place, because memory bounds the cases
+    share /= cumulative[-1]
+    return share

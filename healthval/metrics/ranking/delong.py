@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from healthval.metrics.inputs import Bools, Floats, Ints
+from healthval.metrics.inputs import Bools, Floats, Ints, Tallies
 from healthval.metrics.logistic import dot
 from healthval.metrics.ranking.sums import auc_and_variance_of_sums, exact_dot
 from healthval.metrics.ranking.table import BLOCK, RankTable
@@ -56,7 +56,7 @@ def _summed(blocks: Iterator[tuple[Floats, Floats]], sizes: tuple[int, int]) -> 
     return total, squares
 
 
-def _blocks(own: Ints, other: Ints) -> Iterator[tuple[Floats, Floats]]:
+def _blocks(own: Tallies, other: Tallies) -> Iterator[tuple[Floats, Floats]]:
     """Per score: cases of one class, and twice the cases of the other below it (ties once).
 
     In blocks, because for arrays as long as the data memory costs more than the sums.

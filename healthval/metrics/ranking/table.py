@@ -8,11 +8,12 @@ memory costs more than arithmetic.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from healthval.metrics.inputs import Bools, Floats, Ints
+from healthval.metrics.inputs import Bools, Floats, Ints, Tallies
 
 Keys = NDArray[np.uint64]
 KEY_BLOCK = 32768  # for little arithmetic per case: fits the cache, with few calls
@@ -127,12 +128,13 @@ class RankTable:
     Attributes
     ----------
     score : float64 array, shape (n_distinct,)
-    cum_pos, cum_neg : int64 arrays, shape (n_distinct,); cases at or below the score
+    cum_pos, cum_neg : int32 arrays (int64 from 2**31 cases on), shape (n_distinct,); cases at or
+        below the score. A product of two counts is formed in float64 or Python's whole numbers
     """
 
     score: Floats
-    cum_pos: Ints
-    cum_neg: Ints
+    cum_pos: Tallies
+    cum_neg: Tallies
 
     @classmethod
     def from_scores(cls, reference: Bools, score: Floats) -> "RankTable":
@@ -143,23 +145,28 @@ class RankTable:
         ranked = sorted_keys(reference, score)
         keys = ranked.keys
         last = _ends_of_ties(keys)
-        label = (keys & ONE).view(np.int64)
-        cum_pos = np.cumsum(label, out=label)
+        kind = _kind(keys.size)
+        cum_pos: Tallies = (keys & ONE).astype(kind)
+        np.cumsum(cum_pos, dtype=kind, out=cum_pos)
         score = ranked.unpack(keys)
         if last.all():  # no ties
-            cum_neg = np.arange(1, keys.size + 1)
+            cum_neg: Tallies = np.arange(1, keys.size + 1, dtype=kind)
             cum_neg -= cum_pos
             return cls(score, cum_pos, cum_neg)
         ends = np.flatnonzero(last)
-        return _from_ends(score[ends], cum_pos[ends], ends)
+        score, cum_pos = score[ends], cum_pos[ends]
+        cum_neg = ends.astype(kind)
+        cum_neg += 1
+        cum_neg -= cum_pos
+        return cls(score, cum_pos, cum_neg)
 
     @property
-    def pos(self) -> Ints:
+    def pos(self) -> Tallies:
         """Number of cases with the condition at each score."""
         return _steps(self.cum_pos)
 
     @property
-    def neg(self) -> Ints:
+    def neg(self) -> Tallies:
         """Number of cases without the condition at each score."""
         return _steps(self.cum_neg)
 
@@ -181,7 +188,11 @@ class RankTable:
         return tp, fp
 
 
-def _steps(cumulative: Ints) -> Ints:
+def _kind(largest: int) -> np.dtype[np.signedinteger[Any]]:
+    return np.dtype(np.int32 if largest < 2**31 else np.int64)
+
+
+def _steps(cumulative: Tallies) -> Tallies:
     steps = cumulative.copy()
     steps[1:] -= cumulative[:-1]
     return steps
@@ -193,9 +204,3 @@ def _ends_of_ties(keys: Keys) -> Bools:
         here = keys[start : start + BLOCK + 1]
         np.greater(here[1:] ^ here[:-1], ONE, out=last[start : start + here.size - 1])
     return last
-
-
-def _from_ends(score: Floats, cum_pos: Ints, ends: Ints) -> RankTable:
-    ends += 1
-    ends -= cum_pos
-    return RankTable(score, cum_pos, ends)

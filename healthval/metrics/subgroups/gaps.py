@@ -26,7 +26,14 @@ from healthval.metrics.subgroups.heterogeneity import (
     difference,
     heterogeneity,
 )
-from healthval.metrics.subgroups.levels import FEWEST, Groups, by_level, read_groups
+from healthval.metrics.subgroups.levels import (
+    FEWEST,
+    Groups,
+    Levels,
+    by_level,
+    levels_of,
+    read_groups,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +117,7 @@ def subgroups(  # noqa: PLR0913  # a plan fixes all of them
     cases = read_probability_cases(reference, score, cluster)
     variables = read_groups(groups, cases.n, reference, score, cluster=cluster)
     if read_flag(intersections, "intersections"):
-        variables |= _pairs(variables, cases.n)
+        variables |= _pairs(variables)
     if not variables or cases.n == 0:
         raise MetricError("subgroups need at least one variable and at least one case")
     plan = read_plan(bootstrap)
@@ -140,22 +147,26 @@ def _differences(cases: Cases, variables: Groups, threshold: float) -> tuple[Dif
     return tuple(
         Difference(
             variable=name,
-            level=str(level),
+            level=level,
             metric=metric,
-            estimate=difference(cases, levels == level, metric, threshold),
+            estimate=difference(cases, inside, metric, threshold),
         )
         for name, levels in variables.items()
-        for level in np.unique(levels)
+        for level, inside in levels.members()
         for metric in STATISTICS
     )
 
 
-def _pairs(variables: Groups, n: int) -> Groups:
-    joined = {
-        f"{a}.{b}": np.char.add(np.char.add(variables[a], "."), variables[b])
+def _pairs(variables: Groups) -> Groups:
+    return {
+        f"{a}.{b}": _pair(f"{a}.{b}", variables[a], variables[b])
         for a, b in combinations(variables, 2)
     }
-    return read_groups(joined, n)
+
+
+def _pair(name: str, a: Levels, b: Levels) -> Levels:
+    texts = [f"{first}.{second}" for first in a.names for second in b.names]
+    return levels_of(name, texts, a.code.astype(np.intp) * len(b.names) + b.code)
 
 
 def holm(p_values: ArrayLike) -> Floats:
@@ -198,13 +209,12 @@ def _holm_where_known(p_values: list[float | None]) -> list[float | None]:
 
 
 def rate_gaps(
-    cases: Cases, variable: tuple[str, np.ndarray], threshold: float, plan: Bootstrap
+    cases: Cases, variable: tuple[str, Levels], threshold: float, plan: Bootstrap
 ) -> tuple[Gap, ...]:
     """Gaps of the true- and the false-positive rate over levels, by exact bootstrap of cells."""
     name, levels = variable
-    code = np.unique(levels, return_inverse=True)[1].reshape(-1)
-    groups = int(code.max()) + 1
-    cell = 4 * code + 2 * cases.reference + (cases.score >= threshold)
+    groups = len(levels.names)
+    cell = 4 * levels.code.astype(np.int64) + 2 * cases.reference + (cases.score >= threshold)
     counts = np.bincount(cell, minlength=4 * groups).astype(np.float64)
     patients = None if cases.cluster is None else (cell, cases.cluster)
     reps = drawn_counts(counts, plan, patients).astype(np.float64)

@@ -21,6 +21,7 @@ from healthval.metrics.logistic import dot, per_cluster, sigmoid, total_variance
 from healthval.metrics.net_benefit import contributions
 from healthval.metrics.ranking.delong import placements
 from healthval.metrics.subgroups.levels import (
+    Levels,
     level_auroc,
     level_citl,
     level_net_benefit,
@@ -122,7 +123,7 @@ STATISTICS = {
 
 
 def heterogeneity(
-    cases: Cases, variable: tuple[str, np.ndarray], metric: str, threshold: float
+    cases: Cases, variable: tuple[str, Levels], metric: str, threshold: float
 ) -> Heterogeneity:
     """Wald test of equal levels: weighted sum of squares on the log (O:E) or logit (rates) scale.
 
@@ -130,8 +131,8 @@ def heterogeneity(
     """
     name, levels = variable
     points, influences, omitted = [], [], []
-    for level in (every := np.unique(levels)):
-        rows = np.flatnonzero(levels == level)
+    for _, members in levels.members():
+        rows = np.flatnonzero(members)
         inside = cases.take(rows)
         point = _on_test_scale(inside, metric, threshold)
         if isinstance(point, str):
@@ -142,7 +143,7 @@ def heterogeneity(
             influence = np.zeros(cases.n)
             influence[rows] = STATISTICS[metric].influence(inside, threshold)
             influences.append(per_cluster(influence, cases.cluster))
-    note = _omitted_levels(omitted, every.size)
+    note = _omitted_levels(omitted, len(levels.names))
     if len(points) < 2:
         reason = note or "there is a single level"
         return Heterogeneity(variable=name, metric=metric, reason=reason)

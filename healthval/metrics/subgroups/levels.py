@@ -1,9 +1,11 @@
 """Performance in each level of a subgroup variable."""
 
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from healthval.errors import MetricError, counted
@@ -18,7 +20,27 @@ from healthval.metrics.result import LevelFacts, SubgroupResult
 
 FEWEST = 10
 MAX_LEVELS = 64
-Groups = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Levels:
+    """Level of each case in one variable, in one byte per case.
+
+    Attributes
+    ----------
+    names : the levels that occur, ascending
+    code : int8 array, shape (n_cases,), position of each case's level in `names`
+    """
+
+    names: tuple[str, ...]
+    code: NDArray[np.int8]
+
+    def members(self) -> Iterator[tuple[str, Bools]]:
+        """Each level with the mask of its cases."""
+        return ((name, self.code == i) for i, name in enumerate(self.names))
+
+
+Groups = dict[str, Levels]
 
 
 def read_groups(groups: Any, n: int, *beside: Any, cluster: Any = None) -> Groups:
@@ -43,35 +65,65 @@ def read_groups(groups: Any, n: int, *beside: Any, cluster: Any = None) -> Group
     return {str(name): _levels(str(name), levels, n) for name, levels in groups.items()}
 
 
-def _levels(name: str, levels: Any, n: int) -> np.ndarray:
-    array = read_column(levels, f"subgroup variable {name}")
-    if array.size != n:
+def _levels(name: str, values: Any, n: int) -> Levels:
+    texts, code = _coded(name, values)
+    if code.size != n:
         raise MetricError(
             f"subgroup variable {name} needs one level for each of {counted(n, 'case')}; got "
-            f"{array.size}"
+            f"{code.size}"
         )
-    if array.dtype.kind in "fOMmUS":
-        text = np.array(["missing" if is_missing(x) else str(x) for x in array])
-    else:
-        text = array.astype(str)
-    count = np.unique(text).size
-    if count > MAX_LEVELS:
+    return levels_of(name, texts, code)
+
+
+def levels_of(name: str, texts: Sequence[str], code: NDArray[Any]) -> Levels:
+    """Levels from the text of each code; equal texts are one level, unused ones none.
+
+    Raises
+    ------
+    MetricError
+        If there are more than 64 levels.
+    """
+    used = np.bincount(code, minlength=len(texts)) > 0
+    names = sorted({text for text, is_used in zip(texts, used, strict=True) if is_used})
+    if len(names) > MAX_LEVELS:
         raise MetricError(
-            f"subgroup variable {name} has {counted(count, 'level')}; group them into at most "
+            f"subgroup variable {name} has {counted(len(names), 'level')}; group them into at most "
             f"{MAX_LEVELS}"
         )
-    return text
+    position = {text: i for i, text in enumerate(names)}
+    new = np.array([position.get(text, 0) for text in texts], np.int8)
+    return Levels(tuple(names), new[code])
+
+
+def _coded(name: str, values: Any) -> tuple[list[str], NDArray[Any]]:
+    """Text of each code, and the code of each case; a pandas categorical has its own codes."""
+    known = getattr(values, "cat", values)
+    if hasattr(known, "categories") and hasattr(known, "codes"):
+        texts = [*(_text(item) for item in known.categories), "missing"]
+        code = np.asarray(known.codes)
+        return texts, np.where(code < 0, code.dtype.type(len(texts) - 1), code)
+    array = read_column(values, f"subgroup variable {name}")
+    if array.dtype.kind in "fOMmUS":
+        text = np.array([_text(item) for item in array], dtype=np.str_)
+    else:
+        text = array.astype(str)
+    distinct, code = np.unique(text, return_inverse=True)
+    return [str(item) for item in distinct], code.reshape(-1)
+
+
+def _text(item: Any) -> str:
+    return "missing" if is_missing(item) else str(item)
 
 
 def by_level(cases: Cases, groups: Groups, threshold: float) -> tuple[SubgroupResult, ...]:
     """Results per level, in the order of the variables and of the sorted levels."""
     return tuple(
         replace(
-            level_result(cases.take(levels == level), (name, str(level)), threshold),
-            members=members_digest(levels == level),
+            level_result(cases.take(inside), (name, level), threshold),
+            members=members_digest(inside),
         )
         for name, levels in groups.items()
-        for level in np.unique(levels)
+        for level, inside in levels.members()
     )
 
 

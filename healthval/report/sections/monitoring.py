@@ -34,8 +34,8 @@ def monitoring(findings: Findings, watched: Monitoring) -> Section:
     periods = periods_released(watched, findings.released)
     charts = rule_charts(watched, findings.released)
     blocks: list[Block] = [_results(watched, alarms(watched, charts), charts)]
-    for made in charts:
-        blocks += _chart(watched, made, periods)
+    for name, made in zip(_names(watched), charts, strict=True):
+        blocks += _chart(watched, name, made, periods)
     blocks.append(_by_period(findings, watched, periods))
     return Section("monitoring", "Monitoring over time", tuple(blocks))
 
@@ -52,15 +52,29 @@ def alarm_sentences(findings: Findings) -> list[str]:
 
 
 def _sentences(watched: Monitoring, found: Sequence[Alarm]) -> list[str]:
-    by_chart: dict[tuple[str, str], list[str]] = {}
+    by_chart: dict[tuple[int, str], list[str]] = {}
     for alarm in found:
-        by_chart.setdefault((alarm.measure, alarm.hospital), []).append(alarm.period)
+        by_chart.setdefault((alarm.rule, alarm.hospital), []).append(alarm.period)
+    names = _names(watched)
     sentences = [
-        f"Monitoring alarm: {NAMES[measure]}, {hospital}: {', '.join(periods)}."
-        for (measure, hospital), periods in by_chart.items()
+        f"Monitoring alarm: {names[rule - 1]}, {hospital}: {', '.join(periods)}."
+        for (rule, hospital), periods in by_chart.items()
     ]
     return sentences or [
         f"No alarm of the plan's {counted(len(watched.alarms), 'monitoring rule')} so far."
+    ]
+
+
+def _names(watched: Monitoring) -> list[str]:
+    """Return a name for each rule: its measure, with what tells it from others of that measure."""
+    rules = watched.alarms
+    shared = [sum(other.measure == rule.measure for other in rules) > 1 for rule in rules]
+    return [
+        f"{NAMES[rule.measure]} ({_WATCHED[rule.direction]} from {exact(rule.target)}, shift"
+        f" {exact(rule.shift)}, run length {rule.run_length})"
+        if is_shared
+        else NAMES[rule.measure]
+        for rule, is_shared in zip(rules, shared, strict=True)
     ]
 
 
@@ -97,15 +111,16 @@ def _rule(made: RuleCharts) -> str:
     )
 
 
-def _chart(watched: Monitoring, made: RuleCharts, periods: Periods) -> list[Block]:
-    rule, name = made.rule, NAMES[made.rule.measure]
+def _chart(watched: Monitoring, name: str, made: RuleCharts, periods: Periods) -> list[Block]:
+    rule = made.rule
     n = max((len(one.points) for one in made.charts), default=0)
     labels = watched.labels[:n]
-    sheet = _sums(made, labels)
+    sheet = _sums(name, made, labels)
     if n == 0:
         return [paragraphs("No hospital released a period."), sheet]
     tracks = [_track(rule, one, periods.get(one.hospital, (None,) * n)) for one in made.charts]
-    svg = control_plot(labels, tracks, name=name, target=rule.target, limit=made.limit.limit)
+    measure = NAMES[rule.measure]
+    svg = control_plot(labels, tracks, name=measure, target=rule.target, limit=made.limit.limit)
     raised = [
         f"{one.hospital} {label}"
         for one in made.charts
@@ -128,7 +143,7 @@ def _track(rule: AlarmRule, one: HospitalChart, groups: Sequence[ReleasedSubgrou
     )
 
 
-def _sums(made: RuleCharts, labels: Sequence[str]) -> Markup:
+def _sums(name: str, made: RuleCharts, labels: Sequence[str]) -> Markup:
     rows = [
         [
             label,
@@ -148,7 +163,7 @@ def _sums(made: RuleCharts, labels: Sequence[str]) -> Markup:
         if len(made.charts) > 1
         else ""
     )
-    return table(f"Control chart: {NAMES[made.rule.measure]}", heads, rows, note=together)
+    return table(f"Control chart: {name}", heads, rows, note=together)
 
 
 def _by_period(findings: Findings, watched: Monitoring, periods: Periods) -> Markup:

@@ -30,8 +30,14 @@ class RuleCharts:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """A period in which a chart exceeds its limit."""
+    """A period in which a chart exceeds its limit.
 
+    Attributes
+    ----------
+    rule : position of the rule among the plan's, from 1
+    """
+
+    rule: int
     measure: str
     hospital: str
     period: str
@@ -87,8 +93,8 @@ def _charts(
 def alarms(watched: Monitoring, charts: Sequence[RuleCharts]) -> list[Alarm]:
     """Return every period in which a chart exceeds its limit: by rule, hospital and time."""
     return [
-        Alarm(made.rule.measure, one.hospital, label)
-        for made in charts
+        Alarm(i, made.rule.measure, one.hospital, label)
+        for i, made in enumerate(charts, start=1)
         for one in made.charts
         for label, point in zip(watched.labels, one.points, strict=False)
         if point.alarm

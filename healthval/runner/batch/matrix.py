@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ class Matrix(BaseModel):
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     timeout: Annotated[float, Field(gt=0)] | None = None
     calls: Annotated[int, Field(ge=1, le=1000)] | None = None
+    pdf: bool = False
     scheduler: Annotated[str, Field(pattern=r"^(tcp|tls)://[^\s]+$")] | None = None
 
 
@@ -52,6 +54,7 @@ class Run:
     varied : the parameters that differ between the runs of the batch
     folder : place of the finished run; `identifiable` if its outputs may show patients
     calls : most simultaneous calls of one model endpoint over all runs of the batch
+    pdf : whether the page is also printed
     """
 
     id: str
@@ -62,6 +65,7 @@ class Run:
     identifiable: bool
     timeout: float | None
     calls: int | None
+    pdf: bool
 
     def __repr__(self) -> str:
         return f"Run({self.id})"  # parameters stay out of logs and dashboards
@@ -77,9 +81,15 @@ def read_matrix(path: Path) -> Matrix:
     """
     remedy = "write notebook:, matrix: (name -> list) and parameters:, one entry per line"
     try:
-        return Matrix.model_validate(read_yaml(path, what=path.name, remedy=remedy))
+        made = Matrix.model_validate(read_yaml(path, what=path.name, remedy=remedy))
     except ValidationError as error:
         raise UsageError(f"{path.name} is not valid: {explain(error)}; {remedy}") from None
+    if re.match(r"[A-Za-z][\w+.-]*:/", str(made.output)):
+        raise UsageError(
+            f"{path.name}: 'output' is a folder of this machine, in which runs are locked and moved whole;"
+            " copy it elsewhere afterwards"
+        )
+    return made
 
 
 def runs_of(matrix: Matrix) -> list[Run]:
@@ -167,6 +177,7 @@ class _RunMaker:
             identifiable=identifiable,
             timeout=self.matrix.timeout,
             calls=self.matrix.calls,
+            pdf=self.matrix.pdf,
         )
 
 

@@ -24,11 +24,13 @@ from healthval.runner.execute import (
     KERNEL_SECONDS,
     kind_of_error,
     mark_identifiable,
+    scrub,
 )
 
 STATUS = "status.json"
 COPY = "notebook.ipynb"
 PAGE = "notebook.html"
+PRINT = "notebook.pdf"
 CALLS = ".calls"  # places at the endpoints, beside the runs
 GRACE_SECONDS = 2.0  # the fork engine ends a run by itself
 
@@ -56,7 +58,7 @@ def execute(run: Run, engine: str) -> Outcome:
     error = _executed(run, draft, engine)
     seconds = round(time.monotonic() - started, 3)
     if not error:
-        error = _rendered(draft)
+        error = _rendered(draft, pdf=run.pdf)
     status = "failed" if error else "completed"
     if error and not run.identifiable:
         # A failed notebook may quote a patient in its error.
@@ -116,7 +118,7 @@ def _executed(run: Run, draft: Path, engine: str) -> str:
     except HealthvalError as own:
         return str(own)
     finally:
-        _scrub(draft / COPY)
+        scrub(draft / COPY)
     return ""
 
 
@@ -128,37 +130,8 @@ def sentence(failed: Any) -> str:
     return f"cell {failed.exec_count} failed with {kind_of_error(failed.ename)}"
 
 
-def _scrub(copy: Path) -> None:
-    """Remove folders of the machine and random ids from the metadata of an executed copy."""
-    if not copy.exists():
-        return
-    notebook = json.loads(copy.read_text(encoding="utf-8"))
-    about = notebook["metadata"].get("papermill", {})
-    for name in ("input_path", "output_path"):
-        if about.get(name):
-            about[name] = Path(about[name]).name
-    about.pop("environment_variables", None)
-    for cell in notebook["cells"]:
-        tags = cell["metadata"].get("tags", ())
-        if "injected-parameters" in tags:
-            cell["id"] = "injected-parameters"
-        if any(tag.startswith("papermill-error") for tag in tags):
-            cell["id"] = "papermill-error"
-    _ids_apart(notebook["cells"])
-    copy.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _ids_apart(cells: list[dict[str, Any]]) -> None:
-    seen: dict[str, int] = {}
-    for cell in cells:
-        name = cell.get("id", "")
-        seen[name] = seen.get(name, 0) + 1
-        if seen[name] > 1:
-            cell["id"] = f"{name}-{seen[name]}"
-
-
-def _rendered(draft: Path) -> str:
-    """Write the page of the executed notebook; an error is a sentence."""
+def _rendered(draft: Path, *, pdf: bool) -> str:
+    """Write the page of the executed notebook, and its PDF if wanted; an error is a sentence."""
     import nbformat
     from nbconvert import HTMLExporter
 
@@ -176,6 +149,18 @@ def _rendered(draft: Path) -> str:
     except Exception as error:
         return f"the page could not be made ({type(error).__name__})"
     (draft / PAGE).write_text(page, encoding="utf-8")
+    return _printed(draft, page) if pdf else ""
+
+
+def _printed(draft: Path, page: str) -> str:
+    from healthval.report.render import render_pdf
+
+    try:
+        (draft / PRINT).write_bytes(render_pdf(page))
+    except HealthvalError as own:
+        return str(own)
+    except Exception as error:
+        return f"the PDF could not be made ({type(error).__name__})"
     return ""
 
 
@@ -190,6 +175,8 @@ def known_outcome(run: Run) -> Outcome | None:
     try:
         content = json.loads((run.folder / STATUS).read_bytes())
         whole = all(_digest(run.folder / name) == h for name, h in content["files"].items())
+        if run.pdf and content["status"] == "completed" and PRINT not in content["files"]:
+            return None
         kept = {name: content[name] for name in ("id", "status", "error", "seconds")}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -9,7 +9,7 @@ from healthval.errors import counted
 from healthval.files import write_durably
 from healthval.runner.batch.batch import Summary
 from healthval.runner.batch.matrix import Run
-from healthval.runner.batch.one_run import COPY, PAGE, Outcome
+from healthval.runner.batch.one_run import COPY, PAGE, PRINT, Outcome
 
 OVERVIEW = "overview.html"
 _STYLE = Markup(
@@ -51,7 +51,8 @@ def _row(run: Run, outcome: Outcome, names: list[str], folder: Path) -> Markup:
     state = outcome.status if not outcome.error else f"{outcome.status}: {outcome.error}"
     links = Markup(", ").join(
         Markup("<a href='{}'>{}</a>").format(path.relative_to(folder.absolute()).as_posix(), name)
-        for name, path in (("page", run.folder / PAGE), ("notebook", run.folder / COPY))
+        for name, file in (("page", PAGE), ("PDF", PRINT), ("notebook", COPY))
+        for path in [run.folder / file]
         if path.exists()
     )
     return Markup(

@@ -259,7 +259,7 @@ export interface paths {
         readonly put?: never;
         /**
          * Register
-         * @description Register a model version.
+         * @description Register a model version; the files of its probes must be stored and de-identified.
          */
         readonly post: operations["register_v1_models_post"];
         readonly delete?: never;
@@ -299,7 +299,7 @@ export interface paths {
         readonly put?: never;
         /**
          * Start
-         * @description Start the model endpoint; with `tried`, only a model that answers a trial call.
+         * @description Start the model endpoint; with `tried`, only a model that answers a trial call and its probes.
          */
         readonly post: operations["start_v1_models__name___version__start_post"];
         readonly delete?: never;
@@ -1346,7 +1346,7 @@ export interface components {
         };
         /**
          * ModelRegistration
-         * @description Card, input contract and resources of a model; the artefact is uploaded separately.
+         * @description Card, input contract, resources and probes of a model; artefact and files are sent separately.
          */
         readonly ModelRegistration: {
             /** Artefact Sha256 */
@@ -1364,6 +1364,11 @@ export interface components {
              * @enum {integer}
              */
             readonly memory_mb: 1024 | 2048 | 3072 | 4096 | 5120 | 6144;
+            /**
+             * Probes
+             * @default []
+             */
+            readonly probes: readonly components["schemas"]["Probe"][];
         };
         /**
          * ObjectOffer
@@ -1435,13 +1440,47 @@ export interface components {
             /** Cases */
             readonly cases: readonly string[];
             /** Instances */
-            readonly instances: components["schemas"]["TableInstances"] | components["schemas"]["DicomInstances"] | components["schemas"]["CombinedInstances"];
+            readonly instances: components["schemas"]["TableInstances"] | components["schemas"]["DicomInstances"] | components["schemas"]["CombinedInstances"] | components["schemas"]["ProbeInstances"];
             /** Model */
             readonly model: string;
             /** Plan Hash */
             readonly plan_hash: string;
             /** Version */
             readonly version: string;
+        };
+        /**
+         * Probe
+         * @description Synthetic case of the developer and the score that the model gives it.
+         *
+         *     The hub compares the score when the model starts, and a site before, during and after its run.
+         *     `row` has a value for each field of the contract, `files` the SHA-256 of each DICOM file.
+         */
+        readonly Probe: {
+            /**
+             * Files
+             * @default []
+             */
+            readonly files: readonly string[];
+            /**
+             * Row
+             * @default {}
+             */
+            readonly row: {
+                readonly [key: string]: number | string | null;
+            };
+            /** Score */
+            readonly score: number | null;
+        };
+        /**
+         * ProbeInstances
+         * @description The probes in the model's registration, in their order; the hub has their inputs.
+         */
+        readonly ProbeInstances: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            readonly kind: "probes";
         };
         /**
          * Problem
@@ -2354,6 +2393,8 @@ export type ObjectSize = components['schemas']['ObjectSize'];
 export type Prediction = components['schemas']['Prediction'];
 export type PredictionAnswer = components['schemas']['PredictionAnswer'];
 export type PredictionRequest = components['schemas']['PredictionRequest'];
+export type Probe = components['schemas']['Probe'];
+export type ProbeInstances = components['schemas']['ProbeInstances'];
 export type Problem = components['schemas']['Problem'];
 export type PublicKey = components['schemas']['PublicKey'];
 export type Receipt = components['schemas']['Receipt'];
