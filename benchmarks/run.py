@@ -30,7 +30,7 @@ SIGNED = re.compile(r"(?P<sign>[<>])=? ?(?P<limit>[\d.,]+)")
 ABSENT = re.compile(r"^(?P<name>\S.*?)\s{2,}.*not installed", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Goal:
     """One measured value with its goal, as a benchmark printed it."""
 
@@ -68,7 +68,13 @@ class Run:
         """Lines that end in a goal and whether it was met."""
         found = (GOAL.match(line.strip()) for line in self.text.splitlines())
         return [
-            Goal(self.name, f["name"], f["value"], f["goal"], f["state"].lower() == "met")
+            Goal(
+                benchmark=self.name,
+                name=f["name"],
+                value=f["value"],
+                goal=f["goal"],
+                met=f["state"].lower() == "met",
+            )
             for f in found
             if f
         ]
