@@ -97,7 +97,7 @@ def test_a_model_cannot_make_namespaces_to_escape(attempt):
 @needs_sandbox
 def test_a_model_sees_no_variable_and_no_file_of_the_hub(attempt, monkeypatch, tmp_path):
     monkeypatch.setenv("HUB_TOKEN", "secret")
-    with (tmp_path / "open").open("w") as file:
+    with (tmp_path / "open").open("w", encoding="utf-8") as file:
         os.set_inheritable(file.fileno(), True)
         assert not attempt(
             "'HUB_TOKEN' in os.environ or 'secret' in open('/proc/1/environ').read()"
