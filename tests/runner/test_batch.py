@@ -227,6 +227,21 @@ def test_runs_that_end_their_process_fail_alone(folder):
     assert all(part in error for part, error in zip(parts, errors[3:], strict=True))
 
 
+def test_a_worker_that_a_notebook_stops_is_replaced(folder, monkeypatch):
+    """The worker cannot enforce the run's time-out itself."""
+    monkeypatch.setattr("healthval.runner.batch.worker.PATIENCE_SECONDS", 3.0)
+    source = "import os, signal\nif n == 1: os.kill(os.getppid(), signal.SIGSTOP)\nn"
+    notebook(folder, source)
+    content = matrix(folder, matrix={"n": [1, 2]}, timeout=20.0)
+    ended = {}
+    execute_batch(
+        Matrix.model_validate(content),
+        lambda run, outcome, _: ended.update({run.parameters["n"]: outcome}),
+    )
+    assert ended[2].status == "completed"
+    assert "was stuck after the run's time-out" in ended[1].error
+
+
 def test_a_run_that_takes_too_long_ends_and_the_next_one_starts(folder):
     notebook(folder, "import time\ntime.sleep(10_000)")
     matrix(folder, matrix={"n": [0, 1]}, timeout=3.0)
