@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from healthval import errors
 from healthval.call_limit import set_limit
 from healthval.contracts.base import canonical_json
 from healthval.errors import HealthvalError, RunFailed
@@ -22,6 +21,7 @@ from healthval.runner.execute import (
     CELL_SECONDS,
     IDENTIFIABLE,
     KERNEL_SECONDS,
+    error_of_ours,
     kind_of_error,
     mark_identifiable,
     scrub,
@@ -124,8 +124,7 @@ def _executed(run: Run, draft: Path, engine: str) -> str:
 
 def sentence(failed: Any) -> str:
     """Return the message of an error of healthval; of any other error, its kind and cell only."""
-    own = getattr(errors, str(failed.ename), None)
-    if isinstance(own, type) and issubclass(own, HealthvalError):
+    if error_of_ours(failed) is not None:
         return str(failed.evalue)
     return f"cell {failed.exec_count} failed with {kind_of_error(failed.ename)}"
 
