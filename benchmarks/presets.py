@@ -1,9 +1,10 @@
 """Attack success against utility for each disclosure preset; the default follows from these tables.
 
-Run: python benchmarks/presets.py [releases for each row] [preset ...]
+Run: python benchmarks/presets.py [sites for each row] [preset ...] [--attacks n ...]
 """
 
-import sys
+import argparse
+import hashlib
 import tempfile
 import warnings
 from dataclasses import dataclass, field
@@ -78,6 +79,13 @@ def result_of(site, thresholds=THRESHOLDS, version="1.0", groups=None):
     )
 
 
+def ledger_at(path):
+    """An empty ledger whose noise secret is a function of the file's name."""
+    secret = hashlib.sha256(path.name.encode()).hexdigest()
+    path.with_name(f"{path.name}.noise").write_text(secret, encoding="ascii")
+    return Ledger(path)
+
+
 @dataclass
 class Tally:
     """Claims by attack and kind, and factors by which posterior odds of a label grew."""
@@ -99,7 +107,7 @@ class Tally:
 
 def attack(tally, policy, site, results, path):
     """Release two versions at one site, and attack them."""
-    ledger = Ledger(path)
+    ledger = ledger_at(path)
     try:
         first, second = (release(r, policy, ledger).submission for r in results)
     except DisclosureRefused:
@@ -165,7 +173,7 @@ def utility(presets, n, releases, folder):
     for seed in range(releases):
         result = result_of(hospital(n, 1000 * n + seed))
         for preset in presets:
-            ledger = Ledger(Path(folder) / f"u-{preset}-{n}-{seed}.jsonl")
+            ledger = ledger_at(Path(folder) / f"u-{preset}-{n}-{seed}.jsonl")
             try:
                 found = release(result, load_policy(preset), ledger).submission
             except DisclosureRefused:
@@ -265,31 +273,41 @@ def best_test(preset, n, draws):
     return float(((x[~half] @ weights > middle) == y[~half]).mean())
 
 
+def print_all_attacks(presets, sizes, k, folder):
+    print(f"Attacks on {k} planted sites of each size; two releases each")
+    heads = ("preset     ", f"{'n':>6}", f"{'released':>9}")
+    kinds = [f"{x:>8}" for kind in ("label", "cell") for x in (f"{kind}s", "true", "certain")]
+    print("".join((*heads, *kinds, f"{'gain 99':>8}{'most':>8}{'.99 sure':>9}{'true':>6}")))
+    for n in sizes:
+        print_attacks(n, attacks(presets, n, k, folder))
+
+
+def print_all_utility(presets, k, folder):
+    names = ("AUROC", "slope", "rates", "width", "bias", "RMSE", "covers")
+    pooled_names = ("p. bias", "p. RMSE", "p. cov.")
+    print(f"\nUtility of {k} honest releases; p.: pooled rates of ten such sites")
+    print(f"preset     {'n':>6}" + "".join(f"{x:>9}" for x in (*names, *pooled_names)))
+    for n in SIZES:
+        print_utility(n, utility(presets, n, k, folder))
+
+
 def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("sites", type=int, nargs="?", default=20)
+    parser.add_argument("presets", nargs="*", default=PRESETS, metavar="preset")
+    parser.add_argument("--attacks", type=int, nargs="+", metavar="n", help="attacks alone")
+    asked = parser.parse_args()
+    k, presets = asked.sites, asked.presets
     warnings.simplefilter("ignore")
     curves.PLAN = Bootstrap(reps=40)  # the width of the calibration bands is not at stake
-    releases = int(sys.argv[1]) if len(sys.argv) > 1 else 20
-    presets = sys.argv[2:] or PRESETS
     with tempfile.TemporaryDirectory() as folder:
-        print(f"Attacks on {releases} planted sites, two releases each (5000 cases: a quarter)")
-        heads = ("preset     ", f"{'n':>6}", f"{'released':>9}")
-        kinds = [f"{x:>8}" for kind in ("label", "cell") for x in (f"{kind}s", "true", "certain")]
-        print("".join((*heads, *kinds, f"{'gain 99':>8}{'most':>8}{'.99 sure':>9}{'true':>6}")))
-        for n in SIZES:
-            print_attacks(
-                n, attacks(presets, n, releases if n < 5000 else max(2, releases // 4), folder)
-            )
-        names = ("AUROC", "slope", "rates", "width", "bias", "RMSE", "covers")
-        pooled_names = ("p. bias", "p. RMSE", "p. cov.")
-        print("\nUtility of honest releases; p.: pooled rates of ten such sites")
-        print(f"preset     {'n':>6}" + "".join(f"{x:>9}" for x in (*names, *pooled_names)))
-        for n in SIZES:
-            print_utility(
-                n, utility(presets, n, max(10, releases // 10 * 10) if n < 5000 else 10, folder)
-            )
+        print_all_attacks(presets, asked.attacks or SIZES, k, folder)
+        if asked.attacks:
+            return
+        print_all_utility(presets, max(10, k // 10 * 10), folder)
     print("\nBest test of one outcome by a reader who knows all others (share right)")
     for preset in presets:
-        tests = "".join(f"{best_test(preset, n, 4 * releases):8.2f}" for n in (60, 150))
+        tests = "".join(f"{best_test(preset, n, 4 * k):8.2f}" for n in (60, 150))
         print(f"{preset:11}{tests}", flush=True)
 
 

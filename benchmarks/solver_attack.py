@@ -142,12 +142,15 @@ def by_cuts(s, score, outcome):
 
 
 def about_cells(said, inside, outcome):
-    """Claims that a set of cases has a number of events: small cells, and labels of one class."""
+    """Claims that a set of cases has a number of events: small cells, and labels of one class.
+
+    The labels of a set are one claim: they are true or false together.
+    """
     total, true = int(inside.sum()), int(outcome[inside].sum())
     pairs = [(said, true), (total - said, total - true)]
     out = [("cells", x, y) for x, y in pairs if x in SMALL and x != total]
     if total and said in (0, total):
-        out += [("labels", int(said > 0), int(y)) for y in outcome[inside]]
+        out.append(("labels", said, true))
     return out
 
 

@@ -1,5 +1,6 @@
 """Likelihood of withheld and noisy counts: against sums over all counts, and in simulated networks."""
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -160,3 +161,10 @@ def test_noise_widens_the_interval_of_mean_and_sum():
 def test_noise_pieces_have_the_mass_of_the_noise():
     pieces = noisy_pieces(np.array([[30.0, 90.0]]), np.array([[60.0, 120.0]]), np.full((1, 2), 4.3))
     assert np.exp(pieces.logw[0]).sum(axis=1) == pytest.approx(1, abs=1e-6)
+
+
+def test_counts_that_are_all_withheld_have_no_estimate_and_no_error():
+    """None and all of the cases fit equally well: the likelihood is flat at its maximum."""
+    found = fit_censored([Count(n=n, value=None) for n in (72, 88, 79)])
+    assert found.ci == (-12.0, 12.0)
+    assert found.variance == math.inf

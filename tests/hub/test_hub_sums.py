@@ -6,13 +6,16 @@ from dataclasses import replace
 import pytest
 
 from healthval.contracts.access import AccessDecision, AccessRequest
+from healthval.contracts.report import ReportOrder
 from healthval.credential import Credential
-from healthval.hub import access, sums
+from healthval.errors import HubError
+from healthval.hub import access, registry, report_orders, sums
 from healthval.hub.access import Subject
 from healthval.hub.auth import Caller
 from healthval.hub.backends.local import SqliteIndex
 from healthval.hub.backends.memory import MemoryIndex, MemoryObjects, NoModels
 from healthval.hub.keyring import Keyring
+from healthval.hub.pages import Page
 from healthval.hub.ports import Backend, Refusal, Write
 from healthval.secure_sum.checks import Terms
 from healthval.secure_sum.masks import Secrets, to_text
@@ -37,6 +40,17 @@ MAKE = {
     "opening": opening_message,
     "total": total_message,
 }
+
+
+def member_of(credential, n, *, attempt=1, terms=TERMS):
+    return Member(
+        site=credential.id,
+        label=f"Hospital {n}",
+        public_key=credential.public_key,
+        terms=terms,
+        secrets=Secrets(bytes([n + 1, attempt]) * 16),
+        sign=credential.private_key.sign,
+    )
 
 
 @pytest.fixture(params=["memory", "sqlite", "dynamo"])
@@ -77,14 +91,7 @@ def join(backend):
             decision = AccessDecision(status="approved")
             access.decide(backend, decision, actor=OPERATOR, site=credential.id, subject=SUBJECT)
         made.append(credential)
-        return Member(
-            site=credential.id,
-            label=f"Hospital {len(made) - 1}",
-            public_key=credential.public_key,
-            terms=terms,
-            secrets=Secrets(bytes([len(made), attempt]) * 16),
-            sign=credential.private_key.sign,
-        )
+        return member_of(credential, len(made) - 1, attempt=attempt, terms=terms)
 
     return new
 
@@ -270,3 +277,84 @@ def test_messages_at_the_same_time_are_all_kept(backend, join):
         thread.join()
     assert state(backend).round == "table"
     assert len(state(backend).of("shares")) == 4
+
+
+def order_report(backend, *, cancelled=False):
+    """Give a standing order, and take the report that is due at once for made."""
+    plan = "c" * 64
+    backend.objects.put_if_absent(registry.object_key(plan), b"title: a plan")
+    facts = {"model": SUBJECT.model, "version": SUBJECT.version, "plan_hash": SUBJECT.plan_hash}
+    sent = ReportOrder(**facts, plan=plan, min_sites=1, cancelled=cancelled)
+    report_orders.order(backend, OPERATOR, sent)
+    due = backend.index.query(report_orders.DUE)
+    backend.index.commit([item.updated(None) for item in due])
+
+
+def due_reports(backend):
+    return [item.key for item in backend.index.query(report_orders.DUE)]
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_a_finished_sum_makes_the_report_of_a_standing_order_due(backend, join, is_closed):
+    order_report(backend)
+    members = [join() for _ in range(3)]
+    run(backend, members, "total")
+    sent = [post(backend, member, "total").round for member in members[: 2 if is_closed else 3]]
+    if is_closed:
+        assert due_reports(backend) == []
+        sent.append(close(backend, "total").round)
+    assert sent == ["total", "total", "done"]
+    assert due_reports(backend) == ["tumour#1.0#" + "a" * 64]
+    (order,) = report_orders.orders(backend, Page()).orders
+    assert order.state == "due"
+
+
+@pytest.mark.parametrize("order", [None, "cancelled"])
+def test_a_finished_sum_without_a_standing_order_makes_nothing_due(backend, join, order):
+    if order:
+        order_report(backend, cancelled=True)
+    members = [join() for _ in range(3)]
+    run(backend, members, "total")
+    for member in members:
+        post(backend, member, "total")
+    assert state(backend).round == "done"
+    assert due_reports(backend) == []
+
+
+def test_a_failed_attempt_makes_nothing_due(backend, join):
+    order_report(backend)
+    run(backend, [join() for _ in range(3)], "shares")
+    assert close(backend, "shares").round == "failed"
+    assert due_reports(backend) == []
+
+
+def test_a_sum_over_http_on_every_hub(operator, model, new_site, kit):
+    """Four sites sign their requests, one drops out; on the embedded hub, on AWS and in a Lambda."""
+    subject = {**kit.SUBJECT, "plan_hash": "5" * 64}
+    members, clients = [], {}
+    for n in range(4):
+        client = new_site()
+        grant = client.request_access(label=f"Hospital {n}", **subject)
+        operator.decide_access(grant, AccessDecision(status="approved"))
+        clients[client.credential.id] = client
+        members.append(member_of(client.credential, n))
+
+    def post_all(round_, these):
+        before = operator.secure_sum(**subject)
+        for member in these:
+            clients[member.site].send_to_sum(MAKE[round_](member, before))
+
+    post_all("keys", members)
+    with pytest.raises(HubError, match="site's key cannot use this address"):
+        clients[members[0].site].close_sum_round(operator.secure_sum(**subject), "keys")
+    operator.close_sum_round(operator.secure_sum(**subject), "keys")
+    post_all("shares", members)
+    post_all("table", members[:3])
+    after = operator.close_sum_round(operator.secure_sum(**subject), "table")
+    assert after.round == "opening"
+    post_all("opening", members[:3])
+    post_all("total", members[:3])
+    done = clients[members[0].site].secure_sum(**subject)
+    assert done.round == "done"
+    assert {m.content.cells for m in done.of("total")} == {(60, 90, 75, 105)}
+    assert members[3].site not in done.sites("table")

@@ -231,8 +231,12 @@ class _Likelihood:
         return -float(found.fun), float(found.x[0])
 
     def variance(self, theta: Array) -> float:
-        """Variance of the mean from the curvature."""
-        return float(covariance(self.model.loglik_and_gradient, np.asarray(theta, float), 1)[0, 0])
+        """Variance of the mean from the curvature; infinite where the likelihood is flat.
+
+        It is flat where all counts are withheld, for example, and fit none as well as all cases.
+        """
+        found = covariance(self.model.loglik_and_gradient, np.asarray(theta, float), 1)
+        return math.inf if found is None else float(found[0, 0])
 
 
 def _starts(counts: Sequence[Count]) -> list[float]:

@@ -222,13 +222,17 @@ def maximise(f: Callable[[Array], tuple[float, Array]], start: Array, d: int) ->
             break
         theta, value = theta + step, trial
         curvature = _curvature(f, theta)
-    if not np.all(np.isfinite(theta)) or not np.isfinite(value):
+    covariance = _invert(curvature, d) if np.all(np.isfinite(curvature)) else None
+    if covariance is None or not np.all(np.isfinite(theta)) or not np.isfinite(value):
         raise MetricError("bivariate model: no maximum of the likelihood for these counts")
-    return Optimum(theta, _invert(curvature, d), value)
+    return Optimum(theta, covariance, value)
 
 
-def covariance(f: Callable[[Array], tuple[float, Array]], theta: Array, d: int) -> Array:
-    """Covariance of the first `d` parameters, from the curvature at the maximum."""
+def covariance(f: Callable[[Array], tuple[float, Array]], theta: Array, d: int) -> Array | None:
+    """Covariance of the first `d` parameters, from the curvature at the maximum.
+
+    None if the likelihood is flat in a direction of these parameters.
+    """
     return _invert(_curvature(f, theta), d)
 
 
@@ -249,9 +253,12 @@ def _newton_step(curvature: Array, slope: Array) -> Array:
     return np.asarray(vectors[:, good] @ ((vectors[:, good].T @ slope) / values[good]))
 
 
-def _invert(curvature: Array, d: int) -> Array:
+def _invert(curvature: Array, d: int) -> Array | None:
     """Inverse curvature of the means; at an edge of the between-site part, that part is fixed."""
     values = np.linalg.eigvalsh(curvature)
     if values.min() > 1e-6 * values.max():
         return np.asarray(np.linalg.inv(curvature)[:d, :d])
-    return np.asarray(np.linalg.inv(curvature[:d, :d]))
+    means = curvature[:d, :d]
+    if np.linalg.eigvalsh(means).min() <= 0:
+        return None
+    return np.asarray(np.linalg.inv(means))

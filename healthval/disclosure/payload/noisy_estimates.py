@@ -6,7 +6,8 @@ more equation about the outcomes.
 """
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +21,6 @@ from healthval.metrics.estimate import Estimate
 
 PERTURBED = "wilson perturbed"
 NEAREST = 1e-4  # distance of a shown probability from 0 and 1
-CLUSTERED = ("cluster", "obuchowski", "patient", "ratio")  # in methods that count patients
 LEVEL_PARTS = ("auroc", "oe", "sensitivity", "specificity")
 USUAL_SD = 2.0  # deviation of the noise on a count to which `TIMES` belong
 # Deviations of the noise, in influences of one outcome.
@@ -32,6 +32,7 @@ class Protection:
     """Noise, the perturbed class sizes, and the public scores that every statistic refers to.
 
     `variables` is the number of variables whose levels are counted: they share one part of the noise.
+    `patients` is the factor of an interval where patients have several cases.
     """
 
     noise: KeyedNoise
@@ -39,6 +40,7 @@ class Protection:
     n_events: int
     scores: NDArray[np.float64]
     variables: int = 1
+    patients: float = 1.0
 
     @property
     def one(self) -> float:
@@ -71,23 +73,33 @@ class Protection:
         sd = self.deviation(name, influence)
         z = float(self.noise.normals(1, name, repr(e.value), *self.counts.values())[0])
         delta = sd * z + (0.0 if e.value is None else e.value - like.value)
-        found = moved(widened(like, patients(e, like)), delta, sd)
-        unit = " (cluster-robust)" if _counts_patients(e) else ""
+        found = moved(widened(like, self.patients), delta, sd)
+        unit = " (cluster-robust)" if self.patients > 1 else ""
         return replace(found, method=f"{like.method}{unit}", **self.counts)
 
 
-def patients(e: Estimate, like: Estimate) -> float:
-    """Factor of an interval that counts patients with several cases, in steps of a half.
+def patients_factor(cohort: Iterable[str]) -> float:
+    """Factor of an interval where patients have several cases, rounded up to a half.
 
-    The exact ratio of the standard errors would be an equation about the outcomes.
+    It is the largest one, of equal outcomes within each patient: the standard errors of the true
+    cases, and even their ratio in steps, would be an equation about the outcomes.
+
+    Parameters
+    ----------
+    cohort : digests of the cases, as ``patient:case``
+
+    References
+    ----------
+    Kish 1965, Survey Sampling (design effect of clusters).
+
+    Examples
+    --------
+    >>> patients_factor(["a:1", "b:1", "c:1"]), patients_factor(["a:1", "a:2", "b:1", "b:2"])
+    (1.0, 1.5)
     """
-    if not e.se or not like.se or not _counts_patients(e):
-        return 1.0
-    return max(1.0, math.ceil(2 * e.se / like.se) / 2)
-
-
-def _counts_patients(e: Estimate) -> bool:
-    return any(word in e.method for word in CLUSTERED)
+    sizes = Counter(case.partition(":")[0] for case in cohort).values()
+    effect = sum(size**2 for size in sizes) / max(1, sum(sizes))
+    return max(1.0, math.ceil(2 * math.sqrt(effect) - 1e-9) / 2)
 
 
 def widened(e: Estimate, factor: float) -> Estimate:

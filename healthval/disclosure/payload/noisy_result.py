@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,9 @@ from healthval.disclosure.payload.noisy_estimates import (
     hanley_mcneil,
     moved,
     net_benefit_of,
-    patients,
     perturbed_rate,
     solved_intercept,
+    widened,
     within,
 )
 from healthval.metrics.calibration.measures import Calibration
@@ -42,8 +42,7 @@ def noisy_threshold(
     fn, tn = about.n_events - tp, about.n - about.n_events - fp
 
     def rate(e: Estimate, k: int, n: int) -> Estimate:
-        plain = perturbed_rate(k, n, 0.0, level=e.level)
-        return perturbed_rate(k, n, variance, level=e.level, factor=patients(e, plain))
+        return perturbed_rate(k, n, variance, level=e.level, factor=about.patients)
 
     return replace(
         t,
@@ -63,8 +62,7 @@ def _net_benefit(
         return replace(t.net_benefit, **about.counts)
     _, plain = net_benefit_of(cells, about.n, t.threshold, 0.0)
     value, se = net_benefit_of(cells, about.n, t.threshold, variance)
-    factor = patients(t.net_benefit, replace(t.net_benefit, se=plain))
-    se = math.hypot(factor * plain, math.sqrt(max(0.0, se**2 - plain**2)))
+    se = math.hypot(about.patients * plain, math.sqrt(max(0.0, se**2 - plain**2)))
     return Sample(about.n, about.n_events, t.net_benefit.level).wald(
         value, se, t.net_benefit.method
     )
@@ -110,14 +108,14 @@ def noisy_calibration(
     n, m = about.n, about.n_events
     largest = float(np.abs(1 - 2 * s).max(initial=0)) / n
     brier = within(about.perturbed(c.brier, as_table.brier, largest, "brier"))
-    oe = as_table.oe
+    oe, citl = (widened(e, about.patients) for e in (as_table.oe, as_table.citl))
     if oe.value is not None and expected > 0:
         oe = moved(oe, m / expected - oe.value, about.noise.sd / expected)
     intercept, slope = _coefficients(c, as_table, about)
     steep = about.noise.sd / max(float((s * (1 - s)).sum()), LEAST)
     fields: dict[str, Any] = {
         "oe": replace(oe, **about.counts),
-        "citl": replace(moved(as_table.citl, 0.0, steep), **about.counts),
+        "citl": replace(moved(citl, 0.0, steep), **about.counts),
         "intercept": intercept,
         "slope": slope,
         "brier": brier,
@@ -213,44 +211,17 @@ def _calibration_curve(
     return out
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Design:
-    """Factors of the intervals in levels where patients have several cases, and the AUROC of all cases.
-
-    The factors are those of all cases: a level's own would depend on the few outcomes in it.
-    """
-
-    auroc: float
-    oe: float
-    sensitivity: float
-    specificity: float
-    area: float
-    oe_method: str
-
-
-def design_of(ev: Evaluation, like: Evaluation) -> Design:
-    """Compare the intervals of the true cases with those of the synthetic ones."""
-    rates = (1.0, 1.0)
-    if ev.thresholds and like.thresholds:
-        a, b = ev.thresholds[0], like.thresholds[0]
-        rates = patients(a.sensitivity, b.sensitivity), patients(a.specificity, b.specificity)
-    return Design(
-        auroc=patients(ev.auroc, like.auroc),
-        oe=patients(ev.calibration.oe, like.calibration.oe),
-        sensitivity=rates[0],
-        specificity=rates[1],
-        area=0.5 if ev.auroc.value is None else ev.auroc.value,
-        oe_method=ev.calibration.oe.method,
-    )
-
-
 def noisy_level(
-    s: SubgroupResult, about: Protection, counts: tuple[int, int | None], design: Design
+    s: SubgroupResult, about: Protection, counts: tuple[int, int | None], like: Estimate
 ) -> SubgroupResult:
     """Performance in a level, from its perturbed counts.
 
     Whether a number is given depends on the perturbed counts alone: a level with few events, or
     with none, has numbers too where its perturbed counts are large enough.
+
+    Parameters
+    ----------
+    like : perturbed AUROC of all cases, for a level that has none
     """
     n, m = counts[0], counts[1] or 0
     inner, facts = replace(about, n=n, n_events=m), s.facts
@@ -260,16 +231,13 @@ def noisy_level(
     if facts is None:
         return out
     hits = zip(("sensitivity", "specificity"), (facts.hits, facts.rejections), sizes, strict=True)
-    factors = {"sensitivity": design.sensitivity, "specificity": design.specificity}
     found: dict[str, Any] = {
-        name: _level_rate(inner, k, size, (s.members, factors[name]))
-        for name, k, size in hits
-        if size[0] >= FEWEST
+        name: _level_rate(inner, k, size, s.members) for name, k, size in hits if size[0] >= FEWEST
     }
     if m >= FEWEST:
-        found["oe"] = _level_oe(inner, facts.expected, design)
+        found["oe"] = _level_oe(inner, facts.expected)
         if n - m >= FEWEST:
-            found["auroc"] = _level_auroc(s, inner, design)
+            found["auroc"] = _level_auroc(s, inner, like)
     return replace(out, **found)
 
 
@@ -279,34 +247,33 @@ def _not_given(about: Protection) -> Estimate:
     )
 
 
-def _level_auroc(s: SubgroupResult, about: Protection, design: Design) -> Estimate:
+def _level_auroc(s: SubgroupResult, about: Protection, like: Estimate) -> Estimate:
     area = None if s.facts is None else s.facts.area
     m, n = about.n_events, about.n - about.n_events
     z = about.noise.normals(1, "level auroc", repr(area), about.n, m, s.members)
     sd = math.sqrt(max(1, about.variables)) * about.deviation("level auroc", about.one)
-    centre = design.area if area is None else area
+    centre = next((x for x in (area, like.value) if x is not None), 0.5)
     value = min(max(centre + sd * float(z[0]), NEAREST), 1 - NEAREST)
-    se = math.hypot(design.auroc * hanley_mcneil(value, m, n), sd)
+    se = math.hypot(about.patients * hanley_mcneil(value, m, n), sd)
     found = Sample(about.n, m).logit(value, se, "logit hanley mcneil perturbed")
     return within(found)
 
 
-def _level_oe(about: Protection, expected: float, design: Design) -> Estimate:
+def _level_oe(about: Protection, expected: float) -> Estimate:
     m, sample = about.n_events, Sample(about.n, about.n_events)
     if expected <= 0:
         return sample.not_estimable("all scores are 0", "log")
     plain = math.sqrt(max(1 - m / about.n, 1 / about.n) / m)
-    se = math.hypot(design.oe * plain, about.level_times * about.noise.sd / m)
-    return sample.log(m / expected, se, design.oe_method)
+    se = math.hypot(about.patients * plain, about.level_times * about.noise.sd / m)
+    return sample.log(m / expected, se, "log perturbed")
 
 
 def _level_rate(
-    about: Protection, hits: int, sizes: tuple[int, int], like: tuple[str | None, float]
+    about: Protection, hits: int, sizes: tuple[int, int], members: str | None
 ) -> Estimate:
-    (size, true), (key, factor) = sizes, like
-    times = about.level_times
-    shown = min(about.noise.count(hits, "level hits", true, key, times=times), size)
-    return perturbed_rate(shown, size, (times * about.noise.sd) ** 2, factor=factor)
+    (size, true), times = sizes, about.level_times
+    shown = min(about.noise.count(hits, "level hits", true, members, times=times), size)
+    return perturbed_rate(shown, size, (times * about.noise.sd) ** 2, factor=about.patients)
 
 
 def noisy_mean(row: TableOne, about: Protection) -> TableOne:

@@ -18,9 +18,8 @@ import numpy as np
 from healthval.contracts.base import canonical_json
 from healthval.disclosure.payload.base_table import noisy_cumulative, synthetic, within_gaps
 from healthval.disclosure.payload.keyed_noise import KeyedNoise, count_variance
-from healthval.disclosure.payload.noisy_estimates import Protection
+from healthval.disclosure.payload.noisy_estimates import Protection, patients_factor
 from healthval.disclosure.payload.noisy_result import (
-    design_of,
     noisy_calibration,
     noisy_curve,
     noisy_discrimination,
@@ -57,6 +56,7 @@ def protected(
         n_events=table[0.0][0],
         scores=public,
         variables=len(_levels_by_variable(result)),
+        patients=patients_factor(result.cohort),
     )
     levels = perturbed_levels(result, about)
     return replace(
@@ -119,7 +119,7 @@ def _evaluation(
     expected = math.fsum(histogram.score_sums)
     like = _like(ev, about, table)
     variance = count_variance(about.noise.sd, about.noise.multiple)
-    design = design_of(ev, like)
+    discrimination = noisy_discrimination(ev, like, about)
     return replace(
         ev,
         n=about.n,
@@ -131,9 +131,10 @@ def _evaluation(
         calibration=noisy_calibration(ev, like, about, expected),
         decision_curve=noisy_curve(ev.decision_curve, about, table, variance),
         subgroups=tuple(
-            noisy_level(s, about, levels[s.variable, s.level], design) for s in ev.subgroups
+            noisy_level(s, about, levels[s.variable, s.level], discrimination["auroc"])
+            for s in ev.subgroups
         ),
-        **noisy_discrimination(ev, like, about),
+        **discrimination,
     )
 
 
