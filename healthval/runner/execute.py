@@ -237,7 +237,11 @@ def scrub(copy: Path) -> None:
     """Remove folders of the machine and random ids from the metadata of an executed copy."""
     if not copy.exists():
         return
-    notebook = json.loads(copy.read_text(encoding="utf-8"))
+    try:
+        notebook = json.loads(copy.read_text(encoding="utf-8"))
+    except ValueError:  # cut off by a full disk
+        copy.unlink()
+        return
     about = notebook["metadata"].get("papermill", {})
     for name in ("input_path", "output_path"):
         if about.get(name):

@@ -227,6 +227,24 @@ def test_runs_that_end_their_process_fail_alone(folder):
     assert all(part in error for part, error in zip(parts, errors[3:], strict=True))
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the size of files is limited by the shell")
+def test_a_run_whose_files_cannot_be_written_fails_alone_and_leaves_none(folder):
+    """As on a full disk: files may have 200 kB."""
+    notebook(folder, "print('x' * (400_000 if n == 1 else 10))")
+    matrix(folder, matrix={"n": [1, 2]})
+    words = f"ulimit -f 400; exec {sys.executable} -m healthval batch matrix.yaml --json"
+    done = subprocess.run(
+        ["/bin/sh", "-c", words], cwd=folder, capture_output=True, text=True, check=False
+    )
+    full, fine = (json.loads(line) for line in done.stdout.splitlines()[:2])
+    assert done.returncode == 1
+    assert "files of the run could not be written (File too large)" in full["error"]
+    assert fine["status"] == "completed"
+    assert [path.name for path in (folder / "out" / "identifiable").iterdir() if path.is_dir()] == [
+        fine["run"]
+    ]
+
+
 def test_a_worker_that_a_notebook_stops_is_replaced(folder, monkeypatch):
     """The worker cannot enforce the run's time-out itself."""
     monkeypatch.setattr("healthval.runner.batch.worker.PATIENCE_SECONDS", 3.0)
@@ -491,7 +509,7 @@ def test_the_documented_job_for_slurm_runs_scheduler_workers_and_batch(folder):
     notebook(folder, "n * 7")
     matrix(folder, matrix={"n": [1, 2]})
     given = os.environ | {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
-    with (folder / "job.log").open("w") as log:  # no pipe, which a process that is left would hold
+    with (folder / "job.log").open("wb") as log:  # no pipe, which a process that is left would hold
         done = subprocess.run(
             ["sh", "job.sh"],
             cwd=folder,

@@ -1,5 +1,6 @@
 """One run of a batch: executed in a draft folder, described, and moved to its place when complete."""
 
+import errno
 import hashlib
 import json
 import os
@@ -46,13 +47,30 @@ class Outcome:
 
 
 def execute(run: Run, engine: str) -> Outcome:
-    """Execute a run and put its folder in place; an earlier one of the same run is replaced."""
+    """Execute a run and put its folder in place; an earlier one of the same run is replaced.
+
+    A run whose files cannot be written fails alone and leaves none, so that the next one has room.
+    """
+    draft = run.folder.with_name(f".{run.id}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        return _execute(run, draft, engine)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        reason = os.strerror(error.errno or errno.EIO)
+        return Outcome(
+            id=run.id,
+            status="failed",
+            error=f"the files of the run could not be written ({reason}); look at disk space and"
+            " permissions, then start the batch again",
+            seconds=0.0,
+        )
+
+
+def _execute(run: Run, draft: Path, engine: str) -> Outcome:
     parent = run.folder.parent
-    parent.mkdir(parents=True, exist_ok=True)
+    draft.mkdir(parents=True)
     if run.identifiable:
         mark_identifiable(parent)
-    draft = parent / f".{run.id}.{uuid.uuid4().hex[:8]}.tmp"
-    draft.mkdir()
     started = time.monotonic()
     set_limit(run.calls, parent / CALLS, os.environ)
     error = _executed(run, draft, engine)
