@@ -32,8 +32,9 @@ attack: .venv/.dev
 	@sh requirements/system.sh
 	@$(BIN)/python tests/attack.py
 
+# All benchmarks, or those in ONLY="metrics start"; tables, versions, ratios and a plot in benchmarks/results.md.
 bench: .venv/.bench
-	@for b in benchmarks/*.py; do echo "== $$b"; .venv-bench/bin/python $$b || exit 1; done
+	@.venv-bench/bin/python benchmarks/run.py $(ONLY)
 
 # Fails for a dependency with a known weakness, and for one that could not be looked up.
 audit: .venv/.audit
