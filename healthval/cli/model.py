@@ -71,6 +71,9 @@ def model_check(folder: Path, sample: Path | None, registration: Path | None) ->
     from healthval.hosting.model_check import check_model
     from healthval.runner.provision import read_probe_files, read_registration
 
+    # `model new` writes the artefact into a folder of its own, beside the registration.
+    if not (folder / "inference.py").exists() and (folder / "artefact").is_dir():
+        folder = folder / "artefact"
     places = (folder / "registration.yaml", folder.parent / "registration.yaml")
     found = registration or next((place for place in places if place.is_file()), None)
     if found is None:

@@ -53,6 +53,7 @@ def test_a_model_that_works_shows_its_scores(place):
     code(place, PLAIN + "[None if r['age'] is None else r['age'] / 100 for r in rows]")
     done = check(place / "artefact", place / "sample.csv")
     assert done.exit_code == 0, done.output
+    assert check(place, place / "sample.csv").output == done.output
     assert "3 cases scored, 1 declined" in done.output
     assert "0.61, None, 0.4" in done.output
 
