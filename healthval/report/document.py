@@ -69,7 +69,7 @@ class Section:
         return str(template.format(self.id, self.heading, inside))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """The results on one model under one plan as sections.
 

@@ -167,7 +167,7 @@ def forest(
     """
     lines = len(rows) + (_lines(summary) if summary else 0)
     with board(_WIDTH, _TOP + _BOTTOM + _LINE * lines, layout=None) as drawn:
-        plot = _Plot(drawn.figure, axis, lines, len(headers), _step(rows, headers))
+        plot = _Plot(drawn.figure, axis, lines, len(headers), step=_step(rows, headers))
         plot.limits(rows, summary)
         plot.header(headers)
         for y, row in enumerate(rows):
