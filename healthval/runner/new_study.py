@@ -158,7 +158,18 @@ def _data_parameters(folder: Path, source: Path) -> dict[str, str]:
         path = Path(os.path.relpath(source, folder)).as_posix()
     except ValueError:  # another drive, on Windows
         path = source.absolute().as_posix()
+    if not _is_text(path):
+        raise UsageError("the path of the data is not valid UTF-8; rename the file or its folder")
     return {"table": "", "resources": path} if _is_fhir(source) else {"table": path}
+
+
+def _is_text(path: str) -> bool:
+    """Whether a path can be written into a notebook; bytes that are not UTF-8 are surrogates."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _proposed(source: Path) -> Proposal:
