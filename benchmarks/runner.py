@@ -151,10 +151,25 @@ def cluster(folder, workers):
             process.wait()
 
 
+TASKS = 1000
+
+
+def per_task(address):
+    """Milliseconds that the cluster adds to a task without work."""
+    from healthval.cluster import outcomes
+
+    start = time.monotonic()
+    done = sum(1 for _ in outcomes(address, len, ((f"task-{i}", "") for i in range(TASKS))))
+    assert done == TASKS
+    return (time.monotonic() - start) / TASKS * 1000
+
+
 def on_dask(folder):
     spent = {}
     for workers in (1, 2):
         with cluster(folder, workers) as address:
+            if workers == 2:
+                row("Dask: overhead per task, milliseconds", per_task(address), 10, at_most=True)
             by_batch(
                 folder,
                 "evaluation.ipynb",

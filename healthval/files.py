@@ -109,9 +109,9 @@ def locked(path: Path, *, seconds: float, busy: HealthvalError) -> Iterator[None
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(path, timeout=seconds, poll_interval=0.01)
+    lock = FileLock(path, timeout=seconds)
     try:
-        lock.acquire()
+        lock.acquire(poll_interval=0.01)
     except Timeout:
         raise busy from None
     try:

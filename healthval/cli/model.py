@@ -42,13 +42,12 @@ def container_command(folder: Path, out: Path, group: str) -> None:
 @click.option(
     "--from",
     "source",
-    type=click.Path(path_type=Path, exists=True),
-    help="The trained model: .joblib, .pkl, .onnx, .pt, or a folder of MLflow.",
+    help="The trained model: .joblib, .onnx, .pt2, .pt, a folder of MLflow, or module:factory.",
 )
 @click.option(
     "--kind", type=click.Choice(KINDS), help="Library of the model; by default from its name."
 )
-def model_new(folder: Path, source: Path | None, kind: str | None) -> None:
+def model_new(folder: Path, source: str | None, kind: str | None) -> None:
     """Start a model folder.
 
     FOLDER gets the model, inference.py that loads it, and registration.yaml with the card and the
@@ -72,6 +71,9 @@ def model_check(folder: Path, sample: Path | None, registration: Path | None) ->
     from healthval.hosting.model_check import check_model
     from healthval.runner.provision import read_probe_files, read_registration
 
+    # `model new` writes the artefact into a folder of its own, beside the registration.
+    if not (folder / "inference.py").exists() and (folder / "artefact").is_dir():
+        folder = folder / "artefact"
     places = (folder / "registration.yaml", folder.parent / "registration.yaml")
     found = registration or next((place for place in places if place.is_file()), None)
     if found is None:

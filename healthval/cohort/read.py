@@ -14,9 +14,23 @@ from healthval.cohort.fhir.current import CurrentResources, keyed
 from healthval.cohort.fhir.resources import read_resources, refuse_conflicts, resolved_resources
 from healthval.cohort.fhir.views import compile_view, run_views
 from healthval.cohort.linkage import join_frames, link_rows
-from healthval.cohort.tables import as_cohort, check_and_count, read_columns, read_declared
+from healthval.cohort.tables import (
+    ages_at,
+    as_cohort,
+    birth_of,
+    check_and_count,
+    read_columns,
+    read_declared,
+)
 from healthval.cohort.text import as_text
-from healthval.contracts.table import Eligibility, FhirInputs, IdColumn, Link, TableSchema
+from healthval.contracts.table import (
+    AgeColumn,
+    Eligibility,
+    FhirInputs,
+    IdColumn,
+    Link,
+    TableSchema,
+)
 from healthval.errors import CohortError, counted
 
 if TYPE_CHECKING:
@@ -62,7 +76,7 @@ def read_cohort(
     cohort = _unlinked(frames, table, fhir, schema).with_counts(counts)
     for name in fhir.links:
         cohort = _linked(cohort, frames[name], fhir.links[name], view=name, schema=schema)
-    return select_cases(cohort, eligibility)
+    return select_cases(_with_ages(cohort, schema), eligibility)
 
 
 def _run_views(fhir: FhirInputs, resources: Resources) -> tuple[dict[str, pd.DataFrame], Counts]:
@@ -111,15 +125,40 @@ def _check_views(schema: TableSchema, flat: pd.DataFrame) -> None:
 def _without_links(
     schema: TableSchema, frames: Mapping[str, pd.DataFrame], fhir: FhirInputs
 ) -> TableSchema:
-    """Return the schema without the columns that linked views add later."""
+    """Return the schema without the columns that linked views add later.
+
+    An age at a date of a linked view is read as the date of birth first; see `_with_ages`.
+    """
     later = {
         column
         for name, link in fhir.links.items()
         for column in frames[name].columns
         if column not in link.on.values()
     }
-    columns = {name: column for name, column in schema.columns.items() if name not in later}
+    columns = {
+        name: birth_of(column) if isinstance(column, AgeColumn) and column.at in later else column
+        for name, column in schema.columns.items()
+        if name not in later
+    }
     return schema.model_copy(update={"columns": columns})
+
+
+def _with_ages(cohort: Cohort, schema: TableSchema) -> Cohort:
+    """Compute the ages whose dates were added by a linked view."""
+    read = cohort.schema.columns
+    for name, column in schema.columns.items():
+        if isinstance(column, AgeColumn) and column.at and read[name].kind == "date":
+            # The whole frame: it also has the hidden columns of instants.
+            frame = cohort._frame
+            ages = ages_at(name, column, frame[name], frame[column.at])
+            alone = schema.model_copy(update={"columns": {name: column}}).settled()
+            columns = {**cohort.schema.columns, **alone.columns}
+            cohort = replace(
+                cohort,
+                _frame=frame.assign(**{name: ages}),
+                schema=cohort.schema.model_copy(update={"columns": columns}),
+            )
+    return cohort
 
 
 def _linked(

@@ -250,16 +250,31 @@ def _remedy_for_names(names: list[str], missing: list[str]) -> str:
 def _read(frame: pd.DataFrame, name: str, schema: TableSchema) -> pd.Series:
     column = schema.columns[name]
     values = frame[name]
-    if isinstance(column, AgeColumn) and column.at:
-        at = read_column(column.at, schema.columns[column.at], frame[column.at])
-        values = _ages_at(name, DateColumn(kind="date", missing=column.missing), values, at)
-        column = column.model_copy(update={"missing": ()})
-    return read_column(name, column, values)
+    if not isinstance(column, AgeColumn) or not column.at:
+        return read_column(name, column, values)
+    if column.at not in frame.columns:
+        raise CohortError(
+            f"column '{name}' is an age at '{column.at}', which another source adds later; put the date "
+            "of birth into the table or the first view, where an age may name any date"
+        )
+    born = read_column(name, birth_of(column), values)
+    at = read_column(column.at, schema.columns[column.at], frame[column.at])
+    return ages_at(name, column, born, at)
 
 
-def _ages_at(name: str, birth: DateColumn, births: pd.Series, at: pd.Series) -> pd.Series:
-    """Age in completed calendar years, from the date of birth to the date `at`."""
-    born = read_column(name, birth, births)
+def birth_of(column: AgeColumn) -> DateColumn:
+    """Column of the date of birth from which an age is computed."""
+    return DateColumn(kind="date", missing=column.missing)
+
+
+def ages_at(name: str, column: AgeColumn, born: pd.Series, at: pd.Series) -> pd.Series:
+    """Age in completed calendar years on the day `at`; missing where one of the dates is.
+
+    Raises
+    ------
+    CohortError
+        If a date of birth is after the day, or an age is outside the limits.
+    """
     had_birthday = (at.dt.month * 100 + at.dt.day) >= (born.dt.month * 100 + born.dt.day)
     years = at.dt.year - born.dt.year - (~had_birthday).astype(int)
     refuse_rows(
@@ -269,7 +284,7 @@ def _ages_at(name: str, birth: DateColumn, births: pd.Series, at: pd.Series) -> 
         "check both dates",
     )
     ages: pd.Series = years.astype(float).where(born.notna() & at.notna())
-    return ages
+    return read_column(name, column.model_copy(update={"missing": ()}), ages)
 
 
 def _case_key(schema: TableSchema) -> str:

@@ -140,7 +140,7 @@ def import_model(folder: Path) -> Callable[[Sequence[Any]], Any]:
         raise HostingError(f"the model folder has no {ENTRY}")
     module = importlib.util.module_from_spec(spec)
     sys.modules["inference"] = module
-    sys.path.insert(0, str(folder))
+    sys.path.insert(0, str(folder.resolve()))
     spec.loader.exec_module(module)
     model, predict = module.load(folder), module.predict
     return lambda instances: predict(model, instances)

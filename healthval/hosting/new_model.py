@@ -13,46 +13,71 @@ KINDS: Final = {
     ".onnx": "onnx",
     ".pt": "torch",
     ".pth": "torch",
+    ".pt2": "torch",
 }
 REGISTRATION = "registration.yaml"
 
 
-def start_model_folder(folder: Path, source: Path | None, kind: str | None) -> list[str]:
+def start_model_folder(folder: Path, source: str | None, kind: str | None) -> list[str]:
     """Write the folder `folder/artefact` and the registration beside it; nothing is overwritten.
 
     Parameters
     ----------
-    source : file of the trained model, or a folder of MLflow; it is copied
+    source : file of the trained model, a folder of MLflow, or ``module:factory``, a function in the
+        module or package of this name in the working folder; it is copied
     kind : library of the model, by default from the name of `source`
 
     Raises
     ------
     UsageError
-        If the folder exists and is not empty, or the kind is unknown.
+        If the folder exists and is not empty, the source does not exist, or the kind is unknown.
     """
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder.name} exists and is not empty; choose a new folder")
-    found = kind or _kind_of(source)
+    path, factory = _found(source)
+    known = kind or ("factory" if factory else _kind_of(path))
     artefact = folder / "artefact"
     artefact.mkdir(parents=True)
-    name = "model" if source is None else source.name
-    if source is not None:
-        copy = shutil.copytree if source.is_dir() else shutil.copy2
-        copy(source, artefact / name)
-    text = _CODE[found].replace("MODEL_FILE", name)
+    name = "model" if path is None else path.name
+    if path is not None and path.is_dir():
+        shutil.copytree(path, artefact / name, ignore=shutil.ignore_patterns("__pycache__"))
+    elif path is not None:
+        shutil.copy2(path, artefact / name)
+    module = (source or "").partition(":")[0]
+    text = _CODE[known].replace("MODEL_FILE", name)
+    text = text.replace("MODULE", module).replace("FACTORY", factory)
     write_durably(artefact / "inference.py", text.encode(), mode=0o644)
     write_durably(folder / REGISTRATION, _REGISTRATION.encode(), mode=0o644)
     return [
-        f"written  {artefact / 'inference.py'} ({found}), {folder / REGISTRATION}",
+        f"written  {artefact / 'inference.py'} ({known}), {folder / REGISTRATION}",
         f"next     fill in {folder / REGISTRATION}: card and inputs, in the order that the model reads",
         *(
             [f"         and INPUTS in {artefact / 'inference.py'}: the same names"]
             if _NAMES in text
             else []
         ),
+        *(["         and OUTPUT there: logits or probabilities"] if "\nOUTPUT =" in text else []),
         f"then     healthval model check {artefact} --sample sample.csv",
         "and      send the folder to the hub's operator, who provisions it",
     ]
+
+
+def _found(source: str | None) -> tuple[Path | None, str]:
+    """Return the file or folder to copy, and the factory's name of ``module:factory``."""
+    if source is None:
+        return None, ""
+    if Path(source).exists():
+        return Path(source), ""
+    module, _, factory = source.partition(":")
+    if not factory:
+        raise UsageError(f"there is no file or folder {Path(source).name}")
+    if not all(part.isidentifier() for part in (*module.split("."), factory)):
+        raise UsageError("module:factory are names of Python, such as ward.model:build")
+    top = module.split(".", maxsplit=1)[0]
+    for place in (Path(top), Path(f"{top}.py")):
+        if place.exists():
+            return place, factory
+    raise UsageError(f"there is no module {top}.py and no package {top} in this folder")
 
 
 def _kind_of(source: Path | None) -> str:
@@ -128,6 +153,13 @@ def _table(model, rows):
     "onnx": _HEAD.format(imports="\nimport numpy as np\nimport onnxruntime\n")
     + _NAMES
     + """
+TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(int64)": np.int64,
+    "tensor(string)": object,
+}
+
 
 def load(model_dir: Path):
     return onnxruntime.InferenceSession(str(model_dir / "MODEL_FILE"))
@@ -137,16 +169,37 @@ def predict(model, instances):
     rows, known = _complete(instances)
     if not rows:
         return _with_none((), known)
-    found = model.run(None, {model.get_inputs()[0].name: np.array(rows, np.float32)})[-1]
-    scores = [row[1] for row in found]  # probability of the class 1
-    return _with_none(scores, known)
+    found = model.run(None, _feeds(model, rows))[-1]  # for each case its classes' probabilities
+    if any(len(row) != 2 for row in found):
+        raise ValueError("the last output is not the probability of two classes: change this code")
+    return _with_none([row[1] for row in found], known)  # probability of the class 1
+
+
+def _feeds(model, rows):
+    \"""One input of all columns, or an input for each column by its name.\"""
+    wanted = model.get_inputs()
+    if len(wanted) == 1:
+        return {wanted[0].name: np.array(rows, TYPES[wanted[0].type])}
+    columns = dict(zip(INPUTS, zip(*rows)))
+    return {one.name: np.array(columns[one.name], TYPES[one.type])[:, None] for one in wanted}
 """,
     "torch": _HEAD.format(imports="\nimport torch\n")
     + _NAMES
     + """
+# What the model returns for a case: "logits", or "probabilities" if it ends with a sigmoid.
+OUTPUT = "FILL_IN_logits_or_probabilities"
+
 
 def load(model_dir: Path):
-    return torch.jit.load(model_dir / "MODEL_FILE").eval()  # exported by torch.jit.save
+    if OUTPUT not in ("logits", "probabilities"):
+        raise ValueError('OUTPUT must be "logits" or "probabilities"')
+    path = model_dir / "MODEL_FILE"
+    if path.suffix == ".pt2":
+        return torch.export.load(path).module()  # saved by torch.export.save, any number of cases
+    try:
+        return torch.jit.load(path).eval()  # saved by torch.jit.save
+    except RuntimeError:
+        raise ValueError(f"{path.name} has no code: save it with torch.export.save") from None
 
 
 def predict(model, instances):
@@ -154,10 +207,13 @@ def predict(model, instances):
     if not rows:
         return _with_none((), known)
     with torch.no_grad():
-        scores = torch.sigmoid(model(torch.tensor(rows))).flatten().tolist()
-    return _with_none(scores, known)
+        found = model(torch.tensor(rows, dtype=torch.float32)).reshape(len(rows))
+    scores = torch.sigmoid(found) if OUTPUT == "logits" else found
+    return _with_none(scores.tolist(), known)
 """,
-    "mlflow": _HEAD.format(imports="\nimport mlflow.pyfunc\nimport pandas as pd\n")
+    "mlflow": _HEAD.format(
+        imports="\nimport mlflow.pyfunc\nimport numpy as np\nimport pandas as pd\n"
+    )
     + _NAMES
     + """
 
@@ -167,8 +223,34 @@ def load(model_dir: Path):
 
 def predict(model, instances):
     rows, known = _complete(instances)
-    scores = model.predict(pd.DataFrame(rows, columns=list(INPUTS))) if rows else ()
+    if not rows:
+        return _with_none((), known)
+    found = np.asarray(model.predict(_table(model, rows)))
+    if found.dtype.kind != "f":
+        raise TypeError(
+            "the model returns classes, not probabilities: log it with"
+            " pyfunc_predict_fn='predict_proba', or change this code"
+        )
+    scores = found[:, 1] if found.ndim == 2 and found.shape[1] == 2 else found.reshape(len(rows))
     return _with_none(scores, known)
+
+
+def _table(model, rows):
+    table = pd.DataFrame(rows, columns=list(INPUTS))
+    schema = model.metadata.get_input_schema()
+    if schema is None or not schema.has_input_names():
+        return table
+    return table.astype(dict(zip(schema.input_names(), schema.pandas_types())))
+""",
+    "factory": _HEAD.format(imports="\nfrom MODULE import FACTORY\n")
+    + """
+
+def load(model_dir: Path):
+    return FACTORY()  # returns a function of the cases
+
+
+def predict(model, instances):
+    return model(instances)  # an instance is a dict of the named inputs
 """,
 }
 _REGISTRATION = """\

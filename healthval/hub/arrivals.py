@@ -23,7 +23,7 @@ from healthval.hub import access, registry
 from healthval.hub.access import Subject
 from healthval.hub.audit_chain import record
 from healthval.hub.pages import Page
-from healthval.hub.ports import Backend, Item, Refusal, StoreUnavailable, Write
+from healthval.hub.ports import Backend, Conflict, Item, Refusal, StoreUnavailable, Write
 from healthval.hub.report_orders import made_due, results_of
 
 if TYPE_CHECKING:
@@ -172,11 +172,13 @@ class Arrivals:
         """Check a submission, then count or refuse it; a repetition changes nothing."""
         with suppress(StoreUnavailable):
             item = self.backend.index.get(_receipts(site), sha256)
-            if item is not None and item.value["state"] == "received":
+            state = item.value["state"] if item else ""
+            if state == "received":
                 reason = self._reason_against(site, sha256)
-                if reason:
-                    self.backend.objects.delete(_payload_key(site, sha256))
-                self._move(site, sha256, "refused" if reason else "checked", reason)
+                state = self._move(site, sha256, "refused" if reason else "checked", reason)
+            if state == "refused":  # waits until its bytes are deleted
+                self.backend.objects.delete(_payload_key(site, sha256))
+                self._end_waiting(site, sha256)
             self._count(site, sha256)
 
     def _reason_against(self, site: str, sha256: str) -> str:
@@ -184,20 +186,21 @@ class Arrivals:
         try:
             self.check(self.backend.objects.get(_payload_key(site, sha256)))
         except KeyError:
-            return "its bytes are missing; submit it again"
+            return "its bytes were lost at the hub; inform the operator"
         except Refusal as refused:
             return (refused.detail or refused.title)[:MAX_REASON]
         return ""
 
-    def _move(self, site: str, sha256: str, state: str, reason: str) -> None:
-        def plan() -> tuple[None, list[Write]]:
+    def _move(self, site: str, sha256: str, state: str, reason: str) -> str:
+        """Enter the outcome of a check; return the state, which another process may have set."""
+
+        def plan() -> tuple[str, list[Write]]:
             item = self.backend.index.get(_receipts(site), sha256)
             if item is None or item.value["state"] != "received":
-                return None, []
-            writes = [item.updated({**item.value, "state": state, "reason": reason})]
-            return None, [*writes, *(self._no_longer_waiting(site, sha256) if reason else ())]
+                return item.value["state"] if item else "", []
+            return state, [item.updated({**item.value, "state": state, "reason": reason})]
 
-        record(self.backend, plan, actor="hub", action=f"result.{state}", subject=sha256)
+        return record(self.backend, plan, actor="hub", action=f"result.{state}", subject=sha256)
 
     def _count(self, site: str, sha256: str) -> None:
         """Make a checked submission the site's active result, in place of an earlier one."""
@@ -220,6 +223,11 @@ class Arrivals:
             ]
 
         record(self.backend, plan, actor="hub", action="result.counted", subject=sha256)
+
+    def _end_waiting(self, site: str, sha256: str) -> None:
+        with suppress(Conflict):  # another process ends it as well
+            if writes := self._no_longer_waiting(site, sha256):
+                self.backend.index.commit(writes)
 
     def _no_longer_waiting(self, site: str, sha256: str) -> list[Write]:
         waiting = self.backend.index.get(WAITING, f"{site}#{sha256}")

@@ -1,4 +1,4 @@
-"""Records of one site's results, unrounded, with their JSON, HTML table and plots.
+"""Records of one site's results, unrounded, with their JSON, tables and plots.
 
 None of them leaves the site: `healthval.disclosure` makes the releasable copy.
 """
@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from healthval.errors import counted
 from healthval.metrics.calibration.measures import Calibration
 from healthval.metrics.confusion import Confusion
-from healthval.metrics.display import plots
+from healthval.metrics.display import plots, tables
 from healthval.metrics.display.frame import frame_of
 from healthval.metrics.estimate import Estimate
 from healthval.metrics.net_benefit import DecisionCurve
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FEWEST_SUMMED = 3  # the smallest minimum cell of any policy
-COLUMNS = ("Statistic", "Value", "95 % CI", "Method")
-Row = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +123,7 @@ class TableOne:
     members: str | None = field(default=None, repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Evaluation:
     """A model's performance on one set of cases; the result of `metrics.evaluate`."""
 
@@ -173,11 +170,13 @@ class Evaluation:
             for row in self.thresholds
             if row.sensitivity.value is not None and row.specificity.value is not None
         ]
-        return plots.plot_roc(ax, self.roc, label=f"AUROC {_short(self.auroc)}", thresholds=marks)
+        return plots.plot_roc(
+            ax, self.roc, label=f"AUROC {tables.short(self.auroc)}", thresholds=marks
+        )
 
     def plot_calibration(self, ax: Any = None) -> Any:
         """Plot observed against predicted probability on a fixed grid; `ax` as in `plot_roc`."""
-        label = f"slope {_short(self.calibration.slope)}"
+        label = f"slope {tables.short(self.calibration.slope)}"
         return plots.plot_calibration(ax, self.calibration.curve, label=label)
 
     def plot_decision_curve(self, ax: Any = None) -> Any:
@@ -194,18 +193,17 @@ class Evaluation:
         h = self.histogram
         return plots.plot_scores(ax, h.edges, h.events, h.non_events)
 
+    def __repr__(self) -> str:
+        """Tables of headline numbers, thresholds and subgroups; `to_json` has every number."""
+        return tables.as_text(tables.tables_of(self))
+
     def _repr_html_(self) -> str:
-        """HTML tables of headline numbers, thresholds and subgroups, with interval and method."""
-        events = f"{self.n_events} with the condition ({self.n_events / self.n:.1%})"
-        caption = f"{counted(self.n, 'case')}, {events}"
-        tables = [_table(caption, COLUMNS, _headline(self))]
-        tables += [_table(*_at_threshold(row)) for row in self.thresholds]
-        if self.subgroups:
-            tables.append(_subgroups(self.subgroups))
-        return "<div class='healthval-evaluation'>" + "".join(tables) + "</div>"
+        """HTML of the same tables."""
+        inner = tables.as_html(tables.tables_of(self))
+        return f"<div class='healthval-evaluation'>{inner}</div>"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class SiteResult:
     """One site's evaluation, with the identity of model, plan and cohort.
 
@@ -221,8 +219,8 @@ class SiteResult:
     evaluation: Evaluation
     flow: tuple[tuple[str, int], ...]
     dates: Literal["removed", "shifted", "kept", "none"]
-    cohort: frozenset[str] = field(repr=False)
-    scores: tuple[float, ...] = field(default=(), repr=False)
+    cohort: frozenset[str]
+    scores: tuple[float, ...] = ()
     table_one: tuple[TableOne, ...] = ()
     n_indeterminate: int = 0
     n_missing_reference: int = 0
@@ -230,80 +228,21 @@ class SiteResult:
     pixel_sign_off: bool = False
     canary: Literal["unchanged", "changed", "not_run"] = "not_run"
 
+    def __repr__(self) -> str:
+        """Model, plan and the tables of the evaluation; neither digests nor scores."""
+        return f"{self._subject}\n\n{self.evaluation!r}"
+
+    def _repr_html_(self) -> str:
+        """HTML of the same."""
+        return f"<p>{escape(self._subject)}</p>{self.evaluation._repr_html_()}"
+
+    @property
+    def _subject(self) -> str:
+        amended = ", amended" if self.plan_amended else ""
+        return f"{self.model} {self.version}, plan {self.plan_hash[:16]}{amended}"
+
 
 def _json_value(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.tolist()
     raise TypeError(f"an evaluation must not contain a {type(value).__name__}")
-
-
-def _headline(result: Evaluation) -> list[Row]:
-    c, prevalence = result.calibration, result.n_events / result.n
-    return [
-        _row("AUROC", result.auroc),
-        _row(f"Average precision (prevalence {prevalence:.3f})", result.average_precision),
-        _row("O:E", c.oe),
-        _row("Calibration in the large", c.citl),
-        _row("Calibration slope", c.slope),
-        _row("ICI (rcs5)", c.ici_rcs5),
-        _row("Brier score", c.brier),
-        _row("Scaled Brier score", c.scaled_brier),
-    ]
-
-
-def _at_threshold(result: ThresholdResult) -> tuple[str, Row, list[Row]]:
-    """Caption, head and rows of the table for one threshold."""
-    cells = result.confusion
-    caption = (
-        f"Positive: score at or above {result.threshold:g} ({result.origin}); "
-        f"TP {cells.tp}, FP {cells.fp}, FN {cells.fn}, TN {cells.tn}"
-    )
-    rows = [
-        _row("Sensitivity", result.sensitivity),
-        _row("Specificity", result.specificity),
-        _row("PPV", result.ppv),
-        _row("NPV", result.npv),
-        _row("Net benefit", result.net_benefit),
-    ]
-    return caption, COLUMNS, rows
-
-
-def _subgroups(results: tuple[SubgroupResult, ...]) -> str:
-    head = ("Subgroup", "n", "Events", "AUROC", "O:E", "Sensitivity", "Specificity")
-    rows = []
-    for s in results:
-        estimates = (_short(e) for e in (s.auroc, s.oe, s.sensitivity, s.specificity))
-        rows.append((f"{s.variable}: {s.level}", str(s.n), str(s.n_events), *estimates))
-    return _table("Subgroups (exploratory, unadjusted)", head, rows)
-
-
-def _row(name: str, estimate: Estimate) -> Row:
-    if estimate.value is None:
-        return name, "not estimable", str(estimate.reason), estimate.method
-    return name, f"{estimate.value:.3f}", _interval(estimate), estimate.method
-
-
-def _short(estimate: Estimate) -> str:
-    if estimate.value is None:
-        return f"not estimable ({estimate.reason})"
-    return f"{estimate.value:.3f} ({_interval(estimate)})"
-
-
-def _interval(estimate: Estimate) -> str:
-    if estimate.lo is None or estimate.hi is None:
-        return "none"
-    return f"{estimate.lo:.3f} to {estimate.hi:.3f}"
-
-
-def _table(caption: str, head: Row, rows: list[Row]) -> str:
-    top = "".join(f"<th scope='col'>{escape(cell)}</th>" for cell in head)
-    body = "".join(
-        f"<tr><th scope='row'>{escape(row[0])}</th>"
-        + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
-        + "</tr>"
-        for row in rows
-    )
-    return (
-        f"<table><caption>{escape(caption)}</caption><thead><tr>{top}</tr></thead>"
-        f"<tbody>{body}</tbody></table>"
-    )

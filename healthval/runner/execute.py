@@ -142,6 +142,23 @@ def kind_of_error(name: object) -> str:
     return str(name) if is_known or _ERROR_NAME.fullmatch(str(name)) else "an error of its own"
 
 
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_IN_OUR_CODE = re.compile(r"File .*[/\\]healthval[/\\]")
+
+
+def error_of_ours(failed: Any) -> type[HealthvalError] | None:
+    """Return the class of an error that healthval's own code raised, whose message quotes no patient.
+
+    A notebook can give its own class the same name, or raise ours with any text: the innermost frame
+    of the traceback, before the last entry with the message, is then in a cell or another library.
+    """
+    own = getattr(errors, str(failed.ename), None)
+    frames = [_ANSI.sub("", entry) for entry in failed.traceback[:-1]]
+    is_raised_here = bool(frames) and _IN_OUR_CODE.match(frames[-1].partition("\n")[0]) is not None
+    is_error = isinstance(own, type) and issubclass(own, HealthvalError)
+    return own if is_error and is_raised_here else None
+
+
 def _place(out: Path | str, *, identifiable: bool) -> Path | str:
     """Folder or address of the copy, marked where its outputs may show patients."""
     if isinstance(out, str):
@@ -157,8 +174,8 @@ def _place(out: Path | str, *, identifiable: bool) -> Path | str:
 
 def _translated(error: Any, name: str, folder: str) -> HealthvalError:
     """Keep the message of a healthval error; report only the kind of any other error."""
-    own = getattr(errors, str(error.ename), None)
-    if isinstance(own, type) and issubclass(own, HealthvalError):
+    own = error_of_ours(error)
+    if own is not None:
         ours = RunFailed(str(error.evalue))
         ours.exit_code = own.exit_code  # type: ignore[misc]  # the kernel's error decides
         return ours
@@ -220,7 +237,11 @@ def scrub(copy: Path) -> None:
     """Remove folders of the machine and random ids from the metadata of an executed copy."""
     if not copy.exists():
         return
-    notebook = json.loads(copy.read_text(encoding="utf-8"))
+    try:
+        notebook = json.loads(copy.read_text(encoding="utf-8"))
+    except ValueError:  # cut off by a full disk
+        copy.unlink()
+        return
     about = notebook["metadata"].get("papermill", {})
     for name in ("input_path", "output_path"):
         if about.get(name):

@@ -113,7 +113,7 @@ def start_study(
     ignores = write_durably(folder / IGNORE, _IGNORE.encode(), mode=0o644, replace=False)
     lines = [
         *(f"missing      {line}" for line in missing),
-        *_next_steps(folder, proposal, is_proposed=source is not None),
+        *_next_steps(folder, proposal, source),
     ]
     return lines if ignores else [*lines, _ADD_TO_IGNORE]
 
@@ -126,16 +126,18 @@ def _refuse(existing: list[str]) -> None:
         )
 
 
-def _next_steps(folder: Path, proposal: Proposal, *, is_proposed: bool) -> Iterator[str]:
+def _next_steps(folder: Path, proposal: Proposal, source: Path | None) -> Iterator[str]:
     yield f"written      {folder / PLAN}, {SCHEMA} and {counted(len(NOTEBOOKS), 'notebook')}"
-    if is_proposed:
+    if source is not None:
         columns = counted(len(proposal.table.columns), "column")
         inputs = counted(len(proposal.inputs), "input")
         yield f"proposed     {columns} and {inputs}, from names and values"
         yield from (f"dropped      {name}: {reason}" for name, reason in proposal.dropped.items())
         yield from (f"confirm      {question}" for question in proposal.questions)
     plan = folder / PLAN
-    yield f"next         fill in {plan}, then run: healthval plan check {plan}"
+    option = "--resources" if source is not None and _is_fhir(source) else "--table"
+    data = f"{option} {source or 'TABLE'}"
+    yield f"next         fill in {plan}, then run: healthval check {plan} {data}"
     yield (
         f"then         healthval access request --hub URL --site site --new-site --plan {plan} --label"
         " NAME (a hospital keeps one site folder for all studies)"

@@ -118,6 +118,32 @@ def resources():
     yield {"resourceType": "Observation", "code": rare, "valueQuantity": {"value": 1}}
 
 
+def test_without_a_measurement_no_age_is_proposed():
+    patients = [one for one in resources() if one["resourceType"] == "Patient"]
+    proposal = propose_views(patients)
+    assert proposal.inputs == ("sex",)
+    assert proposal.table.columns["birth_date"].kind == "date"
+    assert not [q for q in proposal.questions if "age" in q]
+    read = read_cohort(proposal.table, resources=patients, fhir=proposal.fhir)
+    assert "age" not in read.frame
+
+
+def test_an_age_in_a_linked_view_is_refused_with_the_remedy():
+    proposal = propose_views(resources())
+    fhir = proposal.fhir.model_dump(mode="json", exclude_defaults=True)
+    fhir["views"]["loinc_2524_7"]["select"][0]["column"].append(
+        {"name": "late", "path": "effective.ofType(dateTime)"}
+    )
+    columns = {n: c for n, c in proposal.table.columns.items() if n != "age"} | {
+        "late": {"kind": "age", "at": "born"},
+        "born": {"kind": "date"},
+    }
+    fhir["views"]["patients"]["select"][0]["column"][2]["name"] = "born"
+    schema = TableSchema.model_validate(proposal.table.model_dump() | {"columns": columns})
+    with pytest.raises(CohortError, match=r"'late' is an age at 'born'.*first view"):
+        read_cohort(schema, resources=resources(), fhir=FhirInputs.model_validate(fhir))
+
+
 def test_views_are_proposed_for_common_codes_and_run():
     proposal = propose_views(resources())
     assert list(proposal.fhir.views) == ["patients", "loinc_2524_7"]
@@ -132,6 +158,10 @@ def test_views_are_proposed_for_common_codes_and_run():
     stream = [*resources(), earlier]
     cohort = read_cohort(proposal.table, resources=stream, fhir=proposal.fhir)
     assert cohort.frame["loinc_2524_7"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert proposal.inputs == ("age", "sex", "loinc_2524_7")
+    assert cohort.frame["age"].tolist() == [54.0] * 6  # on 2024-01-02, not on the earlier date
+    assert cohort.schema.columns["age"].kind == "age"
+    assert any("age" in q and "loinc_2524_7" in q for q in proposal.questions)
     plan = proposal.to_plan()
     assert FhirInputs.model_validate(plan["fhir"]) == proposal.fhir
     assert TableSchema.model_validate(plan["table"]) == proposal.table

@@ -53,6 +53,7 @@ def test_a_model_that_works_shows_its_scores(place):
     code(place, PLAIN + "[None if r['age'] is None else r['age'] / 100 for r in rows]")
     done = check(place / "artefact", place / "sample.csv")
     assert done.exit_code == 0, done.output
+    assert check(place, place / "sample.csv").output == done.output
     assert "3 cases scored, 1 declined" in done.output
     assert "0.61, None, 0.4" in done.output
 
@@ -128,7 +129,7 @@ def test_a_model_that_was_trained_on_a_table_gets_one_and_no_other_order(tmp_pat
     trained = make_pipeline(encoded, LogisticRegression()).fit(table, table["crp"] > 0)
     joblib.dump(trained, tmp_path / "ward.joblib")
     folder = tmp_path / "ward"
-    lines = start_model_folder(folder, tmp_path / "ward.joblib", None)
+    lines = start_model_folder(folder, str(tmp_path / "ward.joblib"), None)
     assert any("INPUTS in" in line for line in lines)
     fields = [{"name": "crp"}, {"name": "sex", "kind": "category", "levels": ["f", "m"]}]
     registered(folder, fields)
@@ -148,7 +149,7 @@ def test_a_model_that_was_trained_on_a_table_gets_one_and_no_other_order(tmp_pat
     assert f"{first:.3g}, None, {last:.3g}" in shown.output, shown.output
 
 
-@pytest.mark.parametrize("kind", ["sklearn", "onnx", "torch", "mlflow"])
+@pytest.mark.parametrize("kind", ["sklearn", "onnx", "torch", "mlflow", "factory"])
 def test_each_kind_of_model_starts_with_code_that_compiles(tmp_path, kind):
     start_model_folder(tmp_path / "new", None, kind)
     text = (tmp_path / "new" / "artefact" / "inference.py").read_text(encoding="utf-8")

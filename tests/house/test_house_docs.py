@@ -1,14 +1,19 @@
 """The documents name files and commands that exist."""
 
+import ast
+import importlib
 import re
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
 
+import healthval
 from healthval.cli import cli
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+FENCED = re.compile(r"^```[a-z]*\n(.*?)^```$", re.M | re.S)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
@@ -35,3 +40,43 @@ def test_every_command_that_is_shown_exists(path):
 def test_every_command_is_in_the_readme():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert not [name for name in cli.commands if f"healthval {name}" not in text]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
+def test_every_option_that_is_shown_exists(path):
+    unknown = []
+    for words in command_lines(path.read_text(encoding="utf-8")):
+        command = cli
+        while (
+            words and not words[0].startswith("-") and words[0] in getattr(command, "commands", {})
+        ):
+            command = command.commands[words.pop(0)]
+        known = {"--help", "-h", "--version"} | {o for p in command.params for o in p.opts}
+        shown = {word.partition("=")[0] for word in words if re.fullmatch(r"--?[a-z][\w=-]*", word)}
+        unknown += [f"{command.name} {option}" for option in shown - known]
+    assert not unknown
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
+def test_python_that_is_shown_compiles_and_imports_what_exists(path):
+    for block in re.findall(
+        r"^```python\n(.*?)^```$", path.read_text(encoding="utf-8"), re.M | re.S
+    ):
+        for node in ast.walk(ast.parse(block, filename=path.name)):
+            if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "healthval":
+                module = importlib.import_module(node.module)
+                assert not [n.name for n in node.names if not hasattr(module, n.name)], path.name
+            name = ast.unparse(node) if isinstance(node, ast.Attribute) else ""
+            if re.fullmatch(r"hv(\.\w+)+", name):
+                attrgetter(name[3:])(healthval)  # raises where there is no such name
+
+
+def command_lines(text):
+    """Words after `healthval` of each command in a block or in code within a sentence."""
+    blocks = FENCED.findall(text)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    lines += [code.replace("\n", " ") for code in re.findall(r"`([^`]+)`", FENCED.sub("", text))]
+    for line in lines:
+        found = re.match(r"(?:\$ )?healthval ([a-z].*)", line.strip())
+        if found:
+            yield re.split(r"\s+", re.sub(r"[\[\]]", " ", found[1].split(" #")[0]).strip())

@@ -18,6 +18,9 @@ import uvicorn
 from botocore.config import Config
 from cloud_hub import CloudHub
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hub_machine import QUICK, Local, Memory
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
 from moto import mock_aws
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
@@ -93,6 +96,26 @@ class HubProcess:
 
     def stop(self) -> None:
         self._child.stop()
+
+
+@pytest.fixture(params=["memory", "local", "aws"])
+def run(request):
+    """Run a state machine over one kind of store."""
+    store, limits = {"memory": Memory, "local": Local}.get(request.param), {}
+    if store is None:
+        aws = request.getfixturevalue("aws")
+
+        class Cloud(Memory):
+            def __init__(self, clock):
+                self.objects, self.index = aws.bucket(), aws.table(clock)
+
+        store, limits = Cloud, {"max_examples": 3, "stateful_step_count": 10}
+
+    def start(machine):
+        quick = settings(QUICK, **{"max_examples": machine.examples} | limits)
+        run_state_machine_as_test(type("Machine", (machine,), {"store": store}), settings=quick)
+
+    return start
 
 
 @pytest.fixture(scope="session")

@@ -2,17 +2,13 @@
 
 import base64
 import itertools
-import shutil
-import tempfile
 import time
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import HealthCheck, settings
+from hub_machine import HubMachine
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, rule
 
 from healthval.contracts.access import (
     AccessDecision,
@@ -26,9 +22,7 @@ from healthval.contracts.access import (
 from healthval.credential import Credential
 from healthval.hub import access, keys
 from healthval.hub.access import DAY, STEPS, Subject
-from healthval.hub.audit_chain import chain_head, check_chain, entries
 from healthval.hub.auth import Authenticator, Caller, Head
-from healthval.hub.backends.local import FolderObjects, SqliteIndex
 from healthval.hub.backends.memory import MemoryIndex, MemoryObjects, NoModels
 from healthval.hub.keyring import Keyring
 from healthval.hub.pages import Page
@@ -40,72 +34,6 @@ BOSS_KEY = Credential(Ed25519PrivateKey.from_private_bytes(bytes(32)))
 OPERATOR, BOSS = BOSS_KEY.public_key, Caller(BOSS_KEY.id, "operator")
 KEYS = [PublicKey(x=letter * 43) for letter in "AEI"]
 SUBJECTS = [Subject("model", version, PLAN) for version in ("1", "2")]
-QUICK = settings(
-    max_examples=15,
-    stateful_step_count=20,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-
-
-class Memory:
-    def __init__(self, clock):
-        self.objects, self.index = MemoryObjects(), MemoryIndex(clock)
-
-    def close(self):
-        pass
-
-
-class Local:
-    def __init__(self, clock):
-        self._folder = Path(tempfile.mkdtemp())
-        self.objects = FolderObjects(self._folder / "objects")
-        self.index = SqliteIndex(self._folder / "index.sqlite", clock)
-
-    def close(self):
-        self.index.close()
-        shutil.rmtree(self._folder)
-
-
-class HubMachine(RuleBasedStateMachine):
-    """A hub over one store, with a clock that the machine moves."""
-
-    store = Memory
-
-    def __init__(self):
-        super().__init__()
-        self.clock = SimpleNamespace(now=1_700_000_000)
-        self.kept = self.store(lambda: self.clock.now)
-        self.backend = Backend(
-            self.kept.objects, self.kept.index, NoModels(), lambda: self.clock.now
-        )
-
-    def teardown(self):
-        check_chain(entries(self.backend), chain_head(self.backend))
-        self.kept.close()
-
-    @rule(days=st.sampled_from([0.5, 1, 2]))
-    def wait(self, days):
-        self.clock.now += int(days * DAY)
-
-
-@pytest.fixture(params=["memory", "local", "aws"])
-def run(request):
-    """Run a machine over one kind of store."""
-    store, quick = {"memory": Memory, "local": Local}.get(request.param), QUICK
-    if store is None:
-        aws = request.getfixturevalue("aws")
-
-        class Cloud(Memory):
-            def __init__(self, clock):
-                self.objects, self.index = aws.bucket(), aws.table(clock)
-
-        store, quick = Cloud, settings(QUICK, max_examples=3, stateful_step_count=10)
-
-    def start(machine):
-        run_state_machine_as_test(type("Machine", (machine,), {"store": store}), settings=quick)
-
-    return start
 
 
 class AccessMachine(HubMachine):

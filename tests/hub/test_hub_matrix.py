@@ -4,16 +4,35 @@ Each operation is called with a key of every role, of a stranger and of another 
 the roles of each operation; an operation that is not in it fails the test.
 """
 
+import asyncio
+import base64
+import hashlib
 import json
+from typing import get_args
 
+import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from healthval.client import Client, Credential, published_keys
-from healthval.contracts.access import AuditorKey, VendorKey
+from healthval.client import Client, Credential, published_keys, wire_bytes
+from healthval.contracts.access import (
+    AccessDecision,
+    AccessRequest,
+    AccessState,
+    AuditorKey,
+    KeyRotation,
+    VendorKey,
+    rotation_bytes,
+)
+from healthval.contracts.prediction import UploadRequest
 from healthval.errors import AccessDenied, HubError
-from healthval.hub.app import openapi_text
+from healthval.hub.access import DAY
+from healthval.hub.app import Settings, create_app, openapi_text
+from healthval.hub.backends.memory import MemoryIndex, MemoryObjects, NoModels
+from healthval.hub.ports import Backend
 
 PLAN = "a" * 64
+ORIGIN = "https://hub.example"
 MATRIX = {
     "post /v1/access-requests": {"site", "stranger"},
     "get /v1/access-requests": {"site", "operator", "auditor", "reporter"},
@@ -190,3 +209,167 @@ def check_link(vendor, callers, operator):
         vendor.dashboard_link(hours=8.1)
     operator.revoke_key(vendor.site)
     assert read("GET", "/v1/reports") == 401
+
+
+class StatesHub:
+    """The app over stores in memory, with a clock that is moved; tokens are signed by that clock."""
+
+    def __init__(self, kit, artefact, monkeypatch):
+        self.kit, self.now = kit, 1_700_000_000
+        boss = Credential.generate()
+        backend = Backend(
+            MemoryObjects(), MemoryIndex(lambda: self.now), Scores(), lambda: self.now
+        )
+        settings = Settings(
+            operator=boss.public_key,
+            audiences=(ORIGIN,),
+            upload_secret=b"s" * 32,
+            signer=Ed25519PrivateKey.generate(),
+        )
+        self.app = create_app(backend, settings)
+        monkeypatch.setattr("healthval.credential.time.time", lambda: self.now)
+        self.operator = boss
+        sha256 = hashlib.sha256(artefact).hexdigest()
+        self.call(boss, "PUT", f"/v1/objects/{sha256}", artefact)
+        registration = kit.registration_of(artefact)
+        found = self.post(boss, "/v1/models", registration)
+        self.digest = found.json()["digest"]
+        self.post(boss, "/v1/models/tumour/1.0/start")
+
+    def call(self, key, method, target, body=b""):
+        token = key.sign(method, ORIGIN, target, body)
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+        async def sent():
+            wire = httpx.ASGITransport(app=self.app)
+            async with httpx.AsyncClient(transport=wire, base_url=ORIGIN) as http:
+                return await http.request(method, target, content=body, headers=headers)
+
+        return asyncio.run(sent())
+
+    def post(self, key, target, shape=None):
+        return self.call(key, "POST", target, wire_bytes(shape) if shape else b"")
+
+    def site(self):
+        key = Credential.generate()
+        asked = AccessRequest(public_key=key.public_key, label="Hospital", **self.kit.SUBJECT)
+        assert self.post(key, "/v1/access-requests", asked).status_code == 201
+        return key
+
+    def decide(self, site, status):
+        target = f"/v1/access-requests/{site.id}/tumour/1.0/{PLAN}/decision"
+        decision = AccessDecision(status=status, valid_days=1)
+        assert self.post(self.operator, target, decision).status_code == 200
+
+    def statuses(self, site, batch="", receipt=""):
+        """Status of each call of a site that needs access, with bodies that fit."""
+        upload = UploadRequest(**self.kit.SUBJECT, sha256="0" * 64, size=400)
+        payload = self.kit.payload(self.digest, n=200)
+        found = {
+            "predict": self.post(site, "/v1/predictions", self.kit.batch(2.0)),
+            "upload": self.post(site, "/v1/uploads", upload),
+            "submit": self.call(site, "POST", "/v1/submissions", payload),
+            "card": self.call(site, "GET", "/v1/models/tumour/1.0"),
+            "poll": self.call(site, "GET", f"/v1/predictions/{batch}"),
+            "receipt": self.call(site, "GET", f"/v1/receipts/{receipt}"),
+        }
+        return {name: answer.status_code for name, answer in found.items()}
+
+
+class Scores(NoModels):
+    def start(self, model): ...
+
+    def invoke(self, model, body):
+        return json.dumps({"scores": [0.5] * len(json.loads(body)["rows"])}).encode()
+
+
+@pytest.fixture
+def states(kit, artefact, monkeypatch):
+    made = StatesHub(kit, artefact, monkeypatch)
+    yield made
+    made.app.state.predictions.close()
+
+
+OPEN = {"predict": 200, "upload": 201, "submit": 200, "card": 200, "poll": 200, "receipt": 200}
+CLOSED = dict.fromkeys(OPEN, 403) | {"receipt": 200}
+STATES = {
+    "approved": OPEN,
+    "suspended": CLOSED,
+    "revoked": CLOSED,
+    # an answer and the card stay readable after the end of a grant
+    "expired": CLOSED | {"card": 200, "poll": 200},
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_state_of_access_counts_from_the_next_call(kit, states, state):
+    site = states.site()
+    states.decide(site, "approved")
+    states.now += DAY - 60
+    batch = states.post(site, "/v1/predictions", kit.batch(2.0)).json()["id"]
+    payload = kit.payload(states.digest, n=200)
+    receipt = states.call(site, "POST", "/v1/submissions", payload).json()["submission_sha256"]
+    assert states.statuses(site, batch, receipt) == OPEN
+    if state == "expired":
+        states.now += 60
+    elif state != "approved":
+        states.decide(site, state)
+    assert states.statuses(site, batch, receipt) == STATES[state]
+    listed = states.call(site, "GET", "/v1/access-requests").json()["grants"]
+    assert [grant["state"] for grant in listed] == ["active" if state == "approved" else state]
+
+
+@pytest.mark.parametrize("decision", ["requested", "rejected"])
+def test_without_approval_no_call_is_open(states, decision):
+    site = states.site()
+    if decision == "rejected":
+        states.decide(site, decision)
+    found = states.statuses(site, "prediction-" + "0" * 32, "0" * 64)
+    assert found == dict.fromkeys(OPEN, 403) | {"poll": 404, "receipt": 404}
+
+
+def test_states_of_access_are_all_tried():
+    assert set(get_args(AccessState)) == STATES.keys() | {"active", "requested", "rejected"}
+
+
+@pytest.mark.parametrize("role", ["site", "vendor", "auditor"])
+def test_a_key_that_is_replaced_or_revoked_opens_no_address(states, role):
+    key = states.site() if role == "site" else Credential.generate()
+    if role == "vendor":
+        enrolled = VendorKey(public_key=key.public_key, label="Vendor", models=("tumour",))
+        states.post(states.operator, "/v1/vendors", enrolled)
+    if role == "auditor":
+        enrolled = AuditorKey(public_key=key.public_key, label="Auditor")
+        states.post(states.operator, "/v1/auditors", enrolled)
+    new = Credential(Ed25519PrivateKey.generate(), key.id)
+    proof = new.private_key.sign(rotation_bytes(key.id, new.public_key))
+    rotation = KeyRotation(
+        public_key=new.public_key,
+        proof=base64.urlsafe_b64encode(proof).decode().rstrip("="),
+        overlap_days=1,
+    )
+    assert states.post(key, "/v1/keys/rotation", rotation).status_code == 200
+    both = [states.call(one, "GET", "/v1/access-requests").status_code for one in (key, new)]
+    assert both == ([403, 403] if role == "vendor" else [200, 200])
+    states.now += DAY
+    check_closed(states, key, "This key was replaced and has ended")
+    assert open_to(states, new), role
+    revoked = states.post(states.operator, f"/v1/keys/{new.key_name}/revoke")
+    assert revoked.status_code == 200
+    check_closed(states, new, "This key was revoked")
+
+
+def check_closed(states, key, title):
+    """Each operation refuses the key, also those that are open to its role, and says why."""
+    for operation in sorted(MATRIX):
+        method, path = operation.split(" ")
+        target = path.format(**VALUES)
+        answer = states.call(key, method.upper(), target, b"{}" if method == "post" else b"")
+        if operation == "post /v1/access-requests":
+            assert answer.status_code == 422  # signed by the key in the body, which is missing here
+        else:
+            assert (answer.status_code, answer.json()["title"]) == (401, title), operation
+
+
+def open_to(states, key):
+    return states.call(key, "GET", "/v1/models").status_code == 200

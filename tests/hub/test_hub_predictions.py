@@ -293,6 +293,15 @@ def test_a_repetition_takes_over_a_batch_that_was_never_stored(desk):
     assert desk.backend.objects.keys("requests/") == []
 
 
+def test_a_name_that_has_expired_is_a_new_batch_with_its_own_answer(desk, kit, monkeypatch):
+    monkeypatch.setattr(batches, "SMALL_ANSWER_BYTES", 0)  # answers are stored as objects
+    assert len(desk.ask("a-name-of-a-batch").predictions) == 2
+    desk.clock.now += batches.KEEP_SECONDS + 1
+    other = canonical_json(kit.batch(3.0).model_dump(mode="json"))
+    again = desk.work.submit(SITE, other, "a-name-of-a-batch")
+    assert [len(a.predictions) for a in (again, desk.work.poll(SITE, again.id))] == [1, 1]
+
+
 def test_many_asking_at_once_are_all_counted(desk, kit):
     threads = [threading.Thread(target=desk.ask) for _ in range(8)]
     for thread in threads:

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -83,6 +84,15 @@ def test_killed_while_submitting_and_started_again_it_holds_each_result_once(kit
     kept = sorted((own.hub.data / "objects" / "submissions" / own.site.site).rglob("*.json"))
     assert {path.stem for path in kept} == set(hashes)
     assert all(hashlib.sha256(path.read_bytes()).hexdigest() == path.stem for path in kept)
+
+
+def test_killed_under_load_it_loses_and_doubles_nothing():
+    script = Path(__file__).parents[2] / "benchmarks" / "hub_kills.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "3"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "3 kills: nothing lost, nothing doubled" in done.stdout
 
 
 def test_killed_it_takes_its_model_server_with_it_and_serves_again_after(kit, own):

@@ -8,7 +8,8 @@ import pandas as pd
 
 from healthval import metrics as hm
 
-PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "metrics.md").read_text(encoding="utf-8")
 
 
 def test_its_code_runs(tmp_path, monkeypatch):
@@ -21,6 +22,16 @@ def test_its_code_runs(tmp_path, monkeypatch):
     for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
         exec(block, scope)  # our own page
     assert scope["clustered"].method == "logit-delong (obuchowski)"
+
+
+def test_the_code_of_the_page_about_excel_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (DOCS / "excel.md").read_text(encoding="utf-8")
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(block, {})  # our own page
+    headline = pd.read_excel(tmp_path / "headline.xlsx")
+    assert headline.statistic.tolist() == ["auroc", "sensitivity", "specificity"]
+    assert (tmp_path / "result.csv").exists()
 
 
 def test_every_public_metric_of_this_room_is_on_it():

@@ -2,6 +2,7 @@
 
 import re
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 
 import healthval as hv
 from healthval.errors import MetricError, ReportError, UsageError
-from healthval.metrics import evaluate
+from healthval.metrics import SiteResult, evaluate
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,66 @@ def test_a_table_survives_csv_and_xlsx(result, tmp_path):
     for read in (pd.read_csv(tmp_path / "r.csv"), pd.read_excel(tmp_path / "r.xlsx")):
         assert len(read) == len(frame)
         np.testing.assert_allclose(read.value, frame.value.astype(float), rtol=1e-12)
+
+
+def test_a_printed_result_is_the_tables_and_no_page_of_records(result):
+    assert str(result) == repr(result)
+    lines = str(result).splitlines()
+    assert len(lines) < 50
+    assert max(map(len, lines)) < 140
+    shown = [line.split()[:2] for line in lines]
+    assert ["AUROC", f"{result.auroc.value:.3f}"] in shown
+    for at in result.thresholds:
+        assert ["Sensitivity", f"{at.sensitivity.value:.3f}"] in shown
+    for level in result.subgroups:
+        assert any(line.startswith(f"{level.variable}: {level.level}  ") for line in lines)
+    assert "Estimate(" not in str(result)
+
+
+def test_a_level_that_is_not_estimable_names_its_reason_once(case):
+    reference, score, _ = case
+    ward = ["small"] * 5 + ["large"] * 495
+    shown = evaluate(reference, score, groups=ward)
+    line = next(line for line in str(shown).splitlines() if "small" in line)
+    assert line.count("fewer than 10") == 1
+    assert line.count("not estimable") == 4
+    assert shown._repr_html_().count("fewer than 10") == 1
+
+
+def test_the_result_of_a_study_shows_its_tables_and_no_case(result):
+    scores = (0.123456789, 0.987654321)
+    study = SiteResult(
+        model="<b>risk",
+        version="1.0",
+        model_digest="d" * 64,
+        plan_hash="a" * 64,
+        evaluation=result,
+        flow=(),
+        dates="none",
+        cohort=frozenset({"digest-of-a-case"}),
+        scores=scores,
+        plan_amended=True,
+    )
+    for shown in (str(study), study._repr_html_()):
+        assert "plan aaaaaaaaaaaaaaaa, amended" in shown
+        assert f"{result.auroc.value:.3f}" in shown
+        assert "digest-of-a-case" not in shown
+        assert not [score for score in scores if str(score) in shown]
+    assert "<b>risk" not in study._repr_html_()
+
+
+def test_a_perfect_level_keeps_its_values():
+    score = np.repeat([0.1, 0.9], 40)
+    line = str(evaluate(score > 0.5, score, groups=["one"] * 80)).splitlines()[-1]
+    assert line.count("1.000 (") == 4
+
+
+def test_a_plot_whose_label_has_no_value_still_fits(case):
+    reference, score, _ = case
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        edges = np.where(score < 0.2, 0.0, score)  # a score of 0 has no logit: no slope
+        assert evaluate(reference, edges).plot_calibration()._repr_svg_()
 
 
 @pytest.mark.parametrize("name", ["roc", "calibration", "decision_curve", "subgroups", "scores"])

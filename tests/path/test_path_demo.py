@@ -3,6 +3,7 @@
 The tracks `fhir` and `imaging` are killed in their own module, `imaging` when its report is signed.
 """
 
+import base64
 import csv
 import json
 import re
@@ -104,6 +105,31 @@ def test_nothing_identifiable_reaches_the_hub_or_the_report(demo):
     assert "aspirate-risk" in text
     pattern = re.compile("|".join(re.escape(n) for n in sorted(needles)))
     assert pattern.search(text) is None
+
+
+TOKEN = re.compile(rb"eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{20,}")
+
+
+def test_no_key_and_no_token_is_in_any_other_file_of_the_demo(demo):
+    folder, _ = demo
+    files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    own = [p for p in files if p.suffix in {".key", ".secret", ".noise"}]
+    assert len(own) >= 14  # operator, vendor, three of the hub, three of each site
+    for path in own:
+        for spelling in spellings_of(files[path]):
+            assert not [p.name for p, content in files.items() if p != path and spelling in content]
+    assert not [path.name for path, content in files.items() if TOKEN.search(content)]
+
+
+def spellings_of(content):
+    """A secret as raw bytes, hexadecimal and base64; of a PEM file its seed too."""
+    cores = [content.strip()]
+    if b"PRIVATE KEY" in content:
+        cores = [base64.b64decode(content.split(b"-----")[2])]
+        cores.append(cores[0][-32:])
+    for core in cores:
+        yield from (core, core.hex().encode(), base64.b64encode(core).rstrip(b"="))
+        yield base64.urlsafe_b64encode(core).rstrip(b"=")
 
 
 def test_every_ledger_is_unbroken_and_holds_what_left(demo):

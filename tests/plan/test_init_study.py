@@ -112,7 +112,7 @@ def test_a_table_proposes_ids_inputs_label_and_subgroups_to_confirm(tmp_path, ki
 
 def test_a_fhir_folder_proposes_views(tmp_path):
     site = synthetic.write_site(tmp_path / "site", n=8, seed=3)
-    start_study(tmp_path / "my-study", site.bundles)
+    said = start_study(tmp_path / "my-study", site.bundles)
     path = tmp_path / "my-study" / "plan.yaml"
     with pytest.raises(PlanError, match="no column is declared 'label'"):
         load_plan(path)
@@ -123,7 +123,9 @@ def test_a_fhir_folder_proposes_views(tmp_path):
     for planted in (*synthetic.FAMILY, *synthetic.GIVEN, "Main Street"):
         assert planted not in path.read_text(encoding="utf-8")
     plan = filled(path)
+    assert any(f"plan.yaml --resources {site.bundles}" in line for line in said)
     assert plan.fhir.on == "patient"
+    assert "age" in plan.inputs
     assert "loinc_2524_7" in plan.inputs
 
 

@@ -16,7 +16,7 @@ import yaml
 from dask_cluster import certificate, cluster
 from nbformat.v4 import new_code_cell, new_notebook
 
-from healthval.errors import UsageError
+from healthval.errors import RunFailed, UsageError
 from healthval.report.render import why_no_pdf
 from healthval.runner.batch.batch import execute_batch
 from healthval.runner.batch.matrix import Matrix, read_matrix, runs_of
@@ -227,6 +227,39 @@ def test_runs_that_end_their_process_fail_alone(folder):
     assert all(part in error for part, error in zip(parts, errors[3:], strict=True))
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the size of files is limited by the shell")
+def test_a_run_whose_files_cannot_be_written_fails_alone_and_leaves_none(folder):
+    """As on a full disk: files may have 200 kB."""
+    notebook(folder, "print('x' * (400_000 if n == 1 else 10))")
+    matrix(folder, matrix={"n": [1, 2]})
+    words = f"ulimit -f 400; exec {sys.executable} -m healthval batch matrix.yaml --json"
+    done = subprocess.run(
+        ["/bin/sh", "-c", words], cwd=folder, capture_output=True, text=True, check=False
+    )
+    full, fine = (json.loads(line) for line in done.stdout.splitlines()[:2])
+    assert done.returncode == 1
+    assert "files of the run could not be written (File too large)" in full["error"]
+    assert fine["status"] == "completed"
+    assert [path.name for path in (folder / "out" / "identifiable").iterdir() if path.is_dir()] == [
+        fine["run"]
+    ]
+
+
+def test_a_worker_that_a_notebook_stops_is_replaced(folder, monkeypatch):
+    """The worker cannot enforce the run's time-out itself."""
+    monkeypatch.setattr("healthval.runner.batch.worker.PATIENCE_SECONDS", 3.0)
+    source = "import os, signal\nif n == 1: os.kill(os.getppid(), signal.SIGSTOP)\nn"
+    notebook(folder, source)
+    content = matrix(folder, matrix={"n": [1, 2]}, timeout=20.0)
+    ended = {}
+    execute_batch(
+        Matrix.model_validate(content),
+        lambda run, outcome, _: ended.update({run.parameters["n"]: outcome}),
+    )
+    assert ended[2].status == "completed"
+    assert "was stuck after the run's time-out" in ended[1].error
+
+
 def test_a_run_that_takes_too_long_ends_and_the_next_one_starts(folder):
     notebook(folder, "import time\ntime.sleep(10_000)")
     matrix(folder, matrix={"n": [0, 1]}, timeout=3.0)
@@ -330,6 +363,35 @@ def test_the_name_of_an_error_is_no_way_out_for_a_value(folder):
     code, events, printed = batch(folder)
     assert (code, events[0]["error"]) == (1, "cell 3 failed with an error of its own")
     assert PATIENT not in printed
+
+
+def test_the_message_of_an_error_is_shown_if_our_own_code_raised_it(folder):
+    """A notebook's own class may have the name of one of ours, and a notebook may raise ours."""
+    notebook(
+        folder,
+        "import healthval\nfrom healthval.errors import CohortError\n"
+        "if n == 1: healthval.load_plan('gone.yaml')\n"
+        f"if n == 2: raise type('CohortError', (Exception,), {{}})('{PATIENT}')\n"
+        f"if n == 3: raise CohortError('{PATIENT}')\n"
+        f"raise CohortError('{PATIENT}' + chr(10) + 'File /healthval/x.py')",
+    )
+    matrix(folder, matrix={"n": [1, 2, 3, 4]})
+    code, events, printed = batch(folder)
+    overview = (folder / "out" / "overview.html").read_text(encoding="utf-8")
+    assert code == 1
+    assert "the plan cannot be read: gone.yaml" in events[0]["error"]
+    assert {e["error"] for e in events[1:]} == {"cell 3 failed with CohortError"}
+    assert PATIENT not in printed + overview
+    done = subprocess.run(
+        [sys.executable, "-m", "healthval", "run", "own.ipynb", "-p", "n", "4"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == RunFailed.exit_code
+    assert "failed with CohortError; the error's text may quote" in done.stderr
+    assert PATIENT not in done.stdout + done.stderr
 
 
 def left_running(mark):
@@ -446,24 +508,31 @@ def test_the_documented_job_for_slurm_runs_scheduler_workers_and_batch(folder):
         (folder / "bin" / name).chmod(0o755)
     notebook(folder, "n * 7")
     matrix(folder, matrix={"n": [1, 2]})
-    path = f"{folder / 'bin'}:{os.environ['PATH']}"
-    done = subprocess.run(
-        ["sh", "job.sh"],
-        cwd=folder,
-        env=os.environ | {"PATH": path},
-        capture_output=True,
-        text=True,
-        timeout=LONG,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    given = os.environ | {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
+    with (folder / "job.log").open("wb") as log:  # no pipe, which a process that is left would hold
+        done = subprocess.run(
+            ["sh", "job.sh"],
+            cwd=folder,
+            env=given,
+            stdout=log,
+            stderr=log,
+            timeout=LONG,
+            check=False,
+        )
+    assert done.returncode == 0, (folder / "job.log").read_text(encoding="utf-8")
     assert len(outputs(folder / "out")) == 2
-    assert left_running(str(folder / "scheduler.json")) == []
+    address = json.loads((folder / "scheduler.json").read_text(encoding="utf-8"))["address"]
+    end = time.monotonic() + LONG
+    while left := left_running("scheduler.json") + left_running(address):  # they end on request
+        assert time.monotonic() < end, left
+        time.sleep(0.05)
 
 
 def test_a_killed_scheduler_is_an_error_and_the_next_batch_completes(folder):
-    notebook(folder, "open(f'ran-{n}', 'a').write('x')")
-    matrix(folder, matrix={"n": list(range(8))})
+    notebook(folder, "open(f'ran-{n}', 'a').write('x')\nn * 7")
+    content = matrix(folder, matrix={"n": list(range(8))}, output="whole")
+    assert batch(folder)[0] == 0
+    matrix(folder, **(content | {"output": "out"}))
     with cluster(folder, workers=1) as found:
         process = command(folder, "--scheduler", found.address)
         process.stdout.readline()
@@ -476,6 +545,56 @@ def test_a_killed_scheduler_is_an_error_and_the_next_batch_completes(folder):
     assert code == 0
     assert len(events) == 8
     assert any(known for _, known in statuses(events))
+    assert outputs(folder / "out") == outputs(folder / "whole")
+
+
+def scheduled_commands():
+    """Commands of the documented crontab line and of the step of the GitHub workflow."""
+    text = (Path(__file__).parents[2] / "docs" / "monitoring.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"```\n((?:[\d*]+ +){5}.*)\n```", text)
+    assert "%" not in line, "a line break in a crontab"
+    cron = line.split(maxsplit=5)
+    assert len(cron) == 6
+    (flow,) = [
+        yaml.safe_load(body)
+        for body in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+        if "runs-on" in body
+    ]
+    assert flow[True]["schedule"][0]["cron"] == " ".join(cron[:5])  # YAML 1.1 reads "on" as true
+    (step,) = flow["jobs"]["watch"]["steps"]
+    return cron[5], f"cd {step['working-directory']} && {step['run']}"
+
+
+def test_the_documented_schedules_run_in_the_environment_of_cron(folder):
+    """A new extract is a new run, and an unchanged one is skipped."""
+    notebook(folder, "len(open(path_file).read())")
+    content = {"notebook": "own.ipynb", "matrix": {"path_file": ["extract.csv"]}}
+    (folder / "watch.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    (folder / "extract.sh").write_text("#!/bin/sh\ncp next.csv extract.csv\n", encoding="utf-8")
+    (folder / "extract.sh").chmod(0o755)
+    (folder / "bin").mkdir()
+    program = folder / "bin" / "healthval"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m healthval "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    root = Path(__file__).parents[2]
+    given = {
+        "PATH": f"{program.parent}:/usr/bin:/bin",
+        "HOME": str(folder),
+        "PYTHONPATH": str(root),
+    }
+    said = []
+    cron, github = (one.replace("/srv/study", str(folder)) for one in scheduled_commands())
+    for extract, script in (("a", cron), ("a", github), ("b", cron)):
+        (folder / "next.csv").write_text(extract, encoding="utf-8")
+        done = subprocess.run(
+            ["/bin/sh", "-c", script], env=given, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        said.append(done.stdout)
+    assert json.loads(said[1].splitlines()[0])["known"]
+    log = (folder / "watch.log").read_text(encoding="utf-8")
+    assert log.count("completed ") == 2
+    assert len(outputs(folder / "runs")) == 2
 
 
 def outputs(place):

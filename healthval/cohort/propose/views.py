@@ -27,6 +27,9 @@ _QUESTIONS = (
     "Does the last measurement of several count, or the one nearest to a date ('anchor')?",
     "Is a result below a limit ('<') missing ('exclude'), the limit ('value') or half of it ('half')?",
 )
+_AGE_AT = (
+    "Is the age that on the day of the last '{0}'? Name the index date of a case in 'at' otherwise."
+)
 _DEAD = "deceased.ofType(dateTime).exists() or deceased.ofType(boolean).where($this).exists()"
 
 
@@ -44,23 +47,24 @@ def propose_views(resources: Iterable[Mapping[str, Any]]) -> Proposal:
     names = {code: f"loinc_{code.replace('-', '_')}" for code in common}
     fhir = {
         "on": "patient",
-        "views": {"patients": _patient_view()}
+        "views": {"patients": _patient_view("age" if names else "birth_date")}
         | {name: _measurement_view(code, name) for code, name in names.items()},
         "links": {name: _last(name) for name in names.values()},
     }
     columns: dict[str, Any] = {
         "patient": {"kind": "id"},
         "sex": {"kind": "category", "levels": ["female", "male", "other", "unknown"]},
-        "birth_date": {"kind": "date"},
+        **_age_or_birth(names),
         "deceased": {"kind": "category", "levels": {"True": "yes", "False": "not_known"}},
     }
     questions = list(_QUESTIONS)
+    questions += [_AGE_AT.format(at) for at in list(names.values())[:1]]
     for code, name in names.items():
         columns |= {name: _number(name, common[code]), f"{name}_at": {"kind": "date"}}
         questions += _unit_questions(code, name, common[code])
     return Proposal(
         table=TableSchema.model_validate({"columns": columns}),
-        inputs=("sex", *names.values()),
+        inputs=(*(("age",) if names else ()), "sex", *names.values()),
         subgroups=("sex",),
         questions=tuple(questions),
         fhir=FhirInputs.model_validate(fhir),
@@ -144,11 +148,18 @@ def _last(name: str) -> dict[str, Any]:
     return {"on": {"patient": "patient"}, "date": f"{name}_at", "choose": "last", "required": False}
 
 
-def _patient_view() -> dict[str, Any]:
+def _age_or_birth(names: Mapping[str, str]) -> dict[str, Any]:
+    """Column of the age on the day of the commonest measurement; without one, of the date of birth."""
+    for name in names.values():
+        return {"age": {"kind": "age", "at": f"{name}_at"}}
+    return {"birth_date": {"kind": "date"}}
+
+
+def _patient_view(birth: str) -> dict[str, Any]:
     column = [
         {"name": "patient", "path": "getResourceKey()", "type": "string"},
         {"name": "sex", "path": "gender", "type": "code"},
-        {"name": "birth_date", "path": "birthDate", "type": "date"},
+        {"name": birth, "path": "birthDate", "type": "date"},
         {"name": "deceased", "path": _DEAD, "type": "boolean"},
     ]
     return {"resource": "Patient", "status": "draft", "select": [{"column": column}]}

@@ -84,6 +84,8 @@ class Predictions:
         if not self._leases.in_process:
             self._store(site, batch, body)
         if is_new:
+            # of a batch under the same name that has expired
+            self.backend.objects.delete(_answer_key(site, batch))
             return batch, self._leases.begin(place, hosted, work)
         if (item := self._item(site, batch)).value["status"] == "pending":
             self._leases.take(item, hosted, work)
@@ -183,31 +185,40 @@ class Predictions:
         action = "prediction.accepted"
         return record(self.backend.undurable, plan, actor=site, action=action, subject=batch)
 
-    def _run(self, site: str, batch: str, request: PredictionRequest | None) -> bytes:
-        """Score a batch, delete its inputs, and finish it; without a request it is read."""
+    def _run(self, site: str, batch: str, sent: PredictionRequest | None) -> bytes:
+        """Score a batch, delete its inputs, and finish it; without a request it is read.
+
+        The answer is stored before files are deleted: a killed process leaves one or the other.
+        """
         key = _request_key(site, batch)
-        is_stored = request is None or batch in self._stored
-        try:
-            request = request or read_request(self.backend.objects.get(key))
-        except KeyError:  # scored by another process that was killed, or lost before it was stored
-            self._finish(site, batch, "done" if self._is_answered(site, batch) else "failed")
-            return b""
-        status, data = self._score(site, batch, request)
+        request = sent or self._stored_request(key)
+        uploads = uploads_of(request.instances) if request else ()
+        status, data = self._stored_answer(site, batch) if uploads or sent is None else ("", b"")
+        is_answered = bool(data)
+        if not is_answered and request is not None:
+            status, data = self._score(site, batch, request)
+        is_stored = bool(uploads) or sent is None or batch in self._stored
         is_small = not is_stored and len(data) <= SMALL_ANSWER_BYTES
-        if data and not is_small:  # before the deletion: the answer survives a killed process
+        if data and not is_answered and not is_small:
             self.backend.objects.put_if_absent(_answer_key(site, batch), data)
+        self.uploads.delete(site, uploads)
         self.backend.objects.delete(key)
-        self.uploads.delete(site, uploads_of(request.instances))
         self._finish(site, batch, status, data if is_small else b"")
         self.backend.objects.delete(key)  # of a repetition that was stored meanwhile
         self._stored.discard(batch)
         return data
 
-    def _is_answered(self, site: str, batch: str) -> bool:
+    def _stored_request(self, key: str) -> PredictionRequest | None:
+        """Read a stored request; None if it was scored already, or lost before it was stored."""
         with suppress(KeyError):
-            self.backend.objects.get(_answer_key(site, batch))
-            return True
-        return False
+            return read_request(self.backend.objects.get(key))
+        return None
+
+    def _stored_answer(self, site: str, batch: str) -> tuple[str, bytes]:
+        """Return the answer that a killed process has stored, as `_score` does; failed without one."""
+        with suppress(KeyError):
+            return "done", self.backend.objects.get(_answer_key(site, batch))
+        return "failed", b""
 
     def _score(self, site: str, batch: str, request: PredictionRequest) -> tuple[str, bytes]:
         """Score a batch; return its new status and its answer."""

@@ -84,13 +84,19 @@ class Scoring:
         return [_prediction(cases[i], score) for i, score in zip(rows, scores, strict=True)]
 
     def _score_files(self, site: str, model: ModelRecord, case: _Case) -> Prediction:
-        """Score one case with files; a failure is a reason for this case, not for the batch."""
+        """Score one case with files; a failure is a reason for this case, not for the batch.
+
+        Raises
+        ------
+        KeyError
+            If a file is no longer stored: another batch with it was scored.
+        """
         try:
             files = self.uploads.instance(site, case.uploads)
             if case.row:  # the files of one case are one instance
                 files = {kind: [of_case] for kind, of_case in files.items()}
             return _prediction(case.id, self._invoke(model, case.row | files)[0])
-        except (ModelFailed, KeyError, IndexError):
+        except (ModelFailed, IndexError):
             return Prediction(case=case.id, reason="model_failed")
 
     def _invoke(self, model: ModelRecord, instances: dict[str, Any]) -> list[float | None]:

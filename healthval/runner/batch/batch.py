@@ -101,15 +101,15 @@ def _on_this_machine(todo: list[Run], workers: int, engine: str) -> Iterator[tup
             for _ in range(workers):
                 start(Worker(engine))
             while busy:
-                for key, _ in ready.select():
-                    worker: Worker = key.data
+                times = [t for t in (worker.seconds_left() for worker in busy) if t is not None]
+                found = [key.data for key, _ in ready.select(min(times, default=None))]
+                for worker in found or [w for w in busy if w.seconds_left() == 0]:
                     ready.unregister(worker.pipe)
                     run, outcome = busy.pop(worker), worker.outcome()
                     if outcome is None:
                         worker.stop()
-                        worker = Worker(engine)
                     yield run, outcome or ended_run(run)
-                    start(worker)
+                    start(Worker(engine) if outcome is None else worker)
         finally:
             for worker in busy:
                 worker.stop()

@@ -1,5 +1,6 @@
 """One run of a batch: executed in a draft folder, described, and moved to its place when complete."""
 
+import errno
 import hashlib
 import json
 import os
@@ -13,7 +14,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from healthval import errors
 from healthval.call_limit import set_limit
 from healthval.contracts.base import canonical_json
 from healthval.errors import HealthvalError, RunFailed
@@ -22,6 +22,7 @@ from healthval.runner.execute import (
     CELL_SECONDS,
     IDENTIFIABLE,
     KERNEL_SECONDS,
+    error_of_ours,
     kind_of_error,
     mark_identifiable,
     scrub,
@@ -46,13 +47,30 @@ class Outcome:
 
 
 def execute(run: Run, engine: str) -> Outcome:
-    """Execute a run and put its folder in place; an earlier one of the same run is replaced."""
+    """Execute a run and put its folder in place; an earlier one of the same run is replaced.
+
+    A run whose files cannot be written fails alone and leaves none, so that the next one has room.
+    """
+    draft = run.folder.with_name(f".{run.id}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        return _execute(run, draft, engine)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        reason = os.strerror(error.errno or errno.EIO)
+        return Outcome(
+            id=run.id,
+            status="failed",
+            error=f"the files of the run could not be written ({reason}); look at disk space and"
+            " permissions, then start the batch again",
+            seconds=0.0,
+        )
+
+
+def _execute(run: Run, draft: Path, engine: str) -> Outcome:
     parent = run.folder.parent
-    parent.mkdir(parents=True, exist_ok=True)
+    draft.mkdir(parents=True)
     if run.identifiable:
         mark_identifiable(parent)
-    draft = parent / f".{run.id}.{uuid.uuid4().hex[:8]}.tmp"
-    draft.mkdir()
     started = time.monotonic()
     set_limit(run.calls, parent / CALLS, os.environ)
     error = _executed(run, draft, engine)
@@ -124,8 +142,7 @@ def _executed(run: Run, draft: Path, engine: str) -> str:
 
 def sentence(failed: Any) -> str:
     """Return the message of an error of healthval; of any other error, its kind and cell only."""
-    own = getattr(errors, str(failed.ename), None)
-    if isinstance(own, type) and issubclass(own, HealthvalError):
+    if error_of_ours(failed) is not None:
         return str(failed.evalue)
     return f"cell {failed.exec_count} failed with {kind_of_error(failed.ename)}"
 

@@ -7,6 +7,7 @@ the imports once, and forks a process for each run.
 import json
 import os
 import secrets
+import select
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ ENVIRONMENT = {name: value for name, value in KERNEL_ENVIRONMENT.items() if name
 
 
 MARK = "HEALTHVAL_WORKER"
+PATIENCE_SECONDS = 300.0  # after a run's time-out, for its page; then the worker itself is stuck
 
 
 class Worker:
@@ -31,6 +33,7 @@ class Worker:
 
     def __init__(self, engine: str) -> None:
         self._mark = f"{MARK}={secrets.token_hex(16)}"
+        self._deadline: float | None = None
         self._process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "healthval.runner.batch.worker", engine],
             stdin=subprocess.PIPE,
@@ -48,14 +51,26 @@ class Worker:
 
     def send(self, run: Run) -> None:
         """Give the worker its next run."""
+        wait = None if run.timeout is None else run.timeout + PATIENCE_SECONDS
+        self._deadline = None if wait is None else time.monotonic() + wait
         content = asdict(run) | {"notebook": str(run.notebook), "folder": str(run.folder)}
         if self._process.stdin is None:
             raise RuntimeError("the worker has no pipe")
         self._process.stdin.write(json.dumps(content).encode() + b"\n")
         self._process.stdin.flush()
 
+    def seconds_left(self) -> float | None:
+        """Return the time after which a worker without an outcome is stuck; None for any time.
+
+        A worker enforces the time-out of its run by itself, unless the notebook stops the worker.
+        """
+        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
     def outcome(self) -> Outcome | None:
-        """Wait for the run's outcome; None if the worker ended before."""
+        """Wait for the run's outcome; None if the worker ended before, or is stuck."""
+        ready, _, _ = select.select([self.pipe], [], [], self.seconds_left())
+        if not ready:
+            return None
         line = self.pipe.readline()
         return Outcome(**json.loads(line)) if line.endswith(b"\n") else None
 
@@ -96,7 +111,8 @@ def ended_run(run: Run) -> Outcome:
     return Outcome(
         id=run.id,
         status="failed",
-        error="the worker process ended during the run; look for lack of memory, then --retry-failed",
+        error="the worker process ended during the run, or was stuck after the run's time-out and was"
+        " ended; look for lack of memory, then --retry-failed",
         seconds=0.0,
     )
 

@@ -32,27 +32,41 @@ export function read<T>(name: string, data: Uint8Array, Refusal: new (message: s
 
 /** Return the first misfit of a value, or undefined where it fits the named shape. */
 export function misfit(name: string, value: unknown): Misfit | undefined {
-  return check({ $ref: name }, value, "");
+  return check({ $ref: name }, value);
 }
 
-function check(schema: Schema, value: unknown, place: string): Misfit | undefined {
-  if (typeof schema["$ref"] === "string") return check(SCHEMAS[schema["$ref"]] as Schema, value, place);
+/** Places are relative to the value and grow on the way up, so that a value that fits costs no text. */
+function check(schema: Schema, value: unknown): Misfit | undefined {
+  if (typeof schema["$ref"] === "string") return check(SCHEMAS[schema["$ref"]] as Schema, value);
   const choices = (schema["anyOf"] ?? schema["oneOf"]) as readonly Schema[] | undefined;
-  if (choices) return closest(choices.map((choice) => check(choice, value, place)));
-  if ("const" in schema && value !== schema["const"]) return { place, rule: "const" };
-  if (Array.isArray(schema["enum"]) && !schema["enum"].includes(value)) return { place, rule: "enum" };
-  if (typeof schema["type"] === "string" && !isOfType(schema["type"], value)) return { place, rule: "type" };
-  if (typeof value === "string") return checkText(schema, value, place);
-  if (typeof value === "number") return checkNumber(schema, value, place);
-  if (Array.isArray(value)) return checkArray(schema, value, place);
-  if (typeof value === "object" && value !== null) return checkObject(schema, value, place);
+  if (choices) return closest(choices, value);
+  if ("const" in schema && value !== schema["const"]) return here("const");
+  if (Array.isArray(schema["enum"]) && !schema["enum"].includes(value)) return here("enum");
+  if (typeof schema["type"] === "string" && !isOfType(schema["type"], value)) return here("type");
+  if (typeof value === "string") return checkText(schema, value);
+  if (typeof value === "number") return checkNumber(schema, value);
+  if (Array.isArray(value)) return checkArray(schema, value);
+  if (typeof value === "object" && value !== null) return checkObject(schema, value);
   return undefined;
 }
 
+function here(rule: string): Misfit {
+  return { place: "", rule };
+}
+
+function within(name: string, found: Misfit): Misfit {
+  return { place: found.place ? `${name}.${found.place}` : name, rule: found.rule };
+}
+
 /** Where no choice fits, the misfit deepest inside the value is the most precise. */
-function closest(found: readonly (Misfit | undefined)[]): Misfit | undefined {
-  if (found.includes(undefined)) return undefined;
-  return [...(found as Misfit[])].sort((a, b) => b.place.length - a.place.length)[0];
+function closest(choices: readonly Schema[], value: unknown): Misfit | undefined {
+  const found: Misfit[] = [];
+  for (const choice of choices) {
+    const one = check(choice, value);
+    if (one === undefined) return undefined;
+    found.push(one);
+  }
+  return found.sort((a, b) => b.place.length - a.place.length)[0];
 }
 
 function isOfType(type: string, value: unknown): boolean {
@@ -63,72 +77,74 @@ function isOfType(type: string, value: unknown): boolean {
   return typeof value === type;
 }
 
-function checkText(schema: Schema, value: string, place: string): Misfit | undefined {
-  const { pattern, minLength, maxLength } = schema as { pattern?: string; minLength?: number; maxLength?: number };
-  const length = minLength === undefined && maxLength === undefined ? 0 : Array.from(value).length;
-  if (length < (minLength ?? 0) || length > (maxLength ?? Infinity)) return { place, rule: "length" };
-  if (pattern !== undefined && !compiled(pattern).test(value)) return { place, rule: "pattern" };
-  if (schema["format"] === "date-time" && Number.isNaN(Date.parse(value))) return { place, rule: "format" };
+function checkText(schema: Schema, value: string): Misfit | undefined {
+  const { pattern, minLength = 0, maxLength = Infinity } = schema as { pattern?: string; minLength?: number; maxLength?: number };
+  if (!hasLength(value, minLength, maxLength)) return here("length");
+  if (pattern !== undefined && !compiled(pattern).test(value)) return here("pattern");
+  if (schema["format"] === "date-time" && Number.isNaN(Date.parse(value))) return here("format");
   return undefined;
 }
 
-function compiled(pattern: string): RegExp {
-  const known = patterns.get(pattern) ?? new RegExp(pattern, "u");
-  patterns.set(pattern, known);
-  return known;
+/** Characters are counted as Python does: a pair of surrogates, two units of a text, is one. */
+function hasLength(text: string, least: number, most: number): boolean {
+  if (text.length >= 2 * least && text.length <= most) return true;
+  const length = Array.from(text).length;
+  return length >= least && length <= most;
 }
 
-function checkNumber(schema: Schema, value: number, place: string): Misfit | undefined {
+function compiled(pattern: string): RegExp {
+  const known = patterns.get(pattern);
+  if (known) return known;
+  const made = new RegExp(pattern, "u");
+  patterns.set(pattern, made);
+  return made;
+}
+
+function checkNumber(schema: Schema, value: number): Misfit | undefined {
   const low = (schema["minimum"] as number | undefined) ?? -Infinity;
   const high = (schema["maximum"] as number | undefined) ?? Infinity;
   const above = (schema["exclusiveMinimum"] as number | undefined) ?? -Infinity;
   const below = (schema["exclusiveMaximum"] as number | undefined) ?? Infinity;
-  return value < low || value > high || value <= above || value >= below ? { place, rule: "range" } : undefined;
+  return value < low || value > high || value <= above || value >= below ? here("range") : undefined;
 }
 
-function checkArray(schema: Schema, value: readonly unknown[], place: string): Misfit | undefined {
+function checkArray(schema: Schema, value: readonly unknown[]): Misfit | undefined {
   const { minItems = 0, maxItems = Infinity, items } = schema as {
     minItems?: number;
     maxItems?: number;
     items?: Schema;
   };
-  if (value.length < minItems || value.length > maxItems) return { place, rule: "length" };
+  if (value.length < minItems || value.length > maxItems) return here("length");
   if (!items) return undefined;
-  for (const [i, held] of value.entries()) {
-    const found = check(items, held, joined(place, String(i)));
-    if (found) return found;
+  for (let i = 0; i < value.length; i++) {
+    const found = check(items, value[i]);
+    if (found) return within(String(i), found);
   }
   return undefined;
 }
 
-function checkObject(schema: Schema, value: object, place: string): Misfit | undefined {
+function checkObject(schema: Schema, value: object): Misfit | undefined {
   const known = (schema["properties"] ?? {}) as Readonly<Record<string, Schema>>;
   const missing = ((schema["required"] ?? []) as readonly string[]).find((name) => !Object.hasOwn(value, name));
-  if (missing !== undefined) return { place: joined(place, missing), rule: "required" };
+  if (missing !== undefined) return within(missing, here("required"));
   for (const [name, held] of Object.entries(value)) {
-    const found = Object.hasOwn(known, name)
-      ? check(known[name] as Schema, held, joined(place, name))
-      : checkFurther(schema, name, held, place);
-    if (found) return found;
+    const isKnown = Object.hasOwn(known, name);
+    const found = isKnown ? check(known[name] as Schema, held) : checkFurther(schema, name, held);
+    if (found) return within(isKnown ? name : "?", found);
   }
   return undefined;
 }
 
 /** Check a member that is not a named property; its name is foreign, so it is never quoted. */
-function checkFurther(schema: Schema, name: string, held: unknown, place: string): Misfit | undefined {
-  const at = joined(place, "?");
+function checkFurther(schema: Schema, name: string, held: unknown): Misfit | undefined {
   const further = schema["additionalProperties"];
   const names = schema["propertyNames"] as Schema | undefined;
-  if (further === false) return { place: at, rule: "unknown" };
+  if (further === false) return here("unknown");
   const byPattern = Object.entries((schema["patternProperties"] ?? {}) as Readonly<Record<string, Schema>>);
   const fitting = byPattern.find(([pattern]) => compiled(pattern).test(name));
-  if (byPattern.length > 0 && !fitting) return { place: at, rule: "unknown" };
-  const badName = names && check(names, name, at);
+  if (byPattern.length > 0 && !fitting) return here("unknown");
+  const badName = names && check(names, name);
   if (badName) return badName;
   const inner = fitting?.[1] ?? (typeof further === "object" ? (further as Schema) : undefined);
-  return inner ? check(inner, held, at) : undefined;
-}
-
-function joined(place: string, name: string): string {
-  return place ? `${place}.${name}` : name;
+  return inner ? check(inner, held) : undefined;
 }

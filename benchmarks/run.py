@@ -1,0 +1,201 @@
+"""Run the benchmarks, and write what they print, with versions and goals, to benchmarks/results.md.
+
+Run: python benchmarks/run.py [name ...]. Without names all are run. Each is a process of its own; one that fails
+is recorded with its last lines, and the others are run all the same. A peer that cannot be imported is
+recorded as not installed.
+"""
+
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+import tomllib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+NO_BENCHMARK = {"run", "solver_attack"}
+OWN = ("healthval", "numpy", "scipy", "pandas")
+GOAL = re.compile(
+    r"^(?P<name>\S.*?)\s{2,}(?P<value>[\d,]*\.?\d+)(?P<unit>[^<>=\d]*?)\s*"
+    r"(?P<goal>[<>]=? ?[\d.,]+.*?|goal .*?)[ :]+(?P<state>met|missed)$",
+    re.IGNORECASE,
+)
+SIGNED = re.compile(r"(?P<sign>[<>])=? ?(?P<limit>[\d.,]+)")
+ABSENT = re.compile(r"^(?P<name>\S.*?)\s{2,}.*not installed", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goal:
+    """One measured value with its goal, as a benchmark printed it."""
+
+    benchmark: str
+    name: str
+    value: str
+    goal: str
+    met: bool
+
+    @property
+    def margin(self) -> float | None:
+        """How many times better than the goal; below 1 it is missed. None if the goal has no sign."""
+        found = SIGNED.search(self.goal)
+        if found is None:
+            return None
+        value, limit = (
+            float(t.replace(",", "")) for t in (self.value, found["limit"].rstrip(".,"))
+        )
+        if not value or not limit:
+            return None
+        return limit / value if found["sign"] == "<" else value / limit
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one benchmark printed."""
+
+    name: str
+    text: str
+    seconds: float
+    code: int
+
+    @property
+    def goals(self) -> list[Goal]:
+        """Lines that end in a goal and whether it was met."""
+        found = (GOAL.match(line.strip()) for line in self.text.splitlines())
+        return [
+            Goal(
+                benchmark=self.name,
+                name=f["name"],
+                value=f["value"],
+                goal=f["goal"],
+                met=f["state"].lower() == "met",
+            )
+            for f in found
+            if f
+        ]
+
+    @property
+    def absent(self) -> list[str]:
+        """Comparisons whose peer is not installed."""
+        found = (ABSENT.match(line.strip()) for line in self.text.splitlines())
+        return [f["name"] for f in found if f]
+
+
+def run(name: str) -> Run:
+    """Run one benchmark and show its lines while it prints them."""
+    began = time.monotonic()
+    lines = []
+    with subprocess.Popen(
+        [sys.executable, str(HERE / f"{name}.py")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", "TQDM_DISABLE": "1"},
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            lines.append(line)
+    return Run(name, "".join(lines), time.monotonic() - began, process.returncode)
+
+
+def peers() -> list[str]:
+    """Names of the peers in pyproject.toml."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        wanted = tomllib.load(file)["dependency-groups"]["bench"]
+    return [re.split(r"[<>=!~ \[]", requirement)[0] for requirement in wanted]
+
+
+def installed(name: str) -> str:
+    """Version of a package, or that it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def page(runs: list[Run], now: datetime) -> str:
+    """The whole results page."""
+    goals = [goal for one in runs for goal in one.goals]
+    missed = sum(not goal.met for goal in goals)
+    lines = [
+        "# Results of `make bench`",
+        "",
+        f"{now:%Y-%m-%d %H:%M} UTC, Python {platform.python_version()}, {platform.system()} "
+        f"{platform.machine()}, {os.cpu_count()} processors. Ratios are of one run on this machine.",
+        "",
+        "| package | version |",
+        "|---|---|",
+        *(f"| {name} | {installed(name)} |" for name in (*OWN, *peers())),
+        "",
+        f"{len(goals)} values have a goal; {missed} missed it.",
+        "",
+    ]
+    if any(goal.margin for goal in goals):
+        lines += ["![How many times better than its goal each value is](results.svg)", ""]
+    lines += ["| benchmark | what | measured | goal | |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {g.benchmark} | {_cell(g.name)} | {g.value} | {_cell(g.goal)} | {'met' if g.met else '**missed**'} |"
+        for g in goals
+    ]
+    absent = [f"{one.name}: {name}" for one in runs for name in one.absent]
+    if absent:
+        lines += ["", "Not measured, because the peer is not installed:", ""]
+        lines += [f"- {line}" for line in absent]
+    for one in runs:
+        state = "" if one.code == 0 else f", ended with {one.code}"
+        lines += ["", f"## {one.name}", "", f"{one.seconds:.0f} s{state}.", ""]
+        lines += ["```text", one.text.rstrip() or "(nothing printed)", "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def plot(goals: list[Goal], path: Path) -> None:
+    """A bar for each value: how many times better than its goal, on a logarithmic axis."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    shown = [(f"{g.benchmark}: {g.name}", g.margin) for g in goals if g.margin]
+    if not shown:
+        return
+    figure = Figure(figsize=(9, 0.9 + 0.22 * len(shown)), layout="constrained")
+    ax = figure.subplots()
+    colours = ["#0072B2" if margin >= 1 else "#D55E00" for _, margin in shown]
+    # From the line of the goal to the value.
+    ax.barh(range(len(shown)), [m - 1 for _, m in shown], left=1, color=colours)
+    ax.set_xscale("log")
+    ax.axvline(1, color="black", linewidth=0.8)
+    ax.set_yticks(range(len(shown)), [name for name, _ in shown], fontsize=7)
+    ax.invert_yaxis()
+    ax.set_xlabel("times better than the goal (1: just met)")
+    with rc_context({"svg.hashsalt": "healthval"}):
+        figure.savefig(path, metadata={"Date": None})
+
+
+def main(names: list[str]) -> int:
+    """Run the named benchmarks, or all; write results.md and results.svg."""
+    known = sorted(path.stem for path in HERE.glob("*.py") if path.stem not in NO_BENCHMARK)
+    unknown = set(names) - set(known)
+    if unknown:
+        print(f"no such benchmark: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
+        return 2
+    runs = []
+    for name in names or known:
+        print(f"== {name}", flush=True)
+        runs.append(run(name))
+    plot([goal for one in runs for goal in one.goals], HERE / "results.svg")
+    (HERE / "results.md").write_text(page(runs, datetime.now(UTC)), encoding="utf-8")
+    print(f"written: {HERE / 'results.md'}")
+    return 1 if any(one.code for one in runs) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,85 @@
+"""The page of `make bench`: goals and missing peers are read from what the benchmarks print."""
+
+import importlib.util
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def bench():
+    spec = importlib.util.spec_from_file_location("bench_run", BENCHMARKS / "run.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["bench_run"] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["bench_run"]
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "value", "met", "margin"),
+    [
+        (f"{'pROC / ours':<58}{12.5:>9.2f} x  >= 10 met", "pROC / ours", "12.50", True, 1.25),
+        (
+            f"{'resumed, seconds':<62}{4.0:>9.2f}  <= 2 MISSED",
+            "resumed, seconds",
+            "4.00",
+            False,
+            0.5,
+        ),
+        (f"{'cases, exponent':<44}{0.5:>9.2f}  <= 1.15 met", "cases, exponent", "0.50", True, 2.3),
+        (f"{'2 processes / 1':40}{1.9:6.2f}  goal 1.8  met", "2 processes / 1", "1.90", True, None),
+        (
+            f"{'healthval : peer':34} {1234.0:12,.1f}  goal 10  met",
+            "healthval : peer",
+            "1,234.0",
+            True,
+            None,
+        ),
+        (
+            f"{'p99 of a call':44}{'41.2 ms':>24}   < 60 ms: met",
+            "p99 of a call",
+            "41.2",
+            True,
+            60 / 41.2,
+        ),
+    ],
+)
+def test_a_line_with_a_goal_is_read(bench, line, name, value, met, margin):
+    (goal,) = bench.Run("one", f"a title\n{line}\n", 1.0, 0).goals
+    assert (goal.name, goal.value, goal.met) == (name, value, met)
+    assert goal.margin == (margin if margin is None else pytest.approx(margin))
+
+
+def test_the_page_has_missed_goals_missing_peers_failures_and_every_line(bench, tmp_path):
+    text = f"{'a / ours':<58}{12.5:>9.2f} x  >= 10 met\n{'b / ours':<58}{'-':>11}  dcurves not installed\n"
+    runs = [bench.Run("metrics", text, 3.0, 0), bench.Run("hub", "no Node here\n", 1.0, 2)]
+    runs += [bench.Run("start", f"{'help':<44}{3.0:>9.2f}  <= 2 MISSED\n", 1.0, 0)]
+    page = bench.page(runs, datetime(2026, 1, 2, tzinfo=UTC))
+    assert "2 values have a goal; 1 missed it." in page
+    assert "| start | help | 3.00 | <= 2 | **missed** |" in page
+    assert "- metrics: b / ours" in page
+    assert "1 s, ended with 2." in page
+    assert text.rstrip() in page
+    for peer in bench.peers():
+        assert f"| {peer} | {bench.installed(peer)} |" in page
+    assert bench.installed("no-such-package-at-all") == "not installed"
+    bench.plot([goal for one in runs for goal in one.goals], tmp_path / "plot.svg")
+    assert "start: help" in (tmp_path / "plot.svg").read_text(encoding="utf-8")
+
+
+def test_one_that_fails_does_not_hide_the_others(bench, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(bench, "HERE", tmp_path)
+    (tmp_path / "bad.py").write_text("raise SystemExit('no peer')", encoding="utf-8")
+    (tmp_path / "good.py").write_text("print('x / ours   2.00 x  >= 1 met')", encoding="utf-8")
+    assert bench.main([]) == 1
+    page = (tmp_path / "results.md").read_text(encoding="utf-8")
+    assert "ended with 1" in page
+    assert "no peer" in page
+    assert "| good | x / ours | 2.00 | >= 1 | met |" in page
+    assert bench.main(["other"]) == 2
+    assert "no such benchmark: other" in capsys.readouterr().out
