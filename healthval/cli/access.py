@@ -83,6 +83,14 @@ DAYS = click.option(
     show_default=True,
     help="Days until the approval expires.",
 )
+CASES = click.option(
+    "--cases",
+    "max_cases",
+    type=click.IntRange(1, 10_000_000),
+    default=100_000,
+    show_default=True,
+    help="Cases that the site may have scored.",
+)
 YES = click.option("--yes", is_flag=True, help="Decide without the question.")
 
 
@@ -93,9 +101,10 @@ YES = click.option("--yes", is_flag=True, help="Decide without the question.")
 @PLAN
 @REASON
 @DAYS
-def access_approve(valid_days: int, **given: Any) -> None:
+@CASES
+def access_approve(valid_days: int, max_cases: int, **given: Any) -> None:
     """Approve one request of the site SITE. The key is the operator's."""
-    _decide("approved", valid_days=valid_days, **given)
+    _decide("approved", limits={"valid_days": valid_days, "max_cases": max_cases}, **given)
 
 
 @access.command("deny")
@@ -147,7 +156,7 @@ def _decide(
     status: str,
     *,
     confirm: "Callable[[AccessGrant], bool]" = lambda _: True,
-    valid_days: int = 90,
+    limits: dict[str, int] | None = None,
     reason: str | None,
     **given: Any,
 ) -> None:
@@ -156,7 +165,7 @@ def _decide(
     from healthval.runner.operator_tasks import decide
 
     try:
-        wanted = {"status": status, "valid_days": valid_days, "reason": reason}
+        wanted = {"status": status, "reason": reason, **(limits or {})}
         decision = AccessDecision.model_validate(wanted)
     except ValueError:
         raise UsageError(

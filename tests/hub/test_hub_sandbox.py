@@ -5,14 +5,17 @@ import json
 import os
 import shutil
 import socket
+import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from healthval.errors import UsageError
-from healthval.hosting import sandbox
+from healthval.hosting import sandbox, syscall_filter
 from healthval.hosting.artefact import pack
 from healthval.hub import __main__ as command
+from healthval.hub.backends import model_process
 from healthval.hub.backends.local import FolderObjects
 from healthval.hub.backends.model_process import HostOptions
 from healthval.hub.backends.processes import ProcessHost
@@ -22,8 +25,9 @@ needs_sandbox = pytest.mark.skipif(
     sandbox.unavailable() is not None, reason="models cannot be isolated on this machine"
 )
 HOSTILE = """
-import os, socket, subprocess, sys
+import ctypes, os, socket, subprocess, sys, time
 from pathlib import Path
+libc = ctypes.CDLL(None)
 def load(model_dir): return model_dir
 def predict(model_dir, instances):
     return [float(bool(eval(row["try"], globals() | {"model_dir": model_dir}))) for row in instances]
@@ -88,6 +92,106 @@ def test_a_model_sees_no_process_of_the_hub(attempt):
 @needs_sandbox
 def test_a_model_cannot_make_namespaces_to_escape(attempt):
     assert not attempt("subprocess.run(['unshare', '-Ur', 'true']).returncode == 0")
+
+
+@needs_sandbox
+def test_a_model_sees_no_variable_and_no_file_of_the_hub(attempt, monkeypatch, tmp_path):
+    monkeypatch.setenv("HUB_TOKEN", "secret")
+    with (tmp_path / "open").open("w", encoding="utf-8") as file:
+        os.set_inheritable(file.fileno(), True)
+        assert not attempt(
+            "'HUB_TOKEN' in os.environ or 'secret' in open('/proc/1/environ').read()"
+        )
+        files = "[os.readlink(f'/proc/self/fd/{fd}') for fd in range(99) if os.path.lexists(f'/proc/self/fd/{fd}')]"
+        assert attempt(f"len({files}) >= 3")
+        assert not attempt(f"any(name.startswith('/') and name != '/dev/null' for name in {files})")
+
+
+@needs_sandbox
+@pytest.mark.skipif(syscall_filter.program() is None, reason="no filter for this machine")
+def test_a_model_holds_no_memory_that_no_process_has_and_traces_nothing(attempt):
+    assert not attempt("os.memfd_create('x')")
+    assert not attempt("libc.shmget(0, 1 << 20, 0o1600) >= 0")
+    assert not attempt("libc.ptrace(16, 1, 0, 0) >= 0")
+    assert not attempt("libc.syscall(250, 0, -3, 0, 0, 0) > 0")  # keys of the hub's session
+
+
+@needs_sandbox
+def test_files_in_the_private_folders_count_as_memory(attempt):
+    small = replace(attempt.model, memory_mb=300)
+    write = "[open(f'{place}/x', 'wb').write(b'x' * (200 << 20)) for place in ('/tmp', '/dev/shm')]"
+    body = json.dumps({"instances": [{"try": f"{write}, time.sleep(60)"}]}).encode()
+    with pytest.raises(ModelFailed, match="exceeded its memory"):
+        attempt.host.invoke(small, body)
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_the_filter_refuses_its_calls_and_no_other(machine):
+    audit, calls = syscall_filter._MACHINES[machine]
+    refused = set(calls.values())
+    program = syscall_filter.program(machine)
+    for number in range(500):
+        assert (outcome(program, audit, number) == syscall_filter._ALLOW) is (number not in refused)
+    foreign = outcome(program, 0x40000003, 1), outcome(program, audit, 0x40000001)
+    assert set(foreign) == {syscall_filter._REFUSE}
+
+
+def outcome(program: bytes, audit: int, number: int) -> int:
+    """What classic BPF returns for a call of this number on a machine of this audit number."""
+    steps = list(struct.iter_unpack("=HBBI", program))
+    at, held = 0, 0
+    while steps[at][0] != syscall_filter._RETURN:
+        code, yes, no, value = steps[at]
+        if code == syscall_filter._LOAD:
+            held = {0: number, 4: audit}[value]
+        else:
+            holds = held == value if code == syscall_filter._EQUAL else held >= value
+            at += yes if holds else no
+        at += 1
+    return steps[at][3]
+
+
+ENDLESS = """
+def answer(head, part, pause):
+    for fd in range(3, 20):  # the connection to the hub is one of the open files
+        try:
+            link = socket.socket(fileno=os.dup(fd))
+            link.getpeername()
+        except OSError:
+            continue
+        link.setblocking(True)
+        link.sendall(head)
+        while True:
+            link.sendall(part)
+            time.sleep(pause)
+"""
+
+
+@needs_sandbox
+@pytest.mark.parametrize(
+    ("head", "part", "pause", "says"),
+    [
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n",
+            b"1" * 65536,
+            0,
+            "more than 4 MB",
+        ),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"1", 0.1, "took more than 2 s"),
+        (b"HTTP/1.1 200 OK\r\nX-Slow: ", b"1", 0.1, "took more than 2 s"),
+    ],
+)
+def test_an_answer_without_end_is_the_models_failure(attempt, monkeypatch, head, part, pause, says):
+    monkeypatch.setattr(model_process, "ANSWER_SECONDS", 60.0 if pause == 0 else 2.0)
+    (attempt.data.parent / "source" / "inference.py").write_text(
+        HOSTILE + ENDLESS, encoding="utf-8"
+    )
+    packed = pack(attempt.data.parent / "source")
+    sha256 = hashlib.sha256(packed).hexdigest()
+    attempt.host._objects.put_if_absent(f"objects/{sha256}.bin", packed)
+    body = json.dumps({"instances": [{"try": f"answer({head!r}, {part!r}, {pause})"}]}).encode()
+    with pytest.raises(ModelFailed, match=says):
+        attempt.host.invoke(replace(attempt.model, artefact=sha256), body)
 
 
 @needs_sandbox

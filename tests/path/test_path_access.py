@@ -96,6 +96,15 @@ def test_one_decision_is_about_one_plan(stage, site, two_plans):
     assert statuses(stage, site) == {first: "requested", second: "approved"}
 
 
+def test_an_approval_has_the_operators_limits(stage, site):
+    assert not decide(
+        stage, "approve", site.credential.id, "--cases", "250", "--days", "3"
+    ).exit_code
+    found = [g for g in stage.operator.access_requests() if g.site == site.credential.id]
+    assert [(g.status, g.max_cases) for g in found] == [("approved", 250)]
+    assert decide(stage, "approve", site.credential.id, "--cases", "0").exit_code
+
+
 @pytest.mark.parametrize("answer", ["n\n", "", "\n"])
 def test_a_revocation_is_asked_for_first(stage, site, answer):
     decide(stage, "approve", site.credential.id)

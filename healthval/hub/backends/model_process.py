@@ -2,6 +2,7 @@
 
 import fcntl
 import http.client
+import math
 import os
 import shutil
 import socket
@@ -29,6 +30,8 @@ WATCH_SECONDS = 0.1
 # The model server ends a connection that is idle for 65 s.
 KEEP_SECONDS = 30.0
 LOCK = ".lock"
+# As of SageMaker; a model's code could send without end.
+MAX_ANSWER_BYTES = 4 * 1024**2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,7 @@ class ModelProcess:
         self._folder, self._lock = _locked_folder(home)
         self._links = Path(tempfile.mkdtemp(prefix="healthval-"))  # a short path: 108 bytes at most
         self._idle: LifoQueue[_UnixConnection] = LifoQueue()
+        self._calls: dict[_UnixConnection, float] = {}  # calls under way, and their ends
         self.failure: str | None = None
         try:
             _unpack(artefact, self._folder / "model")
@@ -76,15 +80,24 @@ class ModelProcess:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def post(self, body: bytes) -> tuple[int, bytes]:
-        """POST `body` to the model server; return status and answer."""
+        """POST `body` to the model server; return status and answer.
+
+        Raises
+        ------
+        ModelFailed
+            If the answer is too large.
+        """
         link = self._connection()
+        self._calls[link] = time.monotonic() + ANSWER_SECONDS
         try:
             link.request("POST", "/invocations", body, {"Content-Type": "application/json"})
             answer = link.getresponse()
-            content = answer.read()
+            content = _content(answer)
         except BaseException:
             link.close()
             raise
+        finally:
+            del self._calls[link]
         link.last_used = time.monotonic()
         self._idle.put(link)
         return answer.status, content
@@ -126,7 +139,7 @@ class ModelProcess:
 
     def _start(self) -> ChildProcess:
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        with listening:
+        with listening, sandbox.open_filter() as fds:
             listening.bind(str(self._links / "s"))
             listening.listen(128)
             options = {
@@ -140,23 +153,23 @@ class ModelProcess:
             command = [sys.executable, "-m", "healthval.hosting", "serve", "--die-with-parent"]
             command += [str(part) for option in options.items() for part in option]
             return ChildProcess(
-                self._wrapped(command),
+                self._wrapped(command, fds),
                 environment=_environment(self._options.isolated),
                 start_seconds=self._options.start_seconds,
-                pass_fds=[listening.fileno()],
+                pass_fds=[listening.fileno(), *fds],
             )
 
-    def _wrapped(self, command: list[str]) -> list[str]:
+    def _wrapped(self, command: list[str], fds: list[int]) -> list[str]:
         if not self._options.isolated:
             return command
         shown = [
             (self._folder / "model", sandbox.MODEL),
             (self._folder / "inputs", sandbox.INPUTS),
         ]
-        return sandbox.wrapped(command, hidden=[self._options.hidden], shown=shown)
+        return sandbox.wrapped(command, hidden=[self._options.hidden], fds=fds, shown=shown)
 
     def _watch(self) -> None:
-        """Kill the model's group of processes above its memory or number; where /proc exists."""
+        """Kill the model's group of processes above its memory, number or time; where /proc exists."""
         limit = self._model.memory_mb * 1024**2
         ended = threading.Event()
         while Path("/proc/self/statm").exists() and self.child.is_alive:
@@ -165,6 +178,8 @@ class ModelProcess:
                 self._kill("the model exceeded its memory")
             elif len(group) > sandbox.MAX_PROCESSES:
                 self._kill(f"the model started more than {sandbox.MAX_PROCESSES} processes")
+            elif min(self._calls.copy().values(), default=math.inf) < time.monotonic():
+                self._kill(f"the model's answer took more than {ANSWER_SECONDS:g} s")
             ended.wait(WATCH_SECONDS)
 
     def _kill(self, reason: str) -> None:
@@ -177,6 +192,15 @@ class ModelProcess:
         shutil.rmtree(self._links, ignore_errors=True)
         shutil.rmtree(self._folder, ignore_errors=True)
         os.close(self._lock)
+
+
+def _content(answer: http.client.HTTPResponse) -> bytes:
+    content = answer.read(MAX_ANSWER_BYTES + 1)
+    if len(content) > MAX_ANSWER_BYTES:
+        raise ModelFailed(f"the model's answer has more than {MAX_ANSWER_BYTES >> 20} MB")
+    if answer.length:  # the process ended; `read` of a part does not raise
+        raise http.client.IncompleteRead(content, answer.length)
+    return content
 
 
 class _UnixConnection(http.client.HTTPConnection):

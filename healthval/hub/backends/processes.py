@@ -65,6 +65,8 @@ class ProcessHost:
             process = self._ready(model)
             with suppress(OSError, http.client.HTTPException):
                 status, answer = self._send(process, body)
+                if process.failure:  # the answer may be cut off
+                    raise ModelFailed(process.failure)
                 if status == 200:
                     return answer
                 if status in {429, 503}:
