@@ -107,15 +107,27 @@ def start_study(
     }
     _refuse([name for name in texts if os.path.lexists(folder / name)])
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        if not write_durably(folder / name, text.encode(), mode=0o644, replace=False):
-            _refuse([name])
+    _write_all(folder, texts)
     ignores = write_durably(folder / IGNORE, _IGNORE.encode(), mode=0o644, replace=False)
     lines = [
         *(f"missing      {line}" for line in missing),
         *_next_steps(folder, proposal, source),
     ]
     return lines if ignores else [*lines, _ADD_TO_IGNORE]
+
+
+def _write_all(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write new files; a full disk leaves none of them."""
+    written: list[Path] = []
+    try:
+        for name, text in texts.items():
+            if not write_durably(folder / name, text.encode(), mode=0o644, replace=False):
+                _refuse([name])
+            written.append(folder / name)
+    except OSError:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _refuse(existing: list[str]) -> None:
