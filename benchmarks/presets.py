@@ -7,6 +7,7 @@ import argparse
 import hashlib
 import tempfile
 import warnings
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +30,7 @@ PREVALENCE, STRENGTH, SITES = 0.27, 1.5, 10
 SHIFT = np.log(PREVALENCE / (1 - PREVALENCE)) - STRENGTH / 2
 FACTS = {"model": "bench-model", "version": "1.0", "model_digest": "a" * 64, "plan_hash": "b" * 64}
 TARGET = 4  # the patient whom a second version scores differently
-LEAST, RIGHT = 6, 0.95  # claims of a kind, and the share that is true, for a success
+LEAST, RIGHT = 6, 0.95  # sites with a claim of a kind, and the share that is true, for a success
 
 
 @dataclass(kw_only=True)
@@ -92,17 +93,21 @@ class Tally:
 
     released: int = 0
     found: dict = field(default_factory=dict)
+    sites: Counter = field(default_factory=Counter)
     gains: list = field(default_factory=list)
 
     def add(self, attack, items):
+        self.sites.update({(kind, attack) for kind, *_ in items})
         for kind, said, true in items:
             self.found.setdefault((kind, attack), []).append(said == true)
 
     def determined(self, kind):
         """Claims and true claims of a kind, and how many are by an attack that succeeds."""
-        rows = [x for (k, attack), x in self.found.items() if k == kind and attack != "posterior"]
-        sure = sum(sum(x) for x in rows if len(x) >= LEAST and sum(x) >= RIGHT * len(x))
-        return sum(map(len, rows)), sum(map(sum, rows)), sure
+        rows = {k: x for k, x in self.found.items() if k[0] == kind and k[1] != "posterior"}
+        sure = sum(
+            sum(x) for k, x in rows.items() if self.sites[k] >= LEAST and sum(x) >= RIGHT * len(x)
+        )
+        return sum(map(len, rows.values())), sum(map(sum, rows.values())), sure
 
 
 def attack(tally, policy, site, results, path):

@@ -1,7 +1,6 @@
 """Paired scores compared with the reference standard."""
 
 from collections.abc import Iterable, Sequence
-from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -34,11 +33,13 @@ def compare(
     judged : the cases that `predictions` has, in the same order
     digests : of each judged case, for the ledger
     """
-    scored = ~np.isnan(predictions.score)
-    if not scored.any():
+    has_score = ~np.isnan(predictions.score)
+    if not has_score.any():
         raise CohortError(
-            f"no score for any of {counted(len(scored), 'case')}; see the model's input contract"
+            f"no score for any of {counted(len(has_score), 'case')}; see the model's input contract"
         )
+    # By digest: the gate's noise is about cases and scores, and must not depend on the table's order.
+    scored = np.array(sorted(np.flatnonzero(has_score).tolist(), key=lambda i: digests[i]))
     reference = _reference(judged, scored)
     clusters = judged.clusters
     groups = groups_of(plan, judged, scored)
@@ -55,10 +56,10 @@ def compare(
             groups=groups or None,
             cluster=None if clusters is None else clusters[scored],
         ),
-        flow=(*judged.steps, ("scored", int(scored.sum()))),
+        flow=(*judged.steps, ("scored", scored.size)),
         # A table's dates never leave: only its numbers, ages and categories do.
         dates="shifted" if plan.images and plan.dates == "shifted" else "removed",
-        cohort=frozenset(compress(digests, scored)),
+        cohort=frozenset(digests[i] for i in scored),
         scores=tuple(predictions.score[scored].tolist()),
         table_one=table_one(described | _characteristics(plan, judged, scored), reference),
         n_indeterminate=cohort.n_indeterminate + predictions.n_indeterminate,
@@ -68,7 +69,7 @@ def compare(
     )
 
 
-def _reference(judged: Cohort, scored: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _reference(judged: Cohort, scored: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Reference standard of the scored cases; both classes must occur."""
     reference: NDArray[np.bool_] = judged.reference.to_numpy(dtype=bool)[scored]
     n_events = int(reference.sum())

@@ -6,6 +6,7 @@ import pytest
 from healthval.disclosure import Ledger, load_policy, release
 from healthval.disclosure.payload.base_table import synthetic
 from healthval.disclosure.payload.protect import protected
+from healthval.disclosure.presets import PRESETS
 from healthval.metrics import table_one
 
 PARTS = ("oe", "sensitivity", "specificity", "auroc")
@@ -72,3 +73,22 @@ def test_perturbed_levels_add_up_to_all_cases(make_site, tmp_path, preset):
             counts = [(s.n, s.n_events) for s in ev.subgroups]
             assert tuple(map(sum, zip(*counts, strict=True))) == (ev.n, ev.n_events)
             assert all(0 <= m <= n for n, m in counts)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_level_of_one_patient_may_look_like_a_level_of_none(make_site, tmp_path, preset):
+    """Else a variable of one level would state that no patient has the other one."""
+    site, seen = make_site(150), []
+    for positive in (0, 1):
+        levels = np.where(np.arange(150) < positive, "positive", "negative")
+        site.groups = {"hiv": levels}
+        result = site.result(table_one=table_one(site.groups, site.outcome))
+        names = set()
+        for i in range(16):
+            ledger = Ledger(tmp_path / f"{positive}-{i}.jsonl")
+            sent = release(result, load_policy(preset), ledger, scores=site.score.tolist())
+            rows = [*sent.submission.subgroups, *sent.submission.table_one]
+            assert all((r.n if hasattr(r, "n") else r.overall) != 0 for r in rows)
+            names.add(tuple((r.variable, r.level) for r in rows))
+        seen.append(names)
+    assert seen[0] <= seen[1]  # under sacro, both have withheld levels alone

@@ -17,7 +17,7 @@ N = 60
 
 @pytest.fixture(scope="module")
 def sites():
-    return [versions(N, seed) for seed in range(3)]
+    return [versions(N, seed) for seed in range(6)]
 
 
 def tally_of(policy, sites, folder):

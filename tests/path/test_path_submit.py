@@ -150,6 +150,19 @@ def test_a_ledger_that_was_rolled_back_or_replaced_sends_nothing_more(stage, hom
             submit(message, client, Ledger(home.ledger.path), confirm=lambda _: True)
 
 
+def test_a_table_in_another_order_gives_the_same_release(stage, home, tmp_path):
+    """Fresh noise about the same patients could be averaged away."""
+    text = (stage.inputs / "north" / "cohort.csv").read_text(encoding="utf-8")
+    head, *rows = text.splitlines()
+    turned = tmp_path / "turned.csv"
+    turned.write_text("\n".join([head, *reversed(rows)]) + "\n", encoding="utf-8")
+    with Client(stage.url, home.credential) as client:
+        result = evaluate(stage.plan, read_table(turned, stage.plan.table), client)
+    again = release(result, gate_policy(stage.plan), home.ledger)
+    assert again.sha256 == newest_release(home).sha256
+    assert len([e for e in home.ledger.entries() if e.kind == "release"]) == 1
+
+
 def test_a_site_reports_its_own_release_to_itself(stage, home):
     command = ["report", "site", "--hub", stage.url, "--site", str(home.folder)]
     command += ["--plan", str(stage.inputs / "plan.yaml"), "--label", "Hôpital 北"]

@@ -62,10 +62,12 @@ def protected(
     return replace(
         result,
         evaluation=_evaluation(ev, about, table, levels),
-        table_one=tuple(_row(row, ev.n, about, levels) for row in result.table_one),
+        table_one=tuple(
+            shown for row in result.table_one if (shown := _row(row, ev.n, about, levels))
+        ),
         flow=perturbed_flow(result, noise, about.n),
-        n_indeterminate=noise.count(result.n_indeterminate, "excluded"),
-        n_missing_reference=noise.count(result.n_missing_reference, "excluded"),
+        n_indeterminate=noise.count(result.n_indeterminate, "indeterminate"),
+        n_missing_reference=noise.count(result.n_missing_reference, "missing reference"),
     )
 
 
@@ -133,6 +135,7 @@ def _evaluation(
         subgroups=tuple(
             noisy_level(s, about, levels[s.variable, s.level], discrimination["auroc"])
             for s in ev.subgroups
+            if levels[s.variable, s.level][0]
         ),
         **discrimination,
     )
@@ -239,7 +242,11 @@ def summing(
 
 def _row(
     row: TableOne, n: int, about: Protection, levels: Mapping[tuple[str, str], Level]
-) -> TableOne:
+) -> TableOne | None:
+    """Row of Table 1; None for a level without cases after noise, as one without any has no row.
+
+    Otherwise a row of 0 would state that the level has cases, and its absence that it has none.
+    """
     if row.mean is not None:
         whole = row.overall is None or row.overall == n
         return replace(noisy_mean(row, about), overall=about.n if whole else None)
@@ -247,7 +254,7 @@ def _row(
     if shown is None:
         return row
     n, e = shown
-    return replace(row, overall=n, events=e, non_events=None if e is None else n - e)
+    return replace(row, overall=n, events=e, non_events=None if e is None else n - e) if n else None
 
 
 def perturbed_flow(result: SiteResult, noise: KeyedNoise, n: int) -> tuple[tuple[str, int], ...]:
