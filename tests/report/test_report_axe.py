@@ -4,11 +4,15 @@ import shutil
 
 import pytest
 
-from healthval.report import render_html
+from healthval.report import build, render_html
 from healthval.report.forms.committee import committee
 
 LONG = 300_000  # milliseconds; only a machine that hangs needs as many
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+CAPTIONS_CUT = (
+    "width => [...document.querySelectorAll('caption')]"
+    ".filter(caption => caption.getBoundingClientRect().right > width).length"
+)
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 
@@ -23,10 +27,12 @@ def browser():
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
-@pytest.mark.parametrize("form", ["report", "committee"])
-def test_axe_finds_nothing(form, report, browser, tmp_path):
+@pytest.mark.parametrize("form", ["report", "committee", "german"])
+def test_axe_finds_nothing(form, report, study, released, card, plan, browser, tmp_path):
     page = tmp_path / "page.html"
-    made = report if form == "report" else committee(report)
+    made = committee(report) if form == "committee" else report
+    if form == "german":
+        made = build(study, released, card, plan, language="de")
     page.write_text(render_html(made.notebook()), encoding="utf-8")
     for width, scheme in ((390, "light"), (1280, "dark")):
         # axe is injected as a script, which the page's own policy forbids
@@ -39,4 +45,5 @@ def test_axe_finds_nothing(form, report, browser, tmp_path):
         found = axe.Axe().run(shown).response["violations"]
         assert [(v["id"], len(v["nodes"])) for v in found] == []
         assert shown.evaluate("document.documentElement.scrollWidth") <= width
+        assert shown.evaluate(CAPTIONS_CUT, width) == 0
         context.close()
