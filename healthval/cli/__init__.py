@@ -3,6 +3,7 @@
 Heavy libraries are imported by the command that needs them, so that `healthval --help` is quick.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -96,6 +97,14 @@ for _command in _COMMANDS:
     cli.add_command(_command)
 
 
+_DISK = {
+    errno.ENOSPC: "the disk is full; free some space and run the command again",
+    errno.EDQUOT: "your quota on the disk is used up; free some space and run the command again",
+    errno.EROFS: "the disk is read-only; choose another folder",
+    errno.EACCES: "permission to read or write a file or folder is missing; choose another folder",
+}
+
+
 def main() -> None:
     """Run the command; print an error as one line and exit with its code."""
     try:
@@ -113,12 +122,23 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("HEALTHVAL_DEBUG"):
             raise
+        if (known := _of_the_machine(error)) is not None:
+            _stop(known, 74)
         # The text of a foreign error may quote a patient: only its kind is shown.
         _stop(
             f"unexpected {type(error).__name__}; its text may quote patients, so it is not shown."
             " Set HEALTHVAL_DEBUG=1 to see it on this machine only.",
             70,
         )
+
+
+def _of_the_machine(error: Exception) -> str | None:
+    """Message for a disk or a name that the system refuses; without the path, which may name a patient."""
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        return "the name of a file or folder is not valid UTF-8; rename it"
+    if not isinstance(error, OSError) or (error.errno == errno.EACCES and error.filename is None):
+        return None  # a port is refused without a file's name
+    return _DISK.get(error.errno or 0)
 
 
 def _missing_module(name: str | None) -> str:

@@ -107,15 +107,27 @@ def start_study(
     }
     _refuse([name for name in texts if os.path.lexists(folder / name)])
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        if not write_durably(folder / name, text.encode(), mode=0o644, replace=False):
-            _refuse([name])
+    _write_all(folder, texts)
     ignores = write_durably(folder / IGNORE, _IGNORE.encode(), mode=0o644, replace=False)
     lines = [
         *(f"missing      {line}" for line in missing),
         *_next_steps(folder, proposal, source),
     ]
     return lines if ignores else [*lines, _ADD_TO_IGNORE]
+
+
+def _write_all(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write new files; a full disk leaves none of them."""
+    written: list[Path] = []
+    try:
+        for name, text in texts.items():
+            if not write_durably(folder / name, text.encode(), mode=0o644, replace=False):
+                _refuse([name])
+            written.append(folder / name)
+    except OSError:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _refuse(existing: list[str]) -> None:
@@ -158,7 +170,18 @@ def _data_parameters(folder: Path, source: Path) -> dict[str, str]:
         path = Path(os.path.relpath(source, folder)).as_posix()
     except ValueError:  # another drive, on Windows
         path = source.absolute().as_posix()
+    if not _is_text(path):
+        raise UsageError("the path of the data is not valid UTF-8; rename the file or its folder")
     return {"table": "", "resources": path} if _is_fhir(source) else {"table": path}
+
+
+def _is_text(path: str) -> bool:
+    """Whether a path can be written into a notebook; bytes that are not UTF-8 are surrogates."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _proposed(source: Path) -> Proposal:

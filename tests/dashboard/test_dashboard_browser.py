@@ -618,11 +618,16 @@ def test_a_report_over_4000_hospitals_draws_the_visible_rows_only(vendor, hub):
     assert region.get_by_role("row").count() < 80
     region.evaluate("box => { box.scrollTop = box.scrollHeight }")
     expect(region.get_by_role("rowheader", name="Mean")).to_be_visible()
+    vendor.page.emulate_media(media="print")
+    expect(region.locator("tbody tr")).to_have_count(4001)
+    vendor.page.emulate_media(media="screen")
+    expect(region.locator("tbody tr")).not_to_have_count(4001)
     vendor.main.get_by_label("Filter: AUROC by hospital").fill("hospital 399")
     expect(region.get_by_role("row")).to_have_count(11)
     assert {width: vendor.width(width) for width in WIDTHS} == {w: w for w in WIDTHS}
     vendor.page.emulate_media(media="print")
     expect(vendor.page.get_by_role("banner")).to_be_hidden()
+    expect(vendor.main.get_by_text("10 of 4,001 rows")).to_be_visible()
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,11 @@
 """`healthval init`: a plan to fill in and its notebooks; files are not overwritten, values not disclosed."""
 
 import json
+import os
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -108,6 +111,33 @@ def test_a_table_proposes_ids_inputs_label_and_subgroups_to_confirm(tmp_path, ki
     assert text.count("# CONFIRM") == sum(line.startswith("confirm") for line in said) > 0
     for value in ("Hilma", "V00001", "MRN0"):
         assert value not in text + "".join(said)
+
+
+def test_a_full_disk_leaves_no_half_of_a_study(tmp_path, monkeypatch):
+    from healthval.runner import new_study
+
+    write, left = new_study.write_durably, iter(range(3))
+
+    def full(*args, **kwargs):
+        if next(left, None) is None:
+            raise OSError(28, "no space")
+        return write(*args, **kwargs)
+
+    monkeypatch.setattr(new_study, "write_durably", full)
+    with pytest.raises(OSError, match="no space"):
+        start_study(tmp_path / "my-study")
+    assert not list((tmp_path / "my-study").iterdir())
+    monkeypatch.setattr(new_study, "write_durably", write)
+    assert start_study(tmp_path / "my-study")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_path_that_is_not_utf8_is_refused_and_nothing_is_written(tmp_path):
+    table = Path(os.fsdecode(os.fsencode(tmp_path) + b"/lab\xe9.csv"))
+    table.write_text("visit,sex\nv1,female\nv2,male\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="not valid UTF-8"):
+        start_study(tmp_path / "my-study", table)
+    assert not (tmp_path / "my-study").exists()
 
 
 def test_a_fhir_folder_proposes_views(tmp_path):

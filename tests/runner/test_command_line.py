@@ -1,5 +1,6 @@
 """The command line: a help text for every command, one line and an exit code for every error."""
 
+import errno
 import subprocess
 import sys
 from importlib.metadata import packages_distributions, requires
@@ -9,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from packaging.requirements import Requirement
 
-from healthval.cli import cli
+from healthval.cli import cli, main
 from healthval.cli.deid import OPTIONS
 from healthval.deid import Option
 from healthval.errors import UsageError
@@ -94,6 +95,35 @@ def test_an_unexpected_failure_shows_its_kind_and_no_value(monkeypatch, capsys):
     assert stopped.value.code == 70
     assert "ValueError" in said
     assert "Zyxwvut" not in said
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (OSError(errno.ENOSPC, "Qqq", "Qqq.dcm"), 74, "the disk is full"),
+        (OSError(errno.EROFS, "Qqq", "Qqq.dcm"), 74, "the disk is read-only"),
+        (PermissionError(errno.EACCES, "Qqq", "Qqq.dcm"), 74, "permission to read or write a file"),
+        (PermissionError(errno.EACCES, "Qqq"), 70, "unexpected PermissionError"),  # of a port
+        (OSError(errno.EIO, "Qqq", "Qqq.dcm"), 70, "unexpected OSError"),
+        (
+            UnicodeEncodeError("utf-8", "Qqq\udce9", 3, 4, "surrogates not allowed"),
+            74,
+            "valid UTF-8",
+        ),
+        (UnicodeEncodeError("latin-1", "Qqq", 0, 1, "no such letter"), 70, "unexpected Unicode"),
+    ],
+)
+def test_what_the_machine_refuses_is_named_without_the_file(monkeypatch, capsys, error, code, says):
+    def fail(**_):
+        raise error
+
+    monkeypatch.setattr("healthval.cli.cli", fail)
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    said = capsys.readouterr().err
+    assert stopped.value.code == code
+    assert says in said
+    assert "Qqq" not in said
 
 
 @pytest.mark.parametrize("words", [["hub", "--operator", "boss.pub"], ["demo"]], ids=" ".join)

@@ -3,6 +3,7 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type ReactNode, useMemo, useRef, useState } from "react";
 import { type Cell, csv, download } from "../csv.ts";
+import { usePrinting } from "./printing.ts";
 
 /** One column: its name, its value for sorting and CSV, and how it is shown. */
 export interface Column<Row> {
@@ -84,7 +85,8 @@ function Body<Row>(
 ): ReactNode {
   const { rows, columns, sorting } = props;
   const box = useRef<HTMLDivElement>(null);
-  const isLong = rows.length > FEW;
+  const isPrinting = usePrinting();
+  const isLong = rows.length > FEW && !isPrinting;
   const virtual = useVirtualizer({
     count: rows.length,
     getScrollElement: () => box.current,
