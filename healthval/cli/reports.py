@@ -11,10 +11,17 @@ from healthval.errors import ReportError, counted
 
 if TYPE_CHECKING:
     from healthval.client import Client
-    from healthval.contracts.report import ReportOrderRecord, ReportRecord
+    from healthval.contracts.report import Language, ReportOrderRecord, ReportRecord
 
 OUT = click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the files."
+)
+LANGUAGE = click.option(
+    "--language",
+    type=click.Choice(["en", "de"]),
+    default="en",
+    show_default=True,
+    help="Language of the report; names and texts of plan and model card stay as they are.",
 )
 
 
@@ -86,14 +93,18 @@ def report_get(hub_url: str, key: Path, report_id: str, out: Path | None) -> Non
 @click.argument("first")
 @click.argument("second")
 @OUT
-def report_compare(hub_url: str, key: Path, first: str, second: str, out: Path | None) -> None:
+@LANGUAGE
+def report_compare(  # noqa: PLR0913  # one parameter for each option
+    hub_url: str, key: Path, first: str, second: str, *, out: Path | None, language: "Language"
+) -> None:
     """Compare two reports, of two versions for example; FIRST and SECOND are ids."""
     from healthval.report.forms.comparison import compare
     from healthval.report.forms.files import write_form
 
     with _client(hub_url, key) as client:
         numbers = [_numbers(client, report_id) for report_id in (first, second)]
-    for path in write_form(compare(*numbers), out or Path("comparison"), "comparison"):
+    made = compare(*numbers, language=language)
+    for path in write_form(made, out or Path("comparison"), "comparison"):
         click.echo(str(path))
 
 
@@ -190,7 +201,16 @@ def report_export(page: Path, out: Path | None) -> None:
 @click.option("--plan", "plan_file", type=FILE, required=True, help="The study's plan.")
 @click.option("--label", default="Our hospital", show_default=True, help="Name in the title.")
 @OUT
-def report_site(hub_url: str, folder: Path, plan_file: Path, label: str, out: Path | None) -> None:
+@LANGUAGE
+def report_site(  # noqa: PLR0913  # one parameter for each option
+    hub_url: str,
+    folder: Path,
+    plan_file: Path,
+    *,
+    label: str,
+    out: Path | None,
+    language: "Language",
+) -> None:
     """Report a hospital's own newest release to itself; nothing is sent."""
     from healthval.client import Client
     from healthval.evaluation import Site, newest_release
@@ -201,7 +221,7 @@ def report_site(hub_url: str, folder: Path, plan_file: Path, label: str, out: Pa
     home, plan = Site.open(folder), load_plan(plan_file)
     with Client(hub_url, home.credential) as client:
         card = client.model(plan.model.name, plan.model.version).registration.card
-    made = site_report(newest_release(home), plan, card, label=label)
+    made = site_report(newest_release(home), plan, card, label=label, language=language)
     for path in write_form(made, out or folder / "report", "site-report"):
         click.echo(str(path))
 

@@ -11,6 +11,7 @@ from healthval.contracts.base import Cursor, Line, Name, Sha256, SiteId, Version
 ReportId = Annotated[str, Field(pattern=r"^report-[a-f0-9]{16}$")]
 
 
+Language = Literal["en", "de"]  # of a report
 ReportStatus = Literal["current", "superseded", "withdrawn"]
 # Fields that the hub sets; not part of the content whose hash is the id.
 STATE = frozenset({"published", "status", "superseded_by", "reason"})

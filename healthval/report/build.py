@@ -7,12 +7,13 @@ from typing import Any
 from healthval import __version__
 from healthval.aggregate.result import StudyResult
 from healthval.contracts.model import ModelCard
+from healthval.contracts.report import Language
 from healthval.contracts.submission import Submission
 from healthval.contracts.text import unseen
 from healthval.errors import ReportError, counted
 from healthval.report.conduct import Conduct
 from healthval.report.criteria import PlanFacts, Verdict
-from healthval.report.document import Report
+from healthval.report.document import Report, Section
 from healthval.report.findings import Findings, match
 from healthval.report.proof.provenance import provenance
 from healthval.report.sections.calibration import calibration
@@ -33,6 +34,7 @@ from healthval.report.sections.utility import utility
 from healthval.report.values.charts import monitoring_numbers
 from healthval.report.values.derived import derived
 from healthval.report.values.gaps import gaps
+from healthval.report.wording.language import many, say, written_in
 
 SIGNIFICANT = 9  # digits of a float in metrics.json; the last bits differ between processors
 _SECTIONS = (
@@ -53,12 +55,14 @@ _SECTIONS = (
 AFTER_SUBGROUPS = _SECTIONS.index(subgroups) + 1
 
 
-def build(
+def build(  # noqa: PLR0913  # what a report is made from, and its language
     study: StudyResult,
     submissions: Mapping[str, Submission] | Iterable[Submission],
     card: ModelCard,
     plan: PlanFacts,
     conduct: Conduct | None = None,
+    *,
+    language: Language = "en",
 ) -> Report:
     """Build the report of one model version under one plan, from released numbers only.
 
@@ -69,11 +73,12 @@ def build(
     card : the model's card
     plan : facts of the plan, fixed before data were seen
     conduct : every hospital with access under the plan, so that missing ones are named
+    language : ``en`` or ``de``; texts of plan, model card and hub stay as they were written
 
     Raises
     ------
     ReportError
-        If study, submissions, card and plan do not belong together.
+        If study, submissions, card and plan do not belong together, or the language is unknown.
     """
     given = submissions.values() if isinstance(submissions, Mapping) else submissions
     _check_belong(study, card, plan)
@@ -83,17 +88,31 @@ def build(
     findings = Findings(
         study=study, released=match(study, given), card=card, plan=facts, conduct=conduct
     )
+    with written_in(language):
+        sections = _sections(findings)
+        return Report(
+            title=say(
+                "{title}: external validation at {k}", title=card.title, k=many(study.k, "hospital")
+            ),
+            subtitle=say(
+                "Version {version} by {developer}, for: {target_condition}",
+                version=card.version,
+                developer=card.developer,
+                target_condition=plan.target_condition,
+            ),
+            sections=sections,
+            numbers=numbers(findings),
+            language=language,
+        )
+
+
+def _sections(findings: Findings) -> tuple[Section, ...]:
     sections = [section(findings) for section in _SECTIONS]
-    if facts.monitoring is not None:
-        sections.insert(AFTER_SUBGROUPS, monitoring(findings, facts.monitoring))
+    if findings.plan.monitoring is not None:
+        sections.insert(AFTER_SUBGROUPS, monitoring(findings, findings.plan.monitoring))
     last = provenance(findings)
     headings = {section.id: section.heading for section in [*sections, last]}
-    return Report(
-        title=f"{card.title}: external validation at {counted(study.k, 'hospital')}",
-        subtitle=f"Version {card.version} by {card.developer}, for: {plan.target_condition}",
-        sections=(*sections, checklist(findings, headings), last),
-        numbers=numbers(findings),
-    )
+    return (*sections, checklist(findings, headings), last)
 
 
 def _check_belong(study: StudyResult, card: ModelCard, plan: PlanFacts) -> None:
@@ -116,7 +135,11 @@ def _check_texts(
     hospitals = conduct.hospitals if conduct else ()
     others = conduct.elsewhere if conduct else ()
     places: dict[str, Iterable[object]] = {
-        "the site labels": [*(s.site for s in study.sites), *(h.label for h in hospitals), *others],
+        "the site labels": [
+            *(s.site for s in study.sites),
+            *(h.label for h in hospitals),
+            *others,
+        ],
         "the reasons for access": [h.reason for h in hospitals],
         "the reasons of amendments": [v.reason for h in hospitals for v in h.plans],
         "the model card": card.model_dump(mode="json").values(),
@@ -134,7 +157,12 @@ def _check_texts(
 
 
 def numbers(findings: Findings) -> dict[str, Any]:
-    """Return all numbers of the report as plain values: the content of ``metrics.json``."""
+    """Return all numbers of the report as plain values: the content of ``metrics.json``, in English."""
+    with written_in("en"):
+        return _numbers(findings)
+
+
+def _numbers(findings: Findings) -> dict[str, Any]:
     done, items = coverage(findings)
     plain = {
         "format": "healthval-metrics-1",

@@ -10,9 +10,9 @@ from healthval.aggregate.secondary.records import SecureTotal
 from healthval.aggregate.secondary.secure_total import secure_total
 from healthval.contracts.access import AccessGrant, AccessStatus
 from healthval.contracts.stamp import Stamp
-from healthval.errors import counted
 from healthval.evaluation.secure_sum import sum_terms
 from healthval.plan import Plan
+from healthval.report.wording.language import many, say
 from healthval.secure_sum.outcome import outcome_of
 
 if TYPE_CHECKING:
@@ -72,12 +72,20 @@ class Hospital:
     def result(self) -> str:
         """Return the state of the hospital's result, in words."""
         if self.counted_as is not None:
-            return f"not in this report: the same hospital as {self.counted_as}"
+            return say(
+                "not in this report: the same hospital as {counted_as}", counted_as=self.counted_as
+            )
         if self.sent:
-            return "in this report, replaced an earlier one" if self.replaced else "in this report"
+            return (
+                say("in this report, replaced an earlier one")
+                if self.replaced
+                else say("in this report")
+            )
         if not self.inputs:
-            return "none"
-        return f"none, although {counted(self.inputs, 'input was', 'inputs were')} scored"
+            return say("none")
+        return say(
+            "none, although {inputs} scored", inputs=many(self.inputs, "input was", "inputs were")
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,24 +8,25 @@ from healthval.contracts.monitoring import PERIOD, Monitoring
 from healthval.contracts.reporting import StudyReporting
 from healthval.contracts.submission import Submission
 from healthval.contracts.table import CategoryColumn, SmallLevels
-from healthval.errors import ReportError, counted
+from healthval.errors import ReportError
 from healthval.plan import Metric, Plan
 from healthval.report.markup import Shown, as_shown, decimals, exact
 from healthval.report.values.levels import Levels
 from healthval.report.values.means import Possible, SiteMean
+from healthval.report.wording.language import many, mark, say
 
 AT_THRESHOLD = frozenset({"sensitivity", "specificity", "ppv", "npv", "net_benefit"})
 NAMES: dict[str, str] = {
-    "auroc": "AUROC",
-    "oe": "Observed to expected events (O:E)",
-    "citl": "Calibration in the large",
-    "slope": "Calibration slope",
-    "brier": "Brier score",
-    "sensitivity": "Sensitivity",
-    "specificity": "Specificity",
-    "ppv": "Positive predictive value",
-    "npv": "Negative predictive value",
-    "net_benefit": "Net benefit",
+    "auroc": mark("AUROC"),
+    "oe": mark("Observed to expected events (O:E)"),
+    "citl": mark("Calibration in the large"),
+    "slope": mark("Calibration slope"),
+    "brier": mark("Brier score"),
+    "sensitivity": mark("Sensitivity"),
+    "specificity": mark("Specificity"),
+    "ppv": mark("Positive predictive value"),
+    "npv": mark("Negative predictive value"),
+    "net_benefit": mark("Net benefit"),
 }
 
 
@@ -61,15 +62,23 @@ class Criterion:
 
     def name(self) -> str:
         """Return the measure in words, with its threshold."""
-        at = "" if self.threshold is None else f" at threshold {exact(self.threshold)}"
-        return NAMES[self.measure] + at
+        at = (
+            ""
+            if self.threshold is None
+            else say(" at threshold {threshold}", threshold=exact(self.threshold))
+        )
+        return say(NAMES[self.measure]) + at
 
     def target(self) -> str:
         """Return the target in words, with the digits of the plan."""
         low, high = (None if end is None else exact(end) for end in (self.at_least, self.at_most))
         if low is None:
-            return f"at most {high}"
-        return f"at least {low}" if high is None else f"{low} to {high}"
+            return say("at most {high}", high=high)
+        return (
+            say("at least {low}", low=low)
+            if high is None
+            else say("{low} to {high}", low=low, high=high)
+        )
 
     def digits(self) -> int:
         """Return the decimals with which a result is comparable to the target; at least 3."""
@@ -156,19 +165,25 @@ def verdict(criterion: Criterion, mean: SiteMean, possible: Possible, missing: i
     missing : hospitals with access that sent no result; with any of them nothing is met
     """
     outcome = judge(criterion, mean.shown())
-    reason = _REASONS[outcome]
+    reason = say(_REASONS[outcome])
     if mean.ci is None:
-        reason = "no interval" if mean.value is not None else mean.shown().why
-    left_out = counted(mean.of - mean.k, "site")
+        reason = say("no interval") if mean.value is not None else mean.shown().why
+    left_out = many(mean.of - mean.k, "site")
     if outcome != "inconclusive" and possible is None:
-        outcome, reason = "inconclusive", f"{left_out} released no value, which may be any value"
+        outcome, reason = (
+            "inconclusive",
+            say("{left_out} released no value, which may be any value", left_out=left_out),
+        )
     elif any(judge(criterion, as_shown(lo, lo, hi)) != outcome for lo, hi in possible or ()):
-        outcome, reason = "inconclusive", f"values that {left_out} withheld can change the outcome"
+        outcome, reason = (
+            "inconclusive",
+            say("values that {left_out} withheld can change the outcome", left_out=left_out),
+        )
     elif possible and outcome != "inconclusive":
-        reason += f", over the range of values that {left_out} withheld"
+        reason += say(", over the range of values that {left_out} withheld", left_out=left_out)
     if outcome == "met" and missing:
-        sent = counted(missing, "hospital with access", "hospitals with access")
-        outcome, reason = "inconclusive", f"{sent} sent no result"
+        sent = many(missing, "hospital with access", "hospitals with access")
+        outcome, reason = "inconclusive", say("{sent} sent no result", sent=sent)
     there = None if mean.prediction is None else as_shown(mean.value, *mean.prediction)
     return Verdict(
         criterion=criterion,
@@ -180,9 +195,9 @@ def verdict(criterion: Criterion, mean: SiteMean, possible: Possible, missing: i
 
 
 _REASONS: dict[Outcome, str] = {
-    "met": "the whole interval reaches the target",
-    "not met": "none of the interval reaches the target",
-    "inconclusive": "the interval crosses the target",
+    "met": mark("the whole interval reaches the target"),
+    "not met": mark("none of the interval reaches the target"),
+    "inconclusive": mark("the interval crosses the target"),
 }
 
 

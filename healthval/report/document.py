@@ -5,10 +5,14 @@ from typing import Any
 
 from markupsafe import Markup
 
+from healthval.contracts.report import Language
 from healthval.errors import ReportError
 from healthval.report.figures.compact import data_url
+from healthval.report.wording.language import mark, say, written_in
 
-_DETAILS = Markup('<details class="{}"><summary>Numbers behind the figure</summary>{}</details>')
+_DETAILS = Markup('<details class="{}"><summary>{}</summary>{}</details>')
+
+_NUMBERS = mark("Numbers behind the figure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class Figure:
 
     def details(self) -> Markup:
         """Return the table of the numbers, folded under a summary."""
-        return _DETAILS.format("data", self.data)
+        return _DETAILS.format("data", say(_NUMBERS), self.data)
 
     def __html__(self) -> str:
         return Markup(
@@ -45,7 +49,7 @@ class NumberedFigure(Figure):
 
     def details(self) -> Markup:
         """Return the table of the numbers, folded under a summary and left out in print."""
-        return _DETAILS.format("data drawn", self.data)
+        return _DETAILS.format("data drawn", say(_NUMBERS), self.data)
 
 
 Block = Markup | Figure
@@ -65,17 +69,19 @@ class Section:
         return str(template.format(self.id, self.heading, inside))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """The results on one model under one plan as sections.
 
-    `numbers` is the content of ``metrics.json``; the sections show the same numbers.
+    `numbers` is the content of ``metrics.json``, the same in every language; the sections show the
+    same numbers.
     """
 
     title: str
     subtitle: str
     sections: tuple[Section, ...]
     numbers: dict[str, Any] = field(repr=False)
+    language: Language = "en"
 
     def section(self, name: str) -> Section:
         """Return the section with this anchor."""
@@ -94,24 +100,26 @@ class Report:
         equal notebooks.
         """
         v4 = _v4()
-        cells = [
-            v4.new_code_cell(
-                id=section.id,
-                source=f'report.section("{section.id}")',
-                metadata={"healthval": {"heading": section.heading}},
-                outputs=_outputs(section),
-            )
-            for section in self.sections
-        ]
+        with written_in(self.language):
+            cells = [
+                v4.new_code_cell(
+                    id=section.id,
+                    source=f'report.section("{section.id}")',
+                    metadata={"healthval": {"heading": section.heading}},
+                    outputs=_outputs(section),
+                )
+                for section in self.sections
+            ]
         metadata = {
             "title": self.title,
-            "healthval": {"subtitle": self.subtitle},
+            "healthval": {"subtitle": self.subtitle, "language": self.language},
             "language_info": {"name": "python"},
         }
         return v4.new_notebook(cells=cells, metadata=metadata)
 
     def _repr_html_(self) -> str:
-        inside = "".join(section._repr_html_() for section in self.sections)
+        with written_in(self.language):
+            inside = "".join(section._repr_html_() for section in self.sections)
         head = Markup("<h1>{}</h1>").format(self.title)
         return f"<article>{head}{inside}</article>"
 

@@ -24,9 +24,10 @@ from healthval.report.markup import WITHHELD, Shown, as_shown, count, decimals, 
 from healthval.report.values.levels import place
 from healthval.report.values.means import ONE_SITE, SiteMean, site_mean
 from healthval.report.values.noise import Noise, noise_in
+from healthval.report.wording.language import many, mark, reword, say
 
-POOLED = "random-effects mean over sites"
-NO_COUNTS = "no site released its counts"
+POOLED = mark("random-effects mean over sites")
+NO_COUNTS = mark("no site released its counts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,7 @@ class Findings:
 
     def noisy(self, words: str) -> str:
         """Return the words if a release contains noise, and nothing otherwise."""
-        return words if self.noise else ""
+        return say(words) if self.noise else ""
 
     def floor(self, site: str) -> int:
         """Return the minimum cell of the site's policy."""
@@ -82,12 +83,12 @@ class Findings:
 def pooled(measure: PooledMeasure) -> tuple[Shown, str]:
     """Return the pooled value and its basis; in a study of one site, that site's estimate."""
     if measure.value is not None:
-        return _shown(measure.value, measure.ci, ""), POOLED
+        return _shown(measure.value, measure.ci, ""), say(POOLED)
     with_value = [site for site in measure.sites if site.value is not None]
     if len(measure.sites) == 1 and with_value:
         only = with_value[0]
-        return as_released(only.value, only.lo, only.hi), ONE_SITE
-    return as_shown(None, why=measure.reason or WITHHELD), "none"
+        return as_released(only.value, only.lo, only.hi), say(ONE_SITE)
+    return as_shown(None, why=measure.reason or WITHHELD), say("none")
 
 
 def rate(value: Rate | None, reason: str | None = None) -> Shown:
@@ -96,8 +97,10 @@ def rate(value: Rate | None, reason: str | None = None) -> Shown:
         return as_shown(None, why=reason or WITHHELD)
     if value.value is None and value.bounds is not None:
         low, high = (number(end) for end in value.bounds)
-        return as_shown(None, why=f"not estimable; between {low} and {high}")
-    return _shown(value.value, value.ci, reason or "not estimable")
+        return as_shown(
+            None, why=say("not estimable; between {low} and {high}", low=low, high=high)
+        )
+    return _shown(value.value, value.ci, reason or say("not estimable"))
 
 
 def _shown(value: float | None, ci: tuple[float, float] | None, why: str) -> Shown:
@@ -108,8 +111,8 @@ def _shown(value: float | None, ci: tuple[float, float] | None, why: str) -> Sho
 def estimate(released: ReleasedEstimate | None) -> Shown:
     """Convert a site's released estimate to its printed form."""
     if released is None:
-        return as_shown(None, why="not released")
-    why = "not estimable" if released.withheld == "not_estimable" else WITHHELD
+        return as_shown(None, why=say("not released"))
+    why = say("not estimable") if released.withheld == "not_estimable" else WITHHELD
     return as_released(released.value, released.lo, released.hi, why)
 
 
@@ -131,7 +134,7 @@ def total(cells: Total) -> str:
     ('≥420', '420', 'withheld')
     """
     if not cells.n_sites:
-        return WITHHELD
+        return say(WITHHELD)
     return f"≥{count(cells.lower)}" if cells.n_suppressed else count(cells.lower)
 
 
@@ -141,12 +144,22 @@ def some_sites(k: int, of: int) -> str:
     >>> some_sites(3, 5), some_sites(5, 5), some_sites(1, 1)
     ('3 of 5 sites', '5 sites', '1 site')
     """
-    return f"{k} of {counted(of, 'site')}" if k < of else counted(of, "site")
+    return say("{k} of {of}", k=k, of=many(of, "site")) if k < of else many(of, "site")
+
+
+def some_hospitals(k: int, of: int) -> str:
+    """Name the number of hospitals that a mean contains.
+
+    >>> some_hospitals(3, 5), some_hospitals(1, 1)
+    ('3 of 5 hospitals', '1 hospital')
+    """
+    all_of_them = many(of, "hospital")
+    return say("{k} of {of}", k=k, of=all_of_them) if k < of else all_of_them
 
 
 _LEFT_OUT = {
-    "suppressed cells": "counts withheld",
-    "threshold not submitted": "threshold not submitted",
+    "suppressed cells": mark("counts withheld"),
+    "threshold not submitted": mark("threshold not submitted"),
 }
 
 
@@ -155,7 +168,10 @@ def left_out(excluded: Iterable[Excluded]) -> list[str]:
     by_reason: dict[str, list[str]] = {}
     for item in excluded:
         by_reason.setdefault(_LEFT_OUT.get(item.reason, item.reason), []).append(item.site)
-    return [f"Left out ({reason}): {', '.join(sites)}." for reason, sites in by_reason.items()]
+    return [
+        say("Left out ({reason}): {sites}.", reason=reword(reason), sites=", ".join(sites))
+        for reason, sites in by_reason.items()
+    ]
 
 
 def match(study: StudyResult, submissions: Iterable[Submission]) -> dict[str, Submission]:

@@ -8,10 +8,11 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from healthval.contracts.submission import SUPPRESSED
+from healthval.report.wording.language import localized, mark, reword, say
 
 Count = int | str | None  # a number, "suppressed" or a band
 WHOLE = 16  # rows; a longer table may continue on the next page, where its header is repeated
-WITHHELD = "withheld"
+WITHHELD = mark("withheld")
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -25,7 +26,7 @@ def number(value: float | None, digits: int = 3) -> str:
     text = f"{value:.{digits}f}"
     if float(text) == 0:
         text = text.lstrip("-")
-    return text.replace("-", "−")
+    return localized(text.replace("-", "−"))
 
 
 def exact(value: float) -> str:
@@ -34,10 +35,14 @@ def exact(value: float) -> str:
     >>> exact(0.995), exact(-0.0625), exact(1.0), exact(0.00001)
     ('0.995', '−0.0625', '1', '0.00001')
     """
+    return localized(_digits(value).replace("-", "−"))
+
+
+def _digits(value: float) -> str:
     text = f"{Decimal(repr(float(value))):f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")
-    return (text if float(text) else "0").replace("-", "−")
+    return text if float(text) else "0"
 
 
 def decimals(value: float) -> int:
@@ -46,7 +51,7 @@ def decimals(value: float) -> int:
     >>> decimals(0.76), decimals(12.0)
     (2, 0)
     """
-    return len(exact(value).partition(".")[2])
+    return len(_digits(value).partition(".")[2])
 
 
 def interval(value: float | None, lo: float | None, hi: float | None, digits: int = 3) -> str:
@@ -57,7 +62,21 @@ def interval(value: float | None, lo: float | None, hi: float | None, digits: in
     """
     if lo is None or hi is None:
         return number(value, digits)
-    return f"{number(value, digits)} ({number(lo, digits)} to {number(hi, digits)})"
+    return say(
+        "{value} ({lo} to {hi})",
+        value=number(value, digits),
+        lo=number(lo, digits),
+        hi=number(hi, digits),
+    )
+
+
+def percent(value: float, digits: int = 0) -> str:
+    """Format a percentage with its sign.
+
+    >>> percent(45.2), percent(3.04, 1)
+    ('45%', '3.0%')
+    """
+    return say("{value}%", value=number(value, digits))
 
 
 def p_value(p: float) -> str:
@@ -66,7 +85,7 @@ def p_value(p: float) -> str:
     >>> p_value(0.0421), p_value(0.00001), p_value(1.0)
     ('p = 0.042', 'p < 0.001', 'p = 1')
     """
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+    return localized("p < 0.001" if p < 0.001 else f"p = {p:.2g}")
 
 
 def count(cell: Count) -> str:
@@ -81,9 +100,10 @@ def count(cell: Count) -> str:
     if cell is None:
         return "–"
     if cell == SUPPRESSED:
-        return WITHHELD
+        return say(WITHHELD)
     if isinstance(cell, str):
-        return cell.replace("-", " to ")
+        low, dash, high = cell.partition("-")
+        return say("{low} to {high}", low=low, high=high) if dash else cell
     return f"{cell:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
@@ -107,7 +127,7 @@ class Shown:
         '0.76 (0.60 to 0.88)'
         """
         if self.value is None:
-            return self.why
+            return reword(self.why)
         shown = digits if self.digits is None else min(digits, self.digits)
         return interval(self.value, self.lo, self.hi, shown)
 
@@ -131,17 +151,18 @@ def count_cell(cell: Count, floor: int) -> Markup:
     """Format a count for a table cell; a suppressed count is hatched and has the reason as title."""
     if not isinstance(cell, str):
         return escape(count(cell))
-    return Markup(
-        '<span class="suppressed" title="below {floor}, or would reveal a count below {floor}">'
-        "{text}</span>"
-    ).format(floor=floor, text=count(cell))
+    return Markup('<span class="suppressed" title="{title}">{text}</span>').format(
+        title=say("below {floor}, or would reveal a count below {floor}", floor=floor),
+        text=count(cell),
+    )
 
 
 def hatched(floors: Iterable[int]) -> str:
     """Explain the hatched cells of a table; `floors` are the minimum cells of its sites."""
-    named = " or ".join(f"<{floor}" for floor in sorted(set(floors)))
-    return (
-        f"Hatched: withheld by the site because the count is {named} or would reveal such a count."
+    named = say(" or ").join(f"<{floor}" for floor in sorted(set(floors)))
+    return say(
+        "Hatched: withheld by the site because the count is {named} or would reveal such a count.",
+        named=named,
     )
 
 

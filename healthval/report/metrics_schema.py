@@ -55,12 +55,13 @@ class _Mean(BaseModel):
 
 
 class _Threshold(BaseModel):
-    """Means and sums at one threshold; `shares` are of all cases whose counts are summed."""
+    """Means and sums at one threshold; `totals` and `shares` are of the cases whose counts are summed."""
 
     threshold: float
     means: dict[str, _Mean]
     sums: dict[str, tuple[float | None, float | None, float | None]]
     shares: dict[str, float]
+    totals: dict[str, int]
     missed: list[float]
     prevalence: float | None
     marked_for_each_found: float | None

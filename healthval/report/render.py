@@ -5,6 +5,7 @@ import gc
 import io
 import re
 from collections.abc import Iterator
+from functools import cache
 from html.parser import HTMLParser
 from typing import Any
 
@@ -12,6 +13,7 @@ from healthval.errors import ReportError, counted
 from healthval.files import packaged
 from healthval.report.fonts import check_glyphs, font_css, font_files, width
 from healthval.report.print_layout import prepare
+from healthval.report.wording.language import say, written_in
 
 PANGO = (
     "the PDF needs Pango: apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
@@ -36,6 +38,7 @@ def render_html(notebook: Any) -> str:
         If the installation lacks the template.
     """
     _check_cells(notebook)
+    language = notebook.metadata.get("healthval", {}).get("language", "en")
     from nbconvert import HTMLExporter
 
     make: Any = HTMLExporter
@@ -45,8 +48,11 @@ def render_html(notebook: Any) -> str:
         exclude_input=True,
         anchor_link_text="",
         exclude_anchor_links=True,
+        language_code=language,
     )
-    html, _ = exporter.from_notebook_node(notebook)
+    exporter.environment.globals["say"] = say
+    with written_in(language):
+        html, _ = exporter.from_notebook_node(notebook)
     _check_self_contained(html)
     return str(html)
 
@@ -198,7 +204,42 @@ def _weasyprint() -> Any:
         ) from None
     except OSError:
         raise ReportError(PANGO) from None
+    _draw_whole_texts()
     return weasyprint
+
+
+class _Run(str):
+    """Text that is one letter to a loop over its letters."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((str(self),))
+
+
+_BY_LETTER = frozenset({"rotate", "textLength", "letter-spacing"})
+
+
+@cache
+def _draw_whole_texts() -> None:
+    """Let WeasyPrint draw each text of a figure as a whole.
+
+    It draws them letter by letter, which turns Arabic and Hebrew around, takes the marks of
+    Devanagari off their letters, and takes a quarter of the time of a report of 60 sites.
+    """
+    from weasyprint import svg
+
+    inside: Any = svg
+    by_letter = inside.text
+
+    def text(image: Any, node: Any, font_size: float) -> None:
+        places = (node.get(name, "").split() for name in ("x", "y", "dx", "dy"))
+        if node.text and not _BY_LETTER & set(node.attrib) and all(len(p) < 2 for p in places):
+            node._etree_node.text = _Run(node.text)
+        by_letter(image, node, font_size)
+
+    inside.TAGS.update({tag: text for tag, draw in inside.TAGS.items() if draw is by_letter})
+    inside.text = text
 
 
 def _fetcher() -> Any:

@@ -2,12 +2,17 @@
 
 from healthval.aggregate.secondary.records import CaseMix, EventRatio, JointCalibration
 from healthval.aggregate.values import PooledMeasure
-from healthval.errors import counted
 from healthval.report.document import Block
 from healthval.report.findings import Findings, pooled
-from healthval.report.markup import Shown, as_shown, exact, number, p_value, table
+from healthval.report.markup import Shown, as_shown, exact, number, p_value, percent, table
+from healthval.report.wording.language import many, mark, say
 
-_MEASURES = {"auroc": "AUROC", "oe": "O:E", "slope": "Slope", "citl": "In the large"}
+_MEASURES = {
+    "auroc": mark("AUROC"),
+    "oe": "O:E",
+    "slope": mark("Slope"),
+    "citl": mark("In the large"),
+}
 
 
 def chance(p: float) -> str:
@@ -17,8 +22,8 @@ def chance(p: float) -> str:
     ('96%', 'over 99%', 'under 1%')
     """
     if p > 0.99:
-        return "over 99%"
-    return "under 1%" if p < 0.01 else f"{number(100 * p, 0)}%"
+        return say("over 99%")
+    return say("under 1%") if p < 0.01 else percent(100 * p)
 
 
 def usefulness_table(findings: Findings) -> list[Block]:
@@ -32,11 +37,19 @@ def usefulness_table(findings: Findings) -> list[Block]:
         return []
     return [
         table(
-            "Net benefit of the model less that of the better of treating all and none",
-            ["Threshold", "Sites", "Mean (95% CI)", "95% PI", "Useful at another hospital"],
+            say("Net benefit of the model less that of the better of treating all and none"),
+            [
+                say("Threshold"),
+                say("Sites"),
+                say("Mean (95% CI)"),
+                say("95% PI"),
+                say("Useful at another hospital"),
+            ],
             rows,
-            note="Random effects over sites. Useful: the chance that the difference is above 0 there, "
-            "from the prediction interval.",
+            note=say(
+                "Random effects over sites. Useful: the chance that the difference is above 0 there, "
+                "from the prediction interval."
+            ),
         )
     ]
 
@@ -46,15 +59,18 @@ def joint_table(findings: Findings) -> list[Block]:
     found = findings.study.secondary.calibration
     if found.intercept is None or found.slope is None or found.p is None:
         return []
-    rows = [["Intercept", _interval(found.intercept, found.intercept_ci)]]
-    rows.append(["Slope", _interval(found.slope, found.slope_ci)])
+    rows = [[say("Intercept"), _interval(found.intercept, found.intercept_ci)]]
+    rows.append([say("Slope"), _interval(found.slope, found.slope_ci)])
     blocks: list[Block] = [
         table(
-            "Calibration intercept and slope together",
-            ["Measure", "Mean (95% CI)"],
+            say("Calibration intercept and slope together"),
+            [say("Measure"), say("Mean (95% CI)")],
             rows,
-            note=f"Over {counted(found.k, 'site')}; test of intercept 0 and slope 1 together: "
-            f"{p_value(found.p)}.",
+            note=say(
+                "Over {k}; test of intercept 0 and slope 1 together: {p}.",
+                k=many(found.k, "site"),
+                p=p_value(found.p),
+            ),
         )
     ]
     return [*blocks, *_joint_curve(found)]
@@ -69,11 +85,13 @@ def _joint_curve(found: JointCalibration) -> list[Block]:
         return []
     return [
         table(
-            f"Calibration curve over {counted(found.k, 'site')}",
-            ["Predicted", "Observed, mean (95% CI)", "At another hospital (95% PI)"],
+            say("Calibration curve over {k}", k=many(found.k, "site")),
+            [say("Predicted"), say("Observed, mean (95% CI)"), say("At another hospital (95% PI)")],
             rows,
-            note="Logistic curve from intercept and slope, within the range of scores of the curve of "
-            "each of these sites.",
+            note=say(
+                "Logistic curve from intercept and slope, within the range of scores of the curve of "
+                "each of these sites."
+            ),
         )
     ]
 
@@ -87,11 +105,19 @@ def case_mix_table(findings: Findings) -> list[Block]:
     rows = [_case_mix_row(c, auroc.get(site)) for site, c in found.items()]
     return [
         table(
-            "Case mix of the sites",
-            ["Site", "Mean score", "SD of the logit", "AUROC implied", "AUROC"],
+            say("Case mix of the sites"),
+            [
+                say("Site"),
+                say("Mean score"),
+                say("SD of the logit"),
+                say("AUROC implied"),
+                say("AUROC"),
+            ],
             rows,
-            note="From the released bins. Implied: the AUROC if the scores were the true risks of these "
-            "patients; with more similar patients it is lower for any model.",
+            note=say(
+                "From the released bins. Implied: the AUROC if the scores were the true risks of "
+                "these patients; with more similar patients it is lower for any model."
+            ),
         )
     ]
 
@@ -104,22 +130,25 @@ def _case_mix_row(c: CaseMix, auroc: float | None) -> list[object]:
 def methods_table(findings: Findings) -> list[Block]:
     """Headline results by estimator of the variance between sites, and by test."""
     rows = [
-        [_MEASURES[c.measure], c.method, c.test, _interval(c.value, c.ci)]
+        [say(_MEASURES[c.measure]), c.method, c.test, _interval(c.value, c.ci)]
         for c in findings.study.secondary.choices
         if c.measure in ("auroc", "oe")
     ]
     ratio = findings.study.secondary.oe_poisson
     if ratio.value is not None:
-        rows.append(["O:E", "Poisson", "likelihood", _interval(ratio.value, ratio.ci)])
+        rows.append(["O:E", "Poisson", say("likelihood"), _interval(ratio.value, ratio.ci)])
     if not rows:
         return []
     return [
         table(
-            "Means by method",
-            ["Measure", "Variance between sites", "Interval", "Mean (95% CI)"],
+            say("Means by method"),
+            [say("Measure"), say("Variance between sites"), say("Interval"), say("Mean (95% CI)")],
             rows,
-            note="The results of this report are REML with hk-truncated. PM: Paule-Mandel; DL: "
-            f"DerSimonian-Laird; hk: Hartung-Knapp.{_about(ratio)}",
+            note=say(
+                "The results of this report are REML with hk-truncated. PM: Paule-Mandel; DL: "
+                "DerSimonian-Laird; hk: Hartung-Knapp.{about}",
+                about=_about(ratio),
+            ),
         )
     ]
 
@@ -127,9 +156,11 @@ def methods_table(findings: Findings) -> list[Block]:
 def _about(ratio: EventRatio) -> str:
     if ratio.value is None:
         return ""
-    return (
-        f" Poisson: {counted(ratio.k, 'site')}, of which {ratio.no_events} without events and "
-        f"{ratio.withheld} with a withheld number."
+    return say(
+        " Poisson: {k}, of which {no_events} without events and {withheld} with a withheld number.",
+        k=many(ratio.k, "site"),
+        no_events=ratio.no_events,
+        withheld=ratio.withheld,
     )
 
 
@@ -137,7 +168,7 @@ def _pooled(measure: PooledMeasure, reason: str | None) -> Shown:
     shown, _ = pooled(measure)
     if shown.value is not None:
         return shown
-    return as_shown(None, why="not estimable" if reason else "not pooled")
+    return as_shown(None, why=say("not estimable") if reason else say("not pooled"))
 
 
 def _ends(measure: PooledMeasure) -> str:
@@ -145,7 +176,9 @@ def _ends(measure: PooledMeasure) -> str:
 
 
 def _interval_only(ends: tuple[float, float] | None) -> str:
-    return "–" if ends is None else f"{number(ends[0])} to {number(ends[1])}"
+    return (
+        "–" if ends is None else say("{low} to {high}", low=number(ends[0]), high=number(ends[1]))
+    )
 
 
 def _interval(value: float, ends: tuple[float, float] | None) -> str:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.fields import FieldInfo
 
 from healthval.contracts.base import Line, explain
+from healthval.contracts.report import Language
 from healthval.errors import UsageError
 from healthval.files import read_yaml
 
@@ -151,6 +152,7 @@ class ReportParameters(NotebookParameters):
         default=None,
         description="PEM file with key and certificates for the PDF's own signature, if any",
     )
+    language: Language = Field(default="en", description="language of the report: en or de")
 
 
 def _check_place(parameter: str, place: Path) -> None:

@@ -359,12 +359,12 @@ def report(study, released, card, plan):
     return build(study, released, card, plan)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def simulated():
     """Build releases of other sites than the three: `simulated([Simulated(...)], seed=1)`."""
     return released_by
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def site_of():
     return Simulated

@@ -23,10 +23,12 @@ from healthval.report.sections.claim import claim
 from healthval.report.sections.cohort import cohort
 from healthval.report.sections.discrimination import discrimination
 from healthval.report.sections.heterogeneity import heterogeneity
-from healthval.report.sections.summary import limitations, plain_words, risks, verdicts
+from healthval.report.sections.summary import verdicts
 from healthval.report.sections.thresholds import thresholds
 from healthval.report.sections.utility import utility
 from healthval.report.values.means import SiteMean
+from healthval.report.wording.limitations import limitations
+from healthval.report.wording.plain_words import plain_words, risks
 
 
 def text_of(section):

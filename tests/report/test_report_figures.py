@@ -285,3 +285,14 @@ def test_a_narrow_axis_has_two_ticks_or_more(scale, middle, half):
     svg = forest([Row("North", shown)], Axis("Value", scale))
     ticks = [t for t in re.findall(r">([^<]*)</text>", svg) if re.fullmatch(r"[−\d.]+", t)]
     assert len(set(ticks)) >= 2
+
+
+@pytest.mark.parametrize(
+    ("word", "header"), [("withheld", "Events"), ("zurückgehalten", "Ereignisse")]
+)
+def test_the_columns_of_a_forest_plot_have_room_for_their_longest_text(word, header):
+    svg = forest([Row("A", as_shown(0.8), ("1 234", word))], AUROC, headers=("n", header))
+    ends = {text: float(x) for x, text in re.findall(r"x='([\d.]+)'[^>]*>([^<]*)<", svg)}
+    room = ends[word] - ends["1 234"]  # both end at the right
+    assert room >= 72 * 0.06 * len(word)
+    assert room >= 72 * 0.06 * len(header)

@@ -1,13 +1,15 @@
 """The print layout keeps each word, and no column is narrower than its longest word."""
 
 import gc
+import io
 from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from healthval.report import fonts, render
+from healthval.report import fonts, render, render_pdf, why_no_pdf
+from healthval.report.figures.compact import data_url
 from healthval.report.markup import as_shown, table
 from healthval.report.print_layout import WIDTH, prepare, shared
 
@@ -91,3 +93,22 @@ def test_the_collector_runs_again_after_a_failure():
 def test_the_width_of_a_text_is_that_of_its_letters():
     assert fonts.width("mm") == pytest.approx(2 * fonts.width("m"))
     assert fonts.width("i") < fonts.width("m") < fonts.width("病") == 1
+
+
+@pytest.mark.skipif(why_no_pdf() is not None, reason="Pango is not installed")
+def test_names_of_any_script_are_joined_and_in_order_in_a_figure_as_in_a_text():
+    """WeasyPrint alone draws a figure letter by letter: unjoined, and from the wrong side."""
+    from pypdf import PdfReader
+
+    names = ("مستشفى الملك", "הדסה עין כרם", "आयुर्विज्ञान", "北京协和医院")
+    drawn = "".join(f"<text x='9' y='{30 + 30 * i}'>{n}</text>" for i, n in enumerate(names))
+    fonts = "healthval Sans,healthval CJK,healthval Devanagari"
+    svg = f"<svg xmlns='http://www.w3.org/2000/svg' width='400' height='200' font-family='{fonts}'>"
+    figure = f'<img alt="names" src="{data_url(svg + drawn + "</svg>")}">'
+    text = "".join(f"<p>{name}</p>" for name in names)
+    pages = [
+        PdfReader(io.BytesIO(render_pdf(f"<html lang='en'><title>t</title>{body}</html>"))).pages[0]
+        for body in (text, figure)
+    ]
+    printed, in_figure = ([line for line in p.extract_text().splitlines() if line] for p in pages)
+    assert in_figure == printed == list(names)

@@ -7,6 +7,7 @@ from healthval.report.figures.curves import NAMED, legend
 from healthval.report.figures.forest import shortened
 from healthval.report.figures.style import COLOURS, GREY, INK, LINES, VERMILION, board
 from healthval.report.markup import Shown
+from healthval.report.wording.language import say
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,11 @@ def control_plot(
             for x, (lo, hi) in zip(at, ends, strict=True):
                 above.plot([x, x], [lo, hi], color=colour, lw=1)
             label = (
-                None if many and i else f"Each ({len(tracks)})" if many else shortened(track.label)
+                None
+                if many and i
+                else say("Each ({k})", k=len(tracks))
+                if many
+                else shortened(track.label)
             )
             moved = [(x, s) for x, s in enumerate(track.sums) if s is not None]
             line = LINES[i % len(LINES)]

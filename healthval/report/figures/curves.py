@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from healthval.report.figures.forest import shortened
 from healthval.report.figures.style import BLUE, COLOURS, GREY, INK, LINES, PALE, VERMILION, board
+from healthval.report.wording.language import say
 
 FEW_POINTS = 3  # a curve with at most this many points has a marker at each point
 CALIBRATION_BANDS = 4  # more curves are drawn without their bands
@@ -57,8 +58,8 @@ def calibration_plot(sites: Sequence[Curve], bins: Sequence[Bin]) -> str:
             _histogram(below, bins)
         else:
             axes = below = drawn.figure.add_subplot()
-        _unit_square(axes, "", "Observed proportion")
-        below.set_xlabel("Predicted risk")
+        _unit_square(axes, "", say("Observed proportion"))
+        below.set_xlabel(say("Predicted risk"))
         if bins:  # the histogram shares the x axis, so that an equal aspect is not possible
             axes.set_aspect("auto")
             axes.tick_params(labelbottom=False)
@@ -71,13 +72,13 @@ def predictive_plot(values: Sequence[Curve], here: float | None) -> str:
     """Draw PPV and NPV against prevalence at fixed sensitivity and specificity."""
     with board() as drawn:
         axes = drawn.figure.add_subplot()
-        _unit_square(axes, "Prevalence of the target condition", "Predictive value")
+        _unit_square(axes, say("Prevalence of the target condition"), say("Predictive value"))
         axes.lines[0].remove()
         axes.set_aspect("auto")
         for curve, colour, line in zip(values, COLOURS, LINES, strict=False):
             _curve(axes, curve, colour, line, band=True)
         if here is not None:
-            axes.axvline(here, color=INK, lw=0.9, ls=":", label="Prevalence of these cases")
+            axes.axvline(here, color=INK, lw=0.9, ls=":", label=say("Prevalence of these cases"))
         legend(axes, loc="best")
     return drawn.svg
 
@@ -92,8 +93,8 @@ def funnel_plot(sites: Sequence[FunnelSite], middle: float) -> str:
             axes.plot([middle, middle + side * deepest], [0, deepest], color=GREY, lw=1, ls="--")
         axes.scatter([s.effect for s in sites], [s.se for s in sites], s=18, color=BLUE, zorder=3)
         axes.set_ylim(deepest, 0)
-        axes.set_xlabel("AUROC (logit)")
-        axes.set_ylabel("Standard error")
+        axes.set_xlabel(say("AUROC (logit)"))
+        axes.set_ylabel(say("Standard error"))
     return drawn.svg
 
 
@@ -108,7 +109,7 @@ def _unit_square(axes: Any, across: str, up: str) -> None:
 def _curves(axes: Any, curves: Sequence[Curve], *, bands: bool) -> None:
     if len(curves) > NAMED:
         for i, curve in enumerate(curves):
-            label = f"Each site ({len(curves)})" if i == 0 else None
+            label = say("Each site ({k})", k=len(curves)) if i == 0 else None
             axes.plot(
                 *curve.line, color=GREY, lw=0.9, ls=LINES[i % len(LINES)], label=label, zorder=2
             )
@@ -138,9 +139,9 @@ def _histogram(axes: Any, bins: Sequence[Bin]) -> None:
     axes.set_ylim(1.05 * min(down), 1.05 * max(up))
     axes.axhline(0, color=INK, lw=0.8)
     axes.set_yticks([])
-    axes.set_ylabel("Cases", fontsize=8)
+    axes.set_ylabel(say("Cases"), fontsize=8)
     middle = -min(down) / (max(up) - min(down))
-    for y, text in (((1 + middle) / 2, "with"), (middle / 2, "without")):
+    for y, text in (((1 + middle) / 2, say("with")), (middle / 2, say("without"))):
         axes.text(1.015, y, text, transform=axes.transAxes, va="center", fontsize=7)
 
 

@@ -7,11 +7,11 @@ from typing import Any, Literal
 import numpy as np
 
 from healthval.aggregate.result import PooledMeasure, SiteValue
-from healthval.errors import counted
 from healthval.report.document import Figure, NumberedFigure
 from healthval.report.figures.style import BLUE, GREY, INK, MUTED, VERMILION, board
 from healthval.report.findings import Findings, as_released, pooled
-from healthval.report.markup import Shown, as_shown, count, number, table
+from healthval.report.markup import Shown, as_shown, count, number, percent, table
+from healthval.report.wording.language import localized, many, mark, say
 
 Scale = Literal["linear", "log", "logit"]
 ROWS_PER_FIGURE = 36
@@ -20,6 +20,9 @@ FEWEST_TICKS = 2  # of the usual ones; a narrower axis has ticks of its own
 
 # Inches: a full text column wide, one line per row.
 _WIDTH, _LINE, _TOP, _BOTTOM, _LABEL = 6.9, 0.215, 0.34, 0.5, 0.03
+
+_COLUMN, _GAP = 0.58, 0.08  # inches: least step of the columns of text, and their distance
+_LETTER, _BOLD_LETTER = 0.0625, 0.072  # inches
 
 # An interval beyond these ends in an arrow: on a logit axis 0 and 1 are at infinity.
 _BOUNDS: dict[Scale, tuple[float, float]] = {
@@ -58,7 +61,7 @@ class Axis:
     digits: int = 2
 
 
-AUROC = Axis("AUROC (logit scale)", "logit", digits=3)
+AUROC = Axis(mark("AUROC (logit scale)"), "logit", digits=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ def site_forest(findings: Findings, measure: PooledMeasure, axis: Axis, name: st
 def _site_value(value: SiteValue | None, reason: str | None) -> Shown:
     if value is not None and value.value is not None:
         return as_released(value.value, value.lo, value.hi)
-    printed = {"suppressed": "withheld", "not submitted": "not released"}
+    printed = {"suppressed": mark("withheld"), "not submitted": mark("not released")}
     return as_shown(None, why=printed.get(reason or "", reason or "withheld"))
 
 
@@ -96,13 +99,13 @@ def _summary(measure: PooledMeasure) -> Pooled | None:
     if measure.value is None:
         return None
     shown, _ = pooled(measure)
-    text = f"{counted(measure.k, 'site')} pooled"
+    text = say("{k} pooled", k=many(measure.k, "site"))
     if measure.meta is not None:
-        text += f"; τ² = {number(measure.meta.tau2)}, I² = {number(measure.meta.i2, 0)}%"
-    return Pooled("Random-effects mean", shown, measure.prediction, text)
+        text += f"; τ² = {number(measure.meta.tau2)}, I² = {percent(measure.meta.i2)}"
+    return Pooled(say("Random-effects mean"), shown, measure.prediction, text)
 
 
-_SQUARES = "estimate and 95% CI; the area of a square shows the weight of the site."
+_SQUARES = mark("estimate and 95% CI; the area of a square shows the weight of the site.")
 
 
 def forest_figures(
@@ -110,7 +113,7 @@ def forest_figures(
     axis: Axis,
     name: str,
     *,
-    caption: str = _SQUARES,
+    caption: str = "",
     summary: Pooled | None = None,
 ) -> list[Figure]:
     """Draw a forest plot in as many figures as the rows need, the summary in the last one."""
@@ -122,32 +125,33 @@ def forest_figures(
 def _figure(
     rows: Sequence[Row], axis: Axis, name: str, *, caption: str, summary: Pooled | None = None
 ) -> Figure:
+    caption = caption or say(_SQUARES)
     if summary and summary.prediction:
-        caption += " The dashed bar is the prediction interval for a new site."
+        caption += say(" The dashed bar is the prediction interval for a new site.")
     elif summary:
-        caption += " With fewer than five sites there is no prediction interval."
+        caption += say(" With fewer than five sites there is no prediction interval.")
     cells = [
         [row.label, *row.columns, row.shown.text(axis.digits) if row.shown else ""] for row in rows
     ]
     if summary:
         cells.append([summary.label, "", "", summary.shown.text(axis.digits)])
     return NumberedFigure(
-        forest(rows, axis, headers=("n", "Events"), summary=summary),
+        forest(rows, axis, headers=("n", say("Events")), summary=summary),
         _alt(rows, axis, name, summary),
         f"{name}: {caption}",
-        table(name, ["", "n", "Events", "Estimate (95% CI)"], cells),
+        table(name, ["", "n", say("Events"), say("Estimate (95% CI)")], cells),
     )
 
 
 def _alt(rows: Sequence[Row], axis: Axis, name: str, summary: Pooled | None) -> str:
     given = [row.shown for row in rows if row.shown is not None]
     known = [shown.value for shown in given if shown.value is not None]
-    alt = f"Forest plot of {name}: {counted(len(given), 'row')}"
+    alt = say("Forest plot of {name}: {given}", name=name, given=many(len(given), "row"))
     if known:
         lowest, highest = number(min(known), axis.digits), number(max(known), axis.digits)
-        alt += f", estimates from {lowest} to {highest}"
+        alt += say(", estimates from {lowest} to {highest}", lowest=lowest, highest=highest)
     if summary:
-        alt += f"; random-effects mean {summary.shown.text(axis.digits)}"
+        alt += say("; random-effects mean {shown}", shown=summary.shown.text(axis.digits))
     return f"{alt}."
 
 
@@ -163,7 +167,7 @@ def forest(
     """
     lines = len(rows) + (_lines(summary) if summary else 0)
     with board(_WIDTH, _TOP + _BOTTOM + _LINE * lines, layout=None) as drawn:
-        plot = _Plot(drawn.figure, axis, lines, len(headers))
+        plot = _Plot(drawn.figure, axis, lines, len(headers), step=_step(rows, headers))
         plot.limits(rows, summary)
         plot.header(headers)
         for y, row in enumerate(rows):
@@ -172,6 +176,13 @@ def forest(
             plot.summary(len(rows) + 0.2, summary)
         plot.finish()
     return drawn.svg
+
+
+def _step(rows: Sequence[Row], headers: Sequence[str]) -> float:
+    """Return the inches from one column of text to the next one."""
+    longest = max((len(text) for row in rows for text in row.columns), default=0)
+    widest = max(_LETTER * longest, _BOLD_LETTER * max(map(len, headers), default=0))
+    return max(_COLUMN, widest + _GAP)
 
 
 def shortened(label: str) -> str:
@@ -194,10 +205,10 @@ def _transform(scale: Scale) -> Callable[[Any], Any]:
 class _Plot:
     """Axes of the estimates, between columns of text at fixed positions in inches."""
 
-    def __init__(self, figure: Any, axis: Axis, lines: float, n_columns: int) -> None:
+    def __init__(self, figure: Any, axis: Axis, lines: float, n_columns: int, step: float) -> None:
         from matplotlib.transforms import blended_transform_factory
 
-        left = 2.0 + 0.58 * n_columns
+        left = 2.0 + step * n_columns
         right = _WIDTH - 1.6
         width, height = figure.get_size_inches()
         place = (left / width, _BOTTOM / height, (right - left) / width, lines * _LINE / height)
@@ -207,7 +218,7 @@ class _Plot:
         self.low, self.high = _BOUNDS[axis.scale]
         # x in inches from the left edge of the figure, y in rows of the plot
         self.beside = blended_transform_factory(figure.dpi_scale_trans, self.axes.transData)
-        self.columns = [1.85 + 0.58 * i for i in range(1, n_columns + 1)]
+        self.columns = [1.85 + step * i for i in range(1, n_columns + 1)]
 
     def limits(self, rows: Sequence[Row], summary: Pooled | None) -> None:
         ends: list[float] = [] if self.axis.reference is None else [self.axis.reference]
@@ -235,7 +246,7 @@ class _Plot:
     def header(self, headers: Sequence[str]) -> None:
         for x, text in zip(self.columns, headers, strict=True):
             self.words(x, -1.0, text, ha="right", fontweight="bold")
-        self.words(_WIDTH - 0.03, -1.0, "Estimate (95% CI)", ha="right", fontweight="bold")
+        self.words(_WIDTH - 0.03, -1.0, say("Estimate (95% CI)"), ha="right", fontweight="bold")
 
     def row(self, y: float, row: Row) -> None:
         label = shortened(row.label)
@@ -284,19 +295,20 @@ class _Plot:
 
     def prediction(self, y: float, ends: tuple[float, float]) -> None:
         self.axes.plot([self.place(end) for end in ends], [y, y], color=VERMILION, ls="--", lw=1.6)
-        self.words(_LABEL, y, "95% prediction interval", ha="left")
-        text = " to ".join(number(end, self.axis.digits) for end in ends)
+        self.words(_LABEL, y, say("95% prediction interval"), ha="left")
+        low, high = (number(end, self.axis.digits) for end in ends)
+        text = say("{low} to {high}", low=low, high=high)
         self.words(_WIDTH - 0.03, y, text, ha="right")
 
     def finish(self) -> None:
         with np.errstate(divide="ignore"):  # 0 and 1 have no place on a logit axis
             placed = [(float(self.transform(t)), t) for t in self.ticks()]
         placed = [(place, t) for place, t in placed if np.isfinite(place)]
-        labels = [f"{t:g}".replace("-", "−") for _, t in placed]
+        labels = [localized(f"{t:g}".replace("-", "−")) for _, t in placed]
         self.axes.set_xticks([place for place, _ in placed], labels)
         self.axes.set_yticks([])
         self.axes.spines["left"].set_visible(False)
-        self.axes.set_xlabel(self.axis.label)
+        self.axes.set_xlabel(say(self.axis.label))
         if self.axis.reference is not None:
             self.axes.axvline(self.place(self.axis.reference), color=INK, lw=0.8, ls=":", zorder=1)
 

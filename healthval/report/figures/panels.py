@@ -11,6 +11,7 @@ from healthval.report.figures.forest import shortened
 from healthval.report.figures.roc_region import Region
 from healthval.report.figures.style import BLUE, GREY, INK, SKY, VERMILION, Board, board
 from healthval.report.markup import Shown, exact, number
+from healthval.report.wording.language import say
 
 MOST_PANELS = 12  # more sites are drawn as points in the figure of all cases
 _COLUMNS = 3
@@ -70,8 +71,8 @@ def roc_panels(panels: Sequence[RocPanel]) -> str:
                 _cross(ax, point)
             if len(panels) > 1:
                 ax.set_title(shortened(panel.label), fontsize=8)
-        drawn.figure.supxlabel("1 − specificity", fontsize=9)
-        drawn.figure.supylabel("Sensitivity", fontsize=9)
+        drawn.figure.supxlabel(say("1 − specificity"), fontsize=9)
+        drawn.figure.supylabel(say("Sensitivity"), fontsize=9)
     return drawn.svg
 
 
@@ -80,11 +81,11 @@ def roc_together(region: Region, sites: Sequence[RocPanel], at: Sequence[Operati
     with board(4.6, 4.3) as drawn:
         axes = drawn.figure.add_subplot()
         _unit_square(axes)
-        axes.set(xlabel="1 − specificity", ylabel="Sensitivity")
+        axes.set(xlabel=say("1 − specificity"), ylabel=say("Sensitivity"))
         dots = [(v.fpr[0], v.tpr[0]) for panel in sites for v in panel.region.inner]
         if dots:
             x, y = zip(*dots, strict=True)
-            axes.scatter(x, y, s=7, color=GREY, zorder=2, label="Single sites")
+            axes.scatter(x, y, s=7, color=GREY, zorder=2, label=say("Single sites"))
         _region(axes, region)
         for point in at:
             _cross(axes, point)
@@ -102,12 +103,12 @@ def _unit_square(axes: Any) -> None:
 def _region(axes: Any, region: Region) -> None:
     x, low, high = zip(*region.steps(), strict=True)
     axes.fill_between(
-        x, low, high, step="post", color=SKY, alpha=0.4, lw=0, zorder=2, label="Possible"
+        x, low, high, step="post", color=SKY, alpha=0.4, lw=0, zorder=2, label=say("Possible")
     )
     counted = [(v.fpr[0], v.tpr[0]) for v in region.inner if v.is_counted]
     if counted:
         across, up = zip(*counted, strict=True)
-        axes.plot(across, up, "o", ms=3, color=BLUE, zorder=4, label="From released counts")
+        axes.plot(across, up, "o", ms=3, color=BLUE, zorder=4, label=say("From released counts"))
 
 
 def _cross(axes: Any, point: OperatingPoint) -> None:
@@ -115,7 +116,7 @@ def _cross(axes: Any, point: OperatingPoint) -> None:
     if sens.value is None or spec.value is None:
         return
     x, y = 1 - spec.value, sens.value
-    label = f"Threshold {exact(point.threshold)}"
+    label = say("Threshold {threshold}", threshold=exact(point.threshold))
     axes.plot([x], [y], "D", ms=4, color=VERMILION, zorder=6, label=label)
     axes.annotate(
         exact(point.threshold), (x, y), (5, -9), textcoords="offset points", fontsize=7, zorder=7
@@ -131,7 +132,7 @@ def decision_panels(panels: Sequence[DecisionPanel], title: bool = True) -> str:
     low, high = _range(panels)
     with _panels(len(panels), 0.85) as (drawn, axes):
         for ax, panel in zip(axes, panels, strict=True):
-            ax.axhline(0, color=INK, lw=0.9, ls=":", label="Treat none", zorder=2)
+            ax.axhline(0, color=INK, lw=0.9, ls=":", label=say("Treat none"), zorder=2)
             _treat_all(ax, panel.treat_all, low)
             _model(ax, panel.model)
             ax.set_ylim(low, high)
@@ -140,8 +141,8 @@ def decision_panels(panels: Sequence[DecisionPanel], title: bool = True) -> str:
                 ax.set_title(shortened(panel.label), fontsize=8)
         handles, labels = axes[0].get_legend_handles_labels()
         drawn.figure.legend(handles, labels, loc="outside upper center", ncols=3)
-        drawn.figure.supxlabel("Threshold probability", fontsize=9)
-        drawn.figure.supylabel("Net benefit", fontsize=9)
+        drawn.figure.supxlabel(say("Threshold probability"), fontsize=9)
+        drawn.figure.supylabel(say("Net benefit"), fontsize=9)
     return drawn.svg
 
 
@@ -161,13 +162,20 @@ def _treat_all(axes: Any, curve: Curve, low: float) -> None:
     if not curve.points:
         return
     axes.plot(
-        *curve.line, color=VERMILION, lw=1.1, ls="--", marker=".", ms=4, label="Treat all", zorder=3
+        *curve.line,
+        color=VERMILION,
+        lw=1.1,
+        ls="--",
+        marker=".",
+        ms=4,
+        label=say("Treat all"),
+        zorder=3,
     )
     below = [(x, y) for x, y, *_ in curve.points if y < low]
     if below:
         x, y = min(below, key=lambda point: point[1])
         axes.annotate(
-            f"Treat all falls\nto {number(y, 2)} at {exact(x)}",
+            say("Treat all falls\nto {y} at {x}", y=number(y, 2), x=exact(x)),
             (0.98, 0.02),
             xycoords="axes fraction",
             ha="right",
@@ -178,7 +186,7 @@ def _treat_all(axes: Any, curve: Curve, low: float) -> None:
 
 
 def _model(axes: Any, curve: Curve) -> None:
-    axes.plot(*curve.line, color=BLUE, lw=1.2, marker="o", ms=3, label="Model", zorder=5)
+    axes.plot(*curve.line, color=BLUE, lw=1.2, marker="o", ms=3, label=say("Model"), zorder=5)
     for x, _, lo, hi in curve.points:
         if lo is not None and hi is not None:
             axes.plot([x, x], [lo, hi], color=BLUE, lw=1.0, zorder=4)
@@ -189,13 +197,13 @@ def decision_together(panel: DecisionPanel | None, sites: Sequence[DecisionPanel
     low, high = _range([*([panel] if panel else []), *sites])
     with board(5.5, 4.0) as drawn:
         axes = drawn.figure.add_subplot()
-        axes.set(xlabel="Threshold probability", ylabel="Net benefit")
-        axes.axhline(0, color=INK, lw=0.9, ls=":", label="Treat none", zorder=2)
+        axes.set(xlabel=say("Threshold probability"), ylabel=say("Net benefit"))
+        axes.axhline(0, color=INK, lw=0.9, ls=":", label=say("Treat none"), zorder=2)
         for i, site in enumerate(sites):
-            label = f"Model at each site ({len(sites)})" if i == 0 else None
+            label = say("Model at each site ({k})", k=len(sites)) if i == 0 else None
             axes.plot(*site.model.line, color=GREY, lw=0.7, label=label, zorder=2)
             if panel is None:
-                label = "Treat all at each site" if i == 0 else None
+                label = say("Treat all at each site") if i == 0 else None
                 axes.plot(
                     *site.treat_all.line, color=VERMILION, lw=0.5, ls="--", label=label, zorder=1
                 )
@@ -224,4 +232,4 @@ def _harm_to_benefit(axes: Any) -> None:
     inside = {label: t for label, t in odds.items() if low <= t <= high}
     above = axes.secondary_xaxis("top")
     above.set_xticks(list(inside.values()), list(inside))
-    above.set_xlabel("Harm of a false positive to benefit of a true positive", fontsize=8)
+    above.set_xlabel(say("Harm of a false positive to benefit of a true positive"), fontsize=8)

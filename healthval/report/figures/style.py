@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from healthval.errors import UsageError
 from healthval.report.figures.compact import compact
+from healthval.report.wording.language import localized
 
 # Okabe & Ito (2008); together with the line styles, distinct in grey and for colour-blind readers.
 BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION = (
@@ -82,7 +83,26 @@ def board(
         FigureCanvasSVG(figure)
         drawn = Board(figure)
         yield drawn
+        _localize(figure)
         drawn.svg = _svg(figure)
+
+
+def _localize(figure: Any) -> None:
+    """Give the ticks that matplotlib labels the decimal sign of the report's language."""
+    from matplotlib.ticker import ScalarFormatter
+
+    class Localized(ScalarFormatter):
+        """Writes a tick as `ScalarFormatter` does, with the decimal sign of the language."""
+
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            return localized(super().__call__(x, pos))
+
+    if localized("0.5") == "0.5":
+        return
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if type(axis.get_major_formatter()) is ScalarFormatter:
+                axis.set_major_formatter(Localized())
 
 
 def _svg(figure: Any) -> str:

@@ -9,26 +9,32 @@ from healthval.errors import ReportError
 from healthval.report.document import Block, Figure, Report, Section
 from healthval.report.markup import facts, hashed, paragraphs
 from healthval.report.render import pdf_within, render_html
+from healthval.report.wording.language import say, written_in
 
 COMMITTEE_HTML, COMMITTEE_PDF = "committee.html", "committee.pdf"
 PAGES = 2
 _SIZES = (9.0, 8.2, 7.4, 6.6, 6.0)  # points
-_OWED = Markup("<p>Not stated by")
+_PARAGRAPH = "<p>"  # a statement that is owed; those that were given are in boxes
 
 
 def committee(report: Report, *, forest: bool = True) -> Report:
     """Return the summary: first page of the report, AUROC of each hospital, what is owed, proof."""
-    hospitals = Section("hospitals", "Each hospital", tuple(_forest(report, drawn=forest)))
-    owed = tuple(b for b in report.section("stated").blocks if str(b).startswith(_OWED))
-    nothing_owed = paragraphs("Plan and developer stated all that this report asks them for.")
-    proof = Section("proof", "Proof", (_proof(report),))
+    with written_in(report.language):
+        return _committee(report, forest=forest)
+
+
+def _committee(report: Report, *, forest: bool) -> Report:
+    hospitals = Section("hospitals", say("Each hospital"), tuple(_forest(report, drawn=forest)))
+    owed = tuple(b for b in report.section("stated").blocks if str(b).startswith(_PARAGRAPH))
+    nothing_owed = paragraphs(say("Plan and developer stated all that this report asks them for."))
+    proof = Section("proof", say("Proof"), (_proof(report),))
     sections = (
         report.section("summary"),
         hospitals,
-        Section("stated", "Not stated", owed or (nothing_owed,)),
+        Section("stated", say("Not stated"), owed or (nothing_owed,)),
         proof,
     )
-    return replace(report, title=f"{report.title} (summary)", sections=sections)
+    return replace(report, title=say("{title} (summary)", title=report.title), sections=sections)
 
 
 def _forest(report: Report, *, drawn: bool) -> Iterator[Block]:
@@ -38,17 +44,20 @@ def _forest(report: Report, *, drawn: bool) -> Iterator[Block]:
     if drawn and len(forests) == 1:
         yield forests[0]
     else:
-        yield paragraphs("The result of each hospital is in the full report.")
+        yield paragraphs(say("The result of each hospital is in the full report."))
 
 
 def _proof(report: Report) -> Markup:
     signer = report.numbers.get("signer", {}).get("fingerprint")
     return facts(
         [
-            ("Full report", "report.html and report.pdf, in the same folder"),
-            ("SHA-256 of the plan", hashed(report.numbers["study"]["plan_hash"])),
-            ("SHA-256 of the signer's public key", hashed(signer) if signer else ""),
-            ("Signature", "attestation.dsse.json; check it with: healthval verify committee.html"),
+            (say("Full report"), say("report.html and report.pdf, in the same folder")),
+            (say("SHA-256 of the plan"), hashed(report.numbers["study"]["plan_hash"])),
+            (say("SHA-256 of the signer's public key"), hashed(signer) if signer else ""),
+            (
+                say("Signature"),
+                say("attestation.dsse.json; check it with: healthval verify committee.html"),
+            ),
         ]
     )
 

@@ -14,19 +14,22 @@ from markupsafe import Markup
 
 from healthval.aggregate.effects import IDENTITY, effect_of
 from healthval.aggregate.meta import MIN_SITES_POOLED, meta_analysis
+from healthval.contracts.report import Language
 from healthval.contracts.submission import ReleasedEstimate
-from healthval.errors import MetricError, ReportError, counted
+from healthval.errors import MetricError, ReportError
+from healthval.report.criteria import NAMES, Criterion
 from healthval.report.document import Block, Report, Section
 from healthval.report.markup import as_shown, exact, hashed, number, paragraphs, table
+from healthval.report.wording.language import many, mark, say, written_in
 
 Numbers = Mapping[str, Any]
 FORMAT = "healthval-metrics-1"
 _Z = 1.959963984540054
 _MEANS = {
-    "auroc": "AUROC",
+    "auroc": mark("AUROC"),
     "oe": "O:E",
-    "slope": "Calibration slope",
-    "citl": "Calibration in the large",
+    "slope": mark("Calibration slope"),
+    "citl": mark("Calibration in the large"),
 }
 
 
@@ -41,113 +44,137 @@ class Difference:
     hi: float
 
 
-def compare(first: Numbers, second: Numbers) -> Report:
+def compare(first: Numbers, second: Numbers, *, language: Language = "en") -> Report:
     """Build the comparison of two reports.
 
     Raises
     ------
     ReportError
-        If one of them has another format, or both are the same.
+        If one of them has another format, both are the same, or the language is unknown.
     """
     for numbers in (first, second):
         if numbers.get("format") != FORMAT:
             raise ReportError(f"metrics.json is not in the format {FORMAT}; make the report again")
     if first == second:
         raise ReportError("both reports are the same; give two reports")
-    found = differences(first, second)
     names = [f"{n['study']['model']} {n['study']['version']}" for n in (first, second)]
-    return Report(
-        title=f"Comparison of {names[0]} and {names[1]}",
-        subtitle="A is the first report, B the second; differences are B less A",
-        sections=(
-            Section("subjects", "What is compared", tuple(_subjects(first, second))),
-            Section("verdicts", "Verdicts", (_verdicts(first, second),)),
-            Section("means", "Means over hospitals", (_means(first, second),)),
-            Section("differences", "Differences at each hospital", _differences(found)),
-        ),
-        numbers={
-            "format": "healthval-comparison-1",
-            "verdicts": [first["verdicts"], second["verdicts"]],
-            "differences": [
-                {"measure": d.measure, "site": d.site, "value": d.value, "lo": d.lo, "hi": d.hi}
-                for d in found
-            ],
-        },
-    )
+    with written_in(language):
+        found = _differences(differences(first, second))
+        return Report(
+            title=say("Comparison of {first} and {second}", first=names[0], second=names[1]),
+            subtitle=say("A is the first report, B the second; differences are B less A"),
+            sections=(
+                Section("subjects", say("What is compared"), tuple(_subjects(first, second))),
+                Section("verdicts", say("Verdicts"), (_verdicts(first, second),)),
+                Section("means", say("Means over hospitals"), (_means(first, second),)),
+                Section("differences", say("Differences at each hospital"), found),
+            ),
+            numbers=_numbers(first, second),
+            language=language,
+        )
+
+
+def _numbers(first: Numbers, second: Numbers) -> dict[str, Any]:
+    """Return the content of ``comparison.json``, in English."""
+    with written_in("en"):
+        found = differences(first, second)
+    return {
+        "format": "healthval-comparison-1",
+        "verdicts": [first["verdicts"], second["verdicts"]],
+        "differences": [
+            {"measure": d.measure, "site": d.site, "value": d.value, "lo": d.lo, "hi": d.hi}
+            for d in found
+        ],
+    }
 
 
 def _subjects(first: Numbers, second: Numbers) -> Iterator[Block]:
     about = [_about(numbers) for numbers in (first, second)]
     rows = [[name, about[0][name], about[1][name]] for name in about[0]]
-    yield table("Reports", ["", "A", "B"], rows, kind="words")
+    yield table(say("Reports"), ["", "A", "B"], rows, kind="words")
     yield paragraphs(*_cautions(first, second))
 
 
 def _about(numbers: Numbers) -> dict[str, object]:
     study = numbers["study"]
     return {
-        "Model and version": f"{study['model']} {study['version']}",
-        "SHA-256 of the model": hashed(study["model_digest"]),
-        "SHA-256 of the plan": hashed(study["plan_hash"]),
-        "Hospitals": str(study["k"]),
-        "Software": f"healthval {numbers['healthval_version']}",
+        say("Model and version"): f"{study['model']} {study['version']}",
+        say("SHA-256 of the model"): hashed(study["model_digest"]),
+        say("SHA-256 of the plan"): hashed(study["plan_hash"]),
+        say("Hospitals"): str(study["k"]),
+        say("Software"): f"healthval {numbers['healthval_version']}",
     }
 
 
 def _cautions(first: Numbers, second: Numbers) -> Iterator[str]:
     a, b = set(first["released"]), set(second["released"])
     if first["study"]["plan_hash"] != second["study"]["plan_hash"]:
-        yield "The plans differ: cohort, thresholds and targets need not be the same."
+        yield say("The plans differ: cohort, thresholds and targets need not be the same.")
     else:
-        yield "Both reports are under the same plan."
+        yield say("Both reports are under the same plan.")
     if a == b:
-        yield f"Both reports are about the same {counted(len(a), 'hospital')}."
+        yield say("Both reports are about the same {a}.", a=many(len(a), "hospital"))
     for only, name in ((sorted(a - b), "A"), (sorted(b - a), "B")):
         if only:
-            yield f"Only in {name}: {', '.join(only)}."
+            yield say("Only in {name}: {only}.", name=name, only=", ".join(only))
     if a != b:
         yield (
-            "Means over different hospitals differ also because the hospitals do; the differences at "
-            "each hospital do not."
+            say(
+                "Means over different hospitals differ also because the hospitals do; the "
+                "differences at each hospital do not."
+            )
         )
 
 
 def _verdicts(first: Numbers, second: Numbers) -> Markup:
-    by_name = [{(v["criterion"], v["target"]): v for v in n["verdicts"]} for n in (first, second)]
-    keys = list(dict.fromkeys([*by_name[0], *by_name[1]]))
-    if not keys:
-        return paragraphs("Neither plan names an acceptance criterion.")
-    rows = [
-        [name, target, *(_verdict(v.get((name, target))) for v in by_name)] for name, target in keys
-    ]
-    return table("Acceptance criteria", ["Criterion", "Target", "A", "B"], rows, kind="words")
+    found = [_by_criterion(n) for n in (first, second)]
+    criteria = list(dict.fromkeys([*found[0], *found[1]]))
+    if not criteria:
+        return paragraphs(say("Neither plan names an acceptance criterion."))
+    rows = [[c.name(), c.target(), *(_verdict(v.get(c)) for v in found)] for c in criteria]
+    return table(
+        say("Acceptance criteria"), [say("Criterion"), say("Target"), "A", "B"], rows, kind="words"
+    )
+
+
+def _by_criterion(numbers: Numbers) -> dict[Criterion, Numbers]:
+    criteria = [Criterion(**given) for given in numbers["plan"]["criteria"]]
+    return dict(zip(criteria, numbers["verdicts"], strict=True))
 
 
 def _verdict(verdict: Numbers | None) -> str:
     if verdict is None:
-        return "no such criterion"
+        return say("no such criterion")
     result = verdict["result"]
-    shown = as_shown(result["value"], result["lo"], result["hi"], result.get("why", "withheld"))
-    return f"{verdict['outcome']}: {shown.text()}"
+    shown = as_shown(
+        result["value"], result["lo"], result["hi"], result.get("why", mark("withheld"))
+    )
+    return f"{say(verdict['outcome'])}: {shown.text()}"
 
 
 def _means(first: Numbers, second: Numbers) -> Markup:
     rows = [
-        [name, *(cell for n in (first, second) for cell in _mean(n["study"][measure]))]
+        [say(name), *(cell for n in (first, second) for cell in _mean(n["study"][measure]))]
         for measure, name in _MEANS.items()
     ]
-    columns = ["Measure", "A (95% CI)", "A, other hospital", "B (95% CI)", "B, other hospital"]
-    note = "Other hospital: 95% prediction interval, from five hospitals on."
-    return table("Random-effects means", columns, rows, note=note)
+    columns = [
+        say("Measure"),
+        say("A (95% CI)"),
+        say("A, other hospital"),
+        say("B (95% CI)"),
+        say("B, other hospital"),
+    ]
+    note = say("Other hospital: 95% prediction interval, from five hospitals on.")
+    return table(say("Random-effects means"), columns, rows, note=note)
 
 
 def _mean(measure: Numbers) -> tuple[str, str]:
     lo, hi = measure["ci"] or (None, None)
-    shown = as_shown(measure["value"], lo, hi, "not pooled").text()
+    shown = as_shown(measure["value"], lo, hi, say("not pooled")).text()
     expected = measure["prediction"]
     if expected is None:
         return shown, "–"
-    return shown, f"{number(expected[0])} to {number(expected[1])}"
+    return shown, say("{low} to {high}", low=number(expected[0]), high=number(expected[1]))
 
 
 def differences(first: Numbers, second: Numbers) -> list[Difference]:
@@ -177,8 +204,12 @@ def _measures(first: Numbers, second: Numbers) -> list[tuple[str, float | None]]
 
 def _named(measure: tuple[str, float | None]) -> str:
     name, threshold = measure
-    words = {"auroc": "AUROC", "brier": "Brier score"}.get(name, name.capitalize())
-    return words if threshold is None else f"{words} at threshold {exact(threshold)}"
+    words = say(NAMES[name])
+    return (
+        words
+        if threshold is None
+        else say("{words} at threshold {threshold}", words=words, threshold=exact(threshold))
+    )
 
 
 def _effect(release: Numbers, measure: tuple[str, float | None]) -> tuple[float, float] | None:
@@ -206,24 +237,32 @@ def _mean_difference(name: str, pairs: list[tuple[float, float]]) -> list[Differ
 
 def _differences(found: list[Difference]) -> tuple[Block, ...]:
     if not found:
-        return (paragraphs("No hospital of both reports released the same measure twice."),)
+        return (paragraphs(say("No hospital of both reports released the same measure twice.")),)
     sheets = []
     for name in dict.fromkeys(d.measure for d in found):
         rows = [
             [
-                d.site or Markup("<strong>Mean over hospitals</strong>"),
+                d.site or Markup("<strong>{}</strong>").format(say("Mean over hospitals")),
                 as_shown(d.value, d.lo, d.hi),
             ]
             for d in found
             if d.measure == name
         ]
-        sheets.append(table(f"{name}: B less A", ["Hospital", "Difference (95% CI)"], rows))
+        sheets.append(
+            table(
+                say("{name}: B less A", name=name),
+                [say("Hospital"), say("Difference (95% CI)")],
+                rows,
+            )
+        )
     return (
         paragraphs(
-            "The intervals treat both results of a hospital as independent. Where both versions "
-            "scored the same patients, the true intervals are narrower. A result of 0 or 1 has no "
-            "standard error and is left out. Mean: random effects over hospitals (REML, "
-            "Hartung-Knapp), from three hospitals on."
+            say(
+                "The intervals treat both results of a hospital as independent. Where both versions "
+                "scored the same patients, the true intervals are narrower. A result of 0 or 1 has "
+                "no standard error and is left out. Mean: random effects over hospitals (REML, "
+                "Hartung-Knapp), from three hospitals on."
+            )
         ),
         *sheets,
     )

@@ -4,15 +4,19 @@ from dataclasses import replace
 
 from healthval.aggregate import pool
 from healthval.contracts.model import ModelCard
+from healthval.contracts.report import Language
 from healthval.disclosure import Release
 from healthval.errors import ReportError
 from healthval.plan import Plan
 from healthval.report.build import build
 from healthval.report.criteria import plan_facts
 from healthval.report.document import Report
+from healthval.report.wording.language import say, written_in
 
 
-def site_report(release: Release, plan: Plan, card: ModelCard, *, label: str) -> Report:
+def site_report(
+    release: Release, plan: Plan, card: ModelCard, *, label: str, language: Language = "en"
+) -> Report:
     """Build the report of a hospital's own release.
 
     The report is for the hospital itself and is not published; because all its numbers passed the
@@ -29,9 +33,14 @@ def site_report(release: Release, plan: Plan, card: ModelCard, *, label: str) ->
             "release first"
         )
     own = {label: release.submission}
-    report = build(pool(tuple(own.items())), own, card, plan_facts(plan, own.values()))
-    return replace(
-        report,
-        title=f"{card.title} at {label}",
-        subtitle=f"{report.subtitle}. Report for the hospital itself, from its released numbers",
-    )
+    facts = plan_facts(plan, own.values())
+    report = build(pool(tuple(own.items())), own, card, facts, language=language)
+    with written_in(language):
+        return replace(
+            report,
+            title=say("{title} at {label}", title=card.title, label=label),
+            subtitle=say(
+                "{subtitle}. Report for the hospital itself, from its released numbers",
+                subtitle=report.subtitle,
+            ),
+        )

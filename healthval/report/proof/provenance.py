@@ -25,6 +25,7 @@ from healthval.report.document import Report, Section
 from healthval.report.findings import Findings
 from healthval.report.markup import hashed, paragraphs, table
 from healthval.report.proof.attestation import ATTESTATION, COVERED, jwk, sign
+from healthval.report.wording.language import say, written_in
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -83,35 +84,59 @@ def provenance(findings: Findings) -> Section:
     """Build the section with the hashes of the inputs and the way to verify the report."""
     study = findings.study
     rows = [
-        [f"Model {study.model} {study.version}", hashed(study.model_digest)],
-        [f"Plan: {findings.plan.title}", hashed(study.plan_hash)],
+        [
+            say("Model {model} {version}", model=study.model, version=study.version),
+            hashed(study.model_digest),
+        ],
+        [say("Plan: {title}", title=findings.plan.title), hashed(study.plan_hash)],
         *(
-            [f"Release of {s.site}, healthval {s.healthval_version}", hashed(s.submission_sha256)]
+            [
+                say(
+                    "Release of {site}, healthval {version}",
+                    site=s.site,
+                    version=s.healthval_version,
+                ),
+                hashed(s.submission_sha256),
+            ]
             for s in study.sites
         ),
     ]
     how = paragraphs(
-        f"Made with healthval {__version__}. The same releases, model card, plan, software and signer's "
-        "key give this report again, byte for byte. The report contains no time: the time of signing "
-        "is in attestation.dsse.json."
+        say(
+            "Made with healthval {version}. The same releases, model card, plan, software and signer's "
+            "key give this report again, byte for byte. The report contains no time: the time of signing "
+            "is in attestation.dsse.json.",
+            version=__version__,
+        )
     )
-    check = Markup(
-        "<p>To check a copy: <code>healthval verify report.html --key PLATFORM.pub</code>, with "
-        "the platform's public key, obtained through a different channel than the report. A key "
-        "that came with the report proves nothing.</p>"
+    check = _paragraph(
+        say(
+            "To check a copy: {command}, with the platform's public key, obtained through a different "
+            "channel than the report. A key that came with the report proves nothing."
+        ),
+        command=Markup("<code>healthval verify report.html --key PLATFORM.pub</code>"),
     )
-    sheet = table("Inputs of this report", ["", "SHA-256"], rows, kind="words")
-    return Section("provenance", "Provenance", (sheet, how, check))
+    sheet = table(say("Inputs of this report"), ["", "SHA-256"], rows, kind="words")
+    return Section("provenance", say("Provenance"), (sheet, how, check))
+
+
+def _paragraph(message: str, **values: Markup) -> Markup:
+    """Return a message with markup in its placeholders as a paragraph."""
+    return Markup("<p>{}</p>").format(Markup(message).format(**values))  # noqa: S704 - a message
 
 
 def with_signer(report: Report, key: "Ed25519PublicKey") -> Report:
     """Return the report with the fingerprint of the key that will sign it, in provenance and numbers."""
     mark = fingerprint(jwk(key))
-    signer = Markup(
-        "<p>Signed with the Ed25519 key that has this SHA-256 fingerprint: {}. "
-        "attestation.dsse.json contains the signature over the SHA-256 of each file. Anybody can "
-        "print a fingerprint: compare it with the one that the platform publishes.</p>"
-    ).format(hashed(mark))
+    with written_in(report.language):
+        signer = _paragraph(
+            say(
+                "Signed with the Ed25519 key that has this SHA-256 fingerprint: {fingerprint}. "
+                "attestation.dsse.json contains the signature over the SHA-256 of each file. Anybody "
+                "can print a fingerprint: compare it with the one that the platform publishes."
+            ),
+            fingerprint=hashed(mark),
+        )
     sections = tuple(
         replace(section, blocks=(*section.blocks, signer))
         if section.id == "provenance"

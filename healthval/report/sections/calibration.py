@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from healthval.errors import counted
 from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.curves import CALIBRATION_BANDS, Bin, Curve, calibration_plot
 from healthval.report.figures.forest import Axis, site_forest
@@ -10,16 +9,17 @@ from healthval.report.findings import Findings, estimate, some_sites
 from healthval.report.markup import Shown, as_shown, number, paragraphs, table
 from healthval.report.secondary import joint_table
 from healthval.report.sections.summary import expected
+from healthval.report.wording.language import many, mark, say
 
-OE = Axis("Observed to expected events, O:E (log scale)", "log", 1.0)
-SLOPE = Axis("Calibration slope", "linear", 1.0)
-CITL = Axis("Calibration in the large (log odds)", "linear", 0.0)
+OE = Axis(mark("Observed to expected events, O:E (log scale)"), "log", 1.0)
+SLOPE = Axis(mark("Calibration slope"), "linear", 1.0)
+CITL = Axis(mark("Calibration in the large (log odds)"), "linear", 0.0)
 FEW_BINS = 4  # a histogram with fewer bins is not drawn
 MEANS = {
     "oe": "O:E",
-    "slope": "Calibration slope",
-    "citl": "Calibration in the large",
-    "brier": "Brier score",
+    "slope": mark("Calibration slope"),
+    "citl": mark("Calibration in the large"),
+    "brier": mark("Brier score"),
 }
 _CLOSENESS = ("brier", "scaled_brier", "ici_rcs5", "e90")
 
@@ -31,12 +31,12 @@ def calibration(findings: Findings) -> Section:
     blocks: list[Block] = [*site_forest(findings, study.oe, OE, "O:E")]
     if curves:
         blocks.append(_curve_figure(findings, curves))
-    blocks += site_forest(findings, study.slope, SLOPE, "Calibration slope")
-    blocks += site_forest(findings, study.citl, CITL, "Calibration in the large")
+    blocks += site_forest(findings, study.slope, SLOPE, say("Calibration slope"))
+    blocks += site_forest(findings, study.citl, CITL, say("Calibration in the large"))
     sheets = [
         _sum("O:E", as_shown(sums.oe, *(sums.oe_ci or (None, None))), sums.oe_k, study.k),
         _sum(
-            "Brier score",
+            say("Brier score"),
             as_shown(sums.brier, *(sums.brier_ci or (None, None))),
             sums.brier_k,
             study.k,
@@ -44,15 +44,17 @@ def calibration(findings: Findings) -> Section:
     ]
     blocks += [paragraphs(*sheets), *_means(findings), *joint_table(findings)]
     blocks += _closeness(findings)
-    return Section("calibration", "Calibration", tuple(blocks))
+    return Section("calibration", say("Calibration"), tuple(blocks))
 
 
 def _sum(name: str, shown: Shown, k: int, of: int) -> str:
     if shown.value is None:
-        return f"{name} of all cases: not released by any site."
-    return (
-        f"{name} of the cases of {some_sites(k, of)} together: {shown.text()}, with a 95% CI for "
-        "the cases of these sites."
+        return say("{name} of all cases: not released by any site.", name=name)
+    return say(
+        "{name} of the cases of {k} together: {shown}, with a 95% CI for the cases of these sites.",
+        name=name,
+        k=some_sites(k, of),
+        shown=shown.text(),
     )
 
 
@@ -62,9 +64,14 @@ def _means(findings: Findings) -> list[Block]:
     rows = []
     for measure, name in MEANS.items():
         mean = findings.mean(measure)
-        rows.append([name, mean.k, mean.shown(), expected(mean, 3)])
-    columns = ["Measure", "Sites", "Mean (95% CI)", "At another hospital (95% PI)"]
-    return [table("Calibration, means over sites", columns, rows)]
+        rows.append([say(name), mean.k, mean.shown(), expected(mean, 3)])
+    columns = [
+        say("Measure"),
+        say("Sites"),
+        say("Mean (95% CI)"),
+        say("At another hospital (95% PI)"),
+    ]
+    return [table(say("Calibration, means over sites"), columns, rows)]
 
 
 def _site_curves(findings: Findings) -> list[Curve]:
@@ -81,29 +88,34 @@ def _curve_figure(findings: Findings, curves: Sequence[Curve]) -> Figure:
         bins = []
     oe, _ = findings.result("oe")
     slope, _ = findings.result("slope")
-    alt = (
-        f"Calibration curves of {counted(len(curves), 'site')} against the line of perfect "
-        f"agreement; O:E {oe.text(2)}, slope {slope.text(2)}."
+    alt = say(
+        "Calibration curves of {curves} against the line of perfect agreement; O:E {oe}, "
+        "slope {slope}.",
+        curves=many(len(curves), "site"),
+        oe=oe.text(2),
+        slope=slope.text(2),
     )
     rows = [
         [curve.label, number(x, 2), as_shown(y, lo, hi).text()]
         for curve in curves
         for x, y, lo, hi in curve.points
     ]
-    data = table("Calibration curves", ["Site", "Predicted", "Observed (95% CI)"], rows)
+    data = table(
+        say("Calibration curves"), [say("Site"), say("Predicted"), say("Observed (95% CI)")], rows
+    )
     caption = _curve_caption(bands=len(curves) <= CALIBRATION_BANDS, histogram=bool(bins))
     return Figure(calibration_plot(curves, bins), alt, caption, data)
 
 
 def _curve_caption(*, bands: bool, histogram: bool) -> str:
-    caption = (
-        "Observed proportion at each predicted risk, smoothed at each site and released on a fixed "
-        "grid; on the grey line prediction and observation agree."
+    caption = say(
+        "Observed proportion at each predicted risk, smoothed at each site and released on a "
+        "fixed grid; on the grey line prediction and observation agree."
     )
     if bands:
-        caption += " Bands are pointwise 95% CI."
+        caption += say(" Bands are pointwise 95% CI.")
     if histogram:
-        caption += " Below: cases at each predicted risk, with and without the condition."
+        caption += say(" Below: cases at each predicted risk, with and without the condition.")
     return caption
 
 
@@ -115,9 +127,9 @@ def _closeness(findings: Findings) -> list[Block]:
     ]
     if not rows:
         return []
-    columns = ["Site", "Brier", "Scaled Brier", "ICI", "E90"]
-    note = (
-        "Brier: mean squared difference of risk and outcome, 0 is best; scaled: 1 is best. ICI and "
-        "E90: mean and 90th percentile of the distance between curve and line."
+    columns = [say("Site"), "Brier", say("Scaled Brier"), "ICI", "E90"]
+    note = say(
+        "Brier: mean squared difference of risk and outcome, 0 is best; scaled: 1 is best. "
+        "ICI and E90: mean and 90th percentile of the distance between curve and line."
     )
-    return [table("Closeness of risk and outcome at each site", columns, rows, note=note)]
+    return [table(say("Closeness of risk and outcome at each site"), columns, rows, note=note)]

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from healthval.aggregate.result import PooledMeasure, TableOneTotal
-from healthval.errors import counted
 from healthval.report.document import Section
 from healthval.report.findings import Findings
 from healthval.report.markup import paragraphs, table
 from healthval.report.sections.stated import statement
+from healthval.report.wording.language import many, mark, say
 
-SITE, DEVELOPER = "site to complete", "developer to complete"
+SITE, DEVELOPER = mark("site to complete"), mark("developer to complete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,56 +113,56 @@ _WITHHELD_AT: dict[str, Callable[[Findings], int]] = {
 
 
 ITEMS = (
-    Item("1", "Title names evaluation, population and outcome", SITE, "summary"),
-    Item("2", "Structured summary", SITE, "summary"),
-    Item("3a", "Clinical context and existing models", SITE),
-    Item("3b", "Target population, place in care, intended users", DEVELOPER, "summary"),
-    Item("3c", "Known health inequalities", SITE),
-    Item("4", "Objectives", SITE, "summary"),
-    Item("5a", "Sources of data, representativeness", SITE),
-    Item("5b", "Dates of collection and follow-up", SITE),
-    Item("6a", "Setting and number of centres", SITE, "cohort"),
-    Item("6b", "Eligibility criteria", SITE),
-    Item("6c", "Treatments received", SITE),
-    Item("7", "Pre-processing and quality checks", SITE, "operations"),
-    Item("8a", "Outcome definition and how it was assessed", SITE, "summary"),
-    Item("8b", "Qualification of outcome assessors", SITE),
-    Item("8c", "Blinding of outcome assessment", SITE),
-    Item("9a", "Choice of predictors", DEVELOPER),
-    Item("9b", "Definition of predictors", DEVELOPER),
-    Item("9c", "Qualification of predictor assessors", SITE),
-    Item("10", "Sample size and its justification", SITE, "cohort"),
-    Item("11", "Missing data", SITE, "cohort"),
-    Item("12a", "How data were used", SITE, "disclosure"),
-    Item("12d", "Heterogeneity between sites", SITE, "methods"),
-    Item("12e", "Measures of performance", SITE, "methods"),
-    Item("12f", "Model updating (none: the model is judged as it is)", SITE, "claim"),
-    Item("12g", "How predictions were obtained", SITE, "provenance"),
-    Item("13", "Class imbalance", DEVELOPER),
-    Item("14", "Fairness", SITE, "subgroups"),
-    Item("15", "Output and thresholds", DEVELOPER, "thresholds"),
-    Item("16", "Differences from the development data", DEVELOPER, "claim"),
-    Item("17", "Ethics approval", SITE),
-    Item("18a", "Funding", SITE),
-    Item("18b", "Conflicts of interest", SITE),
-    Item("18c", "Protocol", SITE, "provenance"),
-    Item("18d", "Registration", SITE),
-    Item("18e", "Data sharing: aggregates only", SITE, "disclosure"),
-    Item("18f", "Code sharing", SITE, "provenance"),
-    Item("19", "Patient and public involvement", SITE),
-    Item("20a", "Flow of participants", SITE, "cohort"),
-    Item("20b", "Characteristics of participants", SITE, "cohort"),
-    Item("20c", "Comparison with the development data", DEVELOPER),
-    Item("21", "Participants and events in each analysis", SITE, "discrimination"),
-    Item("22", "Access to the full model", DEVELOPER),
-    Item("23a", "Performance with intervals, overall", SITE, "discrimination"),
-    Item("23b", "Heterogeneity of performance between sites", SITE, "heterogeneity"),
-    Item("24", "Results of updating (none done)", SITE, "claim"),
-    Item("25", "Interpretation, with fairness", SITE),
-    Item("26", "Limitations", SITE, "summary"),
-    Item("27a", "Poor or missing input", SITE, "operations"),
-    Item("27b", "Expertise that users need", DEVELOPER),
-    Item("27c", "Next steps", SITE),
+    Item("1", mark("Title names evaluation, population and outcome"), SITE, "summary"),
+    Item("2", mark("Structured summary"), SITE, "summary"),
+    Item("3a", mark("Clinical context and existing models"), SITE),
+    Item("3b", mark("Target population, place in care, intended users"), DEVELOPER, "summary"),
+    Item("3c", mark("Known health inequalities"), SITE),
+    Item("4", mark("Objectives"), SITE, "summary"),
+    Item("5a", mark("Sources of data, representativeness"), SITE),
+    Item("5b", mark("Dates of collection and follow-up"), SITE),
+    Item("6a", mark("Setting and number of centres"), SITE, "cohort"),
+    Item("6b", mark("Eligibility criteria"), SITE),
+    Item("6c", mark("Treatments received"), SITE),
+    Item("7", mark("Pre-processing and quality checks"), SITE, "operations"),
+    Item("8a", mark("Outcome definition and how it was assessed"), SITE, "summary"),
+    Item("8b", mark("Qualification of outcome assessors"), SITE),
+    Item("8c", mark("Blinding of outcome assessment"), SITE),
+    Item("9a", mark("Choice of predictors"), DEVELOPER),
+    Item("9b", mark("Definition of predictors"), DEVELOPER),
+    Item("9c", mark("Qualification of predictor assessors"), SITE),
+    Item("10", mark("Sample size and its justification"), SITE, "cohort"),
+    Item("11", mark("Missing data"), SITE, "cohort"),
+    Item("12a", mark("How data were used"), SITE, "disclosure"),
+    Item("12d", mark("Heterogeneity between sites"), SITE, "methods"),
+    Item("12e", mark("Measures of performance"), SITE, "methods"),
+    Item("12f", mark("Model updating (none: the model is judged as it is)"), SITE, "claim"),
+    Item("12g", mark("How predictions were obtained"), SITE, "provenance"),
+    Item("13", mark("Class imbalance"), DEVELOPER),
+    Item("14", mark("Fairness"), SITE, "subgroups"),
+    Item("15", mark("Output and thresholds"), DEVELOPER, "thresholds"),
+    Item("16", mark("Differences from the development data"), DEVELOPER, "claim"),
+    Item("17", mark("Ethics approval"), SITE),
+    Item("18a", mark("Funding"), SITE),
+    Item("18b", mark("Conflicts of interest"), SITE),
+    Item("18c", mark("Protocol"), SITE, "provenance"),
+    Item("18d", mark("Registration"), SITE),
+    Item("18e", mark("Data sharing: aggregates only"), SITE, "disclosure"),
+    Item("18f", mark("Code sharing"), SITE, "provenance"),
+    Item("19", mark("Patient and public involvement"), SITE),
+    Item("20a", mark("Flow of participants"), SITE, "cohort"),
+    Item("20b", mark("Characteristics of participants"), SITE, "cohort"),
+    Item("20c", mark("Comparison with the development data"), DEVELOPER),
+    Item("21", mark("Participants and events in each analysis"), SITE, "discrimination"),
+    Item("22", mark("Access to the full model"), DEVELOPER),
+    Item("23a", mark("Performance with intervals, overall"), SITE, "discrimination"),
+    Item("23b", mark("Heterogeneity of performance between sites"), SITE, "heterogeneity"),
+    Item("24", mark("Results of updating (none done)"), SITE, "claim"),
+    Item("25", mark("Interpretation, with fairness"), SITE),
+    Item("26", mark("Limitations"), SITE, "summary"),
+    Item("27a", mark("Poor or missing input"), SITE, "operations"),
+    Item("27b", mark("Expertise that users need"), DEVELOPER),
+    Item("27c", mark("Next steps"), SITE),
 )
 
 
@@ -179,23 +179,34 @@ def coverage(findings: Findings) -> tuple[int, int]:
 def checklist(findings: Findings, headings: dict[str, str]) -> Section:
     """Build the index of the items; `headings` contains the heading of each section by anchor."""
     done, all_items = coverage(findings)
-    rows = [[item.number, item.topic, _place(item, findings, headings)] for item in ITEMS]
+    rows = [[item.number, say(item.topic), _place(item, findings, headings)] for item in ITEMS]
     intro = paragraphs(
-        f"This report covers {done} of the {all_items} items and parts of items below, wholly or in "
-        "part. An item is covered only if its numbers are in this report. The other items are marked "
-        "for the site or the developer to complete, or as withheld."
+        say(
+            "This report covers {done} of the {all_items} items and parts of items below, wholly "
+            "or in part. An item is covered only if its numbers are in this report. The other "
+            "items are marked for the site or the developer to complete, or as withheld.",
+            done=done,
+            all_items=all_items,
+        )
     )
-    sheet = table("TRIPOD+AI item by item", ["Item", "Topic", "Where"], rows, kind="words index")
-    return Section("checklist", "Reporting checklist (TRIPOD+AI)", (intro, sheet))
+    sheet = table(
+        say("TRIPOD+AI item by item"),
+        [say("Item"), say("Topic"), say("Where")],
+        rows,
+        kind="words index",
+    )
+    return Section("checklist", say("Reporting checklist (TRIPOD+AI)"), (intro, sheet))
 
 
 def _place(item: Item, findings: Findings, headings: dict[str, str]) -> Markup:
     place = item.place(findings)
     if place is None or not item.covered(findings):
         withheld = item.section is not None and item.number in _FROM_RELEASES
-        owed = "withheld by sites or not estimable" if withheld else item.owner
+        owed = say("withheld by sites or not estimable") if withheld else say(item.owner)
         return Markup('<em class="owed">{}</em>').format(owed)
     link = Markup('<a href="#{}">{}</a>').format(place, headings[place])
     withheld_at = _WITHHELD_AT.get(item.number)
     sites = withheld_at(findings) if withheld_at else 0
-    return link + (f", in part: withheld by {counted(sites, 'site')}" if sites else "")
+    return link + (
+        say(", in part: withheld by {sites}", sites=many(sites, "site")) if sites else ""
+    )

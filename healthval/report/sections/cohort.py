@@ -7,7 +7,6 @@ from markupsafe import Markup
 
 from healthval.aggregate.result import TableOneTotal, Total
 from healthval.contracts.submission import SUPPRESSED
-from healthval.errors import counted
 from healthval.report.document import Block, Section
 from healthval.report.findings import Findings, total
 from healthval.report.markup import (
@@ -22,6 +21,7 @@ from healthval.report.markup import (
 )
 from healthval.report.values.levels import level_name
 from healthval.report.values.noise import IN_COUNTS
+from healthval.report.wording.language import many, mark, reword, say
 
 FLOW_COLUMNS = 5  # more sites are shown as a total only
 
@@ -35,26 +35,28 @@ def cohort(findings: Findings) -> Section:
     blocks += _sample_size(findings)
     if findings.card.population:
         blocks.append(
-            box("Population named by the developer", paragraphs(findings.card.population))
+            box(say("Population named by the developer"), paragraphs(findings.card.population))
         )
-    return Section("cohort", "Cohort and patients", tuple(blocks))
+    return Section("cohort", say("Cohort and patients"), tuple(blocks))
 
 
 def _sample_size(findings: Findings) -> list[Block]:
     plan = findings.plan
     planned = (
-        "" if plan.planned_cases is None else f"Planned: {counted(plan.planned_cases, 'case')}."
+        ""
+        if plan.planned_cases is None
+        else say("Planned: {cases}.", cases=many(plan.planned_cases, "case"))
     )
     texts = [text for text in (planned, plan.sample_size_rationale) if text]
-    return [box("Sample size", paragraphs(*texts))] if texts else []
+    return [box(say("Sample size"), paragraphs(*texts))] if texts else []
 
 
 _ACCESS = {
-    "requested": "requested, not decided",
-    "approved": "approved",
-    "rejected": "rejected by the operator",
-    "suspended": "suspended by the operator",
-    "revoked": "revoked by the operator",
+    "requested": mark("requested, not decided"),
+    "approved": mark("approved"),
+    "rejected": mark("rejected by the operator"),
+    "suspended": mark("suspended by the operator"),
+    "revoked": mark("revoked by the operator"),
 }
 
 
@@ -63,18 +65,23 @@ def _hospitals(findings: Findings) -> Markup:
     conduct = findings.conduct
     if conduct is None:
         return paragraphs(
-            "This report was made without the hub's list of hospitals with access; a hospital that "
-            "sent no result is not named in it."
+            say(
+                "This report was made without the hub's list of hospitals with access; a hospital "
+                "that sent no result is not named in it."
+            )
         )
-    rows = [[h.label, _ACCESS[h.status], h.reason or "–", h.result()] for h in conduct.hospitals]
+    rows = [
+        [h.label, say(_ACCESS[h.status]), h.reason or "–", h.result()] for h in conduct.hospitals
+    ]
     note = ""
     if conduct.elsewhere:
-        note = (
-            f"Access to the same model version under another plan: {', '.join(conduct.elsewhere)}."
+        note = say(
+            "Access to the same model version under another plan: {elsewhere}.",
+            elsewhere=", ".join(conduct.elsewhere),
         )
     return table(
-        "Hospitals that asked for access under the plan",
-        ["Hospital", "Access", "Operator's reason", "Result"],
+        say("Hospitals that asked for access under the plan"),
+        [say("Hospital"), say("Access"), say("Operator's reason"), say("Result")],
         rows,
         kind="words",
         note=note,
@@ -99,25 +106,31 @@ def _registrations(findings: Findings) -> list[Block]:
         return []
     return [
         table(
-            "Registration of the plan at each hospital, in order",
-            ["Hospital", "Plan", "Registered", "Reason of the change", "First prediction"],
+            say("Registration of the plan at each hospital, in order"),
+            [
+                say("Hospital"),
+                say("Plan"),
+                say("Registered"),
+                say("Reason of the change"),
+                say("First prediction"),
+            ],
             rows,
             kind="words",
-            note=_REGISTRATION,
+            note=say(_REGISTRATION),
         )
     ]
 
 
-_REGISTRATION = (
-    "Times in UTC by the hub's clock. Countersigned: the hub signed hash and time when it received "
-    "them; healthval verify --hub checks the signature."
+_REGISTRATION = mark(
+    "Times in UTC by the hub's clock. Countersigned: the hub signed hash and time when "
+    "it received them; healthval verify --hub checks the signature."
 )
 
 
 def _moment(text: str | None, signature: str | None = None) -> str:
     if text is None:
         return "–"
-    return f"{text[:10]} {text[11:16]}" + (", countersigned" if signature else "")
+    return f"{text[:10]} {text[11:16]}" + (say(", countersigned") if signature else "")
 
 
 def _flow(findings: Findings) -> list[Block]:
@@ -128,7 +141,7 @@ def _flow(findings: Findings) -> list[Block]:
     shown = list(released) if len(released) <= FLOW_COLUMNS else []
     rows = [
         [
-            words(step.step),
+            reword(words(step.step)),
             *(count_cell(by_site[s].get(step.step), findings.floor(s)) for s in shown),
             total(step.total),
         ]
@@ -137,17 +150,17 @@ def _flow(findings: Findings) -> list[Block]:
     partly = any(step.total.n_suppressed for step in findings.study.flow)
     return [
         table(
-            "Cohort flow: cases left after each step",
-            ["Step", *shown, "All sites"],
+            say("Cohort flow: cases left after each step"),
+            [say("Step"), *shown, say("All sites")],
             rows,
-            note=f"{_FLOW if partly else ''} {findings.noisy(IN_COUNTS)}".strip(),
+            note=f"{say(_FLOW) if partly else ''} {findings.noisy(IN_COUNTS)}".strip(),
         )
     ]
 
 
-_FLOW = (
-    "≥: some sites omitted or withheld the step; at least the cases of their later steps were "
-    "left. –: the site released no count for the step."
+_FLOW = mark(
+    "≥: some sites omitted or withheld the step; at least the cases of their later steps "
+    "were left. –: the site released no count for the step."
 )
 
 
@@ -156,12 +169,12 @@ def _flows_apart(findings: Findings) -> list[Block]:
     flows = {site: r.flow for site, r in findings.released.items() if r.flow}
     if not flows:
         return []
-    why = "The flows of the sites contradict each other, so they are not summed."
+    why = say("The flows of the sites contradict each other, so they are not summed.")
     sheets = [
         table(
-            f"Cohort flow at {site}: cases left after each step",
-            ["Step", "Cases"],
-            [[words(row.step), count_cell(row.n, findings.floor(site))] for row in flow],
+            say("Cohort flow at {site}: cases left after each step", site=site),
+            [say("Step"), say("Cases")],
+            [[reword(words(row.step)), count_cell(row.n, findings.floor(site))] for row in flow],
             kind="numbers narrow",
         )
         for site, flow in flows.items()
@@ -176,13 +189,25 @@ def _sites(findings: Findings) -> Markup:
         rows.append([site, *(count_cell(cell, findings.floor(site)) for cell in cells)])
     study = findings.study
     sums = (study.n, study.n_events, study.n_indeterminate, study.n_missing_reference)
-    rows.append([Markup("<strong>All sites</strong>"), *(total(cells) for cells in sums)])
+    rows.append(
+        [Markup("<strong>{}</strong>").format(say("All sites")), *(total(cells) for cells in sums)]
+    )
     return table(
-        "Sites",
-        ["Site", "Analysed", "With condition", "Indeterminate", "No reference"],
+        say("Sites"),
+        [
+            say("Site"),
+            say("Analysed"),
+            say("With condition"),
+            say("Indeterminate"),
+            say("No reference"),
+        ],
         rows,
-        note="Indeterminate: the model gave no score. No reference: the target condition is unknown."
-        f" Neither is analysed. {findings.noisy(IN_COUNTS)} {_hatched(findings)}".rstrip(),
+        note=say(
+            "Indeterminate: the model gave no score. No reference: the target condition is "
+            "unknown. Neither is analysed. {noisy} {hatched}",
+            noisy=findings.noisy(IN_COUNTS),
+            hatched=_hatched(findings),
+        ).rstrip(),
     )
 
 
@@ -197,12 +222,15 @@ def _hatched(findings: Findings) -> str:
 
 def _table_one(findings: Findings) -> Markup:
     return table(
-        "Table 1: patients over all sites",
-        ["Characteristic", "All", "With condition", "Without", "Sites"],
+        say("Table 1: patients over all sites"),
+        [say("Characteristic"), say("All"), say("With condition"), say("Without"), say("Sites")],
         _table_one_lines(findings),
-        note="Sites: those that released the row. ≥: some sites withheld the count or have no such "
-        "row. Means are over the sites that released them, weighted by site size. "
-        f"{findings.noisy(IN_COUNTS)}".rstrip(),
+        note=say(
+            "Sites: those that released the row. ≥: some sites withheld the count or have no "
+            "such row. Means are over the sites that released them, weighted by site size. "
+            "{noisy}",
+            noisy=findings.noisy(IN_COUNTS),
+        ).rstrip(),
     )
 
 
@@ -211,9 +239,15 @@ def _table_one_lines(findings: Findings) -> Iterator[list[object]]:
     numbers = {row.variable for row in rows if row.mean is not None}
     variable = None
     for row in rows:
-        withheld = "values withheld" if row.variable in numbers else "levels withheld"
+        withheld = say("values withheld") if row.variable in numbers else say("levels withheld")
         if row.mean is not None:
-            yield [f"{words(row.variable)}, mean (SD)", _mean(findings, row), "–", "–", row.k]
+            yield [
+                say("{variable}, mean (SD)", variable=words(row.variable)),
+                _mean(findings, row),
+                "–",
+                "–",
+                row.k,
+            ]
         else:
             if row.variable != variable and row.variable not in numbers:
                 heading = Markup("<strong>{}</strong>").format(words(row.variable))
@@ -239,7 +273,7 @@ def _mean(findings: Findings, row: TableOneTotal) -> str:
         digits = max(0, min(digits, 2 - math.floor(math.log10(row.sd))))
     if row.sd is None or float(f"{row.sd:.{digits}f}") == 0:
         return number(row.mean, digits)
-    return f"{number(row.mean, digits)} (SD {number(row.sd, digits)})"
+    return say("{mean} (SD {sd})", mean=number(row.mean, digits), sd=number(row.sd, digits))
 
 
 def _total_or_dash(cells: Total | None, *, partly: bool) -> str:

@@ -4,71 +4,89 @@ from markupsafe import Markup
 
 from healthval.aggregate.result import SiteSummary
 from healthval.contracts.submission import SUPPRESSED, band_limits
-from healthval.errors import counted
 from healthval.report.document import Section
 from healthval.report.findings import Findings
 from healthval.report.markup import box, bullets, paragraphs, table, words
+from healthval.report.wording.language import many, reword, say
 
 
 def disclosure(findings: Findings) -> Section:
     """Build the section on the disclosure policies and the suppressed cells."""
     rows = [_policy_row(findings, site) for site in findings.study.sites]
     sheet = table(
-        "Disclosure control at each site",
-        ["Site", "Policy", "Minimum cell", "Cells withheld", "Attacks withstood"],
+        say("Disclosure control at each site"),
+        [
+            say("Site"),
+            say("Policy"),
+            say("Minimum cell"),
+            say("Cells withheld"),
+            say("Attacks withstood"),
+        ],
         rows,
         kind="words",
     )
     blocks = (paragraphs(what_left(findings), _gate(findings)), sheet, _attacks(findings))
-    return Section("disclosure", "Disclosure control", blocks)
+    return Section("disclosure", say("Disclosure control"), blocks)
 
 
 def _gate(findings: Findings) -> str:
     """Describe what checked the numbers of this report before they left a site."""
     found = findings.study.secure_sum
-    source = "This report is made from the released aggregates only."
+    source = say("This report is made from the released aggregates only.")
     if found is not None and found.thresholds:
-        source = (
-            "This report is made from the released aggregates and the total of the secure sum only. The"
-            f" sites that opened the total compared it with the floor of {found.floor}; it has no noise."
+        source = say(
+            "This report is made from the released aggregates and the total of the secure sum "
+            "only. The sites that opened the total compared it with the floor of {floor}; it has "
+            "no noise.",
+            floor=found.floor,
         )
-    return (
-        "Each site's gate checked the aggregates of this report against its policy and attacked them "
-        f"before they were released. {source}"
+    return say(
+        "Each site's gate checked the aggregates of this report against its policy and "
+        "attacked them before they were released. {source}",
+        source=source,
     )
 
 
 def what_left(findings: Findings) -> str:
     """Name the kinds of data that left the hospitals, with the counts that are known."""
     n, k = findings.study.n, findings.study.k
-    cases = f"at least {counted(n.lower, 'case')}" if n.lower else "cases"
+    cases = say("at least {lower}", lower=many(n.lower, "case")) if n.lower else say("cases")
     found = findings.study.secure_sum
-    kinds, sums = "Two kinds", ""
+    kinds, sums = say("Two kinds"), ""
     if found is not None and found.status != "none":
-        kinds = "These kinds"
-        sums = (
-            ", and from those that joined the secure sum its messages, none of which has a readable"
-            " table of one hospital"
+        kinds = say("These kinds")
+        sums = say(
+            ", and from those that joined the secure sum its messages, none of which has a "
+            "readable table of one hospital"
         )
-    return (
-        f"{kinds} of data left the {counted(k, 'hospital')}: de-identified inputs of {cases}, "
-        "which were sent to the hosted model to be scored with fixed test inputs"
-        f"{',' if sums else ', and'} aggregates{sums}. The "
-        "egress ledger of each hospital lists every transfer with its time, size and number of cases."
+    return say(
+        "{kinds} of data left the {k}: de-identified inputs of {cases}, which were sent to "
+        "the hosted model to be scored with fixed test inputs{also} aggregates{sums}. The "
+        "egress ledger of each hospital lists every transfer with its time, size and number "
+        "of cases.",
+        kinds=kinds,
+        k=many(k, "hospital"),
+        cases=cases,
+        also="," if sums else say(", and"),
+        sums=sums,
     )
 
 
 def _policy_row(findings: Findings, site: SiteSummary) -> list[object]:
     release = findings.released[site.site]
     attacks = [attack for attack in release.certificate.attacks if attack.checked]
-    kinds = counted(len(attacks), "kind")
-    checks = counted(sum(attack.checked for attack in attacks), "check")
+    kinds = many(len(attacks), "kind")
+    checks = many(sum(attack.checked for attack in attacks), "check")
     return [
         site.site,
-        f"{site.policy}, version {site.policy_version}",
+        say(
+            "{policy}, version {policy_version}",
+            policy=site.policy,
+            policy_version=site.policy_version,
+        ),
         site.minimum_cell,
         suppressed_cells(release.model_dump(mode="json")),
-        f"{kinds}, {checks}" if attacks else "none recorded",
+        f"{kinds}, {checks}" if attacks else say("none recorded"),
     ]
 
 
@@ -97,10 +115,10 @@ def checks_by_attack(findings: Findings) -> dict[str, int]:
 def _attacks(findings: Findings) -> Markup:
     kinds = checks_by_attack(findings)
     if not kinds:
-        return paragraphs("The certificates record no attack on the releases.")
-    named = {name: words(name).replace("-", " ") for name in kinds}
-    items = [f"{named[name]}: {counted(n, 'check')}" for name, n in kinds.items() if n]
+        return paragraphs(say("The certificates record no attack on the releases."))
+    named = {name: reword(words(name).replace("-", " ")) for name in kinds}
+    items = [f"{named[name]}: {many(n, 'check')}" for name, n in kinds.items() if n]
     idle = [named[name] for name, n in kinds.items() if not n]
-    without = f"Without anything to check: {', '.join(idle)}." if idle else ""
+    without = say("Without anything to check: {idle}.", idle=", ".join(idle)) if idle else ""
     inside = bullets(items) + paragraphs(without)
-    return box("Attacks that the releases withstood", inside, "box columns")
+    return box(say("Attacks that the releases withstood"), inside, "box columns")

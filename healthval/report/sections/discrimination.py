@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from healthval.contracts.submission import Submission
-from healthval.errors import counted
 from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.forest import AUROC, site_forest
 from healthval.report.figures.panels import (
@@ -20,6 +19,7 @@ from healthval.report.findings import Findings, estimate, rate, some_sites
 from healthval.report.markup import as_shown, exact, number, paragraphs, table
 from healthval.report.sections.thresholds import summed_rates
 from healthval.report.values.noise import IN_COUNTS
+from healthval.report.wording.language import many, say
 
 LOOSE = 0.2  # a region of all cases whose areas differ by more is not drawn
 RARE = 0.1  # prevalence below which average precision is shown beside the ROC curve
@@ -33,23 +33,28 @@ def discrimination(findings: Findings) -> Section:
         *_roc(findings),
         *_average_precision(findings),
     ]
-    return Section("discrimination", "Discrimination", tuple(blocks))
+    return Section("discrimination", say("Discrimination"), tuple(blocks))
 
 
 def _estimands(findings: Findings) -> list[Block]:
     if findings.study.k == 1:
         return []
     e, mean = findings.study.estimands, findings.mean("auroc")
-    within = f"mean over {some_sites(e.within_site_k, findings.study.k)}, weighted by pairs"
-    bins = f"bounds from score bins of {some_sites(findings.study.display.k, findings.study.k)}"
+    within = say(
+        "mean over {k}, weighted by pairs",
+        k=some_sites(e.within_site_k, findings.study.k),
+    )
+    bins = say(
+        "bounds from score bins of {k}", k=some_sites(findings.study.display.k, findings.study.k)
+    )
     rows = [
-        ["Mean over hospitals (headline)", mean.shown().text(), mean.basis()],
-        ["Two patients of the same hospital", rate(e.within_site).text(), within],
-        ["Two patients of any hospitals", _mixture(findings), bins],
+        [say("Mean over hospitals (headline)"), mean.shown().text(), mean.basis()],
+        [say("Two patients of the same hospital"), rate(e.within_site).text(), within],
+        [say("Two patients of any hospitals"), _mixture(findings), bins],
     ]
     sheet = table(
-        "AUROC under three definitions",
-        ["Comparing", "AUROC (95% CI)", "Basis"],
+        say("AUROC under three definitions"),
+        [say("Comparing"), say("AUROC (95% CI)"), say("Basis")],
         rows,
         kind="words",
     )
@@ -61,7 +66,7 @@ def _mixture(findings: Findings) -> str:
     if e.mixture is None or e.mixture_bound is None:
         return number(e.mixture)
     lo, hi = max(0.0, e.mixture - e.mixture_bound), min(1.0, e.mixture + e.mixture_bound)
-    return f"between {number(lo)} and {number(hi)}"
+    return say("between {lo} and {hi}", lo=number(lo), hi=number(hi))
 
 
 def _roc(findings: Findings) -> list[Block]:
@@ -77,7 +82,7 @@ def _roc(findings: Findings) -> list[Block]:
     if together is not None and (_is_tight(together) or len(panels) > MOST_PANELS):
         blocks.append(_together_figure(findings, together, panels))
     if not blocks and not panels:
-        return [paragraphs("No site released counts from which its ROC curve can be drawn.")]
+        return [paragraphs(say("No site released counts from which its ROC curve can be drawn."))]
     return [*blocks, _areas(findings, panels)]
 
 
@@ -95,26 +100,32 @@ def _site_points(release: Submission) -> tuple[OperatingPoint, ...]:
 
 
 def _site_figure(findings: Findings, panels: Sequence[RocPanel]) -> Figure:
-    names = counted(len(panels), "site")
+    names = many(len(panels), "site")
     rows = [
         [panel.label, "–" if v.at is None else exact(v.at), number(v.fpr[0]), _sensitivity(v)]
         for panel in panels
         for v in panel.region.inner
     ]
     areas = [panel.region.area() for panel in panels]
-    caption = (
-        f"ROC of {names}. Dots: from the released counts at a cut of the score. Shaded: where a curve "
-        f"through the dots can be.{_diamonds([p for panel in panels for p in panel.at])} Grey line: "
-        f"chance. {findings.noisy(IN_COUNTS)}".rstrip()
-    )
+    caption = say(
+        "ROC of {names}. Dots: from the released counts at a cut of the score. Shaded: where "
+        "a curve through the dots can be.{diamonds} Grey line: chance. {noisy}",
+        names=names,
+        diamonds=_diamonds([p for panel in panels for p in panel.at]),
+        noisy=findings.noisy(IN_COUNTS),
+    ).rstrip()
     return Figure(
         roc_panels(panels),
-        f"ROC of {names}: the smallest possible areas are {_ends([a for a, _ in areas])}, the "
-        f"largest {_ends([b for _, b in areas])}.",
+        say(
+            "ROC of {names}: the smallest possible areas are {least}, the largest {most}.",
+            names=names,
+            least=_ends([a for a, _ in areas]),
+            most=_ends([b for _, b in areas]),
+        ),
         caption,
         table(
-            "Points from released counts",
-            ["Site", "Score from", "1 − specificity", "Sensitivity (95% CI)"],
+            say("Points from released counts"),
+            [say("Site"), say("Score from"), say("1 − specificity"), say("Sensitivity (95% CI)")],
             rows,
         ),
     )
@@ -122,7 +133,7 @@ def _site_figure(findings: Findings, panels: Sequence[RocPanel]) -> Figure:
 
 def _ends(values: Sequence[float]) -> str:
     low, high = number(min(values), 2), number(max(values), 2)
-    return low if low == high else f"{low} to {high}"
+    return low if low == high else say("{low} to {high}", low=low, high=high)
 
 
 def _sensitivity(v: Vertex) -> str:
@@ -134,7 +145,9 @@ def _diamonds(at: Sequence[OperatingPoint]) -> str:
     if not drawn:
         return ""
     named = ", ".join(map(exact, sorted(drawn)))
-    return f" Diamonds: sensitivity and specificity with 95% CI at threshold {named}."
+    return say(
+        " Diamonds: sensitivity and specificity with 95% CI at threshold {named}.", named=named
+    )
 
 
 def _together_figure(findings: Findings, region: Region, panels: Sequence[RocPanel]) -> Figure:
@@ -149,43 +162,59 @@ def _together_figure(findings: Findings, region: Region, panels: Sequence[RocPan
         if (rates := summed_rates(findings.released, t))
     ]
     low, high = region.area()
-    who = f"cases of {some_sites(study.display.k, study.k)} together"
+    who = say("cases of {k} together", k=some_sites(study.display.k, study.k))
     rows = [
         ["–" if v.at is None else exact(v.at), _bounds(v.fpr), _bounds(v.tpr)] for v in region.inner
     ]
-    caption = (
-        f"ROC of the {who}. Dots: from the released counts. Shaded: where a curve through the dots "
-        f"can be; its area is between {number(low)} and {number(high)}, which are bounds and no "
-        f"confidence interval. Grey dots: a single site.{_diamonds(at)} Grey line: chance. "
-        f"{findings.noisy(IN_COUNTS)}".rstrip()
-    )
+    caption = say(
+        "ROC of the {who}. Dots: from the released counts. Shaded: where a curve through the "
+        "dots can be; its area is between {low} and {high}, which are bounds and no "
+        "confidence interval. Grey dots: a single site.{diamonds} Grey line: chance. {noisy}",
+        who=who,
+        low=number(low),
+        high=number(high),
+        diamonds=_diamonds(at),
+        noisy=findings.noisy(IN_COUNTS),
+    ).rstrip()
     return Figure(
         roc_together(region, panels, at),
-        f"ROC of the {who}: the area under the curve is between {number(low)} and {number(high)}.",
+        say(
+            "ROC of the {who}: the area under the curve is between {low} and {high}.",
+            who=who,
+            low=number(low),
+            high=number(high),
+        ),
         caption,
-        table(f"ROC of the {who}", ["Score from", "1 − specificity", "Sensitivity"], rows),
+        table(
+            say("ROC of the {who}", who=who),
+            [say("Score from"), say("1 − specificity"), say("Sensitivity")],
+            rows,
+        ),
     )
 
 
 def _bounds(ends: tuple[float, float]) -> str:
     low, high = (number(end) for end in ends)
-    return low if low == high else f"{low} to {high}"
+    return low if low == high else say("{low} to {high}", low=low, high=high)
 
 
 def _areas(findings: Findings, panels: Sequence[RocPanel]) -> Markup:
     regions = {panel.label: panel.region for panel in panels}
     rows = []
-    noise = " Both contain noise of the gates, so that an AUROC may be outside the bounds."
+    noise = say(" Both contain noise of the gates, so that an AUROC may be outside the bounds.")
     for site, release in findings.released.items():
         region = regions.get(site)
-        bounds = "–" if region is None else "{} to {}".format(*map(number, region.area()))
+        bounds = "–" if region is None else _bounds(region.area())
         rows.append([site, estimate(release.auroc).text(), bounds])
     return table(
-        "AUROC and the area that the released counts allow",
-        ["Site", "AUROC (95% CI)", "Area from counts"],
+        say("AUROC and the area that the released counts allow"),
+        [say("Site"), say("AUROC (95% CI)"), say("Area from counts")],
         rows,
-        note="The AUROC was computed at the site from all scores; the released counts alone give "
-        f"bounds.{findings.noisy(noise)} –: too few counts were released.",
+        note=say(
+            "The AUROC was computed at the site from all scores; the released counts alone give "
+            "bounds.{noisy} –: too few counts were released.",
+            noisy=findings.noisy(noise),
+        ),
     )
 
 
@@ -197,9 +226,9 @@ def _average_precision(findings: Findings) -> list[Block]:
     rows = [[site, estimate(r.average_precision).text()] for site, r in findings.released.items()]
     return [
         table(
-            "Average precision at each site",
-            ["Site", "Average precision (95% CI)"],
+            say("Average precision at each site"),
+            [say("Site"), say("Average precision (95% CI)")],
             rows,
-            note="Shown because fewer than one case in ten has the condition.",
+            note=say("Shown because fewer than one case in ten has the condition."),
         )
     ]

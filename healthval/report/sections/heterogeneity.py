@@ -1,23 +1,23 @@
 """Section "Differences between sites": heterogeneity, new site, leave-one-out, funnel plot."""
 
 from healthval.aggregate.result import PooledMeasure
-from healthval.errors import counted
 from healthval.report.criteria import judge
 from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.curves import FunnelSite, funnel_plot
 from healthval.report.findings import Findings, as_released
-from healthval.report.markup import as_shown, number, p_value, paragraphs, table
+from healthval.report.markup import as_shown, number, p_value, paragraphs, percent, table
 from healthval.report.secondary import case_mix_table, chance, methods_table
 from healthval.report.sections.summary import badge
 from healthval.report.values.site_values import reader
+from healthval.report.wording.language import many, mark, reword, say
 
 MOST_INFLUENTIAL = 12  # rows of the leave-one-out table
 FUNNEL_SITES = 10  # Sterne et al. 2011, BMJ 343:d4002: a funnel of fewer sites shows chance only
 _MEASURES = {
-    "auroc": "AUROC",
+    "auroc": mark("AUROC"),
     "oe": "O:E",
-    "slope": "Calibration slope",
-    "citl": "Calibration in the large",
+    "slope": mark("Calibration slope"),
+    "citl": mark("Calibration in the large"),
 }
 
 
@@ -34,7 +34,7 @@ def heterogeneity(findings: Findings) -> Section:
         blocks += [*case_mix_table(findings), *methods_table(findings)]
     if len(auroc.funnel) >= FUNNEL_SITES:
         blocks.append(_funnel(auroc))
-    return Section("heterogeneity", "Differences between sites", tuple(blocks))
+    return Section("heterogeneity", say("Differences between sites"), tuple(blocks))
 
 
 def _each_site(findings: Findings) -> list[Block]:
@@ -50,8 +50,16 @@ def _each_site(findings: Findings) -> list[Block]:
             shown = as_released(value, *(ci or (None, None)))
             outcome = badge(judge(criterion, shown)) if value is not None else "–"
             rows.append([site, shown.text(criterion.digits()), outcome])
-        caption = f"Each site's own result: {criterion.name()}, {criterion.target()}"
-        sheets.append(table(caption, ["Site", "Result (95% CI)", "Verdict"], rows, kind="words"))
+        caption = say(
+            "Each site's own result: {name}, {target}",
+            name=criterion.name(),
+            target=criterion.target(),
+        )
+        sheets.append(
+            table(
+                caption, [say("Site"), say("Result (95% CI)"), say("Verdict")], rows, kind="words"
+            )
+        )
     return sheets
 
 
@@ -62,21 +70,25 @@ def _variation(findings: Findings) -> Block:
         if pooled.meta is None:
             continue
         m, ci = pooled.meta, pooled.meta.i2_ci
-        i2 = f"{number(m.i2, 0)}%"
+        i2 = percent(m.i2)
         if ci is not None:
-            i2 += f" ({number(ci[0], 0)} to {number(ci[1], 0)})"
-        rows.append([name, pooled.k, number(m.tau2, 4), i2, f"{number(m.q, 1)} ({p_value(m.q_p)})"])
+            i2 += " (" + say("{low} to {high}", low=number(ci[0], 0), high=number(ci[1], 0)) + ")"
+        rows.append(
+            [say(name), pooled.k, number(m.tau2, 4), i2, f"{number(m.q, 1)} ({p_value(m.q_p)})"]
+        )
     if not rows:
         return paragraphs(
-            "Differences between sites are not estimated from fewer than three sites."
+            say("Differences between sites are not estimated from fewer than three sites.")
         )
     return table(
-        "Heterogeneity",
-        ["Measure", "Sites", "τ²", "I² (95% CI)", "Q (p)"],
+        say("Heterogeneity"),
+        [say("Measure"), say("Sites"), "τ²", say("I² (95% CI)"), "Q (p)"],
         rows,
-        note="τ²: variance between sites on the scale of analysis (logit for AUROC, log for O:E). "
-        "I²: share of the variation that is not chance. τ² by REML with Q-profile intervals; means "
-        "with Hartung-Knapp intervals.",
+        note=say(
+            "τ²: variance between sites on the scale of analysis (logit for AUROC, log for O:E). "
+            "I²: share of the variation that is not chance. τ² by REML with Q-profile intervals; "
+            "means with Hartung-Knapp intervals."
+        ),
     )
 
 
@@ -84,20 +96,24 @@ def _new_site(findings: Findings) -> Block:
     new = findings.study.new_site
     intervals = {name: getattr(new, measure) for measure, name in _MEASURES.items()}
     if new.reason or not any(intervals.values()):
-        why = new.reason or "too few sites"
-        return paragraphs(f"Results at a hospital outside the study were not estimated: {why}.")
+        why = reword(new.reason) if new.reason else say("too few sites")
+        return paragraphs(
+            say("Results at a hospital outside the study were not estimated: {why}.", why=why)
+        )
     rows = [
-        [name, f"{number(ends[0], 2)} to {number(ends[1], 2)}"]
+        [say(name), say("{low} to {high}", low=number(ends[0], 2), high=number(ends[1], 2))]
         for name, ends in intervals.items()
         if ends
     ]
-    note = "Prediction intervals with t(k − 2)."
+    note = say("Prediction intervals with t(k − 2).")
     if new.approximate:
-        note += " With ten sites or fewer they are approximate."
+        note += say(" With ten sites or fewer they are approximate.")
     if new.p_slope is not None:
-        note += f" Chance of a slope of 0.8 to 1.2 there: {chance(new.p_slope)}."
-    columns = ["Measure", "95% prediction interval"]
-    return table("At a hospital outside the study", columns, rows, kind="numbers narrow", note=note)
+        note += say(" Chance of a slope of 0.8 to 1.2 there: {chance}.", chance=chance(new.p_slope))
+    columns = [say("Measure"), say("95% prediction interval")]
+    return table(
+        say("At a hospital outside the study"), columns, rows, kind="numbers narrow", note=note
+    )
 
 
 def _leave_one_out(measure: PooledMeasure) -> list[Block]:
@@ -107,15 +123,19 @@ def _leave_one_out(measure: PooledMeasure) -> list[Block]:
     ranked = sorted(measure.leave_one_out, key=lambda left: -abs(left.value - overall))
     chosen = {left.site for left in ranked[:MOST_INFLUENTIAL]}
     rows = [
-        [left.site, as_shown(left.value, left.lo, left.hi).text(), f"{number(left.i2, 0)}%"]
+        [left.site, as_shown(left.value, left.lo, left.hi).text(), percent(left.i2)]
         for left in measure.leave_one_out
         if left.site in chosen
     ]
     note = ""
     if len(measure.leave_one_out) > len(chosen):
-        note = f"The {len(chosen)} sites of {len(measure.leave_one_out)} that change the mean most."
-    columns = ["Left out", "Mean of the others (95% CI)", "I²"]
-    return [table("AUROC with one site left out in turn", columns, rows, note=note)]
+        note = say(
+            "The {k} sites of {of} that change the mean most.",
+            k=len(chosen),
+            of=len(measure.leave_one_out),
+        )
+    columns = [say("Left out"), say("Mean of the others (95% CI)"), "I²"]
+    return [table(say("AUROC with one site left out in turn"), columns, rows, note=note)]
 
 
 def _funnel(measure: PooledMeasure) -> Figure:
@@ -125,9 +145,19 @@ def _funnel(measure: PooledMeasure) -> Figure:
     rows = [[p.site, number(p.effect), number(p.se)] for p in measure.funnel]
     return Figure(
         funnel_plot(sites, middle),
-        f"Funnel plot of the AUROC of {len(sites)} sites on the logit scale: "
-        f"{counted(outside, 'site is', 'sites are')} outside the 95% limits around the mean.",
-        "Funnel: each site's AUROC (logit) against its standard error. Without differences between "
-        "sites, 95 of 100 would be within the dashed lines.",
-        table("Sites on the scale of analysis", ["Site", "logit AUROC", "Standard error"], rows),
+        say(
+            "Funnel plot of the AUROC of {sites} sites on the logit scale: {outside} outside the "
+            "95% limits around the mean.",
+            sites=len(sites),
+            outside=many(outside, "site is", "sites are"),
+        ),
+        say(
+            "Funnel: each site's AUROC (logit) against its standard error. Without differences "
+            "between sites, 95 of 100 would be within the dashed lines."
+        ),
+        table(
+            say("Sites on the scale of analysis"),
+            [say("Site"), say("logit AUROC"), say("Standard error")],
+            rows,
+        ),
     )

@@ -3,28 +3,29 @@
 from healthval.aggregate.result import SiteSummary
 from healthval.report.document import Section
 from healthval.report.findings import Findings
-from healthval.report.markup import count_cell, number, table
+from healthval.report.markup import count_cell, percent, table
 from healthval.report.values.noise import IN_COUNTS
+from healthval.report.wording.language import mark, say
 
 _CANARY = {
-    "unchanged": "same answers throughout",
-    "changed": "answers changed during the run",
-    "not_run": "not checked",
+    "unchanged": mark("same answers throughout"),
+    "changed": mark("answers changed during the run"),
+    "not_run": mark("not checked"),
 }
 _DATES = {
-    "removed": "removed",
-    "shifted": "shifted per patient",
-    "kept": "kept",
-    "none": "no dates in the data",
+    "removed": mark("removed"),
+    "shifted": mark("shifted per patient"),
+    "kept": mark("kept"),
+    "none": mark("no dates in the data"),
 }
 _COLUMNS = (
-    "Site",
-    "Indeterminate",
-    "No reference",
-    "Model's answers to fixed inputs",
-    "Dates",
-    "Pixel review",
-    "Software",
+    mark("Site"),
+    mark("Indeterminate"),
+    mark("No reference"),
+    mark("Model's answers to fixed inputs"),
+    mark("Dates"),
+    mark("Pixel review"),
+    mark("Software"),
 )
 
 
@@ -35,22 +36,25 @@ def operations(findings: Findings) -> Section:
             site.site,
             _share(findings, site, "n_indeterminate"),
             _share(findings, site, "n_missing_reference"),
-            _CANARY[site.canary],
-            _DATES[site.dates],
-            "signed off" if site.pixel_sign_off else "not needed or not given",
+            say(_CANARY[site.canary]),
+            say(_DATES[site.dates]),
+            say("signed off") if site.pixel_sign_off else say("not needed or not given"),
             site.healthval_version,
         ]
         for site in findings.study.sites
     ]
     sheet = table(
-        "Operation",
-        _COLUMNS,
+        say("Operation"),
+        [say(column) for column in _COLUMNS],
         rows,
         kind="words",
-        note="Shares are of the cases analysed plus those left out for the reason of the column. "
-        f"{findings.noisy(IN_COUNTS)}".rstrip(),
+        note=say(
+            "Shares are of the cases analysed plus those left out for the reason of the column. "
+            "{noisy}",
+            noisy=findings.noisy(IN_COUNTS),
+        ).rstrip(),
     )
-    return Section("operations", "Operation at the sites", (sheet,))
+    return Section("operations", say("Operation at the sites"), (sheet,))
 
 
 def _share(findings: Findings, site: SiteSummary, name: str) -> object:
@@ -59,4 +63,4 @@ def _share(findings: Findings, site: SiteSummary, name: str) -> object:
         release = findings.released[site.site]
         return count_cell(getattr(release, name), findings.floor(site.site))
     whole = part + analysed
-    return f"{part} ({number(100 * part / whole, 1)}%)" if whole else str(part)
+    return f"{part} ({percent(100 * part / whole, 1)})" if whole else str(part)

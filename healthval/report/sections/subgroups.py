@@ -6,33 +6,33 @@ from markupsafe import Markup
 
 from healthval.aggregate.result import PooledMeasure, SubgroupPool
 from healthval.contracts.submission import COMMON_LEVELS, FOLDED, ReleasedSubgroup
-from healthval.errors import counted
 from healthval.report.document import Section
 from healthval.report.figures.forest import AUROC, Axis, Row, forest_figures
 from healthval.report.findings import Findings, estimate, pooled, total
 from healthval.report.markup import Shown, as_shown, count, exact, p_value, paragraphs, table, words
 from healthval.report.values.gaps import MEASURES, gaps
 from healthval.report.values.levels import level_name
+from healthval.report.wording.language import many, reword, say
 
 
 def subgroups(findings: Findings) -> Section:
     """Build the section on the subgroups, in the plan's order and never sorted by result."""
     groups = findings.subgroups()
     if not groups:
-        nothing = paragraphs("No site released subgroup results.")
-        return Section("subgroups", "Subgroups", (nothing,))
+        nothing = paragraphs(say("No site released subgroup results."))
+        return Section("subgroups", say("Subgroups"), (nothing,))
     overall, _ = findings.result("auroc")
     axis = Axis(AUROC.label, AUROC.scale, overall.value, AUROC.digits)
-    caption = (
-        "estimate and 95% CI; the dotted line is the overall result. Where fewer than three sites "
-        "have at least 11 cases with and without the condition, the level is not pooled and each "
-        "site's own estimate is shown."
+    caption = say(
+        "estimate and 95% CI; the dotted line is the overall result. Where fewer than three "
+        "sites have at least 11 cases with and without the condition, the level is not "
+        "pooled and each site's own estimate is shown."
     )
-    caption += findings.noisy(" Sizes of levels contain noise of the gates.")
+    caption += findings.noisy(say(" Sizes of levels contain noise of the gates."))
     rows = _forest_rows(findings, groups)
-    figures = forest_figures(rows, axis, "AUROC by subgroup", caption=caption)
+    figures = forest_figures(rows, axis, say("AUROC by subgroup"), caption=caption)
     sheets = (_differences(findings, groups), _measures(findings, groups))
-    return Section("subgroups", "Subgroups", (paragraphs(_rule(findings)), *figures, *sheets))
+    return Section("subgroups", say("Subgroups"), (paragraphs(_rule(findings)), *figures, *sheets))
 
 
 def _rule(findings: Findings) -> str:
@@ -40,28 +40,39 @@ def _rule(findings: Findings) -> str:
     rule = findings.plan.small_levels
     if rule is None:
         return ""
-    fewer = f"with fewer than {counted(rule.minimum, 'case')} at a hospital"
-    counted_among = "counted among its eligible cases with a reference standard"
+    fewer = say("with fewer than {minimum} at a hospital", minimum=many(rule.minimum, "case"))
+    counted_among = say("counted among its eligible cases with a reference standard")
     if rule.rule == "fold":
-        return (
-            f"By the plan, levels {fewer}, {counted_among}, are one level of that hospital, "
-            f"'{words(FOLDED)}'; the differences between levels leave it out."
+        return say(
+            "By the plan, levels {fewer}, {counted_among}, are one level of that hospital, "
+            "'{folded}'; the differences between levels leave it out.",
+            fewer=fewer,
+            counted_among=counted_among,
+            folded=reword(words(FOLDED)),
         )
-    return (
-        f"By the plan, cases in levels {fewer}, {counted_among}, are not analysed; the step "
-        f"'{words(COMMON_LEVELS)}' of a hospital's flow, where it is shown, has the cases left."
+    return say(
+        "By the plan, cases in levels {fewer}, {counted_among}, are not analysed; the step "
+        "'{common_levels}' of a hospital's flow, where it is shown, has the cases left.",
+        fewer=fewer,
+        counted_among=counted_among,
+        common_levels=reword(words(COMMON_LEVELS)),
     )
 
 
 def _differences(findings: Findings, groups: Sequence[SubgroupPool]) -> Markup:
     found = gaps(findings.released, groups)
     if not found:
-        why = "fewer than three sites released two levels of a variable"
-        return paragraphs(f"Differences between levels were not estimated: {why}.")
+        why = say("fewer than three sites released two levels of a variable")
+        return paragraphs(say("Differences between levels were not estimated: {why}.", why=why))
     rows = [
         [
-            f"{words(gap.variable)}: {level_name(gap.level)} less {level_name(gap.reference)}",
-            MEASURES[gap.measure],
+            say(
+                "{variable}: {level} less {reference}",
+                variable=words(gap.variable),
+                level=level_name(gap.level),
+                reference=level_name(gap.reference),
+            ),
+            say(MEASURES[gap.measure]),
             gap.k,
             as_shown(gap.value, *gap.ci),
             p_value(gap.p),
@@ -69,13 +80,16 @@ def _differences(findings: Findings, groups: Sequence[SubgroupPool]) -> Markup:
         for gap in found
     ]
     return table(
-        "Differences between levels",
-        ["Levels", "Measure", "Sites", "Difference (95% CI)", "p (Holm)"],
+        say("Differences between levels"),
+        [say("Levels"), say("Measure"), say("Sites"), say("Difference (95% CI)"), say("p (Holm)")],
         rows,
-        note=f"{_at(findings)}Mean over sites of the difference inside each site (REML, "
-        "Hartung-Knapp). The first level of the plan is the reference. p is adjusted for all "
-        f"{counted(len(found), 'difference')} of this table; the intervals are not. Sites where a "
-        "rate is 0 or 1 are left out.",
+        note=say(
+            "{at}Mean over sites of the difference inside each site (REML, Hartung-Knapp). The "
+            "first level of the plan is the reference. p is adjusted for all {found} of this "
+            "table; the intervals are not. Sites where a rate is 0 or 1 are left out.",
+            at=_at(findings),
+            found=many(len(found), "difference"),
+        ),
     )
 
 
@@ -94,7 +108,7 @@ def _forest_rows(findings: Findings, groups: Sequence[SubgroupPool]) -> list[Row
 
 def _pooled(measure: PooledMeasure) -> Shown:
     shown, _ = pooled(measure)
-    return shown if shown.value is not None else as_shown(None, why="not pooled")
+    return shown if shown.value is not None else as_shown(None, why=say("not pooled"))
 
 
 def _site_rows(findings: Findings, group: SubgroupPool) -> list[Row]:
@@ -121,18 +135,29 @@ def _measures(findings: Findings, groups: Sequence[SubgroupPool]) -> Markup:
         if all(s.value is None for s in shown):
             rows += _site_measures(findings, group)
     return table(
-        "Other measures by subgroup",
-        ["Subgroup", "O:E (95% CI)", "Sensitivity (95% CI)", "Specificity (95% CI)"],
+        say("Other measures by subgroup"),
+        [
+            say("Subgroup"),
+            say("O:E (95% CI)"),
+            say("Sensitivity (95% CI)"),
+            say("Specificity (95% CI)"),
+        ],
         rows,
-        note=f"{_at(findings)}Means over sites; not pooled: fewer than three sites released the "
-        "measure for this level.",
+        note=say(
+            "{at}Means over sites; not pooled: fewer than three sites released the measure for "
+            "this level.",
+            at=_at(findings),
+        ),
     )
 
 
 def _at(findings: Findings) -> str:
     if not findings.plan.thresholds:
         return ""
-    return f"Sensitivity and specificity at threshold {exact(findings.plan.thresholds[0])}. "
+    return say(
+        "Sensitivity and specificity at threshold {threshold}. ",
+        threshold=exact(findings.plan.thresholds[0]),
+    )
 
 
 def _site_measures(findings: Findings, group: SubgroupPool) -> list[list[str]]:

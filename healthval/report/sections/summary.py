@@ -2,17 +2,13 @@
 
 from markupsafe import Markup, escape
 
-from healthval.aggregate.result import ThresholdPool
-from healthval.errors import counted
 from healthval.report.criteria import PlanFacts, Verdict, verdict
 from healthval.report.document import Section
-from healthval.report.findings import Findings, some_sites, total
+from healthval.report.findings import Findings, total
 from healthval.report.markup import (
     beside,
     box,
     bullets,
-    count,
-    exact,
     facts,
     number,
     paragraphs,
@@ -22,11 +18,15 @@ from healthval.report.markup import (
 )
 from healthval.report.sections.monitoring import alarm_sentences
 from healthval.report.values.means import SiteMean, possible_intervals
+from healthval.report.wording.language import mark, say
+from healthval.report.wording.limitations import limitations
+from healthval.report.wording.plain_words import plain_words
 
-FEW_EVENTS = 100  # Collins, Ogundimu & Altman 2016, Stat Med 35:214: fewer give imprecise results
-DECISIONS = 3  # thresholds with a sentence on the first page
-FEW_SITES = 5  # fewer give no prediction interval
-_SHAPES = {"met": ("met", "●"), "not met": ("unmet", "■"), "inconclusive": ("open", "▲")}
+_SHAPES = {
+    mark("met"): ("met", "●"),
+    mark("not met"): ("unmet", "■"),
+    mark("inconclusive"): ("open", "▲"),
+}
 
 
 def verdicts(findings: Findings) -> tuple[Verdict, ...]:
@@ -48,20 +48,20 @@ def summary(findings: Findings) -> Section:
         _size(findings),
         _subject(findings),
         _verdict_table(verdicts(findings), findings.plan, findings.study.k),
-        box("In plain words", bullets([*plain_words(findings), *alarm_sentences(findings)])),
-        box("Limitations", bullets(limitations(findings))),
+        box(say("In plain words"), bullets([*plain_words(findings), *alarm_sentences(findings)])),
+        box(say("Limitations"), bullets(limitations(findings))),
     )
-    return Section("summary", "Summary", blocks)
+    return Section("summary", say("Summary"), blocks)
 
 
 def _size(findings: Findings) -> Markup:
     study = findings.study
     return tiles(
         [
-            ("Hospitals", str(study.k)),
-            ("Cases analysed", total(study.n)),
-            ("With the condition", _events(findings)),
-            ("AUROC", _headline(findings)),
+            (say("Hospitals"), str(study.k)),
+            (say("Cases analysed"), total(study.n)),
+            (say("With the condition"), _events(findings)),
+            (say("AUROC"), _headline(findings)),
         ]
     )
 
@@ -70,20 +70,20 @@ def _events(findings: Findings) -> Markup:
     text, noise = escape(total(findings.study.n_events)), findings.noise
     if noise is None or not findings.study.n_events.n_sites:
         return text
-    return beside(text, f"(noise of the gates: ±{number(noise.events, 0)}, 95%)")
+    return beside(text, say("(noise of the gates: ±{events}, 95%)", events=number(noise.events, 0)))
 
 
 def _headline(findings: Findings) -> Markup:
     mean = findings.mean("auroc")
     if mean.value is None:
-        return escape("not pooled")
+        return escape(say("not pooled"))
     if mean.ci is None:
-        return beside(escape(number(mean.value)), "(no interval)")
+        return beside(escape(number(mean.value)), say("(no interval)"))
     low, high = (number(end) for end in mean.ci)
-    text = f"(95% CI {low} to {high})"
+    text = say("(95% CI {low} to {high})", low=low, high=high)
     if mean.prediction is not None:
         low, high = (number(end) for end in mean.prediction)
-        text += f"; another hospital: {low} to {high} (95% PI)"
+        text += say("; another hospital: {low} to {high} (95% PI)", low=low, high=high)
     return beside(escape(number(mean.value)), text)
 
 
@@ -91,12 +91,18 @@ def _subject(findings: Findings) -> Markup:
     card, plan = findings.card, findings.plan
     return facts(
         [
-            ("Model", f"{card.title}, version {card.version}"),
-            ("Developer", card.developer),
-            ("Intended use", card.intended_use),
-            ("Target condition", plan.target_condition),
-            ("Reference standard", plan.reference_standard),
-            ("Plan", plan.title + (" (amended after registration)" if plan.amended else "")),
+            (
+                say("Model"),
+                say("{title}, version {version}", title=card.title, version=card.version),
+            ),
+            (say("Developer"), card.developer),
+            (say("Intended use"), card.intended_use),
+            (say("Target condition"), plan.target_condition),
+            (say("Reference standard"), plan.reference_standard),
+            (
+                say("Plan"),
+                plan.title + (say(" (amended after registration)") if plan.amended else ""),
+            ),
         ]
     )
 
@@ -105,14 +111,14 @@ def badge(outcome: str) -> Markup:
     """Show an outcome by word and shape; the colour only repeats it."""
     kind, shape = _SHAPES[outcome]
     return Markup('<span class="verdict {}"><span aria-hidden="true">{}</span> {}</span>').format(
-        kind, shape, outcome
+        kind, shape, say(outcome)
     )
 
 
 def _verdict_table(found: tuple[Verdict, ...], plan: PlanFacts, k: int) -> Markup:
     if not found:
-        text = "The plan names no acceptance criteria, so the results are not judged here."
-        return box("No acceptance criteria", paragraphs(text))
+        text = say("The plan names no acceptance criteria, so the results are not judged here.")
+        return box(say("No acceptance criteria"), paragraphs(text))
     rows = [
         [
             v.criterion.name(),
@@ -123,10 +129,20 @@ def _verdict_table(found: tuple[Verdict, ...], plan: PlanFacts, k: int) -> Marku
         ]
         for v in found
     ]
-    when = "amended after it was registered" if plan.amended else "fixed before data were seen"
+    when = (
+        say("amended after it was registered")
+        if plan.amended
+        else say("fixed before data were seen")
+    )
     return table(
-        f"Acceptance criteria of the plan ({when})",
-        ["Criterion", "Target", "Verdict", "Result (95% CI)", "At another hospital (95% PI)"],
+        say("Acceptance criteria of the plan ({when})", when=when),
+        [
+            say("Criterion"),
+            say("Target"),
+            say("Verdict"),
+            say("Result (95% CI)"),
+            say("At another hospital (95% PI)"),
+        ],
         rows,
         kind="words",
         note=_how_judged(k),
@@ -139,17 +155,18 @@ def basis(mean: SiteMean) -> str:
 
 
 def _how_judged(k: int) -> str:
-    judged = (
-        "Met: the whole interval reaches the target. Not met: none of it does. Inconclusive: the "
-        "interval crosses the target, there is no interval, or withheld values can change the "
-        "outcome."
+    judged = say(
+        "Met: the whole interval reaches the target. Not met: none of it does. Inconclusive: "
+        "the interval crosses the target, there is no interval, or withheld values can "
+        "change the outcome."
     )
     if k == 1:
-        return f"{judged} The result and its CI are those of the one site."
-    return (
-        f"{judged} CI: interval of the mean over hospitals (REML, Hartung-Knapp; for rates and net "
-        "benefit it also contains the t interval of the site values). PI: prediction interval, where "
-        "the true value of another hospital is expected; from five sites."
+        return say("{judged} The result and its CI are those of the one site.", judged=judged)
+    return say(
+        "{judged} CI: interval of the mean over hospitals (REML, Hartung-Knapp; for rates "
+        "and net benefit it also contains the t interval of the site values). PI: prediction "
+        "interval, where the true value of another hospital is expected; from five sites.",
+        judged=judged,
     )
 
 
@@ -157,210 +174,5 @@ def expected(mean: SiteMean, digits: int) -> Markup:
     """Format the prediction interval, or the reason why there is none."""
     if mean.prediction is not None:
         low, high = (number(end, digits) for end in mean.prediction)
-        return unbroken(f"{low} to {high}")
-    return escape("not estimated: fewer than 5 sites" if mean.value is not None else "–")
-
-
-def plain_words(findings: Findings) -> list[str]:
-    """Summarise ranking, decisions and risks for clinicians, with differences between hospitals."""
-    return [ranking(findings.mean("auroc")), *_deciding(findings), risks(findings.mean("oe"))]
-
-
-def ranking(mean: SiteMean) -> str:
-    """Return the AUROC as a share of pairs, on average and at another hospital."""
-    if mean.value is None:
-        return f"The AUROC of the hospitals was {mean.shown().why}."
-    words = (
-        f"{_where(mean)}, the model gave the higher score to the patient with the condition in about "
-        f"{_hundred(mean.value)} of 100 pairs of patients of the same hospital, one with and one "
-        "without it"
-    )
-    if mean.ci is None:
-        return f"{words}."
-    words += f" (95% CI {_hundred(mean.ci[0])} to {_hundred(mean.ci[1])})."
-    if mean.prediction is None:
-        return f"{words} {_no_prediction(mean)}"
-    low, high = (_hundred(end) for end in mean.prediction)
-    return f"{words} At another hospital, {low} to {high} of 100 are expected (95% prediction interval)."
-
-
-def _hundred(share: float) -> str:
-    return number(100 * share, 0)
-
-
-def _where(mean: SiteMean) -> str:
-    if mean.of == 1:
-        return "At the one hospital"
-    return f"On average over {some_sites(mean.k, mean.of).replace('site', 'hospital')}"
-
-
-def _no_prediction(mean: SiteMean) -> str:
-    few = counted(mean.k, "hospital is", "hospitals are")
-    return f"What to expect at another hospital is not estimated: {few} too few."
-
-
-def _deciding(findings: Findings) -> list[str]:
-    sentences = [_decision(findings, at) for at in findings.study.thresholds if at.counts.k]
-    if findings.study.thresholds and not sentences:
-        return [
-            "Results at the decision threshold are not available: no site released all its counts."
-        ]
-    return sentences[:DECISIONS]
-
-
-def _decision(findings: Findings, at: ThresholdPool) -> str:
-    sentence, means = _decision_sums(findings, at), _decision_means(findings, at)
-    return f"{sentence} {means}".strip()
-
-
-def _decision_sums(findings: Findings, at: ThresholdPool) -> str:
-    counts, threshold = at.counts, exact(at.threshold)
-    events, others = counts.tp + counts.fn, counts.fp + counts.tn
-    n, n_events = findings.study.n.exact, findings.study.n_events.exact
-    if counts.k == findings.study.k and n and n_events is not None and events and others:
-        # The share with the condition is that of the totals of this page.
-        share = n_events / n
-        with_it, found, false = (
-            number(1000 * part, 0)
-            for part in (share, share * counts.tp / events, (1 - share) * counts.fp / others)
-        )
-        return (
-            f"Of 1000 cases like these, about {with_it} have the condition; at the threshold "
-            f"{threshold} the model marks {found} of them, and also {false} without it."
-        )
-    where = some_sites(counts.k, findings.study.k).replace("site", "hospital")
-    shares = [
-        f"{number(100 * part / whole, 0)} of 100 cases {kind} the condition"
-        for part, whole, kind in ((counts.tp, events, "with"), (counts.fp, others, "without"))
-        if whole
-    ]
-    return (
-        f"At the threshold {threshold}, the model marked {' and '.join(shares)} in {where}; the "
-        "others released no counts, so that the shares over all hospitals may be higher or lower."
-    )
-
-
-def _decision_means(findings: Findings, at: ThresholdPool) -> str:
-    """Return mean sensitivity and specificity with their intervals, where they are pooled."""
-    found = []
-    for name in ("sensitivity", "specificity"):
-        mean = findings.mean(name, at.threshold)
-        if mean.value is None or mean.ci is None or mean.of == 1:
-            continue
-        low, high = (number(end, 2) for end in mean.ci)
-        there = "another hospital: not estimated"
-        if mean.prediction is not None:
-            there = "another hospital: {} to {}".format(*(number(x, 2) for x in mean.prediction))
-        found.append(f"{name} {number(mean.value, 2)} (95% CI {low} to {high}; {there})")
-    return f"Mean over hospitals: {', '.join(found)}." if found else ""
-
-
-def risks(mean: SiteMean) -> str:
-    """Return the direction in which risks are wrong, if any, on average and elsewhere."""
-    if mean.value is None:
-        return f"The ratio of observed to expected events was {mean.shown().why}."
-    ratio = f"{number(mean.value, 2)} events were observed for each event predicted"
-    if mean.ci is None:
-        return f"{_where(mean)}, {ratio}."
-    low, high = mean.ci
-    verdict = "the predicted risks were neither clearly too high nor clearly too low"
-    if round(low, 2) > 1:  # as printed
-        verdict = "the predicted risks were too low"
-    elif round(high, 2) < 1:
-        verdict = "the predicted risks were too high"
-    words = f"{_where(mean)}, {ratio} (95% CI {number(low, 2)} to {number(high, 2)}): {verdict}."
-    if mean.prediction is None:
-        return f"{words} {_no_prediction(mean)}" if mean.of > 1 else words
-    low, high = mean.prediction
-    return (
-        f"{words} At another hospital, {number(low, 2)} to {number(high, 2)} events for each event "
-        "predicted are expected (95% prediction interval)."
-    )
-
-
-def limitations(findings: Findings) -> list[Markup]:
-    """Collect the limitations found in the results and those stated on the model card."""
-    study, card = findings.study, findings.card
-    found = [*_of_size(findings), *_of_conduct(findings), *study.notes]
-    if findings.plan.amended:
-        found.insert(0, "The plan was amended after it was registered.")
-    items = [escape(text) for text in dict.fromkeys(found)]
-    if card.limitations:
-        items.append(Markup("<em>Stated by the developer:</em> {}").format(card.limitations))
-    if card.out_of_scope:
-        out = Markup("<em>Out of scope, as stated by the developer:</em> {}").format(
-            card.out_of_scope
-        )
-        items.append(out)
-    return items or [Markup("The checks of this report found no limitation.")]
-
-
-def _of_size(findings: Findings) -> list[str]:
-    study, found = findings.study, []
-    if study.k < FEW_SITES:
-        found.append(
-            f"{counted(study.k, 'site')}: too few to estimate results at a hospital outside the study."
-        )
-    known = study.n_events.upper
-    if known is not None and known < FEW_EVENTS:
-        found.append(f"Fewer than {FEW_EVENTS} cases with the condition: estimates are imprecise.")
-    if study.n.n_suppressed or study.n_events.n_suppressed:
-        found.append("Some sites withheld their number of cases or events as too small to share.")
-    for at in study.thresholds:
-        if at.counts.excluded:
-            absent = f"{len(at.counts.excluded)} of {counted(study.k, 'site')}"
-            found.append(
-                f"At threshold {exact(at.threshold)}, the summed counts leave out {absent}. The "
-                "rates of all sites may be higher or lower."
-            )
-    return [*_shortfall(findings), *found, *_noise(findings)]
-
-
-def _noise(findings: Findings) -> list[str]:
-    noise = findings.noise
-    if noise is None:
-        return []
-    return [
-        f"At {some_sites(noise.k, noise.of)} the gate added noise to the counts (standard deviation "
-        f"{noise.deviations()}), but not to the number of cases analysed. Intervals include it."
-    ]
-
-
-def _shortfall(findings: Findings) -> list[str]:
-    """Report a missed sample size (TRIPOD+AI items 10 and 26)."""
-    planned, n = findings.plan.planned_cases, findings.study.n
-    if planned is None or n.lower >= planned:
-        return []
-    if n.n_suppressed:
-        return [
-            f"{count(planned)} cases were planned; at least {count(n.lower)} were analysed, and the "
-            "number at some sites is withheld, so that the planned size may not have been reached."
-        ]
-    return [
-        f"Fewer cases were analysed than planned: {count(n.lower)} instead of {count(planned)}. "
-        "Estimates are less precise than the plan asked for."
-    ]
-
-
-def _missing(findings: Findings) -> list[str]:
-    """Name the hospitals with access of which no result is in the report."""
-    missing = findings.conduct.missing if findings.conduct else ()
-    if not missing:
-        return []
-    who = counted(len(missing), "hospital with access", "hospitals with access")
-    named = ", ".join(f"{h.label} (access {h.status})" for h in missing)
-    return [f"{who} sent no result: {named}. The results over all hospitals may differ."]
-
-
-def _of_conduct(findings: Findings) -> list[str]:
-    found = _missing(findings)
-    canary = [site.canary for site in findings.study.sites]
-    if changed := canary.count("changed"):
-        found.append(
-            f"At {counted(changed, 'site')} the model's answers to fixed test inputs changed."
-        )
-    if unchecked := canary.count("not_run"):
-        found.append(
-            f"At {counted(unchecked, 'site')} the stability of the model's answers was not checked."
-        )
-    return found
+        return unbroken(say("{low} to {high}", low=low, high=high))
+    return escape(say("not estimated: fewer than 5 sites") if mean.value is not None else "–")

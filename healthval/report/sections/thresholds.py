@@ -18,21 +18,23 @@ from healthval.report.markup import (
     hatched,
     number,
     paragraphs,
+    percent,
     table,
 )
 from healthval.report.sections.summary import expected
 from healthval.report.values.noise import IN_COUNTS
 from healthval.report.values.secure_sum import RATES, secure_sum
 from healthval.report.values.site_values import released_at
+from healthval.report.wording.language import mark, say
 
 _SITE_COLUMNS = (
-    "Site",
-    "True pos.",
-    "False neg.",
-    "False pos.",
-    "True neg.",
-    "Sensitivity",
-    "Specificity",
+    mark("Site"),
+    mark("True pos."),
+    mark("False neg."),
+    mark("False pos."),
+    mark("True neg."),
+    mark("Sensitivity"),
+    mark("Specificity"),
 )
 
 
@@ -43,24 +45,40 @@ def thresholds(findings: Findings) -> Section:
         blocks += _at_threshold(findings, at)
     blocks += secure_sum(findings)
     if not blocks:
-        blocks = [paragraphs("The plan names no threshold, so none is judged.")]
-    return Section("thresholds", "Performance at the decision threshold", tuple(blocks))
+        blocks = [paragraphs(say("The plan names no threshold, so none is judged."))]
+    return Section("thresholds", say("Performance at the decision threshold"), tuple(blocks))
 
 
 def _at_threshold(findings: Findings, at: ThresholdPool) -> list[Block]:
-    name = f"threshold {exact(at.threshold)}"
+    name = say("threshold {threshold}", threshold=exact(at.threshold))
     blocks: list[Block] = [_site_matrix(findings, at)]
     if findings.study.k > 1:
         blocks.append(_means(findings, at, name))
     if not at.counts.k:
-        return [*blocks, paragraphs(f"Counts at {name} were not summed: {NO_COUNTS}.")]
-    together = f"cases of {some_sites(at.counts.k, findings.study.k)} together at {name}"
+        return [
+            *blocks,
+            paragraphs(
+                say(
+                    "Counts at {name} were not summed: {no_counts}.",
+                    name=name,
+                    no_counts=say(NO_COUNTS),
+                )
+            ),
+        ]
+    together = say(
+        "cases of {k} together at {name}", k=some_sites(at.counts.k, findings.study.k), name=name
+    )
     blocks += [
         _matrix(findings, at.counts, together),
         _rates(findings, at, together),
         *_all_sites(findings, at.counts, name),
         _per_thousand(
-            at.counts, f"cases like those of {some_sites(at.counts.k, findings.study.k)}, at {name}"
+            at.counts,
+            say(
+                "cases like those of {k}, at {name}",
+                k=some_sites(at.counts.k, findings.study.k),
+                name=name,
+            ),
         ),
     ]
     if figure := _predictive_figure(findings, at, together):
@@ -74,7 +92,7 @@ def _site_matrix(findings: Findings, at: ThresholdPool) -> Markup:
     for site, release in findings.released.items():
         here = released_at(release, at.threshold)
         if here is None:
-            rows.append([site, *["not released"] * 6])
+            rows.append([site, *[say("not released")] * 6])
             continue
         cells = (here.confusion.tp, here.confusion.fn, here.confusion.fp, here.confusion.tn)
         floor = findings.floor(site)
@@ -82,21 +100,21 @@ def _site_matrix(findings: Findings, at: ThresholdPool) -> Markup:
         rates = (estimate(here.sensitivity).text(2), estimate(here.specificity).text(2))
         rows.append([site, *(count_cell(cell, floor) for cell in cells), *rates])
     return table(
-        f"Each site at threshold {exact(at.threshold)}",
-        _SITE_COLUMNS,
+        say("Each site at threshold {threshold}", threshold=exact(at.threshold)),
+        [say(column) for column in _SITE_COLUMNS],
         rows,
         note=f"{hatched(floors) if floors else ''} {findings.noisy(IN_COUNTS)}".strip(),
     )
 
 
 def _matrix(findings: Findings, counts: PooledCounts, together: str) -> Markup:
-    note = "Summed over the sites that released all four counts; row percentages."
+    note = say("Summed over the sites that released all four counts; row percentages.")
     return table(
         together[0].upper() + together[1:],
-        ["Reference standard", "Model positive", "Model negative", "Total"],
+        [say("Reference standard"), say("Model positive"), say("Model negative"), say("Total")],
         [
-            ["With the condition", *_row_percentages(counts.tp, counts.fn)],
-            ["Without the condition", *_row_percentages(counts.fp, counts.tn)],
+            [say("With the condition"), *_row_percentages(counts.tp, counts.fn)],
+            [say("Without the condition"), *_row_percentages(counts.fp, counts.tn)],
         ],
         note=" ".join([note, findings.noisy(IN_COUNTS), *left_out(counts.excluded)]).strip(),
     )
@@ -106,7 +124,7 @@ def _row_percentages(positive: int, negative: int) -> list[str]:
     whole = positive + negative
     if not whole:
         return ["0", "0", "0"]
-    cells = [f"{count(part)} ({number(100 * part / whole, 1)}%)" for part in (positive, negative)]
+    cells = [f"{count(part)} ({percent(100 * part / whole, 1)})" for part in (positive, negative)]
     return [*cells, count(whole)]
 
 
@@ -118,19 +136,22 @@ def summed_rates(released: Mapping[str, Submission], at: ThresholdPool) -> Mappi
         noise=[s.noise.variance if s.noise else 0.0 for s, found in here if found is not None],
     )
     rates = {name: getattr(sums, name) for name in RATES}
-    return {name: rate(found, "no such cases") for name, found in rates.items()}
+    return {name: rate(found, say("no such cases")) for name, found in rates.items()}
 
 
 def _rates(findings: Findings, at: ThresholdPool, together: str) -> Markup:
     rates = summed_rates(findings.released, at)
-    size = findings.noisy(" at the size that the noise of the gates leaves")
-    rows = [[label, rates[name]] for name, label in RATES.items()]
+    size = findings.noisy(say(" at the size that the noise of the gates leaves"))
+    rows = [[say(label), rates[name]] for name, label in RATES.items()]
     return table(
-        f"Rates of the {together}",
-        ["Measure", "Value (95% CI)"],
+        say("Rates of the {together}", together=together),
+        [say("Measure"), say("Value (95% CI)")],
         rows,
-        note=f"Wilson intervals for the cases of these sites{size}; differences between sites are not "
-        "part of them.",
+        note=say(
+            "Wilson intervals for the cases of these sites{size}; differences between sites are "
+            "not part of them.",
+            size=size,
+        ),
     )
 
 
@@ -141,12 +162,18 @@ def _all_sites(findings: Findings, counts: PooledCounts, name: str) -> list[Bloc
     of = sum(1 for site in counts.excluded if site.reason == WITHHELD_CELLS) + counts.k
     return [
         table(
-            f"Rates of the cases of {some_sites(of, findings.study.k)} at {name}, withheld counts included",
-            ["Measure", "Value (95% CI)"],
-            [[label, rate(getattr(counts, measure))] for measure, label in RATES.items()],
-            note="Whether a site withholds a count depends on the count, so the rate over all sites "
-            "may be higher or lower than that of the sites with counts. Between: bounds for "
-            "each value that the withheld counts can have.",
+            say(
+                "Rates of the cases of {of} at {name}, withheld counts included",
+                of=some_sites(of, findings.study.k),
+                name=name,
+            ),
+            [say("Measure"), say("Value (95% CI)")],
+            [[say(label), rate(getattr(counts, measure))] for measure, label in RATES.items()],
+            note=say(
+                "Whether a site withholds a count depends on the count, so the rate over all sites "
+                "may be higher or lower than that of the sites with counts. Between: bounds for each "
+                "value that the withheld counts can have."
+            ),
         )
     ]
 
@@ -155,30 +182,38 @@ def _means(findings: Findings, at: ThresholdPool, name: str) -> Markup:
     rows = []
     for measure, label in RATES.items():
         mean = findings.mean(measure, at.threshold)
-        rows.append([label, mean.k, mean.shown(), expected(mean, 3)])
+        rows.append([say(label), mean.k, mean.shown(), expected(mean, 3)])
     return table(
-        f"Means over sites at {name}",
-        ["Measure", "Sites", "Mean (95% CI)", "At another hospital (95% PI)"],
+        say("Means over sites at {name}", name=name),
+        [say("Measure"), say("Sites"), say("Mean (95% CI)"), say("At another hospital (95% PI)")],
         rows,
-        note="Random effects: REML and Hartung-Knapp; the interval also contains the t interval of "
-        "the site values and that of the mean rate. Sites: those that released the two counts of the rate.",
+        note=say(
+            "Random effects: REML and Hartung-Knapp; the interval also contains the t interval "
+            "of the site values and that of the mean rate. Sites: those that released the two "
+            "counts of the rate."
+        ),
     )
 
 
 def _per_thousand(counts: PooledCounts, name: str) -> Markup:
     n = counts.tp + counts.fp + counts.fn + counts.tn
     of = {
-        "with the condition, found": counts.tp,
-        "with the condition, missed": counts.fn,
-        "without the condition, marked": counts.fp,
-        "without the condition, not marked": counts.tn,
+        say("with the condition, found"): counts.tp,
+        say("with the condition, missed"): counts.fn,
+        say("without the condition, marked"): counts.fp,
+        say("without the condition, not marked"): counts.tn,
     }
     rows = [[label, number(1000 * value / n, 0)] for label, value in of.items()]
     marked = counts.tp + counts.fp
-    rows.append(["marked in all (workload)", number(1000 * marked / n, 0)])
-    needed = number(marked / counts.tp, 1) if counts.tp else "none found"
-    rows.append(["cases marked for each one found", needed])
-    return table(f"Of 1000 {name}", ["Cases", "Of 1000"], rows, kind="numbers narrow")
+    rows.append([say("marked in all (workload)"), number(1000 * marked / n, 0)])
+    needed = number(marked / counts.tp, 1) if counts.tp else say("none found")
+    rows.append([say("cases marked for each one found"), needed])
+    return table(
+        say("Of 1000 {name}", name=name),
+        [say("Cases"), say("Of 1000")],
+        rows,
+        kind="numbers narrow",
+    )
 
 
 def predictive_values(
@@ -202,23 +237,36 @@ def _predictive_figure(findings: Findings, at: ThresholdPool, together: str) -> 
         return None
     values = predictive_values(findings.released, at)
     curves = [
-        Curve(RATES[name], tuple((row[0], row[i], None, None) for row in values))
+        Curve(say(RATES[name]), tuple((row[0], row[i], None, None) for row in values))
         for i, name in ((1, "ppv"), (2, "npv"))
     ]
     rows = [[number(p, 2), number(a), number(b)] for p, a, b in values[4::5]]
     threshold = exact(at.threshold)
     return Figure(
         predictive_plot(curves, here),
-        f"Predictive values by prevalence at threshold {threshold}: with sensitivity "
-        f"{number(sens, 2)} and specificity {number(spec, 2)}, at the prevalence "
-        f"{number(here, 2)} of these cases the positive predictive value is "
-        f"{rates['ppv'].text(2)} and the negative {rates['npv'].text(2)}.",
-        f"Threshold {threshold}: predictive values where the condition is more or less frequent, if "
-        f"sensitivity ({number(sens, 2)}) and specificity ({number(spec, 2)}) of the {together} "
-        "stay the same. Dotted: prevalence of these cases.",
+        say(
+            "Predictive values by prevalence at threshold {threshold}: with sensitivity {sens} "
+            "and specificity {spec}, at the prevalence {here} of these cases the positive "
+            "predictive value is {ppv} and the negative {npv}.",
+            threshold=threshold,
+            sens=number(sens, 2),
+            spec=number(spec, 2),
+            here=number(here, 2),
+            ppv=rates["ppv"].text(2),
+            npv=rates["npv"].text(2),
+        ),
+        say(
+            "Threshold {threshold}: predictive values where the condition is more or less "
+            "frequent, if sensitivity ({sens}) and specificity ({spec}) of the {together} stay "
+            "the same. Dotted: prevalence of these cases.",
+            threshold=threshold,
+            sens=number(sens, 2),
+            spec=number(spec, 2),
+            together=together,
+        ),
         table(
-            f"Predictive values at threshold {threshold}",
-            ["Prevalence", "Positive", "Negative"],
+            say("Predictive values at threshold {threshold}", threshold=threshold),
+            [say("Prevalence"), say("Positive"), say("Negative")],
             rows,
         ),
     )

@@ -6,7 +6,6 @@ from markupsafe import Markup
 
 from healthval.aggregate.counts import WITHHELD_CELLS
 from healthval.contracts.submission import Submission
-from healthval.errors import counted
 from healthval.report.document import Block, Figure, Section
 from healthval.report.figures.curves import Curve, Point
 from healthval.report.figures.panels import (
@@ -19,6 +18,7 @@ from healthval.report.findings import Findings, as_released, rate, some_sites
 from healthval.report.markup import as_shown, exact, number, paragraphs, table
 from healthval.report.secondary import usefulness_table
 from healthval.report.sections.summary import expected
+from healthval.report.wording.language import many, mark, say
 
 
 def utility(findings: Findings) -> Section:
@@ -36,8 +36,8 @@ def utility(findings: Findings) -> Section:
     if findings.study.thresholds:
         blocks += [*_net_benefit(findings), *usefulness_table(findings)]
     if not blocks:
-        blocks = [paragraphs("No site released a decision curve.")]
-    return Section("utility", "Clinical utility", tuple(blocks))
+        blocks = [paragraphs(say("No site released a decision curve."))]
+    return Section("utility", say("Clinical utility"), tuple(blocks))
 
 
 def _panel(site: str, release: Submission) -> DecisionPanel:
@@ -48,32 +48,40 @@ def _panel(site: str, release: Submission) -> DecisionPanel:
         if p.model.value is not None
     ]
     everyone = _line((p.threshold, p.treat_all) for p in points)
-    return DecisionPanel(site, Curve("Model", tuple(model)), Curve("Treat all", everyone))
+    return DecisionPanel(site, Curve(say("Model"), tuple(model)), Curve(say("Treat all"), everyone))
 
 
 def _line(points: Iterable[tuple[float, float | None]]) -> tuple[Point, ...]:
     return tuple((x, y, None, None) for x, y in points if y is not None)
 
 
-_MEANING = (
-    "Net benefit: true positives gained per case, less false positives weighted by the odds of the "
-    "threshold; below 0 the model does harm. Dots are released values with their 95% CI, joined by "
-    "straight lines. Treat none is 0. Where the model is above both other lines, deciding by the "
-    "model is the better choice."
+_MEANING = mark(
+    "Net benefit: true positives gained per case, less false positives weighted by the "
+    "odds of the threshold; below 0 the model does harm. Dots are released values with "
+    "their 95% CI, joined by straight lines. Treat none is 0. Where the model is above "
+    "both other lines, deciding by the model is the better choice."
 )
 
 
 def _site_figure(panels: Sequence[DecisionPanel]) -> Figure:
     heights = [y for panel in panels for _, y, *_ in panel.model.points]
-    names = counted(len(panels), "site")
+    names = many(len(panels), "site")
     return Figure(
         decision_panels(panels),
-        f"Decision curves of {names}; net benefit of the model from {number(min(heights))} to "
-        f"{number(max(heights))}.",
-        f"Decision curves of {names}, by threshold probability. {_MEANING}",
+        say(
+            "Decision curves of {names}; net benefit of the model from {min} to {max}.",
+            names=names,
+            min=number(min(heights)),
+            max=number(max(heights)),
+        ),
+        say(
+            "Decision curves of {names}, by threshold probability. {meaning}",
+            names=names,
+            meaning=say(_MEANING),
+        ),
         table(
-            "Decision curves of the sites",
-            ["Site", "Threshold", "Model (95% CI)", "Treat all"],
+            say("Decision curves of the sites"),
+            [say("Site"), say("Threshold"), say("Model (95% CI)"), say("Treat all")],
             [[panel.label, *row] for panel in panels for row in _rows(panel)],
         ),
     )
@@ -102,23 +110,30 @@ def _together(findings: Findings) -> DecisionPanel | None:
         shown = rate(at.net_benefit)
         if shown.value is not None:
             model.append((at.threshold, shown.value, shown.lo, shown.hi))
-    treat_all = Curve("Treat all", _line((at.threshold, at.treat_all) for at in chosen))
-    return DecisionPanel("", Curve("Model", tuple(model)), treat_all)
+    treat_all = Curve(say("Treat all"), _line((at.threshold, at.treat_all) for at in chosen))
+    return DecisionPanel("", Curve(say("Model"), tuple(model)), treat_all)
 
 
 def _many_figure(panels: Sequence[DecisionPanel]) -> Figure:
     heights = [y for panel in panels for _, y, *_ in panel.model.points]
-    names = counted(len(panels), "site")
+    names = many(len(panels), "site")
     return Figure(
         decision_together(None, panels),
-        f"Decision curves of {names}; net benefit of the model from {number(min(heights))} to "
-        f"{number(max(heights))}.",
-        f"Decision curves of {names}, by threshold probability. Grey: model at each site; dashed: "
-        "treat all at each site. The sites released different thresholds, so that they are not "
-        "summed. Net benefit below 0 is harm; treat none is 0.",
+        say(
+            "Decision curves of {names}; net benefit of the model from {min} to {max}.",
+            names=names,
+            min=number(min(heights)),
+            max=number(max(heights)),
+        ),
+        say(
+            "Decision curves of {names}, by threshold probability. Grey: model at each site; "
+            "dashed: treat all at each site. The sites released different thresholds, so that "
+            "they are not summed. Net benefit below 0 is harm; treat none is 0.",
+            names=names,
+        ),
         table(
-            "Decision curves of the sites",
-            ["Site", "Threshold", "Model (95% CI)", "Treat all"],
+            say("Decision curves of the sites"),
+            [say("Site"), say("Threshold"), say("Model (95% CI)"), say("Treat all")],
             [[panel.label, *row] for panel in panels for row in _rows(panel)],
         ),
     )
@@ -127,7 +142,7 @@ def _many_figure(panels: Sequence[DecisionPanel]) -> Figure:
 def _together_figure(
     findings: Findings, panel: DecisionPanel, panels: Sequence[DecisionPanel]
 ) -> Figure:
-    who = f"cases of {counted(findings.study.k, 'site')} together"
+    who = say("cases of {k} together", k=many(findings.study.k, "site"))
     heights = [y for _, y, *_ in panel.model.points]
     everyone = {x: y for x, y, *_ in panel.treat_all.points}
     rows = [
@@ -136,12 +151,24 @@ def _together_figure(
     ]
     return Figure(
         decision_together(panel, panels),
-        f"Decision curve of the {who}; net benefit of the model from {number(min(heights))} to "
-        f"{number(max(heights))}.",
-        f"Decision curve of the {who}, at the thresholds that every site released. {_MEANING} The "
-        "95% CI are for these cases; differences between sites are not part of them. Grey lines: "
-        "model at each site.",
-        table(f"Decision curve of the {who}", ["Threshold", "Model (95% CI)", "Treat all"], rows),
+        say(
+            "Decision curve of the {who}; net benefit of the model from {min} to {max}.",
+            who=who,
+            min=number(min(heights)),
+            max=number(max(heights)),
+        ),
+        say(
+            "Decision curve of the {who}, at the thresholds that every site released. {meaning} "
+            "The 95% CI are for these cases; differences between sites are not part of them. "
+            "Grey lines: model at each site.",
+            who=who,
+            meaning=say(_MEANING),
+        ),
+        table(
+            say("Decision curve of the {who}", who=who),
+            [say("Threshold"), say("Model (95% CI)"), say("Treat all")],
+            rows,
+        ),
     )
 
 
@@ -149,14 +176,17 @@ def _net_benefit(findings: Findings) -> list[Block]:
     """Return one table for each set of sites with a threshold, and the means over sites."""
     sums: dict[tuple[str, ...], list[list[str]]] = {}
     for at in findings.study.thresholds:
-        row = [exact(at.threshold), rate(at.net_benefit).text(), number(at.treat_all), "0.000"]
+        row = [exact(at.threshold), rate(at.net_benefit).text(), number(at.treat_all), number(0.0)]
         absent = {x.site for x in at.counts.excluded if x.reason != WITHHELD_CELLS}
         sites = tuple(site for site in findings.released if site not in absent)
         sums.setdefault(sites, []).append(row)
     blocks: list[Block] = [
         table(
-            f"Net benefit of the cases of {some_sites(len(sites), findings.study.k)} together",
-            ["Threshold", "Model (95% CI)", "Treat all", "Treat none"],
+            say(
+                "Net benefit of the cases of {sites} together",
+                sites=some_sites(len(sites), findings.study.k),
+            ),
+            [say("Threshold"), say("Model (95% CI)"), say("Treat all"), say("Treat none")],
             rows,
             note=_note(findings, sites, rows),
         )
@@ -166,9 +196,9 @@ def _net_benefit(findings: Findings) -> list[Block]:
 
 
 def _note(findings: Findings, sites: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    named = "" if len(sites) == findings.study.k else f"Sites: {', '.join(sites)}."
-    hidden = any("not estimable" in cell for row in rows for cell in row)
-    why = "Not estimable: a site withheld a count that the value needs." if hidden else ""
+    named = "" if len(sites) == findings.study.k else say("Sites: {sites}.", sites=", ".join(sites))
+    hidden = any(say("not estimable") in cell for row in rows for cell in row)
+    why = say("Not estimable: a site withheld a count that the value needs.") if hidden else ""
     return f"{named} {why}".strip()
 
 
@@ -178,7 +208,7 @@ def _mean_net_benefit(findings: Findings) -> Markup:
         mean = findings.mean("net_benefit", at.threshold)
         rows.append([exact(at.threshold), mean.k, mean.shown().text(), expected(mean, 3)])
     return table(
-        "Net benefit of the model, mean over sites",
-        ["Threshold", "Sites", "Mean (95% CI)", "At another hospital (95% PI)"],
+        say("Net benefit of the model, mean over sites"),
+        [say("Threshold"), say("Sites"), say("Mean (95% CI)"), say("At another hospital (95% PI)")],
         rows,
     )

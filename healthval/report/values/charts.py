@@ -7,8 +7,9 @@ from typing import Any
 from healthval.aggregate.secondary.control_chart import ChartPoint, Limit, chart, decision_limit
 from healthval.contracts.monitoring import PERIOD, AlarmRule, Monitoring
 from healthval.contracts.submission import ReleasedSubgroup, Submission
+from healthval.report.wording.language import mark
 
-TOGETHER = "All hospitals"
+TOGETHER = mark("All hospitals")
 
 
 @dataclass(frozen=True, slots=True)

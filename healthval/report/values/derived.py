@@ -49,6 +49,7 @@ def _threshold(findings: Findings, at: ThresholdPool) -> dict[str, Any]:
         "means": {name: _mean(findings, name, at.threshold) for name in RATES},
         "sums": sums,
         "shares": {name: cell / n for name, cell in cells.items()} if n else {},
+        "totals": {"with_condition": c.tp + c.fn, "without_condition": c.fp + c.tn},
         "missed": [1 - value for value, *_ in sums.values() if value is not None],
         "prevalence": (c.tp + c.fn) / n if n else None,
         "marked_for_each_found": marked / c.tp if c.tp else None,

@@ -15,8 +15,13 @@ from healthval.aggregate.result import SubgroupPool
 from healthval.contracts.submission import FOLDED, SUPPRESSED, ReleasedSubgroup, Submission
 from healthval.errors import MetricError
 from healthval.report.values.levels import MISSING
+from healthval.report.wording.language import mark
 
-MEASURES = {"auroc": "AUROC", "sensitivity": "Sensitivity", "specificity": "Specificity"}
+MEASURES = {
+    "auroc": mark("AUROC"),
+    "sensitivity": mark("Sensitivity"),
+    "specificity": mark("Specificity"),
+}
 Level = tuple[str, str]
 
 

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from healthval.contracts.submission import FOLDED, SUPPRESSED
 from healthval.report.markup import words
+from healthval.report.wording.language import mark, reword, say
 
 Levels: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
 Key: TypeAlias = tuple[int, int, int, float, int]
@@ -14,13 +15,13 @@ MISSING = "missing"  # level of cases without a value, in the releases
 _BAND = re.compile(r"(below|from)_(minus_)?(\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?:_to_below_.*)?")
 
 
-def level_name(level: str, withheld: str = "levels withheld") -> str:
+def level_name(level: str, withheld: str = mark("levels withheld")) -> str:
     """Format a level in words; the marker of withheld levels is not a level.
 
     >>> level_name("from_50_to_below_65"), level_name("suppressed")
     ('from 50 to below 65', 'levels withheld')
     """
-    return withheld if level == SUPPRESSED else words(level)
+    return say(withheld) if level == SUPPRESSED else reword(words(level))
 
 
 def place(plan: Levels, first_seen: Iterable[tuple[str, str]]) -> Callable[[str, str], Key]:

@@ -19,12 +19,13 @@ from typing import TypeAlias
 from healthval.aggregate.effects import LOGIT, Transform
 from healthval.aggregate.meta import MIN_SITES_POOLED, MetaResult, meta_analysis
 from healthval.contracts.submission import Submission
-from healthval.errors import MetricError, counted
+from healthval.errors import MetricError
 from healthval.report.markup import WITHHELD, Shown, as_shown
 from healthval.report.values.site_values import FEW, Measure, Pair, SiteEffect, reader
+from healthval.report.wording.language import many, mark, say
 
 Possible: TypeAlias = tuple[Pair, ...] | None
-ONE_SITE = "the one site"
+ONE_SITE = mark("the one site")
 _FRACTIONS = 9  # at which all withheld values are taken together
 _LOGIT_NORMAL = 0.346  # (16 sqrt(3) / (15 pi)) squared
 _SPLITS = 12  # of the withheld sites into low and high ones
@@ -43,17 +44,21 @@ class SiteMean:
     def shown(self) -> Shown:
         """Return the mean in its printed form, or the reason why there is none."""
         lo, hi = self.ci or (None, None)
-        why = WITHHELD if self.of == 1 else f"not pooled: {self.k} of at least 3 sites"
+        why = WITHHELD if self.of == 1 else say("not pooled: {k} of at least 3 sites", k=self.k)
         return as_shown(self.value, lo, hi, why)
 
     def basis(self) -> str:
         """Return the sites of the mean in words."""
         if self.value is None:
-            return "none"
+            return say("none")
         if self.of == 1:
-            return ONE_SITE
-        some = f"{self.k} of {self.of} sites" if self.k < self.of else counted(self.k, "site")
-        return f"random-effects mean over {some}"
+            return say(ONE_SITE)
+        some = (
+            say("{k} of {of} sites", k=self.k, of=self.of)
+            if self.k < self.of
+            else many(self.k, "site")
+        )
+        return say("random-effects mean over {some}", some=some)
 
 
 def site_mean(

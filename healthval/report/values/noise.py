@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from healthval.contracts.submission import Submission
 from healthval.report.markup import number
+from healthval.report.wording.language import mark, say
 
 _Z = 1.959963984540054
-IN_COUNTS = "Counts contain noise of the gates; the numbers of cases analysed do not."
+IN_COUNTS = mark("Counts contain noise of the gates; the numbers of cases analysed do not.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +34,17 @@ class Noise:
         >>> Noise(k=1, of=1, count_sd=(2, 2), level_sd=None, multiples=(), events=4).deviations()
         '2.0 for a count'
         """
-        text = f"{_range(self.count_sd)} for a count"
-        return text if self.level_sd is None else f"{text}, {_range(self.level_sd)} in a level"
+        text = say("{sd} for a count", sd=_range(self.count_sd))
+        return (
+            text
+            if self.level_sd is None
+            else say("{text}, {sd} in a level", text=text, sd=_range(self.level_sd))
+        )
 
 
 def _range(ends: tuple[float, float]) -> str:
     low, high = (number(end, 1) for end in ends)
-    return low if low == high else f"{low} to {high}"
+    return low if low == high else say("{low} to {high}", low=low, high=high)
 
 
 def noise_in(released: Mapping[str, Submission]) -> Noise | None:

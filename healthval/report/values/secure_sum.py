@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from healthval.aggregate.secondary.records import SecureTotal, TotalAt
-from healthval.errors import counted
 from healthval.report.findings import Findings, rate
 from healthval.report.markup import count, exact, paragraphs, table
+from healthval.report.wording.language import many, mark, reword, say
 
 RATES = {
-    "sensitivity": "Sensitivity",
-    "specificity": "Specificity",
-    "ppv": "Positive predictive value",
-    "npv": "Negative predictive value",
+    "sensitivity": mark("Sensitivity"),
+    "specificity": mark("Specificity"),
+    "ppv": mark("Positive predictive value"),
+    "npv": mark("Negative predictive value"),
 }
 
 
@@ -30,29 +30,57 @@ def sentences(findings: Findings, found: SecureTotal) -> list[str]:
     """Describe a secure sum: its sites, those that dropped out, and why there is no total."""
     match found.status:
         case "none":
-            return ["The plan has a secure sum; no site had joined it when this report was made."]
+            return [
+                say("The plan has a secure sum; no site had joined it when this report was made.")
+            ]
         case "open":
-            return ["The plan has a secure sum, which was not complete when this report was made."]
+            return [
+                say("The plan has a secure sum, which was not complete when this report was made.")
+            ]
         case "failed":
-            return [f"The newest attempt at the plan's secure sum failed: {found.reason}."]
-    k = counted(len(found.sites), "site")
-    who = f"Secure sum over {k} ({', '.join(found.sites)})"
-    opened = counted(found.opened_by, "site")
-    lost = [f"{label} (joined, and dropped out in round '{at}')" for label, at in found.dropped]
-    out = [f"Not in the sum: {', '.join(lost)}."] if lost else []
+            return [
+                say(
+                    "The newest attempt at the plan's secure sum failed: {reason}.",
+                    reason=reword(found.reason or ""),
+                )
+            ]
+    k = many(len(found.sites), "site")
+    who = say("Secure sum over {k} ({sites})", k=k, sites=", ".join(found.sites))
+    opened = many(found.opened_by, "site")
+    lost = [
+        say("{label} (joined, and dropped out in round '{at}')", label=label, at=at)
+        for label, at in found.dropped
+    ]
+    out = [say("Not in the sum: {lost}.", lost=", ".join(lost))] if lost else []
     if found.status == "contradictory":
-        return [f"{who}: {opened} opened it and found different totals, so none is shown.", *out]
+        return [
+            say(
+                "{who}: {opened} opened it and found different totals, so none is shown.",
+                who=who,
+                opened=opened,
+            ),
+            *out,
+        ]
     if found.status == "below floor":
         return [
-            f"{who}: below or above each threshold the total has fewer than {found.floor} cases of a"
-            " class, so that no number of it is shown, and none is stored at the hub.",
+            say(
+                "{who}: below or above each threshold the total has fewer than {floor} cases of a "
+                "class, so that no number of it is shown, and none is stored at the hub.",
+                who=who,
+                floor=found.floor,
+            ),
             *out,
         ]
     return [
-        f"{who}: the sites' exact tables were added up under masks that cancel in the sum, and the hub"
-        f" received each table with its masks only; {opened} opened the sum and found the same total. The"
-        f" counts have no noise. Below, between and above the thresholds shown there are at least"
-        f" {found.floor} cases of each class, or none of both.",
+        say(
+            "{who}: the sites' exact tables were added up under masks that cancel in the sum, "
+            "and the hub received each table with its masks only; {opened} opened the sum and "
+            "found the same total. The counts have no noise. Below, between and above the "
+            "thresholds shown there are at least {floor} cases of each class, or none of both.",
+            who=who,
+            opened=opened,
+            floor=found.floor,
+        ),
         *_withheld(found),
         *out,
         *_beside(findings, found),
@@ -65,8 +93,12 @@ def _withheld(found: SecureTotal) -> list[str]:
         return []
     cuts = ", ".join(map(exact, found.withheld))
     return [
-        f"Not shown at {cuts}: between neighbouring thresholds a class would have fewer than"
-        f" {found.floor} cases."
+        say(
+            "Not shown at {cuts}: between neighbouring thresholds a class would have fewer than "
+            "{floor} cases.",
+            cuts=cuts,
+            floor=found.floor,
+        )
     ]
 
 
@@ -75,33 +107,38 @@ def _beside(findings: Findings, found: SecureTotal) -> list[str]:
     here = [site.site for site in findings.study.sites]
     absent = [label for label in here if label not in found.sites]
     more = [label for label in found.sites if label not in here]
-    lines = [f"With a result in this report and not in the sum: {', '.join(absent)}."]
-    lines += [f"In the sum and without a result in this report: {', '.join(more)}."]
+    lines = [
+        say("With a result in this report and not in the sum: {absent}.", absent=", ".join(absent))
+    ]
+    lines += [say("In the sum and without a result in this report: {more}.", more=", ".join(more))]
     return [line for line, names in zip(lines, (absent, more), strict=True) if names]
 
 
 def _table(findings: Findings, found: SecureTotal, at: TotalAt) -> Markup:
-    name = f"threshold {exact(at.threshold)}"
+    name = say("threshold {threshold}", threshold=exact(at.threshold))
     rows: list[Sequence[object]] = []
     for measure, label in RATES.items():
         mean = findings.mean(measure, at.threshold)
         between = mean.shown() if mean.k > 1 else "–"
-        rows.append([label, rate(getattr(at, measure), "no such cases"), between])
+        rows.append([say(label), rate(getattr(at, measure), say("no such cases")), between])
     counts = ", ".join(
         f"{label} {count(cell)}"
         for label, cell in (
-            ("true positives", at.tp),
-            ("false negatives", at.fn),
-            ("false positives", at.fp),
-            ("true negatives", at.tn),
+            (say("true positives"), at.tp),
+            (say("false negatives"), at.fn),
+            (say("false positives"), at.fp),
+            (say("true negatives"), at.tn),
         )
     )
-    k = counted(len(found.sites), "site")
+    k = many(len(found.sites), "site")
     return table(
-        f"Sum over {k} without any site's table, at {name}",
-        ["Measure", "All cases of the sum (95% CI)", "Mean over sites (95% CI)"],
+        say("Sum over {k} without any site's table, at {name}", k=k, name=name),
+        [say("Measure"), say("All cases of the sum (95% CI)"), say("Mean over sites (95% CI)")],
         rows,
-        note=f"Exact counts of the sum: {counts}. Wilson intervals for the cases of these sites: each case"
-        " counts the same, and differences between sites are not part of them. The mean over sites is"
-        " from the released results.",
+        note=say(
+            "Exact counts of the sum: {counts}. Wilson intervals for the cases of these sites: "
+            "each case counts the same, and differences between sites are not part of them. The "
+            "mean over sites is from the released results.",
+            counts=counts,
+        ),
     )

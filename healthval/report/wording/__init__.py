@@ -1,0 +1,1 @@
+"""Words of the report: its language, and the sentences and limitations of the first page."""
