@@ -210,7 +210,7 @@ def main():
     if "dcmanon" in cost:
         goals.append(("spliced with audit / dcmanon", cost["dcmanon"][0] / spliced[0], 1.3))
     for name, ratio, goal in goals:
-        print(f"{name:40}{ratio:6.2f}  goal {goal}  {'met' if ratio >= goal else 'missed'}")
+        print(f"{name:40}{ratio:6.2f}  >= {goal}  {'met' if ratio >= goal else 'missed'}")
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def main():
         (few, low), (many, high) = peaks[0], peaks[-1]
         each = (high - low) * 1024 / (many - few)
         state = "met" if each <= LIMIT else "missed"
-        print(f"each further file adds {each:.0f} bytes  goal {LIMIT}  {state}")
+        print(f"each further file adds {each:.0f} bytes  <= {LIMIT}  {state}")
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ def main() -> None:
 
 
 def goal(name: str, value: float, wanted: float) -> None:
-    print(f"{name:34} {value:12,.1f}  goal {wanted:,}  {'met' if value >= wanted else 'MISSED'}")
+    print(f"{name:34} {value:12,.1f}  >= {wanted:,}  {'met' if value >= wanted else 'MISSED'}")
 
 
 if __name__ == "__main__":

@@ -22,33 +22,33 @@ ROOT = HERE.parent
 NO_BENCHMARK = {"run", "solver_attack"}
 OWN = ("healthval", "numpy", "scipy", "pandas")
 GOAL = re.compile(
-    r"^(?P<name>\S.*?)\s{2,}(?P<value>[\d,]*\.?\d+)(?P<unit>[^<>=\d]*?)\s*"
-    r"(?P<goal>[<>]=? ?[\d.,]+.*?|goal .*?)[ :]+(?P<state>met|missed)$",
-    re.IGNORECASE,
+    r"^(?P<name>\S.*?)\s{2,}(?P<found>\S.*?)[ :;]+(?P<state>met|missed)$", re.IGNORECASE
 )
-SIGNED = re.compile(r"(?P<sign>[<>])=? ?(?P<limit>[\d.,]+)")
+NUMBER = r"(?P<{0}>[\d,]*\.?\d+) ?(?P<{0}_unit>ms|s|MB|kB|%|x)?"
+# The first number of a line is the measured one; the sign stands before the limit.
+MARGIN = re.compile(
+    NUMBER.format("value") + r"(?![\w.]).*?(?P<sign>[<>])=? ?" + NUMBER.format("limit")
+)
 ABSENT = re.compile(r"^(?P<name>\S.*?)\s{2,}.*not installed", re.IGNORECASE)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Goal:
-    """One measured value with its goal, as a benchmark printed it."""
+    """One value with its goal; `found` is both, as the benchmark printed them."""
 
     benchmark: str
     name: str
-    value: str
-    goal: str
+    found: str
     met: bool
 
     @property
     def margin(self) -> float | None:
-        """How many times better than the goal; below 1 it is missed. None if the goal has no sign."""
-        found = SIGNED.search(self.goal)
-        if found is None:
+        """How many times better than the goal; below 1 it is missed. None where the goal is in words."""
+        found = MARGIN.match(self.found)
+        units = {found["value_unit"], found["limit_unit"]} - {None, "x"} if found else set()
+        if found is None or len(units) > 1:
             return None
-        value, limit = (
-            float(t.replace(",", "")) for t in (self.value, found["limit"].rstrip(".,"))
-        )
+        value, limit = (float(found[name].replace(",", "")) for name in ("value", "limit"))
         if not value or not limit:
             return None
         return limit / value if found["sign"] == "<" else value / limit
@@ -68,15 +68,7 @@ class Run:
         """Lines that end in a goal and whether it was met."""
         found = (GOAL.match(line.strip()) for line in self.text.splitlines())
         return [
-            Goal(
-                benchmark=self.name,
-                name=f["name"],
-                value=f["value"],
-                goal=f["goal"],
-                met=f["state"].lower() == "met",
-            )
-            for f in found
-            if f
+            Goal(self.name, f["name"], f["found"], f["state"].lower() == "met") for f in found if f
         ]
 
     @property
@@ -138,9 +130,9 @@ def page(runs: list[Run], now: datetime) -> str:
     ]
     if any(goal.margin for goal in goals):
         lines += ["![How many times better than its goal each value is](results.svg)", ""]
-    lines += ["| benchmark | what | measured | goal | |", "|---|---|---|---|---|"]
+    lines += ["| benchmark | what | measured, goal | |", "|---|---|---|---|"]
     lines += [
-        f"| {g.benchmark} | {_cell(g.name)} | {g.value} | {_cell(g.goal)} | {'met' if g.met else '**missed**'} |"
+        f"| {g.benchmark} | {_cell(g.name)} | {_cell(g.found)} | {'met' if g.met else '**missed**'} |"
         for g in goals
     ]
     absent = [f"{one.name}: {name}" for one in runs for name in one.absent]

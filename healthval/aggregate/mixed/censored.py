@@ -21,6 +21,7 @@ from healthval.aggregate.meta import Pair
 from healthval.aggregate.mixed.glmm import Model, Pieces, covariance
 
 NODES = 15
+FEWEST = 3  # sites that the limit of an interval counts at least
 _LARGEST = 12.0  # logit beyond which a rate is 0 or 1
 _MOST_TAU = 5.0
 _BOUNDS = [(-_LARGEST, _LARGEST), (0.0, _MOST_TAU)]
@@ -176,15 +177,27 @@ def fit_censored(
 ) -> CensoredFit:
     """Fit the mean and SD of the logits over sites; the interval is the profile likelihood's.
 
-    Its limit is that of the t test with k - 1 degrees of freedom, k log(1 + t^2 / (k - 1)) / 2.
+    Its limit is that of the t test with k - 1 degrees of freedom, k log(1 + t^2 / (k - 1)) / 2, where k
+    is the number of sites of which a count or a band is known: a withheld one says little of the SD.
     """
-    return profile_fit(stack(counts), _starts(counts), level=level, nodes=nodes)
+    shown = sum(c.value is not None or c.band is not None for c in counts)
+    return profile_fit(stack(counts), _starts(counts), level=level, nodes=nodes, shown=shown)
 
 
 def profile_fit(
-    pieces: Pieces, starts: Sequence[float], *, level: float = 0.95, nodes: int = NODES
+    pieces: Pieces,
+    starts: Sequence[float],
+    *,
+    level: float = 0.95,
+    nodes: int = NODES,
+    shown: int | None = None,
 ) -> CensoredFit:
-    """Fit mean and SD to what is known of one count per site, from several starts of the mean."""
+    """Fit mean and SD to what is known of one count per site, from several starts of the mean.
+
+    Parameters
+    ----------
+    shown : number of sites with a count or a band; by default all
+    """
     from scipy.optimize import minimize
     from scipy.stats import t
 
@@ -193,7 +206,8 @@ def profile_fit(
     best = min(found, key=lambda one: float(one.fun))
     mu, tau = (float(x) for x in best.x)
     k = len(np.unique(pieces.site))
-    limit = k * math.log1p(float(t.ppf((1 + level) / 2, k - 1)) ** 2 / (k - 1)) / 2
+    m = k if shown is None else max(shown, min(k, FEWEST))
+    limit = m * math.log1p(float(t.ppf((1 + level) / 2, m - 1)) ** 2 / (m - 1)) / 2
     least = -float(best.fun) - limit
     low, high = (_edge(likelihood, (mu, tau), side, least) for side in (-1, 1))
     return CensoredFit(
