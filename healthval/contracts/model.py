@@ -115,7 +115,7 @@ class ModelRegistration(Wire):
     def wrong_probes(self, scores: Sequence[float | None]) -> list[int]:
         """Return the numbers, from 1, of the probes whose score is not the registered one."""
         pairs = enumerate(zip(self.probes, scores, strict=True), start=1)
-        return [number for number, (probe, score) in pairs if not _is_same(probe.score, score)]
+        return [number for number, (probe, score) in pairs if not is_same_score(probe.score, score)]
 
 
 class ObjectSize(Wire):
@@ -207,7 +207,8 @@ def _fits(wanted: InputField, value: object) -> bool:
     return isinstance(value, str) and value in wanted.levels
 
 
-def _is_same(registered: float | None, score: float | None) -> bool:
+def is_same_score(registered: float | None, score: float | None) -> bool:
+    """Return whether two scores of a case are equal, apart from their last digits."""
     if registered is None or score is None:
         return registered is score
     return abs(registered - score) <= PROBE_TOLERANCE

@@ -2,15 +2,22 @@
 
 import csv
 import io
+import os
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from healthval.contracts.model import InputContract, InputField, ModelRegistration
+from healthval.contracts.model import (
+    InputContract,
+    InputField,
+    ModelRegistration,
+    is_same_score,
+)
 from healthval.errors import HostingError, UsageError, counted, part
 from healthval.hosting.artefact import check_scores, import_model
+from healthval.hosting.served_check import served_scores
 
 SHOWN = 5
 Row = dict[str, float | str | None]
@@ -31,9 +38,10 @@ def check_model(
     sample: Path | None,
     probe_files: Sequence[bytes] = (),
 ) -> Tried:
-    """Load the model and score a sample and the probes, as the model server does.
+    """Score a sample and the probes, first in this process, then by the container contract.
 
-    A failure has its traceback.
+    A failure in this process has its traceback. The server is the one that runs on a hub and on AWS;
+    it needs Linux or macOS.
 
     Parameters
     ----------
@@ -64,9 +72,43 @@ def check_model(
         return Tried(ok=False, lines=(str(problem),))
     parts = [_sample_lines(found, rows)] if rows else []
     parts += [_probe_lines(registration, probed)] if probes else []
+    if all(part.ok for part in parts):
+        served = _served_lines(folder, registration, rows, probe_files, (*found, *probed))
+        parts.append(served)
     return Tried(
         ok=all(part.ok for part in parts), lines=tuple(x for part in parts for x in part.lines)
     )
+
+
+def _served_lines(
+    folder: Path,
+    registration: ModelRegistration,
+    rows: Sequence[Row],
+    files: Sequence[bytes],
+    expected: Sequence[float | None],
+) -> Tried:
+    """Ask the model's server for the same scores, and show them as a hospital receives them."""
+    if os.name != "posix":
+        return Tried(ok=True, lines=("served   not tried: the server needs Linux or macOS",))
+    try:
+        served = served_scores(folder, registration, rows, files)
+    except HostingError as problem:
+        return Tried(ok=False, lines=(f"served   {problem}",))
+    pairs = list(zip(served, expected, strict=True))
+    if other := sum(not is_same_score(*pair) for pair in pairs):
+        line = (
+            f"served   {part(other, len(pairs), 'case', 'have another score than above')}: the same"
+            " case must always have the same score"
+        )
+        return Tried(ok=False, lines=(line,))
+    seen = ["no score (model_declined)" if s is None else f"{s:.6g}" for s in served[:SHOWN]]
+    answers = [f"         case {i}: {text}" for i, text in enumerate(seen[: len(rows)], start=1)]
+    heading = (
+        "served   by the container contract; a hospital receives"
+        if answers
+        else ("served   by the container contract, with the same scores")
+    )
+    return Tried(ok=True, lines=(heading, *answers))
 
 
 def _sample_lines(found: Sequence[float | None], rows: Sequence[Row]) -> Tried:
@@ -77,13 +119,8 @@ def _sample_lines(found: Sequence[float | None], rows: Sequence[Row]) -> Tried:
             f"the model declines all {counted(len(found), 'case')}, and {complete} had every input"
         )
         return Tried(ok=False, lines=(line,))
-    shown = ", ".join("None" if s is None else f"{s:.3g}" for s in found[:SHOWN])
     return Tried(
-        ok=True,
-        lines=(
-            f"ok       {counted(len(found), 'case')} scored, {declined} declined",
-            f"scores   {shown}{', ...' if len(found) > SHOWN else ''}",
-        ),
+        ok=True, lines=(f"ok       {counted(len(found), 'case')} scored, {declined} declined",)
     )
 
 

@@ -22,6 +22,7 @@ CARD = {"name": "ward-risk", "version": "1.0", "title": "Invented", "developer":
 CARD |= {"intended_use": "None.", "target_condition": "sepsis"}
 FIELDS = [{"name": "age", "low": 0, "high": 120}, {"name": "crp", "low": 0}]
 FIELDS += [{"name": "sex", "kind": "category", "levels": ["female", "male"]}]
+DECLINED = "no score (model_declined)"
 PLAIN = "def load(folder): return None\ndef predict(model, rows): return "
 
 
@@ -33,6 +34,11 @@ def registered(folder, fields=FIELDS):
 def check(folder, sample=None):
     options = [] if sample is None else ["--sample", str(sample)]
     return CliRunner().invoke(cli, ["model", "check", str(folder), *options])
+
+
+def received(output):
+    """What a hospital receives for each case, as the last lines show it."""
+    return [line.partition(": ")[2] for line in output.splitlines() if line.startswith(" " * 9)]
 
 
 @pytest.fixture
@@ -55,7 +61,8 @@ def test_a_model_that_works_shows_its_scores(place):
     assert done.exit_code == 0, done.output
     assert check(place, place / "sample.csv").output == done.output
     assert "3 cases scored, 1 declined" in done.output
-    assert "0.61, None, 0.4" in done.output
+    assert "a hospital receives" in done.output
+    assert received(done.output) == ["0.61", DECLINED, "0.4"]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +126,7 @@ def test_a_model_of_scikit_learn_is_started_from_its_file(tmp_path):
     shown = check(folder / "artefact", tmp_path / "s.csv")
     assert shown.exit_code == 0, shown.output
     first, _, last = trained.predict_proba([[0.5, 1], [0, 0], [-2, 0]])[:, 1]
-    assert f"{first:.3g}, None, {last:.3g}" in shown.output
+    assert received(shown.output) == [f"{first:.6g}", DECLINED, f"{last:.6g}"]
 
 
 def test_a_model_that_was_trained_on_a_table_gets_one_and_no_other_order(tmp_path):
@@ -146,10 +153,10 @@ def test_a_model_that_was_trained_on_a_table_gets_one_and_no_other_order(tmp_pat
         shown = check(folder / "artefact", tmp_path / "s.csv")
     first = trained.predict_proba(table.assign(sex="f", crp=0.5)[:1])[0, 1]
     last = trained.predict_proba(table.assign(sex="m", crp=-2.0)[:1])[0, 1]
-    assert f"{first:.3g}, None, {last:.3g}" in shown.output, shown.output
+    assert received(shown.output) == [f"{first:.6g}", DECLINED, f"{last:.6g}"]
 
 
-@pytest.mark.parametrize("kind", ["sklearn", "onnx", "torch", "mlflow", "factory"])
+@pytest.mark.parametrize("kind", ["sklearn", "onnx", "torch", "mlflow"])
 def test_each_kind_of_model_starts_with_code_that_compiles(tmp_path, kind):
     start_model_folder(tmp_path / "new", None, kind)
     text = (tmp_path / "new" / "artefact" / "inference.py").read_text(encoding="utf-8")
@@ -168,6 +175,24 @@ def test_a_folder_that_is_in_use_is_kept(tmp_path):
 
 def test_a_folder_without_a_model_is_refused(place):
     assert isinstance(check(place / "artefact", place / "sample.csv").exception, HostingError)
+
+
+def test_a_model_that_works_only_in_this_process_is_noticed(place):
+    """The server is a process of its own: it has neither this one's memory nor its modules."""
+    code(place, "import random\n" + PLAIN + "[random.random() for r in rows]")
+    done = check(place / "artefact", place / "sample.csv")
+    assert isinstance(done.exception, HostingError)
+    assert "3 of 3 cases have another score than above" in done.output
+    text = "import sys\ndef load(folder):\n    if 'pytest' not in sys.modules: raise ValueError\n"
+    code(place, text + "def predict(model, rows): return [0.5 for r in rows]\n")
+    done = check(place / "artefact", place / "sample.csv")
+    assert "the model's server does not start: the model does not load: ValueError" in done.output
+    text = "import sys\ndef load(folder): return None\ndef predict(model, rows):\n"
+    text += "    if 'pytest' not in sys.modules: raise KeyError\n    return [0.5 for r in rows]\n"
+    code(place, text)
+    done = check(place / "artefact", place / "sample.csv")
+    assert "the model's server answers 500: the model raised KeyError" in done.output
+    assert not list((place / "artefact").rglob("__pycache__"))
 
 
 def with_probes(place, kind, *probes):
@@ -189,7 +214,11 @@ def test_probes_are_compared_and_their_scores_are_shown(place):
     assert "probe 2: 0.5" in done.output
     with_probes(place, "table", {"row": row, "score": 0.5})
     done = check(place / "artefact")
-    assert (done.exit_code, done.output) == (0, "probes   all 1 as registered\n")
+    assert done.exit_code == 0
+    assert done.output.splitlines() == [
+        "probes   all 1 as registered",
+        "served   by the container contract, with the same scores",
+    ]
     with_probes(place, "table")
     assert "give --sample" in str(check(place / "artefact").exception)
 
