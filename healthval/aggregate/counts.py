@@ -236,10 +236,10 @@ def _prevalence(
 
 
 def _class_sizes(row: Cells, n: Cell, n_events: Cell) -> tuple[Cell, Cell]:
-    """Events and non-events of a site; both suppressed where one is unknown."""
+    """Events and non-events of a site; both suppressed where one is unknown or they contradict."""
     tp, fp, fn, tn = row
     if not isinstance(n, str) and not isinstance(n_events, str):
-        return n_events, n - n_events
+        return (n_events, n - n_events) if n_events <= n else (SUPPRESSED, SUPPRESSED)
     if isinstance(tp, str) or isinstance(fp, str) or isinstance(fn, str) or isinstance(tn, str):
         return SUPPRESSED, SUPPRESSED
     return tp + fn, fp + tn

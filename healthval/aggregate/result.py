@@ -61,8 +61,9 @@ class PooledCounts:
 class BivariateResult:
     """Sensitivity and specificity pooled jointly over sites.
 
-    `mu` and `cov` are on the logit scale, sensitivity first; `tau` are between-site SDs and `rho`
-    their correlation (None in the univariate fallback). `prediction_*` are for a new site.
+    `mu` and `cov` are on the logit scale, sensitivity first (`cov` is None where the likelihood is
+    flat); `tau` are between-site SDs and `rho` their correlation (None in the univariate fallback).
+    `prediction_*` are for a new site.
     """
 
     sensitivity: float
@@ -72,7 +73,7 @@ class BivariateResult:
     specificity_ci: Pair
     specificity_prediction: Pair | None
     mu: Pair
-    cov: tuple[Pair, Pair]
+    cov: tuple[Pair, Pair] | None
     tau: Pair
     rho: float | None
     loglik: float | None

@@ -58,7 +58,7 @@ def bivariate(
     ------
     MetricError
         If a cell is suppressed, a site has no events or no non-events, there are fewer than three
-        sites, or a rate is 0 or 1 at every site.
+        sites, a rate is 0 or 1 at every site, or a variance has no end.
 
     References
     ----------
@@ -203,6 +203,8 @@ def _separate(known: _Known, how: _How) -> MixedFit:
 def _result(
     fit: MixedFit, how: _How, *, rho: float | None = None, fallback: str | None = None
 ) -> BivariateResult:
+    if not np.isfinite([*fit.mu, *fit.cov.flat, *fit.between.flat]).all():
+        raise MetricError("the interval is too wide for an estimate")
     (a, b), (c, d) = fit.cov.tolist()
     mu, tau2 = fit.mu.tolist(), np.diag(fit.between).tolist()
     sensitivity, specificity = _side(mu[0], a, tau2[0], how), _side(mu[1], d, tau2[1], how)

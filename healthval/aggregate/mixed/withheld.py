@@ -275,6 +275,8 @@ def _width(fit: CensoredFit) -> float:
 
 
 def _means(sens: CensoredFit, spec: CensoredFit, hidden: str) -> BivariateResult:
+    variances = sens.variance, spec.variance
+    is_known = all(map(math.isfinite, variances))
     return BivariateResult(
         sensitivity=LOGIT.back(sens.mu),
         sensitivity_ci=_back(sens.ci),
@@ -283,7 +285,7 @@ def _means(sens: CensoredFit, spec: CensoredFit, hidden: str) -> BivariateResult
         specificity_ci=_back(spec.ci),
         specificity_prediction=_prediction(spec),
         mu=(sens.mu, spec.mu),
-        cov=((sens.variance, 0.0), (0.0, spec.variance)),
+        cov=((variances[0], 0.0), (0.0, variances[1])) if is_known else None,
         tau=(sens.tau, spec.tau),
         rho=None,
         loglik=sens.loglik + spec.loglik,

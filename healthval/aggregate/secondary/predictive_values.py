@@ -27,7 +27,7 @@ def predictive_values(pooled: BivariateResult, prevalence: float) -> PredictiveV
     Raises
     ------
     MetricError
-        If the prevalence is not between 0 and 1.
+        If the prevalence is not between 0 and 1, or the pooled means have no variance.
 
     References
     ----------
@@ -37,6 +37,8 @@ def predictive_values(pooled: BivariateResult, prevalence: float) -> PredictiveV
 
     if not 0 < prevalence < 1:
         raise MetricError("prevalence: must be between 0 and 1")
+    if pooled.cov is None:
+        raise MetricError("pooled: no variance of the means; PPV and NPV are not estimable")
     a, b = pooled.sensitivity, pooled.specificity
     odds = logit(prevalence)
     spread = pooled.k / (pooled.k - 1) if pooled.method == "binomial" else 1.0
