@@ -122,7 +122,7 @@ def attack(tally, policy, site, results, path):
         return
     found, gains = claims(first, site, policy)
     scores = tuple(np.array(r.scores) for r in results)
-    found["difference"] = by_difference(first, second, scores, site.outcome, TARGET)
+    found["difference"] = by_difference((first, second), scores, site.outcome, TARGET)
     tally.gains.append(gains)
     for name, items in found.items():
         tally.add(name, items)

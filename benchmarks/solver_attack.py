@@ -207,7 +207,7 @@ def by_cases(s, score, outcome, targets):
     return out
 
 
-def observations(s, score, levels, chance, policy):
+def observations(s, score, levels, *, chance, policy):
     """Shown numbers as linear functions of the outcomes: rows, values, and covariance of their noise."""
     sd, n, m = policy.noise_scale, score.size, max(1, s.n_events)
     spans = {at: span for at, span in cut_spans(s, score).items() if at < 2}
@@ -265,7 +265,7 @@ def observations(s, score, levels, chance, policy):
 
 def by_posterior(s, score, levels, outcome, chance, policy):
     """Claims where the posterior is at least .99 and the model alone gave less than .9; all gains."""
-    a, z, noise = observations(s, score, levels, chance, policy)
+    a, z, noise = observations(s, score, levels, chance=chance, policy=policy)
     v = chance * (1 - chance)
     spread = (a * v) @ a.T + noise + 1e-12 * np.eye(len(a))
     fits = np.abs(z - a @ chance) < 4 * np.sqrt(np.diag(spread))  # else the reader's model is wrong
@@ -291,9 +291,9 @@ def by_posterior(s, score, levels, outcome, chance, policy):
     return out, np.exp(np.abs(log_ratio))
 
 
-def by_difference(first, second, scores, outcome, target):
+def by_difference(submissions, scores, outcome, target):
     """Claims about the case whose score alone differs between two versions."""
-    out, (old, new) = [], scores
+    out, (old, new), (first, second) = [], scores, submissions
     for a, b in zip(first.thresholds, second.thresholds, strict=True):
         tp = a.confusion.tp, b.confusion.tp
         if (

@@ -73,8 +73,10 @@ def check_model(
     parts = [_sample_lines(found, rows)] if rows else []
     parts += [_probe_lines(registration, probed)] if probes else []
     if all(part.ok for part in parts):
-        served = _served_lines(folder, registration, rows, probe_files, (*found, *probed))
-        parts.append(served)
+        expected = (*found, *probed)
+        parts.append(
+            _served_lines(folder, registration, rows, files=probe_files, expected=expected)
+        )
     return Tried(
         ok=all(part.ok for part in parts), lines=tuple(x for part in parts for x in part.lines)
     )
@@ -84,6 +86,7 @@ def _served_lines(
     folder: Path,
     registration: ModelRegistration,
     rows: Sequence[Row],
+    *,
     files: Sequence[bytes],
     expected: Sequence[float | None],
 ) -> Tried:

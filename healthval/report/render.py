@@ -38,22 +38,32 @@ def render_html(notebook: Any) -> str:
         If the installation lacks the template.
     """
     _check_cells(notebook)
-    language = notebook.metadata.get("healthval", {}).get("language", "en")
+    html = page_of(notebook, exclude_input=True, exclude_anchor_links=True)
+    _check_self_contained(html)
+    return html
+
+
+def page_of(notebook: Any, **options: Any) -> str:
+    """Return a notebook as a page of the template, in its language, without the checks of a report.
+
+    Parameters
+    ----------
+    options : further traits of nbconvert's HTMLExporter
+    """
     from nbconvert import HTMLExporter
 
+    language = notebook.metadata.get("healthval", {}).get("language", "en")
     make: Any = HTMLExporter
     exporter = make(
         template_name="healthval",
         extra_template_basedirs=[str(packaged("templates"))],
-        exclude_input=True,
         anchor_link_text="",
-        exclude_anchor_links=True,
         language_code=language,
+        **options,
     )
     exporter.environment.globals["say"] = say
     with written_in(language):
         html, _ = exporter.from_notebook_node(notebook)
-    _check_self_contained(html)
     return str(html)
 
 

@@ -20,7 +20,7 @@ def numbers(version, outcome):
     return {
         "format": "healthval-metrics-1",
         "healthval_version": "0.1.0",
-        "plan": {"thresholds": []},
+        "plan": {"thresholds": [], "criteria": [{"measure": "auroc", "at_least": 0.7}]},
         "study": study,
         "verdicts": [verdict | {"result": result}],
         "released": {},

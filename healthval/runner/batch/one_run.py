@@ -150,19 +150,12 @@ def sentence(failed: Any) -> str:
 def _rendered(draft: Path, *, pdf: bool) -> str:
     """Write the page of the executed notebook, and its PDF if wanted; an error is a sentence."""
     import nbformat
-    from nbconvert import HTMLExporter
 
-    from healthval.files import packaged
+    from healthval.report.render import page_of
 
-    make: Any = HTMLExporter
-    exporter = make(
-        template_name="healthval",
-        extra_template_basedirs=[str(packaged("templates"))],
-        anchor_link_text="",
-    )
     try:
         read: Any = nbformat.read(draft / COPY, as_version=4)  # type: ignore[no-untyped-call]
-        page, _ = exporter.from_notebook_node(read)
+        page = page_of(read)
     except Exception as error:
         return f"the page could not be made ({type(error).__name__})"
     (draft / PAGE).write_text(page, encoding="utf-8")
