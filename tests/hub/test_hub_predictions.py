@@ -1,25 +1,15 @@
 """Batches with a slow, busy, failing or wrong model host, on the memory backend."""
 
 import json
-import re
 import threading
 import time
 from concurrent.futures import wait
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from healthval.contracts.access import AccessDecision, AccessRequest, PublicKey, site_id
 from healthval.contracts.base import canonical_json
-from healthval.contracts.model import InputContract, InputField, ModelCard, ModelRegistration
-from healthval.contracts.prediction import (
-    PredictionRequest,
-    TableInstances,
-    check_instances,
-    out_of_range,
-)
 from healthval.hub import access, audit_chain, auth, registry
 from healthval.hub.access import Subject
 from healthval.hub.backends.memory import MemoryIndex, MemoryObjects
@@ -311,69 +301,3 @@ def test_many_asking_at_once_are_all_counted(desk, kit):
     held = desk.backend.index.get("grants", Subject("tumour", "1.0", kit.PLAN).key(SITE))
     assert held.value["used"] == 16
     audit_chain.check_chain(audit_chain.entries(desk.backend), audit_chain.chain_head(desk.backend))
-
-
-INPUTS = InputContract(
-    fields=(
-        InputField(name="age", low=0, high=120),
-        InputField(name="sex", kind="category", levels=("F", "M")),
-    )
-)
-
-
-def asked(columns, *rows, cases=None):
-    ids = tuple(f"case-{i:016x}" for i in range(len(rows))) if cases is None else cases
-    return PredictionRequest(
-        model="tumour",
-        version="1.0",
-        plan_hash="a" * 64,
-        cases=ids,
-        instances=TableInstances(columns=columns, rows=rows),
-    )
-
-
-ONE = ("case-" + "0" * 16,)
-
-CARD = dict.fromkeys(("title", "developer", "intended_use", "target_condition"), "invented")
-REGISTERED = ModelRegistration(
-    card=ModelCard(name="invented", version="1.0", **CARD), inputs=INPUTS, artefact_sha256="0" * 64
-)
-BOTH = ("age", "sex")
-MISFITS = [
-    (asked(("age",), (1,)), "1 field is missing", "first 'sex'"),
-    (asked(("Zebulon",), (1,)), "2 fields are missing", "first 'age'"),
-    (asked((*BOTH, "Zebulon"), (1, "F", 1)), "1 column is unknown", "column 2"),
-    (asked((*BOTH, "age"), (1, "F", 1)), "1 column repeated", ""),
-    (asked(BOTH, (1, "F"), (1,), (1, "F", 2)), "2 rows do not have one", "row 1"),
-    (asked(BOTH, (1, "F"), ("Zebulon", "F")), "'age'", "1 of 2 values is not a number (first at row 1)"),
-    (asked(BOTH, (1, "Zebulon"), (1, 7)), "'sex'", "2 of 2 values are not among the listed levels (first at row 0)"),
-    (asked(BOTH, (1, "F"), (1, "F"), cases=ONE * 2), "1 case id repeated", ""),
-    (asked(BOTH, (1, "F"), (1, "F"), cases=ONE), "2 instances for 1 case", ""),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("request_", "title", "detail"), MISFITS, ids=range(9))
-def test_a_batch_outside_the_contract_is_refused_with_field_count_and_row(request_, title, detail):
-    with pytest.raises(ValueError, match=re.escape(title)) as refused:
-        check_instances(REGISTERED, request_)
-    assert detail in str(refused.value)
-    assert "Zebulon" not in str(refused.value)
-
-
-@given(
-    st.lists(
-        st.tuples(
-            st.none() | st.integers(-10, 200) | st.floats(-10, 200),
-            st.none() | st.sampled_from("FM"),
-        ),
-        min_size=1,
-        max_size=20,
-    )
-)
-@settings(deadline=None)
-def test_missing_values_pass_and_numbers_outside_the_limits_are_found(rows):
-    request_ = asked(("sex", "age"), *((sex, age) for age, sex in rows))
-    check_instances(REGISTERED, request_)
-    outside = out_of_range(INPUTS, request_.instances)
-    expected = {i for i, (age, _) in enumerate(rows) if age is not None and not 0 <= age <= 120}
-    assert outside == expected
