@@ -80,8 +80,10 @@ def text_of(report):
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", " ".join(blocks))))
 
 
-def test_four_hospitals_of_which_one_drops_out_get_the_exact_total_of_three(stage, study):
-    plan, path, sites, tables = study
+@pytest.fixture(scope="module")
+def summed(stage, study):
+    """The study after its secure sum, of which Harbour dropped out."""
+    plan, path, sites, _ = study
     hub, key = ("--hub", stage.url), ("--key", stage.folder / "operator.key")
 
     assert "no site had joined it" in text_of(report_of(stage, plan))
@@ -129,7 +131,12 @@ def test_four_hospitals_of_which_one_drops_out_get_the_exact_total_of_three(stag
             assert step.exit_code == 0, step.exception
     assert "done:     sum of 3 hospitals" in step.output
     assert "above the floor" in step.output
+    return study
 
+
+def test_four_hospitals_of_which_one_drops_out_get_the_exact_total_of_three(stage, summed):
+    plan, _, _, tables = summed
+    stay = [label for label in LABELS if label != "Harbour"]
     total = secure_total_at(stage.operator, plan)
     assert (total.status, set(total.sites), total.opened_by) == ("total", set(stay), 3)
     assert total.dropped == (("Harbour", "table"),)
@@ -146,7 +153,7 @@ def test_four_hospitals_of_which_one_drops_out_get_the_exact_total_of_three(stag
     )
     assert "Not in the sum: Harbour (joined, and dropped out in round 'table')." in text
     assert "With a result in this report and not in the sum: Harbour." in text
-    check_what_the_hub_has(stage, study, stay)
+    check_what_the_hub_has(stage, summed, stay)
 
 
 def check_what_the_hub_has(stage, study, stay):
@@ -169,9 +176,9 @@ def check_what_the_hub_has(stage, study, stay):
         assert ">sum<" in hub_view(sites[label])
 
 
-def test_a_second_sum_with_the_same_patients_is_refused_before_anything_is_sent(stage, study):
+def test_a_second_sum_with_the_same_patients_is_refused_before_anything_is_sent(stage, summed):
     """The difference of two totals would be the table of the hospitals by which they differ."""
-    _, path, sites, _ = study
+    _, path, sites, _ = summed
     content = yaml.safe_load(path.read_text(encoding="utf-8")) | {"title": "Another plan"}
     second = path.with_name("second.yaml")
     second.write_text(yaml.safe_dump(content), encoding="utf-8")
