@@ -65,7 +65,10 @@ def wait_until_listening(port):
 
 
 def certificate(folder):
-    """Make a certificate that signs itself; scheduler, workers and commands show and trust it."""
+    """Make a certificate that signs itself; scheduler, workers and commands show and trust it.
+
+    Returns Dask's configuration by dotted keys: a nested one would replace all of `distributed`.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "dask")])
     now = dt.datetime.now(dt.UTC)
@@ -82,7 +85,8 @@ def certificate(folder):
     (folder / "dask.key").write_bytes(key.private_bytes(pem, pkcs8, serialization.NoEncryption()))
     pair = {"cert": str(folder / "dask.crt"), "key": str(folder / "dask.key")}
     tls = {"ca-file": pair["cert"], "scheduler": pair, "worker": pair, "client": pair}
-    return {"distributed": {"comm": {"tls": tls, "require-encryption": True}}}
+    keys = {f"distributed.comm.tls.{name}": value for name, value in tls.items()}
+    return keys | {"distributed.comm.require-encryption": True}
 
 
 @contextlib.contextmanager
@@ -94,7 +98,9 @@ def cluster(folder, workers=2, tls=None):
     """
     pytest.importorskip("distributed")
     if tls:
-        (folder / "dask.yaml").write_text(yaml.safe_dump(tls), encoding="utf-8")
+        nested = {}
+        pytest.importorskip("dask").config.set(tls, config=nested)
+        (folder / "dask.yaml").write_text(yaml.safe_dump(nested), encoding="utf-8")
     given = {"DASK_CONFIG": str(folder / "dask.yaml")} if tls else {}
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -459,7 +459,9 @@ def test_a_page_that_cannot_be_printed_fails_its_run_alone(folder):
 
 def test_a_cluster_with_certificates_admits_those_who_have_them(folder):
     """Over tls:// the same bytes; without the certificate neither the command nor plain TCP gets in."""
-    dask = pytest.importorskip("dask")
+    pytest.importorskip("distributed")
+    import dask
+
     notebook(folder, "n * 7")
     content = matrix(folder, matrix={"n": [1, 2]})
     assert batch(folder)[0] == 0
