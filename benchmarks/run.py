@@ -11,15 +11,14 @@ import re
 import subprocess
 import sys
 import time
-import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from peers import installed, peers
+
 HERE = Path(__file__).parent
-ROOT = HERE.parent
-NO_BENCHMARK = {"run", "solver_attack"}
+NO_BENCHMARK = {"peers", "run", "solver_attack"}
 OWN = ("healthval", "numpy", "scipy", "pandas")
 GOAL = re.compile(
     r"^(?P<name>\S.*?)\s{2,}(?P<found>\S.*?)[ :;]+(?P<state>met|missed)$", re.IGNORECASE
@@ -94,21 +93,6 @@ def run(name: str) -> Run:
             print(line, end="", flush=True)
             lines.append(line)
     return Run(name, "".join(lines), time.monotonic() - began, process.returncode)
-
-
-def peers() -> list[str]:
-    """Names of the peers in pyproject.toml."""
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        wanted = tomllib.load(file)["dependency-groups"]["bench"]
-    return [re.split(r"[<>=!~ \[]", requirement)[0] for requirement in wanted]
-
-
-def installed(name: str) -> str:
-    """Version of a package, or that it is not installed."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def page(runs: list[Run], now: datetime) -> str:
