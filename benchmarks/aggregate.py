@@ -7,6 +7,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 import numpy as np
+from peers import installed
 
 from healthval.aggregate import bivariate, meta_analysis, pool, pooled_roc
 from healthval.contracts.base import digest
@@ -152,7 +153,7 @@ def rows() -> list[tuple[str, str, bool | None]]:
     )
     ours = cpu(lambda: meta_analysis(y, v), 20)
     if find_spec("statsmodels") is None:
-        out.append(("statsmodels combine_effects (DL, no REML)", "not installed", None))
+        out.append(("statsmodels combine_effects (DL, no REML)", installed("statsmodels"), None))
     else:
         from statsmodels.stats.meta_analysis import combine_effects
 

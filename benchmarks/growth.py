@@ -89,8 +89,8 @@ def of_runs(n: int) -> float:
 CURVES: dict[str, tuple[Callable[[int], float], tuple[int, ...]]] = {
     "cases evaluated": (of_cases, (1_000, 10_000, 100_000, 400_000, 1_000_000)),
     "sites pooled": (of_sites, (5, 10, 20, 40, 80)),
-    "files de-identified": (of_files, (50, 100, 200, 400, 800)),
-    "runs of a notebook": (of_runs, (10, 20, 40, 80, 160)),
+    "files de-identified": (of_files, (50, 100, 200, 400)),
+    "runs of a notebook": (of_runs, (10, 20, 40, 80)),
 }
 
 

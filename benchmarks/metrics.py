@@ -12,6 +12,7 @@ import warnings
 from importlib.util import find_spec
 
 import numpy as np
+from peers import installed as version_of
 
 from healthval import metrics as hm
 
@@ -36,7 +37,7 @@ def row(name, ratio, goal, *, at_most):
 
 
 def absent(name, peer):
-    print(f"{name:<58}{'-':>11}  {peer} not installed", flush=True)
+    print(f"{name:<58}  {peer} {version_of(peer)}", flush=True)
 
 
 def cases(n, seed=0):
@@ -47,6 +48,15 @@ def cases(n, seed=0):
 
 def installed(*names):
     return all(find_spec(name) for name in names)
+
+
+def measure(part):
+    """Print the rows of one part; a peer that fails is a row too."""
+    try:
+        part()
+    except Exception as problem:
+        reason = str(problem).partition("\n")[0][:200]
+        print(f"{part.__name__:<58}  failed: {type(problem).__name__}: {reason}", flush=True)
 
 
 def against_sort():
@@ -104,7 +114,8 @@ def panel_of_peers(y, p):
 def panel():
     n, name = 10**5, "sum of peers / full binary panel with intervals, n = 1e5"
     if not installed("sklearn", "statsmodels", "dcurves"):
-        absent(name, "scikit-learn, statsmodels or dcurves")
+        missing = [x for x in ("scikit-learn", "statsmodels", "dcurves") if " " in version_of(x)]
+        absent(name, (missing or ["scikit-learn"])[0])
         return
     y, p = cases(n)
     at = np.arange(1, 100) / 100
@@ -208,4 +219,4 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     print("healthval.metrics: CPU time ratios\n")
     for part in (against_sort, against_peers, panel, bootstrap, subgroup_bootstrap, growth, memory):
-        part()
+        measure(part)

@@ -48,7 +48,9 @@ def installed(name: str) -> str:
     """Version of a package or peer; otherwise that it is not installed, and why."""
     reason = reasons().get(name)
     if name in names("peers-apart"):
-        found = list((PLACE / name).glob(f"lib/*/site-packages/{name.replace('-', '_')}-*.dist-info"))
+        found = list(
+            (PLACE / name).glob(f"lib/*/site-packages/{name.replace('-', '_')}-*.dist-info")
+        )
         if found and not reason:
             return found[0].name.removesuffix(".dist-info").rpartition("-")[2]
     else:

@@ -28,7 +28,7 @@ NUMBER = r"(?P<{0}>[\d,]*\.?\d+) ?(?P<{0}_unit>ms|s|MB|kB|%|x)?"
 MARGIN = re.compile(
     NUMBER.format("value") + r"(?![\w.]).*?(?P<sign>[<>])=? ?" + NUMBER.format("limit")
 )
-ABSENT = re.compile(r"^(?P<name>\S.*?)\s{2,}.*not installed", re.IGNORECASE)
+ABSENT = re.compile(r"^(?P<name>\S.*?)\s{2,}(?P<why>(?:\S+ )?(?:not installed|failed:).*)$")
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ class Run:
 
     @property
     def absent(self) -> list[str]:
-        """Comparisons whose peer is not installed."""
+        """Comparisons without a number, because a peer is not installed or failed, with the reason."""
         found = (ABSENT.match(line.strip()) for line in self.text.splitlines())
-        return [f["name"] for f in found if f]
+        return [f"{f['name']}: {f['why'].strip()}" for f in found if f]
 
 
 def run(name: str) -> Run:
@@ -107,7 +107,7 @@ def page(runs: list[Run], now: datetime) -> str:
         "",
         "| package | version |",
         "|---|---|",
-        *(f"| {name} | {installed(name)} |" for name in (*OWN, *peers())),
+        *(f"| {name} | {_cell(installed(name))} |" for name in (*OWN, *peers())),
         "",
         f"{len(goals)} values have a goal; {missed} missed it.",
         "",
@@ -121,7 +121,7 @@ def page(runs: list[Run], now: datetime) -> str:
     ]
     absent = [f"{one.name}: {name}" for one in runs for name in one.absent]
     if absent:
-        lines += ["", "Not measured, because the peer is not installed:", ""]
+        lines += ["", "Not measured:", ""]
         lines += [f"- {line}" for line in absent]
     for one in runs:
         state = "" if one.code == 0 else f", ended with {one.code}"
