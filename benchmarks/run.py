@@ -109,7 +109,8 @@ def page(runs: list[Run], now: datetime) -> str:
         "|---|---|",
         *(f"| {name} | {_cell(installed(name))} |" for name in (*OWN, *peers())),
         "",
-        f"{len(goals)} values have a goal; {missed} missed it.",
+        f"{len(goals)} values have a goal; {missed} missed it. The whole took "
+        f"{sum(one.seconds for one in runs) / 60:.0f} minutes.",
         "",
     ]
     if any(goal.margin for goal in goals):
