@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from healthval.errors import MetricError
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
@@ -130,6 +132,8 @@ def test_a_peer_that_fails_is_a_row_and_the_next_part_is_measured(capsys):
             raise ImportError("no such name\nmore lines")
 
         module.measure(broken)
+        with pytest.raises(MetricError):
+            module.measure(lambda: module.hm.auroc([True], [2.0]))
         module.measure(lambda: module.row("x / ours", 2.0, 1, at_most=False))
     shown = capsys.readouterr().out
     assert "broken" in shown
