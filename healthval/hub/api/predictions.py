@@ -50,7 +50,9 @@ def scoring(by: Callers, predictions: Predictions) -> Handler:
         end = time.monotonic() + QUICK_SECONDS
         name = request.headers.get("idempotency-key")
         job = asyncio.ensure_future(
-            by.handled(request, ("site",), name, partial(accept, accepted), predictions.threads)
+            by.handled(
+                request, ("site",), name, partial(accept, accepted), threads=predictions.threads
+            )
         )
         await asyncio.wait([job], timeout=QUICK_SECONDS)
         while not accepted:
