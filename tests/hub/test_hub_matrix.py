@@ -39,6 +39,7 @@ MATRIX = {
     "post /v1/access-requests/{site}/{model}/{version}/{plan_hash}/decision": {"operator"},
     "post /v1/vendors": {"operator"},
     "post /v1/auditors": {"operator"},
+    "post /v1/operators": {"operator"},
     "post /v1/dashboard-links": {"operator", "vendor"},
     "get /v1/keys": {"operator", "auditor"},
     "post /v1/keys/rotation": {"site", "vendor", "auditor"},
