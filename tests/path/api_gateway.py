@@ -8,8 +8,10 @@ import asyncio
 import base64
 import hashlib
 import re
+import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
 
 import httpx
@@ -65,6 +67,7 @@ class ApiGateway(httpx.BaseTransport):
 
     def __init__(self, handler) -> None:
         self.handler, self.known, self.now = handler, {}, lambda: datetime.now(UTC)
+        self.hosts = {HOST}
 
     def knows(self, *roles: Role) -> None:
         for role in roles:
@@ -136,10 +139,12 @@ class ApiGateway(httpx.BaseTransport):
             return None
         if headers.get("x-amz-security-token") != role.keys.token:
             return None
+        if headers["host"] not in self.hosts:
+            return None
         signed = names.split(";")
         if not {"host", "x-amz-date"} <= set(signed) <= headers.keys():
             return None
-        url = f"https://{HOST}{path}" + (f"?{query}" if query else "")
+        url = f"https://{headers['host']}{path}" + (f"?{query}" if query else "")
         request = AWSRequest(method, url, data=body, headers={n: headers[n] for n in signed})
         request.context["timestamp"] = at
         auth = SigV4Auth(role.keys, SERVICE, REGION)
@@ -150,3 +155,35 @@ class ApiGateway(httpx.BaseTransport):
 
     def close(self) -> None:
         """A client closes its transport; the stand-in serves others too."""
+
+
+@contextmanager
+def served(gateway: ApiGateway):
+    """The stand-in on loopback, one request at a time; yields its address."""
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path, _, query = self.path.partition("?")
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            answer = gateway.answer(self.command, path, query=query, headers=headers, body=body)
+            self.send_response(answer.status_code)
+            self.send_header("Content-Type", answer.headers["content-type"])
+            self.send_header("Content-Length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        do_POST = do_PUT = do_GET  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            """Keep the tests quiet."""
+
+    server = HTTPServer(("127.0.0.1", 0), Listener)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    host = f"127.0.0.1:{server.server_address[1]}"
+    gateway.hosts.add(host)
+    yield f"http://{host}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
