@@ -113,7 +113,7 @@ class RoleCredential:
         return cls(content.role, content.profile)
 
     def authorize(
-        self, method: str, origin: str, target: str, body: bytes, headers: Mapping[str, str]
+        self, method: str, origin: str, target: str, body: bytes, *, headers: Mapping[str, str]
     ) -> tuple[str, dict[str, str]]:
         """Return the target and headers of one request, signed with the role's credentials.
 

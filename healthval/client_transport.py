@@ -95,7 +95,7 @@ class SignedTransport:
             address, all_headers = target, sent
             if signed:
                 address, all_headers = self._credential.authorize(
-                    method, self.origin, target, body, sent
+                    method, self.origin, target, body, headers=sent
                 )
             response = self._attempt(method, address, body, all_headers)
             if response is not None and response.status_code not in RETRYABLE:

@@ -133,7 +133,7 @@ class Credential:
         return self._key
 
     def authorize(
-        self, method: str, origin: str, target: str, body: bytes, headers: Mapping[str, str]
+        self, method: str, origin: str, target: str, body: bytes, *, headers: Mapping[str, str]
     ) -> tuple[str, dict[str, str]]:
         """Return the target and headers of one request, with a token."""
         token = self.sign(method, origin, target, body)

@@ -166,9 +166,9 @@ class Authenticator:
     def _claims_of(self, head: Head, session: RoleSession, name: str) -> Mapping[str, Any]:
         """Return the claims of a request that AWS checked, its body included."""
         end = int(self.backend.now) + USE_SECONDS
-        claims = {"iss": name, "jti": session.use, "exp": end}
-        claims |= {"htm": head.method, "htu": head.target}
-        return claims if session.body_sha256 is None else {**claims, "body_sha256": session.body_sha256}
+        claims = {"iss": name, "jti": session.use, "exp": end, "htm": head.method}
+        stated = {} if session.body_sha256 is None else {"body_sha256": session.body_sha256}
+        return {**claims, "htu": head.target, **stated}
 
     def _check_published(self, head: Head, key: PublicKey, role: Role) -> CheckedHead:
         """Check a token of a key that the hub publishes for reports, unless it is revoked."""

@@ -194,7 +194,6 @@ class ToEmulator(httpx.BaseTransport):
         kept = {k: v for k, v in answer.headers.items() if k == "content-type"}
         return httpx.Response(answer.status_code, headers=kept, content=answer.content)
 
-
     def close(self):
         self._http.close()
 
@@ -211,8 +210,8 @@ class EmulatorRole(RoleCredential):
         )
         self._host = host
 
-    def authorize(self, method, origin, target, body, headers):
-        return super().authorize(method, f"http://{self._host}", target, body, headers)
+    def authorize(self, method, origin, target, body, *, headers):
+        return super().authorize(method, f"http://{self._host}", target, body, headers=headers)
 
     def _credentials(self):
         return self._keys

@@ -259,7 +259,7 @@ class RoleCalls(NamedTuple):
             target += f"?model=absent&version=9.9&plan_hash={PLAN}"
         body = b"{}" if method == "post" else b""
         method = method.upper()
-        address, headers = role.authorize(method, api_gateway.ORIGIN, target, body, {})
+        address, headers = role.authorize(method, api_gateway.ORIGIN, target, body, headers={})
         path, _, query = address.partition("?")
         return self.gateway.answer(method, path, query=query, headers=headers, body=body)
 

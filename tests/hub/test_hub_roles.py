@@ -91,7 +91,7 @@ class RolesHub:
 
     def raw(self, role, method, target, signed_body=b"", *, headers=None, **changes):
         """Sign a request, change parts of it, and send it."""
-        address, signed = role.authorize(method, ORIGIN, target, signed_body, {})
+        address, signed = role.authorize(method, ORIGIN, target, signed_body, headers={})
         path, _, query = address.partition("?")
         sent = {"path": path, "query": query, "headers": signed | (headers or {})}
         sent["body"] = signed_body
@@ -177,7 +177,7 @@ def test_a_late_or_early_signature_does_not_reach_the_hub(hub, site, minutes, mo
 
 @pytest.mark.parametrize("scope", ["us-east-1/execute-api", "eu-central-1/s3"])
 def test_a_signature_for_another_region_or_service_does_not_reach_the_hub(hub, site, scope):
-    _, signed = site.credential.authorize("GET", ORIGIN, "/v1/access-requests", b"", {})
+    _, signed = site.credential.authorize("GET", ORIGIN, "/v1/access-requests", b"", headers={})
     forged = signed["Authorization"].replace("eu-central-1/execute-api", scope)
     changed = {"Authorization": forged}
     assert forbidden(hub.raw(site.credential, "GET", "/v1/access-requests", headers=changed))
@@ -206,7 +206,7 @@ def test_no_header_and_no_body_names_a_caller(hub, site):
 
 def test_a_signature_of_aws_on_another_route_is_no_signature(hub, site):
     """The other route has no authorizer, whatever its event may contain."""
-    signed = site.credential.authorize("GET", ORIGIN, "/v1/access-requests", b"", {})[1]
+    signed = site.credential.authorize("GET", ORIGIN, "/v1/access-requests", b"", headers={})[1]
     assert hub.gateway.answer("GET", "/v1/access-requests", headers=signed).status_code == 401
     context = {"authorizer": {"iam": site.credential.identity}, "http": {"method": "GET"}}
     context["http"] |= {"path": "/v1/access-requests", "sourceIp": "192.0.2.1"}
@@ -229,7 +229,7 @@ def test_a_route_without_its_authorizer_admits_nobody(hub, site):
 
 def test_an_embedded_hub_has_no_such_mode(hub, site):
     """The same app without Lambda's adapter, as uvicorn serves it."""
-    signed = site.credential.authorize("GET", ORIGIN, "/v1/access-requests", b"", {})[1]
+    signed = site.credential.authorize("GET", ORIGIN, "/v1/access-requests", b"", headers={})[1]
 
     async def sent(path):
         wire = httpx.ASGITransport(app=hub.app)
@@ -411,7 +411,7 @@ def test_a_role_that_is_an_operator_decides_and_makes_no_other(hub):
 # Once ------------------------------------------------------------------------------------------------
 def test_a_request_acts_once(kit, hub, site):
     body = wire_bytes(kit.batch(2.0))
-    address, signed = site.credential.authorize("POST", ORIGIN, "/v1/predictions", body, {})
+    address, signed = site.credential.authorize("POST", ORIGIN, "/v1/predictions", body, headers={})
     path, _, query = address.partition("?")
     sent = {"query": query, "body": body}
     used = site.access_requests()[0].used_cases
