@@ -216,6 +216,12 @@ def test_a_signature_of_aws_on_another_route_is_no_signature(hub, site):
     assert answer.status_code == 401
 
 
+def test_the_path_alone_is_not_the_route(hub, site):
+    for route in ("$default", "GET /iam/{proxy+}"):
+        answer = hub.raw(site.credential, "GET", "/v1/access-requests", event={"routeKey": route})
+        assert answer.status_code == 404
+
+
 def test_a_route_without_its_authorizer_admits_nobody(hub, site):
     """As if the template's route had lost its AuthorizationType."""
     context = {
