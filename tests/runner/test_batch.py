@@ -325,7 +325,8 @@ time.sleep(1)
 def test_no_process_of_a_notebook_outlives_its_run(folder, engine, then):
     """Grandchildren in sessions of their own: after a time-out, a killed worker, and a success."""
     notebook(folder, LEAVE + then)
-    matrix(folder, parameters={"n": 1}, timeout=8.0)
+    limit = {"timeout": 8.0} if then.startswith("time") else {}
+    matrix(folder, parameters={"n": 1}, **limit)
     code, events, _ = batch(folder, "--engine", engine)
     assert code == (0 if then == "n" else 1), events
     if then.startswith("time"):
