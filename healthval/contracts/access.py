@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Literal, TypedDict
 
 from pydantic import AfterValidator, Field
@@ -63,10 +64,15 @@ def site_id(key: PublicKey | AwsRole) -> str:
     >>> site_id(AwsRole(arn="arn:aws:iam::123456789012:role/hospital"))
     'site-meacd6yw'
     """
-    if isinstance(key, AwsRole):
-        raw = b"healthval-aws-role-v1 " + key.arn.encode("ascii")
+    return _site_id(key.arn if isinstance(key, AwsRole) else key.x)
+
+
+@lru_cache(256)
+def _site_id(identity: str) -> str:
+    if identity.startswith("arn:"):  # a key's x has no colon
+        raw = b"healthval-aws-role-v1 " + identity.encode("ascii")
     else:
-        raw = raw_public_key(key)
+        raw = raw_public_key(PublicKey(x=identity))
     name = base64.b32encode(hashlib.sha256(raw).digest())
     return "site-" + name.decode().lower()[:8]
 

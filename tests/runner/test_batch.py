@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import nbformat
@@ -572,7 +573,34 @@ def scheduled_commands():
     return cron[5], f"cd {step['working-directory']} && {step['run']}"
 
 
-def test_the_documented_schedules_run_in_the_environment_of_cron(folder):
+class Task:
+    """Stand-in for Airflow's BashOperator: the command of a task, and of those after it."""
+
+    def __init__(self, *, task_id, cwd, bash_command):
+        self.command = f"cd {cwd} && {bash_command.strip()}"
+
+    def __rshift__(self, other):
+        other.command = f"{self.command} && {other.command}"
+
+
+def airflow_commands(monkeypatch):
+    """Command of the last task of the documented DAG, after those before it."""
+    text = (Path(__file__).parents[2] / "docs" / "monitoring.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    dag = lambda *_, **given: contextlib.nullcontext(given["schedule"])  # noqa: E731
+    for name in ("airflow", "airflow.providers", "airflow.providers.standard"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    monkeypatch.setitem(sys.modules, "airflow.sdk", types.SimpleNamespace(DAG=dag))
+    bash = types.SimpleNamespace(BashOperator=Task)
+    operators = types.ModuleType("airflow.providers.standard.operators")
+    monkeypatch.setitem(sys.modules, operators.__name__, operators)
+    monkeypatch.setitem(sys.modules, f"{operators.__name__}.bash", bash)
+    names = {}
+    exec(compile(block, "docs/monitoring.md", "exec"), names)
+    return names["watch"].command
+
+
+def test_the_documented_schedules_run_in_the_environment_of_cron(folder, monkeypatch):
     """A new extract is a new run, and an unchanged one is skipped."""
     notebook(folder, "len(open(path_file).read())")
     content = {"notebook": "own.ipynb", "matrix": {"path_file": ["extract.csv"]}}
@@ -591,7 +619,8 @@ def test_the_documented_schedules_run_in_the_environment_of_cron(folder):
     }
     said = []
     cron, github = (one.replace("/srv/study", str(folder)) for one in scheduled_commands())
-    for extract, script in (("a", cron), ("a", github), ("b", cron)):
+    airflow = airflow_commands(monkeypatch).replace("/srv/study", str(folder))
+    for extract, script in (("a", cron), ("a", github), ("a", airflow), ("b", cron)):
         (folder / "next.csv").write_text(extract, encoding="utf-8")
         done = subprocess.run(
             ["/bin/sh", "-c", script], env=given, capture_output=True, text=True, check=False
@@ -599,6 +628,7 @@ def test_the_documented_schedules_run_in_the_environment_of_cron(folder):
         assert done.returncode == 0, done.stderr
         said.append(done.stdout)
     assert json.loads(said[1].splitlines()[0])["known"]
+    assert json.loads(said[2].splitlines()[0])["known"]
     log = (folder / "watch.log").read_text(encoding="utf-8")
     assert log.count("completed ") == 2
     assert len(outputs(folder / "runs")) == 2
