@@ -17,9 +17,10 @@ from typing import Final
 
 import httpx
 
+from healthval.aws_credential import RoleCredential
 from healthval.contracts.base import Problem, read_wire
 from healthval.contracts.keys import WELL_KNOWN, HubKeys
-from healthval.credential import Credential
+from healthval.credential import AnyCredential
 from healthval.errors import AccessDenied, HubError, HubUnavailable, UsageError, counted
 
 ATTEMPTS: Final = 6
@@ -46,7 +47,7 @@ class SignedTransport:
     """
 
     def __init__(
-        self, url: str, credential: Credential, *, transport: httpx.BaseTransport | None = None
+        self, url: str, credential: AnyCredential, *, transport: httpx.BaseTransport | None = None
     ) -> None:
         self.origin = checked_origin(url)
         self._credential = credential
@@ -91,12 +92,14 @@ class SignedTransport:
         sent |= headers or {}
         end = time.monotonic() + BUDGET_SECONDS
         for attempt in range(ATTEMPTS):
+            address, all_headers = target, sent
             if signed:
-                token = self._credential.sign(method, self.origin, target, body)
-                sent["Authorization"] = f"Bearer {token}"
-            response = self._attempt(method, target, body, sent)
+                address, all_headers = self._credential.authorize(
+                    method, self.origin, target, body, headers=sent
+                )
+            response = self._attempt(method, address, body, all_headers)
             if response is not None and response.status_code not in RETRYABLE:
-                return _content(response)
+                return self._content(response)
             if time.monotonic() >= end:
                 break
             if attempt < ATTEMPTS - 1:
@@ -113,6 +116,19 @@ class SignedTransport:
             return None  # not connected, cut off or too slow: a repetition is safe
         except httpx.HTTPError:
             raise HubError("the hub's answer is not HTTP; check its address") from None
+
+    def _content(self, response: httpx.Response) -> bytes:
+        if response.is_success:
+            return response.content
+        if response.status_code not in {401, 403}:
+            raise HubError(f"the hub refused: {_title(response)}")
+        is_role = isinstance(self._credential, RoleCredential)
+        if is_role and response.headers.get("Content-Type", "") != "application/problem+json":
+            raise AccessDenied(
+                "AWS refused the role's signature: check the profile, the clock of this machine, and"
+                " that the role has the policy ApiCallers of the hub's stack"
+            )
+        raise AccessDenied(f"the hub refused: {_title(response)}")
 
     def _unavailable(self, response: httpx.Response | None, attempts: int) -> HubUnavailable:
         if response is None:
@@ -209,13 +225,6 @@ def _wait_seconds(attempt: int, response: httpx.Response | None) -> float:
     asked = response.headers.get("Retry-After", "0") if response is not None else "0"
     least = min(float(asked), LONGEST_WAIT_SECONDS) if asked.isdigit() else 0.0
     return max(least, SystemRandom().uniform(0, longest))
-
-
-def _content(response: httpx.Response) -> bytes:
-    if response.is_success:
-        return response.content
-    kind = AccessDenied if response.status_code in {401, 403} else HubError
-    raise kind(f"the hub refused: {_title(response)}")
 
 
 def _title(response: httpx.Response) -> str:

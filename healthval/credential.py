@@ -5,6 +5,7 @@ import os
 import re
 import secrets
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -22,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from healthval.aws_credential import RoleCredential
 from healthval.contracts.access import PublicKey, raw_public_key, request_claims, site_id
 from healthval.contracts.base import canonical_json
 from healthval.contracts.keys import HubKeys
@@ -99,13 +101,7 @@ class Credential:
         UsageError
             If there is no key, it is not an Ed25519 key, or other users can read it.
         """
-        try:
-            mode, pem = path.stat().st_mode, path.read_bytes()
-        except OSError:
-            raise UsageError("no key at this path; create one") from None
-        if os.name == "posix" and mode & 0o077:
-            raise UsageError("other users can read the key file; run chmod 600 on it")
-        credential = cls.parse(pem)
+        credential = cls.parse(_private_bytes(path))
         credential.path = path
         return credential
 
@@ -117,6 +113,8 @@ class Credential:
         except (ValueError, TypeError, UnsupportedAlgorithm):
             key = None
         if not isinstance(key, Ed25519PrivateKey):
+            if pem.startswith(b"{"):
+                raise UsageError("this step signs with a key, and the file names an AWS role")
             raise UsageError("the file contains no Ed25519 private key; create a new one")
         holder = _HOLDER.match(pem)
         return cls(key, holder[1].decode() if holder else None)
@@ -134,6 +132,13 @@ class Credential:
         """Private key, for signing a report; it stays in this process."""
         return self._key
 
+    def authorize(
+        self, method: str, origin: str, target: str, body: bytes, *, headers: Mapping[str, str]
+    ) -> tuple[str, dict[str, str]]:
+        """Return the target and headers of one request, with a token."""
+        token = self.sign(method, origin, target, body)
+        return target, {**headers, "Authorization": f"Bearer {token}"}
+
     def sign(self, method: str, origin: str, target: str, body: bytes) -> str:
         """Create a token for one request, valid for a minute."""
         now = int(time.time())
@@ -147,6 +152,47 @@ class Credential:
             **request_claims(method, target, body),
         }
         return jwt.encode(claims, self._key, algorithm="EdDSA")
+
+
+AnyCredential = Credential | RoleCredential
+
+
+def load_credential(path: Path) -> AnyCredential:
+    """Read a key that `Credential.create` wrote, or a role that `RoleCredential.create` wrote.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file, it has neither, or other users can read it.
+    """
+    content = _private_bytes(path)
+    kind = RoleCredential if content.startswith(b"{") else Credential
+    credential: AnyCredential = kind.parse(content)
+    credential.path = path
+    return credential
+
+
+def own_key(credential: AnyCredential) -> Credential:
+    """Return the credential if it is a key, for a step that a signature of its holder proves.
+
+    Raises
+    ------
+    UsageError
+        If it is an AWS role, which signs calls only.
+    """
+    if isinstance(credential, Credential):
+        return credential
+    raise UsageError("this step needs a key of its holder, and an AWS role signs calls only")
+
+
+def _private_bytes(path: Path) -> bytes:
+    try:
+        mode, content = path.stat().st_mode, path.read_bytes()
+    except OSError:
+        raise UsageError("no key at this path; create one") from None
+    if os.name == "posix" and mode & 0o077:
+        raise UsageError("other users can read the key file; run chmod 600 on it")
+    return content
 
 
 def check_stamp(stamp: Stamp, keys: HubKeys) -> None:

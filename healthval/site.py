@@ -6,7 +6,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Self
 
-from healthval.client import Credential
+from healthval.client import AnyCredential, Credential, load_credential
 from healthval.contracts.stamp import Stamp
 from healthval.deid import Secret
 from healthval.disclosure import Ledger
@@ -53,7 +53,7 @@ class Site:
     """Private state of a site: key, de-identification secret, ledger and cached answers."""
 
     folder: Path
-    credential: Credential
+    credential: AnyCredential
     secret: Secret
     ledger: Ledger
     answers: AnswerCache
@@ -69,7 +69,7 @@ class Site:
         """
         home = Path(folder)
         check_site_folder(home)
-        return cls._around(home, Credential.load(home / KEY))
+        return cls._around(home, load_credential(home / KEY))
 
     @classmethod
     def create(cls, folder: str | Path) -> Self:
@@ -95,7 +95,7 @@ class Site:
         return cls._around(home, open_credential(home / KEY))
 
     @classmethod
-    def beside(cls, credential: Credential) -> Self:
+    def beside(cls, credential: AnyCredential) -> Self:
         """Open the folder that contains the key's file; the file may have any name.
 
         Raises
@@ -108,7 +108,7 @@ class Site:
         return cls._around(credential.folder, credential)
 
     @classmethod
-    def _around(cls, home: Path, credential: Credential) -> Self:
+    def _around(cls, home: Path, credential: AnyCredential) -> Self:
         return cls(
             folder=home,
             credential=credential,
@@ -172,9 +172,9 @@ def check_site_folder(folder: Path) -> None:
     )
 
 
-def open_credential(path: Path) -> Credential:
-    """Load a key, or create it if the file does not exist."""
-    return Credential.load(path) if path.exists() else Credential.create(path)
+def open_credential(path: Path) -> AnyCredential:
+    """Load a key or AWS role, or create a key if the file does not exist."""
+    return load_credential(path) if path.exists() else Credential.create(path)
 
 
 def _open_secret(path: Path, *, beside: Path) -> Secret:

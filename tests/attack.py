@@ -30,6 +30,7 @@ ATTACKS = {
     "hub: roles and tenants, floods, hostile models, kills": (
         "tests/hub/test_hub_attacks.py",
         "tests/hub/test_hub_matrix.py",
+        "tests/hub/test_hub_roles.py",
         "tests/hub/test_hub_sandbox.py",
         "tests/hub/test_hub_tripwire.py",
         "tests/hub/test_hub_restart.py",

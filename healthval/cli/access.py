@@ -1,5 +1,6 @@
 """Command group `access`: request access to a model, list requests, decide on them."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from healthval.contracts.access import AccessGrant, PublicKey
+    from healthval.contracts.aws_role import AwsRole
 
 
 @click.group()
@@ -51,9 +53,9 @@ def access_request(hub_url: str, site: Path, new_site: bool, plan_file: Path, la
 @KEY
 def access_list(hub_url: str, key: Path) -> None:
     """List requests and grants. A site sees only its own."""
-    from healthval.client import Client, Credential
+    from healthval.client import Client, load_credential
 
-    with Client(hub_url, Credential.load(key)) as client:
+    with Client(hub_url, load_credential(key)) as client:
         grants = client.access_requests()
     for grant in grants:
         click.echo(_line(grant))
@@ -64,7 +66,8 @@ def _line(grant: "AccessGrant") -> str:
     about = f"{grant.plan_hash[:12]}  {day}  {grant.model} {grant.version}  {grant.label}"
     title = f'  "{grant.title}"' if grant.title else ""
     reason = f"  ({grant.reason})" if grant.reason else ""
-    return f"{grant.site}  {grant.state or grant.status:<9}  {about}{title}{reason}"
+    role = f"  {grant.aws_role}" if grant.aws_role else ""
+    return f"{grant.site}  {grant.state or grant.status:<9}  {about}{title}{role}{reason}"
 
 
 SITE = click.argument("site")
@@ -160,7 +163,7 @@ def _decide(
     reason: str | None,
     **given: Any,
 ) -> None:
-    from healthval.client import Client, Credential
+    from healthval.client import Client, load_credential
     from healthval.contracts.access import AccessDecision
     from healthval.runner.operator_tasks import decide
 
@@ -171,7 +174,7 @@ def _decide(
         raise UsageError(
             "the reason is empty, longer than 200 characters or not one line"
         ) from None
-    with Client(given["hub_url"], Credential.load(given["key"])) as client:
+    with Client(given["hub_url"], load_credential(given["key"])) as client:
         grant = decide(client, given["site"], decision, plan=given["plan_hash"], confirm=confirm)
     click.echo(_line(grant))
 
@@ -181,13 +184,13 @@ def _decide(
 @KEY
 def access_keys(hub_url: str, key: Path) -> None:
     """List the keys that the hub knows. The key is the operator's or an auditor's."""
-    from healthval.client import Client, Credential
+    from healthval.client import Client, load_credential
 
-    with Client(hub_url, Credential.load(key)) as client:
+    with Client(hub_url, load_credential(key)) as client:
         known = client.keys()
     for one in known:
-        label = "" if one.label is None else f"  {one.label}"
-        click.echo(f"{one.name}  {one.holder}  {one.role:<7}  {one.state:<7}{label}")
+        more = "".join(f"  {text}" for text in (one.label, one.aws_role) if text)
+        click.echo(f"{one.name}  {one.holder}  {one.role:<8}  {one.state:<7}{more}")
 
 
 @access.command("rotate-key")
@@ -205,9 +208,9 @@ def access_rotate_key(hub_url: str, key: Path, days: int) -> None:
 
     The new key is in the same file; grants and results stay yours.
     """
-    from healthval.client import Client, Credential
+    from healthval.client import Client, load_credential
 
-    with Client(hub_url, Credential.load(key)) as client:
+    with Client(hub_url, load_credential(key)) as client:
         new = client.rotate_key(key, overlap_days=days)
     click.echo(
         f"{new.id}: the new key is {new.key_name}; the old one ends in {counted(days, 'day')}"
@@ -223,9 +226,9 @@ def access_revoke_key(hub_url: str, key: Path, name: str) -> None:
 
     It is the key of a site, vendor or auditor; --key is the operator's.
     """
-    from healthval.client import Client, Credential
+    from healthval.client import Client, load_credential
 
-    with Client(hub_url, Credential.load(key)) as client:
+    with Client(hub_url, load_credential(key)) as client:
         client.revoke_key(name)
     click.echo(f"{name}: revoked")
 
@@ -245,9 +248,9 @@ def access_link(hub_url: str, key: Path, vendor: str, hours: int) -> None:
 
     VENDOR is the name of the vendor's key. Whoever has the link can read the vendor's reports until it ends.
     """
-    from healthval.client import Client, Credential
+    from healthval.client import Client, load_credential
 
-    with Client(hub_url, Credential.load(key)) as client:
+    with Client(hub_url, load_credential(key)) as client:
         link = client.dashboard_link(vendor, hours=hours)
         click.echo(f"{client.transport.origin}/#{link.fragment}")
 
@@ -260,9 +263,9 @@ def access_link(hub_url: str, key: Path, vendor: str, hours: int) -> None:
 def access_enrol_auditor(hub_url: str, key: Path, public_key: Path, label: str) -> None:
     """Enrol an auditor by its PUBLIC_KEY.
 
-    The key is a .pub file; its holder is allowed to read audit chain, grants and keys.
+    It is the .pub file of a key or AWS role; its holder is allowed to read audit chain, grants and keys.
     """
-    from healthval.client import Client, Credential
+    from healthval.client import Client, load_credential
     from healthval.contracts.access import AuditorKey, site_id
 
     public = read_public_key(public_key)
@@ -270,17 +273,62 @@ def access_enrol_auditor(hub_url: str, key: Path, public_key: Path, label: str) 
         auditor = AuditorKey(public_key=public, label=label)
     except ValueError:
         raise UsageError("the label is malformed; correct it") from None
-    with Client(hub_url, Credential.load(key)) as client:
+    with Client(hub_url, load_credential(key)) as client:
         client.enrol_auditor(auditor)
     click.echo(f"{site_id(public)}: auditor")
 
 
-def read_public_key(path: Path) -> "PublicKey":
-    """Read the public half of a key."""
+@access.command("enrol-operator")
+@HUB
+@KEY
+@click.argument("role", type=FILE)
+@LABEL
+def access_enrol_operator(hub_url: str, key: Path, role: Path, label: str) -> None:
+    """Let the AWS role in the file ROLE make the operator's calls.
+
+    It is a .pub file that `access use-role` wrote; --key is the operator's own key, which alone enrols.
+    """
+    from healthval.client import Client, load_credential
+    from healthval.contracts.access import OperatorRole, site_id
+    from healthval.contracts.aws_role import AwsRole
+
+    public = read_public_key(role)
+    if not isinstance(public, AwsRole):
+        raise UsageError("the file names no AWS role; give the .pub file of `access use-role`")
+    try:
+        enrolled = OperatorRole(public_key=public, label=label)
+    except ValueError:
+        raise UsageError("the label is malformed; correct it") from None
+    with Client(hub_url, load_credential(key)) as client:
+        client.enrol_operator(enrolled)
+    click.echo(f"{site_id(public)}: operator")
+
+
+@access.command("use-role")
+@click.argument("arn")
+@click.argument("key", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--profile", help="Profile of ~/.aws/config; without it, AWS's default chain.")
+def access_use_role(arn: str, key: Path, profile: str | None) -> None:
+    """Write the credential KEY, by which the IAM role ARN signs calls of a hub on AWS.
+
+    The file has no secret. Use it as --key, or as site.key of a new site's folder; a vendor, auditor or
+    operator sends KEY.pub to be enrolled.
+    """
+    from healthval.client import RoleCredential
+
+    made = RoleCredential.create(key, arn, profile)
+    click.echo(f"{made.id}: {key} names {made.public_key.arn}; it has no secret")
+
+
+def read_public_key(path: Path) -> "PublicKey | AwsRole":
+    """Read the public half of a key, or the AWS role in place of one."""
     from healthval.contracts.access import PublicKey
+    from healthval.contracts.aws_role import AwsRole
     from healthval.contracts.base import read_wire
 
-    try:
-        return read_wire(PublicKey, path.read_bytes())
-    except ValueError:
-        raise UsageError("the file is not an Ed25519 public key; give its .pub file") from None
+    content = path.read_bytes()
+    with suppress(ValueError):
+        return read_wire(PublicKey, content)
+    with suppress(ValueError):
+        return read_wire(AwsRole, content)
+    raise UsageError("the file is neither a public key nor an AWS role; give its .pub file")

@@ -110,9 +110,9 @@ def audit_export(hub_url: str, key: Path, target: TextIO) -> None:
 
     The key is the operator's or an auditor's.
     """
-    from healthval.client import Client, Credential
+    from healthval.client import Client, load_credential
 
-    with Client(hub_url, Credential.load(key)) as client:
+    with Client(hub_url, load_credential(key)) as client:
         n = 0
         for page in client.audit_pages():
             target.writelines(entry.model_dump_json() + "\n" for entry in page.entries)
@@ -130,10 +130,10 @@ def audit_verify(hub_url: str, key: Path, earlier: Path | None) -> None:
     With --earlier, also that the chain contains each entry of that export: a chain that was
     written anew as a whole is consistent, and differs from every earlier export.
     """
-    from healthval.client import Client, Credential
+    from healthval.client import Client, load_credential
     from healthval.hub.audit_chain import verify_pages
 
-    with Client(hub_url, Credential.load(key)) as client:
+    with Client(hub_url, load_credential(key)) as client:
         head = verify_pages(client.audit_pages(), earlier)
     click.echo(
         f"verified: {counted(head.number, 'entry')}; head {head.sha256}" if head else "empty"

@@ -123,7 +123,7 @@ def sum_close(hub_url: str, key: Path, plan_file: Path, yes: bool) -> None:
     For the operator. The first round is always closed by hand, when all hospitals have joined; the others
     end by themselves when no hospital is missing.
     """
-    from healthval.client import Client, Credential
+    from healthval.client import Client, load_credential
     from healthval.plan_file import load_plan
     from healthval.runner.operator_tasks import close_round
 
@@ -131,7 +131,7 @@ def sum_close(hub_url: str, key: Path, plan_file: Path, yes: bool) -> None:
         click.echo(text)
         return yes or click.confirm("Close this round?", default=False)
 
-    with Client(hub_url, Credential.load(key)) as client:
+    with Client(hub_url, load_credential(key)) as client:
         state = close_round(client, load_plan(plan_file), confirm=confirm)
     click.echo(f"now: {state.round}" + (f" ({state.reason})" if state.round == "failed" else ""))
 

@@ -154,9 +154,9 @@ def models_show(hub_url: str, key: Path, name: str, version: str | None) -> None
 
 
 def _contracts(hub_url: str, key: Path) -> "tuple[ModelContract, ...]":
-    from healthval.client import Client, Credential
+    from healthval.client import Client, load_credential
 
-    with Client(hub_url, Credential.load(key)) as client:
+    with Client(hub_url, load_credential(key)) as client:
         return client.contracts()
 
 
@@ -207,9 +207,9 @@ def vendor_enrol(
 ) -> None:
     """Enrol a vendor by its PUBLIC_KEY; --key is the operator's.
 
-    The key is a .pub file; its holder can read the reports on the named models.
+    It is the .pub file of a key or AWS role; its holder can read the reports on the named models.
     """
-    from healthval.client import Client, Credential
+    from healthval.client import Client, load_credential
     from healthval.contracts.access import VendorKey, site_id
 
     public = read_public_key(public_key)
@@ -217,6 +217,6 @@ def vendor_enrol(
         enrolled = VendorKey(public_key=public, label=label, models=names)
     except ValueError:
         raise UsageError("the label or a model's name is malformed; correct it") from None
-    with Client(hub_url, Credential.load(key)) as client:
+    with Client(hub_url, load_credential(key)) as client:
         client.enrol_vendor(enrolled)
     click.echo(f"{site_id(public)}: vendor of {', '.join(names)}")

@@ -113,7 +113,7 @@ def check(plan_file: Path, hub_url: str | None, key: Path | None, **data: Any) -
 
 
 def _contract(hub_url: str, key: Path | None, plan_file: Path) -> "InputContract | None":
-    from healthval.client import Client, Credential
+    from healthval.client import Client, load_credential
     from healthval.plan_file import plan_problems
 
     if key is None:
@@ -121,5 +121,5 @@ def _contract(hub_url: str, key: Path | None, plan_file: Path) -> "InputContract
     known, _ = plan_problems(plan_file)
     if known is None:
         return None
-    with Client(hub_url, Credential.load(key)) as client:
+    with Client(hub_url, load_credential(key)) as client:
         return client.contract(known.model.name, known.model.version).inputs

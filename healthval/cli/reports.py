@@ -227,9 +227,9 @@ def report_site(  # noqa: PLR0913  # one parameter for each option
 
 
 def _client(hub_url: str, key: Path) -> "Client":
-    from healthval.client import Client, Credential
+    from healthval.client import Client, load_credential
 
-    return Client(hub_url, Credential.load(key))
+    return Client(hub_url, load_credential(key))
 
 
 def _record(client: "Client", report_id: str) -> "ReportRecord":

@@ -49,11 +49,11 @@ def init(study: Path, source: Path | None, **asked: Any) -> None:
 def _contract_of(
     name: str, version: str | None, hub_url: str | None, key: Path | None
 ) -> "ModelContract":
-    from healthval.client import Client, Credential
+    from healthval.client import Client, load_credential
 
     if hub_url is None or key is None:
         raise UsageError("--model needs --hub and --key, for example site/site.key")
-    with Client(hub_url, Credential.load(key)) as client:
+    with Client(hub_url, load_credential(key)) as client:
         return client.contract(name, version)
 
 

@@ -9,7 +9,7 @@ from typing import ParamSpec, Self, TypeVar
 
 from healthval.client.client import Client
 from healthval.contracts.prediction import PredictionAnswer, PredictionRequest
-from healthval.credential import Credential
+from healthval.credential import AnyCredential
 from healthval.errors import HubError, PredictionError
 
 MAX_CONCURRENCY = 8
@@ -58,7 +58,7 @@ class AsyncClient:
     def __init__(
         self,
         url: str,
-        credential: Credential,
+        credential: AnyCredential,
         *,
         storage: Iterable[str] = (),
         concurrency: int = MAX_CONCURRENCY,

@@ -12,7 +12,7 @@ from healthval.contracts.audit import AuditList
 from healthval.contracts.base import Shape, Wire, canonical_json, read_wire
 from healthval.contracts.model import ModelList
 from healthval.contracts.report import ReportList, ReportOrderList, SubmissionList
-from healthval.credential import Credential
+from healthval.credential import AnyCredential
 from healthval.errors import HubError, IntegrityError
 from healthval.secure_sum.messages import SumState
 
@@ -33,14 +33,14 @@ class Calls:
 
     Parameters
     ----------
-    url : the hub's origin; https, or http on loopback
+    url : the hub's origin; https, or http on loopback; for an AWS role, the API's own address
     storage : further origins to which the hub may direct uploads; Amazon S3 needs no entry
     """
 
     def __init__(
         self,
         url: str,
-        credential: Credential,
+        credential: AnyCredential,
         *,
         storage: Iterable[str] = (),
         transport: httpx.BaseTransport | None = None,

@@ -10,6 +10,6 @@ class Client(SiteCalls, OperatorCalls, HolderCalls):
 
     Parameters
     ----------
-    url : the hub's origin; https, or http on loopback
+    url : the hub's origin; https, or http on loopback; for an AWS role, the API's own address
     storage : further origins to which the hub may direct uploads; Amazon S3 needs no entry
     """

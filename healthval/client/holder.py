@@ -18,7 +18,7 @@ from healthval.contracts.audit import AuditEntry, AuditHead, AuditList
 from healthval.contracts.base import canonical_json
 from healthval.contracts.model import InputContract, ModelList, ModelRecord
 from healthval.contracts.report import ReportList, ReportRecord
-from healthval.credential import Credential
+from healthval.credential import Credential, own_key
 from healthval.errors import HubError, IntegrityError
 from healthval.files import flush_folder, write_durably
 
@@ -132,7 +132,8 @@ class HolderCalls(Calls):
             If the hub refuses; the file then still has the old key.
         """
         draft = path.with_name(path.name + ".new")
-        new = Credential.load(draft) if draft.exists() else self.credential.successor(draft)
+        own = own_key(self.credential)
+        new = Credential.load(draft) if draft.exists() else own.successor(draft)
         signed = new.private_key.sign(rotation_bytes(self.site, new.public_key))
         proof = base64.urlsafe_b64encode(signed).decode().rstrip("=")
         asked = KeyRotation(public_key=new.public_key, proof=proof, overlap_days=overlap_days)

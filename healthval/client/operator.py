@@ -13,6 +13,7 @@ from healthval.contracts.access import (
     AccessGrant,
     AuditorKey,
     KeyRecord,
+    OperatorRole,
     VendorKey,
 )
 from healthval.contracts.base import read_wire
@@ -138,6 +139,10 @@ class OperatorCalls(Calls):
     def enrol_auditor(self, auditor: AuditorKey) -> None:
         """Allow an auditor's key to read the audit chain, grants, models and keys."""
         self.transport.send("POST", "/v1/auditors", wire_bytes(auditor))
+
+    def enrol_operator(self, operator: OperatorRole) -> None:
+        """Let an AWS role make the operator's calls; only the operator's key enrols one."""
+        self.transport.send("POST", "/v1/operators", wire_bytes(operator))
 
     def revoke_key(self, name: str) -> KeyRecord:
         """Revoke a site's, vendor's or auditor's key; its calls are refused from then on."""

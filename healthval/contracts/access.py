@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypedDict
 
 from pydantic import AfterValidator, Field
 
+from healthval.contracts.aws_role import AwsRole, RoleArn
 from healthval.contracts.base import (
     Column,
     Cursor,
@@ -55,18 +56,24 @@ def raw_public_key(key: PublicKey) -> bytes:
     return raw
 
 
-def site_id(key: PublicKey) -> str:
-    """Return the name of a key's holder: 40 bits of the SHA-256 of the raw key, in base32.
+def site_id(key: PublicKey | AwsRole) -> str:
+    """Return the name of a key's or role's holder: 40 bits of a SHA-256, in base32.
 
     >>> site_id(PublicKey(x="11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"))
     'site-eh7ddx5b'
+    >>> site_id(AwsRole(arn="arn:aws:iam::123456789012:role/hospital"))
+    'site-meacd6yw'
     """
-    return _site_id(key.x)
+    return _site_id(key.arn if isinstance(key, AwsRole) else key.x)
 
 
 @lru_cache(256)
-def _site_id(x: str) -> str:
-    name = base64.b32encode(hashlib.sha256(raw_public_key(PublicKey(x=x))).digest())
+def _site_id(identity: str) -> str:
+    if identity.startswith("arn:"):  # a key's x has no colon
+        raw = b"healthval-aws-role-v1 " + identity.encode("ascii")
+    else:
+        raw = raw_public_key(PublicKey(x=identity))
+    name = base64.b32encode(hashlib.sha256(raw).digest())
     return "site-" + name.decode().lower()[:8]
 
 
@@ -115,13 +122,13 @@ class PlanSubject(TypedDict):
 
 
 class AccessRequest(Wire):
-    """Request for access; signed with the key that it contains.
+    """Request for access; signed with the key, or by the AWS role, that it contains.
 
     `names` are the plan's variables, levels and steps: a result may contain no other name.
     `title` is the plan's.
     """
 
-    public_key: PublicKey
+    public_key: PublicKey | AwsRole
     label: Label
     model: Name
     version: Version
@@ -156,7 +163,7 @@ class AccessGrant(Wire):
     `reason` is the operator's, given with the last decision.
     `stamp` is the hub's countersignature of the plan's hash at the time of the first request.
     `title` is the plan's, `requested` the time of the first request, `first_prediction` that of the
-    first batch of cases.
+    first batch of cases. `aws_role` is the role of a site that signs its calls by AWS.
     """
 
     site: SiteId
@@ -175,6 +182,7 @@ class AccessGrant(Wire):
     title: Line | None = None
     requested: datetime | None = None
     first_prediction: datetime | None = None
+    aws_role: RoleArn | None = None
 
 
 class AccessList(Wire):
@@ -185,21 +193,28 @@ class AccessList(Wire):
 
 
 class VendorKey(Wire):
-    """Permission of a developer's key to read the reports on these models."""
+    """Permission of a developer's key or AWS role to read the reports on these models."""
 
-    public_key: PublicKey
+    public_key: PublicKey | AwsRole
     label: Line
     models: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)]
 
 
 class AuditorKey(Wire):
-    """Permission of an auditor's key to read the audit chain, grants, models and keys."""
+    """Permission of an auditor's key or AWS role to read the audit chain, grants, models and keys."""
 
-    public_key: PublicKey
+    public_key: PublicKey | AwsRole
     label: Line
 
 
-KeyRole = Literal["site", "vendor", "auditor"]
+class OperatorRole(Wire):
+    """Permission of an AWS role to make the operator's calls; reports need the operator's key."""
+
+    public_key: AwsRole
+    label: Line
+
+
+KeyRole = Literal["site", "vendor", "auditor", "operator"]
 KeyState = Literal["valid", "ending", "ended", "revoked"]
 
 
@@ -225,7 +240,7 @@ def rotation_bytes(holder: str, key: PublicKey) -> bytes:
 
 
 class KeyRecord(Wire):
-    """A key that the hub knows: its name, holder, role and state.
+    """A key or AWS role that the hub knows: its name, holder, role and state.
 
     `holder` is the name of the holder's first key, under which grants and results are kept.
     """
@@ -238,6 +253,7 @@ class KeyRecord(Wire):
     state: KeyState
     until: datetime | None = None
     revoked: datetime | None = None
+    aws_role: RoleArn | None = None
 
 
 LINK_SECONDS = 8 * 3600

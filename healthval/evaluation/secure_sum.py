@@ -15,6 +15,7 @@ from typing import Any, Final
 from healthval.client import Client, wire_bytes
 from healthval.contracts.base import canonical_json
 from healthval.contracts.keys import fingerprint
+from healthval.credential import own_key
 from healthval.disclosure.ledger import Entry
 from healthval.errors import IntegrityError, PlanError, SubmissionError, UsageError, counted
 from healthval.evaluation.releases import gate_policy
@@ -236,7 +237,7 @@ class _Own:
             raise SubmissionError("not confirmed, so the table was not sent")
 
     def _member(self, state: SumState, before: Sequence[dict[str, Any]]) -> Member:
-        credential = self.client.credential
+        credential = own_key(self.client.credential)
         return Member(
             site=self.client.site,
             label=self.client.access_status(**self.plan.subject).label,

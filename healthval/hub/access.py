@@ -13,6 +13,7 @@ from healthval.contracts.access import (
     AccessState,
     site_id,
 )
+from healthval.contracts.aws_role import AwsRole
 from healthval.contracts.stamp import Stamp
 from healthval.errors import counted
 from healthval.hub.audit_chain import record
@@ -98,6 +99,8 @@ def request(
         stamp = keyring.stamp("plan", site, sent.plan_hash)
         value |= {"max_cases": 0, "used": 0, "names": list(sent.names)}
         value |= sent.model_dump(include={"amendment", "title"}) | {"requested": backend.now}
+        if isinstance(sent.public_key, AwsRole):
+            value["aws_role"] = sent.public_key.arn
         value["stamp"] = None if stamp is None else stamp.model_dump(mode="json")
         return _grant(backend, key, value), [
             *writes,
@@ -225,6 +228,7 @@ def _grant(backend: Backend, key: str, value: Mapping[str, Any]) -> AccessGrant:
         title=value.get("title"),
         requested=_time(value.get("requested")),
         first_prediction=_time(value.get("first_prediction")),
+        aws_role=value.get("aws_role"),
     )
 
 

@@ -1,7 +1,7 @@
 """Authentication: a request's token is checked against the keys that the hub knows.
 
 A request carries a short-lived token, signed with the caller's key and valid once, for this
-request only.
+request only. On AWS, a request may be signed by an IAM role instead, which API Gateway checks.
 """
 
 import base64
@@ -26,12 +26,13 @@ from healthval.contracts.access import (
     request_claims,
     site_id,
 )
+from healthval.contracts.aws_role import AwsRole
 from healthval.contracts.keys import fingerprint
+from healthval.hub.aws_roles import USE, USE_SECONDS, RoleSession, check_same_role
 from healthval.hub.ports import Backend, Conflict, Item, Refusal, Write
 
 CLOCK_SKEW_SECONDS = 60
 IDEMPOTENCY_SECONDS = 86_400
-_TOKEN_ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _TEXTS = ("iss", "sub", "jti", "htm", "htu", "body_sha256")
 _REQUIRED = [*_TEXTS, "aud", "iat", "exp"]
 
@@ -46,11 +47,15 @@ Role = Literal["site", "operator", "vendor", "auditor", "reporter"]
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Head of a request, available before its body; `target` is path and query."""
+    """Head of a request, available before its body; `target` is path and query.
+
+    `session` is the role that signed the request by AWS, in place of a token.
+    """
 
     method: str
     target: str
     token: str = field(repr=False)
+    session: RoleSession | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,11 @@ class Authenticator:
 
     def check_head(self, head: Head) -> CheckedHead:
         """Check the token against the head of the request and the issuer's registered key."""
+        if head.session is not None:
+            item = self.backend.index.get(KEYS, site_id(head.session.role))
+            if item is None:
+                raise Refusal(401, "This hub does not know the role", "request access with it")
+            return self._check_role(head, head.session, item)
         issuer = _unverified_issuer(head.token)
         if issuer == LINK_ISSUER:
             return self._check_link(head)
@@ -141,9 +151,27 @@ class Authenticator:
         if self.reporter is not None and issuer == site_id(self.reporter):
             return self._check_published(head, self.reporter, "reporter")
         item = self.backend.index.get(KEYS, issuer)
-        if item is None:
+        if item is None or "x" not in item.value:  # a role has no key that signs tokens
             raise _unauthenticated()
         return self._check_known(head, item)
+
+    def _check_role(self, head: Head, session: RoleSession, item: Item) -> CheckedHead:
+        """Check a role that signed the request by AWS, which may have been revoked."""
+        value = item.value
+        if value.get("arn") != session.role.arn:
+            raise _unauthenticated()
+        if value.get("revoked"):
+            raise _revoked()
+        check_same_role(self.backend, item, session)
+        caller = Caller(item.key, value["role"], tuple(value.get("models", ())))
+        return CheckedHead(caller, self._claims_of(head, session, item.key))
+
+    def _claims_of(self, head: Head, session: RoleSession, name: str) -> Mapping[str, Any]:
+        """Return the claims of a request that AWS checked, its body included."""
+        end = int(self.backend.now) + USE_SECONDS
+        claims = {"iss": name, "jti": session.use, "exp": end, "htm": head.method}
+        stated = {} if session.body_sha256 is None else {"body_sha256": session.body_sha256}
+        return {**claims, "htu": head.target, **stated}
 
     def _check_published(self, head: Head, key: PublicKey, role: Role) -> CheckedHead:
         """Check a token of a key that the hub publishes for reports, unless it is revoked."""
@@ -184,7 +212,9 @@ class Authenticator:
         if not claims:  # a dashboard link is not bound to one request
             return checked.caller
         bound = request_claims(claims["htm"], claims["htu"], body)
-        if not hmac.compare_digest(claims["body_sha256"].encode(), bound["body_sha256"].encode()):
+        # API Gateway has checked the hash of a body that a role signed; a header may state another.
+        signed = claims.get("body_sha256", bound["body_sha256"])
+        if not hmac.compare_digest(signed.encode(), bound["body_sha256"].encode()):
             raise _unauthenticated()
         first = [_use_of(claims)]
         if idempotency_key is not None:
@@ -195,16 +225,22 @@ class Authenticator:
             self._admit_repetition(first)
         return checked.caller
 
-    def check_self_signed(self, head: Head, key: PublicKey) -> CheckedHead:
-        """Check the token of a request against the key that the request contains."""
-        item = self.backend.index.get(KEYS, site_id(key))
-        if item is not None and item.value["x"] == key.x:
-            return self._check_known(head, item)
+    def check_self_signed(self, head: Head, key: PublicKey | AwsRole) -> CheckedHead:
+        """Check a request against the key or role that the request contains."""
         name = site_id(key)
+        item = self.backend.index.get(KEYS, name)
+        if isinstance(key, AwsRole) or head.session is not None:
+            if head.session is None or head.session.role != key:
+                raise Refusal(401, "The request is not signed by the role that it contains")
+            if item is not None and item.value.get("arn") == key.arn:
+                return self._check_role(head, head.session, item)
+            return CheckedHead(Caller(name, "site"), self._claims_of(head, head.session, name))
+        if item is not None and item.value.get("x") == key.x:
+            return self._check_known(head, item)
         return CheckedHead(Caller(name, "site"), self._check_claims(head, key, name))
 
     def _binding(self, caller: Caller, name: str, bound: Mapping[str, str]) -> Write:
-        if not _TOKEN_ID.fullmatch(name):
+        if not USE.fullmatch(name):
             raise Refusal(400, "An Idempotency-Key has 16 to 64 letters, digits, - or _")
         return Write(
             partition=f"idempotency#{caller.id}",
@@ -272,7 +308,7 @@ class Authenticator:
 
 def _use_of(claims: Mapping[str, Any]) -> Write:
     """Return the write that uses a token up."""
-    if not _TOKEN_ID.fullmatch(claims["jti"]):
+    if not USE.fullmatch(claims["jti"]):
         raise _unauthenticated()
     expires = claims["exp"] + CLOCK_SKEW_SECONDS + 1
     return Write(partition=f"tokens#{claims['iss']}", key=claims["jti"], value={}, expires=expires)

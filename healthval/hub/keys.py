@@ -1,4 +1,4 @@
-"""Keys that the hub knows: enrolment, replacement with an overlap, revocation.
+"""Keys and AWS roles that the hub knows: enrolment, replacement with an overlap, revocation.
 
 A key's name is a hash of it. A holder may have several keys, each of which replaced the one before;
 grants and results are kept under the holder, the name of its first key.
@@ -18,12 +18,14 @@ from healthval.contracts.access import (
     KeyRecord,
     KeyRotation,
     KeyState,
+    OperatorRole,
     PublicKey,
     VendorKey,
     raw_public_key,
     rotation_bytes,
     site_id,
 )
+from healthval.contracts.aws_role import AwsRole
 from healthval.hub.audit_chain import record
 from healthval.hub.auth import KEYS, Caller
 from healthval.hub.pages import Page
@@ -32,16 +34,17 @@ from healthval.hub.ports import Backend, Item, Refusal, Write
 DAY = 86_400
 
 
-def enrol(backend: Backend, key: PublicKey, role: Mapping[str, Any]) -> list[Write]:
-    """Return the write that registers a key, or changes what its holder may read.
+def enrol(backend: Backend, key: PublicKey | AwsRole, role: Mapping[str, Any]) -> list[Write]:
+    """Return the write that registers a key or AWS role, or changes what its holder may read.
 
     The name has 40 bits of the key, so a different key can have the same name; it is refused.
     """
     name = site_id(key)
     stored = backend.index.get(KEYS, name)
+    identity = {"arn": key.arn} if isinstance(key, AwsRole) else {"x": key.x}
     if stored is None:
-        return [Write(partition=KEYS, key=name, value={"x": key.x, **role})]
-    if stored.value["x"] != key.x or stored.value["role"] != role["role"]:
+        return [Write(partition=KEYS, key=name, value={**identity, **role})]
+    if not identity.items() <= stored.value.items() or stored.value["role"] != role["role"]:
         raise Refusal(409, "This key's name is taken by another key or role", "create a new key")
     value = {**stored.value, **role}
     return [] if dict(stored.value) == value else [stored.updated(value)]
@@ -59,7 +62,20 @@ def enrol_auditor(backend: Backend, actor: Caller, auditor: AuditorKey) -> None:
     _enrol_reader(backend, actor, auditor.public_key, role)
 
 
-def _enrol_reader(backend: Backend, actor: Caller, key: PublicKey, role: dict[str, Any]) -> None:
+def enrol_operator(
+    backend: Backend, operator: PublicKey, actor: Caller, enrolled: OperatorRole
+) -> None:
+    """Allow an AWS role to make the operator's calls; only the operator's key enrols one."""
+    if actor.id != site_id(operator):
+        title = "Only the operator's key enrols an operator"
+        raise Refusal(403, title, "a role that is an operator makes no other one")
+    role = {"role": "operator", "label": enrolled.label}
+    _enrol_reader(backend, actor, enrolled.public_key, role)
+
+
+def _enrol_reader(
+    backend: Backend, actor: Caller, key: PublicKey | AwsRole, role: dict[str, Any]
+) -> None:
     if site_id(key) == actor.id:
         raise Refusal(409, "The operator's key has the operator's role", "create another key")
 
@@ -80,10 +96,14 @@ def rotate(backend: Backend, operator: PublicKey, actor: Caller, sent: KeyRotati
     if name == site_id(operator):
         raise Refusal(409, "This key's name is taken by another key or role", "create a new key")
 
+    own = backend.index.get(KEYS, actor.id)
+    if own is not None and "arn" in own.value:  # the key would outlive the role's end in IAM
+        raise Refusal(409, "An AWS role has no key to replace", "IAM renews its credentials")
+
     def plan() -> tuple[KeyRecord, list[Write]]:
         stored = backend.index.get(KEYS, name)
         if stored is not None:
-            if (stored.value["x"], _holder(stored)) != (sent.public_key.x, actor.id):
+            if (stored.value.get("x"), _holder(stored)) != (sent.public_key.x, actor.id):
                 title = "This key's name is taken by another key or role"
                 raise Refusal(409, title, "create a new key")
             return _record(backend, name, stored.value), []
@@ -155,5 +175,6 @@ def _record(backend: Backend, name: str, value: Mapping[str, Any]) -> KeyRecord:
         label=value.get("label"),
         models=tuple(value.get("models", ())),
         state=_state(backend, value),
+        aws_role=value.get("arn"),
         **times,
     )

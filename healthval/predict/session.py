@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from healthval.client import Client, Credential, wire_bytes
+from healthval.client import Client, load_credential, wire_bytes
 from healthval.cluster import outcomes
 from healthval.contracts.base import read_wire
 from healthval.contracts.model import ModelRecord
@@ -175,7 +175,7 @@ class _Call:
 
 def _ask_there(call: _Call) -> bytes:
     """Send a request from a Dask worker and return the answer as JSON."""
-    with Client(call.hub, Credential.load(call.key)) as client:
+    with Client(call.hub, load_credential(call.key)) as client:
         request = read_wire(PredictionRequest, call.request)
         answer = client.predict(request, key=call.name)
     return wire_bytes(answer)

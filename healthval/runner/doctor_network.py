@@ -10,7 +10,7 @@ from typing import Final
 
 import httpx
 
-from healthval.client import Client, Credential
+from healthval.client import AnyCredential, Client, load_credential
 from healthval.client_transport import checked_origin
 from healthval.contracts.access import AccessGrant
 from healthval.errors import HealthvalError, counted
@@ -42,7 +42,7 @@ def hub_findings(url: str | None, key: Path | None) -> Iterator[Finding]:
             return
     if key is not None:
         try:
-            yield _credential(Credential.load(key), url)
+            yield _credential(load_credential(key), url)
         except HealthvalError as problem:
             yield Finding("credential", False, str(problem))
 
@@ -95,7 +95,7 @@ def _hub(origin: str) -> Iterator[Finding]:
     yield Finding("hub's and own clock", agrees, "agree" if agrees else remedy)
 
 
-def _credential(credential: Credential, url: str | None) -> Finding:
+def _credential(credential: AnyCredential, url: str | None) -> Finding:
     if url is None:
         return Finding("credential", True, "readable; add --hub to see what it may do")
     with Client(url, credential) as client:

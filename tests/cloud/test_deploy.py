@@ -1,17 +1,26 @@
 """The templates on the emulator: planned, shown, executed on request, updated, deleted completely."""
 
+import json
+from pathlib import Path
+
 import boto3
 import emulator
+import httpx
 import pytest
+from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
+from healthval.aws_credential import RoleCredential
 from healthval.cli import cli
+from healthval.client import Client
 from healthval.cloud.deploy import Account
 from healthval.cloud.own_keys import create_keys, delete_keys
 from healthval.cloud.reach import reaching
+from healthval.contracts.access import AuditorKey
+from healthval.contracts.aws_role import named_role
 from healthval.credential import Credential
-from healthval.errors import DeploymentError, UsageError
+from healthval.errors import AccessDenied, DeploymentError, UsageError
 from healthval.hub.backends.aws import DynamoIndex, S3Objects
 from healthval.hub.ports import StoreUnavailable
 
@@ -166,6 +175,99 @@ def test_the_stores_of_a_deployed_hub_answer_404_for_what_is_absent(run, operato
         other.put_if_absent("objects/none.bin", b"")
     assert DynamoIndex(session.client("dynamodb"), out["Table"], lambda: 0).query("none") == []
     run("destroy", "--stack", "three", "--yes")
+
+
+class ToEmulator(httpx.BaseTransport):
+    """The network between a client and the API, which the emulator serves under another name."""
+
+    def __init__(self, url, host):
+        self._http = httpx.Client(base_url=url, timeout=300, trust_env=False)
+        self._host = host
+
+    def handle_request(self, request):
+        headers = {k: v for k, v in request.headers.items() if k != "host"}
+        target = request.url.raw_path.decode()
+        body = request.read()
+        answer = self._http.request(
+            request.method, target, content=body, headers={**headers, "Host": self._host}
+        )
+        kept = {k: v for k, v in answer.headers.items() if k == "content-type"}
+        return httpx.Response(answer.status_code, headers=kept, content=answer.content)
+
+    def close(self):
+        self._http.close()
+
+
+class EmulatorRole(RoleCredential):
+    """A role whose temporary credentials the emulator's STS gave; it signs for the emulator's host."""
+
+    def __init__(self, arn, host):
+        super().__init__(named_role(arn))
+        made = boto3.client("sts").assume_role(RoleArn=arn, RoleSessionName="night@ward")
+        keys = made["Credentials"]
+        self._keys = ReadOnlyCredentials(
+            keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"]
+        )
+        self._host = host
+
+    def authorize(self, method, origin, target, body, *, headers):
+        return super().authorize(method, f"http://{self._host}", target, body, headers=headers)
+
+    def _credentials(self):
+        return self._keys
+
+    def _region(self, host):
+        return "us-east-1"
+
+
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": "arn:aws:iam::000000000000:root"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+)
+
+
+def test_a_role_calls_a_deployed_hub_until_it_is_revoked(run, operator, account, cloud):
+    """The deployed function behind the emulator, which checks signature and policy."""
+    run("deploy", "--stack", "five", "--operator", operator, "--yes")
+    out = account.outputs("five")
+    host = out["ApiEndpoint"].partition("//")[2]
+    iam, arns = boto3.client("iam"), {}
+    for name in ("hospital-five", "nobody-five"):
+        made = iam.create_role(RoleName=name, Path="/p/", AssumeRolePolicyDocument=TRUST)
+        arns[name] = made["Role"]["Arn"]
+    iam.attach_role_policy(RoleName="hospital-five", PolicyArn=out["ApiCallers"])
+    wire = ToEmulator(cloud.url, host)
+    origin = out["ApiEndpoint"]
+    boss = Client("https://hub.example", Credential.load(Path(operator[:-4])), transport=wire)
+    boss.transport.origin = origin
+    hospital, nobody = (
+        Client("https://hub.example", EmulatorRole(arn, host), transport=wire)
+        for arn in arns.values()
+    )
+    with pytest.raises(AccessDenied, match="does not know the role"):
+        hospital.access_requests()
+    with pytest.raises(AccessDenied, match="AWS refused the role's signature"):
+        nobody.access_requests()
+    boss.enrol_auditor(AuditorKey(public_key=hospital.credential.public_key, label="Auditor"))
+    assert hospital.access_requests() == ()
+    assert hospital.keys()[0].aws_role == named_role(arns["hospital-five"]).arn
+    boss.revoke_key(hospital.site)
+    with pytest.raises(AccessDenied, match="This key was revoked"):
+        hospital.access_requests()
+    for client in (boss, hospital, nobody):
+        client.close()
+    iam.detach_role_policy(RoleName="hospital-five", PolicyArn=out["ApiCallers"])
+    for name in arns:
+        iam.delete_role(RoleName=name)
+    run("destroy", "--stack", "five", "--yes")
 
 
 def test_a_deployment_that_cannot_begin_says_why(cloud, account, monkeypatch):

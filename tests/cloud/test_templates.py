@@ -10,6 +10,7 @@ import pytest
 from healthval.cloud.audit.audit import audit_templates
 from healthval.cloud.audit.template import read_template
 from healthval.cloud.prices import load_prices
+from healthval.hub.backends.lambda_api import IAM_PATH, IAM_ROUTE
 from healthval.hub.report_orders import DUE
 
 INFRA = Path(__file__).parents[2] / "infra"
@@ -175,6 +176,21 @@ def test_the_firewall_is_in_the_free_plan_and_origins_need_tls_12():
     assert {b["ViewerProtocolPolicy"] for b in behaviours} <= {"https-only", "redirect-to-https"}
     api = next(o for o in configuration["Origins"] if o["Id"] == "api")
     assert api["CustomOriginConfig"]["OriginSSLProtocols"] == ["TLSv1.2"]
+
+
+def test_only_iam_admits_calls_that_a_role_signs():
+    routes = properties(CORE, "AWS::ApiGatewayV2::Route")
+    assert routes["ApiRoleRoute"]["RouteKey"] == IAM_ROUTE
+    assert routes["ApiRoleRoute"]["AuthorizationType"] == "AWS_IAM"
+    assert [r["RouteKey"] for r in routes.values()] == ["$default", IAM_ROUTE]
+    assert IAM_ROUTE.partition(" ")[2].startswith(f"{IAM_PATH}/")
+    (policy,) = properties(CORE, "AWS::IAM::ManagedPolicy").values()
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement["Action"] == "execute-api:Invoke"
+    assert statement["Resource"]["Fn::Sub"].endswith(f":${{Api}}/$default/*{IAM_PATH}/*")
+    (distribution,) = properties(CORE, "AWS::CloudFront::Distribution").values()
+    behaviours = distribution["DistributionConfig"]["CacheBehaviors"]
+    assert not [b for b in behaviours if b["PathPattern"].startswith(IAM_PATH)]
 
 
 def test_the_hardened_network_has_no_way_to_the_internet():

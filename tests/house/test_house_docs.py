@@ -52,7 +52,9 @@ def test_the_list_of_external_links_is_that_of_the_documents():
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
 def test_every_command_that_is_shown_exists(path):
     shown = re.findall(
-        r"^(?:\$ )?healthval ([a-z]+)(?: ([a-z]+))?", path.read_text(encoding="utf-8"), re.MULTILINE
+        r"^(?:\$ )?healthval ([a-z]+)(?: ([a-z][a-z-]*))?",
+        path.read_text(encoding="utf-8"),
+        re.MULTILINE,
     )
     for command, sub in shown:
         assert command in cli.commands, command

@@ -19,10 +19,12 @@ from healthval.contracts.access import (
     rotation_bytes,
     site_id,
 )
+from healthval.contracts.aws_role import named_role
 from healthval.credential import Credential
 from healthval.hub import access, keys
 from healthval.hub.access import DAY, STEPS, Subject
 from healthval.hub.auth import Authenticator, Caller, Head
+from healthval.hub.aws_roles import USE_SECONDS, RoleSession
 from healthval.hub.backends.memory import MemoryIndex, MemoryObjects, NoModels
 from healthval.hub.keyring import Keyring
 from healthval.hub.pages import Page
@@ -194,6 +196,60 @@ class KeyMachine(HubMachine):
 
 def test_keys_sign_while_they_are_valid(run):
     run(KeyMachine)
+
+
+ROLES = [named_role(f"arn:aws:iam::123456789012:role/{name}") for name in ("ward", "Ward")]
+
+
+class RoleMachine(HubMachine):
+    """A role calls from its enrolment to its revocation, under one id of AWS, each request once."""
+
+    def __init__(self):
+        super().__init__()
+        self.known, self.bound, self.used, self.revoked = set(), {}, set(), set()
+        self.auth = Authenticator(backend=self.backend, operator=OPERATOR, audiences=(ORIGIN,))
+
+    @rule(role=st.sampled_from(ROLES))
+    def enrol(self, role):
+        keys.enrol_auditor(self.backend, BOSS, AuditorKey(public_key=role, label="Auditor"))
+        self.known.add(role.arn)
+
+    @rule(role=st.sampled_from(ROLES))
+    def revoke(self, role):
+        if role.arn in self.known:
+            assert keys.revoke(self.backend, BOSS, site_id(role)).aws_role == role.arn
+            self.revoked.add(role.arn)
+
+    @rule(
+        role=st.sampled_from(ROLES),
+        role_id=st.sampled_from(["AROA" + "1" * 16, "AROA" + "2" * 16]),
+        use=st.sampled_from(["a" * 16, "b" * 16]),
+    )
+    def call(self, role, role_id, use):
+        head = Head("GET", "/v1/audit", "", RoleSession(role, role_id, use))
+        is_open = role.arn in self.known - self.revoked
+        if not is_open or self.bound.setdefault(role.arn, role_id) != role_id:
+            with pytest.raises(Refusal) as refused:
+                self.auth.check_head(head)
+            assert refused.value.status == 401
+            return
+        checked = self.auth.check_head(head)
+        if (role.arn, use) in self.used:
+            with pytest.raises(Refusal, match="used before"):
+                self.auth.admit(checked, b"")
+            return
+        self.used.add((role.arn, use))
+        assert self.auth.admit(checked, b"") == Caller(site_id(role), "auditor")
+
+    @rule()
+    def wait(self):
+        """After the last moment at which API Gateway accepts the signature, the hub forgets the use."""
+        self.clock.now += 2 * USE_SECONDS
+        self.used.clear()
+
+
+def test_roles_call_while_they_are_enrolled(run):
+    run(RoleMachine)
 
 
 def test_a_key_without_an_end_signs_while_the_clock_ticks():

@@ -8,11 +8,15 @@ import asyncio
 import base64
 import hashlib
 import json
-from typing import get_args
+import time
+from typing import NamedTuple, get_args
 
+import api_gateway
 import httpx
 import pytest
+from api_gateway import Role
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from mangum import Mangum
 
 from healthval.client import Client, Credential, published_keys, wire_bytes
 from healthval.contracts.access import (
@@ -21,14 +25,19 @@ from healthval.contracts.access import (
     AccessState,
     AuditorKey,
     KeyRotation,
+    OperatorRole,
     VendorKey,
     rotation_bytes,
 )
 from healthval.contracts.prediction import UploadRequest
 from healthval.errors import AccessDenied, HubError
+from healthval.hub import keys
 from healthval.hub.access import DAY
 from healthval.hub.app import Settings, create_app, openapi_text
+from healthval.hub.auth import Caller
+from healthval.hub.backends.lambda_api import RawPath, _http
 from healthval.hub.backends.memory import MemoryIndex, MemoryObjects, NoModels
+from healthval.hub.keys import enrol
 from healthval.hub.ports import Backend
 
 PLAN = "a" * 64
@@ -39,6 +48,7 @@ MATRIX = {
     "post /v1/access-requests/{site}/{model}/{version}/{plan_hash}/decision": {"operator"},
     "post /v1/vendors": {"operator"},
     "post /v1/auditors": {"operator"},
+    "post /v1/operators": {"operator"},
     "post /v1/dashboard-links": {"operator", "vendor"},
     "get /v1/keys": {"operator", "auditor"},
     "post /v1/keys/rotation": {"site", "vendor", "auditor"},
@@ -209,6 +219,76 @@ def check_link(vendor, callers, operator):
         vendor.dashboard_link(hours=8.1)
     operator.revoke_key(vendor.site)
     assert read("GET", "/v1/reports") == 401
+
+
+@pytest.fixture(scope="module")
+def roles():
+    """A hub behind API Gateway, and an AWS role of each of the hub's roles and of a stranger."""
+    boss = Credential.generate()
+    backend = Backend(MemoryObjects(), MemoryIndex(time.time), NoModels(), time.time)
+    settings = Settings(
+        operator=boss.public_key, audiences=(api_gateway.ORIGIN,), upload_secret=b"s" * 32
+    )
+    app = create_app(backend, settings)
+    with api_gateway.event_loop():
+        gateway = api_gateway.ApiGateway(_http(Mangum(RawPath(app), lifespan="off")))
+    made = {name: Role(name) for name in ("site", "vendor", "auditor", "operator", "stranger")}
+    gateway.knows(*made.values())
+    named = {name: role.public_key for name, role in made.items()}
+    actor = Caller(boss.id, "operator")
+    vendor = VendorKey(public_key=named["vendor"], label="Vendor", models=("other-model",))
+    keys.enrol_vendor(backend, actor, vendor)
+    keys.enrol_auditor(backend, actor, AuditorKey(public_key=named["auditor"], label="Auditor"))
+    operator = OperatorRole(public_key=named["operator"], label="Operator")
+    keys.enrol_operator(backend, boss.public_key, actor, operator)
+    backend.index.commit(enrol(backend, named["site"], {"role": "site"}))
+    yield RoleCalls(gateway, backend, made)
+    app.state.predictions.close()
+
+
+class RoleCalls(NamedTuple):
+    gateway: api_gateway.ApiGateway
+    backend: Backend
+    made: dict[str, Role]
+
+    def answer(self, role: Role, operation: str) -> httpx.Response:
+        method, path = operation.split(" ")
+        target = path.format(**VALUES | ({"name": "report.html"} if "/files/" in path else {}))
+        target = target.replace("/keys/absent/", "/keys/site-zzzzzzzz/")
+        if operation == "get /v1/submissions":
+            target += f"?model=absent&version=9.9&plan_hash={PLAN}"
+        body = b"{}" if method == "post" else b""
+        method = method.upper()
+        address, headers = role.authorize(method, api_gateway.ORIGIN, target, body, headers={})
+        path, _, query = address.partition("?")
+        return self.gateway.answer(method, path, query=query, headers=headers, body=body)
+
+
+@pytest.mark.parametrize("operation", sorted(MATRIX))
+def test_an_address_is_open_to_the_same_roles_when_aws_signs(roles, operation):
+    for name, role in roles.made.items():
+        found = roles.answer(role, operation).status_code
+        if operation == "post /v1/access-requests":
+            assert found == 422
+        elif name in MATRIX[operation]:
+            is_missing_card = found == 403 and "/models/" in operation
+            assert found not in {401, 403, 405} or is_missing_card, (name, found)
+        else:
+            assert found == (401 if name == "stranger" else 403), (name, found)
+        assert found < 500
+
+
+@pytest.mark.parametrize("name", ["site", "vendor", "auditor", "operator"])
+def test_a_role_that_is_revoked_opens_no_address(roles, name):
+    role = Role(f"{name}-revoked")
+    roles.gateway.knows(role)
+    roles.backend.index.commit(enrol(roles.backend, role.public_key, {"role": name, "models": []}))
+    assert roles.answer(role, "get /v1/models").status_code == 200
+    keys.revoke(roles.backend, Caller("site-aaaaaaaa", "operator"), role.id)
+    for operation in sorted(MATRIX):
+        answer = roles.answer(role, operation)
+        if operation != "post /v1/access-requests":  # signed by the role in the body
+            assert (answer.status_code, answer.json()["title"]) == (401, "This key was revoked")
 
 
 class StatesHub:

@@ -36,7 +36,7 @@ def routes(by: Callers, keyring: Keyring) -> APIRouter:
         **documented(AccessGrant, 400, 404, 409, 429, status=201, body=AccessRequest),
     )
     def ask(head: RequestHead, body: Body, idempotency_key: IdempotencyKey = None) -> Response:
-        """Request access; signed by the key in the request."""
+        """Request access; signed by the key or AWS role in the request."""
         sent = read_body(AccessRequest, body)
         checked = by.auth.check_self_signed(head, sent.public_key)
         caller = by.auth.admit(checked, body, idempotency_key)

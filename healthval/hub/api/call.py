@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from healthval.contracts.base import Shape, read_wire
 from healthval.hub.auth import Authenticator, Caller, CheckedHead, Head, Role
+from healthval.hub.aws_roles import IDENTITY, role_session
 from healthval.hub.pages import MAX_LIMIT, Page
 from healthval.hub.ports import Refusal
 
@@ -45,8 +46,15 @@ def _head(request: Request) -> Head:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     path = request.scope["raw_path"].decode("ascii", "replace")
     query = request.scope["query_string"].decode("ascii", "replace")
+    is_bearer, session = scheme.lower() == "bearer", None
+    identity = request.scope.get(IDENTITY)
+    if identity is not None:
+        if is_bearer:
+            raise Refusal(401, "The request is signed twice", "sign with a key or by AWS")
+        stated = request.headers.get("x-amz-content-sha256")
+        session, query = role_session(identity, query, stated)
     target = f"{path}?{query}" if query else path
-    return Head(request.method, target, token if scheme.lower() == "bearer" else "")
+    return Head(request.method, target, token if is_bearer else "", session)
 
 
 async def _body(request: Request) -> bytes:

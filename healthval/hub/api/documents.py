@@ -13,6 +13,7 @@ from healthval.contracts.access import (
     AuditorKey,
     KeyRotation,
     LinkRequest,
+    OperatorRole,
     VendorKey,
 )
 from healthval.contracts.base import Problem
@@ -27,6 +28,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     AccessDecision,
     VendorKey,
     AuditorKey,
+    OperatorRole,
     KeyRotation,
     LinkRequest,
     ModelRegistration,

@@ -1,4 +1,4 @@
-"""Routes of keys: enrolment of vendors and auditors, replacement, revocation."""
+"""Routes of keys: enrolment of vendors, auditors and operators, replacement, revocation."""
 
 from typing import Annotated
 
@@ -11,6 +11,7 @@ from healthval.contracts.access import (
     KeyRecord,
     KeyRotation,
     LinkRequest,
+    OperatorRole,
     VendorKey,
 )
 from healthval.contracts.base import SiteId
@@ -26,14 +27,20 @@ def routes(by: Callers) -> APIRouter:
 
     @router.post("/vendors", **documented(None, 400, 409, status=204, body=VendorKey))
     def enrol(call: Annotated[Call, by.posts("operator")]) -> Response:
-        """Allow a developer's key to read the reports on its models."""
+        """Allow a developer's key or AWS role to read the reports on its models."""
         keys.enrol_vendor(backend, call.caller, call.read(VendorKey))
         return Response(status_code=204)
 
     @router.post("/auditors", **documented(None, 400, 409, status=204, body=AuditorKey))
     def enrol_auditor(call: Annotated[Call, by.posts("operator")]) -> Response:
-        """Allow an auditor's key to read the audit chain, grants, models and keys."""
+        """Allow an auditor's key or AWS role to read the audit chain, grants, models and keys."""
         keys.enrol_auditor(backend, call.caller, call.read(AuditorKey))
+        return Response(status_code=204)
+
+    @router.post("/operators", **documented(None, 400, 409, status=204, body=OperatorRole))
+    def enrol_operator(call: Annotated[Call, by.posts("operator")]) -> Response:
+        """Allow an AWS role to make the operator's calls; only the operator's key enrols one."""
+        keys.enrol_operator(backend, by.auth.operator, call.caller, call.read(OperatorRole))
         return Response(status_code=204)
 
     @router.get("/keys", **documented(KeyList))

@@ -26,6 +26,7 @@ from healthval.contracts.submission import Submission
 from healthval.hub.app import Elsewhere, Settings, create_app
 from healthval.hub.arrivals import ArrivalCheck, parse
 from healthval.hub.audit_chain import seal
+from healthval.hub.aws_roles import IDENTITY
 from healthval.hub.backends.aws import S3_CONFIG, DynamoIndex, S3Objects, SageMakerHost
 from healthval.hub.backends.parameters import own_key, published_key
 from healthval.hub.ports import Backend, Conflict, HostedModel, Item, Refusal, StoreUnavailable
@@ -36,6 +37,9 @@ from healthval.hub.predictions.leases import Leases
 BATCH_SECONDS = 960
 SCORE_SECONDS = 60
 PAUSE_SECONDS = 0.1
+# The route of infra/core.yaml whose signatures API Gateway checks.
+IAM_PATH = "/iam"
+IAM_ROUTE = "ANY /iam/{proxy+}"
 
 
 def handler(event: Mapping[str, Any], context: Any) -> Any:
@@ -111,7 +115,10 @@ class Later:
 
 
 class RawPath:
-    """Sets the raw path of a request, which Mangum leaves empty: tokens are bound to it."""
+    """Sets the raw path of a request, which Mangum leaves empty: tokens are bound to it.
+
+    A call of the route that only IAM admits gets its identity from the event, and the path behind it.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -120,7 +127,13 @@ class RawPath:
         """Handle one request."""
         event = scope.get("aws.event", {})
         raw = event.get("rawPath") or scope["path"]
-        await self.app({**scope, "raw_path": raw.encode("ascii", "replace")}, receive, send)
+        found: Scope = {}
+        if event.get("routeKey") == IAM_ROUTE and raw.startswith(f"{IAM_PATH}/"):
+            raw = raw.removeprefix(IAM_PATH)
+            identity = event["requestContext"].get("authorizer", {}).get("iam", {})
+            found = {"path": scope["path"].removeprefix(IAM_PATH), IDENTITY: identity}
+        changed = {**scope, **found, "raw_path": raw.encode("ascii", "replace")}
+        await self.app(changed, receive, send)
 
 
 def _http(mangum: Mangum) -> Callable[[dict[str, Any], Any], Any]:

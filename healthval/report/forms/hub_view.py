@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
+from healthval.contracts.aws_role import AwsRole
 from healthval.contracts.keys import fingerprint
 from healthval.disclosure import Release, releases
 from healthval.disclosure.ledger import Entry
@@ -51,9 +52,11 @@ def hub_view(site: Site) -> str:
     """Render plans, inputs, releases and ledger of a site as a page without scripts."""
     summary, entries = verify(site.ledger), site.ledger.entries()
     public = site.credential.public_key
-    name = (
-        f"The hub knows this site as {site.credential.id}, key fingerprint {fingerprint(public)}."
-    )
+    if isinstance(public, AwsRole):
+        identity = f"AWS role {public.arn}"
+    else:
+        identity = f"key fingerprint {fingerprint(public)}"
+    name = f"The hub knows this site as {site.credential.id}, {identity}."
     sent = [entry for entry in entries if entry.kind == "payload"]
     parts = [
         _section("Name", _paragraph(name)),

@@ -35,7 +35,7 @@ export interface paths {
         readonly put?: never;
         /**
          * Ask
-         * @description Request access; signed by the key in the request.
+         * @description Request access; signed by the key or AWS role in the request.
          */
         readonly post: operations["ask_v1_access_requests_post"];
         readonly delete?: never;
@@ -95,7 +95,7 @@ export interface paths {
         readonly put?: never;
         /**
          * Enrol Auditor
-         * @description Allow an auditor's key to read the audit chain, grants, models and keys.
+         * @description Allow an auditor's key or AWS role to read the audit chain, grants, models and keys.
          */
         readonly post: operations["enrol_auditor_v1_auditors_post"];
         readonly delete?: never;
@@ -362,6 +362,26 @@ export interface paths {
          * @description Sign an address for an object that is too large for a call of the API.
          */
         readonly post: operations["offer_v1_objects__sha256__offer_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/operators": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Enrol Operator
+         * @description Allow an AWS role to make the operator's calls; only the operator's key enrols one.
+         */
+        readonly post: operations["enrol_operator_v1_operators_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -674,7 +694,7 @@ export interface paths {
         readonly put?: never;
         /**
          * Enrol
-         * @description Allow a developer's key to read the reports on its models.
+         * @description Allow a developer's key or AWS role to read the reports on its models.
          */
         readonly post: operations["enrol_v1_vendors_post"];
         readonly delete?: never;
@@ -723,10 +743,12 @@ export interface components {
          *     `reason` is the operator's, given with the last decision.
          *     `stamp` is the hub's countersignature of the plan's hash at the time of the first request.
          *     `title` is the plan's, `requested` the time of the first request, `first_prediction` that of the
-         *     first batch of cases.
+         *     first batch of cases. `aws_role` is the role of a site that signs its calls by AWS.
          */
         readonly AccessGrant: {
             readonly amendment?: components["schemas"]["Amendment"] | null;
+            /** Aws Role */
+            readonly aws_role?: string | null;
             /** First Prediction */
             readonly first_prediction?: string | null;
             /** Label */
@@ -781,7 +803,7 @@ export interface components {
         };
         /**
          * AccessRequest
-         * @description Request for access; signed with the key that it contains.
+         * @description Request for access; signed with the key, or by the AWS role, that it contains.
          *
          *     `names` are the plan's variables, levels and steps: a result may contain no other name.
          *     `title` is the plan's.
@@ -800,7 +822,8 @@ export interface components {
             readonly names: readonly string[];
             /** Plan Hash */
             readonly plan_hash: string;
-            readonly public_key: components["schemas"]["PublicKey"];
+            /** Public Key */
+            readonly public_key: components["schemas"]["PublicKey"] | components["schemas"]["AwsRole"];
             /**
              * Title
              * @default null
@@ -873,12 +896,29 @@ export interface components {
         };
         /**
          * AuditorKey
-         * @description Permission of an auditor's key to read the audit chain, grants, models and keys.
+         * @description Permission of an auditor's key or AWS role to read the audit chain, grants, models and keys.
          */
         readonly AuditorKey: {
             /** Label */
             readonly label: string;
-            readonly public_key: components["schemas"]["PublicKey"];
+            /** Public Key */
+            readonly public_key: components["schemas"]["PublicKey"] | components["schemas"]["AwsRole"];
+        };
+        /**
+         * AwsRole
+         * @description An IAM role whose calls AWS Signature Version 4 signs, in place of a public key.
+         *
+         *     The ARN has no path: names of roles are unique in an account, and a session's ARN has none either.
+         */
+        readonly AwsRole: {
+            /** Arn */
+            readonly arn: string;
+            /**
+             * Kty
+             * @default aws-role
+             * @constant
+             */
+            readonly kty: "aws-role";
         };
         /**
          * Certificate
@@ -1188,11 +1228,13 @@ export interface components {
         };
         /**
          * KeyRecord
-         * @description A key that the hub knows: its name, holder, role and state.
+         * @description A key or AWS role that the hub knows: its name, holder, role and state.
          *
          *     `holder` is the name of the holder's first key, under which grants and results are kept.
          */
         readonly KeyRecord: {
+            /** Aws Role */
+            readonly aws_role?: string | null;
             /** Holder */
             readonly holder: string;
             /** Label */
@@ -1210,7 +1252,7 @@ export interface components {
              * Role
              * @enum {string}
              */
-            readonly role: "site" | "vendor" | "auditor";
+            readonly role: "site" | "vendor" | "auditor" | "operator";
             /**
              * State
              * @enum {string}
@@ -1395,6 +1437,15 @@ export interface components {
         readonly ObjectSize: {
             /** Size */
             readonly size: number;
+        };
+        /**
+         * OperatorRole
+         * @description Permission of an AWS role to make the operator's calls; reports need the operator's key.
+         */
+        readonly OperatorRole: {
+            /** Label */
+            readonly label: string;
+            readonly public_key: components["schemas"]["AwsRole"];
         };
         /**
          * Prediction
@@ -2337,14 +2388,15 @@ export interface components {
         };
         /**
          * VendorKey
-         * @description Permission of a developer's key to read the reports on these models.
+         * @description Permission of a developer's key or AWS role to read the reports on these models.
          */
         readonly VendorKey: {
             /** Label */
             readonly label: string;
             /** Models */
             readonly models: readonly string[];
-            readonly public_key: components["schemas"]["PublicKey"];
+            /** Public Key */
+            readonly public_key: components["schemas"]["PublicKey"] | components["schemas"]["AwsRole"];
         };
     };
     responses: never;
@@ -2363,6 +2415,7 @@ export type AuditEntry = components['schemas']['AuditEntry'];
 export type AuditHead = components['schemas']['AuditHead'];
 export type AuditList = components['schemas']['AuditList'];
 export type AuditorKey = components['schemas']['AuditorKey'];
+export type AwsRole = components['schemas']['AwsRole'];
 export type Certificate = components['schemas']['Certificate'];
 export type CombinedInstances = components['schemas']['CombinedInstances'];
 export type CountNoise = components['schemas']['CountNoise'];
@@ -2390,6 +2443,7 @@ export type ModelRecord = components['schemas']['ModelRecord'];
 export type ModelRegistration = components['schemas']['ModelRegistration'];
 export type ObjectOffer = components['schemas']['ObjectOffer'];
 export type ObjectSize = components['schemas']['ObjectSize'];
+export type OperatorRole = components['schemas']['OperatorRole'];
 export type Prediction = components['schemas']['Prediction'];
 export type PredictionAnswer = components['schemas']['PredictionAnswer'];
 export type PredictionRequest = components['schemas']['PredictionRequest'];
@@ -4690,6 +4744,130 @@ export interface operations {
                 content: {
                     readonly "application/json": components["schemas"]["ObjectOffer"];
                 };
+            };
+            /** @description The Idempotency-Key is malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not signed by a key that this hub knows */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key may not do this */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Method not allowed; `Allow` names the others */
+            readonly 405: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another state or content is stored */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not match its contract */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub failed */
+            readonly 500: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store or the model does not respond; repeat later */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub's disk is full; repeat later */
+            readonly 507: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem details (RFC 9457) */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly enrol_operator_v1_operators_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description 16 to 64 letters, digits, - or _: a repetition within a day acts once */
+                readonly "Idempotency-Key"?: string | null;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["OperatorRole"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 204: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The Idempotency-Key is malformed */
             readonly 400: {

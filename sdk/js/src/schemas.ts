@@ -1,5 +1,6 @@
 /* Generated from schemas/openapi.json by `npm run generate`; do not edit. */
 export const SCHEMAS: Readonly<Record<string, unknown>> = {"AccessGrant":{"additionalProperties":false,"properties":{"amendment":{"anyOf":[{"$ref":"Amendment"},{"type":"null"}]},
+"aws_role":{"anyOf":[{"pattern":"^arn:aws(-cn|-us-gov)?:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@-]{1,64}$","type":"string"},{"type":"null"}]},
 "first_prediction":{"anyOf":[{"format":"date-time","type":"string"},{"type":"null"}]},
 "label":{"maxLength":200,"minLength":1,"pattern":"^[^\\x00-\\x1f\\x7f-\\x9f\\xad\\u061c\\u115f\\u1160\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u2800\\u3164\\ufeff\\uffa0\\ufff9-\\ufffb<>]*$","type":"string"},
 "max_cases":{"maximum":10000000,"minimum":0,"type":"integer"},
