@@ -9,7 +9,7 @@ IN_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 # What the demo's model reads: table, fhir or imaging.
 TRACK ?= table
 
-.PHONY: demo test check attack audit bench dashboard docs screenshots wheel lock clean
+.PHONY: demo test check attack audit bench dashboard docs links screenshots wheel lock clean
 
 demo: .venv/.demo
 	@sh requirements/system.sh
@@ -52,6 +52,10 @@ dashboard:
 docs: .venv/.dev
 	@$(BIN)/python -m sphinx -q -W -b html -d .venv/.doctrees docs docs/_build/html
 	@echo docs/_build/html/index.html
+
+# Asks every external link of README and docs for an answer; needs a network.
+links: .venv/bin/python
+	@$(BIN)/python tests/links.py
 
 # The picture in README, from the demo's present report; needs pdftoppm (poppler).
 screenshots: demo

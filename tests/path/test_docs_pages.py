@@ -5,6 +5,7 @@ Pages of `ELSEWHERE` run in other tests. Only addresses are replaced: those of e
 
 import json
 import re
+import shlex
 import sqlite3
 import textwrap
 from contextlib import contextmanager, nullcontext
@@ -16,11 +17,13 @@ import pandas as pd
 import pydicom
 import pytest
 import yaml
+from click.testing import CliRunner
 from dicomweb_stub import TWO, Server, message
 from fhir_stub import KEYS, pem, serving_fhir
 from loopback import serve
 from pydicom.data import get_testdata_file
 
+from healthval.cli import cli
 from healthval.contracts.model import ModelCard
 from healthval.credential import Credential
 from healthval.disclosure import Ledger, load_policy, release
@@ -289,3 +292,29 @@ def test_a_block_that_breaks_is_named_by_page_and_line(tmp_path, monkeypatch):
         [4],
         [5],
     )
+
+
+# Commands of README that need neither hub nor study; the path of the demo and the tutorials run the others.
+ALONE = (
+    "access request --help",
+    "cost",
+    "deid --explain",
+    "docs",
+    "infra audit",
+    "init my-study",
+    "params evaluate",
+)
+
+
+@pytest.mark.parametrize("start", ALONE)
+def test_a_command_of_the_readme_that_needs_nothing_runs_as_it_is_shown(
+    start, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    visits().to_parquet("c.parquet")
+    Path("infra").symlink_to(ROOT / "infra")
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (line,) = re.findall(rf"^healthval ({start}.*?)(?:  +#.*)?$", text, re.M)
+    done = CliRunner().invoke(cli, shlex.split(line))
+    assert done.exit_code == 0, done.output
+    assert done.output.strip()
