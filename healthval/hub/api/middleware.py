@@ -75,8 +75,8 @@ class HubMiddleware:
             answer = _answer_for(error, request_id)
             if not status:
                 await answer(scope, receive, sending)
-        level = logging.WARNING if status >= HTTPStatus.BAD_REQUEST else logging.INFO
-        log.log(level, "request %s: %s, status %d", request_id, scope["method"], status)
+        write = log.warning if status >= HTTPStatus.BAD_REQUEST else log.info
+        write("request %s: %s, status %d", request_id, scope["method"], status)
 
 
 def _limited(scope: Scope, receive: Receive) -> Receive:
