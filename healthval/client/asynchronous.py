@@ -1,6 +1,8 @@
 """Client for asyncio: the calls of `Client` in a bounded number of threads."""
 
 import asyncio
+import statistics
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,10 +26,14 @@ class BatchAnswers:
     Attributes
     ----------
     errors : position of a failed batch -> its error
+    first_seconds : time of the first answer, which a cold start of the model makes longer
+    seconds : median time of the batches that were sent after it; None where there are none
     """
 
     answers: tuple[PredictionAnswer | None, ...]
     errors: dict[int, Exception] = field(default_factory=dict)
+    first_seconds: float | None = None
+    seconds: float | None = None
 
     @property
     def reasons(self) -> Counter[str]:
@@ -44,7 +50,7 @@ class AsyncClient:
     Parameters
     ----------
     url, credential, storage : as for `Client`
-    concurrency : calls at once; at most 8, and no more than the model's `max_concurrency` is of use
+    concurrency : calls at once; at most 8
 
     Examples
     --------
@@ -91,8 +97,21 @@ class AsyncClient:
         return await self.call(self.sync.predict, request, seconds=seconds)
 
     async def predict_all(self, requests: Sequence[PredictionRequest]) -> BatchAnswers:
-        """Send batches, several at once; a failed batch does not stop the others."""
-        found = await asyncio.gather(*map(self.predict, requests), return_exceptions=True)
+        """Send batches, several at once; a failed batch does not stop the others.
+
+        Of each model, no more batches at once than its `max_concurrency`.
+        """
+        places = await self._places(requests)
+        times: list[tuple[float, float]] = []  # when a batch was sent, and when it was answered
+
+        async def predicted(request: PredictionRequest) -> PredictionAnswer:
+            async with places[request.model, request.version]:
+                began = time.monotonic()
+                answer = await self.predict(request)
+                times.append((began, time.monotonic()))
+                return answer
+
+        found = await asyncio.gather(*map(predicted, requests), return_exceptions=True)
         errors: dict[int, Exception] = {}
         answers: list[PredictionAnswer | None] = []
         for i, one in enumerate(found):
@@ -103,4 +122,27 @@ class AsyncClient:
                 raise one
             errors[i] = one
             answers.append(None)
-        return BatchAnswers(answers=tuple(answers), errors=errors)
+        first_seconds, seconds = _apart(times)
+        return BatchAnswers(
+            answers=tuple(answers), errors=errors, first_seconds=first_seconds, seconds=seconds
+        )
+
+    async def _places(
+        self, requests: Sequence[PredictionRequest]
+    ) -> dict[tuple[str, str], asyncio.Semaphore]:
+        models = {(request.model, request.version) for request in requests}
+        places = {}
+        for name, version in models:
+            record = await self.call(self.sync.model, name, version)
+            most = min(record.registration.max_concurrency, MAX_CONCURRENCY)
+            places[name, version] = asyncio.Semaphore(most)
+        return places
+
+
+def _apart(times: list[tuple[float, float]]) -> tuple[float | None, float | None]:
+    """Return the seconds of the first answer, and the median of the batches sent after it."""
+    if not times:
+        return None, None
+    began, answered = times[0]
+    later = [end - start for start, end in times if start >= answered]
+    return answered - began, statistics.median(later) if later else None

@@ -27,6 +27,7 @@ MAX_RATIO = 100
 MAX_FILES = 100_000
 PIECE_BYTES = 1024**2
 ENTRY = "inference.py"
+CACHE = "__pycache__"
 # Errors of damaged, encrypted or unknown compression.
 _CODEC_ERRORS = (zlib.error, lzma.LZMAError, RuntimeError, NotImplementedError)
 _Entry = tuple[str, IO[bytes]]
@@ -46,7 +47,7 @@ def pack(folder: Path) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for path in sorted(folder.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
+            if path.is_file() and CACHE not in path.parts:
                 entry = zipfile.ZipInfo(path.relative_to(folder).as_posix())
                 entry.external_attr = 0o644 << 16
                 entry.compress_type = zipfile.ZIP_DEFLATED
@@ -77,6 +78,8 @@ def _unpack_entries(entries: Iterator[_Entry], folder: Path, limit: int) -> None
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or "\\" in name:
             raise HostingError("the artefact contains a path outside its folder; pack it again")
+        if CACHE in path.parts:  # compiled code, which Python would run in place of the source
+            continue
         if number >= MAX_FILES:
             raise HostingError(f"the artefact has more than {MAX_FILES} files")
         target = folder / path

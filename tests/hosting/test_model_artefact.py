@@ -1,9 +1,12 @@
 """Artefacts are packed the same every time and unpack nowhere else."""
 
+import importlib.util
 import io
 import os
+import py_compile
 import tarfile
 import zipfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -36,6 +39,26 @@ def test_caches_of_python_are_not_packed(tmp_path):
     (tmp_path / "__pycache__").mkdir()
     (tmp_path / "__pycache__" / "inference.pyc").write_bytes(b"x")
     assert pack(tmp_path) == before
+
+
+def test_the_source_runs_and_no_compiled_code_beside_it(tmp_path):
+    source, other = (
+        "def load(d): ...\ndef predict(m, xs): return [{}] * len(xs)\n",
+        tmp_path / "other.py",
+    )
+    other.write_text(source.format(0.9), encoding="utf-8")
+    compiled = py_compile.compile(
+        str(other), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
+    )
+    cache = Path(importlib.util.cache_from_source("inference.py"))
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("inference.py", source.format(0.1))
+        archive.write(compiled, cache.as_posix())
+    folder = tmp_path / "unpacked"
+    folder.mkdir()
+    unpack(packed.getvalue(), folder)
+    assert load(folder)([1, 2]) == [0.1, 0.1]
 
 
 def tar(*members: tuple[str, bytes | None, bytes], mode="w:gz") -> bytes:

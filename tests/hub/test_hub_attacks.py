@@ -285,6 +285,16 @@ def test_the_bad_row_is_named_by_field_count_and_position(kit, site):
         site.predict(kit.batch(1.0, "low", "high"))
 
 
+def test_each_answer_has_an_id_of_its_own_and_the_log_has_that_of_a_refusal(hub, http):
+    refused = [http.get(f"/v1/access?cursor={CANARY}") for _ in range(2)]
+    first, second = (answer.headers["x-request-id"] for answer in refused)
+    assert first != second
+    log = (hub.data.parent / "hub.log").read_text(encoding="utf-8")
+    (line,) = [line for line in log.splitlines() if first in line]
+    assert line.endswith(f"GET, status {refused[0].status_code}")
+    assert CANARY not in log
+
+
 def test_failures_inside_the_hub_have_no_details(hub, caplog):
     import asyncio
 

@@ -3,9 +3,14 @@
 import datetime
 import hashlib
 import ipaddress
+import os
+import re
+import shutil
 import socket
 import ssl
+import subprocess
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,10 +20,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from healthval.client import Client, Credential, published_keys
-from healthval.errors import AccessDenied, HubUnavailable
+from healthval.contracts.access import AccessDecision
+from healthval.errors import AccessDenied, HubError, HubUnavailable
 from healthval.hub.__main__ import main
 
 LONG = 300
+HUB_PAGE = Path(__file__).parents[2] / "docs" / "hub.md"
 
 
 def certificate(folder: Path) -> Path:
@@ -139,6 +146,93 @@ def test_the_path_over_a_tls_proxy(kit, served, pem, operator_key, artefact, tmp
         large = bytes(3 * 1024 * 1024)
         operator.transport.send("PUT", f"/v1/objects/{hashlib.sha256(large).hexdigest()}", large)
         assert len(published_keys(proxy.origin).keys) == 3
+
+
+def documented(kind):
+    """Return the configuration of a proxy in docs/hub.md."""
+    blocks = re.findall(r"```\n(.*?)```", HUB_PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    return next(block for block in blocks if kind in block)
+
+
+def nginx(folder, pem, port, hub_port):
+    """Write nginx's configuration around the documented server; return its command."""
+    server = documented("proxy_pass")
+    server = server.replace("listen 443 ", f"listen 127.0.0.1:{port} ")
+    server = server.replace("127.0.0.1:8765", f"127.0.0.1:{hub_port}")
+    server = server.replace("/etc/ssl/hub.pem", str(pem)).replace("/etc/ssl/hub.key", str(pem))
+    temporary = "".join(
+        f"{name}_temp_path {folder}/{name};\n"
+        for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    (folder / "nginx.conf").write_text(
+        f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;\n"
+        f"events {{}}\nhttp {{ access_log off;\n{temporary}{server} }}\n",
+        encoding="utf-8",
+    )
+    return ["nginx", "-e", f"{folder}/error.log", "-c", f"{folder}/nginx.conf"]
+
+
+def caddy(folder, pem, port, hub_port):
+    """Write the documented Caddyfile with a certificate of its own; return Caddy's command."""
+    site = documented("reverse_proxy").replace("127.0.0.1:8765", f"127.0.0.1:{hub_port}")
+    site = site.replace("hub.example {", f"https://127.0.0.1:{port} {{\n    tls {pem} {pem}")
+    options = "{\n    admin off\n    auto_https disable_redirects\n}\n"
+    (folder / "Caddyfile").write_text(options + site, encoding="utf-8")
+    return ["caddy", "run", "--config", f"{folder}/Caddyfile", "--adapter", "caddyfile"]
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
+
+
+@pytest.fixture(scope="module", params=[nginx, caddy], ids=["nginx", "caddy"])
+def behind(request, kit, pem, tmp_path_factory, operator_key):
+    """The origin of a hub behind a real proxy, configured as documented."""
+    if shutil.which(request.param.__name__) is None:
+        pytest.skip(f"needs {request.param.__name__}")
+    folder, port = tmp_path_factory.mktemp("proxy"), free_port()
+    running = kit.HubProcess(tmp_path_factory.mktemp("hub") / "data", Path(f"{operator_key}.pub"))
+    running.start(options=["--origin", f"https://127.0.0.1:{port}"])
+    command = request.param(folder, pem, port, running.port)
+    with (folder / "log").open("wb") as log:
+        environment = {**os.environ, "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
+        proxy = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+    try:
+        end = time.monotonic() + LONG
+        while proxy.poll() is None and time.monotonic() < end:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            time.sleep(0.05)
+        assert proxy.poll() is None, (folder / "log").read_text(encoding="utf-8")
+        yield f"https://127.0.0.1:{port}"
+    finally:
+        proxy.terminate()
+        proxy.wait(LONG)
+        running.stop()
+
+
+def test_the_path_through_a_real_proxy(
+    kit, behind, pem, operator_key, artefact, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+    with (
+        Client(behind, Credential.load(operator_key)) as operator,
+        Client(behind, Credential.create(tmp_path / "site.key")) as site,
+    ):
+        model = operator.register_model(kit.registration_of(artefact), artefact)
+        operator.start_model("tumour", "1.0")
+        site.request_access(label="St. Elsewhere", **kit.SUBJECT)
+        (asked,) = operator.access_requests()
+        operator.decide_access(asked, AccessDecision(status="approved"))
+        assert site.predict(kit.batch(2.0, 4.0)).predictions[0].score == 0.5
+        receipt = site.submit(kit.payload(model.digest))
+        assert receipt.active == receipt.submission_sha256
+        large = bytes(5 * 1024 * 1024)
+        operator.transport.send("PUT", f"/v1/objects/{hashlib.sha256(large).hexdigest()}", large)
+        assert len(published_keys(behind).keys) == 3
+        with pytest.raises(HubError, match="too large"):
+            site.transport.send("POST", "/v1/submissions", bytes(2 * 1024 * 1024))
 
 
 def test_an_unknown_certificate_is_no_response(served, tmp_path, monkeypatch):

@@ -1,6 +1,10 @@
 """Model servers as child processes: a slow start is not a failure, a failed one has its reason."""
 
 import hashlib
+import os
+import subprocess
+import sys
+import tempfile
 import time
 from dataclasses import replace
 
@@ -8,7 +12,7 @@ import pytest
 
 from healthval.hosting.artefact import pack
 from healthval.hub.backends.memory import MemoryObjects
-from healthval.hub.backends.model_process import HostOptions, remove_leftovers
+from healthval.hub.backends.model_process import MAX_SOCKET_BYTES, HostOptions, remove_leftovers
 from healthval.hub.backends.processes import ProcessHost
 from healthval.hub.ports import HostedModel, HostUnavailable, ModelFailed
 
@@ -133,6 +137,49 @@ def test_folders_of_a_killed_hub_are_deleted_and_those_of_a_running_hub_stay(hos
     remove_leftovers(tmp_path / "models")
     assert not left.exists()
     assert models.invoke(models.model, BODY) == b'{"scores": [0.5]}'
+
+
+@pytest.fixture(params=["short", "long"])
+def killed(request, artefact, tmp_path, monkeypatch):
+    """Folder of a killed hub's models, and the folder for temporary files."""
+    short = tmp_path / "t"
+    short.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(short))
+    models = short / ("m" if request.param == "short" else "m" * 100)
+    code = (
+        "import os, sys, pathlib\n"
+        "from healthval.hub.backends.memory import MemoryObjects\n"
+        "from healthval.hub.backends.model_process import HostOptions\n"
+        "from healthval.hub.backends.processes import ProcessHost\n"
+        "from healthval.hub.ports import HostedModel\n"
+        "packed, home = pathlib.Path(sys.argv[1]).read_bytes(), pathlib.Path(sys.argv[2])\n"
+        "objects = MemoryObjects({f'objects/{sys.argv[3]}.bin': packed})\n"
+        "host = ProcessHost(objects, home, HostOptions(hidden=home, isolated=False))\n"
+        "host.start(HostedModel(name='tumour', version='1.0', artefact=sys.argv[3],"
+        " memory_mb=1024, max_concurrency=1))\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    packed = tmp_path / "artefact"
+    packed.write_bytes(artefact)
+    names = [str(packed), str(models), hashlib.sha256(artefact).hexdigest()]
+    environment = {**os.environ, "TMPDIR": str(short)}
+    ended = subprocess.run([sys.executable, "-c", code, *names], env=environment, check=False)
+    assert ended.returncode == -9
+    return models, short
+
+
+def test_a_killed_hub_leaves_nothing_outside_its_folder_after_the_next_start(killed):
+    models, temporary = killed
+    assert [path.name[:4] for path in models.iterdir()] == ["run-"]
+    remove_leftovers(models)
+    assert [path.name for path in temporary.iterdir()] == [models.name]
+    assert list(models.iterdir()) == []
+
+
+def test_a_socket_is_in_the_folder_of_its_model_where_its_path_is_short(killed):
+    models, temporary = killed
+    is_short = len(f"{models.resolve()}/run-abcdefgh/s") <= MAX_SOCKET_BYTES
+    assert (len(list(temporary.iterdir())) == 1) is is_short
 
 
 def test_a_group_above_its_memory_is_ended_with_that_reason(host):

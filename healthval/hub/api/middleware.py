@@ -33,7 +33,8 @@ Handler = Callable[[Request], Awaitable[Response]]
 class HubMiddleware:
     """Refuses bodies above the limit of their path and answers every error as a problem.
 
-    Every answer has a request id, which the log has too. The log names no path, because a path may
+    Every answer has a request id, which the log has too: of refused calls always, of others at level
+    INFO. The log names no path, because a path may
     contain a value; an unexpected error is logged once, by its type only.
 
     Parameters
@@ -74,7 +75,8 @@ class HubMiddleware:
             answer = _answer_for(error, request_id)
             if not status:
                 await answer(scope, receive, sending)
-        log.info("request %s: %s, status %d", request_id, scope["method"], status)
+        write = log.warning if status >= HTTPStatus.BAD_REQUEST else log.info
+        write("request %s: %s, status %d", request_id, scope["method"], status)
 
 
 def _limited(scope: Scope, receive: Receive) -> Receive:

@@ -30,6 +30,7 @@ WATCH_SECONDS = 0.1
 # The model server ends a connection that is idle for 65 s.
 KEEP_SECONDS = 30.0
 LOCK = ".lock"
+MAX_SOCKET_BYTES = 103  # of macOS; Linux allows 107
 # As of SageMaker; a model's code could send without end.
 MAX_ANSWER_BYTES = 4 * 1024**2
 
@@ -66,7 +67,7 @@ class ModelProcess:
     ) -> None:
         self._model, self._options = model, options
         self._folder, self._lock = _locked_folder(home)
-        self._links = Path(tempfile.mkdtemp(prefix="healthval-"))  # a short path: 108 bytes at most
+        self._socket = _socket_path(self._folder)
         self._idle: LifoQueue[_UnixConnection] = LifoQueue()
         self._calls: dict[_UnixConnection, float] = {}  # calls under way, and their ends
         self.failure: str | None = None
@@ -110,7 +111,7 @@ class ModelProcess:
                 if time.monotonic() - link.last_used < KEEP_SECONDS:
                     return link
                 link.close()
-        return _UnixConnection(str(self._links / "s"), timeout=ANSWER_SECONDS)
+        return _UnixConnection(self._socket, timeout=ANSWER_SECONDS)
 
     @contextmanager
     def lent(self, files: list[Path]) -> Iterator[list[str]]:
@@ -140,7 +141,7 @@ class ModelProcess:
     def _start(self) -> ChildProcess:
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         with listening, sandbox.open_filter() as fds:
-            listening.bind(str(self._links / "s"))
+            listening.bind(self._socket)
             listening.listen(128)
             options = {
                 "--socket": listening.fileno(),
@@ -189,8 +190,7 @@ class ModelProcess:
                 os.kill(pid, 9)
 
     def _clean(self) -> None:
-        shutil.rmtree(self._links, ignore_errors=True)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        _remove(self._folder)
         os.close(self._lock)
 
 
@@ -220,8 +220,27 @@ def remove_leftovers(home: Path) -> None:
     for folder in home.glob("*/") if home.is_dir() else ():
         handle = _lock_of(folder)
         if handle is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
             os.close(handle)
+
+
+def _socket_path(folder: Path) -> str:
+    """Return the path of a model's socket in its folder, by a short link where it is too long."""
+    path = folder.resolve() / "s"
+    if len(os.fsencode(path)) <= MAX_SOCKET_BYTES:
+        return str(path)
+    _link_to(folder).symlink_to(folder.resolve())
+    return str(_link_to(folder) / "s")
+
+
+def _link_to(folder: Path) -> Path:
+    return Path(tempfile.gettempdir()) / f"healthval-{folder.name}"
+
+
+def _remove(folder: Path) -> None:
+    if _link_to(folder).is_symlink():
+        _link_to(folder).unlink()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _locked_folder(home: Path) -> tuple[Path, int]:
