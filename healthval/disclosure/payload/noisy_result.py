@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtri
 
+from healthval.disclosure.payload.keyed_noise import digest_of
 from healthval.disclosure.payload.noisy_estimates import (
     LEVEL_PARTS,
     NEAREST,
@@ -232,7 +233,9 @@ def noisy_level(
         return out
     hits = zip(("sensitivity", "specificity"), (facts.hits, facts.rejections), sizes, strict=True)
     found: dict[str, Any] = {
-        name: _level_rate(inner, k, size, s.members) for name, k, size in hits if size[0] >= FEWEST
+        name: _level_rate(inner, k, size, digest_of(s.members))
+        for name, k, size in hits
+        if size[0] >= FEWEST
     }
     if m >= FEWEST:
         found["oe"] = _level_oe(inner, facts.expected)
@@ -250,7 +253,7 @@ def _not_given(about: Protection) -> Estimate:
 def _level_auroc(s: SubgroupResult, about: Protection, like: Estimate) -> Estimate:
     area = None if s.facts is None else s.facts.area
     m, n = about.n_events, about.n - about.n_events
-    z = about.noise.normals(1, "level auroc", repr(area), about.n, m, s.members)
+    z = about.noise.normals(1, "level auroc", repr(area), about.n, m, digest_of(s.members))
     sd = math.sqrt(max(1, about.variables)) * about.deviation("level auroc", about.one)
     centre = next((x for x in (area, like.value) if x is not None), 0.5)
     value = min(max(centre + sd * float(z[0]), NEAREST), 1 - NEAREST)
@@ -268,9 +271,7 @@ def _level_oe(about: Protection, expected: float) -> Estimate:
     return sample.log(m / expected, se, "log perturbed")
 
 
-def _level_rate(
-    about: Protection, hits: int, sizes: tuple[int, int], members: str | None
-) -> Estimate:
+def _level_rate(about: Protection, hits: int, sizes: tuple[int, int], members: str) -> Estimate:
     (size, true), times = sizes, about.level_times
     shown = min(about.noise.count(hits, "level hits", true, members, times=times), size)
     return perturbed_rate(shown, size, (times * about.noise.sd) ** 2, factor=about.patients)

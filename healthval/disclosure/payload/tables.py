@@ -167,6 +167,10 @@ def _variable(
         "sensitivity": _levels_without_rate(draft, evaluation, found, decided, events=True),
         "specificity": _levels_without_rate(draft, evaluation, found, decided, events=False),
     }
+    if draft.policy.noise_scale is None:
+        # The scores are known: a level's positives of one class give those of the other.
+        either = hidden_rates["sensitivity"] | hidden_rates["specificity"]
+        hidden_rates = dict.fromkeys(hidden_rates, either)
     out = []
     for s in found:
         if s.level in decided.without_count:
