@@ -23,6 +23,7 @@ from healthval.disclosure.history import (
     case_record,
     check_budget,
     check_overlap,
+    excluded_before,
     linked_releases,
     past_releases,
     related_releases,
@@ -207,7 +208,8 @@ class _Request:
         if policy.noise_scale is not None:
             return context  # noise is fresh for other cases and the same for the same ones
         same, nested = related_releases(result, self.past, policy)
-        return replace(context, same=same, nested=nested)
+        excluded = excluded_before(result.cohort, past_releases(self.before))
+        return replace(context, same=same, nested=nested, excluded=excluded)
 
 
 def _request(

@@ -29,11 +29,11 @@ class Past:
     submission: Submission
 
 
-def past_releases(entries: Iterable[Entry], model: str) -> list[Past]:
-    """Read the releases about a model from the ledger."""
+def past_releases(entries: Iterable[Entry], model: str | None = None) -> list[Past]:
+    """Read the releases about a model, or all, from the ledger."""
     out = []
     for entry in entries:
-        if entry.kind != "release" or entry.body["payload"]["model"] != model:
+        if entry.kind != "release" or model not in (None, entry.body["payload"]["model"]):
             continue
         payload = canonical_json(entry.body["payload"])
         out.append(Past(frozenset(entry.body["cohort"]), Submission.model_validate_json(payload)))
@@ -181,6 +181,20 @@ def _is_isolating(
     weights = np.linalg.lstsq(atoms[1:, large].T, atoms[0, large], rcond=None)[0]
     left = atoms[0] - weights @ atoms[1:]
     return bool(np.abs(left[large]).max(initial=0) < 1e-7 and np.abs(left).max(initial=0) > 1e-7)
+
+
+def excluded_before(cohort: frozenset[str], past: Iterable[Past]) -> dict[str, frozenset[int]]:
+    """Counts of steps and of excluded cases in earlier releases about fewer or more of these cases."""
+    near = [p.submission for p in past if p.cohort <= cohort or cohort <= p.cohort]
+    steps = {f.n for s in near for f in s.flow} | {s.n for s in near}
+    found = {
+        "flow": steps,
+        "n_indeterminate": {s.n_indeterminate for s in near},
+        "n_missing_reference": {s.n_missing_reference for s in near},
+    }
+    return {
+        name: frozenset(x for x in counts if isinstance(x, int)) for name, counts in found.items()
+    }
 
 
 def related_releases(

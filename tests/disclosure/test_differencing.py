@@ -131,6 +131,19 @@ def test_an_earlier_release_without_its_cases_stops_the_next(make_site, policy, 
         release(site.result(slice(100, 400), model="other-model"), policy, again)
 
 
+def test_a_change_of_few_excluded_cases_is_not_shown_under_any_name(make_site, policy, ledger):
+    site = make_site(300)
+    flow = (("listed", 400), ("eligible", 340), ("scored", 300))
+    first = release(site.result(flow=flow, n_missing_reference=40), policy, ledger).submission
+    assert [f.n for f in first.flow] == [400, 340, 300]
+    assert first.n_missing_reference == 40
+    moved = (("listed", 400), ("eligible", 343), ("scored", 300))
+    changes = {"flow": moved, "n_missing_reference": 43, "model": "bone-reader"}
+    second = release(site.result(**changes), policy, ledger).submission
+    assert [f.n for f in second.flow] == [400, 300]
+    assert second.n_missing_reference == "suppressed"
+
+
 def test_a_copy_of_the_ledger_does_not_have_the_outcomes(make_site, policy, ledger):
     site = make_site(300)
     release(site.result(), policy, ledger)

@@ -36,6 +36,8 @@ class Context:
     ----------
     healthval_version : version of the client
     same, nested : earlier releases about the same cases, and about fewer or more of them
+    excluded : counts of steps and of excluded cases in earlier releases of any model about fewer or
+        more of these cases, by field
     more : number of rows to hide beyond the rules, by subgroup variable and kind of count
     without : ``bins``, and ``thresholds``, that the gate withholds because counts follow from them
     few_levels : whether the score has so few values that statistics reveal its whole table
@@ -45,6 +47,7 @@ class Context:
     same: tuple[Submission, ...] = ()
     nested: tuple[Submission, ...] = ()
     more: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    excluded: Mapping[str, frozenset[int]] = field(default_factory=dict)
     without: frozenset[str] = frozenset()
     few_levels: bool = False
 
@@ -98,8 +101,9 @@ class Draft:
         self.notes.append(Withheld(name, reason))
 
     def cell(self, name: str, count: int) -> Cell:
-        """Return the count, or ``suppressed`` where it may not be shown."""
-        if self.shows(count):
+        """Return the count, or ``suppressed`` where it, or its change, may not be shown."""
+        before = self.context.excluded.get(name, ())
+        if self.shows(count) and all(self.shows(abs(count - then)) for then in before):
             return count
         self.note(name, f"fewer than {self.policy.minimum_cell} cases")
         return SUPPRESSED

@@ -350,6 +350,7 @@ def released_flow(draft: Draft, result: SiteResult) -> tuple[FlowCount, ...]:
         x for x in (result.n_indeterminate, result.n_missing_reference) if draft.shows(x) and x
     ]
     known = {draft.n + sum(part) for part in ((), *((x,) for x in apart), tuple(apart))}
+    known |= draft.context.excluded.get("flow", frozenset())
     kept = []
     for step, n in reversed(result.flow):
         if all(draft.shows(abs(n - k)) for k in known):
