@@ -238,7 +238,7 @@ def noisy_level(
         if size[0] >= FEWEST
     }
     if m >= FEWEST:
-        found["oe"] = _level_oe(inner, facts.expected)
+        found["oe"] = _level_oe(inner, facts.expected, digest_of(s.members))
         if n - m >= FEWEST:
             found["auroc"] = _level_auroc(s, inner, like)
     return replace(out, **found)
@@ -262,13 +262,20 @@ def _level_auroc(s: SubgroupResult, about: Protection, like: Estimate) -> Estima
     return within(found)
 
 
-def _level_oe(about: Protection, expected: float) -> Estimate:
+def _level_oe(about: Protection, expected: float, members: str) -> Estimate:
+    """O:E of a level; the sum of the members' scores has the noise of the largest one.
+
+    Else a patient with the only high score would be seen to be a member.
+    """
     m, sample = about.n_events, Sample(about.n, about.n_events)
-    if expected <= 0:
-        return sample.not_estimable("all scores are 0", "log")
+    sd = about.level_times * about.noise.sd
+    spread = sd * float(about.scores.max(initial=0))
+    shown = expected + spread * float(about.noise.normals(1, "level expected", members)[0])
+    if shown <= 2 * spread:
+        return sample.not_estimable("the scores' sum is too small for its noise", "log")
     plain = math.sqrt(max(1 - m / about.n, 1 / about.n) / m)
-    se = math.hypot(about.patients * plain, about.level_times * about.noise.sd / m)
-    return sample.log(m / expected, se, "log perturbed")
+    se = math.hypot(about.patients * plain, sd / m, spread / shown)
+    return sample.log(m / shown, se, "log perturbed")
 
 
 def _level_rate(about: Protection, hits: int, sizes: tuple[int, int], members: str) -> Estimate:
