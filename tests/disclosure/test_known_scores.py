@@ -346,3 +346,17 @@ def test_a_levels_oe_does_not_state_whether_a_marked_patient_is_a_member(make_si
             right += max(sums, key=sums.get) == status[0]
     assert asked >= 6
     assert right < 0.95 * asked
+
+
+def test_an_auroc_near_one_keeps_an_interval_that_says_something(make_site):
+    """Noise may move it beyond 1; on the logit scale the interval there was 0 to 1."""
+    site = make_site(150, seed=3, prevalence=0.27, strength=3.2)
+    widths, shown = [], []
+    for i in range(40):
+        secret = f"secret {i}".encode().ljust(32)
+        ev = protected(site.result(), load_policy("cms"), secret, site.score.tolist()).evaluation
+        shown.append(ev.auroc.value)
+        widths.append(ev.auroc.hi - ev.auroc.lo)
+        assert ev.auroc.lo < ev.auroc.value < ev.auroc.hi
+    assert max(shown) > 0.95
+    assert max(widths) < 0.5

@@ -12,10 +12,10 @@ from scipy.special import expit, logit, ndtri
 from healthval.disclosure.payload.keyed_noise import digest_of
 from healthval.disclosure.payload.noisy_estimates import (
     LEVEL_PARTS,
-    NEAREST,
     Protection,
     curve_at,
     hanley_mcneil,
+    inside,
     moved,
     net_benefit_of,
     perturbed_rate,
@@ -256,7 +256,7 @@ def _level_auroc(s: SubgroupResult, about: Protection, like: Estimate) -> Estima
     z = about.noise.normals(1, "level auroc", repr(area), about.n, m, digest_of(s.members))
     sd = math.sqrt(max(1, about.variables)) * about.deviation("level auroc", about.one)
     centre = next((x for x in (area, like.value) if x is not None), 0.5)
-    value = min(max(centre + sd * float(z[0]), NEAREST), 1 - NEAREST)
+    value = inside(centre + sd * float(z[0]), sd)
     se = math.hypot(about.patients * hanley_mcneil(value, m, n), sd)
     found = Sample(about.n, m).logit(value, se, "logit hanley mcneil perturbed")
     return within(found)
