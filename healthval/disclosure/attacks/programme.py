@@ -84,25 +84,25 @@ def determined(
             "release the earlier result again, or start from the table as it is now",
         )
     search = _Search(programme, csr_array(goals, dtype=np.float64), clock, clock() + seconds)
-    search.open &= search.goals @ programme.free().astype(np.float64) == 0
+    search.unseen &= search.goals @ programme.free().astype(np.float64) == 0
     for i in range(MIXED):
         search.mixed(i)
-    for i in np.flatnonzero(search.open).tolist():
+    for i in np.flatnonzero(search.unseen).tolist():
         search.goal(i)
-    return search.open
+    return search.unseen
 
 
 class _Search:
-    """Search for second solutions; `open` goals have none so far."""
+    """Search for second solutions; `unseen` goals have none so far."""
 
     def __init__(self, programme: Programme, goals: Any, clock: Clock, end: float) -> None:
         self.programme, self.goals, self.clock, self.end = programme, goals, clock, end
-        self.open: Bools = np.ones(goals.shape[0], dtype=bool)
+        self.unseen: Bools = np.ones(goals.shape[0], dtype=bool)
         self.expected: Floats = goals @ programme.true.astype(np.float64)
 
     def mixed(self, i: int) -> None:
         """Move all open goals at once, up or down."""
-        which = np.flatnonzero(self.open)
+        which = np.flatnonzero(self.unseen)
         if which.size:
             weights = np.cos(GOLDEN * (i + 1) * (np.arange(which.size) + 1))
             self.solve(self.goals[which].T @ weights, whole=True)
@@ -111,10 +111,10 @@ class _Search:
         """Close a goal that has another value; linear programmes first, then whole numbers."""
         goal = self.goals[[i]].toarray().ravel()
         for sign in (1.0, -1.0):
-            if not self.open[i]:
+            if not self.unseen[i]:
                 return
             best = self.solve(sign * goal, whole=False)
-            if self.open[i] and best < sign * self.expected[i] - 1 + 1e-6:
+            if self.unseen[i] and best < sign * self.expected[i] - 1 + 1e-6:
                 self.solve(sign * goal, whole=True)
 
     def solve(self, cost: Floats, *, whole: bool) -> float:
@@ -135,7 +135,7 @@ class _Search:
             raise _too_slow()
         solution = np.rint(found.x).astype(np.int64)
         if p.holds(solution):
-            self.open &= self.goals @ solution.astype(np.float64) == self.expected
+            self.unseen &= self.goals @ solution.astype(np.float64) == self.expected
         return float(found.fun)
 
 
