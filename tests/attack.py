@@ -22,6 +22,7 @@ ATTACKS = {
     "tables: identifiers under other names": ("tests/deid/test_table_identifiers.py",),
     "gate: solver with known scores, differencing, planted leaks, neighbours": (
         "tests/disclosure/test_solver_attack.py",
+        "tests/disclosure/test_integer_programme.py",
         "tests/disclosure/test_differencing.py",
         "tests/disclosure/test_planted_leaks.py",
         "tests/disclosure/test_neighbours.py",

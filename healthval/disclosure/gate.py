@@ -14,16 +14,21 @@ from healthval.contracts.base import Wire, canonical_json, digest
 from healthval.contracts.submission import AttackPassed, Submission
 from healthval.disclosure import release_view
 from healthval.disclosure.attacks import checks, confusions, consistency, estimates
-from healthval.disclosure.attacks.bounds import bound
+from healthval.disclosure.attacks.bounds import Exposed, bound
+from healthval.disclosure.attacks.joint import Assigned, assigned, exposed_kind
+from healthval.disclosure.attacks.released_sets import rows_of, sets_of
 from healthval.disclosure.attacks.score_search import find_scores
 from healthval.disclosure.history import (
     Past,
+    case_record,
     check_budget,
     check_overlap,
+    excluded_before,
+    linked_releases,
     past_releases,
     related_releases,
 )
-from healthval.disclosure.ledger import Entry, Ledger, fingerprint
+from healthval.disclosure.ledger import Entry, Ledger, fingerprint, seconds
 from healthval.disclosure.noise import noisy_display
 from healthval.disclosure.payload.build import build, has_few_levels
 from healthval.disclosure.payload.protect import protected
@@ -62,6 +67,7 @@ FIELDS = frozenset(
     for name in shape.model_fields
 )
 MOST_ROUNDS = 8
+WITHHELD_AFTER = {"bins": 2, "thresholds": 4}  # rounds in which levels alone did not suffice
 MOST_PAST = 10_000
 SEND_RELEASED = "send the bytes that the gate released"
 _MADE_BY_GATE = object()
@@ -161,7 +167,10 @@ def release(
         shown = protected(result, policy, secret, scores)  # rows to atoms, atoms to protected table
         first = _build(shown, policy, context)  # numbers of this table alone
         request = _request(first[0], shown, policy, entries)
-        numbers = _audited(shown, policy, request.context(context, shown, policy), first)
+        judged = _Judged(
+            result, shown, policy, linked_releases(result.cohort, request.before, secret)
+        )
+        numbers = _audited(judged, request.context(context, shown, policy), first)
         display, epsilon = noisy_display(shown, policy, entries)
         sent = numbers[0].model_copy(update=display)
         past = AttackPassed(name="ledger-differencing", checked=len(request.past))
@@ -169,7 +178,8 @@ def release(
         _search(made, scores)
         if request.again is None or request.again.body["sha256"] != made.sha256:
             noise = {"noise_secret": fingerprint(secret), "numbers": request.numbers}
-            record(_entry(made, request, epsilon) | (noise if sent.noise is not None else {}))
+            cases = case_record(judged.cases(sent), secret)
+            record(_entry(made, request, epsilon) | noise | {"cases": cases})
     return made
 
 
@@ -182,12 +192,14 @@ class _Request:
     facts : digest of the submission that was asked for, and the cohort
     numbers : digest of what it reveals of the cases, without the names of model and plan
     again : the entry of the same request, if there was one
-    past : the releases before it
+    before : the entries before it
+    past : the releases among them about the same model
     """
 
     facts: dict[str, Any]
     numbers: str
     again: Entry | None
+    before: Sequence[Entry]
     past: list[Past]
 
     def context(self, context: Context, result: SiteResult, policy: Policy) -> Context:
@@ -196,7 +208,8 @@ class _Request:
         if policy.noise_scale is not None:
             return context  # noise is fresh for other cases and the same for the same ones
         same, nested = related_releases(result, self.past, policy)
-        return replace(context, same=same, nested=nested)
+        excluded = excluded_before(result.cohort, past_releases(self.before))
+        return replace(context, same=same, nested=nested, excluded=excluded)
 
 
 def _request(
@@ -207,10 +220,11 @@ def _request(
     names = {"model", "version", "model_digest", "plan_hash", "plan_amended", "certificate"}
     numbers = digest(first.model_dump(mode="json", exclude=names | {"healthval_version"}))
     again = next((e for e in entries if facts.items() <= e.body.items()), None)
-    past = past_releases(entries if again is None else entries[: again.seq], result.model)
+    before = entries if again is None else entries[: again.seq]
+    past = past_releases(before, result.model)
     if again is None and policy.noise_scale is not None:
         check_budget(result.cohort, numbers, entries, policy)
-    return _Request(facts=facts, numbers=numbers, again=again, past=past)
+    return _Request(facts=facts, numbers=numbers, again=again, before=before, past=past)
 
 
 def _entry(made: Release, request: _Request, epsilon: float) -> dict[str, Any]:
@@ -234,28 +248,65 @@ def _search(made: Release, scores: Sequence[float]) -> None:
         )
 
 
-def _audited(result: SiteResult, policy: Policy, context: Context, first: Built) -> Built:
-    """Hide further rows of subgroups until the auditor can bound no hidden count.
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A result, its protected copy, and the earlier releases that are judged with it as one system."""
+
+    result: SiteResult
+    shown: SiteResult
+    policy: Policy
+    past: list[Assigned]
+
+    def cases(self, submission: Submission) -> Assigned:
+        """Atoms of the cases, from the sets that a submission counts."""
+        is_exact = self.policy.noise_scale is None
+        sets = sets_of(self.result, self.shown, submission, self.policy)
+        outcome = rows_of(self.result).outcome
+        return assigned(sorted(self.result.cohort), outcome, sets, exact=is_exact)
+
+    def exposed(self, submission: Submission) -> list[Exposed]:
+        """Counts that follow from the submission and all earlier releases together."""
+        kind = exposed_kind(self.cases(submission), self.past, self.policy, clock=seconds)
+        if not kind:
+            return []
+        variables = {r.variable for r in submission.subgroups}
+        variables |= {r.variable for r in submission.table_one}
+        hidden = ("n", "events") if kind == "n" else ("events", "sensitivity", "specificity")
+        found = [Exposed("payload", 0, 0, (v, part)) for v in sorted(variables) for part in hidden]
+        return found or [Exposed("payload", 0, 0, ("", kind))]
+
+
+def _audited(judged: _Judged, context: Context, first: Built) -> Built:
+    """Hide rows of subgroups, bins and thresholds until no small count can be derived or bounded closely.
 
     Counts that earlier releases of the same cases revealed, under a laxer policy, stay revealed.
-    Perturbed counts are not bounded by each other: the first numbers are then the last.
+    Perturbed numbers are the same however much is hidden, so that they are judged once.
     """
+    policy = judged.policy
     if policy.noise_scale is not None:
+        if judged.exposed(first[0]):
+            raise _derivable("payload")
         return first
     revealed = {e.field for e in bound(context.same, policy)} if context.same else set()
-    for _ in range(MOST_ROUNDS):
-        submission, withheld = _build(result, policy, context)
-        exposed = [e for e in bound([*context.same, submission], policy) if e.field not in revealed]
+    for i in range(MOST_ROUNDS):
+        built = _build(judged.shown, policy, context)
+        exposed = [e for e in bound([*context.same, built[0]], policy) if e.field not in revealed]
+        exposed = exposed or judged.exposed(built[0])
         if not exposed:
-            return submission, withheld
+            return built
         more = dict(context.more)
         for place in {e.place for e in exposed}:
             more[place] = 2 * more.get(place, 0) + 1
-        context = replace(context, more=more)
-    raise DisclosureRefused(
-        exposed[0].field,
-        "the released numbers bound it to a few values",
-        "merge levels, or drop this threshold or subgroup variable",
+        hidden = frozenset(part for part, after in WITHHELD_AFTER.items() if i >= after)
+        context = replace(context, more=more, without=hidden)
+    raise _derivable(exposed[0].field)
+
+
+def _derivable(field: str) -> DisclosureRefused:
+    return DisclosureRefused(
+        field,
+        "the released numbers, with those of earlier releases, bound a small count to a few values",
+        "merge levels, drop a threshold or subgroup variable, or release the earlier result again",
     )
 
 

@@ -1,13 +1,18 @@
 """Differencing: comparison of a new release with the earlier ones in the ledger (pure)."""
 
+import hashlib
+import hmac
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from healthval.contracts.base import canonical_json
 from healthval.contracts.submission import Submission
+from healthval.disclosure.attacks.joint import Assigned, recalled
 from healthval.disclosure.ledger import Entry
 from healthval.disclosure.policy import Policy
 from healthval.errors import DisclosureRefused, counted
@@ -24,15 +29,61 @@ class Past:
     submission: Submission
 
 
-def past_releases(entries: Iterable[Entry], model: str) -> list[Past]:
-    """Read the releases about a model from the ledger."""
+def past_releases(entries: Iterable[Entry], model: str | None = None) -> list[Past]:
+    """Read the releases about a model, or all, from the ledger."""
     out = []
     for entry in entries:
-        if entry.kind != "release" or entry.body["payload"]["model"] != model:
+        if entry.kind != "release" or model not in (None, entry.body["payload"]["model"]):
             continue
         payload = canonical_json(entry.body["payload"])
         out.append(Past(frozenset(entry.body["cohort"]), Submission.model_validate_json(payload)))
     return out
+
+
+def case_record(cases: Assigned, secret: bytes) -> dict[str, Any]:
+    """Atom and masked outcome of each case, for the ledger: later releases are judged with them."""
+    bits = np.packbits(cases.outcome)
+    return cases.facts() | {"outcome": (bits ^ _mask(cases.cases, secret)).tobytes().hex()}
+
+
+def linked_releases(
+    cohort: frozenset[str], entries: Iterable[Entry], secret: bytes
+) -> list[Assigned]:
+    """Earlier releases with cases of this cohort, or with cases of those, of any model and version.
+
+    Raises
+    ------
+    DisclosureRefused
+        If the ledger does not have the atoms of one of them.
+    """
+    left = [e.body for e in entries if e.kind == "release"]
+    reached, found = set(cohort), []
+    while near := [body for body in left if not reached.isdisjoint(body["cohort"])]:
+        left = [body for body in left if body not in near]
+        for body in near:
+            reached |= set(body["cohort"])
+            found.append(_recalled(body, secret))
+    return found
+
+
+def _recalled(body: dict[str, Any], secret: bytes) -> Assigned:
+    if "cases" not in body:
+        raise DisclosureRefused(
+            "cohort",
+            "the ledger lacks the cases' atoms of an earlier release about some of these patients",
+            "release patients who are in no earlier release, or the earlier result again",
+        )
+    cases, facts = body["cohort"], body["cases"]
+    bits = np.frombuffer(bytes.fromhex(facts["outcome"]), dtype=np.uint8) ^ _mask(cases, secret)
+    return recalled(cases, np.unpackbits(bits, count=len(cases)).astype(bool), facts)
+
+
+def _mask(cases: Sequence[str], secret: bytes) -> NDArray[np.uint8]:
+    """Keyed bytes, one bit for each case: a copy of the ledger alone does not have the outcomes."""
+    key = hmac.digest(secret, b"outcomes\0" + canonical_json(list(cases)), "sha256")
+    n = -(-len(cases) // 8)
+    blocks = (hashlib.sha256(key + i.to_bytes(4, "big")).digest() for i in range(-(-n // 32)))
+    return np.frombuffer(b"".join(blocks)[:n], dtype=np.uint8)
 
 
 def check_overlap(cohort: frozenset[str], past: Sequence[Past], policy: Policy) -> None:
@@ -130,6 +181,20 @@ def _is_isolating(
     weights = np.linalg.lstsq(atoms[1:, large].T, atoms[0, large], rcond=None)[0]
     left = atoms[0] - weights @ atoms[1:]
     return bool(np.abs(left[large]).max(initial=0) < 1e-7 and np.abs(left).max(initial=0) > 1e-7)
+
+
+def excluded_before(cohort: frozenset[str], past: Iterable[Past]) -> dict[str, frozenset[int]]:
+    """Counts of steps and of excluded cases in earlier releases about fewer or more of these cases."""
+    near = [p.submission for p in past if p.cohort <= cohort or cohort <= p.cohort]
+    steps = {f.n for s in near for f in s.flow} | {s.n for s in near}
+    found = {
+        "flow": steps,
+        "n_indeterminate": {s.n_indeterminate for s in near},
+        "n_missing_reference": {s.n_missing_reference for s in near},
+    }
+    return {
+        name: frozenset(x for x in counts if isinstance(x, int)) for name, counts in found.items()
+    }
 
 
 def related_releases(

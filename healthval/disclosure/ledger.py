@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from functools import partial
 from io import BufferedRandom
 from pathlib import Path
+from time import monotonic
 from typing import Any, NotRequired, TypedDict, Unpack
 
 from healthval.contracts.base import canonical_json, digest
@@ -57,8 +58,13 @@ def fingerprint(secret: bytes) -> str:
 
 
 def utc_now() -> datetime:
-    """Current time; the only read of the clock in this room."""
+    """Current time."""
     return datetime.now(UTC)
+
+
+def seconds() -> float:
+    """Seconds since some moment, for limits of time."""
+    return monotonic()
 
 
 class PayloadAbout(TypedDict):

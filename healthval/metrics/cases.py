@@ -4,7 +4,6 @@ Missing values and row labels are checked first. Errors contain name, count and 
 value.
 """
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -264,9 +263,9 @@ def _has_row_labels(values: Any) -> bool:
     return hasattr(values, "to_numpy") and hasattr(index, "is_unique")
 
 
-def members_digest(chosen: Bools) -> str:
-    """Digest of a set of rows; the same rows have the same digest under any name."""
-    return hashlib.sha256(np.packbits(chosen).tobytes()).hexdigest()
+def member_bits(chosen: Bools) -> bytes:
+    """Set of rows, one bit for each case."""
+    return np.packbits(chosen).tobytes()
 
 
 def check_both_classes(cases: Cases, what: str) -> None:

@@ -21,7 +21,7 @@ from healthval.metrics.intervals.resampling import Bootstrap
 from healthval.metrics.names import named
 from healthval.metrics.net_benefit import net_benefit_at, net_benefit_of
 from healthval.metrics.ranking.table import RankTable
-from healthval.metrics.result import Evaluation, ScoreHistogram, ThresholdResult
+from healthval.metrics.result import CaseRows, Evaluation, ScoreHistogram, ThresholdResult
 from healthval.metrics.subgroups.levels import by_level, read_groups
 
 # False-positive rates of the ROC curve and thresholds of the decision curve.
@@ -78,7 +78,15 @@ def evaluate(  # noqa: PLR0913  # a plan fixes all six
     levels = read_groups(groups, cases.n, reference, score, cluster=cluster)
     # The table of all cases is freed before those of the levels: memory bounds the number of cases.
     whole = _of_all_cases(cases, fixed, seed)
-    return replace(whole, subgroups=by_level(cases, levels, fixed[0]))
+    return replace(whole, subgroups=by_level(cases, levels, fixed[0]), rows=case_rows(cases, fixed))
+
+
+def case_rows(cases: Cases, thresholds: tuple[float, ...]) -> CaseRows:
+    """Each case's outcome and place among thresholds and edges of the bins."""
+    edges = (np.arange(1, BINS) / BINS).tolist()
+    cuts = np.array(sorted({*edges, *thresholds} - {0.0}))
+    above = np.searchsorted(cuts, cases.score, side="right").astype(np.uint8)
+    return CaseRows(cuts=tuple(cuts.tolist()), above=above, outcome=cases.reference)
 
 
 def _of_all_cases(cases: Cases, fixed: tuple[float, ...], seed: int) -> Evaluation:

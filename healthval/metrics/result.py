@@ -9,6 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from healthval.metrics.calibration.measures import Calibration
 from healthval.metrics.confusion import Confusion
@@ -83,7 +84,7 @@ class LevelFacts:
 class SubgroupResult:
     """Performance in one level of one subgroup variable.
 
-    `members` is a digest of its cases, and `facts` are for the gate: neither is part of any file.
+    `members` has one bit for each case, and `facts` are numbers: both are for the gate and part of no file.
     """
 
     variable: str
@@ -98,7 +99,7 @@ class SubgroupResult:
     npv: Estimate | None = None
     citl: Estimate | None = None
     net_benefit: Estimate | None = None
-    members: str | None = field(default=None, repr=False, compare=False)
+    members: bytes | None = field(default=None, repr=False, compare=False)
     facts: LevelFacts | None = field(default=None, repr=False, compare=False)
 
 
@@ -107,8 +108,8 @@ class TableOne:
     """Row of Table 1: counts of a level, or mean and SD of a number.
 
     `overall`, `events` and `non_events` are counts of cases. `reach` is the largest distance of a value
-    from the mean; `dominated` is whether one or two values are most of the total or of the spread. `members` is
-    a digest of the level's cases.
+    from the mean; `dominated` is whether one or two values are most of the total or of the spread. `members` has
+    one bit for each case, for the gate.
     """
 
     variable: str
@@ -120,7 +121,23 @@ class TableOne:
     sd: float | None = None
     reach: float | None = field(default=None, repr=False)
     dominated: bool = field(default=False, repr=False)
-    members: str | None = field(default=None, repr=False, compare=False)
+    members: bytes | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class CaseRows:
+    """Each case's outcome and place among the cuts, for the gate; part of no file.
+
+    Attributes
+    ----------
+    cuts : thresholds and edges of the bins above 0, ascending
+    above : uint8 array, shape (n_cases,), number of cuts at or below the case's score
+    outcome : bool array, shape (n_cases,)
+    """
+
+    cuts: tuple[float, ...]
+    above: NDArray[np.uint8]
+    outcome: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -137,6 +154,7 @@ class Evaluation:
     decision_curve: DecisionCurve
     histogram: ScoreHistogram
     subgroups: tuple[SubgroupResult, ...] = ()
+    rows: CaseRows | None = field(default=None, compare=False)
 
     def to_json(self) -> str:
         """JSON with sorted keys and exact numbers; aggregates only, but unrounded: stays at the site.
@@ -147,6 +165,7 @@ class Evaluation:
         values["histogram"]["score_sums"] = self.histogram.shown_sums
         for level in values["subgroups"]:
             del level["members"], level["facts"]
+        del values["rows"]
         if self.n < FEWEST_SUMMED:
             values["calibration"]["expected"] = None
         return json.dumps(values, default=_json_value, sort_keys=True, allow_nan=False)
@@ -207,8 +226,8 @@ class Evaluation:
 class SiteResult:
     """One site's evaluation, with the identity of model, plan and cohort.
 
-    `cohort` contains keyed digests of the cases; it stays in the site's ledger, where the gate
-    compares overlapping releases. `scores` are the values that the gate searches for in every byte
+    `cohort` contains keyed digests of the cases, one for each; the cases of the evaluation are in the
+    digests' order. It stays in the site's ledger, where the gate judges overlapping releases together. `scores` are the values that the gate searches for in every byte
     of the payload. Neither is ever part of a payload.
     """
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from healthval.errors import MetricError, counted
-from healthval.metrics.cases import check_rows, members_digest, read_reference
+from healthval.metrics.cases import check_rows, member_bits, read_reference
 from healthval.metrics.inputs import (
     Bools,
     Floats,
@@ -130,5 +130,5 @@ def _counts(name: str, level: str, chosen: Bools, events: Bools) -> TableOne:
         overall=overall,
         events=both,
         non_events=overall - both,
-        members=members_digest(chosen),
+        members=member_bits(chosen),
     )

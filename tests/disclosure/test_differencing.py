@@ -1,12 +1,14 @@
 """Two releases together reveal no more than each alone."""
 
+import json
 from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
 import pytest
 
-from healthval.disclosure import DisclosureRefused, Ledger, release
+from healthval.contracts.base import canonical_json, digest
+from healthval.disclosure import DisclosureRefused, Ledger, load_policy, release
 
 
 @pytest.mark.parametrize("fewer", [1, 2, 10])
@@ -69,10 +71,86 @@ def test_one_patient_with_many_cases_counts_once(make_site, policy, ledger):
         release(site.result(slice(20, None)), policy, ledger)
 
 
-def test_another_model_is_another_matter(make_site, policy, ledger):
+@pytest.mark.parametrize("fewer", [1, 5])
+def test_under_another_models_name_it_is_the_same_cohort(make_site, policy, ledger, fewer):
     site = make_site(300)
     release(site.result(), policy, ledger)
-    release(site.result(slice(5, None), model="bone-reader"), policy, ledger)
+    with pytest.raises(DisclosureRefused):
+        release(site.result(slice(fewer, None), model="bone-reader"), policy, ledger)
+
+
+def test_with_noise_another_model_may_lack_a_few_patients(make_site, ledger):
+    """The programme finds no count certain; the noise of the two releases is independent."""
+    site = make_site(300)
+    release(site.result(), load_policy("cms"), ledger)
+    release(site.result(slice(3, None), model="bone-reader"), load_policy("cms"), ledger)
+
+
+@pytest.mark.parametrize("length", [2, 3, 4])
+def test_a_chain_over_names_versions_and_bandings_that_isolates_a_patient(
+    make_site, policy, ledger, length
+):
+    """Overlapping cohorts of which no two are close; the last step leaves one patient alone."""
+    site, p = make_site(1201), 1200
+    months = [np.arange(i * 300, (i + 1) * 300) for i in range(4)]
+    for i, a in enumerate(months[: length - 1]):
+        site.groups = {f"band_{i}": np.where(np.arange(1201) % 7 < 3 + i % 2, "low", "high")}
+        release(site.result(a, model=f"model-{i}"), policy, ledger)
+    everyone = np.r_[np.concatenate(months[: length - 1]), p]
+    site.groups = {"other": np.where(np.arange(1201) % 2 == 0, "even", "odd")}
+    with pytest.raises(DisclosureRefused):
+        release(site.result(everyone, model="model-x", version="9.0"), policy, ledger)
+
+
+def test_two_bandings_under_other_names_that_differ_by_one_patient(make_site, policy, ledger):
+    site = make_site(600)
+    age = np.random.default_rng(3).permutation(600)
+    site.groups = {"age_65": np.where(age >= 300, "yes", "no")}
+    first = release(site.result(), policy, ledger).submission
+    assert any(isinstance(g.n, int) for g in first.subgroups)
+    site.groups = {"age_66": np.where(age > 300, "yes", "no")}
+    try:
+        second = release(site.result(model="other-model"), policy, ledger).submission
+    except DisclosureRefused:
+        return
+    assert not any(isinstance(g.n, int) for g in second.subgroups)
+
+
+def test_an_earlier_release_without_its_cases_stops_the_next(make_site, policy, ledger):
+    site = make_site(600)
+    release(site.result(slice(0, 300)), policy, ledger)
+    line = json.loads(ledger.path.read_bytes())
+    del line["body"]["cases"]
+    line["hash"] = digest({k: v for k, v in line.items() if k != "hash"})
+    ledger.path.write_bytes(canonical_json(line) + b"\n")
+    head = {"seq": 0, "hash": line["hash"]}
+    ledger.path.with_name(f"{ledger.path.name}.head").write_bytes(canonical_json(head))
+    again = Ledger(ledger.path)
+    release(site.result(slice(300, 600), model="other-model"), policy, again)  # nobody in common
+    with pytest.raises(DisclosureRefused, match="lacks the cases"):
+        release(site.result(slice(100, 400), model="other-model"), policy, again)
+
+
+def test_a_change_of_few_excluded_cases_is_not_shown_under_any_name(make_site, policy, ledger):
+    site = make_site(300)
+    flow = (("listed", 400), ("eligible", 340), ("scored", 300))
+    first = release(site.result(flow=flow, n_missing_reference=40), policy, ledger).submission
+    assert [f.n for f in first.flow] == [400, 340, 300]
+    assert first.n_missing_reference == 40
+    moved = (("listed", 400), ("eligible", 343), ("scored", 300))
+    changes = {"flow": moved, "n_missing_reference": 43, "model": "bone-reader"}
+    second = release(site.result(**changes), policy, ledger).submission
+    assert [f.n for f in second.flow] == [400, 300]
+    assert second.n_missing_reference == "suppressed"
+
+
+def test_a_copy_of_the_ledger_does_not_have_the_outcomes(make_site, policy, ledger):
+    site = make_site(300)
+    release(site.result(), policy, ledger)
+    stored = json.loads(ledger.path.read_bytes())["body"]["cases"]["outcome"]
+    assert stored != np.packbits(site.outcome).tobytes().hex()
+    flipped = np.unpackbits(np.frombuffer(bytes.fromhex(stored), np.uint8))[:300] != site.outcome
+    assert 90 < flipped.sum() < 210
 
 
 def test_thresholds_released_one_by_one_are_as_few_as_released_together(make_site, policy, ledger):

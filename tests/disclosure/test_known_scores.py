@@ -325,3 +325,38 @@ def test_a_variable_with_many_levels_is_withheld_under_datashield(make_site, tmp
     rows = table_one({"ward": np.array([f"w{i % 45:02d}" for i in range(900)])}, site.outcome)
     s = released(site, tmp_path, "datashield", table_one=rows)
     assert not any(isinstance(r.overall, int) for r in s.table_one)
+
+
+def test_a_levels_oe_does_not_state_whether_a_marked_patient_is_a_member(make_site, tmp_path):
+    """The sum of the members' scores would: a vendor can give one patient the only high score."""
+    right = asked = 0
+    for i in range(16):
+        site, rng = make_site(300, seed=i), np.random.default_rng(i)
+        site.score[:] = 0.05
+        site.score[0] = 0.98
+        status = np.where(rng.permutation(300) < 150, "positive", "negative")
+        site.groups = {"status": status}
+        ledger = Ledger(tmp_path / f"{i}.jsonl")
+        policy = load_policy("cms")
+        made = release(site.result(), policy, ledger, scores=site.score.tolist()).submission
+        levels = {g.level: g for g in made.subgroups if g.oe.value}
+        if len(levels) == 2:
+            sums = {name: g.n_events / g.oe.value / g.n for name, g in levels.items()}
+            asked += 1
+            right += max(sums, key=sums.get) == status[0]
+    assert asked >= 6
+    assert right < 0.95 * asked
+
+
+def test_an_auroc_near_one_keeps_an_interval_that_says_something(make_site):
+    """Noise may move it beyond 1; on the logit scale the interval there was 0 to 1."""
+    site = make_site(150, seed=3, prevalence=0.27, strength=3.2)
+    widths, shown = [], []
+    for i in range(40):
+        secret = f"secret {i}".encode().ljust(32)
+        ev = protected(site.result(), load_policy("cms"), secret, site.score.tolist()).evaluation
+        shown.append(ev.auroc.value)
+        widths.append(ev.auroc.hi - ev.auroc.lo)
+        assert ev.auroc.lo < ev.auroc.value < ev.auroc.hi
+    assert max(shown) > 0.95
+    assert max(widths) < 0.5

@@ -75,6 +75,33 @@ def test_without_its_noise_a_message_is_the_same_for_all_outcomes(
     assert sent[0] == sent[1]
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_without_its_noise_a_message_is_the_same_for_all_members_and_exclusions(
+    constants, tmp_path, preset
+):
+    """Byte for byte: certificate, reasons of withheld numbers, decimals and length as well."""
+    rng = np.random.default_rng(5)
+    score, outcome = rng.random(N).round(6), rng.random(N) < 0.4
+    sent = []
+    for i, share in enumerate((0.4, 0.2)):  # the larger level is the same
+        wards = np.where(rng.random(N) < share, "a", "b")
+        result = result_of(outcome, score, wards, 1)
+        levels = tuple(
+            replace(s, facts=replace(s.facts, area=0.7, expected=50.0))
+            for s in result.evaluation.subgroups
+        )
+        result = replace(
+            result,
+            evaluation=replace(result.evaluation, subgroups=levels),
+            flow=(("listed", N + 60 + 7 * i), ("eligible", N + 30 - 5 * i), ("scored", N)),
+            n_missing_reference=12 + 9 * i,
+            n_indeterminate=3 * i,
+        )
+        made = release(result, load_policy(preset), Ledger(tmp_path / f"{i}.jsonl"))
+        sent.append(made.payload)
+    assert sent[0] == sent[1]
+
+
 def test_intervals_count_patients_with_several_cases():
     """The factor is public: it depends on the numbers of cases alone."""
     cohort = [f"{i // 4}:{i}" for i in range(80)]

@@ -163,14 +163,12 @@ def check_cuts(submission: Submission, policy: Policy) -> int:
                 f"two cuts differ by fewer than {policy.minimum_cell} {name} positives",
                 "drop one of two neighbouring thresholds or merge bins",
             )
-    _check_mixed(submission, policy)
+    _check_mixed(submission)
     return sum(map(len, known.values()))
 
 
-def _check_mixed(submission: Submission, policy: Policy) -> None:
-    """Both classes or neither at a cut, and no gap of one class, where the numbers are perturbed."""
-    if policy.noise_scale is None:
-        return
+def _check_mixed(submission: Submission) -> None:
+    """Both classes or neither at a cut, and no gap of one class: the scores are known."""
     for i, t in enumerate(submission.thresholds):
         if (t.confusion.tp == SUPPRESSED) != (t.confusion.fp == SUPPRESSED):
             raise DisclosureRefused(

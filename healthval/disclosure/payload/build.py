@@ -116,10 +116,13 @@ def _measures(draft: Draft, evaluation: Evaluation) -> dict[str, Any]:
         return {"auroc": WITHHELD, "thresholds": released_thresholds(draft, evaluation, None)}
     shown = shown_before(draft)
     out: dict[str, Any] = {
-        "thresholds": released_thresholds(draft, evaluation, shown),
+        "thresholds": released_thresholds(
+            draft, evaluation, None if "thresholds" in draft.context.without else shown
+        ),
         "auroc": WITHHELD,
     }
-    if draft.policy.histogram_epsilon is None:  # else the gate adds the noisy histogram
+    # With an epsilon the gate adds the noisy histogram.
+    if draft.policy.histogram_epsilon is None and "bins" not in draft.context.without:
         out["histogram"] = released_histogram(draft, evaluation, shown)
     out["decision_curve"] = released_decision_curve(draft, evaluation, shown)
     if draft.context.few_levels:

@@ -53,6 +53,11 @@ class KeyedNoise:
         return np.clip(found, -8.0, 8.0)
 
 
+def digest_of(members: bytes | None) -> str:
+    """Digest of a set of cases; the same cases have the same digest under any name."""
+    return "none" if members is None else hashlib.sha256(members).hexdigest()
+
+
 def level_times(variables: int) -> float:
     """Deviation of the noise on a level's count, in those of a count at a cut.
 

@@ -73,9 +73,23 @@ class Protection:
         sd = self.deviation(name, influence)
         z = float(self.noise.normals(1, name, repr(e.value), *self.counts.values())[0])
         delta = sd * z + (0.0 if e.value is None else e.value - like.value)
+        if _is_logit(like.method.split()):
+            delta = inside(like.value + delta, sd) - like.value
         found = moved(widened(like, self.patients), delta, sd)
         unit = " (cluster-robust)" if self.patients > 1 else ""
         return replace(found, method=f"{like.method}{unit}", **self.counts)
+
+
+def inside(value: float, sd: float) -> float:
+    """Keep an area one deviation of its noise from 0 and 1; nearer, its interval would be 0 to 1.
+
+    Examples
+    --------
+    >>> inside(1.02, 0.04), inside(0.9, 0.04)
+    (0.96, 0.9)
+    """
+    edge = min(max(sd, NEAREST), 0.25)
+    return min(max(value, edge), 1 - edge)
 
 
 def patients_factor(cohort: Iterable[str]) -> float:

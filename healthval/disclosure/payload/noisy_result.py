@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtri
 
+from healthval.disclosure.payload.keyed_noise import digest_of
 from healthval.disclosure.payload.noisy_estimates import (
     LEVEL_PARTS,
-    NEAREST,
     Protection,
     curve_at,
     hanley_mcneil,
+    inside,
     moved,
     net_benefit_of,
     perturbed_rate,
@@ -232,10 +233,12 @@ def noisy_level(
         return out
     hits = zip(("sensitivity", "specificity"), (facts.hits, facts.rejections), sizes, strict=True)
     found: dict[str, Any] = {
-        name: _level_rate(inner, k, size, s.members) for name, k, size in hits if size[0] >= FEWEST
+        name: _level_rate(inner, k, size, digest_of(s.members))
+        for name, k, size in hits
+        if size[0] >= FEWEST
     }
     if m >= FEWEST:
-        found["oe"] = _level_oe(inner, facts.expected)
+        found["oe"] = _level_oe(inner, facts.expected, digest_of(s.members))
         if n - m >= FEWEST:
             found["auroc"] = _level_auroc(s, inner, like)
     return replace(out, **found)
@@ -250,27 +253,32 @@ def _not_given(about: Protection) -> Estimate:
 def _level_auroc(s: SubgroupResult, about: Protection, like: Estimate) -> Estimate:
     area = None if s.facts is None else s.facts.area
     m, n = about.n_events, about.n - about.n_events
-    z = about.noise.normals(1, "level auroc", repr(area), about.n, m, s.members)
+    z = about.noise.normals(1, "level auroc", repr(area), about.n, m, digest_of(s.members))
     sd = math.sqrt(max(1, about.variables)) * about.deviation("level auroc", about.one)
     centre = next((x for x in (area, like.value) if x is not None), 0.5)
-    value = min(max(centre + sd * float(z[0]), NEAREST), 1 - NEAREST)
+    value = inside(centre + sd * float(z[0]), sd)
     se = math.hypot(about.patients * hanley_mcneil(value, m, n), sd)
     found = Sample(about.n, m).logit(value, se, "logit hanley mcneil perturbed")
     return within(found)
 
 
-def _level_oe(about: Protection, expected: float) -> Estimate:
+def _level_oe(about: Protection, expected: float, members: str) -> Estimate:
+    """O:E of a level; the sum of the members' scores has the noise of the largest one.
+
+    Else a patient with the only high score would be seen to be a member.
+    """
     m, sample = about.n_events, Sample(about.n, about.n_events)
-    if expected <= 0:
-        return sample.not_estimable("all scores are 0", "log")
+    sd = about.level_times * about.noise.sd
+    spread = sd * float(about.scores.max(initial=0))
+    shown = expected + spread * float(about.noise.normals(1, "level expected", members)[0])
+    if shown <= 2 * spread:
+        return sample.not_estimable("the scores' sum is too small for its noise", "log")
     plain = math.sqrt(max(1 - m / about.n, 1 / about.n) / m)
-    se = math.hypot(about.patients * plain, about.level_times * about.noise.sd / m)
-    return sample.log(m / expected, se, "log perturbed")
+    se = math.hypot(about.patients * plain, sd / m, spread / shown)
+    return sample.log(m / shown, se, "log perturbed")
 
 
-def _level_rate(
-    about: Protection, hits: int, sizes: tuple[int, int], members: str | None
-) -> Estimate:
+def _level_rate(about: Protection, hits: int, sizes: tuple[int, int], members: str) -> Estimate:
     (size, true), times = sizes, about.level_times
     shown = min(about.noise.count(hits, "level hits", true, members, times=times), size)
     return perturbed_rate(shown, size, (times * about.noise.sd) ** 2, factor=about.patients)

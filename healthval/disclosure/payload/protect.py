@@ -17,7 +17,7 @@ import numpy as np
 
 from healthval.contracts.base import canonical_json
 from healthval.disclosure.payload.base_table import noisy_cumulative, synthetic, within_gaps
-from healthval.disclosure.payload.keyed_noise import KeyedNoise, count_variance
+from healthval.disclosure.payload.keyed_noise import KeyedNoise, count_variance, digest_of
 from healthval.disclosure.payload.noisy_estimates import Protection, patients_factor
 from healthval.disclosure.payload.noisy_result import (
     noisy_calibration,
@@ -33,7 +33,7 @@ from healthval.metrics.evaluate import evaluate
 from healthval.metrics.result import Evaluation, ScoreHistogram, SiteResult, TableOne
 
 Level: TypeAlias = tuple[int, int | None]
-Counted: TypeAlias = tuple[int, int | None, str | None]  # cases, events, digest of the members
+Counted: TypeAlias = tuple[int, int | None, str]  # cases, events, digest of the members
 Table: TypeAlias = dict[float, tuple[int, int]]  # true and false positives at each cut; 0.0 is all
 
 
@@ -172,7 +172,11 @@ def _levels_by_variable(result: SiteResult) -> dict[str, dict[str, Counted]]:
     found: dict[str, dict[str, Counted]] = {}
     for row in result.table_one:
         if row.mean is None and row.overall is not None:
-            found.setdefault(row.variable, {})[row.level] = (row.overall, row.events, row.members)
+            found.setdefault(row.variable, {})[row.level] = (
+                row.overall,
+                row.events,
+                digest_of(row.members),
+            )
     for s in result.evaluation.subgroups:
         before = found.setdefault(s.variable, {})
         if before.get(s.level, (s.n, s.n_events))[:2] != (s.n, s.n_events):
@@ -181,7 +185,7 @@ def _levels_by_variable(result: SiteResult) -> dict[str, dict[str, Counted]]:
                 "a level has other counts in Table 1 than among the subgroups",
                 "count both over the analysed cases; their difference would single out a few",
             )
-        before[s.level] = (s.n, s.n_events, s.members)
+        before[s.level] = (s.n, s.n_events, digest_of(s.members))
     return found
 
 

@@ -36,7 +36,10 @@ class Context:
     ----------
     healthval_version : version of the client
     same, nested : earlier releases about the same cases, and about fewer or more of them
+    excluded : counts of steps and of excluded cases in earlier releases of any model about fewer or
+        more of these cases, by field
     more : number of rows to hide beyond the rules, by subgroup variable and kind of count
+    without : ``bins``, and ``thresholds``, that the gate withholds because counts follow from them
     few_levels : whether the score has so few values that statistics reveal its whole table
     """
 
@@ -44,6 +47,8 @@ class Context:
     same: tuple[Submission, ...] = ()
     nested: tuple[Submission, ...] = ()
     more: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    excluded: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    without: frozenset[str] = frozenset()
     few_levels: bool = False
 
 
@@ -81,10 +86,10 @@ class Draft:
     def classes_shown(self) -> bool:
         """Whether the numbers of events and of non-events may be shown.
 
-        Perturbed numbers of a single class would state the outcome of every case.
+        A single class would state the outcome of every case.
         """
         sizes = (self.n_events, self.n_non_events)
-        return all(self.shows(size) for size in sizes) and is_mixed(sizes, self.policy)
+        return all(self.shows(size) for size in sizes) and is_mixed(sizes)
 
     @property
     def discriminates(self) -> bool:
@@ -96,8 +101,9 @@ class Draft:
         self.notes.append(Withheld(name, reason))
 
     def cell(self, name: str, count: int) -> Cell:
-        """Return the count, or ``suppressed`` where it may not be shown."""
-        if self.shows(count):
+        """Return the count, or ``suppressed`` where it, or its change, may not be shown."""
+        before = self.context.excluded.get(name, ())
+        if self.shows(count) and all(self.shows(abs(count - then)) for then in before):
             return count
         self.note(name, f"fewer than {self.policy.minimum_cell} cases")
         return SUPPRESSED
@@ -188,9 +194,9 @@ class Shown:
         return self.fits_events(cut) and self.fits_non_events(cut) and self._is_mixed(cut)
 
     def _is_mixed(self, cut: Cut) -> bool:
-        """Whether no gap to a shown cut is of one class; without noise this is not required."""
+        """Whether no gap to a shown cut is of one class: it would state the outcome of each of its cases."""
         gaps = [(cut.tp - tp, cut.fp - fp) for at, tp, fp in self.whole if at != cut.at]
-        return all(is_mixed(gap, self.policy) for gap in gaps)
+        return all(is_mixed(gap) for gap in gaps)
 
     def _fits(
         self,
@@ -265,12 +271,12 @@ def longest_chain(
 
 def _may_follow(a: Cut, b: Cut, policy: Policy, shows: Callable[[float], bool]) -> bool:
     gaps = (a.tp - b.tp, a.fp - b.fp)
-    return all(map(shows, gaps)) and is_mixed(gaps, policy)
+    return all(map(shows, gaps)) and is_mixed(gaps)
 
 
-def is_mixed(gap: tuple[int, int], policy: Policy) -> bool:
-    """Whether a gap between two perturbed cuts is empty or has cases of both classes."""
-    return policy.noise_scale is None or (gap[0] == 0) == (gap[1] == 0)
+def is_mixed(gap: tuple[int, int]) -> bool:
+    """Whether a gap between two cuts is empty or has cases of both classes."""
+    return (gap[0] == 0) == (gap[1] == 0)
 
 
 def _walk_back(ordered: list[Cut], best: list[tuple[float, int | None]]) -> list[Cut]:

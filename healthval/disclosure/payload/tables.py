@@ -167,6 +167,10 @@ def _variable(
         "sensitivity": _levels_without_rate(draft, evaluation, found, decided, events=True),
         "specificity": _levels_without_rate(draft, evaluation, found, decided, events=False),
     }
+    if draft.policy.noise_scale is None:
+        # The scores are known: a level's positives of one class give those of the other.
+        either = hidden_rates["sensitivity"] | hidden_rates["specificity"]
+        hidden_rates = dict.fromkeys(hidden_rates, either)
     out = []
     for s in found:
         if s.level in decided.without_count:
@@ -346,6 +350,7 @@ def released_flow(draft: Draft, result: SiteResult) -> tuple[FlowCount, ...]:
         x for x in (result.n_indeterminate, result.n_missing_reference) if draft.shows(x) and x
     ]
     known = {draft.n + sum(part) for part in ((), *((x,) for x in apart), tuple(apart))}
+    known |= draft.context.excluded.get("flow", frozenset())
     kept = []
     for step, n in reversed(result.flow):
         if all(draft.shows(abs(n - k)) for k in known):

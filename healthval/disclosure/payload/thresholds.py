@@ -74,7 +74,7 @@ def _earlier(s: Submission) -> Earlier:
 def released_thresholds(
     draft: Draft, evaluation: Evaluation, shown: Shown | None
 ) -> tuple[ReleasedThreshold, ...]:
-    """Thresholds with both classes where they fit, else with one; without counts if `shown` is None."""
+    """Thresholds with both classes where they fit, else with none; without counts if `shown` is None."""
     found = _on_grid(draft, evaluation)
     if shown is None:
         none: Bands = (None, None)
@@ -83,14 +83,12 @@ def released_thresholds(
     whole = {cut.key for cut in shown.chain(cuts)}
     out = []
     for cut, t in zip(cuts, found, strict=True):
-        # The score totals are known, so that one class of a perturbed cut gives the other.
-        alone = draft.policy.noise_scale is None
-        events = cut.key in whole or (alone and shown.fits_events(cut))
-        non_events = cut.key in whole or (alone and shown.fits_non_events(cut))
-        bands = _bands(draft, t, events=events, non_events=non_events)
-        shown.show(cut, events=events and not bands[0], non_events=non_events and not bands[1])
-        shown.banded |= {cut.at} if any(bands) and events and non_events else set()
-        out.append(_threshold(draft, t, bands, events=events, non_events=non_events))
+        # The score totals are known, so that one class of a cut gives the other.
+        both = cut.key in whole
+        bands = _bands(draft, t, events=both, non_events=both)
+        shown.show(cut, events=both and not bands[0], non_events=both and not bands[1])
+        shown.banded |= {cut.at} if any(bands) and both else set()
+        out.append(_threshold(draft, t, bands, events=both, non_events=both))
     return tuple(out)
 
 

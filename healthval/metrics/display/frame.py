@@ -17,7 +17,7 @@ COLUMNS = (
     *("method", "n", "n_events", "p", "reason"),
 )
 # Parts that are not numbers with an interval: the bins of scores are drawn by `plot_scores`.
-_LEFT_OUT = frozenset({"histogram", "members", "facts"})
+_LEFT_OUT = frozenset({"histogram", "members", "facts", "rows"})
 _PLACES = {"threshold": "at", "variable": "variable", "level": "level"}
 
 

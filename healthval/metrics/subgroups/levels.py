@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 
 from healthval.errors import MetricError, counted
 from healthval.metrics.calibration.measures import calibration_of, observed_to_expected
-from healthval.metrics.cases import Cases, check_rows, members_digest
+from healthval.metrics.cases import Cases, check_rows, member_bits
 from healthval.metrics.discrimination.auroc import auroc_of
 from healthval.metrics.estimate import Estimate, Sample
 from healthval.metrics.inputs import Bools, is_missing, read_column
@@ -120,7 +120,7 @@ def by_level(cases: Cases, groups: Groups, threshold: float) -> tuple[SubgroupRe
     return tuple(
         replace(
             level_result(cases.take(inside), (name, level), threshold),
-            members=members_digest(inside),
+            members=member_bits(inside),
         )
         for name, levels in groups.items()
         for level, inside in levels.members()
