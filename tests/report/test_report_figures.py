@@ -156,7 +156,7 @@ def test_compact_svg_keeps_text_and_names_the_fonts_once():
     small = compact(svg)
     (text,) = ET.fromstring(small)
     assert text.text == "Threshold 0.123456  x"
-    assert text.attrib == {"style": "font-size:8px;text-anchor:end"}
+    assert text.attrib == {"font-size": "8", "text-anchor": "end"}
     assert small.count("font-family") == 1
     assert "healthval Sans" in small
 
