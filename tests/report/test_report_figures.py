@@ -112,7 +112,7 @@ def y_limits(svg, lowest, highest):
     height = float(root.get("viewBox").split()[3])
     ticks = []
     for text in root.iter("{http://www.w3.org/2000/svg}text"):
-        if re.fullmatch(r"[−\d.]+", text.text or "") and "end" in text.get("style", ""):
+        if re.fullmatch(r"[−\d.]+", text.text or "") and text.get("text-anchor") == "end":
             ticks.append((float(text.text.replace("−", "-")), float(text.get("y"))))
     (v0, y0), (v1, y1) = ticks[0], ticks[-1]
     slope = (y1 - y0) / (v1 - v0)
