@@ -9,7 +9,7 @@ IN_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 # What the demo's model reads: table, fhir or imaging.
 TRACK ?= table
 
-.PHONY: demo test check attack audit bench dashboard docs screenshots wheel lock clean
+.PHONY: demo test check attack audit bench dashboard docs links screenshots wheel lock clean
 
 demo: .venv/.demo
 	@sh requirements/system.sh
@@ -53,6 +53,10 @@ docs: .venv/.dev
 	@$(BIN)/python -m sphinx -q -W -b html -d .venv/.doctrees docs docs/_build/html
 	@echo docs/_build/html/index.html
 
+# Asks every external link of README and docs for an answer; needs a network.
+links: .venv/bin/python
+	@$(BIN)/python tests/links.py
+
 # The picture in README, from the demo's present report; needs pdftoppm (poppler).
 screenshots: demo
 	pdftoppm -png -singlefile -f 1 -r 80 demo/report.pdf docs/report-page-1
@@ -88,10 +92,13 @@ clean:
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.venv/.bench: requirements/bench.txt .venv/.dev
+# Our lock must install; a peer that does not is named, and is a row of the results.
+.venv/.bench: requirements/bench.txt pyproject.toml $(wildcard requirements/peers/*.txt) | .venv/bin/python
+	@echo "installing from requirements/bench.txt and requirements/peers"
 	@sh requirements/venv.sh $(PYTHON) .venv-bench
 	@.venv-bench/bin/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements/bench.txt
 	@.venv-bench/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@.venv-bench/bin/python benchmarks/peers.py
 	@touch $@
 
 .venv/.audit: requirements/audit.txt | .venv/bin/python

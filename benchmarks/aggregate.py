@@ -7,6 +7,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 import numpy as np
+from peers import installed
 
 from healthval.aggregate import bivariate, meta_analysis, pool, pooled_roc
 from healthval.contracts.base import digest
@@ -120,8 +121,8 @@ def rows() -> list[tuple[str, str, bool | None]]:
     y = rng.normal(1, np.sqrt(v + 0.05))
     out = []
     sites = [(f"site-{i}", submission(rng, 10)) for i in range(1000)]
-    whole = cpu(lambda: pool(sites, bivariate="none"), 5)
-    reading = cpu(lambda: [digest(s) for _, s in sites], 5)
+    whole = cpu(lambda: pool(sites, bivariate="none"), 3)
+    reading = cpu(lambda: [digest(s) for _, s in sites], 3)
     out.append(
         (
             "pool 1,000 sites x 10 thresholds, GLMM apart",
@@ -130,7 +131,7 @@ def rows() -> list[tuple[str, str, bool | None]]:
         )
     )
     histograms = [s.histogram for _, s in sites]
-    roc = cpu(lambda: pooled_roc(histograms), 5)
+    roc = cpu(lambda: pooled_roc(histograms), 3)
     out.append(("pooled ROC of 1,000 histograms", f"{roc / whole:.0%} of pooling", None))
     counts = [
         (int(a), int(b), int(c), int(d))
@@ -152,7 +153,7 @@ def rows() -> list[tuple[str, str, bool | None]]:
     )
     ours = cpu(lambda: meta_analysis(y, v), 20)
     if find_spec("statsmodels") is None:
-        out.append(("statsmodels combine_effects (DL, no REML)", "not installed", None))
+        out.append(("statsmodels combine_effects (DL, no REML)", installed("statsmodels"), None))
     else:
         from statsmodels.stats.meta_analysis import combine_effects
 

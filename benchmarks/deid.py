@@ -1,7 +1,7 @@
 """De-identification speed: files per CPU-second, as ratios measured side by side in one run.
 
-Run: python benchmarks/deid.py [files]. Peers are imported by the interpreter that
-HEALTHVAL_BENCH_PYTHON names (default: this one); they run with their defaults, in one process.
+Run: python benchmarks/deid.py [files]. Each peer runs in the environment that peers.py made for it, with its
+defaults, in one process.
 """
 
 import json
@@ -14,10 +14,11 @@ from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
+from peers import installed, interpreter
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import generate_uid
 
-ROUNDS = 5
+ROUNDS = 3
 OURS = "from healthval.deid import Policy, Secret, audit, deidentify, deidentify_files\nsecret = Secret(bytes(range(32)))"
 # name: (imports, work on `jobs`, goal)
 METHODS = {
@@ -56,14 +57,14 @@ METHODS = {
     ),
     "dicom-anonymizer": (
         "from dicomanonymizer import anonymize_dicom_file",
-        "for s, t in jobs[:300]: anonymize_dicom_file(s, t)",
+        "for s, t in jobs[:100]: anonymize_dicom_file(s, t)",
     ),
     "deid": (
         "import logging, sys\nlogging.disable(50)\nfrom deid.dicom import get_files, replace_identifiers\nfrom deid.config import DeidRecipe",
-        "replace_identifiers(dicom_files=[s for s, _ in jobs[:200]], deid=DeidRecipe(), save=True, output_folder=target, overwrite=True)",
+        "replace_identifiers(dicom_files=[s for s, _ in jobs[:50]], deid=DeidRecipe(), save=True, output_folder=target, overwrite=True)",
     ),
 }
-PART = {"dicom-anonymizer": 300, "deid": 200}
+PART = {"dicom-anonymizer": 100, "deid": 50}
 PEERS = {"dcmanon", "dicognito", "dicom-anonymizer", "deid"}
 DRIVER = """
 import json, os, resource, sys, time
@@ -141,20 +142,23 @@ def write_ct(folder, count):
 
 
 def run(name, source, base):
-    """CPU and wall seconds of one method, None when it is not installed or fails."""
+    """CPU and wall seconds of one method, or the reason why there are none."""
     imports, work = METHODS[name]
-    python = (
-        os.environ.get("HEALTHVAL_BENCH_PYTHON", sys.executable)
-        if name in PEERS
-        else sys.executable
-    )
+    python = interpreter(name) if name in PEERS else sys.executable
+    if not Path(python).exists():
+        return installed(name)
     target = base / uuid4().hex
     script = DRIVER.format(imports=imports, work=work)
     command = [python, "-c", script, str(source), str(target)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT")]
     empty(target)
-    return json.loads(lines[-1].removeprefix("RESULT")) if lines else None
+    if lines:
+        return json.loads(lines[-1].removeprefix("RESULT"))
+    if name not in PEERS:
+        sys.exit(done.stderr)
+    reason = (done.stderr.strip() or "it printed no result").splitlines()[-1]
+    return installed(name) if "not installed" in installed(name) else f"failed: {reason[:200]}"
 
 
 def empty(folder):
@@ -170,36 +174,42 @@ def measure(count):
         source = base / "source"
         source.mkdir()
         write_ct(source, count)
-        taken = {name: [] for name in METHODS}
+        taken, missing = {name: [] for name in METHODS}, {}
         for _ in range(ROUNDS):
             for name in METHODS:
-                if len(taken[name]) >= 2 and name in PART:
+                if name in missing or (len(taken[name]) >= 2 and name in PART):
                     continue  # slow peers are measured twice
-                seconds = run(name, source, base)
-                if seconds is not None:
-                    taken[name].append(seconds)
+                found = run(name, source, base)
+                if isinstance(found, str):
+                    missing[name] = found
+                else:
+                    taken[name].append(found)
     finally:
         shutil.rmtree(base)
-    return {
+    cost = {
         name: [min(r[i] for r in runs) / min(PART.get(name, count), count) for i in (0, 1)]
         for name, runs in taken.items()
         if runs
     }
+    return cost, missing
 
 
 def main():
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    cost = measure(count)
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 500
+    cost, missing = measure(count)
     base = cost["pydicom read + write"][0]
     print(f"{count} CT 512x512x16, least of {ROUNDS} rounds")
-    print(f"{'step':30}{'files/cpu-s':>12}{'x read+write':>14}{'files/s wall':>14}")
+    spliced = cost["ours spliced, with audit"]
+    print(
+        f"{'step':30}{'files/cpu-s':>12}{'x read+write':>14}{'CPU / ours':>11}{'files/s wall':>14}"
+    )
     for name in METHODS:
-        if name not in cost:
-            print(f"{name:30}{'not installed':>12}")
+        if name in missing:
+            print(f"{name:30}  {missing[name]}")
             continue
         cpu, wall = cost[name]
-        print(f"{name:30}{1 / cpu:12.0f}{base / cpu:14.2f}{1 / wall:14.0f}")
-    spliced = cost["ours spliced, with audit"]
+        ours = cpu / spliced[0]
+        print(f"{name:30}{1 / cpu:12.1f}{base / cpu:14.2f}{ours:11.2f}{1 / wall:14.1f}")
     goals = [
         ("in memory with audit / read+write", base / cost["ours in memory, with audit"][0], 0.9),
         ("spliced with audit / read+write", base / spliced[0], 1.6),

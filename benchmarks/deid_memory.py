@@ -1,6 +1,6 @@
 """De-identification memory: peak of one process over many small files, which must stay flat.
 
-Run: python benchmarks/deid_memory.py [files]. Default 40000; a half and all are measured. Caches of
+Run: python benchmarks/deid_memory.py [files]. Default 24000; a half and all are measured. Caches of
 fixed size fill during the first 10000 files.
 """
 
@@ -48,7 +48,7 @@ def write_small(folder, count):
 
 
 def main():
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 40_000
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 24_000
     with tempfile.TemporaryDirectory(prefix="bench-deid-") as base:
         source = Path(base) / "source"
         source.mkdir()

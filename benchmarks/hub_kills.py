@@ -5,7 +5,7 @@ started again. After each kill the hub's stores are read: every batch that was a
 its scores, every receipt is there, no event is doubled. At the end everything that was sent is answered,
 the cases are counted exactly, the files are deleted and the audit chain is whole.
 
-Called with a number of kills (100 without one).
+Called with a number of kills (30 without one).
 """
 
 import hashlib
@@ -51,7 +51,7 @@ from healthval.hosting.child_process import ChildProcess
 from healthval.hub.audit_chain import verify_pages
 
 PLAN = "a" * 64
-KILLS = 100
+KILLS = 30
 INFERENCE = """
 def load(model_dir): return None
 def predict(model, instances):

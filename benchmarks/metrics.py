@@ -7,11 +7,14 @@ import contextlib
 import io
 import math
 import time
+import traceback
 import tracemalloc
 import warnings
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
+from peers import installed as version_of
 
 from healthval import metrics as hm
 
@@ -32,11 +35,11 @@ def seconds(work, repeats=5):
 def row(name, ratio, goal, *, at_most):
     met = ratio <= goal if at_most else ratio >= goal
     sign = "<=" if at_most else ">="
-    print(f"{name:<58}{ratio:>9.2f} x  {sign} {goal:g} {'met' if met else 'MISSED'}", flush=True)
+    print(f"{name:<58}  {ratio:>9.2f} x  {sign} {goal:g} {'met' if met else 'MISSED'}", flush=True)
 
 
 def absent(name, peer):
-    print(f"{name:<58}{'-':>11}  {peer} not installed", flush=True)
+    print(f"{name:<58}  {peer} {version_of(peer)}", flush=True)
 
 
 def cases(n, seed=0):
@@ -47,6 +50,18 @@ def cases(n, seed=0):
 
 def installed(*names):
     return all(find_spec(name) for name in names)
+
+
+def measure(part):
+    """Print the rows of one part; a peer that fails is a row too."""
+    try:
+        part()
+    except Exception as problem:
+        ours = str(Path(hm.__file__).parents[1])
+        if any(f.filename.startswith(ours) for f in traceback.extract_tb(problem.__traceback__)):
+            raise  # a fault of ours is not a row
+        reason = str(problem).partition("\n")[0][:200]
+        print(f"{part.__name__:<58}  failed: {type(problem).__name__}: {reason}", flush=True)
 
 
 def against_sort():
@@ -104,7 +119,8 @@ def panel_of_peers(y, p):
 def panel():
     n, name = 10**5, "sum of peers / full binary panel with intervals, n = 1e5"
     if not installed("sklearn", "statsmodels", "dcurves"):
-        absent(name, "scikit-learn, statsmodels or dcurves")
+        missing = [x for x in ("scikit-learn", "statsmodels", "dcurves") if " " in version_of(x)]
+        absent(name, (missing or ["scikit-learn"])[0])
         return
     y, p = cases(n)
     at = np.arange(1, 100) / 100
@@ -154,6 +170,7 @@ def subgroup_bootstrap():
 
     from healthval.metrics.cases import read_probability_cases
     from healthval.metrics.subgroups.gaps import rate_gaps
+    from healthval.metrics.subgroups.levels import levels_of
 
     y, p = cases(n)
     group = np.random.default_rng(1).integers(5, size=n)
@@ -172,7 +189,8 @@ def subgroup_bootstrap():
         )
 
     data = read_probability_cases(y, p)
-    ours = seconds(lambda: rate_gaps(data, ("group", group), 0.5, hm.Bootstrap(2000)), 5) / 2000
+    levels = levels_of("group", list("abcde"), group)
+    ours = seconds(lambda: rate_gaps(data, ("group", levels), 0.5, hm.Bootstrap(2000)), 5) / 2000
     row(name, seconds(theirs, 2) / 2 / ours, 1000, at_most=False)
 
 
@@ -208,4 +226,4 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     print("healthval.metrics: CPU time ratios\n")
     for part in (against_sort, against_peers, panel, bootstrap, subgroup_bootstrap, growth, memory):
-        part()
+        measure(part)

@@ -1,6 +1,6 @@
 """Bias and coverage of pooled rates over ten hospitals of 150 cases (40 events), by preset.
 
-Run: python benchmarks/pooled_bias.py [networks] [preset ...]
+Run: python benchmarks/pooled_bias.py [networks] [preset ...]. "+-" is the simulation error of the bias (one standard error).
 """
 
 import sys
@@ -13,7 +13,8 @@ from scipy.stats import norm
 
 from healthval.aggregate import pool
 from healthval.disclosure import Ledger, load_policy, release
-from healthval.metrics import SiteResult, evaluate
+from healthval.metrics import Bootstrap, SiteResult, evaluate
+from healthval.metrics.calibration import curves
 
 N, EVENTS, STRENGTH, SITES = 150, 40, 1.5, 10
 THRESHOLDS = (0.1, 0.2, 0.3, 0.5)
@@ -69,7 +70,8 @@ def networks(preset, k, folder):
 
 def main():
     warnings.simplefilter("ignore")
-    k = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    k = int(sys.argv[1]) if len(sys.argv) > 1 else 6
+    curves.PLAN = Bootstrap(reps=40)  # the width of the calibration bands is not at stake
     print(f"{k} networks of {SITES} hospitals, n = {N}, {EVENTS} events; mean over sites")
     print(
         f"{'preset':11}{'rate':12}{'at':>5}{'given':>7}{'bias':>8}{'+-':>7}{'RMSE':>7}{'covers':>8}{'width':>7}"

@@ -1,6 +1,6 @@
 """Attack success against utility for each disclosure preset; the default follows from these tables.
 
-Run: python benchmarks/presets.py [sites for each row] [preset ...] [--attacks n ...]
+Run: python benchmarks/presets.py [sites for each row] [preset ...] [--sizes n ...] [--attacks n ...]
 """
 
 import argparse
@@ -25,7 +25,7 @@ from healthval.metrics.calibration import curves
 
 THRESHOLDS = (0.1, 0.2, 0.3)
 PLANTED = (*THRESHOLDS, 0.5, 0.98)
-SIZES = (30, 60, 150, 400, 5000)
+SIZES = (60, 150, 400)
 PREVALENCE, STRENGTH, SITES = 0.27, 1.5, 10
 SHIFT = np.log(PREVALENCE / (1 - PREVALENCE)) - STRENGTH / 2
 FACTS = {"model": "bench-model", "version": "1.0", "model_digest": "a" * 64, "plan_hash": "b" * 64}
@@ -287,29 +287,30 @@ def print_all_attacks(presets, sizes, k, folder):
         print_attacks(n, attacks(presets, n, k, folder))
 
 
-def print_all_utility(presets, k, folder):
+def print_all_utility(presets, sizes, k, folder):
     names = ("AUROC", "slope", "rates", "width", "bias", "RMSE", "covers")
     pooled_names = ("p. bias", "p. RMSE", "p. cov.")
     print(f"\nUtility of {k} honest releases; p.: pooled rates of ten such sites")
     print(f"preset     {'n':>6}" + "".join(f"{x:>9}" for x in (*names, *pooled_names)))
-    for n in SIZES:
+    for n in sizes:
         print_utility(n, utility(presets, n, k, folder))
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("sites", type=int, nargs="?", default=20)
+    parser.add_argument("sites", type=int, nargs="?", default=8)
     parser.add_argument("presets", nargs="*", default=PRESETS, metavar="preset")
+    parser.add_argument("--sizes", type=int, nargs="+", metavar="n", default=SIZES)
     parser.add_argument("--attacks", type=int, nargs="+", metavar="n", help="attacks alone")
     asked = parser.parse_args()
     k, presets = asked.sites, asked.presets
     warnings.simplefilter("ignore")
     curves.PLAN = Bootstrap(reps=40)  # the width of the calibration bands is not at stake
     with tempfile.TemporaryDirectory() as folder:
-        print_all_attacks(presets, asked.attacks or SIZES, k, folder)
+        print_all_attacks(presets, asked.attacks or asked.sizes, k, folder)
         if asked.attacks:
             return
-        print_all_utility(presets, max(10, k // 10 * 10), folder)
+        print_all_utility(presets, asked.sizes, max(10, k // 10 * 10), folder)
     print("\nBest test of one outcome by a reader who knows all others (share right)")
     for preset in presets:
         tests = "".join(f"{best_test(preset, n, 4 * k):8.2f}" for n in (60, 150))

@@ -11,15 +11,14 @@ import re
 import subprocess
 import sys
 import time
-import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from peers import installed, peers
+
 HERE = Path(__file__).parent
-ROOT = HERE.parent
-NO_BENCHMARK = {"run", "solver_attack"}
+NO_BENCHMARK = {"peers", "run", "solver_attack"}
 OWN = ("healthval", "numpy", "scipy", "pandas")
 GOAL = re.compile(
     r"^(?P<name>\S.*?)\s{2,}(?P<found>\S.*?)[ :;]+(?P<state>met|missed)$", re.IGNORECASE
@@ -29,7 +28,7 @@ NUMBER = r"(?P<{0}>[\d,]*\.?\d+) ?(?P<{0}_unit>ms|s|MB|kB|%|x)?"
 MARGIN = re.compile(
     NUMBER.format("value") + r"(?![\w.]).*?(?P<sign>[<>])=? ?" + NUMBER.format("limit")
 )
-ABSENT = re.compile(r"^(?P<name>\S.*?)\s{2,}.*not installed", re.IGNORECASE)
+ABSENT = re.compile(r"^(?P<name>\S.*?)\s{2,}(?P<why>(?:\S+ )?(?:not installed|failed:).*)$")
 
 
 @dataclass(frozen=True)
@@ -73,9 +72,9 @@ class Run:
 
     @property
     def absent(self) -> list[str]:
-        """Comparisons whose peer is not installed."""
+        """Comparisons without a number, because a peer is not installed or failed, with the reason."""
         found = (ABSENT.match(line.strip()) for line in self.text.splitlines())
-        return [f["name"] for f in found if f]
+        return [f"{f['name']}: {f['why'].strip()}" for f in found if f]
 
 
 def run(name: str) -> Run:
@@ -96,21 +95,6 @@ def run(name: str) -> Run:
     return Run(name, "".join(lines), time.monotonic() - began, process.returncode)
 
 
-def peers() -> list[str]:
-    """Names of the peers in pyproject.toml."""
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        wanted = tomllib.load(file)["dependency-groups"]["bench"]
-    return [re.split(r"[<>=!~ \[]", requirement)[0] for requirement in wanted]
-
-
-def installed(name: str) -> str:
-    """Version of a package, or that it is not installed."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"
-
-
 def page(runs: list[Run], now: datetime) -> str:
     """The whole results page."""
     goals = [goal for one in runs for goal in one.goals]
@@ -123,9 +107,10 @@ def page(runs: list[Run], now: datetime) -> str:
         "",
         "| package | version |",
         "|---|---|",
-        *(f"| {name} | {installed(name)} |" for name in (*OWN, *peers())),
+        *(f"| {name} | {_cell(installed(name))} |" for name in (*OWN, *peers())),
         "",
-        f"{len(goals)} values have a goal; {missed} missed it.",
+        f"{len(goals)} values have a goal; {missed} missed it. The whole took "
+        f"{sum(one.seconds for one in runs) / 60:.0f} minutes.",
         "",
     ]
     if any(goal.margin for goal in goals):
@@ -137,7 +122,7 @@ def page(runs: list[Run], now: datetime) -> str:
     ]
     absent = [f"{one.name}: {name}" for one in runs for name in one.absent]
     if absent:
-        lines += ["", "Not measured, because the peer is not installed:", ""]
+        lines += ["", "Not measured:", ""]
         lines += [f"- {line}" for line in absent]
     for one in runs:
         state = "" if one.code == 0 else f", ended with {one.code}"

@@ -18,6 +18,8 @@ from healthval.aggregate.secondary.secure_total import secure_total
 from healthval.credential import Credential
 from healthval.disclosure import Ledger, load_policy, release
 from healthval.evaluation.secure_sum import bin_counts
+from healthval.metrics import Bootstrap
+from healthval.metrics.calibration import curves
 from healthval.secure_sum.checks import Terms
 from healthval.secure_sum.masks import Secrets
 from healthval.secure_sum.messages import ROUNDS, SumState
@@ -94,7 +96,8 @@ def show(name, errors, missing):
 
 def main():
     warnings.simplefilter("ignore")
-    k = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    k = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    curves.PLAN = Bootstrap(reps=40)  # the width of the calibration bands is not at stake
     rng, presets = np.random.default_rng(14), sys.argv[2:] or ["cms", "cellkey"]
     errors = {name: [] for name in (*presets, "secure sum")}
     missing, seconds, whole = dict.fromkeys(errors, 0), [], 0

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Literal, TypedDict
 
 from pydantic import AfterValidator, Field
@@ -60,7 +61,12 @@ def site_id(key: PublicKey) -> str:
     >>> site_id(PublicKey(x="11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"))
     'site-eh7ddx5b'
     """
-    name = base64.b32encode(hashlib.sha256(raw_public_key(key)).digest())
+    return _site_id(key.x)
+
+
+@lru_cache(256)
+def _site_id(x: str) -> str:
+    name = base64.b32encode(hashlib.sha256(raw_public_key(PublicKey(x=x))).digest())
     return "site-" + name.decode().lower()[:8]
 
 

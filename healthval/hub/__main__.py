@@ -130,6 +130,7 @@ def _server(data: Path, settings: Settings, *, isolated: bool) -> uvicorn.Server
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         http=TimedProtocol,
         backlog=BACKLOG,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,

@@ -108,10 +108,13 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.add_middleware(HubMiddleware)
+    by = _callers(backend, settings)
+    app.add_middleware(
+        HubMiddleware, direct={("POST", "/v1/predictions"): predictions.scoring(by, work)}
+    )
     app.add_exception_handler(HTTPException, http_problem)
     app.add_exception_handler(RequestValidationError, parameter_problem)
-    routers = _routers(_callers(backend, settings), keyring, work, arrivals)
+    routers = _routers(by, keyring, work, arrivals)
     for router in routers:
         app.include_router(router)
     app.state.routes = [route for router in routers for route in router.routes]

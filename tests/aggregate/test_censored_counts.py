@@ -20,7 +20,7 @@ from healthval.aggregate.mixed.censored import (
     stack,
     withheld_runs,
 )
-from healthval.aggregate.mixed.glmm import Model, fit_mixed
+from healthval.aggregate.mixed.glmm import Model, covariance, fit_mixed
 
 
 def expit(x):
@@ -161,6 +161,16 @@ def test_noise_widens_the_interval_of_mean_and_sum():
 def test_noise_pieces_have_the_mass_of_the_noise():
     pieces = noisy_pieces(np.array([[30.0, 90.0]]), np.array([[60.0, 120.0]]), np.full((1, 2), 4.3))
     assert np.exp(pieces.logw[0]).sum(axis=1) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("curvature", [0.0, 1e-23, -1e-23, 1e-9])
+def test_a_curvature_within_rounding_is_flat(curvature):
+    """Which of these values a machine finds depends on its rounding."""
+
+    def almost_flat(theta):
+        return -curvature * theta @ theta / 2, -curvature * theta
+
+    assert covariance(almost_flat, np.zeros(2), 1) is None
 
 
 def test_counts_that_are_all_withheld_have_no_estimate_and_no_error():

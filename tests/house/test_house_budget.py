@@ -91,7 +91,7 @@ def test_the_help_text_loads_nothing_heavy():
 
 
 @pytest.mark.parametrize(
-    "lock", sorted((ROOT / "requirements").glob("*.txt")), ids=lambda p: p.name
+    "lock", sorted((ROOT / "requirements").rglob("*.txt")), ids=lambda p: p.name
 )
 def test_a_lock_has_hashes_and_no_addresses(lock):
     text = lock.read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import importlib.util
 import re
 from operator import attrgetter
 from pathlib import Path
@@ -23,6 +24,29 @@ def test_every_relative_link_leads_somewhere(path):
     here = [link for link in links if "://" not in link and not link.startswith("reference/")]
     missing = [link for link in here if not (path.parent / link).exists()]
     assert not missing
+
+
+def places(path):
+    """Anchors of a page's headings, as GitHub and Sphinx make them."""
+    text = FENCED.sub("", path.read_text(encoding="utf-8"))
+    headings = re.findall(r"^#+ (.+)$", text, re.M)
+    plain = (re.sub(r"\[([^]]+)\]\([^)]*\)", r"\1", heading).lower() for heading in headings)
+    return {re.sub(r"[^\w\- ]", "", heading).strip().replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
+def test_every_anchor_of_a_link_is_a_heading(path):
+    links = re.findall(r"\]\(([^)#\s:]*)#([^)]+)\)", path.read_text(encoding="utf-8"))
+    pages = [(path.parent / name if name else path, place) for name, place in links]
+    assert not [f"{page.name}#{place}" for page, place in pages if place not in places(page)]
+
+
+def test_the_list_of_external_links_is_that_of_the_documents():
+    spec = importlib.util.spec_from_file_location("links", ROOT / "tests" / "links.py")
+    links = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(links)
+    listed = links.LIST.read_text(encoding="utf-8").split()
+    assert listed == links.found(), "update tests/external_links.txt, then run: make links"
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)

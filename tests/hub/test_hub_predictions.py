@@ -117,6 +117,38 @@ def test_a_batch_that_waits_for_its_turn_is_pending_and_the_model_has_no_more_th
     assert desk.host.crowd == places
 
 
+def test_threads_of_calls_take_the_places_of_a_model_that_nobody_waits_for(desk, kit):
+    desk.host.go.clear()
+    places = kit.registration_of(b"").max_concurrency
+    begun = [desk.work.accept(SITE, desk.body, here=True)[1] for _ in range(places + 2)]
+    own = [isinstance(work, leases.OwnWork) for work in begun]
+    assert own == [True] * places + [False] * 2
+    threads = [threading.Thread(target=work.run) for work in begun[:places]]
+    for thread in threads:
+        thread.start()
+    wait([begun[-1]], 0.2)
+    assert desk.host.calls == places
+    desk.host.go.set()
+    assert all(work.result(300) for work in begun)
+    assert desk.host.crowd == places
+    again = desk.work.accept(SITE, desk.body, here=True)[1]
+    assert isinstance(again, leases.OwnWork)
+    again.run()
+    assert again.result(0)
+    for thread in threads:
+        thread.join()
+
+
+def test_slow_models_leave_threads_to_the_calls_of_others(desk, monkeypatch):
+    monkeypatch.setattr(leases, "OWN_THREAD", 1)
+    work = Predictions(backend=desk.backend, uploads=Uploads(desk.backend, b"s"))
+    begun = [work.accept(SITE, desk.body, here=True)[1] for _ in range(2)]
+    assert [isinstance(one, leases.OwnWork) for one in begun] == [True, False]
+    begun[0].run()
+    assert all(one.result(300) for one in begun)
+    work.close()
+
+
 def test_a_lease_is_renewed_while_the_work_runs_and_while_it_waits(desk, monkeypatch):
     monkeypatch.setattr(batches, "QUICK_SECONDS", 0.0)
     monkeypatch.setattr(leases, "RENEW_SECONDS", 0.01)

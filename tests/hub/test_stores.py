@@ -1,7 +1,10 @@
 """One suite for every object store and index; the memory backend is the specification."""
 
+import errno
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +14,7 @@ from hypothesis import strategies as st
 from healthval.errors import UsageError
 from healthval.hub.backends.local import FolderObjects, SqliteIndex
 from healthval.hub.backends.memory import MemoryIndex, MemoryObjects
-from healthval.hub.ports import Conflict, Item, Write
+from healthval.hub.ports import Conflict, Item, StoreUnavailable, Write
 
 NOW = 1_700_000_000
 KEY = "results/site-aaaaaaaa/one.json"
@@ -303,14 +306,60 @@ def test_a_commit_that_is_not_durable_yet_is_seen_and_conflicts(index):
         index.commit([write("p", "k", {"n": 2})], durable=False)
 
 
-def test_sqlite_flushes_durable_commits_only(tmp_path, monkeypatch):
-    index, flushed = SqliteIndex(tmp_path / "index.sqlite", lambda: NOW), []
-    monkeypatch.setattr("healthval.hub.backends.local.os.fsync", flushed.append)
-    levels = []
-    for durable in (False, True, False):
-        index.commit([write("p", f"k{len(levels)}", {})], durable=durable)
-        levels.append(index._db.execute("PRAGMA synchronous").fetchone()[0])
-    assert levels == [1, 2, 1]  # NORMAL, FULL
+@pytest.fixture
+def flushes(tmp_path, monkeypatch):
+    """An index, the flushes of its log, and an event that lets them end."""
+    index, begun, go_on = SqliteIndex(tmp_path / "index.sqlite", lambda: NOW), [], Event()
+
+    def flush(path):
+        begun.append(path)
+        assert go_on.wait(20)
+
+    monkeypatch.setattr("healthval.hub.backends.local._flush_data", flush)
+    yield index, begun, go_on
+    go_on.set()
+    index.close()
+
+
+def test_sqlite_flushes_durable_commits_only(flushes, tmp_path):
+    index, begun, go_on = flushes
+    go_on.set()
+    for number, durable in enumerate((False, True, False)):
+        index.commit([write("p", f"k{number}", {})], durable=durable)
+    assert begun == [f"{tmp_path}/index.sqlite-wal"]
     index.flush()
-    assert len(flushed) == 1
+    assert len(begun) == 2
+
+
+def test_commits_do_not_wait_for_a_flush_and_those_that_must_be_durable_share_the_next(flushes):
+    index, begun, go_on = flushes
+    with ThreadPoolExecutor(9) as threads:
+        first = threads.submit(index.commit, [write("p", "first", {})])
+        while not begun:
+            time.sleep(0.01)
+        index.commit([write("p", "another", {})], durable=False)
+        others = [threads.submit(index.commit, [write("p", f"k{i}", {})]) for i in range(8)]
+        while index._asked < 9:
+            time.sleep(0.01)
+        assert not first.done()
+        assert not any(other.done() for other in others)
+        go_on.set()
+    assert all(work.exception() is None for work in (first, *others))
+    assert len(begun) == 2
+
+
+@pytest.mark.parametrize(
+    ("number", "error"), [(errno.EIO, StoreUnavailable), (errno.ENOSPC, OSError)]
+)
+def test_a_commit_that_cannot_be_flushed_is_not_answered(tmp_path, monkeypatch, number, error):
+    index = SqliteIndex(tmp_path / "index.sqlite", lambda: NOW)
+
+    def fail(_):
+        raise OSError(number, "flush")
+
+    monkeypatch.setattr("healthval.hub.backends.local._flush_data", fail)
+    with pytest.raises(error):
+        index.commit([write("p", "k", {})])
+    monkeypatch.undo()
+    index.commit([write("p", "other", {})])
     index.close()

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import nbformat
@@ -325,7 +326,8 @@ time.sleep(1)
 def test_no_process_of_a_notebook_outlives_its_run(folder, engine, then):
     """Grandchildren in sessions of their own: after a time-out, a killed worker, and a success."""
     notebook(folder, LEAVE + then)
-    matrix(folder, parameters={"n": 1}, timeout=8.0)
+    limit = {"timeout": 8.0} if then.startswith("time") else {}
+    matrix(folder, parameters={"n": 1}, **limit)
     code, events, _ = batch(folder, "--engine", engine)
     assert code == (0 if then == "n" else 1), events
     if then.startswith("time"):
@@ -571,7 +573,34 @@ def scheduled_commands():
     return cron[5], f"cd {step['working-directory']} && {step['run']}"
 
 
-def test_the_documented_schedules_run_in_the_environment_of_cron(folder):
+class Task:
+    """Stand-in for Airflow's BashOperator: the command of a task, and of those after it."""
+
+    def __init__(self, *, task_id, cwd, bash_command):
+        self.command = f"cd {cwd} && {bash_command.strip()}"
+
+    def __rshift__(self, other):
+        other.command = f"{self.command} && {other.command}"
+
+
+def airflow_commands(monkeypatch):
+    """Command of the last task of the documented DAG, after those before it."""
+    text = (Path(__file__).parents[2] / "docs" / "monitoring.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    dag = lambda *_, **given: contextlib.nullcontext(given["schedule"])  # noqa: E731
+    for name in ("airflow", "airflow.providers", "airflow.providers.standard"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    monkeypatch.setitem(sys.modules, "airflow.sdk", types.SimpleNamespace(DAG=dag))
+    bash = types.SimpleNamespace(BashOperator=Task)
+    operators = types.ModuleType("airflow.providers.standard.operators")
+    monkeypatch.setitem(sys.modules, operators.__name__, operators)
+    monkeypatch.setitem(sys.modules, f"{operators.__name__}.bash", bash)
+    names = {}
+    exec(compile(block, "docs/monitoring.md", "exec"), names)
+    return names["watch"].command
+
+
+def test_the_documented_schedules_run_in_the_environment_of_cron(folder, monkeypatch):
     """A new extract is a new run, and an unchanged one is skipped."""
     notebook(folder, "len(open(path_file).read())")
     content = {"notebook": "own.ipynb", "matrix": {"path_file": ["extract.csv"]}}
@@ -590,7 +619,8 @@ def test_the_documented_schedules_run_in_the_environment_of_cron(folder):
     }
     said = []
     cron, github = (one.replace("/srv/study", str(folder)) for one in scheduled_commands())
-    for extract, script in (("a", cron), ("a", github), ("b", cron)):
+    airflow = airflow_commands(monkeypatch).replace("/srv/study", str(folder))
+    for extract, script in (("a", cron), ("a", github), ("a", airflow), ("b", cron)):
         (folder / "next.csv").write_text(extract, encoding="utf-8")
         done = subprocess.run(
             ["/bin/sh", "-c", script], env=given, capture_output=True, text=True, check=False
@@ -598,6 +628,7 @@ def test_the_documented_schedules_run_in_the_environment_of_cron(folder):
         assert done.returncode == 0, done.stderr
         said.append(done.stdout)
     assert json.loads(said[1].splitlines()[0])["known"]
+    assert json.loads(said[2].splitlines()[0])["known"]
     log = (folder / "watch.log").read_text(encoding="utf-8")
     assert log.count("completed ") == 2
     assert len(outputs(folder / "runs")) == 2

@@ -20,6 +20,7 @@ from healthval.aggregate.between_site_variance import Array
 from healthval.errors import MetricError
 
 _FINE = 7  # number of nodes from which the quadrature's gradient is that of the exact likelihood
+_FLAT = 1e-8  # differences of the gradient resolve no smaller curvature; an SD of 10,000 logits
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,9 +257,9 @@ def _newton_step(curvature: Array, slope: Array) -> Array:
 def _invert(curvature: Array, d: int) -> Array | None:
     """Inverse curvature of the means; at an edge of the between-site part, that part is fixed."""
     values = np.linalg.eigvalsh(curvature)
-    if values.min() > 1e-6 * values.max():
+    if values.min() > max(1e-6 * values.max(), _FLAT):
         return np.asarray(np.linalg.inv(curvature)[:d, :d])
     means = curvature[:d, :d]
-    if np.linalg.eigvalsh(means).min() <= 0:
+    if np.linalg.eigvalsh(means).min() <= _FLAT:
         return None
     return np.asarray(np.linalg.inv(means))

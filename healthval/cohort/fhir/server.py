@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -59,6 +59,14 @@ class FhirServer:
             if not _is_private(url):
                 raise UsageError("the FHIR server must be reached by https; correct its address")
         self.base = self.base.rstrip("/") + "/"
+
+    def __enter__(self) -> Self:
+        """Open a block, at whose end the connections are closed."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
+        self.http.close()
 
     def check_version(self) -> None:
         """Refuse a server of another release than R4."""

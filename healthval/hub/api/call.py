@@ -1,7 +1,10 @@
 """Parts of every route: the caller, the body, one page of a list, and the answer."""
 
+import asyncio
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Header, Query, Request, Response
@@ -97,10 +100,15 @@ class Callers:
         roles: tuple[Role, ...],
         idempotency_key: str | None,
         handle: Callable[[Call], Answer],
+        threads: Executor | None = None,
     ) -> Answer:
         """Check the caller of a request and handle it, in a worker thread.
 
         The body of a stranger is read only if it is small.
+
+        Parameters
+        ----------
+        threads : where to handle the request; the framework's own threads where this is None
         """
         head = _head(request)
 
@@ -113,15 +121,26 @@ class Callers:
             > MAX_STRANGERS_BYTES
         ):
             checked = await run_in_threadpool(self._check_head, head, roles)
-            return await run_in_threadpool(admitted, checked, await request.body())
+            body = await request.body()
+            return await _in_thread(threads, partial(admitted, checked, body))
         body = await request.body()
-        return await run_in_threadpool(lambda: admitted(self._check_head(head, roles), body))
+
+        def handled() -> Answer:
+            return admitted(self._check_head(head, roles), body)
+
+        return await _in_thread(threads, handled)
 
     def _check_head(self, head: Head, roles: tuple[Role, ...]) -> CheckedHead:
         checked = self.auth.check_head(head)
         if checked.caller.role not in roles:
             raise Refusal(403, f"The {checked.caller.role}'s key cannot use this address")
         return checked
+
+
+async def _in_thread(threads: Executor | None, work: Callable[[], Answer]) -> Answer:
+    if threads is None:
+        return await run_in_threadpool(work)
+    return await asyncio.get_running_loop().run_in_executor(threads, work)
 
 
 def _unchanged(call: Call) -> Call:

@@ -147,7 +147,12 @@ class BackgroundCalls(Leases):
             self._call(item)
 
     def begin(
-        self, place: tuple[str, str], model: HostedModel, work: Callable[[], bytes]
+        self,
+        place: tuple[str, str],
+        model: HostedModel,
+        work: Callable[[], bytes],
+        *,
+        here: bool = False,
     ) -> Future[bytes] | None:
         """Call the function for a new batch."""
         if (item := self.backend.index.get(*place)) is not None:

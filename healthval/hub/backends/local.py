@@ -1,5 +1,6 @@
 """The stores on one machine: objects in a folder, the index in SQLite (WAL mode)."""
 
+import errno
 import json
 import os
 import sqlite3
@@ -59,7 +60,9 @@ class FolderObjects:
 
     def delete(self, key: str) -> None:
         """Delete the file if it is present."""
-        self._path(key).unlink(missing_ok=True)
+        check_object_key(key)
+        with suppress(FileNotFoundError):
+            os.unlink(f"{self.folder}/{key}")  # noqa: PTH108 - a call of every prediction
 
     def keys(self, prefix: str) -> list[str]:
         """List keys by prefix; reads only the folders that the prefix names."""
@@ -97,7 +100,6 @@ class _Commit:
     """Writes that wait for their commit, and its end."""
 
     writes: Sequence[Write]
-    durable: bool
     is_done: bool = False
     error: Exception | None = None
 
@@ -105,19 +107,24 @@ class _Commit:
 class SqliteIndex:
     """Index in one SQLite file; several threads and processes may open it at once.
 
-    Commits that arrive while another is flushed to the disk are flushed together, once. Readers have
-    connections of their own and wait for no flush.
+    Commits that arrive during another are written together, in one transaction. Each transaction
+    appends to the write-ahead log; those that are to be durable share one flush of the log, for
+    which no other commit waits. Readers have connections of their own.
     """
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._clock = clock
         self._writing, self._queueing = threading.Lock(), threading.Lock()
         self._waiting: list[_Commit] = []
+        self._flushing, self._asked, self._flushed = threading.Lock(), 0, 0
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path, self._db = path, _connect(path)
         try:
             _repeat(self._db, "PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
             migrate(self._db, path)
+            # NORMAL flushes the log before it is overwritten; `flush` does so before an answer.
+            self._db.execute("PRAGMA synchronous = NORMAL")
             is_sound = self._db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
         except sqlite3.DatabaseError:
             is_sound = False
@@ -151,17 +158,27 @@ class SqliteIndex:
         return self._select(where, partition, prefix, prefix + "\x7f", after, limit=limit)
 
     def flush(self) -> None:
-        """Flush the write-ahead log, to which all commits are appended."""
-        log = os.open(f"{self._path}-wal", os.O_RDONLY)
-        try:
-            os.fsync(log)
-        finally:
-            os.close(log)
+        """Flush the write-ahead log; calls that arrive during a flush share the next one."""
+        with self._queueing:
+            self._asked += 1
+            own = self._asked
+        with self._flushing:
+            if self._flushed >= own:
+                return
+            with self._queueing:
+                newest = self._asked
+            try:
+                _flush_data(f"{self._path}-wal")
+            except OSError as error:
+                if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                    raise
+                raise StoreUnavailable from None
+            self._flushed = newest
 
     def commit(self, writes: Sequence[Write], *, durable: bool = True) -> None:
         """Check and write in one transaction, together with the commits that wait as well."""
         check_writes(writes)
-        own = _Commit(writes, durable)
+        own = _Commit(writes)
         with self._queueing:
             self._waiting.append(own)
         with self._writing:
@@ -169,14 +186,13 @@ class SqliteIndex:
                 self._commit_waiting()
         if own.error is not None:
             raise own.error
+        if durable:  # an answered commit survives the loss of power, not only of the process
+            self.flush()
 
     def _commit_waiting(self) -> None:
         with self._queueing:
             batch, self._waiting = self._waiting, []
-        # FULL: an answered commit survives the loss of power, not only of the process.
-        level = "FULL" if any(one.durable for one in batch) else "NORMAL"
         try:
-            self._db.execute(f"PRAGMA synchronous = {level}")
             self._db.execute("BEGIN IMMEDIATE")
             now = int(self._clock())
             _delete_expired(self._db, now)
@@ -209,6 +225,15 @@ class SqliteIndex:
         finally:
             self._readers.put(reader)
         return [_item(row) for row in rows]
+
+
+def _flush_data(path: str) -> None:
+    """Flush a file's content, and of its metadata what reading it needs."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        getattr(os, "fdatasync", os.fsync)(file)  # macOS has no fdatasync
+    finally:
+        os.close(file)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

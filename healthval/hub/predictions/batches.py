@@ -9,7 +9,7 @@ stored answer is the one returned.
 import json
 import logging
 import secrets
-from concurrent.futures import Future, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import InitVar, dataclass, field
 
@@ -52,6 +52,11 @@ class Predictions:
         self._leases = leases or Leases(backend=self.backend)
         self._scoring = Scoring(self.backend, self.uploads, self._leases.closing)
 
+    @property
+    def threads(self) -> ThreadPoolExecutor:
+        """Threads of the calls that bring batches."""
+        return self._leases.threads
+
     def submit(self, site: str, body: bytes, name: str | None = None) -> PredictionAnswer:
         """Accept a batch and wait up to `QUICK_SECONDS` for its answer; see `accept`."""
         batch, work = self.accept(site, body, name)
@@ -59,7 +64,7 @@ class Predictions:
         return self.answer(site, batch, body)
 
     def accept(
-        self, site: str, body: bytes, name: str | None = None
+        self, site: str, body: bytes, name: str | None = None, *, here: bool = False
     ) -> tuple[str, Future[bytes] | None]:
         """Accept a batch and queue its work; return its id and the work in this process.
 
@@ -68,6 +73,7 @@ class Predictions:
         Parameters
         ----------
         name : the caller's Idempotency-Key: a repeated key is the same batch
+        here : the work may be an `OwnWork`, which the caller then runs in its thread
         """
         request = read_request(body)
         access.require(self.backend, site, _subject(request))
@@ -86,7 +92,7 @@ class Predictions:
         if is_new:
             # of a batch under the same name that has expired
             self.backend.objects.delete(_answer_key(site, batch))
-            return batch, self._leases.begin(place, hosted, work)
+            return batch, self._leases.begin(place, hosted, work, here=here)
         if (item := self._item(site, batch)).value["status"] == "pending":
             self._leases.take(item, hosted, work)
         return batch, self._leases.running(place)
