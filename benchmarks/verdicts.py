@@ -1,12 +1,13 @@
 """Share of studies in which a criterion whose target equals the true mean is met: at most 2.5 % is right.
 
-Run as ``python benchmarks/verdicts.py [networks]``. Prints a line for each number of sites and each
-size of the differences between them, with the simulation error (two standard errors). The counts have the
-noise that the gate's default policy adds.
+Run as ``python benchmarks/verdicts.py [networks]``. Prints a line for each number of sites, their sizes
+and each size of the differences between them, with the simulation error (two standard errors). The counts
+have the noise that the gate's default policy adds.
 """
 
 import math
 import sys
+from itertools import product
 
 import numpy as np
 
@@ -51,11 +52,21 @@ def perturbed(rng, *, tp, fp, fn, tn):
     return {"tp": found, "fp": tp + fp - found, "fn": missed, "tn": fn + tn - missed}
 
 
-def network(rng, k, spread):
-    """Sites that differ in sensitivity, specificity, prevalence and AUROC; sizes 60 to 2000."""
+def unlike(rng, _):
+    """Cases of a site, 60 to 2000."""
+    return int(np.exp(rng.uniform(math.log(60), math.log(2000))))
+
+
+def one_large(_, i):
+    """Cases of a site: the first one has more than all others together."""
+    return 150 if i else 5000
+
+
+def network(rng, k, spread, cases=unlike):
+    """Sites that differ in sensitivity, specificity, prevalence and AUROC."""
     sites = {}
     for i in range(k):
-        n = int(np.exp(rng.uniform(math.log(60), math.log(2000))))
+        n = cases(rng, i)
         sens, spec, share, auc = expit(TRUE + spread * rng.standard_normal(4) * [1, 1, 1, 0.6])
         events = max(1, rng.binomial(n, share))
         tp, tn = rng.binomial(events, sens), rng.binomial(n - events, spec)
@@ -85,12 +96,12 @@ def true_means(spread, rng):
     return {name: float(np.mean(v)) for name, v in means.items()} | {"auroc": float(expit(TRUE[3]))}
 
 
-def wrongly_met(k, spread, networks, rng, truth=None):
+def wrongly_met(k, spread, networks, rng, *, truth=None, cases=unlike):
     """Share of networks in which a target equal to the truth is met, for each measure."""
     truth = truth or true_means(spread, rng)
     met = dict.fromkeys(truth, 0)
     for _ in range(networks):
-        sites = network(rng, k, spread)
+        sites = network(rng, k, spread, cases)
         for name, target in truth.items():
             at = None if name == "auroc" else 0.3
             criterion = Criterion(name, at_least=target, threshold=at)
@@ -104,7 +115,7 @@ if __name__ == "__main__":
     error = 200 * math.sqrt(0.025 * 0.975 / size)
     print(f"{size} networks; right: at most 2.5 % + {error:.1f}")
     for k in (3, 10):
-        for spread in (0.0, 0.3, 0.6):
-            found = wrongly_met(k, spread, size, np.random.default_rng(k))
+        for cases, spread in product((unlike, one_large), (0.0, 0.5)):
+            found = wrongly_met(k, spread, size, np.random.default_rng(k), cases=cases)
             cells = "  ".join(f"{name} {100 * share:.1f}" for name, share in found.items())
-            print(f"{k:>3} sites, spread {spread}: {cells}")
+            print(f"{k:>3} sites, {cases.__name__}, spread {spread}: {cells}")

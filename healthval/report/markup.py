@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from healthval.contracts.submission import SUPPRESSED
-from healthval.report.wording.language import localized, mark, reword, say
+from healthval.report.wording.language import grouped, localized, mark, reword, say
 
 Count = int | str | None  # a number, "suppressed" or a band
 WHOLE = 16  # rows; a longer table may continue on the next page, where its header is repeated
@@ -104,7 +104,7 @@ def count(cell: Count) -> str:
     if isinstance(cell, str):
         low, dash, high = cell.partition("-")
         return say("{low} to {high}", low=low, high=high) if dash else cell
-    return f"{cell:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    return grouped(cell)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,11 +50,8 @@ def page_of(notebook: Any, **options: Any) -> str:
     ----------
     options : further traits of nbconvert's HTMLExporter
     """
-    from nbconvert import HTMLExporter
-
     language = notebook.metadata.get("healthval", {}).get("language", "en")
-    make: Any = HTMLExporter
-    exporter = make(
+    exporter = _exporter()(
         template_name="healthval",
         extra_template_basedirs=[str(packaged("templates"))],
         anchor_link_text="",
@@ -65,6 +62,28 @@ def page_of(notebook: Any, **options: Any) -> str:
     with written_in(language):
         html, _ = exporter.from_notebook_node(notebook)
     return str(html)
+
+
+_NO_ALT = re.compile(r"<img(?![^>]*\salt=)")
+
+
+@cache
+def _exporter() -> Any:
+    from nbconvert import HTMLExporter, TemplateExporter
+
+    class Exporter(HTMLExporter):  # type: ignore[misc]
+        """Writes a page as the template gives it; nbconvert's own parses and prints it once more.
+
+        That second round adds missing alternative texts only, and takes longer than the template.
+        """
+
+        def from_notebook_node(self, nb: Any, resources: Any = None, **options: Any) -> Any:
+            made = TemplateExporter.from_notebook_node(self, nb, resources, **options)
+            if _NO_ALT.search(made[0]):
+                return super().from_notebook_node(nb, resources, **options)
+            return made
+
+    return Exporter
 
 
 def _check_cells(notebook: Any) -> None:

@@ -16,7 +16,7 @@ from healthval.report.criteria import verdict
 from healthval.report.values.means import possible_intervals, site_mean
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-from verdicts import Site, wrongly_met
+from verdicts import Site, one_large, true_means, wrongly_met
 
 ALIKE = [(210, 52, 40, 410), (195, 48, 38, 395), (205, 51, 41, 402), (188, 50, 39, 388)] * 2
 RATES = ("sensitivity", "specificity", "ppv", "npv", "net_benefit")
@@ -137,3 +137,12 @@ def test_a_target_equal_to_the_truth_is_met_in_few_networks(k):
     networks = 120
     found = wrongly_met(k, 0.5, networks, np.random.default_rng(2024 + k))
     assert max(found.values()) <= 0.025 + 3 * math.sqrt(0.025 * 0.975 / networks)
+
+
+@pytest.mark.parametrize(("name", "spread"), [("auroc", 0.3), ("npv", 0.5)])
+def test_one_large_hospital_among_small_ones_earns_no_verdict(name, spread):
+    networks = 400
+    rng = np.random.default_rng(15)
+    truth = {name: true_means(spread, rng)[name]}
+    found = wrongly_met(3, spread, networks, rng, truth=truth, cases=one_large)[name]
+    assert found <= 0.025 + 3 * math.sqrt(0.025 * 0.975 / networks)

@@ -14,6 +14,8 @@ SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 HREF = f"{{{XLINK}}}href"
 HUNDREDTHS = 100
 DRAWN_WITH = "font-family: 'DejaVu Sans'; "
+LINE_ENDS = "*{stroke-linejoin: round; stroke-linecap: butt}"  # matplotlib's only rule
+_FONTS_IN_ONE = frozenset({"font", "font-family"})
 FONTS = "healthval Sans,healthval CJK,healthval Devanagari,DejaVu Sans,Verdana,sans-serif"
 _UPRIGHT = re.compile(r"rotate\(-?0 ")
 _NUMBER = re.compile(r"-?[0-9]+\.[0-9]+(?:e-?[0-9]+)?")
@@ -40,7 +42,9 @@ def compact(svg: str) -> str:
     _shorten_ids(root)
     for element in root.iter():
         _shorten(element)
+        _unfold_style(element)
     _unwrap(root)
+    _join_lines(root)
     for element in root.iter():
         element.tag = element.tag.removeprefix(f"{{{SVG}}}")
     root.set("xmlns", SVG)
@@ -66,6 +70,10 @@ def _gather_definitions(root: ET.Element) -> None:
             if child.tag == found.tag:
                 found.extend(child)
                 parent.remove(child)
+    for sheet in [child for child in found if child.tag == f"{{{SVG}}}style"]:
+        if (sheet.text or "").strip() == LINE_ENDS:
+            found.remove(sheet)
+            root.attrib |= {"stroke-linejoin": "round", "stroke-linecap": "butt"}
     if len(found):
         root.insert(0, found)
 
@@ -124,14 +132,54 @@ def _shorten(element: ET.Element) -> None:
         element.set("x", f"{float(shift[1]):.0f}")  # hundredths of the font's size
 
 
+def _unfold_style(element: ET.Element) -> None:
+    """Write a style as attributes, which need no parser of CSS for each element."""
+    pairs = [part.partition(":") for part in element.get("style", "").split(";") if part]
+    if pairs and not {name for name, *_ in pairs} & _FONTS_IN_ONE:
+        del element.attrib["style"]
+        for name, _, value in pairs:
+            element.set(name, value.removesuffix("px"))
+
+
+def _join_lines(root: ET.Element) -> None:
+    """Join neighbouring lines of one style; a transparent one would be drawn once less where they cross."""
+    for parent in root.iter():
+        last = None
+        for child in list(parent):
+            if last is not None and _is_line(child) and _look(child) == _look(last):
+                last.set("d", f"{last.get('d')}M{child.get('d', '')[1:]}")
+                parent.remove(child)
+            else:
+                last = child if _is_line(child) else None
+
+
+def _is_line(element: ET.Element) -> bool:
+    attributes = element.attrib
+    return (
+        element.tag == f"{{{SVG}}}path"
+        and attributes.get("fill") == "none"
+        and attributes.get("d", "").startswith("m")
+        and not {"id", "opacity", "stroke-opacity", "transform"} & set(attributes)
+    )
+
+
+def _look(element: ET.Element) -> dict[str, str]:
+    return {name: value for name, value in element.attrib.items() if name != "d"}
+
+
 def _rounded(value: str) -> str:
     """Round lengths; a scale keeps its digits."""
     moved, scale, factor = value.partition("scale")
-    short = _NUMBER.sub(lambda found: _printed(round(float(found[0]) * HUNDREDTHS)), moved)
+    short = _NUMBER.sub(lambda found: printed(round(float(found[0]) * HUNDREDTHS)), moved)
     return short + scale + factor.replace("0.", ".")
 
 
-def _printed(hundredths: int) -> str:
+def printed(hundredths: int) -> str:
+    """Write a length given in hundredths.
+
+    >>> printed(-50), printed(1200)
+    ('-0.5', '12')
+    """
     whole, rest = divmod(abs(hundredths), HUNDREDTHS)
     text = str(whole) + (f".{rest:02d}".rstrip("0") if rest else "")
     return f"-{text}" if hundredths < 0 else text
@@ -162,7 +210,7 @@ def relative_path(path: str) -> str:
         return path
     text, last = "", ""
     for letter, steps in _steps(tokens):
-        numbers = [_printed(step) for step in steps]
+        numbers = [printed(step) for step in steps]
         joined = "".join(n if n[0] == "-" or not i else f" {n}" for i, n in enumerate(numbers))
         same = letter == last and letter not in "mz"
         gap = "" if joined.startswith("-") else " "

@@ -1,5 +1,6 @@
 """Forest plot: one row per site or subgroup, pooled diamond, prediction interval."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -8,8 +9,9 @@ import numpy as np
 
 from healthval.aggregate.result import PooledMeasure, SiteValue
 from healthval.report.document import Figure, NumberedFigure
-from healthval.report.figures.style import BLUE, GREY, INK, MUTED, VERMILION, board
-from healthval.report.findings import Findings, as_released, pooled
+from healthval.report.figures.drawing import Drawing, Letters, Stroke
+from healthval.report.figures.style import BLUE, GREY, INK, MUTED, VERMILION
+from healthval.report.findings import Findings, as_released
 from healthval.report.markup import Shown, as_shown, count, number, percent, table
 from healthval.report.wording.language import localized, many, mark, say
 
@@ -19,9 +21,15 @@ LABEL_LENGTH = 30  # characters
 FEWEST_TICKS = 2  # of the usual ones; a narrower axis has ticks of its own
 
 # Inches: a full text column wide, one line per row.
-_WIDTH, _LINE, _TOP, _BOTTOM, _LABEL = 6.9, 0.215, 0.34, 0.5, 0.03
+_WIDTH, _LINE, _TOP, _BOTTOM = 6.9, 0.215, 0.34, 0.5
 
 _COLUMN, _GAP = 0.58, 0.08  # inches: least step of the columns of text, and their distance
+_INCH = 72.0  # points
+_HALF_LETTER, _TICK, _ARROW, _INDENT = 2.9, 3.5, 4.0, 4.3  # points
+_LABEL, _LAST = 2.0, _WIDTH * _INCH - 2.0  # points: left end of labels, right end of estimates
+_AXIS = Stroke(INK, 0.8)
+_PLAIN, _RIGHT = Letters(INK), Letters(INK, "end")
+_BOLD, _BOLD_RIGHT = Letters(INK, bold=True), Letters(INK, "end", bold=True)
 _LETTER, _BOLD_LETTER = 0.0625, 0.072  # inches
 
 # An interval beyond these ends in an arrow: on a logit axis 0 and 1 are at infinity.
@@ -85,7 +93,7 @@ def site_forest(findings: Findings, measure: PooledMeasure, axis: Axis, name: st
         columns = (count(release.n), count(release.n_events))
         size = (value.weight or 0) / heaviest if value else 0.0
         rows.append(Row(site, _site_value(value, reasons.get(site)), columns, size))
-    return forest_figures(rows, axis, name, summary=_summary(measure))
+    return forest_figures(rows, axis, name, summary=_summary(findings, measure))
 
 
 def _site_value(value: SiteValue | None, reason: str | None) -> Shown:
@@ -95,14 +103,14 @@ def _site_value(value: SiteValue | None, reason: str | None) -> Shown:
     return as_shown(None, why=printed.get(reason or "", reason or "withheld"))
 
 
-def _summary(measure: PooledMeasure) -> Pooled | None:
-    if measure.value is None:
+def _summary(findings: Findings, measure: PooledMeasure) -> Pooled | None:
+    mean = findings.mean(measure.measure)
+    if measure.value is None or mean.value is None:
         return None
-    shown, _ = pooled(measure)
     text = say("{k} pooled", k=many(measure.k, "site"))
     if measure.meta is not None:
         text += f"; τ² = {number(measure.meta.tau2)}, I² = {percent(measure.meta.i2)}"
-    return Pooled(say("Random-effects mean"), shown, measure.prediction, text)
+    return Pooled(say("Random-effects mean"), mean.shown(), mean.prediction, text)
 
 
 _SQUARES = mark("estimate and 95% CI; the area of a square shows the weight of the site.")
@@ -166,16 +174,15 @@ def forest(
         SVG.
     """
     lines = len(rows) + (_lines(summary) if summary else 0)
-    with board(_WIDTH, _TOP + _BOTTOM + _LINE * lines, layout=None) as drawn:
-        plot = _Plot(drawn.figure, axis, lines, len(headers), step=_step(rows, headers))
-        plot.limits(rows, summary)
-        plot.header(headers)
-        for y, row in enumerate(rows):
-            plot.row(y, row)
-        if summary:
-            plot.summary(len(rows) + 0.2, summary)
-        plot.finish()
-    return drawn.svg
+    plot = _Plot(axis, lines, len(headers), step=_step(rows, headers))
+    plot.limits(rows, summary)
+    plot.header(headers)
+    for y, row in enumerate(rows):
+        plot.row(y, row)
+    if summary:
+        plot.summary(len(rows) + 0.2, summary)
+    plot.finish()
+    return plot.drawing.svg()
 
 
 def _step(rows: Sequence[Row], headers: Sequence[str]) -> float:
@@ -203,22 +210,16 @@ def _transform(scale: Scale) -> Callable[[Any], Any]:
 
 
 class _Plot:
-    """Axes of the estimates, between columns of text at fixed positions in inches."""
+    """Axis of the estimates, between columns of text; x in points, y in rows."""
 
-    def __init__(self, figure: Any, axis: Axis, lines: float, n_columns: int, step: float) -> None:
-        from matplotlib.transforms import blended_transform_factory
-
-        left = 2.0 + step * n_columns
-        right = _WIDTH - 1.6
-        width, height = figure.get_size_inches()
-        place = (left / width, _BOTTOM / height, (right - left) / width, lines * _LINE / height)
-        self.axes, self.axis = figure.add_axes(place), axis
-        self.axes.set_ylim(lines - 0.5, -0.5)
+    def __init__(self, axis: Axis, lines: float, n_columns: int, step: float) -> None:
+        self.drawing = Drawing(_WIDTH * _INCH, (_TOP + _BOTTOM + _LINE * lines) * _INCH)
+        self.left, self.right = (2.0 + step * n_columns) * _INCH, (_WIDTH - 1.6) * _INCH
+        self.lines, self.axis = lines, axis
         self.transform = _transform(axis.scale)
         self.low, self.high = _BOUNDS[axis.scale]
-        # x in inches from the left edge of the figure, y in rows of the plot
-        self.beside = blended_transform_factory(figure.dpi_scale_trans, self.axes.transData)
-        self.columns = [1.85 + step * i for i in range(1, n_columns + 1)]
+        self.ends = (0.0, 1.0)  # of the axis, on its scale
+        self.columns = [(1.85 + step * i) * _INCH for i in range(1, n_columns + 1)]
 
     def limits(self, rows: Sequence[Row], summary: Pooled | None) -> None:
         ends: list[float] = [] if self.axis.reference is None else [self.axis.reference]
@@ -229,93 +230,130 @@ class _Plot:
         inside = np.clip(ends or [self.low, self.high], *_BOUNDS[self.axis.scale])
         a, b = float(self.transform(inside.min())), float(self.transform(inside.max()))
         pad = 0.06 * (b - a) or 0.5
-        self.axes.set_xlim(a - pad, b + pad)
+        self.ends = (a - pad, b + pad)
         self.low, self.high = float(inside.min()), float(inside.max())
         if a == b:
             self.low, self.high = _BOUNDS[self.axis.scale]
 
-    def words(self, x: float, y: float, text: str, **style: Any) -> None:
-        self.axes.text(
-            x, y, text, transform=self.beside, va="center", clip_on=False, fontsize=8, **style
-        )
+    def height(self, y: float) -> float:
+        """Return the middle of a row in points."""
+        return (_TOP + _LINE * (y + 0.5)) * _INCH
+
+    def along(self, position: float) -> float:
+        """Return a position on the scale of the axis in points."""
+        a, b = self.ends
+        return self.left + (self.right - self.left) * (position - a) / (b - a)
 
     def place(self, value: float) -> float:
-        """Return the position on the axis; a value beyond its ends is drawn at the end."""
-        return float(self.transform(min(max(value, self.low), self.high)))
+        """Return the position of a value in points; a value beyond the ends is drawn at the end."""
+        return self.along(float(self.transform(min(max(value, self.low), self.high))))
+
+    def words(self, x: float, y: float, text: str, letters: Letters) -> None:
+        self.drawing.text((x, self.height(y) + _HALF_LETTER), text, letters)
 
     def header(self, headers: Sequence[str]) -> None:
         for x, text in zip(self.columns, headers, strict=True):
-            self.words(x, -1.0, text, ha="right", fontweight="bold")
-        self.words(_WIDTH - 0.03, -1.0, say("Estimate (95% CI)"), ha="right", fontweight="bold")
+            self.words(x, -1.0, text, _BOLD_RIGHT)
+        self.words(_LAST, -1.0, say("Estimate (95% CI)"), _BOLD_RIGHT)
 
     def row(self, y: float, row: Row) -> None:
         label = shortened(row.label)
         if row.shown is None:
-            self.words(_LABEL, y, label, ha="left", fontweight="bold")
+            self.words(_LABEL, y, label, _BOLD)
             return
-        indent = 0.06 * (len(label) - len(label.lstrip(" ")))
-        self.words(_LABEL + indent, y, label.lstrip(" "), ha="left")
-        self.beside_words(y, row.columns, row.shown)
+        indent = _INDENT * (len(label) - len(label.lstrip(" ")))
+        self.words(_LABEL + indent, y, label.lstrip(" "), _PLAIN)
+        self.beside_words(y, row.columns, row.shown, _RIGHT)
         if row.shown.value is None:
             return
         self.whisker(y, row.shown, GREY)
-        size = 14 + 70 * min(max(row.size, 0.0), 1.0)
-        x = [self.place(row.shown.value)]
-        marker = "<" if row.shown.value < self.low else ">" if row.shown.value > self.high else "s"
-        self.axes.scatter(x, [y], s=size, marker=marker, color=BLUE, zorder=3)
+        side = math.sqrt(14 + 70 * min(max(row.size, 0.0), 1.0)) + 1
+        x = self.place(row.shown.value)
+        if row.shown.value < self.low:
+            self.arrow(x, y, -side, BLUE)
+        elif row.shown.value > self.high:
+            self.arrow(x, y, side, BLUE)
+        else:
+            self.square(x, y, side, BLUE)
 
-    def beside_words(self, y: float, columns: Sequence[str], shown: Shown, **style: Any) -> None:
+    def beside_words(
+        self, y: float, columns: Sequence[str], shown: Shown, letters: Letters
+    ) -> None:
         for x, text in zip(self.columns, columns, strict=False):
-            self.words(x, y, text, ha="right", **style)
-        self.words(_WIDTH - 0.03, y, shown.text(self.axis.digits), ha="right", **style)
+            self.words(x, y, text, letters)
+        self.words(_LAST, y, shown.text(self.axis.digits), letters)
+
+    def square(self, x: float, y: float, side: float, colour: str) -> None:
+        middle, half = self.height(y), side / 2
+        a, b, top, bottom = x - half, x + half, middle - half, middle + half
+        self.drawing.shape(((a, top), (b, top), (b, bottom), (a, bottom)), colour)
+
+    def arrow(self, x: float, y: float, length: float, colour: str) -> None:
+        """Point to the right, or to the left by a negative length, with the middle at x."""
+        middle, half = self.height(y), length / 2
+        corners = ((x - half, middle - half), (x - half, middle + half), (x + half, middle))
+        self.drawing.shape(corners, colour)
 
     def whisker(self, y: float, shown: Shown, colour: str) -> None:
         if shown.lo is None or shown.hi is None:
             return
-        x = [self.place(shown.lo), self.place(shown.hi)]
-        self.axes.plot(x, [y, y], color=colour, lw=1.3, zorder=2)
-        beyond = (shown.lo < self.low, shown.hi > self.high)
-        for end, is_beyond, marker in zip(x, beyond, "<>", strict=True):
-            if is_beyond:
-                self.axes.plot([end], [y], marker=marker, ms=4, color=colour, zorder=2)
+        low, high, middle = self.place(shown.lo), self.place(shown.hi), self.height(y)
+        self.drawing.line((low, middle), (high, middle), Stroke(colour, 1.3))
+        value = (
+            self.low if shown.value is None else shown.value
+        )  # beyond an end it has its own arrow
+        if shown.lo < self.low <= value:
+            self.arrow(low, y, -_ARROW, colour)
+        if shown.hi > self.high >= value:
+            self.arrow(high, y, _ARROW, colour)
 
     def summary(self, y: float, summary: Pooled) -> None:
         shown = summary.shown
-        self.words(_LABEL, y, summary.label, ha="left", fontweight="bold")
-        self.beside_words(y, (), shown, fontweight="bold")
+        self.words(_LABEL, y, summary.label, _BOLD)
+        self.beside_words(y, (), shown, _BOLD_RIGHT)
         if shown.value is None or shown.lo is None or shown.hi is None:
             return
-        x = [self.place(end) for end in (shown.lo, shown.value, shown.hi, shown.value)]
-        self.axes.fill(x, [y, y - 0.32, y, y + 0.32], color=VERMILION, zorder=3)
+        left, middle, right = (self.place(end) for end in (shown.lo, shown.value, shown.hi))
+        top, centre, bottom = (self.height(y + step) for step in (-0.32, 0, 0.32))
+        diamond = ((left, centre), (middle, top), (right, centre), (middle, bottom))
+        self.drawing.shape(diamond, VERMILION)
         if summary.prediction is not None:
             y += 1
             self.prediction(y, summary.prediction)
         if summary.heterogeneity:
-            self.words(_LABEL, y + 1, summary.heterogeneity, ha="left", color=MUTED)
+            self.words(_LABEL, y + 1, summary.heterogeneity, Letters(MUTED))
 
     def prediction(self, y: float, ends: tuple[float, float]) -> None:
-        self.axes.plot([self.place(end) for end in ends], [y, y], color=VERMILION, ls="--", lw=1.6)
-        self.words(_LABEL, y, say("95% prediction interval"), ha="left")
+        left, right = ((self.place(end), self.height(y)) for end in ends)
+        self.drawing.line(left, right, Stroke(VERMILION, 1.6, "5.9 2.6"))
+        self.words(_LABEL, y, say("95% prediction interval"), _PLAIN)
         low, high = (number(end, self.axis.digits) for end in ends)
         text = say("{low} to {high}", low=low, high=high)
-        self.words(_WIDTH - 0.03, y, text, ha="right")
+        self.words(_LAST, y, text, _RIGHT)
 
     def finish(self) -> None:
         with np.errstate(divide="ignore"):  # 0 and 1 have no place on a logit axis
             placed = [(float(self.transform(t)), t) for t in self.ticks()]
-        placed = [(place, t) for place, t in placed if np.isfinite(place)]
-        labels = [localized(f"{t:g}".replace("-", "−")) for _, t in placed]
-        self.axes.set_xticks([place for place, _ in placed], labels)
-        self.axes.set_yticks([])
-        self.axes.spines["left"].set_visible(False)
-        self.axes.set_xlabel(say(self.axis.label))
+        bottom = self.height(self.lines - 0.5)
+        self.drawing.line((self.left, bottom), (self.right, bottom), _AXIS)
+        for position, tick in placed:
+            if not np.isfinite(position):
+                continue
+            x = self.along(position)
+            self.drawing.line((x, bottom), (x, bottom + _TICK), _AXIS)
+            label = localized(f"{tick:g}".replace("-", "−"))
+            self.drawing.text((x, bottom + 13), label, Letters(INK, "middle"))
+        middle = ((self.left + self.right) / 2, bottom + 26)
+        self.drawing.text(middle, say(self.axis.label), Letters(INK, "middle", 9))
         if self.axis.reference is not None:
-            self.axes.axvline(self.place(self.axis.reference), color=INK, lw=0.8, ls=":", zorder=1)
+            x = self.place(self.axis.reference)
+            ends = ((x, self.height(-0.5)), (x, bottom))
+            self.drawing.line(*ends, Stroke(INK, 0.8, "0.8 1.3", back=True))
 
     def ticks(self) -> list[float]:
         from matplotlib.ticker import MaxNLocator
 
-        a, b = self.axes.get_xlim()
+        a, b = self.ends
         if self.axis.scale == "linear":
             inside = [round(float(t), 6) for t in MaxNLocator(5).tick_values(a, b) if a <= t <= b]
             return [t + 0.0 for t in inside]

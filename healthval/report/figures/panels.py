@@ -15,6 +15,7 @@ from healthval.report.wording.language import say
 
 MOST_PANELS = 12  # more sites are drawn as points in the figure of all cases
 _COLUMNS = 3
+_DOT = 3.4  # points
 _TICKS = [0, 0.2, 0.4, 0.6, 0.8, 1]
 
 
@@ -84,13 +85,26 @@ def roc_together(region: Region, sites: Sequence[RocPanel], at: Sequence[Operati
         axes.set(xlabel=say("1 − specificity"), ylabel=say("Sensitivity"))
         dots = [(v.fpr[0], v.tpr[0]) for panel in sites for v in panel.region.inner]
         if dots:
-            x, y = zip(*dots, strict=True)
-            axes.scatter(x, y, s=7, color=GREY, zorder=2, label=say("Single sites"))
+            _dots(axes, dots, say("Single sites"))
         _region(axes, region)
         for point in at:
             _cross(axes, point)
         legend(axes, loc="lower right")
     return drawn.svg
+
+
+def _dots(axes: Any, places: Sequence[tuple[float, float]], label: str) -> None:
+    """Draw round dots as one path, of lines without length and with round ends."""
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    path = Path(
+        [place for place in places for _ in range(2)], [Path.MOVETO, Path.LINETO] * len(places)
+    )
+    path.should_simplify = False
+    look: dict[str, Any] = {"lw": _DOT, "ec": GREY, "capstyle": "round", "fill": False}
+    axes.add_patch(PathPatch(path, zorder=2, **look))
+    axes.plot([], [], "o", ms=_DOT, mew=0, color=GREY, label=label)
 
 
 def _unit_square(axes: Any) -> None:

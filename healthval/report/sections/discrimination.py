@@ -144,7 +144,8 @@ def _diamonds(at: Sequence[OperatingPoint]) -> str:
     drawn = {p.threshold for p in at if None not in (p.sensitivity.value, p.specificity.value)}
     if not drawn:
         return ""
-    named = ", ".join(map(exact, sorted(drawn)))
+    *others, last = map(exact, sorted(drawn))
+    named = "; ".join(others) + (say(" and ") if others else "") + last
     return say(
         " Diamonds: sensitivity and specificity with 95% CI at threshold {named}.", named=named
     )

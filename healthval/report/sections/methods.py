@@ -53,9 +53,11 @@ _MORE = [
     (
         mark("Its 95% CI"),
         mark(
-            "Hartung-Knapp with t(k − 1) for k hospitals, never narrower than without it. For "
-            "rates and net benefit it also contains the t interval of the unweighted site "
-            "values, and for rates the interval of the mean rate."
+            "Hartung-Knapp with t(k − 1) for k hospitals, never narrower than without it. It also "
+            "contains the t interval of the unweighted site values, because hospitals of very "
+            "different sizes make Hartung-Knapp intervals too narrow, and for rates the interval "
+            "of the mean rate. Means of subgroups, differences and means without one hospital have "
+            "the Hartung-Knapp interval only."
         ),
     ),
     (

@@ -163,9 +163,9 @@ def _how_judged(k: int) -> str:
     if k == 1:
         return say("{judged} The result and its CI are those of the one site.", judged=judged)
     return say(
-        "{judged} CI: interval of the mean over hospitals (REML, Hartung-Knapp; for rates "
-        "and net benefit it also contains the t interval of the site values). PI: prediction "
-        "interval, where the true value of another hospital is expected; from five sites.",
+        "{judged} CI: interval of the mean over hospitals (REML, Hartung-Knapp; it also "
+        "contains the t interval of the site values). PI: prediction interval, where the true "
+        "value of another hospital is expected; from five sites.",
         judged=judged,
     )
 

@@ -1,18 +1,21 @@
 """Means over sites behind the verdicts, and the intervals that withheld sites leave possible.
 
-A mean allows for differences between sites: REML with the Hartung-Knapp interval. For rates and net
-benefit the interval also contains the t interval of the unweighted values of sites with more than ten
-cases, which holds without a model of the differences, and for rates the interval of the mean rate.
+A mean allows for differences between sites: REML with the Hartung-Knapp interval, which is too narrow
+for few sites of very different sizes. The interval therefore also contains the t interval of the unweighted
+effects, which is not narrower than 95 % whatever the variances are, and for rates the t interval of the
+unweighted rates and the interval of the mean rate. A rate of at most ten cases is not in the t intervals.
 
 References
 ----------
-Knapp & Hartung 2003, Stat Med 22:2693; Bakirov & Szekely 2005, J Math Sci 139:6497 (t intervals
-under unequal variances).
+Knapp & Hartung 2003, Stat Med 22:2693; IntHout, Ioannidis & Borm 2014, BMC Med Res Methodol 14:25
+(errors with unequal sizes); Bakirov & Szekely 2005, J Math Sci 139:6497, and Ibragimov & Mueller 2010,
+J Bus Econ Stat 28:453 (t intervals under unequal variances).
 """
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from statistics import fmean, stdev
 from typing import TypeAlias
 
@@ -79,7 +82,7 @@ def site_mean(
     return SiteMean(
         value=read.scale.back(found.mu),
         ci=_interval(known, found, read),
-        prediction=_back(found.prediction, read.scale),
+        prediction=None if found.prediction is None else _back(found.prediction, read.scale),
         k=len(known),
         of=len(sites),
     )
@@ -107,15 +110,16 @@ def _pool(known: Sequence[SiteEffect]) -> MetaResult | None:
 
 
 def _interval(known: Sequence[SiteEffect], found: MetaResult, read: Measure) -> Pair | None:
-    ci = _back(found.ci, read.scale)
-    if ci is None or not read.from_counts:
-        return ci
-    values = [e.value for e in known if e.cases is None or e.cases > FEW]
-    ends = [ci]
-    if len(values) >= MIN_SITES_POOLED:
-        ends.append(_t_interval(values))
-    if read.scale is LOGIT:
-        ends.append(_rate_interval(found))
+    if found.ci is None:
+        return None
+    enough = [e for e in known if e.cases is None or e.cases > FEW]
+    scaled, values = [found.ci], []
+    if len(enough) >= MIN_SITES_POOLED:
+        scaled.append(_t_interval([e.effect for e in enough]))
+        values.append(_t_interval([e.value for e in enough]))
+    ends = [_back(pair, read.scale) for pair in scaled]
+    if read.scale is LOGIT and read.from_counts:
+        ends += [*values, _rate_interval(found)]
     low, high = min(pair[0] for pair in ends), max(pair[1] for pair in ends)
     return (max(0.0, low), min(1.0, high)) if read.scale is LOGIT else (low, high)
 
@@ -123,32 +127,40 @@ def _interval(known: Sequence[SiteEffect], found: MetaResult, read: Measure) -> 
 def _rate_interval(found: MetaResult) -> Pair:
     """Interval of the mean rate over hospitals whose logits are normal: it is nearer to one half.
 
-    The mean of expit(mu + tau Z) is about expit(mu / s). The standard error of tau squared is twice
-    that of normal logits, because predictive values are skewed over hospitals.
+    The mean of expit(mu + tau Z) is about expit(mu / s). The estimate of tau squared is below its
+    true value in more than half of all networks, most often with few sites; s is of the estimate
+    times (k - 1) over the median of chi squared with k - 1 degrees of freedom. The standard error of
+    tau squared is twice that of normal logits, because predictive values are skewed over hospitals.
 
     References
     ----------
     Zeger, Liang & Albert 1988, Biometrics 44:1049 (s squared is 1 + 0.346 tau squared).
     """
-    from scipy.stats import t
+    from scipy.special import chdtri
 
     df = found.k - 1
-    s = math.sqrt(1 + _LOGIT_NORMAL * found.tau2)
+    tau2 = found.tau2 * df / float(chdtri(df, 0.5))
+    s = math.sqrt(1 + _LOGIT_NORMAL * tau2)
     slope = _LOGIT_NORMAL / 2 * found.mu / s**3
-    se = math.hypot(found.se / s, slope * 2 * found.tau2 * math.sqrt(2 / df))
-    half = float(t.ppf(0.975, df)) * se
+    se = math.hypot(found.se / s, slope * 2 * tau2 * math.sqrt(2 / df))
+    half = _t_quantile(df) * se
     return LOGIT.back(found.mu / s - half), LOGIT.back(found.mu / s + half)
 
 
 def _t_interval(values: Sequence[float]) -> Pair:
-    from scipy.stats import t
-
-    half = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
+    half = _t_quantile(len(values) - 1) * stdev(values) / math.sqrt(len(values))
     return fmean(values) - half, fmean(values) + half
 
 
-def _back(pair: Pair | None, scale: Transform) -> Pair | None:
-    return None if pair is None else (scale.back(pair[0]), scale.back(pair[1]))
+@cache
+def _t_quantile(df: int) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(df, 0.975))
+
+
+def _back(pair: Pair, scale: Transform) -> Pair:
+    return scale.back(pair[0]), scale.back(pair[1])
 
 
 def _possible(

@@ -95,6 +95,15 @@ def mark(message: str) -> str:
     return message
 
 
+def grouped(n: int) -> str:
+    """Write a number with narrow spaces between thousands.
+
+    >>> grouped(999), grouped(40000)
+    ('999', '40\u202f000')
+    """
+    return f"{n:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
 def many(n: int, singular: str, plural: str | None = None) -> Phrase:
     """Write a count with its noun, or with its noun and verb, in the right number.
 
@@ -106,10 +115,10 @@ def many(n: int, singular: str, plural: str | None = None) -> Phrase:
     """
     forms = catalogue(_current.get())["nouns"].get(singular)
     if forms is None:
-        text = counted(n, singular, plural)
+        text = grouped(n) + counted(n, singular, plural).removeprefix(str(n))
         return Phrase(text, text)
     nominative, dative = forms["one"] if n == 1 else forms["other"]
-    return Phrase(f"{n} {nominative}", f"{n} {dative}")
+    return Phrase(f"{grouped(n)} {nominative}", f"{grouped(n)} {dative}")
 
 
 def reword(sentence: str) -> str:
