@@ -71,7 +71,7 @@ _NO_ALT = re.compile(r"<img(?![^>]*\salt=)")
 def _exporter() -> Any:
     from nbconvert import HTMLExporter, TemplateExporter
 
-    class Exporter(HTMLExporter):  # type: ignore[misc]
+    class Exporter(HTMLExporter):
         """Writes a page as the template gives it; nbconvert's own parses and prints it once more.
 
         That second round adds missing alternative texts only, and takes longer than the template.
