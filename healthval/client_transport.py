@@ -17,10 +17,9 @@ from typing import Final
 
 import httpx
 
-from healthval.aws_credential import RoleCredential
 from healthval.contracts.base import Problem, read_wire
 from healthval.contracts.keys import WELL_KNOWN, HubKeys
-from healthval.credential import AnyCredential
+from healthval.credential import AnyCredential, RoleCredential
 from healthval.errors import AccessDenied, HubError, HubUnavailable, UsageError, counted
 
 ATTEMPTS: Final = 6

@@ -21,7 +21,7 @@ from healthval.contracts.base import (
 )
 from healthval.contracts.images import ImageInputs
 from healthval.contracts.monitoring import Monitoring
-from healthval.contracts.reporting import StudyReporting
+from healthval.contracts.report import StudyReporting
 from healthval.contracts.table import (
     ColumnSchema,
     Declared,

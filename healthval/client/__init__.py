@@ -4,14 +4,13 @@ The credential is a key pair that the site creates and keeps; the hub has the pu
 on AWS it may be an IAM role instead.
 """
 
-from healthval.aws_credential import RoleCredential
 from healthval.client.asynchronous import AsyncClient
 from healthval.client.calls import wire_bytes
 from healthval.client.client import Client
 from healthval.client.holder import ModelContract
 from healthval.client.operator import SiteSubmission
 from healthval.client_transport import published_keys
-from healthval.credential import AnyCredential, Credential, load_credential
+from healthval.credential import AnyCredential, Credential, RoleCredential, load_credential
 
 __all__ = [
     "AnyCredential",

@@ -16,7 +16,7 @@ from healthval.contracts.base import (
     Version,
     Wire,
 )
-from healthval.contracts.reporting import DeveloperReporting
+from healthval.contracts.report import DeveloperReporting
 from healthval.errors import counted, part
 
 Value = float | int | Column | None

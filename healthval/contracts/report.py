@@ -6,7 +6,17 @@ from typing import Annotated, Literal, NotRequired, TypedDict, Unpack
 
 from pydantic import Field
 
-from healthval.contracts.base import Cursor, Line, Name, Sha256, SiteId, Version, Wire, digest
+from healthval.contracts.base import (
+    Cursor,
+    Line,
+    Name,
+    Paragraph,
+    Sha256,
+    SiteId,
+    Version,
+    Wire,
+    digest,
+)
 
 ReportId = Annotated[str, Field(pattern=r"^report-[a-f0-9]{16}$")]
 
@@ -146,3 +156,39 @@ class ReportOrderList(Wire):
 
     orders: Annotated[tuple[ReportOrderRecord, ...], Field(max_length=1000)] = ()
     next: Cursor | None = None
+
+
+class StudyReporting(Wire):
+    """Statements on the study, in the plan; each is an item of TRIPOD+AI, CLAIM or STARD-AI."""
+
+    context: Paragraph = ""
+    inequalities: Paragraph = ""
+    data_sources: Paragraph = ""
+    recruitment_dates: Paragraph = ""
+    setting: Paragraph = ""
+    eligibility: Paragraph = ""
+    sampling: Paragraph = ""
+    treatments: Paragraph = ""
+    reference_assessors: Paragraph = ""
+    blinding: Paragraph = ""
+    verification: Paragraph = ""
+    predictor_assessors: Paragraph = ""
+    missing_predictors: Paragraph = ""
+    independence: Paragraph = ""
+    ethics: Paragraph = ""
+    funding: Paragraph = ""
+    conflicts: Paragraph = ""
+    registration: Paragraph = ""
+    involvement: Paragraph = ""
+
+
+class DeveloperReporting(Wire):
+    """Statements of the developer, on the model card."""
+
+    users: Paragraph = ""
+    predictors: Paragraph = ""
+    predictor_definitions: Paragraph = ""
+    class_imbalance: Paragraph = ""
+    development_comparison: Paragraph = ""
+    model_access: Paragraph = ""
+    expertise: Paragraph = ""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from healthval.contracts.monitoring import PERIOD, Monitoring
-from healthval.contracts.reporting import StudyReporting
+from healthval.contracts.report import StudyReporting
 from healthval.contracts.submission import Submission
 from healthval.contracts.table import CategoryColumn, SmallLevels
 from healthval.errors import ReportError

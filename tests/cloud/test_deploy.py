@@ -11,7 +11,6 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
-from healthval.aws_credential import RoleCredential
 from healthval.cli import cli
 from healthval.client import Client
 from healthval.cloud.deploy import Account
@@ -19,7 +18,7 @@ from healthval.cloud.own_keys import create_keys, delete_keys
 from healthval.cloud.reach import reaching
 from healthval.contracts.access import AuditorKey
 from healthval.contracts.aws_role import named_role
-from healthval.credential import Credential
+from healthval.credential import Credential, RoleCredential
 from healthval.errors import AccessDenied, DeploymentError, UsageError
 from healthval.hub.backends.aws import DynamoIndex, S3Objects
 from healthval.hub.ports import StoreUnavailable

@@ -172,7 +172,7 @@ class KeyMachine(HubMachine):
 
     @invariant()
     def keys_sign_while_they_are_valid(self):
-        import healthval.credential as signing
+        import healthval.credential.key as signing
 
         class Now:
             time = staticmethod(lambda: self.clock.now)

@@ -307,7 +307,7 @@ class StatesHub:
             signer=Ed25519PrivateKey.generate(),
         )
         self.app = create_app(backend, settings)
-        monkeypatch.setattr("healthval.credential.time.time", lambda: self.now)
+        monkeypatch.setattr("healthval.credential.key.time.time", lambda: self.now)
         self.operator = boss
         sha256 = hashlib.sha256(artefact).hexdigest()
         self.call(boss, "PUT", f"/v1/objects/{sha256}", artefact)

@@ -12,9 +12,9 @@ from api_gateway import ACCOUNT, ORIGIN, ApiGateway, Role, event_loop, served
 from click.testing import CliRunner
 from mangum import Mangum
 
-from healthval.aws_credential import RoleCredential
 from healthval.cli import cli
 from healthval.client import Client, Credential, load_credential
+from healthval.credential import RoleCredential
 from healthval.errors import UsageError
 from healthval.evaluation import Site
 from healthval.hub.app import Settings, create_app

@@ -19,8 +19,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from healthval.aws_credential import RoleCredential
 from healthval.contracts.aws_role import named_role
+from healthval.credential import RoleCredential
 
 ACCOUNT = "123456789012"
 HOST = "abc1234567.execute-api.eu-central-1.amazonaws.com"

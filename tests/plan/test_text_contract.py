@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from healthval.contracts.base import Line, Paragraph, digest
-from healthval.contracts.reporting import StudyReporting
+from healthval.contracts.report import StudyReporting
 from healthval.contracts.table import SourceColumn
 from healthval.contracts.text import unseen
 from healthval.plan import load_plan

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from healthval.contracts.reporting import DeveloperReporting, StudyReporting
+from healthval.contracts.report import DeveloperReporting, StudyReporting
 from healthval.report import build
 from healthval.report.sections.checklist import ITEMS
 from healthval.report.sections.stated import DEVELOPER, STUDY

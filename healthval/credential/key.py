@@ -23,11 +23,11 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from healthval.aws_credential import RoleCredential
 from healthval.contracts.access import PublicKey, raw_public_key, request_claims, site_id
 from healthval.contracts.base import canonical_json
 from healthval.contracts.keys import HubKeys
 from healthval.contracts.stamp import Stamp, stamped_bytes
+from healthval.credential.aws_role import RoleCredential
 from healthval.errors import IntegrityError, UsageError
 from healthval.files import write_durably
 
