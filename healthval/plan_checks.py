@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from healthval.contracts.access import Label, PlanName
 from healthval.contracts.monitoring import ENDED, PERIOD
 from healthval.contracts.submission import COMMON_LEVELS, FOLDED
 from healthval.contracts.table import (
@@ -59,7 +62,14 @@ def problems_of(plan: Plan) -> list[str]:
         *_secure_sum(plan),
         *_eligibility(plan),
         *_links(plan),
+        *_names(plan),
     ]
+
+
+def variables_of(plan: Plan) -> tuple[str, ...]:
+    """Columns that a release names: ages, inputs and subgroups."""
+    ages = (name for name, column in plan.columns.items() if column.kind == "age")
+    return tuple(dict.fromkeys((*ages, *plan.inputs, *plan.subgroups)))
 
 
 def _unedited(plan: Plan) -> Iterator[str]:
@@ -279,3 +289,37 @@ def _link(plan: Plan, link: Link, place: str) -> Iterator[str]:
         yield f"{place}: 'on' names a column that the table does not declare; declare it"
     if link.anchor:
         yield from (f"{place}: {p}" for p in _is_date(plan, link.anchor, "'anchor'"))
+
+
+_NAME, _LABEL = TypeAdapter[str](PlanName), TypeAdapter[str](Label)
+
+
+def _names(plan: Plan) -> Iterator[str]:
+    """Names that would be refused in the request for access."""
+    advice = "that looks like no number, date or address"
+    if not _fits(_LABEL, plan.title):
+        yield f"title: give the study a title {advice}"
+    for i, step in enumerate(plan.eligibility):
+        if not _fits(_NAME, step.step):
+            yield f"eligibility.{i}.step: give the step a name {advice}"
+    for name in variables_of(plan):
+        if not _fits(_NAME, name):
+            yield (
+                f"table: column '{name}' is an age, an input or a subgroup, and reports name it; give"
+                f" it a name of letters from A to Z, digits, '_' and '.', {advice}, and the table's"
+                " own name under 'sources'"
+            )
+        levels = set(getattr(plan.columns[name], "names", {}).values())
+        if bad := sum(not _fits(_NAME, level) for level in levels):
+            yield (
+                f"table: column '{name}' has {counted(bad, 'level')} with a name that looks like a "
+                "number, a date or an address; give others under 'levels'"
+            )
+
+
+def _fits(adapter: TypeAdapter[str], text: str) -> bool:
+    try:
+        adapter.validate_python(text)
+    except ValidationError:
+        return False
+    return True

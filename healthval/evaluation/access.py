@@ -8,6 +8,7 @@ from healthval.contracts.submission import COMMON_LEVELS, FOLDED
 from healthval.contracts.text import name_of
 from healthval.errors import IntegrityError
 from healthval.plan import Plan
+from healthval.plan_checks import variables_of
 from healthval.plan_versions import versions_of
 from healthval.site import Site
 
@@ -56,10 +57,11 @@ def _amendment(plan: Plan, site: Site) -> Amendment | None:
 
 def plan_names(plan: Plan) -> tuple[str, ...]:
     """Names of variables, levels and steps that a result under the plan may contain, sorted."""
-    names = {*plan.columns, *(step.step for step in plan.eligibility)}
+    variables = variables_of(plan)
+    names = {*variables, *(step.step for step in plan.eligibility)}
     names |= {source.name for source in plan.linkage}
     names |= {f"with_{view}" for view in (plan.fhir.links if plan.fhir else ())}
-    for column in plan.columns.values():
+    for column in map(plan.columns.__getitem__, variables):
         if column.kind == "category":
             names |= {name_of(level) for level in column.names.values()}
         names |= {name_of(band) for band in band_names(getattr(column, "bands", ()))}

@@ -95,6 +95,10 @@ def linked(column):
         (changed("study: breast", "study: Breast"), "study: the text is not 2 to 63 small letters"),
         (changed("title: Aspirate", "title: <b>Aspirate"), "title: the text contains <, >"),
         (changed("{kind: date}", "date"), "exam_date: a mapping of fields is needed"),
+        (changed("mrn: {kind: id}\n", "mrn: {kind: id}\n    age-now: {kind: age}\n"), "table: column 'age-now' is an age, an input or a subgroup, and reports"),
+        (changed("[plain, intricate]", "[plain, MRN_4711_0012]"), "table: column 'outline' has 1 level with a name"),
+        (step("column: outline, levels: [plain]").replace("s1", "born_12_March_1953"), r"eligibility\.0\.step: give"),
+        (changed("title: Aspirate", "title: MRN 4711-0012"), "title: give the study a title"),
     ],
 )  # fmt: skip
 def test_what_fails_later_is_refused_with_its_place(tmp_path, text, message):
@@ -116,6 +120,7 @@ def test_the_examples_are_accepted(path):
         changed("[plain, intricate]", "{1: plain, 2: intricate, -1: intricate}"),
         step("column: exam_date, within: {of: exam_date, days_after: 2}"),
         changed("preset: cms", "preset: nhs"),
+        PLAN.replace("mrn", "Pat-Nr"),  # never named in a report
         changed("preset: cms", "preset: cms, minimum_cell: 11"),
         step("column: outline, levels: [plain], exclude: true"),
         linked("crp: {kind: number}"),
