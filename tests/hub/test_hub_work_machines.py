@@ -59,7 +59,7 @@ class Host:
 class Inline(Leases):
     """Does the work at once, in the thread that queues it."""
 
-    def _queue(self, place, model, work):
+    def _queue(self, place, model, work, *, here=False):
         done = Future()
         try:
             done.set_result(work())
