@@ -244,7 +244,7 @@ LABEL = click.option("--label", required=True, help="Name of the holder.")
     "--hours", type=click.IntRange(1, 8), default=8, show_default=True, help="Hours until it ends."
 )
 def access_link(hub_url: str, key: Path, vendor: str, hours: int) -> None:
-    """Print a vendor's link to the dashboard.
+    """Print a vendor's dashboard link.
 
     VENDOR is the name of the vendor's key. Whoever has the link can read the vendor's reports until it ends.
     """
@@ -284,7 +284,7 @@ def access_enrol_auditor(hub_url: str, key: Path, public_key: Path, label: str) 
 @click.argument("role", type=FILE)
 @LABEL
 def access_enrol_operator(hub_url: str, key: Path, role: Path, label: str) -> None:
-    """Let the AWS role in the file ROLE make the operator's calls.
+    """Enrol an AWS role as operator.
 
     It is a .pub file that `access use-role` wrote; --key is the operator's own key, which alone enrols.
     """
@@ -309,7 +309,9 @@ def access_enrol_operator(hub_url: str, key: Path, role: Path, label: str) -> No
 @click.argument("key", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--profile", help="Profile of ~/.aws/config; without it, AWS's default chain.")
 def access_use_role(arn: str, key: Path, profile: str | None) -> None:
-    """Write the credential KEY, by which the IAM role ARN signs calls of a hub on AWS.
+    """Sign calls of a hub on AWS by a role.
+
+    Writes the credential KEY of the IAM role ARN.
 
     The file has no secret. Use it as --key, or as site.key of a new site's folder; a vendor, auditor or
     operator sends KEY.pub to be enrolled.
