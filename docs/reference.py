@@ -17,7 +17,14 @@ from healthval.runner.parameters import NOTEBOOKS
 ROOT = Path(__file__).parents[1]
 # Public packages, in the order of the path, and the modules that users import beside them.
 PACKAGES = ("cohort", "deid", "predict", "metrics", "disclosure", "aggregate", "report", "runner")
-MODULES = ("client", "credential", "contracts.access", "contracts.model", "contracts.submission")
+MODULES = (
+    "client",
+    "credential.key",
+    "credential.aws_role",
+    "contracts.access",
+    "contracts.model",
+    "contracts.submission",
+)
 
 
 def write(folder: Path) -> None:

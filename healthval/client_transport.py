@@ -98,7 +98,7 @@ class SignedTransport:
                 )
             response = self._attempt(method, address, body, all_headers)
             if response is not None and response.status_code not in RETRYABLE:
-                return self._content(response)
+                return _content(response, by_role=isinstance(self._credential, RoleCredential))
             if time.monotonic() >= end:
                 break
             if attempt < ATTEMPTS - 1:
@@ -115,19 +115,6 @@ class SignedTransport:
             return None  # not connected, cut off or too slow: a repetition is safe
         except httpx.HTTPError:
             raise HubError("the hub's answer is not HTTP; check its address") from None
-
-    def _content(self, response: httpx.Response) -> bytes:
-        if response.is_success:
-            return response.content
-        if response.status_code not in {401, 403}:
-            raise HubError(f"the hub refused: {_title(response)}")
-        is_role = isinstance(self._credential, RoleCredential)
-        if is_role and response.headers.get("Content-Type", "") != "application/problem+json":
-            raise AccessDenied(
-                "AWS refused the role's signature: check the profile, the clock of this machine, and"
-                " that the role has the policy ApiCallers of the hub's stack"
-            )
-        raise AccessDenied(f"the hub refused: {_title(response)}")
 
     def _unavailable(self, response: httpx.Response | None, attempts: int) -> HubUnavailable:
         if response is None:
@@ -224,6 +211,19 @@ def _wait_seconds(attempt: int, response: httpx.Response | None) -> float:
     asked = response.headers.get("Retry-After", "0") if response is not None else "0"
     least = min(float(asked), LONGEST_WAIT_SECONDS) if asked.isdigit() else 0.0
     return max(least, SystemRandom().uniform(0, longest))
+
+
+def _content(response: httpx.Response, *, by_role: bool = False) -> bytes:
+    if response.is_success:
+        return response.content
+    if response.status_code not in {401, 403}:
+        raise HubError(f"the hub refused: {_title(response)}")
+    if by_role and response.headers.get("Content-Type", "") != "application/problem+json":
+        raise AccessDenied(
+            "AWS refused the role's signature: check the profile, the clock of this machine, and"
+            " that the role has the policy ApiCallers of the hub's stack"
+        )
+    raise AccessDenied(f"the hub refused: {_title(response)}")
 
 
 def _title(response: httpx.Response) -> str:
