@@ -65,7 +65,6 @@ export interface Numbers {
   readonly plan: { readonly title: string; readonly plan_hash: string; readonly target_condition: string };
   readonly conduct: { readonly hospitals: readonly Hospital[] } | null;
   readonly verdicts: readonly Verdict[];
-  readonly derived?: { readonly means: Readonly<Record<string, { readonly ci: Interval }>> };
   readonly study: {
     readonly k: number;
     readonly n: Total;
@@ -150,17 +149,11 @@ function checkSubject(statement: Statement, report: ReportRecord): void {
   }
 }
 
-const JUDGED = ["auroc", "oe", "slope", "citl"] as const;
-
-/** Read the results of a report; each mean has the interval of its verdict, as on the report's first page. */
+/** Read the results of a report. */
 export function readNumbers(data: Uint8Array): Numbers {
   const numbers = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(data)) as Numbers;
   if (numbers.format !== "healthval-metrics-1") {
     throw new IntegrityError("this page does not know the format of metrics.json; open the report itself");
   }
-  const judged = JUDGED.flatMap((name) => {
-    const [mean, measure] = [numbers.derived?.means[name], numbers.study?.[name]];
-    return mean?.ci && measure ? [[name, { ...measure, ci: mean.ci }] as const] : [];
-  });
-  return { ...numbers, study: { ...numbers.study, ...Object.fromEntries(judged) } };
+  return numbers;
 }
