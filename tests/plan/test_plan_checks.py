@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
 import healthval
+from healthval.contracts.access import PlanName
 from healthval.errors import PlanError
+from healthval.evaluation import plan_names
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PLAN = (EXAMPLES / "plan.yaml").read_text("utf-8")
@@ -105,6 +108,14 @@ def test_what_fails_later_is_refused_with_its_place(tmp_path, text, message):
     with pytest.raises(PlanError, match=message) as refused:
         load(tmp_path, text)
     assert CANARY not in str(refused.value)
+
+
+def test_only_names_that_a_report_can_contain_are_registered(tmp_path):
+    """A record number's own name, such as Pat-Nr, would be refused by the hub."""
+    names = plan_names(load(tmp_path, PLAN.replace("mrn", "Pat-Nr")))
+    assert "Pat-Nr" not in names
+    assert {"outline", "mean_texture", "plain"} <= set(names)
+    assert all(TypeAdapter(PlanName).validate_python(name) == name for name in names)
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("plan.yaml")), ids=str)
