@@ -25,7 +25,7 @@ class KeyedNoise:
     Attributes
     ----------
     secret : the site's noise secret; it never leaves
-    about : digest of the cases, their scores and their outcomes
+    about : digest of the cases and their scores
     sd : standard deviation of the noise on a count
     multiple : counts are rounded to multiples of this
     """

@@ -32,7 +32,7 @@ class Protection:
     """Noise, the perturbed class sizes, and the public scores that every statistic refers to.
 
     `variables` is the number of variables whose levels are counted: they share one part of the noise.
-    `groupings` is a digest of all their levels and of the threshold of their rates.
+    `groupings` is a digest of all their levels, of the outcomes and of the threshold of their rates.
     `patients` is the factor of an interval where patients have several cases.
     """
 
@@ -57,7 +57,7 @@ class Protection:
 
     @property
     def of_levels(self) -> KeyedNoise:
-        """Noise of the levels: all of it is new where one case changes its level.
+        """Noise of the levels: all of it is new where one case changes its level or its outcome.
 
         Else the levels whose numbers changed between two releases would be those of that case.
         """

@@ -32,7 +32,7 @@ from healthval.metrics.result import Evaluation, SubgroupResult, TableOne, Thres
 
 CURVE_PARAMETERS = 5  # of the flexible calibration curve: a case moves a point by about this / n
 LEAST = 1e-6
-FARTHEST = 1.5  # deviations of its noise that the slope may be from the table's
+FARTHEST = 2.25  # influences of one outcome that the slope may be from the table's
 FEWEST = 10  # cases of a class, after noise, for a statistic of a level
 
 
@@ -137,7 +137,7 @@ def _coefficients(
         return none, none
     centre = float((w * x).sum() / w.sum())
     one = float(np.abs(x - centre).max() / max((w * (x - centre) ** 2).sum(), LEAST))
-    near = _near(c.slope, as_table.slope, FARTHEST * about.deviation("slope", one))
+    near = _near(c.slope, as_table.slope, FARTHEST * one)
     slope = about.perturbed(near, as_table.slope, one, "slope")
     if slope.value is None or as_table.intercept.value is None:
         return replace(slope, value=None, lo=None, hi=None, se=None), slope

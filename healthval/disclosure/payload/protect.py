@@ -45,8 +45,7 @@ def protected(
         return result
     ev = result.evaluation
     public = np.asarray(tuple(scores) or _middles(ev.histogram), dtype=np.float64)
-    outcome = b"" if ev.rows is None else np.packbits(ev.rows.outcome).tobytes()
-    cohort = hashlib.sha256(canonical_json(sorted(result.cohort)) + public.tobytes() + outcome)
+    cohort = hashlib.sha256(canonical_json(sorted(result.cohort)) + public.tobytes())
     noise = KeyedNoise(
         secret=secret, about=cohort.hexdigest(), sd=policy.noise_scale, multiple=policy.multiple
     )
@@ -194,11 +193,12 @@ def _levels_by_variable(result: SiteResult) -> dict[str, dict[str, Counted]]:
 
 
 def _groupings(result: SiteResult) -> str:
-    """Digest of all levels under any names, and of the threshold to which their rates belong."""
-    levels = _levels_by_variable(result).values()
+    """Digest of all levels under any names, of the outcomes, and of the threshold of the levels' rates."""
+    levels, rows = _levels_by_variable(result).values(), result.evaluation.rows
     members = sorted(facts for variable in levels for *_, facts in variable.values())
+    outcome = digest_of(None if rows is None else rows.outcome.tobytes())
     first = [t.threshold for t in result.evaluation.thresholds[:1]]
-    return hashlib.sha256(canonical_json([members, first])).hexdigest()
+    return hashlib.sha256(canonical_json([members, outcome, first])).hexdigest()
 
 
 def perturbed_levels(result: SiteResult, about: Protection) -> dict[tuple[str, str], Level]:
