@@ -210,7 +210,7 @@ def test_probes_are_compared_and_their_scores_are_shown(place):
     with_probes(place, "table", {"row": row, "score": 0.5}, {"row": row, "score": 0.4})
     done = check(place / "artefact", place / "sample.csv")
     assert isinstance(done.exception, HostingError)
-    assert "3 cases scored" in done.output
+    assert "3 cases: 2 scored" in done.output
     assert "1 of 2 probes" in done.output
     assert "probe 2: 0.5" in done.output
     with_probes(place, "table", {"row": row, "score": 0.5})
