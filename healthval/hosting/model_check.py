@@ -176,9 +176,7 @@ def read_sample(path: Path, inputs: InputContract) -> list[Row]:
             if ";" in text.partition("\n")[0]
             else ""
         )
-        raise UsageError(
-            f"the sample lacks {lacks} of the contract: {', '.join(missing)}{remedy}"
-        )
+        raise UsageError(f"the sample lacks {lacks} of the contract: {', '.join(missing)}{remedy}")
     rows = [_row(line, inputs, number) for number, line in enumerate(reader, start=2)]
     if not rows:
         raise UsageError("the sample has no rows; give at least one case")
