@@ -64,7 +64,7 @@ _MORE = [
         mark("95% PI (prediction interval)"),
         mark(
             "Where the true value of another hospital is expected: t(k − 2), from five hospitals "
-            "on. The CI is about the average hospital, the PI about a single other one."
+            "on, and nowhere narrower than the CI. The CI is about the average hospital, the PI about a single other one."
         ),
     ),
     (

@@ -4,6 +4,7 @@ A mean allows for differences between sites: REML with the Hartung-Knapp interva
 for few sites of very different sizes. The interval therefore also contains the t interval of the unweighted
 effects, which is not narrower than 95 % whatever the variances are, and for rates the t interval of the
 unweighted rates and the interval of the mean rate. A rate of at most ten cases is not in the t intervals.
+The prediction interval contains the interval of the mean: one hospital is not known better than their mean.
 
 References
 ----------
@@ -79,10 +80,11 @@ def site_mean(
     found = _pool(known)
     if found is None:
         return SiteMean(value=None, ci=None, prediction=None, k=len(known), of=len(sites))
+    ci = _interval(known, found, read)
     return SiteMean(
         value=read.scale.back(found.mu),
-        ci=_interval(known, found, read),
-        prediction=None if found.prediction is None else _back(found.prediction, read.scale),
+        ci=ci,
+        prediction=_prediction(found, ci, read),
         k=len(known),
         of=len(sites),
     )
@@ -122,6 +124,13 @@ def _interval(known: Sequence[SiteEffect], found: MetaResult, read: Measure) -> 
         ends += [*values, _rate_interval(found)]
     low, high = min(pair[0] for pair in ends), max(pair[1] for pair in ends)
     return (max(0.0, low), min(1.0, high)) if read.scale is LOGIT else (low, high)
+
+
+def _prediction(found: MetaResult, ci: Pair | None, read: Measure) -> Pair | None:
+    if found.prediction is None or ci is None:
+        return None
+    low, high = _back(found.prediction, read.scale)
+    return min(low, ci[0]), max(high, ci[1])
 
 
 def _rate_interval(found: MetaResult) -> Pair:
