@@ -55,9 +55,9 @@ _MORE = [
         mark(
             "Hartung-Knapp with t(k − 1) for k hospitals, never narrower than without it. It also "
             "contains the t interval of the unweighted site values, because hospitals of very "
-            "different sizes make Hartung-Knapp intervals too narrow, and for rates the interval "
-            "of the mean rate. Means of subgroups, differences and means without one hospital have "
-            "the Hartung-Knapp interval only."
+            "different sizes make Hartung-Knapp intervals too narrow, and for rates of four or more "
+            "hospitals the interval of the mean rate. Means of subgroups, differences and means "
+            "without one hospital have the Hartung-Knapp interval only."
         ),
     ),
     (
