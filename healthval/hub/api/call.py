@@ -158,7 +158,7 @@ async def _in_thread(threads: Executor | None, work: Callable[[], Answer]) -> An
     def run() -> None:
         try:
             answer = work()
-        except Exception as error:  # noqa: BLE001 - raised where the caller waits
+        except BaseException as error:  # raised where the caller waits
             loop.call_soon_threadsafe(tell, done.set_exception, error)
         else:
             loop.call_soon_threadsafe(tell, done.set_result, answer)
