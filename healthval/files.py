@@ -1,5 +1,6 @@
 """Files of every room: written durably, locked, found in the package, read as YAML."""
 
+import json
 import os
 import re
 import secrets
@@ -7,6 +8,8 @@ from collections.abc import Hashable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import yaml
 
@@ -133,6 +136,25 @@ def packaged(name: str) -> Path:
         if folder.is_dir():
             return folder
     raise UsageError(f"the installation lacks its folder '{name}'; install healthval again")
+
+
+def install_command(extra: str) -> str:
+    """Return the command that adds an extra, from where this installation came.
+
+    A clone or a built file is named by its place (PEP 610): no index has what it contains.
+    """
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        record = distribution("healthval").read_text("direct_url.json")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        record = json.dumps({"url": _PACKAGE.parent.as_uri()})
+    origin = json.loads(record) if record else {}
+    url = urlsplit(origin.get("url", ""))
+    if url.scheme != "file":
+        return f'pip install "healthval[{extra}]"'
+    editable = "-e " if origin.get("dir_info", {}).get("editable") else ""
+    return f'pip install {editable}"{url2pathname(url.path)}[{extra}]"'
 
 
 def packaged_text(name: str, *, encoding: str = "utf-8") -> str:

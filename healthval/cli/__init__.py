@@ -27,6 +27,7 @@ from healthval.cli.report import trust, verify
 from healthval.cli.reports import reports
 from healthval.cli.study import demo, docs, doctor, init, params, run
 from healthval.errors import HealthvalError
+from healthval.files import install_command
 
 # Modules of Python's standard library that the hub uses and Windows lacks.
 _UNIX_MODULES = frozenset({"fcntl", "resource"})
@@ -150,7 +151,7 @@ def _missing_module(name: str | None) -> str:
         return (
             f"the Python module {name} is not installed; `healthval doctor` lists the missing parts"
         )
-    return f'the Python module {name} is not installed: pip install "healthval[{extra}]"'
+    return f"the Python module {name} is not installed: {install_command(extra)}"
 
 
 def _stop(message: str, code: int) -> NoReturn:

@@ -8,7 +8,7 @@ import click
 
 from healthval.cli.access import LABEL, read_public_key
 from healthval.cli.hub import check_platform
-from healthval.cli.types import FILE, FOLDER, HUB, KEY
+from healthval.cli.types import EXISTING_FOLDER, FILE, FOLDER, HUB, KEY
 from healthval.errors import HostingError, UsageError, counted
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def model_new(folder: Path, source: str | None, kind: str | None) -> None:
 
 
 @model.command("check")
-@click.argument("folder", type=FOLDER)
+@click.argument("folder", type=EXISTING_FOLDER)
 @click.option("--sample", type=FILE, help="CSV with the inputs of a table model, a row a case.")
 @click.option("--registration", type=FILE, help="Default: registration.yaml in or beside FOLDER.")
 def model_check(folder: Path, sample: Path | None, registration: Path | None) -> None:

@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 
 from healthval.errors import UsageError, counted
+from healthval.files import install_command
 
 # What the API imports beside healthval; boto3 is part of Lambda's own runtime.
 ROOTS = ("cryptography", "fastapi", "mangum", "pydicom", "pyjwt", "pyyaml")
@@ -103,7 +104,7 @@ def _distribution(name: str) -> metadata.Distribution:
         missing = [root for root in ROOTS if not _is_installed(root)]
         raise UsageError(
             f"{counted(len(missing), 'package')} of the API not installed ({', '.join(missing)}); "
-            'pip install "healthval[aws,hub]"'
+            f"{install_command('aws,hub')}"
         ) from None
 
 

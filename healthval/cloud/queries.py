@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from healthval.errors import DeploymentError, UsageError
-from healthval.files import packaged
+from healthval.files import install_command, packaged
 from healthval.hub.backends.query_rows import COLUMNS
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def query_files(name: str, objects: Path, days: tuple[str, str]) -> Answer:
         import duckdb
     except ModuleNotFoundError:
         raise UsageError(
-            "a query over an embedded hub needs healthval[query]; install it"
+            f"a query over an embedded hub needs duckdb: {install_command('query')}"
         ) from None
 
     with duckdb.connect(":memory:") as database:

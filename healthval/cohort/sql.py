@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from healthval.errors import CohortError, UsageError
+from healthval.files import install_command
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,7 +101,9 @@ def _errors_of_sqlalchemy() -> tuple[type[Exception], ...]:
     try:
         from sqlalchemy.exc import InterfaceError, OperationalError
     except ImportError:
-        raise UsageError("reading from a database needs healthval[tables]; install it") from None
+        raise UsageError(
+            f"reading from a database needs SQLAlchemy: {install_command('tables')}"
+        ) from None
     return OperationalError, InterfaceError, OSError
 
 
@@ -108,7 +111,7 @@ def _errors_of_duckdb() -> tuple[type[Exception], ...]:
     try:
         from duckdb import ConnectionException, IOException
     except ImportError:
-        raise UsageError("reading from DuckDB needs healthval[query]; install it") from None
+        raise UsageError(f"reading from DuckDB needs duckdb: {install_command('query')}") from None
     return IOException, ConnectionException, OSError
 
 

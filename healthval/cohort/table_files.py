@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from healthval.cohort.csv_files import read_columns
 from healthval.errors import CohortError, UsageError, counted, part
+from healthval.files import install_command
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,7 +92,7 @@ def _read_parquet(
     except (CohortError, UsageError):
         raise
     except ImportError:
-        raise UsageError("reading Parquet needs healthval[tables]; install it") from None
+        raise UsageError(f"reading Parquet needs pyarrow: {install_command('tables')}") from None
     except Exception:  # the parser may quote the file
         raise CohortError("the table cannot be read as Parquet; export it again") from None
     for name in frame.columns:
@@ -155,7 +156,7 @@ def _read_sheet(path: Path, sheet: str) -> pd.DataFrame:
         import openpyxl  # type: ignore[import-untyped, unused-ignore]
     except ImportError:
         raise UsageError(
-            "reading .xlsx needs healthval[files]; install it, or save as CSV"
+            f"reading .xlsx needs openpyxl: {install_command('files')}, or save as CSV"
         ) from None
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
@@ -203,7 +204,7 @@ def _read_statistics(path: Path, reader: str) -> pd.DataFrame:
         import pyreadstat  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
         raise UsageError(
-            "reading SAS, SPSS or Stata files needs healthval[files]; install it"
+            f"reading SAS, SPSS or Stata files needs pyreadstat: {install_command('files')}"
         ) from None
     try:
         frame, _ = getattr(pyreadstat, reader)(str(path))

@@ -22,7 +22,7 @@ from healthval.contracts.access import site_id
 from healthval.contracts.aws_role import AwsRole, named_role
 from healthval.contracts.base import Wire, canonical_json, read_wire
 from healthval.errors import UsageError
-from healthval.files import write_durably
+from healthval.files import install_command, write_durably
 
 if TYPE_CHECKING:
     from botocore.credentials import ReadOnlyCredentials
@@ -126,7 +126,7 @@ class RoleCredential:
             from botocore.auth import SigV4Auth
             from botocore.awsrequest import AWSRequest
         except ModuleNotFoundError:
-            raise UsageError("an AWS role needs boto3: pip install 'healthval[aws]'") from None
+            raise UsageError(f"an AWS role needs boto3: {install_command('aws')}") from None
         signed = f"{IAM_PATH}{target}{'&' if '?' in target else '?'}jti={secrets.token_urlsafe(24)}"
         request = AWSRequest(method, origin + signed, data=body, headers=dict(headers))
         region = self._region(urlsplit(origin).hostname or "")

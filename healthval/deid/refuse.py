@@ -52,7 +52,7 @@ _REMEDY: Final = {
     Reason.NO_PATIENT_ID: "remove the dates, or fill in PatientID",
     Reason.DICOMDIR: "give the images, the index is not needed",
     Reason.SIGNED: "a signature does not survive de-identification; remove it at the source",
-    Reason.NO_DECODER: "install the extra healthval[decoders]",
+    Reason.NO_DECODER: "install the extra healthval[decoders]; `healthval doctor` prints the command",
     Reason.UNREADABLE: "check its permissions, or leave it out if it is a pipe or a broken link",
     Reason.UNPARSEABLE: "repair or leave out the file",
     Reason.STREAM: "store the image in another transfer syntax, or leave it out",

@@ -17,6 +17,7 @@ from healthval.disclosure.attacks.checks import SENSITIVITY, error_95
 from healthval.disclosure.ledger import Entry
 from healthval.disclosure.policy import GRID_DECIMALS, Policy, is_on_grid, thinned
 from healthval.errors import DisclosureRefused, UsageError
+from healthval.files import install_command
 from healthval.metrics.result import ScoreHistogram, SiteResult
 
 Sampler: TypeAlias = Callable[[Sequence[int], float], list[int]]
@@ -34,7 +35,7 @@ def opendp_laplace(counts: Sequence[int], scale: float) -> list[int]:
         import opendp.prelude as dp
     except ImportError:
         raise UsageError(
-            "the policy asks for a differentially private histogram: pip install 'healthval[dp]'"
+            f"the policy asks for a differentially private histogram: {install_command('dp')}"
         ) from None
     dp.enable_features("contrib")
     space = dp.vector_domain(dp.atom_domain(T=int)), dp.l1_distance(T=int)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from healthval.errors import CohortError, UsageError, counted
+from healthval.files import install_command
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -146,7 +147,7 @@ def _opened(path: Path, columns: tuple[str, ...]) -> Any:
     try:
         from pyarrow.parquet import ParquetFile
     except ImportError:
-        raise UsageError("reading Parquet needs healthval[tables]; install it") from None
+        raise UsageError(f"reading Parquet needs pyarrow: {install_command('tables')}") from None
     with _damage_explained():
         file = ParquetFile(path)
     absent = [name for name in columns if name not in file.schema_arrow.names]

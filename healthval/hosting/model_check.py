@@ -122,9 +122,8 @@ def _sample_lines(found: Sequence[float | None], rows: Sequence[Row]) -> Tried:
             f"the model declines all {counted(len(found), 'case')}, and {complete} had every input"
         )
         return Tried(ok=False, lines=(line,))
-    return Tried(
-        ok=True, lines=(f"ok       {counted(len(found), 'case')} scored, {declined} declined",)
-    )
+    line = f"ok       {counted(len(found), 'case')}: {len(found) - declined} scored, {declined} declined"
+    return Tried(ok=True, lines=(line,))
 
 
 def _probe_lines(registration: ModelRegistration, scores: Sequence[float | None]) -> Tried:
@@ -172,7 +171,12 @@ def read_sample(path: Path, inputs: InputContract) -> list[Row]:
     missing = [f.name for f in inputs.fields if f.name not in (reader.fieldnames or ())]
     if missing:
         lacks = counted(len(missing), "column")
-        raise UsageError(f"the sample lacks {lacks} of the contract: {', '.join(missing)}")
+        remedy = (
+            "; separate columns by commas, and write decimal points"
+            if ";" in text.partition("\n")[0]
+            else ""
+        )
+        raise UsageError(f"the sample lacks {lacks} of the contract: {', '.join(missing)}{remedy}")
     rows = [_row(line, inputs, number) for number, line in enumerate(reader, start=2)]
     if not rows:
         raise UsageError("the sample has no rows; give at least one case")

@@ -57,7 +57,7 @@ def start_model_folder(folder: Path, source: str | None, kind: str | None) -> li
             else []
         ),
         *(["         and OUTPUT there: logits or probabilities"] if "\nOUTPUT =" in text else []),
-        f"then     healthval model check {artefact} --sample sample.csv",
+        f"then     healthval model check {folder} --sample sample.csv",
         "and      send the folder to the hub's operator, who provisions it",
     ]
 

@@ -122,7 +122,8 @@ def read_scores(score: ArrayLike) -> Floats:
         if bad.size:
             found = affected(bad, values.size, "score", "are missing or infinite")
             raise MissingPredictionError(
-                f"{found}; count them as indeterminate, or bound their effect with missing_bounds"
+                f"{found}; leave these cases out and report their number, "
+                "or bound their effect with healthval.metrics.missing_bounds"
             )
     return values
 

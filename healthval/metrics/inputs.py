@@ -108,8 +108,8 @@ def read_numbers(values: Any, name: str) -> NDArray[np.float64]:
         return np.asarray(array, np.float64)
     if not is_numeric(array):
         raise MetricError(
-            f"{name} is not numeric ({counted(array.size, 'case')}); convert it before the "
-            "evaluation"
+            f"{name} is not numeric ({counted(array.size, 'case')}); convert it first, "
+            "decimal commas with pandas.read_csv(..., decimal=',')"
         )
     return np.array([math.nan if is_missing(item) else _as_float(item) for item in array])
 

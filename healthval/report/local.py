@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from healthval.errors import ReportError
+from healthval.errors import ReportError, UsageError
 from healthval.files import write_durably
 from healthval.metrics import evaluate
 from healthval.report.render import render_pdf
@@ -45,7 +45,7 @@ def local_report(  # noqa: PLR0913  # two columns and what evaluate takes
     Parameters
     ----------
     reference, score, thresholds, groups, cluster : as in `healthval.metrics.evaluate`
-    path : file for the page; with the ending ``.pdf`` a PDF is written (extra ``pdf``)
+    path : file for the page, ending in ``.html``, or ``.pdf`` for a PDF (extra ``pdf``)
 
     Returns
     -------
@@ -57,13 +57,19 @@ def local_report(  # noqa: PLR0913  # two columns and what evaluate takes
     MetricError
         If the input does not fit.
     UsageError
-        If matplotlib is not installed.
+        If matplotlib is not installed, or the file has another ending.
     ReportError
         If the file cannot be written, or a PDF cannot be made.
     """
+    target = Path(path)
+    ending = target.suffix.lower()
+    if ending not in (".html", ".htm", ".pdf"):
+        raise UsageError(
+            f"local_report writes .html or .pdf; give {target.name} one of these endings"
+        )
     result = evaluate(reference, score, thresholds=thresholds, groups=groups, cluster=cluster)
-    page, target = local_page(result, title), Path(path)
-    content = render_pdf(page) if target.suffix.lower() == ".pdf" else page.encode()
+    page = local_page(result, title)
+    content = render_pdf(page) if ending == ".pdf" else page.encode()
     try:
         write_durably(target, content)  # readable by its owner only
     except OSError:

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 from healthval.errors import ReportError, counted
-from healthval.files import packaged
+from healthval.files import install_command, packaged
 from healthval.report.fonts import check_glyphs, font_css, font_files, width
 from healthval.report.print_layout import prepare
 from healthval.report.wording.language import say, written_in
@@ -229,7 +229,7 @@ def _weasyprint() -> Any:
             import weasyprint
     except ImportError:
         raise ReportError(
-            "the PDF needs WeasyPrint: pip install 'healthval[pdf]'; the HTML report works without it"
+            f"the PDF needs WeasyPrint: {install_command('pdf')}; the HTML report works without it"
         ) from None
     except OSError:
         raise ReportError(PANGO) from None

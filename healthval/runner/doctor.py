@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from healthval.errors import counted
+from healthval.files import install_command
 from healthval.report.render import why_no_pdf
 from healthval.runner.doctor_network import Finding, fhir_findings, hub_findings, pacs_findings
 
@@ -57,7 +58,7 @@ def _extras() -> Iterator[Finding]:
     }
     for extra, module in parts.items():
         found = importlib.util.find_spec(module) is not None
-        detail = "installed" if found else f'pip install "healthval[{extra}]"'
+        detail = "installed" if found else install_command(extra)
         yield Finding(f"extra {extra}", found, detail, required=extra == "notebooks")
 
 
@@ -68,7 +69,7 @@ def _pango() -> Finding:
 
 def _fonts() -> Finding:
     if importlib.util.find_spec("matplotlib") is None:
-        return Finding("fonts", False, 'pip install "healthval[notebooks]"', required=False)
+        return Finding("fonts", False, install_command("notebooks"), required=False)
     from healthval.report.fonts import font_files
 
     missing = [path for path in font_files() if not path.is_file()]
@@ -78,7 +79,7 @@ def _fonts() -> Finding:
 
 def _kernel() -> Finding:
     if importlib.util.find_spec("jupyter_client") is None:
-        return Finding("Jupyter kernel", False, 'pip install "healthval[notebooks]"')
+        return Finding("Jupyter kernel", False, install_command("notebooks"))
     from jupyter_client.kernelspec import KernelSpecManager
 
     found = "python3" in KernelSpecManager().find_kernel_specs()
@@ -90,7 +91,7 @@ def _own_kernel() -> Finding:
     """Report the kernelspec for JupyterLab, which is optional."""
     name = "kernel healthval"
     if importlib.util.find_spec("jupyter_client") is None:
-        return Finding(name, False, 'pip install "healthval[notebooks]"', required=False)
+        return Finding(name, False, install_command("notebooks"), required=False)
     from healthval.runner.kernelspec import interpreter_of_kernel
 
     started = interpreter_of_kernel()

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from exact_policy import exact
 
 from healthval.aggregate import are_same_patients, counted_elsewhere
 from healthval.contracts.submission import Submission
@@ -29,8 +30,9 @@ def released(tmp_path_factory):
     places = tmp_path_factory.mktemp("sites")
     known = {}
 
-    def make(seed, n=330, preset="cms", copy=0):
-        if (seed, n, preset, copy) not in known:
+    def make(seed, n=330, preset="cms", copy=0, excluded=0):
+        key = (seed, n, preset, copy, excluded)
+        if key not in known:
             rng = np.random.default_rng(seed)
             risk = 1 / (1 + np.exp(-rng.normal(-1.2, 1.2, n)))
             outcome = rng.random(n) < risk
@@ -41,14 +43,17 @@ def released(tmp_path_factory):
                 model_digest="c" * 64,
                 plan_hash="d" * 64,
                 evaluation=evaluate(outcome, risk, thresholds=(0.3,), groups=groups),
-                flow=(("rows_read", n), ("scored", n)),
+                flow=(("rows_read", n + 2 * excluded), ("scored", n)),
+                n_indeterminate=excluded,
+                n_missing_reference=excluded,
                 dates="removed",
                 table_one=table_one(groups, outcome),
                 cohort=frozenset(f"{copy:04x}{seed:04x}{i:024x}" for i in range(n)),
             )
+            policy = load_policy(preset) if preset else exact()
             ledger = Ledger(places / f"{len(known)}.jsonl")
-            known[seed, n, preset, copy] = release(result, load_policy(preset), ledger).submission
-        return known[seed, n, preset, copy]
+            known[key] = release(result, policy, ledger).submission
+        return known[key]
 
     return make
 
@@ -60,6 +65,24 @@ def test_the_same_patients_under_another_key_are_recognised_through_the_noise(re
     assert are_same_patients(first, second)
     renamed = second.model_copy(update={"plan_amended": True, "healthval_version": "9.9"})
     assert are_same_patients(first, renamed)
+
+
+@pytest.mark.parametrize("copy", [1, 2, 3])
+def test_excluded_cases_have_noise_too(released, copy):
+    first, second = released(1, excluded=40), released(1, copy=copy, excluded=40)
+    assert first.flow != second.flow
+    assert are_same_patients(first, second)
+    assert not are_same_patients(first, released(1, copy=copy, excluded=70))
+
+
+@pytest.mark.parametrize("copy", [1, 2])
+def test_without_noise_one_excluded_case_more_is_another_result(released, copy):
+    assert are_same_patients(
+        released(1, preset=None, excluded=40), released(1, preset=None, copy=copy, excluded=40)
+    )
+    assert not are_same_patients(
+        released(1, preset=None, excluded=40), released(1, preset=None, copy=copy, excluded=41)
+    )
 
 
 @pytest.mark.parametrize(("one", "other"), [(1, 2), (2, 3), (1, 3)])

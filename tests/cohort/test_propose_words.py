@@ -153,6 +153,7 @@ def test_long_whole_numbers_are_dropped_by_their_values():
         ("KI_Score", ["0.1", "0.7"], "model"),
         ("IA_probabilite", ["0.1", "0.7"], "model"),
         ("vendorRiskScr", ["0.1", "0.7"], "model"),
+        ("KI-Wert", ["0.1", "0.7"], "model"),
         ("nn_prob_v2", ["0.1", "0.7"], "model"),
         ("dischDispo", ["home", "ama"], "ends"),
         ("dureeVM", NUMBER, "ends"),

@@ -38,6 +38,17 @@ def test_flow_steps_are_merged_until_no_exclusion_is_small(make_site, policy, le
     assert [f.step for f in out.flow] == ["adult", "imaged", "scored"]
 
 
+@pytest.mark.parametrize("excluded", [29, 30, 35, 40, 41])
+def test_steps_that_a_shown_exclusion_nearly_explains_are_merged(
+    make_site, policy, ledger, excluded
+):
+    flow = (("listed", 330 + excluded), ("common", 330), ("scored", 300))
+    result = make_site(300).result(n_indeterminate=30, flow=flow)
+    steps = [f.step for f in release(result, policy, ledger).submission.flow]
+    is_apart = excluded == 30 or abs(excluded - 30) >= 11
+    assert steps == [*(["listed"] if is_apart else []), "common", "scored"]
+
+
 @pytest.mark.parametrize("count", [0, 1, 10, 11])
 def test_indeterminate_and_missing_are_counts_like_all_others(make_site, policy, ledger, count):
     result = make_site(300).result(n_indeterminate=count, n_missing_reference=count, flow=())

@@ -1,8 +1,11 @@
 """The files of every room: durable, locked, and YAML read as editors read it."""
 
+import json
 import multiprocessing
 import os
+import shlex
 import stat
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthval.errors import PlanError, UsageError, counted
-from healthval.files import locked, packaged, parse_yaml, read_yaml, read_yaml_list, write_durably
+from healthval.files import (
+    install_command,
+    locked,
+    packaged,
+    parse_yaml,
+    read_yaml,
+    read_yaml_list,
+    write_durably,
+)
 
 WORDS = {"what": "the file", "remedy": "repair it"}
 
@@ -167,3 +178,34 @@ def test_the_packaged_folders_are_found():
 )  # fmt: skip
 def test_a_count_and_its_noun_agree(n, words, text):
     assert counted(n, *words) == text
+
+
+@pytest.mark.parametrize(
+    ("origin", "words"),
+    [
+        (None, "healthval[pdf]"),  # from an index
+        ({"url": "file:///a%20b/clone", "dir_info": {}}, "/a b/clone[pdf]"),
+        ({"url": "file:///clone", "dir_info": {"editable": True}}, "-e /clone[pdf]"),
+        ({"url": "file:///dist/h-1.whl", "archive_info": {}}, "/dist/h-1.whl[pdf]"),
+    ],
+)
+@pytest.mark.skipif(os.name == "nt", reason="paths of POSIX")
+def test_an_extra_is_installed_from_where_the_package_came(monkeypatch, origin, words):
+    class Installed:
+        def read_text(self, name):
+            assert name == "direct_url.json"
+            return origin and json.dumps(origin)
+
+    monkeypatch.setattr(metadata, "distribution", lambda name: Installed())
+    command = shlex.split(install_command("pdf"))
+    assert command[:2] == ["pip", "install"]
+    assert " ".join(command[2:]) == words
+
+
+def test_an_extra_of_a_checkout_that_is_not_installed_is_installed_from_it(monkeypatch):
+    def absent(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "distribution", absent)
+    folder = Path(install_command("pdf").partition('"')[2].removesuffix('[pdf]"'))
+    assert (folder / "healthval" / "files.py").is_file()

@@ -60,7 +60,7 @@ def test_a_model_that_works_shows_its_scores(place):
     done = check(place / "artefact", place / "sample.csv")
     assert done.exit_code == 0, done.output
     assert check(place, place / "sample.csv").output == done.output
-    assert "3 cases scored, 1 declined" in done.output
+    assert "3 cases: 2 scored, 1 declined" in done.output
     assert "a hospital receives" in done.output
     assert received(done.output) == ["0.61", DECLINED, "0.4"]
 
@@ -90,6 +90,7 @@ def test_a_model_that_breaks_shows_why_with_its_traceback(place, text, says):
     ("sample", "says"),
     [
         ("sex,age\nmale,3\n", "lacks 1 column of the contract: crp"),
+        ("sex;age;crp\nmale;3;1,5\n", "separate columns by commas, and write decimal points"),
         ("sex,age,crp\n", "no rows"),
         ("sex,age,crp\nmale,300,1\n", "line 2: 'age' is outside"),
         ("sex,age,crp\nmale,Zyx-441,1\n", "line 2: 'age' is not a number"),
@@ -209,7 +210,7 @@ def test_probes_are_compared_and_their_scores_are_shown(place):
     with_probes(place, "table", {"row": row, "score": 0.5}, {"row": row, "score": 0.4})
     done = check(place / "artefact", place / "sample.csv")
     assert isinstance(done.exception, HostingError)
-    assert "3 cases scored" in done.output
+    assert "3 cases: 2 scored" in done.output
     assert "1 of 2 probes" in done.output
     assert "probe 2: 0.5" in done.output
     with_probes(place, "table", {"row": row, "score": 0.5})

@@ -110,7 +110,7 @@ def check_walk(walk, wanted, source, **filled):
     walk.fill(**filled)
     checked = walk.check()
     assert checked.exit_code == 0, checked.output
-    assert "4 cases scored, 1 declined" in checked.output
+    assert "4 cases: 3 scored, 1 declined" in checked.output
     found = walk.hosted()
     assert found == [*(pytest.approx(score, abs=1e-5) for score in wanted), None]
     assert len({round(score, 3) for score in found[:3]}) == 3, "the scores differ by row"

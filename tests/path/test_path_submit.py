@@ -14,6 +14,7 @@ from healthval.cohort import read_table
 from healthval.disclosure import Ledger, release
 from healthval.errors import LedgerError, ReportError, SubmissionError
 from healthval.evaluation import evaluate, gate_policy, newest_release
+from healthval.files import install_command
 from healthval.report.forms.site import site_report
 from healthval.runner import EvaluateParameters, ReportParameters
 from healthval.runner.submission import outcome_of
@@ -96,7 +97,7 @@ def test_a_finished_report_without_a_pdf_gives_the_reason(stage, monkeypatch, tm
     values |= {"plan": stage.inputs / "plan.yaml", "out": tmp_path}
     monkeypatch.setitem(sys.modules, "weasyprint", None)
     shown = "\n".join(outcome_of(ReportParameters.check(values)))
-    assert "no PDF:   the PDF needs WeasyPrint: pip install 'healthval[pdf]'" in shown
+    assert f"no PDF:   the PDF needs WeasyPrint: {install_command('pdf')};" in shown
 
 
 def test_a_changed_ledger_stops_sending(stage, home):

@@ -100,7 +100,7 @@ def readers(tmp_path):
 def test_the_tutorials_run_as_they_are_written(readers, monkeypatch):
     vendor, operator, hospital = readers
     vendor.read_to("Read the report")
-    assert "3 cases scored, 1 declined" in vendor.shown["healthval model check"]
+    assert "3 cases: 2 scored, 1 declined" in vendor.shown["healthval model check"]
     shutil.copytree(vendor.desk / "ward-risk", operator.desk / "ward-risk")
     shutil.copy(vendor.desk / "vendor.key.pub", operator.desk)
     shutil.copy(operator.desk / "operator.key.pub", vendor.desk)

@@ -14,6 +14,7 @@ from healthval.cli import cli, main
 from healthval.cli.deid import OPTIONS
 from healthval.deid import Option
 from healthval.errors import UsageError
+from healthval.files import install_command
 
 # Ends a hanging test; far beyond what a busy machine needs.
 HANG_SECONDS = 1800
@@ -140,10 +141,10 @@ def test_a_hub_is_refused_on_windows_before_anything_is_written(monkeypatch, tmp
     ("module", "remedy"),
     [
         ("fcntl", "healthval's hub needs Linux or macOS"),
-        ("papermill", 'pip install "healthval[notebooks]"'),
-        ("requests", 'pip install "healthval[dicom]"'),
-        ("distributed.client", 'pip install "healthval[dask]"'),
-        ("sklearn", 'pip install "healthval[demo]"'),
+        ("papermill", install_command("notebooks")),
+        ("requests", install_command("dicom")),
+        ("distributed.client", install_command("dask")),
+        ("sklearn", install_command("demo")),
         ("unheard", "`healthval doctor` lists the missing parts"),
     ],
 )

@@ -22,6 +22,7 @@ from healthval.cohort.dicom.staging import (
     staging_folder,
 )
 from healthval.errors import CohortError
+from healthval.files import install_command
 
 _PENDING: Final = (0xFF00, 0xFF01)
 _SUCCESS, _OUT_OF_RESOURCES, _NOT_ASKED = 0x0000, 0xA700, 0xC000
@@ -288,7 +289,7 @@ def _pynetdicom() -> Any:
         import pynetdicom
         from pynetdicom import sop_class
     except ImportError:
-        raise CohortError("DIMSE needs the extra healthval[dicom]; install it") from None
+        raise CohortError(f"DIMSE needs pynetdicom: {install_command('dicom')}") from None
     del sop_class  # imported because `pynetdicom.sop_class` exists only then
     return pynetdicom
 

@@ -24,6 +24,7 @@ from healthval.cohort.dicom.staging import (
     staging_folder,
 )
 from healthval.errors import CohortError
+from healthval.files import install_command
 
 _PAGE: Final = 200
 _MAX_REPEATED: Final = 3  # pages in a row without a new study
@@ -54,7 +55,9 @@ class WebPacs:
             import requests
             from dicomweb_client.api import DICOMwebClient
         except ImportError:
-            raise CohortError("DICOMweb needs the extra healthval[dicom]; install it") from None
+            raise CohortError(
+                f"DICOMweb needs dicomweb-client: {install_command('dicom')}"
+            ) from None
         address = urlsplit(url)
         if address.scheme not in ("http", "https") or not address.hostname:
             raise CohortError(

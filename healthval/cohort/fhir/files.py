@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from healthval.errors import CohortError, UsageError
+from healthval.files import install_command
 
 # A number at the end is that of a rotated file, as in Observation.ndjson.1.gz.
 _READ = re.compile(
@@ -66,7 +67,9 @@ def _open_zstd(path: Path) -> Any:
     try:
         import pyarrow as pa
     except ImportError:
-        raise UsageError("reading .zst needs healthval[tables]; install it, or unpack") from None
+        raise UsageError(
+            f"reading .zst needs pyarrow: {install_command('tables')}, or unpack"
+        ) from None
     try:
         return io.BufferedReader(_Zstd(pa.CompressedInputStream(str(path), "zstd")))
     except pa.ArrowException:

@@ -296,7 +296,7 @@ def _compile_by_library(text: str, constants: Mapping[str, Any]) -> Path:
         from fhirpathpy.models import models
     except ImportError:
         raise ViewError(
-            "a path uses FHIRPath beyond the SQL on FHIR subset; install healthval[fhir]"
+            "a path uses FHIRPath beyond the SQL on FHIR subset: pip install fhirpathpy"
         ) from None
     try:
         evaluate = fhirpathpy.compile(text, model=models["r4"])

@@ -129,7 +129,7 @@ INTELLIGENCE = _set("ki ia cad nn cnn dnn vendor")
 # Computer-aided detection with one of these; alone it may be coronary artery disease.
 DETECTION = _set(
     "flag mark marks score scr prob probability finding findings risk risiko riesgo risque wahrscheinlichkeit "
-    "probabilidad probabilite resultado ergebnis result class classe klasse"
+    "probabilidad probabilite resultado ergebnis result class classe klasse value wert valeur valor"
 )
 NOT_MODEL = _set(
     "scanner manufacturer device machine vendor geraet appareil equipo hersteller fabricante fabricant fev "

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from healthval.errors import UsageError
+from healthval.files import install_command
 
 Box = tuple[int, int, int, int]
 Detector = Callable[[npt.NDArray[np.uint8]], list[Box]]
@@ -33,7 +34,9 @@ def detector() -> Detector:
         from rapidocr_onnxruntime import RapidOCR
     except ImportError:
         if shutil.which("tesseract") is None:
-            raise UsageError("text detection needs the extra healthval[ocr] or tesseract") from None
+            raise UsageError(
+                f"text detection needs tesseract, or RapidOCR: {install_command('ocr')}"
+            ) from None
         return _tesseract
     engine = RapidOCR()
 

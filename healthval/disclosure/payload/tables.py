@@ -349,13 +349,14 @@ def released_flow(draft: Draft, result: SiteResult) -> tuple[FlowCount, ...]:
     apart = [
         x for x in (result.n_indeterminate, result.n_missing_reference) if draft.shows(x) and x
     ]
-    known = {draft.n + sum(part) for part in ((), *((x,) for x in apart), tuple(apart))}
+    offsets = {0, *apart, sum(apart)}
+    known = {draft.n + x for x in offsets}
     known |= draft.context.excluded.get("flow", frozenset())
     kept = []
     for step, n in reversed(result.flow):
         if all(draft.shows(abs(n - k)) for k in known):
             kept.append(FlowCount(step=step, n=n))
-            known |= {n} | {n - x for x in apart} | {n - sum(apart)}
+            known |= {n + x for x in offsets}
         else:
-            draft.note(f"flow[{step}]", "few cases were excluded here; the steps are merged")
+            draft.note(f"flow[{step}]", "few or no cases were excluded here; the steps are merged")
     return tuple(reversed(kept))

@@ -315,7 +315,7 @@ def _recalibration(
     reason = "all cases belong to one class"
     if boundary and clip is None:
         scores = counted(boundary, "score is", "scores are")
-        reason = f"{scores} exactly 0 or 1, where the logit is infinite; pass clip="
+        reason = f"{scores} exactly 0 or 1, where the logit is infinite; healthval.metrics.calibration has clip="
     if (boundary and clip is None) or cases.n_events in (0, cases.n):
         none = sample.not_estimable(reason, method)
         return none, none, none, none

@@ -100,7 +100,7 @@ def _new_axes() -> Any:
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError:
-        raise UsageError("a plot needs matplotlib: pip install 'healthval[notebooks]'") from None
+        raise UsageError("a plot needs matplotlib: pip install matplotlib") from None
 
     ax: Any = Figure(figsize=(5, 5), layout="constrained").subplots()
     ax._repr_svg_ = partial(_svg, ax.figure)

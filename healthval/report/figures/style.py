@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from healthval.errors import UsageError
+from healthval.files import install_command
 from healthval.report.figures.compact import compact
 from healthval.report.wording.language import localized
 
@@ -69,7 +70,7 @@ def board(
     try:
         import matplotlib as mpl
     except ModuleNotFoundError:
-        raise UsageError("a report needs matplotlib: pip install 'healthval[notebooks]'") from None
+        raise UsageError(f"a report needs matplotlib: {install_command('notebooks')}") from None
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 

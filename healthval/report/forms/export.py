@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from healthval.errors import ReportError
+from healthval.files import install_command
 from healthval.report.fonts import font_files
 from healthval.report.forms.files import write_all
 
@@ -126,7 +127,7 @@ def _png(svg: str) -> bytes:
     try:
         from resvg_py import svg_to_bytes
     except ImportError:
-        raise ReportError(_MISSING.format("resvg-py")) from None
+        raise _missing("resvg-py") from None
     drawn = svg_to_bytes(
         svg_string=svg,
         width=WIDTH,
@@ -138,7 +139,8 @@ def _png(svg: str) -> bytes:
     return bytes(drawn)
 
 
-_MISSING = "the export needs {}: pip install 'healthval[export]'"
+def _missing(package: str) -> ReportError:
+    return ReportError(f"the export needs {package}: {install_command('export')}")
 
 
 def _safe(cell: str) -> str:
@@ -156,7 +158,7 @@ def _workbook(sheets: list[Sheet]) -> bytes:
     try:
         from openpyxl import Workbook
     except ImportError:
-        raise ReportError(_MISSING.format("openpyxl")) from None
+        raise _missing("openpyxl") from None
     book = Workbook()
     book.remove(book.active)
     for i, sheet in enumerate(sheets):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from healthval.errors import ReportError
+from healthval.files import install_command
 
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 
@@ -37,7 +38,7 @@ def sign_pdf(pdf: bytes, certificate: Path) -> bytes:
         from pyhanko.sign.fields import MDPPerm, SigSeedSubFilter
     except ImportError:
         raise ReportError(
-            "the PDF's signature needs pyHanko: pip install 'healthval[pades]', or give no certificate"
+            f"the PDF's signature needs pyHanko: {install_command('pades')}, or give no certificate"
         ) from None
     signer = _signer(_pem(certificate))
     facts = signers.PdfSignatureMetadata(
