@@ -193,6 +193,12 @@ class Plan(Wire):
         return digest({**self.model_dump(mode="json", exclude=left_out), "order": order})
 
     @property
+    def selection(self) -> str:
+        """SHA-256 of the rules that select the cases, which name, thresholds and criteria are not."""
+        rules = {"table", "fhir", "linkage", "eligibility", "images", "levels", "monitoring"}
+        return digest(self.model_dump(mode="json", include=rules))
+
+    @property
     def columns(self) -> dict[str, ColumnSchema]:
         """Every declared column of the table and of the linked tables."""
         linked = (source.table.columns for source in self.linkage)

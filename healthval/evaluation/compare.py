@@ -66,6 +66,7 @@ def compare(
         n_missing_reference=cohort.n_missing_reference,
         pixel_sign_off=bool(plan.images and plan.images.pixels.sign_off),
         canary=predictions.canary,
+        selection=plan.selection,
     )
 
 

@@ -228,7 +228,8 @@ class SiteResult:
 
     `cohort` contains keyed digests of the cases, one for each; the cases of the evaluation are in the
     digests' order. It stays in the site's ledger, where the gate judges overlapping releases together. `scores` are the values that the gate searches for in every byte
-    of the payload. Neither is ever part of a payload.
+    of the payload. Neither is ever part of a payload. `selection` is a digest of the rules that select the
+    cases: under other rules the gate adds other noise to the flow.
     """
 
     model: str
@@ -246,6 +247,7 @@ class SiteResult:
     plan_amended: bool = False
     pixel_sign_off: bool = False
     canary: Literal["unchanged", "changed", "not_run"] = "not_run"
+    selection: str = ""
 
     def __repr__(self) -> str:
         """Model, plan and the tables of the evaluation; neither digests nor scores."""

@@ -1,7 +1,8 @@
 """Noise as a function of the site's secret and of the facts that a number depends on (pure).
 
 The same number about the same cases always has the same noise, under any name of a model, variable
-or folder; a number about other cases, scores or outcomes has independent noise. Cell-key method:
+or folder; a number about other cases, scores or outcomes, or of another deviation, has independent
+noise: one number with the same draw at two deviations is two equations. Cell-key method:
 Thompson, Broadfoot and Elazar 2013 (Australian census); used for the census of England and Wales 2021.
 """
 
@@ -40,12 +41,13 @@ class KeyedNoise:
 
     def count(self, true: int, *facts: object, times: float = 1.0) -> int:
         """Perturb a count of at least 0; `facts` name the set of cases that it counts."""
-        shift = float(self.normals(1, "count", true, *facts)[0])
+        shift = float(self.normals(1, "count", true, times, *facts)[0])
         return max(0, self.rounded(true + times * self.sd * shift))
 
     def normals(self, n: int, *facts: object) -> NDArray[np.float64]:
-        """Independent standard normal numbers, a function of secret, cases and facts."""
-        message = canonical_json([self.about, *(str(fact) for fact in facts)])
+        """Independent standard normal numbers, a function of secret, cases, deviation and facts."""
+        named = (self.about, self.sd, self.multiple, *facts)
+        message = canonical_json([str(fact) for fact in named])
         key = hmac.digest(self.secret, message, "sha256")
         blocks = b"".join(hashlib.sha256(key + i.to_bytes(4, "big")).digest()[:8] for i in range(n))
         whole = np.frombuffer(blocks, dtype=">u8").astype(np.float64)

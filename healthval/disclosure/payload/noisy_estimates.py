@@ -24,7 +24,7 @@ NEAREST = 1e-4  # distance of a shown probability from 0 and 1
 LEVEL_PARTS = ("auroc", "oe", "sensitivity", "specificity")
 USUAL_SD = 2.0  # deviation of the noise on a count to which `TIMES` belong
 # Deviations of the noise, in influences of one outcome.
-TIMES = {"auroc": 1.1, "average precision": 3.0, "slope": 1.5, "brier": 2.0, "level auroc": 2.0}
+TIMES = {"auroc": 1.1, "average precision": 1.5, "slope": 1.5, "brier": 2.0, "level auroc": 2.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,7 @@ class Protection:
     """Noise, the perturbed class sizes, and the public scores that every statistic refers to.
 
     `variables` is the number of variables whose levels are counted: they share one part of the noise.
+    `groupings` is a digest of all their levels, of the outcomes and of the threshold of their rates.
     `patients` is the factor of an interval where patients have several cases.
     """
 
@@ -40,6 +41,7 @@ class Protection:
     n_events: int
     scores: NDArray[np.float64]
     variables: int = 1
+    groupings: str = ""
     patients: float = 1.0
 
     @property
@@ -52,6 +54,14 @@ class Protection:
     def counts(self) -> dict[str, Any]:
         """Number of cases and of events, as fields of an estimate."""
         return {"n": self.n, "n_events": self.n_events}
+
+    @property
+    def of_levels(self) -> KeyedNoise:
+        """Noise of the levels: all of it is new where one case changes its level or its outcome.
+
+        Else the levels whose numbers changed between two releases would be those of that case.
+        """
+        return replace(self.noise, about=f"{self.noise.about} {self.groupings}")
 
     @property
     def level_times(self) -> float:
@@ -71,13 +81,27 @@ class Protection:
         if like.value is None or not math.isfinite(influence):
             return replace(like, value=None, lo=None, hi=None, se=None, **self.counts)
         sd = self.deviation(name, influence)
-        z = float(self.noise.normals(1, name, repr(e.value), *self.counts.values())[0])
+        z = float(self.noise.normals(1, name, sd, repr(e.value), *self.counts.values())[0])
         delta = sd * z + (0.0 if e.value is None else e.value - like.value)
         if _is_logit(like.method.split()):
             delta = inside(like.value + delta, sd) - like.value
         found = moved(widened(like, self.patients), delta, sd)
         unit = " (cluster-robust)" if self.patients > 1 else ""
         return replace(found, method=f"{like.method}{unit}", **self.counts)
+
+
+def precision_reach(value: float, n_events: int) -> float:
+    """Largest change of an average precision by one outcome: a first non-event that becomes an event.
+
+    The precision at the k-th event rises by 1 / (k + 1) at most.
+
+    Examples
+    --------
+    >>> round(precision_reach(1.0, 1), 3), round(precision_reach(0.8, 40), 3)
+    (0.25, 0.085)
+    """
+    harmonic = sum(1 / k for k in range(1, n_events + 2))
+    return (harmonic - value) / (n_events + 1)
 
 
 def inside(value: float, sd: float) -> float:

@@ -19,6 +19,7 @@ from healthval.disclosure.payload.noisy_estimates import (
     moved,
     net_benefit_of,
     perturbed_rate,
+    precision_reach,
     solved_intercept,
     widened,
     within,
@@ -31,7 +32,7 @@ from healthval.metrics.result import Evaluation, SubgroupResult, TableOne, Thres
 
 CURVE_PARAMETERS = 5  # of the flexible calibration curve: a case moves a point by about this / n
 LEAST = 1e-6
-FARTHEST = 3.0  # deviations of its noise that the slope may be from the table's
+FARTHEST = 2.25  # influences of one outcome that the slope may be from the table's
 FEWEST = 10  # cases of a class, after noise, for a statistic of a level
 
 
@@ -94,7 +95,7 @@ def noisy_discrimination(ev: Evaluation, like: Evaluation, about: Protection) ->
             about.perturbed(
                 ev.average_precision,
                 like.average_precision,
-                1 / max(1, about.n_events),
+                precision_reach(like.average_precision.value or 0.0, about.n_events),
                 "average precision",
             )
         ),
@@ -136,7 +137,7 @@ def _coefficients(
         return none, none
     centre = float((w * x).sum() / w.sum())
     one = float(np.abs(x - centre).max() / max((w * (x - centre) ** 2).sum(), LEAST))
-    near = _near(c.slope, as_table.slope, FARTHEST * about.deviation("slope", one))
+    near = _near(c.slope, as_table.slope, FARTHEST * one)
     slope = about.perturbed(near, as_table.slope, one, "slope")
     if slope.value is None or as_table.intercept.value is None:
         return replace(slope, value=None, lo=None, hi=None, se=None), slope
@@ -225,7 +226,7 @@ def noisy_level(
     like : perturbed AUROC of all cases, for a level that has none
     """
     n, m = counts[0], counts[1] or 0
-    inner, facts = replace(about, n=n, n_events=m), s.facts
+    inner, facts = replace(about, n=n, n_events=m, noise=about.of_levels), s.facts
     sizes = ((m, s.n_events), (n - m, s.n - s.n_events))
     none: dict[str, Any] = dict.fromkeys(LEVEL_PARTS, _not_given(inner))
     out = replace(s, n=n, n_events=m, **none)
@@ -233,7 +234,7 @@ def noisy_level(
         return out
     hits = zip(("sensitivity", "specificity"), (facts.hits, facts.rejections), sizes, strict=True)
     found: dict[str, Any] = {
-        name: _level_rate(inner, k, size, digest_of(s.members))
+        name: _level_rate(inner, k, size, (name, digest_of(s.members)))
         for name, k, size in hits
         if size[0] >= FEWEST
     }
@@ -278,9 +279,11 @@ def _level_oe(about: Protection, expected: float, members: str) -> Estimate:
     return sample.log(m / shown, se, "log perturbed")
 
 
-def _level_rate(about: Protection, hits: int, sizes: tuple[int, int], members: str) -> Estimate:
+def _level_rate(
+    about: Protection, hits: int, sizes: tuple[int, int], facts: tuple[str, str]
+) -> Estimate:
     (size, true), times = sizes, about.level_times
-    shown = min(about.noise.count(hits, "level hits", true, members, times=times), size)
+    shown = min(about.noise.count(hits, "level hits", true, *facts, times=times), size)
     return perturbed_rate(shown, size, (times * about.noise.sd) ** 2, factor=about.patients)
 
 

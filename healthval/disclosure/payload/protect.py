@@ -56,6 +56,7 @@ def protected(
         n_events=table[0.0][0],
         scores=public,
         variables=len(_levels_by_variable(result)),
+        groupings=_groupings(result),
         patients=patients_factor(result.cohort),
     )
     levels = perturbed_levels(result, about)
@@ -66,8 +67,10 @@ def protected(
             shown for row in result.table_one if (shown := _row(row, ev.n, about, levels))
         ),
         flow=perturbed_flow(result, noise, about.n),
-        n_indeterminate=noise.count(result.n_indeterminate, "indeterminate"),
-        n_missing_reference=noise.count(result.n_missing_reference, "missing reference"),
+        n_indeterminate=noise.count(result.n_indeterminate, "indeterminate", result.selection),
+        n_missing_reference=noise.count(
+            result.n_missing_reference, "missing reference", result.selection
+        ),
     )
 
 
@@ -189,6 +192,15 @@ def _levels_by_variable(result: SiteResult) -> dict[str, dict[str, Counted]]:
     return found
 
 
+def _groupings(result: SiteResult) -> str:
+    """Digest of all levels under any names, of the outcomes, and of the threshold of the levels' rates."""
+    levels, rows = _levels_by_variable(result).values(), result.evaluation.rows
+    members = sorted(facts for variable in levels for *_, facts in variable.values())
+    outcome = digest_of(None if rows is None else rows.outcome.tobytes())
+    first = [t.threshold for t in result.evaluation.thresholds[:1]]
+    return hashlib.sha256(canonical_json([members, outcome, first])).hexdigest()
+
+
 def perturbed_levels(result: SiteResult, about: Protection) -> dict[tuple[str, str], Level]:
     """Perturb each level once, for subgroups and Table 1 together; the largest takes the remainder."""
     out: dict[tuple[str, str], Level] = {}
@@ -201,7 +213,7 @@ def perturbed_levels(result: SiteResult, about: Protection) -> dict[tuple[str, s
 def _perturbed_variable(
     levels: Mapping[str, Counted], whole: int, about: Protection
 ) -> dict[str, Level]:
-    noise, times, multiple = about.noise, about.level_times, about.noise.multiple
+    noise, times, multiple = about.of_levels, about.level_times, about.noise.multiple
     by_size = sorted(levels, key=lambda level: (levels[level][0], level), reverse=True)
     sizes, events = {}, {}
     for level, (n, e, members) in levels.items():
@@ -262,11 +274,15 @@ def _row(
 
 
 def perturbed_flow(result: SiteResult, noise: KeyedNoise, n: int) -> tuple[tuple[str, int], ...]:
-    """Perturb each step of the flow; steps stay in falling order and end at the scored cases."""
+    """Perturb each step of the flow; steps stay in falling order and end at the scored cases.
+
+    A step that excluded nobody is perturbed too, and other rules of selection have other noise: equal
+    counts of two steps, or under two plans, would state that nobody is between them.
+    """
     least, out = n, []
-    for step, count in reversed(result.flow):
-        is_last = count == result.evaluation.n
-        shown = n if is_last else max(least, noise.count(count, "flow"))
+    for i, (step, count) in enumerate(reversed(result.flow)):
+        is_last = i == 0 and count == result.evaluation.n
+        shown = n if is_last else max(least, noise.count(count, "flow", i, result.selection))
         least = max(least, shown)
         out.append((step, shown))
     return tuple(reversed(out))

@@ -189,8 +189,8 @@ def _means(findings: Findings, at: ThresholdPool, name: str) -> Markup:
         rows,
         note=say(
             "Random effects: REML and Hartung-Knapp; the interval also contains the t interval "
-            "of the site values and that of the mean rate. Sites: those that released the two "
-            "counts of the rate."
+            "of the site values and, from four sites, that of the mean rate. Sites: "
+            "those that released the two counts of the rate."
         ),
     )
 
