@@ -4,6 +4,7 @@ Heavy libraries are imported by the command that needs them, so that `healthval 
 """
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -108,6 +109,7 @@ _DISK = {
 
 def main() -> None:
     """Run the command; print an error as one line and exit with its code."""
+    _escape_foreign_letters()
     try:
         cli(prog_name="healthval", standalone_mode=False)
     except HealthvalError as error:
@@ -131,6 +133,16 @@ def main() -> None:
             " Set HEALTHVAL_DEBUG=1 to see it on this machine only.",
             70,
         )
+
+
+def _escape_foreign_letters() -> None:
+    """Print letters that the terminal's character set lacks as escapes, in place of an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() not in {
+            "utf-8",
+            "utf8",
+        }:
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _of_the_machine(error: Exception) -> str | None:

@@ -65,9 +65,14 @@ def _line(grant: "AccessGrant") -> str:
     day = f"{grant.requested:%Y-%m-%d}" if grant.requested else "-"
     about = f"{grant.plan_hash[:12]}  {day}  {grant.model} {grant.version}  {grant.label}"
     title = f'  "{grant.title}"' if grant.title else ""
+    quota = (
+        f"  {grant.used_cases} of {counted(grant.max_cases, 'case')} until {grant.not_after:%Y-%m-%d}"
+        if grant.not_after
+        else ""
+    )
     reason = f"  ({grant.reason})" if grant.reason else ""
     role = f"  {grant.aws_role}" if grant.aws_role else ""
-    return f"{grant.site}  {grant.state or grant.status:<9}  {about}{title}{role}{reason}"
+    return f"{grant.site}  {grant.state or grant.status:<9}  {about}{title}{quota}{role}{reason}"
 
 
 SITE = click.argument("site")
@@ -75,7 +80,7 @@ PLAN = click.option(
     "--plan",
     "plan_hash",
     metavar="HASH",
-    help="First digits of the plan's hash, 8 or more; needed where several requests wait.",
+    help="First digits of the plan's hash, 8 or more; needed for a renewal, and where several requests wait.",
 )
 REASON = click.option("--reason", help="Why; the site and the audit log can read it.")
 DAYS = click.option(
@@ -106,7 +111,11 @@ YES = click.option("--yes", is_flag=True, help="Decide without the question.")
 @DAYS
 @CASES
 def access_approve(valid_days: int, max_cases: int, **given: Any) -> None:
-    """Approve one request of the site SITE. The key is the operator's."""
+    """Approve one request of the site SITE. The key is the operator's.
+
+    With --plan, an approval is renewed: its end is counted from now, and its cases include those
+    already scored.
+    """
     _decide("approved", limits={"valid_days": valid_days, "max_cases": max_cases}, **given)
 
 

@@ -48,7 +48,7 @@ def check_platform() -> None:
 )
 @click.pass_context
 def hub(context: click.Context, /, data: Path, operator: Path | None, **options: Any) -> None:
-    """Serve, check, back up or restore a hub.
+    """Serve, audit, back up or restore a hub.
 
     The embedded hub listens on 127.0.0.1 only. Where --operator names a file that does not exist,
     the key pair is created there: KEY.pub and, private, KEY.

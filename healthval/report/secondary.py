@@ -145,8 +145,9 @@ def methods_table(findings: Findings) -> list[Block]:
             [say("Measure"), say("Variance between sites"), say("Interval"), say("Mean (95% CI)")],
             rows,
             note=say(
-                "The results of this report are REML with hk-truncated. PM: Paule-Mandel; DL: "
-                "DerSimonian-Laird; hk: Hartung-Knapp.{about}",
+                "The means of this report are REML; their intervals contain that of hk-truncated and "
+                "the t interval of the site values. PM: Paule-Mandel; DL: DerSimonian-Laird; hk: "
+                "Hartung-Knapp.{about}",
                 about=_about(ratio),
             ),
         )

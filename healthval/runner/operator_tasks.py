@@ -19,6 +19,10 @@ _BEFORE: dict[str, frozenset[str]] = {
     "suspended": frozenset({"approved"}),
     "revoked": frozenset({"approved", "suspended"}),
 }
+# Also with the plan named: an approval is renewed, or a denial withdrawn.
+_BEFORE_WITH_PLAN = _BEFORE | {
+    "approved": frozenset({"requested", "suspended", "approved", "rejected"})
+}
 
 
 def decide(
@@ -42,7 +46,8 @@ def decide(
         If no request of the site or several can be decided, or the person declined; nothing is decided.
     """
     found = [g for g in client.access_requests() if g.site == site]
-    grant = _only([g for g in found if g.status in _BEFORE[decision.status]], decision, plan)
+    before = (_BEFORE if plan is None else _BEFORE_WITH_PLAN)[decision.status]
+    grant = _only([g for g in found if g.status in before], decision, plan)
     if not confirm(grant):
         raise UsageError("not confirmed, so nothing was decided")
     return client.decide_access(grant, decision)
@@ -57,7 +62,10 @@ def _only(grants: list[AccessGrant], decision: AccessDecision, plan: str | None)
         grants = [grant for grant in grants if grant.plan_hash.startswith(plan)]
     if not grants:
         which = " under that plan" if plan else ""
-        raise UsageError(f"no {wanted} request from that site{which}; see `healthval access list`")
+        renewal = "; --plan HASH renews an approval" if wanted == "pending" and not plan else ""
+        raise UsageError(
+            f"no {wanted} request from that site{which}; see `healthval access list`{renewal}"
+        )
     if len(grants) > 1:
         hashes = ", ".join(grant.plan_hash[:12] for grant in grants)
         raise UsageError(

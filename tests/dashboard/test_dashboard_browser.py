@@ -566,7 +566,8 @@ def test_the_prediction_interval_of_five_hospitals_is_drawn(vendor, hub):
     measure = numbers["study"]["auroc"]
     one = measure["sites"][0] | {"lo": 0.78, "hi": 0.92}
     measure["sites"] = [one | {"site": f"Hospital {n}"} for n in range(5)]
-    measure |= {"k": 5, "ci": [0.8, 0.9], "prediction": [0.7, 0.96], "reason": None}
+    measure |= {"k": 5, "ci": [0.81, 0.89], "prediction": [0.7, 0.96], "reason": None}
+    numbers["derived"]["means"]["auroc"] |= {"ci": [0.8, 0.9], "prediction": [0.7, 0.96]}
     report = hub.publish(numbers, version="1.2")
     vendor.go(f"report/{report.id}")
     expect(

@@ -99,5 +99,5 @@ def test_without_the_extra_the_user_is_told_what_to_install(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "opendp", None)
     monkeypatch.setitem(sys.modules, "opendp.prelude", None)
-    with pytest.raises(UsageError, match=r"healthval\[dp\]"):
+    with pytest.raises(UsageError, match=r"\[dp\]\"$"):
         noise.opendp_laplace([1], 1.0)

@@ -172,7 +172,7 @@ def test_credentials_that_are_missing_are_named_with_the_remedy(aws_files, monke
         with pytest.raises(UsageError, match=r"sign in|ApiEndpoint"):
             Client("http://127.0.0.1:9", RoleCredential(role, profile)).access_requests()
     monkeypatch.setitem(sys.modules, "botocore.auth", None)
-    with pytest.raises(UsageError, match=r"healthval\[aws\]"):
+    with pytest.raises(UsageError, match=r"\[aws\]\"$"):
         Client(ORIGIN, RoleCredential(role, "ward")).access_requests()
 
 

@@ -96,6 +96,19 @@ def test_one_decision_is_about_one_plan(stage, site, two_plans):
     assert statuses(stage, site) == {first: "requested", second: "approved"}
 
 
+def test_an_approval_is_renewed_and_a_denial_withdrawn_under_the_named_plan(stage, site):
+    of_plan = ("--plan", stage.plan.hash[:12])
+    assert decide(stage, "deny", site.credential.id).exit_code == 0
+    for cases in ("50", "70"):
+        done = decide(stage, "approve", site.credential.id, *of_plan, "--cases", cases)
+        assert f"0 of {cases} cases until 20" in done.output
+    unnamed = decide(stage, "approve", site.credential.id)
+    assert "--plan HASH renews an approval" in str(unnamed.exception)
+    assert decide(stage, "revoke", site.credential.id, answer="y\n").exit_code == 0
+    final = decide(stage, "approve", site.credential.id, *of_plan)
+    assert "no pending request from that site under that plan" in str(final.exception)
+
+
 def test_an_approval_has_the_operators_limits(stage, site):
     assert not decide(
         stage, "approve", site.credential.id, "--cases", "250", "--days", "3"

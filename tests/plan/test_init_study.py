@@ -140,6 +140,17 @@ def test_a_path_that_is_not_utf8_is_refused_and_nothing_is_written(tmp_path):
     assert not (tmp_path / "my-study").exists()
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_without_unicode_shows_the_proposal(tmp_path, encoding):
+    column = "Lab\u00f8r \u5e74"
+    cohort().assign(**{column: range(60)}).to_csv(tmp_path / "kohorte.csv", index=False)
+    words = [sys.executable, "-m", "healthval", "init", "my-study", "--from", "kohorte.csv"]
+    env = os.environ | {"PYTHONIOENCODING": encoding, "LC_ALL": "C", "PYTHONUTF8": "0"}
+    done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert column in (tmp_path / "my-study" / "plan.yaml").read_text(encoding="utf-8")
+
+
 def test_a_fhir_folder_proposes_views(tmp_path):
     site = synthetic.write_site(tmp_path / "site", n=8, seed=3)
     said = start_study(tmp_path / "my-study", site.bundles)

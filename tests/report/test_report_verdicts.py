@@ -132,6 +132,15 @@ def test_the_interval_of_a_rate_contains_that_of_the_mean_rate():
     assert mean.value == pytest.approx(LOGIT.back(known.mu), abs=1e-4)
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.lists(counts, min_size=5, max_size=8), st.sampled_from(RATES))
+def test_one_hospital_is_not_known_better_than_their_mean(tables, name):
+    mean = site_mean(network(tables), name, 0.3)
+    if mean.ci is None or mean.prediction is None:
+        return
+    assert mean.prediction[0] <= mean.ci[0] <= mean.value <= mean.ci[1] <= mean.prediction[1]
+
+
 @pytest.mark.parametrize("k", [3, 5, 10])
 def test_a_target_equal_to_the_truth_is_met_in_few_networks(k):
     networks = 120

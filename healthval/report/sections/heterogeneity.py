@@ -86,15 +86,14 @@ def _variation(findings: Findings) -> Block:
         rows,
         note=say(
             "τ²: variance between sites on the scale of analysis (logit for AUROC, log for O:E). "
-            "I²: share of the variation that is not chance. τ² by REML with Q-profile intervals; "
-            "means with Hartung-Knapp intervals."
+            "I²: share of the variation that is not chance. τ² by REML, I² by Q-profile."
         ),
     )
 
 
 def _new_site(findings: Findings) -> Block:
     new = findings.study.new_site
-    intervals = {name: getattr(new, measure) for measure, name in _MEASURES.items()}
+    intervals = {name: findings.mean(measure).prediction for measure, name in _MEASURES.items()}
     if new.reason or not any(intervals.values()):
         why = reword(new.reason) if new.reason else say("too few sites")
         return paragraphs(
@@ -105,7 +104,9 @@ def _new_site(findings: Findings) -> Block:
         for name, ends in intervals.items()
         if ends
     ]
-    note = say("Prediction intervals with t(k − 2).")
+    note = say(
+        "Prediction intervals: t(k − 2), and nowhere narrower than the interval of the mean."
+    )
     if new.approximate:
         note += say(" With ten sites or fewer they are approximate.")
     if new.p_slope is not None:

@@ -55,16 +55,16 @@ _MORE = [
         mark(
             "Hartung-Knapp with t(k − 1) for k hospitals, never narrower than without it. It also "
             "contains the t interval of the unweighted site values, because hospitals of very "
-            "different sizes make Hartung-Knapp intervals too narrow, and for rates the interval "
-            "of the mean rate. Means of subgroups, differences and means without one hospital have "
-            "the Hartung-Knapp interval only."
+            "different sizes make Hartung-Knapp intervals too narrow, and for rates of four or more "
+            "hospitals the interval of the mean rate. Means of subgroups, differences and means "
+            "without one hospital have the Hartung-Knapp interval only."
         ),
     ),
     (
         mark("95% PI (prediction interval)"),
         mark(
             "Where the true value of another hospital is expected: t(k − 2), from five hospitals "
-            "on. The CI is about the average hospital, the PI about a single other one."
+            "on, and nowhere narrower than the CI. The CI is about the average hospital, the PI about a single other one."
         ),
     ),
     (

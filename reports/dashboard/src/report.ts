@@ -60,11 +60,17 @@ export interface Hospital {
 }
 
 /** The part of ``metrics.json`` that this page shows. */
+interface Ends {
+  readonly ci: Interval;
+  readonly prediction: Interval;
+}
+
 export interface Numbers {
   readonly format: string;
   readonly plan: { readonly title: string; readonly plan_hash: string; readonly target_condition: string };
   readonly conduct: { readonly hospitals: readonly Hospital[] } | null;
   readonly verdicts: readonly Verdict[];
+  readonly derived?: { readonly means: Readonly<Record<string, Ends>> };
   readonly study: {
     readonly k: number;
     readonly n: Total;
@@ -149,11 +155,17 @@ function checkSubject(statement: Statement, report: ReportRecord): void {
   }
 }
 
-/** Read the results of a report. */
+const JUDGED = ["auroc", "oe", "slope", "citl"] as const;
+
+/** Read the results of a report; each mean has the intervals of the report's first page. */
 export function readNumbers(data: Uint8Array): Numbers {
   const numbers = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(data)) as Numbers;
   if (numbers.format !== "healthval-metrics-1") {
     throw new IntegrityError("this page does not know the format of metrics.json; open the report itself");
   }
-  return numbers;
+  const judged = JUDGED.flatMap((name) => {
+    const [mean, measure] = [numbers.derived?.means[name], numbers.study?.[name]];
+    return mean?.ci && measure ? [[name, { ...measure, ci: mean.ci, prediction: mean.prediction }] as const] : [];
+  });
+  return { ...numbers, study: { ...numbers.study, ...Object.fromEntries(judged) } };
 }

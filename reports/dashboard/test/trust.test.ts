@@ -52,6 +52,15 @@ test("numbers of another format, and text that is not UTF-8, are refused", () =>
   expect(() => readNumbers(new Uint8Array([0xff, 0xfe]))).toThrow();
 });
 
+test("a mean has the intervals of the report's first page", () => {
+  const measure = { value: 0.8, ci: [0.75, 0.85], prediction: null };
+  const means = { auroc: { ci: [0.7, 0.9], prediction: [0.6, 0.95] }, oe: { ci: null, prediction: null } };
+  const text = JSON.stringify({ format: "healthval-metrics-1", derived: { means }, study: { auroc: measure, oe: measure } });
+  const { study } = readNumbers(new TextEncoder().encode(text));
+  expect(study.auroc).toEqual({ ...measure, ci: [0.7, 0.9], prediction: [0.6, 0.95] });
+  expect(study.oe).toEqual(measure);
+});
+
 test("a link that is cut off is refused in words", () => {
   const token = `x.${btoa('{"sub":"site-abcdefgh"}')}.y`;
   expect(holderOfLink(token).id).toBe("site-abcdefgh");
