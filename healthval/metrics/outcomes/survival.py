@@ -54,7 +54,7 @@ class SurvivalMetrics:
     oe: Estimate
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _FollowUp:
     """Cases in order of time; at equal times, events before censored cases."""
 
@@ -256,7 +256,7 @@ def _read(
         raise MetricError(f"{found}; give follow-up times from 0")
     owner = np.arange(t.size) if cluster is None else read_cluster(cluster, t.size)
     order, owner = canonical(owner, t, ~e, r)
-    return _FollowUp(t[order], e[order], r[order], owner, level)
+    return _FollowUp(time=t[order], event=e[order], risk=r[order], owner=owner, level=level)
 
 
 def _refuse_competing_events(event: ArrayLike) -> None:
