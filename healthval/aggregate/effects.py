@@ -60,6 +60,9 @@ LOG = Transform(
 LOGIT = Transform(
     scale="logit", forward=logit, back=expit, slope=lambda p: 1 / (p * (1 - p)), low=0.0, high=1.0
 )
+# For an area with noise of the gate: the size of its error does not depend on the area, so that on the
+# logit scale, which stretches the ends, a site would have the less weight the higher it happens to be.
+NOISY_AREA = replace(IDENTITY, back=lambda p: min(1.0, max(0.0, p)))
 # A proportion of 0 or 1 is a quotient of counts: one half is added to each (Haldane 1956).
 PROPORTION = replace(LOGIT)
 

@@ -11,6 +11,7 @@ from healthval.aggregate.effects import (
     IDENTITY,
     LOG,
     LOGIT,
+    NOISY_AREA,
     PROPORTION,
     Named,
     Transform,
@@ -185,13 +186,16 @@ def _subgroups(sites: Sites) -> tuple[SubgroupPool, ...]:
     """Pool every level that any site released, in the order of first release."""
     by_site = [(site, {(g.variable, g.level): g for g in s.subgroups}) for site, s in sites]
     levels = dict.fromkeys(key for _, groups in by_site for key in groups)
+    noisy = any(s.noise and s.noise.level_variance for _, s in sites)
+    area = NOISY_AREA if noisy else LOGIT
     return tuple(
-        _subgroup(key, [(site, groups.get(key)) for site, groups in by_site]) for key in levels
+        _subgroup(key, [(site, groups.get(key)) for site, groups in by_site], area)
+        for key in levels
     )
 
 
 def _subgroup(
-    key: tuple[str, str], groups: list[tuple[str, ReleasedSubgroup | None]]
+    key: tuple[str, str], groups: list[tuple[str, ReleasedSubgroup | None]], area: Transform
 ) -> SubgroupPool:
     unfit = {site: reason for site, g in groups if g and (reason := _too_small(g))}
 
@@ -205,7 +209,7 @@ def _subgroup(
         level=key[1],
         n=total(g.n for g in present),
         n_events=total(g.n_events for g in present),
-        auroc=pooled("auroc", LOGIT),
+        auroc=pooled("auroc", area),
         oe=pooled("oe", LOG),
         sensitivity=pooled("sensitivity", PROPORTION),
         specificity=pooled("specificity", PROPORTION),

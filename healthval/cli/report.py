@@ -51,7 +51,7 @@ def verify(report: Path, key: Path | None, hub_url: str | None) -> None:
             "the fingerprint with the one that the platform publishes, then name the key with "
             "--key or pin it with `healthval trust add`"
         )
-    click.echo("verified     signature valid, signer trusted, every file as signed")
+    click.echo("verified     signature valid, signer trusted, every signed file unchanged")
 
 
 def _published(hub_url: str | None) -> "HubKeys | None":

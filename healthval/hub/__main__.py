@@ -132,6 +132,7 @@ def _server(data: Path, settings: Settings, *, isolated: bool) -> uvicorn.Server
         server_header=False,
         proxy_headers=False,
         http=TimedProtocol,
+        ws="none",
         backlog=BACKLOG,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )

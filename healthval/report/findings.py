@@ -130,10 +130,10 @@ def total(cells: Total) -> str:
     An upper bound is not printed: together with the counts of the other sites it would narrow down
     the withheld count.
 
-    >>> total(Total(420, 425, 2, 1)), total(Total(420, 420, 3, 0)), total(Total(0, 9, 0, 2))
+    >>> total(Total(420, 425, 2, 1)), total(Total(420, 420, 3, 0)), total(Total(0, 9, 1, 2))
     ('≥420', '420', 'withheld')
     """
-    if not cells.n_sites:
+    if not cells.n_sites or (cells.n_suppressed and not cells.lower):
         return say(WITHHELD)
     return f"≥{count(cells.lower)}" if cells.n_suppressed else count(cells.lower)
 

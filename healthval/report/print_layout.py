@@ -6,7 +6,7 @@ its smallest width, and the rest is shared by what its texts would take on one l
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from xml.etree.ElementTree import Element, SubElement
 
 Measure = Callable[[str], float]
@@ -15,6 +15,8 @@ WIDTH = 63.0  # em: a table of the printed page
 _PADDING = 1.4  # em: both sides of a cell
 _HEADER = 7.2  # em: least width of a row's header, whose words may break
 _BOLD = 1.18  # advance of bold letters
+_SIGNED = frozenset({"verdict", "suppressed"})
+_SIGN = 1.3  # em: hatched square of a withheld count, or both ends of a verdict
 
 
 def prepare(root: Element, measure: Measure) -> None:
@@ -43,12 +45,27 @@ def _print_numbers(parent: Element, details: Element) -> None:
         parent.remove(details)
         return
     heads = [_text(e) for tag in ("summary", "caption") for e in details.iter(tag)]
-    rows = ["\N{NO-BREAK SPACE}· ".join(map(_text, row)) for row in details.iter("tr")]
+    rows = _sentences([list(map(_text, row)) for row in details.iter("tr")])
     tail = details.tail
     details.clear()
     details.tag, details.tail = "p", tail
     details.set("class", "data")
     details.text = ": ".join([*heads, "; ".join(rows)])
+
+
+def _sentences(rows: Sequence[Sequence[str]]) -> list[str]:
+    r"""Join the cells of each row; of several rows about one site, only the first one names it.
+
+    >>> [r.replace("\xa0", " ") for r in _sentences([["Site", "x"], ["A", "1"], ["A", "2"]])]
+    ['Site: x', 'A: 1', '2']
+    """
+    dot, names = "\N{NO-BREAK SPACE}· ", [row[0] for row in rows]
+    if all(name != other for name, other in pairwise(names)):
+        return [dot.join(row) for row in rows]
+    return [
+        dot.join(row[1:]) if row[0] == before else f"{row[0]}: {dot.join(row[1:])}"
+        for before, row in zip([None, *names], rows, strict=False)
+    ]
 
 
 def _text(element: Element) -> str:
@@ -63,9 +80,10 @@ def _set_widths(table: Element, measure: Measure) -> None:
         return
     for cell in cells:
         _unwrap(cell)
-    whole = "numbers" in _classes(table)
-    columns = list(zip_longest(*([_ends(c, measure, whole=whole) for c in row] for row in rows)))
-    widths = shared([[pair for pair in column if pair] for column in columns])
+    widths = _widths(rows, measure, whole="numbers" in _classes(table))
+    if widths is None:  # an estimate and its interval need two lines
+        widths = _widths(rows, measure, whole=False)
+        table.set("class", f"{table.get('class', '')} broken")
     if widths is None:
         return
     group = Element("colgroup")
@@ -73,6 +91,13 @@ def _set_widths(table: Element, measure: Measure) -> None:
         SubElement(group, "col", style=f"width: {100 * width / sum(widths):.2f}%")
     table.insert(int(table[0].tag == "caption"), group)
     table.set("style", "table-layout: fixed")
+
+
+def _widths(
+    rows: Sequence[Sequence[Element]], measure: Measure, *, whole: bool
+) -> list[float] | None:
+    columns = zip_longest(*([_ends(c, measure, whole=whole) for c in row] for row in rows))
+    return shared([[pair for pair in column if pair] for column in columns])
 
 
 def _unwrap(cell: Element) -> None:
@@ -89,8 +114,10 @@ def _ends(cell: Element, measure: Measure, *, whole: bool) -> tuple[float, float
     """Return the least width of a cell, and the width of its longest text on one line."""
     least = most = 0.0
     for part, text in _parts(cell):
-        width = measure(text) * (_BOLD if cell.tag == "th" else 1.0)
-        unbroken = "unbroken" in _classes(part) or (whole and cell.tag == "td")
+        classes = set(_classes(part))
+        bold = cell.tag == "th" or "verdict" in classes
+        width = measure(text) * (_BOLD if bold else 1.0) + (_SIGN if classes & _SIGNED else 0.0)
+        unbroken = classes & {"unbroken", *_SIGNED} or (whole and cell.tag == "td")
         words = max(map(measure, text.split()), default=0.0) * (_BOLD if cell.tag == "th" else 1.0)
         least, most = max(least, width if unbroken else words), max(most, width)
     if cell.tag == "th" and cell.get("scope") == "row":
@@ -99,9 +126,10 @@ def _ends(cell: Element, measure: Measure, *, whole: bool) -> tuple[float, float
 
 
 def _parts(cell: Element) -> Iterable[tuple[Element, str]]:
-    """Yield each text of a cell with the element that it is in."""
+    """Yield each text of a cell with the element that it is in; what has a sign is one text."""
     for element in cell.iter():
-        yield element, (element.text or "").strip()
+        signed = _SIGNED.intersection(_classes(element))
+        yield element, _text(element) if signed else (element.text or "").strip()
         if element is not cell:
             yield cell, (element.tail or "").strip()
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from healthval.aggregate import active_submissions, bivariate, meta_analysis, pool, pool_counts
 from healthval.contracts.base import canonical_json
-from healthval.contracts.submission import SUPPRESSED, ReleasedEstimate
+from healthval.contracts.submission import SUPPRESSED, CountNoise, ReleasedEstimate
 from healthval.errors import MetricError
 
 
@@ -209,6 +209,23 @@ def test_subgroups_take_sites_with_eleven_events_and_non_events(network):
         for measure in (group.auroc, group.oe, group.sensitivity, group.specificity):
             assert [e.reason for e in measure.excluded] == ([reason] if reason else [])
     assert with_events(SUPPRESSED, 90).n_events.upper is None
+
+
+def test_noise_of_the_gate_does_not_pull_the_area_of_a_level_down(network):
+    def mean_of(areas, noise):
+        sites = []
+        for (site, s), area in zip(network, areas, strict=False):
+            auroc = ReleasedEstimate(value=area, se=0.05, lo=area - 0.1, hi=min(1, area + 0.1))
+            group = s.subgroups[0].model_copy(update={"auroc": auroc, "n": 300, "n_events": 90})
+            changed = {"subgroups": (group,), "noise": noise}
+            sites.append((site, s.model_copy(update=changed)))
+        return pool(sites, bivariate="none").subgroups[0].auroc
+
+    noisy = mean_of((0.75, 0.85, 0.95), CountNoise(scale=2.0, variance=4.0, level_variance=60.0))
+    assert noisy.value == pytest.approx(0.85)
+    assert mean_of((0.75, 0.85, 0.95), None).value < 0.84
+    high = mean_of((1.0, 0.98, 1.0), CountNoise(scale=2.0, variance=4.0, level_variance=60.0))
+    assert (high.k, high.ci[1]) == (3, 1.0)
 
 
 def test_a_site_that_found_every_event_stays_in_the_pooled_sensitivity(network):

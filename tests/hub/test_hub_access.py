@@ -1,5 +1,6 @@
 """Access: the table of its steps, its end, pending requests, pages. See `test_hub_machines.py`."""
 
+import hashlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import get_args
@@ -14,7 +15,8 @@ from healthval.contracts.access import (
     VendorKey,
     site_id,
 )
-from healthval.hub import access, keys
+from healthval.contracts.model import InputContract, InputField, ModelCard, ModelRegistration
+from healthval.hub import access, keys, registry
 from healthval.hub.access import DAY, STEPS, TRANSITIONS, Subject, diagram
 from healthval.hub.auth import Caller
 from healthval.hub.backends.memory import MemoryIndex, MemoryObjects
@@ -176,3 +178,25 @@ def test_a_grant_has_the_operators_reason_and_the_inputs_scored():
     decide(backend, withdrawn, site, SUBJECTS[0])
     (grant,) = access.grants(backend, Page()).grants
     assert (grant.used_cases, grant.reason) == (7, "withdrew before results")
+
+
+@pytest.mark.parametrize("role", ["operator", "site"])
+def test_a_list_of_more_models_than_a_page_has_is_listed_whole(role):
+    backend, _ = memory()
+    caller, data = Caller(site_id(KEYS[0]), role), b"artefact"
+    sha256 = hashlib.sha256(data).hexdigest()
+    backend.objects.put_if_absent(registry.object_key(sha256), data)
+    card = {"name": "model", "title": "T", "developer": "V", "intended_use": "u"}
+    inputs = InputContract(fields=(InputField(name="size", low=0, high=100),))
+    for number in range(1010):
+        version = ModelCard(version=f"1.{number}", target_condition="t", **card)
+        wanted = ModelRegistration(card=version, inputs=inputs, artefact_sha256=sha256)
+        registry.register(backend, BOSS, wanted)
+    first = registry.models(backend, caller, Page())
+    rest = registry.models(backend, caller, Page(cursor=first.next))
+    pages = [[m.registration.card.version for m in p.models] for p in (first, rest)]
+    names = [[other.version for other in p.others] for p in (first, rest)]
+    mine, others = (pages, names) if role == "operator" else (names, pages)
+    assert ([len(page) for page in mine], others) == ([1000, 10], [[], []])
+    assert len({*mine[0], *mine[1]}) == 1010
+    assert rest.next is None

@@ -132,6 +132,18 @@ def test_one_site_is_judged_by_its_own_estimate(simulated, site_of, card, plan):
     assert (shown.value, shown.lo, basis) == (release.auroc.value, release.auroc.lo, "the one site")
 
 
+def test_one_site_has_one_interval_for_each_result_and_no_word_on_sums(
+    simulated, site_of, card, plan
+):
+    sites = simulated([site_of(400)])
+    report = build(pool(tuple(sites.items())), sites, card, plan)
+    (release,) = sites.values()
+    for section in report.sections:
+        assert not re.search(r"\btogether\b|differences between sites are", text_of(section))
+    own = as_shown(*(getattr(release.thresholds[0].net_benefit, e) for e in ("value", "lo", "hi")))
+    assert own.text() in text_of(report.section("utility"))
+
+
 def test_two_sites_are_shown_but_not_pooled(simulated, site_of, card, plan):
     found = findings_of(simulated([site_of(400), site_of(300)]), card, plan)
     assert {v.outcome for v in verdicts(found) if v.criterion.measure == "auroc"} == {

@@ -12,6 +12,7 @@ from healthval.report import fonts, render, render_pdf, why_no_pdf
 from healthval.report.figures.compact import data_url
 from healthval.report.markup import as_shown, table
 from healthval.report.print_layout import WIDTH, prepare, shared
+from healthval.report.sections.summary import badge
 
 pair = st.tuples(st.floats(0.1, 12), st.floats(0, 60)).map(lambda x: (x[0], x[0] + x[1]))
 
@@ -112,3 +113,32 @@ def test_names_of_any_script_are_joined_and_in_order_in_a_figure_as_in_a_text():
     ]
     printed, in_figure = ([line for line in p.extract_text().splitlines() if line] for p in pages)
     assert in_figure == printed == list(names)
+
+
+def test_a_table_too_wide_for_one_line_breaks_its_cells_and_stays_on_the_page():
+    rows = [["2026 Q1", *["0.872 (0.834 to 0.903)"] * 7]]
+    root = prepared(str(table("Periods", ["Period", *"ABCDEFG"], rows)))
+    found = root.find(".//table")
+    assert "broken" in found.get("class").split()
+    assert len(list(root.iter("col"))) == 8
+
+
+def test_a_column_has_room_for_a_whole_verdict_and_its_ends():
+    def column(outcome):
+        rows = [["AUROC at a threshold of the plan", outcome, "withheld for a reason " * 9]]
+        root = prepared(str(table("Criteria", ["Criterion", "Verdict", "Why"], rows, kind="words")))
+        return WIDTH * float(list(root.iter("col"))[1].get("style")[7:-1]) / 100
+
+    shown = badge("inconclusive")
+    assert column(shown) >= fonts.width("▲ inconclusive") * 1.18 + 1.2 + 1.4
+    assert column(shown) > column("inconclusive") + 1.2
+
+
+def test_numbers_of_many_sites_name_each_site_once():
+    rows = [["North", "0.1", "0.2"], ["North", "0.3", "0.4"], ["South", "0.1", "0.5"]]
+    sheet = table("Curves", ["Site", "Predicted", "Observed"], rows)
+    root = prepared(f'<details class="data"><summary>Numbers</summary>{sheet}</details>')
+    text = "".join(root.itertext()).replace("\N{NO-BREAK SPACE}", " ")
+    assert text == (
+        "Numbers: Curves: Site: Predicted · Observed; North: 0.1 · 0.2; 0.3 · 0.4; South: 0.1 · 0.5"
+    )

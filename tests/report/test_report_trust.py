@@ -112,6 +112,40 @@ def test_a_forger_with_a_key_beside_the_report_is_an_unknown_signer(folder, plat
     assert call(folder, "--key", forger.folder / "operator.key.pub").exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [
+        ("report-2.html", "report-2.html"),
+        ("r\u0435port.pdf", r"'r\u0435port.pdf'"),
+        ("report.html\rverified.PDF", r"'report.html\rverified.PDF'"),
+    ],
+)
+def test_another_page_or_pdf_beside_the_report_is_named_and_refused(
+    name, printed, folder, platform
+):
+    (folder / name).write_bytes((folder / "report.html").read_bytes())
+    (folder / "readme.txt").write_text("Not a document of the report.", encoding="utf-8")
+    for place in (folder, folder / name):
+        told = call(place, "--key", public(platform))
+        assert isinstance(told.exception, IntegrityError)
+        assert str(told.exception).startswith(f"{printed} is ")
+    (folder / name).unlink()
+    assert call(folder, "--key", public(platform)).exit_code == 0
+
+
+def test_of_two_payloads_in_one_envelope_neither_is_taken(folder, platform):
+    path = folder / "attestation.dsse.json"
+    genuine = path.read_bytes()
+    for twice in (
+        b'{"payload":"e30=",' + genuine[1:],
+        genuine.rstrip()[:-1] + b',"payload":"e30="}',
+    ):
+        path.write_bytes(twice)
+        told = call(folder, "--key", public(platform))
+        assert "is not a DSSE envelope" in str(told.exception)
+        assert told.exit_code != 0
+
+
 def test_the_answer_names_signer_fingerprint_time_model_plan_and_files(
     folder, platform, home, plan
 ):

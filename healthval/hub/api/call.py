@@ -148,7 +148,24 @@ class Callers:
 async def _in_thread(threads: Executor | None, work: Callable[[], Answer]) -> Answer:
     if threads is None:
         return await run_in_threadpool(work)
-    return await asyncio.get_running_loop().run_in_executor(threads, work)
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Answer] = loop.create_future()
+
+    def tell(deliver: Callable[[Any], None], outcome: Any) -> None:
+        if not done.done():  # its caller may have been cancelled
+            deliver(outcome)
+
+    def run() -> None:
+        try:
+            answer = work()
+        except BaseException as error:  # raised where the caller waits
+            loop.call_soon_threadsafe(tell, done.set_exception, error)
+        else:
+            loop.call_soon_threadsafe(tell, done.set_result, answer)
+
+    # a loop's run_in_executor copies each outcome through two futures, at twice the cost of this
+    threads.submit(run)
+    return await done
 
 
 def _unchanged(call: Call) -> Call:

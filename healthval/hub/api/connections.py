@@ -8,10 +8,11 @@ import asyncio
 import resource
 from typing import Any
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_SECONDS = 10.0
 PAUSE_SECONDS = 15.0
+MAX_HEAD_BYTES = 64 * 1024
 TICK_SECONDS = 1.0
 MAX_CONNECTIONS = 512
 MAX_FILES = 4096
@@ -21,10 +22,12 @@ BACKLOG = 64
 OTHER_FILES = 64
 
 
-class TimedProtocol(H11Protocol):
+class TimedProtocol(HttpToolsProtocol):
     """HTTP/1.1 with time-outs: a head arrives within 10 s, a body never pauses for 15 s.
 
-    Above the cap the connection that has waited longest for the rest of a request is dropped.
+    A head has at most 64 KiB, and so has what stands between two parts of a body: the parser keeps
+    it without a limit. Above the cap the connection that has waited longest for the rest of a
+    request is dropped.
     """
 
     most = MAX_CONNECTIONS
@@ -34,6 +37,7 @@ class TimedProtocol(H11Protocol):
         super().connection_made(transport)
         self.waiting_since: float | None = self.loop.time()
         self._heard = self.loop.time()
+        self._awaits_head, self._is_whole, self._unused = True, False, 0
         self._drop_above_cap()
         self._ticking = self.loop.call_later(TICK_SECONDS, self._tick)
 
@@ -42,28 +46,45 @@ class TimedProtocol(H11Protocol):
         self._heard = self.loop.time()
         if self.waiting_since is None:
             self.waiting_since = self._heard
+        self._is_whole = False
+        self._unused += len(data)
         super().data_received(data)
-        if self._has_whole_request():
+        if self._is_whole:
             self.waiting_since = None
+        if self._unused > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too long.")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock."""
         self._ticking.cancel()
         super().connection_lost(exc)
 
-    def _has_whole_request(self) -> bool:
-        return not self._awaits_head() and not self.cycle.more_body
+    def on_message_begin(self) -> None:
+        """Note that the request before this one is complete, and this one is not."""
+        self._is_whole = False
+        super().on_message_begin()
 
-    def _awaits_head(self) -> bool:
-        cycle: Any = self.cycle  # None before the first request
-        return cycle is None or (cycle.response_complete and not cycle.more_body)
+    def on_headers_complete(self) -> None:
+        """Note that the body follows."""
+        self._awaits_head, self._unused = False, 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Note that the body goes on."""
+        self._unused = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note that a request is complete."""
+        self._awaits_head, self._is_whole, self._unused = True, True, 0
+        super().on_message_complete()
 
     def _tick(self) -> None:
         now = self.loop.time()
-        if self.flow.read_paused:  # the hub, not the sender, is slow
-            self._heard = now
         if self.waiting_since is not None:
-            is_slow_head = self._awaits_head() and now - self.waiting_since > HEAD_SECONDS
+            if self.flow.read_paused:  # the hub, not the sender, is slow
+                self._heard = self.waiting_since = now
+            is_slow_head = self._awaits_head and now - self.waiting_since > HEAD_SECONDS
             if is_slow_head or now - self._heard > PAUSE_SECONDS:
                 self.transport.abort()
                 return

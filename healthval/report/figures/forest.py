@@ -8,11 +8,19 @@ from typing import Any, Literal
 import numpy as np
 
 from healthval.aggregate.result import PooledMeasure, SiteValue
-from healthval.report.document import Figure, NumberedFigure
+from healthval.report.document import Block, Figure, NumberedFigure
 from healthval.report.figures.drawing import Drawing, Letters, Stroke
 from healthval.report.figures.style import BLUE, GREY, INK, MUTED, VERMILION
 from healthval.report.findings import Findings, as_released
-from healthval.report.markup import Shown, as_shown, count, number, percent, table
+from healthval.report.markup import (
+    Shown,
+    as_shown,
+    count,
+    number,
+    paragraphs,
+    percent,
+    table,
+)
 from healthval.report.wording.language import localized, many, mark, say
 
 Scale = Literal["linear", "log", "logit"]
@@ -35,12 +43,32 @@ _LETTER, _BOLD_LETTER = 0.0625, 0.072  # inches
 # An interval beyond these ends in an arrow: on a logit axis 0 and 1 are at infinity.
 _BOUNDS: dict[Scale, tuple[float, float]] = {
     "linear": (-4.0, 6.0),
-    "log": (0.1, 10.0),
+    "log": (0.01, 100.0),
     "logit": (0.05, 0.995),
 }
 _TICKS: dict[Scale, tuple[float, ...]] = {
     "linear": (),
-    "log": (0.1, 0.2, 0.33, 0.5, 0.67, 0.8, 1, 1.25, 1.5, 2, 3, 5, 10),
+    "log": (
+        0.01,
+        0.02,
+        0.05,
+        0.1,
+        0.2,
+        0.33,
+        0.5,
+        0.67,
+        0.8,
+        1,
+        1.25,
+        1.5,
+        2,
+        3,
+        5,
+        10,
+        20,
+        50,
+        100,
+    ),
     "logit": (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99),
 }
 
@@ -82,8 +110,10 @@ class Pooled:
     heterogeneity: str = ""
 
 
-def site_forest(findings: Findings, measure: PooledMeasure, axis: Axis, name: str) -> list[Figure]:
+def site_forest(findings: Findings, measure: PooledMeasure, axis: Axis, name: str) -> list[Block]:
     """Draw one row per site, in several figures if there are many, and the pooled result last."""
+    if all(site.value is None for site in measure.sites):
+        return [paragraphs(say("{name}: not released by any site.", name=name))]
     heaviest = max((site.weight or 0 for site in measure.sites), default=0) or 1
     values = {site.site: site for site in measure.sites}
     reasons = {left.site: left.reason for left in measure.excluded}
@@ -93,7 +123,7 @@ def site_forest(findings: Findings, measure: PooledMeasure, axis: Axis, name: st
         columns = (count(release.n), count(release.n_events))
         size = (value.weight or 0) / heaviest if value else 0.0
         rows.append(Row(site, _site_value(value, reasons.get(site)), columns, size))
-    return forest_figures(rows, axis, name, summary=_summary(findings, measure))
+    return [*forest_figures(rows, axis, name, summary=_summary(findings, measure))]
 
 
 def _site_value(value: SiteValue | None, reason: str | None) -> Shown:

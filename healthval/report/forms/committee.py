@@ -43,8 +43,10 @@ def _forest(report: Report, *, drawn: bool) -> Iterator[Block]:
     forests = [figure for figure in figures if figure.caption.startswith("AUROC:")]
     if drawn and len(forests) == 1:
         yield forests[0]
-    else:
+    elif forests:
         yield paragraphs(say("The result of each hospital is in the full report."))
+    else:
+        yield paragraphs(say("{name}: not released by any site.", name="AUROC"))
 
 
 def _proof(report: Report) -> Markup:

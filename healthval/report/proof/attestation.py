@@ -45,6 +45,7 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:healthval:validation:v1"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _SHA256 = re.compile(r"[a-f0-9]{64}")
+_DOCUMENTS = frozenset({".html", ".htm", ".xhtml", ".pdf"})
 
 
 class NotSigned(IntegrityError):
@@ -178,8 +179,29 @@ def check(place: Path, keys: Iterable[PublicKey]) -> Statement:
     if place.is_file() and place.name != ATTESTATION:
         beside.add(place.name)
     for name in sorted(beside - set(statement.files)):
-        raise IntegrityError(f"{name} is not covered by the signature; do not rely on it")
+        raise IntegrityError(f"{_plain(name)} is not covered by the signature; do not rely on it")
     return statement
+
+
+def check_alone(place: Path, statement: Statement) -> None:
+    """Refuse another page or PDF beside a report: a reader could take it for the report.
+
+    Raises
+    ------
+    IntegrityError
+        If there is one; the message names it.
+    """
+    folder = place if place.is_dir() else place.parent
+    documents = {path.name for path in folder.iterdir() if path.suffix.lower() in _DOCUMENTS}
+    for name in sorted(documents - set(statement.files)):
+        raise IntegrityError(
+            f"{_plain(name)} is in the report's folder and not covered by the signature; do not rely on it"
+        )
+
+
+def _plain(name: str) -> str:
+    """Return a file's name without letters that look like others, and without control characters."""
+    return name if name.isascii() and name.isprintable() else ascii(name)
 
 
 def named_signer(place: Path) -> PublicKey | None:
@@ -234,13 +256,20 @@ def _malformed() -> IntegrityError:
 
 def _payload_and_signatures(envelope: bytes) -> tuple[bytes, list[bytes]]:
     try:
-        outer = json.loads(envelope)
+        outer = json.loads(envelope, object_pairs_hook=_named_once)
         if outer["payloadType"] != PAYLOAD_TYPE:
             raise _malformed()
         signatures = [base64.b64decode(s["sig"], validate=True) for s in outer["signatures"]]
         return base64.b64decode(outer["payload"], validate=True), signatures
     except (ValueError, KeyError, TypeError, binascii.Error, RecursionError):
         raise _malformed() from None
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a name that occurs twice: of two payloads, another reader could take the unsigned one."""
+    if len(dict(pairs)) != len(pairs):
+        raise _malformed()
+    return dict(pairs)
 
 
 def _parsed(payload: bytes) -> tuple[dict[str, str], Predicate]:

@@ -91,11 +91,7 @@ def provenance(findings: Findings) -> Section:
         [say("Plan: {title}", title=findings.plan.title), hashed(study.plan_hash)],
         *(
             [
-                say(
-                    "Release of {site}, healthval {version}",
-                    site=s.site,
-                    version=s.healthval_version,
-                ),
+                say("Release of {site}", site=s.site),
                 hashed(s.submission_sha256),
             ]
             for s in study.sites
@@ -103,10 +99,13 @@ def provenance(findings: Findings) -> Section:
     ]
     how = paragraphs(
         say(
-            "Made with healthval {version}. The same releases, model card, plan, software and signer's "
-            "key give this report again, byte for byte. The report contains no time: the time of signing "
-            "is in attestation.dsse.json.",
+            "Made with healthval {version}. The same {inputs}, software, language and signer's key give "
+            "this report again, byte for byte. The time at which it was made is not in it; the time of "
+            "signing is in attestation.dsse.json.",
             version=__version__,
+            inputs=say("releases, model card and plan")
+            if findings.conduct is None
+            else say("releases, model card, plan, list of hospitals at the hub"),
         )
     )
     check = _paragraph(

@@ -15,7 +15,13 @@ from healthval.contracts.base import canonical_json, read_wire
 from healthval.contracts.keys import HubKeys, PinnedKey, PinnedKeys, fingerprint
 from healthval.errors import IntegrityError, UsageError, counted
 from healthval.files import locked, write_durably
-from healthval.report.proof.attestation import NotSigned, Statement, check, named_signer
+from healthval.report.proof.attestation import (
+    NotSigned,
+    Statement,
+    check,
+    check_alone,
+    named_signer,
+)
 
 SHORTEST_PREFIX = 8  # hexadecimal digits that name a pinned key
 WAIT_SECONDS = 10.0
@@ -109,6 +115,7 @@ def verify_by_hub(place: Path, hub_url: str, published: HubKeys) -> Verified:
 def _verify(place: Path, trusted: dict[PublicKey, str]) -> Verified:
     found = _checked(place, trusted)
     if found.statement.about.record != "deid-evidence":
+        check_alone(place, found.statement)
         return found
     from healthval.report.proof.evidence import compared_outputs  # needs the extra `dicom`
 

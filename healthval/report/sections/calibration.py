@@ -33,34 +33,32 @@ def calibration(findings: Findings) -> Section:
         blocks.append(_curve_figure(findings, curves))
     blocks += site_forest(findings, study.slope, SLOPE, say("Calibration slope"))
     blocks += site_forest(findings, study.citl, CITL, say("Calibration in the large"))
-    sheets = [
-        _sum("O:E", as_shown(sums.oe, *(sums.oe_ci or (None, None))), sums.oe_k, study.k),
-        _sum(
-            say("Brier score"),
-            as_shown(sums.brier, *(sums.brier_ci or (None, None))),
-            sums.brier_k,
-            study.k,
-        ),
-    ]
-    blocks += [paragraphs(*sheets), *_means(findings), *joint_table(findings)]
+    if study.k > 1:  # the sums of one site are its own results
+        oe = as_shown(sums.oe, *(sums.oe_ci or (None, None)))
+        brier = as_shown(sums.brier, *(sums.brier_ci or (None, None)))
+        sheets = [
+            *_sum("O:E", oe, sums.oe_k, study.k),
+            *_sum(say("Brier score"), brier, sums.brier_k, study.k),
+        ]
+        blocks += [paragraphs(*sheets), *_means(findings)]
+    blocks += joint_table(findings)
     blocks += _closeness(findings)
     return Section("calibration", say("Calibration"), tuple(blocks))
 
 
-def _sum(name: str, shown: Shown, k: int, of: int) -> str:
+def _sum(name: str, shown: Shown, k: int, of: int) -> list[str]:
     if shown.value is None:
-        return say("{name} of all cases: not released by any site.", name=name)
-    return say(
+        return []
+    together = say(
         "{name} of the cases of {k} together: {shown}, with a 95% CI for the cases of these sites.",
         name=name,
         k=some_sites(k, of),
         shown=shown.text(),
     )
+    return [together]
 
 
 def _means(findings: Findings) -> list[Block]:
-    if findings.study.k == 1:
-        return []
     rows = []
     for measure, name in MEANS.items():
         mean = findings.mean(measure)

@@ -147,7 +147,7 @@ ITEMS = (
     Item("18b", mark("Conflicts of interest"), SITE),
     Item("18c", mark("Protocol"), SITE, "provenance"),
     Item("18d", mark("Registration"), SITE),
-    Item("18e", mark("Data sharing: aggregates only"), SITE, "disclosure"),
+    Item("18e", mark("Availability of the data"), SITE, "disclosure"),
     Item("18f", mark("Code sharing"), SITE, "provenance"),
     Item("19", mark("Patient and public involvement"), SITE),
     Item("20a", mark("Flow of participants"), SITE, "cohort"),
@@ -184,7 +184,7 @@ def checklist(findings: Findings, headings: dict[str, str]) -> Section:
         say(
             "This report covers {done} of the {all_items} items and parts of items below, wholly "
             "or in part. An item is covered only if its numbers are in this report. The other "
-            "items are marked for the site or the developer to complete, or as withheld.",
+            "items are marked for the site or the developer to complete, or as not released.",
             done=done,
             all_items=all_items,
         )
@@ -202,7 +202,7 @@ def _place(item: Item, findings: Findings, headings: dict[str, str]) -> Markup:
     place = item.place(findings)
     if place is None or not item.covered(findings):
         withheld = item.section is not None and item.number in _FROM_RELEASES
-        owed = say("withheld by sites or not estimable") if withheld else say(item.owner)
+        owed = say("not released or not estimable") if withheld else say(item.owner)
         return Markup('<em class="owed">{}</em>').format(owed)
     link = Markup('<a href="#{}">{}</a>').format(place, headings[place])
     withheld_at = _WITHHELD_AT.get(item.number)

@@ -23,8 +23,8 @@ def claim(findings: Findings) -> Section:
         )
     as_registered = paragraphs(
         say(
-            "The model was judged as registered: it was not updated or recalibrated, before or "
-            "after, and all sites used the same artefact."
+            "The model was judged as registered, without updating or recalibration, and all results "
+            "are of the same artefact."
         )
     )
     blocks = (comparison, as_registered, _training_data(findings))

@@ -1,7 +1,7 @@
 """Section "Cohort and patients": cohort flow, counts at each site, table 1, sample size."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
@@ -147,39 +147,58 @@ def _flow(findings: Findings) -> list[Block]:
         ]
         for step in findings.study.flow
     ]
-    partly = any(step.total.n_suppressed for step in findings.study.flow)
+    notes = _flow_notes(findings, shown)
     return [
         table(
             say("Cohort flow: cases left after each step"),
             [say("Step"), *shown, say("All sites")],
             rows,
-            note=f"{say(_FLOW) if partly else ''} {findings.noisy(IN_COUNTS)}".strip(),
+            note=" ".join(filter(None, [*notes, findings.noisy(IN_COUNTS)])),
         )
     ]
 
 
-_FLOW = mark(
-    "≥: some sites omitted or withheld the step; at least the cases of their later steps "
-    "were left. –: the site released no count for the step."
-)
+def _flow_notes(findings: Findings, shown: Sequence[str]) -> Iterator[str]:
+    """Explain the signs of the flow that are in it."""
+    steps = findings.study.flow
+    cells = [
+        {f.step: f.n for f in findings.released[site].flow}.get(step.step)
+        for site in shown
+        for step in steps
+    ]
+    if any(step.total.n_suppressed for step in steps):
+        yield say(
+            "≥: some sites omitted or withheld the step; at least the cases of their later steps "
+            "were left."
+        )
+    if None in cells:
+        yield say("–: the site released no count for the step.")
+    if any(isinstance(cell, str) for cell in cells):
+        yield hatched(findings.floor(site) for site in shown)
 
 
 def _flows_apart(findings: Findings) -> list[Block]:
-    """Return one table for each site where the flows cannot be summed."""
-    flows = {site: r.flow for site, r in findings.released.items() if r.flow}
-    if not flows:
-        return []
-    why = say("The flows of the sites contradict each other, so they are not summed.")
-    sheets = [
-        table(
-            say("Cohort flow at {site}: cases left after each step", site=site),
-            [say("Step"), say("Cases")],
-            [[reword(words(row.step)), count_cell(row.n, findings.floor(site))] for row in flow],
-            kind="numbers narrow",
-        )
-        for site, flow in flows.items()
+    """Return the flow of each site where the flows cannot be summed."""
+    rows = [
+        [site, reword(words(row.step)), count_cell(row.n, findings.floor(site))]
+        for site, release in findings.released.items()
+        for row in release.flow
     ]
-    return [paragraphs(why, findings.noisy(IN_COUNTS)), *sheets]
+    if not rows:
+        return []
+    why = say(
+        "The steps of the sites have no common order in which no number of cases increases, so "
+        "they are not summed."
+    )
+    return [
+        paragraphs(why),
+        table(
+            say("Cohort flow at each site: cases left after each step"),
+            [say("Site"), say("Step"), say("Cases")],
+            rows,
+            note=findings.noisy(IN_COUNTS),
+        ),
+    ]
 
 
 def _sites(findings: Findings) -> Markup:
@@ -226,7 +245,7 @@ def _table_one(findings: Findings) -> Markup:
         [say("Characteristic"), say("All"), say("With condition"), say("Without"), say("Sites")],
         _table_one_lines(findings),
         note=say(
-            "Sites: those that released the row. ≥: some sites withheld the count or have no "
+            "Sites: those whose release has the row. ≥: some sites withheld the count or have no "
             "such row. Means are over the sites that released them, weighted by site size. "
             "{noisy}",
             noisy=findings.noisy(IN_COUNTS),

@@ -32,11 +32,11 @@ def disclosure(findings: Findings) -> Section:
 def _gate(findings: Findings) -> str:
     """Describe what checked the numbers of this report before they left a site."""
     found = findings.study.secure_sum
-    source = say("This report is made from the released aggregates only.")
+    source = say("The results of this report are computed from the released aggregates only.")
     if found is not None and found.thresholds:
         source = say(
-            "This report is made from the released aggregates and the total of the secure sum "
-            "only. The sites that opened the total compared it with the floor of {floor}; it has "
+            "The results of this report are computed from the released aggregates and the total of "
+            "the secure sum only. The sites that opened the total compared it with the floor of {floor}; it has "
             "no noise.",
             floor=found.floor,
         )
@@ -60,7 +60,7 @@ def what_left(findings: Findings) -> str:
             "readable table of one hospital"
         )
     return say(
-        "{kinds} of data left the {k}: de-identified inputs of {cases}, which were sent to "
+        "{kinds} of data about patients left the {k}: de-identified inputs of {cases}, which were sent to "
         "the hosted model to be scored with fixed test inputs{also} aggregates{sums}. The "
         "egress ledger of each hospital lists every transfer with its time, size and number "
         "of cases.",

@@ -2,17 +2,28 @@
 
 from collections.abc import Sequence
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from healthval.aggregate.result import PooledMeasure, SubgroupPool
 from healthval.contracts.submission import COMMON_LEVELS, FOLDED, ReleasedSubgroup
 from healthval.report.document import Section
 from healthval.report.figures.forest import AUROC, Axis, Row, forest_figures
-from healthval.report.findings import Findings, estimate, pooled, total
-from healthval.report.markup import Shown, as_shown, count, exact, p_value, paragraphs, table, words
+from healthval.report.findings import Findings, estimate, pooled, some_sites, total
+from healthval.report.markup import (
+    WITHHELD,
+    Shown,
+    as_shown,
+    beside,
+    count,
+    exact,
+    p_value,
+    paragraphs,
+    table,
+    words,
+)
 from healthval.report.values.gaps import MEASURES, gaps
 from healthval.report.values.levels import level_name
-from healthval.report.wording.language import many, reword, say
+from healthval.report.wording.language import many, mark, reword, say
 
 
 def subgroups(findings: Findings) -> Section:
@@ -23,16 +34,25 @@ def subgroups(findings: Findings) -> Section:
         return Section("subgroups", say("Subgroups"), (nothing,))
     overall, _ = findings.result("auroc")
     axis = Axis(AUROC.label, AUROC.scale, overall.value, AUROC.digits)
-    caption = say(
-        "estimate and 95% CI; the dotted line is the overall result. Where fewer than three "
-        "sites have at least 11 cases with and without the condition, the level is not "
-        "pooled and each site's own estimate is shown."
-    )
+    caption = say("estimate and 95% CI; the dotted line is the overall result.")
+    if findings.study.k > 1:
+        caption += say(
+            " Where fewer than three sites have at least 11 cases with and without the condition, "
+            "the level is not pooled and each site's own estimate is shown."
+        )
+    if any(0 < group.auroc.k < findings.study.k for group in groups):
+        caption += " " + say(_SOME)
     caption += findings.noisy(say(" Sizes of levels contain noise of the gates."))
     rows = _forest_rows(findings, groups)
     figures = forest_figures(rows, axis, say("AUROC by subgroup"), caption=caption)
     sheets = (_differences(findings, groups), _measures(findings, groups))
     return Section("subgroups", say("Subgroups"), (paragraphs(_rule(findings)), *figures, *sheets))
+
+
+_SOME = mark(
+    "A mean is over the sites that released the value. Whether a site releases it depends on its "
+    "counts, so that the mean over all sites may be higher or lower."
+)
 
 
 def _rule(findings: Findings) -> str:
@@ -61,6 +81,8 @@ def _rule(findings: Findings) -> str:
 
 def _differences(findings: Findings, groups: Sequence[SubgroupPool]) -> Markup:
     found = gaps(findings.released, groups)
+    if not found and findings.study.k == 1:
+        return Markup("")
     if not found:
         why = say("fewer than three sites released two levels of a variable")
         return paragraphs(say("Differences between levels were not estimated: {why}.", why=why))
@@ -86,10 +108,11 @@ def _differences(findings: Findings, groups: Sequence[SubgroupPool]) -> Markup:
         note=say(
             "{at}Mean over sites of the difference inside each site (REML, Hartung-Knapp). The "
             "first level of the plan is the reference. p is adjusted for all {found} of this "
-            "table; the intervals are not. Sites where a rate is 0 or 1 are left out.",
+            "table; the intervals are not. Sites where a rate is 0 or 1 are left out. {some}",
             at=_at(findings),
+            some=say(_SOME) if any(gap.k < findings.study.k for gap in found) else "",
             found=many(len(found), "difference"),
-        ),
+        ).rstrip(),
     )
 
 
@@ -98,17 +121,18 @@ def _forest_rows(findings: Findings, groups: Sequence[SubgroupPool]) -> list[Row
     for i, group in enumerate(groups):
         if i == 0 or groups[i - 1].variable != group.variable:
             rows.append(Row(words(group.variable)))
-        shown = _pooled(group.auroc)
+        shown = _pooled(group.auroc, findings.study.k)
         columns = (total(group.n), total(group.n_events))
         rows.append(Row(f"  {level_name(group.level)}", shown, columns))
-        if shown.value is None:
+        if shown.value is None and findings.study.k > 1:
             rows += _site_rows(findings, group)
     return rows
 
 
-def _pooled(measure: PooledMeasure) -> Shown:
+def _pooled(measure: PooledMeasure, of: int) -> Shown:
     shown, _ = pooled(measure)
-    return shown if shown.value is not None else as_shown(None, why=say("not pooled"))
+    why = say("not pooled") if of > 1 else say(WITHHELD)
+    return shown if shown.value is not None else as_shown(None, why=why)
 
 
 def _site_rows(findings: Findings, group: SubgroupPool) -> list[Row]:
@@ -127,13 +151,21 @@ def _level(released: Sequence[ReleasedSubgroup], group: SubgroupPool) -> Release
 
 
 def _measures(findings: Findings, groups: Sequence[SubgroupPool]) -> Markup:
-    rows: list[list[str]] = []
+    rows: list[list[str | Markup]] = []
+    of, some = findings.study.k, False
     for group in groups:
-        shown = [_pooled(m) for m in (group.oe, group.sensitivity, group.specificity)]
+        measures = (group.oe, group.sensitivity, group.specificity)
+        shown = [_pooled(m, of) for m in measures]
+        over = [m.k if s.value is not None else of for m, s in zip(measures, shown, strict=True)]
+        some |= any(k < of for k in over)
         name = f"{words(group.variable)}: {level_name(group.level)}"
-        rows.append([name, *(s.text(2) for s in shown)])
-        if all(s.value is None for s in shown):
+        rows.append([name, *(_over(s, k, of) for s, k in zip(shown, over, strict=True))])
+        if of > 1 and all(s.value is None for s in shown):
             rows += _site_measures(findings, group)
+    means = say(
+        "Means over sites; not pooled: fewer than three sites released the measure for this level."
+    )
+    notes = [_at(findings).strip(), *([means] if of > 1 else []), *([say(_SOME)] if some else [])]
     return table(
         say("Other measures by subgroup"),
         [
@@ -143,12 +175,13 @@ def _measures(findings: Findings, groups: Sequence[SubgroupPool]) -> Markup:
             say("Specificity (95% CI)"),
         ],
         rows,
-        note=say(
-            "{at}Means over sites; not pooled: fewer than three sites released the measure for "
-            "this level.",
-            at=_at(findings),
-        ),
+        note=" ".join(filter(None, notes)),
     )
+
+
+def _over(shown: Shown, k: int, of: int) -> Markup:
+    """Name the number of sites that a mean is over, where it is not all."""
+    return beside(escape(shown.text(2)), some_sites(k, of) if k < of else "")
 
 
 def _at(findings: Findings) -> str:
@@ -160,8 +193,8 @@ def _at(findings: Findings) -> str:
     )
 
 
-def _site_measures(findings: Findings, group: SubgroupPool) -> list[list[str]]:
-    rows = []
+def _site_measures(findings: Findings, group: SubgroupPool) -> list[list[str | Markup]]:
+    rows: list[list[str | Markup]] = []
     for site, release in findings.released.items():
         level = _level(release.subgroups, group)
         if level is None:

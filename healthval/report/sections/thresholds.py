@@ -51,9 +51,9 @@ def thresholds(findings: Findings) -> Section:
 
 def _at_threshold(findings: Findings, at: ThresholdPool) -> list[Block]:
     name = say("threshold {threshold}", threshold=exact(at.threshold))
-    blocks: list[Block] = [_site_matrix(findings, at)]
-    if findings.study.k > 1:
-        blocks.append(_means(findings, at, name))
+    if findings.study.k == 1:
+        return _at_one_site(findings, at, name)
+    blocks: list[Block] = [_site_matrix(findings, at), _means(findings, at, name)]
     if not at.counts.k:
         return [
             *blocks,
@@ -84,6 +84,23 @@ def _at_threshold(findings: Findings, at: ThresholdPool) -> list[Block]:
     if figure := _predictive_figure(findings, at, together):
         blocks.append(figure)
     return blocks
+
+
+def _at_one_site(findings: Findings, at: ThresholdPool, name: str) -> list[Block]:
+    """Return the site's own counts and rates; there is nothing to sum."""
+    (release,) = findings.released.values()
+    here = released_at(release, at.threshold)
+    rows = [
+        [say(label), estimate(getattr(here, measure, None))] for measure, label in RATES.items()
+    ]
+    rates = table(say("Rates at {name}", name=name), [say("Measure"), say("Value (95% CI)")], rows)
+    if not at.counts.k:
+        return [_site_matrix(findings, at), rates]
+    together = say("cases of the site at {name}", name=name)
+    cases = say("cases like those of {k}, at {name}", k=some_sites(1, 1), name=name)
+    figure = _predictive_figure(findings, at, together)
+    blocks = [_site_matrix(findings, at), rates, _per_thousand(at.counts, cases)]
+    return [*blocks, figure] if figure else [*blocks]
 
 
 def _site_matrix(findings: Findings, at: ThresholdPool) -> Markup:

@@ -14,10 +14,11 @@ from healthval.report.figures.panels import (
     decision_panels,
     decision_together,
 )
-from healthval.report.findings import Findings, as_released, rate, some_sites
+from healthval.report.findings import Findings, as_released, estimate, rate, some_sites
 from healthval.report.markup import as_shown, exact, number, paragraphs, table
 from healthval.report.secondary import usefulness_table
 from healthval.report.sections.summary import expected
+from healthval.report.values.site_values import released_at
 from healthval.report.wording.language import many, mark, say
 
 
@@ -174,6 +175,8 @@ def _together_figure(
 
 def _net_benefit(findings: Findings) -> list[Block]:
     """Return one table for each set of sites with a threshold, and the means over sites."""
+    if findings.study.k == 1:
+        return [_own_net_benefit(findings)]
     sums: dict[tuple[str, ...], list[list[str]]] = {}
     for at in findings.study.thresholds:
         row = [exact(at.threshold), rate(at.net_benefit).text(), number(at.treat_all), number(0.0)]
@@ -192,7 +195,22 @@ def _net_benefit(findings: Findings) -> list[Block]:
         )
         for sites, rows in sums.items()
     ]
-    return blocks if findings.study.k == 1 else [*blocks, _mean_net_benefit(findings)]
+    return [*blocks, _mean_net_benefit(findings)]
+
+
+def _own_net_benefit(findings: Findings) -> Markup:
+    """Return the net benefit that the one site released."""
+    (release,) = findings.released.values()
+    rows = []
+    for at in findings.study.thresholds:
+        here = released_at(release, at.threshold)
+        shown = estimate(here.net_benefit if here else None)
+        rows.append([exact(at.threshold), shown.text(), number(at.treat_all), number(0.0)])
+    return table(
+        say("Net benefit at the thresholds of the plan"),
+        [say("Threshold"), say("Model (95% CI)"), say("Treat all"), say("Treat none")],
+        rows,
+    )
 
 
 def _note(findings: Findings, sites: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

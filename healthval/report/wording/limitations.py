@@ -47,11 +47,19 @@ def _of_size(findings: Findings) -> list[str]:
             )
         )
     if study.n.n_suppressed or study.n_events.n_suppressed:
+        hidden = max(study.n.n_suppressed, study.n_events.n_suppressed)
         found.append(
-            say("Some sites withheld their number of cases or events as too small to share.")
+            say("At {k} the number of cases or of events is withheld.", k=many(hidden, "site"))
         )
     for at in study.thresholds:
-        if at.counts.excluded:
+        if at.counts.excluded and not at.counts.k:
+            found.append(
+                say(
+                    "At threshold {threshold}, no site released all its counts.",
+                    threshold=exact(at.threshold),
+                )
+            )
+        elif at.counts.excluded:
             absent = say("{k} of {of}", k=len(at.counts.excluded), of=many(study.k, "site"))
             found.append(
                 say(

@@ -23,7 +23,7 @@ def plain_words(findings: Findings) -> list[str]:
 def ranking(mean: SiteMean) -> str:
     """Return the AUROC as a share of pairs, on average and at another hospital."""
     if mean.value is None:
-        return say("The AUROC of the hospitals was {why}.", why=mean.shown().why)
+        return say("The AUROC was {why}.", why=mean.shown().why)
     words = say(
         "{where}, the model gave the higher score to the patient with the condition in about "
         "{of_100} of 100 pairs of patients of the same hospital, one with and one without it",
