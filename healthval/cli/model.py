@@ -22,16 +22,25 @@ def model() -> None:
     """A vendor's model folder."""
 
 
+def _artefact_in(folder: Path) -> Path:
+    """Return the folder with the code; `model new` writes it into one beside the registration."""
+    is_outer = not (folder / "inference.py").exists() and (folder / "artefact").is_dir()
+    return folder / "artefact" if is_outer else folder
+
+
 @model.command("container")
 @click.argument("folder", type=FOLDER)
 @click.option("-o", "--out", type=FOLDER, required=True, help="New folder for the build context.")
 @click.option("--group", default="MODEL", show_default=True, help="Name of the model on AWS.")
 def container_command(folder: Path, out: Path, group: str) -> None:
     """Write the build context of a model's image, and print the commands that push it to ECR."""
-    from healthval.cloud.container import write_context
+    from healthval.cloud.container import LOCK, write_context
 
-    context = write_context(folder, out)
+    artefact = _artefact_in(folder)
+    context = write_context(artefact, out)
     click.echo(f"written: {context.folder}, artefact {context.artefact_sha256}")
+    if not (artefact / LOCK).is_file():
+        click.echo(f"no {LOCK} in {artefact}: the image has no packages for the model")
     click.echo("with docker and your AWS sign-in, AWS_REGION set:")
     for line in context.commands(group):
         click.echo(f"  {line}")
@@ -71,9 +80,7 @@ def model_check(folder: Path, sample: Path | None, registration: Path | None) ->
     from healthval.hosting.model_check import check_model
     from healthval.runner.provision import read_probe_files, read_registration
 
-    # `model new` writes the artefact into a folder of its own, beside the registration.
-    if not (folder / "inference.py").exists() and (folder / "artefact").is_dir():
-        folder = folder / "artefact"
+    folder = _artefact_in(folder)
     places = (folder / "registration.yaml", folder.parent / "registration.yaml")
     found = registration or next((place for place in places if place.is_file()), None)
     if found is None:
@@ -103,7 +110,7 @@ def model_serve(folder: Path, port: int) -> None:
     check_platform()
     from healthval.hosting.__main__ import main
 
-    sys.exit(main(["serve", "--model", str(folder), "--port", str(port)]))
+    sys.exit(main(["serve", "--model", str(_artefact_in(folder)), "--port", str(port)]))
 
 
 @click.group(invoke_without_command=True)

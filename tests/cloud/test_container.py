@@ -137,3 +137,17 @@ def test_the_command_prints_how_to_build_and_push(model, tmp_path):
     assert done.exit_code == 0
     assert "docker push" in done.output
     assert (tmp_path / "context" / "Dockerfile").is_file()
+
+
+def test_the_folder_of_model_new_is_taken_and_missing_packages_are_named(model, tmp_path):
+    (tmp_path / "ward").mkdir()
+    model.rename(tmp_path / "ward" / "artefact")
+    words = ["container", str(tmp_path / "ward"), "-o", str(tmp_path / "context")]
+    done = CliRunner().invoke(model_command, words)
+    assert done.exit_code == 0
+    assert "no requirements.txt in" in done.output
+    assert (tmp_path / "context" / "model" / "inference.py").is_file()
+    lock = tmp_path / "ward" / "artefact" / "requirements.txt"
+    lock.write_text(f"numpy==2.0 {HASH}\n", encoding="utf-8")
+    again = CliRunner().invoke(model_command, [*words[:-1], str(tmp_path / "again")])
+    assert "no requirements.txt" not in again.output

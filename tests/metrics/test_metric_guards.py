@@ -570,7 +570,7 @@ def test_the_unpaired_interval_agrees_with_its_p_value():
     found = hm.compare_auroc_unpaired(y1, rng.normal(size=20) + y1, y2, rng.normal(size=24))
     d = found.difference
     tail = 2 * student_t.sf((d.hi - d.value) / d.se, found.df)
-    np.testing.assert_allclose(tail, 0.05, rtol=1e-9)
+    np.testing.assert_allclose(tail, 0.05, rtol=1e-8)  # scipy 1.12 is that exact
     assert (d.lo > 0 or d.hi < 0) == (found.p < 0.05)
 
 

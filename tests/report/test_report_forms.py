@@ -39,7 +39,7 @@ def exported(page, tmp_path_factory):
 def test_every_figure_is_exported_as_svg_and_png(page, exported):
     drawings, _ = read_page(page)
     assert drawings
-    assert len(drawings) == page.count("<figure>")
+    assert len(drawings) == page.count("<figure ")
     for drawing in drawings:
         root = ET.fromstring(exported[f"{drawing.name}.svg"])
         assert root.tag.endswith("svg")

@@ -76,7 +76,7 @@ def _events(findings: Findings) -> Markup:
 def _headline(findings: Findings) -> Markup:
     mean = findings.mean("auroc")
     if mean.value is None:
-        return escape(say("not pooled"))
+        return escape(say("not pooled") if mean.of > 1 else mean.shown().why)
     if mean.ci is None:
         return beside(escape(number(mean.value)), say("(no interval)"))
     low, high = (number(end) for end in mean.ci)
