@@ -45,21 +45,39 @@ def verify(report: Path, key: Path | None, hub_url: str | None) -> None:
     found = _verified(report, key, keys, hub_url)
     for line in [*found.lines(), *registration_lines(report, keys)]:
         click.echo(line)
+    refuse_unknown_signer(found)
+    click.echo("verified     signature valid, signer trusted, every signed file unchanged")
+
+
+def verified(report: Path, hub_url: str) -> "Verified":
+    """Check a report's signature by the keys that a hub publishes, or else by the pinned ones.
+
+    A key that the hub revoked is refused even if it is pinned.
+    """
+    from healthval.report.proof.trust import verify_by_hub, verify_pinned
+
+    found = verify_by_hub(report, hub_url, _keys_of(hub_url))
+    return verify_pinned(report, trusted_keys()) if found.trusted_as is None else found
+
+
+def refuse_unknown_signer(found: "Verified") -> None:
+    """Raise `UnknownSigner` if no trusted key made the signature."""
     if found.trusted_as is None:
         raise UnknownSigner(
             "signature valid, signer unknown: anyone can create a key and sign with it. Compare "
             "the fingerprint with the one that the platform publishes, then name the key with "
             "--key or pin it with `healthval trust add`"
         )
-    click.echo("verified     signature valid, signer trusted, every signed file unchanged")
 
 
-def _published(hub_url: str | None) -> "HubKeys | None":
-    if hub_url is None:
-        return None
+def _keys_of(hub_url: str) -> "HubKeys":
     from healthval.client import published_keys
 
     return published_keys(hub_url)
+
+
+def _published(hub_url: str | None) -> "HubKeys | None":
+    return None if hub_url is None else _keys_of(hub_url)
 
 
 def _verified(

@@ -27,7 +27,7 @@ LANGUAGE = click.option(
 
 @click.group("report")
 def reports() -> None:
-    """Find, export, compare or withdraw reports."""
+    """Find, open, export, compare or withdraw reports."""
 
 
 @reports.command("list")
@@ -72,6 +72,32 @@ def _verdicts(record: "ReportRecord") -> str:
 @OUT
 def report_get(hub_url: str, key: Path, report_id: str, out: Path | None) -> None:
     """Fetch all files of a report, each checked against its hash; then run `healthval verify`."""
+    _fetch(hub_url, key, report_id, out)
+
+
+@reports.command("open")
+@HUB
+@KEY
+@click.argument("report_id")
+@OUT
+def report_open(hub_url: str, key: Path, report_id: str, out: Path | None) -> None:
+    """Fetch a report, verify it, and open its page.
+
+    The page is opened only if its signature is valid and its signer is trusted: by `healthval trust
+    list`, or as a key that this hub publishes.
+    """
+    from healthval.cli.report import refuse_unknown_signer, verified
+
+    page = _fetch(hub_url, key, report_id, out) / "report.html"
+    found = verified(page, hub_url)
+    for line in found.lines():
+        click.echo(line)
+    refuse_unknown_signer(found)
+    if click.launch(str(page)):
+        click.echo(f"No program that opens a page was found; open {page} yourself.", err=True)
+
+
+def _fetch(hub_url: str, key: Path, report_id: str, out: Path | None) -> Path:
     from healthval.files import write_durably
 
     with _client(hub_url, key) as client:
@@ -85,6 +111,7 @@ def report_get(hub_url: str, key: Path, report_id: str, out: Path | None) -> Non
     click.echo(f"{counted(len(files), 'file')} in {folder}")
     if record.status != "current":
         click.echo(f"This report is not the current one: {_status(record)}.", err=True)
+    return folder
 
 
 @reports.command("compare")

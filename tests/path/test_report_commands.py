@@ -1,12 +1,17 @@
 """`healthval report`: list, open, compare, withdraw and export, over a real hub."""
 
+import hashlib
 import json
+from datetime import UTC, datetime
 
 import pytest
 from click.testing import CliRunner
 
 from healthval.cli import cli
-from healthval.errors import ReportError
+from healthval.client import Credential
+from healthval.errors import IntegrityError, ReportError, UnknownSigner
+from healthval.report import sign
+from healthval.report.proof.trust import pin
 
 MEAN = {"value": 0.8, "ci": [0.7, 0.9], "prediction": None}
 
@@ -80,6 +85,50 @@ def test_reports_are_listed_opened_compared_and_withdrawn(stage, run, two, tmp_p
     assert "withdrawn (a hospital withdrew)" in listed[second.id]
     out = run("get", second.id, "--out", str(tmp_path / "again"))
     assert "not the current one: withdrawn" in out
+
+
+@pytest.fixture
+def signed(stage):
+    """Publish a report that a key signed, or nobody; return its record."""
+
+    def publish(key=None):
+        files = {"report.html": repr(key).encode(), "metrics.json": b"{}"}
+        digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+        about = {"signed_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S+00:00}"}
+        if key is not None:
+            files["attestation.dsse.json"] = sign(digests, key.private_key, about=about)
+        about = {**stage.plan.subject, "n_sites": 1, "sites": ("North",), "verdicts": ()}
+        return stage.operator.publish_report(files=files, **about)
+
+    return publish
+
+
+def test_a_report_is_opened_only_if_its_signer_is_trusted(
+    stage, run, signed, tmp_path, monkeypatch
+):
+    opened, pins = [], tmp_path / "pins.json"
+    monkeypatch.setattr("click.launch", lambda page: opened.append(page) or len(opened) - 1)
+    monkeypatch.setattr("healthval.cli.report.trusted_keys", lambda: pins)
+    of_hub = signed(Credential.load(stage.folder / "operator.key"))
+    run("open", of_hub.id, "--out", str(tmp_path / "a"))
+    assert opened == [str(tmp_path / "a" / "report.html")]
+
+    stranger = Credential.create(tmp_path / "stranger.key")
+    record = signed(stranger)
+    with pytest.raises(UnknownSigner, match="signer unknown"):
+        run("open", record.id, "--out", str(tmp_path / "b"))
+    assert len(opened) == 1
+    pin(pins, stranger.public_key, "the vendor")
+    told = run("open", record.id, "--out", str(tmp_path / "b"))
+    assert "open" in told.splitlines()[-1], "no program was found"
+    assert "report.html yourself" in told
+
+
+def test_a_page_without_a_signature_is_not_opened(run, signed, tmp_path, monkeypatch):
+    monkeypatch.setattr("click.launch", lambda page: pytest.fail("opened"))
+    record = signed()
+    with pytest.raises(IntegrityError):
+        run("open", record.id, "--out", str(tmp_path))
 
 
 def test_an_unknown_report_is_refused(run, tmp_path):
