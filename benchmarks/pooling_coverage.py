@@ -11,6 +11,7 @@ import numpy as np
 from healthval.aggregate.mixed.censored import Count, fit_censored
 
 FLOOR = 11
+SITES = (3, 5, 10, 30)
 
 
 def expit(x: float) -> float:
@@ -55,10 +56,10 @@ def main(networks: int) -> None:
     print(f"{networks} networks a row; shown: share of sites; wide: intervals over 0.5")
     print(f"simulation error of a coverage of 0.95: +-{error:.2f} (two standard errors)")
     print("  k  sensitivity  tau  floor  noise  shown  coverage    bias   rmse  width  wide")
-    for k in (3, 10):
+    for k in SITES:
         for mu, tau in ((1.9, 0.5), (0.9, 0.8), (0.0, 1.2)):
             print(row(k, mu, tau, floor=FLOOR, variance=0.0, networks=networks), flush=True)
-    for k in (3, 10):
+    for k in SITES:
         print(row(k, 1.2, 0.4, floor=1, variance=4.337, networks=networks), flush=True)
 
 

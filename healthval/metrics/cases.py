@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from healthval.errors import MetricError, MissingPredictionError, SingleClassError, counted
+from healthval.metrics.estimate import Sample
 from healthval.metrics.inputs import (
     Bools,
     Floats,
@@ -28,11 +29,20 @@ _BITS_OF_INFINITY = 0x7FF << 52
 
 @dataclass(frozen=True, slots=True)
 class Cases:
-    """Reference standard, score and cluster code of each case, checked, in the caller's order."""
+    """Reference standard, score and cluster code of each case, checked, in the caller's order.
+
+    `level` is the confidence level of the intervals of an evaluation of these cases.
+    """
 
     reference: Bools
     score: Floats
     cluster: Ints | None
+    level: float = 0.95
+
+    @property
+    def sample(self) -> Sample:
+        """Numbers and confidence level for estimates about these cases."""
+        return Sample(self.n, self.n_events, self.level)
 
     @property
     def n(self) -> int:
@@ -62,7 +72,7 @@ class Cases:
     def take(self, rows: NDArray[Any]) -> "Cases":
         """Cases of the given rows (mask or positions), with new cluster codes."""
         cluster = None if self.cluster is None else _codes(self.cluster[rows])
-        return Cases(self.reference[rows], self.score[rows], cluster)
+        return Cases(self.reference[rows], self.score[rows], cluster, self.level)
 
 
 def read_cases(reference: ArrayLike, score: ArrayLike, cluster: ArrayLike | None = None) -> Cases:

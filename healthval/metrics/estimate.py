@@ -3,13 +3,16 @@
 import math
 from dataclasses import asdict, dataclass, fields
 from numbers import Real
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from scipy.special import ndtri
 
 from healthval.contracts.proportions import expit, logit
 from healthval.errors import MetricError
 from healthval.metrics.inputs import read_number
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ANY = (-math.inf, math.inf)
 NOISE = 1e-12  # relative width below which an interval is rounding error
@@ -65,6 +68,12 @@ class Estimate:
     def to_dict(self) -> dict[str, Any]:
         """Plain values; floats survive JSON bit for bit. A list of these makes a pandas.DataFrame."""
         return asdict(self)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Table of one row with the fields as columns; `pandas.concat` joins several."""
+        from pandas import DataFrame
+
+        return DataFrame([self.to_dict()])
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:

@@ -14,7 +14,7 @@ from healthval.metrics.confusion import check_threshold, count_cells
 from healthval.metrics.discrimination.auroc import auroc_of, warn_if_inverted
 from healthval.metrics.discrimination.average_precision import average_precision_of
 from healthval.metrics.discrimination.roc_curve import roc_points
-from healthval.metrics.estimate import Estimate, Sample
+from healthval.metrics.estimate import Estimate, Sample, check_level
 from healthval.metrics.inputs import read_one_or_more
 from healthval.metrics.intervals.analytic import rate
 from healthval.metrics.intervals.resampling import Bootstrap
@@ -31,13 +31,14 @@ BINS = 20
 
 
 @named
-def evaluate(  # noqa: PLR0913  # a plan fixes all six
+def evaluate(  # noqa: PLR0913  # the last ones are keyword-only
     reference: ArrayLike,
     score: ArrayLike,
     *,
     thresholds: float | Sequence[float] = (0.5,),
     groups: Any = None,
     cluster: ArrayLike | None = None,
+    level: float = 0.95,
     seed: int = 0,
 ) -> Evaluation:
     """Evaluate one model's scores against the reference standard.
@@ -52,6 +53,7 @@ def evaluate(  # noqa: PLR0913  # a plan fixes all six
     thresholds : one or more pre-specified decision thresholds; subgroups are evaluated at the first
     groups : a Series or array of levels, or a dict or DataFrame of several variables
     cluster : patient of each case; required where a patient owns several cases
+    level : confidence level
     seed : of the bootstrap band of the decision curve
 
     Raises
@@ -71,7 +73,8 @@ def evaluate(  # noqa: PLR0913  # a plan fixes all six
     >>> result.n, len(result.thresholds)
     (400, 2)
     """
-    cases = read_probability_cases(reference, score, cluster)
+    check_level(level)
+    cases = replace(read_probability_cases(reference, score, cluster), level=level)
     if cases.n == 0:
         raise MetricError("there is no case to evaluate; check the cohort's inclusion steps")
     fixed = read_decision_thresholds(thresholds)
@@ -91,11 +94,14 @@ def case_rows(cases: Cases, thresholds: tuple[float, ...]) -> CaseRows:
 
 def _of_all_cases(cases: Cases, fixed: tuple[float, ...], seed: int) -> Evaluation:
     table = RankTable.from_scores(cases.reference, cases.score)
-    sample = Sample(cases.n, cases.n_events)
-    auc = _or_reason(lambda: auroc_of(cases, table=table), sample, "logit-delong")
+    sample, level = cases.sample, cases.level
+    auc = _or_reason(lambda: auroc_of(cases, table=table, level=level), sample, "logit-delong")
     warn_if_inverted(auc, frames=5)
-    ap = _or_reason(lambda: average_precision_of(cases, table=table), sample, "boyd logit")
-    curve = net_benefit_of(cases, _decision_grid(fixed), Bootstrap(500, seed), table=table)
+    ap = _or_reason(
+        lambda: average_precision_of(cases, table=table, level=level), sample, "boyd logit"
+    )
+    plan, grid = Bootstrap(500, seed), _decision_grid(fixed)
+    curve = net_benefit_of(cases, grid, plan, table=table, level=level)
     return Evaluation(
         n=cases.n,
         n_events=cases.n_events,
@@ -103,7 +109,7 @@ def _of_all_cases(cases: Cases, fixed: tuple[float, ...], seed: int) -> Evaluati
         average_precision=ap,
         roc=_roc(cases, table),
         thresholds=tuple(threshold_result(cases, t) for t in fixed),
-        calibration=calibration_of(cases, table=table),
+        calibration=calibration_of(cases, table=table, level=level),
         decision_curve=curve,
         histogram=histogram(table),
         subgroups=(),
@@ -137,7 +143,7 @@ def _or_reason(compute: Callable[[], Estimate], sample: Sample, method: str) -> 
 
 def _roc(cases: Cases, table: RankTable) -> tuple[tuple[float, Estimate], ...]:
     try:
-        return roc_points(cases, table, GRID)
+        return roc_points(cases, table, GRID, level=cases.level)
     except SingleClassError:
         return ()
 
@@ -149,6 +155,7 @@ def at_threshold(
     threshold: float,
     *,
     cluster: ArrayLike | None = None,
+    level: float = 0.95,
 ) -> ThresholdResult:
     """Counts, rates and net benefit at one pre-specified threshold.
 
@@ -161,6 +168,7 @@ def at_threshold(
     score : probability array, shape (n_cases,)
     threshold : probability; positive means score >= threshold
     cluster : patient of each case
+    level : confidence level
 
     Raises
     ------
@@ -173,7 +181,9 @@ def at_threshold(
     Confusion(tp=2, fp=0, fn=0, tn=1)
     """
     check_threshold(threshold)
-    return threshold_result(read_probability_cases(reference, score, cluster), threshold)
+    check_level(level)
+    cases = replace(read_probability_cases(reference, score, cluster), level=level)
+    return threshold_result(cases, threshold)
 
 
 def data_derived_threshold(
@@ -210,7 +220,7 @@ def data_derived_threshold(
     found = threshold_result(cases, at, origin="data-derived")
     if table.score[0] >= 0 and table.score[-1] <= 1:
         return found
-    none = Sample(cases.n, cases.n_events).not_estimable("the score is not a probability", "wald")
+    none = cases.sample.not_estimable("the score is not a probability", "wald")
     return replace(found, net_benefit=none)
 
 
@@ -221,17 +231,17 @@ def threshold_result(
     origin: Literal["pre-specified", "data-derived"] = "pre-specified",
 ) -> ThresholdResult:
     """`at_threshold` of checked cases."""
-    positive, y = cases.score >= threshold, cases.reference
+    positive, y, level = cases.score >= threshold, cases.reference, cases.level
     cells = count_cells(y, positive, cases.cluster)
     return ThresholdResult(
         threshold=threshold,
         origin=origin,
         confusion=cells,
-        sensitivity=rate(positive, y, cases.cluster),
-        specificity=rate(~positive, ~y, cases.cluster),
-        ppv=rate(y, positive, cases.cluster),
-        npv=rate(~y, ~positive, cases.cluster),
-        net_benefit=net_benefit_at(cases, threshold),
+        sensitivity=rate(positive, y, cases.cluster, level=level),
+        specificity=rate(~positive, ~y, cases.cluster, level=level),
+        ppv=rate(y, positive, cases.cluster, level=level),
+        npv=rate(~y, ~positive, cases.cluster, level=level),
+        net_benefit=net_benefit_at(cases, threshold, level=level),
     )
 
 

@@ -9,15 +9,21 @@ from hypothesis import strategies as st
 from healthval.errors import MetricError
 from healthval.metrics import (
     Estimate,
+    at_threshold,
     auroc,
     calibration,
     compare_auroc,
     compare_auroc_unpaired,
+    concordance,
     confusion_at,
+    evaluate,
     mcnemar,
+    multiclass,
     net_benefit,
     partial_auroc,
     proportion,
+    subgroups,
+    survival,
 )
 
 RNG = np.random.default_rng(4)
@@ -59,11 +65,19 @@ def test_plain_values_make_a_table():
     rows = [made(0.7, lo=0.6, hi=0.8), made(None, reason="no case")]
     frame = pd.DataFrame([e.to_dict() for e in rows])
     assert (len(frame), frame.loc[0, "value"], frame.loc[1, "reason"]) == (2, 0.7, "no case")
+    assert [e.to_frame().loc[0].to_dict() for e in rows] == [e.to_dict() for e in rows]
 
 
 def widths(level):
     c = calibration(REFERENCE, SCORE, level=level)
     curve = net_benefit(REFERENCE, SCORE, [0.2], level=level)
+    groups = np.arange(REFERENCE.size) % 2
+    whole = evaluate(REFERENCE, SCORE, thresholds=0.4, groups=groups, level=level)
+    compared = subgroups(REFERENCE, SCORE, groups, threshold=0.4, level=level)
+    classes = multiclass(REFERENCE.astype(int), np.column_stack([1 - SCORE, SCORE]), level=level)
+    follow_up = np.linspace(1, 8, REFERENCE.size), REFERENCE, SCORE
+    at_five = survival(*follow_up, horizon=5, level=level)
+    one, found = whole.subgroups[0], at_threshold(REFERENCE, SCORE, 0.4, level=level)
     return [
         auroc(REFERENCE, SCORE, level=level),
         partial_auroc(REFERENCE, SCORE, fpr=(0, 0.3), level=level),
@@ -81,6 +95,14 @@ def widths(level):
         c.curve[3][1],
         curve.estimates[0],
         proportion(40, 90, level=level),
+        *(whole.auroc, whole.average_precision, whole.roc[5][1], whole.calibration.brier),
+        *(whole.decision_curve.estimates[3], whole.thresholds[0].npv),
+        *(one.auroc, one.oe, one.sensitivity, one.citl, one.net_benefit),
+        *(found.specificity, found.net_benefit),
+        *(compared.differences[0].estimate, compared.gaps[0].estimate),
+        *(classes.one_vs_rest[1], classes.macro, classes.accuracy, classes.kappa, classes.brier),
+        *(at_five.harrell_c, at_five.uno_c, at_five.auc, at_five.brier, at_five.oe),
+        concordance(*follow_up, level=level),
     ]
 
 

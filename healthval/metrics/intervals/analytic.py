@@ -62,7 +62,9 @@ def proportion(k: int, n: int, *, ci: Interval = "wilson", level: float = 0.95) 
     return sample.with_bounds(k / n, bounds, math.sqrt(k / n * (1 - k / n) / n), ci)
 
 
-def rate(hit: NDArray[np.bool_], among: NDArray[np.bool_], cluster: Ints | None) -> Estimate:
+def rate(
+    hit: NDArray[np.bool_], among: NDArray[np.bool_], cluster: Ints | None, *, level: float = 0.95
+) -> Estimate:
     """Proportion of hits among some cases; with clusters by the ratio estimator.
 
     Parameters
@@ -71,8 +73,9 @@ def rate(hit: NDArray[np.bool_], among: NDArray[np.bool_], cluster: Ints | None)
     cluster : int array, shape (n_cases,), codes; or None
     """
     if cluster is None:
-        return proportion(int(np.count_nonzero(hit & among)), int(np.count_nonzero(among)))
-    return clustered_proportion(hit[among], cluster[among])
+        k, n = int(np.count_nonzero(hit & among)), int(np.count_nonzero(among))
+        return proportion(k, n, level=level)
+    return clustered_proportion(hit[among], cluster[among], level=level)
 
 
 def clustered_proportion(hit: NDArray[np.bool_], cluster: Ints, *, level: float = 0.95) -> Estimate:

@@ -51,6 +51,7 @@ def multiclass(
     *,
     classes: Sequence[Any] | None = None,
     cluster: ArrayLike | None = None,
+    level: float = 0.95,
 ) -> Multiclass:
     """Discrimination and agreement of class probabilities with class labels.
 
@@ -60,6 +61,7 @@ def multiclass(
     scores : probability array, shape (n_cases, n_classes)
     classes : label of each column, in order; quadratic kappa needs ordered classes
     cluster : patient of each case; variances are then sums over patients
+    level : confidence level
 
     Raises
     ------
@@ -88,10 +90,12 @@ def multiclass(
     codes, size = _read_codes(labels, matrix.shape, classes), matrix.shape[1]
     patient = None if cluster is None else read_cluster(cluster, codes.size)
     owner = np.arange(codes.size) if patient is None else patient
-    one_vs_rest = tuple(auroc_of(Cases(codes == k, matrix[:, k], patient)) for k in range(size))
+    one_vs_rest = tuple(
+        auroc_of(Cases(codes == k, matrix[:, k], patient), level=level) for k in range(size)
+    )
     for estimate in one_vs_rest:
         warn_if_inverted(estimate, frames=3)
-    sample, predicted = Sample(codes.size, codes.size), matrix.argmax(axis=1)
+    sample, predicted = Sample(codes.size, codes.size, level), matrix.argmax(axis=1)
     cell = codes * size + predicted
     table = np.bincount(cell, minlength=size**2).reshape(size, size)
     patients = None if patient is None else (cell, patient)
@@ -101,9 +105,9 @@ def multiclass(
         one_vs_rest=one_vs_rest,
         macro=_averaged(codes, matrix, (owner, equal), sample),
         weighted=_averaged(codes, matrix, (owner, shares), sample),
-        accuracy=rate(predicted == codes, np.ones(codes.size, np.bool_), patient),
-        kappa=kappa_of(table, quadratic=False, patients=patients),
-        kappa_quadratic=kappa_of(table, quadratic=True, patients=patients),
+        accuracy=rate(predicted == codes, np.ones(codes.size, np.bool_), patient, level=level),
+        kappa=kappa_of(table, quadratic=False, patients=patients, level=level),
+        kappa_quadratic=kappa_of(table, quadratic=True, patients=patients, level=level),
         brier=_mean(_squared_error(matrix, codes), owner, sample, worst=2.0),
         log_loss=_log_loss(matrix[np.arange(codes.size), codes], owner, sample),
         confusion=tuple(tuple(int(x) for x in row) for row in table),

@@ -17,7 +17,7 @@ from healthval.metrics.cases import (
     read_reference,
     read_scores,
 )
-from healthval.metrics.estimate import Estimate, Sample
+from healthval.metrics.estimate import Estimate, Sample, check_level
 from healthval.metrics.inputs import (
     Bools,
     Floats,
@@ -54,7 +54,7 @@ class SurvivalMetrics:
     oe: Estimate
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _FollowUp:
     """Cases in order of time; at equal times, events before censored cases."""
 
@@ -62,10 +62,11 @@ class _FollowUp:
     event: Bools
     risk: Floats
     owner: Ints
+    level: float
 
     @property
     def sample(self) -> Sample:
-        return Sample(self.time.size, int(self.event.sum()))
+        return Sample(self.time.size, int(self.event.sum()), self.level)
 
 
 @overload
@@ -77,6 +78,7 @@ def survival(
     horizon: float,
     cluster: ArrayLike | None = None,
     bootstrap: Bootstrap | None = None,
+    level: float = 0.95,
 ) -> SurvivalMetrics: ...
 @overload
 def survival(
@@ -87,6 +89,7 @@ def survival(
     horizon: Sequence[float],
     cluster: ArrayLike | None = None,
     bootstrap: Bootstrap | None = None,
+    level: float = 0.95,
 ) -> tuple[SurvivalMetrics, ...]: ...
 def survival(  # noqa: PLR0913  # time, event, risk and horizon are one outcome
     time: ArrayLike,
@@ -96,6 +99,7 @@ def survival(  # noqa: PLR0913  # time, event, risk and horizon are one outcome
     horizon: float | Sequence[float],
     cluster: ArrayLike | None = None,
     bootstrap: Bootstrap | None = None,
+    level: float = 0.95,
 ) -> SurvivalMetrics | tuple[SurvivalMetrics, ...]:
     """Discrimination, accuracy and calibration of a predicted risk at one horizon or several.
 
@@ -113,6 +117,7 @@ def survival(  # noqa: PLR0913  # time, event, risk and horizon are one outcome
     horizon : in the unit of `time`; several horizons have one result each, in the same order
     cluster : patient of each case
     bootstrap : replicates and seed; 500 from seed 0 by default
+    level : confidence level
 
     Raises
     ------
@@ -137,7 +142,7 @@ def survival(  # noqa: PLR0913  # time, event, risk and horizon are one outcome
     plan = read_plan(bootstrap, 500)
     if read_array(horizon, "horizon").ndim == 0:
         at = read_number(horizon, "horizon")
-        return _judged(_read(time, event, risk, cluster), at, plan, cluster)
+        return _judged(_read(time, event, risk, cluster, level=level), at, plan, cluster)
     horizons = read_numbers(horizon, "horizon")
     if np.isnan(horizons).any():
         raise MetricError("every horizon must be a number")
@@ -147,7 +152,7 @@ def survival(  # noqa: PLR0913  # time, event, risk and horizon are one outcome
     if not horizons.size or len(columns) != horizons.size:
         raise MetricError("several horizons need one column of risk, or one column each")
     return tuple(
-        _judged(_read(time, event, column, cluster), at, plan, cluster)
+        _judged(_read(time, event, column, cluster, level=level), at, plan, cluster)
         for column, at in zip(columns, horizons.tolist(), strict=True)
     )
 
@@ -198,6 +203,7 @@ def concordance(  # noqa: PLR0913  # time, event and score are one outcome
     method: Literal["harrell", "uno"] = "harrell",
     tau: float | None = None,
     cluster: ArrayLike | None = None,
+    level: float = 0.95,
 ) -> Estimate:
     """Proportion of comparable pairs in which the case with the earlier event scores higher.
 
@@ -208,6 +214,7 @@ def concordance(  # noqa: PLR0913  # time, event and score are one outcome
     method : "harrell", or "uno" with weights 1 / G(t)^2, which is independent of the censoring
     tau : time after which events are not used
     cluster : patient of each case
+    level : confidence level
 
     Raises
     ------
@@ -226,13 +233,19 @@ def concordance(  # noqa: PLR0913  # time, event and score are one outcome
     """
     check_choice(method, ("harrell", "uno"), "method")
     tau = None if tau is None else read_number(tau, "tau")
-    data = _read(time, event, score, cluster)
+    data = _read(time, event, score, cluster, level=level)
     return _concordance(data, tau, method, data.sample)
 
 
 def _read(
-    time: ArrayLike, event: ArrayLike, risk: ArrayLike, cluster: ArrayLike | None
+    time: ArrayLike,
+    event: ArrayLike,
+    risk: ArrayLike,
+    cluster: ArrayLike | None,
+    *,
+    level: float,
 ) -> _FollowUp:
+    check_level(level)
     check_rows(time, event, risk, cluster=cluster)
     _refuse_competing_events(event)
     t, e, r = read_scores(time), read_reference(event, "event"), read_scores(risk)
@@ -243,7 +256,7 @@ def _read(
         raise MetricError(f"{found}; give follow-up times from 0")
     owner = np.arange(t.size) if cluster is None else read_cluster(cluster, t.size)
     order, owner = canonical(owner, t, ~e, r)
-    return _FollowUp(t[order], e[order], r[order], owner)
+    return _FollowUp(time=t[order], event=e[order], risk=r[order], owner=owner, level=level)
 
 
 def _refuse_competing_events(event: ArrayLike) -> None:

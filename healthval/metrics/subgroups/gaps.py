@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from healthval.errors import MetricError
 from healthval.metrics.cases import Cases, read_probability_cases
 from healthval.metrics.confusion import check_threshold
-from healthval.metrics.estimate import Estimate, Sample
+from healthval.metrics.estimate import Estimate, Sample, check_level
 from healthval.metrics.inputs import Floats, read_flag, read_numbers
 from healthval.metrics.intervals.resampling import (
     Bootstrap,
@@ -78,6 +78,7 @@ def subgroups(  # noqa: PLR0913  # a plan fixes all of them
     confirmatory: bool = False,
     intersections: bool = False,
     bootstrap: Bootstrap | None = None,
+    level: float = 0.95,
 ) -> SubgroupAnalysis:
     """Compare performance between the levels of subgroup variables.
 
@@ -95,6 +96,7 @@ def subgroups(  # noqa: PLR0913  # a plan fixes all of them
     confirmatory : whether the plan declared these comparisons in advance
     intersections : whether to add every pair of variables, named "first.second"
     bootstrap : replicates and seed for the gaps; 2000 from seed 0 by default
+    level : confidence level
 
     Raises
     ------
@@ -114,7 +116,8 @@ def subgroups(  # noqa: PLR0913  # a plan fixes all of them
     ([('0', 305), ('1', 295)], True)
     """
     check_threshold(threshold)
-    cases = read_probability_cases(reference, score, cluster)
+    check_level(level)
+    cases = replace(read_probability_cases(reference, score, cluster), level=level)
     variables = read_groups(groups, cases.n, reference, score, cluster=cluster)
     if read_flag(intersections, "intersections"):
         variables |= _pairs(variables)
@@ -218,7 +221,7 @@ def rate_gaps(
     counts = np.bincount(cell, minlength=4 * groups).astype(np.float64)
     patients = None if cases.cluster is None else (cell, cases.cluster)
     reps = drawn_counts(counts, plan, patients).astype(np.float64)
-    sample = Sample(cases.n, cases.n_events)
+    sample = cases.sample
     observed, drawn = (c.reshape(-1, groups, 2, 2) for c in (counts, reps))
     return tuple(
         Gap(name, metric, _gap(sample, observed[0, :, kind], drawn[:, :, kind]))

@@ -226,7 +226,7 @@ def difference(cases: Cases, member: Bools, metric: str, threshold: float) -> Es
     statistic = STATISTICS[metric]
     inside, outside = cases.take(member), cases.take(~member)
     a, b = (statistic.estimate(part, threshold) for part in (inside, outside))
-    sample = Sample(inside.n, inside.n_events)
+    sample = inside.sample
     if a.value is None or b.value is None or a.se is None or b.se is None:
         reason = (a.reason or b.reason) or "no standard error in one part"
         return sample.not_estimable(reason, "newcombe 10")

@@ -12,7 +12,7 @@ from healthval.errors import MetricError, counted
 from healthval.metrics.calibration.measures import calibration_of, observed_to_expected
 from healthval.metrics.cases import Cases, check_rows, member_bits
 from healthval.metrics.discrimination.auroc import auroc_of
-from healthval.metrics.estimate import Estimate, Sample
+from healthval.metrics.estimate import Estimate
 from healthval.metrics.inputs import Bools, is_missing, read_column
 from healthval.metrics.intervals.analytic import rate
 from healthval.metrics.net_benefit import net_benefit_at
@@ -160,26 +160,32 @@ def _area(cases: Cases) -> float | None:
 
 def level_auroc(cases: Cases) -> Estimate:
     """AUROC where both classes have at least 10 cases."""
-    return auroc_of(cases) if _fewest(cases) >= FEWEST else _too_few(cases, "logit-delong")
+    return (
+        auroc_of(cases, level=cases.level)
+        if _fewest(cases) >= FEWEST
+        else _too_few(cases, "logit-delong")
+    )
 
 
 def level_oe(cases: Cases) -> Estimate:
     """O:E where there are at least 10 events."""
-    return observed_to_expected(cases) if cases.n_events >= FEWEST else _too_few(cases, "log")
+    if cases.n_events < FEWEST:
+        return _too_few(cases, "log")
+    return observed_to_expected(cases, level=cases.level)
 
 
 def level_citl(cases: Cases) -> Estimate:
     """Calibration in the large where both classes have at least 10 cases."""
     if _fewest(cases) < FEWEST:
         return _too_few(cases, "logistic wald")
-    return calibration_of(cases, curve=None).citl
+    return calibration_of(cases, curve=None, level=cases.level).citl
 
 
 def level_net_benefit(cases: Cases, threshold: float) -> Estimate:
     """Net benefit where both classes have at least 10 cases."""
     if _fewest(cases) < FEWEST:
         return _too_few(cases, "wald")
-    return net_benefit_at(cases, threshold)
+    return net_benefit_at(cases, threshold, level=cases.level)
 
 
 def _fewest(cases: Cases) -> int:
@@ -190,9 +196,9 @@ def level_rate(cases: Cases, hit: Bools, among: Bools) -> Estimate:
     """Proportion of hits where the denominator is at least 10 cases."""
     if np.count_nonzero(among) < FEWEST:
         return _too_few(cases, "wilson")
-    return rate(hit, among, cases.cluster)
+    return rate(hit, among, cases.cluster, level=cases.level)
 
 
 def _too_few(cases: Cases, method: str) -> Estimate:
     reason = f"fewer than {FEWEST} events or non-events"
-    return Sample(cases.n, cases.n_events).not_estimable(reason, method)
+    return cases.sample.not_estimable(reason, method)
