@@ -93,8 +93,8 @@ def report_open(hub_url: str, key: Path, report_id: str, out: Path | None) -> No
     for line in found.lines():
         click.echo(line)
     refuse_unknown_signer(found)
-    if click.launch(str(page)):
-        click.echo(f"No program that opens a page was found; open {page} yourself.", err=True)
+    click.echo(f"page         {page}")
+    click.launch(str(page))
 
 
 def _fetch(hub_url: str, key: Path, report_id: str, out: Path | None) -> Path:
