@@ -149,6 +149,7 @@ def test_a_body_of_small_chunks_is_read(serve):
 
 
 SMUGGLED = {
+    "two hosts": b"Host: there\r\n\r\n",
     "two lengths": b"Content-Length: 4\r\nContent-Length: 5\r\n\r\nbody",
     "length and chunks": b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "chunks that are not last": b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
@@ -164,6 +165,11 @@ SMUGGLED = {
 @pytest.mark.parametrize("rest", SMUGGLED.values(), ids=SMUGGLED)
 def test_a_request_that_two_servers_read_differently_is_refused(serve, rest):
     with connect(serve(), b"POST / HTTP/1.1\r\nHost: here\r\n" + rest) as link:
+        assert link.recv(4096).startswith(b"HTTP/1.1 400")
+
+
+def test_a_request_without_a_host_is_refused(serve):
+    with connect(serve(), b"GET / HTTP/1.1\r\n\r\n") as link:
         assert link.recv(4096).startswith(b"HTTP/1.1 400")
 
 

@@ -65,7 +65,10 @@ class TimedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Note that the body follows."""
+        """Note that the body follows; refuse a head without one Host (RFC 9112, section 3.2)."""
+        hosts = [name for name, _ in self.headers if name == b"host"]
+        if len(hosts) != 1 and self.parser.get_http_version() == "1.1":
+            raise ValueError  # the parser answers it with 400
         self._awaits_head, self._unused = False, 0
         super().on_headers_complete()
 
