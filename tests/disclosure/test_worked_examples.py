@@ -138,8 +138,11 @@ def test_the_auditor_finds_tau_argus_feasibility_interval():
     assert _bound_system(system, exact("cms")) == [Exposed("X11", 3, 6, ("table", "n"))]
 
 
+CELLKEY = load_policy("cellkey")
+
+
 def keyed(secret, members):
-    return KeyedNoise(secret=secret, about=members, sd=load_policy("cellkey").noise_scale)
+    return KeyedNoise(secret=secret, about=members, sd=CELLKEY.noise_scale)
 
 
 def test_cell_keys_are_repeatable_and_hide_a_difference_of_one():
