@@ -27,7 +27,7 @@ LANGUAGE = click.option(
 
 @click.group("report")
 def reports() -> None:
-    """Find, open, export, compare or withdraw reports."""
+    """Find, open, compare or withdraw reports."""
 
 
 @reports.command("list")

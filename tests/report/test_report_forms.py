@@ -209,5 +209,5 @@ def test_the_pdf_has_the_numbers_behind_a_curve(report):
     pdf = render_pdf(render_html(report.notebook()))
     text = " ".join(sheet.extract_text() for sheet in PdfReader(io.BytesIO(pdf)).pages)
     words = " ".join(text.split())
-    assert "Calibration curves: Site · Predicted · Observed (95% CI)" in words
+    assert "Calibration curves: Site: Predicted · Observed (95% CI)" in words
     assert "AUROC: · n · Events" not in words  # a forest plot prints its numbers itself
