@@ -72,7 +72,7 @@ def main() -> None:
                     times.append((ours, node(bench.url, key, size, at_once)))
                 ours, theirs = (statistics.median(column) for column in zip(*times, strict=True))
                 name = f"batches of {size}, {at_once} at once, Node / Python"
-                value = f"{N / theirs:.0f} / {N / ours:.0f} a second"
+                value = f"{ours / theirs:.3f} x ({N / theirs:.0f} / {N / ours:.0f} a second)"
                 line(name, value, ">= 0.8 x", ours / theirs >= 0.8)
         bench.direct.stop()
         bench.hub.stop()

@@ -51,7 +51,9 @@ class Goal:
         value, limit = (float(found[name].replace(",", "")) for name in ("value", "limit"))
         if not value or not limit:
             return None
-        return limit / value if found["sign"] == "<" else value / limit
+        margin = limit / value if found["sign"] == "<" else value / limit
+        # A first number that is not the one with the goal would be drawn as what it is not.
+        return margin if (margin >= 1) == self.met else None
 
 
 @dataclass(frozen=True)
