@@ -103,9 +103,11 @@ def test_a_whole_request_is_answered_however_long_it_takes(serve):
     assert answer.text == "served"
 
 
-def test_a_request_after_one_that_was_answered_before_its_end_has_a_time_limit(serve):
+def test_a_request_after_one_that_was_answered_before_its_end_has_a_time_limit(serve, monkeypatch):
     answered = b"POST /early HTTP/1.1\r\nHost: here\r\nContent-Length: 4\r\n\r\n"
-    with connect(serve(), answered) as link:
+    port = serve()
+    monkeypatch.setattr(connections, "PAUSE_SECONDS", LONG)  # that of a head must end it
+    with connect(port, answered) as link:
         await_answer(link)
         link.sendall(b"rest" + HALF_HEAD)
         assert is_closed_by_hub(link)
