@@ -43,7 +43,7 @@ def released(tmp_path_factory):
                 model_digest="c" * 64,
                 plan_hash="d" * 64,
                 evaluation=evaluate(outcome, risk, thresholds=(0.3,), groups=groups),
-                flow=(("rows_read", n + 2 * excluded), ("scored", n)),
+                flow=(("rows_read", n + 4 * excluded), ("scored", n)),
                 n_indeterminate=excluded,
                 n_missing_reference=excluded,
                 dates="removed",
@@ -67,12 +67,14 @@ def test_the_same_patients_under_another_key_are_recognised_through_the_noise(re
     assert are_same_patients(first, renamed)
 
 
-@pytest.mark.parametrize("copy", [1, 2, 3])
-def test_excluded_cases_have_noise_too(released, copy):
-    first, second = released(1, excluded=40), released(1, copy=copy, excluded=40)
-    assert first.flow != second.flow
-    assert are_same_patients(first, second)
-    assert not are_same_patients(first, released(1, copy=copy, excluded=70))
+def test_excluded_cases_have_noise_too(released):
+    first = released(1, excluded=40)
+    others = [released(1, copy=copy, excluded=40) for copy in range(1, 9)]
+    # Two noises are equal in one pair of eight; all nine in fewer than one run of a million.
+    assert len({first.flow, *(other.flow for other in others)}) > 1
+    for copy, other in enumerate(others, 1):
+        assert are_same_patients(first, other)
+        assert not are_same_patients(first, released(1, copy=copy, excluded=70))
 
 
 @pytest.mark.parametrize("copy", [1, 2])
