@@ -1,12 +1,9 @@
 """Select the submissions of one study and pool their released results over sites."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from healthval.aggregate.counts import (
-    Sites,
-    total,
-)
+from healthval.aggregate.counts import Bounds, Sites, bounds_of, total
 from healthval.aggregate.effects import (
     IDENTITY,
     LOG,
@@ -27,6 +24,7 @@ from healthval.aggregate.result import (
     SiteSummary,
     StudyResult,
     SubgroupPool,
+    Total,
 )
 from healthval.aggregate.roc import display
 from healthval.aggregate.secondary.case_mix import case_mix
@@ -36,10 +34,10 @@ from healthval.aggregate.secondary.joint_calibration import joint_calibration
 from healthval.aggregate.secondary.records import Secondary, SecureTotal
 from healthval.aggregate.secondary.usefulness import usefulness
 from healthval.aggregate.sums import exact_calibration, within_site
-from healthval.aggregate.tables import study_totals, table_one_totals
+from healthval.aggregate.tables import Level, hidden, study_totals, table_one_totals
 from healthval.aggregate.thresholds import Bivariate, decision_curve, pool_thresholds
 from healthval.contracts.base import digest
-from healthval.contracts.submission import ReleasedSubgroup, Submission
+from healthval.contracts.submission import SUPPRESSED, Cell, ReleasedSubgroup, Submission
 from healthval.errors import MetricError, part
 
 MIN_EVENTS = 11  # and non-events, that a site needs for a pooled subgroup
@@ -184,31 +182,56 @@ def _estimands(sites: Sites, shown: PooledDisplay, auroc: PooledMeasure) -> Esti
 
 def _subgroups(sites: Sites) -> tuple[SubgroupPool, ...]:
     """Pool every level that any site released, in the order of first release."""
-    by_site = [(site, {(g.variable, g.level): g for g in s.subgroups}) for site, s in sites]
-    levels = dict.fromkeys(key for _, groups in by_site for key in groups)
+    by_site = [(site, {(g.variable, g.level): g for g in s.subgroups}, s) for site, s in sites]
+    levels = dict.fromkeys(key for _, groups, _ in by_site for key in groups)
     noisy = any(s.noise and s.noise.level_variance for _, s in sites)
     area = NOISY_AREA if noisy else LOGIT
     return tuple(
-        _subgroup(key, [(site, groups.get(key)) for site, groups in by_site], area)
+        _subgroup(
+            key,
+            [(site, groups.get(key)) for site, groups, _ in by_site],
+            _unnamed(key, [(groups, s) for _, groups, s in by_site]),
+            area,
+        )
         for key in levels
     )
 
 
+def _unnamed(
+    key: Level, by_site: Sequence[tuple[Mapping[Level, ReleasedSubgroup], Submission]]
+) -> list[tuple[Cell, Bounds]]:
+    """Return the level's count at each site that may have it among its withheld or folded levels."""
+    found = [
+        hidden(key, {level: group.n for level, group in groups.items()}, s)
+        for groups, s in by_site
+        if key not in groups
+    ]
+    return [(cell, bounds) for cell, bounds in found if cell == SUPPRESSED]
+
+
 def _subgroup(
-    key: tuple[str, str], groups: list[tuple[str, ReleasedSubgroup | None]], area: Transform
+    key: tuple[str, str],
+    groups: list[tuple[str, ReleasedSubgroup | None]],
+    unnamed: list[tuple[Cell, Bounds]],
+    area: Transform,
 ) -> SubgroupPool:
+    """Pool one level; `unnamed` are its counts at the sites that may have it under no name."""
     unfit = {site: reason for site, g in groups if g and (reason := _too_small(g))}
 
     def pooled(measure: str, transform: Transform) -> PooledMeasure:
         named = [(site, getattr(g, measure, None)) for site, g in groups]
         return pool_measure(measure, named, transform, unfit=unfit)
 
+    def summed(cells: Iterable[Cell]) -> Total:
+        known = [*((cell, bounds_of(cell)) for cell in cells), *unnamed]
+        return total((cell for cell, _ in known), (bounds for _, bounds in known))
+
     present = [g for _, g in groups if g is not None]
     return SubgroupPool(
         variable=key[0],
         level=key[1],
-        n=total(g.n for g in present),
-        n_events=total(g.n_events for g in present),
+        n=summed(g.n for g in present),
+        n_events=summed(g.n_events for g in present),
         auroc=pooled("auroc", area),
         oe=pooled("oe", LOG),
         sensitivity=pooled("sensitivity", PROPORTION),

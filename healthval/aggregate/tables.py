@@ -14,7 +14,8 @@ from healthval.contracts.submission import FOLDED, SUPPRESSED, Cell, Submission,
 
 # Rows for several levels of a variable: withheld ones, and small ones that the plan folds.
 UNNAMED_LEVELS = frozenset({"suppressed", FOLDED})
-Rows: TypeAlias = Mapping[tuple[str, str], TableOneRow]
+Level: TypeAlias = tuple[str, str]  # a variable and one of its levels
+Rows: TypeAlias = Mapping[Level, TableOneRow]
 
 
 def study_totals(sites: Sites) -> tuple[Total, Total, Total, Total]:
@@ -45,13 +46,13 @@ def table_one_totals(sites: Sites) -> tuple[TableOneTotal, ...]:
     return tuple(_table_one(key, by_site) for key in keys)
 
 
-def _hidden(key: tuple[str, str], rows: Rows, s: Submission) -> tuple[Cell, Bounds]:
-    """Count of a level without a row, with its bounds."""
-    of_variable = [r for r in rows.values() if r.variable == key[0]]
-    if not any(r.level in UNNAMED_LEVELS for r in of_variable):
+def hidden(key: Level, sizes: Mapping[Level, Cell | None], s: Submission) -> tuple[Cell, Bounds]:
+    """Count of a level that a site with these levels did not name, with its bounds."""
+    of_variable = {level: size for (variable, level), size in sizes.items() if variable == key[0]}
+    if not UNNAMED_LEVELS & of_variable.keys():
         return 0, (0, 0)
     n = count(s.n)
-    shown = sum(count(r.overall) or 0 for r in of_variable if r.level not in UNNAMED_LEVELS)
+    shown = sum(count(size) or 0 for x, size in of_variable.items() if x not in UNNAMED_LEVELS)
     return SUPPRESSED, (0, None if n is None else max(n - shown, 0))
 
 
@@ -63,7 +64,7 @@ def _table_one(key: tuple[str, str], by_site: Sequence[tuple[Rows, Submission]])
         cells: list[tuple[Cell, Bounds]] = []
         for found, s in among:
             if key not in found:
-                cells.append(_hidden(key, found, s))
+                cells.append(hidden(key, {x: row.overall for x, row in found.items()}, s))
             elif (cell := getattr(found[key], name)) is not None:
                 cells.append((cell, bounds_of(cell)))
         given = any(getattr(r, name) is not None for r, _ in rows)

@@ -27,7 +27,7 @@ from healthval.report.values.noise import Noise, noise_in
 from healthval.report.wording.language import many, mark, reword, say
 
 POOLED = mark("random-effects mean over sites")
-NO_COUNTS = mark("no site released its counts")
+NO_COUNTS = mark("no site released all four counts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

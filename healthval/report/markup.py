@@ -159,10 +159,19 @@ def count_cell(cell: Count, floor: int) -> Markup:
 
 def hatched(floors: Iterable[int]) -> str:
     """Explain the hatched cells of a table; `floors` are the minimum cells of its sites."""
-    named = say(" or ").join(f"<{floor}" for floor in sorted(set(floors)))
+    found = set(floors)
+    lowest, highest = min(found), max(found)
+    if lowest == highest:
+        return say(
+            "Hatched: withheld by the site because the count is <{floor} or would reveal such a "
+            "count.",
+            floor=lowest,
+        )
     return say(
-        "Hatched: withheld by the site because the count is {named} or would reveal such a count.",
-        named=named,
+        "Hatched: withheld by the site because the count is below the minimum cell of the site "
+        "({lowest} to {highest}) or would reveal such a count.",
+        lowest=lowest,
+        highest=highest,
     )
 
 

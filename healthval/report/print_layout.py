@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element, SubElement
 Measure = Callable[[str], float]
 
 WIDTH = 63.0  # em: a table of the printed page
+_SMALL = 0.85  # type of a table that is too wide even so, as in print.css
 _PADDING = 1.4  # em: both sides of a cell
 _HEADER = 7.2  # em: least width of a row's header, whose words may break
 _BOLD = 1.18  # advance of bold letters
@@ -84,6 +85,9 @@ def _set_widths(table: Element, measure: Measure) -> None:
     if widths is None:  # an estimate and its interval need two lines
         widths = _widths(rows, measure, whole=False)
         table.set("class", f"{table.get('class', '')} broken")
+    if widths is None:  # long words, such as "withheld" in German, in many columns
+        widths = _widths(rows, measure, whole=False, room=WIDTH / _SMALL)
+        table.set("class", f"{table.get('class', '')} small")
     if widths is None:
         return
     group = Element("colgroup")
@@ -94,10 +98,10 @@ def _set_widths(table: Element, measure: Measure) -> None:
 
 
 def _widths(
-    rows: Sequence[Sequence[Element]], measure: Measure, *, whole: bool
+    rows: Sequence[Sequence[Element]], measure: Measure, *, whole: bool, room: float = WIDTH
 ) -> list[float] | None:
     columns = zip_longest(*([_ends(c, measure, whole=whole) for c in row] for row in rows))
-    return shared([[pair for pair in column if pair] for column in columns])
+    return shared([[pair for pair in column if pair] for column in columns], room)
 
 
 def _unwrap(cell: Element) -> None:
@@ -134,17 +138,19 @@ def _parts(cell: Element) -> Iterable[tuple[Element, str]]:
             yield cell, (element.tail or "").strip()
 
 
-def shared(columns: Sequence[Sequence[tuple[float, float]]]) -> list[float] | None:
-    """Return the widths of columns in em, or None if the smallest ones are wider than the page.
+def shared(
+    columns: Sequence[Sequence[tuple[float, float]]], room: float = WIDTH
+) -> list[float] | None:
+    """Return the widths of columns in em, or None if the smallest ones are wider than the room.
 
     >>> shared([[(10, 10)], [(11, 11)]])
     [30.0, 33.0]
     """
     least = [max((low for low, _ in column), default=_PADDING) for column in columns]
     most = [max((high for _, high in column), default=_PADDING) for column in columns]
-    if sum(least) > WIDTH:
+    if sum(least) > room:
         return None
-    if sum(most) <= WIDTH:
-        return [width * WIDTH / sum(most) for width in most]
-    rest = (WIDTH - sum(least)) / (sum(most) - sum(least))
+    if sum(most) <= room:
+        return [width * room / sum(most) for width in most]
+    rest = (room - sum(least)) / (sum(most) - sum(least))
     return [low + rest * (high - low) for low, high in zip(least, most, strict=True)]

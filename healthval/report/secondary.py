@@ -4,8 +4,17 @@ from healthval.aggregate.secondary.records import CaseMix, EventRatio, JointCali
 from healthval.aggregate.values import PooledMeasure
 from healthval.report.document import Block
 from healthval.report.findings import Findings, pooled
-from healthval.report.markup import Shown, as_shown, exact, number, p_value, percent, table
-from healthval.report.wording.language import many, mark, say
+from healthval.report.markup import (
+    Shown,
+    as_shown,
+    exact,
+    number,
+    p_value,
+    paragraphs,
+    percent,
+    table,
+)
+from healthval.report.wording.language import many, mark, reword, say
 
 _MEASURES = {
     "auroc": mark("AUROC"),
@@ -28,14 +37,21 @@ def chance(p: float) -> str:
 
 def usefulness_table(findings: Findings) -> list[Block]:
     """Net benefit against the better default, and the chance that it is above 0 elsewhere."""
-    rows = []
+    if findings.study.k == 1:
+        return []
+    rows, reasons = [], []
     for at in findings.study.secondary.usefulness:
+        if at.reason and not at.gain.k:
+            reasons.append(_not_compared(at.threshold, at.reason))
+            continue
         shown = _pooled(at.gain, at.reason)
         useful = "–" if at.p_useful is None else chance(at.p_useful)
         rows.append([exact(at.threshold), at.gain.k, shown.text(), _ends(at.gain), useful])
-    if findings.study.k == 1 or not rows:
-        return []
+    missing = [paragraphs(*reasons)] if reasons else []
+    if not rows:
+        return [*missing]
     return [
+        *missing,
         table(
             say("Net benefit of the model less that of the better of treating all and none"),
             [
@@ -50,8 +66,17 @@ def usefulness_table(findings: Findings) -> list[Block]:
                 "Random effects over sites. Useful: the chance that the difference is above 0 there, "
                 "from the prediction interval."
             ),
-        )
+        ),
     ]
+
+
+def _not_compared(threshold: float, reason: str) -> str:
+    return say(
+        "The net benefit at threshold {threshold} was not compared with that of the better of "
+        "treating all and none: {reason}.",
+        threshold=exact(threshold),
+        reason=reword(reason),
+    )
 
 
 def joint_table(findings: Findings) -> list[Block]:
@@ -157,6 +182,8 @@ def methods_table(findings: Findings) -> list[Block]:
 def _about(ratio: EventRatio) -> str:
     if ratio.value is None:
         return ""
+    if not ratio.no_events and not ratio.withheld:
+        return say(" Poisson: {k}.", k=many(ratio.k, "site"))
     return say(
         " Poisson: {k}, of which {no_events} without events and {withheld} with a withheld number.",
         k=many(ratio.k, "site"),

@@ -210,6 +210,19 @@ def test_no_text_of_the_page_stays_english(both, pages):
     assert not [text for text in left if text.split(":")[0] not in attacks]
 
 
+@pytest.mark.parametrize("k", [1, 2])
+def test_a_result_that_is_withheld_or_not_pooled_is_german(k, simulated, site_of, card, plan):
+    none = ReleasedEstimate(withheld="suppressed")
+    sites = simulated([site_of(90)] * k, auroc=none, calibration=None)
+    facts = replace(plan, criteria=(*plan.criteria, Criterion("oe", at_most=1.25)))
+    page = render_html(
+        build(pool(tuple(sites.items())), sites, card, facts, language="de").notebook()
+    )
+    assert not [text for text in texts(page) if re.search("withheld|not pooled|values of", text)]
+    found = "zurückgehalten" if k == 1 else "nicht zusammengefasst: Werte von 0 Standorten"
+    assert f"Die AUROC: {found}" in page
+
+
 def test_no_number_of_the_page_has_a_decimal_point(pages):
     page = texts(pages[1][0])
     points = [text for text in page if re.search(r"(?<![\d.])\d+\.\d+(?!\.?\d)", text)]

@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import Markup
 
 from healthval.report import fonts, render, render_pdf, why_no_pdf
 from healthval.report.figures.compact import data_url
@@ -142,3 +143,11 @@ def test_numbers_of_many_sites_name_each_site_once():
     assert text == (
         "Numbers: Curves: Site: Predicted · Observed; North: 0.1 · 0.2; 0.3 · 0.4; South: 0.1 · 0.5"
     )
+
+
+def test_a_table_of_long_words_is_set_in_small_type_within_the_page():
+    word = Markup('<span class="suppressed">zurückgehalten</span>')
+    rows = [["Universitätsklinikum", *[word] * 4, *["zurückgehalten"] * 2]]
+    root = prepared(str(table("Standorte", ["Standort", *"ABCDEF"], rows)))
+    assert "small" in root.find(".//table").get("class").split()
+    assert len(list(root.iter("col"))) == 7

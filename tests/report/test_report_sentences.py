@@ -9,7 +9,7 @@ import pytest
 
 from healthval.aggregate import pool
 from healthval.errors import ReportError
-from healthval.report import Criterion, build
+from healthval.report import Criterion, Figure, build
 from healthval.report.findings import Findings, match
 from healthval.report.sections.disclosure import what_left
 from healthval.report.values.levels import place
@@ -213,3 +213,104 @@ def test_methods_are_described_for_the_study_at_hand(report, simulated, site_of,
     assert not re.search(r"mean over (hospitals|sites)", words(alone.section("methods")), re.I)
     page = " ".join(words(s) for s in alone.sections)
     assert not re.search(r"mean over (hospitals|sites)|random-effects mean", page, re.IGNORECASE)
+
+
+def test_a_mean_of_two_sites_is_not_pooled_and_the_reason_is_printed_once_a_row(
+    simulated, site_of, card, plan
+):
+    sites = simulated([site_of(300), site_of(280)])
+    made = build(pool(tuple(sites.items())), sites, card, plan)
+    rows = rows_of(made.section("summary")._repr_html_(), "Acceptance criteria")[1:]
+    reason = "not pooled: values of 2 sites, at least 3 needed"
+    assert [" ".join(row).count("not pooled") for row in rows] == [1] * len(plan.criteria)
+    assert [row[3] for row in rows] == [reason] * len(plan.criteria)
+    assert f"The AUROC was {reason}." in words(made.section("summary"))
+    there = "hospital outside the study were not estimated: values of 2 sites, at least 5 needed."
+    assert there in words(made.section("heterogeneity"))
+
+
+def test_a_study_of_one_hospital_has_no_weights_no_number_of_it_and_no_plural(
+    simulated, site_of, card, plan
+):
+    sites = simulated([site_of(300)])
+    made = build(pool(tuple(sites.items())), sites, card, plan)
+    assert "left the hospital: de-identified inputs" in words(made.section("disclosure"))
+    for section in made.sections:
+        assert "weight of the site" not in words(section)
+        assert not re.search(r"\b1 (sites|hospitals|cases)\b", words(section)), section.id
+
+
+def test_the_dotted_line_of_a_calibration_forest_is_named(report):
+    text = words(report.section("calibration"))
+    assert "On the dotted line, at 1, prediction and observation agree." in text
+    assert "On the dotted line, at 0, prediction and observation agree." in text
+    assert "dotted line" not in words(report.section("discrimination"))
+
+
+def test_a_legend_explains_only_what_is_printed(released, card, plan):
+    def page(sites):
+        return build(pool(tuple(sites.items())), sites, card, plan)
+
+    first, *others = released
+    partly = {first: withholding(released[first], ("tp", "fn"))} | {s: released[s] for s in others}
+    for made in (page(released), page(partly)):
+        rates = rows_of_all(made.section("thresholds")._repr_html_())
+        between = any("between" in cell for row in rates for cell in row)
+        assert ("Between: bounds" in words(made.section("thresholds"))) == between
+        cohort = made.section("cohort")._repr_html_()
+        table_one = rows_of(cohort, "Table 1")
+        note = words(made.section("cohort")).partition("Sites: those whose release")[2]
+        assert ("≥: some sites withheld" in note) == any("≥" in c for row in table_one for c in row)
+
+
+def rows_of_all(html):
+    return [
+        re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"<tr>.*?</tr>", html)
+    ]
+
+
+def test_a_level_that_a_site_may_have_withheld_is_a_lower_bound_wherever_it_is_counted(
+    released, card, plan
+):
+    """A site with a row for withheld levels may have cases of each level that it does not name."""
+    first, *others = released
+    values = json.loads(released[first].model_dump_json())
+    values["subgroups"] = [g for g in values["subgroups"] if g["level"] != "female"]
+    values["subgroups"].append({"variable": "sex", "level": "suppressed", "n": "suppressed"})
+    for name in ("auroc", "oe", "sensitivity", "specificity"):
+        values["subgroups"][-1][name] = {"withheld": "suppressed"}
+    values["subgroups"][-1]["n_events"] = "suppressed"
+    hidden = type(released[first]).model_validate_json(json.dumps(values))
+    sites = {first: hidden} | {s: released[s] for s in others}
+    study = pool(tuple(sites.items()))
+    found = next(g for g in study.subgroups if (g.variable, g.level) == ("sex", "female"))
+    true = {s: next(g for g in r.subgroups if g.level == "female") for s, r in released.items()}
+    assert found.n.n_suppressed == 1
+    assert found.n.lower == sum(true[s].n for s in others)
+    assert found.n.lower + true[first].n <= found.n.upper
+    rows = rows_of(build(study, sites, card, plan).section("subgroups")._repr_html_(), "AUROC by")
+    assert next(row for row in rows if row[0] == "female")[1] == f"≥{found.n.lower}"
+
+
+def test_net_benefit_of_all_cases_is_one_number_in_figure_and_table(released, card, plan):
+    """Each site released its net benefit at the threshold, and one withheld the counts behind it."""
+    first, *others = released
+    partly = {first: withholding(released[first])} | {s: released[s] for s in others}
+    html = build(pool(tuple(partly.items())), partly, card, plan).section("utility")._repr_html_()
+    drawn = next(row for row in rows_of(html, "Decision curve of the cases") if row[0] == "0.5")
+    printed = next(row for row in rows_of(html, "Net benefit of the cases") if row[0] == "0.5")
+    assert printed[1:3] == drawn[1:3]
+    assert "of treating all and none: 2 of 3 sites withheld counts." in html
+
+
+def test_a_subgroup_figure_without_an_estimate_is_a_sentence(released, card, plan):
+    def without(release):
+        values = json.loads(release.model_dump_json())
+        for group in values["subgroups"]:
+            group["auroc"] = {"withheld": "suppressed"}
+        return type(release).model_validate_json(json.dumps(values))
+
+    sites = {site: without(release) for site, release in released.items()}
+    made = build(pool(tuple(sites.items())), sites, card, plan).section("subgroups")
+    assert "AUROC by subgroup: not released by any site." in words(made)
+    assert not [block for block in made.blocks if isinstance(block, Figure)]

@@ -16,6 +16,7 @@ from healthval.report.markup import (
     Shown,
     as_shown,
     count,
+    exact,
     number,
     paragraphs,
     percent,
@@ -123,6 +124,7 @@ def _summary(findings: Findings, measure: PooledMeasure) -> Pooled | None:
     return Pooled(say("Random-effects mean"), mean.shown(), mean.prediction, text)
 
 
+_ESTIMATES = mark("estimate and 95% CI.")
 _SQUARES = mark("estimate and 95% CI; the area of a square shows the weight of the site.")
 
 
@@ -143,7 +145,7 @@ def forest_figures(
 def _figure(
     rows: Sequence[Row], axis: Axis, name: str, *, caption: str, summary: Pooled | None = None
 ) -> Figure:
-    caption = caption or say(_SQUARES)
+    caption = caption or _site_caption(axis, summary)
     if summary and summary.prediction:
         caption += say(" The dashed bar is the prediction interval for a new site.")
     elif summary:
@@ -158,6 +160,17 @@ def _figure(
         _alt(rows, axis, name, summary),
         f"{name}: {caption}",
         table(name, ["", "n", say("Events"), say("Estimate (95% CI)")], cells),
+    )
+
+
+def _site_caption(axis: Axis, summary: Pooled | None) -> str:
+    """Explain squares and dotted line; a site has a weight only in a mean."""
+    caption = say(_SQUARES) if summary else say(_ESTIMATES)
+    if axis.reference is None:
+        return caption
+    return caption + say(
+        " On the dotted line, at {reference}, prediction and observation agree.",
+        reference=exact(axis.reference),
     )
 
 

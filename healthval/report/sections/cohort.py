@@ -240,14 +240,17 @@ def _hatched(findings: Findings) -> str:
 
 
 def _table_one(findings: Findings) -> Markup:
+    lines = [*_table_one_lines(findings)]
+    least = say(" ≥: some sites withheld the count, or may have the level among withheld ones.")
+    means = say(" Means are over the sites that released them, weighted by site size.")
     return table(
         say("Table 1: patients over all sites"),
         [say("Characteristic"), say("All"), say("With condition"), say("Without"), say("Sites")],
-        _table_one_lines(findings),
+        lines,
         note=say(
-            "Sites: those whose release has the row. ≥: some sites withheld the count or have no "
-            "such row. Means are over the sites that released them, weighted by site size. "
-            "{noisy}",
+            "Sites: those whose release has the characteristic.{least}{means} {noisy}",
+            least=least if any("≥" in str(cell) for line in lines for cell in line) else "",
+            means=means if any(row.mean is not None for row in findings.table_one()) else "",
             noisy=findings.noisy(IN_COUNTS),
         ).rstrip(),
     )

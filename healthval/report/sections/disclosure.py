@@ -60,12 +60,12 @@ def what_left(findings: Findings) -> str:
             "readable table of one hospital"
         )
     return say(
-        "{kinds} of data about patients left the {k}: de-identified inputs of {cases}, which were sent to "
+        "{kinds} of data about patients left {k}: de-identified inputs of {cases}, which were sent to "
         "the hosted model to be scored with fixed test inputs{also} aggregates{sums}. The "
         "egress ledger of each hospital lists every transfer with its time, size and number "
         "of cases.",
         kinds=kinds,
-        k=many(k, "hospital"),
+        k=say("the hospital") if k == 1 else say("the {k}", k=many(k, "hospital")),
         cases=cases,
         also="," if sums else say(", and"),
         sums=sums,

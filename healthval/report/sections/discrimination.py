@@ -145,9 +145,13 @@ def _diamonds(at: Sequence[OperatingPoint]) -> str:
     if not drawn:
         return ""
     *others, last = map(exact, sorted(drawn))
-    named = "; ".join(others) + (say(" and ") if others else "") + last
+    if not others:
+        return say(
+            " Diamonds: sensitivity and specificity with 95% CI at threshold {named}.", named=last
+        )
     return say(
-        " Diamonds: sensitivity and specificity with 95% CI at threshold {named}.", named=named
+        " Diamonds: sensitivity and specificity with 95% CI at thresholds {named}.",
+        named="; ".join(others) + say(" and ") + last,
     )
 
 
@@ -213,8 +217,9 @@ def _areas(findings: Findings, panels: Sequence[RocPanel]) -> Markup:
         rows,
         note=say(
             "The AUROC was computed at the site from all scores; the released counts alone give "
-            "bounds.{noisy} –: too few counts were released.",
+            "bounds.{noisy}{few}",
             noisy=findings.noisy(noise),
+            few=say(" –: too few counts were released.") if len(regions) < len(rows) else "",
         ),
     )
 

@@ -1,5 +1,6 @@
 """Section "Differences between sites": heterogeneity, new site, leave-one-out, funnel plot."""
 
+from healthval.aggregate.meta import MIN_SITES_PREDICTION
 from healthval.aggregate.result import PooledMeasure
 from healthval.report.criteria import judge
 from healthval.report.document import Block, Figure, Section
@@ -95,12 +96,16 @@ def _new_site(findings: Findings) -> Block:
     new = findings.study.new_site
     intervals = {name: findings.mean(measure).prediction for measure, name in _MEASURES.items()}
     if new.reason or not any(intervals.values()):
-        why = reword(new.reason) if new.reason else say("too few sites")
+        why = (
+            say("values of {k}, at least 5 needed", k=many(new.k, "site"))
+            if new.k < MIN_SITES_PREDICTION
+            else reword(new.reason or say("not estimable"))
+        )
         return paragraphs(
             say("Results at a hospital outside the study were not estimated: {why}.", why=why)
         )
     rows = [
-        [say(name), say("{low} to {high}", low=number(ends[0], 2), high=number(ends[1], 2))]
+        [say(name), say("{low} to {high}", low=number(ends[0]), high=number(ends[1]))]
         for name, ends in intervals.items()
         if ends
     ]

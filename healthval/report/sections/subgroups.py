@@ -6,7 +6,7 @@ from markupsafe import Markup, escape
 
 from healthval.aggregate.result import PooledMeasure, SubgroupPool
 from healthval.contracts.submission import COMMON_LEVELS, FOLDED, ReleasedSubgroup
-from healthval.report.document import Section
+from healthval.report.document import Block, Section
 from healthval.report.figures.forest import AUROC, Axis, Row, forest_figures
 from healthval.report.findings import Findings, estimate, pooled, some_sites, total
 from healthval.report.markup import (
@@ -34,7 +34,9 @@ def subgroups(findings: Findings) -> Section:
         return Section("subgroups", say("Subgroups"), (nothing,))
     overall, _ = findings.result("auroc")
     axis = Axis(AUROC.label, AUROC.scale, overall.value, AUROC.digits)
-    caption = say("estimate and 95% CI; the dotted line is the overall result.")
+    caption = say("estimate and 95% CI.")
+    if overall.value is not None:
+        caption = say("estimate and 95% CI; the dotted line is the overall result.")
     if findings.study.k > 1:
         caption += say(
             " Where fewer than three sites have at least 11 cases with and without the condition, "
@@ -44,7 +46,10 @@ def subgroups(findings: Findings) -> Section:
         caption += " " + say(_SOME)
     caption += findings.noisy(say(" Sizes of levels contain noise of the gates."))
     rows = _forest_rows(findings, groups)
-    figures = forest_figures(rows, axis, say("AUROC by subgroup"), caption=caption)
+    name = say("AUROC by subgroup")
+    figures: list[Block] = [*forest_figures(rows, axis, name, caption=caption)]
+    if all(row.shown is None or row.shown.value is None for row in rows):
+        figures = [paragraphs(say("{name}: not released by any site.", name=name))]
     sheets = (_differences(findings, groups), _measures(findings, groups))
     return Section("subgroups", say("Subgroups"), (paragraphs(_rule(findings)), *figures, *sheets))
 

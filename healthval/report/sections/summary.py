@@ -123,7 +123,7 @@ def _verdict_table(found: tuple[Verdict, ...], plan: PlanFacts, k: int) -> Marku
         [
             v.criterion.name(),
             unbroken(v.criterion.target()),
-            beside(badge(v.outcome), v.reason),
+            beside(badge(v.outcome), "" if v.mean.value is None else v.reason),
             beside(unbroken(v.mean.shown().text(v.criterion.digits())), basis(v.mean)),
             expected(v.mean, v.criterion.digits()),
         ]

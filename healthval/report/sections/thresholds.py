@@ -114,7 +114,7 @@ def _site_matrix(findings: Findings, at: ThresholdPool) -> Markup:
         cells = (here.confusion.tp, here.confusion.fn, here.confusion.fp, here.confusion.tn)
         floor = findings.floor(site)
         floors |= {floor} if any(isinstance(cell, str) for cell in cells) else set()
-        rates = (estimate(here.sensitivity).text(2), estimate(here.specificity).text(2))
+        rates = (estimate(here.sensitivity).text(), estimate(here.specificity).text())
         rows.append([site, *(count_cell(cell, floor) for cell in cells), *rates])
     return table(
         say("Each site at threshold {threshold}", threshold=exact(at.threshold)),
@@ -176,6 +176,13 @@ def _all_sites(findings: Findings, counts: PooledCounts, name: str) -> list[Bloc
     """Return the rates over all sites; empty where no site withheld a count."""
     if not any(total.n_suppressed for total in counts.totals):
         return []
+    shown = [(say(label), rate(getattr(counts, measure))) for measure, label in RATES.items()]
+    note = say(
+        "Whether a site withholds a count depends on the count, so the rate over all sites "
+        "may be higher or lower than that of the sites with counts."
+    )
+    if any(value.value is None for _, value in shown):
+        note += say(" Between: bounds for each value that the withheld counts can have.")
     of = sum(1 for site in counts.excluded if site.reason == WITHHELD_CELLS) + counts.k
     return [
         table(
@@ -185,12 +192,8 @@ def _all_sites(findings: Findings, counts: PooledCounts, name: str) -> list[Bloc
                 name=name,
             ),
             [say("Measure"), say("Value (95% CI)")],
-            [[say(label), rate(getattr(counts, measure))] for measure, label in RATES.items()],
-            note=say(
-                "Whether a site withholds a count depends on the count, so the rate over all sites "
-                "may be higher or lower than that of the sites with counts. Between: bounds for each "
-                "value that the withheld counts can have."
-            ),
+            shown,
+            note=note,
         )
     ]
 

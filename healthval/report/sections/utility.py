@@ -178,10 +178,21 @@ def _net_benefit(findings: Findings) -> list[Block]:
     if findings.study.k == 1:
         return [_own_net_benefit(findings)]
     sums: dict[tuple[str, ...], list[list[str]]] = {}
+    curve = {at.threshold: at for at in findings.study.decision_curve}
     for at in findings.study.thresholds:
-        row = [exact(at.threshold), rate(at.net_benefit).text(), number(at.treat_all), number(0.0)]
         absent = {x.site for x in at.counts.excluded if x.reason != WITHHELD_CELLS}
         sites = tuple(site for site in findings.released if site not in absent)
+        drawn = curve.get(at.threshold)
+        of_all = drawn is not None and drawn.net_benefit.value is not None and not absent
+        found = (
+            drawn if drawn is not None and of_all else at
+        )  # as in the figure, if it has the point
+        row = [
+            exact(at.threshold),
+            rate(found.net_benefit).text(),
+            number(found.treat_all),
+            number(0.0),
+        ]
         sums.setdefault(sites, []).append(row)
     blocks: list[Block] = [
         table(

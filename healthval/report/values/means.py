@@ -51,8 +51,14 @@ class SiteMean:
     def shown(self) -> Shown:
         """Return the mean in its printed form, or the reason why there is none."""
         lo, hi = self.ci or (None, None)
-        why = WITHHELD if self.of == 1 else say("not pooled: {k} of at least 3 sites", k=self.k)
-        return as_shown(self.value, lo, hi, why)
+        return as_shown(self.value, lo, hi, self._why())
+
+    def _why(self) -> str:
+        if self.of == 1:
+            return say(WITHHELD)
+        if self.k >= MIN_SITES_POOLED:
+            return say("not estimable")
+        return say("not pooled: values of {k}, at least 3 needed", k=many(self.k, "site"))
 
     def basis(self) -> str:
         """Return the sites of the mean in words."""

@@ -108,7 +108,7 @@ def _decision_sums(findings: Findings, at: ThresholdPool) -> str:
     ]
     return say(
         "At the threshold {threshold}, the model marked {shares} in {where}; the others "
-        "released no counts, so that the shares over all hospitals may be higher or lower.",
+        "withheld counts, so that the shares over all hospitals may be higher or lower.",
         threshold=threshold,
         shares=say(" and ").join(shares),
         where=where,
