@@ -296,3 +296,10 @@ def test_the_columns_of_a_forest_plot_have_room_for_their_longest_text(word, hea
     room = ends[word] - ends["1 234"]  # both end at the right
     assert room >= 72 * 0.06 * len(word)
     assert room >= 72 * 0.06 * len(header)
+
+
+def test_ticks_of_neighbouring_panels_stay_apart():
+    curve = Curve("Model", ((0.1, 0.23, 0.1, 0.3), (0.3, 0.15, 0.05, 0.2)))
+    panels = [DecisionPanel(label, curve, curve) for label in "AB"]
+    texts = re.findall(r"<text[^>]*>([^<]*)<", decision_panels(panels))
+    assert all(len(t) <= 4 for t in texts if re.fullmatch(r"[\d.]+", t))

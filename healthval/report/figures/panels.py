@@ -151,6 +151,7 @@ def decision_panels(panels: Sequence[DecisionPanel], title: bool = True) -> str:
             _model(ax, panel.model)
             ax.set_ylim(low, high)
             ax.margins(x=0.04)
+            ax.locator_params(axis="x", nbins=5)  # labels of neighbouring panels stay apart
             if title and len(panels) > 1:
                 ax.set_title(shortened(panel.label), fontsize=8)
         handles, labels = axes[0].get_legend_handles_labels()
