@@ -153,7 +153,7 @@ def _perturbed(
     for at, events in ({0.0: ev.n_events} | cuts).items():
         yield _within(rows, _at_or_above(rows, at), events, reach)
     names = {s.variable for s in ev.subgroups}
-    names |= {r.variable for r in shown.table_one if r.mean is None}
+    names |= {r.variable for r in shown.table_one if r.mean is None and r.events is not None}
     reach = reach * level_times(len(names))
     first = ev.thresholds[0].threshold if ev.thresholds else 0.0
     for row in shown.table_one:
