@@ -379,6 +379,24 @@ def test_a_levels_oe_does_not_state_whether_a_marked_patient_is_a_member(make_si
     assert right < 0.95 * asked
 
 
+@pytest.mark.parametrize(("seed", "usual", "first"), [(7, 0.05, 0.98), (7, 1e-9, 1e-9)])
+def test_scores_all_alike_but_one_are_released_without_numbers_that_say_nothing(
+    make_site, tmp_path, seed, usual, first
+):
+    """One case's influence on slope and intercept has no bound there; a release was refused by chance."""
+    site = make_site(300, seed=seed)
+    site.score[:] = usual
+    site.score[0] = first
+    for i in range(25):
+        secret = f"secret {i}".encode().ljust(32)
+        (tmp_path / f"{i}.jsonl.noise").write_text(secret.hex(), encoding="ascii")
+        ledger, scores = Ledger(tmp_path / f"{i}.jsonl"), site.score.tolist()
+        made = release(site.result(), load_policy("cms"), ledger, scores=scores).submission
+        assert made.calibration.slope.withheld == "not_estimable"
+        assert made.calibration.intercept.withheld == "not_estimable"
+        assert made.calibration.observed > 0
+
+
 def test_an_auroc_near_one_keeps_an_interval_that_says_something(make_site):
     """Noise may move it beyond 1; on the logit scale the interval there was 0 to 1."""
     site = make_site(150, seed=3, prevalence=0.27, strength=3.2)
