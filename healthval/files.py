@@ -1,5 +1,6 @@
 """Files of every room: written durably, locked, found in the package, read as YAML."""
 
+import errno
 import json
 import os
 import re
@@ -18,6 +19,20 @@ from healthval.errors import HealthvalError, UsageError
 _PACKAGE: Final = Path(__file__).parent
 # Folders of a checkout that a wheel holds under another name.
 _IN_CHECKOUT: Final = {"templates": "reports/templates", "fonts": "reports/fonts"}
+
+_DISK: Final = {
+    errno.ENOSPC: "the disk is full; free some space and run the command again",
+    errno.EDQUOT: "your quota on the disk is used up; free some space and run the command again",
+    errno.EROFS: "the disk is read-only; choose another folder",
+    errno.EACCES: "permission to read or write a file or folder is missing; choose another folder",
+}
+
+
+def disk_problem(error: OSError) -> str | None:
+    """Message for a disk or folder that the system refuses; without the path, which may name a patient."""
+    if error.errno == errno.EACCES and error.filename is None:
+        return None  # a port is refused without a file's name
+    return _DISK.get(error.errno or 0)
 
 
 def write_durably(

@@ -3,7 +3,6 @@
 Heavy libraries are imported by the command that needs them, so that `healthval --help` is quick.
 """
 
-import errno
 import io
 import os
 import signal
@@ -28,7 +27,7 @@ from healthval.cli.report import trust, verify
 from healthval.cli.reports import reports
 from healthval.cli.study import demo, docs, doctor, init, params, run
 from healthval.errors import HealthvalError
-from healthval.files import install_command
+from healthval.files import disk_problem, install_command
 
 # Modules of Python's standard library that the hub uses and Windows lacks.
 _UNIX_MODULES = frozenset({"fcntl", "resource"})
@@ -99,14 +98,6 @@ for _command in _COMMANDS:
     cli.add_command(_command)
 
 
-_DISK = {
-    errno.ENOSPC: "the disk is full; free some space and run the command again",
-    errno.EDQUOT: "your quota on the disk is used up; free some space and run the command again",
-    errno.EROFS: "the disk is read-only; choose another folder",
-    errno.EACCES: "permission to read or write a file or folder is missing; choose another folder",
-}
-
-
 def main() -> None:
     """Run the command; print an error as one line and exit with its code."""
     _escape_foreign_letters()
@@ -146,12 +137,10 @@ def _escape_foreign_letters() -> None:
 
 
 def _of_the_machine(error: Exception) -> str | None:
-    """Message for a disk or a name that the system refuses; without the path, which may name a patient."""
+    """Message for a disk or a name that the system refuses."""
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
         return "the name of a file or folder is not valid UTF-8; rename it"
-    if not isinstance(error, OSError) or (error.errno == errno.EACCES and error.filename is None):
-        return None  # a port is refused without a file's name
-    return _DISK.get(error.errno or 0)
+    return disk_problem(error) if isinstance(error, OSError) else None
 
 
 def _missing_module(name: str | None) -> str:

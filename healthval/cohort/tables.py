@@ -16,7 +16,7 @@ from healthval.cohort.long_columns import is_unique
 from healthval.cohort.measured import read_measured
 from healthval.cohort.sql import Query, read_query
 from healthval.cohort.table_files import read_table_file
-from healthval.cohort.text import missing_codes, refuse_rows
+from healthval.cohort.text import RefusedRows, missing_codes, refuse_rows
 from healthval.contracts.table import AgeColumn, DateColumn, NumberColumn, TableSchema
 from healthval.errors import CohortError, counted
 
@@ -87,10 +87,7 @@ def as_cohort(
     others : names of the source's columns that are not in the frame
     """
     checked, counts = check_and_count(frame, schema, others)
-    key = _case_key(schema)
-    if not is_unique(checked[key]):
-        remedy = _remedy_for_repetition(schema)
-        refuse_rows(checked[key].duplicated(), key, "repeat an earlier case", remedy)
+    _check_unique(checked, schema)
     dropped = tuple(str(c) for c in (*frame.columns, *others) if c not in schema.columns)
     return Cohort(
         _frame=checked,
@@ -194,8 +191,39 @@ def table_problems(source: Source, schema: TableSchema) -> list[str]:
         part = schema.model_copy(update={"columns": alone})
         names = _needed(part)
         if column.kind != "drop" and not _absent(frame, names):
-            found += _problem(partial(check_and_count, frame[names], part))
+            found += _column_problems(frame[names], part)
+            if name in schema.of_kind("id")[:1]:
+                found += _problem(partial(_check_repetition, frame[names], part, schema))
     return list(dict.fromkeys(found)) or _problem(lambda: as_cohort(frame, schema, others=others))
+
+
+def _column_problems(frame: pd.DataFrame, part: TableSchema) -> list[str]:
+    """All problems of a column: rows that one of them concerns are missing for the next check."""
+    found: list[str] = []
+    while True:
+        try:
+            check_and_count(frame, part)
+        except CohortError as problem:
+            found.append(str(problem))
+            if part.of_kind("id") or not isinstance(problem, RefusedRows):
+                return found
+            frame = frame.astype(object)
+            frame.iloc[problem.rows] = None
+            if len(set(found)) < len(found):
+                return found
+        else:
+            return found
+
+
+def _check_repetition(frame: pd.DataFrame, part: TableSchema, schema: TableSchema) -> None:
+    _check_unique(check_frame(frame, part), schema)
+
+
+def _check_unique(checked: pd.DataFrame, schema: TableSchema) -> None:
+    key = _case_key(schema)
+    if not is_unique(checked[key]):
+        remedy = _remedy_for_repetition(schema)
+        refuse_rows(checked[key].duplicated(), key, "repeat an earlier case", remedy)
 
 
 def _absent(frame: pd.DataFrame, names: list[str]) -> bool:

@@ -17,20 +17,28 @@ if TYPE_CHECKING:
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "nat", "<na>"})
 
 
+class RefusedRows(CohortError):
+    """Values of one column that do not fit, with the positions of their rows."""
+
+    rows: list[int]
+
+
 def refuse_rows(bad: Any, column: str, problem: str, remedy: str) -> None:
     """Raise with column, count, first row and remedy if any row of the mask is set.
 
     Raises
     ------
-    CohortError
+    RefusedRows
         Rows are numbered from 0, as in a data frame; no value is quoted.
     """
     rows = np.flatnonzero(np.asarray(bad, dtype=bool))
     if rows.size:
-        raise CohortError(
+        refused = RefusedRows(
             f"column '{column}': {part(rows.size, len(bad), 'value', problem)} "
             f"(first at row {rows[0]}); {remedy}"
         )
+        refused.rows = rows.tolist()
+        raise refused
 
 
 def as_text(

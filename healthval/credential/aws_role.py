@@ -70,7 +70,7 @@ class RoleCredential:
         raise TypeError("a credential stays in its process; pass the path of its file")
 
     @classmethod
-    def create(cls, path: Path, arn: str, profile: str | None = None) -> Self:
+    def create(cls, path: str | Path, arn: str, profile: str | None = None) -> Self:
         """Write a credential that names a role to `path`, and the role alone to ``path + '.pub'``.
 
         Parameters
@@ -82,6 +82,7 @@ class RoleCredential:
         UsageError
             If the file exists, or the ARN or the profile is malformed.
         """
+        path = Path(path)
         try:
             content = RoleFile(role=named_role(arn), profile=profile)
         except ValueError:

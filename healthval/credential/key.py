@@ -63,7 +63,7 @@ class Credential:
         raise TypeError("a credential stays in its process; pass the path of its file")
 
     @classmethod
-    def create(cls, path: Path) -> Self:
+    def create(cls, path: str | Path) -> Self:
         """Create a key; write it to `path` (mode 0600) and its public half to ``path + '.pub'``.
 
         Raises
@@ -71,16 +71,16 @@ class Credential:
         UsageError
             If the file exists: a key is never overwritten.
         """
-        return cls._written(cls.generate(), path)
+        return cls._written(cls.generate(), Path(path))
 
     @classmethod
     def generate(cls) -> Self:
         """Create a key in memory only."""
         return cls(Ed25519PrivateKey.generate())
 
-    def successor(self, path: Path) -> Self:
+    def successor(self, path: str | Path) -> Self:
         """Create a key of the same holder, which is to replace this one; see `create`."""
-        return self._written(type(self)(Ed25519PrivateKey.generate(), self.id), path)
+        return self._written(type(self)(Ed25519PrivateKey.generate(), self.id), Path(path))
 
     @classmethod
     def _written(cls, credential: Self, path: Path) -> Self:
@@ -93,7 +93,7 @@ class Credential:
         return credential
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: str | Path) -> Self:
         """Read a key that `create` wrote.
 
         Raises
@@ -101,6 +101,7 @@ class Credential:
         UsageError
             If there is no key, it is not an Ed25519 key, or other users can read it.
         """
+        path = Path(path)
         credential = cls.parse(_private_bytes(path))
         credential.path = path
         return credential
@@ -157,7 +158,7 @@ class Credential:
 AnyCredential = Credential | RoleCredential
 
 
-def load_credential(path: Path) -> AnyCredential:
+def load_credential(path: str | Path) -> AnyCredential:
     """Read a key that `Credential.create` wrote, or a role that `RoleCredential.create` wrote.
 
     Raises
@@ -165,6 +166,7 @@ def load_credential(path: Path) -> AnyCredential:
     UsageError
         If there is no such file, it has neither, or other users can read it.
     """
+    path = Path(path)
     content = _private_bytes(path)
     kind = RoleCredential if content.startswith(b"{") else Credential
     credential: AnyCredential = kind.parse(content)

@@ -10,6 +10,7 @@ from healthval.errors import UsageError
 
 T = TypeVar("T")
 GRID_DECIMALS = 4  # of thresholds, grid points and bin edges: they belong to the protocol
+LARGEST = 1e6  # beyond, a number with its interval is no statistic that says something
 # The name of a method is text, so it consists of these words; any other name becomes "other".
 METHOD_WORDS = frozenset({
     "none", "other", "logit", "delong", "newcombe", "obuchowski", "boyd", "wilson", "clopper",

@@ -17,7 +17,7 @@ from healthval.contracts.access import PublicKey
 from healthval.contracts.base import read_wire
 from healthval.credential import Credential
 from healthval.errors import HealthvalError, UsageError
-from healthval.files import write_durably
+from healthval.files import disk_problem, write_durably
 from healthval.hosting import sandbox
 from healthval.hosting.child_process import check_platform, stop_with_parent
 from healthval.hub.api.connections import BACKLOG, TimedProtocol, raise_file_limit
@@ -29,6 +29,7 @@ from healthval.hub.ports import Backend
 from healthval.hub.report_orders import NotebookProcess, Reporter
 
 LOOPBACK = "127.0.0.1"
+EXIT_DISK = 74
 SECRET_BYTES = 32
 GRACEFUL_SECONDS = 15
 # Longest time for which one thread keeps the others waiting; Python's default is 5 ms.
@@ -156,10 +157,24 @@ def main(argv: list[str] | None = None) -> int:
             ),
         )
     except HealthvalError as error:
-        reason = json.dumps({"failed": str(error)}) if options.die_with_parent else str(error)
-        sys.stderr.write(reason + "\n")
-        return error.exit_code
+        return _stop(str(error), error.exit_code, to_parent=options.die_with_parent)
+    except OSError as error:
+        if (problem := disk_problem(error)) is None:
+            raise
+        return _stop(problem, EXIT_DISK, to_parent=options.die_with_parent)
     return 0
+
+
+def _stop(reason: str, code: int, *, to_parent: bool) -> int:
+    """Write why the hub did not start; to the parent's pipe where a full disk refuses the log."""
+    line = (json.dumps({"failed": reason}) if to_parent else reason) + "\n"
+    try:
+        sys.stderr.write(line)
+        sys.stderr.flush()
+    except OSError:
+        sys.stdout.write(line)
+        sys.stdout.flush()
+    return code
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:

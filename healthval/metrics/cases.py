@@ -197,7 +197,8 @@ def reference_standard(labels: ArrayLike, *, positive: Any) -> Bools:
     Raises
     ------
     MetricError
-        If a label is missing, or no label equals `positive`.
+        If a label is missing, no label equals `positive`, or one differs from it only in spaces or
+        capital letters.
 
     Examples
     --------
@@ -223,7 +224,22 @@ def reference_standard(labels: ArrayLike, *, positive: Any) -> Bools:
             f"none of {counted(array.size, 'label')} equals the positive label; check its spelling "
             "and type"
         )
+    _refuse_other_spellings(array, found, positive)
     return found
+
+
+def _refuse_other_spellings(labels: Any, found: Bools, positive: Any) -> None:
+    """Refuse labels that would count as negative because of a capital letter or a space."""
+    if not isinstance(positive, str):
+        return
+    word = positive.strip().casefold()
+    alike = (isinstance(label, str) and label.strip().casefold() == word for label in labels)
+    rows = np.flatnonzero(np.fromiter(alike, np.bool_, len(labels)) & ~found)
+    if rows.size:
+        differ = affected(
+            rows, len(labels), "label", "differ from the positive label only in spaces or capitals"
+        )
+        raise MetricError(f"{differ}; give each label one spelling")
 
 
 def read_cluster(cluster: ArrayLike, n: int) -> Ints:

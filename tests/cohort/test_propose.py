@@ -97,6 +97,13 @@ def test_what_cannot_be_proposed_is_asked_or_refused():
         propose_table(table()[["lactate", "sex"]])
 
 
+def test_an_outcome_coded_one_and_two_is_asked_about():
+    coded = table().drop(columns="histology").assign(sepsis=["1", "2"] * 30)
+    asked = [q for q in propose_table(coded).questions if "'sepsis'" in q]
+    assert len(asked) == 1
+    assert "do not show which is positive" in asked[0]
+
+
 def resources():
     code = {"coding": [{"system": "http://loinc.org", "code": "2524-7"}], "text": CANARY}
     for i in range(6):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from healthval.cohort import Cohort, TableSchema, read_table
+from healthval.cohort.tables import table_problems
 from healthval.errors import CohortError
 
 COLUMNS = {
@@ -186,6 +187,23 @@ def test_values_in_another_unit_are_refused():
     units = ["mmol/L"] * 4 + [CANARY, "mg/dL"]
     with pytest.raises(CohortError, match=r"2 of 6 values are not in the declared unit \(mmol/L\)"):
         read_table(table().assign(unit=units), schema(lactate=lactate))
+
+
+def test_several_problems_of_one_column_and_repeated_cases_are_found_at_once():
+    lactate = ["1.5", "text", "<0.5", "99", "2", "3"]
+    found = table_problems(table(mrn=["a", "b", "b", "c", "d", "e"], lactate=lactate), schema())
+    assert [problem.partition("(")[0].strip() for problem in found] == [
+        "column 'mrn': 1 of 6 values repeats an earlier case",
+        "column 'lactate': 1 of 6 values is below or above a limit of measurement",
+        "column 'lactate': 1 of 6 values is not a number",
+        "column 'lactate': 1 of 6 values is outside the declared low and high",
+    ]
+    assert [problem.partition("first at row ")[2][0] for problem in found] == ["2", "2", "1", "3"]
+
+
+def test_a_case_without_an_id_is_one_problem():
+    (found,) = table_problems(table(mrn=["a", None, None, "c", "d", "e"]), schema())
+    assert "2 of 6 values are missing" in found
 
 
 def test_absent_columns_are_named_and_present_ones_are_not():

@@ -18,6 +18,8 @@ import pytest
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 
+from healthval.cohort.dicom.folder import Instance
+from healthval.cohort.dicom.staging import mark_complete
 from healthval.deid import Policy, Reason, Secret, deidentify_files, uid
 from healthval.deid.dicom import writer
 from healthval.deid.dicom.files import batch_workers
@@ -192,6 +194,14 @@ def test_a_secret_that_cannot_be_sent_is_refused_before_anything_is_written(tmp_
     with pytest.raises(UsageError, match="from_file or from_env"):
         deidentify_files(source, tmp_path / "out", Policy(), SECRET, workers=2)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_marks_of_a_copy_from_a_pacs_are_not_inputs(tmp_path):
+    source = write(tmp_path / "in", ct(1), ct(2))
+    one = Instance(path=source, patient="", study="1.2", series="", instance="", modality="CT")
+    mark_complete(source, "1.2", [one])
+    made = deidentify_files(source, tmp_path / "out", Policy(), SECRET)
+    assert (len(made.records), len(made.outputs), made.refused) == (2, 2, {})
 
 
 def test_a_leak_withdraws_the_whole_batch(tmp_path, caplog, secret, start_method):

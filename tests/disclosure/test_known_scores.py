@@ -92,6 +92,37 @@ def test_a_small_hospital_shows_every_planned_threshold_with_both_classes(make_s
         assert s.calibration.curve
 
 
+def test_missing_values_of_numbers_do_not_add_to_the_noise_of_subgroups(
+    make_site, tmp_path, monkeypatch
+):
+    """Laboratory values are often missing: ten of them had made the noise of each subgroup 3.3 times larger."""
+    times = []
+    count = KeyedNoise.count
+
+    def counted(self, true, *facts, **how):
+        times.append((facts[0], how.get("times", 1.0)))
+        return count(self, true, *facts, **how)
+
+    monkeypatch.setattr(KeyedNoise, "count", counted)
+    site, rng = make_site(400, seed=3), np.random.default_rng(3)
+    values = {f"lab_{i}": np.where(rng.random(400) < 0.3, np.nan, 5.0 + i) for i in range(10)}
+    values = {name: x + rng.normal(size=400) for name, x in values.items()}
+    sent, used = [], []
+    for columns in ({}, values):
+        rows = table_one(site.groups | columns, site.outcome)
+        times.clear()
+        made = released(site, tmp_path, name=f"{len(columns)}", table_one=rows)
+        sent.append(made)
+        used.append({how for what, how in times if what == "level events"})
+    assert sent[0].noise == sent[1].noise
+    assert used[0] == used[1] == {1.4}
+    assert check_arrival(sent[1], load_policy("cms")) == sent[1]
+    missing = [r for r in sent[1].table_one if r.level == "missing"]
+    assert len(missing) == 10
+    assert {(r.events, r.non_events) for r in missing} == {("suppressed", "suppressed")}
+    assert all(abs(r.overall - 120) < 80 for r in missing)
+
+
 def test_a_band_that_is_not_the_floors_is_refused(make_site, tmp_path):
     s = released(make_site(150, seed=1, prevalence=0.27), tmp_path, thresholds=(0.1,))
     (t,) = s.thresholds
@@ -346,6 +377,24 @@ def test_a_levels_oe_does_not_state_whether_a_marked_patient_is_a_member(make_si
             right += max(sums, key=sums.get) == status[0]
     assert asked >= 6
     assert right < 0.95 * asked
+
+
+@pytest.mark.parametrize(("seed", "usual", "first"), [(7, 0.05, 0.98), (7, 1e-9, 1e-9)])
+def test_scores_all_alike_but_one_are_released_without_numbers_that_say_nothing(
+    make_site, tmp_path, seed, usual, first
+):
+    """One case's influence on slope and intercept has no bound there; a release was refused by chance."""
+    site = make_site(300, seed=seed)
+    site.score[:] = usual
+    site.score[0] = first
+    for i in range(25):
+        secret = f"secret {i}".encode().ljust(32)
+        (tmp_path / f"{i}.jsonl.noise").write_text(secret.hex(), encoding="ascii")
+        ledger, scores = Ledger(tmp_path / f"{i}.jsonl"), site.score.tolist()
+        made = release(site.result(), load_policy("cms"), ledger, scores=scores).submission
+        assert made.calibration.slope.withheld == "not_estimable"
+        assert made.calibration.intercept.withheld == "not_estimable"
+        assert made.calibration.observed > 0
 
 
 def test_an_auroc_near_one_keeps_an_interval_that_says_something(make_site):

@@ -227,7 +227,7 @@ def test_only_its_owner_can_read_a_key_and_it_is_never_overwritten(tmp_path):
     made = Credential.create(path)
     if os.name == "posix":
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert Credential.load(path).id == made.id
+    assert Credential.load(path).id == Credential.load(str(path)).id == made.id
     assert b"PRIVATE" not in path.with_name("site.key.pub").read_bytes()
     before = path.read_bytes()
     with pytest.raises(UsageError, match="a key exists"):

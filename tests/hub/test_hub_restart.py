@@ -1,5 +1,6 @@
 """Hubs killed at any moment, two hubs on one folder: every submission is stored exactly once."""
 
+import errno
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -213,6 +215,26 @@ def test_a_damaged_secret_is_refused_with_its_remedy(tmp_path, operator_key, cap
     assert main(["--data", str(tmp_path), "--operator", f"{operator_key}.pub"]) == 2
     assert "fewer than 32 bytes; delete it" in capsys.readouterr().err
     assert (tmp_path / "upload.secret").read_bytes() == b"x" * size
+
+
+@pytest.mark.parametrize("is_full", [False, True], ids=["log", "pipe"])
+def test_a_full_disk_is_named_also_where_the_log_is_on_it(
+    tmp_path, operator_key, capsys, monkeypatch, is_full
+):
+    from healthval.hub import __main__ as hub
+
+    def fail(*_, **__):
+        raise OSError(errno.ENOSPC, "Qqq", "Qqq")
+
+    monkeypatch.setattr(hub, "write_durably", fail)
+    if is_full:
+        monkeypatch.setattr(hub.sys, "stderr", SimpleNamespace(write=fail))
+    folder = str(tmp_path)
+    options = ["--data", folder, "--operator", f"{operator_key}.pub", "--die-with-parent"]
+    assert hub.main(options) == 74
+    said = capsys.readouterr()
+    line = json.loads(said.out if is_full else said.err)
+    assert line == {"failed": "the disk is full; free some space and run the command again"}
 
 
 def test_secrets_are_readable_by_their_owner_only(own):

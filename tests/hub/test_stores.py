@@ -363,3 +363,24 @@ def test_a_commit_that_cannot_be_flushed_is_not_answered(tmp_path, monkeypatch, 
     monkeypatch.undo()
     index.commit([write("p", "other", {})])
     index.close()
+
+
+@pytest.mark.parametrize(
+    ("pages", "error", "says"),
+    [(1, OSError, "No space left"), (None, UsageError, "cannot be read or written; check")],
+)
+def test_a_disk_that_refuses_the_index_is_not_called_damage(
+    tmp_path, monkeypatch, pages, error, says
+):
+    path = tmp_path / "index.sqlite"
+
+    def refuse(db, _):
+        # SQLite reports a database at its largest number of pages as it reports a full disk.
+        limit = "PRAGMA query_only = ON" if pages is None else f"PRAGMA max_page_count = {pages}"
+        db.execute(limit)
+        db.execute("CREATE TABLE more (value TEXT)")
+
+    monkeypatch.setattr("healthval.hub.backends.local.migrate", refuse)
+    with pytest.raises(error, match=says) as refused:
+        SqliteIndex(path, time.time)
+    assert "damaged" not in str(refused.value)

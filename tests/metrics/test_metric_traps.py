@@ -378,3 +378,9 @@ def test_competing_events_are_refused_by_name(event):
 def test_two_labels_of_an_outcome_still_get_the_advice_to_name_one():
     with pytest.raises(MetricError, match="name the positive label"):
         hm.concordance(TIMES, ["alive", "relapse"] * 6, TIMES / 10)
+
+
+@pytest.mark.parametrize("other", ["Yes", "yes ", "YES"])
+def test_another_spelling_of_the_positive_label_does_not_count_as_negative(other):
+    with pytest.raises(MetricError, match="1 of 3 labels differs from the positive label only in"):
+        hm.reference_standard(["yes", "no", other], positive="yes")

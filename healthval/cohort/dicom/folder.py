@@ -79,7 +79,7 @@ def read_folder(folder: str | Path) -> Folder:
     found: list[Instance] = []
     n_unreadable = n_directories = 0
     with quiet():
-        for path in sorted(files_below([str(folder)], _is_mark)):
+        for path in sorted(files_below([str(folder)], is_mark_folder)):
             one = index_file(Path(path))
             if isinstance(one, Instance):
                 found.append(one)
@@ -135,7 +135,8 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _is_mark(folder: str) -> bool:
+def is_mark_folder(folder: str) -> bool:
+    """Whether a folder has the marks of studies that were copied from a PACS, and no file of them."""
     return Path(folder).name == COMPLETE
 
 

@@ -139,6 +139,7 @@ def choose_label(draft: Draft) -> str | None:
         if entry is not chosen:
             draft.drop(entry[2], "it is an outcome or a diagnosis, known only afterwards")
     if chosen is None:
+        _ask_about_outcomes(draft, [f[2] for f in found if draft.texts[f[2]].nunique() == 2])
         _ask_about_the_last(draft)
         return None
     if not chosen[0]:
@@ -188,6 +189,15 @@ def _as_label(name: str, draft: Draft) -> Kind:
     label = {"kind": "label", "positive": positive, "negative": negative}
     label |= {"missing": codes} if codes else {}
     return label | ({"indeterminate": rest} if rest else {})
+
+
+def _ask_about_outcomes(draft: Draft, names: list[str]) -> None:
+    """Name outcomes whose values do not tell positive from negative, such as 1 and 2."""
+    draft.questions += [
+        f"Is '{name}' the reference standard? It is named like an outcome, and its two values do not"
+        " show which is positive: declare it 'label' with 'positive' and 'negative'."
+        for name in names
+    ]
 
 
 def _ask_about_the_last(draft: Draft, but: str = "") -> None:

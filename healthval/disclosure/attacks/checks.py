@@ -12,7 +12,7 @@ from typing import Any
 from healthval.contracts.submission import Submission
 from healthval.contracts.text import looks_like_identifier
 from healthval.disclosure.payload.keyed_noise import count_variance, level_times
-from healthval.disclosure.policy import GRID_DECIMALS, Policy, is_method, is_on_grid
+from healthval.disclosure.policy import GRID_DECIMALS, LARGEST, Policy, is_method, is_on_grid
 from healthval.errors import DisclosureRefused
 
 COUNTS = frozenset({
@@ -27,7 +27,6 @@ GRIDS = {
     "high": GRID_DECIMALS,
 }
 LEVELS = (0.8, 0.9, 0.95, 0.99)
-LARGEST = 1e6
 LARGEST_SUM = 1e12
 SUMS = ("expected", "score_sum")
 SENSITIVITY = 2  # counts that change by 1 when one case moves to another bin
@@ -171,8 +170,7 @@ def check_count_noise(submission: Submission, policy: Policy) -> int:
     if noise.variance != count_variance(noise.scale, noise.multiple):
         raise DisclosureRefused("noise.variance", "not that of its scale", "update the client")
     variables = {s.variable for s in submission.subgroups if isinstance(s.n, int)}
-    rows = (r for r in submission.table_one if r.mean is None)
-    variables |= {r.variable for r in rows if isinstance(r.overall, int)}
+    variables |= {r.variable for r in submission.table_one if isinstance(r.events, int)}
     least = count_variance(noise.scale * level_times(len(variables)), noise.multiple)
     if variables and noise.level_variance < least:
         raise DisclosureRefused("noise.level_variance", "too small", "update the client")

@@ -32,6 +32,9 @@ from healthval.metrics.result import Evaluation, SubgroupResult, TableOne, Thres
 
 CURVE_PARAMETERS = 5  # of the flexible calibration curve: a case moves a point by about this / n
 LEAST = 1e-6
+LARGEST_SHARE = (
+    10.0  # of one outcome in a slope; beyond, as among scores all alike but one, it says nothing
+)
 FARTHEST = 2.25  # influences of one outcome that the slope may be from the table's
 FEWEST = 10  # cases of a class, after noise, for a statistic of a level
 
@@ -132,11 +135,13 @@ def _coefficients(
 ) -> tuple[Estimate, Estimate]:
     """Slope with noise, and the intercept that follows from it and the perturbed events."""
     x, w = _weights(as_table, about)
+    none = replace(as_table.slope, value=None, lo=None, hi=None, se=None, **about.counts)
     if x is None or w is None:
-        none = replace(as_table.slope, value=None, lo=None, hi=None, se=None, **about.counts)
         return none, none
     centre = float((w * x).sum() / w.sum())
     one = float(np.abs(x - centre).max() / max((w * (x - centre) ** 2).sum(), LEAST))
+    if one > LARGEST_SHARE:
+        return none, none
     near = _near(c.slope, as_table.slope, FARTHEST * one)
     slope = about.perturbed(near, as_table.slope, one, "slope")
     if slope.value is None or as_table.intercept.value is None:

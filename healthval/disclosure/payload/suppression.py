@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from healthval.contracts.submission import SUPPRESSED, Cell, ReleasedEstimate, Submission
 from healthval.disclosure.payload.keyed_noise import count_variance
-from healthval.disclosure.policy import Policy, is_method, rounded
+from healthval.disclosure.policy import LARGEST, Policy, is_method, rounded
 from healthval.metrics.estimate import Estimate
 
 Row: TypeAlias = tuple[int, ...]
@@ -122,7 +122,7 @@ class Draft:
             "n": n,
             "n_events": n_events,
         }
-        if estimate.value is None or not math.isfinite(estimate.value):
+        if estimate.value is None or not math.isfinite(estimate.value) or _is_too_large(estimate):
             return ReleasedEstimate(**shared, withheld="not_estimable")
         d = min(most, self.policy.decimals(size))
         return ReleasedEstimate(
@@ -132,6 +132,15 @@ class Draft:
             hi=rounded(estimate.hi, d),
             se=rounded(estimate.se, d + 1),
         )
+
+
+def _is_too_large(e: Estimate) -> bool:
+    """Whether a number of the estimate is beyond what a release may contain.
+
+    Among scores that are all alike but for a few, noise of one case's influence on the slope has no bound.
+    """
+    ends = (x for x in (e.lo, e.hi, e.se) if x is not None and math.isfinite(x))
+    return max(map(abs, ends), default=0.0) > LARGEST or abs(e.value or 0.0) > LARGEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,8 @@ BUSY_SECONDS = 10.0
 READERS = 4
 OPEN_SECONDS = 120.0
 UNFINISHED_SECONDS = 3600
+# Results that no repetition changes.
+_OF_THE_DISK = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR}
 
 
 class FolderObjects:
@@ -126,9 +128,12 @@ class SqliteIndex:
             # NORMAL flushes the log before it is overwritten; `flush` does so before an answer.
             self._db.execute("PRAGMA synchronous = NORMAL")
             is_sound = self._db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+        except sqlite3.OperationalError as error:
+            self._db.close()
+            raise _unopened(error, path) from None
         except sqlite3.DatabaseError:
             is_sound = False
-        except UsageError:
+        except (UsageError, StoreUnavailable):
             self._db.close()
             raise
         if not is_sound:
@@ -242,6 +247,21 @@ def _connect(path: Path) -> sqlite3.Connection:
     )
 
 
+def _unopened(error: sqlite3.OperationalError, path: Path) -> Exception:
+    """Error of an index whose disk refuses it, which is not damage."""
+    if _primary(error) == sqlite3.SQLITE_FULL:
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return UsageError(
+        f"{path.name} in the data folder cannot be read or written; check that the disk has space, "
+        "is writable and has no errors, and that no other program locks the file"
+    )
+
+
+def _primary(error: sqlite3.Error) -> int:
+    """SQLite's result code without its extension."""
+    return error.sqlite_errorcode & 0xFF
+
+
 def _apply_all(db: sqlite3.Connection, writes: Sequence[Write], now: int) -> bool:
     """Do all writes of one commit, or none."""
     db.execute("SAVEPOINT one")
@@ -310,7 +330,9 @@ def _repeat(db: sqlite3.Connection, sql: str) -> None:
     while True:
         try:
             db.execute(sql)
-        except sqlite3.OperationalError:
+        except sqlite3.OperationalError as error:
+            if _primary(error) in _OF_THE_DISK:
+                raise
             if time.monotonic() > end:
                 raise StoreUnavailable from None
             time.sleep(0.05)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from healthval.cohort.dicom.folder import files_below
+from healthval.cohort.dicom.folder import files_below, is_mark_folder
 from healthval.errors import UsageError, counted
 
 
@@ -12,7 +12,7 @@ def input_files(given: Iterable[str | Path], out: Path) -> Iterator[str]:
     """Files of a batch, in no order; a path that is given twice has its files twice.
 
     A folder that cannot be opened is listed itself, and refused like such a file. A link to the
-    output is not followed.
+    output is not followed, and the marks that a copy from a PACS leaves are not inputs.
 
     Raises
     ------
@@ -31,7 +31,10 @@ def input_files(given: Iterable[str | Path], out: Path) -> Iterator[str]:
         raise UsageError("the output is a file; give a new or empty folder")
     if any(overlaps(path.resolve(), target) for path in inputs):
         raise UsageError("the output folder and the input overlap; choose one outside")
-    return files_below([str(path) for path in inputs], lambda folder: _is_inside(folder, target))
+    return files_below(
+        [str(path) for path in inputs],
+        lambda folder: is_mark_folder(folder) or _is_inside(folder, target),
+    )
 
 
 def overlaps(one: Path, other: Path) -> bool:
