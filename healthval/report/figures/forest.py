@@ -12,19 +12,11 @@ from healthval.report.document import Block, Figure, NumberedFigure
 from healthval.report.figures.drawing import Drawing, Letters, Stroke
 from healthval.report.figures.style import BLUE, GREY, INK, MUTED, VERMILION
 from healthval.report.findings import Findings, as_released
-from healthval.report.markup import (
-    Shown,
-    as_shown,
-    count,
-    exact,
-    number,
-    paragraphs,
-    percent,
-    table,
-)
+from healthval.report.markup import Shown, as_shown, count, number, paragraphs, percent, table
 from healthval.report.wording.language import localized, many, mark, say
 
 Scale = Literal["linear", "log", "logit"]
+_LINE_AT = mark(" On the dotted line, at {reference}, prediction and observation agree.")
 ROWS_PER_FIGURE = 36
 LABEL_LENGTH = 30  # characters
 FEWEST_TICKS = 2  # of the usual ones; a narrower axis has ticks of its own
@@ -76,6 +68,12 @@ class Axis:
     scale: Scale
     reference: float | None = None
     digits: int = 2
+
+    @property
+    def line(self) -> str:
+        """Explain the dotted line of a calibration measure."""
+        at = None if self.reference is None else localized(f"{self.reference:g}")
+        return say(_LINE_AT, reference=at) if at else ""
 
 
 AUROC = Axis(mark("AUROC (logit scale)"), "logit", digits=3)
@@ -145,7 +143,8 @@ def forest_figures(
 def _figure(
     rows: Sequence[Row], axis: Axis, name: str, *, caption: str, summary: Pooled | None = None
 ) -> Figure:
-    caption = caption or _site_caption(axis, summary)
+    if not caption:  # of sites: a site has a weight only in a mean
+        caption = (say(_SQUARES) if summary else say(_ESTIMATES)) + axis.line
     if summary and summary.prediction:
         caption += say(" The dashed bar is the prediction interval for a new site.")
     elif summary:
@@ -160,17 +159,6 @@ def _figure(
         _alt(rows, axis, name, summary),
         f"{name}: {caption}",
         table(name, ["", "n", say("Events"), say("Estimate (95% CI)")], cells),
-    )
-
-
-def _site_caption(axis: Axis, summary: Pooled | None) -> str:
-    """Explain squares and dotted line; a site has a weight only in a mean."""
-    caption = say(_SQUARES) if summary else say(_ESTIMATES)
-    if axis.reference is None:
-        return caption
-    return caption + say(
-        " On the dotted line, at {reference}, prediction and observation agree.",
-        reference=exact(axis.reference),
     )
 
 
