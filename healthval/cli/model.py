@@ -230,4 +230,8 @@ def vendor_enrol(
         raise UsageError("the label or a model's name is malformed; correct it") from None
     with Client(hub_url, load_credential(key)) as client:
         client.enrol_vendor(enrolled)
+        known = {one.name for one in client.contracts()}
     click.echo(f"{site_id(public)}: vendor of {', '.join(names)}")
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        click.echo(f"not yet at the hub: {', '.join(unknown)}; check the spelling", err=True)
