@@ -1,7 +1,7 @@
 """Random effects over site estimates: transform, pool, back-transform, leave one out."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -30,6 +30,7 @@ from healthval.contracts.submission import Band, Cell, ReleasedEstimate
 Named: TypeAlias = tuple[str, ReleasedEstimate | None]
 
 LARGEST = 1e6  # of an effect or standard error; beyond it a client is broken or forged
+NEAREST = 0.001  # distance of a mean from 0 and 1 at which the logit has a tangent
 _DEFAULT = Choice("REML", "hk-truncated", 0.95)
 _BLOCK = 256  # left-out sites at a time
 _EXACT_UP_TO = 50  # sites; above, leave-one-out starts from the estimate with all sites
@@ -60,9 +61,36 @@ LOG = Transform(
 LOGIT = Transform(
     scale="logit", forward=logit, back=expit, slope=lambda p: 1 / (p * (1 - p)), low=0.0, high=1.0
 )
-# For an area with noise of the gate: the size of its error does not depend on the area, so that on the
-# logit scale, which stretches the ends, a site would have the less weight the higher it happens to be.
-NOISY_AREA = replace(IDENTITY, back=lambda p: min(1.0, max(0.0, p)))
+# For an area or a rate of a level with noise of the gate: the size of its error does not depend on the
+# value, so that on the logit scale, which stretches the ends, a site would have the less weight the
+# nearer to an end it happens to be.
+NOISY_SHARE = replace(IDENTITY, back=lambda p: min(1.0, max(0.0, p)))
+
+
+def tangent(values: Iterable[float]) -> Transform:
+    """Logit scale as a straight line, its tangent at the mean of the values of noisy sites.
+
+    The logit stretches the ends: a site would have the less weight the nearer to an end its noise
+    happens to move it, and the mean would be too low above one half.
+
+    Examples
+    --------
+    >>> scale = tangent([0.75, 0.85, 0.95])
+    >>> round(scale.back(sum(map(scale.forward, (0.75, 0.85, 0.95))) / 3), 6)
+    0.85
+    """
+    values = list(values)
+    at = min(max(sum(values) / max(1, len(values)), NEAREST), 1 - NEAREST)
+    slope = LOGIT.slope(at)
+    return replace(
+        LOGIT,
+        forward=lambda p: logit(at) + (p - at) * slope,
+        slope=lambda _: slope,
+        low=-np.inf,
+        high=np.inf,
+    )
+
+
 # A proportion of 0 or 1 is a quotient of counts: one half is added to each (Haldane 1956).
 PROPORTION = replace(LOGIT)
 

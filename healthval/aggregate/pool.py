@@ -11,12 +11,13 @@ from healthval.aggregate.effects import (
     IDENTITY,
     LOG,
     LOGIT,
-    NOISY_AREA,
+    NOISY_SHARE,
     PROPORTION,
     Named,
     Transform,
     count,
     pool_measure,
+    tangent,
 )
 from healthval.aggregate.flow import flow_totals
 from healthval.aggregate.result import (
@@ -149,7 +150,10 @@ def _headline(name: str, sites: Sites) -> PooledMeasure:
         (site, s.auroc if name == "auroc" else getattr(s.calibration, name, None))
         for site, s in sites
     ]
-    return pool_measure(name, named, _HEADLINES[name], leave_out=True)
+    transform = _HEADLINES[name]
+    if transform is LOGIT and any(s.noise for _, s in sites):
+        transform = tangent(e.value for _, e in named if e is not None and e.value is not None)
+    return pool_measure(name, named, transform, leave_out=True)
 
 
 def _summary(site: str, s: Submission, sha256: str) -> SiteSummary:
@@ -187,16 +191,19 @@ def _subgroups(sites: Sites) -> tuple[SubgroupPool, ...]:
     by_site = [(site, {(g.variable, g.level): g for g in s.subgroups}) for site, s in sites]
     levels = dict.fromkeys(key for _, groups in by_site for key in groups)
     noisy = any(s.noise and s.noise.level_variance for _, s in sites)
-    area = NOISY_AREA if noisy else LOGIT
+    scales = (NOISY_SHARE, NOISY_SHARE) if noisy else (LOGIT, PROPORTION)
     return tuple(
-        _subgroup(key, [(site, groups.get(key)) for site, groups in by_site], area)
+        _subgroup(key, [(site, groups.get(key)) for site, groups in by_site], scales)
         for key in levels
     )
 
 
 def _subgroup(
-    key: tuple[str, str], groups: list[tuple[str, ReleasedSubgroup | None]], area: Transform
+    key: tuple[str, str],
+    groups: list[tuple[str, ReleasedSubgroup | None]],
+    scales: tuple[Transform, Transform],
 ) -> SubgroupPool:
+    area, share = scales
     unfit = {site: reason for site, g in groups if g and (reason := _too_small(g))}
 
     def pooled(measure: str, transform: Transform) -> PooledMeasure:
@@ -211,8 +218,8 @@ def _subgroup(
         n_events=total(g.n_events for g in present),
         auroc=pooled("auroc", area),
         oe=pooled("oe", LOG),
-        sensitivity=pooled("sensitivity", PROPORTION),
-        specificity=pooled("specificity", PROPORTION),
+        sensitivity=pooled("sensitivity", share),
+        specificity=pooled("specificity", share),
     )
 
 

@@ -211,15 +211,34 @@ def test_subgroups_take_sites_with_eleven_events_and_non_events(network):
     assert with_events(SUPPRESSED, 90).n_events.upper is None
 
 
-def test_noise_of_the_gate_does_not_pull_the_area_of_a_level_down(network):
-    def mean_of(areas, noise):
+def test_noise_of_the_gate_does_not_pull_the_mean_area_down(network):
+    """Noise of one size moves areas up and down alike: their mean is the middle one."""
+    noise = CountNoise(scale=2.0, variance=4.0)
+    areas = (0.82, 0.88, 0.94, 0.85, 0.91)
+
+    def mean_of(noise):
         sites = []
-        for (site, s), area in zip(network, areas, strict=False):
-            auroc = ReleasedEstimate(value=area, se=0.05, lo=area - 0.1, hi=min(1, area + 0.1))
-            group = s.subgroups[0].model_copy(update={"auroc": auroc, "n": 300, "n_events": 90})
+        for (site, s), x in zip(network, areas, strict=False):
+            auroc = s.auroc.model_copy(update={"value": x, "se": 0.05, "lo": 0.7, "hi": 0.99})
+            sites.append((site, s.model_copy(update={"auroc": auroc, "noise": noise})))
+        return pool(sites[: len(areas)], bivariate="none").auroc
+
+    noisy = mean_of(noise)
+    assert (noisy.value, noisy.scale) == (pytest.approx(0.88), "logit")
+    assert 0 < noisy.ci[0] < 0.88 < noisy.ci[1] < 1
+    assert mean_of(None).value < 0.875
+
+
+@pytest.mark.parametrize("measure", ["auroc", "sensitivity", "specificity"])
+def test_noise_of_the_gate_does_not_pull_a_number_of_a_level_down(network, measure):
+    def mean_of(values, noise):
+        sites = []
+        for (site, s), x in zip(network, values, strict=False):
+            found = ReleasedEstimate(value=x, se=0.05, lo=x - 0.1, hi=min(1, x + 0.1), n=90)
+            group = s.subgroups[0].model_copy(update={measure: found, "n": 300, "n_events": 90})
             changed = {"subgroups": (group,), "noise": noise}
             sites.append((site, s.model_copy(update=changed)))
-        return pool(sites, bivariate="none").subgroups[0].auroc
+        return getattr(pool(sites, bivariate="none").subgroups[0], measure)
 
     noisy = mean_of((0.75, 0.85, 0.95), CountNoise(scale=2.0, variance=4.0, level_variance=60.0))
     assert noisy.value == pytest.approx(0.85)

@@ -56,6 +56,31 @@ def test_no_gain_without_the_sites_that_withhold(network):
     assert found.reason == f"1 of {len(network)} sites withheld counts"
 
 
+def test_a_band_has_the_gain_of_its_rate_and_the_variance_of_its_rounding(network):
+    site, s = network[0]
+    cut, c = s.thresholds[0], s.thresholds[0].confusion
+    rate = cut.sensitivity.model_copy(update={"value": round(c.tp / (c.tp + c.fn), 2)})
+    banded = cells(s, f"{c.tp - 5}-{c.tp + 5}", c.fp, "<11", c.tn)
+    at = banded.thresholds[0].model_copy(update={"sensitivity": rate})
+    banded = changed(banded, thresholds=(at, *banded.thresholds[1:]))
+    whole = usefulness(network)[0]
+    found = usefulness([(site, banded), *network[1:]])[0]
+    unit = 0.01 * (c.tp + c.fn) / s.n
+    assert (found.reason, found.gain.k) == (None, len(network))
+    assert found.gain.sites[0].value == pytest.approx(whole.gain.sites[0].value, abs=unit)
+    added = found.gain.sites[0].se ** 2 - whole.gain.sites[0].se ** 2
+    assert added == pytest.approx(unit**2 / 12, rel=0.3)
+
+
+def test_a_site_that_withheld_its_classes_is_left_out_of_the_gain(network):
+    hidden = cells(network[0][1], *[SUPPRESSED] * 4).model_copy(update={"n_events": SUPPRESSED})
+    found = usefulness([("small", hidden), *network[1:]])[0]
+    assert (found.reason, found.gain.k) == (None, len(network) - 1)
+    assert [(x.site, x.reason) for x in found.gain.excluded] == [("small", "suppressed")]
+    others = usefulness(network[1:])[0]
+    assert found.gain.value == others.gain.value
+
+
 def calibrated(submission, a, b, se_a, se_b, se_fixed):
     def made(value, se):
         return ReleasedEstimate(value=value, se=se, lo=value - se, hi=value + se, n=500)

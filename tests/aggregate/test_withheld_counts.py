@@ -106,6 +106,22 @@ def test_the_mean_over_sites_contains_the_sites_that_withhold(network):
     assert rate.ci[0] <= whole.counts.sensitivity.value <= rate.ci[1]
 
 
+def test_a_site_that_withholds_its_classes_is_left_out_of_the_means_and_named(network):
+    """Whether it does depends on its number of events, and not on its rates."""
+    first = withholding(network[0][1], tp=0, fp=0, fn=0, tn=0)
+    hidden = first.model_copy(update={"n_events": SUPPRESSED})
+    sites = [("small", hidden), ("b", withholding(network[1][1], tp=0, fn=0)), *network[2:]]
+    found, others = pool(sites).thresholds[0], pool(sites[1:]).thresholds[0]
+    assert found.bivariate.k == len(network) - 1
+    assert (found.bivariate.mu, found.bivariate.tau) == (others.bivariate.mu, others.bivariate.tau)
+    assert "without small (sizes of the classes withheld)" in found.bivariate.fallback
+    assert "without" not in others.bivariate.fallback
+    whole = pool(network, bivariate="none").thresholds[0].counts
+    for name in ("sensitivity", "specificity"):  # of all cases, those of that site too
+        low, high = getattr(found.counts, name).bounds
+        assert low <= getattr(whole, name).value <= high
+
+
 def test_a_decision_curve_is_about_all_sites_or_has_no_value(network):
     short = network[0][1].model_copy(update={"decision_curve": network[0][1].decision_curve[:1]})
     whole = pool(network, bivariate="none").decision_curve

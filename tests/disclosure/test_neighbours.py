@@ -86,7 +86,7 @@ def test_a_level_of_one_patient_may_look_like_a_level_of_none(make_site, tmp_pat
         site.groups = {"hiv": levels}
         result = site.result(table_one=table_one(site.groups, site.outcome))
         names = set()
-        for i in range(16):
+        for i in range(32):  # one of them fails to look so in 6 of 10 releases at most
             ledger = Ledger(tmp_path / f"{positive}-{i}.jsonl")
             sent = release(result, load_policy(preset), ledger, scores=site.score.tolist())
             rows = [*sent.submission.subgroups, *sent.submission.table_one]

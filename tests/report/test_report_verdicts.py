@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from healthval.aggregate import meta_analysis
 from healthval.aggregate.effects import LOGIT
+from healthval.contracts.submission import CountNoise
 from healthval.report import Criterion
 from healthval.report.criteria import verdict
 from healthval.report.values.means import possible_intervals, site_mean
+from healthval.report.values.site_values import reader
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from verdicts import Site, one_large, true_means, wrongly_met
@@ -130,6 +132,28 @@ def test_the_interval_of_a_rate_contains_that_of_the_mean_rate():
     assert np.mean(shares) < LOGIT.back(known.mu)  # the mean rate is nearer to one half
     assert mean.ci[0] < np.mean(shares) - 0.1 < low
     assert mean.value == pytest.approx(LOGIT.back(known.mu), abs=1e-4)
+
+
+def test_noise_of_the_gate_does_not_pull_a_mean_rate_to_one_half():
+    """Noise of one size moves rates up and down alike: their mean is the middle one."""
+    tables = [(tp, 60, 40 - tp, 90) for tp in (34, 36, 38, 35, 37)]
+    exact = network(tables)
+    noisy = network(tables)
+    for site in noisy.values():
+        site.noise = CountNoise(scale=2.0, variance=4.083)
+    mean = site_mean(noisy, "sensitivity", 0.3).value
+    assert mean == pytest.approx(0.9, abs=0.006)
+    for site, changed in zip(exact.values(), noisy.values(), strict=True):
+        read = reader("sensitivity", 0.3)
+        assert read.known(changed).variance > read.known(site).variance
+    logits = [read.known(site) for site in noisy.values()]
+    naive = meta_analysis([e.effect for e in logits], [e.variance for e in logits])
+    assert LOGIT.back(naive.mu) < 0.892
+    withheld = network([*tables, (39, 60, 1, 90)], hidden={5})
+    for site in withheld.values():
+        site.noise = CountNoise(scale=2.0, variance=4.083)
+    wide = possible_intervals(withheld, "sensitivity", 0.3)
+    assert min(low for low, _ in wide) < 0.85 < 0.9 < max(high for _, high in wide)
 
 
 @settings(deadline=None, max_examples=60)

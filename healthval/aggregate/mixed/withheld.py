@@ -33,13 +33,14 @@ from healthval.contracts.submission import (
 
 METHOD = "interval-censored"
 CUT = "noise was cut at none or all of a class"
+BAND_DECIMALS = 2  # of a rate beside a band
 WIDEST = 0.5  # an interval beyond it is not an estimate
 _ROUNDS = 2  # in which each class takes the other one as a possible reason for withholding
 Row: TypeAlias = tuple[str, Submission, ReleasedThreshold]
 
 
 @dataclass(frozen=True, slots=True)
-class _Side:
+class Side:
     """The cells of a rate, in the order hits and misses; `positive` is the one above the cut."""
 
     hits: str
@@ -48,8 +49,8 @@ class _Side:
     events: bool
 
 
-SENSITIVITY = _Side("tp", "fn", "tp", True)
-SPECIFICITY = _Side("tn", "fp", "fp", False)
+SENSITIVITY = Side("tp", "fn", "tp", True)
+SPECIFICITY = Side("tn", "fp", "fp", False)
 
 
 def with_withheld(
@@ -57,18 +58,27 @@ def with_withheld(
 ) -> tuple[PooledCounts, BivariateResult | None, str | None]:
     """Estimate both rates over all sites from released and withheld counts.
 
+    The means leave out sites that withheld the sizes of their classes: that depends on the number of
+    events and not on the rates. The rates of all cases are estimated where there is no such site.
+
     Returns
     -------
     counts with these rates, the means over sites or None, and the reason for None. A rate whose
     interval is wider than half of the range keeps its bounds.
     """
     hidden = withheld(len(counts.excluded), len(rows)) if counts.excluded else CUT
-    sides = [_known(rows, side) for side in (SENSITIVITY, SPECIFICITY)]
-    if any(side is None or len(side) < MIN_SITES_POOLED for side in sides):
+    every, rows = rows, [row for row in rows if hits_of(row[1], row[2], SENSITIVITY) is not None]
+    known = [_known(rows, side) for side in (SENSITIVITY, SPECIFICITY)]
+    if min(map(len, known)) < MIN_SITES_POOLED:
         return counts, None, f"{hidden}, or the number of cases that the counts are of"
-    known = [side for side in sides if side is not None]
     fits = _fits(known[0], known[1], level)
     known, (sens, spec) = _with_other_class(rows, known, fits, level)
+    if max(_width(sens), _width(spec)) > WIDEST:
+        means, reason = None, f"{hidden}: an interval of a mean is wider than {WIDEST}"
+    else:
+        means, reason = _means(sens, spec, hidden + _left_out(every, rows)), None
+    if len(rows) < len(every):
+        return counts, means, reason
     above = _cut_sizes(rows)
     counts = replace(
         counts,
@@ -81,9 +91,14 @@ def with_withheld(
             ppv=_rate(counts.ppv, known[0], sens, hidden, of=above[0]),
             npv=_rate(counts.npv, known[1], spec, hidden, of=above[1]),
         )
-    if max(_width(sens), _width(spec)) > WIDEST:
-        return counts, None, f"{hidden}: an interval of a mean is wider than {WIDEST}"
-    return counts, _means(sens, spec, hidden), None
+    return counts, means, reason
+
+
+def _left_out(every: Sequence[Row], rows: Sequence[Row]) -> str:
+    """Text with the sites that are not part of the means."""
+    kept = {site for site, *_ in rows}
+    left = [site for site, *_ in every if site not in kept]
+    return f", without {', '.join(left)} (sizes of the classes withheld)" if left else ""
 
 
 def _with_other_class(
@@ -102,7 +117,7 @@ def _with_other_class(
     if cut[0] == cut[1] or any(len(side) < len(rows) for side in known):
         return known, fits
     a = int(cut[1] > cut[0])  # the class with the cut, and b the other one
-    b, shown = 1 - a, [_hits_of(s, at, sides[a]) for _, s, at in rows]
+    b, shown = 1 - a, [hits_of(s, at, sides[a]) for _, s, at in rows]
     informed = [
         own
         if own.value is None or given is None or given[0] is None
@@ -118,7 +133,7 @@ def _cut_sizes(rows: Sequence[Row]) -> tuple[int, int] | None:
     """Cases above and below the cut at all sites; None where a site's are not known."""
     above = below = 0
     for _, s, at in rows:
-        events, others = (_hits_of(s, at, side) for side in (SENSITIVITY, SPECIFICITY))
+        events, others = (hits_of(s, at, side) for side in (SENSITIVITY, SPECIFICITY))
         if events is None or others is None or None in (events[0], others[0]):
             return None
         tp, tn = int(events[0] or 0), int(others[0] or 0)
@@ -127,20 +142,21 @@ def _cut_sizes(rows: Sequence[Row]) -> tuple[int, int] | None:
     return above, below
 
 
-def _known(rows: Sequence[Row], side: _Side) -> list[Count] | None:
-    """Each site's hits, as far as they are known; None where the size of a class is withheld."""
-    found = []
-    for _, s, at in rows:
-        given = _hits_of(s, at, side)
-        if given is None:
-            return None
-        if given[1]:
-            found.append(_count(s, at, side, size=given[1], hits=given[0]))
-    return found
+def _known(rows: Sequence[Row], side: Side) -> list[Count]:
+    """Each site's hits, as far as they are known; a site without cases of the class has none."""
+    given = [(s, at, hits_of(s, at, side)) for _, s, at in rows]
+    return [
+        _count(s, at, side, size=found[1], hits=found[0])
+        for s, at, found in given
+        if found is not None and found[1]
+    ]
 
 
-def _hits_of(s: Submission, at: ReleasedThreshold, side: _Side) -> tuple[int | None, int] | None:
-    """Hits of a class where they are known, and its size; None where that is withheld."""
+def hits_of(s: Submission, at: ReleasedThreshold, side: Side) -> tuple[int | None, int] | None:
+    """Hits of a class where they are known, and its size; None where that is withheld.
+
+    Hits that a site released as a band are those of its rate.
+    """
     hits, misses = (count(getattr(at.confusion, name)) for name in (side.hits, side.misses))
     if hits is not None and misses is not None:
         return hits, hits + misses
@@ -151,15 +167,22 @@ def _hits_of(s: Submission, at: ReleasedThreshold, side: _Side) -> tuple[int | N
     return _from_rate(at, side, size), size
 
 
-def _from_rate(at: ReleasedThreshold, side: _Side, size: int) -> int | None:
+def _from_rate(at: ReleasedThreshold, side: Side, size: int) -> int | None:
     """Hits by the rate that a site released beside a band of them."""
     rate = (at.sensitivity if side.events else at.specificity).value
     is_band = band_limits(getattr(at.confusion, side.hits)) is not None
     return round(rate * size) if is_band and rate is not None else None
 
 
+def rounding_variance(s: Submission, at: ReleasedThreshold, side: Side) -> float:
+    """Variance that the rounding of a rate adds to hits that were released as a band."""
+    given = hits_of(s, at, side)
+    is_band = band_limits(getattr(at.confusion, side.hits)) is not None
+    return (given[1] * 10.0**-BAND_DECIMALS) ** 2 / 12 if is_band and given else 0.0
+
+
 def _count(
-    s: Submission, at: ReleasedThreshold, side: _Side, *, size: int, hits: int | None
+    s: Submission, at: ReleasedThreshold, side: Side, *, size: int, hits: int | None
 ) -> Count:
     other = [
         value
@@ -193,8 +216,8 @@ def is_cut(s: Submission, at: ReleasedThreshold) -> bool:
     return any(_cut_at(s, at, side) is not None for side in (SENSITIVITY, SPECIFICITY))
 
 
-def _cut_at(s: Submission, at: ReleasedThreshold, side: _Side) -> tuple[int, int] | None:
-    given = _hits_of(s, at, side)
+def _cut_at(s: Submission, at: ReleasedThreshold, side: Side) -> tuple[int, int] | None:
+    given = hits_of(s, at, side)
     return None if given is None or given[0] is None else _cut_noise(s, given[0], given[1])
 
 

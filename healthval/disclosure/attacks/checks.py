@@ -170,8 +170,7 @@ def check_count_noise(submission: Submission, policy: Policy) -> int:
     if noise.variance != count_variance(noise.scale, noise.multiple):
         raise DisclosureRefused("noise.variance", "not that of its scale", "update the client")
     variables = {s.variable for s in submission.subgroups if isinstance(s.n, int)}
-    rows = (r for r in submission.table_one if r.mean is None)
-    variables |= {r.variable for r in rows if isinstance(r.overall, int)}
+    variables |= {r.variable for r in submission.table_one if isinstance(r.events, int)}
     least = count_variance(noise.scale * level_times(len(variables)), noise.multiple)
     if variables and noise.level_variance < least:
         raise DisclosureRefused("noise.level_variance", "too small", "update the client")

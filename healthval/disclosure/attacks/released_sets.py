@@ -144,7 +144,8 @@ def _perturbed(
     """
     ev, sd = shown.evaluation, policy.noise_scale or 0.0
     reach = REACH * sd + len(ev.thresholds) + 2 * policy.multiple
-    cuts = {t.threshold: t.confusion.tp for t in ev.thresholds if t.threshold > 0}
+    planned = [t for t in ev.thresholds if t.origin == "pre-specified"]
+    cuts = {t.threshold: t.confusion.tp for t in planned if t.threshold > 0}
     cuts |= {
         edge: sum(ev.histogram.events[i:])
         for i, edge in enumerate(ev.histogram.edges[:-1])
@@ -153,9 +154,9 @@ def _perturbed(
     for at, events in ({0.0: ev.n_events} | cuts).items():
         yield _within(rows, _at_or_above(rows, at), events, reach)
     names = {s.variable for s in ev.subgroups}
-    names |= {r.variable for r in shown.table_one if r.mean is None}
+    names |= {r.variable for r in shown.table_one if r.mean is None and r.events is not None}
     reach = reach * level_times(len(names))
-    first = ev.thresholds[0].threshold if ev.thresholds else 0.0
+    first = planned[0].threshold if planned else 0.0
     for row in shown.table_one:
         inside = members.get((row.variable, name_of(row.level)))
         if inside is not None and row.mean is None and row.events is not None:

@@ -11,6 +11,7 @@ from healthval.disclosure.payload.curves import (
     released_roc,
 )
 from healthval.disclosure.payload.keyed_noise import count_variance, level_times
+from healthval.disclosure.payload.protect import numbers_of
 from healthval.disclosure.payload.suppression import WITHHELD, Context, Draft, Withheld
 from healthval.disclosure.payload.tables import (
     levels_of,
@@ -87,7 +88,7 @@ def count_noise(policy: Policy, result: SiteResult) -> CountNoise | None:
     if policy.noise_scale is None:
         return None
     variables = {s.variable for s in result.evaluation.subgroups}
-    variables |= {row.variable for row in result.table_one if row.mean is None}
+    variables |= {row.variable for row in result.table_one} - numbers_of(result)
     levels = policy.noise_scale * level_times(len(variables))
     return CountNoise(
         scale=policy.noise_scale,

@@ -17,7 +17,12 @@ import numpy as np
 
 from healthval.contracts.base import canonical_json
 from healthval.disclosure.payload.base_table import noisy_cumulative, synthetic, within_gaps
-from healthval.disclosure.payload.keyed_noise import KeyedNoise, count_variance, digest_of
+from healthval.disclosure.payload.keyed_noise import (
+    KeyedNoise,
+    count_variance,
+    digest_of,
+    level_times,
+)
 from healthval.disclosure.payload.noisy_estimates import Protection, patients_factor
 from healthval.disclosure.payload.noisy_result import (
     noisy_calibration,
@@ -59,7 +64,7 @@ def protected(
         groupings=_groupings(result),
         patients=patients_factor(result.cohort),
     )
-    levels = perturbed_levels(result, about)
+    levels = perturbed_levels(result, about) | _missing_values(result, about)
     return replace(
         result,
         evaluation=_evaluation(ev, about, table, levels),
@@ -170,11 +175,18 @@ def _middles(h: ScoreHistogram) -> tuple[float, ...]:
     return tuple(x for (a, b), e, o in bins for x in [(a + b) / 2] * (e + o))
 
 
+def numbers_of(result: SiteResult) -> frozenset[str]:
+    """Numbers of Table 1: only their missing values are counted, without events."""
+    grouped = {s.variable for s in result.evaluation.subgroups}
+    return frozenset(row.variable for row in result.table_one if row.mean is not None) - grouped
+
+
 def _levels_by_variable(result: SiteResult) -> dict[str, dict[str, Counted]]:
     """Counts and members of each level, from Table 1 and the subgroups together."""
     found: dict[str, dict[str, Counted]] = {}
+    numbers = numbers_of(result)
     for row in result.table_one:
-        if row.mean is None and row.overall is not None:
+        if row.mean is None and row.overall is not None and row.variable not in numbers:
             found.setdefault(row.variable, {})[row.level] = (
                 row.overall,
                 row.events,
@@ -196,6 +208,9 @@ def _groupings(result: SiteResult) -> str:
     """Digest of all levels under any names, of the outcomes, and of the threshold of the levels' rates."""
     levels, rows = _levels_by_variable(result).values(), result.evaluation.rows
     members = sorted(facts for variable in levels for *_, facts in variable.values())
+    members += sorted(
+        digest_of(row.members) for row in result.table_one if row.variable in numbers_of(result)
+    )
     outcome = digest_of(None if rows is None else rows.outcome.tobytes())
     first = [t.threshold for t in result.evaluation.thresholds[:1]]
     return hashlib.sha256(canonical_json([members, outcome, first])).hexdigest()
@@ -208,6 +223,27 @@ def perturbed_levels(result: SiteResult, about: Protection) -> dict[tuple[str, s
         shown = _perturbed_variable(levels, result.evaluation.n, about)
         out |= {(variable, level): counts for level, counts in shown.items()}
     return out
+
+
+def _missing_values(result: SiteResult, about: Protection) -> dict[tuple[str, str], Level]:
+    """Perturb the numbers of missing values; without events they are no part of the levels' noise.
+
+    Else each number with missing values would add to the noise of every subgroup.
+    """
+    numbers, noise = numbers_of(result), about.of_levels
+    return {
+        (row.variable, row.level): (
+            min(
+                about.n,
+                noise.count(
+                    row.overall, "level", digest_of(row.members), times=level_times(len(numbers))
+                ),
+            ),
+            None,
+        )
+        for row in result.table_one
+        if row.mean is None and row.overall is not None and row.variable in numbers
+    }
 
 
 def _perturbed_variable(

@@ -358,5 +358,8 @@ def released_flow(draft: Draft, result: SiteResult) -> tuple[FlowCount, ...]:
             kept.append(FlowCount(step=step, n=n))
             known |= {n + x for x in offsets}
         else:
-            draft.note(f"flow[{step}]", "few or no cases were excluded here; the steps are merged")
+            draft.note(
+                f"flow[{step}]",
+                "beside the other counts, few or no cases were excluded here; it is merged",
+            )
     return tuple(reversed(kept))

@@ -93,31 +93,25 @@ def released_thresholds(
 
 
 def _on_grid(draft: Draft, evaluation: Evaluation) -> list[ThresholdResult]:
-    """Thresholds that can be named; a threshold found on the data is a patient's score."""
-    named = []
-    for t in evaluation.thresholds:
-        decimals = GRID_DECIMALS if t.origin == "pre-specified" else 2
-        if is_on_grid(t.threshold, decimals):
-            named.append(t)
-        elif t.origin == "pre-specified":
-            raise DisclosureRefused(
-                "thresholds",
-                f"a pre-specified threshold has more than {GRID_DECIMALS} decimals",
-                "state it in the plan with fewer decimals",
-            )
-        else:
-            draft.note(
-                "thresholds", "found on the data with more than 2 decimals: a patient's score"
-            )
+    """Thresholds of the plan; one found on the data states the outcomes of the cases beside it."""
+    named = [t for t in evaluation.thresholds if t.origin == "pre-specified"]
+    if not all(is_on_grid(t.threshold, GRID_DECIMALS) for t in named):
+        raise DisclosureRefused(
+            "thresholds",
+            f"a pre-specified threshold has more than {GRID_DECIMALS} decimals",
+            "state it in the plan with fewer decimals",
+        )
+    if len(named) < len(evaluation.thresholds):
+        draft.note("thresholds", "found on the data: it states the outcomes of the cases beside it")
     if len({t.threshold for t in named}) < len(named):
         raise DisclosureRefused("thresholds", "a threshold is given twice", "give each once")
     return named[: draft.policy.max_points]
 
 
 def _cut(key: int, t: ThresholdResult) -> Cut:
-    # Pre-specified thresholds outweigh any number of others; an earlier one breaks a tie.
-    weight = (1000.0 if t.origin == "pre-specified" else 1.0) - key / 1000
-    return Cut(key=key, at=t.threshold, tp=t.confusion.tp, fp=t.confusion.fp, weight=weight)
+    # An earlier threshold of the plan breaks a tie.
+    c = t.confusion
+    return Cut(key=key, at=t.threshold, tp=c.tp, fp=c.fp, weight=1.0 - key / 1000)
 
 
 def _bands(draft: Draft, t: ThresholdResult, *, events: bool, non_events: bool) -> Bands:

@@ -16,12 +16,12 @@ J Bus Econ Stat 28:453 (t intervals under unequal variances).
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from statistics import fmean, stdev
 from typing import TypeAlias
 
-from healthval.aggregate.effects import LOGIT, Transform
+from healthval.aggregate.effects import LOGIT, Transform, tangent
 from healthval.aggregate.meta import MIN_SITES_POOLED, MetaResult, meta_analysis
 from healthval.contracts.submission import Submission
 from healthval.errors import MetricError
@@ -80,6 +80,7 @@ def site_mean(
         value, ci = read.own(sites[0])
         return SiteMean(value=value, ci=ci, prediction=None, k=int(value is not None), of=1)
     known = [effect for s in sites if (effect := read.known(s)) is not None]
+    known = _straight(known, read, noisy=any(s.noise for s in sites))
     found = _pool(known)
     if found is None:
         return SiteMean(value=None, ci=None, prediction=None, k=len(known), of=len(sites))
@@ -102,7 +103,24 @@ def possible_intervals(
     """
     read, sites = reader(name, threshold), list(released.values())
     known = [effect for s in sites if (effect := read.known(s)) is not None]
-    return _possible(read, known, [s for s in sites if read.known(s) is None])
+    withheld = [s for s in sites if read.known(s) is None]
+    return _possible(read, known, withheld, noisy=any(s.noise for s in sites))
+
+
+def _straight(known: Sequence[SiteEffect], read: Measure, *, noisy: bool) -> list[SiteEffect]:
+    """Effects on the tangent of the logit scale where the sites' values have noise of the gate."""
+    if not noisy or read.scale is not LOGIT:
+        return list(known)
+    shares = [LOGIT.back(e.effect) for e in known]
+    scale = tangent(shares)
+    return [
+        replace(
+            e,
+            effect=scale.forward(p),
+            variance=e.variance * (scale.slope(p) / LOGIT.slope(p)) ** 2,
+        )
+        for e, p in zip(known, shares, strict=True)
+    ]
 
 
 def _pool(known: Sequence[SiteEffect]) -> MetaResult | None:
@@ -179,14 +197,14 @@ def _back(pair: Pair, scale: Transform) -> Pair:
 
 
 def _possible(
-    read: Measure, known: Sequence[SiteEffect], withheld: Sequence[Submission]
+    read: Measure, known: Sequence[SiteEffect], withheld: Sequence[Submission], *, noisy: bool
 ) -> Possible:
     ranges = [read.possible(s) for s in withheld]
     if any(values is None for values in ranges):
         return None
     intervals = []
     for values in _completions([values for values in ranges if values]):
-        whole = [*known, *values]
+        whole = _straight([*known, *values], read, noisy=noisy)
         found = _pool(whole)
         ci = None if found is None else _interval(whole, found, read)
         if ci is None:
