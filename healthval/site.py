@@ -92,6 +92,7 @@ class Site:
                     " file from a backup: with a new key, the hub would count this hospital twice"
                 )
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_durably(home / ".gitignore", b"*\n", mode=0o644, replace=False)
         return cls._around(home, open_credential(home / KEY))
 
     @classmethod

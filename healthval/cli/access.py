@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from healthval.cli.types import FILE, FOLDER, HUB, KEY
+from healthval.cli.types import FILE, FOLDER, HUB, KEY, agrees, note_if_empty
 from healthval.errors import UsageError, counted
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def access_list(hub_url: str, key: Path) -> None:
         grants = client.access_requests()
     for grant in grants:
         click.echo(_line(grant))
+    note_if_empty(grants, "no requests yet; a hospital asks with `healthval access request`")
 
 
 def _line(grant: "AccessGrant") -> str:
@@ -159,7 +160,7 @@ def access_revoke(yes: bool, **given: Any) -> None:
 
     def confirm(grant: "AccessGrant") -> bool:
         click.echo(_line(grant))
-        return click.confirm("Revoke this access for good?", default=False)
+        return agrees("Revoke this access for good?")
 
     _decide("revoked", confirm=(lambda _: True) if yes else confirm, **given)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from healthval.cli.types import FILE, FOLDER, HUB, KEY
+from healthval.cli.types import FILE, FOLDER, HUB, KEY, agrees
 
 if TYPE_CHECKING:
     from healthval.contracts.submission import Submission
@@ -57,7 +57,7 @@ def submit_command(hub_url: str, site: Path, yes: str | None) -> None:
     def confirm(message: "Release", before: "Submission | None") -> bool:
         for line in lines(message, before):
             click.echo(line)
-        return click.confirm("Send this result to the hub?", default=False)
+        return agrees("Send this result to the hub?")
 
     receipt = send_release(hub_url, site, confirm=confirm, agreed=yes)
     repeated = " (the hub had it already)" if receipt.repeated else ""
@@ -103,7 +103,7 @@ def sum_next(hub_url: str, plan_file: Path, site: Path, yes: str | None) -> None
         if yes is not None:
             return yes == mark[:16]
         question = "Are these the hospitals of the study? Send the masked table?"
-        return click.confirm(question, default=False)
+        return agrees(question)
 
     home = Site.open(site)
     with Client(hub_url, home.credential) as client:
@@ -129,7 +129,7 @@ def sum_close(hub_url: str, key: Path, plan_file: Path, yes: bool) -> None:
 
     def confirm(text: str) -> bool:
         click.echo(text)
-        return yes or click.confirm("Close this round?", default=False)
+        return yes or agrees("Close this round?")
 
     with Client(hub_url, load_credential(key)) as client:
         state = close_round(client, load_plan(plan_file), confirm=confirm)

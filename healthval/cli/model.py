@@ -8,7 +8,7 @@ import click
 
 from healthval.cli.access import LABEL, read_public_key
 from healthval.cli.hub import check_platform
-from healthval.cli.types import EXISTING_FOLDER, FILE, FOLDER, HUB, KEY
+from healthval.cli.types import EXISTING_FOLDER, FILE, FOLDER, HUB, KEY, note_if_empty
 from healthval.errors import HostingError, UsageError, counted
 
 if TYPE_CHECKING:
@@ -137,7 +137,11 @@ def models_list(hub_url: str, key: Path) -> None:
 
 
 def _list_models(hub_url: str, key: Path) -> None:
-    for one in _contracts(hub_url, key):
+    contracts = _contracts(hub_url, key)
+    note_if_empty(
+        contracts, "no models yet; the operator registers one with `healthval run provision`"
+    )
+    for one in contracts:
         takes = "contract not open to this key"
         if one.inputs is not None:
             fields = counted(len(one.inputs.fields), "input")
@@ -226,4 +230,8 @@ def vendor_enrol(
         raise UsageError("the label or a model's name is malformed; correct it") from None
     with Client(hub_url, load_credential(key)) as client:
         client.enrol_vendor(enrolled)
+        known = {one.name for one in client.contracts()}
     click.echo(f"{site_id(public)}: vendor of {', '.join(names)}")
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        click.echo(f"not yet at the hub: {', '.join(unknown)}; check the spelling", err=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from healthval.cli.types import FILE, FOLDER, HUB, KEY
+from healthval.cli.types import FILE, FOLDER, HUB, KEY, note_if_empty
 from healthval.errors import ReportError, counted
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def report_list(hub_url: str, key: Path) -> None:
     """List the reports on the hub, the newest first: also superseded and withdrawn ones."""
     with _client(hub_url, key) as client:
         found = client.reports()
+    note_if_empty(found, "no reports yet; the operator publishes one with `healthval run report`")
     for record in sorted(found, key=_newest):
         click.echo(_line(record))
 

@@ -186,8 +186,8 @@ def count(stored: Item, n: int, now: int) -> Write:
     """Return the write that counts `n` cases against a grant's limit; the first one keeps its time."""
     used = stored.value["used"] + n
     if used > stored.value["max_cases"]:
-        left = stored.value["max_cases"] - stored.value["used"]
-        detail = f"{counted(n, 'case')} requested, {left} left in the grant"
+        left = max(stored.value["max_cases"] - stored.value["used"], 0)  # a renewal may allow less
+        detail = f"{counted(n, 'case')} requested, {left} left in the grant; the operator renews it"
         raise Refusal(403, "The limit of cases is reached", detail)
     first = stored.value.get("first_prediction") or now
     return stored.updated({**stored.value, "used": used, "first_prediction": first})

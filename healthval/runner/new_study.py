@@ -25,7 +25,7 @@ from healthval.plan import plan_schema_text
 from healthval.runner.parameters import NOTEBOOKS
 from healthval.runner.plan_template import SCHEMA, plan_text, with_inputs
 
-PLAN, IGNORE = "plan.yaml", ".gitignore"
+PLAN, IGNORE, SITE = "plan.yaml", ".gitignore", "site"
 _IGNORE = """\
 # Written by healthval init: keys, secrets, patient data and executed evaluations stay here.
 /site/
@@ -98,7 +98,8 @@ def start_study(
         )
     proposal = _EXAMPLE if source is None else _proposed(source)
     proposal, missing = (proposal, []) if contract is None else with_inputs(proposal, contract)
-    defaults = {} if source is None else _data_parameters(folder, source)
+    defaults = {"site_folder": _path_from(folder, Path(SITE))}
+    defaults |= {} if source is None else _data_parameters(folder, source)
     model = None if contract is None else (contract.name, contract.version)
     texts = {
         PLAN: plan_text(study, proposal, model),
@@ -151,7 +152,7 @@ def _next_steps(folder: Path, proposal: Proposal, source: Path | None) -> Iterat
     data = f"{option} {source or 'TABLE'}"
     yield f"next         fill in {plan}, then run: healthval check {plan} {data}"
     yield (
-        f"then         healthval access request --hub URL --site site --new-site --plan {plan} --label"
+        f"then         healthval access request --hub URL --site {SITE} --new-site --plan {plan} --label"
         " NAME (a hospital keeps one site folder for all studies)"
     )
     yield f"and then     open {folder / 'evaluate.ipynb'} in JupyterLab, or: healthval run evaluate"
@@ -166,13 +167,19 @@ def _is_fhir(source: Path) -> bool:
 
 def _data_parameters(folder: Path, source: Path) -> dict[str, str]:
     """Parameters of the evaluation notebook that lead from the study's folder to the data."""
-    try:
-        path = Path(os.path.relpath(source, folder)).as_posix()
-    except ValueError:  # another drive, on Windows
-        path = source.absolute().as_posix()
-    if not _is_text(path):
-        raise UsageError("the path of the data is not valid UTF-8; rename the file or its folder")
+    path = _path_from(folder, source)
     return {"table": "", "resources": path} if _is_fhir(source) else {"table": path}
+
+
+def _path_from(folder: Path, path: Path) -> str:
+    """Path from the study's folder, in which JupyterLab runs the notebooks."""
+    try:
+        found = Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:  # another drive, on Windows
+        found = path.absolute().as_posix()
+    if not _is_text(found):
+        raise UsageError("the path of the data is not valid UTF-8; rename the file or its folder")
+    return found
 
 
 def _is_text(path: str) -> bool:

@@ -127,6 +127,9 @@ def test_the_limit_of_cases_holds_and_a_repetition_is_not_counted(kit, operator,
     site.predict(kit.batch(4.0))
     with pytest.raises(AccessDenied, match="1 case requested, 0 left"):
         site.predict(kit.batch(4.0))
+    kit.approve(operator, site, max_cases=1)  # fewer than were used
+    with pytest.raises(AccessDenied, match="1 case requested, 0 left in the grant; the operator"):
+        site.predict(kit.batch(4.0))
 
 
 def test_an_idempotency_key_holds_to_its_first_request(kit, site):

@@ -6,6 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from healthval.cli import cli
+from healthval.contracts.access import VendorKey
+from healthval.credential import Credential
 from healthval.errors import UsageError
 from healthval.evaluation import Site
 from healthval.plan import load_plan
@@ -125,6 +127,22 @@ def test_a_revocation_is_asked_for_first(stage, site, answer):
     assert listed(stage, site) == "approved"
     assert not decide(stage, "revoke", site.credential.id, "--yes").exit_code
     assert listed(stage, site) == "revoked"
+
+
+def test_a_question_that_nobody_can_answer_is_refused_with_the_option(stage, site):
+    decide(stage, "approve", site.credential.id)
+    unanswered = decide(stage, "revoke", site.credential.id, answer="")
+    assert "no answer could be read, and nothing was done; --yes" in str(unanswered.exception)
+
+
+def test_an_empty_list_names_the_next_step_beside_the_output(stage, tmp_path):
+    vendor = Credential.create(tmp_path / "vendor.key")
+    public = vendor.public_key
+    stage.operator.enrol_vendor(VendorKey(public_key=public, label="V", models=("nothing-yet",)))
+    line = ["report", "list", "--hub", stage.url, "--key", str(vendor.path)]
+    shown = CliRunner().invoke(cli, line)
+    assert (shown.exit_code, shown.stdout) == (0, "")
+    assert "healthval run report" in shown.stderr
 
 
 def test_a_lost_secret_beside_a_ledger_is_noticed(tmp_path):

@@ -236,8 +236,11 @@ def test_a_vendor_gets_a_key_and_is_enrolled(stage, tmp_path):
     assert isinstance(healthval("vendor", "key", key).exception, UsageError)
     operator = ("--hub", stage.url, "--key", stage.folder / "operator.key")
     words = (f"{key}.pub", "--label", "Invented Ltd", "--model", MODEL[0])
+    absent = healthval("vendor", "enrol", *operator, *words[:-1], "ward-rsk")
+    assert (absent.exit_code, "not yet at the hub: ward-rsk" in absent.stderr) == (0, True)
     done = healthval("vendor", "enrol", *operator, *words)
     assert done.exit_code == 0, done.output
+    assert not done.stderr
     with Client(stage.url, Credential.load(key)) as client:
         client.reports()
         assert [c for c in client.contracts() if c.name == MODEL[0] and c.inputs is not None]

@@ -109,3 +109,7 @@ def test_the_command_line_checks_amends_and_lists(site, plan, tmp_path):
     assert len(history) == 2
     assert "  not countersigned  evaluated" in history[0]
     assert history[1].endswith("not countersigned  not evaluated  A clearer title.")
+
+
+def test_a_sites_folder_is_kept_out_of_git_wherever_it_is(site):
+    assert (site.folder / ".gitignore").read_text(encoding="utf-8") == "*\n"

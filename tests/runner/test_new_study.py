@@ -1,6 +1,10 @@
 """The plan that `healthval init` proposes is YAML 1.2 in which every column keeps its name."""
 
+import json
+from pathlib import Path
+
 import pandas as pd
+import pytest
 
 from healthval.files import parse_yaml
 from healthval.runner.new_study import start_study
@@ -15,3 +19,16 @@ def test_column_names_that_yaml_could_read_as_numbers_stay_text(tmp_path):
     text = (tmp_path / "my-study" / "plan.yaml").read_text(encoding="utf-8")
     values = parse_yaml(text, what="the plan", remedy="-")
     assert list(values["table"]["columns"]) == ["visit", *names]
+
+
+@pytest.mark.parametrize(
+    ("folder", "site"), [("my-study", "../site"), ("a/my-study", "../../site")]
+)
+def test_the_notebook_finds_the_site_folder_that_the_printed_request_makes(
+    tmp_path, monkeypatch, folder, site
+):
+    monkeypatch.chdir(tmp_path)
+    assert any("--site site --new-site" in line for line in start_study(Path(folder)))
+    notebook = json.loads((tmp_path / folder / "evaluate.ipynb").read_text(encoding="utf-8"))
+    source = "".join("".join(cell["source"]) for cell in notebook["cells"])
+    assert f'site_folder: str = "{site}"  # folder' in source
