@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import os
 import shutil
 import threading
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ from healthval.contracts.base import canonical_json, read_wire
 from healthval.contracts.keys import HubKey, HubKeys, fingerprint
 from healthval.errors import HubError, IntegrityError, UnknownSigner, UsageError
 from healthval.report import seal, sign, with_signer, write
+from healthval.report.forms.export import export
 from healthval.report.proof.attestation import jwk, key_id
 from healthval.report.proof.trust import (
     pin,
@@ -131,6 +133,39 @@ def test_another_page_or_pdf_beside_the_report_is_named_and_refused(
         assert str(told.exception).startswith(f"{printed} is ")
     (folder / name).unlink()
     assert call(folder, "--key", public(platform)).exit_code == 0
+
+
+def test_a_page_or_pdf_in_a_subfolder_is_named_and_the_exported_figures_are_not(folder, platform):
+    files = export((folder / "report.html").read_text(encoding="utf-8"), folder / "export")
+    assert {path.suffix for path in files} == {".svg", ".png", ".csv", ".xlsx"}
+    assert call(folder, "--key", public(platform)).exit_code == 0
+    deeper = folder / "export" / "newer"
+    deeper.mkdir()
+    for name in ("report.html", "report.pdf"):
+        (deeper / name).write_bytes((folder / name).read_bytes())
+        told = call(folder / "report.html", "--key", public(platform))
+        assert isinstance(told.exception, IntegrityError)
+        assert str(told.exception).startswith(f"export/newer/{name} is ")
+        (deeper / name).unlink()
+    assert call(folder, "--key", public(platform)).exit_code == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need a right on Windows")
+def test_a_link_that_leads_out_of_the_folder_is_named_and_refused(folder, platform, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    page = folder / "report.html"
+    for inside, fine in ((folder / "kept.bin", True), (elsewhere / "report.html", False)):
+        page.rename(inside)
+        page.symlink_to(inside)
+        told = call(folder, "--key", public(platform))
+        assert (told.exit_code == 0) == fine
+        inside.rename(page)
+    assert str(told.exception).startswith("report.html is a link ")
+    (folder / "more").symlink_to(elsewhere)
+    told = call(folder, "--key", public(platform))
+    assert isinstance(told.exception, IntegrityError)
+    assert str(told.exception).startswith("more is ")
 
 
 def test_of_two_payloads_in_one_envelope_neither_is_taken(folder, platform):

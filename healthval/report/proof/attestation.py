@@ -186,13 +186,20 @@ def check(place: Path, keys: Iterable[PublicKey]) -> Statement:
 def check_alone(place: Path, statement: Statement) -> None:
     """Refuse another page or PDF beside a report: a reader could take it for the report.
 
+    Subfolders are searched too. A link to a folder elsewhere is refused as a page is. Figures and
+    tables of `healthval report export` are neither pages nor PDFs.
+
     Raises
     ------
     IntegrityError
         If there is one; the message names it.
     """
     folder = place if place.is_dir() else place.parent
-    documents = {path.name for path in folder.iterdir() if path.suffix.lower() in _DOCUMENTS}
+    documents = {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.suffix.lower() in _DOCUMENTS or (path.is_dir() and _leads_out(path, folder))
+    }
     for name in sorted(documents - set(statement.files)):
         raise IntegrityError(
             f"{_plain(name)} is in the report's folder and not covered by the signature; do not rely on it"
@@ -213,9 +220,19 @@ def named_signer(place: Path) -> PublicKey | None:
 
 def _bytes(folder: Path, name: str) -> bytes:
     try:
-        return (folder / name).read_bytes()
+        content = (folder / name).read_bytes()
     except OSError:
         raise IntegrityError(f"{name} is missing or cannot be read; get the report again") from None
+    if _leads_out(folder / name, folder):
+        raise IntegrityError(
+            f"{name} is a link to a file outside the report's folder; get the report again"
+        )
+    return content
+
+
+def _leads_out(path: Path, folder: Path) -> bool:
+    """Whether a link on the way from the folder to the path leads out of the folder."""
+    return not path.resolve().is_relative_to(folder.resolve())
 
 
 def read_statement(envelope: bytes, keys: Iterable[PublicKey]) -> Statement:
