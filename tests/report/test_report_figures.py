@@ -16,6 +16,7 @@ from healthval.aggregate import pool
 from healthval.contracts.submission import HistogramNoise, ReleasedBin
 from healthval.report import build
 from healthval.report.figures.compact import compact
+from healthval.report.figures.control import Track, control_plot
 from healthval.report.figures.curves import (
     Bin,
     Curve,
@@ -28,6 +29,7 @@ from healthval.report.figures.forest import AUROC, Axis, Pooled, Row, forest
 from healthval.report.figures.panels import DecisionPanel, decision_panels, decision_together
 from healthval.report.figures.roc_region import Region, Vertex, pooled_region, site_region
 from healthval.report.markup import as_shown
+from healthval.report.sections import discrimination
 
 
 def release(bins, thresholds=(), noise=None):
@@ -189,6 +191,21 @@ def test_sites_are_shown_as_panels_or_together(simulated, site_of, card, plan, k
         assert any(re.search(rf"(ROC|curves) of {k} sites", c) for c in captions) == (k == 3)
 
 
+@pytest.mark.parametrize("high", [0.8, 0.9])
+def test_a_caption_names_only_dots_that_are_drawn(
+    simulated, site_of, card, plan, high, monkeypatch
+):
+    ends = Vertex(None, (0, 0), (0, 0)), Vertex(0.0, (1, 1), (1, 1))
+    region = Region((ends[0], Vertex(0.5, (0.1, 0.1), (0.8, high)), ends[1]))
+    monkeypatch.setattr(discrimination, "pooled_region", lambda _: region)
+    sites = simulated([site_of(300 + i) for i in range(13)])
+    report = build(pool(tuple(sites.items()), bivariate="none"), sites, card, plan)
+    blocks = report.section("discrimination").blocks
+    (together,) = [b for b in blocks if "together" in getattr(b, "caption", "")]
+    assert ("From released counts" in together.svg) == (high == 0.8)
+    assert bool(re.search("(?<!Grey )[Dd]ots", together.caption)) == (high == 0.8)
+
+
 @pytest.mark.parametrize("scale", ["logit", "log", "linear"])
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_a_forest_draws_the_ends_of_every_scale(scale, value):
@@ -303,3 +320,24 @@ def test_ticks_of_neighbouring_panels_stay_apart():
     panels = [DecisionPanel(label, curve, curve) for label in "AB"]
     texts = re.findall(r"<text[^>]*>([^<]*)<", decision_panels(panels))
     assert all(len(t) <= 4 for t in texts if re.fullmatch(r"[\d.]+", t))
+
+
+def place(svg, words):
+    """Return the place of a text that starts with these words, in points from the upper left."""
+    found = re.search(rf"<text [^>]*?([\d.]+)(?:' y='| )([\d.]+)[^<]*>{words}", svg)
+    return float(found[1]), float(found[2])
+
+
+def test_the_fall_of_treat_all_is_written_left_of_its_line():
+    model = Curve("Model", ((0.1, 0.2, None, None), (0.5, 0.1, None, None)))
+    falls = Curve(
+        "All", ((0.1, 0.18, None, None), (0.4, -0.1, None, None), (0.5, -3.0, None, None))
+    )
+    svg = decision_panels([DecisionPanel("A", model, falls)])
+    assert place(svg, "Treat all falls")[0] < place(svg, "0.2<")[0]
+
+
+def test_the_legend_of_a_control_chart_is_below_its_lines():
+    track = Track("North", (None, as_shown(0.8, 0.7, 0.9)), (0.0, 0.1), (False, False))
+    svg = control_plot(("Q1", "Q2"), [track], name="AUROC", target=0.8, limit=4.0)
+    assert place(svg, "North")[1] > place(svg, "Q1")[1]

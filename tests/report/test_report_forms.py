@@ -21,6 +21,7 @@ from healthval.report.forms.committee import (
 from healthval.report.forms.comparison import compare, differences
 from healthval.report.forms.export import export, read_page
 from healthval.report.forms.files import write_form
+from healthval.report.values.means import site_mean
 
 needs_pdf = pytest.mark.skipif(why_no_pdf() is not None, reason="Pango is not installed")
 
@@ -130,6 +131,16 @@ def test_a_comparison_shows_differences_at_common_hospitals(report, released, ca
     assert found["lo"] < found["value"] < found["hi"] < 0
     assert ("AUROC", first) not in at
     assert ("AUROC", None) not in at  # two hospitals are not pooled
+
+
+def test_a_comparison_prints_the_intervals_of_the_two_reports(simulated, site_of, card, plan):
+    sites = simulated([site_of(10 + i) for i in range(6)])  # O:E: wider than Hartung-Knapp alone
+    one = dict(list(sites.items())[:1])
+    made = [build(pool(tuple(s.items())), s, card, plan) for s in (sites, one)]
+    means = str(compare(*(report.numbers for report in made)).section("means").blocks[0])
+    for name in ("auroc", "oe", "slope"):
+        assert site_mean(sites, name).shown().text() in means
+    assert means.count("not pooled") == 4
 
 
 def test_the_mean_difference_of_equal_results_is_zero(report):

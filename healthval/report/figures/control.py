@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from healthval.report.figures.curves import NAMED, legend
+from healthval.report.figures.curves import NAMED
 from healthval.report.figures.forest import shortened
 from healthval.report.figures.style import COLOURS, GREY, INK, LINES, VERMILION, board
 from healthval.report.markup import Shown
@@ -60,8 +60,10 @@ def control_plot(
         above.set_ylabel(name)
         below.axhline(limit, color=VERMILION, lw=1, ls="--")
         below.set_ylabel("CUSUM")
-        below.set_ylim(bottom=0)
+        highest = max([limit, *(s for track in tracks for s in track.sums if s is not None)])
+        below.set_ylim(0, 1.1 * highest)
         step = max(1, len(periods) // 12)
         below.set_xticks(list(range(0, len(periods), step)), periods[::step])
-        legend(below, "upper left")
+        handles, labels = below.get_legend_handles_labels()
+        drawn.figure.legend(handles, labels, loc="outside lower center", ncols=3)
     return drawn.svg

@@ -191,9 +191,8 @@ def _treat_all(axes: Any, curve: Curve, low: float) -> None:
         x, y = min(below, key=lambda point: point[1])
         axes.annotate(
             say("Treat all falls\nto {y} at {x}", y=number(y, 2), x=exact(x)),
-            (0.98, 0.02),
+            (0.02, 0.02),  # left of the curve, which falls from the upper left
             xycoords="axes fraction",
-            ha="right",
             va="bottom",
             fontsize=6.5,
             color=VERMILION,

@@ -154,7 +154,10 @@ def _verdict(verdict: Numbers | None) -> str:
 
 def _means(first: Numbers, second: Numbers) -> Markup:
     rows = [
-        [say(name), *(cell for n in (first, second) for cell in _mean(n["study"][measure]))]
+        [
+            say(name),
+            *(cell for n in (first, second) for cell in _mean(n["derived"]["means"][measure])),
+        ]
         for measure, name in _MEANS.items()
     ]
     columns = [
@@ -164,14 +167,19 @@ def _means(first: Numbers, second: Numbers) -> Markup:
         say("B (95% CI)"),
         say("B, other hospital"),
     ]
-    note = say("Other hospital: 95% prediction interval, from five hospitals on.")
+    note = say(
+        "CI: as behind the verdicts; it contains the Hartung-Knapp interval of the mean and the t "
+        "interval of the site values. Other hospital: 95% prediction interval, from five hospitals on."
+    )
     return table(say("Random-effects means"), columns, rows, note=note)
 
 
-def _mean(measure: Numbers) -> tuple[str, str]:
-    lo, hi = measure["ci"] or (None, None)
-    shown = as_shown(measure["value"], lo, hi, say("not pooled")).text()
-    expected = measure["prediction"]
+def _mean(mean: Numbers) -> tuple[str, str]:
+    if mean["k"] < MIN_SITES_POOLED:
+        return say("not pooled"), "–"
+    lo, hi = mean["ci"] or (None, None)
+    shown = as_shown(mean["value"], lo, hi, say("not pooled")).text()
+    expected = mean["prediction"]
     if expected is None:
         return shown, "–"
     return shown, say("{low} to {high}", low=number(expected[0]), high=number(expected[1]))
@@ -259,9 +267,9 @@ def _differences(found: list[Difference]) -> tuple[Block, ...]:
         paragraphs(
             say(
                 "The intervals treat both results of a hospital as independent. Where both versions "
-                "scored the same patients, the true intervals are narrower. A result of 0 or 1 has "
-                "no standard error and is left out. Mean: random effects over hospitals (REML, "
-                "Hartung-Knapp), from three hospitals on."
+                "scored the same patients, the true intervals are narrower. A hospital is left out "
+                "where one of its results is withheld, or is 0 or 1 and so has no standard error. "
+                "Mean: random effects over hospitals (REML, Hartung-Knapp), from three hospitals on."
             )
         ),
         *sheets,

@@ -108,7 +108,7 @@ def _curve_figure(findings: Findings, curves: Sequence[Curve]) -> Figure:
 def _curve_caption(*, bands: bool, histogram: bool) -> str:
     caption = say(
         "Observed proportion at each predicted risk, smoothed at each site and released on a "
-        "fixed grid; on the grey line prediction and observation agree."
+        "fixed grid; on the diagonal, prediction and observation agree."
     )
     if bands:
         caption += say(" Bands are pointwise 95% CI.")

@@ -171,11 +171,13 @@ def _together_figure(findings: Findings, region: Region, panels: Sequence[RocPan
     rows = [
         ["–" if v.at is None else exact(v.at), _bounds(v.fpr), _bounds(v.tpr)] for v in region.inner
     ]
+    dots = any(v.is_counted for v in region.inner)
     caption = say(
-        "ROC of the {who}. Dots: from the released counts. Shaded: where a curve through the "
-        "dots can be; its area is between {low} and {high}, which are bounds and no "
-        "confidence interval. Grey dots: a single site.{diamonds} Grey line: chance. {noisy}",
+        "ROC of the {who}. {dots}Shaded: where the curve can be; its area "
+        "is between {low} and {high}, which are bounds and no confidence interval. Grey dots: a "
+        "single site.{diamonds} Grey line: chance. {noisy}",
         who=who,
+        dots=say("Blue dots: from the released counts. ") if dots else "",
         low=number(low),
         high=number(high),
         diamonds=_diamonds(at),

@@ -119,7 +119,7 @@ def _results(watched: Monitoring, found: Sequence[Alarm], charts: Sequence[RuleC
         say(
             "Chart: one-sided CUSUMs (Page 1954) of the distance from the target, divided by the "
             "standard error of the period, on the logit scale (O:E: log). An alarm is a sum "
-            "above the limit. The limit gives the stated mean number of periods until a false "
+            "above the limit in a period with an estimate. The limit gives the stated mean number of periods until a false "
             "alarm of a model whose measure equals the target (Markov chain, Brook and Evans "
             "1972), with estimates taken as normal. A period without a released estimate leaves "
             "the sums unchanged.{several}",
