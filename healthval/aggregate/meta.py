@@ -11,6 +11,7 @@ Conventions, where packages differ:
 
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
+from functools import cache
 from numbers import Real
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
@@ -36,6 +37,7 @@ MIN_SITES_POOLED = 3
 MIN_SITES_PREDICTION = 5
 
 
+@cache
 def normal_quantile(level: float) -> float:
     """Normal quantile of a two-sided level: 1.96 for 95 %."""
     from scipy.stats import norm
