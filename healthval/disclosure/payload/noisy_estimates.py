@@ -31,7 +31,8 @@ TIMES = {"auroc": 1.1, "average precision": 1.5, "slope": 1.5, "brier": 2.0, "le
 class Protection:
     """Noise, the perturbed class sizes, and the public scores that every statistic refers to.
 
-    `variables` is the number of variables whose levels are counted: they share one part of the noise.
+    `variables` is the number of variables whose levels are counted: they share one part of the noise,
+    and so do the `numbers` of Table 1.
     `groupings` is a digest of all their levels, of the outcomes and of the threshold of their rates.
     `patients` is the factor of an interval where patients have several cases.
     """
@@ -41,6 +42,7 @@ class Protection:
     n_events: int
     scores: NDArray[np.float64]
     variables: int = 1
+    numbers: int = 1
     groupings: str = ""
     patients: float = 1.0
 

@@ -12,6 +12,7 @@ from scipy.special import expit, logit, ndtri
 from healthval.disclosure.payload.keyed_noise import digest_of
 from healthval.disclosure.payload.noisy_estimates import (
     LEVEL_PARTS,
+    USUAL_SD,
     Protection,
     curve_at,
     hanley_mcneil,
@@ -293,14 +294,18 @@ def _level_rate(
 
 
 def noisy_mean(row: TableOne, about: Protection) -> TableOne:
-    """Mean and SD with noise of one case's reach; both are withheld where one case dominates."""
+    """Mean and SD with noise of one case's reach or more; both are withheld where one case dominates.
+
+    Numbers share their noise as variables do: copies of one number would average it away.
+    """
     if row.mean is None or row.sd is None:
         return row
     n = max(1, row.overall or about.n)
     reach = row.sd * math.sqrt(n) if row.reach is None else row.reach
     if row.dominated:
         return replace(row, sd=0.0)  # the gate withholds a mean without a spread
-    z = about.noise.normals(2, "mean", repr(row.mean), repr(row.sd), n)
+    times = math.sqrt(max(1, about.numbers)) * about.noise.sd / USUAL_SD
+    z = times * about.noise.normals(2, "mean", times, repr(row.mean), repr(row.sd), n)
     mean = row.mean + reach / n * float(z[0])
     one = reach**2 / (2 * n * row.sd) if row.sd > 0 else 0.0
     sd = abs(row.sd + one * float(z[1])) if row.sd > 0 else 0.0

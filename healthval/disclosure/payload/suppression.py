@@ -105,7 +105,8 @@ class Draft:
         before = self.context.excluded.get(name, ())
         if self.shows(count) and all(self.shows(abs(count - then)) for then in before):
             return count
-        self.note(name, f"fewer than {self.policy.minimum_cell} cases")
+        apart = ", or fewer more or less than in an earlier release" if before else ""
+        self.note(name, f"fewer than {self.policy.minimum_cell} cases{apart}")
         return SUPPRESSED
 
     def estimate(
