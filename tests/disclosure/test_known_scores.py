@@ -165,7 +165,7 @@ def test_the_method_of_an_interval_is_that_of_synthetic_cases(make_site, tmp_pat
     result = site.result()
     assert result.evaluation.auroc.method.startswith("newcombe")
     s = released(site, tmp_path)
-    assert s.auroc.method == "logit-delong"
+    assert s.auroc.method in {"logit-delong", "wald delong"}  # by the noisy value alone
 
 
 @pytest.mark.parametrize(
@@ -446,15 +446,20 @@ def test_scores_all_alike_but_one_are_released_without_numbers_that_say_nothing(
         assert made.calibration.observed > 0
 
 
-def test_an_auroc_near_one_keeps_an_interval_that_says_something(make_site):
-    """Noise may move it beyond 1; on the logit scale the interval there was 0 to 1."""
+def test_an_auroc_near_one_keeps_an_interval_that_says_something_and_its_mean(make_site):
+    """Noise may move it beyond 1; on the logit scale the interval there was 0 to 1.
+
+    Kept one deviation of the noise from 1 it was .02 too low, and so was every mean over hospitals.
+    """
     site = make_site(150, seed=3, prevalence=0.27, strength=3.2)
-    widths, shown = [], []
-    for i in range(40):
+    result, widths, shown = site.result(), [], []
+    for i in range(80):
         secret = f"secret {i}".encode().ljust(32)
-        ev = protected(site.result(), load_policy("cms"), secret, site.score.tolist()).evaluation
+        ev = protected(result, load_policy("cms"), secret, site.score.tolist()).evaluation
         shown.append(ev.auroc.value)
         widths.append(ev.auroc.hi - ev.auroc.lo)
-        assert ev.auroc.lo < ev.auroc.value < ev.auroc.hi
-    assert max(shown) > 0.95
+        assert ev.auroc.lo < ev.auroc.value <= ev.auroc.hi <= 1
+    assert max(shown) == 1
+    assert min(widths) > 0.05
     assert max(widths) < 0.5
+    assert abs(np.mean(shown) - result.evaluation.auroc.value) < 0.013

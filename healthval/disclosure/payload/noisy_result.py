@@ -16,7 +16,7 @@ from healthval.disclosure.payload.noisy_estimates import (
     Protection,
     curve_at,
     hanley_mcneil,
-    inside,
+    is_at_an_end,
     moved,
     net_benefit_of,
     perturbed_rate,
@@ -263,10 +263,13 @@ def _level_auroc(s: SubgroupResult, about: Protection, like: Estimate) -> Estima
     z = about.noise.normals(1, "level auroc", repr(area), about.n, m, digest_of(s.members))
     sd = math.sqrt(max(1, about.variables)) * about.deviation("level auroc", about.one)
     centre = next((x for x in (area, like.value) if x is not None), 0.5)
-    value = inside(centre + sd * float(z[0]), sd)
-    se = math.hypot(about.patients * hanley_mcneil(value, m, n), sd)
-    found = Sample(about.n, m).logit(value, se, "logit hanley mcneil perturbed")
-    return within(found)
+    value = centre + sd * float(z[0])
+    shown = min(max(value, 0.0), 1.0)
+    se = math.hypot(about.patients * hanley_mcneil(shown, m, n), sd)
+    sample, method = Sample(about.n, m), "hanley mcneil perturbed"
+    if is_at_an_end(value, sd):
+        return within(sample.wald(shown, se, f"wald {method}"))
+    return within(sample.logit(shown, se, f"logit {method}"))
 
 
 def _level_oe(about: Protection, expected: float, members: str) -> Estimate:
