@@ -244,7 +244,8 @@ def test_new_patients_of_a_growing_cohort_may_still_be_released(make_site, tmp_p
 @pytest.mark.parametrize("new", [0, 10, 11])
 def test_a_refusal_for_the_budget_names_a_remedy_that_is_one(make_site, tmp_path, new):
     """Fewer new patients than the floor have no release: the remedy is not to release them alone."""
-    site, ledger, policy = make_site(300 + 11), Ledger(tmp_path / "ledger.jsonl"), load_policy("cms")
+    site, ledger = make_site(311), Ledger(tmp_path / "ledger.jsonl")
+    policy = load_policy("cms")
     for at in (0.3, 0.4, 0.5):
         release(site.result(slice(0, 300), thresholds=(at,)), policy, ledger)
     with pytest.raises(DisclosureRefused) as refused:
@@ -277,8 +278,7 @@ def test_a_number_beside_more_numbers_has_independent_noise(make_site):
     age = np.random.default_rng(4).normal(60, 10, 150)
     columns = {"age": age} | {f"number_{j}": age**j for j in (2, 3, 4)}
     one, four = (
-        site.result(table_one=table_one(chosen, site.outcome))
-        for chosen in ({"age": age}, columns)
+        site.result(table_one=table_one(chosen, site.outcome)) for chosen in ({"age": age}, columns)
     )
     for i in range(24):
         secret = f"secret {i}".encode().ljust(32)
