@@ -23,9 +23,6 @@ from healthval.metrics.result import Evaluation, SiteResult, SubgroupResult, Tab
 
 OTHERS = "suppressed"  # name of the row for all levels with few patients, whose names are withheld
 TOO_SMALL = "a level, or the remainder without it, is too small"
-TOO_FEW_VALUES = (
-    "too few cases, no spread, or one or two values are most of the total or of the spread"
-)
 
 Counts: TypeAlias = Mapping[str, tuple[int, int | None]]
 
@@ -289,10 +286,7 @@ def released_rows(
     for row in rows:
         shown = _number(draft, row) if row.mean is not None else _counts(draft, row, levels)
         if shown is None:
-            if row.mean is None:
-                draft.note(f"table_one[{row.variable}.{row.level}]", TOO_SMALL)
-            else:
-                draft.note(f"table_one.mean[{row.variable}]", TOO_FEW_VALUES)
+            draft.note_row(row, TOO_SMALL)
             shown = TableOneRow(variable=row.variable, level=OTHERS, overall=SUPPRESSED)
         if shown not in out:
             out.append(shown)
