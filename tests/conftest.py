@@ -5,10 +5,11 @@ and noise of other secrets in each run; CI does so weekly.
 """
 
 import hashlib
-import itertools
 import os
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
 from hypothesis import settings
@@ -19,18 +20,21 @@ PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "house")
 settings.load_profile(PROFILE)
 
 
-@pytest.fixture(autouse=True)
-def noise_secrets(request, monkeypatch):
+@pytest.fixture(autouse=True, scope="session")
+def noise_secrets():
     """Make the secret of a new ledger's noise a function of the test's name: the same noise in each run."""
     if PROFILE == "thorough":
+        yield
         return
-    made = itertools.count()
+    made: Counter[str] = Counter()
 
     def token_hex(size: int) -> str:
-        name = f"{request.node.nodeid} {next(made)}"
-        return hashlib.shake_256(name.encode()).hexdigest(size)
+        name = os.environ["PYTEST_CURRENT_TEST"]  # also while a fixture of a module is made
+        made[name] += 1
+        return hashlib.shake_256(f"{name} {made[name]}".encode()).hexdigest(size)
 
-    monkeypatch.setattr("healthval.disclosure.ledger.secrets", SimpleNamespace(token_hex=token_hex))
+    with patch("healthval.disclosure.ledger.secrets", SimpleNamespace(token_hex=token_hex)):
+        yield
 
 
 @pytest.fixture

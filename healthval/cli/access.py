@@ -231,13 +231,17 @@ def access_rotate_key(hub_url: str, key: Path, days: int) -> None:
 @HUB
 @KEY
 @click.argument("name")
-def access_revoke_key(hub_url: str, key: Path, name: str) -> None:
+@YES
+def access_revoke_key(hub_url: str, key: Path, name: str, yes: bool) -> None:
     """Revoke the key NAME.
 
-    It is the key of a site, vendor or auditor; --key is the operator's.
+    It is the key of a site, vendor or auditor; --key is the operator's. Revocation is final and ends at
+    once what the key may do; you are asked first.
     """
     from healthval.client import Client, load_credential
 
+    if not yes and not agrees("Revoke this key for good?"):
+        raise UsageError("not confirmed, so the key was not revoked")
     with Client(hub_url, load_credential(key)) as client:
         client.revoke_key(name)
     click.echo(f"{name}: revoked")

@@ -136,12 +136,15 @@ def check_budget(
         left = len(patients) - len(spent)
         others = (
             f"release the other {counted(left, 'patient')} alone, for example those of the last "
+            "quarter"
+            if left >= policy.minimum_cell
+            else f"wait until {policy.minimum_cell} patients are new, and release them alone"
         )
         raise DisclosureRefused(
             "cohort",
             f"{counted(len(spent), 'patient is', 'patients are')} in {policy.max_releases} earlier "
             "releases; the noise of more could be averaged away",
-            (others + "quarter, or " if left else "") + "release an earlier result again",
+            f"{others}, or release an earlier result again",
         )
 
 

@@ -18,7 +18,10 @@ REMEDIES = (
     ("subgroups[", "merge the level with another one, or give the plan a rule for small 'levels'"),
     ("table_one[", "merge the level with another one, or give the plan a rule for small 'levels'"),
     ("flow[", "combine the steps of 'eligibility' that exclude few cases"),
-    ("thresholds", "drop the threshold, or evaluate more cases"),
+    ("thresholds[", "drop the threshold, or evaluate more cases"),
+    ("thresholds", "state the threshold in the plan, before its cases are known"),
+    ("n_indeterminate", "nothing: a small number of excluded cases is never shown"),
+    ("n_missing_reference", "nothing: a small number of excluded cases is never shown"),
 )
 MORE_CASES = "evaluate more cases"
 Row = tuple[str, ...]

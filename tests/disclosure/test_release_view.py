@@ -2,11 +2,13 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 
-from healthval.disclosure import release, releases
+from healthval.disclosure import load_policy, release, releases
 from healthval.disclosure.release_view import html, lines
+from healthval.metrics import table_one
 
 
 def with_few(make_site, n=400, few=4):
@@ -80,3 +82,28 @@ def test_the_page_has_the_same_cells_as_the_text(make_site, policy, ledger):
     assert all(cell.replace("&#x27;", "'") in text for cell in cells)
     assert html(made) == made._repr_html_()
     assert str(made) == text
+
+
+def test_a_withheld_mean_and_a_threshold_of_the_data_have_their_own_remedies(make_site, ledger):
+    site = make_site(400)
+    cost = np.where(np.arange(400) == 7, 900_000.0, 20.0 + np.arange(400) % 9)
+    result = site.result(table_one=table_one({"cost": cost}, site.outcome))
+    found = replace(result.evaluation.thresholds[0], origin="data-derived")
+    result = replace(result, evaluation=replace(result.evaluation, thresholds=(found,)))
+    made = release(result, load_policy("cms"), ledger)
+    withheld = parts(lines(made))["Withheld, and what would show it"]
+    [mean] = [line for line in withheld if "table_one.mean[cost]" in line]
+    assert "one or two values" in mean
+    assert "merge" not in mean
+    [at] = [line for line in withheld if "found on the data" in line]
+    assert "state the threshold in the plan" in at
+
+
+def test_an_excluded_number_near_an_earlier_one_is_not_called_small(make_site, policy, ledger):
+    site = make_site(400)
+    release(site.result(n_missing_reference=40), policy, ledger)
+    made = release(site.result(n_missing_reference=43, model="bone-reader"), policy, ledger)
+    withheld = parts(lines(made))["Withheld, and what would show it"]
+    [missing] = [line for line in withheld if "n_missing_reference" in line]
+    assert "earlier release" in missing
+    assert "evaluate more cases" not in missing

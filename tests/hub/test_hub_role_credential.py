@@ -105,8 +105,9 @@ def api(aws_files, kit, artefact):
     app.state.predictions.close()
 
 
-def run(*words, code=0):
-    done = CliRunner().invoke(cli, [str(word) for word in words], standalone_mode=False)
+def run(*words, code=0, answer=""):
+    words = [str(word) for word in words]
+    done = CliRunner().invoke(cli, words, standalone_mode=False, input=answer)
     if code:
         raise done.exception
     assert done.exit_code == 0, done.exception
@@ -144,7 +145,12 @@ def test_a_hospital_a_vendor_and_an_operator_use_their_roles(api, tmp_path, kit)
     listed = run("access", "keys", "--hub", url, "--key", key)
     assert [word in listed for word in ("role/vendor", "role/ops", "role/auditor")] == [True] * 3
 
-    run("access", "revoke-key", grant.site, "--hub", url, "--key", key)
+    revoke = ("access", "revoke-key", grant.site, "--hub", url, "--key", key)
+    for answer, said in (("n\n", "the key was not revoked"), ("", "--yes answers beforehand")):
+        with pytest.raises(UsageError, match=said):
+            run(*revoke, code=2, answer=answer)
+    assert grant.site in run("access", "list", "--hub", url, "--key", home / "site.key")
+    assert "revoked" in run(*revoke, "--yes")
     with pytest.raises(Exception, match="This key was revoked"):
         run("access", "list", "--hub", url, "--key", home / "site.key", code=1)
 

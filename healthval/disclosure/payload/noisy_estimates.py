@@ -31,7 +31,8 @@ TIMES = {"auroc": 1.1, "average precision": 1.5, "slope": 1.5, "brier": 2.0, "le
 class Protection:
     """Noise, the perturbed class sizes, and the public scores that every statistic refers to.
 
-    `variables` is the number of variables whose levels are counted: they share one part of the noise.
+    `variables` is the number of variables whose levels are counted: they share one part of the noise,
+    and so do the `numbers` of Table 1.
     `groupings` is a digest of all their levels, of the outcomes and of the threshold of their rates.
     `patients` is the factor of an interval where patients have several cases.
     """
@@ -41,6 +42,7 @@ class Protection:
     n_events: int
     scores: NDArray[np.float64]
     variables: int = 1
+    numbers: int = 1
     groupings: str = ""
     patients: float = 1.0
 
@@ -83,11 +85,13 @@ class Protection:
         sd = self.deviation(name, influence)
         z = float(self.noise.normals(1, name, sd, repr(e.value), *self.counts.values())[0])
         delta = sd * z + (0.0 if e.value is None else e.value - like.value)
-        if _is_logit(like.method.split()):
-            delta = inside(like.value + delta, sd) - like.value
-        found = moved(widened(like, self.patients), delta, sd)
+        of_table = widened(like, self.patients)
+        if _is_logit(like.method.split()) and is_at_an_end(like.value + delta, sd):
+            of_table = as_wald(of_table)
+            delta = min(max(like.value + delta, 0.0), 1.0) - like.value
+        found = moved(of_table, delta, sd)
         unit = " (cluster-robust)" if self.patients > 1 else ""
-        return replace(found, method=f"{like.method}{unit}", **self.counts)
+        return replace(found, method=f"{found.method}{unit}", **self.counts)
 
 
 def precision_reach(value: float, n_events: int) -> float:
@@ -104,16 +108,37 @@ def precision_reach(value: float, n_events: int) -> float:
     return (harmonic - value) / (n_events + 1)
 
 
-def inside(value: float, sd: float) -> float:
-    """Keep an area one deviation of its noise from 0 and 1; nearer, its interval would be 0 to 1.
+def is_at_an_end(value: float, sd: float) -> bool:
+    """Whether noise moved an area to less than one deviation from 0 or 1.
+
+    On the logit scale its interval would be 0 to 1. To keep it away from the ends would be a bias.
 
     Examples
     --------
-    >>> inside(1.02, 0.04), inside(0.9, 0.04)
-    (0.96, 0.9)
+    >>> is_at_an_end(1.02, 0.04), is_at_an_end(0.9, 0.04)
+    (True, False)
     """
     edge = min(max(sd, NEAREST), 0.25)
-    return min(max(value, edge), 1 - edge)
+    return not edge <= value <= 1 - edge
+
+
+def as_wald(e: Estimate) -> Estimate:
+    """The estimate with an interval that is symmetric on its own scale.
+
+    Examples
+    --------
+    >>> e = Estimate(
+    ...     value=0.5, lo=0.2, hi=0.8, se=0.1, level=0.95, method="logit delong", n=9, n_events=4
+    ... )
+    >>> found = as_wald(e)
+    >>> round(found.hi, 3), found.method
+    (0.696, 'wald delong')
+    """
+    method = e.method.replace("logit-", "wald ").replace("logit", "wald")
+    if e.value is None or e.se is None:
+        return replace(e, lo=None, hi=None, method=method)
+    half = float(ndtri((1 + e.level) / 2)) * e.se
+    return replace(e, lo=e.value - half, hi=e.value + half, method=method)
 
 
 def patients_factor(cohort: Iterable[str]) -> float:

@@ -12,10 +12,11 @@ from scipy.special import expit, logit, ndtri
 from healthval.disclosure.payload.keyed_noise import digest_of
 from healthval.disclosure.payload.noisy_estimates import (
     LEVEL_PARTS,
+    USUAL_SD,
     Protection,
     curve_at,
     hanley_mcneil,
-    inside,
+    is_at_an_end,
     moved,
     net_benefit_of,
     perturbed_rate,
@@ -262,10 +263,13 @@ def _level_auroc(s: SubgroupResult, about: Protection, like: Estimate) -> Estima
     z = about.noise.normals(1, "level auroc", repr(area), about.n, m, digest_of(s.members))
     sd = math.sqrt(max(1, about.variables)) * about.deviation("level auroc", about.one)
     centre = next((x for x in (area, like.value) if x is not None), 0.5)
-    value = inside(centre + sd * float(z[0]), sd)
-    se = math.hypot(about.patients * hanley_mcneil(value, m, n), sd)
-    found = Sample(about.n, m).logit(value, se, "logit hanley mcneil perturbed")
-    return within(found)
+    value = centre + sd * float(z[0])
+    shown = min(max(value, 0.0), 1.0)
+    se = math.hypot(about.patients * hanley_mcneil(shown, m, n), sd)
+    sample, method = Sample(about.n, m), "hanley mcneil perturbed"
+    if is_at_an_end(value, sd):
+        return within(sample.wald(shown, se, f"wald {method}"))
+    return within(sample.logit(shown, se, f"logit {method}"))
 
 
 def _level_oe(about: Protection, expected: float, members: str) -> Estimate:
@@ -293,14 +297,18 @@ def _level_rate(
 
 
 def noisy_mean(row: TableOne, about: Protection) -> TableOne:
-    """Mean and SD with noise of one case's reach; both are withheld where one case dominates."""
+    """Mean and SD with noise of one case's reach or more; both are withheld where one case dominates.
+
+    Numbers share their noise as variables do: copies of one number would average it away.
+    """
     if row.mean is None or row.sd is None:
         return row
     n = max(1, row.overall or about.n)
     reach = row.sd * math.sqrt(n) if row.reach is None else row.reach
     if row.dominated:
         return replace(row, sd=0.0)  # the gate withholds a mean without a spread
-    z = about.noise.normals(2, "mean", repr(row.mean), repr(row.sd), n)
+    times = math.sqrt(max(1, about.numbers)) * about.noise.sd / USUAL_SD
+    z = times * about.noise.normals(2, "mean", times, repr(row.mean), repr(row.sd), n)
     mean = row.mean + reach / n * float(z[0])
     one = reach**2 / (2 * n * row.sd) if row.sd > 0 else 0.0
     sd = abs(row.sd + one * float(z[1])) if row.sd > 0 else 0.0

@@ -61,6 +61,7 @@ def protected(
         n_events=table[0.0][0],
         scores=public,
         variables=len(_levels_by_variable(result)),
+        numbers=sum(row.mean is not None for row in result.table_one),
         groupings=_groupings(result),
         patients=patients_factor(result.cohort),
     )

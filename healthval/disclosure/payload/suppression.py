@@ -15,6 +15,7 @@ from healthval.contracts.submission import SUPPRESSED, Cell, ReleasedEstimate, S
 from healthval.disclosure.payload.keyed_noise import count_variance
 from healthval.disclosure.policy import LARGEST, Policy, is_method, rounded
 from healthval.metrics.estimate import Estimate
+from healthval.metrics.result import TableOne
 
 Row: TypeAlias = tuple[int, ...]
 WITHHELD = ReleasedEstimate(withheld="suppressed")
@@ -100,12 +101,22 @@ class Draft:
         """Record, for the site, that a field is withheld."""
         self.notes.append(Withheld(name, reason))
 
+    def note_row(self, row: TableOne, of_level: str) -> None:
+        """Record a row of Table 1; a mean has other reasons than a level."""
+        if row.mean is None:
+            return self.note(f"table_one[{row.variable}.{row.level}]", of_level)
+        reason = (
+            "too few cases, no spread, or one or two values are most of the total or the spread"
+        )
+        return self.note(f"table_one.mean[{row.variable}]", reason)
+
     def cell(self, name: str, count: int) -> Cell:
         """Return the count, or ``suppressed`` where it, or its change, may not be shown."""
         before = self.context.excluded.get(name, ())
         if self.shows(count) and all(self.shows(abs(count - then)) for then in before):
             return count
-        self.note(name, f"fewer than {self.policy.minimum_cell} cases")
+        apart = ", or fewer more or less than in an earlier release" if before else ""
+        self.note(name, f"fewer than {self.policy.minimum_cell} cases{apart}")
         return SUPPRESSED
 
     def estimate(

@@ -286,7 +286,7 @@ def released_rows(
     for row in rows:
         shown = _number(draft, row) if row.mean is not None else _counts(draft, row, levels)
         if shown is None:
-            draft.note(f"table_one[{row.variable}.{row.level}]", TOO_SMALL)
+            draft.note_row(row, TOO_SMALL)
             shown = TableOneRow(variable=row.variable, level=OTHERS, overall=SUPPRESSED)
         if shown not in out:
             out.append(shown)
