@@ -253,14 +253,23 @@ def test_a_legend_explains_only_what_is_printed(released, card, plan):
 
     first, *others = released
     partly = {first: withholding(released[first], ("tp", "fn"))} | {s: released[s] for s in others}
-    for made in (page(released), page(partly)):
+    last = released[others[-1]]
+    whole = last.model_copy(
+        update={"table_one": tuple(t for t in last.table_one if isinstance(t.overall, int))}
+    )
+    nearly = {f"site-{i:08d}": whole for i in range(12)} | {first: withholding(whole)}
+    seen = []
+    for made in (page(released), page(partly), page(nearly)):
         rates = rows_of_all(made.section("thresholds")._repr_html_())
         between = any("between" in cell for row in rates for cell in row)
         assert ("Between: bounds" in words(made.section("thresholds"))) == between
         cohort = made.section("cohort")._repr_html_()
         table_one = rows_of(cohort, "Table 1")
         note = words(made.section("cohort")).partition("Sites: those whose release")[2]
-        assert ("≥: some sites withheld" in note) == any("≥" in c for row in table_one for c in row)
+        least = any("≥" in c for row in table_one for c in row)
+        assert ("≥: some sites withheld" in note) == least
+        seen.append((between, least))
+    assert seen == [(True, True), (True, True), (False, False)]
 
 
 def rows_of_all(html):
