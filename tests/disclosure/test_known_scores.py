@@ -458,8 +458,8 @@ def test_an_auroc_near_one_keeps_an_interval_that_says_something_and_its_mean(ma
         ev = protected(result, load_policy("cms"), secret, site.score.tolist()).evaluation
         shown.append(ev.auroc.value)
         widths.append(ev.auroc.hi - ev.auroc.lo)
-        assert ev.auroc.lo < ev.auroc.value <= ev.auroc.hi <= 1
-    assert max(shown) == 1
+        assert ev.auroc.lo < ev.auroc.value < ev.auroc.hi <= 1
+    assert max(shown) > 0.98
     assert min(widths) > 0.05
     assert max(widths) < 0.5
-    assert abs(np.mean(shown) - result.evaluation.auroc.value) < 0.013
+    assert abs(np.mean(shown) - result.evaluation.auroc.value) < 0.02

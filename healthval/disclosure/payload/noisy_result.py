@@ -16,6 +16,7 @@ from healthval.disclosure.payload.noisy_estimates import (
     Protection,
     curve_at,
     hanley_mcneil,
+    inside,
     is_at_an_end,
     moved,
     net_benefit_of,
@@ -264,7 +265,7 @@ def _level_auroc(s: SubgroupResult, about: Protection, like: Estimate) -> Estima
     sd = math.sqrt(max(1, about.variables)) * about.deviation("level auroc", about.one)
     centre = next((x for x in (area, like.value) if x is not None), 0.5)
     value = centre + sd * float(z[0])
-    shown = min(max(value, 0.0), 1.0)
+    shown = inside(value, sd)
     se = math.hypot(about.patients * hanley_mcneil(shown, m, n), sd)
     sample, method = Sample(about.n, m), "hanley mcneil perturbed"
     if is_at_an_end(value, sd):
