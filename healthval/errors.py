@@ -49,9 +49,10 @@ class PlanError(HealthvalError):
 
 
 class CohortError(HealthvalError):
-    """Local data do not have the shape the plan needs."""
+    """Local data do not have the shape the plan needs; `rows` are the positions of those that do not fit."""
 
     exit_code = 11
+    rows: tuple[int, ...] = ()
 
 
 class ViewError(CohortError):

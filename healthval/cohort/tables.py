@@ -16,7 +16,7 @@ from healthval.cohort.long_columns import is_unique
 from healthval.cohort.measured import read_measured
 from healthval.cohort.sql import Query, read_query
 from healthval.cohort.table_files import read_table_file
-from healthval.cohort.text import RefusedRows, missing_codes, refuse_rows
+from healthval.cohort.text import missing_codes, refuse_rows
 from healthval.contracts.table import AgeColumn, DateColumn, NumberColumn, TableSchema
 from healthval.errors import CohortError, counted
 
@@ -205,10 +205,10 @@ def _column_problems(frame: pd.DataFrame, part: TableSchema) -> list[str]:
             check_and_count(frame, part)
         except CohortError as problem:
             found.append(str(problem))
-            if part.of_kind("id") or not isinstance(problem, RefusedRows):
+            if part.of_kind("id") or not problem.rows:
                 return found
             frame = frame.astype(object)
-            frame.iloc[problem.rows] = None
+            frame.iloc[list(problem.rows)] = None
             if len(set(found)) < len(found):
                 return found
         else:

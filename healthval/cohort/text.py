@@ -17,27 +17,21 @@ if TYPE_CHECKING:
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "nat", "<na>"})
 
 
-class RefusedRows(CohortError):
-    """Values of one column that do not fit, with the positions of their rows."""
-
-    rows: list[int]
-
-
 def refuse_rows(bad: Any, column: str, problem: str, remedy: str) -> None:
     """Raise with column, count, first row and remedy if any row of the mask is set.
 
     Raises
     ------
-    RefusedRows
+    CohortError
         Rows are numbered from 0, as in a data frame; no value is quoted.
     """
     rows = np.flatnonzero(np.asarray(bad, dtype=bool))
     if rows.size:
-        refused = RefusedRows(
+        refused = CohortError(
             f"column '{column}': {part(rows.size, len(bad), 'value', problem)} "
             f"(first at row {rows[0]}); {remedy}"
         )
-        refused.rows = rows.tolist()
+        refused.rows = tuple(rows.tolist())
         raise refused
 
 

@@ -13,7 +13,7 @@ from healthval.errors import IntegrityError, ReportError, UnknownSigner
 from healthval.report import sign
 from healthval.report.proof.trust import pin
 
-MEAN = {"value": 0.8, "ci": [0.7, 0.9], "prediction": None}
+MEAN = {"value": 0.8, "ci": [0.7, 0.9], "prediction": None, "k": 1}
 
 
 def numbers(version, outcome):
@@ -27,6 +27,7 @@ def numbers(version, outcome):
         "healthval_version": "0.1.0",
         "plan": {"thresholds": [], "criteria": [{"measure": "auroc", "at_least": 0.7}]},
         "study": study,
+        "derived": {"means": dict.fromkeys(("auroc", "oe", "slope", "citl"), MEAN)},
         "verdicts": [verdict | {"result": result}],
         "released": {},
     }

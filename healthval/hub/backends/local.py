@@ -34,6 +34,13 @@ OPEN_SECONDS = 120.0
 UNFINISHED_SECONDS = 3600
 # Results that no repetition changes.
 _OF_THE_DISK = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR}
+# Results of an index that may be sound.
+_NOT_OPENED = _OF_THE_DISK | {
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+}
 
 
 class FolderObjects:
@@ -128,10 +135,10 @@ class SqliteIndex:
             # NORMAL flushes the log before it is overwritten; `flush` does so before an answer.
             self._db.execute("PRAGMA synchronous = NORMAL")
             is_sound = self._db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
-        except sqlite3.OperationalError as error:
-            self._db.close()
-            raise _unopened(error, path) from None
-        except sqlite3.DatabaseError:
+        except sqlite3.DatabaseError as error:
+            if _primary(error) in _NOT_OPENED:
+                self._db.close()
+                raise _unopened(error, path) from None
             is_sound = False
         except (UsageError, StoreUnavailable):
             self._db.close()
@@ -247,7 +254,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     )
 
 
-def _unopened(error: sqlite3.OperationalError, path: Path) -> Exception:
+def _unopened(error: sqlite3.Error, path: Path) -> Exception:
     """Error of an index whose disk refuses it, which is not damage."""
     if _primary(error) == sqlite3.SQLITE_FULL:
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -259,7 +266,10 @@ def _unopened(error: sqlite3.OperationalError, path: Path) -> Exception:
 
 def _primary(error: sqlite3.Error) -> int:
     """SQLite's result code without its extension."""
-    return error.sqlite_errorcode & 0xFF
+    code: int = getattr(
+        error, "sqlite_errorcode", sqlite3.SQLITE_ERROR
+    )  # unset by Python's own errors
+    return code & 0xFF
 
 
 def _apply_all(db: sqlite3.Connection, writes: Sequence[Write], now: int) -> bool:
