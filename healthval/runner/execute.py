@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import uuid
@@ -192,6 +193,8 @@ def _kernel_manager() -> type[Any]:
     users of the machine can read their traffic (nteract/papermill#511). Jupyter also numbers IPC
     sockets in the current folder, which two runs may share: socket and connection file get a
     unique name in the runtime folder instead.
+
+    What a kernel writes beside its messages is discarded: a traceback from its end may quote values.
     """
     from jupyter_client.manager import AsyncKernelManager
     from jupyter_core.paths import jupyter_runtime_dir
@@ -202,6 +205,9 @@ def _kernel_manager() -> type[Any]:
             if os.name == "posix":
                 settings |= {"transport": "ipc", "ip": str(own)}
             super().__init__(**settings, connection_file=f"{own}.json")
+
+        async def _async_launch_kernel(self, kernel_cmd: list[str], **given: Any) -> None:
+            await super()._async_launch_kernel(kernel_cmd, **{"stderr": subprocess.DEVNULL} | given)
 
     return LocalKernelManager
 

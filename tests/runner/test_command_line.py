@@ -238,6 +238,21 @@ def test_a_notebook_of_ones_own_runs_with_papermills_options_in_the_marked_folde
     assert "(8, '7')" in copy.read_text(encoding="utf-8")
 
 
+def test_what_a_kernel_writes_beside_its_messages_is_not_printed(own, capfd):
+    """Its late errors come with tracebacks, which may quote values."""
+    import nbformat
+    from nbformat.v4 import new_code_cell
+
+    own_notebook = nbformat.read("own.ipynb", as_version=4)
+    write = "import os; os.write(2, b'Zebulon'); 6 * 7"  # ipykernel does not watch it under pytest
+    own_notebook.cells.append(new_code_cell(write, id="w"))
+    nbformat.write(own_notebook, "own.ipynb")
+    shown = CliRunner().invoke(cli, ["run", "own.ipynb", "-o", "out"])
+    assert shown.exit_code == 0, shown.output
+    assert "42" in (own / "out" / "identifiable" / "own.ipynb").read_text(encoding="utf-8")
+    assert "Zebulon" not in "".join(capfd.readouterr())
+
+
 def test_parameters_of_ones_own_notebook_are_checked_before_a_kernel_starts(own):
     for words, place in (
         (["-p", "nn", "4"], "did you mean 'n'"),
